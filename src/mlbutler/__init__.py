@@ -1,0 +1,3 @@
+"""Continuous machine learning for DVC projects."""
+
+__version__ = "0.1.0"

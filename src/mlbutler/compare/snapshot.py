@@ -1,0 +1,82 @@
+"""One side of a comparison, as plain data: what `project/` read at one revision.
+
+Nothing here knows DVC or Git; `compare` works on two of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file's content at one revision, or why there is none.
+
+    `content` is None when it could not be had; `problem` then says why in words fit for a report.
+    """
+
+    content: bytes | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class PlotDefinition:
+    """One entry of `plots:` as DVC resolves it. `y` maps a data file to the fields drawn from it.
+
+    `template` is DVC's name for it (``linear``, ``confusion``, ``scatter``...). An image file has none.
+    """
+
+    id: str
+    files: tuple[str, ...]
+    x: str = ""
+    y: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    title: str = ""
+    template: str = ""
+    header: bool = True
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a directory artifact."""
+
+    path: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One output or .dvc file as recorded. `entries` is None when it is no directory or the manifest
+    is not at hand (`problem` then says so)."""
+
+    path: str
+    hash: str
+    size: int | None = None
+    files: int | None = None
+    directory: bool = False
+    entries: tuple[Entry, ...] | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class StageParams:
+    """Which parameters one stage depends on: file -> dotted names (empty tuple: the whole file)."""
+
+    stage: str
+    params: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that is compared, at one revision. Paths are relative to the project's root, with '/'.
+
+    `revision` is a commit id, or '' for the work tree.
+    """
+
+    revision: str
+    metrics: Mapping[str, Source] = field(default_factory=dict)
+    params: Mapping[str, Source] = field(default_factory=dict)
+    stage_params: tuple[StageParams, ...] = ()
+    plots: tuple[PlotDefinition, ...] = ()
+    plot_data: Mapping[str, Source] = field(default_factory=dict)
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)

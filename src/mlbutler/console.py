@@ -1,0 +1,142 @@
+"""What a person sees while mlbutler works.
+
+Findings go to the record; this is only the live view. With ``--json`` standard output belongs to the
+one JSON document, and everything here goes to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from mlbutler.secrets import Redactor
+
+_PLAIN_INTERVAL = 10.0
+
+
+@dataclass
+class Progress:
+    """The state of one long operation; whoever works advances it, whoever shows it reads it."""
+
+    title: str
+    total: int | None = None
+    total_bytes: int | None = None
+    done: int = 0
+    bytes: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def advance(self, objects: int = 0, nbytes: int = 0) -> None:
+        """Count finished objects and moved bytes."""
+        self.done += objects
+        self.bytes += nbytes
+
+    def line(self) -> str:
+        """One plain line: counts, bytes, rate."""
+        seconds = max(time.monotonic() - self.started, 1e-6)
+        of = f"/{self.total}" if self.total is not None else ""
+        amount = f", {human_bytes(self.bytes)} ({human_bytes(self.bytes / seconds)}/s)" if self.bytes else ""
+        return f"{self.title}: {self.done}{of}{amount}"
+
+
+class Console:
+    """Writes headings, lines and progress; hides known secrets in all of them.
+
+    Args:
+        quiet: only errors. verbose: details too. json: keep standard output clean.
+    """
+
+    def __init__(
+        self, *, quiet: bool = False, verbose: bool = False, json: bool = False, redactor: Redactor | None = None
+    ) -> None:
+        self.quiet, self.verbose, self.json = quiet, verbose, json
+        self.redactor = redactor or Redactor(())
+
+    @property
+    def stream(self) -> TextIO:
+        """Where messages go."""
+        return sys.stderr if self.json else sys.stdout
+
+    def heading(self, text: str) -> None:
+        """Start of a step or a stage."""
+        if not self.quiet:
+            self._write(f"\n== {text}")
+
+    def line(self, text: str = "") -> None:
+        """A normal message."""
+        if not self.quiet:
+            self._write(text)
+
+    def detail(self, text: str) -> None:
+        """Only with --verbose."""
+        if self.verbose and not self.quiet:
+            self._write(text)
+
+    def error(self, text: str) -> None:
+        """Always shown, on standard error."""
+        print(self.redactor.hide(text), file=sys.stderr, flush=True)
+
+    def raw(self, text: str) -> None:
+        """Live output of a child process, already split into lines; quiet drops it."""
+        if not self.quiet:
+            self.stream.write(self.redactor.hide(text))
+            self.stream.flush()
+
+    def _write(self, text: str) -> None:
+        print(self.redactor.hide(text), file=self.stream, flush=True)
+
+    @contextmanager
+    def progress(
+        self, title: str, total: int | None = None, total_bytes: int | None = None
+    ) -> Iterator[Progress]:
+        """Show a bar on a terminal, a plain line every ten seconds elsewhere."""
+        state = Progress(title, total, total_bytes)
+        if self.quiet:
+            yield state
+            return
+        import threading
+
+        stop = threading.Event()
+        show = self._bar if sys.stderr.isatty() else self._plain
+        thread = threading.Thread(target=show, args=(state, stop), daemon=True)
+        thread.start()
+        try:
+            yield state
+        finally:
+            stop.set()
+            thread.join()
+
+    def _plain(self, state: Progress, stop: Any) -> None:
+        while not stop.wait(_PLAIN_INTERVAL):
+            self._write(state.line())
+
+    def _bar(self, state: Progress, stop: Any) -> None:
+        if stop.wait(0.3):  # what is over at once needs no bar
+            return
+        from rich.console import Console as Terminal
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(Text(state.line()), console=Terminal(stderr=True), transient=True) as live:
+            while not stop.wait(0.1):
+                live.update(Text(state.line()))
+
+
+def human_bytes(count: float) -> str:
+    """``1536`` as ``1.5 KB``; powers of 1024."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TB"
+
+
+def human_seconds(seconds: float) -> str:
+    """``3725`` as ``1 h 2 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,270 @@
+"""The only module that runs git.
+
+Inherited ``GIT_*`` variables that would point git at another repository (hooks set them) are dropped;
+those that carry credentials or configuration for the network are kept. A password from the environment
+reaches git through an askpass program and never through argv, a URL or a file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlbutler.errors import AccessDenied, GitError, UsageError
+from mlbutler.secrets import Redactor, secret_values
+
+USER_VARIABLE = "MLBUTLER_GIT_USERNAME"
+TOKEN_VARIABLE = "MLBUTLER_GIT_TOKEN"
+
+_KEPT = {
+    "GIT_ASKPASS", "GIT_TERMINAL_PROMPT", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAINFO",
+    "GIT_SSL_NO_VERIFY", "GIT_HTTP_LOW_SPEED_LIMIT", "GIT_HTTP_LOW_SPEED_TIME", "GIT_PROXY_COMMAND",
+    "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR",
+}  # fmt: skip
+_DENIED = re.compile(r"Authentication failed|could not read (Username|Password)|Permission denied|HTTP (401|403)"
+                     r"|returned error: 40[13]|Invalid username|not allowed to push|denied to", re.IGNORECASE)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished git command."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        """Standard output as text, without the final newline."""
+        return self.out.decode("utf-8", "surrogateescape").rstrip("\n")
+
+
+@dataclass(frozen=True)
+class TreeEntry:
+    """One file of a commit: its mode (``100644``, ``160000`` for a submodule), object id and path."""
+
+    mode: str
+    oid: str
+    path: str
+
+
+class Git:
+    """git in one work tree (or bare repository).
+
+    Args:
+        directory: where git runs; paths given to methods are relative to it unless said otherwise.
+        environ: the environment to take credentials and configuration from.
+    """
+
+    def __init__(self, directory: Path, environ: Mapping[str, str] | None = None) -> None:
+        self.directory = directory
+        self._environ = dict(os.environ if environ is None else environ)
+
+    # ------------------------------------------------------------------------------------ running
+
+    def run(
+        self,
+        *args: str,
+        check: bool = True,
+        network: bool = False,
+        input: bytes | None = None,
+        extra: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Done:
+        """Run one git command.
+
+        Args:
+            check: raise when it exits with another code than 0.
+            network: it talks to a remote: give it the credentials.
+            extra: environment variables for this command alone.
+
+        Raises:
+            GitError: git is missing, or (with `check`) the command failed. AccessDenied: the remote refused
+                the credentials.
+        """
+        environ = {k: v for k, v in self._environ.items() if not k.startswith("GIT_") or k in _KEPT
+                   or k.startswith(("GIT_CONFIG_", "GIT_TRACE"))}  # fmt: skip
+        environ |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
+        command = ["git", "-c", "core.quotePath=false", "-c", "gc.auto=0", *args]
+        with self._credentials(network) as asked:
+            try:
+                done = subprocess.run(
+                    command, cwd=self.directory, env=environ | asked, input=input, capture_output=True,
+                    check=False, timeout=timeout, stdin=subprocess.DEVNULL if input is None else None,
+                )  # fmt: skip
+            except FileNotFoundError as error:
+                if not self.directory.is_dir():
+                    raise UsageError(f"No such directory: {self.directory}", "Check -C.") from error
+                raise GitError("git is not installed.", "Install git 2.30 or newer.") from error
+            except subprocess.TimeoutExpired as error:
+                raise GitError(f"git {args[0]} took longer than {timeout:.0f} s.", "Check the network.") from error
+        err = Redactor(secret_values(self._environ)).hide(done.stderr.decode("utf-8", "replace").strip())
+        if check and done.returncode != 0:
+            raise self._failure(args, err)
+        return Done(done.returncode, done.stdout, err)
+
+    @staticmethod
+    def _failure(args: Sequence[str], err: str) -> GitError | AccessDenied:
+        last = err.splitlines()[-1] if err else "no message"
+        if _DENIED.search(err):
+            return AccessDenied(
+                f"git {args[0]}: the remote refused the credentials: {last}",
+                f"Set {USER_VARIABLE} and {TOKEN_VARIABLE}, or give git a credential helper or an SSH key.",
+            )
+        return GitError(f"git {args[0]} failed: {last}", "Run the same command by hand to see more.")
+
+    @contextmanager
+    def _credentials(self, network: bool) -> Iterator[dict[str, str]]:
+        token = self._environ.get(TOKEN_VARIABLE)
+        if not network or not token:
+            yield {}
+            return
+        with tempfile.TemporaryDirectory(prefix="mlbutler-askpass-") as folder:
+            program = Path(folder, "askpass")
+            # The program holds no secret: it prints what its own environment holds.
+            program.write_text(
+                f'#!/bin/sh\ncase "$1" in\n[Uu]sername*) printf %s "${USER_VARIABLE}" ;;\n'
+                f'*) printf %s "${TOKEN_VARIABLE}" ;;\nesac\n'
+            )
+            program.chmod(stat.S_IRWXU)
+            user = self._environ.get(USER_VARIABLE) or "git"
+            yield {"GIT_ASKPASS": str(program), USER_VARIABLE: user, TOKEN_VARIABLE: token}
+
+    # ------------------------------------------------------------------------------------ reading
+
+    def toplevel(self) -> Path:
+        """The work tree's root.
+
+        Raises:
+            UsageError: not inside a work tree.
+        """
+        done = self.run("rev-parse", "--show-toplevel", check=False)
+        if done.code != 0:
+            if "dubious ownership" in done.err:
+                raise UsageError(
+                    f"git does not trust {self.directory}: it belongs to another user.",
+                    f"git config --global --add safe.directory {self.directory}",
+                )
+            raise UsageError(f"Not a git repository: {self.directory}", "Run inside a clone, or pass -C DIR.")
+        return Path(os.fsdecode(done.out).rstrip("\n"))
+
+    def resolve(self, rev: str) -> str | None:
+        """The commit id of `rev`, None when there is no such commit here."""
+        done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", check=False)
+        return done.text.strip() if done.code == 0 else None
+
+    def head(self) -> str:
+        """The commit id of HEAD.
+
+        Raises:
+            UsageError: the repository has no commit yet.
+        """
+        head = self.resolve("HEAD")
+        if head is None:
+            raise UsageError("The repository has no commits yet.", "Commit something first.")
+        return head
+
+    def parents(self, rev: str) -> tuple[str, ...]:
+        """Commit ids of the parents of `rev` (none in a shallow clone's last commit)."""
+        return tuple(self.run("rev-list", "--parents", "-n", "1", rev).text.split()[1:])
+
+    def message(self, rev: str) -> str:
+        """The full commit message."""
+        return self.run("show", "-s", "--format=%B", rev).text.strip()
+
+    def author(self, rev: str) -> str:
+        """The author's name."""
+        return self.run("show", "-s", "--format=%an", rev).text.strip()
+
+    def trailers(self, rev: str) -> dict[str, str]:
+        """The trailers of a commit message, the last one of each name."""
+        text = self.run("show", "-s", "--format=%(trailers:only,unfold)", rev).text
+        pairs = (line.partition(": ") for line in text.splitlines() if ": " in line)
+        return {name: value.strip() for name, _, value in pairs}
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Is `old` reachable from `new`?"""
+        return self.run("merge-base", "--is-ancestor", old, new, check=False).code == 0
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The best common ancestor, None for unrelated histories (or a clone too shallow to know)."""
+        done = self.run("merge-base", one, other, check=False)
+        return done.text.splitlines()[0] if done.code == 0 and done.text else None
+
+    def is_shallow(self) -> bool:
+        """Does the clone lack history?"""
+        return self.run("rev-parse", "--is-shallow-repository").text == "true"
+
+    def branch(self) -> str | None:
+        """The branch that is checked out, None when HEAD is detached."""
+        done = self.run("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
+        return done.text if done.code == 0 else None
+
+    def remotes(self) -> tuple[str, ...]:
+        """Names of the configured remotes."""
+        return tuple(self.run("remote").text.splitlines())
+
+    def remote_url(self, name: str) -> str:
+        """Fetch URL of a remote, '' when it has none."""
+        return self.run("remote", "get-url", name, check=False).text
+
+    def show(self, rev: str, path: str) -> bytes | None:
+        """Content of a file (path from the repository's root) at a commit, None when it is not there."""
+        done = self.run("cat-file", "blob", f"{rev}:{path}", check=False)
+        return done.out if done.code == 0 else None
+
+    def tree(self, rev: str, path: str = "") -> tuple[TreeEntry, ...]:
+        """All files of a commit below `path`; paths are from the repository's root."""
+        args = ["ls-tree", "-r", "-z", "--full-tree", rev]
+        out = self.run(*args, *(["--", path] if path else [])).out
+        entries = []
+        for item in filter(None, out.split(b"\0")):
+            meta, _, name = item.partition(b"\t")
+            mode, _, oid = meta.decode().split()
+            entries.append(TreeEntry(mode, oid, os.fsdecode(name)))
+        return tuple(entries)
+
+    def tracked(self) -> frozenset[str]:
+        """Paths in the index below `directory`, relative to it."""
+        out = self.run("ls-files", "-z").out
+        return frozenset(os.fsdecode(item) for item in out.split(b"\0") if item)
+
+    def changed(self, old: str, new: str) -> tuple[str, ...]:
+        """Paths that differ between two commits, from the repository's root; renames as both paths."""
+        out = self.run("diff", "--name-only", "--no-renames", "-z", old, new).out
+        return tuple(os.fsdecode(item) for item in out.split(b"\0") if item)
+
+    def dirty(self, *, untracked: bool = False) -> tuple[str, ...]:
+        """Paths (from the repository's root) that differ from HEAD in index or work tree."""
+        mode = "all" if untracked else "no"
+        out = self.run("status", "--porcelain", "-z", "--no-renames", f"--untracked-files={mode}").out
+        return tuple(os.fsdecode(item[3:]) for item in out.split(b"\0") if item)
+
+    # ------------------------------------------------------------------------------------ network
+
+    def fetch(self, remote: str, *refspecs: str, depth: int | None = None, unshallow: bool = False) -> Done:
+        """Fetch refs without tags; `unshallow` brings the whole history. Exit code in the result."""
+        args = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]
+        if depth is not None:
+            args.append(f"--depth={depth}")
+        if unshallow:
+            args.append("--unshallow")
+        return self.run(*args, "--", remote, *refspecs, check=False, network=True)
+
+    def remote_refs(self, remote: str, *patterns: str) -> dict[str, str]:
+        """ref name -> commit id on the remote.
+
+        Raises:
+            GitError, AccessDenied: the remote did not answer.
+        """
+        lines = self.run("ls-remote", "--quiet", "--", remote, *patterns, network=True).text.splitlines()
+        return {name: oid for oid, _, name in (line.partition("\t") for line in lines)}
+
+

@@ -1,0 +1,90 @@
+"""Which values are secret, and how to keep them out of sight and out of children's environments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, urlsplit, urlunsplit
+
+HIDDEN = "[hidden]"
+
+_NAME = re.compile(
+    r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|AUTH|_PAT$|^PAT_|COOKIE"
+    r"|NETRC|CONNECTION_STRING|SAS|DSN$|_PWD$|^PGPASS|^GIT_ASKPASS$|^SSH_ASKPASS$|WEBHOOK",
+    re.IGNORECASE,
+)
+_PREFIXES = ("AWS_", "AZURE_", "GOOGLE_APPLICATION", "GCP_", "GCLOUD_", "ALIYUN_", "OSS_", "DAGSHUB_", "KUBECONFIG")
+_KEPT = {"XAUTHORITY", "AWS_DEFAULT_REGION", "AWS_REGION", "DAGSHUB_CLIENT_HOST", "PASSWORD_STORE_DIR", "SSH_AUTHOR"}
+_NOT_VALUES = {"true", "false", "yes", "none", "null", "basic", "custom", "default", "0", "1"}
+_SHORTEST = 6
+
+# Text that looks like a credential whoever wrote it: tokens with a known prefix, private keys, user:password@host.
+_LOOKS_SECRET = re.compile(
+    r"AKIA[0-9A-Z]{16}"
+    r"|\bgh[pousr]_[A-Za-z0-9]{30,}"
+    r"|\bgithub_pat_[A-Za-z0-9_]{30,}"
+    r"|\bglpat-[A-Za-z0-9_-]{20,}"
+    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}"
+    r"|\bhf_[A-Za-z0-9]{30,}"
+    r"|\bsk-[A-Za-z0-9_-]{32,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+_USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s@:]*:[^/\s@]+@", re.IGNORECASE)
+
+
+def is_secret_name(name: str) -> bool:
+    """Does an environment variable of this name usually hold a credential?"""
+    if name.upper() in _KEPT:
+        return False
+    return bool(_NAME.search(name)) or name.upper().startswith(_PREFIXES)
+
+
+def secret_values(environ: Mapping[str, str], further: Iterable[str] = ()) -> tuple[str, ...]:
+    """The values to hide: those of variables that look like credentials, and `further` ones."""
+    named = (value for name, value in environ.items() if is_secret_name(name))
+    candidates = {value.strip() for value in (*named, *further)}
+    return tuple(v for v in candidates if len(v) >= _SHORTEST and v.lower() not in _NOT_VALUES and not v.startswith("/"))
+
+
+def without_credentials(
+    environ: Mapping[str, str], secrets: Iterable[str] = (), keep: Iterable[str] = ()
+) -> dict[str, str]:
+    """The environment for code that the pull request brought.
+
+    A variable is dropped when its name looks like a credential's, or when its value contains one of
+    `secrets` or a URL with a password; names in `keep` stay whatever they hold.
+    """
+    kept = set(keep)
+    known = tuple(secrets)
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in kept
+        or not (is_secret_name(name) or any(s in value for s in known) or _USERINFO.search(value))
+    }
+
+
+class Redactor:
+    """Replaces secrets in text: known values (also URL-quoted), and what looks like a credential."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        forms = {form for value in values for form in (value, quote(value, safe=""), quote(value)) if form}
+        self._known = (
+            re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))) if forms else None
+        )
+
+    def hide(self, text: str) -> str:
+        """`text` with every secret replaced by ``[hidden]``."""
+        if self._known is not None:
+            text = self._known.sub(HIDDEN, text)
+        if "://" in text:
+            text = _USERINFO.sub(lambda m: f"{m['scheme']}{HIDDEN}@", text)
+        return _LOOKS_SECRET.sub(HIDDEN, text)
+
+
+def without_userinfo(url: str) -> str:
+    """A URL without the user name and password before the host; other text is returned as it is."""
+    if "://" not in url:
+        return url
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -1,0 +1,281 @@
+"""Typed settings of a project, and where each value came from.
+
+They are read from ``mlbutler.toml`` at the project's root, or ``[tool.mlbutler]`` in pyproject.toml, and
+overridden by environment variables ``MLBUTLER_<SECTION>_<KEY>``. A project without any file works.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from mlbutler.errors import SettingsError
+
+FILE_NAME = "mlbutler.toml"
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _seconds(value: object) -> object:
+    """A number of seconds from ``90``, ``"90s"``, ``"15m"``, ``"2h"`` or ``"1d"``."""
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)):
+        return float(match[1]) * _UNITS[match[2]]
+    return value
+
+
+def _listed(value: object) -> object:
+    """A single string stands for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Strings = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(_Section):
+    """Where artifacts live."""
+
+    remote: str | None = Field(None, description="name of the shared DVC remote; DVC's default if unset")
+    mirror: str | None = Field(None, description="directory on the agent that its builds share, in DVC's format")
+    jobs: int | None = Field(None, ge=1, le=512, description="transfers at once; chosen by mlbutler if unset")
+    verify: Literal["untrusted", "always"] = Field(
+        "untrusted", description="whose objects are hashed again on arrival: those of forks, or all"
+    )
+    link: Literal["auto", "copy"] = Field(
+        "auto", description="how objects get from mirror to cache: reflink or hardlink where safe, or a copy"
+    )
+
+
+class Test(_Section):
+    """The project's tests."""
+
+    __test__ = False
+
+    command: Strings = Field((), description="shell command, or several run in order; any language")
+    junit: Strings = Field((), description="globs of the JUnit XML files that the command writes")
+    timeout: Seconds | None = Field(None, description="limit for each command, such as 90 or '15m'")
+
+
+class Lint(_Section):
+    """The project's linters."""
+
+    commands: Strings = Field((), description="shell commands; all run, one failure fails the step")
+    timeout: Seconds | None = Field(None, description="limit for each command, such as 90 or '15m'")
+
+
+class Reproduce(_Section):
+    """When and how stages run."""
+
+    when: Literal["pull-request", "every-commit", "target-branch", "manual", "message"] = Field(
+        "pull-request", description="which builds reproduce the experiment"
+    )
+    timeout: Seconds | None = Field(None, description="limit for all stages together, such as '6h'")
+    targets: Strings = Field((), description="stages to bring up to date; all if empty")
+    token: str = Field("[run]", description="text in a commit message that asks for a run with when = 'message'")
+    skip_token: str = Field(
+        "[skip experiment]", description="text in a commit message that forbids a run, whatever `when` says"
+    )
+    pass_environment: Strings = Field(
+        (), description="environment variables handed to stages although they look like credentials"
+    )
+
+
+class Gate(_Section):
+    """One rule on one number."""
+
+    metric: str = Field(description="which number: '<file>:<dotted name>', or only the name if it is unique")
+    goal: Literal["maximize", "minimize"] | None = Field(None, description="direction; guessed from the name if unset")
+    min: float | None = Field(None, description="lowest value allowed")
+    max: float | None = Field(None, description="highest value allowed")
+    max_drop: float | None = Field(None, ge=0, description="largest worsening allowed, in the metric's unit")
+    max_drop_relative: float | None = Field(None, ge=0, description="largest worsening allowed, as a share of the old value")
+    level: Literal["fail", "warn"] = Field("fail", description="what a broken rule does")
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> Gate:
+        if self.min is None and self.max is None and self.max_drop is None and self.max_drop_relative is None:
+            raise ValueError("a gate needs one of min, max, max_drop, max_drop_relative")
+        return self
+
+
+class Commit(_Section):
+    """How results are committed back."""
+
+    author: str = Field("mlbutler <mlbutler@localhost>", description="'Name <e-mail>' of results commits")
+    message: str = Field(
+        "Reproduce {short}: update results",
+        description="first line of results commits; {short} and {head} are the reproduced commit",
+    )
+    paths: Strings = Field((), description="further paths to commit (globs), besides what DVC declares")
+    on_merge: Literal["refuse", "head"] = Field(
+        "refuse", description="when CI built a merge of head and target: do not commit, or commit onto the head"
+    )
+
+
+class Report(_Section):
+    """What reports show."""
+
+    metrics: Strings = Field((), description="globs of 'file:name' to show; all if empty")
+    plots: bool = Field(True, description="show plots")
+    images: bool = Field(True, description="show images")
+    precision: int = Field(5, ge=1, le=17, description="significant digits")
+    hide_unchanged: bool = Field(False, description="leave out metrics that did not change")
+    directory: str = Field(".mlbutler/report", description="where the renderings are written")
+
+
+class Forge(_Section):
+    """Where reviewers are told."""
+
+    kind: Literal["folder"] | None = Field(None, description="which forge; found out if unset")
+    url: str | None = Field(None, description="the forge's address; for the folder forge, its directory")
+
+
+class Project(_Section):
+    """What is compared with what."""
+
+    target: str | None = Field(None, description="target branch where the CI names none; found out if unset")
+    git_remote: str | None = Field(None, description="git remote to fetch from and push to; 'origin' if it exists")
+
+
+class Settings(_Section):
+    """All settings of a project."""
+
+    project: Project = Project()
+    data: Data = Data()
+    test: Test = Test()
+    lint: Lint = Lint()
+    reproduce: Reproduce = Reproduce()
+    gate: tuple[Gate, ...] = ()
+    commit: Commit = Commit()
+    report: Report = Report()
+    forge: Forge = Forge()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings and, for each ``section.key``, its source: ``default``, a file name, or a variable's name."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def load(root: Path, environ: Mapping[str, str] | None = None) -> Loaded:
+    """Read the settings of the project at `root`.
+
+    Raises:
+        SettingsError: the file does not parse, a key is unknown, or a value does not fit.
+    """
+    environ = os.environ if environ is None else environ
+    name, values = _from_file(root)
+    return _validated(name, values, environ)
+
+
+def parse(text: str, name: str = FILE_NAME) -> Settings:
+    """Settings from the text of a mlbutler.toml alone (another revision's, say); no environment.
+
+    Raises:
+        SettingsError: as `load`.
+    """
+    try:
+        return _validated(name, tomllib.loads(text), {}).settings
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{name} is not valid TOML: {error}", f"Mend {name}.") from error
+
+
+def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) -> Loaded:
+    sources = dict.fromkeys(_keys(values), name)
+    for variable, section, key in _variables():
+        if (text := environ.get(variable)) is not None and text != "":
+            section_values = values.setdefault(section, {})
+            if not isinstance(section_values, dict):
+                raise SettingsError(f"{name}: '{section}' must be a table.", f"Write [{section}].")
+            section_values[key] = _from_text(section, key, text)
+            sources[f"{section}.{key}"] = variable
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise _explained(error, name, sources) from error
+    return Loaded(settings, {key: sources.get(key, "default") for key in _keys(settings.model_dump())})
+
+
+def _from_file(root: Path) -> tuple[str, dict[str, Any]]:
+    own, shared = root / FILE_NAME, root / "pyproject.toml"
+    for path, inside in ((own, ()), (shared, ("tool", "mlbutler"))):
+        if not path.is_file():
+            continue
+        try:
+            values: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            if path == shared:  # somebody else's file: not ours to complain about
+                continue
+            raise SettingsError(f"{path.name} is not valid TOML: {error}", f"Mend {path.name}.") from error
+        for key in inside:
+            values = values.get(key) if isinstance(values, dict) else None
+        if isinstance(values, dict):
+            return path.name, values
+    return FILE_NAME, {}
+
+
+def _keys(values: Mapping[str, Any]) -> Iterator[str]:
+    for section, content in values.items():
+        if isinstance(content, Mapping):
+            yield from (f"{section}.{key}" for key in content)
+        else:
+            yield section
+
+
+def _variables() -> Iterator[tuple[str, str, str]]:
+    for section, field in Settings.model_fields.items():
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            for key in model.model_fields:
+                yield f"MLBUTLER_{section}_{key}".upper(), section, key
+
+
+def _from_text(section: str, key: str, text: str) -> Any:
+    model = Settings.model_fields[section].annotation
+    assert isinstance(model, type)
+    assert issubclass(model, BaseModel)
+    default = model.model_fields[key].default
+    if isinstance(default, tuple) and text.lstrip().startswith("["):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return text
+    return text
+
+
+def _explained(error: ValidationError, name: str, sources: Mapping[str, str]) -> SettingsError:
+    problems, remedies = [], []
+    for item in error.errors():
+        where = [str(part) for part in item["loc"]]
+        dotted = ".".join(where)
+        source = sources.get(".".join(where[:2]), name)
+        if item["type"] == "extra_forbidden":
+            problems.append(f"{source}: unknown key '{dotted}'")
+            nearest = difflib.get_close_matches(where[-1], _siblings(where), n=1, cutoff=0.0)
+            remedies.append(f"The nearest known key is '{'.'.join([*where[:-1], nearest[0]])}'." if nearest else "")
+        else:
+            problems.append(f"{source}: {dotted}: {item['msg']}")
+    remedy = " ".join(filter(None, remedies)) or "See docs/settings.md for what each key takes."
+    return SettingsError("; ".join(problems) + ".", remedy)
+
+
+def _siblings(where: list[str]) -> list[str]:
+    if len(where) == 1:
+        return list(Settings.model_fields)
+    model: Any = Gate if where[0] == "gate" else Settings.model_fields[where[0]].annotation
+    return list(model.model_fields)

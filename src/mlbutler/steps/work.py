@@ -1,0 +1,65 @@
+"""What every step is given: the project, the settings, the record so far."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlbutler.console import Console
+from mlbutler.git import Git
+from mlbutler.record import Record
+from mlbutler.settings import Loaded, Settings
+
+if TYPE_CHECKING:
+    from mlbutler.project.project import Project
+
+
+@dataclass
+class Work:
+    """One run's working state.
+
+    Attributes:
+        root: the DVC project's root (where ``.dvc`` lies), which may be below the repository's root.
+        record: what is known so far; steps read it and the pipeline replaces it.
+        trusted: False for a fork's change: no credentials, no mirror writes, no commit back.
+        pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
+    """
+
+    root: Path
+    loaded: Loaded
+    console: Console
+    record: Record
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    pipeline: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        """The project's settings."""
+        return self.loaded.settings
+
+    @property
+    def trusted(self) -> bool:
+        """May this run use credentials and write to what others share?"""
+        return not self.record.change.fork
+
+    @cached_property
+    def git(self) -> Git:
+        """git at the project's root."""
+        return Git(self.root, self.environ)
+
+    @cached_property
+    def prefix(self) -> str:
+        """The project's path from the repository's root: '' or ``sub/folder/``."""
+        relative = self.root.resolve().relative_to(self.git.toplevel().resolve()).as_posix()
+        return "" if relative == "." else relative + "/"
+
+    @cached_property
+    def project(self) -> Project:
+        """The DVC project, opened when a step first needs it."""
+        from mlbutler.project.project import Project
+
+        return Project(self.root, self.environ)

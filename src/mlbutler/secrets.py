@@ -13,8 +13,25 @@ _NAME = re.compile(
     r"|NETRC|CONNECTION_STRING|SAS|DSN$|_PWD$|^PGPASS|^GIT_ASKPASS$|^SSH_ASKPASS$|WEBHOOK",
     re.IGNORECASE,
 )
-_PREFIXES = ("AWS_", "AZURE_", "GOOGLE_APPLICATION", "GCP_", "GCLOUD_", "ALIYUN_", "OSS_", "DAGSHUB_", "KUBECONFIG")
-_KEPT = {"XAUTHORITY", "AWS_DEFAULT_REGION", "AWS_REGION", "DAGSHUB_CLIENT_HOST", "PASSWORD_STORE_DIR", "SSH_AUTHOR"}
+_PREFIXES = (
+    "AWS_",
+    "AZURE_",
+    "GOOGLE_APPLICATION",
+    "GCP_",
+    "GCLOUD_",
+    "ALIYUN_",
+    "OSS_",
+    "DAGSHUB_",
+    "KUBECONFIG",
+)
+_KEPT = {
+    "XAUTHORITY",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "DAGSHUB_CLIENT_HOST",
+    "PASSWORD_STORE_DIR",
+    "SSH_AUTHOR",
+}
 _NOT_VALUES = {"true", "false", "yes", "none", "null", "basic", "custom", "default", "0", "1"}
 _SHORTEST = 6
 
@@ -43,7 +60,11 @@ def secret_values(environ: Mapping[str, str], further: Iterable[str] = ()) -> tu
     """The values to hide: those of variables that look like credentials, and `further` ones."""
     named = (value for name, value in environ.items() if is_secret_name(name))
     candidates = {value.strip() for value in (*named, *further)}
-    return tuple(v for v in candidates if len(v) >= _SHORTEST and v.lower() not in _NOT_VALUES and not v.startswith("/"))
+    return tuple(
+        v
+        for v in candidates
+        if len(v) >= _SHORTEST and v.lower() not in _NOT_VALUES and not v.startswith("/")
+    )
 
 
 def without_credentials(
@@ -68,10 +89,20 @@ class Redactor:
     """Replaces secrets in text: known values (also URL-quoted), and what looks like a credential."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        forms = {form for value in values for form in (value, quote(value, safe=""), quote(value)) if form}
+        self._values = tuple(values)
+        forms = {
+            form for value in self._values for form in (value, quote(value, safe=""), quote(value)) if form
+        }
         self._known = (
-            re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))) if forms else None
+            re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
+            if forms
+            else None
         )
+
+    def adding(self, values: Iterable[str]) -> Redactor:
+        """One that hides `values` too; those too short to be told from ordinary text are passed over."""
+        further = (value for value in values if len(value) >= _SHORTEST and value.lower() not in _NOT_VALUES)
+        return Redactor((*self._values, *further))
 
     def hide(self, text: str) -> str:
         """`text` with every secret replaced by ``[hidden]``."""

@@ -25,7 +25,6 @@ class Work:
     Attributes:
         root: the DVC project's root (where ``.dvc`` lies), which may be below the repository's root.
         record: what is known so far; steps read it and the pipeline replaces it.
-        trusted: False for a fork's change: no credentials, no mirror writes, no commit back.
         pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
     """
 
@@ -43,7 +42,7 @@ class Work:
 
     @property
     def trusted(self) -> bool:
-        """May this run use credentials and write to what others share?"""
+        """May this run use credentials and write to what others share? Not for a fork's change."""
         return not self.record.change.fork
 
     @cached_property
@@ -62,4 +61,22 @@ class Work:
         """The DVC project, opened when a step first needs it."""
         from mlbutler.project.project import Project
 
-        return Project(self.root, self.environ)
+        environ = self.environ if self.trusted else {}
+        project = Project(self.root, environ)
+        project.mirror = self.mirror
+        if self.settings.data.remote:
+            project.remote_config(self.settings.data.remote)  # an unknown name is an error at once
+            project.remote_name = self.settings.data.remote
+        self.console.redactor = self.console.redactor.adding(project.secrets())
+        return project
+
+    @property
+    def mirror(self) -> Path | None:
+        """The agent's mirror, None when none is set. A relative path is taken from the project's root."""
+        text = self.settings.data.mirror
+        return self.root / Path(text).expanduser() if text else None
+
+    @property
+    def remote(self) -> str | None:
+        """Name of the shared DVC remote: the setting, else DVC's default, else the only one there is."""
+        return self.project.remote_name

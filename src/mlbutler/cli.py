@@ -1,0 +1,268 @@
+"""Parse, dispatch, and the one error boundary.
+
+Everything heavy is imported by the verb that needs it, so that `mlbutler --help` is quick.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from mlbutler import __version__
+from mlbutler.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_PASSED, EXIT_USAGE, MlbutlerError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SETTINGS = {
+    "auto_envvar_prefix": "MLBUTLER",
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 110,
+}
+
+
+def _common(function: F) -> F:
+    """The options that every verb takes; the verb gets `directory` and `console`."""
+
+    @click.option("-C", "chdir", type=click.Path(path_type=Path), default=Path(), metavar="DIR",
+                  show_envvar=True, help="Work in this directory.")  # fmt: skip
+    @click.option("--json", is_flag=True, show_envvar=True, help="One JSON document on standard output.")
+    @click.option("--quiet", is_flag=True, show_envvar=True, help="Only errors.")
+    @click.option("--verbose", is_flag=True, show_envvar=True, help="Details too.")
+    @functools.wraps(function)
+    def wrapper(chdir: Path, json: bool, quiet: bool, verbose: bool, **options: Any) -> Any:
+        from mlbutler.console import Console
+
+        console = Console(quiet=quiet, verbose=verbose, json=json)
+        return function(directory=chdir, console=console, **options)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def _against(function: F) -> F:
+    return click.option("--against", metavar="REV", show_envvar=True,
+                        help="Compare with this branch, tag or commit (default: the target branch).")(function)  # fmt: skip
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.group(context_settings=_SETTINGS, epilog=_examples("mlbutler demo", "mlbutler run", "mlbutler plan --json"))
+@click.version_option(__version__, prog_name="mlbutler")
+def cli() -> None:
+    """Continuous machine learning for DVC projects: reproduce, compare, judge and report every pull request."""
+
+
+def _verb(name: str, *examples: str) -> Callable[[F], click.Command]:
+    return cli.command(name, epilog=_examples(*examples))
+
+
+@_verb("demo", "mlbutler demo", "mlbutler demo /tmp/world --json")
+@click.argument("target", type=click.Path(path_type=Path), default=Path("mlbutler-demo"), metavar="[DIR]")
+@_common
+def demo(directory: Path, console: Any, target: Path) -> int:
+    """The whole story on real data, in the new folder DIR, offline."""
+    from mlbutler.commands.demo import demo as command
+
+    return int(command(directory / target, console))
+
+
+@_verb("run", "mlbutler run", "mlbutler run --against main --no-publish", "mlbutler run --only plan,sync,check")
+@_against
+@click.option("--only", metavar="STEP,...", default="", show_envvar=True, help="Take only these steps.")
+@click.option("--skip", metavar="STEP,...", default="", show_envvar=True, help="Leave these steps out.")
+@click.option("--no-publish", is_flag=True, show_envvar=True, help="Tell the forge nothing.")
+@_common
+def run(directory: Path, console: Any, against: str | None, only: str, skip: str, no_publish: bool) -> int:
+    """Every step, from tests to telling the reviewers."""
+    from mlbutler.commands.run import run as command
+
+    return command(directory, console, against=against, only=_split(only), skip=_split(skip), publish=not no_publish)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _step(name: str, directory: Path, console: Any, **options: Any) -> int:
+    from mlbutler.commands.step import step
+
+    return step(directory, console, name, **options)
+
+
+@_verb("test", "mlbutler test", "mlbutler test --json")
+@_common
+def test(directory: Path, console: Any) -> int:
+    """Run the project's tests and count them."""
+    return _step("test", directory, console)
+
+
+@_verb("lint", "mlbutler lint")
+@_common
+def lint(directory: Path, console: Any) -> int:
+    """Run the project's linters."""
+    return _step("lint", directory, console)
+
+
+@_verb("plan", "mlbutler plan --verbose", "mlbutler plan train")
+@click.argument("stages", nargs=-1)
+@_common
+def plan(directory: Path, console: Any, stages: tuple[str, ...]) -> int:
+    """Say which stages are stale and why; needs no data."""
+    return _step("plan", directory, console, targets=stages)
+
+
+@_verb("sync", "mlbutler sync", "mlbutler sync --all")
+@click.argument("stages", nargs=-1)
+@click.option("--all", "everything", is_flag=True, show_envvar=True, help="Bring every artifact.")
+@_common
+def sync(directory: Path, console: Any, stages: tuple[str, ...], everything: bool) -> int:
+    """Bring the data that stale stages need, and nothing else: cache, then mirror, then remote."""
+
+    def call(work: Any) -> Any:
+        from mlbutler.steps.sync import run as step
+
+        return step(work, everything=everything)
+
+    return _step("sync", directory, console, targets=stages, call=call)
+
+
+@_verb("check", "mlbutler check", "mlbutler check lock", "mlbutler check pushed")
+@click.argument("what", nargs=-1, type=click.Choice(["lock", "pushed"]))
+@_common
+def check(directory: Path, console: Any, what: tuple[str, ...]) -> int:
+    """Is dvc.lock up to date; is every artifact of this commit on the remote. Needs no data."""
+
+    def call(work: Any) -> Any:
+        from mlbutler.steps.check import run as step
+
+        return step(work, what or ("lock", "pushed"))
+
+    return _step("check", directory, console, call=call)
+
+
+@_verb("reproduce", "mlbutler reproduce", "mlbutler reproduce train")
+@click.argument("stages", nargs=-1)
+@_common
+def reproduce(directory: Path, console: Any, stages: tuple[str, ...]) -> int:
+    """Run the stale stages, in an environment without credentials."""
+    return _step("reproduce", directory, console, targets=stages)
+
+
+@_verb("push", "mlbutler push")
+@_common
+def push(directory: Path, console: Any) -> int:
+    """Send new outputs and the run cache to the remote and the mirror."""
+    return _step("push", directory, console)
+
+
+@_verb("compare", "mlbutler compare", "mlbutler compare --against v1.0")
+@_against
+@_common
+def compare(directory: Path, console: Any, against: str | None) -> int:
+    """Compare metrics, params, plots and data with the target branch, and judge the gates."""
+    return _step("compare", directory, console, against=against)
+
+
+@_verb("commit", "mlbutler commit")
+@_common
+def commit(directory: Path, console: Any) -> int:
+    """Commit dvc.lock and metrics onto the pull request's branch."""
+    return _step("commit", directory, console)
+
+
+@_verb("report", "mlbutler report", "mlbutler report --record build-7/record.json --output out")
+@click.option("--record", "record", type=click.Path(path_type=Path), metavar="FILE", show_envvar=True,
+              help="Render this record, anywhere, without its project.")  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
+              help="Where to write with --record (default: here).")  # fmt: skip
+@_common
+def report(directory: Path, console: Any, record: Path | None, output: Path | None) -> int:
+    """Render the record as Markdown, HTML, JSON and JUnit."""
+    if record is not None:
+        from mlbutler.commands.report import report as command
+
+        return command(directory / record, directory / (output or Path()), console)
+    return _step("report", directory, console)
+
+
+@_verb("publish", "mlbutler publish")
+@_common
+def publish(directory: Path, console: Any) -> int:
+    """Put the report on the pull request and set the commit's status."""
+    return _step("publish", directory, console)
+
+
+@_verb("doctor", "mlbutler doctor", "mlbutler doctor --settings")
+@click.option("--settings", "settings", is_flag=True, show_envvar=True, help="Show each setting and its source.")
+@_common
+def doctor(directory: Path, console: Any, settings: bool) -> int:
+    """Say what is missing here, each with its remedy."""
+    from mlbutler.commands.doctor import doctor as command
+
+    return command(directory, console, settings=settings)
+
+
+# ------------------------------------------------------------------------------------- the boundary
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line; exits with the code of `mlbutler.errors`."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _interrupt)
+    as_json = "--json" in arguments
+    try:
+        code = cli.main(arguments, prog_name="mlbutler", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_USAGE
+    except (KeyboardInterrupt, click.Abort):
+        code = _told("Interrupted.", "What was finished is kept; run it again to go on.", EXIT_INTERRUPTED, as_json)
+    except MlbutlerError as error:
+        code = _told(error.message, error.remedy, error.exit_code, as_json)
+    except BrokenPipeError:
+        code = EXIT_PASSED
+    except Exception as error:
+        code = _bug(error, as_json)
+    sys.exit(code if isinstance(code, int) else EXIT_PASSED)
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    """An aborted build sends SIGTERM; it is treated as Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def _told(message: str, remedy: str, code: int, as_json: bool) -> int:
+    import os
+
+    from mlbutler.secrets import Redactor, secret_values
+
+    redactor = Redactor(secret_values(os.environ))
+    message, remedy = redactor.hide(message), redactor.hide(remedy)
+    print(f"error: {message}" + (f"\n  {remedy}" if remedy else ""), file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": message, "remedy": remedy, "exit_code": code}, ensure_ascii=False))
+    return code
+
+
+def _bug(error: Exception, as_json: bool) -> int:
+    import os
+    import tempfile
+    import traceback
+
+    from mlbutler.secrets import Redactor, secret_values
+
+    text = Redactor(secret_values(os.environ)).hide("".join(traceback.format_exception(error)))
+    with tempfile.NamedTemporaryFile("w", prefix="mlbutler-", suffix=".log", delete=False, encoding="utf-8") as log:
+        log.write(f"mlbutler {__version__}, Python {sys.version}\n{text}")
+    message = f"A bug of mlbutler: {type(error).__name__}: {error}"
+    return _told(message, f"Please report it with {log.name}.", EXIT_BUG, as_json)

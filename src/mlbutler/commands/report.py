@@ -1,0 +1,28 @@
+"""`mlbutler report --record FILE`: renders a record anywhere, without its project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlbutler.console import Console
+from mlbutler.errors import UsageError
+from mlbutler.record_file import read
+from mlbutler.settings import Report
+
+
+def report(record_path: Path, directory: Path, console: Console) -> int:
+    """Write all renderings of the record at `record_path` into `directory`; returns the exit code.
+
+    Raises:
+        UsageError: there is no record, or it was written by another version.
+    """
+    from mlbutler.steps.report import write_report
+
+    record = read(record_path)
+    if record is None:
+        raise UsageError(
+            f"No record that this version reads: {record_path}", "Name the record.json of a run."
+        )
+    for kind, path in write_report(record, Report(), directory, console.redactor):
+        console.line(f"report ({kind}): {path}")
+    return 0

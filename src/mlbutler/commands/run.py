@@ -1,0 +1,69 @@
+"""`mlbutler run`: the whole list, from tests to telling the reviewers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlbutler.commands.start import begin
+from mlbutler.console import Console, human_bytes, human_seconds
+from mlbutler.errors import UsageError
+from mlbutler.pipeline import NAMES, record_path, run_all
+from mlbutler.record import Outcome
+from mlbutler.record_file import dumps
+from mlbutler.steps.work import Work
+
+
+def run(
+    directory: Path,
+    console: Console,
+    *,
+    against: str | None = None,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    publish: bool = True,
+) -> int:
+    """Take every step on the checkout at `directory`; returns the exit code.
+
+    Raises:
+        UsageError: a step's name is unknown, or as `begin`.
+    """
+    for name in (*only, *skip):
+        if name not in NAMES:
+            raise UsageError(f"There is no step '{name}'.", f"The steps are {', '.join(NAMES)}.")
+    with begin(directory, console, against, anew=True) as work:
+        _introduce(work)
+        code = run_all(work, only=only, skip=[*skip, *([] if publish else ["publish"])])
+        _summarize(work)
+        if console.json:
+            print(dumps(work.record, console.redactor))
+        return code
+
+
+def _introduce(work: Work) -> None:
+    change = work.record.change
+    what = f"pull request {change.number}" if change.number else change.head_branch or "detached HEAD"
+    against = f" against {change.target_branch}" if change.target_branch else ""
+    base = f" (merge base {change.base[:10]})" if change.base else ""
+    work.console.line(f"{what} at {change.head[:10]}{against}{base}")
+    if change.merge:
+        work.console.line(
+            "HEAD is a merge that the CI server made: that tree is reproduced, and it is never pushed."
+        )
+    if change.fork:
+        work.console.line("The change comes from a fork: no credentials are used and nothing is written.")
+
+
+def _summarize(work: Work) -> None:
+    console, record = work.console, work.record
+    console.heading("summary")
+    for name, result in record.steps():
+        took = f" ({human_seconds(result.duration)})" if result.duration >= 0.05 else ""
+        console.line(f"{name:<10} {result.outcome:<8}{took} {result.reason}")
+    if record.sync and record.sync.moved:
+        moved = ", ".join(f"{human_bytes(m.bytes)} from {m.place}" for m in record.sync.moved if m.objects)
+        console.line(f"brought: {moved or 'nothing'}")
+    if record.report and record.report.outcome is Outcome.PASSED:
+        for kind, path in record.report.files:
+            console.line(f"report ({kind}): {path}")
+    console.line(f"record: {record_path(work).relative_to(work.root)}")

@@ -1,0 +1,54 @@
+"""One step as a verb: `mlbutler plan`, `mlbutler sync --all`, `mlbutler check pushed`..."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mlbutler.commands.start import begin
+from mlbutler.console import Console
+from mlbutler.pipeline import run_one
+from mlbutler.record import StepResult
+from mlbutler.record_file import dumps
+from mlbutler.steps.work import Work
+
+_NEED_PLAN = ("sync", "check", "reproduce")
+
+
+def step(
+    directory: Path,
+    console: Console,
+    name: str,
+    *,
+    against: str | None = None,
+    targets: Sequence[str] = (),
+    call: Callable[[Work], StepResult] | None = None,
+) -> int:
+    """Take the step `name` on the checkout at `directory`; returns the exit code.
+
+    Args:
+        targets: stages to restrict plan, sync and reproduce to. call: the step's function with its options.
+    """
+    with begin(directory, console, against) as work:
+        if targets:
+            reproduce = work.settings.reproduce.model_copy(update={"targets": tuple(targets)})
+            settings = work.settings.model_copy(update={"reproduce": reproduce})
+            work.loaded = dataclasses.replace(work.loaded, settings=settings)
+        if name in _NEED_PLAN:  # what was planned in an earlier process may no longer hold
+            code = run_one(work, "plan")
+            if code:
+                return _finish(work, console, "plan", code)
+        return _finish(work, console, name, run_one(work, name, call))
+
+
+def _finish(work: Work, console: Console, name: str, code: int) -> int:
+    if console.json:
+        document = json.loads(dumps(work.record, console.redactor))
+        print(
+            json.dumps(
+                {"step": name, "exit_code": code, "result": document[name]}, indent=2, ensure_ascii=False
+            )
+        )
+    return code

@@ -1,0 +1,187 @@
+"""From DVC's own objects to `model.Stages`. DVC resolves templates, `foreach`, `matrix` and includes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from mlbutler.errors import ProjectError
+from mlbutler.project.model import Dependency, Output, ParamsFile, Recorded, Stage, Stages
+
+
+def load_stages(repo: Any, *, read_params: bool = True) -> Stages:
+    """All stages of an opened `dvc.repo.Repo`, in topological order.
+
+    Args:
+        repo: at the work tree or at a revision.
+        read_params: read current parameter values too.
+
+    Raises:
+        ProjectError: dvc.yaml, dvc.lock or a .dvc file cannot be read, or stages contradict each other.
+    """
+    import networkx
+    from dvc.exceptions import DvcException
+
+    try:
+        graph = repo.index.graph
+        ordered = list(networkx.dfs_postorder_nodes(graph))
+    except DvcException as error:
+        raise ProjectError(
+            f"The DVC project cannot be read: {one_line(error)}",
+            "Mend the file; `dvc status` shows the same error.",
+        ) from error
+    locks = _Locks(repo)
+    stages = tuple(_stage(repo, stage, locks, read_params) for stage in ordered)
+    return Stages(stages, orphans=tuple(_orphans(repo, ordered, locks)))
+
+
+def one_line(error: BaseException) -> str:
+    """A DVC error's message and its cause on one line."""
+    texts = [" ".join(str(error).split())]
+    if error.__cause__ is not None and (cause := " ".join(str(error.__cause__).split())):
+        texts.append(cause)
+    return ": ".join(dict.fromkeys(filter(None, texts))) or type(error).__name__
+
+
+def relative(repo: Any, item: Any) -> tuple[str, bool]:
+    """(path from the project's root with '/', is it outside the project) of a DVC output or dependency."""
+    if item.protocol != "local":
+        return str(item.def_path), True
+    if not repo.fs.isin_or_eq(item.fs_path, repo.root_dir):
+        return str(item.fs_path), True
+    return repo.fs.relpath(item.fs_path, repo.root_dir).replace("\\", "/"), False
+
+
+def address(repo: Any, stage: Any) -> str:
+    """A stage's name as DVC takes it at the project's root: ``train``, ``sub/dvc.yaml:train``, ``data.dvc``."""
+    file = repo.fs.relpath(stage.path, repo.root_dir).replace("\\", "/")
+    name = getattr(stage, "name", None)
+    if not name:
+        return str(file)
+    return str(name) if file == "dvc.yaml" else f"{file}:{name}"
+
+
+def _stage(repo: Any, stage: Any, locks: _Locks, read_params: bool) -> Stage:
+    from dvc.dependency import ParamsDependency
+    from dvc.stage import PipelineStage
+
+    pipeline = isinstance(stage, PipelineStage)
+    file = str(repo.fs.relpath(stage.path, repo.root_dir)).replace("\\", "/")
+    command = stage.cmd
+    text = "\n".join(command) if isinstance(command, list) else (command or "")
+    dependencies = tuple(
+        Dependency(*_with_record(repo, dep)) for dep in stage.deps if not isinstance(dep, ParamsDependency)
+    )
+    params = tuple(_params(repo, dep, read_params) for dep in stage.deps if isinstance(dep, ParamsDependency))
+    outputs = tuple(_output(repo, out) for out in stage.outs)
+    records = [*(d.recorded for d in dependencies), *(o.recorded for o in outputs), *(p.recorded for p in params)]
+    locked = any(record is not None for record in records)
+    return Stage(
+        name=address(repo, stage),
+        file=file,
+        command=text,
+        locked=locked or (pipeline and stage.name in locks.entries(stage)),
+        command_changed=bool(pipeline and stage.cmd_changed),
+        frozen=bool(stage.frozen),
+        always=bool(stage.always_changed or stage.is_callback),
+        data_source=not stage.cmd,
+        imported=bool(stage.is_import),
+        dependencies=dependencies,
+        params=params,
+        outputs=outputs,
+    )
+
+
+def _with_record(repo: Any, item: Any) -> tuple[str, Recorded | None, bool]:
+    path, external = relative(repo, item)
+    return path, recorded(item), external
+
+
+def recorded(item: Any) -> Recorded | None:
+    """The hash that dvc.lock or a .dvc file records for a DVC output or dependency."""
+    info = item.hash_info
+    if not info or not isinstance(info.value, str):
+        return None
+    meta = item.meta
+    return Recorded(info.name, info.value, getattr(meta, "size", None), getattr(meta, "nfiles", None))
+
+
+def _output(repo: Any, out: Any) -> Output:
+    path, record, external = _with_record(repo, out)
+    return Output(
+        path=path,
+        recorded=record,
+        cached=bool(out.use_cache),
+        can_push=bool(out.can_push),
+        persist=bool(out.persist),
+        kind="metric" if out.metric else "plot" if out.plot else "data",
+        remote=out.remote,
+        external=external,
+    )
+
+
+def _params(repo: Any, dep: Any, read: bool) -> ParamsFile:
+    path, _ = relative(repo, dep)
+    value = dep.hash_info.value if dep.hash_info else None
+    current: Mapping[str, Any] | None = None
+    problem = ""
+    if read:
+        try:
+            current = dep.read_params() if dep.exists else None
+        except Exception as error:  # DVC raises whatever the file's parser raises
+            problem = one_line(error)
+    return ParamsFile(
+        path=path,
+        names=tuple(dep.params),
+        recorded=value if isinstance(value, Mapping) else None,
+        current=current,
+        problem=problem,
+    )
+
+
+class _Locks:
+    """The dvc.lock files of a project, each read once."""
+
+    def __init__(self, repo: Any) -> None:
+        self._repo = repo
+        self._read: dict[str, Mapping[str, Any]] = {}
+
+    def path(self, stage: Any) -> str:
+        """Where the stage is locked."""
+        return str(stage.path).rpartition(".")[0] + ".lock"
+
+    def entries(self, stage: Any) -> Mapping[str, Any]:
+        """The stages in the stage's dvc.lock, of either schema; empty when there is none."""
+        path = self.path(stage)
+        if path not in self._read:
+            self._read[path] = self._load(path)
+        return self._read[path]
+
+    def _load(self, path: str) -> Mapping[str, Any]:
+        try:
+            with self._repo.fs.open(path, mode="r", encoding="utf-8") as file:
+                content = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except (FileNotFoundError, IsADirectoryError):
+            return {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ProjectError(f"{path} cannot be read: {one_line(error)}", "Mend it, or run `dvc repro`.") from error
+        if not isinstance(content, Mapping):
+            return {}
+        stages = content.get("stages", {}) if "schema" in content else content
+        return stages if isinstance(stages, Mapping) else {}
+
+
+def _orphans(repo: Any, ordered: list[Any], locks: _Locks) -> Iterator[tuple[str, str]]:
+    """(dvc.lock's path, stage) for entries whose stage no dvc.yaml declares any more."""
+    from dvc.stage import PipelineStage
+
+    by_lock: dict[str, list[Any]] = {}
+    for stage in ordered:
+        if isinstance(stage, PipelineStage):
+            by_lock.setdefault(locks.path(stage), []).append(stage)
+    for path, stages in by_lock.items():
+        declared = {stage.name for stage in stages}
+        shown = repo.fs.relpath(path, repo.root_dir).replace("\\", "/")
+        yield from ((shown, str(name)) for name in locks.entries(stages[0]) if name not in declared)

@@ -1,0 +1,168 @@
+"""A DVC project's stages as plain data: declared in dvc.yaml and .dvc files, recorded in dvc.lock.
+
+Paths are relative to the project's root, with '/', whatever directory a stage works in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlbutler.project.artifact import Artifact
+from mlbutler.store.interface import ObjectId
+
+MD5, LEGACY_MD5 = "md5", "md5-dos2unix"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A hash as dvc.lock or a .dvc file records it.
+
+    `algorithm` is DVC's name (``md5``, ``md5-dos2unix``, ``etag``...), `value` ends in ``.dir`` for a directory.
+    """
+
+    algorithm: str
+    value: str
+    size: int | None = None
+    files: int | None = None
+
+    @property
+    def oid(self) -> ObjectId | None:
+        """The object's name in a store; None for hashes that are not content MD5s."""
+        if self.algorithm not in (MD5, LEGACY_MD5):
+            return None
+        return ObjectId(self.value, legacy=self.algorithm == LEGACY_MD5)
+
+    def same_as(self, other: Recorded) -> bool:
+        """Is it the same content? Equal values of DVC's two MD5 flavours mean equal content too."""
+        return self.value == other.value
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """A file or directory that a stage reads. `external`: outside the project or on other storage."""
+
+    path: str
+    recorded: Recorded | None
+    external: bool = False
+
+
+@dataclass(frozen=True)
+class ParamsFile:
+    """Parameters of one file that a stage reads.
+
+    `names`: the declared dotted names, empty for the whole file. `recorded`: values in dvc.lock, None when
+    there are none. `current`: values in the work tree, None when the file is missing; `problem` says why
+    they could not be read.
+    """
+
+    path: str
+    names: tuple[str, ...]
+    recorded: Mapping[str, Any] | None
+    current: Mapping[str, Any] | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file or directory that a stage writes, or that a .dvc file tracks."""
+
+    path: str
+    recorded: Recorded | None
+    cached: bool = True
+    can_push: bool = True
+    persist: bool = False
+    kind: str = "data"
+    remote: str | None = None
+    external: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of dvc.yaml, or a .dvc file (`data_source`; `imported` when DVC can bring it from elsewhere)."""
+
+    name: str
+    file: str
+    command: str = ""
+    locked: bool = True
+    command_changed: bool = False
+    frozen: bool = False
+    always: bool = False
+    data_source: bool = False
+    imported: bool = False
+    dependencies: tuple[Dependency, ...] = ()
+    params: tuple[ParamsFile, ...] = ()
+    outputs: tuple[Output, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stages:
+    """All stages in an order in which they can run, and who makes what."""
+
+    ordered: tuple[Stage, ...]
+    orphans: tuple[tuple[str, str], ...] = ()
+    owners: Mapping[str, tuple[Stage, Output]] = field(init=False, compare=False)
+    _children: Mapping[str, tuple[str, ...]] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        owners = {output.path: (stage, output) for stage in self.ordered for output in stage.outputs}
+        children: dict[str, list[str]] = {}
+        for path in owners:
+            for parent in _parents(path):
+                children.setdefault(parent, []).append(path)
+        object.__setattr__(self, "owners", owners)
+        object.__setattr__(self, "_children", {parent: tuple(found) for parent, found in children.items()})
+
+    def pipeline(self) -> tuple[Stage, ...]:
+        """The stages that have a command."""
+        return tuple(stage for stage in self.ordered if not stage.data_source)
+
+    def owner(self, path: str) -> tuple[Stage, Output] | None:
+        """Who makes `path`, or a directory that holds it; None when Git (or nobody) keeps it."""
+        for candidate in (path, *_parents(path)):
+            if candidate in self.owners:
+                return self.owners[candidate]
+        return None
+
+    def inside(self, path: str) -> tuple[tuple[Stage, Output], ...]:
+        """The outputs that lie below the directory `path`."""
+        return tuple(self.owners[child] for child in self._children.get(path, ()))
+
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """Every recorded output as an artifact, with the reason where DVC does not keep or push it."""
+        return tuple(_artifact(stage, output) for stage in self.ordered for output in stage.outputs)
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _artifact(stage: Stage, output: Output) -> Artifact:
+    recorded = output.recorded
+    if not output.cached:
+        left_out = "cache: false (kept in Git, or nowhere)"
+    elif output.external:
+        left_out = "outside the project"
+    elif stage.imported:
+        left_out = "an import: DVC brings it from its source"
+    elif not output.can_push:
+        left_out = "push: false"
+    elif recorded is not None and recorded.oid is None:
+        left_out = f"recorded by {recorded.algorithm}, not by content"
+    else:
+        left_out = ""
+    return Artifact(
+        path=output.path,
+        owner=stage.name,
+        oid=recorded.oid if recorded else None,
+        size=recorded.size if recorded else None,
+        files=recorded.files if recorded else None,
+        cached=output.cached and not output.external,
+        pushed=not left_out,
+        left_out=left_out,
+        remote=output.remote,
+        kind=output.kind,
+    )

@@ -1,0 +1,347 @@
+"""The DVC project at a root: everything the steps ask of it, with DVC itself behind this door."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mlbutler.compare.snapshot import Snapshot
+from mlbutler.errors import ProjectError, StoreError, UsageError
+from mlbutler.project.artifact import Artifact
+from mlbutler.project.model import Output, Recorded, Stage, Stages
+from mlbutler.project.worktree import Manifest, WorkTree, note_partial
+from mlbutler.record import StagePlan, StageState
+from mlbutler.store.interface import Need, ObjectId
+
+
+def find_root(directory: Path) -> Path:
+    """The root of the DVC project that holds `directory`.
+
+    Raises:
+        UsageError: there is none, or several lie below.
+    """
+    start = directory.resolve()
+    for candidate in (start, *start.parents):
+        if (candidate / ".dvc").is_dir():
+            return candidate
+        if (candidate / ".git").exists():
+            break
+    below = sorted(path.parent for path in start.glob("*/.dvc") if path.is_dir())
+    below += sorted(path.parent for path in start.glob("*/*/.dvc") if path.is_dir())
+    if below:
+        names = ", ".join(str(path.relative_to(start)) for path in below[:5])
+        raise UsageError(f"No DVC project at {start}, but below it: {names}", f"Choose one: -C {below[0]}")
+    raise UsageError(f"Not a DVC project: {directory}", "Run `dvc init` there, or pass -C DIR.")
+
+
+class Project:
+    """One DVC project.
+
+    Args:
+        root: where ``.dvc`` lies. environ: where remotes' credentials are read from.
+    """
+
+    def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
+        self.root = root
+        self._environ = os.environ if environ is None else environ
+        self.mirror: Path | None = None
+        self._planner: Any = None
+        self._manifests: dict[ObjectId, Manifest | None] = {}
+
+    # -------------------------------------------------------------------------------------- opening
+
+    @cached_property
+    def repo(self) -> Any:
+        """The opened `dvc.repo.Repo`; credentials are in its configuration in memory alone."""
+        return self._opened(self._credentials())
+
+    def _opened(self, config: dict[str, Any]) -> Any:
+        os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+        from dvc.config import ConfigError
+        from dvc.exceptions import DvcException, NotDvcRepoError
+        from dvc.repo import Repo
+
+        from mlbutler.project.load import one_line
+
+        try:
+            return Repo(str(self.root), config=config or None)
+        except NotDvcRepoError as error:
+            raise UsageError(f"Not a DVC project: {self.root}", "Run `dvc init` there, or pass -C DIR.") from error
+        except (ConfigError, DvcException) as error:
+            raise ProjectError(f"DVC cannot open {self.root}: {one_line(error)}", "Check .dvc/config.") from error
+
+    def _credentials(self) -> dict[str, Any]:
+        from dvc.config import Config, ConfigError
+
+        from mlbutler.store.credentials import credentials
+
+        try:
+            remotes = Config(str(self.root / ".dvc"))["remote"]
+        except ConfigError as error:
+            raise ProjectError(f".dvc/config cannot be read: {error}", "Mend .dvc/config.") from error
+        found = {
+            name: dict(credentials(name, str(conf.get("url", "")), self._environ, conf))
+            for name, conf in remotes.items()
+        }
+        found = {name: conf for name, conf in found.items() if conf}
+        return {"remote": found} if found else {}
+
+    def reload(self) -> None:
+        """Forget what was read: dvc.lock or the work tree changed."""
+        for name in ("repo", "stages", "tree"):
+            self.__dict__.pop(name, None)
+        self._planner = None
+
+    # ------------------------------------------------------------------------------------- contents
+
+    @cached_property
+    def stages(self) -> Stages:
+        """All stages and .dvc files as data."""
+        from mlbutler.project.load import load_stages
+
+        return load_stages(self.repo)
+
+    @cached_property
+    def tree(self) -> WorkTree:
+        """The work tree."""
+        return WorkTree(self.root, self.repo, self.stages, self.manifest)
+
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """Every recorded output of the work tree's dvc.lock and .dvc files."""
+        return self.stages.artifacts()
+
+    @property
+    def cache_dir(self) -> Path:
+        """The cache's directory, the parent of ``files/md5``."""
+        return Path(str(self.repo.cache.legacy.path))
+
+    def default_remote(self) -> str | None:
+        """Name of DVC's default remote, None when none is set."""
+        name = self.repo.config["core"].get("remote")
+        return str(name) if name else None
+
+    def remote_names(self) -> tuple[str, ...]:
+        """All configured DVC remotes."""
+        return tuple(self.repo.config["remote"])
+
+    def remote_config(self, name: str) -> dict[str, Any]:
+        """DVC's merged configuration of one remote, credentials included: keep it in memory.
+
+        Raises:
+            UsageError: no such remote.
+        """
+        remotes = self.repo.config["remote"]
+        if name not in remotes:
+            known = ", ".join(sorted(remotes)) or "none"
+            raise UsageError(f"There is no DVC remote '{name}' (configured: {known}).", "See `dvc remote list`.")
+        return dict(remotes[name])
+
+    def secrets(self) -> tuple[str, ...]:
+        """Credentials found in DVC's configuration, to be hidden everywhere."""
+        keys = ("password", "secret_access_key", "access_key_id", "session_token", "account_key", "sas_token",
+                "connection_string", "client_secret", "gdrive_service_account_json")  # fmt: skip
+        return tuple(str(conf[key]) for conf in self.repo.config["remote"].values() for key in keys if conf.get(key))
+
+    # --------------------------------------------------------------------------------------- objects
+
+    def manifest(self, oid: ObjectId) -> Manifest | None:
+        """A directory's manifest from cache, mirror or remote; None when nobody has it."""
+        from mlbutler.store.manifest import parse
+
+        if oid not in self._manifests:
+            content = self.content(oid)
+            self._manifests[oid] = None if content is None else parse(content, oid.md5)
+        return self._manifests[oid]
+
+    def content(self, oid: ObjectId, limit: int | None = None, *, remote: bool = True) -> bytes | None:
+        """A small object's bytes from cache, mirror or remote; None when nobody has it or it is too large.
+
+        Args:
+            limit: bytes; a larger object is not read. remote: may the remote be asked.
+        """
+        places = [self.cache_dir] + ([self.mirror] if self.mirror else [])
+        for place in places:
+            path = place / oid.key
+            try:
+                if limit is not None and path.stat().st_size > limit:
+                    return None
+                return path.read_bytes()
+            except OSError:
+                continue
+        if remote and self._bring_small(oid):
+            return self.content(oid, limit, remote=False)
+        return None
+
+    def _bring_small(self, oid: ObjectId) -> bool:
+        from mlbutler.store.engine import bring
+        from mlbutler.store.remotes import open_cache, open_remote
+
+        if self.remote_name is None:
+            return False
+        try:
+            store = open_remote(self, self.remote_name, self._environ)
+            brought = bring([oid], open_cache(self), None, store)
+        except StoreError:
+            return False
+        return not brought.missing and not brought.errors
+
+    @cached_property
+    def remote_name(self) -> str | None:
+        """The remote in use: set from the settings, else DVC's default, else the only one there is."""
+        names = self.remote_names()
+        return self.default_remote() or (names[0] if len(names) == 1 else None)
+
+    def at_hand(self, output: Output) -> bool:
+        """Does cache or mirror hold the output's object?"""
+        oid = output.recorded.oid if output.recorded else None
+        return oid is not None and self.holds(oid)
+
+    def holds(self, oid: ObjectId) -> bool:
+        """Does cache or mirror hold the object?"""
+        places = [self.cache_dir] + ([self.mirror] if self.mirror else [])
+        return any((place / oid.key).is_file() for place in places)
+
+    # -------------------------------------------------------------------------------------- planning
+
+    def plan(self, targets: Sequence[str] = (), durations: Mapping[str, float] | None = None) -> tuple[StagePlan, ...]:
+        """The state of every stage; see `mlbutler.project.plan`.
+
+        Raises:
+            UsageError: a target names no stage. ProjectError: the project cannot be read.
+        """
+        from mlbutler.project.plan import Hint, Planner
+        from mlbutler.project.run_cache import find_run
+
+        self._check_targets(targets)
+        folders = [place / "runs" for place in (self.cache_dir, self.mirror) if place is not None]
+
+        def find(stage: Stage, hashes: Mapping[str, Recorded]) -> Mapping[str, Recorded] | None:
+            found = find_run(self.repo, stage, hashes, folders)
+            objects = [out.oid for out in found.values()] if found else []
+            return found if objects and all(oid is not None and self._whole(oid) for oid in objects) else None
+
+        self._planner = Planner(
+            self.stages,
+            self.tree,
+            self.manifest,
+            find,
+            self.at_hand,
+            targets=targets,
+            hint=Hint(durations or {}),
+        )
+        try:
+            return tuple(self._planner.plan())
+        except OSError as error:
+            raise ProjectError(f"A dependency cannot be read: {error}", "Check its permissions.") from error
+
+    def _check_targets(self, targets: Sequence[str]) -> None:
+        known = {name for s in self.stages.pipeline() for name in (s.name, s.name.split("@")[0], s.file)}
+        known |= {out.path for s in self.stages.pipeline() for out in s.outputs}
+        for target in targets:
+            if target not in known:
+                import difflib
+
+                near = difflib.get_close_matches(target, known, n=3)
+                hint = f"Did you mean {', '.join(near)}?" if near else "See `dvc stage list`."
+                raise UsageError(f"There is no stage '{target}'.", hint)
+
+    def _whole(self, oid: ObjectId) -> bool:
+        if not self.holds(oid):
+            return False
+        if not oid.is_directory:
+            return True
+        manifest = self.manifest(oid)
+        return manifest is not None and all(self.holds(ObjectId(md5, oid.legacy)) for md5 in manifest.values())
+
+    def needed(self, plans: Sequence[StagePlan]) -> tuple[Need, ...]:
+        """The objects that the stale ones of `plans` need; restorable ones need their recorded outputs too."""
+        needs: dict[tuple[str, str], Need] = {}
+        for plan in plans:
+            if plan.state not in (StageState.STALE, StageState.RESTORABLE):
+                continue
+            for path in plan.needs:
+                owner = self.stages.owner(path)
+                recorded = owner[1].recorded if owner is not None else None
+                if owner is None or recorded is None or (oid := recorded.oid) is None:
+                    continue
+                out = owner[1]
+                if self.tree.exists(path) and self.tree.exists(out.path):
+                    continue
+                inside = (path[len(out.path) + 1 :],) if path != out.path else ()
+                size = recorded.size
+                needs[(path, oid.md5)] = Need(path, oid, inside, size, True, out.remote, owner[0].imported)
+            restored = self._planner.restored_outputs().get(plan.name, {}) if self._planner else {}
+            for path, output in restored.items():
+                if output.oid is not None:
+                    needs[(path, output.oid.md5)] = Need(path, output.oid, (), output.size, False)
+        return tuple(needs.values())
+
+    def checkout(self, paths: Sequence[str]) -> None:
+        """Put recorded artifacts from the cache into the work tree; a path may lie inside a directory.
+
+        Raises:
+            ProjectError: DVC could not, because a file is in the way or an object is not in the cache.
+        """
+        from dvc.exceptions import CheckoutError, DvcException
+
+        from mlbutler.project.load import one_line
+
+        if not paths:
+            return
+        targets = [str(self.root / path) for path in paths]
+        try:
+            self.repo.checkout(targets=targets, force=True, relink=False, recursive=False)
+        except CheckoutError as error:
+            shown = ", ".join(str(target) for target in error.target_infos[:5])
+            raise ProjectError(f"DVC could not check out: {shown}", "Run `dvc checkout` to see why.") from error
+        except DvcException as error:
+            raise ProjectError(
+                f"DVC could not check out: {one_line(error)}", "Run `dvc checkout` to see why."
+            ) from error
+        whole = {path for path in paths if path in self.stages.owners}
+        owners = {owner[1].path for path in paths if (owner := self.stages.owner(path)) is not None}
+        note_partial(self.root, add=owners - whole, remove=whole)
+        self.__dict__.pop("tree", None)
+
+    # ------------------------------------------------------------------------------------ comparing
+
+    def snapshots(self, base: str | None, prefix: str) -> tuple[Snapshot, Snapshot]:
+        """Both sides of a comparison: the commit `base` (None: nothing) and the work tree.
+
+        Args:
+            prefix: the project's path from the repository's root, '' or ``sub/folder/``.
+        """
+        from mlbutler.project.snapshot import read_snapshots
+
+        return read_snapshots(self, base, prefix)
+
+    # -------------------------------------------------------------------------------- what is Git's
+
+    def result_paths(self) -> tuple[str, ...]:
+        """Files that Git keeps and a reproduction may change: dvc.lock, uncached outputs, .gitignore files."""
+        paths: dict[str, None] = {}
+        for stage in self.stages.pipeline():
+            folder, _, file = stage.file.rpartition("/")
+            lock = file.rpartition(".")[0] + ".lock"
+            paths[f"{folder}/{lock}" if folder else lock] = None
+            for out in stage.outputs:
+                if out.external:
+                    continue
+                if not out.cached:
+                    paths[out.path] = None
+                else:
+                    parent = out.path.rpartition("/")[0]
+                    paths[f"{parent}/.gitignore" if parent else ".gitignore"] = None
+        return tuple(paths)
+
+    def dependency_paths(self) -> tuple[str, ...]:
+        """Everything a stage is made from: dvc.yaml and .dvc files, dependencies, parameter files, settings of DVC."""
+        paths: dict[str, None] = {".dvc/config": None}
+        for stage in self.stages.ordered:
+            paths[stage.file] = None
+            paths |= dict.fromkeys(dependency.path for dependency in stage.dependencies)
+            paths |= dict.fromkeys(params.path for params in stage.params)
+        return tuple(paths)

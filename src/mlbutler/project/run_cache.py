@@ -1,0 +1,95 @@
+"""DVC's run cache: which earlier run of a stage had these inputs, and what it produced.
+
+An entry is a small YAML file at ``runs/<first two>/<key>/<value>`` that looks like a stage in dvc.lock. The key
+is DVC's own hash of command, dependencies, parameters and output paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlbutler.project.load import address, relative
+from mlbutler.project.model import LEGACY_MD5, MD5, Recorded, Stage
+
+
+def find_run(
+    repo: Any, stage: Stage, hashes: Mapping[str, Recorded], run_caches: Sequence[Path]
+) -> dict[str, Recorded] | None:
+    """The outputs (project path -> hash) of a recorded run with these inputs, None when there is none.
+
+    Args:
+        hashes: content of every dependency, by project path. run_caches: ``runs`` directories to look into.
+    """
+    dvc_stage = next((found for found in repo.index.stages if address(repo, found) == stage.name), None)
+    if dvc_stage is None or not hashes or not stage.outputs or any(o.persist or o.external for o in stage.outputs):
+        return None
+    key = _key(repo, dvc_stage, stage, hashes)
+    for folder in (cache / key[:2] / key for cache in run_caches):
+        if (entry := _newest(folder)) is not None:
+            return _outputs(repo, dvc_stage, entry)
+    return None
+
+
+def _key(repo: Any, dvc_stage: Any, stage: Stage, hashes: Mapping[str, Recorded]) -> str:
+    from dvc.utils import dict_sha256
+
+    current = {params.path: params for params in stage.params}
+    dependencies: list[dict[str, Any]] = []
+    params: dict[str, Any] = {}
+    for item in sorted(dvc_stage.deps, key=lambda dep: dep.def_path):
+        path, _ = relative(repo, item)
+        if path in current and hasattr(item, "params"):
+            values = current[path].current or {}
+            names = current[path].names or tuple(values)
+            params[item.def_path] = {name: values[name] for name in sorted(names) if name in values}
+            continue
+        present = hashes[path]
+        entry: dict[str, Any] = {"path": item.def_path}
+        if present.algorithm != LEGACY_MD5:
+            entry["hash"] = "md5"
+        entry[MD5] = present.value
+        if _is_executable(Path(repo.root_dir, path), item):
+            entry["isexec"] = True
+        dependencies.append(entry)
+    content: dict[str, Any] = {"cmd": dvc_stage.cmd, "deps": dependencies}
+    if params:
+        content["params"] = params
+    content["outs"] = [out.def_path for out in sorted(dvc_stage.outs, key=lambda out: out.def_path)]
+    return str(dict_sha256(content, exclude=["size", "nfiles"]))
+
+
+def _is_executable(path: Path, item: Any) -> bool:
+    if path.is_file():
+        return bool(path.stat().st_mode & 0o111)
+    return bool(getattr(item.meta, "isexec", False))
+
+
+def _newest(folder: Path) -> Mapping[str, Any] | None:
+    try:
+        files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+    except OSError:
+        return None
+    for file in files[:1]:  # DVC itself takes the newest and no other
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError):
+            continue
+        if isinstance(content, Mapping):
+            return content
+    return None
+
+
+def _outputs(repo: Any, dvc_stage: Any, entry: Mapping[str, Any]) -> dict[str, Recorded] | None:
+    by_definition = {out.def_path: relative(repo, out)[0] for out in dvc_stage.outs}
+    found: dict[str, Recorded] = {}
+    for out in entry.get("outs", ()):
+        path = by_definition.get(out.get("path"))
+        if path is None or not isinstance(out.get(MD5), str):
+            return None
+        algorithm = MD5 if out.get("hash") == "md5" else LEGACY_MD5
+        found[path] = Recorded(algorithm, out[MD5], out.get("size"), out.get("nfiles"))
+    return found if len(found) == len(by_definition) else None

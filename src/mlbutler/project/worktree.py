@@ -1,0 +1,126 @@
+"""What lies in the work tree now: hashes of present files, taken by DVC so that its own state agrees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlbutler.project.load import relative
+from mlbutler.project.model import LEGACY_MD5, MD5, Recorded, Stages
+from mlbutler.store.interface import ObjectId
+
+Manifest = Mapping[str, str]
+"""Files of a directory: path inside it -> MD5."""
+
+ReadManifest = Callable[[ObjectId], Manifest | None]
+"""A manifest if it can be had, else None."""
+
+_PARTIAL = "partial.json"
+
+
+class WorkTree:
+    """Hashes of what is present, computed when asked and remembered.
+
+    Args:
+        root: the project's root. repo: the opened `dvc.repo.Repo`. stages: its stages as data.
+        manifest: reads a directory manifest from wherever it can be had.
+    """
+
+    def __init__(self, root: Path, repo: Any, stages: Stages, manifest: ReadManifest) -> None:
+        self.root, self._repo, self._stages, self._manifest = root, repo, stages, manifest
+        self._items: dict[tuple[str, str], Any] = {}
+        for stage in repo.index.stages:
+            for item in (*stage.deps, *stage.outs):
+                self._items.setdefault((relative(repo, item)[0], str(item.hash_name)), item)
+        self._hashes: dict[tuple[str, str], Recorded | None] = {}
+        self._partial = partial_directories(root)
+
+    def exists(self, path: str) -> bool:
+        """Is it in the work tree, and whole as far as mlbutler knows?"""
+        return path not in self._partial and _present(self.root / path)
+
+    def hash(self, path: str, algorithm: str) -> Recorded | None:
+        """The content's hash, None when it is absent.
+
+        A directory that holds outputs of stages which are absent is taken with those as recorded.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        key = (path, algorithm)
+        if key not in self._hashes:
+            self._hashes[key] = self._computed(path, algorithm) if self.exists(path) else None
+        return self._hashes[key]
+
+    def _computed(self, path: str, algorithm: str) -> Recorded | None:
+        absent = [out for _, out in self._stages.inside(path) if not self.exists(out.path)]
+        if absent:
+            return self._composed(path, algorithm, absent)
+        item = self._items.get((path, algorithm))
+        if item is None:  # recorded elsewhere under the other flavour: any object with this path will do
+            item = next((found for (where, _), found in self._items.items() if where == path), None)
+        if item is None or item.protocol != "local":
+            return None
+        name, before = item.hash_name, item.hash_info
+        try:
+            item.hash_name = algorithm
+            meta, info = item._get_hash_meta() if hasattr(item, "_get_hash_meta") else (item.meta, item.get_hash())
+        finally:
+            item.hash_name, item.hash_info = name, before
+        return Recorded(info.name, info.value, getattr(meta, "size", None), getattr(meta, "nfiles", None))
+
+    def _composed(self, path: str, algorithm: str, absent: Iterable[Any]) -> Recorded | None:
+        from dvc_data.hashfile.hash_info import HashInfo
+        from dvc_data.hashfile.tree import Tree
+
+        tree = Tree()
+        for file in sorted((self.root / path).rglob("*")):
+            relpath = file.relative_to(self.root / path).as_posix()
+            if file.is_file() and not self._repo.dvcignore.is_ignored_file(str(file)):
+                tree.add(tuple(relpath.split("/")), None, HashInfo(MD5, _md5(file, algorithm)))
+        for out in absent:
+            if out.recorded is None:
+                return None
+            inside = tuple(out.path[len(path) + 1 :].split("/"))
+            if out.recorded.oid is not None and out.recorded.oid.is_directory:
+                entries = self._manifest(out.recorded.oid)
+                if entries is None:
+                    return None
+                for name, md5 in entries.items():
+                    tree.add((*inside, *name.split("/")), None, HashInfo(MD5, md5))
+            else:
+                tree.add(inside, None, HashInfo(MD5, out.recorded.value))
+        tree.digest()
+        return Recorded(algorithm, tree.hash_info.value)
+
+
+def _present(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
+def _md5(path: Path, algorithm: str) -> str:
+    from dvc.fs import localfs
+    from dvc_data.hashfile.hash import file_md5
+
+    name = LEGACY_MD5 if algorithm == LEGACY_MD5 else MD5
+    return str(file_md5(str(path), localfs, name=name))
+
+
+def partial_directories(root: Path) -> frozenset[str]:
+    """Directories of which only some files were brought: they must not be taken for changed ones."""
+    try:
+        return frozenset(json.loads((root / ".mlbutler" / _PARTIAL).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return frozenset()
+
+
+def note_partial(root: Path, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+    """Remember which directories are incomplete in the work tree."""
+    before = partial_directories(root)
+    after = (before | set(add)) - set(remove)
+    if after != before:
+        folder = root / ".mlbutler"
+        folder.mkdir(exist_ok=True)
+        (folder / _PARTIAL).write_text(json.dumps(sorted(after)), encoding="utf-8")

@@ -1,0 +1,119 @@
+"""Is dvc.lock up to date, and is every artifact of this commit on the remote?
+
+Inside a whole run, what the run is about to reproduce and push is pending, not wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlbutler.project.lock_check import check_lock
+from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState
+from mlbutler.steps import plan as plan_step
+from mlbutler.steps.work import Work
+
+LOCK, PUSHED = "lock", "pushed"
+
+
+def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED)) -> CheckResult:
+    """Run the named checks; both by default."""
+    plan = work.record.plan or plan_step.run(work)
+    findings: list[Finding] = []
+    undetermined: list[Finding] = []
+    pending: list[Finding] = []
+    left_out: tuple[tuple[str, str], ...] = ()
+    checked = 0
+    notes = []
+    will_run = work.pipeline and _reproduces(work)
+    if LOCK in checks:
+        found = check_lock(work.project.stages, plan.stages)
+        rerun = {stage.name for stage in plan.stale()}
+        for finding in found:
+            (pending if will_run and finding.subject in rerun else findings).append(finding)
+        if not found:
+            notes.append("dvc.lock is up to date")
+    if PUSHED in checks:
+        notes_pushed, result = _pushed(work, plan, will_run)
+        findings += result.findings
+        undetermined += result.undetermined
+        pending += result.pending
+        left_out, checked = result.left_out, result.checked
+        notes += notes_pushed
+    for finding in (*findings, *undetermined):
+        work.console.line(f"{finding.check}: {finding.subject}: {finding.problem}\n    {finding.remedy}")
+    outcome = Outcome.FAILED if findings else Outcome.ERROR if undetermined else Outcome.PASSED
+    return CheckResult(
+        outcome=outcome,
+        reason=_sentence(findings, undetermined, pending, notes),
+        remedy=(findings or undetermined)[0].remedy if findings or undetermined else "",
+        findings=tuple(findings),
+        undetermined=tuple(undetermined),
+        left_out=left_out,
+        checked=checked,
+        pending=tuple(pending),
+    )
+
+
+def _reproduces(work: Work) -> bool:
+    from mlbutler.reproduce.when import decide
+
+    return decide(work.settings.reproduce, work.record.change, asked=False).run
+
+
+def _pushed(work: Work, plan: PlanResult, will_run: bool) -> tuple[list[str], CheckResult]:
+    from mlbutler.store.pushed import check_pushed
+    from mlbutler.store.remotes import open_remote
+
+    project = work.project
+    rerun = {stage.name for stage in plan.stages if stage.state in (StageState.STALE, StageState.RESTORABLE)}
+    artifacts = [a for a in project.artifacts() if not (will_run and a.owner in rerun)]
+    wanted = [artifact for artifact in artifacts if artifact.pushed]
+    left_out = tuple((artifact.path, artifact.left_out) for artifact in artifacts if artifact.left_out)
+    empty = CheckResult(outcome=Outcome.PASSED, reason="", left_out=left_out)
+    if not wanted:
+        return ["no artifact has to be on the remote"], empty
+    if not work.trusted:
+        return ["not asked whether artifacts are pushed: a fork gets no credentials"], empty
+    if work.remote is None and any(artifact.remote is None for artifact in wanted):
+        finding = Finding(
+            check=PUSHED,
+            subject=wanted[0].path,
+            problem=f"no DVC remote is configured, so {len(wanted)} artifacts are only where they were made",
+            remedy="dvc remote add -d NAME URL",
+        )
+        return [], CheckResult(outcome=Outcome.FAILED, reason="", findings=(finding,), left_out=left_out)
+    with work.console.progress("asking the remote") as progress:
+        pushed = check_pushed(
+            artifacts,
+            lambda name: open_remote(project, name or work.remote, work.environ),
+            project.manifest,
+            jobs=work.settings.data.jobs,
+            progress=progress,
+        )
+    notes = [f"all {pushed.checked} objects of {len(wanted)} artifacts are on the remote"]
+    return ([] if pushed.findings or pushed.undetermined else notes), CheckResult(
+        outcome=Outcome.PASSED,
+        reason="",
+        findings=tuple(pushed.findings),
+        undetermined=tuple(pushed.undetermined),
+        left_out=tuple(pushed.left_out),
+        checked=pushed.checked,
+    )
+
+
+def _sentence(
+    findings: Sequence[Finding],
+    undetermined: Sequence[Finding],
+    pending: Sequence[Finding],
+    notes: Sequence[str],
+) -> str:
+    parts = []
+    for check, words in ((LOCK, "stale in dvc.lock"), (PUSHED, "not on the remote")):
+        if names := [finding.subject for finding in findings if finding.check == check]:
+            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            parts.append(f"{words}: {shown}")
+    if undetermined:
+        parts.append(f"could not be found out: {undetermined[0].problem}")
+    if pending:
+        parts.append(f"{len(pending)} to be mended by this run")
+    return "; ".join([*parts, *notes]) or "nothing to check"

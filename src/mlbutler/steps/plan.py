@@ -1,0 +1,63 @@
+"""Which stages are stale and why, and what they need."""
+
+from __future__ import annotations
+
+from mlbutler.console import human_seconds
+from mlbutler.project.times import read_times
+from mlbutler.record import Outcome, PlanResult, StagePlan, StageState
+from mlbutler.steps.work import Work
+
+_SIGNS = {
+    StageState.UP_TO_DATE: "=",
+    StageState.FROZEN: "*",
+    StageState.RESTORABLE: "<",
+    StageState.STALE: "!",
+}
+
+
+def run(work: Work) -> PlanResult:
+    """Plan the stages that `reproduce.targets` names, or all."""
+    project = work.project
+    times = read_times(work.root, work.mirror, work.record.change.repository, work.prefix)
+    plans = project.plan(work.settings.reproduce.targets, times)
+    stages = tuple(_with_cost(work, plan) for plan in plans)
+    for stage in stages:
+        _show(work, stage)
+    result = PlanResult(outcome=Outcome.PASSED, reason="", stages=stages)
+    return PlanResult(outcome=Outcome.PASSED, reason=_sentence(result), stages=stages)
+
+
+def _with_cost(work: Work, plan: StagePlan) -> StagePlan:
+    sizes = [need.size for need in work.project.needed([plan]) if not work.project.holds(need.oid)]
+    known = [size for size in sizes if size is not None]
+    total = sum(known) if len(known) == len(sizes) else None
+    return StagePlan(
+        name=plan.name,
+        state=plan.state,
+        causes=plan.causes,
+        needs=plan.needs,
+        need_bytes=total,
+        last_duration=plan.last_duration,
+        command=plan.command,
+    )
+
+
+def _show(work: Work, stage: StagePlan) -> None:
+    took = f", took {human_seconds(stage.last_duration)} last time" if stage.last_duration is not None else ""
+    why = "; ".join(f"{cause.kind} {cause.subject} ({cause.detail})" for cause in stage.causes)
+    text = f"{_SIGNS[stage.state]} {stage.name}: {stage.state}{': ' + why if why else ''}{took if why else ''}"
+    if stage.state in (StageState.STALE, StageState.RESTORABLE):
+        work.console.line(text)
+    else:
+        work.console.detail(text)
+
+
+def _sentence(result: PlanResult) -> str:
+    counts = {state: sum(stage.state == state for stage in result.stages) for state in StageState}
+    if not result.stages:
+        return "the project has no stages"
+    if not result.stale():
+        frozen = f", {counts[StageState.FROZEN]} frozen" if counts[StageState.FROZEN] else ""
+        return f"nothing is stale: {counts[StageState.UP_TO_DATE]} of {len(result.stages)} stages up to date{frozen}"
+    parts = [f"{counts[state]} {state}" for state in StageState if counts[state]]
+    return ", ".join(parts)

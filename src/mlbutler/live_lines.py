@@ -1,0 +1,109 @@
+"""Turns the bytes that a program writes into bounded, harmless lines, while it writes them."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import time
+from collections.abc import Callable
+
+_SPLIT = re.compile(r"(\r\n|\n|\r)")
+_ESCAPE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and cursor movements
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles, links and other strings
+    r"|\x1b[ -/]*[0-~]?"
+)
+# Control characters, and those that turn the direction of text around.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_OVERLAP = 4_096
+
+
+def clean(text: str) -> str:
+    """Text without escape sequences and control characters (tabs and newlines stay)."""
+    return _CONTROL.sub("", _ESCAPE.sub("", text))
+
+
+class LiveLines:
+    """Splits a stream into lines.
+
+    A carriage return starts the line anew, as a terminal shows it, so a progress bar becomes one line; what
+    stands on an unfinished line is shown every `pending_after` seconds. What is not UTF-8 becomes U+FFFD.
+
+    Args:
+        emit: takes each finished line, without its end.
+        hide: replaces secrets; sees each line whole, before it is cut.
+        limit: characters of a line that are kept.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[str], None],
+        hide: Callable[[str], str] = lambda text: text,
+        *,
+        limit: int = 16_384,
+        pending_after: float = 10.0,
+    ) -> None:
+        self._emit, self._hide, self._limit, self._pending_after = emit, hide, limit, pending_after
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""  # a carriage return whose newline may come with the next bytes
+        self._parts: list[str] = []
+        self._size = self._dropped = 0
+        self._restart = False
+        self._shown: str | None = None
+        self._emitted = time.monotonic()
+
+    def feed(self, data: bytes, *, final: bool = False) -> None:
+        """Take the next bytes of the stream."""
+        text = self._held + self._decoder.decode(data, final)
+        self._held = ""
+        if text.endswith("\r") and not final:
+            text, self._held = text[:-1], "\r"
+        for piece in _SPLIT.split(text):
+            if piece in ("\n", "\r\n"):
+                self._finish()
+            elif piece == "\r":
+                self._restart = True
+            elif piece:
+                self._append(piece)
+
+    def show_pending(self) -> None:
+        """Emit the unfinished line when nothing was emitted for a while and it has changed since."""
+        if self._parts and time.monotonic() - self._emitted >= self._pending_after:
+            self._show()
+
+    def close(self) -> None:
+        """The stream has ended: emit what is left."""
+        self.feed(b"", final=True)
+        if self._parts:
+            self._finish()
+
+    def _append(self, piece: str) -> None:
+        if self._restart:
+            self._clear()
+        room = self._limit + _OVERLAP - self._size
+        kept = piece[: max(room, 0)]
+        self._dropped += len(piece) - len(kept)
+        if kept:
+            self._parts.append(kept)
+            self._size += len(kept)
+
+    def _finish(self) -> None:
+        if self._parts or self._shown is None:
+            self._show()
+        self._clear()
+        self._shown = None
+
+    def _show(self) -> None:
+        text = whole = self._hide(clean("".join(self._parts)))
+        if self._dropped:  # the end of what was kept may be the first half of a secret
+            text = text[:-_OVERLAP]
+        more = self._dropped + max(len(whole) - self._limit, 0)
+        if more:
+            text = f"{text[: self._limit]} … [{more} more characters]"
+        self._emitted = time.monotonic()
+        if text != self._shown:
+            self._emit(text)
+        self._shown = text
+
+    def _clear(self) -> None:
+        self._parts, self._size, self._dropped, self._restart = [], 0, 0, False

@@ -1,0 +1,53 @@
+"""Runs the shell commands of ``[test]`` and ``[lint]``: live on screen, without credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlbutler.console import human_seconds
+from mlbutler.process import explain_exit, output_redactor, project_environment, run
+from mlbutler.record import CommandRun
+from mlbutler.secrets import Redactor
+from mlbutler.steps.work import Work
+
+
+def run_commands(work: Work, commands: Sequence[str], timeout: float | None) -> tuple[tuple[CommandRun, ...], Redactor]:
+    """Run every command at the project's root, in order, whatever the one before said.
+
+    Returns:
+        the runs, and the redactor for whatever else is read from what the commands wrote.
+
+    Raises:
+        Interrupted: we were told to stop. OutsideError: there is no shell.
+    """
+    redactor = output_redactor(work.environ)
+    environ = project_environment(work.environ)
+    runs = []
+    for command in commands:
+        work.console.line(f"> {command}")
+        done = run(
+            command,
+            cwd=work.root,
+            environ=environ,
+            on_line=lambda line: work.console.raw(line + "\n"),
+            timeout=timeout,
+            redactor=redactor,
+        )
+        runs.append(
+            CommandRun(
+                command=redactor.hide(command),
+                exit_code=done.exit_code,
+                duration=done.duration,
+                tail=done.tail,
+            )
+        )
+    return tuple(runs), redactor
+
+
+def failure(done: CommandRun, timeout: float | None) -> str:
+    """Why a command failed, in one clause that names it."""
+    first, *more = done.command.strip().splitlines() or [""]
+    name = f"'{first[:80]}{' …' if more or len(first) > 80 else ''}'"
+    if done.exit_code is None and timeout is not None:
+        return f"{name} timed out after {human_seconds(timeout)}"
+    return f"{name} failed ({explain_exit(done.exit_code)})"

@@ -149,11 +149,11 @@ class Project:
 
     def manifest(self, oid: ObjectId) -> Manifest | None:
         """A directory's manifest from cache, mirror or remote; None when nobody has it."""
-        from mlbutler.store.manifest import parse
+        from mlbutler.store.manifest import parse_manifest
 
         if oid not in self._manifests:
             content = self.content(oid)
-            self._manifests[oid] = None if content is None else parse(content, oid.md5)
+            self._manifests[oid] = None if content is None else parse_manifest(content, oid)
         return self._manifests[oid]
 
     def content(self, oid: ObjectId, limit: int | None = None, *, remote: bool = True) -> bytes | None:

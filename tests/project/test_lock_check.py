@@ -1,0 +1,36 @@
+"""Is dvc.lock up to date?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlbutler.project.lock_check import check_lock
+from mlbutler.project.project import Project
+
+
+def findings(root: Path) -> dict[str, str]:
+    project = Project(root, {})
+    return {finding.subject: finding.remedy for finding in check_lock(project.stages, project.plan())}
+
+
+def test_a_good_lock_has_no_findings_without_data(with_manifests: Path) -> None:
+    assert findings(with_manifests) == {}
+
+
+def test_stale_stages_are_named_with_the_command_that_mends_them(with_manifests: Path) -> None:
+    (with_manifests / "src" / "prepare.py").write_text("# new\n")
+    found = findings(with_manifests)
+    assert set(found) == {"prepare", "train@1", "train@2", "final"}
+    assert found["train@1"] == "dvc repro train@1"
+
+
+def test_an_entry_of_a_stage_that_is_gone_is_found(with_manifests: Path) -> None:
+    text = (with_manifests / "dvc.yaml").read_text()
+    (with_manifests / "dvc.yaml").write_text(text[: text.index("  final:")])
+    assert set(findings(with_manifests)) == {"final"}
+
+
+def test_a_stage_that_always_runs_is_not_a_stale_lock(with_manifests: Path) -> None:
+    text = (with_manifests / "dvc.yaml").read_text()
+    (with_manifests / "dvc.yaml").write_text(text.replace("  pick:\n", "  pick:\n    always_changed: true\n"))
+    assert findings(with_manifests) == {}

@@ -1,0 +1,81 @@
+"""Reading both sides of a comparison, with no checkout of the other one."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from mlbutler.project.project import Project
+from tests.project.conftest import commit, dvc
+
+
+def head(root: Path) -> str:
+    return subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True).stdout.strip()
+
+
+def test_metrics_and_params_of_both_sides(full: Path) -> None:
+    base = head(full)
+    (full / "params.yaml").write_text("n: 7\nother: 1\n")
+    dvc(full, "repro", "-q")
+    old, new = Project(full, {}).snapshots(base, "")
+    assert old.metrics["m1.json"].content == b'{"acc":0.15}\n'
+    assert new.metrics["m1.json"].content == b'{"acc":0.17}\n'
+    assert old.params["params.yaml"].content == b"n: 5\nother: 1\n"
+    assert {stage.stage for stage in new.stage_params} == {"train@1", "train@2"}
+
+
+def test_directories_that_differ_come_with_their_files(full: Path) -> None:
+    base = head(full)
+    (full / "data" / "raw" / "f 4.txt").write_text("row 4\n")
+    dvc(full, "add", "-q", "data/raw")
+    old, new = Project(full, {}).snapshots(base, "")
+    before, after = old.artifacts["data/raw"].entries, new.artifacts["data/raw"].entries
+    assert before is not None
+    assert after is not None
+    assert {entry.path for entry in after} - {entry.path for entry in before} == {"f 4.txt"}
+    assert new.artifacts["model1"].entries is None  # the same on both sides: not opened
+
+
+def test_a_project_that_is_new_in_the_change_has_an_empty_old_side(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / "readme").write_text("hi")
+    base = commit(tmp_path, "before DVC")
+    dvc(tmp_path, "init", "-q")
+    old, new = Project(tmp_path, {}).snapshots(base, "")
+    assert dict(old.artifacts) == {}
+    assert dict(new.metrics) == {}
+
+
+def test_a_project_in_a_sub_folder_is_read_at_the_base(full: Path, tmp_path: Path) -> None:
+    mono = tmp_path / "mono"
+    (mono / "ml").mkdir(parents=True)
+    subprocess.run(["git", "init", "-q"], cwd=mono, check=True)
+    dvc(mono / "ml", "init", "-q", "--subdir")
+    (mono / "ml" / "dvc.yaml").write_text("metrics: [m.json]\n")
+    (mono / "ml" / "m.json").write_text('{"a": 1}')
+    base = commit(mono, "one")
+    (mono / "ml" / "m.json").write_text('{"a": 2}')
+    old, new = Project(mono / "ml", {}).snapshots(base, "ml/")
+    assert old.metrics["m.json"].content == b'{"a": 1}'
+    assert new.metrics["m.json"].content == b'{"a": 2}'
+
+
+def test_both_forms_of_plots_are_understood(full: Path) -> None:
+    text = (full / "dvc.yaml").read_text()
+    (full / "dvc.yaml").write_text(
+        text + "plots:\n  - c.csv: {x: a, y: b}\n  - Curves: {x: step, y: {c.csv: [b, c]}, template: linear}\n"
+    )
+    (full / "c.csv").write_text("a,b,c\n1,2,3\n")
+    _, new = Project(full, {}).snapshots(None, "")
+    by_id = {definition.id: definition for definition in new.plots}
+    assert by_id["c.csv"].y == {"c.csv": ("b",)}
+    assert by_id["Curves"].y == {"c.csv": ("b", "c")}
+    assert new.plot_data["c.csv"].content == b"a,b,c\n1,2,3\n"
+
+
+def test_a_huge_metric_is_not_read(full: Path) -> None:
+    with (full / "m1.json").open("wb") as file:
+        file.truncate(100 * 1024 * 1024)
+    _, new = Project(full, {}).snapshots(None, "")
+    assert new.metrics["m1.json"].content is None
+    assert "larger than 20 MB" in new.metrics["m1.json"].problem

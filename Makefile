@@ -1,0 +1,51 @@
+# Needs Python 3.11 or newer and git; everything else is installed into .venv from PyPI.
+# Another Python: make PYTHON=/path/to/python3.12 test
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types bench
+
+help:
+	@echo "make demo    the whole story on real data, in a new folder ./mlbutler-demo"
+	@echo "make test    all tests that this machine can run"
+	@echo "make lint    ruff"
+	@echo "make types   mypy"
+	@echo "make bench   benchmarks"
+
+install: $(INSTALLED)
+
+# uv where it can be had: pip tries old releases of the S3 libraries for many minutes.
+$(INSTALLED): pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "mlbutler needs Python 3.11 or newer. Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV) || \
+		{ echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; then \
+		$(BIN)/python -m uv pip install --python $(BIN)/python --link-mode copy --editable '.[dev]'; \
+	else \
+		echo "uv could not be installed; pip takes longer." >&2; \
+		$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'; \
+	fi
+	@touch $@
+
+demo: $(INSTALLED)
+	@folder=mlbutler-demo; number=2; \
+	while [ -e "$$folder" ]; do folder=mlbutler-demo-$$number; number=$$((number + 1)); done; \
+	$(BIN)/mlbutler demo "$$folder"
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 -q
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python -m bench

@@ -1,0 +1,86 @@
+"""`mlbutler demo` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlbutler.commands.demo import demo
+from mlbutler.console import Console
+from mlbutler.errors import UsageError
+from mlbutler.record import Record
+from mlbutler.record_file import loads
+from tests.conftest import GitCommand
+
+
+def _mlbutler(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlbutler", *arguments],
+        cwd=cwd, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+
+def test_a_folder_that_is_not_empty_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mlbutler-demo").mkdir()
+    (tmp_path / "mlbutler-demo" / "mine.txt").write_text("mine")
+    done = _mlbutler("demo", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "not empty" in done.stderr
+    assert "mlbutler demo DIR" in done.stderr
+    assert [path.name for path in (tmp_path / "mlbutler-demo").iterdir()] == ["mine.txt"]
+
+
+def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(UsageError) as caught:
+        demo(tmp_path / "taken", Console())
+    assert "mlbutler demo DIR" in caught.value.remedy
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize("library", ["sklearn", "PIL"])
+def test_missing_libraries_name_the_extra(library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(UsageError) as caught:
+        demo(tmp_path / "world", Console())
+    assert caught.value.remedy == "pip install 'mlbutler[demo]'"
+    assert not (tmp_path / "world").exists()
+
+
+@pytest.mark.demo
+def test_the_story_comes_true(tmp_path: Path, isolated_environment: Path, git: GitCommand) -> None:
+    done = _mlbutler("demo", "the world", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    document = json.loads(done.stdout)
+    assert "7. pull request 2" in done.stderr
+
+    world = tmp_path / "the world"
+    for name in ("project", "repository", "remote", "mirror", "report", "comment", "record"):
+        assert Path(document[name]).is_relative_to(world), name
+        assert Path(document[name]).exists(), name
+    assert not any(isolated_environment.iterdir()), "the user's home was written to"
+
+    first, second, bad = document["outcomes"]
+    assert [first["exit_code"], second["exit_code"], bad["exit_code"]] == [0, 0, 1]
+    assert [first["verdict"], second["verdict"], bad["verdict"]] == ["better", "better", "worse"]
+    assert [first["stages_run"], second["stages_run"]] == [["train", "evaluate"], []]
+    assert first["downloaded"] > 0
+    assert (second["downloaded"], second["uploaded"]) == (0, 0)
+    assert document["verdict"] == "better"
+    assert document["change"]["number"] == "1"
+
+    repository = Path(document["repository"])
+    assert git(repository, "rev-parse", "larger-network") == document["result_commit"]
+    assert git(repository, "rev-parse", "larger-network^") == document["change"]["head"]
+    before, after = (json.loads(git(repository, "show", f"{rev}:metrics.json")) for rev in ("main", "larger-network"))
+    assert after["accuracy"] > before["accuracy"]
+    record: Record = loads(Path(document["record"]).read_text())
+    assert record.compare is not None
+    accuracy = next(metric for metric in record.compare.metrics if metric.name == "accuracy")
+    assert (accuracy.old, accuracy.new) == (before["accuracy"], after["accuracy"])
+    assert str(after["accuracy"])[:5] in Path(document["comment"]).read_text()
+    assert "<svg" in Path(document["report"]).read_text()

@@ -48,11 +48,39 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """Presence of one object; `size` in bytes when the store said so; `reason` when undetermined."""
+    """Presence of one object; `size` in bytes when the store said so; `reason` when undetermined.
+
+    `denied` tells a refusal (401, 403, no permission) from other failures.
+    """
 
     presence: Presence
     size: int | None = None
     reason: str = ""
+    denied: bool = False
+
+
+@dataclass(frozen=True)
+class Need:
+    """One artifact, or a part of a directory, that has to be at hand.
+
+    Attributes:
+        path: what is wanted in the work tree, relative to the project's root; with `inside`, it lies in a directory
+            artifact.
+        oid: the object that holds the artifact.
+        inside: for a directory, the paths in it that are wanted (files or folders); empty means all.
+        size: bytes in all as recorded, None when unknown.
+        checkout: put it into the work tree; False: the cache is enough.
+        remote: name of a remote of its own, None for the project's.
+        imported: DVC can bring it from its source when no store holds it.
+    """
+
+    path: str
+    oid: ObjectId
+    inside: tuple[str, ...] = ()
+    size: int | None = None
+    checkout: bool = True
+    remote: str | None = None
+    imported: bool = False
 
 
 Counter = Callable[[int], None]
@@ -69,11 +97,11 @@ class Store(Protocol):
     name: str
 
     def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
-        """Presence of each object, asked for itself."""
+        """Presence of each object, asked for itself, one after the other in the calling thread."""
         ...
 
-    def get(self, oid: ObjectId, destination: Path, count: Counter) -> None:
-        """Write the object's bytes to `destination`.
+    def get(self, oid: ObjectId, destination: Path, count: Counter) -> str:
+        """Write the object's bytes to `destination` and say in words what came and from where.
 
         Raises:
             FileNotFoundError: the store does not hold it. AccessDenied, StoreError: it could not be read.

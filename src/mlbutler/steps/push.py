@@ -1,0 +1,186 @@
+"""Send what the run produced to the mirror and the remote; mend a remote that lacks what is at hand.
+
+The mirror comes first: it is near, and keeps what was computed even when the remote fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from mlbutler.record import Moved, Outcome, PushResult
+from mlbutler.steps.work import Work
+
+if TYPE_CHECKING:
+    from mlbutler.project.artifact import Artifact
+    from mlbutler.store.interface import ObjectId, Store
+    from mlbutler.store.local import LocalStore
+    from mlbutler.store.runs import Run
+
+_DONE = ("ran", "restored")
+
+
+def run(work: Work) -> PushResult:
+    """Send objects and run cache. Outputs of finished stages go even when another stage failed.
+
+    Raises:
+        AccessDenied, StoreError: the remote refused or failed; the mirror has its share by then.
+    """
+    if not work.trusted:
+        return PushResult(
+            outcome=Outcome.SKIPPED, reason="a fork's change: nothing is written to remote or mirror"
+        )
+    if _nothing_to_do(work):
+        return PushResult(
+            outcome=Outcome.PASSED, reason="nothing to push: no stage ran and all is on the remote"
+        )
+    from mlbutler.store.remotes import open_cache, open_mirror
+    from mlbutler.store.runs import current
+
+    project = work.project
+    project.reload()
+    artifacts = [artifact for artifact in project.artifacts() if artifact.oid is not None]
+    pushed = [artifact for artifact in artifacts if artifact.cached and artifact.pushed]
+    cache = open_cache(project)
+    mirror = open_mirror(work.mirror, project, trusted=True, link=work.settings.data.link)
+    if mirror is None and work.remote is None and all(artifact.remote is None for artifact in pushed):
+        return PushResult(
+            outcome=Outcome.SKIPPED,
+            reason="no DVC remote is configured, and no mirror",
+            remedy="dvc remote add --default NAME URL",
+        )
+    runs = current(cache, [artifact.oid for artifact in artifacts if artifact.oid is not None])
+    moved: list[Moved] = []
+    kept = ""
+    if mirror is not None:
+        done = _to_mirror(work, cache, mirror, artifacts, runs)
+        if done is not None:
+            moved.append(done)
+            kept = "mirror" if runs else ""
+    notes, place = _to_remotes(work, cache, artifacts, pushed, runs, moved)
+    return _result(moved, notes, place or kept)
+
+
+def _nothing_to_do(work: Work) -> bool:
+    reproduce, check = work.record.reproduce, work.record.check
+    if reproduce is not None and any(stage.outcome in _DONE for stage in reproduce.stages):
+        return False
+    return (
+        check is not None
+        and check.checked > 0
+        and not (check.findings or check.pending or check.undetermined)
+    )
+
+
+def _result(moved: Sequence[Moved], notes: Sequence[str], kept: str) -> PushResult:
+    sent = [item for item in moved if item.objects]
+    parts = [f"{item.objects} objects to {item.place}" for item in sent] or [
+        "nothing to push: all is there already"
+    ]
+    return PushResult(
+        outcome=Outcome.PASSED, reason="; ".join([*parts, *notes]), moved=tuple(sent), run_cache=kept
+    )
+
+
+# -------------------------------------------------------------------------------------------- mirror
+
+
+def _to_mirror(
+    work: Work, cache: LocalStore, mirror: LocalStore, artifacts: Iterable[Artifact], runs: Iterable[Run]
+) -> Moved | None:
+    """Objects, then run cache; None when the mirror failed, which is said and harms nothing."""
+    from mlbutler.errors import DiskFull, StoreError
+    from mlbutler.store.engine import send
+    from mlbutler.store.holdings import at_hand, is_complete
+    from mlbutler.store.runs import copy_entry, keys
+
+    recorded = [artifact.oid for artifact in artifacts if artifact.oid is not None and artifact.cached]
+    objects = at_hand(cache, [*recorded, *(oid for run in runs for oid in run.outputs)])
+    try:
+        with work.console.progress("to the mirror") as progress:
+            sent = send(objects, cache, mirror, jobs=work.settings.data.jobs, progress=progress)
+        if sent.errors:
+            raise sent.errors[0]
+        there = keys(mirror)
+        for entry in runs:
+            if entry.key not in there and is_complete(cache, entry.outputs):
+                copy_entry(cache, mirror, entry.key)
+    except (StoreError, DiskFull) as error:
+        work.console.line(f"The mirror is left out: {error.message}")
+        return None
+    return sent.moved[0] if sent.moved else Moved(place=mirror.name, objects=0, bytes=0)
+
+
+# ------------------------------------------------------------------------------------------- remotes
+
+
+def _to_remotes(
+    work: Work,
+    cache: LocalStore,
+    artifacts: Sequence[Artifact],
+    pushed: Iterable[Artifact],
+    runs: Sequence[Run],
+    moved: list[Moved],
+) -> tuple[list[str], str]:
+    """Send to each artifact's remote; (remarks, name of the remote that keeps the run cache or '')."""
+    from mlbutler.store.holdings import is_complete
+    from mlbutler.store.remotes import Remotes
+
+    remotes = Remotes(work.project, work.remote, work.environ, work.settings.data.jobs)
+    by_remote: dict[str | None, list[ObjectId]] = {}
+    for artifact in pushed:
+        assert artifact.oid is not None
+        by_remote.setdefault(remotes.name(artifact.remote), []).append(artifact.oid)
+    notes = []
+    if unplaced := by_remote.pop(None, None):
+        notes.append(f"{len(unplaced)} artifacts have no DVC remote")
+    kept = ""
+    private = {a.oid for a in artifacts if a.cached and not a.pushed}
+    if work.remote is not None:
+        by_remote.setdefault(work.remote, [])
+    for name, oids in by_remote.items():
+        store = remotes(name)
+        assert store is not None
+        entries: list[Run] = []
+        if name == work.remote and _keeps_runs(store):
+            entries = [run for run in runs if is_complete(cache, run.outputs) and not run.outputs & private]
+        outputs = [oid for entry in entries for oid in entry.outputs]
+        _send(work, cache, store, [*oids, *outputs], moved)
+        if entries:
+            _send_runs(cache, store, entries)
+            kept = store.name
+    return notes, kept
+
+
+def _send(work: Work, cache: LocalStore, store: Store, oids: Iterable[ObjectId], moved: list[Moved]) -> None:
+    from mlbutler.store.engine import send, worst
+    from mlbutler.store.holdings import at_hand
+
+    objects = at_hand(cache, oids)
+    if not objects:
+        return
+    with work.console.progress(f"to {store.name}") as progress:
+        sent = send(objects, cache, store, jobs=work.settings.data.jobs, progress=progress)
+    moved.extend(sent.moved)
+    error = worst(sent.errors)
+    if error is not None:
+        raise error
+
+
+def _keeps_runs(store: Store) -> bool:
+    from mlbutler.store.local import LocalStore
+    from mlbutler.store.other import OtherStore
+
+    return isinstance(store, LocalStore | OtherStore)
+
+
+def _send_runs(cache: LocalStore, store: Store, entries: Iterable[Run]) -> None:
+    from mlbutler.store.local import LocalStore
+    from mlbutler.store.other import OtherStore
+    from mlbutler.store.runs import copy_entry, keys
+
+    assert isinstance(store, LocalStore | OtherStore)
+    there = keys(store)
+    for entry in entries:
+        if entry.key not in there:
+            copy_entry(cache, store, entry.key)

@@ -1,0 +1,152 @@
+"""Bring the artifacts that the plan needs, and nothing else: from the cache, the mirror, the remote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mlbutler.record import Outcome, SyncResult
+from mlbutler.steps.work import Work
+
+if TYPE_CHECKING:
+    from mlbutler.store.engine import Brought
+    from mlbutler.store.interface import Need
+
+_MOST_LISTED = 1000
+_SHOWN = 3
+
+
+def run(work: Work, *, everything: bool = False) -> SyncResult:
+    """Bring what stale stages need; with `everything`, every artifact.
+
+    An object that no store holds is a judgement (outcome ``failed``).
+
+    Raises:
+        AccessDenied, StoreError, CorruptObject: a store did not answer, refused, or sent something else.
+        DiskFull: no space for what is needed.
+    """
+    plan = work.record.plan
+    stale = plan.stale() if plan is not None else ()
+    if not everything and plan is not None and not stale:
+        return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: no stage is stale")
+    if plan is None and not everything:
+        from mlbutler.steps import plan as plan_step
+
+        stale = plan_step.run(work).stale()
+    if stale:
+        _bring_run_cache(work)
+    needs = _all_artifacts(work) if everything else work.project.needed(stale)
+    if everything and stale:
+        needs = (*needs, *(need for need in work.project.needed(stale) if not need.checkout))
+    if not needs:
+        return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: all that is needed is here")
+    return _bring(work, needs)
+
+
+def _all_artifacts(work: Work) -> tuple[Need, ...]:
+    from mlbutler.store.interface import Need
+
+    return tuple(
+        Need(a.path, a.oid, (), a.size, remote=a.remote, imported=not a.pushed and "import" in a.left_out)
+        for a in work.project.artifacts()
+        if a.cached and a.oid is not None
+    )
+
+
+def _bring_run_cache(work: Work) -> None:
+    from mlbutler.errors import StoreError
+    from mlbutler.store.local import LocalStore
+    from mlbutler.store.remotes import open_cache
+    from mlbutler.store.runs import bring_runs
+
+    if work.mirror is None:
+        return
+    try:
+        copied = bring_runs(open_cache(work.project), LocalStore("mirror", work.mirror))
+    except StoreError as error:
+        work.console.line(f"The mirror's run cache is left out: {error.message}")
+        return
+    if copied:
+        work.console.detail(f"{copied} entries of the run cache from the mirror")
+
+
+def _bring(work: Work, needs: Sequence[Need]) -> SyncResult:
+    from mlbutler.store.engine import bring, worst
+    from mlbutler.store.remotes import Remotes, open_cache, open_mirror
+
+    data, project = work.settings.data, work.project
+    cache = open_cache(project)
+    known = [need.size for need in needs]
+    total = sum(size for size in known if size is not None) if None not in known else None
+    with work.console.progress("objects", total_bytes=total) as progress:
+        brought = bring(
+            needs,
+            cache,
+            open_mirror(work.mirror, project, trusted=work.trusted, link=data.link),
+            Remotes(project, work.remote, work.environ, data.jobs),
+            jobs=data.jobs,
+            verify=data.verify == "always",
+            trusted=work.trusted,
+            progress=progress,
+            warn=work.console.line,
+        )
+    error = worst(brought.errors)
+    absent = brought.incomplete
+    if absent and error is None:
+        absent -= _import(work, [need for need in needs if need.imported and need.path in absent])
+    paths = tuple(dict.fromkeys(need.path for need in needs if need.checkout and need.path not in absent))
+    project.checkout(paths)
+    if error is not None:
+        raise error
+    return _result(work, brought, absent, paths)
+
+
+def _import(work: Work, needs: Sequence[Need]) -> frozenset[str]:
+    """Let DVC bring imports from where they were imported; the paths it brought whole."""
+    if not needs:
+        return frozenset()
+    from mlbutler.store.engine import bring
+    from mlbutler.store.imports import fetch_imports
+    from mlbutler.store.remotes import open_cache
+
+    fetch_imports(work.project, [need.path for need in needs])
+    again = bring(needs, open_cache(work.project), None, None)
+    return frozenset(need.path for need in needs) - again.incomplete
+
+
+def _result(work: Work, brought: Brought, absent: frozenset[str], paths: tuple[str, ...]) -> SyncResult:
+    if not absent:
+        arrived = sum(moved.objects for moved in brought.moved if moved.place != "cache")
+        here = sum(moved.objects for moved in brought.moved if moved.place == "cache")
+        places = ", ".join(f"{m.objects} from {m.place}" for m in brought.moved if m.place != "cache")
+        reason = (
+            f"{arrived} objects brought ({places}), {here} here already"
+            if arrived
+            else f"all {here} objects here"
+        )
+        return SyncResult(outcome=Outcome.PASSED, reason=reason, paths=paths, moved=brought.moved)
+    missing = tuple(found.path for found in brought.missing) or tuple(sorted(absent))
+    shown = ", ".join(missing[:_SHOWN]) + (
+        f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    )
+    targets = " ".join(_quoted(path) for path in sorted(absent)[:_SHOWN])
+    remote = work.remote
+    where = "mirror and cache" if remote is None else f"remote '{remote}' and the mirror"
+    command = (
+        f"dvc push -r {remote} {targets}" if remote else "dvc remote add --default NAME URL, then dvc push"
+    )
+    work.console.line(f"missing: {shown}")
+    return SyncResult(
+        outcome=Outcome.FAILED,
+        reason=f"{len(missing)} objects are in no store ({where} were asked): {shown}",
+        remedy=f"Whoever has the data pushes it: {command}",
+        paths=paths,
+        moved=brought.moved,
+        missing=missing[:_MOST_LISTED],
+    )
+
+
+def _quoted(path: str) -> str:
+    import shlex
+
+    return shlex.quote(path)

@@ -1,0 +1,360 @@
+"""What is wanted, from the nearest place that has it; what is at hand, to the places that lack it.
+
+Order: cache, mirror, remote. Manifests come first, because an unknown new ``.dir`` would make every file of its
+directory look new; then files, each once however many paths share it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from mlbutler.errors import AccessDenied, CorruptObject, DiskFull, Interrupted, MlbutlerError, StoreError
+from mlbutler.record import Moved
+from mlbutler.store.interface import Answer, Need, ObjectId, Presence, Store
+from mlbutler.store.local import LocalStore
+from mlbutler.store.manifest import parse_manifest, select
+from mlbutler.store.pool import each
+from mlbutler.store.transfer import Mover, Progress, Tally
+
+REMOTE_JOBS = 16
+LOCAL_JOBS = 4
+_HOPELESS = 8
+"""Failures without one success after which a remote is not asked for more."""
+
+RemoteFor = Callable[[str | None], Store | None]
+"""The store for an artifact's own remote (None: the project's), None when there is none."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An object that no place holds: the path it has in the project (the object's name if it has none)."""
+
+    path: str
+    oid: ObjectId
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What `bring` did.
+
+    Attributes:
+        moved: objects and bytes by the place they came from; ``cache`` are those that were there already.
+        missing: what no place holds. errors: what could not be read, for whatever else is absent.
+        incomplete: paths of the needs that are not fully at hand.
+    """
+
+    moved: tuple[Moved, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    errors: tuple[MlbutlerError, ...] = ()
+    incomplete: frozenset[str] = frozenset()
+
+
+@dataclass
+class _Want:
+    """One object: its recorded size, the remote that should hold it, one path for messages."""
+
+    size: int | None
+    remote: str | None
+    path: str
+
+
+def bring(
+    wanted: Iterable[Need | ObjectId],
+    cache: LocalStore,
+    mirror: LocalStore | None,
+    remote: Store | RemoteFor | None,
+    *,
+    jobs: int | None = None,
+    verify: bool = False,
+    trusted: bool = True,
+    progress: Progress | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Brought:
+    """Get objects into the cache.
+
+    Args:
+        wanted: artifacts (a directory with its files), or single objects (a manifest without them).
+        remote: one store, or a function that opens the store of a remote's name; asked only when needed.
+        jobs: transfers at once; 16 from a remote and 4 on this machine when None.
+        verify: hash what the mirror holds before it is taken. What a remote sends is always hashed.
+        trusted: may the mirror be filled, and be believed without hashing.
+        warn: told when the mirror fails.
+
+    Raises:
+        DiskFull: the cache's disk is full. CorruptObject: a manifest is hostile.
+        StoreError: the cache cannot be read or written.
+    """
+    items = list(wanted)
+    run = _Bringing(cache, mirror, remote, jobs, verify or not trusted, trusted, progress, warn)
+    try:
+        return run.all(
+            [item for item in items if isinstance(item, Need)],
+            [item for item in items if isinstance(item, ObjectId)],
+        )
+    finally:
+        run.stop.set()
+        run.mover.clean()
+
+
+class _Bringing:
+    def __init__(
+        self, cache: LocalStore, mirror: LocalStore | None, remote: Store | RemoteFor | None, jobs: int | None,
+        verify: bool, trusted: bool, progress: Progress | None, warn: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.cache, self.jobs = cache, jobs
+        self._remote: RemoteFor = remote if callable(remote) else lambda _: remote
+        self.stop = threading.Event()
+        self.tally = Tally(progress)
+        self.mover = Mover(
+            cache, mirror, share=trusted, verify=verify, tally=self.tally, warn=warn, stop=self.stop
+        )
+        self.absent: dict[ObjectId, str] = {}
+        self.failed: dict[ObjectId, MlbutlerError] = {}
+
+    def all(self, needs: Sequence[Need], singles: Sequence[ObjectId]) -> Brought:
+        first = {oid: _Want(None, None, oid.md5) for oid in singles}
+        first |= {need.oid: _Want(None, need.remote, need.path) for need in needs if need.oid.is_directory}
+        self.fetch(first)
+        files: dict[ObjectId, _Want] = {}
+        parts: list[tuple[Need, Mapping[str, str]]] = []
+        for need in needs:
+            if not need.oid.is_directory:
+                known = files.setdefault(need.oid, _Want(need.size, need.remote, need.path))
+                known.size = known.size if known.size is not None else need.size
+            elif need.oid not in self.absent and need.oid not in self.failed:
+                content = parse_manifest(self._read(need.oid), need.oid)
+                chosen = select(content, need.inside)
+                parts.append((need, chosen))
+                folder = directory_path(need)
+                for path, md5 in chosen.items():
+                    oid = ObjectId(md5, need.oid.legacy)
+                    files.setdefault(oid, _Want(None, need.remote, f"{folder}/{path}"))
+        self.fetch(files)
+        self.fetch(self._torn(parts, files), hashing=True)
+        return self._result(needs, parts)
+
+    def _read(self, oid: ObjectId) -> bytes:
+        try:
+            return self.cache.path(oid).read_bytes()
+        except OSError as error:
+            raise StoreError(f"The cache lost {oid.key}: {error.strerror}.", "Run again.") from error
+
+    def _torn(
+        self, parts: Iterable[tuple[Need, Mapping[str, str]]], files: Mapping[ObjectId, _Want]
+    ) -> dict[ObjectId, _Want]:
+        """Files of directories whose sizes do not add up to what is recorded: one of them is damaged."""
+        suspects: dict[ObjectId, _Want] = {}
+        for need, chosen in parts:
+            if need.size is None or need.inside:
+                continue
+            oids = [ObjectId(md5, need.oid.legacy) for md5 in chosen.values()]
+            if any(oid in self.absent or oid in self.failed for oid in oids):
+                continue
+            sizes: dict[ObjectId, int] = {}
+            for oid in oids:
+                if oid not in sizes:
+                    found = self.cache.stat(oid)
+                    sizes[oid] = found.st_size if found else 0
+            if sum(sizes[oid] for oid in oids) != need.size:
+                suspects.update((oid, files[oid]) for oid in oids)
+        return suspects
+
+    # ---------------------------------------------------------------------------------------- places
+
+    def fetch(self, objects: Mapping[ObjectId, _Want], *, hashing: bool = False) -> None:
+        """Cache, then mirror, then remote; what is nowhere goes to `absent`, what failed to `failed`."""
+        left: dict[ObjectId, _Want] = {}
+        for oid, want in objects.items():
+            if self.mover.in_cache(oid, want.size, hashing=hashing):
+                if not hashing:
+                    found = self.cache.stat(oid)
+                    self.tally.add(self.cache.name, found.st_size if found else 0)
+            else:
+                left[oid] = want
+        if left and self.mover.mirror is not None:
+            found_there = self._each(
+                lambda oid: self.mover.from_mirror(oid, left[oid].size, hashing=hashing),
+                list(left),
+                self.jobs or LOCAL_JOBS,
+            )
+            left = {oid: want for oid, want in left.items() if not found_there.get(oid)}
+        by_remote: dict[str | None, dict[ObjectId, _Want]] = {}
+        for oid, want in left.items():
+            by_remote.setdefault(want.remote, {})[oid] = want
+        for name, group in by_remote.items():
+            self._from_remote(name, group)
+
+    def _from_remote(self, name: str | None, group: Mapping[ObjectId, _Want]) -> None:
+        try:
+            store = self._remote(name)
+        except MlbutlerError as error:
+            self.failed.update(dict.fromkeys(group, error))
+            return
+        if store is None:
+            self.absent.update((oid, want.path) for oid, want in group.items())
+            return
+        remote = store
+        found = self._each(
+            lambda oid: self.mover.from_remote(oid, remote), list(group), self.jobs or REMOTE_JOBS
+        )
+        for oid, want in group.items():
+            if found.get(oid):
+                continue
+            if oid in found:
+                self.absent[oid] = want.path
+            elif oid not in self.failed:  # not tried any more
+                self.failed[oid] = next(iter(self.failed.values()))
+
+    def _each(
+        self, function: Callable[[ObjectId], bool], oids: list[ObjectId], jobs: int
+    ) -> dict[ObjectId, bool]:
+        results: dict[ObjectId, bool] = {}
+        failures = 0
+        with closing(each(function, oids, min(jobs, len(oids)), self.stop)) as done:
+            for oid, result in done:
+                if not isinstance(result, BaseException):
+                    results[oid] = result
+                    failures = 0 if result else failures
+                elif isinstance(result, StoreError):
+                    self.failed[oid] = result
+                    failures += 1
+                    if isinstance(result, AccessDenied) or failures >= _HOPELESS:
+                        break
+                else:
+                    raise result
+        self.stop.clear()
+        return results
+
+    def _result(self, needs: Sequence[Need], parts: Iterable[tuple[Need, Mapping[str, str]]]) -> Brought:
+        gone = set(self.absent) | set(self.failed)
+        incomplete = {need.path for need in needs if need.oid in gone}
+        missing = [Missing(path, oid) for oid, path in self.absent.items()]
+        if gone:
+            for need, chosen in parts:
+                if any(ObjectId(md5, need.oid.legacy) in gone for md5 in chosen.values()):
+                    incomplete.add(need.path)
+        return Brought(
+            moved=moved(self.tally),
+            missing=tuple(sorted(missing, key=lambda found: found.path)),
+            errors=tuple(dict.fromkeys(self.failed.values())),
+            incomplete=frozenset(incomplete),
+        )
+
+
+def moved(tally: Tally) -> tuple[Moved, ...]:
+    """The tally as the record keeps it."""
+    return tuple(
+        Moved(place=p, objects=count, bytes=tally.bytes.get(p, 0)) for p, count in tally.objects.items()
+    )
+
+
+def directory_path(need: Need) -> str:
+    """The path of the directory artifact that a need is, or lies in."""
+    return need.path.removesuffix("/" + need.inside[0].strip("/")) if len(need.inside) == 1 else need.path
+
+
+def worst(errors: Iterable[MlbutlerError]) -> MlbutlerError | None:
+    """The error to raise for several: a refusal explains more than a failure, that more than a damaged object."""
+
+    def rank(error: MlbutlerError) -> int:
+        return next(
+            (i for i, kind in enumerate((DiskFull, Interrupted, AccessDenied)) if isinstance(error, kind)),
+            4 if isinstance(error, CorruptObject) else 3,
+        )
+
+    return min(errors, key=rank, default=None)
+
+
+def ask_all(
+    store: Store, oids: Iterable[ObjectId], jobs: int | None = None, progress: Progress | None = None
+) -> dict[ObjectId, Answer]:
+    """Presence of each object on a store, asked for itself, many at once."""
+    unique = list(dict.fromkeys(oids))
+    if isinstance(store, LocalStore):
+        answers = store.ask(unique)
+        if progress is not None:
+            progress.advance(objects=len(unique))
+        return answers
+    answers = {}
+    stop = threading.Event()
+    width = min(jobs or REMOTE_JOBS, len(unique))
+    with closing(each(lambda oid: store.ask([oid])[oid], unique, width, stop)) as done:
+        for oid, result in done:
+            if isinstance(result, BaseException):
+                raise result
+            answers[oid] = result
+            if progress is not None:
+                progress.advance(objects=1)
+    return answers
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What `send` did: objects and bytes put, and what could not be."""
+
+    moved: tuple[Moved, ...] = ()
+    errors: tuple[MlbutlerError, ...] = ()
+
+
+def send(
+    oids: Iterable[ObjectId],
+    cache: LocalStore,
+    store: Store,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Sent:
+    """Put on a store what it lacks and the cache holds; files before the manifests that name them.
+
+    Each object is asked for itself; one that the store holds with another size is replaced. Nothing is ever
+    deleted.
+
+    Raises:
+        AccessDenied, StoreError: the store does not answer, so nothing is known.
+    """
+    unique = [oid for oid in dict.fromkeys(oids) if cache.stat(oid) is not None]
+    answers = ask_all(store, unique, jobs)
+    unknown = [answer for answer in answers.values() if answer.presence is Presence.UNDETERMINED]
+    if unknown:
+        raise _unanswered(store, unknown)
+    lacking = [oid for oid in unique if _lacks(answers[oid], cache, oid)]
+    stop = threading.Event()
+    tally = Tally(progress)
+    mover = Mover(cache, None, share=False, verify=False, tally=tally, warn=lambda _: None, stop=stop)
+    errors: list[MlbutlerError] = []
+    width = jobs or (LOCAL_JOBS if isinstance(store, LocalStore) else REMOTE_JOBS)
+    for batch in ([o for o in lacking if not o.is_directory], [o for o in lacking if o.is_directory]):
+        if errors:
+            break  # a manifest must not promise files that are not there
+        transfers = each(
+            lambda oid: mover.send(oid, store, answers[oid]), batch, min(width, len(batch)), stop
+        )
+        with closing(transfers) as done:
+            for _, result in done:
+                if isinstance(result, StoreError | DiskFull):
+                    errors.append(result)
+                    if not isinstance(result, CorruptObject):
+                        break
+                elif isinstance(result, BaseException):
+                    raise result
+    return Sent(moved(tally), tuple(errors))
+
+
+def _lacks(answer: Answer, cache: LocalStore, oid: ObjectId) -> bool:
+    if answer.presence is Presence.MISSING:
+        return True
+    found = cache.stat(oid)
+    return answer.size is not None and found is not None and found.st_size != answer.size
+
+
+def _unanswered(store: Store, unknown: Sequence[Answer]) -> StoreError:
+    denied = next((answer for answer in unknown if answer.denied), None)
+    answer = denied or unknown[0]
+    kind = AccessDenied if denied else StoreError
+    return kind(
+        f"'{store.name}' did not say what it holds ({len(unknown)} objects): {answer.reason}",
+        "Check the credentials for this remote." if denied else "Run again when the remote answers.",
+    )

@@ -1,0 +1,47 @@
+"""What a local store holds whole: directories count only with all their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mlbutler.errors import CorruptObject
+from mlbutler.store.interface import ObjectId
+from mlbutler.store.local import LocalStore
+from mlbutler.store.manifest import parse_manifest
+
+
+def files_of(store: LocalStore, directory: ObjectId) -> tuple[ObjectId, ...] | None:
+    """The objects of a directory's files; None when its manifest is absent or refused."""
+    try:
+        content = parse_manifest(store.path(directory).read_bytes(), directory)
+    except (OSError, CorruptObject):
+        return None
+    return tuple(dict.fromkeys(ObjectId(md5, directory.legacy) for md5 in content.values()))
+
+
+def at_hand(store: LocalStore, oids: Iterable[ObjectId]) -> tuple[ObjectId, ...]:
+    """Of these objects and the files of directories among them, those that the store holds.
+
+    A manifest is among them only if all its files are: elsewhere it must not promise what is not there.
+    """
+    found: dict[ObjectId, None] = {}
+    for oid in dict.fromkeys(oids):
+        if not oid.is_directory:
+            found[oid] = None
+        elif (files := files_of(store, oid)) is not None:
+            found.update(dict.fromkeys(files))
+            if all(store.stat(file) is not None for file in files):
+                found[oid] = None
+    return tuple(oid for oid in found if store.stat(oid) is not None)
+
+
+def is_complete(store: LocalStore, oids: Iterable[ObjectId]) -> bool:
+    """Does the store hold all of them, directories with their files?"""
+    for oid in oids:
+        if store.stat(oid) is None:
+            return False
+        if oid.is_directory:
+            files = files_of(store, oid)
+            if files is None or any(store.stat(file) is None for file in files):
+                return False
+    return True

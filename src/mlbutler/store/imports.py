@@ -1,0 +1,31 @@
+"""Imports (`dvc import`, `dvc import-url`): DVC alone knows how to bring them from their source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlbutler.errors import StoreError
+from mlbutler.store.remotes import Configured
+
+
+def fetch_imports(project: Configured, paths: Sequence[str]) -> None:
+    """Bring imported artifacts into the cache from where they were imported.
+
+    Args:
+        paths: the artifacts, relative to the project's root.
+
+    Raises:
+        StoreError: the source could not be read.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.scm import CloneError, SCMError
+
+    targets = [project.repo.fs.join(project.repo.root_dir, *path.split("/")) for path in paths]
+    try:
+        project.repo.fetch(targets=targets, run_cache=False)
+    except (DvcException, CloneError, SCMError, OSError) as error:
+        text = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StoreError(
+            f"An import could not be brought from its source: {text}",
+            "Check that the repository or address in the .dvc file can be read from here.",
+        ) from error

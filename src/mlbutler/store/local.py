@@ -1,0 +1,201 @@
+"""A directory that holds objects: DVC's cache, the mirror that an agent's builds share, a local remote.
+
+An object is whole or absent: it is written under a temporary name beside its final one and renamed. No lock
+is needed, because two writers of one object write the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from mlbutler.errors import DiskFull, StoreError
+from mlbutler.store.files import (
+    OBJECT_MODE,
+    Links,
+    explained,
+    is_protected,
+    make_folder,
+    protect,
+    replace,
+    temporary,
+)
+from mlbutler.store.interface import Answer, Counter, ObjectId, Presence
+from mlbutler.store.verify import EMPTY_MD5
+
+
+class LocalStore:
+    """Objects below one directory.
+
+    Args:
+        name: what the record calls it: ``cache``, ``mirror`` or a remote's name.
+        root: the directory that holds ``files/md5``.
+        hardlink: objects may be shared with another directory by hardlinks.
+    """
+
+    def __init__(self, name: str, root: Path, *, hardlink: bool = False) -> None:
+        self.name, self.root = name, root
+        self._prefix = str(root)
+        self._links = Links(hardlink)
+
+    def path(self, oid: ObjectId) -> Path:
+        """Where the object lies, or would."""
+        return Path(self._text(oid))
+
+    def _text(self, oid: ObjectId) -> str:
+        return f"{self._prefix}/{oid.key}"
+
+    def stat(self, oid: ObjectId) -> os.stat_result | None:
+        """The object's file status, None when it is absent (or is no file).
+
+        Raises:
+            StoreError: the directory cannot be searched.
+        """
+        try:
+            found = os.stat(self._text(oid))  # noqa: PTH116 - called for each of 50,000 objects
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise explained(error, "looking for an object", self.root) from error
+        return found if stat.S_ISREG(found.st_mode) else None
+
+    def sound(self, oid: ObjectId, size: int | None) -> bool | None:
+        """Can the object be taken as it is, without hashing? None when it is absent.
+
+        DVC makes objects read-only when they are whole; one that somebody can write into, of another size
+        than recorded, or empty where it must not be, has to be hashed first.
+        """
+        found = self.stat(oid)
+        if found is None:
+            return None
+        if size is not None and found.st_size != size:
+            return False
+        if found.st_size == 0 and oid.md5 != EMPTY_MD5:
+            return False
+        return is_protected(found.st_mode)
+
+    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
+        """Presence and size of each object, by its file status."""
+        answers = {}
+        for oid in objects:
+            try:
+                found = self.stat(oid)
+            except StoreError as error:
+                denied = isinstance(error.__cause__, PermissionError)
+                answers[oid] = Answer(Presence.UNDETERMINED, reason=error.message, denied=denied)
+                continue
+            answers[oid] = (
+                Answer(Presence.MISSING) if found is None else Answer(Presence.PRESENT, found.st_size)
+            )
+        return answers
+
+    def require(self) -> None:
+        """Refuse a directory that cannot be there: an unmounted disk holds no objects, but misses none either.
+
+        One that only has not been made yet, in a directory that exists, is empty.
+
+        Raises:
+            StoreError: there is neither such a directory nor its parent.
+        """
+        if not self.root.is_dir() and not self.root.parent.is_dir():
+            raise StoreError(
+                f"The store '{self.name}' does not exist: {self.root}",
+                "Create the directory or mount the disk, or mend the remote's url in .dvc/config.",
+            )
+
+    def get(self, oid: ObjectId, destination: Path, count: Counter) -> str:
+        """Bring the object to `destination` by reflink, hardlink (where allowed) or copy.
+
+        Raises:
+            FileNotFoundError: it is absent. StoreError, DiskFull: it cannot be read or written.
+        """
+        source = self.path(oid)
+        try:
+            self._links.bring(source, destination, count)
+        except FileNotFoundError:
+            if not destination.parent.is_dir():
+                raise StoreError(f"{destination.parent} has vanished.", "Run again.") from None
+            raise
+        except OSError as error:
+            raise explained(error, f"reading from '{self.name}'", destination.parent) from error
+        return f"{destination.stat().st_size} bytes from {source}"
+
+    def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
+        """Make the object appear whole; one that is there already with the same size is left alone.
+
+        Raises:
+            StoreError, DiskFull: it cannot be written.
+        """
+        here = self.stat(oid)
+        try:
+            same = here is not None and here.st_size == source.stat().st_size
+        except OSError as error:
+            raise explained(error, "reading an object", source.parent) from error
+        if not same:
+            self.heal(oid, source, count)
+
+    def heal(self, oid: ObjectId, source: Path, count: Counter) -> None:
+        """Make the object appear whole, over whatever is there.
+
+        Raises:
+            StoreError, DiskFull: it cannot be written.
+        """
+        final = self.path(oid)
+        try:
+            make_folder(final.parent)
+            unfinished = temporary(final)
+            try:
+                self._links.bring(source, unfinished, count)
+                protect(unfinished, unfinished.stat().st_mode)
+                replace(unfinished, final)
+            finally:
+                unfinished.unlink(missing_ok=True)
+        except OSError as error:
+            raise explained(error, f"writing to '{self.name}'", self.root) from error
+
+    def prepare(self, oid: ObjectId) -> Path:
+        """A temporary name for an object that is about to arrive; its folder exists.
+
+        Raises:
+            StoreError, DiskFull: the folder cannot be created.
+        """
+        final = self.path(oid)
+        try:
+            make_folder(final.parent)
+        except OSError as error:
+            raise explained(error, f"writing to '{self.name}'", self.root) from error
+        return temporary(final)
+
+    def install(self, oid: ObjectId, arrived: Path) -> None:
+        """Give a verified temporary file its final name, read-only, over a damaged one if there is one.
+
+        Raises:
+            StoreError, DiskFull: the directory does not take it.
+        """
+        try:
+            protect(arrived, arrived.stat().st_mode)
+            replace(arrived, self.path(oid))
+        except OSError as error:
+            raise explained(error, f"writing to '{self.name}'", self.root) from error
+
+    def trust(self, oid: ObjectId) -> None:
+        """Mark an object that has just been hashed as whole."""
+        path = self.path(oid)
+        try:
+            path.chmod(OBJECT_MODE)
+        except OSError:  # another user's file: it will be hashed again the next time
+            return
+
+    def distrust(self, oid: ObjectId) -> None:
+        """Mark a damaged object as one that DVC too has to hash before it uses it."""
+        path = self.path(oid)
+        try:
+            path.chmod(path.stat().st_mode | stat.S_IWUSR)
+        except OSError:
+            return
+
+
+WRITE_FAILURES = (StoreError, DiskFull)
+"""What `LocalStore.put` raises; a mirror that fails so only slows."""

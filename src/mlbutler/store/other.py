@@ -1,0 +1,228 @@
+"""Any other DVC remote (S3, SSH, Google, Azure, WebDAV, HDFS...), through DVC's own file systems.
+
+Their errors differ; what matters is told apart here: not found, refused, failed.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mlbutler.console import human_bytes
+from mlbutler.errors import AccessDenied, DiskFull, MlbutlerError, StoreError
+from mlbutler.store.interface import Answer, Counter, ObjectId, Presence
+from mlbutler.store.retry import Patience, Transient
+
+T = TypeVar("T")
+
+_REFUSALS = (
+    "PermissionDenied", "NoCredentialsError", "PartialCredentialsError", "ClientAuthenticationError", "Forbidden",
+    "Unauthorized", "ForbiddenOperation", "RefreshError", "DefaultCredentialsError", "HostKeyNotVerifiable",
+    "TokenRetrievalError", "ProfileNotFound", "AuthError", "KeyImportError", "InvalidSignatureError",
+)  # fmt: skip
+_FOR_GOOD = (
+    "ConfigError",
+    "RemoteMissingDepsError",
+    "ModuleNotFoundError",
+    "ImportError",
+    "ParamValidationError",
+)
+_ABSENT_CONTAINER = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
+
+
+class OtherStore:
+    """Objects below one path of a DVC file system.
+
+    Args:
+        name: the remote's name. connect: opens the connection and returns DVC's file system (`dvc.fs.FileSystem`)
+            and the path that holds ``files/md5``; called once, when first needed.
+        patience: how often a failing call is repeated.
+    """
+
+    def __init__(
+        self, name: str, connect: Callable[[], tuple[Any, str]], patience: Patience | None = None
+    ) -> None:
+        import threading
+
+        self.name = name
+        self._connect = connect
+        self._patience = patience or Patience(attempts=3)
+        self._lock = threading.Lock()
+        self._connected: tuple[Any, str] | None = None
+        self._container_checked = False
+
+    def _opened(self) -> tuple[Any, str]:
+        # Connecting reads key files and resolves hosts: a FileNotFoundError from there is no missing object.
+        with self._lock:
+            if self._connected is None:
+                try:
+                    fs, root = self._connect()
+                    _ = fs.fs
+                except Exception as error:
+                    raise _translated(error, self.name, "connecting") from error
+                self._connected = fs, root
+            return self._connected
+
+    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
+        """File status of each object."""
+        answers = {}
+        for oid in objects:
+            try:
+                answers[oid] = self._patience.call(lambda oid=oid: self._ask(oid))  # type: ignore[misc]
+            except StoreError as error:
+                denied = isinstance(error, AccessDenied)
+                answers[oid] = Answer(Presence.UNDETERMINED, reason=error.message, denied=denied)
+        return answers
+
+    def _ask(self, oid: ObjectId) -> Answer:
+        fs, root = self._opened()
+        try:
+            info = fs.info(self._path(fs, root, oid))
+        except FileNotFoundError as error:
+            self._require_container(fs, root, error)
+            return Answer(Presence.MISSING)
+        except Exception as error:
+            raise _translated(error, self.name, f"asking for {oid.key}") from error
+        if info.get("type") == "directory":
+            return Answer(Presence.MISSING)
+        size = info.get("size")
+        return Answer(Presence.PRESENT, size if isinstance(size, int) else None)
+
+    def _require_container(self, fs: Any, root: str, error: FileNotFoundError) -> None:
+        """A bucket that does not exist misses no objects: the remote's address is wrong."""
+        if self._container_checked:
+            return
+        causes: list[BaseException | None] = [error, error.__cause__, error.__context__]
+        absent = any(mark in str(cause) for cause in causes if cause for mark in _ABSENT_CONTAINER)
+        if not absent and fs.protocol == "s3":
+            try:
+                absent = not fs.fs.exists(root.partition("/")[0])
+            except Exception:  # a key may be allowed to read objects and nothing else
+                absent = False
+        if absent:
+            raise StoreError(
+                f"Remote '{self.name}': there is no bucket {root.partition('/')[0]}.",
+                "Check the remote's url.",
+            )
+        self._container_checked = True
+
+    def get(self, oid: ObjectId, destination: Path, count: Counter) -> str:
+        """Download the object.
+
+        Raises:
+            FileNotFoundError: it is absent. AccessDenied, StoreError, DiskFull: it could not be read.
+        """
+        return self._patience.call(lambda: self._get(oid, destination, count))
+
+    def _get(self, oid: ObjectId, destination: Path, count: Counter) -> str:
+        fs, root = self._opened()
+        path = self._path(fs, root, oid)
+        try:
+            fs.get_file(path, str(destination), callback=_callback(count))
+        except FileNotFoundError as error:
+            self._require_container(fs, root, error)
+            raise
+        except Exception as error:
+            raise _translated(error, self.name, f"reading {oid.key}") from error
+        return f"{human_bytes(destination.stat().st_size)} from {path}"
+
+    def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
+        """Upload the file; on file systems without atomic uploads under a temporary name first.
+
+        Raises:
+            AccessDenied, StoreError: it could not be written.
+        """
+        self._patience.call(lambda: self._put(oid.key, source, count))
+
+    def _put(self, key: str, source: Path, count: Counter) -> None:
+        from dvc_objects.fs.base import ObjectFileSystem
+        from dvc_objects.fs.utils import as_atomic
+
+        fs, root = self._opened()
+        path = fs.join(root, *key.split("/"))
+        try:
+            if isinstance(fs, ObjectFileSystem):
+                fs.put_file(str(source), path, callback=_callback(count))
+            else:
+                with as_atomic(fs, path, create_parents=True) as unfinished:
+                    fs.put_file(str(source), unfinished, callback=_callback(count))
+        except Exception as error:
+            raise _translated(error, self.name, f"writing {key}") from error
+
+    @staticmethod
+    def _path(fs: Any, root: str, oid: ObjectId) -> str:
+        return str(fs.join(root, *oid.key.split("/")))
+
+    # ------------------------------------------------------------------------------- run cache
+
+    def list_files(self, folder: str) -> Iterator[str]:
+        """Paths, relative to the store, of the files below `folder`; none when it does not exist.
+
+        Raises:
+            AccessDenied, StoreError: it could not be listed.
+        """
+        fs, root = self._opened()
+        top = fs.join(root, folder)
+        with _translating(self.name, f"listing {folder}"):
+            found = list(fs.find(top))
+        for path in found:
+            yield str(fs.relpath(path, root)).replace("\\", "/")
+
+    def put_file(self, key: str, source: Path) -> None:
+        """Upload a small file under a path relative to the store.
+
+        Raises:
+            AccessDenied, StoreError: it could not be written.
+        """
+        self._patience.call(lambda: self._put(key, source, lambda _: None))
+
+
+@contextmanager
+def _translating(name: str, doing: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        return
+    except Exception as error:
+        raise _translated(error, name, doing) from error
+
+
+def _callback(count: Counter) -> Any:
+    from fsspec.callbacks import Callback
+
+    class Counting(Callback):  # type: ignore[misc]
+        def relative_update(self, inc: int = 1) -> None:
+            count(int(inc))
+            super().relative_update(inc)
+
+        def absolute_update(self, value: int) -> None:
+            count(max(int(value) - int(self.value), 0))
+            super().absolute_update(value)
+
+    return Counting()
+
+
+def _translated(error: Exception, name: str, doing: str) -> MlbutlerError:
+    """The error to raise: only its kind and first line, because the rest may hold anything."""
+    if isinstance(error, MlbutlerError):
+        return error
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    text = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+    what = f"Remote '{name}' failed while {doing}: {text}".rstrip(".") + "."
+    kinds = {kind.__name__ for found in chain for kind in type(found).__mro__}
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(what, "Free some space and run again.")
+    if kinds.intersection(_REFUSALS) or isinstance(error, PermissionError):
+        return AccessDenied(
+            what, f"Check the credentials for the remote '{name}' and what they are allowed to do."
+        )
+    if kinds.intersection(_FOR_GOOD):
+        return StoreError(what, "Check .dvc/config and install DVC's plugin for this remote, such as dvc-s3.")
+    return Transient(what, "Check the network and the remote's url, then run again.")

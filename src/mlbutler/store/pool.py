@@ -1,0 +1,79 @@
+"""Many small transfers at once, with bounded memory, stopped promptly by Ctrl-C.
+
+The threads are daemons: a transfer that hangs in the network must not keep the process alive after the
+user asked to stop, which the standard executor would do.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from typing import TypeVar
+
+from mlbutler.errors import Interrupted
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_GRACE = 2.0
+
+
+def each(
+    function: Callable[[T], R], items: Iterable[T], jobs: int, stop: threading.Event
+) -> Generator[tuple[T, R | BaseException], None, None]:
+    """Call `function` for each item in `jobs` threads; yield each item with its result or its exception.
+
+    Items are taken from the iterable only as threads become free. When the consumer leaves early, by an
+    exception or Ctrl-C, `stop` is set, no further item is started, and running calls get two seconds to
+    notice.
+    """
+    if jobs <= 1:
+        for item in items:
+            yield item, _guarded(function, item, stop)
+        return
+    todo: queue.SimpleQueue[tuple[T] | None] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[T, R | BaseException]] = queue.SimpleQueue()
+    threads: list[threading.Thread] = []
+
+    def work() -> None:
+        while (box := todo.get()) is not None:
+            done.put((box[0], _guarded(function, box[0], stop)))
+
+    pending = 0
+    finished = False
+    try:
+        for item in items:
+            if len(threads) < jobs:
+                thread = threading.Thread(target=work, daemon=True, name="mlbutler-transfer")
+                thread.start()
+                threads.append(thread)
+            todo.put((item,))
+            pending += 1
+            if pending >= 2 * jobs:
+                yield done.get()
+                pending -= 1
+        while pending:
+            yield done.get()
+            pending -= 1
+        finished = True
+    finally:
+        if not finished:
+            stop.set()
+        for _ in threads:
+            todo.put(None)
+        deadline = time.monotonic() + _GRACE
+        for thread in threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+
+
+def _guarded(function: Callable[[T], R], item: T, stop: threading.Event) -> R | BaseException:
+    if stop.is_set():
+        return Interrupted("Stopped.")
+    try:
+        return function(item)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return error

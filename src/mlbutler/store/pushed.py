@@ -1,0 +1,206 @@
+"""Is every artifact on the remote? Three answers: pushed, not pushed, undetermined.
+
+Every object is asked for itself. A ``.dir`` on the remote proves nothing about its files, and an error proves
+nothing about presence.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mlbutler.errors import CorruptObject, MlbutlerError
+from mlbutler.project.artifact import Artifact
+from mlbutler.record import Finding
+from mlbutler.store.engine import ask_all
+from mlbutler.store.interface import Answer, ObjectId, Presence, Store
+from mlbutler.store.manifest import Manifest
+from mlbutler.store.transfer import Progress
+
+CHECK = "pushed"
+_EXAMPLES = 3
+
+ReadManifest = Callable[[ObjectId], Manifest | None]
+"""A directory's files from cache, mirror or remote; None when the manifest cannot be had."""
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What the remote holds.
+
+    Attributes:
+        findings: what is certainly not there. undetermined: what could not be found out.
+        left_out: (path, reason) of artifacts that need not be there.
+        checked: number of objects asked for.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    undetermined: tuple[Finding, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    checked: int = 0
+
+
+def check_pushed(
+    artifacts: Sequence[Artifact],
+    open_store: Callable[[str | None], Store | None],
+    manifests: ReadManifest,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Pushed:
+    """Ask the remotes for every object of the artifacts that DVC would push.
+
+    Args:
+        open_store: opens a remote by name (None: the project's); called once for each and only when needed.
+        manifests: reads directory manifests, never data.
+        jobs: questions at once.
+
+    Raises nothing for a remote that fails: that is what `undetermined` says.
+    """
+    left_out = tuple((artifact.path, artifact.left_out) for artifact in artifacts if not artifact.pushed)
+    groups: dict[str | None, list[Artifact]] = {}
+    result = _Result()
+    for artifact in artifacts:
+        if not artifact.pushed:
+            continue
+        if artifact.oid is None:
+            result.findings.append(
+                _finding(artifact, "no hash is recorded: the stage was never run", "dvc repro")
+            )
+        else:
+            groups.setdefault(artifact.remote, []).append(artifact)
+    for remote, group in groups.items():
+        _check_group(remote, group, open_store, manifests, jobs, progress, result)
+    return Pushed(tuple(result.findings), tuple(result.undetermined), left_out, result.checked)
+
+
+@dataclass
+class _Result:
+    findings: list[Finding] = field(default_factory=list)
+    undetermined: list[Finding] = field(default_factory=list)
+    checked: int = 0
+
+
+def _check_group(
+    remote: str | None,
+    group: Sequence[Artifact],
+    open_store: Callable[[str | None], Store | None],
+    manifests: ReadManifest,
+    jobs: int | None,
+    progress: Progress | None,
+    result: _Result,
+) -> None:
+    try:
+        store = open_store(remote)
+    except MlbutlerError as error:
+        result.undetermined += [_finding(artifact, error.message, error.remedy) for artifact in group]
+        return
+    if store is None:
+        problem = "no DVC remote is configured, so it is only where it was made"
+        result.findings += [
+            _finding(artifact, problem, "dvc remote add --default NAME URL") for artifact in group
+        ]
+        return
+    files: dict[str, Manifest | str] = {
+        a.path: _files(a.oid, manifests) for a in group if a.oid and a.oid.is_directory
+    }
+    wanted: dict[ObjectId, None] = {}
+    for artifact in group:
+        assert artifact.oid is not None
+        wanted[artifact.oid] = None
+        content = files.get(artifact.path)
+        if isinstance(content, Mapping):
+            wanted.update((ObjectId(md5, artifact.oid.legacy), None) for md5 in content.values())
+    answers = ask_all(store, wanted, jobs, progress)
+    result.checked += len(answers)
+    for artifact in group:
+        if artifact.oid is not None and artifact.oid.is_directory:
+            _judge_directory(artifact, files[artifact.path], answers, store.name, result)
+        else:
+            _judge_file(artifact, answers, store.name, result)
+
+
+def _files(oid: ObjectId, manifests: ReadManifest) -> Manifest | str:
+    """A directory's files, or why they are not known."""
+    try:
+        content = manifests(oid)
+    except CorruptObject as error:
+        return error.message
+    except MlbutlerError as error:
+        return f"its list of files could not be read: {error.message}"
+    return "its list of files is neither here nor on the remote" if content is None else content
+
+
+def _judge_file(artifact: Artifact, answers: Mapping[ObjectId, Answer], remote: str, result: _Result) -> None:
+    assert artifact.oid is not None
+    answer = answers[artifact.oid]
+    if answer.presence is Presence.UNDETERMINED:
+        result.undetermined.append(
+            _undetermined(artifact, f"not known whether it is on '{remote}': {answer.reason}")
+        )
+    elif answer.presence is Presence.MISSING:
+        result.findings.append(_finding(artifact, f"not on '{remote}'", _push(remote, artifact)))
+    elif answer.size is not None and artifact.size is not None and answer.size != artifact.size:
+        problem = f"damaged on '{remote}': {answer.size} bytes there, {artifact.size} recorded"
+        result.findings.append(_finding(artifact, problem, "mlbutler push"))
+
+
+def _judge_directory(
+    artifact: Artifact,
+    content: Manifest | str,
+    answers: Mapping[ObjectId, Answer],
+    remote: str,
+    result: _Result,
+) -> None:
+    assert artifact.oid is not None
+    own = answers[artifact.oid]
+    if not isinstance(content, Mapping):
+        if own.presence is Presence.MISSING:
+            problem = f"not on '{remote}' (its list of files is missing, and with it all of them)"
+            result.findings.append(_finding(artifact, problem, _push(remote, artifact)))
+        else:
+            result.undetermined.append(_undetermined(artifact, own.reason or content))
+        return
+    children = {path: answers[ObjectId(md5, artifact.oid.legacy)] for path, md5 in content.items()}
+    missing = [path for path, answer in children.items() if answer.presence is Presence.MISSING]
+    unknown = [path for path, answer in children.items() if answer.presence is Presence.UNDETERMINED]
+    if missing or own.presence is Presence.MISSING:
+        # DVC takes the .dir for proof of its files and would push nothing.
+        remedy = _push(remote, artifact) if own.presence is Presence.MISSING else "mlbutler push"
+        what = _counted(missing, len(children)) if missing else "its list of files"
+        result.findings.append(_finding(artifact, f"not on '{remote}': {what}", remedy))
+    elif unknown or own.presence is Presence.UNDETERMINED:
+        reason = own.reason or children[unknown[0]].reason
+        what = f" ({_counted(unknown, len(children))})" if unknown else ""
+        problem = f"not known whether it is on '{remote}'{what}: {reason}"
+        result.undetermined.append(_undetermined(artifact, problem))
+    elif artifact.size is not None:
+        sizes = [answer.size for answer in children.values()]
+        there = sum(size for size in sizes if size is not None)
+        if None not in sizes and there != artifact.size:
+            problem = (
+                f"damaged on '{remote}': its files have {there} bytes there, {artifact.size} are recorded"
+            )
+            result.findings.append(_finding(artifact, problem, "mlbutler push"))
+
+
+def _counted(paths: Sequence[str], total: int) -> str:
+    examples = ", ".join(sorted(paths)[:_EXAMPLES])
+    more = ", ..." if len(paths) > _EXAMPLES else ""
+    return f"{len(paths)} of {total} files, {examples}{more}"
+
+
+def _push(remote: str, artifact: Artifact) -> str:
+    return f"dvc push -r {shlex.quote(remote)} {shlex.quote(artifact.path)}"
+
+
+def _finding(artifact: Artifact, problem: str, remedy: str) -> Finding:
+    owner = f" ({artifact.owner})" if artifact.owner and artifact.owner != f"{artifact.path}.dvc" else ""
+    return Finding(check=CHECK, subject=artifact.path, problem=f"{problem}{owner}", remedy=remedy)
+
+
+def _undetermined(artifact: Artifact, problem: str) -> Finding:
+    return _finding(
+        artifact, problem, "Run again when the remote answers; check its credentials if it refused them."
+    )

@@ -1,0 +1,162 @@
+"""From a DVC project's configuration to stores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlbutler.errors import MlbutlerError, ProjectError, StoreError
+from mlbutler.store.interface import Store
+from mlbutler.store.local import LocalStore
+
+REMOTE_JOBS = 16
+
+
+class Configured(Protocol):
+    """What is asked of a DVC project here."""
+
+    @property
+    def repo(self) -> Any:
+        """An opened `dvc.repo.Repo` whose configuration holds the credentials."""
+        ...
+
+    @property
+    def cache_dir(self) -> Path:
+        """The directory that holds ``files/md5``."""
+        ...
+
+    @property
+    def remote_name(self) -> str | None:
+        """The remote in use, None when there is none."""
+        ...
+
+
+def open_cache(project: Configured) -> LocalStore:
+    """DVC's cache of the project."""
+    return LocalStore("cache", project.cache_dir)
+
+
+def open_mirror(
+    root: Path | None, project: Configured, *, trusted: bool, link: str = "auto"
+) -> LocalStore | None:
+    """The agent's mirror, None when there is none. It need not exist.
+
+    Args:
+        trusted: may this run share files with the mirror. link: ``auto`` or ``copy``.
+    """
+    if root is None:
+        return None
+    return LocalStore(
+        "mirror", root, hardlink=trusted and link == "auto" and not _linked_into_work_tree(project)
+    )
+
+
+def _linked_into_work_tree(project: Configured) -> bool:
+    """Could a stage write into a cached object in place? Root may, through a link, whatever its mode."""
+    kinds = project.repo.config["cache"].get("type") or []
+    linked = bool({"hardlink", "symlink"} & set(kinds))
+    return linked and hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def open_remote(
+    project: Configured,
+    name: str | None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    jobs: int | None = None,
+) -> Store:
+    """The store of a remote; None means the project's. Nothing is asked of it yet.
+
+    Raises:
+        ProjectError: there is no such remote, or its configuration is broken.
+        AccessDenied: its configuration asks for credentials that are not there.
+        StoreError: what it needs is not installed.
+    """
+    from dvc.config import ConfigError
+    from dvc.exceptions import DvcException
+    from dvc.fs import get_cloud_fs
+
+    name = name or project.remote_name
+    if name is None:
+        raise ProjectError("No DVC remote is configured.", "dvc remote add --default NAME URL")
+    try:
+        kind, config, path = get_cloud_fs(project.repo.config, name=name)
+    except (ConfigError, DvcException) as error:
+        raise ProjectError(
+            f"The DVC remote '{name}' cannot be used: {error}", "See `dvc remote list`."
+        ) from error
+    except Exception as error:  # DVC raises what the missing plugin's import raises
+        raise StoreError(
+            f"The DVC remote '{name}' cannot be opened: {error}",
+            "Install DVC's plugin for it, such as dvc-s3.",
+        ) from error
+    if config.get("version_aware") or config.get("worktree"):
+        raise StoreError(
+            f"The DVC remote '{name}' is cloud-versioned: it holds no objects that mlbutler could ask for.",
+            "Use a remote without version_aware and worktree.",
+        )
+    if kind.protocol == "local":
+        store = LocalStore(name, Path(path))
+        store.require()
+        return store
+    if kind.protocol in ("http", "https"):
+        from mlbutler.store.http import HttpStore
+
+        return HttpStore(
+            name, path, config, environ=os.environ if environ is None else environ, jobs=jobs or REMOTE_JOBS
+        )
+    return _other(project, name)
+
+
+def _other(project: Configured, name: str) -> Store:
+    from mlbutler.store.other import OtherStore
+
+    def connect() -> tuple[Any, str]:
+        odb = project.repo.cloud.get_remote_odb(
+            name, hash_name="md5-dos2unix"
+        )  # its path is the remote's root
+        return odb.fs, str(odb.path)
+
+    return OtherStore(name, connect)
+
+
+class Remotes:
+    """The remotes of one run, each opened once and only when something is asked of it.
+
+    A remote that cannot be opened is reported to whoever asks for it, each time with the same error.
+    """
+
+    def __init__(
+        self,
+        project: Configured,
+        default: str | None,
+        environ: Mapping[str, str] | None,
+        jobs: int | None = None,
+    ) -> None:
+        self._project, self._default, self._environ, self._jobs = project, default, environ, jobs
+        self._opened: dict[str, Store | MlbutlerError] = {}
+
+    def name(self, own: str | None) -> str | None:
+        """The remote for an artifact: its own, else the project's; None when neither is set."""
+        return own or self._default
+
+    def __call__(self, own: str | None) -> Store | None:
+        """The store for an artifact, None when no remote is configured.
+
+        Raises:
+            MlbutlerError: as `open_remote`.
+        """
+        name = self.name(own)
+        if name is None:
+            return None
+        if name not in self._opened:
+            try:
+                self._opened[name] = open_remote(self._project, name, self._environ, jobs=self._jobs)
+            except MlbutlerError as error:
+                self._opened[name] = error
+        found = self._opened[name]
+        if isinstance(found, MlbutlerError):
+            raise found
+        return found

@@ -1,0 +1,132 @@
+"""DVC's run cache: small YAML files below ``runs/`` that say what a stage once made of which inputs.
+
+DVC keeps them in the cache's root and, on remotes that can list files, in the remote's root. HTTP remotes
+cannot, so there the mirror keeps them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlbutler.errors import StoreError
+from mlbutler.store.files import explained, make_folder, replace, temporary
+from mlbutler.store.interface import ObjectId
+from mlbutler.store.local import LocalStore
+from mlbutler.store.other import OtherStore
+
+FOLDER = "runs"
+_KEY = re.compile(r"runs/[0-9a-f]{2}/[0-9a-f]{64}/[0-9a-f]{64}")
+_LARGEST = 8 << 20
+
+RunStore = LocalStore | OtherStore
+"""Stores that can hold a run cache."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One entry: its path in a store (``runs/ab/<key>/<value>``) and the objects of its outputs."""
+
+    key: str
+    outputs: frozenset[ObjectId]
+
+
+def keys(store: RunStore) -> frozenset[str]:
+    """Paths of all entries of a store.
+
+    Raises:
+        AccessDenied, StoreError: the store cannot be listed.
+    """
+    if isinstance(store, OtherStore):
+        return frozenset(key for key in store.list_files(FOLDER) if _KEY.fullmatch(key))
+    return frozenset(_local_keys(store.root))
+
+
+def _local_keys(root: Path) -> Iterator[str]:
+    top = str(root / FOLDER)
+    for folder, _, names in os.walk(top):
+        inside = FOLDER + folder[len(top) :].replace(os.sep, "/")
+        for name in names:
+            if _KEY.fullmatch(key := f"{inside}/{name}"):
+                yield key
+
+
+def read(store: LocalStore, key: str) -> Run | None:
+    """One entry of a local store, None when it is no valid one."""
+    path = store.root / key
+    try:
+        if path.stat().st_size > _LARGEST:
+            return None
+        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):
+        return None
+    outputs = content.get("outs") if isinstance(content, Mapping) else None
+    if not isinstance(outputs, list) or not outputs:
+        return None
+    found = {_object(out) for out in outputs}
+    return Run(key, frozenset(oid for oid in found if oid is not None)) if None not in found else None
+
+
+def _object(out: Any) -> ObjectId | None:
+    md5 = out.get("md5") if isinstance(out, Mapping) else None
+    if not isinstance(md5, str) or not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", md5):
+        return None
+    return ObjectId(md5, legacy=out.get("hash") != "md5")
+
+
+def current(cache: LocalStore, outputs: Collection[ObjectId]) -> tuple[Run, ...]:
+    """The cache's entries whose outputs are all among `outputs`: the runs that made what is recorded now."""
+    wanted = set(outputs)
+    runs = (read(cache, key) for key in sorted(keys(cache)))
+    return tuple(run for run in runs if run is not None and run.outputs <= wanted)
+
+
+def copy_entry(source: LocalStore, target: RunStore, key: str) -> None:
+    """Copy one entry, whole, with its time: DVC takes the newest of several.
+
+    Raises:
+        AccessDenied, StoreError, DiskFull: it cannot be written.
+    """
+    path = source.root / key
+    if isinstance(target, OtherStore):
+        target.put_file(key, path)
+        return
+    final = target.root / key
+    unfinished = temporary(final)
+    try:
+        make_folder(final.parent)
+        shutil.copy2(path, unfinished)
+        replace(unfinished, final)
+    except OSError as error:
+        raise explained(error, f"writing to '{target.name}'", target.root) from error
+    finally:
+        if unfinished.exists():
+            unfinished.unlink(missing_ok=True)
+
+
+def bring_runs(cache: LocalStore, mirror: LocalStore) -> int:
+    """Copy the mirror's entries that the cache lacks; the number copied.
+
+    Raises:
+        StoreError, DiskFull: the cache cannot be written.
+    """
+    lacking = keys(mirror) - keys(cache)
+    copied = 0
+    for key in sorted(lacking):
+        if read(mirror, key) is None:
+            continue
+        try:
+            copy_entry(mirror, cache, key)
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):  # removed by somebody else meanwhile
+                continue
+            raise
+        copied += 1
+    return copied

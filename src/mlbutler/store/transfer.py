@@ -1,0 +1,240 @@
+"""Moving single objects between cache, mirror and remote: each arrives whole and verified, or not at all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from mlbutler.errors import CorruptObject, Interrupted, StoreError
+from mlbutler.store.files import explained
+from mlbutler.store.interface import Answer, ObjectId, Presence, Store
+from mlbutler.store.local import WRITE_FAILURES, LocalStore
+from mlbutler.store.verify import is_object, require_object
+
+
+class Progress(Protocol):
+    """Whoever shows a long operation (`mlbutler.console.Progress`)."""
+
+    def advance(self, objects: int = 0, nbytes: int = 0) -> None:
+        """Count finished objects and moved bytes."""
+        ...
+
+
+@dataclass
+class Tally:
+    """Objects and bytes that came from, or went to, each place; counted from many threads."""
+
+    progress: Progress | None = None
+    objects: dict[str, int] = field(default_factory=dict)
+    bytes: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, place: str, size: int) -> None:
+        """One object more."""
+        with self._lock:
+            self.objects[place] = self.objects.get(place, 0) + 1
+            self.bytes[place] = self.bytes.get(place, 0) + size
+            if self.progress is not None:
+                self.progress.advance(objects=1)
+
+    def moved(self, size: int) -> None:
+        """Bytes of an object under way."""
+        if self.progress is not None:
+            with self._lock:
+                self.progress.advance(nbytes=size)
+
+
+class Mover:
+    """Brings objects into the cache and takes them out of it.
+
+    Args:
+        cache, mirror: the mirror may be None. share: may the mirror be written.
+        verify: hash what the mirror holds before it is taken.
+        warn: told once when the mirror fails; it then goes on without it.
+        stop: set to make running transfers end.
+    """
+
+    def __init__(
+        self,
+        cache: LocalStore,
+        mirror: LocalStore | None,
+        *,
+        share: bool,
+        verify: bool,
+        tally: Tally,
+        warn: Callable[[str], None],
+        stop: threading.Event,
+    ) -> None:
+        self.cache, self.mirror = cache, mirror
+        self._share, self._verify, self.tally, self._warn, self._stop = share, verify, tally, warn, stop
+        self._unfinished: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def clean(self) -> None:
+        """Remove what transfers that were stopped have left."""
+        with self._lock:
+            for path in self._unfinished:
+                path.unlink(missing_ok=True)
+            self._unfinished.clear()
+
+    def _count(self, size: int) -> None:
+        if self._stop.is_set():
+            raise Interrupted("Stopped.")
+        self.tally.moved(size)
+
+    def _check(self, size: int) -> None:
+        if self._stop.is_set():
+            raise Interrupted("Stopped.")
+
+    # -------------------------------------------------------------------------------- into the cache
+
+    def in_cache(self, oid: ObjectId, size: int | None, *, hashing: bool = False) -> bool:
+        """Does the cache hold it whole? What can have been damaged is hashed, and marked when it was.
+
+        Raises:
+            StoreError: the cache cannot be read.
+        """
+        sound = self.cache.sound(oid, size)
+        if sound is None or (sound and not hashing):
+            return bool(sound)
+        path = self.cache.path(oid)
+        try:
+            if is_object(path, oid, self._check):
+                if not sound:
+                    self.cache.trust(oid)
+                return True
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            pass
+        except OSError as error:
+            raise explained(error, "reading an object", self.cache.root) from error
+        self.cache.distrust(oid)
+        return False
+
+    def from_mirror(self, oid: ObjectId, size: int | None, *, hashing: bool = False) -> bool:
+        """Bring it from the mirror; False when the mirror has no whole one.
+
+        Raises:
+            StoreError, DiskFull: the cache cannot be written.
+        """
+        if self.mirror is None:
+            return False
+        try:
+            sound = self.mirror.sound(oid, size)
+        except StoreError as error:
+            self._lost(error)
+            return False
+        if sound is None:
+            return False
+        return self._arrive(oid, self.mirror, hashing=hashing or self._verify or not sound, required=False)
+
+    def from_remote(self, oid: ObjectId, remote: Store) -> bool:
+        """Bring it from the remote, hash it, and give the mirror its share; False when the remote lacks it.
+
+        Raises:
+            AccessDenied, StoreError: it could not be read. CorruptObject: something else came.
+            DiskFull: the cache cannot be written.
+        """
+        if not self._arrive(oid, remote, hashing=True, required=True):
+            return False
+        self.share(oid)
+        return True
+
+    def _arrive(self, oid: ObjectId, store: Store, *, hashing: bool, required: bool) -> bool:
+        unfinished = self.cache.prepare(oid)
+        with self._lock:
+            self._unfinished.add(unfinished)
+        try:
+            came = store.get(oid, unfinished, self._count)
+            size = unfinished.stat().st_size
+            if hashing:
+                try:
+                    require_object(unfinished, oid, came, self._check)
+                except CorruptObject:
+                    if required:
+                        raise
+                    return False
+            self._check(0)
+            self.cache.install(oid, unfinished)
+        except FileNotFoundError:
+            return False
+        except StoreError as error:
+            # A mirror that cannot be read only slows; a cache that cannot be written is said when the remote's
+            # copy of the same object meets the same wall.
+            if required:
+                raise
+            self._lost(error)
+            return False
+        except OSError as error:
+            raise explained(error, "storing an object", self.cache.root) from error
+        finally:
+            unfinished.unlink(missing_ok=True)
+            with self._lock:
+                self._unfinished.discard(unfinished)
+        self.tally.add(store.name, size)
+        return True
+
+    # ------------------------------------------------------------------------------ out of the cache
+
+    def share(self, oid: ObjectId) -> bool:
+        """Give the mirror an object that the cache holds whole; True when it is there afterwards.
+
+        A mirror that is read-only, full or gone is done without.
+        """
+        mirror = self.mirror
+        if mirror is None or not self._share:
+            return False
+        try:
+            size = self.cache.path(oid).stat().st_size
+            if mirror.sound(oid, size):
+                return True
+            path = mirror.path(oid)
+            if path.is_file() and path.stat().st_size == size:
+                if is_object(path, oid, self._check):
+                    mirror.trust(oid)
+                    return True
+                mirror.heal(oid, self.cache.path(oid), self._check)
+            else:
+                mirror.put(oid, self.cache.path(oid), self._check)
+        except WRITE_FAILURES as error:
+            self._lost(error)
+            return False
+        except OSError as error:
+            self._lost(explained(error, "writing", mirror.root))
+            return False
+        return True
+
+    def send(self, oid: ObjectId, remote: Store, answer: Answer) -> None:
+        """Store an object on the remote, and ask whether it arrived with its full size.
+
+        Raises:
+            CorruptObject: what the cache holds is damaged. AccessDenied, StoreError: the remote does not take it.
+        """
+        path = self.cache.path(oid)
+        require_object(path, oid, "the local cache's copy is damaged", self._check)
+        size = path.stat().st_size
+        if answer.presence is Presence.PRESENT and answer.size == size:
+            return
+        remote.put(oid, path, self._count)
+        after = remote.ask([oid])[oid]
+        if after.presence is Presence.UNDETERMINED:
+            raise StoreError(
+                f"'{remote.name}' does not say whether {oid.key} arrived: {after.reason}", "Run again."
+            )
+        if after.presence is Presence.MISSING or (after.size is not None and after.size != size):
+            got = "nothing" if after.presence is Presence.MISSING else f"{after.size} bytes"
+            raise StoreError(
+                f"'{remote.name}' accepted {oid.key} but holds {got} of it instead of {size} bytes.",
+                "The remote does not store what it is sent: check its disk and its proxy.",
+            )
+        self.tally.add(remote.name, size)
+
+    def _lost(self, error: Exception) -> None:
+        with self._lock:
+            mirror, self.mirror = self.mirror, None
+        if mirror is not None:
+            self._warn(f"The mirror is left out: {getattr(error, 'message', error)}")

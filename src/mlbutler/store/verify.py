@@ -1,0 +1,60 @@
+"""Is a file the object it claims to be? Hashing as DVC 3 and DVC 2 do it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from mlbutler.errors import CorruptObject
+from mlbutler.store.interface import Counter, ObjectId
+
+BLOCK = 1 << 20
+EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
+
+
+def file_md5(path: Path, *, legacy: bool = False, count: Counter | None = None) -> str:
+    """MD5 of a file's content, 32 hexadecimal digits.
+
+    Args:
+        legacy: hash as DVC 2 did: line endings of text normalised.
+        count: called with the number of bytes of each block; may raise to stop.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if legacy:  # DVC decides block by block what is text: its own code is the only definition
+        from dvc_data.hashfile.hash import fobj_md5
+
+        with path.open("rb") as file:
+            return str(fobj_md5(file, chunk_size=BLOCK, name="md5-dos2unix"))
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            if count is not None:
+                count(len(block))
+    return digest.hexdigest()
+
+
+def is_object(path: Path, oid: ObjectId, count: Counter | None = None) -> bool:
+    """Does the file hold exactly the bytes that `oid` names?
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return file_md5(path, legacy=oid.legacy, count=count) == oid.md5.removesuffix(".dir")
+
+
+def require_object(path: Path, oid: ObjectId, came: str, count: Counter | None = None) -> None:
+    """Refuse a file that is not `oid`; `came` says in words what the store sent.
+
+    Raises:
+        CorruptObject: the hash differs.
+    """
+    if not is_object(path, oid, count):
+        size = path.stat().st_size
+        raise CorruptObject(
+            f"Object {oid.md5} has the wrong content: {came or f'{size} bytes'}.",
+            "If a proxy or a login page answers in its place, mend that; if the object itself is damaged, "
+            "whoever has the data can repair it with `mlbutler push`.",
+        )

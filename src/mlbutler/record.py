@@ -441,11 +441,16 @@ class PublishResult(StepResult):
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """Everything a run found. A step that has not been reached is None; one that did not apply is
-    a result with outcome ``skipped`` and a reason."""
+    a result with outcome ``skipped`` and a reason.
+
+    `project` is the DVC project's folder from the repository's root, '' at the root; it tells the reports
+    of several projects in one pull request apart.
+    """
 
     schema: int = SCHEMA_VERSION
     change: Change
     environment: Environment
+    project: str = ""
     lock_hash: str = ""
     test: TestResult | None = None
     lint: LintResult | None = None

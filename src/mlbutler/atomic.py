@@ -1,0 +1,54 @@
+"""Writing a file so that a reader sees the old content or the new, whatever happens in between."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from mlbutler.errors import DiskFull
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace `path` by a file that holds `data`; missing parent directories are made.
+
+    Raises:
+        DiskFull: no space is left; the old file is untouched. OSError: any other failure.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, data)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"No space is left to write {path}.", "Free some space and run again.") from error
+        raise
+
+
+def _replace(path: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)  # mkstemp makes it private; CI servers publish these files as another user
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    try:
+        handle = os.open(directory, os.O_RDONLY)
+    except OSError:  # Windows, and some network file systems, cannot open a directory
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)

@@ -1,0 +1,114 @@
+"""A directory that keeps comments and statuses as files: for demonstrations, tests, and servers without a forge.
+
+A comment is ``pull-requests/<number>/comments/<title>.md``, a status ``statuses/<commit>.json``, or
+``statuses/<commit>.<title>.json`` for a project below the repository's root.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from mlbutler import atomic
+from mlbutler.errors import ForgeError, SettingsError
+from mlbutler.forge.interface import Capabilities, Posted, State
+from mlbutler.record import Change
+from mlbutler.report.build import NAME
+from mlbutler.report.markdown import marked_head
+from mlbutler.settings import Forge as Settings
+
+_NAME_LIMIT = 120
+_LOCK_SECONDS = 60.0
+
+
+class Folder:
+    """Comments and statuses below `directory`, which is made when it is missing."""
+
+    name = "folder"
+    capabilities = Capabilities(comment_limit=None, unit="characters", sentence_limit=140)
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def comment(self, change: Change, title: str, body: str, is_older: Callable[[str], bool]) -> Posted:
+        """See `Forge.comment`."""
+        if change.number is None:
+            raise ForgeError("There is no pull request to comment on.", "Run in a build of a pull request.")
+        path = self._directory / "pull-requests" / file_name(change.number) / "comments" / f"{file_name(title)}.md"
+        with self._writing(path):
+            there = marked_head(path.read_text(encoding="utf-8", errors="replace"), title) if path.is_file() else None
+            if there is not None and there != change.head and is_older(there):
+                return Posted(str(path), newer=there)
+            atomic.write(path, body.encode("utf-8", "backslashreplace"))
+        return Posted(str(path))
+
+    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+        """See `Forge.status`."""
+        own = "" if title == NAME else f".{file_name(title)}"
+        path = self._directory / "statuses" / f"{file_name(change.head)}{own}.json"
+        document = {
+            "commit": change.head,
+            "context": title,
+            "state": state.value,
+            "description": sentence,
+            "target_url": target_url,
+            "updated": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        with self._writing(path):
+            text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+            atomic.write(path, text.encode("utf-8", "backslashreplace"))
+        return str(path)
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        """Alone among the builds that write here: reading the old comment and replacing it is one act."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._directory / ".lock", timeout=_LOCK_SECONDS):
+                yield
+        except Timeout as error:
+            raise ForgeError(f"{self._directory} is locked by another build.", "Run again.") from error
+        except OSError as error:
+            raise ForgeError(
+                f"The folder forge cannot write {path}: {error.strerror or error}.",
+                f"Make {self._directory} a directory that this user can write, or change forge.url.",
+            ) from error
+
+
+def file_name(text: str) -> str:
+    """`text` as one harmless file name; different texts have different names.
+
+    Letters, digits and ``-_~.`` stay, all else is percent-encoded, a leading dot too.
+    """
+    name = quote(text.encode("utf-8", "surrogatepass"), safe=" ").replace(" ", "+") or "%"
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if len(name) > _NAME_LIMIT:
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        name = f"{name[: _NAME_LIMIT - 17]}~{digest}"
+    return name
+
+
+def from_settings(settings: Settings, root: Path) -> Folder:
+    """The folder that ``forge.url`` names: a path, relative to `root` or absolute, or a file URL.
+
+    Raises:
+        SettingsError: no directory is set, or it is an address on the network.
+    """
+    if not settings.url:
+        raise SettingsError("forge.kind is 'folder' but forge.url is not set.", "Set forge.url to a directory.")
+    if "://" not in settings.url:
+        return Folder(root / Path(settings.url).expanduser())
+    parts = urlsplit(settings.url)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        raise SettingsError(
+            "The folder forge takes a directory, not a network address.", "Set forge.url to a directory."
+        )
+    return Folder(Path(unquote(parts.path)))

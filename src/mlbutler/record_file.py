@@ -1,0 +1,124 @@
+"""The record as JSON: written whole or not at all, without secrets, read back exactly."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from mlbutler import atomic
+from mlbutler.errors import OutsideError, ProjectError
+from mlbutler.record import SCHEMA_VERSION, Record
+from mlbutler.secrets import Redactor
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+_log = logging.getLogger(__name__)
+_NO_SECRETS = Redactor(())
+
+
+def redacted(record: Record, redactor: Redactor) -> Record:
+    """The same record with secrets hidden in every text, and every text and number fit for JSON.
+
+    Lone surrogates (file names that are not UTF-8) become backslash escapes; a number that JSON cannot
+    hold becomes ``"NaN"``, ``"Infinity"`` or ``"-Infinity"`` where a text may stand.
+    """
+    return cast(Record, _clean(record, redactor))
+
+
+def dumps(record: Record, redactor: Redactor = _NO_SECRETS) -> str:
+    """The record as indented JSON."""
+    plain = dataclasses.asdict(redacted(record, redactor))
+    return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def loads(text: str | bytes) -> Record:
+    """The record that `dumps` wrote.
+
+    Raises:
+        ProjectError: it is no record, or one of another schema version.
+    """
+    from pydantic import ValidationError
+
+    remedy = "Delete the file; the next run writes a new one."
+    try:
+        record = _adapter().validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise ProjectError(f"Not a record of mlbutler: {where}: {first['msg']}.", remedy) from error
+    if record.schema != SCHEMA_VERSION:
+        raise ProjectError(
+            f"The record has schema version {record.schema}, this mlbutler reads {SCHEMA_VERSION}.", remedy
+        )
+    return record
+
+
+def write(path: Path, record: Record, redactor: Redactor) -> None:
+    """Replace the file at `path` atomically.
+
+    Raises:
+        DiskFull: no space is left. OutsideError: the file cannot be written.
+    """
+    try:
+        atomic.write(path, dumps(record, redactor).encode("utf-8"))
+    except OSError as error:
+        raise OutsideError(
+            f"Cannot write the record {path}: {error.strerror or error}.", f"Make {path.parent} writable."
+        ) from error
+
+
+def read(path: Path, *, strict: bool = False) -> Record | None:
+    """The record at `path`, None when there is none.
+
+    A file that cannot be used (broken, of another schema version) is None as well and the reason is
+    logged, because a run can always start anew; with `strict` it is an error.
+
+    Raises:
+        ProjectError: (with `strict`) the file cannot be used.
+    """
+    try:
+        return loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        problem = ProjectError(
+            f"Cannot read the record {path}: {error.strerror or error}.",
+            f"Delete {path}, or make it readable.",
+        )
+    except ProjectError as error:
+        problem = ProjectError(f"{path}: {error.message}", error.remedy)
+    if strict:
+        raise problem
+    _log.warning("%s It is ignored.", problem.message)
+    return None
+
+
+@cache
+def _adapter() -> TypeAdapter[Record]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Record)
+
+
+def _clean(value: Any, redactor: Redactor) -> Any:
+    if isinstance(value, Enum):  # our own vocabulary: hiding "passed" would make the record unreadable
+        return value
+    if isinstance(value, str):
+        return redactor.hide(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, tuple | list):
+        return tuple(_clean(item, redactor) for item in value)
+    if isinstance(value, dict):
+        return {_clean(key, redactor): _clean(item, redactor) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: _clean(getattr(value, f.name), redactor) for f in dataclasses.fields(value)}
+        return type(value)(**fields)
+    return value

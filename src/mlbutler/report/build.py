@@ -1,0 +1,60 @@
+"""From the record to the report: which sections there are, and in which order."""
+
+from __future__ import annotations
+
+from mlbutler.record import Record
+from mlbutler.report import differences, metrics, run
+from mlbutler.report.headline import OUTCOME_TONES, headline, judged
+from mlbutler.report.model import Line, Report, Section, code, link, plain
+from mlbutler.settings import Report as Settings
+
+NAME = "mlbutler"
+
+
+def title(record: Record) -> str:
+    """What tells this report from others in the same pull request: the project's folder in a monorepo."""
+    folder = record.project.strip("/")
+    return f"{NAME} {folder}" if folder else NAME
+
+
+def build(record: Record, settings: Settings) -> Report:
+    """The report on everything but itself: its own step and its publication are left out."""
+    compare = record.compare
+    sections: list[Section | None] = []
+    if compare is not None:
+        sections += metrics.sections(compare, settings)
+        sections.append(differences.not_judged(compare))
+    sections += [run.results(record), run.failures(record), run.tests(record), run.checks(record)]
+    if compare is not None:
+        sections += [differences.params(compare), differences.plots(compare, settings), differences.data(compare)]
+    sections += [run.stages(record), run.transfers(record), run.lint(record), run.steps(record), run.provenance(record)]
+    return Report(
+        title=title(record),
+        headline=headline(record),
+        subject=_subject(record),
+        steps=tuple((name, str(r.outcome), OUTCOME_TONES[r.outcome]) for name, r in judged(record)),
+        sections=tuple(section for section in sections if section is not None),
+        head=record.change.head,
+        more=_more(record, settings),
+    )
+
+
+def _subject(record: Record) -> Line:
+    """What was looked at, against what."""
+    change = record.change
+    line: Line = (code(run.short(change.head)),)
+    if change.number:
+        what = f"pull request {change.number}"
+        line = (*line, plain(" of "), link(what, change.url) if change.url else plain(what))
+    elif change.head_branch:
+        line = (*line, plain(f" of {change.head_branch}"))
+    if base := change.base or (record.compare.old_rev if record.compare else ""):
+        line = (*line, plain(" against "), code(run.short(base)), plain(f" ({change.target_branch or 'target'})"))
+    return (*line, plain(", from a fork")) if change.fork else line
+
+
+def _more(record: Record, settings: Settings) -> Line:
+    place = f"{settings.directory.rstrip('/')}/report.html"
+    if record.change.build_url:
+        return plain("The whole report: "), code(place), plain(" of "), link("the build", record.change.build_url)
+    return plain("The whole report: "), code(place)

@@ -1,0 +1,169 @@
+"""Sections on what differs: params, plots, data; and on what could not be judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from mlbutler.record import CompareResult, DataChange, PlotChange, Scalar, Verdict
+from mlbutler.report import numbers
+from mlbutler.report.model import (
+    Column,
+    Items,
+    Picture,
+    Row,
+    Section,
+    Style,
+    Table,
+    Tone,
+    cell,
+    code,
+    plain,
+)
+from mlbutler.settings import Report as Settings
+
+_KIND_TONES = {"added": Tone.NONE, "removed": Tone.WARN, "changed": Tone.NONE}
+_SAID_AT_ONCE = 20
+_EXAMPLES = 10
+
+
+def not_judged(compare: CompareResult) -> Section | None:
+    """Everything that has no verdict, with the reason; nothing is left out silently."""
+    pairs = list(compare.not_judged)
+    known = {subject for subject, _ in pairs}
+    for metric in compare.metrics:
+        if metric.verdict == Verdict.NOT_JUDGED and metric.reason and not known & {metric.key, metric.name}:
+            pairs.append((metric.key, metric.reason))
+    for gate in compare.gates:
+        if gate.outcome == "not judged" and not known & {gate.metric}:
+            pairs.append((gate.metric, f"its gate was not judged, {gate.sentence}"))
+    pairs = list(dict.fromkeys(pairs))
+    if not pairs:
+        return None
+    lines = tuple((code(subject), plain(f": {reason}")) for subject, reason in pairs[:_SAID_AT_ONCE])
+    items = Items(lines, left_out=len(pairs) - len(lines))
+    return Section("not-judged", "Not judged", (items,), 85, numbers.count(len(pairs), "item"), folded=False)
+
+
+def params(compare: CompareResult) -> Section | None:
+    """Parameters that differ, and the stages that read them."""
+    if not compare.params:
+        return None
+    rows = tuple(
+        (
+            cell(p.name, style=Style.CODE),
+            cell(p.old if p.kind != "added" else numbers.ABSENT),
+            cell(p.new if p.kind != "removed" else numbers.ABSENT),
+            cell(p.kind, _KIND_TONES.get(p.kind, Tone.NONE)),
+            cell(", ".join(p.stages) or numbers.ABSENT),
+            cell(p.file),
+        )
+        for p in compare.params
+    )
+    names = ("Parameter", "Target", "This change", "Change", "Read by", "File")
+    table = Table("Parameters that differ", tuple(Column(n) for n in names), rows)
+    return Section("params", "Parameters", (table,), 50, _counted(p.kind for p in compare.params))
+
+
+def data(compare: CompareResult) -> Section | None:
+    """Artifacts that differ: sizes, files added, removed and changed, some of them by name."""
+    if not compare.data:
+        return None
+    rows = tuple(_data_row(d) for d in compare.data)
+    columns = (Column("Artifact"), Column("Change"), Column("Size", True), Column("Files", True),
+               Column("In it"))  # fmt: skip
+    blocks: list[Table] = [Table("Data that differs", columns, rows)]
+    examples = [
+        (cell(d.path, style=Style.CODE), cell(what), cell(name, style=Style.CODE))
+        for d in compare.data
+        for what, name in (_example(e) for e in d.examples[:_EXAMPLES])
+    ]
+    if examples:
+        caption = "Some of the files"
+        blocks.append(Table(caption, (Column("Artifact"), Column("Change"), Column("File")), tuple(examples)))
+    return Section("data", "Data", tuple(blocks), 45, _counted(d.kind for d in compare.data))
+
+
+def _example(example: tuple[str, str]) -> tuple[str, str]:
+    """(kind, path) in whichever order it was recorded."""
+    first, second = example
+    return (second, first) if second in _KIND_TONES and first not in _KIND_TONES else (first, second)
+
+
+def _data_row(change: DataChange) -> Row:
+    return (
+        cell(change.path, style=Style.CODE),
+        cell(change.kind, _KIND_TONES.get(change.kind, Tone.NONE)),
+        cell(_both(numbers.size(change.old_size), numbers.size(change.new_size), change.kind)),
+        cell(_both(_files(change.old_files), _files(change.new_files), change.kind)),
+        cell(_file_changes(change)),
+    )
+
+
+def _files(count: int | None) -> str:
+    return numbers.ABSENT if count is None else f"{count:,}"
+
+
+def _both(old: str, new: str, kind: str) -> str:
+    if kind == "added" or old == new:
+        return new
+    return old if kind == "removed" else f"{old} → {new}"
+
+
+def _file_changes(change: DataChange) -> str:
+    counts = ((change.files_added, "added"), (change.files_removed, "removed"), (change.files_changed, "changed"))
+    said = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+    return "; ".join(filter(None, (said, change.reason))) or numbers.ABSENT
+
+
+def plots(compare: CompareResult, settings: Settings) -> Section | None:
+    """A summary of every plot in numbers, and the plots themselves where pictures can be shown."""
+    chosen = [p for p in compare.plots if (settings.images if p.kind == "image" else settings.plots)]
+    if not chosen:
+        return None
+    chosen.sort(key=lambda p: not p.changed)
+    table = Table(
+        "Plots",
+        (Column("Plot"), Column("Shows"), Column("Target", True), Column("This change", True), Column("Changed")),
+        tuple(_plot_row(p, settings.precision) for p in chosen),
+    )
+    changed = sum(p.changed for p in chosen)
+    summary = f"{changed} of {numbers.count(len(chosen), 'plot')} changed"
+    pictures = tuple(Picture(p) for p in chosen)
+    return Section("plots", "Plots", (table, *pictures), 40, summary)
+
+
+def _plot_row(plot: PlotChange, precision: int) -> Row:
+    shows, old, new = _summary(plot, precision)
+    name = cell(plot.title or plot.file, style=Style.CODE)
+    changed = cell("changed" if plot.changed else "same", Tone.NONE if plot.changed else Tone.MUTED)
+    return name, cell(shows), cell(old), cell(new), changed
+
+
+def _summary(plot: PlotChange, precision: int) -> tuple[str, str, str]:
+    """What the plot shows, and one telling number of each side."""
+    if plot.kind == "linear":
+        pair = numbers.pair(_last(plot.old), _last(plot.new), precision)
+        return f"last {plot.y or 'value'}", *pair
+    if plot.kind == "confusion":
+        return "share on the diagonal", diagonal(plot.old), diagonal(plot.new)
+    if plot.kind == "image":
+        return "image", "shown" if plot.old else numbers.ABSENT, "shown" if plot.new else numbers.ABSENT
+    return plot.reason or "cannot be drawn", numbers.ABSENT, numbers.ABSENT
+
+
+def _last(points: tuple[tuple[Scalar, ...], ...]) -> Scalar:
+    return points[-1][1] if points and len(points[-1]) > 1 else None
+
+
+def diagonal(counts: tuple[tuple[Scalar, ...], ...]) -> str:
+    """The share of a confusion matrix that was classified as what it is; a dash when it is empty."""
+    cells = [(c[0] == c[1], numbers.as_float(c[2]) or 0.0) for c in counts if len(c) == 3]
+    total = sum(n for _, n in cells)
+    if total <= 0 or not numbers.is_finite(total):
+        return numbers.ABSENT
+    return f"{sum(n for right, n in cells if right) / total:.1%}"
+
+
+def _counted(kinds: Iterable[str]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in Counter(kinds).items())

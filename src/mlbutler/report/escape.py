@@ -1,0 +1,100 @@
+"""Making text that a pull request brought inert: in Markdown, in URLs, in XML.
+
+Names, values and logs are data. They may hold markup, mentions, control characters or bidirectional
+overrides; a reader should see them, and nothing should act on them.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, urlsplit
+
+# C0 and C1 controls, bidirectional controls (they reorder what is shown), line separators, lone surrogates.
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
+)
+_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_TERMINAL = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]"  # colours and cursor movement
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # window titles and hyperlinks
+    r"|\x1b[@-Z\\^_]"
+)
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_SEPARATOR = "&#8203;"  # zero width: breaks a mention or a link and shows nothing
+_ENTITIES = {c: f"&#{ord(c)};" for c in "\\`*[]{}|~"} | {"&": "&amp;", "<": "&lt;", '"': "&quot;"}
+_SPECIAL = re.compile(r"[\\`*\[\]{}|~&<\"]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+# What forges turn into links behind the back of Markdown: @user, #1, !2, $3, %4, ~label, GH-5, www., https://
+_REFERENCE = re.compile(r"@|[#!$%~&](?=[\w\"'])|\bGH(?=-)|\bwww(?=\.)|:(?=//)", re.IGNORECASE)
+_LINE_START = re.compile(r"^(?:[-+=](?=[-+=\s]|$)|[#>]|\d+(?=[.)](?:\s|$)))")
+
+
+def visible(text: str, limit: int | None = None) -> str:
+    """`text` on one line, with what would be invisible or would reorder the line as backslash escapes.
+
+    Args:
+        limit: characters to keep; the rest becomes an ellipsis.
+    """
+    if limit is not None and len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return _INVISIBLE.sub(lambda m: _SHORT.get(m[0]) or _numbered(m[0]), text)
+
+
+def _numbered(char: str) -> str:
+    return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"
+
+
+def log_line(line: str, limit: int = 300) -> str:
+    """One line of a program's output: no terminal codes; of a progress bar only its last state."""
+    line = _TERMINAL.sub("", line).rstrip("\r\n").rpartition("\r")[2]
+    return visible(line.replace("\t", "    "), limit)
+
+
+def markdown(text: str, limit: int | None = None) -> str:
+    """`text` as inert inline Markdown, safe in a paragraph, a list item and a table cell.
+
+    Characters with a meaning become entities, which by CommonMark 2.5 are never structure.
+    """
+    text = visible(text, limit)
+    pieces = []
+    end = 0
+    for match in _REFERENCE.finditer(text):
+        pieces += [_entities(text[end : match.end()]), _SEPARATOR]
+        end = match.end()
+    pieces.append(_entities(text[end:]))
+    return _LINE_START.sub(_line_start, "".join(pieces).strip(" "))
+
+
+def _entities(text: str) -> str:
+    return _SPECIAL.sub(lambda m: _ENTITIES.get(m[0]) or f"&#{ord(m[0])};", text)
+
+
+def _line_start(match: re.Match[str]) -> str:
+    start = match[0]
+    return f"{start[:-1]}&#{ord(start[-1])};"
+
+
+def preformatted(text: str) -> str:
+    """`text` for the inside of a ``<pre>`` element in Markdown: entities only."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def web_address(text: str) -> str | None:
+    """`text` as an http or https URL that is safe inside Markdown and HTML, None when it is none."""
+    try:
+        parts = urlsplit(text.strip())
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    return quote(text.strip().encode("utf-8", "replace"), safe=":/?#@!$&+,;=.%~-")
+
+
+def xml(text: str) -> str:
+    """`text` without the characters that XML 1.0 cannot hold, and without terminal codes."""
+    return _NOT_XML.sub("\ufffd", _TERMINAL.sub("", text))
+
+
+def hidden_comment(text: str) -> str:
+    """`text` fit for the inside of an HTML comment and for being found again: no ``--``, no markup."""
+    return quote(text.encode("utf-8", "replace"), safe=" /:.,()").replace("--", "-%2D")

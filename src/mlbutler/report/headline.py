@@ -1,0 +1,133 @@
+"""The verdict in one sentence, from what the steps found."""
+
+from __future__ import annotations
+
+from mlbutler.record import CompareResult, GateResult, Outcome, Record, StepResult, Verdict
+from mlbutler.report.model import Headline, Tone
+
+_SENTENCE_LIMIT = 600
+
+VERDICT_TONES = {
+    Verdict.BETTER: Tone.GOOD,
+    Verdict.WORSE: Tone.BAD,
+    Verdict.SAME: Tone.MUTED,
+    Verdict.WITHIN_NOISE: Tone.MUTED,
+    Verdict.NEW: Tone.NONE,
+    Verdict.GONE: Tone.WARN,
+    Verdict.CHANGED: Tone.NONE,
+    Verdict.NOT_JUDGED: Tone.WARN,
+}
+VERDICT_ARROWS = {
+    Verdict.BETTER: "▲",
+    Verdict.WORSE: "▼",
+    Verdict.SAME: "·",
+    Verdict.WITHIN_NOISE: "≈",
+    Verdict.NEW: "◆",
+    Verdict.GONE: "✕",
+    Verdict.CHANGED: "≠",
+    Verdict.NOT_JUDGED: "?",
+}
+OUTCOME_TONES = {
+    Outcome.PASSED: Tone.GOOD,
+    Outcome.FAILED: Tone.BAD,
+    Outcome.ERROR: Tone.WARN,
+    Outcome.SKIPPED: Tone.MUTED,
+}
+
+
+def judged(record: Record) -> tuple[tuple[str, StepResult], ...]:
+    """The steps that a report tells of: all but the report itself and its publication."""
+    return tuple((name, result) for name, result in record.steps() if name not in ("report", "publish"))
+
+
+def outcome(record: Record) -> Outcome:
+    """How the run ended, whatever became of its report."""
+    outcomes = {result.outcome for _, result in judged(record)}
+    return next((o for o in (Outcome.ERROR, Outcome.FAILED, Outcome.PASSED) if o in outcomes), Outcome.SKIPPED)
+
+
+def headline(record: Record) -> Headline:
+    """The verdict sentence. What stopped the run comes first, then the comparison."""
+    steps = judged(record)
+    compare = record.compare
+    verdict = _verdict(compare)
+    for worst, word in ((Outcome.ERROR, "Error"), (Outcome.FAILED, "Failed")):
+        bad = [(name, result) for name, result in steps if result.outcome == worst]
+        if not bad:
+            continue
+        first = _deciding(bad)
+        if compare is not None and first[1] is compare and worst == Outcome.FAILED:
+            said = _broken(compare)
+        else:
+            said = Headline(word, f"{first[0]}: {first[1].reason}", OUTCOME_TONES[worst], first[1].remedy)
+        others = [
+            f"{name}: {result.outcome}: {result.reason}"
+            for name, result in steps
+            if result.outcome in (Outcome.ERROR, Outcome.FAILED) and name not in (first[0], "compare")
+        ]
+        if compare is not None and compare.outcome == Outcome.ERROR and first[1] is not compare:
+            others.append(f"compare: error: {compare.reason}")
+        if verdict is not None and first[1] is not compare:
+            compared = _broken(compare) if compare is not None and compare.outcome == Outcome.FAILED else verdict
+            others += [f"compare: {compared.word.lower()}: {compared.sentence}", *compared.further]
+        return _limited(said, others)
+    if verdict is not None:
+        return _limited(verdict, [])
+    why = f"not compared: {compare.reason}" if compare is not None else "nothing was compared"
+    if outcome(record) == Outcome.PASSED:
+        return _limited(Headline("Passed", why, Tone.GOOD), [])
+    return _limited(Headline("Nothing judged", why, Tone.MUTED), [])
+
+
+def _verdict(compare: CompareResult | None) -> Headline | None:
+    if compare is None or compare.outcome in (Outcome.SKIPPED, Outcome.ERROR):
+        return None
+    word = str(compare.verdict).capitalize()
+    tone = VERDICT_TONES[compare.verdict]
+    if compare.verdict == Verdict.WORSE and compare.outcome == Outcome.PASSED:
+        tone = Tone.WARN  # worse, but no gate forbids it
+    warned = tuple(g.sentence for g in compare.gates if g.outcome == "warned")
+    return Headline(word, _without_word(compare.sentence or compare.reason, word), tone, compare.remedy, warned)
+
+
+def _deciding(bad: list[tuple[str, StepResult]]) -> tuple[str, StepResult]:
+    """A failed stage explains more than the comparison that it spoilt; a number more than the rest."""
+    by_name = dict(bad)
+    return next(((name, by_name[name]) for name in ("reproduce", "compare") if name in by_name), bad[0])
+
+
+def _broken(compare: CompareResult) -> Headline:
+    """A broken gate. A higher value than allowed is not "worse" for that: the word follows the verdict."""
+    word = "Worse" if compare.verdict == Verdict.WORSE else "Failed"
+    broken = [g for g in compare.gates if g.outcome == "failed" and g.sentence]
+    gates = [g.sentence for g in broken]
+    own = _without_word(_without_word(compare.sentence, "Worse"), "Failed")
+    sentence = own if own and (word == "Worse" or not gates) else (gates or [compare.reason])[0]
+    return Headline(word, sentence, Tone.BAD, compare.remedy, _untold(broken, sentence))
+
+
+def _untold(gates: list[GateResult], sentence: str) -> tuple[str, ...]:
+    """What further gates say, but not a second time of a number that the sentence names."""
+    return tuple(
+        g.sentence for g in gates if g.sentence not in sentence and g.metric.rpartition(":")[2] not in sentence
+    )
+
+
+def _without_word(sentence: str, word: str) -> str:
+    start = f"{word}:".lower()
+    return sentence[len(start) :].strip() if sentence.lower().startswith(start) else sentence
+
+
+def _limited(said: Headline, others: list[str]) -> Headline:
+    further = (*said.further, *others)
+    return Headline(
+        said.word,
+        _clip(said.sentence.rstrip(".")),
+        said.tone,
+        _clip(said.remedy),
+        tuple(_clip(text) for text in further[:6]),
+    )
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= _SENTENCE_LIMIT else text[: _SENTENCE_LIMIT - 1] + "…"

@@ -1,0 +1,121 @@
+"""The table of metrics: which rows a reviewer sees first, and what each says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from mlbutler.record import CompareResult, GateResult, MetricChange, Verdict
+from mlbutler.report import numbers
+from mlbutler.report.headline import VERDICT_ARROWS, VERDICT_TONES
+from mlbutler.report.model import Cell, Column, Line, Paragraph, Row, Section, Table, Tone, cell, code, plain, strong
+from mlbutler.settings import Report as Settings
+
+SHOWN = 8
+
+_COLUMNS = (
+    Column("Metric"),
+    Column("Target", numeric=True),
+    Column("This change", numeric=True),
+    Column("Difference", numeric=True),
+    Column("Verdict"),
+    Column("Gate"),
+)
+_GATE_TONES = {"passed": Tone.GOOD, "warned": Tone.WARN, "failed": Tone.BAD, "not judged": Tone.WARN}
+_GATE_ORDER = ("failed", "warned", "not judged", "passed")
+_VERDICT_ORDER = (Verdict.WORSE, Verdict.GONE, Verdict.BETTER, Verdict.CHANGED, Verdict.NEW, Verdict.NOT_JUDGED,
+                  Verdict.WITHIN_NOISE, Verdict.SAME)  # fmt: skip
+
+
+def sections(compare: CompareResult, settings: Settings) -> tuple[Section, ...]:
+    """The first rows, unfolded; the others, folded; gates on numbers that no row shows."""
+    chosen = [m for m in compare.metrics if _wanted(m, settings)]
+    hidden = [m for m in chosen if settings.hide_unchanged and m.verdict == Verdict.SAME and not _gates(m, compare)]
+    shown = sorted((m for m in chosen if m not in hidden), key=lambda m: _rank(m, compare))
+    twice = _ambiguous(compare.metrics)
+    rows = [_row(m, compare, settings.precision, twice) for m in shown]
+    notes = _notes(compare, shown, len(hidden))
+    made = []
+    if rows or notes:
+        tables = (Table("Metrics", _COLUMNS, tuple(rows[:SHOWN])),) if rows else ()
+        made.append(Section("metrics", "Metrics", (*tables, *notes), 95, folded=False))
+    if len(rows) > SHOWN:
+        further = Table("Further metrics", _COLUMNS, tuple(rows[SHOWN:]))
+        summary = f"{len(rows) - SHOWN:,} more"
+        made.append(Section("further-metrics", "Further metrics", (further,), 35, summary))
+    return (*made, *_other_gates(compare, shown))
+
+
+def _wanted(metric: MetricChange, settings: Settings) -> bool:
+    return not settings.metrics or any(fnmatchcase(metric.key, glob) for glob in settings.metrics)
+
+
+def _gates(metric: MetricChange, compare: CompareResult) -> tuple[GateResult, ...]:
+    found = [g for g in compare.gates if g.metric in (metric.key, metric.name)]
+    return tuple(sorted(found, key=lambda g: _position(g.outcome, _GATE_ORDER)))
+
+
+def _position(item: str, order: Sequence[str]) -> int:
+    return order.index(item) if item in order else len(order)
+
+
+def _rank(metric: MetricChange, compare: CompareResult) -> tuple[int, int, bool, str]:
+    gates = _gates(metric, compare)
+    gate = _position(gates[0].outcome, _GATE_ORDER) if gates else len(_GATE_ORDER)
+    # Passed gates do not outrank an ungated number that got worse, but come before all that stayed.
+    urgent = gate if gate < _GATE_ORDER.index("passed") else _GATE_ORDER.index("passed")
+    return urgent, _position(metric.verdict, _VERDICT_ORDER), not gates, metric.key
+
+
+def _ambiguous(metrics: Sequence[MetricChange]) -> frozenset[str]:
+    names = [m.name for m in metrics]
+    return frozenset(name for name in names if names.count(name) > 1) if len(names) < 2000 else frozenset(names)
+
+
+def _row(metric: MetricChange, compare: CompareResult, precision: int, twice: frozenset[str]) -> Row:
+    old, new = numbers.pair(metric.old, metric.new, precision)
+    change = numbers.difference(metric.difference, precision)
+    if share := numbers.percent(metric.relative):
+        change += f" ({share})"
+    tone = VERDICT_TONES[metric.verdict]
+    name: Line = (code(metric.name),)
+    if metric.name in twice:
+        name = (code(metric.name), plain(f" {metric.file}"))
+    verdict = f"{VERDICT_ARROWS[metric.verdict]} {metric.verdict}"
+    return Cell(name), cell(old), cell(new), cell(change, tone), cell(verdict, tone), _gate_cell(metric, compare)
+
+
+def _gate_cell(metric: MetricChange, compare: CompareResult) -> Cell:
+    gates = _gates(metric, compare)
+    if not gates:
+        return cell("no gate", Tone.MUTED)
+    text = "; ".join(f"{g.outcome}: {g.rule}" for g in gates)
+    return cell(text, _GATE_TONES.get(gates[0].outcome, Tone.WARN))
+
+
+def _notes(compare: CompareResult, shown: Sequence[MetricChange], hidden: int) -> tuple[Paragraph, ...]:
+    notes: list[Paragraph] = []
+    if hidden:
+        notes.append(Paragraph((plain(f"{numbers.count(hidden, 'unchanged metric')} left out."),), Tone.MUTED))
+    if shown and not compare.gates:
+        warning = " Nothing here can fail this change, however bad a number gets. Set [[gate]] in mlbutler.toml."
+        notes.append(Paragraph((strong("No metric has a gate."), plain(warning)), Tone.WARN))
+    return tuple(notes)
+
+
+def _other_gates(compare: CompareResult, shown: Sequence[MetricChange]) -> tuple[Section, ...]:
+    seen = {g for m in shown for g in _gates(m, compare)}
+    others = [g for g in compare.gates if g not in seen]
+    if not others:
+        return ()
+    rows = tuple(
+        (
+            cell(g.metric, style=code("").style),
+            cell(g.rule),
+            cell(g.outcome, _GATE_TONES.get(g.outcome, Tone.WARN)),
+            cell(g.sentence),
+        )
+        for g in sorted(others, key=lambda g: _position(g.outcome, _GATE_ORDER))
+    )
+    columns = (Column("Metric"), Column("Rule"), Column("Outcome"), Column("Because"))
+    return (Section("gates", "Gates on numbers not shown above", (Table("Gates", columns, rows),), 90, folded=False),)

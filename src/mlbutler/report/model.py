@@ -1,0 +1,185 @@
+"""What a report says, before it is Markdown or HTML: sections made of a few kinds of blocks.
+
+All text here is raw; each rendering escapes it in its own way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mlbutler.record import PlotChange
+
+
+class Tone(StrEnum):
+    """How a thing is meant: follows the judgement, never the sign of a number."""
+
+    NONE = ""
+    GOOD = "good"
+    BAD = "bad"
+    WARN = "warn"
+    MUTED = "muted"
+
+
+class Style(StrEnum):
+    """How a piece of a line is set."""
+
+    PLAIN = "plain"
+    STRONG = "strong"
+    CODE = "code"
+    LINK = "link"
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a line; `href` is for links alone and is checked by each rendering."""
+
+    text: str
+    style: Style = Style.PLAIN
+    href: str = ""
+
+
+Line = tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table; numbers are set flush right."""
+
+    name: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table."""
+
+    line: Line
+    tone: Tone = Tone.NONE
+
+
+Row = tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A sentence or two."""
+
+    line: Line
+    tone: Tone = Tone.NONE
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list; `left_out` counts the items that were too many."""
+
+    lines: tuple[Line, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption; the first column names the row."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Log:
+    """Lines of a program's output, or commands to copy."""
+
+    caption: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot to be drawn, where pictures can be shown."""
+
+    plot: PlotChange
+
+
+Block = Paragraph | Items | Table | Log | Picture
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report.
+
+    Attributes:
+        name: short and stable, fit for an anchor.
+        summary: what a reader learns without unfolding it.
+        folded: shown on demand. important: shown unfolded although it could be folded.
+        priority: what is dropped first to fit a forge: the lowest.
+    """
+
+    name: str
+    title: str
+    blocks: tuple[Block, ...]
+    priority: int
+    summary: str = ""
+    folded: bool = True
+    important: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Rows and items in it, for saying how many were left out."""
+        return sum(
+            len(b.rows) if isinstance(b, Table) else len(b.lines) if isinstance(b, Items) else 0 for b in self.blocks
+        )
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The verdict: a word, a sentence that names the deciding number, what to do, what else to know."""
+
+    word: str
+    sentence: str
+    tone: Tone
+    remedy: str = ""
+    further: tuple[str, ...] = ()
+
+    def plain(self, limit: int) -> str:
+        """One line of at most `limit` characters, for a commit status."""
+        text = f"{self.word}: {self.sentence}" if self.sentence else self.word
+        return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report. `steps` are (name, outcome in words, tone) for an overview."""
+
+    title: str
+    headline: Headline
+    subject: Line
+    steps: tuple[tuple[str, str, Tone], ...]
+    sections: tuple[Section, ...]
+    head: str
+    more: Line
+
+
+def plain(text: str) -> Span:
+    """Text as it is."""
+    return Span(text)
+
+
+def strong(text: str) -> Span:
+    """Emphasised text."""
+    return Span(text, Style.STRONG)
+
+
+def code(text: str) -> Span:
+    """A name, path or command."""
+    return Span(text, Style.CODE)
+
+
+def link(text: str, href: str) -> Span:
+    """Text that leads somewhere."""
+    return Span(text, Style.LINK, href)
+
+
+def cell(text: str, tone: Tone = Tone.NONE, style: Style = Style.PLAIN) -> Cell:
+    """A cell of one piece."""
+    return Cell((Span(text, style),), tone)

@@ -1,0 +1,264 @@
+"""Sections on the run itself: tests, checks, stages, transfers, steps, and where it all happened."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+
+from mlbutler.record import Cause, CommandRun, Finding, Outcome, Record, StageState
+from mlbutler.report import numbers
+from mlbutler.report.escape import log_line
+from mlbutler.report.headline import OUTCOME_TONES, judged
+from mlbutler.report.model import (
+    Block,
+    Cell,
+    Column,
+    Items,
+    Line,
+    Log,
+    Paragraph,
+    Section,
+    Style,
+    Table,
+    Tone,
+    cell,
+    code,
+    link,
+    plain,
+)
+
+_LOG_LINES = 30
+_STAGE_TONES = {"failed": Tone.BAD, "not reached": Tone.WARN, "unchanged": Tone.MUTED}
+_COMMIT_ID = re.compile(r"[0-9a-f]{7,64}")
+
+
+def short(commit: str) -> str:
+    """A commit id as people write it; other text as it is."""
+    return commit[:8] if _COMMIT_ID.fullmatch(commit) else commit
+
+
+def failures(record: Record) -> Section | None:
+    """The last lines of whatever failed."""
+    logs: list[Block] = []
+    for stage in record.reproduce.stages if record.reproduce else ():
+        if stage.outcome == "failed":
+            code_text = f", exit code {stage.exit_code}" if stage.exit_code is not None else ""
+            took = f" after {numbers.seconds(stage.duration)}" if stage.duration else ""
+            logs.append(_log(f"Stage {stage.name} failed{took}{code_text}", stage.tail))
+    for name, step in (("test", record.test), ("lint", record.lint)):
+        runs = step.runs if step is not None else ()
+        logs += [_log(f"{name}: {run.command}: {_ended(run)}", run.tail) for run in runs if run.exit_code != 0]
+    if not logs:
+        return None
+    return Section("failures", "What failed", tuple(logs), 92, numbers.count(len(logs), "log"), important=True)
+
+
+def _log(caption: str, tail: tuple[str, ...]) -> Log:
+    lines = tuple(log_line(line) for line in tail[-_LOG_LINES:])
+    return Log(caption, lines or ("(it wrote nothing)",))
+
+
+def _ended(run: CommandRun) -> str:
+    how = "stopped by its timeout" if run.exit_code is None else f"exit code {run.exit_code}"
+    return f"{how} after {numbers.seconds(run.duration)}"
+
+
+def tests(record: Record) -> Section | None:
+    """Counts of the project's tests, and the failing ones by name."""
+    result = record.test
+    if result is None or not (result.runs or result.failed_cases or result.tests is not None):
+        return None
+    blocks: list[Block] = []
+    summary = result.reason
+    if result.tests is not None:
+        bad = (result.failures or 0) + (result.errors or 0)
+        summary = f"{numbers.count(result.tests, 'test')}: {result.tests - bad - (result.skipped or 0):,} passed"
+        counts = ((result.failures, "failed"), (result.errors, "with an error"), (result.skipped, "skipped"))
+        summary += "".join(f", {count:,} {what}" for count, what in counts if count)
+    if result.failed_cases:
+        rows = tuple((cell(c.suite), cell(c.name, Tone.BAD, Style.CODE), cell(c.message)) for c in result.failed_cases)
+        blocks.append(Table("Failing tests", (Column("Suite"), Column("Test"), Column("Message")), rows))
+    blocks.append(_commands(result.runs))
+    bad_end = result.outcome != Outcome.PASSED
+    return Section("tests", "Tests", tuple(blocks), 80 if bad_end else 55, summary, important=bool(result.failed_cases))
+
+
+def lint(record: Record) -> Section | None:
+    """The linters and how each ended."""
+    if record.lint is None or not record.lint.runs:
+        return None
+    bad = sum(run.exit_code != 0 for run in record.lint.runs)
+    summary = f"{len(record.lint.runs) - bad} of {numbers.count(len(record.lint.runs), 'command')} passed"
+    return Section("lint", "Lint", (_commands(record.lint.runs),), 25, summary)
+
+
+def _commands(runs: tuple[CommandRun, ...]) -> Table:
+    rows = tuple(
+        (cell(r.command, style=Style.CODE), cell("passed" if r.exit_code == 0 else _ended(r),
+         Tone.GOOD if r.exit_code == 0 else Tone.BAD), cell(numbers.seconds(r.duration)))
+        for r in runs
+    )  # fmt: skip
+    return Table("Commands", (Column("Command"), Column("Outcome"), Column("Time", True)), rows)
+
+
+def checks(record: Record) -> Section | None:
+    """What the checks found wrong, could not find out, or do not cover."""
+    check = record.check
+    if check is None or not (check.findings or check.undetermined or check.pending or check.left_out or check.checked):
+        return None
+    blocks: list[Block] = []
+    groups: tuple[tuple[str, tuple[Finding, ...], Tone], ...] = (
+        ("Found wrong", check.findings, Tone.BAD),
+        ("Could not be found out", check.undetermined, Tone.WARN),
+        ("This run mends", check.pending, Tone.MUTED),
+    )
+    for caption, findings, tone in groups:
+        if findings:
+            rows = tuple(
+                (
+                    cell(f.subject, style=Style.CODE),
+                    cell(f.check),
+                    cell(f.problem, tone),
+                    cell(f.remedy, style=Style.CODE),
+                )
+                for f in findings
+            )
+            columns = (Column("Subject"), Column("Check"), Column("Problem"), Column("What mends it"))
+            blocks.append(Table(caption, columns, rows))
+    if check.left_out:
+        left_out = tuple((cell(path, style=Style.CODE), cell(reason)) for path, reason in check.left_out)
+        blocks.append(Table("Not covered by the checks", (Column("Artifact"), Column("Reason")), left_out))
+    blocks.append(Paragraph((plain(f"{numbers.count(check.checked, 'object')} asked for on the remote."),), Tone.MUTED))
+    wrong = len(check.findings) + len(check.undetermined)
+    summary = numbers.count(wrong, "problem") if wrong else check.reason
+    return Section("checks", "Checks", tuple(blocks), 78 if wrong else 28, summary, important=bool(check.findings))
+
+
+def stages(record: Record) -> Section | None:
+    """What each stage did, or, where nothing ran, what each would do."""
+    if record.reproduce is not None and record.reproduce.stages:
+        runs = record.reproduce.stages
+        planned = {s.name: s for s in record.plan.stages} if record.plan else {}
+        rows = tuple(
+            (
+                cell(s.name, style=Style.CODE),
+                cell(s.outcome, _STAGE_TONES.get(s.outcome, Tone.GOOD)),
+                cell(numbers.seconds(s.duration) if s.duration else numbers.ABSENT),
+                cell(numbers.size(s.peak_memory)),
+                cell(s.cause or _causes(planned[s.name].causes if s.name in planned else ())),
+            )
+            for s in runs
+        )
+        columns = (Column("Stage"), Column("Outcome"), Column("Time", True), Column("Memory", True), Column("Because"))
+        blocks: list[Block] = [Table("Stages", columns, rows)]
+        if record.reproduce.always_changes:
+            names = ", ".join(record.reproduce.always_changes)
+            blocks.append(Paragraph((plain(f"Not deterministic, always changes: {names}."),), Tone.WARN))
+        counts = Counter(s.outcome for s in runs)
+        total = sum(s.duration for s in runs)
+        summary = ", ".join(f"{n:,} {what}" for what, n in counts.items())
+        summary += f" in {numbers.seconds(total)}" if total else ""
+        return Section("stages", "Stages", tuple(blocks), 60, summary)
+    if record.plan is None or not record.plan.stages:
+        return None
+    rows = tuple(
+        (
+            cell(p.name, style=Style.CODE),
+            cell(p.state, Tone.MUTED if p.state == StageState.UP_TO_DATE else Tone.WARN),
+            cell(numbers.seconds(p.last_duration)),
+            cell(numbers.size(p.need_bytes)),
+            cell(_causes(p.causes)),
+        )
+        for p in record.plan.stages
+    )
+    columns = (Column("Stage"), Column("State"), Column("Last run", True), Column("To bring", True), Column("Because"))
+    counted = Counter(str(p.state) for p in record.plan.stages)
+    summary = ", ".join(f"{n:,} {what}" for what, n in counted.items())
+    return Section("stages", "Stages", (Table("Stages", columns, rows),), 60, summary)
+
+
+def _causes(causes: tuple[Cause, ...]) -> str:
+    said = [" ".join(filter(None, (c.kind, c.subject, f"({c.detail})" if c.detail else ""))) for c in causes[:3]]
+    more = f" and {len(causes) - 3} more" if len(causes) > 3 else ""
+    return "; ".join(said) + more if said else numbers.ABSENT
+
+
+def transfers(record: Record) -> Section | None:
+    """Objects and bytes moved, by place and direction."""
+    moved = [("from", m) for m in record.sync.moved] if record.sync else []
+    moved += [("to", m) for m in record.push.moved] if record.push else []
+    if not moved:
+        return None
+    rows = tuple((cell(f"{way} {m.place}"), cell(f"{m.objects:,}"), cell(numbers.size(m.bytes))) for way, m in moved)
+    table = Table("Transfers", (Column("Place"), Column("Objects", True), Column("Size", True)), rows)
+    total = sum(m.bytes for _, m in moved)
+    return Section("transfers", "Transfers", (table,), 20, f"{numbers.size(total)} moved")
+
+
+def steps(record: Record) -> Section:
+    """Every step with outcome, time and reason."""
+    reached = judged(record)
+    rows = tuple(
+        (
+            cell(name),
+            cell(result.outcome, OUTCOME_TONES[result.outcome]),
+            cell(numbers.seconds(result.duration)),
+            cell("; ".join(filter(None, (result.reason, result.remedy)))),
+        )
+        for name, result in reached
+    )
+    table = Table("Steps", (Column("Step"), Column("Outcome"), Column("Time", True), Column("Reason")), rows)
+    total = sum(result.duration for _, result in reached)
+    summary = f"{numbers.count(len(reached), 'step')} in {numbers.seconds(total)}"
+    return Section("steps", "Steps", (table,), 30, summary)
+
+
+def results(record: Record) -> Section | None:
+    """How to get the results, when they were committed or are at least pushed."""
+    commit = record.commit
+    if commit is None or not (commit.commit or commit.fetch_command):
+        return None
+    blocks: list[Block] = []
+    if commit.commit:
+        said = f" on {commit.branch}" if commit.branch else ""
+        line: Line = (plain("The results are committed as "), code(short(commit.commit)), plain(f"{said}: "),
+                      plain(numbers.count(len(commit.files), "file")), plain("."))  # fmt: skip
+        blocks.append(Paragraph(line))
+        blocks.append(Log("To get them", (commit.fetch_command,) if commit.fetch_command else ("git pull", "dvc pull")))
+        if commit.files:
+            names = tuple((code(name),) for name in commit.files[:10])
+            blocks.append(Items(names, left_out=len(commit.files) - len(names)))
+    else:
+        blocks.append(Paragraph((plain(commit.reason),)))
+        blocks.append(Log("To get the results", (commit.fetch_command,)))
+    return Section("results", "Get the results", tuple(blocks), 82, folded=False)
+
+
+def provenance(record: Record) -> Section:
+    """Which commits were compared, where, with what; and the command that does it again."""
+    change, env = record.change, record.environment
+    pairs: list[tuple[str, Cell]] = [("Head", cell(change.head, style=Style.CODE))]
+    if change.checkout != change.head:
+        what = " (a merge of head and target, made by the CI server)" if change.merge else ""
+        pairs.append(("Checked out", Cell((code(change.checkout), plain(what)))))
+    if base := change.base or (record.compare.old_rev if record.compare else ""):
+        what = f" (merge base with {change.target_branch or 'the target'})"
+        pairs.append(("Compared with", Cell((code(base), plain(what)))))
+    optional = (("dvc.lock", record.lock_hash), ("Results commit", record.commit.commit if record.commit else ""))
+    pairs += [(name, cell(text, style=Style.CODE)) for name, text in optional if text]
+    if change.author:
+        pairs.append(("Author", cell(change.author)))
+    build: Line = (plain(", "), link("build", change.build_url)) if change.build_url else ()
+    pairs.append(("CI", Cell((plain(change.ci), *build))))
+    hardware = f"{env.platform}, {numbers.count(env.cpus, 'CPU')}, {numbers.size(env.memory)} memory"
+    pairs.append(("Agent", cell(f"{env.host}: {hardware}")))
+    pairs.append(("Versions", cell(f"mlbutler {env.mlbutler}, DVC {env.dvc}, Python {env.python}, git {env.git}")))
+    started = [result.started for _, result in record.steps() if result.started]
+    if started:
+        pairs.append(("Started", cell(min(started))))
+    table = Table("Provenance", (Column("What"), Column("Value")), tuple((cell(name), value) for name, value in pairs))
+    against = f" --against {shlex.quote(base)}" if base else ""
+    again = (f"git checkout --detach {shlex.quote(change.head)}", f"mlbutler run{against} --no-publish")
+    summary = f"{short(change.head)}{f' against {short(base)}' if base else ''}, mlbutler {env.mlbutler}"
+    return Section("provenance", "Provenance", (table, Log("To run it again", again)), 65, summary)

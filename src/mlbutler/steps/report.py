@@ -1,0 +1,56 @@
+"""report: the four renderings of the record, as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlbutler import atomic, record_file
+from mlbutler.errors import OutsideError, SettingsError
+from mlbutler.record import Outcome, ReportResult
+from mlbutler.steps.work import Work
+
+
+def run(work: Work) -> ReportResult:
+    """Write report.md, report.html, report.json and report.xml, made from the record alone.
+
+    Raises:
+        SettingsError: ``report.directory`` leaves the project. OutsideError: the files cannot be written.
+    """
+    from mlbutler.report import html, junit, markdown
+
+    settings = work.settings.report
+    # Hidden before rendering: escaping could split a secret so that nothing finds it any more.
+    record = record_file.redacted(work.record, work.console.redactor)
+    directory = _directory(work.root, settings.directory)
+    files = (
+        ("md", "report.md", markdown.render(record, settings)),
+        ("html", "report.html", html.render(record, settings)),
+        ("json", "report.json", record_file.dumps(record)),
+        ("junit", "report.xml", junit.render(record)),
+    )
+    try:
+        for _, name, text in files:
+            atomic.write(directory / name, text.encode("utf-8"))
+    except OSError as error:
+        raise OutsideError(
+            f"Cannot write the report to {directory}: {error.strerror or error}.",
+            "Make the directory writable, or set report.directory.",
+        ) from error
+    place = directory.relative_to(work.root.resolve()).as_posix()
+    return ReportResult(
+        outcome=Outcome.PASSED,
+        reason=f"written to {place}",
+        files=tuple((kind, f"{place}/{name}") for kind, name, _ in files),
+    )
+
+
+def _directory(root: Path, setting: str) -> Path:
+    """The directory inside the project: the setting may have come with a pull request."""
+    base = root.resolve()
+    directory = (base / setting).resolve()
+    if directory == base or not directory.is_relative_to(base) or ".git" in directory.relative_to(base).parts:
+        raise SettingsError(
+            f"report.directory must be a directory inside the project, not '{setting}'.",
+            "Set report.directory to a path such as .mlbutler/report.",
+        )
+    return directory

@@ -19,18 +19,18 @@ help:
 
 install: $(INSTALLED)
 
-# uv where it can be had: pip tries old releases of the S3 libraries for many minutes.
+# uv where it works: pip tries old releases of the S3 libraries for many minutes. Like pip it is to trust the system's
+# certificates.
 $(INSTALLED): pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "mlbutler needs Python 3.11 or newer. Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@"$(PYTHON)" -m venv $(VENV) || \
 		{ echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; then \
-		$(BIN)/python -m uv pip install --python $(BIN)/python --link-mode copy --editable '.[dev]'; \
-	else \
-		echo "uv could not be installed; pip takes longer." >&2; \
-		$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'; \
-	fi
+	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check uv && \
+		UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/python -m uv pip install \
+			--python $(BIN)/python --link-mode copy --editable '.[dev]'; } || \
+		{ echo "uv did not do it; pip takes longer." >&2; \
+		$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'; }
 	@touch $@
 
 demo: $(INSTALLED)

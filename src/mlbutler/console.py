@@ -50,7 +50,12 @@ class Console:
     """
 
     def __init__(
-        self, *, quiet: bool = False, verbose: bool = False, json: bool = False, redactor: Redactor | None = None
+        self,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        json: bool = False,
+        redactor: Redactor | None = None,
     ) -> None:
         self.quiet, self.verbose, self.json = quiet, verbose, json
         self.redactor = redactor or Redactor(())
@@ -89,9 +94,7 @@ class Console:
         print(self.redactor.hide(text), file=self.stream, flush=True)
 
     @contextmanager
-    def progress(
-        self, title: str, total: int | None = None, total_bytes: int | None = None
-    ) -> Iterator[Progress]:
+    def progress(self, title: str, total: int | None = None, total_bytes: int | None = None) -> Iterator[Progress]:
         """Show a bar on a terminal, a plain line every ten seconds elsewhere."""
         state = Progress(title, total, total_bytes)
         if self.quiet:

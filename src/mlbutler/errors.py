@@ -6,6 +6,11 @@ test, a stale lock, a gate) is not an error: it is a step result whose outcome i
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlbutler.record import StepResult
+
 EXIT_PASSED = 0
 EXIT_JUDGED = 1
 EXIT_USAGE = 2
@@ -21,9 +26,11 @@ class MlbutlerError(Exception):
         message: what went wrong, one sentence without the remedy.
         remedy: what the reader can do about it, a sentence or a command.
         exit_code: the process' exit code when this reaches the command line.
+        partial: the result of a step (`record.StepResult`) that had done a part of its work, None otherwise.
     """
 
     exit_code = EXIT_USAGE
+    partial: StepResult | None = None
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)

@@ -266,5 +266,3 @@ class Git:
         """
         lines = self.run("ls-remote", "--quiet", "--", remote, *patterns, network=True).text.splitlines()
         return {name: oid for oid, _, name in (line.partition("\t") for line in lines)}
-
-

@@ -61,9 +61,7 @@ def secret_values(environ: Mapping[str, str], further: Iterable[str] = ()) -> tu
     named = (value for name, value in environ.items() if is_secret_name(name))
     candidates = {value.strip() for value in (*named, *further)}
     return tuple(
-        v
-        for v in candidates
-        if len(v) >= _SHORTEST and v.lower() not in _NOT_VALUES and not v.startswith("/")
+        v for v in candidates if len(v) >= _SHORTEST and v.lower() not in _NOT_VALUES and not v.startswith("/")
     )
 
 
@@ -80,8 +78,7 @@ def without_credentials(
     return {
         name: value
         for name, value in environ.items()
-        if name in kept
-        or not (is_secret_name(name) or any(s in value for s in known) or _USERINFO.search(value))
+        if name in kept or not (is_secret_name(name) or any(s in value for s in known) or _USERINFO.search(value))
     }
 
 
@@ -90,13 +87,9 @@ class Redactor:
 
     def __init__(self, values: Iterable[str]) -> None:
         self._values = tuple(values)
-        forms = {
-            form for value in self._values for form in (value, quote(value, safe=""), quote(value)) if form
-        }
+        forms = {form for value in self._values for form in (value, quote(value, safe=""), quote(value)) if form}
         self._known = (
-            re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
-            if forms
-            else None
+            re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))) if forms else None
         )
 
     def adding(self, values: Iterable[str]) -> Redactor:

@@ -101,7 +101,9 @@ class Gate(_Section):
     min: float | None = Field(None, description="lowest value allowed")
     max: float | None = Field(None, description="highest value allowed")
     max_drop: float | None = Field(None, ge=0, description="largest worsening allowed, in the metric's unit")
-    max_drop_relative: float | None = Field(None, ge=0, description="largest worsening allowed, as a share of the old value")
+    max_drop_relative: float | None = Field(
+        None, ge=0, description="largest worsening allowed, as a share of the old value"
+    )
     level: Literal["fail", "warn"] = Field("fail", description="what a broken rule does")
 
     @model_validator(mode="after")
@@ -121,7 +123,8 @@ class Commit(_Section):
     )
     paths: Strings = Field((), description="further paths to commit (globs), besides what DVC declares")
     on_merge: Literal["refuse", "head"] = Field(
-        "refuse", description="when CI built a merge of head and target: do not commit, or commit onto the head"
+        "refuse",
+        description="when CI built a merge of head and target: do not commit, or commit onto the head",
     )
 
 

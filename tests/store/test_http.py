@@ -35,9 +35,7 @@ def test_a_server_that_does_not_answer_head_is_asked_with_get(remote: Remote, co
 
 
 @pytest.mark.parametrize(("fault", "denied"), [(401, True), (403, True), (500, False), (503, False), ("reset", False)])
-def test_a_refusal_or_a_failure_is_never_missing(
-    remote: Remote, connect: Connect, fault: object, denied: bool
-) -> None:
+def test_a_refusal_or_a_failure_is_never_missing(remote: Remote, connect: Connect, fault: object, denied: bool) -> None:
     remote.faults[""] = [fault]
     answer = connect(remote).ask([ABSENT])[ABSENT]
     assert answer.presence is Presence.UNDETERMINED

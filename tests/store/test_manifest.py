@@ -40,7 +40,9 @@ def test_what_is_no_manifest_is_refused(content: bytes) -> None:
         parse_manifest(content, DIR)
 
 
-@pytest.mark.parametrize("path", ["a b", "a'b\"c", "line\nbreak", "grüße/ß", "back\\slash", "..a", "a..", "\udcff", ".gitignore"])
+@pytest.mark.parametrize(
+    "path", ["a b", "a'b\"c", "line\nbreak", "grüße/ß", "back\\slash", "..a", "a..", "\udcff", ".gitignore"]
+)
 def test_odd_but_honest_paths_are_kept(path: str) -> None:
     assert parse_manifest(manifest(path), DIR) == {path: MD5}
 
@@ -57,7 +59,11 @@ def test_whatever_is_accepted_stays_inside(paths: list[str]) -> None:
         assert ".." not in PurePosixPath(path).parts
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
+    )
+)
 def test_any_json_is_a_manifest_or_refused(value: object) -> None:
     try:
         files = parse_manifest(json.dumps(value).encode(), DIR)

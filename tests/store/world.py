@@ -110,9 +110,10 @@ class Remote:
                 return None
             return queue.pop(0) if len(queue) > 1 else queue[0]
 
-    def _handler(remote) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+    def _handler(remote) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def log_message(self, *args: Any) -> None:
                 pass

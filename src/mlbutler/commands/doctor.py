@@ -52,8 +52,7 @@ def doctor(directory: Path, console: Console, *, settings: bool = False) -> int:
     signs = {"ok": "ok     ", "note": "note   ", "missing": "MISSING"}
     for item in found:
         console.line(
-            f"{signs[item.state]}  {item.subject}: {item.text}"
-            + (f"\n         {item.remedy}" if item.remedy else "")
+            f"{signs[item.state]}  {item.subject}: {item.text}" + (f"\n         {item.remedy}" if item.remedy else "")
         )
     if console.json:
         print(json.dumps([dataclasses.asdict(item) for item in found], indent=2, ensure_ascii=False))
@@ -102,9 +101,7 @@ def _dvc(work: Work) -> Examined:
 
 def _project(work: Work) -> Examined:
     stages = work.project.stages
-    return Examined(
-        "project", "ok", f"{work.root}: {len(stages.pipeline())} stages, {len(stages.owners)} outputs"
-    )
+    return Examined("project", "ok", f"{work.root}: {len(stages.pipeline())} stages, {len(stages.owners)} outputs")
 
 
 def _change(work: Work) -> Examined:
@@ -138,9 +135,7 @@ def _remote(work: Work) -> Examined:
 def _mirror(work: Work) -> Examined:
     mirror = work.mirror
     if mirror is None:
-        return Examined(
-            "mirror", "note", "none is set: every build downloads for itself", "Set data.mirror on agents."
-        )
+        return Examined("mirror", "note", "none is set: every build downloads for itself", "Set data.mirror on agents.")
     try:
         mirror.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=mirror, prefix=".doctor-") as probe:
@@ -149,11 +144,7 @@ def _mirror(work: Work) -> Examined:
         return Examined(
             "mirror", "missing", f"{mirror} cannot be written: {error.strerror}", "Give this user the right."
         )
-    how = (
-        "cache and mirror share a file system"
-        if links
-        else "another file system than the cache: objects are copied"
-    )
+    how = "cache and mirror share a file system" if links else "another file system than the cache: objects are copied"
     return Examined("mirror", "ok", f"{mirror} is writable, {how}")
 
 
@@ -179,9 +170,7 @@ def _disk(work: Work) -> Examined:
 
 def _test(work: Work) -> Examined:
     if not work.settings.test.command:
-        return Examined(
-            "test", "note", "not configured", 'Set test.command, such as "pytest --junitxml=report.xml".'
-        )
+        return Examined("test", "note", "not configured", 'Set test.command, such as "pytest --junitxml=report.xml".')
     return Examined("test", "ok", "; ".join(work.settings.test.command))
 
 

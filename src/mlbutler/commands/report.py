@@ -20,9 +20,7 @@ def report(record_path: Path, directory: Path, console: Console) -> int:
 
     record = read(record_path)
     if record is None:
-        raise UsageError(
-            f"No record that this version reads: {record_path}", "Name the record.json of a run."
-        )
+        raise UsageError(f"No record that this version reads: {record_path}", "Name the record.json of a run.")
     for kind, path in write_report(record, Report(), directory, console.redactor):
         console.line(f"report ({kind}): {path}")
     return 0

@@ -47,9 +47,7 @@ def _introduce(work: Work) -> None:
     base = f" (merge base {change.base[:10]})" if change.base else ""
     work.console.line(f"{what} at {change.head[:10]}{against}{base}")
     if change.merge:
-        work.console.line(
-            "HEAD is a merge that the CI server made: that tree is reproduced, and it is never pushed."
-        )
+        work.console.line("HEAD is a merge that the CI server made: that tree is reproduced, and it is never pushed.")
     if change.fork:
         work.console.line("The change comes from a fork: no credentials are used and nothing is written.")
 

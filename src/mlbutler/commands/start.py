@@ -63,8 +63,7 @@ def begin(
 
 def _same_work(before: Change, now: Change) -> bool:
     return all(
-        getattr(before, name) == getattr(now, name)
-        for name in ("ci", "kind", "head", "checkout", "number", "fork")
+        getattr(before, name) == getattr(now, name) for name in ("ci", "kind", "head", "checkout", "number", "fork")
     )
 
 

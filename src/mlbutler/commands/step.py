@@ -46,9 +46,5 @@ def step(
 def _finish(work: Work, console: Console, name: str, code: int) -> int:
     if console.json:
         document = json.loads(dumps(work.record, console.redactor))
-        print(
-            json.dumps(
-                {"step": name, "exit_code": code, "result": document[name]}, indent=2, ensure_ascii=False
-            )
-        )
+        print(json.dumps({"step": name, "exit_code": code, "result": document[name]}, indent=2, ensure_ascii=False))
     return code

@@ -179,9 +179,7 @@ def _take_the_results(world: World, pull_request: PullRequest, commit: str, cons
     _expect(git.head() == commit, "her branch is not at the results commit", world)
     world.dvc("pull", "--quiet", console=console)
     world.dvc("status", console=console)
-    code, _ = world.call(
-        "dvc", ["status", "--quiet"], cwd=world.project, environ=world.environ(), console=console
-    )
+    code, _ = world.call("dvc", ["status", "--quiet"], cwd=world.project, environ=world.environ(), console=console)
     _expect(code == 0, "DVC does not find the model of CI in place", world)
     console.line(f"The model is on her machine, untrained by it: {_metrics(world.project)}")
 

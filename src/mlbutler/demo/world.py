@@ -139,9 +139,7 @@ def found_project(world: World, console: Console) -> int:
     git.run("symbolic-ref", "HEAD", "refs/heads/main")
     git.run("config", "user.name", "Ada Author")
     git.run("config", "user.email", "ada@example.org")
-    shutil.copytree(
-        _TEMPLATE, world.project, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
-    )
+    shutil.copytree(_TEMPLATE, world.project, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     pictures = write_digits(world.project / "data" / "digits")
     world.dvc("init", "--quiet", console=console)
     world.dvc("remote", "add", "--quiet", "--default", "shared", str(world.remote), console=console)

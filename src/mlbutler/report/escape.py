@@ -97,4 +97,4 @@ def xml(text: str) -> str:
 
 def hidden_comment(text: str) -> str:
     """`text` fit for the inside of an HTML comment and for being found again: no ``--``, no markup."""
-    return quote(text.encode("utf-8", "replace"), safe=" /:.,()").replace("--", "-%2D")
+    return quote(text.encode("utf-8", "replace"), safe=" /.").replace("--", "-%2D")

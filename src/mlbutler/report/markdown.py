@@ -78,7 +78,7 @@ def _joined(kept: Sequence[Part], dropped: Sequence[Part], last: str, more: str)
     texts = [part.text for part in kept]
     if dropped:
         names = ", ".join(p.name + (f" ({numbers.count(p.rows, 'row')} left out)" if p.rows else "") for p in dropped)
-        texts.append(f"_Left out to fit here: {names}. {more}._")
+        texts.append(f"Left out to fit here: {names}. {more}.")
     return "\n\n".join((*texts, last)) + "\n"
 
 

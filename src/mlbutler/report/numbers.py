@@ -9,6 +9,7 @@ from mlbutler.console import human_bytes, human_seconds
 ABSENT = "—"
 _MINUS = "−"
 _LONGEST = 60
+_EXPONENT_FROM = 1e9  # below, 123456.7 reads better as 123457 than as 1.2346e+05
 
 
 def value(item: object, precision: int) -> str:
@@ -21,7 +22,8 @@ def value(item: object, precision: int) -> str:
         # bit_length, because Python refuses to print integers of more than 4,300 digits
         return _typeset(str(item) if item.bit_length() <= 60 else _large(item, precision))
     if isinstance(item, float):
-        return _typeset(f"{item:.{precision}g}")
+        whole = len(str(int(abs(item)))) if 1 <= abs(item) < _EXPONENT_FROM else 0
+        return _typeset(f"{item:.{max(precision, whole)}g}")
     return str(item) or "(empty)"
 
 

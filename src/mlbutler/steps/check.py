@@ -62,7 +62,7 @@ def _reproduces(work: Work) -> bool:
 
 def _pushed(work: Work, plan: PlanResult, will_run: bool) -> tuple[list[str], CheckResult]:
     from mlbutler.store.pushed import check_pushed
-    from mlbutler.store.remotes import open_remote
+    from mlbutler.store.remotes import Remotes
 
     project = work.project
     rerun = {stage.name for stage in plan.stages if stage.state in (StageState.STALE, StageState.RESTORABLE)}
@@ -85,7 +85,7 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool) -> tuple[list[str], Ch
     with work.console.progress("asking the remote") as progress:
         pushed = check_pushed(
             artifacts,
-            lambda name: open_remote(project, name or work.remote, work.environ),
+            Remotes(project, work.remote, work.environ, work.settings.data.jobs),
             project.manifest,
             jobs=work.settings.data.jobs,
             progress=progress,

@@ -27,13 +27,9 @@ def run(work: Work) -> PushResult:
         AccessDenied, StoreError: the remote refused or failed; the mirror has its share by then.
     """
     if not work.trusted:
-        return PushResult(
-            outcome=Outcome.SKIPPED, reason="a fork's change: nothing is written to remote or mirror"
-        )
+        return PushResult(outcome=Outcome.SKIPPED, reason="a fork's change: nothing is written to remote or mirror")
     if _nothing_to_do(work):
-        return PushResult(
-            outcome=Outcome.PASSED, reason="nothing to push: no stage ran and all is on the remote"
-        )
+        return PushResult(outcome=Outcome.PASSED, reason="nothing to push: no stage ran and all is on the remote")
     from mlbutler.store.remotes import open_cache, open_mirror
     from mlbutler.store.runs import current
 
@@ -65,21 +61,13 @@ def _nothing_to_do(work: Work) -> bool:
     reproduce, check = work.record.reproduce, work.record.check
     if reproduce is not None and any(stage.outcome in _DONE for stage in reproduce.stages):
         return False
-    return (
-        check is not None
-        and check.checked > 0
-        and not (check.findings or check.pending or check.undetermined)
-    )
+    return check is not None and check.checked > 0 and not (check.findings or check.pending or check.undetermined)
 
 
 def _result(moved: Sequence[Moved], notes: Sequence[str], kept: str) -> PushResult:
     sent = [item for item in moved if item.objects]
-    parts = [f"{item.objects} objects to {item.place}" for item in sent] or [
-        "nothing to push: all is there already"
-    ]
-    return PushResult(
-        outcome=Outcome.PASSED, reason="; ".join([*parts, *notes]), moved=tuple(sent), run_cache=kept
-    )
+    parts = [f"{item.objects} objects to {item.place}" for item in sent] or ["nothing to push: all is there already"]
+    return PushResult(outcome=Outcome.PASSED, reason="; ".join([*parts, *notes]), moved=tuple(sent), run_cache=kept)
 
 
 # -------------------------------------------------------------------------------------------- mirror

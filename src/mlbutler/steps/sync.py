@@ -119,22 +119,14 @@ def _result(work: Work, brought: Brought, absent: frozenset[str], paths: tuple[s
         arrived = sum(moved.objects for moved in brought.moved if moved.place != "cache")
         here = sum(moved.objects for moved in brought.moved if moved.place == "cache")
         places = ", ".join(f"{m.objects} from {m.place}" for m in brought.moved if m.place != "cache")
-        reason = (
-            f"{arrived} objects brought ({places}), {here} here already"
-            if arrived
-            else f"all {here} objects here"
-        )
+        reason = f"{arrived} objects brought ({places}), {here} here already" if arrived else f"all {here} objects here"
         return SyncResult(outcome=Outcome.PASSED, reason=reason, paths=paths, moved=brought.moved)
     missing = tuple(found.path for found in brought.missing) or tuple(sorted(absent))
-    shown = ", ".join(missing[:_SHOWN]) + (
-        f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    )
+    shown = ", ".join(missing[:_SHOWN]) + (f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else "")
     targets = " ".join(_quoted(path) for path in sorted(absent)[:_SHOWN])
     remote = work.remote
     where = "mirror and cache" if remote is None else f"remote '{remote}' and the mirror"
-    command = (
-        f"dvc push -r {remote} {targets}" if remote else "dvc remote add --default NAME URL, then dvc push"
-    )
+    command = f"dvc push -r {remote} {targets}" if remote else "dvc remote add --default NAME URL, then dvc push"
     work.console.line(f"missing: {shown}")
     return SyncResult(
         outcome=Outcome.FAILED,

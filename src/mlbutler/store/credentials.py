@@ -35,9 +35,7 @@ def credentials(
     if scheme in ("http", "https", "webdav", "webdavs"):
         return _http(scheme, url, known, value("USER"), value("PASSWORD"), environ)
     if scheme == "s3":
-        return _s3(
-            known, environ.get(f"{mine}ACCESS_KEY_ID"), environ.get(f"{mine}SECRET_ACCESS_KEY"), environ
-        )
+        return _s3(known, environ.get(f"{mine}ACCESS_KEY_ID"), environ.get(f"{mine}SECRET_ACCESS_KEY"), environ)
     if scheme == "ssh":
         found = {"user": value("USER") if not urlsplit(url).username else "", "password": value("PASSWORD")}
         return {key: text for key, text in found.items() if text}
@@ -61,9 +59,7 @@ def _http(
     return {}
 
 
-def _s3(
-    known: Mapping[str, object], key: str | None, secret: str | None, environ: Mapping[str, str]
-) -> dict[str, str]:
+def _s3(known: Mapping[str, object], key: str | None, secret: str | None, environ: Mapping[str, str]) -> dict[str, str]:
     if key and secret:
         return {"access_key_id": key, "secret_access_key": secret}
     token = environ.get("DAGSHUB_USER_TOKEN")

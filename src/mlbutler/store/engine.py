@@ -108,9 +108,7 @@ class _Bringing:
         self._remote: RemoteFor = remote if callable(remote) else lambda _: remote
         self.stop = threading.Event()
         self.tally = Tally(progress)
-        self.mover = Mover(
-            cache, mirror, share=trusted, verify=verify, tally=self.tally, warn=warn, stop=self.stop
-        )
+        self.mover = Mover(cache, mirror, share=trusted, verify=verify, tally=self.tally, warn=warn, stop=self.stop)
         self.absent: dict[ObjectId, str] = {}
         self.failed: dict[ObjectId, MlbutlerError] = {}
 
@@ -197,9 +195,7 @@ class _Bringing:
             self.absent.update((oid, want.path) for oid, want in group.items())
             return
         remote = store
-        found = self._each(
-            lambda oid: self.mover.from_remote(oid, remote), list(group), self.jobs or REMOTE_JOBS
-        )
+        found = self._each(lambda oid: self.mover.from_remote(oid, remote), list(group), self.jobs or REMOTE_JOBS)
         for oid, want in group.items():
             if found.get(oid):
                 continue
@@ -208,9 +204,7 @@ class _Bringing:
             elif oid not in self.failed:  # not tried any more
                 self.failed[oid] = next(iter(self.failed.values()))
 
-    def _each(
-        self, function: Callable[[ObjectId], bool], oids: list[ObjectId], jobs: int
-    ) -> dict[ObjectId, bool]:
+    def _each(self, function: Callable[[ObjectId], bool], oids: list[ObjectId], jobs: int) -> dict[ObjectId, bool]:
         results: dict[ObjectId, bool] = {}
         failures = 0
         with closing(each(function, oids, min(jobs, len(oids)), self.stop)) as done:
@@ -246,9 +240,7 @@ class _Bringing:
 
 def moved(tally: Tally) -> tuple[Moved, ...]:
     """The tally as the record keeps it."""
-    return tuple(
-        Moved(place=p, objects=count, bytes=tally.bytes.get(p, 0)) for p, count in tally.objects.items()
-    )
+    return tuple(Moved(place=p, objects=count, bytes=tally.bytes.get(p, 0)) for p, count in tally.objects.items())
 
 
 def directory_path(need: Need) -> str:
@@ -329,9 +321,7 @@ def send(
     for batch in ([o for o in lacking if not o.is_directory], [o for o in lacking if o.is_directory]):
         if errors:
             break  # a manifest must not promise files that are not there
-        transfers = each(
-            lambda oid: mover.send(oid, store, answers[oid]), batch, min(width, len(batch)), stop
-        )
+        transfers = each(lambda oid: mover.send(oid, store, answers[oid]), batch, min(width, len(batch)), stop)
         with closing(transfers) as done:
             for _, result in done:
                 if isinstance(result, StoreError | DiskFull):

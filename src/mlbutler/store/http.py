@@ -66,9 +66,7 @@ class HttpStore:
 
         parts = urlsplit(url)
         self.name = name
-        self.url = urlunsplit(
-            parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
-        ).rstrip("/")
+        self.url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")).rstrip("/")
         self._origin = httpx.URL(self.url)
         self._auth = _auth(name, parts.username, parts.password, config, environ or {})
         self._method = str(config.get("method") or "POST").upper()
@@ -201,9 +199,7 @@ class HttpStore:
                     url = url.join(target)
                 finally:
                     _finish(response)
-            raise StoreError(
-                f"Remote '{self.name}' redirects {oid.key} without end.", "Check the remote's url."
-            )
+            raise StoreError(f"Remote '{self.name}' redirects {oid.key} without end.", "Check the remote's url.")
         except httpx.TransportError as error:
             raise self._broken(error, oid) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.HTTPError) as error:
@@ -380,9 +376,7 @@ def _finish(response: httpx.Response) -> None:
 
 
 def _is_page(response: httpx.Response) -> bool:
-    return (
-        str(response.headers.get("content-type", "")).lower().startswith(("text/html", "application/xhtml"))
-    )
+    return str(response.headers.get("content-type", "")).lower().startswith(("text/html", "application/xhtml"))
 
 
 def _retry_after(text: str | None) -> float | None:

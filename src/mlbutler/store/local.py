@@ -86,9 +86,7 @@ class LocalStore:
                 denied = isinstance(error.__cause__, PermissionError)
                 answers[oid] = Answer(Presence.UNDETERMINED, reason=error.message, denied=denied)
                 continue
-            answers[oid] = (
-                Answer(Presence.MISSING) if found is None else Answer(Presence.PRESENT, found.st_size)
-            )
+            answers[oid] = Answer(Presence.MISSING) if found is None else Answer(Presence.PRESENT, found.st_size)
         return answers
 
     def require(self) -> None:

@@ -130,5 +130,3 @@ def _prefixes(path: str) -> Iterable[str]:
     while "/" in path:
         path = path.rpartition("/")[0]
         yield path
-
-

@@ -42,9 +42,7 @@ class OtherStore:
         patience: how often a failing call is repeated.
     """
 
-    def __init__(
-        self, name: str, connect: Callable[[], tuple[Any, str]], patience: Patience | None = None
-    ) -> None:
+    def __init__(self, name: str, connect: Callable[[], tuple[Any, str]], patience: Patience | None = None) -> None:
         import threading
 
         self.name = name
@@ -220,9 +218,7 @@ def _translated(error: Exception, name: str, doing: str) -> MlbutlerError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(what, "Free some space and run again.")
     if kinds.intersection(_REFUSALS) or isinstance(error, PermissionError):
-        return AccessDenied(
-            what, f"Check the credentials for the remote '{name}' and what they are allowed to do."
-        )
+        return AccessDenied(what, f"Check the credentials for the remote '{name}' and what they are allowed to do.")
     if kinds.intersection(_FOR_GOOD):
         return StoreError(what, "Check .dvc/config and install DVC's plugin for this remote, such as dvc-s3.")
     return Transient(what, "Check the network and the remote's url, then run again.")

@@ -65,9 +65,7 @@ def check_pushed(
         if not artifact.pushed:
             continue
         if artifact.oid is None:
-            result.findings.append(
-                _finding(artifact, "no hash is recorded: the stage was never run", "dvc repro")
-            )
+            result.findings.append(_finding(artifact, "no hash is recorded: the stage was never run", "dvc repro"))
         else:
             groups.setdefault(artifact.remote, []).append(artifact)
     for remote, group in groups.items():
@@ -98,13 +96,9 @@ def _check_group(
         return
     if store is None:
         problem = "no DVC remote is configured, so it is only where it was made"
-        result.findings += [
-            _finding(artifact, problem, "dvc remote add --default NAME URL") for artifact in group
-        ]
+        result.findings += [_finding(artifact, problem, "dvc remote add --default NAME URL") for artifact in group]
         return
-    files: dict[str, Manifest | str] = {
-        a.path: _files(a.oid, manifests) for a in group if a.oid and a.oid.is_directory
-    }
+    files: dict[str, Manifest | str] = {a.path: _files(a.oid, manifests) for a in group if a.oid and a.oid.is_directory}
     wanted: dict[ObjectId, None] = {}
     for artifact in group:
         assert artifact.oid is not None
@@ -136,9 +130,7 @@ def _judge_file(artifact: Artifact, answers: Mapping[ObjectId, Answer], remote: 
     assert artifact.oid is not None
     answer = answers[artifact.oid]
     if answer.presence is Presence.UNDETERMINED:
-        result.undetermined.append(
-            _undetermined(artifact, f"not known whether it is on '{remote}': {answer.reason}")
-        )
+        result.undetermined.append(_undetermined(artifact, f"not known whether it is on '{remote}': {answer.reason}"))
     elif answer.presence is Presence.MISSING:
         result.findings.append(_finding(artifact, f"not on '{remote}'", _push(remote, artifact)))
     elif answer.size is not None and artifact.size is not None and answer.size != artifact.size:
@@ -179,9 +171,7 @@ def _judge_directory(
         sizes = [answer.size for answer in children.values()]
         there = sum(size for size in sizes if size is not None)
         if None not in sizes and there != artifact.size:
-            problem = (
-                f"damaged on '{remote}': its files have {there} bytes there, {artifact.size} are recorded"
-            )
+            problem = f"damaged on '{remote}': its files have {there} bytes there, {artifact.size} are recorded"
             result.findings.append(_finding(artifact, problem, "mlbutler push"))
 
 
@@ -201,6 +191,4 @@ def _finding(artifact: Artifact, problem: str, remedy: str) -> Finding:
 
 
 def _undetermined(artifact: Artifact, problem: str) -> Finding:
-    return _finding(
-        artifact, problem, "Run again when the remote answers; check its credentials if it refused them."
-    )
+    return _finding(artifact, problem, "Run again when the remote answers; check its credentials if it refused them.")

@@ -38,9 +38,7 @@ def open_cache(project: Configured) -> LocalStore:
     return LocalStore("cache", project.cache_dir)
 
 
-def open_mirror(
-    root: Path | None, project: Configured, *, trusted: bool, link: str = "auto"
-) -> LocalStore | None:
+def open_mirror(root: Path | None, project: Configured, *, trusted: bool, link: str = "auto") -> LocalStore | None:
     """The agent's mirror, None when there is none. It need not exist.
 
     Args:
@@ -48,9 +46,7 @@ def open_mirror(
     """
     if root is None:
         return None
-    return LocalStore(
-        "mirror", root, hardlink=trusted and link == "auto" and not _linked_into_work_tree(project)
-    )
+    return LocalStore("mirror", root, hardlink=trusted and link == "auto" and not _linked_into_work_tree(project))
 
 
 def _linked_into_work_tree(project: Configured) -> bool:
@@ -84,9 +80,7 @@ def open_remote(
     try:
         kind, config, path = get_cloud_fs(project.repo.config, name=name)
     except (ConfigError, DvcException) as error:
-        raise ProjectError(
-            f"The DVC remote '{name}' cannot be used: {error}", "See `dvc remote list`."
-        ) from error
+        raise ProjectError(f"The DVC remote '{name}' cannot be used: {error}", "See `dvc remote list`.") from error
     except Exception as error:  # DVC raises what the missing plugin's import raises
         raise StoreError(
             f"The DVC remote '{name}' cannot be opened: {error}",
@@ -114,9 +108,7 @@ def _other(project: Configured, name: str) -> Store:
     from mlbutler.store.other import OtherStore
 
     def connect() -> tuple[Any, str]:
-        odb = project.repo.cloud.get_remote_odb(
-            name, hash_name="md5-dos2unix"
-        )  # its path is the remote's root
+        odb = project.repo.cloud.get_remote_odb(name, hash_name="md5-dos2unix")  # its path is the remote's root
         return odb.fs, str(odb.path)
 
     return OtherStore(name, connect)

@@ -222,9 +222,7 @@ class Mover:
         remote.put(oid, path, self._count)
         after = remote.ask([oid])[oid]
         if after.presence is Presence.UNDETERMINED:
-            raise StoreError(
-                f"'{remote.name}' does not say whether {oid.key} arrived: {after.reason}", "Run again."
-            )
+            raise StoreError(f"'{remote.name}' does not say whether {oid.key} arrived: {after.reason}", "Run again.")
         if after.presence is Presence.MISSING or (after.size is not None and after.size != size):
             got = "nothing" if after.presence is Presence.MISSING else f"{after.size} bytes"
             raise StoreError(

@@ -1,0 +1,34 @@
+"""GitLab CI: branch pipelines, merge request pipelines, and merged results pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlbutler.ci.interface import Facts
+
+
+def read(environ: Mapping[str, str]) -> Facts | None:
+    """Facts of a GitLab job."""
+    if not environ.get("GITLAB_CI"):
+        return None
+    build_url = environ.get("CI_JOB_URL", "")
+    number = environ.get("CI_MERGE_REQUEST_IID")
+    if not number:
+        branch = environ.get("CI_COMMIT_BRANCH")
+        return Facts(ci="gitlab-ci", kind="branch", head_branch=branch or None, fork=False, build_url=build_url)
+    source, target = environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID"), environ.get("CI_MERGE_REQUEST_PROJECT_ID")
+    project = environ.get("CI_MERGE_REQUEST_PROJECT_URL", "")
+    return Facts(
+        ci="gitlab-ci",
+        kind="pull-request",
+        number=number,
+        # Set in merged results pipelines alone, where CI_COMMIT_SHA is GitLab's merge.
+        head=environ.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or None,
+        head_branch=environ.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or None,
+        target_branch=environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME") or None,
+        fork=(source != target) if source and target else None,
+        title=environ.get("CI_MERGE_REQUEST_TITLE", ""),
+        author=environ.get("GITLAB_USER_LOGIN", ""),
+        url=f"{project}/-/merge_requests/{number}" if project else "",
+        build_url=build_url,
+    )

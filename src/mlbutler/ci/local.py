@@ -1,0 +1,12 @@
+"""No CI server: a person's own work tree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlbutler.ci.interface import Facts
+
+
+def read(environ: Mapping[str, str]) -> Facts | None:
+    """Always answers; the branch is Git's to tell."""
+    return Facts(ci="local", kind="local", fork=False)

@@ -1,0 +1,237 @@
+"""Runs the stale stages of a plan through DVC, one after the other, and says of each what happened."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlbutler.console import human_seconds
+from mlbutler.errors import BusyError, OutsideError, ProjectError
+from mlbutler.git import Git
+from mlbutler.process import Ended, Grace, explain_exit
+from mlbutler.record import StagePlan, StageRun, StageState
+from mlbutler.reproduce.cause import sentence
+from mlbutler.reproduce.link import WorkerGone, WorkerLink
+from mlbutler.reproduce.set_aside import SetAside
+from mlbutler.secrets import Redactor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the stages run in, and who is told.
+
+    Attributes:
+        environ: their whole environment: no credentials.
+        heading: takes the title of each stage before it starts. on_line: takes each line they print.
+        timeout: seconds for all stages together. lock_patience: seconds to wait for another DVC process.
+    """
+
+    root: Path
+    git: Git
+    environ: Mapping[str, str]
+    redactor: Redactor
+    heading: Callable[[str], None]
+    on_line: Callable[[str], None]
+    timeout: float | None = None
+    lock_patience: float = 30.0
+    grace: Grace | None = None
+
+
+@dataclass
+class Reproduction:
+    """What happened so far; filled while stages run, so that an interruption loses nothing of it.
+
+    Attributes:
+        runs: stage name -> result, in the order of the plan. problems: sentences on failed stages.
+        put_back: paths of outputs kept in Git that were restored after a failure.
+        changed: stages that ran and made other outputs than dvc.lock had. interrupted: we were told to stop.
+    """
+
+    runs: dict[str, StageRun] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    put_back: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    timed_out: bool = False
+    interrupted: bool = False
+
+
+class Runner:
+    """One reproduction.
+
+    Args:
+        plan: all planned stages in runnable order; those that are up to date or frozen are left alone.
+    """
+
+    def __init__(self, plan: Sequence[StagePlan], surroundings: Surroundings) -> None:
+        self._plan, self._here = plan, surroundings
+        self._stale = [s for s in plan if s.state in (StageState.STALE, StageState.RESTORABLE)]
+        self._link: WorkerLink | None = None
+        self._aside = SetAside(surroundings.root, surroundings.root / ".mlbutler")
+        self._deadline = None if surroundings.timeout is None else time.monotonic() + surroundings.timeout
+        self.result = Reproduction()
+
+    def run(self) -> Reproduction:
+        """Run what is stale. A failed stage stops what stands on it, and nothing else.
+
+        Raises:
+            BusyError: another DVC process holds the repository's lock. ProjectError: DVC cannot read the
+                project. OutsideError: the worker cannot be started. `result` then holds what was done before.
+        """
+        result = self.result
+        for stage in self._plan:
+            outcome = "not reached" if stage in self._stale else "unchanged"
+            cause = "frozen" if stage.state is StageState.FROZEN else sentence(stage.causes)
+            result.runs[stage.name] = StageRun(name=stage.name, outcome=outcome, cause=cause)
+        self._aside.put_back_missing()
+        try:
+            graph = self._graph()
+            failed: set[str] = set()
+            for number, stage in enumerate(self._stale, 1):
+                known = graph[stage.name]
+                if failed & set(known["upstream"]):
+                    continue
+                because = sentence(stage.causes)
+                self._here.heading(
+                    f"stage {stage.name} ({number} of {len(self._stale)})" + (f": because {because}" if because else "")
+                )
+                run = self._one(stage, known["unkept"])
+                result.runs[stage.name] = run
+                if run.outcome == "failed":
+                    failed.add(stage.name)
+        except WorkerGone as gone:
+            result.timed_out = gone.why is Ended.TIMED_OUT
+            result.interrupted = gone.why is Ended.INTERRUPTED
+            if gone.why is Ended.EXITED:
+                raise OutsideError(
+                    f"The process that runs the stages ended ({explain_exit(gone.exit_code)}).",
+                    "Check the agent's memory and disk, then run again.",
+                ) from gone
+        finally:
+            self._close()
+        return result
+
+    # ------------------------------------------------------------------------------------- one stage
+
+    def _one(self, stage: StagePlan, unkept: Sequence[str]) -> StageRun:
+        missing_before = self._missing()
+        self._aside.keep(unkept)
+        started = time.monotonic()
+        cause = sentence(stage.causes)
+        # A stage that is stale of itself is; one that only stands on a stale one may turn out not to be.
+        strict = any(cause.kind != "upstream" for cause in stage.causes) or not stage.causes
+        command = {"do": "stage", "name": stage.name, "strict": strict, "patience": self._here.lock_patience}
+        try:
+            events = self._ask(command)
+        except WorkerGone as gone:
+            self._undo(missing_before)
+            run = StageRun(
+                name=stage.name, outcome="failed", duration=time.monotonic() - started, cause=cause,
+                exit_code=gone.exit_code if gone.why is Ended.EXITED else None, tail=self._tail(),
+            )  # fmt: skip
+            self.result.runs[stage.name] = run
+            if gone.why is not Ended.EXITED:
+                why = f"timed out after {human_seconds(self._here.timeout or 0)}"
+                self._problem(stage.name, why if gone.why is Ended.TIMED_OUT else "interrupted")
+                raise
+            self._problem(stage.name, explain_exit(gone.exit_code))
+            self._close()  # the next stage gets a new worker
+            return run
+        except BaseException:
+            self._undo(missing_before)
+            raise
+        return self._judge(stage, cause, events, missing_before)
+
+    def _judge(
+        self, stage: StagePlan, cause: str, events: Sequence[dict[str, Any]], missing_before: Collection[str]
+    ) -> StageRun:
+        end = events[-1]
+        told = next((event for event in events if event["event"] == "outcome"), None)
+        if told is None:  # the fork itself was killed, or broke
+            told = {"outcome": "failed", "exit_code": end["exit_code"], "message": explain_exit(end["exit_code"])}
+        if told["outcome"] in ("failed", "busy"):
+            self._undo(missing_before)
+        else:
+            self._aside.discard()
+        if told["outcome"] == "busy":
+            raise BusyError(
+                f"Another DVC process works in this clone: {self._hide(told['message'])}",
+                "Wait until it has ended, or end it, and run again.",
+            )
+        failed = told["outcome"] == "failed"
+        code = told.get("exit_code")
+        if failed:
+            self._problem(stage.name, explain_exit(code) if code is not None else self._hide(told["message"]))
+        if told.get("changed") and told["outcome"] == "ran":
+            self.result.changed.append(stage.name)
+        return StageRun(
+            name=stage.name, outcome=told["outcome"], duration=end["seconds"], peak_memory=told.get("peak"),
+            exit_code=code if failed else (0 if told["outcome"] == "ran" else None), cause=cause,
+            tail=self._tail() if failed else (),
+        )  # fmt: skip
+
+    def _problem(self, name: str, why: str) -> None:
+        self.result.problems.append(f"stage '{name}' failed: {why}" if why != "interrupted" else f"in stage '{name}'")
+
+    def _undo(self, missing_before: Collection[str]) -> None:
+        """The failed stage's outputs that Git keeps are as before the run; nothing that Git tracks is gone."""
+        self.result.put_back += self._aside.put_back()
+        gone = sorted(self._missing() - set(missing_before))
+        if gone:
+            paths = b"".join(os.fsencode(path) + b"\0" for path in gone)
+            self._here.git.run("checkout-index", "--force", "-z", "--stdin", input=paths, check=False)
+            self.result.put_back += gone
+
+    def _missing(self) -> set[str]:
+        listed = self._here.git.run("ls-files", "--deleted", "-z", check=False).out
+        return {os.fsdecode(path) for path in listed.split(b"\0") if path}
+
+    # ------------------------------------------------------------------------------------- the worker
+
+    def _graph(self) -> dict[str, dict[str, Any]]:
+        events = self._ask({"do": "graph", "stages": [stage.name for stage in self._stale]})
+        error = next((event for event in events if event["event"] == "error"), None)
+        if error is not None:
+            message = self._hide(error["message"])
+            if error["kind"] == "busy":
+                raise BusyError(f"Another DVC process works in this clone: {message}", "Wait until it has ended.")
+            if error["kind"] == "outside":
+                raise OutsideError(f"The DVC project could not be read: {message}", "Check the disk; run again.")
+            raise ProjectError(f"DVC cannot read the project: {message}", "Run 'dvc dag' to see what DVC says.")
+        graph = {event["name"]: event for event in events if event["event"] == "stage"}
+        if len(graph) != len(self._stale):
+            raise OutsideError(
+                f"DVC ended while it read the project ({explain_exit(events[-1]['exit_code'])}).",
+                "Run 'dvc dag' to see what DVC says.",
+            )
+        return graph
+
+    def _ask(self, command: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if self._link is None:
+            link = WorkerLink(
+                self._here.root, environ=self._here.environ, on_line=self._here.on_line,
+                redactor=self._here.redactor, grace=self._here.grace,
+            )  # fmt: skip
+            self._link = link.__enter__()
+            self._link.wait_until_ready(self._deadline)
+        return self._link.ask(command, self._deadline)
+
+    def _close(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.__exit__(None, None, None)
+
+    def _tail(self) -> tuple[str, ...]:
+        return self._link.tail if self._link is not None else ()
+
+    def _hide(self, text: str) -> str:
+        return self._here.redactor.hide(" ".join(text.split()))
+
+
+def command_to_repeat(name: str) -> str:
+    """The command that runs one stage by hand."""
+    return f"dvc repro --single-item {shlex.quote(name)}"

@@ -1,0 +1,294 @@
+"""The process that runs stages: it imports DVC once and forks for each stage.
+
+It is started as ``python -m mlbutler.reproduce.worker COMMANDS EVENTS`` with the numbers of two pipes, in an
+environment without credentials, at the project's root. It reads one JSON object a line from the first pipe
+and answers on the second, which the stages' commands do not inherit; what they print goes to standard output.
+
+Commands: ``{"do": "graph", "stages": [...]}``, ``{"do": "stage", "name": ..., "strict": ..., "patience": ...}``.
+Every command is answered by events that end with ``{"event": "end"}``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import resource
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mlbutler import linux
+
+_EXITED_WITH = re.compile(r"exited with (-?\d+)\s*$")
+_MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
+_MEMORY_NOISE = 1024 * 1024
+
+Send = Callable[[dict[str, Any]], None]
+
+
+def main(commands: int, events: int) -> int:
+    """Serve until the command pipe is closed. Returns the exit code."""
+    for fd in (commands, events):
+        os.set_inheritable(fd, False)
+    linux.hide_from_children()  # a stage could reach the event pipe through /proc
+    # Ctrl-C is for the stage; the one who started us decides about us. A handler, unlike SIG_IGN, is not inherited.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    for name in ("DVC_ROOT", "DVC_STAGE"):  # we may ourselves be in a stage of another project
+        os.environ.pop(name, None)
+    send = _sender(events)
+    _import_dvc()
+    send({"event": "end"})
+    for command in _commands(commands):
+        job = _graph if command["do"] == "graph" else _stage
+        _forked(job, command, commands, send)
+    return 0
+
+
+def _sender(events: int) -> Send:
+    def send(event: dict[str, Any]) -> None:
+        data = json.dumps(event).encode() + b"\n"
+        while data:
+            data = data[os.write(events, data) :]
+
+    return send
+
+
+def _commands(fd: int) -> Iterator[dict[str, Any]]:
+    with os.fdopen(fd, "rb", buffering=0, closefd=False) as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def _import_dvc() -> None:
+    import importlib
+
+    for name in ("repo", "repo.reproduce", "repo.index", "repo.graph", "stage.run", "stage.cache", "stage.serialize",
+                 "stage.loader", "dvcfile", "output", "dependency", "lock", "rwlock", "scm", "ignore"):  # fmt: skip
+        with contextlib.suppress(ImportError):  # where a release keeps it elsewhere, the fork imports it
+            importlib.import_module(f"dvc.{name}")
+
+
+def _forked(job: Callable[[dict[str, Any], Send], None], command: dict[str, Any], commands: int, send: Send) -> None:
+    started = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            job(command, send)
+            code = 0
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+    status = _wait(pid, commands)
+    send({"event": "end", "exit_code": status, "seconds": time.monotonic() - started})
+
+
+def _wait(pid: int, commands: int) -> int:
+    pause = 0.002
+    while True:
+        done, status, _ = os.wait4(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        # Nothing is sent while a stage runs: a readable pipe means that who started us is gone.
+        if select.select([commands], [], [], pause)[0]:
+            _end_group()
+        pause = min(pause * 1.5, 0.1)
+
+
+def _end_group() -> None:
+    """An orphaned stage would work on, and hold its locks, beside the next run."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)
+    time.sleep(5)
+    os.killpg(0, signal.SIGKILL)
+
+
+# ------------------------------------------------------------------------------------------- in a fork
+
+
+def _graph(command: dict[str, Any], send: Send) -> None:
+    """Which of the named stages each of them stands on, and the outputs that DVC would delete unkept."""
+    try:
+        from dvc.repo import Repo
+
+        with Repo(str(Path.cwd())) as repo:
+            graph = repo.index.graph
+            by_name = {stage.addressing: stage for stage in graph.nodes}
+            unknown = [name for name in command["stages"] if name not in by_name]
+            if unknown:
+                send({"event": "error", "kind": "project", "message": f"there is no stage {unknown[0]!r} in dvc.yaml"})
+                return
+            wanted = set(command["stages"])
+            for name in command["stages"]:
+                stage = by_name[name]
+                before = {found.addressing for found in _upstream(graph, stage)} & wanted
+                unkept = [os.path.relpath(out.fs_path) for out in stage.outs
+                          if not out.use_cache and not out.persist and out.protocol == "local"]  # fmt: skip
+                send({"event": "stage", "name": name, "upstream": sorted(before), "unkept": unkept})
+    except Exception as error:
+        send({"event": "error", "kind": _kind(error), "message": _message(error)})
+
+
+def _upstream(graph: Any, stage: Any) -> set[Any]:
+    found: set[Any] = set()
+    left = [stage]
+    while left:
+        current = left.pop()
+        if current.frozen:
+            continue
+        for before in graph.successors(current):  # DVC's edges lead from a stage to what it needs
+            if before not in found:
+                found.add(before)
+                left.append(before)
+    return found
+
+
+def _stage(command: dict[str, Any], send: Send) -> None:
+    """Bring one stage up to date as ``dvc repro --single-item`` does, and say what happened.
+
+    With `strict`, missing files count as changes. Without, the stage was planned only because one before it
+    was stale: when that one made the same outputs again, what is missing here need not be made.
+    """
+    name, give_up = command["name"], time.monotonic() + command["patience"]
+    seen = _Commands(name)
+    sys.addaudithook(seen.hook)
+    while True:
+        try:
+            answer = _reproduced(name, command["strict"], seen)
+        except (Exception, KeyboardInterrupt) as error:
+            busy = _kind(error) == "busy" and not seen.started
+            if busy and time.monotonic() < give_up:
+                time.sleep(0.5)
+                continue
+            message = _message(error)
+            print(f"ERROR: {message}", file=sys.stderr, flush=True)
+            code = _EXITED_WITH.search(message)
+            answer = {"outcome": "busy" if busy else "failed", "message": message,
+                      "exit_code": int(code[1]) if code else None}  # fmt: skip
+        send({"event": "outcome", "peak": seen.peak(), **answer})
+        return
+
+
+def _reproduced(name: str, strict: bool, seen: _Commands) -> dict[str, Any]:
+    from dvc.repo import Repo
+
+    with Repo(str(Path.cwd())) as repo:
+        if not strict and not _is_changed(repo, name):
+            print(f"Stage '{name}' didn't change, skipping", flush=True)
+            return {"outcome": "unchanged"}
+        (stage,) = (stage for stage in repo.stage.collect(name) if stage.addressing == name)
+        missing = [str(dep) for dep in stage.deps if _is_missing(dep)]
+        if missing:  # DVC would delete the outputs before it notices
+            message = f"needs files that are not here: {', '.join(missing[:5])}"
+            print(f"ERROR: stage '{name}' {message}", file=sys.stderr, flush=True)
+            return {"outcome": "failed", "message": message}
+        before = {out.def_path: _hash(out) for out in stage.outs}
+        seen.watch(repo.lock)
+        done = repo.reproduce(name, single_item=True)
+        if not done:
+            return {"outcome": "unchanged"}
+        after = {out.def_path: _hash(out) for out in done[0].outs}
+        return {"outcome": "ran" if seen.started else "restored", "changed": before != after}
+
+
+def _is_changed(repo: Any, name: str) -> bool:
+    from dvc.exceptions import DvcException
+
+    logger = logging.getLogger("dvc")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        return bool(repo.reproduce(name, single_item=True, allow_missing=True, dry=True))
+    except DvcException as error:
+        if _kind(error) == "busy":
+            raise
+        return True  # the real run says what is wrong
+    finally:
+        logger.setLevel(level)
+
+
+def _is_missing(dependency: Any) -> bool:
+    is_params = hasattr(dependency, "params")  # DVC itself says what is wrong with those
+    return bool(dependency.protocol == "local" and dependency.def_path and not is_params and not dependency.exists)
+
+
+def _hash(out: Any) -> str | None:
+    return out.hash_info.value if out.hash_info else None
+
+
+class _Commands:
+    """Notices that DVC starts the stage's command: what ran, and what it was spared.
+
+    DVC says so only in log messages; that it starts a program with ``DVC_STAGE`` set is documented.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock: Any = None
+        self._floor = 0
+        self.started = False
+
+    def watch(self, lock: Any) -> None:
+        """`lock` is the repository's, which DVC lets go while the command runs."""
+        self._lock = lock
+
+    def hook(self, event: str, args: tuple[Any, ...]) -> None:
+        """An audit hook."""
+        if event == "subprocess.Popen" and args[3] is not None and args[3].get("DVC_STAGE") == self._name:
+            self.started = True
+            # A child starts with its parent's peak on its account.
+            self._floor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MEMORY_UNIT
+            if hasattr(self._lock, "_wait"):
+                self._lock._wait = True  # results of hours are not thrown away because the lock is taken meanwhile
+
+    def peak(self) -> int | None:
+        """Bytes that the largest process of the command held; None when it was too small to tell."""
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _MEMORY_UNIT
+        return peak if self.started and peak > self._floor + _MEMORY_NOISE else None
+
+
+# ------------------------------------------------------------------------------------------- errors
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+
+
+def _kind(error: BaseException) -> str:
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+
+    if any(isinstance(link, LockError) for link in _chain(error)):
+        return "busy"
+    return "project" if isinstance(error, DvcException) else "outside" if isinstance(error, OSError) else "bug"
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    from dvc.exceptions import DvcException
+
+    known = [link for link in _chain(error) if isinstance(link, DvcException | OSError) and str(link)]
+    told = next((link for link in known if _EXITED_WITH.search(str(link))), known[-1] if known else error)
+    return str(told) or type(told).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,129 @@
+"""The reproduce step: brings stale stages up to date through DVC, in an environment without credentials."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from mlbutler.console import human_seconds
+from mlbutler.errors import Interrupted, MlbutlerError, UsageError
+from mlbutler.process import output_redactor, project_environment
+from mlbutler.record import Outcome, PlanResult, ReproduceResult, StageRun
+from mlbutler.reproduce import loop
+from mlbutler.reproduce.pass_environment import allowed
+from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings, command_to_repeat
+from mlbutler.reproduce.stage_log import RELATIVE, StageLog
+from mlbutler.settings import FILE_NAME
+from mlbutler.steps.work import Work
+
+
+def run(work: Work) -> ReproduceResult:
+    """Run what the plan calls stale.
+
+    A failed stage stops those that stand on it. Finished stages are in dvc.lock and the cache; the failed one's
+    outputs that Git keeps are put back as they were.
+
+    Raises:
+        UsageError: nothing was planned. Interrupted: we were told to stop; everything has ended. BusyError:
+            another DVC process works here. ProjectError: DVC cannot read the project. DiskFull, OutsideError.
+            What was done before an error is its `partial` result.
+    """
+    from mlbutler.reproduce.when import decide
+
+    plan = work.record.plan
+    decision = decide(work.settings.reproduce, work.record.change, not work.pipeline)
+    if not decision.run:
+        return ReproduceResult(outcome=Outcome.SKIPPED, reason=decision.reason)
+    if plan is None or plan.outcome in (Outcome.FAILED, Outcome.ERROR):
+        raise UsageError("The stages have not been planned.", "Run 'mlbutler plan' first, or 'mlbutler run'.")
+    if not plan.stages:
+        return ReproduceResult(outcome=Outcome.SKIPPED, reason=plan.reason or "the project has no stages")
+    if not plan.stale():
+        return _nothing_to_run(plan)
+    settled = loop.is_settled(work.git)
+    redactor = output_redactor(work.environ)
+    with StageLog(work.root) as log:
+
+        def heading(title: str) -> None:
+            title = redactor.hide(title)
+            work.console.heading(title)
+            log.line(f"== {title}")
+
+        def line(text: str) -> None:
+            work.console.raw(text + "\n")
+            log.line(text)
+
+        runner = Runner(
+            plan.stages,
+            Surroundings(
+                root=work.root,
+                git=work.git,
+                environ=project_environment(work.environ, _passed(work)),
+                redactor=redactor,
+                heading=heading,
+                on_line=line,
+                timeout=work.settings.reproduce.timeout,
+            ),
+        )
+        try:
+            done = runner.run()
+        except MlbutlerError as error:
+            error.partial = _result(work, runner.result, Outcome.ERROR, error.message)
+            raise
+    if done.interrupted:
+        where = "; ".join(done.problems) or "before the first stage"
+        stop = Interrupted(f"Interrupted {where}.", "Run again: finished stages are kept.")
+        stop.partial = _result(work, done, Outcome.ERROR, stop.message)
+        raise stop
+    result = _judged(work, done)
+    return dataclasses.replace(result, **loop.verdict(work.git, settled, plan, done.changed, result.reason))
+
+
+def _passed(work: Work) -> tuple[str, ...]:
+    return allowed(work.loaded, work.record.change, lambda rev: work.git.show(rev, f"{work.prefix}{FILE_NAME}"))
+
+
+def _nothing_to_run(plan: PlanResult) -> ReproduceResult:
+    count = len(plan.stages)
+    return ReproduceResult(
+        outcome=Outcome.PASSED,
+        reason="nothing to run: the only stage is up to date"
+        if count == 1
+        else f"nothing to run: all {count} stages are up to date",
+        stages=tuple(
+            StageRun(name=s.name, outcome="unchanged", cause="frozen" if s.state == "frozen" else "")
+            for s in plan.stages
+        ),
+    )
+
+
+def _judged(work: Work, done: Reproduction) -> ReproduceResult:
+    if not done.problems and not done.timed_out:
+        return _result(work, done, Outcome.PASSED, _counts(done))
+    timeout = human_seconds(work.settings.reproduce.timeout or 0)
+    reason = "; ".join(done.problems) or f"timed out after {timeout}, before the first stage"
+    rest = _counts(done, but=("failed",))
+    failed = next((run.name for run in done.runs.values() if run.outcome == "failed"), None)
+    remedy = "Raise timeout under [reproduce] in mlbutler.toml." if done.timed_out else ""
+    if not remedy and failed is not None:
+        remedy = f"Read {RELATIVE}; {command_to_repeat(failed)} runs the stage by hand."
+    return _result(work, done, Outcome.FAILED, f"{reason} ({rest})" if rest else reason, remedy)
+
+
+def _result(work: Work, done: Reproduction, outcome: Outcome, reason: str, remedy: str = "") -> ReproduceResult:
+    put_back = sorted(set(done.put_back))
+    if put_back and outcome is Outcome.FAILED:
+        named = ", ".join(put_back[:3]) + (f" and {len(put_back) - 3} more" if len(put_back) > 3 else "")
+        reason = f"{reason}; put back as it was: {named}"
+    return ReproduceResult(
+        outcome=outcome, reason=reason, remedy=remedy, stages=tuple(done.runs.values()), log=RELATIVE
+    )
+
+
+def _counts(done: Reproduction, but: tuple[str, ...] = ()) -> str:
+    parts = []
+    for outcome in ("ran", "restored", "unchanged", "failed", "not reached"):
+        count = sum(run.outcome == outcome for run in done.runs.values())
+        if count and outcome not in but:
+            parts.append(f"{count} {outcome}")
+    total = len(done.runs)
+    return f"{total} stage{'s' if total != 1 else ''}: {', '.join(parts)}" if parts else ""

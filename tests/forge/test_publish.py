@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlbutler.console import Console
+from mlbutler.errors import ForgeError
+from mlbutler.record import Change, CompareResult, Environment, Outcome, PublishResult, Record, SyncResult, Verdict
+from mlbutler.secrets import Redactor
+from mlbutler.settings import Loaded, parse
+from mlbutler.steps import publish
+from mlbutler.steps.work import Work
+
+Git = Callable[..., str]
+ENVIRONMENT = Environment(mlbutler="1", dvc="3", git="2", python="3.11", platform="x", host="h", cpus=2, memory=4)
+
+
+@pytest.fixture
+def clone(tmp_path: Path, git: Git) -> Path:
+    """A clone of a bare repository whose branch `work` has two commits."""
+    bare, clone = tmp_path / "bare.git", tmp_path / "clone"
+    git(tmp_path, "init", "--bare", "-b", "main", str(bare))
+    git(tmp_path, "clone", str(bare), str(clone))
+    git(clone, "checkout", "-b", "work")
+    for name in ("one", "two"):
+        git(clone, "commit", "--allow-empty", "-m", name)
+    git(clone, "push", "origin", "work")
+    return clone
+
+
+def work(clone: Path, head: str, *, kind: str = "pull-request", settings: str | None = None, **change: object) -> Work:
+    values: dict[str, object] = {"number": "17", "head_branch": "work", "git_remote": "origin", **change}
+    compare = CompareResult(
+        outcome=Outcome.PASSED, reason="", verdict=Verdict.BETTER, sentence="f1 0.8 -> 0.9 (hunter22)"
+    )
+    record = Record(
+        change=Change(ci="jenkins", kind=kind, head=head, checkout=head, **values),  # type: ignore[arg-type]
+        environment=ENVIRONMENT,
+        compare=compare,
+    )
+    text = (
+        f'[forge]\nkind = "folder"\nurl = {json.dumps(str(clone.parent / "forge"))}\n' if settings is None else settings
+    )
+    console = Console(quiet=True, redactor=Redactor(["hunter22"]))
+    return Work(root=clone, loaded=Loaded(parse(text), {}), console=console, record=record)
+
+
+def test_comment_and_status_are_set_for_the_head_without_secrets(clone: Path, git: Git) -> None:
+    head = git(clone, "rev-parse", "HEAD")
+    result = publish.run(work(clone, head))
+    assert (result.outcome, result.forge) == (Outcome.PASSED, "folder")
+    comment = Path(result.comment).read_text()
+    assert comment.startswith("**Better**: f1 0.8 -> 0.9 ")
+    assert comment.rstrip().endswith(f"head={head} -->")
+    status = json.loads(Path(result.status).read_text())
+    assert status["state"] == "success"
+    assert status["description"] == "Better: f1 0.8 -> 0.9 ([hidden])"
+    assert "hunter22" not in comment
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [(Outcome.FAILED, "failure"), (Outcome.ERROR, "error"), (Outcome.SKIPPED, "success")]
+)
+def test_the_state_follows_the_outcome_of_the_run(clone: Path, git: Git, outcome: Outcome, state: str) -> None:
+    job = work(clone, git(clone, "rev-parse", "HEAD"))
+    before = PublishResult(outcome=Outcome.ERROR, reason="the forge was down last time")
+    job.record = replace(job.record, sync=SyncResult(outcome=outcome, reason="x"), publish=before)
+    assert json.loads(Path(publish.run(job).status).read_text())["state"] == state
+
+
+def test_a_stale_build_keeps_the_newer_comment_but_sets_its_own_status(clone: Path, git: Git) -> None:
+    old, new = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")
+    publish.run(work(clone, new))
+    result = publish.run(work(clone, old))
+    assert f"newer commit {new[:8]}" in result.reason
+    assert f"head={new}" in Path(result.comment).read_text()
+    assert Path(result.status).name == f"{old}.json"
+
+
+def test_a_clone_that_never_saw_the_newer_commit_asks_the_remote(clone: Path, git: Git, tmp_path: Path) -> None:
+    old = git(clone, "rev-parse", "HEAD")
+    other = tmp_path / "other"
+    git(tmp_path, "clone", "-b", "work", str(tmp_path / "bare.git"), str(other))
+    git(other, "commit", "--allow-empty", "-m", "three")
+    git(other, "push", "origin", "work")
+    new = git(other, "rev-parse", "HEAD")
+    publish.run(work(other, new))
+    assert f"head={new}" in Path(publish.run(work(clone, old)).comment).read_text()
+
+
+def test_a_force_push_to_something_else_replaces_the_comment(clone: Path, git: Git) -> None:
+    publish.run(work(clone, git(clone, "rev-parse", "HEAD")))
+    git(clone, "reset", "--hard", "HEAD~1")
+    git(clone, "commit", "--allow-empty", "-m", "instead")
+    head = git(clone, "rev-parse", "HEAD")
+    assert f"head={head}" in Path(publish.run(work(clone, head)).comment).read_text()
+
+
+def test_a_fork_publishes_nothing(clone: Path, git: Git) -> None:
+    result = publish.run(work(clone, git(clone, "rev-parse", "HEAD"), fork=True))
+    assert result.outcome is Outcome.SKIPPED
+    assert "fork" in result.reason
+    assert not (clone.parent / "forge").exists()
+
+
+def test_without_a_forge_it_says_where_the_report_is(clone: Path, git: Git) -> None:
+    result = publish.run(work(clone, git(clone, "rev-parse", "HEAD"), settings=""))
+    assert (result.outcome, result.reason) == (
+        Outcome.SKIPPED,
+        "no forge configured; the report is in .mlbutler/report",
+    )
+
+
+def test_a_branch_build_sets_a_status_alone_and_a_laptop_nothing(clone: Path, git: Git) -> None:
+    head = git(clone, "rev-parse", "HEAD")
+    result = publish.run(work(clone, head, kind="branch", number=None))
+    assert result.outcome is Outcome.PASSED
+    assert result.comment == ""
+    assert Path(result.status).is_file()
+    assert publish.run(work(clone, head, kind="local", number=None)).outcome is Outcome.SKIPPED
+
+
+def test_a_forge_that_cannot_be_written_is_an_error(clone: Path, git: Git) -> None:
+    (clone.parent / "forge").write_text("in the way")
+    with pytest.raises(ForgeError):
+        publish.run(work(clone, git(clone, "rev-parse", "HEAD")))

@@ -1,0 +1,215 @@
+"""A pull request, end to end, in fresh clones as CI makes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.world import DVC_YAML, World, params
+
+
+def tip(world: World, branch: str) -> str:
+    return world.git(world.bare, "rev-parse", f"refs/heads/{branch}")
+
+
+def test_a_better_pull_request_is_reproduced_pushed_committed_and_told(world: World) -> None:
+    run = world.change("better", {"params.yaml": params(0.05)})
+    assert run.code == 0, run.out + run.err
+    record = run.record
+    assert [stage["name"] for stage in record["reproduce"]["stages"] if stage["outcome"] == "ran"] == ["train"]
+    commit = record["commit"]["commit"]
+    assert tip(world, "better") == commit
+    assert set(world.git(world.bare, "show", "--format=", "--name-only", commit).split()) == {
+        "dvc.lock", "metrics.json", "curve.csv",
+    }  # fmt: skip
+    assert "Mlbutler-Reproduced: " + record["change"]["head"] in world.git(
+        world.bare, "log", "-1", "--format=%B", commit
+    )
+    assert json.loads(world.git(world.bare, "show", f"{commit}:metrics.json"))["accuracy"] == 0.95
+    accuracy = next(m for m in record["compare"]["metrics"] if m["name"] == "accuracy")
+    assert (accuracy["old"], accuracy["new"], accuracy["verdict"]) == (0.91, 0.95, "better")
+    comments = list(world.forge.rglob("*.md"))
+    assert len(comments) == 1
+    assert "0.95" in comments[0].read_text()
+    # a colleague gets everything
+    clone = world.clone("origin/better")
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "pull"], cwd=clone, env=world.base_environ(), capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (clone / "model.txt").read_text().endswith("at 0.05")
+
+
+def test_the_bot_s_own_commit_builds_again_and_finds_nothing_to_do(world: World) -> None:
+    world.change("better", {"params.yaml": params(0.05)})
+    before = tip(world, "better")
+    again = world.run(world.clone("origin/better"), world.jenkins("better"))
+    assert again.code == 0, again.out + again.err
+    assert all(stage["outcome"] == "unchanged" for stage in again.record["reproduce"]["stages"])
+    assert sum(moved["objects"] for moved in again.record["sync"]["moved"]) == 0
+    assert again.record["commit"]["commit"] == ""
+    assert tip(world, "better") == before
+
+
+def test_a_worse_model_is_stopped_by_a_gate_and_still_reported(world: World) -> None:
+    run = world.change("worse", {"params.yaml": params(-0.2)})
+    assert run.code == 1, run.out + run.err
+    assert run.outcome("compare") == "failed"
+    assert "accuracy" in run.record["compare"]["sentence"]
+    assert "0.71" in next(iter(world.forge.rglob("*.md"))).read_text()
+    assert json.loads(next(iter(world.forge.rglob("statuses/**/*.json"))).read_text())
+
+
+def test_a_failing_test_or_linter_costs_no_download_and_no_training(world: World) -> None:
+    run = world.change("broken", {"params.yaml": params(0.05), "src/train.py": "def (:\n"})
+    assert run.code == 1
+    assert run.outcome("lint") == "failed"
+    assert run.outcome("sync") == "skipped"
+    assert run.outcome("reproduce") == "skipped"
+    assert "lint failed" in run.record["reproduce"]["reason"]
+    assert run.outcome("report") == "passed"
+
+
+def test_a_failed_stage_keeps_the_finished_ones_and_puts_the_metrics_back(world: World) -> None:
+    head = world.branch(
+        "fails", {"src/prepare.py": "# new\n" + _prepare(), "src/train.py": "raise SystemExit('no luck today')\n"}
+    )
+    root = world.clone(head)
+    run = world.run(root, world.jenkins("fails"))
+    assert run.code == 1, run.out + run.err
+    stages = {stage["name"]: stage for stage in run.record["reproduce"]["stages"]}
+    assert stages["prepare"]["outcome"] == "ran"
+    assert stages["train"]["outcome"] == "failed"
+    assert any("no luck today" in line for line in stages["train"]["tail"])
+    assert (root / "metrics.json").read_text() == world.git(root, "show", "HEAD:metrics.json") or (
+        json.loads((root / "metrics.json").read_text())["accuracy"] == 0.91
+    )
+    assert run.outcome("push") == "passed"
+    assert run.outcome("commit") == "skipped"
+    assert tip(world, "fails") == head
+
+
+def _prepare() -> str:
+    from tests.integration.world import PREPARE
+
+    return PREPARE
+
+
+def test_an_author_s_push_meanwhile_is_never_lost(world: World) -> None:
+    slow = f"import time; time.sleep(4)\n{_train()}"
+    head = world.branch("moving", {"src/train.py": slow})
+    root = world.clone(head)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=world.run_environ(world.jenkins("moving")),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    time.sleep(3)
+    pushed = world.branch("moving", {"README": "words alone"}, start="moving")
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    record = json.loads((root / ".mlbutler" / "record.json").read_text())
+    assert tip(world, "moving") == record["commit"]["commit"]
+    assert world.git(world.bare, "rev-parse", "moving^") == pushed
+
+
+def _train() -> str:
+    from tests.integration.world import TRAIN
+
+    return TRAIN
+
+
+def test_data_that_was_never_pushed_is_named_with_its_remedy(world: World) -> None:
+    for file in sorted((world.remote / "files" / "md5").rglob("*")):
+        if file.is_file() and b"SOME WORDS 3" in file.read_bytes():
+            file.chmod(0o644)
+            file.unlink()
+    run = world.change("docs", {"README": "words"})
+    assert run.code == 1, run.out + run.err
+    finding = run.record["check"]["findings"][0]
+    assert finding["subject"].startswith("prepared")
+    assert "dvc push" in finding["remedy"]
+
+
+def test_a_stale_lock_is_judged_where_nothing_will_be_reproduced(world: World) -> None:
+    world.branch("stale", {"params.yaml": params(0.05)})
+    run = world.run(world.clone("origin/stale"), world.jenkins("stale"), "lock", verb="check")
+    assert run.code == 1
+    assert "train" in run.out + run.err
+    assert "dvc repro train" in run.out + run.err
+
+
+def test_planted_credentials_are_nowhere(world: World) -> None:
+    secret = "pl4nted-s3cret-value"
+    loud = "import os\nprint(dict(os.environ))\nprint('pl4nted-' + 's3cret-value')\n" + _train()
+    head = world.branch("leaky", {"src/train.py": loud})
+    root = world.clone(head)
+    planted = {
+        "MLBUTLER_GIT_TOKEN": secret, "MLBUTLER_REMOTE_PASSWORD": secret, "AWS_SECRET_ACCESS_KEY": secret,
+        "SOME_API_KEY": secret, "UNSUSPICIOUS": f"x{secret}x",
+    }  # fmt: skip
+    run = world.run(root, world.jenkins("leaky", **planted))
+    assert run.code == 0, run.out + run.err
+    assert secret not in run.out + run.err
+    for folder in (world.directory, Path(os.environ["HOME"])):
+        for file in folder.rglob("*"):
+            if file.is_file() and not file.is_symlink() and secret.encode() in file.read_bytes():
+                pytest.fail(f"the secret is in {file}")
+
+
+@pytest.mark.parametrize("delay", [0.6, 1.5, 2.5, 3.5, 5.0])
+def test_a_killed_run_started_again_ends_as_if_nothing_had_happened(world: World, delay: float) -> None:
+    slow = f"import time; time.sleep(1)\n{_train()}"
+    head = world.branch("killed", {"src/train.py": slow, "src/prepare.py": "# x\n" + _prepare()})
+    root = world.clone(head)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=world.run_environ(world.jenkins("killed")),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    time.sleep(0.3)
+    subprocess.run(["pkill", "-9", "-f", str(root)], check=False)
+    run = world.run(root, world.jenkins("killed"))
+    assert run.code == 0, run.out + run.err
+    assert world.git(world.bare, "rev-parse", "killed^") == head
+    assert run.record["check"]["findings"] == []
+
+
+def test_two_runs_at_once_in_one_clone(world: World) -> None:
+    slow = f"import time; time.sleep(3)\n{_train()}"
+    root = world.clone(world.branch("twice", {"src/train.py": slow}))
+    environ = world.run_environ(world.jenkins("twice"))
+    first = subprocess.Popen(
+        [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=environ, stdout=subprocess.DEVNULL
+    )
+    time.sleep(2)
+    second = world.run(root, world.jenkins("twice"))
+    assert second.code == 3
+    assert "Another mlbutler works" in second.err
+    assert first.wait(timeout=120) == 0
+
+
+def test_json_is_one_document_and_nothing_else(world: World) -> None:
+    run = world.change("json", {"params.yaml": params(0.02)}, "--json")
+    assert run.code == 0, run.err
+    assert json.loads(run.out)["change"]["number"] == "1"
+
+
+def test_a_stage_that_always_changes_does_not_loop(world: World) -> None:
+    always = DVC_YAML.replace(
+        "    cmd: python src/train.py\n",
+        "    cmd: python src/train.py && date +%N > model.txt\n    always_changed: true\n",
+    )
+    world.change("always", {"dvc.yaml": always})
+    before = tip(world, "always")
+    again = world.run(world.clone("origin/always"), world.jenkins("always"))
+    assert "always" in again.record["commit"]["reason"]
+    assert tip(world, "always") == before

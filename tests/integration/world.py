@@ -1,0 +1,222 @@
+"""A small world for whole runs: a bare repository, an author's clone, a DVC remote, a mirror, a CI server's clones."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.org",
+    "GIT_COMMITTER_NAME": "Ada",
+    "GIT_COMMITTER_EMAIL": "ada@example.org",
+}
+
+DVC_YAML = """
+stages:
+  prepare:
+    cmd: python src/prepare.py
+    deps: [data/raw, src/prepare.py]
+    outs: [prepared]
+  train:
+    cmd: python src/train.py
+    deps: [prepared, src/train.py]
+    params: [train.rate]
+    outs: [model.txt]
+    metrics: [{metrics.json: {cache: false}}]
+    plots: [{curve.csv: {cache: false, x: step, y: loss}}]
+"""
+
+PREPARE = """
+import pathlib
+out = pathlib.Path("prepared")
+out.mkdir(exist_ok=True)
+for file in sorted(pathlib.Path("data/raw").iterdir()):
+    (out / file.name).write_text(file.read_text().upper())
+"""
+
+TRAIN = """
+import json, pathlib, yaml
+rate = yaml.safe_load(open("params.yaml"))["train"]["rate"]
+words = sum(len(file.read_text()) for file in pathlib.Path("prepared").iterdir())
+pathlib.Path("model.txt").write_text(f"model of {words} at {rate}")
+json.dump({"accuracy": round(0.9 + rate, 4), "words": words}, open("metrics.json", "w"))
+rows = "".join(f"{step},{1 / (step + 1 + rate)}\\n" for step in range(20))
+pathlib.Path("curve.csv").write_text("step,loss\\n" + rows)
+"""
+
+SETTINGS = """
+[test]
+command = "python -c 'print(40 + 2)'"
+[lint]
+commands = ["python -m compileall -q src"]
+[[gate]]
+metric = "metrics.json:accuracy"
+max_drop = 0.01
+[forge]
+kind = "folder"
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one `mlbutler run` left: exit code, output, record."""
+
+    code: int
+    out: str
+    err: str
+    root: Path
+
+    @property
+    def record(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.root / ".mlbutler" / "record.json").read_text())
+        return found
+
+    def outcome(self, step: str) -> str:
+        return str(self.record[step]["outcome"])
+
+
+@dataclass
+class World:
+    """All places; see `make`."""
+
+    directory: Path
+    clones: int = 0
+    environ: dict[str, str] = field(default_factory=dict)
+    folder: str = ""
+
+    @property
+    def bare(self) -> Path:
+        return self.directory / "origin.git"
+
+    @property
+    def author(self) -> Path:
+        return self.directory / "author"
+
+    @property
+    def project(self) -> Path:
+        return self.author / self.folder
+
+    @property
+    def remote(self) -> Path:
+        return self.directory / "dvc-remote"
+
+    @property
+    def mirror(self) -> Path:
+        return self.directory / "mirror"
+
+    @property
+    def forge(self) -> Path:
+        return self.directory / "forge"
+
+    def base_environ(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name not in self.environ}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return kept | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | self.environ
+
+    def shell(self, directory: Path, *command: str) -> str:
+        done = subprocess.run(
+            command, cwd=directory, env=self.base_environ() | IDENTITY, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
+        return done.stdout.strip()
+
+    def git(self, directory: Path, *args: str) -> str:
+        return self.shell(directory, "git", *args)
+
+    def dvc(self, *args: str) -> str:
+        return self.shell(self.project, sys.executable, "-m", "dvc", *args)
+
+    def branch(self, name: str, files: Mapping[str, str], message: str = "a change", start: str = "main") -> str:
+        """The author changes files on a new branch and pushes it; returns the commit."""
+        self.git(self.author, "checkout", "-q", "-B", name, start)
+        for path, content in files.items():
+            (self.project / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.project / path).write_text(content)
+        self.git(self.author, "add", "-A")
+        self.git(self.author, "commit", "-qm", message)
+        self.git(self.author, "push", "-q", "-f", "origin", name)
+        return self.git(self.author, "rev-parse", "HEAD")
+
+    def clone(self, rev: str) -> Path:
+        """A fresh clone as Jenkins makes it: detached at the commit. Returns the DVC project's root in it."""
+        self.clones += 1
+        target = self.directory / f"build-{self.clones}"
+        self.git(self.directory, "clone", "-q", "--no-checkout", str(self.bare), str(target))
+        self.git(target, "checkout", "-q", "--detach", rev)
+        return target / self.folder
+
+    def jenkins(self, branch: str, number: int = 1, **more: str) -> dict[str, str]:
+        """The environment of a multibranch pull request build."""
+        return {
+            "JENKINS_URL": "http://jenkins.example/",
+            "BUILD_URL": f"http://jenkins.example/job/x/{number}/",
+            "BRANCH_NAME": f"PR-{number}",
+            "CHANGE_ID": str(number),
+            "CHANGE_TARGET": "main",
+            "CHANGE_BRANCH": branch,
+            "CHANGE_TITLE": "A change",
+            "CHANGE_URL": f"http://forge.example/pulls/{number}",
+            "CHANGE_AUTHOR": "ada",
+            **more,
+        }
+
+    def run(self, root: Path, environ: Mapping[str, str], *args: str, verb: str = "run") -> Run:
+        """`mlbutler run` in a clone, as CI does it."""
+        done = subprocess.run(
+            [sys.executable, "-m", "mlbutler", verb, *args], cwd=root, env=self.run_environ(environ),
+            capture_output=True, text=True, errors="replace", check=False, timeout=300,
+        )  # fmt: skip
+        return Run(done.returncode, done.stdout, done.stderr, root)
+
+    def run_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
+        places = {"MLBUTLER_DATA_MIRROR": str(self.mirror), "MLBUTLER_FORGE_URL": str(self.forge)}
+        return self.base_environ() | places | dict(environ)
+
+    def change(self, branch: str, files: Mapping[str, str], *args: str, number: int = 1) -> Run:
+        """The author's branch with `files`, and the run of its pull request in a fresh clone."""
+        self.branch(branch, files)
+        return self.run(self.clone(f"origin/{branch}"), self.jenkins(branch, number), *args)
+
+
+def params(rate: float) -> str:
+    return f"train: {{rate: {rate}}}\n"
+
+
+def make(
+    directory: Path, *, folder: str = "", remote: str | None = None, environ: Mapping[str, str] | None = None
+) -> World:
+    """A world whose `main` is trained and pushed.
+
+    Args:
+        folder: the project's folder in the repository. remote: its DVC remote's URL; a directory if None.
+    """
+    world = World(directory, environ=dict(environ or {}), folder=folder)
+    world.git(directory, "init", "-q", "--bare", "-b", "main", str(world.bare))
+    world.git(directory, "clone", "-q", str(world.bare), str(world.author))
+    world.git(world.author, "checkout", "-q", "-b", "main")
+    root = world.project
+    (root / "data" / "raw").mkdir(parents=True)
+    (root / "src").mkdir()
+    for number in range(5):
+        (root / "data" / "raw" / f"text {number} é.txt").write_text(f"some words {number}\n" * (number + 1))
+    files = {"dvc.yaml": DVC_YAML, "src/prepare.py": PREPARE, "src/train.py": TRAIN, "mlbutler.toml": SETTINGS,
+             "params.yaml": params(0.01)}  # fmt: skip
+    for path, content in files.items():
+        (root / path).write_text(content)
+    world.dvc("init", "-q", *(["--subdir"] if folder else []))
+    world.dvc("remote", "add", "-q", "-d", "origin", remote or str(world.remote))
+    world.dvc("add", "-q", "data/raw")
+    world.dvc("repro", "-q")
+    world.git(world.author, "add", "-A")
+    world.git(world.author, "commit", "-qm", "first")
+    world.git(world.author, "push", "-q", "origin", "main")
+    if remote is None:
+        world.dvc("push", "-q")
+    return world

@@ -1,0 +1,167 @@
+"""A record with something of everything, as a failing run of a pull request would leave it."""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+import zlib
+
+import pytest
+
+from mlbutler import record as r
+from mlbutler.record import Outcome, Verdict
+
+HEAD = "4f1c2a9be07d3c5518e6a0b1c2d3e4f5a6b7c8d9"
+BASE = "9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f1a0b"
+
+
+def png(red: int, green: int, blue: int, size: int = 48) -> str:
+    """A one-coloured PNG as a data URI."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes((red, green, blue)) * size for _ in range(size))
+    header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def _curve(rate: float, floor: float) -> tuple[tuple[r.Scalar, ...], ...]:
+    return tuple((step, round(floor + 2.1 * math.exp(-step / rate), 5)) for step in range(1, 31))
+
+
+def _matrix(wrong: int) -> tuple[tuple[r.Scalar, ...], ...]:
+    return tuple(
+        (str(row), str(column), 36 - wrong if row == column else (wrong if (row + 3) % 10 == column else 0))
+        for row in range(10)
+        for column in range(10)
+    )
+
+
+def _metrics() -> tuple[r.MetricChange, ...]:
+    def metric(name: str, old: r.Scalar, new: r.Scalar, verdict: Verdict, goal: str | None = None) -> r.MetricChange:
+        difference = float(new - old) if isinstance(old, int | float) and isinstance(new, int | float) else None
+        relative = difference / abs(old) if difference is not None and isinstance(old, int | float) and old else None
+        return r.MetricChange(
+            file="metrics.json", name=name, old=old, new=new, difference=difference, relative=relative,
+            goal=goal, verdict=verdict, reason="not a number" if verdict is Verdict.NOT_JUDGED else "",
+        )  # fmt: skip
+
+    return (
+        metric("test.accuracy", 0.92083, 0.89444, Verdict.WORSE, "maximize"),
+        metric("test.loss", 0.31122, 0.27018, Verdict.BETTER, "minimize"),
+        metric("latency_ms", 12.4, 10.9, Verdict.BETTER, "minimize"),
+        metric("samples", 1797, 1797, Verdict.SAME),
+        metric("train.accuracy", 0.998, 0.998, Verdict.SAME, "maximize"),
+        metric("epochs", 20, 30, Verdict.CHANGED),
+        metric("calibration", None, 0.0421, Verdict.NEW, "minimize"),
+        metric("old_score", 0.7, None, Verdict.GONE, "maximize"),
+        metric("status", "ok", "tuned", Verdict.NOT_JUDGED),
+        metric("macro.f1", 0.9201, 0.92011, Verdict.WITHIN_NOISE, "maximize"),
+    )
+
+
+def _compare() -> r.CompareResult:
+    return r.CompareResult(
+        outcome=Outcome.FAILED,
+        reason="1 of 3 gates failed",
+        remedy="Raise test.accuracy above 0.91083, or change the gate in mlbutler.toml.",
+        duration=0.4,
+        old_rev=BASE,
+        verdict=Verdict.WORSE,
+        sentence="test.accuracy 0.92083 -> 0.89444 (-0.02639, limit -0.01)",
+        metrics=_metrics(),
+        params=(
+            r.ParamChange(file="params.yaml", name="train.learning_rate", kind="changed", old="0.01", new="0.05",
+                          stages=("train", "evaluate")),
+            r.ParamChange(file="params.yaml", name="train.epochs", kind="changed", old="20", new="30",
+                          stages=("train",)),
+            r.ParamChange(file="params.yaml", name="augment", kind="added", new="[flip, rotate]", stages=("prepare",)),
+        ),
+        plots=(
+            r.PlotChange(file="plots/loss.csv", title="Training loss", kind="linear", changed=True, x="epoch", y="loss",
+                         old=_curve(7, 0.31), new=_curve(4, 0.27), old_total=3000, new_total=3000),
+            r.PlotChange(file="plots/confusion.csv", title="Confusion on the test set", kind="confusion", changed=True,
+                         x="actual", y="predicted", old=_matrix(3), new=_matrix(4)),
+            r.PlotChange(file="plots/first layer.png", title="", kind="image", changed=True,
+                         old=((png(80, 130, 200),),), new=((png(200, 120, 60),),)),
+            r.PlotChange(file="plots/3d.json", title="Surface", kind="unsupported", changed=False,
+                         reason="its template is the project's own"),
+        ),
+        data=(
+            r.DataChange(path="data/images", kind="changed", old_size=52_428_800, new_size=54_525_952, old_files=1797,
+                         new_files=1850, files_added=60, files_removed=7, files_changed=2,
+                         examples=(("added", "7/scan 0012.png"), ("removed", "3/blurred.png"))),
+            r.DataChange(path="model.pkl", kind="changed", old_size=812_345, new_size=822_001),
+        ),
+        gates=(
+            r.GateResult(metric="metrics.json:test.accuracy", rule="max drop 0.01", level="fail", outcome="failed",
+                         sentence="test.accuracy fell by 0.02639, 0.01 is allowed", old=0.92083, new=0.89444,
+                         limit=0.01),
+            r.GateResult(metric="test.loss", rule="max 0.35", level="fail", outcome="passed",
+                         sentence="test.loss 0.27018 is at most 0.35", limit=0.35),
+            r.GateResult(metric="latency_ms", rule="max 10", level="warn", outcome="warned",
+                         sentence="latency_ms 10.9 is above 10", limit=10.0),
+            r.GateResult(metric="metrics.json:recall", rule="min 0.8", level="fail", outcome="not judged",
+                         sentence="no such metric in this change"),
+        ),
+        not_judged=(("metrics.json:status", "not a number"), ("plots/3d.json", "its template is the project's own")),
+    )  # fmt: skip
+
+
+def _ran(outcome: Outcome = Outcome.PASSED, **values: object) -> dict[str, object]:
+    return {"outcome": outcome, "started": "2025-11-23T09:14:00+00:00", "duration": 1.5, **values}
+
+
+@pytest.fixture
+def record() -> r.Record:
+    """A pull request that runs, compares worse, and is stopped by a gate."""
+    missing = r.Finding(check="pushed", subject="data/raw set.csv", problem="not on remote 'storage'",
+                        remedy="dvc push 'data/raw set.csv'")  # fmt: skip
+    return r.Record(
+        change=r.Change(
+            ci="jenkins", kind="pull-request", head=HEAD, checkout="0" * 39 + "1", merge=True, base=BASE,
+            head_branch="feature/faster-learning", target_branch="main", number="17", title="Learn faster",
+            author="Ada Lovelace", url="https://git.example.org/vision/digits/pulls/17",
+            build_url="https://ci.example.org/job/digits/job/PR-17/4/", git_remote="origin",
+            repository="https://git.example.org/vision/digits", message="Learn faster",
+        ),
+        environment=r.Environment(mlbutler="0.1.0", dvc="3.67.0", git="2.43.0", python="3.11.9",
+                                  platform="Linux x86_64", host="agent-3", cpus=8, memory=33_554_432_000),
+        lock_hash="c0ffee" * 10,
+        test=r.TestResult(
+            outcome=Outcome.PASSED, reason="41 tests passed", duration=4.2, started="2025-11-23T09:14:00+00:00",
+            runs=(r.CommandRun(command="pytest -q --junitxml=junit.xml", exit_code=0, duration=4.1),),
+            tests=42, failures=0, errors=0, skipped=1,
+        ),
+        lint=r.LintResult(outcome=Outcome.SKIPPED, reason="not configured"),
+        plan=r.PlanResult(
+            outcome=Outcome.PASSED, reason="2 of 4 stages are stale", duration=0.3,
+            stages=(
+                r.StagePlan(name="prepare", state=r.StageState.UP_TO_DATE),
+                r.StagePlan(name="train", state=r.StageState.STALE, last_duration=70.0,
+                            causes=(r.Cause(kind="param", subject="params.yaml:train.epochs", detail="20 -> 30"),)),
+            ),
+        ),
+        sync=r.SyncResult(outcome=Outcome.PASSED, reason="brought 1,850 objects", duration=2.2, paths=("data/images",),
+                          moved=(r.Moved(place="mirror", objects=1790, bytes=50_000_000),
+                                 r.Moved(place="storage", objects=60, bytes=4_000_000))),
+        check=r.CheckResult(outcome=Outcome.FAILED, reason="1 artifact is missing on the remote", duration=0.5,
+                            findings=(missing,), left_out=(("metrics.json", "cache: false"),), checked=1853),
+        reproduce=r.ReproduceResult(
+            outcome=Outcome.PASSED, reason="2 stages ran", duration=75.0, log=".mlbutler/reproduce.log",
+            stages=(
+                r.StageRun(name="prepare", outcome="unchanged"),
+                r.StageRun(name="train", outcome="ran", duration=71.3, peak_memory=734_003_200, exit_code=0,
+                           cause="param train.epochs: 20 -> 30"),
+                r.StageRun(name="evaluate", outcome="restored", duration=0.2, cause="upstream train"),
+            ),
+        ),
+        push=r.PushResult(outcome=Outcome.PASSED, reason="pushed 4 objects", duration=0.9,
+                          moved=(r.Moved(place="storage", objects=4, bytes=822_500),), run_cache="mirror"),
+        compare=_compare(),
+        commit=r.CommitResult(outcome=Outcome.PASSED, reason="committed", duration=0.6, commit="b" * 40, parent=HEAD,
+                              branch="feature/faster-learning", files=("dvc.lock", "metrics.json")),
+    )  # fmt: skip

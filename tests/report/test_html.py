@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlbutler import record as r
+from mlbutler import record_file
+from mlbutler.record import Record
+from mlbutler.report import html
+from mlbutler.settings import Report as Settings
+
+from .hostile import hostile_text, poisoned
+
+VOID = ("meta", "img", "line", "circle", "polyline")
+CHROMIUM = shutil.which("chromium")
+
+
+class Page(HTMLParser):
+    """The elements, attributes and texts of a page as a browser would see them."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []
+        self.scripts: list[str] = []
+        self._open: list[str] = []
+        self.feed(document)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        inside = self._open[-1] if self._open else ""
+        (self.scripts if inside == "script" else self.texts).append(data)
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def check_inert(document: str, record: Record) -> Page:
+    page = Page(document)
+    assert not page._open
+    assert [script["type"] for script in page.all("script")] == ["application/json"]
+    assert record_file.loads("".join(page.scripts)) == record_file.redacted(record, record_file._NO_SECRETS)
+    for tag, attrs in page.tags:
+        assert tag not in ("iframe", "object", "embed", "form", "link", "base", "b")
+        assert not [name for name in attrs if name.startswith("on") or name == "style"]
+        assert attrs.get("src", "data:image/").startswith("data:image/")
+        assert attrs.get("href", "https://").startswith("https://")
+    return page
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), words=st.booleans())
+def test_text_of_a_pull_request_is_inert_wherever_it_stands(record: Record, data: st.DataObject, words: bool) -> None:
+    pool = data.draw(st.lists(hostile_text, min_size=7, max_size=7))
+    turn = iter(range(10**6))
+    evil = poisoned(record, lambda: pool[next(turn) % len(pool)], words=words)
+    document = html.render(evil, Settings())
+    check_inert(document, evil)
+    assert "\x00" not in document
+    assert document.encode("utf-8")
+
+
+def test_it_is_one_file_that_asks_for_nothing(record: Record) -> None:
+    document = html.render(record, Settings())
+    page = check_inert(document, record)
+    policy = next(meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'")
+    assert "url(" not in document
+    assert "@import" not in document
+
+
+def test_it_shows_what_the_record_holds(record: Record) -> None:
+    page = Page(html.render(record, Settings()))
+    text = " ".join(" ".join(page.texts).split())
+    for expected in ("test.accuracy 0.92083 -> 0.89444", "▲ better", "failed: max drop 0.01", "train.learning_rate",
+                     "91.7% on the diagonal", "dvc push 'data/raw set.csv'", "agent-3"):  # fmt: skip
+        assert expected in text
+
+
+def test_tables_can_be_read_aloud(record: Record) -> None:
+    page = Page(html.render(record, Settings()))
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert {head.get("scope") for head in page.all("th")} == {"col", "row"}
+    assert len(page.all("h1")) == 1
+    assert all(image["alt"] for image in page.all("img"))
+
+
+def test_a_picture_that_cannot_be_shown_is_an_error_in_words_not_a_broken_link(record: Record) -> None:
+    assert record.compare is not None
+    plots = (
+        r.PlotChange(file="a.png", title="", kind="image", changed=True, old=(("https://evil.example/a.png",),),
+                     new=(("data:text/html;base64,PHNjcmlwdD4=",),)),
+        r.PlotChange(file="b.png", title="", kind="image", changed=True, reason="it is 40 MB, 5 MB are allowed"),
+    )  # fmt: skip
+    page = Page(
+        html.render(dataclasses.replace(record, compare=dataclasses.replace(record.compare, plots=plots)), Settings())
+    )
+    text = "".join(page.texts)
+    assert not page.all("img")
+    assert text.count("This picture cannot be shown: it is not an embedded image.") == 2
+    assert "it is 40 MB, 5 MB are allowed" in text
+
+
+def test_both_sides_of_a_curve_are_drawn_and_an_unchanged_one_once(record: Record) -> None:
+    page = Page(html.render(record, Settings()))
+    assert [line["class"] for line in page.all("polyline")] == ["old", "new"]
+    assert record.compare is not None
+    same = dataclasses.replace(record.compare.plots[0], old=record.compare.plots[0].new, changed=False)
+    again = dataclasses.replace(record, compare=dataclasses.replace(record.compare, plots=(same,)))
+    page = Page(html.render(again, Settings()))
+    assert [line["class"] for line in page.all("polyline")] == ["new"]
+    assert "target and this change alike" in page.texts
+
+
+def test_a_confusion_matrix_is_a_table_for_each_side(record: Record) -> None:
+    page = Page(html.render(record, Settings()))
+    assert len([table for table in page.all("table") if table.get("class") == "heat"]) == 2
+    assert len([cell for cell in page.all("td") if "right" in cell.get("class", "").split()]) == 20
+
+
+def test_what_failed_is_unfolded(record: Record) -> None:
+    details = {d["id"]: "open" in d for d in Page(html.render(record, Settings())).all("details")}
+    assert details["checks"]
+    assert not details["steps"]
+
+
+@pytest.mark.debian
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_browser_shows_it_and_runs_nothing(record: Record, tmp_path: Path) -> None:
+    trap = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
+    path = tmp_path / "report.html"
+    path.write_text(html.render(poisoned(record, lambda: trap), Settings()), encoding="utf-8")
+    assert CHROMIUM is not None
+    done = subprocess.run(
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+         "--dump-dom", path.as_uri()],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    page = Page(done.stdout)
+    assert len(page.all("script")) == 1
+    assert len(page.all("svg")) == 1
+    title = done.stdout.partition("<title>")[2].partition("</title>")[0]
+    assert title.startswith("Worse:")
+    assert trap in "".join(page.texts)

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from itertools import takewhile
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from mlbutler import record as r
+from mlbutler.record import Outcome, Record, Verdict
+from mlbutler.report import markdown
+from mlbutler.settings import Report as Settings
+
+from .hostile import hostile_text, poisoned
+
+OURS = {"https://git.example.org/vision/digits/pulls/17", "https://ci.example.org/job/digits/job/PR-17/4/"}
+TAGS = re.compile(r"</?(?:details|summary|code|b|pre)(?: open)?>|<!-- mlbutler:report:[^<>]* head=[^\s<>]* -->")
+
+
+def tables(text: str) -> list[list[str]]:
+    """The tables of a Markdown text, each as its lines."""
+    lines = text.split("\n")
+    starts = [
+        i for i, line in enumerate(lines) if line.startswith("| ") and (i == 0 or not lines[i - 1].startswith("|"))
+    ]
+    return [list(takewhile(lambda line: line.startswith("|"), lines[start:])) for start in starts]
+
+
+def check_inert(text: str) -> None:
+    """Nothing in it acts, tables are whole, and only our own tags and links are there."""
+    outside = re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)
+    assert "<" not in TAGS.sub("", text)
+    assert text.count("<details") == text.count("</details>")
+    assert text.count("<pre>") == text.count("</pre>")
+    assert not re.search(r"@\w|(?<!&)#\d|!\[|://(?!git\.example\.org|ci\.example\.org)", outside)
+    for table in tables(outside):
+        assert {line.count("|") for line in table} == {table[0].count("|")}
+        assert re.fullmatch(r"\|( -{3}:? \|)+", table[1])
+    tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(text)
+    inline = [child for token in tokens for child in (token.children or [])]
+    assert not [t for t in inline if t.type in ("image", "s_open", "em_open", "code_inline", "hardbreak")]
+    assert not [t for t in tokens if t.type in ("fence", "code_block", "heading_open", "blockquote_open", "hr")]
+    assert {str(t.attrs["href"]) for t in inline if t.type == "link_open"} <= OURS
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), words=st.booleans())
+def test_text_of_a_pull_request_is_inert_wherever_it_stands(record: Record, data: st.DataObject, words: bool) -> None:
+    pool = data.draw(st.lists(hostile_text, min_size=7, max_size=7))
+    turn = iter(range(10**6))
+    evil = poisoned(record, lambda: pool[next(turn) % len(pool)], words=words)
+    text = markdown.render(evil, Settings())
+    check_inert(text)
+    assert text.encode("utf-8")
+    assert len(re.findall("<!-- mlbutler:report:", text)) == 1
+
+
+def test_the_sample_is_inert_too(record: Record) -> None:
+    check_inert(markdown.render(record, Settings()))
+
+
+def test_the_verdict_sentence_comes_first_and_the_marker_last(record: Record) -> None:
+    lines = markdown.render(record, Settings()).strip().split("\n")
+    assert lines[0] == "**Worse**: test.accuracy 0.92083 -> 0.89444 (-0.02639, limit -0.01)"
+    assert lines[-1] == f"<!-- mlbutler:report:mlbutler head={record.change.head} -->"
+
+
+def test_at_most_eight_metrics_are_shown_and_the_rest_is_folded(record: Record) -> None:
+    text = markdown.render(record, Settings())
+    shown, folded = tables(text)[:2]
+    assert len(shown) == 2 + 8
+    assert len(folded) == 2 + 2
+    assert "<summary><b>Further metrics</b>: 2 more</summary>" in text
+    assert "test.accuracy" in shown[2]  # the broken gate is the first row
+
+
+def test_improvement_follows_the_verdict_never_the_sign(record: Record) -> None:
+    text = markdown.render(record, Settings())
+    latency = next(line for line in text.split("\n") if "latency_ms" in line and "|" in line)
+    assert "−1.5" in latency
+    assert "▲ better" in latency
+    assert "warned: max 10" in latency  # a broken ceiling does not make an improvement worse
+    assert "no gate" in next(line for line in text.split("\n") if "<code>epochs</code>" in line)
+
+
+def test_a_comparison_without_any_gate_says_so_loudly(record: Record) -> None:
+    assert record.compare is not None
+    bare = dataclasses.replace(record, compare=dataclasses.replace(record.compare, gates=()))
+    assert "**No metric has a gate.**" in markdown.render(bare, Settings())
+    assert "**No metric has a gate.**" not in markdown.render(record, Settings())
+
+
+def test_what_was_not_judged_is_listed_with_its_reason(record: Record) -> None:
+    text = markdown.render(record, Settings())
+    assert "- <code>metrics.json:status</code>: not a number" in text
+    assert "<code>metrics.json:recall</code>: its gate was not judged, no such metric in this change" in text
+
+
+def test_metrics_are_chosen_by_globs_and_unchanged_ones_can_be_hidden(record: Record) -> None:
+    chosen = markdown.render(record, Settings(metrics=("metrics.json:t*",)))
+    assert "test.loss" in tables(chosen)[0][3]
+    assert "latency_ms</code>" not in "\n".join(tables(chosen)[0])
+    hidden = markdown.render(record, Settings(hide_unchanged=True))
+    assert "<code>samples</code>" not in hidden
+    assert "2 unchanged metrics left out." in hidden
+
+
+def test_precision_is_in_significant_digits_but_a_difference_stays_visible(record: Record) -> None:
+    text = markdown.render(record, Settings(precision=2))
+    assert "| <code>test.loss</code> | 0.31 | 0.27 |" in text
+    assert "| <code>macro.f1</code> | 0.9201 | 0.92011 |" in text
+
+
+def test_plots_and_images_can_be_switched_off(record: Record) -> None:
+    assert "<code>Training loss</code> | last loss | 0.3389 | 0.27116 |" in markdown.render(record, Settings())
+    without = markdown.render(record, Settings(plots=False))
+    assert "Training loss" not in without
+    assert "first layer.png" in without
+    assert "first layer.png" not in markdown.render(record, Settings(images=False))
+
+
+def test_a_failed_stage_is_the_headline_with_the_last_lines_of_its_log(record: Record) -> None:
+    tail = ("epoch 1", "\x1b[31mRuntimeError: <out of memory>\x1b[0m", "10%\r20%\r100%")
+    failed = r.StageRun(name="train", outcome="failed", duration=12.0, exit_code=137, tail=tail)
+    result = r.ReproduceResult(
+        outcome=Outcome.FAILED, reason="stage train failed", remedy="See the log.", stages=(failed,)
+    )
+    text = markdown.render(dataclasses.replace(record, reproduce=result), Settings())
+    assert text.startswith("**Failed**: reproduce: stage train failed\n")
+    assert "Stage train failed after 12.0 s, exit code 137" in text
+    assert "RuntimeError: &lt;out of memory&gt;\n100%\n</pre>" in text
+    assert "compare: worse: test.accuracy" in text
+
+
+def test_an_outside_error_outweighs_a_failure_and_brings_its_remedy(record: Record) -> None:
+    result = r.SyncResult(outcome=Outcome.ERROR, reason="remote 'storage' did not answer", remedy="Try again.")
+    text = markdown.render(dataclasses.replace(record, sync=result), Settings())
+    assert text.startswith("**Error**: sync: remote 'storage' did not answer\n")
+    assert "**What to do**: Try again" in text
+
+
+def test_a_passing_comparison_is_told_by_its_verdict(record: Record) -> None:
+    better = r.CompareResult(
+        outcome=Outcome.PASSED, reason="", verdict=Verdict.BETTER, sentence="Better: f1 0.8 -> 0.9"
+    )
+    said = dataclasses.replace(record, compare=better, check=None)
+    assert markdown.render(said, Settings()).startswith("**Better**: f1 0.8 -> 0.9\n")
+
+
+def test_a_record_with_nothing_in_it_still_makes_a_report(record: Record) -> None:
+    bare = r.Record(change=record.change, environment=record.environment)
+    assert markdown.render(bare, Settings()).startswith("**Nothing judged**: nothing was compared\n")
+
+
+def test_how_to_get_the_results_is_there_only_with_a_results_commit(record: Record) -> None:
+    assert "<pre>\ngit pull\ndvc pull\n</pre>" in markdown.render(record, Settings())
+    without = dataclasses.replace(record, commit=r.CommitResult(outcome=Outcome.SKIPPED, reason="nothing to commit"))
+    assert "git pull" not in markdown.render(without, Settings())
+
+
+def test_provenance_names_commits_versions_and_the_command_that_does_it_again(record: Record) -> None:
+    text = markdown.render(record, Settings())
+    for expected in (
+        record.change.head,
+        record.change.base,
+        record.lock_hash,
+        "agent-3",
+        "DVC 3.67.0",
+        "1,853 objects",
+    ):
+        assert str(expected) in text
+    assert f"mlbutler run --against {record.change.base} --no-publish" in text
+
+
+def _large(record: Record) -> Record:
+    params = tuple(
+        r.ParamChange(file="params.yaml", name=f"group.ключ{i}|", kind="changed", old="`x`" * 50, new="y" * 150)
+        for i in range(5000)
+    )
+    data = tuple(r.DataChange(path=f"data/{i}", kind="added", new_size=i, reason="*" * 300) for i in range(3000))
+    assert record.compare is not None
+    return dataclasses.replace(record, compare=dataclasses.replace(record.compare, params=params, data=data))
+
+
+@pytest.mark.parametrize("unit", ["characters", "bytes"])
+@pytest.mark.parametrize("limit", [65_535, 32_768, 9_000, 3_000])
+def test_a_report_is_made_to_fit_by_dropping_whole_sections(record: Record, limit: int, unit: markdown.Unit) -> None:
+    text = markdown.render(_large(record), Settings(), limit, unit)
+    assert len(text if unit == "characters" else text.encode()) <= limit
+    check_inert(text)
+    assert text.startswith("**Worse**: test.accuracy")
+    assert text.rstrip().endswith("-->")
+    assert "rows left out)" in text
+    assert "report.html</code> of [the build](https://ci.example.org/job/digits/job/PR-17/4/)" in text
+
+
+def test_metrics_outlive_params_when_room_is_short(record: Record) -> None:
+    text = markdown.render(_large(record), Settings(), 9_000)
+    assert len(tables(text)[0]) == 2 + 8
+    assert "Parameter |" not in text
+
+
+def test_long_tables_say_how_many_rows_they_leave_out(record: Record) -> None:
+    assert "4,900 rows left out." in markdown.render(_large(record), Settings())
+
+
+def test_the_head_of_a_comment_is_found_again_by_its_title(record: Record) -> None:
+    deep = dataclasses.replace(record, project='teams/--> "vision')
+    body = markdown.render(deep, Settings())
+    title = 'mlbutler teams/--> "vision'
+    assert markdown.marked_head(body, title) == record.change.head
+    assert markdown.marked_head(body, "mlbutler") is None
+    assert markdown.marked_head("somebody's comment", title) is None

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from mlbutler import record_file
+from mlbutler.console import Console
+from mlbutler.errors import OutsideError, SettingsError
+from mlbutler.record import CommandRun, Outcome, PublishResult, Record, TestResult
+from mlbutler.secrets import Redactor
+from mlbutler.settings import Loaded, parse
+from mlbutler.steps import report
+from mlbutler.steps.work import Work
+
+SECRET = 'op"en<sesame>&|1'
+
+
+def work(root: Path, record: Record, settings: str = "") -> Work:
+    console = Console(quiet=True, redactor=Redactor([SECRET]))
+    return Work(root=root, loaded=Loaded(parse(settings), {}), console=console, record=record, environ={})
+
+
+def test_all_renderings_are_written_and_named_in_the_result(tmp_path: Path, record: Record) -> None:
+    result = report.run(work(tmp_path, record))
+    assert result.outcome is Outcome.PASSED
+    assert dict(result.files) == {
+        "md": ".mlbutler/report/report.md",
+        "html": ".mlbutler/report/report.html",
+        "json": ".mlbutler/report/report.json",
+        "junit": ".mlbutler/report/report.xml",
+    }
+    assert all((tmp_path / path).stat().st_size > 500 for _, path in result.files)
+    assert len(list((tmp_path / ".mlbutler/report").iterdir())) == 4
+
+
+def test_no_rendering_holds_a_secret_that_a_program_printed(tmp_path: Path, record: Record) -> None:
+    run = CommandRun(command=f"login --password {SECRET}", exit_code=1, duration=1.0, tail=(f"using {SECRET} now",))
+    leaky = dataclasses.replace(record, test=TestResult(outcome=Outcome.FAILED, reason=f"saw {SECRET}", runs=(run,)))
+    result = report.run(work(tmp_path, leaky))
+    for _, path in result.files:
+        text = (tmp_path / path).read_text(encoding="utf-8")
+        assert "[hidden]" in text
+        assert "sesame" not in text
+
+
+def test_it_can_be_made_again_from_the_json_anywhere(tmp_path: Path, record: Record) -> None:
+    first, second = tmp_path / "one", tmp_path / "two"
+    report.run(work(first, record))
+    kept = record_file.read(first / ".mlbutler/report/report.json", strict=True)
+    assert kept is not None
+    report.run(work(second, kept))
+    for name in ("report.md", "report.html", "report.json", "report.xml"):
+        assert (first / ".mlbutler/report" / name).read_bytes() == (second / ".mlbutler/report" / name).read_bytes()
+
+
+def test_its_own_failure_last_time_is_not_held_against_the_run(tmp_path: Path, record: Record) -> None:
+    stale = dataclasses.replace(record, publish=PublishResult(outcome=Outcome.ERROR, reason="the forge was down"))
+    report.run(work(tmp_path, stale))
+    assert (tmp_path / ".mlbutler/report/report.md").read_text().startswith("**Worse**")
+
+
+@pytest.mark.parametrize("directory", ["../out", "/tmp/out", ".", "a/../..", ".git/hooks"])
+def test_a_pull_request_cannot_aim_the_report_outside_the_project(
+    tmp_path: Path, record: Record, directory: str
+) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    with pytest.raises(SettingsError) as caught:
+        report.run(work(root, record, f"[report]\ndirectory = {json.dumps(directory)}\n"))
+    assert "report.directory" in caught.value.remedy
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_link_out_of_the_project_is_not_followed(tmp_path: Path, record: Record) -> None:
+    root, outside = tmp_path / "project", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    (root / "reports").symlink_to(outside)
+    with pytest.raises(SettingsError):
+        report.run(work(root, record, '[report]\ndirectory = "reports"\n'))
+    assert not list(outside.iterdir())
+
+
+def test_a_directory_that_cannot_be_written_is_an_outside_error(tmp_path: Path, record: Record) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutsideError) as caught:
+        report.run(work(tmp_path, record, '[report]\ndirectory = "file/report"\n'))
+    assert caught.value.exit_code == 3

@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlbutler.errors import AccessDenied, CorruptObject, StoreError
+from mlbutler.store.engine import bring, send
+from mlbutler.store.http import HttpStore
+from mlbutler.store.interface import Need, ObjectId, Store
+from mlbutler.store.local import LocalStore
+from tests.store.world import Remote, add_directory, add_object, damage, leftovers, md5, unsound
+
+Connect = Callable[..., HttpStore]
+FILES = {f"f {n}.txt": f"content {n}".encode() for n in range(40)}
+SIZE = sum(map(len, FILES.values()))
+
+
+def no_remote(_: str | None) -> Store | None:
+    raise AssertionError("the remote was opened although nothing is needed from it")
+
+
+def places(brought: object) -> dict[str, int]:
+    return {moved.place: moved.objects for moved in brought.moved}  # type: ignore[attr-defined]
+
+
+def test_from_remote_then_mirror_then_cache(
+    remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore, tmp_path: Path
+) -> None:
+    need = Need("data", add_directory(remote.root, FILES), size=SIZE)
+    first = bring([need], cache, mirror, connect(remote))
+    assert places(first) == {"origin": 41}
+    assert sum(moved.bytes for moved in first.moved) > SIZE
+    assert not first.missing
+    assert not unsound(cache.root)
+    assert not unsound(mirror.root)
+    another = LocalStore("cache", tmp_path / "another")
+    assert places(bring([need], another, mirror, no_remote)) == {"mirror": 41}
+    assert not unsound(another.root)
+    assert places(bring([need], another, None, no_remote)) == {"cache": 41}
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in another.root.rglob("*") if path.is_file()}
+    assert modes == {0o444}
+
+
+def test_only_what_is_inside_is_brought(remote: Remote, connect: Connect, cache: LocalStore) -> None:
+    oid = add_directory(remote.root, {"a/1": b"1", "a/2": b"2", "b/3": b"3"})
+    bring([Need("data/a", oid, ("a",), size=3)], cache, None, connect(remote))
+    assert {path for method, path in remote.requests} == {oid.key, ObjectId(md5(b"1")).key, ObjectId(md5(b"2")).key}
+
+
+def test_a_changed_directory_costs_its_changed_files_alone(
+    remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore
+) -> None:
+    add_directory(mirror.root, FILES)
+    need = Need("data", add_directory(remote.root, {**FILES, "f 1.txt": b"changed"}))
+    assert places(bring([need], cache, mirror, connect(remote))) == {"origin": 2, "mirror": 39}
+
+
+def test_an_object_alone_is_brought_without_its_files(remote: Remote, connect: Connect, cache: LocalStore) -> None:
+    oid = add_directory(remote.root, FILES)
+    assert places(bring([oid], cache, None, connect(remote))) == {"origin": 1}
+
+
+def test_what_no_store_holds_is_listed_by_path(remote: Remote, connect: Connect, cache: LocalStore) -> None:
+    whole = Need("model", add_object(remote.root, b"model"))
+    partial = Need("data", add_directory(remote.root, FILES))
+    gone = Need("lost", ObjectId("1" * 32))
+    (remote.root / ObjectId(md5(FILES["f 7.txt"])).key).unlink()
+    brought = bring([whole, partial, gone], cache, None, connect(remote))
+    assert [missing.path for missing in brought.missing] == ["data/f 7.txt", "lost"]
+    assert brought.incomplete == {"data", "lost"}
+    assert not brought.errors
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "words"),
+    [
+        ("login", CorruptObject, "text/html"),
+        ("cut-unknown", CorruptObject, "wrong content"),
+        ("wrong", CorruptObject, "wrong content"),
+        ("cut", CorruptObject, "cut short"),
+        (401, AccessDenied, "401"),
+        (403, AccessDenied, "403"),
+        (500, StoreError, "500"),
+    ],
+)
+def test_nothing_wrong_gets_in(
+    remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore, fault: object, kind: type, words: str
+) -> None:
+    oid = add_object(remote.root, b"content" * 10)
+    remote.faults[""] = [fault]
+    brought = bring([Need("model", oid)], cache, mirror, connect(remote))
+    assert [type(error) for error in brought.errors] != []
+    assert isinstance(brought.errors[0], kind)
+    assert words in brought.errors[0].message
+    assert f"/repo.dvc/{oid.key}" in brought.errors[0].message
+    assert brought.incomplete == {"model"}
+    assert not brought.missing
+    assert not [path for root in (cache.root, mirror.root) for path in root.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("content", "mode"), [(b"cut", 0o444), (b"", 0o444), (b"CONTENT", 0o644), (b"CONTENTs", 0o444)]
+)
+def test_a_damaged_cache_is_healed(
+    remote: Remote, connect: Connect, cache: LocalStore, content: bytes, mode: int
+) -> None:
+    oid = add_object(remote.root, b"content")
+    damage(cache.root, oid, content, mode=mode)
+    assert places(bring([Need("model", oid, size=7)], cache, None, connect(remote))) == {"origin": 1}
+    assert cache.path(oid).read_bytes() == b"content"
+
+
+def test_a_cached_object_that_became_writable_is_hashed_and_kept(cache: LocalStore) -> None:
+    oid = add_object(cache.root, b"content", mode=0o644)
+    assert places(bring([Need("model", oid, size=7)], cache, None, no_remote)) == {"cache": 1}
+    assert stat.S_IMODE(cache.path(oid).stat().st_mode) == 0o444
+
+
+def test_healing_leaves_the_work_tree_s_link_alone(
+    remote: Remote, connect: Connect, cache: LocalStore, tmp_path: Path
+) -> None:
+    oid = add_object(remote.root, b"content")
+    damage(cache.root, oid, b"edited!", mode=0o644)
+    os.link(cache.path(oid), tmp_path / "work")
+    bring([Need("model", oid, size=7)], cache, None, connect(remote))
+    assert (tmp_path / "work").read_bytes() == b"edited!"
+
+
+@pytest.mark.parametrize("content", [b"cut", b"longer content"])
+def test_a_file_cut_short_inside_a_directory_is_found_by_the_sum_of_sizes(
+    remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore, content: bytes
+) -> None:
+    need = Need("data", add_directory(remote.root, FILES), size=SIZE)
+    add_directory(mirror.root, FILES)
+    bad = ObjectId(md5(FILES["f 7.txt"]))
+    damage(mirror.root, bad, content)
+    brought = bring([need], cache, mirror, connect(remote))
+    assert not brought.missing
+    assert not unsound(cache.root)
+    assert not unsound(mirror.root)
+
+
+def test_a_damaged_mirror_is_passed_over_and_healed(
+    remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore
+) -> None:
+    oid = add_object(remote.root, b"content")
+    damage(mirror.root, oid, b"cut")
+    assert places(bring([Need("model", oid, size=7)], cache, mirror, connect(remote))) == {"origin": 1}
+    assert mirror.path(oid).read_bytes() == b"content"
+
+
+def test_an_untrusted_run_believes_no_mirror_and_writes_none(
+    remote: Remote, connect: Connect, cache: LocalStore, tmp_path: Path
+) -> None:
+    mirror = LocalStore("mirror", tmp_path / "mirror")
+    poisoned, new = add_object(remote.root, b"content"), add_object(remote.root, b"more")
+    damage(mirror.root, poisoned, b"CONTENT")
+    bring([Need("a", poisoned), Need("b", new)], cache, mirror, connect(remote), trusted=False)
+    assert not unsound(cache.root)
+    assert mirror.path(poisoned).read_bytes() == b"CONTENT"
+    assert not mirror.path(new).exists()
+
+
+def test_verify_always_hashes_what_the_mirror_holds(cache: LocalStore, mirror: LocalStore) -> None:
+    oid = ObjectId(md5(b"content"))
+    damage(mirror.root, oid, b"CONTENT")
+    assert bring([Need("a", oid)], cache, mirror, None, verify=True).incomplete == {"a"}
+    assert not cache.path(oid).exists()
+
+
+def test_a_hardlink_is_taken_where_allowed(cache: LocalStore, mirror: LocalStore, tmp_path: Path) -> None:
+    oid = add_object(mirror.root, b"content")
+    bring([oid], cache, mirror, None)
+    copied = LocalStore("cache", tmp_path / "copied")
+    bring([oid], copied, LocalStore("mirror", mirror.root), None)
+    same = mirror.path(oid).stat().st_ino
+    if (cache.path(oid).stat().st_ino == same) is False:  # a file system with reflinks takes those first
+        pytest.skip("reflinks")
+    assert copied.path(oid).stat().st_ino != same
+
+
+def test_a_mirror_that_cannot_be_used_only_slows(
+    remote: Remote, connect: Connect, cache: LocalStore, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no directory")
+    warnings: list[str] = []
+    needs = [Need(f"m{n}", add_object(remote.root, b"%d" % n)) for n in range(20)]
+    broken = LocalStore("mirror", tmp_path / "file" / "mirror")
+    brought = bring(needs, cache, broken, connect(remote), warn=warnings.append)
+    assert places(brought) == {"origin": 20}
+    assert not brought.errors
+    assert len(warnings) == 1
+
+
+def test_dvc_2_objects_are_verified_with_their_own_hash(remote: Remote, connect: Connect, cache: LocalStore) -> None:
+    oid = ObjectId(md5(b"line\nline\n"), legacy=True)
+    damage(remote.root, oid, b"line\r\nline\r\n")
+    assert oid.key.count("/") == 1
+    assert places(bring([oid], cache, None, connect(remote))) == {"origin": 1}
+    assert cache.path(oid).read_bytes() == b"line\r\nline\r\n"
+
+
+def test_a_hostile_manifest_stops_the_transfer(remote: Remote, connect: Connect, cache: LocalStore) -> None:
+    content = b'[{"md5": "%s", "relpath": "../../.bashrc"}]' % (b"0" * 32)
+    oid = add_object(remote.root, content, directory=True)
+    with pytest.raises(CorruptObject, match="absolute|'\\.\\.'"):
+        bring([Need("data", oid)], cache, None, connect(remote))
+
+
+def test_many_bring_into_one_mirror_at_once(
+    remote: Remote, connect: Connect, mirror: LocalStore, tmp_path: Path
+) -> None:
+    need = Need("data", add_directory(remote.root, FILES), size=SIZE)
+    problems: list[object] = []
+
+    def one(n: int) -> None:
+        cache = LocalStore("cache", tmp_path / f"cache{n}")
+        brought = bring(
+            [need], cache, LocalStore("mirror", mirror.root, hardlink=True), connect(remote), warn=problems.append
+        )
+        problems.extend([*brought.errors, *brought.missing, *unsound(cache.root), *leftovers(cache.root)])
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert not unsound(mirror.root)
+    assert not leftovers(mirror.root)
+    assert len([path for path in mirror.root.rglob("*") if path.is_file()]) == 41
+
+
+@pytest.mark.parametrize(("mode", "shared"), [(0o2775, True), (0o755, False)])
+def test_a_mirror_s_folders_are_shared_as_its_root_is(
+    cache: LocalStore, mirror: LocalStore, mode: int, shared: bool
+) -> None:
+    mirror.root.mkdir()
+    mirror.root.chmod(mode)
+    oid = add_object(cache.root, b"content")
+    send([oid], cache, mirror)
+    for folder in mirror.path(oid).parent, mirror.path(oid).parent.parent:
+        assert bool(folder.stat().st_mode & stat.S_IWGRP) is shared
+        assert bool(folder.stat().st_mode & stat.S_ISGID) is shared
+
+
+def test_send_heals_an_incomplete_remote(remote: Remote, connect: Connect, cache: LocalStore) -> None:
+    directory = add_directory(cache.root, FILES)
+    add_directory(remote.root, FILES)
+    gone, cut = ObjectId(md5(FILES["f 1.txt"])), ObjectId(md5(FILES["f 2.txt"]))
+    (remote.root / gone.key).unlink()
+    damage(remote.root, cut, b"cut")
+    everything = [directory, *(ObjectId(md5(content)) for content in FILES.values()), ObjectId("1" * 32)]
+    sent = send(everything, cache, connect(remote))
+    assert [(moved.place, moved.objects) for moved in sent.moved] == [("origin", 2)]
+    assert not unsound(remote.root)
+    assert send(everything, cache, connect(remote)).moved == ()
+
+
+def test_send_puts_files_before_their_manifest(remote: Remote, connect: Connect, cache: LocalStore) -> None:
+    directory = add_directory(cache.root, FILES)
+    send([directory, *(ObjectId(md5(content)) for content in FILES.values())], cache, connect(remote))
+    posted = [path for method, path in remote.requests if method == "POST"]
+    assert len(posted) == 41
+    assert posted[-1] == directory.key
+
+
+def test_a_damaged_object_is_not_sent(remote: Remote, connect: Connect, cache: LocalStore) -> None:
+    oid = ObjectId(md5(b"content"))
+    damage(cache.root, oid, b"CONTENT")
+    sent = send([oid], cache, connect(remote))
+    assert isinstance(sent.errors[0], CorruptObject)
+    assert remote.counts()["POST"] == 0
+
+
+def test_a_remote_that_takes_but_does_not_keep_is_an_error(remote: Remote, connect: Connect, cache: LocalStore) -> None:
+    oid = add_object(cache.root, b"content")
+    remote.faults[""], remote.methods = [201], ("POST",)
+    sent = send([oid], cache, connect(remote))
+    assert "holds nothing" in sent.errors[0].message
+
+
+@pytest.mark.parametrize(("fault", "kind"), [(401, AccessDenied), (403, AccessDenied), (500, StoreError)])
+def test_send_to_a_remote_that_does_not_answer_sends_nothing(
+    remote: Remote, connect: Connect, cache: LocalStore, fault: int, kind: type
+) -> None:
+    oid = add_object(cache.root, b"content")
+    remote.faults[""] = [fault]
+    with pytest.raises(kind, match=str(fault)):
+        send([oid], cache, connect(remote))
+    assert remote.counts()["POST"] == 0

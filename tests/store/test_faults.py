@@ -1,0 +1,147 @@
+"""What remains when a transfer is killed, interrupted, or meets a full disk."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mlbutler.errors import DiskFull
+from mlbutler.store.engine import bring, send
+from mlbutler.store.http import HttpStore
+from mlbutler.store.interface import Need
+from mlbutler.store.local import LocalStore
+from tests.store.world import Remote, add_directory, add_object, leftovers, unsound
+
+FILES = {f"{n}": random.Random(n).randbytes(30_000) for n in range(60)}
+
+SYNC = """
+import sys
+from pathlib import Path
+from mlbutler.store.engine import bring
+from mlbutler.store.http import HttpStore
+from mlbutler.store.interface import Need, ObjectId
+from mlbutler.store.local import LocalStore
+url, oid, cache, mirror = sys.argv[1:]
+print("ready", flush=True)
+bring([Need("data", ObjectId(oid))], LocalStore("cache", Path(cache)), LocalStore("mirror", Path(mirror), hardlink=True),
+      HttpStore("origin", url, {}, environ={}))
+print("done", flush=True)
+"""
+
+
+def start(remote: Remote, need: Need, cache: Path, mirror: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SYNC, remote.url, need.oid.md5, str(cache), str(mirror)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def files(root: Path) -> int:
+    return sum(1 for path in root.rglob("*") if path.is_file() and path.suffix != ".tmp")
+
+
+@pytest.mark.parametrize("moment", [0, 15, 45])
+def test_a_kill_leaves_whole_objects_and_the_next_run_completes(remote: Remote, tmp_path: Path, moment: int) -> None:
+    need = Need("data", add_directory(remote.root, FILES))
+    remote.delay = 0.01
+    cache, mirror = tmp_path / "cache", tmp_path / "mirror"
+    process = start(remote, need, cache, mirror)
+    while files(cache) < moment and process.poll() is None:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert not unsound(cache)
+    assert not unsound(mirror)
+    again = start(remote, need, cache, mirror)
+    _, error = again.communicate(timeout=30)
+    assert again.returncode == 0, error
+    assert files(cache) == 61
+    assert not unsound(cache)
+    assert not unsound(mirror)
+
+
+def test_ctrl_c_stops_at_once_and_leaves_nothing_unfinished(remote: Remote, tmp_path: Path) -> None:
+    need = Need("data", add_directory(remote.root, FILES))
+    remote.faults = {
+        path: ["stall"] for path in (f"files/md5/{p.parent.name}/{p.name}" for p in remote.root.rglob("*"))
+    }
+    remote.faults[need.oid.key] = ["ok"]
+    process = start(remote, need, tmp_path / "cache", tmp_path / "mirror")
+    while not leftovers(tmp_path):
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    process.wait(timeout=20)
+    assert time.monotonic() - started < 5
+    assert process.returncode != 0
+    assert not leftovers(tmp_path)
+    assert not unsound(tmp_path / "cache")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    place = tmp_path / "small"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True)
+    if done.returncode != 0:
+        pytest.skip("mounting is not allowed here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_cache_is_said_and_leaves_nothing_unfinished(
+    remote: Remote, connect: Callable[..., HttpStore], small_disk: Path
+) -> None:
+    need = Need("data", add_directory(remote.root, FILES))
+    cache = LocalStore("cache", small_disk / "cache")
+    with pytest.raises(DiskFull) as caught:
+        bring([need], cache, None, connect(remote))
+    assert str(small_disk) in caught.value.message
+    assert caught.value.remedy
+    assert not leftovers(small_disk)
+    assert not unsound(cache.root)
+
+
+def test_a_full_mirror_only_slows(
+    remote: Remote, connect: Callable[..., HttpStore], small_disk: Path, cache: LocalStore
+) -> None:
+    need = Need("data", add_directory(remote.root, FILES))
+    warnings: list[str] = []
+    mirror = LocalStore("mirror", small_disk / "mirror", hardlink=True)
+    brought = bring([need], cache, mirror, connect(remote), warn=warnings.append)
+    assert not brought.incomplete
+    assert files(cache.root) == 61
+    assert len(warnings) == 1
+    assert not leftovers(small_disk)
+    assert not unsound(mirror.root)
+
+
+def test_a_mirror_on_another_disk_is_copied(small_disk: Path, cache: LocalStore) -> None:
+    oid = add_object(cache.root, b"content")
+    mirror = LocalStore("mirror", small_disk / "mirror", hardlink=True)
+    send([oid], cache, mirror)
+    cache.path(oid).unlink()
+    assert not bring([oid], cache, mirror, None).missing
+    assert cache.path(oid).read_bytes() == b"content"
+
+
+def test_a_full_remote_is_an_error(small_disk: Path, cache: LocalStore) -> None:
+    oids = [add_object(cache.root, content) for content in FILES.values()]
+    sent = send(oids, cache, LocalStore("storage", small_disk / "storage"))
+    assert isinstance(sent.errors[0], DiskFull)
+    assert not leftovers(small_disk)

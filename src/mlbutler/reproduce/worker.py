@@ -38,8 +38,8 @@ def main(commands: int, events: int) -> int:
     for fd in (commands, events):
         os.set_inheritable(fd, False)
     linux.hide_from_children()  # a stage could reach the event pipe through /proc
-    # Ctrl-C is for the stage; the one who started us decides about us. A handler, unlike SIG_IGN, is not inherited.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    told = _Told()
+    signal.signal(signal.SIGINT, told.interrupt)
     for name in ("DVC_ROOT", "DVC_STAGE"):  # we may ourselves be in a stage of another project
         os.environ.pop(name, None)
     send = _sender(events)
@@ -47,8 +47,24 @@ def main(commands: int, events: int) -> int:
     send({"event": "end"})
     for command in _commands(commands):
         job = _graph if command["do"] == "graph" else _stage
+        told.busy = True
         _forked(job, command, commands, send)
+        told.busy = False
+        if told.interrupted:
+            return 130
     return 0
+
+
+class _Told:
+    """An interruption is for the stage, which may take its time to end; we end after it."""
+
+    def __init__(self) -> None:
+        self.busy = self.interrupted = False
+
+    def interrupt(self, number: int, frame: object) -> None:
+        self.interrupted = True
+        if not self.busy:
+            sys.exit(130)
 
 
 def _sender(events: int) -> Send:

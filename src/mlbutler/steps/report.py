@@ -6,7 +6,9 @@ from pathlib import Path
 
 from mlbutler import atomic, record_file
 from mlbutler.errors import OutsideError, SettingsError
-from mlbutler.record import Outcome, ReportResult
+from mlbutler.record import Outcome, Record, ReportResult
+from mlbutler.secrets import Redactor
+from mlbutler.settings import Report
 from mlbutler.steps.work import Work
 
 
@@ -16,32 +18,41 @@ def run(work: Work) -> ReportResult:
     Raises:
         SettingsError: ``report.directory`` leaves the project. OutsideError: the files cannot be written.
     """
-    from mlbutler.report import html, junit, markdown
-
-    settings = work.settings.report
-    # Hidden before rendering: escaping could split a secret so that nothing finds it any more.
-    record = record_file.redacted(work.record, work.console.redactor)
-    directory = _directory(work.root, settings.directory)
-    files = (
-        ("md", "report.md", markdown.render(record, settings)),
-        ("html", "report.html", html.render(record, settings)),
-        ("json", "report.json", record_file.dumps(record)),
-        ("junit", "report.xml", junit.render(record)),
-    )
-    try:
-        for _, name, text in files:
-            atomic.write(directory / name, text.encode("utf-8"))
-    except OSError as error:
-        raise OutsideError(
-            f"Cannot write the report to {directory}: {error.strerror or error}.",
-            "Make the directory writable, or set report.directory.",
-        ) from error
+    directory = _directory(work.root, work.settings.report.directory)
+    files = write_report(work.record, work.settings.report, directory, work.console.redactor)
     place = directory.relative_to(work.root.resolve()).as_posix()
     return ReportResult(
         outcome=Outcome.PASSED,
         reason=f"written to {place}",
-        files=tuple((kind, f"{place}/{name}") for kind, name, _ in files),
+        files=tuple((kind, f"{place}/{path.name}") for kind, path in files),
     )
+
+
+def write_report(record: Record, settings: Report, directory: Path, redactor: Redactor) -> tuple[tuple[str, Path], ...]:
+    """Render `record` into `directory`; returns (kind, file).
+
+    Raises:
+        OutsideError: the files cannot be written.
+    """
+    from mlbutler.report import html, junit, markdown
+
+    # Hidden before rendering: escaping could split a secret so that nothing finds it any more.
+    record = record_file.redacted(record, redactor)
+    files = (
+        ("md", directory / "report.md", markdown.render(record, settings)),
+        ("html", directory / "report.html", html.render(record, settings)),
+        ("json", directory / "report.json", record_file.dumps(record)),
+        ("junit", directory / "report.xml", junit.render(record)),
+    )
+    try:
+        for _, path, text in files:
+            atomic.write(path, text.encode("utf-8"))
+    except OSError as error:
+        raise OutsideError(
+            f"Cannot write the report to {directory}: {error.strerror or error}.",
+            "Make the directory writable, or name another one.",
+        ) from error
+    return tuple((kind, path) for kind, path, _ in files)
 
 
 def _directory(root: Path, setting: str) -> Path:

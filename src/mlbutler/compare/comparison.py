@@ -1,0 +1,82 @@
+"""Both sides compared, and the verdict in one sentence that names the deciding number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mlbutler.compare.data import compare_data
+from mlbutler.compare.metrics import compare_metrics
+from mlbutler.compare.params import compare_params
+from mlbutler.compare.plots import compare_plots
+from mlbutler.compare.snapshot import Snapshot
+from mlbutler.record import DataChange, GateResult, MetricChange, ParamChange, PlotChange, Verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What differs; `not_judged` holds (subject, reason)."""
+
+    metrics: tuple[MetricChange, ...]
+    params: tuple[ParamChange, ...]
+    plots: tuple[PlotChange, ...]
+    data: tuple[DataChange, ...]
+    not_judged: tuple[tuple[str, str], ...]
+
+
+def compare(old: Snapshot, new: Snapshot, goals: Mapping[str, str]) -> Comparison:
+    """Compare two snapshots.
+
+    Args:
+        goals: ``file:name`` or name -> ``maximize`` or ``minimize``, from the gates.
+    """
+    metrics, metric_problems = compare_metrics(old.metrics, new.metrics, goals)
+    params, param_problems = compare_params(old.params, new.params, new.stage_params)
+    plots = compare_plots(old, new)
+    data = compare_data(old.artifacts, new.artifacts)
+    not_judged = [*metric_problems, *param_problems]
+    not_judged += [(metric.key, metric.reason) for metric in metrics if metric.verdict is Verdict.NOT_JUDGED]
+    not_judged += [(plot.title, plot.reason) for plot in plots if plot.reason]
+    not_judged += [(change.path, change.reason) for change in data if change.reason]
+    return Comparison(metrics, params, plots, data, tuple(dict.fromkeys(not_judged)))
+
+
+def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdict, str]:
+    """The verdict on the whole and its sentence: a failed gate decides, then a warning, then the metrics."""
+    for outcome, word in (("failed", "Failed"), ("warned", "Warning")):
+        if broken := [gate for gate in gates if gate.outcome == outcome]:
+            more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+            return Verdict.WORSE, f"{word}: {broken[0].sentence}{more}"
+    hint = "" if gates else " No gate is set, so nothing can stop a worse result."
+    worse, better = _of(comparison.metrics, Verdict.WORSE), _of(comparison.metrics, Verdict.BETTER)
+    if worse and better:
+        return Verdict.CHANGED, f"Mixed: {describe(better[0])} better, {describe(worse[0])} worse.{hint}"
+    if worse:
+        return Verdict.WORSE, f"Worse: {describe(worse[0])}.{hint}"
+    if better:
+        return Verdict.BETTER, f"Better: {describe(better[0])}.{hint}"
+    if not comparison.metrics:
+        return Verdict.NOT_JUDGED, f"Not judged: the project declares no metrics.{hint}"
+    if _of(comparison.metrics, Verdict.SAME) and not any(
+        metric.verdict in (Verdict.NEW, Verdict.GONE, Verdict.NOT_JUDGED) for metric in comparison.metrics
+    ):
+        return Verdict.SAME, f"Same: no metric changed.{hint}"
+    first = next((m for m in comparison.metrics if m.verdict is not Verdict.SAME), comparison.metrics[0])
+    return Verdict.NOT_JUDGED, f"Not judged: {first.key}: {first.reason}.{hint}"
+
+
+def describe(metric: MetricChange) -> str:
+    """``metrics.json:accuracy 0.91 -> 0.95 (+0.04)``."""
+    difference = f" ({metric.difference:+.5g})" if metric.difference is not None else ""
+    return f"{metric.key} {short(metric.old)} -> {short(metric.new)}{difference}"
+
+
+def short(value: object) -> str:
+    """A number with five significant digits, other values as they are."""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _of(metrics: Iterable[MetricChange], verdict: Verdict) -> list[MetricChange]:
+    """The metrics with that verdict, the largest relative change first."""
+    found = [metric for metric in metrics if metric.verdict is verdict]
+    return sorted(found, key=lambda metric: -abs(metric.relative or 0.0))

@@ -1,0 +1,184 @@
+"""Metric and parameter files as flat numbers and texts. Their content is hostile: nothing here raises."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlbutler.compare.snapshot import Source
+from mlbutler.record import Scalar
+
+LARGEST = 20 * 1024 * 1024
+"""Bytes of the largest file that is parsed."""
+
+_DEEPEST = 50
+_MOST_LEAVES = 200_000
+
+
+@dataclass(frozen=True)
+class Document:
+    """Dotted name -> value of one file; `problem` says why there is nothing (or not all)."""
+
+    values: Mapping[str, Scalar] = field(default_factory=dict)
+    problem: str = ""
+
+
+class _Unfit(Exception):
+    """The content cannot be used; the message says why."""
+
+
+def read_document(path: str, source: Source) -> Document:
+    """Parse by the file's extension: JSON, YAML, TOML, Python literals, or a CSV of metrics."""
+    if source.content is None:
+        return Document(problem=source.problem or "the file is missing")
+    if len(source.content) > LARGEST:
+        return Document(problem=f"larger than {LARGEST >> 20} MB: not read")
+    try:
+        content = _parsed(path, source.content)
+        if not isinstance(content, Mapping):
+            content = {"": content} if isinstance(content, (int, float, str)) else {"": content} if content else {}
+        return Document(dict(_leaves(content)))
+    except _Unfit as error:
+        return Document(problem=str(error))
+    except RecursionError:
+        return Document(problem="nested too deeply")
+    except MemoryError:
+        return Document(problem="too large to parse")
+
+
+def _parsed(path: str, content: bytes) -> Any:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _Unfit("not UTF-8 text") from None
+    extension = path.rpartition(".")[2].lower()
+    parse = _PARSERS.get(extension, _yaml)
+    return parse(text)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise _Unfit(f"not valid JSON: {error}"[:200]) from None
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=loader)) and len(text) > 100_000:
+            raise _Unfit("a large YAML file with aliases: not read")
+        return yaml.load(text, Loader=loader)
+    except (yaml.YAMLError, ValueError) as error:
+        raise _Unfit("not valid YAML: " + " ".join(str(error).split())[:160]) from None
+
+
+def _toml(text: str) -> Any:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _Unfit(f"not valid TOML: {error}"[:200]) from None
+
+
+def _python(text: str) -> Any:
+    """Assignments of literals, at the top level, in classes and in ``__init__``, as DVC reads them."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError) as error:
+        raise _Unfit(f"not valid Python: {error}"[:200]) from None
+    return _assignments(tree.body)
+
+
+def _assignments(body: list[ast.stmt]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            found[node.name] = _assignments(node.body)
+        elif isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            found |= _assignments(node.body)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            name = (
+                target.id if isinstance(target, ast.Name) else target.attr if isinstance(target, ast.Attribute) else ""
+            )
+            try:
+                found[name] = ast.literal_eval(node.value)
+            except (ValueError, TypeError, SyntaxError):
+                continue
+    found.pop("", None)
+    return found
+
+
+def _csv(text: str) -> Any:
+    """The last value of each name, by step, of a ``Name,Value,Timestamp,Step`` table."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(text)))
+    except csv.Error as error:
+        raise _Unfit(f"not valid CSV: {error}") from None
+    if not rows or not {"Name", "Value"} <= set(rows[0]):
+        raise _Unfit("a CSV file of metrics needs the columns Name and Value")
+    last: dict[str, tuple[float, Any]] = {}
+    for row in rows:
+        step, value = _number(row.get("Step")) or 0.0, _number(row.get("Value"))
+        name = str(row["Name"])
+        if name not in last or step >= last[name][0]:
+            last[name] = (step, row["Value"] if value is None else value)
+    return {name: value for name, (_, value) in last.items()}
+
+
+def _number(text: object) -> float | None:
+    try:
+        return float(str(text))
+    except ValueError:
+        return None
+
+
+_PARSERS = {"json": _json, "yaml": _yaml, "yml": _yaml, "toml": _toml, "py": _python, "csv": _csv}
+
+
+def _leaves(content: Mapping[Any, Any]) -> Iterator[tuple[str, Scalar]]:
+    stack: list[tuple[str, Any, int]] = [("", content, 0)]
+    count = 0
+    while stack:
+        name, value, depth = stack.pop()
+        if depth > _DEEPEST:
+            raise _Unfit("nested too deeply")
+        if isinstance(value, Mapping):
+            stack += [(_joined(name, key), inner, depth + 1) for key, inner in reversed(list(value.items()))]
+        elif isinstance(value, (list, tuple, set)):
+            stack += [(_joined(name, i), inner, depth + 1) for i, inner in reversed(list(enumerate(value)))]
+        else:
+            count += 1
+            if count > _MOST_LEAVES:
+                raise _Unfit(f"more than {_MOST_LEAVES} values")
+            yield name or "value", scalar(value)
+
+
+def _joined(name: str, key: object) -> str:
+    return f"{name}.{key}" if name else str(key)
+
+
+def scalar(value: object) -> Scalar:
+    """A value as the record holds it: odd floats and everything that is no JSON scalar as text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**63:
+        return float(value) if abs(value) < 10**300 else str(value)[:100]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return str(value)[:1000]
+
+
+def is_number(value: Scalar) -> bool:
+    """A finite number that can be judged; True and False are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

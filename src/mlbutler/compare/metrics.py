@@ -1,0 +1,92 @@
+"""Metrics on both sides: difference, direction, verdict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from mlbutler.compare.documents import Document, is_number, read_document
+from mlbutler.compare.snapshot import Source
+from mlbutler.record import MetricChange, Scalar, Verdict
+
+_MAXIMIZE = {"accuracy", "acc", "f1", "auc", "auroc", "roc", "precision", "recall", "r2", "map", "iou", "miou", "bleu",
+             "rouge", "score", "dice", "sensitivity", "specificity", "throughput", "ndcg", "mrr", "kappa", "mcc"}  # fmt: skip
+_MINIMIZE = {"loss", "error", "err", "rmse", "mse", "mae", "mape", "perplexity", "ppl", "latency", "time", "duration",
+             "seconds", "wer", "cer", "fid", "brier", "nll", "logloss", "rmsle"}  # fmt: skip
+_ODD = {"NaN", "Infinity", "-Infinity"}
+
+
+def compare_metrics(
+    old: Mapping[str, Source], new: Mapping[str, Source], goals: Mapping[str, str]
+) -> tuple[tuple[MetricChange, ...], tuple[tuple[str, str], ...]]:
+    """Every number on either side, and (file, reason) for files that could not be read.
+
+    Args:
+        goals: ``file:name`` or a bare name -> ``maximize`` or ``minimize``; goes before what names tell.
+    """
+    changes: list[MetricChange] = []
+    problems: list[tuple[str, str]] = []
+    for file in dict.fromkeys((*new, *old)):
+        before = read_document(file, old[file]) if file in old else Document()
+        after = read_document(file, new[file]) if file in new else Document()
+        for document, side in ((before, "in the target"), (after, "here")):
+            if document.problem:
+                problems.append((file, f"{side}: {document.problem}"))
+        changes += _changes(file, before, after, goals)
+    return tuple(changes), tuple(problems)
+
+
+def _changes(file: str, before: Document, after: Document, goals: Mapping[str, str]) -> Iterator[MetricChange]:
+    for name in dict.fromkeys((*after.values, *before.values)):
+        goal = goals.get(f"{file}:{name}") or goals.get(name) or guess_goal(name)
+        yield _judged(file, name, before, after, goal)
+
+
+def guess_goal(name: str) -> str | None:
+    """The direction that a well-known name has; a minimizing word wins (``accuracy_error``)."""
+    words = {word for word in re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()) if word}
+    if words & _MINIMIZE:
+        return "minimize"
+    return "maximize" if words & _MAXIMIZE else None
+
+
+def _judged(file: str, name: str, before: Document, after: Document, goal: str | None) -> MetricChange:
+    old, new = before.values.get(name), after.values.get(name)
+
+    def change(verdict: Verdict, reason: str = "", difference: float | None = None) -> MetricChange:
+        relative = (
+            difference / abs(float(old)) if difference is not None and isinstance(old, (int, float)) and old else None
+        )
+        return MetricChange(
+            file=file, name=name, old=old, new=new, difference=difference, relative=relative, goal=goal,
+            verdict=verdict, reason=reason,
+        )  # fmt: skip
+
+    if name not in after.values:
+        return change(Verdict.GONE, after.problem or "not measured any more")
+    if name not in before.values:
+        return change(Verdict.NEW, before.problem or "not measured in the target")
+    for value, side in ((old, "in the target"), (new, "here")):
+        if not is_number(value) and value != old:
+            return change(Verdict.NOT_JUDGED, f"{_kind(value)} {side}")
+        if isinstance(value, str) and value in _ODD:
+            return change(Verdict.NOT_JUDGED, f"{value} {side}")
+    if old == new:
+        return change(Verdict.SAME, difference=0.0 if is_number(old) else None)
+    if not is_number(old):
+        return change(Verdict.NOT_JUDGED, f"{_kind(old)} in the target")
+    assert isinstance(old, (int, float))
+    assert isinstance(new, (int, float))
+    difference = float(new) - float(old)
+    if goal is None:
+        return change(Verdict.NOT_JUDGED, "no direction is known: set a goal in a [[gate]]", difference)
+    better = (difference > 0) == (goal == "maximize")
+    return change(Verdict.BETTER if better else Verdict.WORSE, difference=difference)
+
+
+def _kind(value: Scalar) -> str:
+    if value is None:
+        return "no value"
+    if isinstance(value, bool):
+        return "true or false, no number"
+    return value if isinstance(value, str) and value in _ODD else "no number"

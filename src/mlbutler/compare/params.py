@@ -1,0 +1,55 @@
+"""Parameters that differ, and the stages they reach."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from mlbutler.compare.documents import Document, read_document
+from mlbutler.compare.snapshot import Source, StageParams
+from mlbutler.record import ParamChange, Scalar
+
+
+def compare_params(
+    old: Mapping[str, Source], new: Mapping[str, Source], stages: Iterable[StageParams]
+) -> tuple[tuple[ParamChange, ...], tuple[tuple[str, str], ...]]:
+    """What changed, was added or removed; and (file, reason) for files that could not be read."""
+    reach = tuple(stages)
+    changes: list[ParamChange] = []
+    problems: list[tuple[str, str]] = []
+    for file in dict.fromkeys((*new, *old)):
+        before = read_document(file, old[file]) if file in old else Document()
+        after = read_document(file, new[file]) if file in new else Document()
+        problems += [(file, document.problem) for document in (before, after) if document.problem]
+        if before.problem or after.problem:
+            continue
+        for name in dict.fromkeys((*after.values, *before.values)):
+            there, here = name in before.values, name in after.values
+            if there and here and _same(before.values[name], after.values[name]):
+                continue
+            changes.append(
+                ParamChange(
+                    file=file,
+                    name=name,
+                    kind="changed" if there and here else "added" if here else "removed",
+                    old=_shown(before.values[name]) if there else "",
+                    new=_shown(after.values[name]) if here else "",
+                    stages=tuple(stage.stage for stage in reach if _reaches(stage, file, name)),
+                )
+            )
+    return tuple(changes), tuple(problems)
+
+
+def _same(old: Scalar, new: Scalar) -> bool:
+    return old == new and isinstance(old, bool) == isinstance(new, bool)
+
+
+def _shown(value: Scalar) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _reaches(stage: StageParams, file: str, name: str) -> bool:
+    names = stage.params.get(file)
+    if names is None:
+        return False
+    return not names or any(name == n or name.startswith(f"{n}.") or n.startswith(f"{name}.") for n in names)

@@ -1,0 +1,191 @@
+"""Plots on both sides: points of curves, cells of confusion matrices, pictures."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from mlbutler.compare.documents import is_number, scalar
+from mlbutler.compare.snapshot import PlotDefinition, Snapshot, Source
+from mlbutler.record import PlotChange, Scalar
+
+MOST_POINTS = 300
+"""Points of a curve after thinning."""
+
+_LARGEST_IMAGE = 1024 * 1024
+_MOST_CELLS = 2500
+_IMAGES = {"png", "jpg", "jpeg", "gif", "webp", "svg"}
+_MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"))
+
+Points = tuple[tuple[Scalar, ...], ...]
+Row = Mapping[str, Any]
+
+
+def compare_plots(old: Snapshot, new: Snapshot) -> tuple[PlotChange, ...]:
+    """One entry for every plotted field, picture or matrix of either side; matched by the definition's id."""
+    before = {definition.id: definition for definition in old.plots}
+    after = {definition.id: definition for definition in new.plots}
+    changes: list[PlotChange] = []
+    for name in dict.fromkeys((*after, *before)):
+        definition = after.get(name) or before[name]
+        for file in definition.files:
+            changes += _file(definition, file, old.plot_data.get(file), new.plot_data.get(file))
+    return tuple(changes)
+
+
+def _file(definition: PlotDefinition, file: str, old: Source | None, new: Source | None) -> Iterator[PlotChange]:
+    title = definition.title or definition.id
+    contents = [source.content if source else None for source in (old, new)]
+    changed = contents[0] != contents[1]
+
+    def unsupported(reason: str) -> PlotChange:
+        return PlotChange(file=file, title=title, kind="unsupported", changed=changed, reason=reason)
+
+    if contents == [None, None]:
+        problem = (new or old or Source(None)).problem
+        yield unsupported(problem or "the file is missing")
+        return
+    if file.rpartition(".")[2].lower() in _IMAGES:
+        yield _image(file, title, changed, contents, unsupported)
+        return
+    try:
+        tables = [_rows(file, content, definition.header) if content is not None else None for content in contents]
+    except (ValueError, RecursionError) as error:
+        yield unsupported(str(error)[:200])
+        return
+    present = tables[1] if tables[1] is not None else tables[0]
+    assert present is not None
+    if not present:
+        yield unsupported("no data points")
+        return
+    fields = definition.y.get(file) or (list(present[0])[-1:] if present[0] else [])
+    for field in fields:
+        if definition.template.startswith("confusion"):
+            yield _confusion(file, title, changed, definition.x, str(field), tables)
+        else:
+            yield _curve(file, title, changed, definition.x, str(field), tables)
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+def _rows(file: str, content: bytes, header: bool) -> list[Row]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8 text") from None
+    extension = file.rpartition(".")[2].lower()
+    if extension in ("csv", "tsv"):
+        return _table(text, "\t" if extension == "tsv" else ",", header)
+    if extension == "json":
+        return _listed(json.loads(text))
+    if extension in ("yaml", "yml"):
+        import yaml
+
+        try:
+            return _listed(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        except yaml.YAMLError:
+            raise ValueError("not valid YAML") from None
+    raise ValueError(f"files of type .{extension} are not plotted")
+
+
+def _table(text: str, delimiter: str, header: bool) -> list[Row]:
+    try:
+        if header:
+            return list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+        rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+        return [{str(index): cell for index, cell in enumerate(row)} for row in rows]
+    except csv.Error as error:
+        raise ValueError(f"not valid CSV: {error}") from None
+
+
+def _listed(content: Any) -> list[Row]:
+    """A list of mappings, or the first such list inside a mapping, as DVC takes it."""
+    if isinstance(content, list):
+        return [row for row in content if isinstance(row, Mapping)]
+    if isinstance(content, Mapping):
+        for value in content.values():
+            if isinstance(value, list) and value and isinstance(value[0], Mapping):
+                return _listed(value)
+    raise ValueError("holds no list of data points")
+
+
+def _value(cell: object) -> Scalar:
+    if isinstance(cell, str):
+        try:
+            return scalar(float(cell))
+        except ValueError:
+            return cell[:200]
+    return scalar(cell)
+
+
+# -------------------------------------------------------------------------------------------- kinds
+
+
+def _curve(file: str, title: str, changed: bool, x: str, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
+    sides: list[Points] = []
+    totals = []
+    for table in tables:
+        points = [
+            (float(step) if not x else _value(row.get(x)), _value(row.get(y))) for step, row in enumerate(table or ())
+        ]
+        finite = [point for point in points if is_number(point[1])]
+        totals.append(len(finite))
+        sides.append(tuple(thinned(finite)))
+    reason = "" if any(totals) else f"no numbers in '{y}'"
+    return PlotChange(
+        file=file, title=title, kind="linear" if any(totals) else "unsupported", changed=changed, x=x or "step", y=y,
+        old=sides[0], new=sides[1], old_total=totals[0], new_total=totals[1], reason=reason,
+    )  # fmt: skip
+
+
+def thinned(points: Sequence[tuple[Scalar, ...]], most: int = MOST_POINTS) -> Sequence[tuple[Scalar, ...]]:
+    """At most `most` of the points, evenly spaced, the first and the last among them."""
+    if len(points) <= most:
+        return points
+    last = len(points) - 1
+    return [points[round(index * last / (most - 1))] for index in range(most)]
+
+
+def _confusion(file: str, title: str, changed: bool, x: str, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
+    sides: list[Points] = []
+    totals = []
+    for table in tables:
+        rows = table or []
+        first = x or next((name for name in (rows[0] if rows else {}) if name != y), "")
+        cells = Counter((str(row.get(y, ""))[:100], str(row.get(first, ""))[:100]) for row in rows)
+        totals.append(len(rows))
+        sides.append(tuple((*labels, count) for labels, count in sorted(cells.items())[:_MOST_CELLS]))
+    return PlotChange(
+        file=file, title=title, kind="confusion", changed=changed, x=x, y=y,
+        old=sides[0], new=sides[1], old_total=totals[0], new_total=totals[1],
+    )  # fmt: skip
+
+
+def _image(file: str, title: str, changed: bool, contents: Iterable[bytes | None], unsupported: Any) -> PlotChange:
+    sides: list[Points] = []
+    for content in contents:
+        if content is None:
+            sides.append(())
+            continue
+        kind = _image_kind(content)
+        if kind is None:
+            result: PlotChange = unsupported("not a PNG, JPEG, GIF or WebP picture (SVG could hold scripts)")
+            return result
+        if len(content) > _LARGEST_IMAGE:
+            result = unsupported(f"a picture of more than {_LARGEST_IMAGE >> 20} MB is left out")
+            return result
+        sides.append(((f"data:image/{kind};base64,{base64.b64encode(content).decode()}",),))
+    return PlotChange(file=file, title=title, kind="image", changed=changed, old=sides[0], new=sides[1],
+                      old_total=len(sides[0]), new_total=len(sides[1]))  # fmt: skip
+
+
+def _image_kind(content: bytes) -> str | None:
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "webp"
+    return next((kind for magic, kind in _MAGIC if content.startswith(magic)), None)

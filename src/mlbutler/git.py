@@ -12,7 +12,7 @@ import re
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,11 @@ _KEPT = {
     "GIT_SSL_NO_VERIFY", "GIT_HTTP_LOW_SPEED_LIMIT", "GIT_HTTP_LOW_SPEED_TIME", "GIT_PROXY_COMMAND",
     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR",
 }  # fmt: skip
-_DENIED = re.compile(r"Authentication failed|could not read (Username|Password)|Permission denied|HTTP (401|403)"
-                     r"|returned error: 40[13]|Invalid username|not allowed to push|denied to", re.IGNORECASE)  # fmt: skip
+_DENIED = re.compile(
+    r"Authentication failed|could not read (Username|Password)|Permission denied|HTTP (401|403)"
+    r"|returned error: 40[13]|Invalid username|not allowed to push|denied to",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -107,18 +110,19 @@ class Git:
                 raise GitError(f"git {args[0]} took longer than {timeout:.0f} s.", "Check the network.") from error
         err = Redactor(secret_values(self._environ)).hide(done.stderr.decode("utf-8", "replace").strip())
         if check and done.returncode != 0:
-            raise self._failure(args, err)
+            raise self.failure(args[0], err)
         return Done(done.returncode, done.stdout, err)
 
     @staticmethod
-    def _failure(args: Sequence[str], err: str) -> GitError | AccessDenied:
+    def failure(command: str, err: str) -> GitError | AccessDenied:
+        """The error for a git command that failed with `err` on standard error."""
         last = err.splitlines()[-1] if err else "no message"
         if _DENIED.search(err):
             return AccessDenied(
-                f"git {args[0]}: the remote refused the credentials: {last}",
+                f"git {command}: the remote refused the credentials: {last}",
                 f"Set {USER_VARIABLE} and {TOKEN_VARIABLE}, or give git a credential helper or an SSH key.",
             )
-        return GitError(f"git {args[0]} failed: {last}", "Run the same command by hand to see more.")
+        return GitError(f"git {command} failed: {last}", "Run the same command by hand to see more.")
 
     @contextmanager
     def _credentials(self, network: bool) -> Iterator[dict[str, str]]:

@@ -104,10 +104,12 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
         try:
             result = (call or step.call())(work)
         except Interrupted as stop:
-            _keep(work, step, step.result(outcome=Outcome.ERROR, reason=stop.message), started, clock)
+            partial = stop.partial or step.result(outcome=Outcome.ERROR, reason=stop.message)
+            _keep(work, step, partial, started, clock)
             raise
         except MlbutlerError as error:
-            result = step.result(outcome=Outcome.ERROR, reason=error.message, remedy=error.remedy)
+            result = error.partial or step.result(outcome=Outcome.ERROR, reason=error.message)
+            result = dataclasses.replace(result, remedy=error.remedy)
             code = error.exit_code
     result = _keep(work, step, result, started, clock)
     if result.outcome is Outcome.FAILED:

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlbutler.compare.documents import is_number, scalar
@@ -167,20 +167,20 @@ def _confusion(file: str, title: str, changed: bool, x: str, y: str, tables: Seq
     )  # fmt: skip
 
 
-def _image(file: str, title: str, changed: bool, contents: Iterable[bytes | None], unsupported: Any) -> PlotChange:
+def _image(
+    file: str, title: str, changed: bool, contents: Iterable[bytes | None], unsupported: Callable[[str], PlotChange]
+) -> PlotChange:
     sides: list[Points] = []
     for content in contents:
-        if content is None:
-            sides.append(())
-            continue
-        kind = _image_kind(content)
-        if kind is None:
-            result: PlotChange = unsupported("not a PNG, JPEG, GIF or WebP picture (SVG could hold scripts)")
-            return result
-        if len(content) > _LARGEST_IMAGE:
-            result = unsupported(f"a picture of more than {_LARGEST_IMAGE >> 20} MB is left out")
-            return result
-        sides.append(((f"data:image/{kind};base64,{base64.b64encode(content).decode()}",),))
+        kind = _image_kind(content) if content is not None else None
+        problem = ""
+        if content is not None and kind is None:
+            problem = "not a PNG, JPEG, GIF or WebP picture (SVG could hold scripts)"
+        elif content is not None and len(content) > _LARGEST_IMAGE:
+            problem = f"a picture of more than {_LARGEST_IMAGE >> 20} MB is left out"
+        if problem:
+            return unsupported(problem)
+        sides.append(((f"data:image/{kind};base64,{base64.b64encode(content).decode()}",),) if content else ())
     return PlotChange(file=file, title=title, kind="image", changed=changed, old=sides[0], new=sides[1],
                       old_total=len(sides[0]), new_total=len(sides[1]))  # fmt: skip
 

@@ -46,8 +46,8 @@ def _common(function: F) -> F:
 
 
 def _against(function: F) -> F:
-    return click.option("--against", metavar="REV", show_envvar=True,
-                        help="Compare with this branch, tag or commit (default: the target branch).")(function)  # fmt: skip
+    text = "Compare with this branch, tag or commit (default: the target branch)."
+    return click.option("--against", metavar="REV", show_envvar=True, help=text)(function)
 
 
 def _examples(*lines: str) -> str:

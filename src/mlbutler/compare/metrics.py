@@ -9,10 +9,10 @@ from mlbutler.compare.documents import Document, is_number, read_document
 from mlbutler.compare.snapshot import Source
 from mlbutler.record import MetricChange, Scalar, Verdict
 
-_MAXIMIZE = {"accuracy", "acc", "f1", "auc", "auroc", "roc", "precision", "recall", "r2", "map", "iou", "miou", "bleu",
-             "rouge", "score", "dice", "sensitivity", "specificity", "throughput", "ndcg", "mrr", "kappa", "mcc"}  # fmt: skip
-_MINIMIZE = {"loss", "error", "err", "rmse", "mse", "mae", "mape", "perplexity", "ppl", "latency", "time", "duration",
-             "seconds", "wer", "cer", "fid", "brier", "nll", "logloss", "rmsle"}  # fmt: skip
+_MAXIMIZE = {"accuracy", "acc", "f1", "auc", "auroc", "roc", "precision", "recall", "r2", "map", "iou", "miou",
+             "bleu", "rouge", "score", "dice", "sensitivity", "specificity", "throughput", "ndcg", "mrr", "kappa", "mcc"}  # fmt: skip
+_MINIMIZE = {"loss", "error", "err", "rmse", "mse", "mae", "mape", "perplexity", "ppl", "latency", "time",
+             "duration", "seconds", "wer", "cer", "fid", "brier", "nll", "logloss", "rmsle"}  # fmt: skip
 _ODD = {"NaN", "Infinity", "-Infinity"}
 
 

@@ -27,7 +27,9 @@ stages:
     outs: [picked.txt]
   train:
     matrix: {lr: [1, 2]}
-    cmd: mkdir -p model${item.lr} && cp prepared.txt model${item.lr}/w && echo "{\\"acc\\":0.${item.lr}${n}}" > m${item.lr}.json
+    cmd:
+      - mkdir -p model${item.lr} && cp prepared.txt model${item.lr}/w
+      - echo "{\\"acc\\":0.${item.lr}${n}}" > m${item.lr}.json
     deps: [prepared.txt]
     params: [n]
     outs: ["model${item.lr}"]

@@ -150,6 +150,34 @@ def test_a_passing_comparison_is_told_by_its_verdict(record: Record) -> None:
     assert markdown.render(said, Settings()).startswith("**Better**: f1 0.8 -> 0.9\n")
 
 
+def test_an_improvement_above_a_ceiling_failed_but_is_not_called_worse(record: Record) -> None:
+    metric = r.MetricChange(file="m.json", name="ms", old=30, new=20, difference=-10.0, verdict=Verdict.BETTER)
+    gate = r.GateResult(
+        metric="m.json:ms",
+        rule="max 10",
+        level="fail",
+        outcome="failed",
+        sentence="m.json:ms is 20 (must be at most 10)",
+    )
+    compare = r.CompareResult(
+        outcome=Outcome.FAILED, reason="", verdict=Verdict.WORSE, metrics=(metric,), gates=(gate,),
+        sentence="Failed: m.json:ms is 20 (must be at most 10)",
+    )  # fmt: skip
+    text = markdown.render(dataclasses.replace(record, compare=compare, check=None), Settings())
+    assert text.startswith("**Failed**: m.json:ms is 20 (must be at most 10)\n")
+    assert "| <code>ms</code> | 30 | 20 | −10 | ▲ better | failed: max 10 |" in text
+    assert text.count("must be at most 10") == 1 + 1  # the headline, and the steps
+
+
+def test_a_warning_is_the_headline_but_no_failure(record: Record) -> None:
+    gate = r.GateResult(metric="ms", rule="max 10", level="warn", outcome="warned", sentence="ms is 20")
+    compare = r.CompareResult(
+        outcome=Outcome.PASSED, reason="", verdict=Verdict.WORSE, gates=(gate,), sentence="Warning: ms is 20"
+    )
+    text = markdown.render(dataclasses.replace(record, compare=compare, check=None), Settings())
+    assert text.startswith("**Warning**: ms is 20\n")
+
+
 def test_a_record_with_nothing_in_it_still_makes_a_report(record: Record) -> None:
     bare = r.Record(change=record.change, environment=record.environment)
     assert markdown.render(bare, Settings()).startswith("**Nothing judged**: nothing was compared\n")

@@ -208,7 +208,7 @@ def test_dvc_2_objects_are_verified_with_their_own_hash(remote: Remote, connect:
 def test_a_hostile_manifest_stops_the_transfer(remote: Remote, connect: Connect, cache: LocalStore) -> None:
     content = b'[{"md5": "%s", "relpath": "../../.bashrc"}]' % (b"0" * 32)
     oid = add_object(remote.root, content, directory=True)
-    with pytest.raises(CorruptObject, match="absolute|'\\.\\.'"):
+    with pytest.raises(CorruptObject, match=r"\.\."):
         bring([Need("data", oid)], cache, None, connect(remote))
 
 

@@ -31,7 +31,8 @@ from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.local import LocalStore
 url, oid, cache, mirror = sys.argv[1:]
 print("ready", flush=True)
-bring([Need("data", ObjectId(oid))], LocalStore("cache", Path(cache)), LocalStore("mirror", Path(mirror), hardlink=True),
+bring([Need("data", ObjectId(oid))], LocalStore("cache", Path(cache)),
+      LocalStore("mirror", Path(mirror), hardlink=True),
       HttpStore("origin", url, {}, environ={}))
 print("done", flush=True)
 """

@@ -31,10 +31,27 @@ def test_hostile_paths_are_refused(path: object) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{}", b"[1]", b"[[]]", b"null", b'"x"', b"[{}]", b'[{"relpath":"a"}]', b"[" * 100_000, b"\xff\xfe", b'[{"a":1}',
-     manifest("a", md5="short"), manifest("a", md5=MD5.upper()), manifest("a", md5=MD5 + ".dir"), manifest("a", md5=None),
-     manifest("a", "a"), manifest("a", "a/b"), manifest("a/b/c", "a/b")],
-)  # fmt: skip
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b"[[]]",
+        b"null",
+        b'"x"',
+        b"[{}]",
+        b'[{"relpath":"a"}]',
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b'[{"a":1}',
+        manifest("a", md5="short"),
+        manifest("a", md5=MD5.upper()),
+        manifest("a", md5=MD5 + ".dir"),
+        manifest("a", md5=None),
+        manifest("a", "a"),
+        manifest("a", "a/b"),
+        manifest("a/b/c", "a/b"),
+    ],
+)
 def test_what_is_no_manifest_is_refused(content: bytes) -> None:
     with pytest.raises(CorruptObject, match="refused"):
         parse_manifest(content, DIR)

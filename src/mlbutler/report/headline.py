@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from mlbutler.record import CompareResult, GateResult, Outcome, Record, StepResult, Verdict
 from mlbutler.report.model import Headline, Tone
 
 _SENTENCE_LIMIT = 600
+_WORD = re.compile(r"(Failed|Warning|Mixed|Better|Worse|Same|Changed|New|Gone|Not judged): ")
 
 VERDICT_TONES = {
     Verdict.BETTER: Tone.GOOD,
@@ -82,12 +85,12 @@ def headline(record: Record) -> Headline:
 def _verdict(compare: CompareResult | None) -> Headline | None:
     if compare is None or compare.outcome in (Outcome.SKIPPED, Outcome.ERROR):
         return None
-    word = str(compare.verdict).capitalize()
+    word, sentence = _split(compare.sentence or compare.reason, str(compare.verdict).capitalize())
     tone = VERDICT_TONES[compare.verdict]
-    if compare.verdict == Verdict.WORSE and compare.outcome == Outcome.PASSED:
+    if compare.verdict == Verdict.WORSE:
         tone = Tone.WARN  # worse, but no gate forbids it
-    warned = tuple(g.sentence for g in compare.gates if g.outcome == "warned")
-    return Headline(word, _without_word(compare.sentence or compare.reason, word), tone, compare.remedy, warned)
+    warned = [g for g in compare.gates if g.outcome == "warned"]
+    return Headline(word, sentence, tone, compare.remedy, _untold(warned, sentence))
 
 
 def _deciding(bad: list[tuple[str, StepResult]]) -> tuple[str, StepResult]:
@@ -97,12 +100,13 @@ def _deciding(bad: list[tuple[str, StepResult]]) -> tuple[str, StepResult]:
 
 
 def _broken(compare: CompareResult) -> Headline:
-    """A broken gate. A higher value than allowed is not "worse" for that: the word follows the verdict."""
-    word = "Worse" if compare.verdict == Verdict.WORSE else "Failed"
+    """A broken gate. An improvement that is above a ceiling failed; "worse" is what the metric's verdict says."""
     broken = [g for g in compare.gates if g.outcome == "failed" and g.sentence]
-    gates = [g.sentence for g in broken]
-    own = _without_word(_without_word(compare.sentence, "Worse"), "Failed")
-    sentence = own if own and (word == "Worse" or not gates) else (gates or [compare.reason])[0]
+    deciding = broken[0].metric if broken else ""
+    verdicts = {m.verdict for m in compare.metrics if deciding in (m.key, m.name)} or {compare.verdict}
+    _, own = _split(compare.sentence, "")
+    sentence = own or (broken[0].sentence if broken else compare.reason)
+    word = "Worse" if verdicts == {Verdict.WORSE} else "Failed"
     return Headline(word, sentence, Tone.BAD, compare.remedy, _untold(broken, sentence))
 
 
@@ -113,9 +117,10 @@ def _untold(gates: list[GateResult], sentence: str) -> tuple[str, ...]:
     )
 
 
-def _without_word(sentence: str, word: str) -> str:
-    start = f"{word}:".lower()
-    return sentence[len(start) :].strip() if sentence.lower().startswith(start) else sentence
+def _split(sentence: str, word: str) -> tuple[str, str]:
+    """The word that a sentence begins with and the rest; `word` when it begins with none."""
+    match = _WORD.match(sentence)
+    return (match[1], sentence[match.end() :]) if match else (word, sentence)
 
 
 def _limited(said: Headline, others: list[str]) -> Headline:

@@ -83,7 +83,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> SyncResult:
             needs,
             cache,
             open_mirror(work.mirror, project, trusted=work.trusted, link=data.link),
-            Remotes(project, work.remote, work.environ, data.jobs),
+            Remotes(project, work.remote, work.environ if work.trusted else {}, data.jobs),
             jobs=data.jobs,
             verify=data.verify == "always",
             trusted=work.trusted,

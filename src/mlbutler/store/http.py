@@ -44,7 +44,7 @@ class HttpStore:
         url: the remote's address; a user name and password in it are used and never shown.
         config: keys of DVC's remote configuration: ``auth`` (basic, digest, custom), ``user``, ``password``,
             ``custom_auth_header``, ``method``, ``ssl_verify``, ``connect_timeout``, ``read_timeout``.
-        environ: where ``NETRC`` is looked up.
+        environ: where ``NETRC`` and ``HOME`` are looked up; without them no .netrc file is read.
         jobs: connections kept open at once.
 
     Raises:
@@ -312,8 +312,12 @@ def _auth(
         return lambda request: _with_header(request, str(header), str(secret))
     if user and password:
         return httpx.BasicAuth(user, password)
+    # Not httpx's own search: a run without credentials has an environment without HOME, and must find none.
+    file = environ.get("NETRC") or (f"{environ['HOME']}/.netrc" if environ.get("HOME") else None)
+    if file is None:
+        return None
     try:
-        return httpx.NetRCAuth(environ.get("NETRC"))
+        return httpx.NetRCAuth(file)
     except (OSError, SyntaxError):  # no such file, or not one: NetrcParseError is a SyntaxError
         return None
 

@@ -1,0 +1,179 @@
+"""S3 (moto) and SSH (asyncssh) remotes, through DVC's own file systems."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlbutler.errors import AccessDenied, StoreError
+from mlbutler.store.engine import bring, send
+from mlbutler.store.interface import Need, ObjectId, Presence
+from mlbutler.store.local import LocalStore
+from mlbutler.store.other import OtherStore
+from mlbutler.store.retry import Patience
+from mlbutler.store.runs import copy_entry, keys
+from tests.store.world import add_directory, add_object, md5, unsound
+
+FILES = {f"f {n}": b"content %d" % n for n in range(5)}
+ABSENT = ObjectId("0" * 32)
+
+
+def store(kind: str, config: dict[str, Any], root: str) -> OtherStore:
+    def connect() -> tuple[Any, str]:
+        from dvc.fs import get_fs_cls
+
+        return get_fs_cls({}, scheme=kind)(**config), root
+
+    return OtherStore("origin", connect, Patience(attempts=1))
+
+
+def nothing(_: int) -> None:
+    pass
+
+
+# ------------------------------------------------------------------------------------------------ S3
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str) -> str:
+    import boto3
+
+    client = boto3.client(
+        "s3", endpoint_url=s3_server, aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1"
+    )
+    name = f"bucket-{len(client.list_buckets()['Buckets'])}"
+    client.create_bucket(Bucket=name)
+    return name
+
+
+def s3(server: str, root: str) -> OtherStore:
+    config = {"endpointurl": server, "access_key_id": "key", "secret_access_key": "secret", "region": "us-east-1"}
+    return store("s3", config, root)
+
+
+def test_s3_there_and_back(s3_server: str, bucket: str, cache: LocalStore, tmp_path: Path) -> None:
+    remote = s3(s3_server, f"{bucket}/some/prefix")
+    directory = add_directory(cache.root, FILES)
+    everything = [directory, *(ObjectId(md5(content)) for content in FILES.values())]
+    assert [moved.objects for moved in send(everything, cache, remote).moved] == [6]
+    answers = remote.ask([directory, ABSENT])
+    assert answers[directory].presence is Presence.PRESENT
+    assert answers[directory].size == cache.path(directory).stat().st_size
+    assert answers[ABSENT].presence is Presence.MISSING
+    other = LocalStore("cache", tmp_path / "other")
+    brought = bring([Need("data", directory), Need("lost", ABSENT)], other, None, remote)
+    assert brought.incomplete == {"lost"}
+    assert not unsound(other.root)
+    assert len(list(other.root.rglob("*"))) > 6
+
+
+def test_s3_run_cache_entries(s3_server: str, bucket: str, cache: LocalStore) -> None:
+    remote = s3(s3_server, bucket)
+    assert keys(remote) == frozenset()
+    key = f"runs/{'a' * 2}/{'a' * 64}/{'b' * 64}"
+    (cache.root / key).parent.mkdir(parents=True)
+    (cache.root / key).write_text("cmd: x\n")
+    copy_entry(cache, remote, key)
+    assert keys(remote) == {key}
+
+
+def test_a_bucket_that_does_not_exist_misses_nothing(s3_server: str) -> None:
+    answer = s3(s3_server, "no-such-bucket/prefix").ask([ABSENT])[ABSENT]
+    assert answer.presence is Presence.UNDETERMINED
+    assert "no-such-bucket" in answer.reason
+
+
+def test_s3_that_is_down_is_undetermined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    answer = s3(f"http://127.0.0.1:{port}", "bucket").ask([ABSENT])[ABSENT]
+    assert answer.presence is Presence.UNDETERMINED
+    assert not answer.denied
+
+
+# ----------------------------------------------------------------------------------------------- SSH
+
+
+@pytest.fixture(scope="module")
+def ssh_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    import asyncssh
+
+    class Server(asyncssh.SSHServer):
+        def password_auth_supported(self) -> bool:
+            return True
+
+        def validate_password(self, username: str, password: str) -> bool:
+            return (username, password) == ("ada", "right-password")
+
+    loop = asyncio.new_event_loop()
+    ready: list[Any] = []
+    event = threading.Event()
+
+    def serve() -> None:
+        asyncio.set_event_loop(loop)
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        listening = asyncssh.listen(
+            "127.0.0.1", 0, server_factory=Server, server_host_keys=[key], sftp_factory=True, gss_host=None
+        )
+        ready.append(loop.run_until_complete(listening))
+        event.set()
+        loop.run_forever()
+
+    threading.Thread(target=serve, daemon=True).start()
+    assert event.wait(10)
+    yield ready[0].get_port()
+    loop.call_soon_threadsafe(loop.stop)
+
+
+def ssh(port: int, root: Path, password: str) -> OtherStore:
+    config = {"host": "127.0.0.1", "port": port, "user": "ada", "password": password, "timeout": 5}
+    return store("ssh", config, str(root))
+
+
+def test_ssh_there_and_back(ssh_port: int, cache: LocalStore, tmp_path: Path) -> None:
+    remote = ssh(ssh_port, tmp_path / "remote", "right-password")
+    directory = add_directory(cache.root, FILES)
+    everything = [directory, *(ObjectId(md5(content)) for content in FILES.values())]
+    assert [moved.objects for moved in send(everything, cache, remote).moved] == [6]
+    assert not unsound(tmp_path / "remote")
+    assert remote.ask([ABSENT])[ABSENT].presence is Presence.MISSING
+    other = LocalStore("cache", tmp_path / "other")
+    assert not bring([Need("data", directory)], other, None, remote).incomplete
+    assert not unsound(other.root)
+
+
+def test_ssh_with_a_wrong_password_is_a_refusal(ssh_port: int, tmp_path: Path) -> None:
+    remote = ssh(ssh_port, tmp_path / "remote", "wrong-password")
+    answer = remote.ask([ABSENT])[ABSENT]
+    assert (answer.presence, answer.denied) == (Presence.UNDETERMINED, True), answer.reason
+    assert "wrong-password" not in answer.reason
+    with pytest.raises(AccessDenied):
+        remote.get(ABSENT, tmp_path / "got", nothing)
+
+
+def test_a_missing_key_file_is_no_missing_object(ssh_port: int, tmp_path: Path) -> None:
+    config = {"host": "127.0.0.1", "port": ssh_port, "user": "ada", "keyfile": str(tmp_path / "no-key"), "timeout": 5}
+    remote = store("ssh", config, "/")
+    oid = add_object(tmp_path, b"content")
+    assert remote.ask([oid])[oid].presence is Presence.UNDETERMINED
+    with pytest.raises(StoreError):
+        remote.get(oid, tmp_path / "got", nothing)

@@ -156,5 +156,5 @@ def test_a_browser_shows_it_and_runs_nothing(record: Record, tmp_path: Path) -> 
     assert len(page.all("script")) == 1
     assert len(page.all("svg")) == 1
     title = done.stdout.partition("<title>")[2].partition("</title>")[0]
-    assert title.startswith("Worse:")
+    assert title.startswith("Failed: &lt;script")
     assert trap in "".join(page.texts)

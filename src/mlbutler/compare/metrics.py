@@ -9,10 +9,14 @@ from mlbutler.compare.documents import Document, is_number, read_document
 from mlbutler.compare.snapshot import Source
 from mlbutler.record import MetricChange, Scalar, Verdict
 
-_MAXIMIZE = {"accuracy", "acc", "f1", "auc", "auroc", "roc", "precision", "recall", "r2", "map", "iou", "miou",
-             "bleu", "rouge", "score", "dice", "sensitivity", "specificity", "throughput", "ndcg", "mrr", "kappa", "mcc"}  # fmt: skip
-_MINIMIZE = {"loss", "error", "err", "rmse", "mse", "mae", "mape", "perplexity", "ppl", "latency", "time",
-             "duration", "seconds", "wer", "cer", "fid", "brier", "nll", "logloss", "rmsle"}  # fmt: skip
+_MAXIMIZE = set(
+    "accuracy acc f1 auc auroc roc precision recall r2 map iou miou bleu rouge score dice sensitivity specificity"
+    " throughput ndcg mrr kappa mcc".split()
+)
+_MINIMIZE = set(
+    "loss error err rmse mse mae mape perplexity ppl latency time duration seconds wer cer fid brier nll logloss"
+    " rmsle".split()
+)
 _ODD = {"NaN", "Infinity", "-Infinity"}
 
 

@@ -97,6 +97,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> SyncResult:
     paths = tuple(dict.fromkeys(need.path for need in needs if need.checkout and need.path not in absent))
     project.checkout(paths)
     if error is not None:
+        error.partial = SyncResult(outcome=Outcome.ERROR, reason=error.message, paths=paths, moved=brought.moved)
         raise error
     return _result(work, brought, absent, paths)
 

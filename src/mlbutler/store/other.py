@@ -58,6 +58,7 @@ class OtherStore:
             if self._connected is None:
                 try:
                     fs, root = self._connect()
+                    _never_prompt(fs)
                     _ = fs.fs
                 except Exception as error:
                     raise _translated(error, self.name, "connecting") from error
@@ -176,6 +177,14 @@ class OtherStore:
             AccessDenied, StoreError: it could not be written.
         """
         self._patience.call(lambda: self._put(key, source, lambda _: None))
+
+
+def _never_prompt(fs: Any) -> None:
+    """DVC asks a person for an SSH password or passphrase; a build would wait for ever."""
+    if fs.protocol == "ssh":
+        from asyncssh import SSHClient
+
+        fs.fs_args["client_factory"] = SSHClient
 
 
 @contextmanager

@@ -1,0 +1,99 @@
+"""The documentation names everything there is, and its commands work."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from pydantic import BaseModel
+
+from mlbutler import pipeline
+from mlbutler.cli import cli
+from mlbutler.settings import Gate, Settings
+from tests.integration.world import World, make
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("verb", list(cli.commands))
+def test_every_verb_has_help_with_an_example_and_every_option_is_documented(verb: str) -> None:
+    command = cli.commands[verb]
+    assert f"mlbutler {verb}" in (command.epilog or "")
+    section = page("steps.md").split(f"\n## {verb}\n")[1].split("\n## ")[0]
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert f"`{option.opts[-1]}`" in section
+            assert f"`MLBUTLER_{verb}_{option.name}`".upper() in section
+
+
+def test_no_documented_verb_is_missing() -> None:
+    assert re.findall(r"^## (\w+)$", page("steps.md"), re.MULTILINE) == list(cli.commands)
+
+
+def test_every_setting_is_documented_with_its_variable() -> None:
+    text = page("settings.md")
+    for section, field in Settings.model_fields.items():
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            part = text.split(f"\n## [{section}]\n")[1].split("\n## ")[0]
+            for key in model.model_fields:
+                assert f"`{key}`" in part
+                assert f"`MLBUTLER_{section}_{key}`".upper() in part
+    gates = text.split("\n## [[gate]]\n")[1].split("\n## ")[0]
+    assert all(f"`{key}`" in gates for key in Gate.model_fields)
+
+
+def test_the_readme_lists_every_step() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in text for name in pipeline.NAMES)
+
+
+def test_every_dependency_and_every_folder_is_explained() -> None:
+    text = page("architecture.md")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"].values()
+    wanted = [
+        *project["project"]["dependencies"],
+        *project["build-system"]["requires"],
+        *(d for e in extras for d in e),
+    ]
+    names = {re.split(r"[\[>=<]", requirement)[0].lower() for requirement in wanted} - {"mlbutler"}
+    assert [name for name in sorted(names) if f"`{name}`" not in text] == []
+    folders = [path.parent.name for path in (ROOT / "src" / "mlbutler").glob("*/__init__.py")]
+    assert [name for name in folders if f"`{name}/`" not in text] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_between_pages_lead_somewhere(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
+        if "://" not in link:
+            assert (path.parent / link).exists(), link
+
+
+@pytest.fixture(scope="module")
+def documented_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make(tmp_path_factory.mktemp("docs"))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_console_command_works(path: Path, documented_world: World) -> None:
+    for block in re.findall(r"```console\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+        for line in block.splitlines():
+            words = shlex.split(line.removeprefix("$ "))
+            assert words[0] == "mlbutler"
+            done = subprocess.run(
+                [sys.executable, "-m", *words], cwd=documented_world.project, capture_output=True, text=True,
+                env=documented_world.base_environ() | {"MLBUTLER_FORGE_URL": str(documented_world.forge)}, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"

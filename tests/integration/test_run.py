@@ -154,7 +154,7 @@ def test_planted_credentials_are_nowhere(world: World) -> None:
         "MLBUTLER_GIT_TOKEN": secret, "MLBUTLER_REMOTE_PASSWORD": secret, "AWS_SECRET_ACCESS_KEY": secret,
         "SOME_API_KEY": secret, "UNSUSPICIOUS": f"x{secret}x",
     }  # fmt: skip
-    run = world.run(root, world.jenkins("leaky", **planted))
+    run = world.run(root, world.jenkins("leaky") | planted)
     assert run.code == 0, run.out + run.err
     assert secret not in run.out + run.err
     for folder in (world.directory, Path(os.environ["HOME"])):

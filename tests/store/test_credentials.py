@@ -16,7 +16,7 @@ BASIC = {"auth": "basic"}
         ("https://x.org/r", {}, {}, {}),
         ("https://x.org/r", MINE | COMMON, {}, BASIC | {"user": "ada", "password": "own"}),
         ("https://x.org/r", COMMON | TOKEN, {}, BASIC | {"user": "bob", "password": "common"}),
-        ("https://x.org/r", {"MLBUTLER_REMOTE_PASSWORD": "p"}, {"user": "eve"}, BASIC | {"user": "eve", "password": "p"}),
+        ("https://x.org/r", {"MLBUTLER_REMOTE_PASSWORD": "p"}, {"user": "eve"}, BASIC | {"user": "eve", "password": "p"}),  # noqa: E501
         ("https://x.org/r", {"MLBUTLER_REMOTE_PASSWORD": "p"}, {}, {}),
         ("https://x.org/r", MINE, {"auth": "custom"}, {"password": "own"}),
         ("webdavs://x.org/r", COMMON, {}, {"user": "bob", "password": "common"}),
@@ -33,7 +33,7 @@ BASIC = {"auth": "basic"}
         ("s3://dvc", TOKEN, {"endpointurl": "https://dagshub.com/a/b.s3"},
          {"access_key_id": "t0ken", "secret_access_key": "t0ken"}),
         ("s3://dvc", TOKEN, {}, {}),
-        ("s3://dvc", {"MLBUTLER_REMOTE_MY_STORE_ACCESS_KEY_ID": "k", "MLBUTLER_REMOTE_MY_STORE_SECRET_ACCESS_KEY": "s"}, {},
+        ("s3://dvc", {"MLBUTLER_REMOTE_MY_STORE_ACCESS_KEY_ID": "k", "MLBUTLER_REMOTE_MY_STORE_SECRET_ACCESS_KEY": "s"}, {},  # noqa: E501
          {"access_key_id": "k", "secret_access_key": "s"}),
         ("/local/path", MINE | COMMON | TOKEN, {}, {}),
     ],

@@ -141,7 +141,9 @@ def test_a_manifest_nobody_has(remote: Remote, connect: Callable[..., HttpStore]
 
 
 def test_what_need_not_be_pushed_is_listed_and_asks_nothing(cache: LocalStore) -> None:
-    artifact = Artifact("metrics.json", "train", ObjectId("1" * 32), cached=False, pushed=False, left_out="cache: false")
+    artifact = Artifact(
+        "metrics.json", "train", ObjectId("1" * 32), cached=False, pushed=False, left_out="cache: false"
+    )
 
     def never(_: str | None) -> Store | None:
         raise AssertionError("opened")

@@ -52,7 +52,13 @@ def begin(
 
         change = detect(git, environ, loaded.settings, against)
         before = read(root / FOLDER / "record.json")
-        record = Record(change=change, environment=_environment(git), lock_hash=_lock_hash(root))
+        folder = root.relative_to(git.toplevel().resolve()).as_posix()
+        record = Record(
+            change=change,
+            environment=_environment(git),
+            lock_hash=_lock_hash(root),
+            project="" if folder == "." else folder,
+        )
         if before is not None and not anew and _same_work(before.change, change):
             kept = change if against else before.change
             record = dataclasses.replace(

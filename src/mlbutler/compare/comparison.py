@@ -46,7 +46,7 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
     for outcome, word in (("failed", "Failed"), ("warned", "Warning")):
         if broken := [gate for gate in gates if gate.outcome == outcome]:
             more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
-            return Verdict.WORSE, f"{word}: {broken[0].sentence}{more}"
+            return _overall(comparison.metrics), f"{word}: {broken[0].sentence}{more}"
     hint = "" if gates else " No gate is set, so nothing can stop a worse result."
     worse, better = _of(comparison.metrics, Verdict.WORSE), _of(comparison.metrics, Verdict.BETTER)
     if worse and better:
@@ -63,6 +63,14 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
         return Verdict.SAME, f"Same: no metric changed.{hint}"
     first = next((m for m in comparison.metrics if m.verdict is not Verdict.SAME), comparison.metrics[0])
     return Verdict.NOT_JUDGED, f"Not judged: {first.key}: {first.reason}.{hint}"
+
+
+def _overall(metrics: Sequence[MetricChange]) -> Verdict:
+    """Better, worse, or changed when there is both; a broken ceiling does not make an improvement worse."""
+    worse, better = _of(metrics, Verdict.WORSE), _of(metrics, Verdict.BETTER)
+    if worse and better:
+        return Verdict.CHANGED
+    return Verdict.WORSE if worse else Verdict.BETTER if better else Verdict.NOT_JUDGED
 
 
 def describe(metric: MetricChange) -> str:

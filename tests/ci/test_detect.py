@@ -1,0 +1,160 @@
+"""Where am I: each CI server's environment with real clones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mlbutler.ci import detect
+from mlbutler.errors import UsageError
+from mlbutler.git import Git
+from mlbutler.record import Change
+from mlbutler.settings import Settings
+from tests.conftest import GitCommand
+
+JENKINS = {"JENKINS_URL": "http://j/", "BUILD_URL": "http://j/1/", "CHANGE_ID": "7", "CHANGE_TARGET": "main",
+           "CHANGE_BRANCH": "feature", "BRANCH_NAME": "PR-7"}  # fmt: skip
+
+
+@pytest.fixture
+def origin(tmp_path: Path, git: GitCommand) -> Path:
+    """main: one, two; feature: from one, its own commit."""
+    bare, author = tmp_path / "origin.git", tmp_path / "author"
+    git(tmp_path, "init", "-q", "--bare", str(bare))
+    git(tmp_path, "clone", "-q", str(bare), str(author))
+    git(author, "checkout", "-q", "-b", "main")
+    for name, branch in (("one", "main"), ("work", "feature"), ("two", "main")):
+        exists = branch in git(author, "branch", "--format=%(refname:short)").split()
+        git(author, "checkout", "-q", *([] if exists else ["-B"] if name == "one" else ["-b"]), branch)
+        (author / name).write_text(name)
+        git(author, "add", "-A")
+        git(author, "commit", "-qm", name)
+    git(author, "push", "-q", "origin", "main", "feature")
+    return bare
+
+
+def clone(origin: Path, git: GitCommand, rev: str, *args: str) -> Path:
+    target = origin.parent / "clone"
+    git(origin.parent, "clone", "-q", *args, f"file://{origin}", str(target))
+    git(target, "checkout", "-q", "--detach", rev)
+    return target
+
+
+def found(directory: Path, environ: dict[str, str], against: str | None = None, **project: str) -> Change:
+    return detect(Git(directory), environ, Settings.model_validate({"project": project}), against)
+
+
+def test_a_jenkins_pull_request_at_its_head(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/feature")
+    change = found(work, JENKINS)
+    assert (change.ci, change.kind, change.number, change.fork, change.merge) == (
+        "jenkins", "pull-request", "7", False, False,
+    )  # fmt: skip
+    assert change.head == git(work, "rev-parse", "origin/feature")
+    assert change.base == git(work, "rev-parse", "origin/main^")
+
+
+def test_a_merge_that_jenkins_made_is_told_from_the_head(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/main")
+    git(work, "merge", "-q", "--no-edit", "origin/feature")
+    change = found(work, JENKINS)
+    assert change.merge
+    assert change.head == git(work, "rev-parse", "origin/feature")
+    assert change.checkout == git(work, "rev-parse", "HEAD")
+
+
+def test_a_merge_that_the_author_pushed_is_his_head(origin: Path, git: GitCommand) -> None:
+    author = origin.parent / "author"
+    git(author, "checkout", "-q", "feature")
+    git(author, "merge", "-q", "--no-edit", "main")
+    git(author, "push", "-q", "origin", "feature")
+    work = clone(origin, git, "origin/feature")
+    change = found(work, JENKINS)
+    assert not change.merge
+    assert change.head == change.checkout
+
+
+def test_dagshub_s_branch_source_gives_the_number_in_the_branch_s_name(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/feature")
+    environ = JENKINS | {"CHANGE_ID": "918273", "BRANCH_NAME": "PR-7-MERGE"}
+    assert found(work, environ).number == "7"
+
+
+def test_a_fork_s_branch_called_like_ours_is_a_fork(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/feature")
+    (work / "evil").write_text("x")
+    git(work, "add", "-A")
+    git(work, "commit", "-qm", "not in our repository")
+    assert found(work, JENKINS).fork
+    assert found(work, JENKINS | {"CHANGE_FORK": "mallory"}).fork
+
+
+def test_a_shallow_clone_gets_what_it_lacks(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "HEAD", "--depth=1", "--branch=feature")
+    change = found(work, JENKINS)
+    assert change.base == git(origin, "rev-parse", "main^")
+
+
+def test_github_s_merge_and_its_event_file(origin: Path, git: GitCommand, tmp_path: Path) -> None:
+    work = clone(origin, git, "origin/main")
+    git(work, "merge", "-q", "--no-edit", "origin/feature")
+    head = git(work, "rev-parse", "origin/feature")
+    pull = {"number": 5, "title": "t", "html_url": "u", "user": {"login": "ada"}, "base": {"ref": "main"},
+            "head": {"sha": head, "ref": "feature", "repo": {"full_name": "o/r"}}}  # fmt: skip
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"pull_request": pull}))
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "pull_request", "GITHUB_REPOSITORY": "o/r",
+               "GITHUB_EVENT_PATH": str(event)}  # fmt: skip
+    change = found(work, environ)
+    assert (change.number, change.head, change.merge, change.fork) == ("5", head, True, False)
+    assert found(work, environ | {"GITHUB_REPOSITORY": "other/r"}).fork
+
+
+def test_gitlab_merge_requests_and_their_forks(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/feature")
+    environ = {"GITLAB_CI": "true", "CI_MERGE_REQUEST_IID": "3", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feature",
+               "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "1",
+               "CI_MERGE_REQUEST_PROJECT_ID": "1"}  # fmt: skip
+    change = found(work, environ)
+    assert (change.ci, change.number, change.fork) == ("gitlab-ci", "3", False)
+    assert found(work, environ | {"CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "2"}).fork
+
+
+def test_a_laptop_on_its_branch_and_on_the_target(origin: Path, git: GitCommand) -> None:
+    author = origin.parent / "author"
+    git(author, "checkout", "-q", "feature")
+    change = found(author, {})
+    assert (change.ci, change.kind, change.head_branch) == ("local", "local", "feature")
+    assert change.base == git(author, "rev-parse", "main^")
+    git(author, "checkout", "-q", "main")
+    assert found(author, {}).base == git(author, "rev-parse", "main^")
+    (author / "one").write_text("edited")
+    assert found(author, {}).base == git(author, "rev-parse", "main")
+
+
+def test_a_target_that_does_not_exist_is_an_error_that_names_near_ones(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/feature")
+    with pytest.raises(UsageError, match="'mian' does not exist") as error:
+        found(work, JENKINS | {"CHANGE_TARGET": "mian"})
+    assert "main" in error.value.remedy
+    with pytest.raises(UsageError, match="no revision 'nowhere'"):
+        found(work, {}, against="nowhere")
+
+
+def test_unrelated_histories_have_no_base(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/feature")
+    git(work, "checkout", "-q", "--orphan", "island")
+    git(work, "commit", "-qm", "island")
+    assert found(work, {}, against="origin/main").base is None
+
+
+def test_a_password_in_the_remote_s_url_is_not_kept(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/feature")
+    git(work, "remote", "set-url", "origin", "https://ada:hunter2@forge.invalid/x.git")
+    subprocess.run(
+        ["git", "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"], cwd=work, check=True
+    )
+    assert found(work, {}).repository == "https://forge.invalid/x.git"

@@ -1,0 +1,114 @@
+"""Metrics, params, plots and data of two sides, and the verdict."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlbutler.compare.comparison import Comparison, compare, conclude
+from mlbutler.compare.plots import MOST_POINTS, thinned
+from mlbutler.compare.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams
+from mlbutler.record import Verdict
+
+
+def side(metrics: object = None, params: str = "", **more: object) -> Snapshot:
+    found = {} if metrics is None else {"m.json": Source(json.dumps(metrics).encode())}
+    given_params = {"params.yaml": Source(params.encode())} if params else {}
+    return Snapshot("r", metrics=found, params=given_params, **more)  # type: ignore[arg-type]
+
+
+def verdicts(comparison: Comparison) -> dict[str, Verdict]:
+    return {metric.name: metric.verdict for metric in comparison.metrics}
+
+
+def test_a_verdict_follows_the_direction_never_the_sign() -> None:
+    found = compare(side({"accuracy": 0.9, "loss": 1.0}), side({"accuracy": 0.8, "loss": 0.5}), {})
+    assert verdicts(found) == {"accuracy": Verdict.WORSE, "loss": Verdict.BETTER}
+
+
+def test_a_goal_goes_before_the_name() -> None:
+    found = compare(side({"loss": 1.0}), side({"loss": 0.5}), {"m.json:loss": "maximize"})
+    assert verdicts(found) == {"loss": Verdict.WORSE}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict", "reason"),
+    [
+        ({}, {"accuracy": 1}, Verdict.NEW, "not measured in the target"),
+        ({"accuracy": 1}, {}, Verdict.GONE, "not measured any more"),
+        ({"accuracy": 1}, {"accuracy": float("nan")}, Verdict.NOT_JUDGED, "NaN here"),
+        ({"accuracy": "high"}, {"accuracy": 1}, Verdict.NOT_JUDGED, "no number in the target"),
+        ({"accuracy": 1}, {"accuracy": True}, Verdict.SAME, ""),
+        ({"speed": 1}, {"speed": 2}, Verdict.NOT_JUDGED, "no direction is known"),
+        ({"accuracy": 1}, {"accuracy": 1}, Verdict.SAME, ""),
+    ],
+)
+def test_every_odd_pair_has_a_verdict_and_a_reason(old: object, new: object, verdict: Verdict, reason: str) -> None:
+    metric = compare(side(old), side(new), {}).metrics[0]
+    assert metric.verdict is verdict
+    assert reason in metric.reason
+
+
+def test_params_say_which_stages_they_reach() -> None:
+    stages = (StageParams("train", {"params.yaml": ("train",)}), StageParams("other", {"params.yaml": ("seed",)}))
+    old = side(params="train: {lr: 1, old: 2}\nsame: 3\n")
+    new = side(params="train: {lr: 2, new: x}\nsame: 3\n", stage_params=stages)
+    found = {param.name: (param.kind, param.old, param.new, param.stages) for param in compare(old, new, {}).params}
+    assert found == {
+        "train.lr": ("changed", "1", "2", ("train",)),
+        "train.new": ("added", "", "x", ("train",)),
+        "train.old": ("removed", "2", "", ("train",)),
+    }
+
+
+def test_data_counts_files_by_their_hashes() -> None:
+    def directory(digest: str, **files: str) -> Artifact:
+        return Artifact("d", digest, 10, len(files), True, tuple(Entry(name, md5) for name, md5 in files.items()))
+
+    old, new = (
+        side(artifacts={"d": directory("1", a="1", b="2", c="3")}),
+        side(artifacts={"d": directory("2", a="1", b="9", e="5")}),
+    )
+    change = compare(old, new, {}).data[0]
+    assert (change.files_added, change.files_removed, change.files_changed) == (1, 1, 1)
+    assert set(change.examples) == {("added", "e"), ("removed", "c"), ("changed", "b")}
+
+
+def test_curves_matrices_and_pictures() -> None:
+    plots = (
+        PlotDefinition("c.csv", ("c.csv",), x="step", y={"c.csv": ("loss",)}),
+        PlotDefinition("k.csv", ("k.csv",), x="actual", y={"k.csv": ("predicted",)}, template="confusion"),
+        PlotDefinition("p.png", ("p.png",)),
+        PlotDefinition("s.svg", ("s.svg",)),
+    )
+    data = {
+        "c.csv": Source(b"step,loss\n0,3\n1,2\n"),
+        "k.csv": Source(b"actual,predicted\na,a\na,b\na,b\n"),
+        "p.png": Source(b"\x89PNG\r\n"),
+        "s.svg": Source(b"<svg onload='x()'/>"),
+    }
+    found = {plot.file: plot for plot in compare(side(), side(plots=plots, plot_data=data), {}).plots}
+    assert found["c.csv"].new == ((0.0, 3.0), (1.0, 2.0))
+    assert found["k.csv"].new == (("a", "a", 1), ("b", "a", 2)) or found["k.csv"].new == (("a", "a", 1), ("a", "b", 2))
+    assert str(found["p.png"].new[0][0]).startswith("data:image/png;base64,")
+    assert found["s.svg"].kind == "unsupported"
+
+
+@given(st.integers(0, 5000))
+def test_thinning_keeps_the_ends_and_the_bound(count: int) -> None:
+    points = [(float(i), float(i)) for i in range(count)]
+    kept = thinned(points)
+    assert len(kept) == min(count, MOST_POINTS)
+    if points:
+        assert (kept[0], kept[-1]) == (points[0], points[-1])
+
+
+def test_the_sentence_names_the_deciding_number_and_the_lack_of_a_gate() -> None:
+    verdict, sentence = conclude(compare(side({"accuracy": 0.9}), side({"accuracy": 0.95}), {}), ())
+    assert verdict is Verdict.BETTER
+    assert sentence == (
+        "Better: m.json:accuracy 0.9 -> 0.95 (+0.05). No gate is set, so nothing can stop a worse result."
+    )

@@ -1,0 +1,67 @@
+"""Metric and parameter files of every kind, good and bad."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlbutler.compare.documents import read_document
+from mlbutler.compare.snapshot import Source
+
+
+def values(path: str, text: str) -> dict[str, object]:
+    return dict(read_document(path, Source(text.encode())).values)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("m.json", '{"a": {"b": 1.5, "c": [1, 2]}}'),
+        ("m.yaml", "a:\n  b: 1.5\n  c: [1, 2]\n"),
+        ("m.toml", "[a]\nb = 1.5\nc = [1, 2]\n"),
+        ("m.py", "class a:\n    b = 1.5\n    c = [1, 2]\n"),
+    ],
+)
+def test_nested_values_get_dotted_names(path: str, text: str) -> None:
+    assert values(path, text) == {"a.b": 1.5, "a.c.0": 1, "a.c.1": 2}
+
+
+def test_a_csv_of_metrics_gives_the_last_value_by_step() -> None:
+    text = "Name,Value,Timestamp,Step\nloss,3,1,1\nloss,1,3,3\nloss,2,2,2\nacc,0.5,1,1\n"
+    assert values("metrics.csv", text) == {"loss": 1.0, "acc": 0.5}
+
+
+def test_numbers_that_json_cannot_hold_are_text() -> None:
+    assert values("m.json", '{"a": NaN, "b": -Infinity}') == {"a": "NaN", "b": "-Infinity"}
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "problem"),
+    [
+        ("m.json", b"{", "not valid JSON"),
+        ("m.yaml", b"a: [", "not valid YAML"),
+        ("m.toml", b"= 1", "not valid TOML"),
+        ("m.json", b"\xff\xfe\x00", "not UTF-8"),
+        ("m.json", b"[" * 100_000, "nested too deeply"),
+        ("m.json", b" " * (21 << 20), "larger than 20 MB"),
+        ("m.json", None, "missing"),
+    ],
+)
+def test_a_bad_file_is_a_reason_and_no_crash(path: str, content: bytes | None, problem: str) -> None:
+    document = read_document(path, Source(content))
+    assert problem in document.problem
+    assert not document.values
+
+
+@given(st.binary(max_size=200), st.sampled_from(["json", "yaml", "toml", "py", "csv"]))
+def test_no_content_raises(content: bytes, extension: str) -> None:
+    document = read_document(f"m.{extension}", Source(content))
+    assert document.problem or document.values is not None
+
+
+@given(st.dictionaries(st.text(min_size=1), st.integers(-(10**9), 10**9)))
+def test_every_leaf_of_a_flat_json_is_kept(content: dict[str, int]) -> None:
+    assert values("m.json", json.dumps(content)) == content

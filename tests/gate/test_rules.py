@@ -1,0 +1,62 @@
+"""Gates: each limit on both sides of it, and what cannot be measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlbutler.gate.rules import judge
+from mlbutler.record import MetricChange, Scalar, Verdict
+from mlbutler.settings import Gate
+
+
+def metric(old: Scalar, new: Scalar, name: str = "accuracy", **more: object) -> MetricChange:
+    return MetricChange(file="m.json", name=name, old=old, new=new, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("limits", "old", "new", "outcome"),
+    [
+        ({"min": 0.9}, 0.5, 0.9, "passed"),
+        ({"min": 0.9}, 0.5, 0.89, "failed"),
+        ({"max": 0.9}, 0.5, 0.91, "failed"),
+        ({"max_drop": 0.01}, 0.91, 0.9, "passed"),  # 0.91 - 0.9 is more than 0.01 in binary
+        ({"max_drop": 0.01}, 0.91, 0.899, "failed"),
+        ({"max_drop": 0.01}, 0.91, 0.99, "passed"),
+        ({"max_drop_relative": 0.1}, 1.0, 0.9, "passed"),
+        ({"max_drop_relative": 0.1}, 1.0, 0.89, "failed"),
+        ({"max_drop": 0.01, "goal": "minimize"}, 0.5, 0.6, "failed"),
+        ({"max_drop": 0.01, "goal": "minimize"}, 0.5, 0.4, "passed"),
+        ({"max_drop": 0.01, "level": "warn"}, 0.9, 0.5, "warned"),
+        ({"max_drop": 0.01}, None, 0.5, "not judged"),
+        ({"min": 0.1}, 0.5, "NaN", "failed"),
+    ],
+)
+def test_limits(limits: dict[str, object], old: Scalar, new: Scalar, outcome: str) -> None:
+    result = judge([Gate(metric="m.json:accuracy", **limits)], [metric(old, new)])[0]
+    assert result.outcome == outcome
+    assert "accuracy" in result.sentence
+
+
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [
+        ([], "was not measured"),
+        ([metric(1, 1), MetricChange(file="n.json", name="accuracy", old=1, new=1)], "ambiguous"),
+        ([metric(1, None, verdict=Verdict.GONE)], "gone"),
+    ],
+)
+def test_what_cannot_be_measured_is_never_green(metrics: list[MetricChange], words: str) -> None:
+    result = judge([Gate(metric="accuracy", min=0.1)], metrics)[0]
+    assert result.outcome == "failed"
+    assert words in result.sentence
+
+
+def test_a_drop_without_a_known_direction_asks_for_a_goal() -> None:
+    result = judge([Gate(metric="speed", max_drop=1)], [metric(1, 1, "speed")])[0]
+    assert result.outcome == "failed"
+    assert "set goal" in result.sentence
+
+
+def test_each_limit_of_a_gate_is_judged_by_itself() -> None:
+    results = judge([Gate(metric="accuracy", min=0.5, max_drop=0.1)], [metric(0.9, 0.7)])
+    assert [result.outcome for result in results] == ["passed", "failed"]

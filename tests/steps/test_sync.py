@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mlbutler.errors import AccessDenied, StoreError
+from mlbutler.record import Outcome, PlanResult, StagePlan, StageState
+from mlbutler.steps import plan, sync
+from mlbutler.steps.work import Work
+from mlbutler.store.interface import ObjectId
+from tests.store.dvc_world import FILES, clone, copy_remote, dvc, status, template
+from tests.store.world import PASSWORD, USER, Remote, md5, unsound
+
+State = Callable[..., Work]
+LOGIN = {"MLBUTLER_REMOTE_ORIGIN_USER": USER, "MLBUTLER_REMOTE_ORIGIN_PASSWORD": PASSWORD}
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Iterator[Remote]:
+    """An authenticated HTTP remote that holds everything."""
+    server = Remote(copy_remote(tmp_path / "remote"), auth="basic")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone without data."""
+    directory = clone(tmp_path / "clone", remote.url)
+    monkeypatch.chdir(directory)
+    return directory
+
+
+def planned(work: Work) -> Work:
+    work.record = dataclasses.replace(work.record, plan=plan.run(work))
+    return work
+
+
+def fetched(remote: Remote) -> list[str]:
+    return [path for method, path in remote.requests if method == "GET"]
+
+
+def test_nothing_stale_brings_nothing_and_opens_no_project(root: Path, remote: Remote, working_state: State) -> None:
+    work = working_state(root, "", LOGIN)
+    up_to_date = StagePlan(name="train", state=StageState.UP_TO_DATE)
+    work.record = dataclasses.replace(
+        work.record, plan=PlanResult(outcome=Outcome.PASSED, reason="", stages=(up_to_date,))
+    )
+    result = sync.run(work)
+    assert (result.outcome, result.moved) == (Outcome.PASSED, ())
+    assert "nothing to bring" in result.reason
+    assert remote.requests == []
+    assert "project" not in vars(work)
+
+
+def test_everything_is_brought_and_dvc_agrees(root: Path, remote: Remote, working_state: State, tmp_path: Path) -> None:
+    settings = f"data.mirror = '{tmp_path / 'mirror'}'"
+    result = sync.run(working_state(root, settings, LOGIN), everything=True)
+    assert result.outcome is Outcome.PASSED
+    assert set(result.paths) == {"data", "prepared", "model.txt"}
+    assert {path.relative_to(root / "data").as_posix() for path in (root / "data").rglob("*.txt")} == set(FILES)
+    assert status(root) == {}
+    before = len(remote.requests)
+    (root / ".dvc" / "config.local").write_text("['remote \"origin\"']\n    url = /nonexistent/x\n")
+    assert "up to date" in dvc(root, "pull")
+    assert len(remote.requests) == before
+    assert not unsound(tmp_path / "mirror")
+    assert PASSWORD not in "".join(p.read_text(errors="replace") for p in root.rglob("*") if p.is_file())
+    (root / ".dvc" / "config.local").write_text(f"['remote \"origin\"']\n    url = {remote.url}\n")
+    again = sync.run(working_state(root, settings, LOGIN), everything=True)
+    assert [moved.place for moved in again.moved] == ["cache"]
+    assert len(remote.requests) == before
+
+
+def test_a_warm_mirror_spares_the_remote(root: Path, remote: Remote, working_state: State, tmp_path: Path) -> None:
+    settings = f"data.mirror = '{tmp_path / 'mirror'}'"
+    sync.run(working_state(root, settings, LOGIN), everything=True)
+    before = len(remote.requests)
+    other = clone(tmp_path / "other", remote.url)
+    result = sync.run(working_state(other, settings, LOGIN), everything=True)
+    assert [moved.place for moved in result.moved] == ["mirror"]
+    assert len(remote.requests) == before
+    assert status(other) == {}
+
+
+def test_only_what_the_stale_stage_needs_is_brought(root: Path, remote: Remote, working_state: State) -> None:
+    (root / "params.yaml").write_text("rate: 2\n")
+    work = planned(working_state(root, "", LOGIN))
+    result = sync.run(work)
+    assert result.outcome is Outcome.PASSED
+    assert result.paths == ("prepared",)
+    assert (root / "prepared" / "a b.txt").read_text() == "one\n"
+    assert not (root / "data").exists()
+    model = ObjectId(md5((template().repo / "model.txt").read_bytes()))
+    assert model.key not in fetched(remote)
+    assert "nothing to bring" in sync.run(planned(working_state(root, "", LOGIN))).reason
+
+
+def test_an_output_that_was_never_pushed_but_is_rebuilt_is_not_asked_for(
+    root: Path, remote: Remote, working_state: State
+) -> None:
+    model = ObjectId(md5((template().repo / "model.txt").read_bytes()))
+    (remote.root / model.key).unlink()
+    (root / "params.yaml").write_text("rate: 2\n")
+    assert sync.run(planned(working_state(root, "", LOGIN))).outcome is Outcome.PASSED
+
+
+def test_what_no_store_holds_fails_by_path_and_the_rest_is_there(
+    root: Path, remote: Remote, working_state: State
+) -> None:
+    (remote.root / ObjectId(md5(b"two\n")).key).unlink()
+    result = sync.run(working_state(root, "", LOGIN), everything=True)
+    assert result.outcome is Outcome.FAILED
+    assert result.missing == ("data/grüße.txt",) or result.missing == ("prepared/grüße.txt",)
+    assert result.paths == ("model.txt",)
+    assert (root / "model.txt").exists()
+    assert "dvc push -r origin" in result.remedy
+
+
+def test_wrong_password_and_no_password_are_refusals_and_leave_the_clone(
+    root: Path, remote: Remote, working_state: State
+) -> None:
+    for environ in (LOGIN | {"MLBUTLER_REMOTE_ORIGIN_PASSWORD": "wrong-password"}, {}):
+        with pytest.raises(AccessDenied, match="401") as caught:
+            sync.run(working_state(root, "", environ), everything=True)
+        assert caught.value.exit_code == 3
+        assert "MLBUTLER_REMOTE_ORIGIN_USER" in caught.value.remedy
+        assert "wrong-password" not in caught.value.message
+    assert not (root / "data").exists()
+    assert not list((root / ".dvc" / "cache").rglob("*.*"))
+
+
+def test_a_remote_that_fails_is_an_error_of_the_outside(root: Path, remote: Remote, working_state: State) -> None:
+    remote.faults[""] = [404]
+    remote.faults[ObjectId(md5(b"two\n")).key] = ["wrong"]
+    for name in ("one", "three", "four"):
+        remote.faults[ObjectId(md5(f"{name}\n".encode())).key] = ["ok"]
+    for file in remote.root.rglob("*.dir"):
+        remote.faults[str(file.relative_to(remote.root))] = ["ok"]
+    with pytest.raises(StoreError, match="wrong content") as caught:
+        sync.run(working_state(root, "", LOGIN), everything=True)
+    assert caught.value.partial is not None
+    assert not (root / "data").exists()
+
+
+def test_a_local_remote_with_a_truncated_object_is_not_believed(
+    tmp_path: Path, working_state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = copy_remote(tmp_path / "storage")
+    root = clone(tmp_path / "clone", str(storage))
+    monkeypatch.chdir(root)
+    model = storage / ObjectId(md5((template().repo / "model.txt").read_bytes())).key
+    model.unlink()
+    model.write_bytes(b"cut")
+    model.chmod(0o444)
+    with pytest.raises(StoreError, match="wrong content"):
+        sync.run(working_state(root), everything=True)
+    assert not (root / "model.txt").exists()
+    assert model.read_bytes() == b"cut"
+
+
+def test_the_mirror_s_run_cache_lets_a_stage_be_restored(
+    root: Path, remote: Remote, working_state: State, tmp_path: Path
+) -> None:
+    mirror = tmp_path / "mirror"
+    shutil.copytree(template().repo / ".dvc" / "cache", mirror)
+    (root / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    work = planned(working_state(root, f"data.mirror = '{mirror}'", LOGIN))
+    assert {stage.state for stage in work.record.plan.stages if stage.name == "train"} <= {  # type: ignore[union-attr]
+        StageState.RESTORABLE,
+        StageState.STALE,
+    }
+    assert sync.run(work).outcome is Outcome.PASSED
+    assert len(list((root / ".dvc" / "cache" / "runs").rglob("*"))) > 2
+    dvc(root, "repro", "-q")
+    assert not (root / "ran.log").exists()
+    assert fetched(remote) == []

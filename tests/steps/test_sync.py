@@ -12,7 +12,7 @@ from mlbutler.record import Outcome, PlanResult, StagePlan, StageState
 from mlbutler.steps import plan, sync
 from mlbutler.steps.work import Work
 from mlbutler.store.interface import ObjectId
-from tests.store.dvc_world import FILES, clone, copy_remote, dvc, status, template
+from tests.store.dvc_world import FILES, clone, copy_remote, dvc, point_to, status, template
 from tests.store.world import PASSWORD, USER, Remote, md5, unsound
 
 State = Callable[..., Work]
@@ -65,12 +65,12 @@ def test_everything_is_brought_and_dvc_agrees(root: Path, remote: Remote, workin
     assert {path.relative_to(root / "data").as_posix() for path in (root / "data").rglob("*.txt")} == set(FILES)
     assert status(root) == {}
     before = len(remote.requests)
-    (root / ".dvc" / "config.local").write_text("['remote \"origin\"']\n    url = /nonexistent/x\n")
+    point_to(root, "/nonexistent/x")
     assert "up to date" in dvc(root, "pull")
     assert len(remote.requests) == before
     assert not unsound(tmp_path / "mirror")
     assert PASSWORD not in "".join(p.read_text(errors="replace") for p in root.rglob("*") if p.is_file())
-    (root / ".dvc" / "config.local").write_text(f"['remote \"origin\"']\n    url = {remote.url}\n")
+    point_to(root, remote.url)
     again = sync.run(working_state(root, settings, LOGIN), everything=True)
     assert [moved.place for moved in again.moved] == ["cache"]
     assert len(remote.requests) == before

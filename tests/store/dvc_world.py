@@ -93,11 +93,27 @@ def template() -> Template:
 _TEMPORARY = tempfile.TemporaryDirectory(prefix="mlbutler-tests-")
 
 
-def clone(directory: Path, url: str, *, extra: str = "") -> Path:
+@functools.cache
+def reproduced_template() -> Path:
+    """A clone whose changed param has been reproduced and not pushed."""
+    root = clone(Path(_TEMPORARY.name) / "reproduced", str(template().remote))
+    shutil.copytree(template().repo / ".dvc" / "cache", root / ".dvc" / "cache")
+    (root / "params.yaml").write_text("rate: 2\n")
+    dvc(root, "checkout", "-q")
+    dvc(root, "repro", "-q")
+    return root
+
+
+def clone(directory: Path, url: str) -> Path:
     """A fresh clone without data whose remote is at `url`."""
     subprocess.run(["git", "clone", "-q", str(template().repo), str(directory)], check=True)
-    (directory / ".dvc" / "config.local").write_text(f"['remote \"origin\"']\n    url = {url}\n{extra}")
+    point_to(directory, url)
     return directory
+
+
+def point_to(directory: Path, url: str) -> None:
+    """Give the project's remote another address."""
+    (directory / ".dvc" / "config.local").write_text(f"['remote \"origin\"']\n    url = {url}\n")
 
 
 def copy_remote(directory: Path) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mlbutler.errors import MlbutlerError
 from mlbutler.record import Moved, Outcome, PushResult
 from mlbutler.steps.work import Work
 
@@ -53,7 +54,13 @@ def run(work: Work) -> PushResult:
         if done is not None:
             moved.append(done)
             kept = "mirror" if runs else ""
-    notes, place = _to_remotes(work, cache, artifacts, pushed, runs, moved)
+    try:
+        notes, place = _to_remotes(work, cache, artifacts, pushed, runs, moved)
+    except MlbutlerError as error:
+        error.partial = PushResult(
+            outcome=Outcome.ERROR, reason=error.message, moved=tuple(m for m in moved if m.objects), run_cache=kept
+        )
+        raise
     return _result(moved, notes, place or kept)
 
 

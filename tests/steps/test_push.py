@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mlbutler.errors import AccessDenied, StoreError
+from mlbutler.record import CheckResult, Outcome, PushResult, ReproduceResult, StageRun
+from mlbutler.steps import plan, push, sync
+from mlbutler.steps.work import Work
+from mlbutler.store.interface import ObjectId
+from tests.store.dvc_world import clone, copy_remote, dvc, point_to, reproduced_template
+from tests.store.world import PASSWORD, USER, Remote, md5, unsound
+
+State = Callable[..., Work]
+LOGIN = {"MLBUTLER_REMOTE_ORIGIN_USER": USER, "MLBUTLER_REMOTE_ORIGIN_PASSWORD": PASSWORD}
+METRIC = ObjectId(md5(b'{"rate": 2}'))
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Iterator[Remote]:
+    server = Remote(copy_remote(tmp_path / "remote"), auth="basic")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def reproduced(tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A work tree whose changed param has been reproduced: a new model and a new metric."""
+    return trained(tmp_path, remote.url, monkeypatch)
+
+
+def trained(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "trained"
+    shutil.copytree(reproduced_template(), root, symlinks=True)
+    point_to(root, url)
+    monkeypatch.chdir(root)
+    return root
+
+
+def new_model(root: Path) -> ObjectId:
+    return ObjectId(md5((root / "model.txt").read_bytes()))
+
+
+def places(result: PushResult) -> dict[str, int]:
+    return {moved.place: moved.objects for moved in result.moved}
+
+
+def test_new_outputs_go_to_the_remote_and_the_mirror(
+    reproduced: Path, remote: Remote, working_state: State, tmp_path: Path
+) -> None:
+    mirror = tmp_path / "mirror"
+    result = push.run(working_state(reproduced, f"data.mirror = '{mirror}'", LOGIN))
+    assert result.outcome is Outcome.PASSED
+    assert result.run_cache == "mirror"  # an HTTP remote can hold none
+    assert places(result)["origin"] == 1
+    assert (remote.root / new_model(reproduced).key).read_bytes() == (reproduced / "model.txt").read_bytes()
+    assert not (remote.root / METRIC.key).exists()
+    for needed in (new_model(reproduced), METRIC):
+        assert (mirror / needed.key).is_file()
+    assert not unsound(mirror)
+    again = push.run(working_state(reproduced, f"data.mirror = '{mirror}'", LOGIN))
+    assert (again.outcome, again.moved) == (Outcome.PASSED, ())
+
+
+def test_another_build_restores_from_the_mirror_what_this_one_ran(
+    reproduced: Path, remote: Remote, working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = f"data.mirror = '{tmp_path / 'mirror'}'"
+    push.run(working_state(reproduced, settings, LOGIN))
+    other = clone(tmp_path / "other", remote.url)
+    monkeypatch.chdir(other)
+    (other / "params.yaml").write_text("rate: 2\n")
+    work = working_state(other, settings, LOGIN)
+    work.record = dataclasses.replace(work.record, plan=plan.run(work))
+    before = len(remote.requests)
+    assert sync.run(work).outcome is Outcome.PASSED
+    assert len(remote.requests) == before
+    dvc(other, "repro", "-q", "--allow-missing")
+    assert json.loads((other / "metrics.json").read_text()) == {"rate": 2}
+    assert (other / "model.txt").read_bytes() == (reproduced / "model.txt").read_bytes()
+    assert not (other / "ran.log").exists()
+
+
+def test_a_remote_that_can_hold_a_run_cache_gets_it_and_dvc_uses_it(
+    working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = copy_remote(tmp_path / "storage")
+    root = trained(tmp_path, str(storage), monkeypatch)
+    result = push.run(working_state(root))
+    assert result.run_cache == "origin"
+    assert not unsound(storage)
+    assert "up to date" in dvc(root, "push")
+    other = clone(tmp_path / "other", str(storage))
+    (other / "params.yaml").write_text("rate: 2\n")
+    dvc(other, "repro", "-q", "--pull", "--allow-missing")
+    assert json.loads((other / "metrics.json").read_text()) == {"rate": 2}
+    assert not (other / "ran.log").exists()
+
+
+def test_an_incomplete_remote_is_healed_where_dvc_push_says_up_to_date(
+    reproduced: Path, remote: Remote, working_state: State
+) -> None:
+    push.run(working_state(reproduced, "", LOGIN))
+    child = ObjectId(md5(b"two\n"))
+    (remote.root / child.key).unlink()
+    remote.auth = ""
+    assert "up to date" in dvc(reproduced, "push")
+    assert not (remote.root / child.key).exists()
+    remote.auth = "basic"
+    assert places(push.run(working_state(reproduced, "", LOGIN))) == {"origin": 1}
+    assert (remote.root / child.key).read_bytes() == b"two\n"
+
+
+def test_only_what_is_at_hand_is_sent(reproduced: Path, remote: Remote, working_state: State) -> None:
+    gone = reproduced / ".dvc" / "cache" / ObjectId(md5(b"two\n")).key
+    gone.unlink()
+    for file in remote.root.rglob("*"):
+        if file.is_file():
+            file.unlink()
+    result = push.run(working_state(reproduced, "", LOGIN))
+    assert result.outcome is Outcome.PASSED
+    assert (remote.root / new_model(reproduced).key).is_file()
+    assert not list(remote.root.rglob("*.dir"))  # their file is missing: they must not promise it
+
+
+def test_the_mirror_has_its_share_when_the_remote_refuses(
+    reproduced: Path, remote: Remote, working_state: State, tmp_path: Path
+) -> None:
+    mirror = tmp_path / "mirror"
+    with pytest.raises(AccessDenied) as caught:
+        push.run(working_state(reproduced, f"data.mirror = '{mirror}'"))
+    assert (mirror / new_model(reproduced).key).is_file()
+    assert isinstance(caught.value.partial, PushResult)
+    assert caught.value.partial.moved[0].place == "mirror"
+
+
+def test_a_broken_mirror_does_not_stop_the_push(
+    reproduced: Path, remote: Remote, working_state: State, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no directory")
+    result = push.run(working_state(reproduced, f"data.mirror = '{tmp_path / 'file' / 'mirror'}'", LOGIN))
+    assert places(result) == {"origin": 1}
+    assert result.run_cache == ""
+
+
+def test_a_remote_that_stores_nothing_is_an_error(reproduced: Path, remote: Remote, working_state: State) -> None:
+    remote.faults[""], remote.methods = [201], ("POST",)
+    with pytest.raises(StoreError, match="holds nothing"):
+        push.run(working_state(reproduced, "", LOGIN))
+
+
+def test_a_fork_writes_nothing(reproduced: Path, remote: Remote, working_state: State, tmp_path: Path) -> None:
+    work = working_state(reproduced, f"data.mirror = '{tmp_path / 'mirror'}'", LOGIN)
+    work.record = dataclasses.replace(work.record, change=dataclasses.replace(work.record.change, fork=True))
+    result = push.run(work)
+    assert result.outcome is Outcome.SKIPPED
+    assert "fork" in result.reason
+    assert remote.requests == []
+    assert not (tmp_path / "mirror").exists()
+
+
+def test_without_any_remote_it_is_skipped(reproduced: Path, working_state: State) -> None:
+    (reproduced / ".dvc" / "config").write_text("")
+    (reproduced / ".dvc" / "config.local").write_text("")
+    result = push.run(working_state(reproduced))
+    assert result.outcome is Outcome.SKIPPED
+    assert "dvc remote add" in result.remedy
+
+
+@pytest.mark.parametrize(("ran", "asked"), [("unchanged", False), ("ran", True)])
+def test_nothing_is_asked_when_nothing_ran_and_all_is_known_to_be_there(
+    reproduced: Path, remote: Remote, working_state: State, ran: str, asked: bool
+) -> None:
+    work = working_state(reproduced, "", LOGIN)
+    work.record = dataclasses.replace(
+        work.record,
+        check=CheckResult(outcome=Outcome.PASSED, reason="", checked=9),
+        reproduce=ReproduceResult(outcome=Outcome.PASSED, reason="", stages=(StageRun(name="train", outcome=ran),)),
+    )
+    result = push.run(work)
+    assert result.outcome is Outcome.PASSED
+    assert bool(remote.requests) is asked
+    assert ("nothing to push" in result.reason) is not asked

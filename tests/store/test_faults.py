@@ -132,6 +132,19 @@ def test_a_full_mirror_only_slows(
     assert not unsound(mirror.root)
 
 
+def test_a_read_only_mirror_is_read_and_otherwise_only_slows(
+    remote: Remote, connect: Callable[..., HttpStore], small_disk: Path, cache: LocalStore
+) -> None:
+    old, new = add_object(small_disk / "mirror", b"old"), add_object(remote.root, b"new")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    warnings: list[str] = []
+    mirror = LocalStore("mirror", small_disk / "mirror", hardlink=True)
+    brought = bring([old, new], cache, mirror, connect(remote), warn=warnings.append)
+    assert not brought.missing
+    assert {moved.place: moved.objects for moved in brought.moved} == {"mirror": 1, "origin": 1}
+    assert len(warnings) == 1
+
+
 def test_a_mirror_on_another_disk_is_copied(small_disk: Path, cache: LocalStore) -> None:
     oid = add_object(cache.root, b"content")
     mirror = LocalStore("mirror", small_disk / "mirror", hardlink=True)

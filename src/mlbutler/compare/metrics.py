@@ -10,12 +10,55 @@ from mlbutler.compare.snapshot import Source
 from mlbutler.record import MetricChange, Scalar, Verdict
 
 _MAXIMIZE = set(
-    "accuracy acc f1 auc auroc roc precision recall r2 map iou miou bleu rouge score dice sensitivity specificity"
-    " throughput ndcg mrr kappa mcc".split()
+    [
+        "accuracy",
+        "acc",
+        "f1",
+        "auc",
+        "auroc",
+        "roc",
+        "precision",
+        "recall",
+        "r2",
+        "map",
+        "iou",
+        "miou",
+        "bleu",
+        "rouge",
+        "score",
+        "dice",
+        "sensitivity",
+        "specificity",
+        "throughput",
+        "ndcg",
+        "mrr",
+        "kappa",
+        "mcc",
+    ]
 )
 _MINIMIZE = set(
-    "loss error err rmse mse mae mape perplexity ppl latency time duration seconds wer cer fid brier nll logloss"
-    " rmsle".split()
+    [
+        "loss",
+        "error",
+        "err",
+        "rmse",
+        "mse",
+        "mae",
+        "mape",
+        "perplexity",
+        "ppl",
+        "latency",
+        "time",
+        "duration",
+        "seconds",
+        "wer",
+        "cer",
+        "fid",
+        "brier",
+        "nll",
+        "logloss",
+        "rmsle",
+    ]
 )
 _ODD = {"NaN", "Infinity", "-Infinity"}
 

@@ -1,0 +1,34 @@
+"""Imports: no remote of the project holds them, DVC brings them from their source."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlbutler.record import Outcome
+from mlbutler.steps import sync
+from mlbutler.steps.work import Work
+from tests.store.dvc_world import clone, commit, copy_remote, dvc, status, template
+
+
+def test_an_import_is_brought_from_its_source(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    working_state: Callable[..., Work],
+) -> None:
+    author = clone(tmp_path / "author", str(copy_remote(tmp_path / "storage")))
+    dvc(author, "import", "-q", str(template().repo), "model.txt", "-o", "imported.txt")
+    for name in ("model.txt.dvc", "data.dvc", "dvc.yaml", "dvc.lock"):
+        (author / name).unlink(missing_ok=True)
+    commit(author, "import")
+    root = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(author), str(root)], check=True)
+    (root / ".dvc" / "config.local").write_text(f"['remote \"origin\"']\n    url = {tmp_path / 'empty'}\n")
+    monkeypatch.chdir(root)
+    result = sync.run(working_state(root), everything=True)
+    assert result.outcome is Outcome.PASSED, result.reason
+    assert (root / "imported.txt").read_bytes() == (template().repo / "model.txt").read_bytes()
+    assert status(root) == {}

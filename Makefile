@@ -8,14 +8,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types bench
+.PHONY: help install demo test lint types
 
 help:
 	@echo "make demo    the whole story on real data, in a new folder ./mlbutler-demo"
 	@echo "make test    all tests that this machine can run"
 	@echo "make lint    ruff"
 	@echo "make types   mypy"
-	@echo "make bench   benchmarks"
 
 install: $(INSTALLED)
 
@@ -46,6 +45,3 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
-
-bench: $(INSTALLED)
-	$(BIN)/python -m bench

@@ -1,24 +1,27 @@
 """The only module that runs git.
 
 Inherited ``GIT_*`` variables that would point git at another repository (hooks set them) are dropped;
-those that carry credentials or configuration for the network are kept. A password from the environment
-reaches git through an askpass program and never through argv, a URL or a file.
+those that carry credentials or configuration for the network are kept, and only for commands that talk to a
+remote. A password from the environment reaches git through an askpass program and never through argv, a URL
+or a file. Hooks never run: the code of a pull request can write them.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mlbutler.errors import AccessDenied, GitError, UsageError
-from mlbutler.secrets import Redactor, secret_values
+from mlbutler.secrets import Redactor, secret_values, without_credentials
 
 USER_VARIABLE = "MLBUTLER_GIT_USERNAME"
 TOKEN_VARIABLE = "MLBUTLER_GIT_TOKEN"
@@ -28,6 +31,12 @@ _KEPT = {
     "GIT_SSL_NO_VERIFY", "GIT_HTTP_LOW_SPEED_LIMIT", "GIT_HTTP_LOW_SPEED_TIME", "GIT_PROXY_COMMAND",
     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR",
 }  # fmt: skip
+_OPTIONS = (
+    "-c", "core.quotePath=false", "-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false",
+    "-c", "core.safecrlf=false",
+)  # fmt: skip
+# A remote that stops answering ends the command instead of the build's patience.
+_PATIENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "120"}
 _DENIED = re.compile(
     r"Authentication failed|could not read (Username|Password)|Permission denied|HTTP (401|403)"
     r"|returned error: 40[13]|Invalid username|not allowed to push|denied to",
@@ -90,12 +99,13 @@ class Git:
 
         Raises:
             GitError: git is missing, or (with `check`) the command failed. AccessDenied: the remote refused
-                the credentials.
+                the credentials. UsageError: git does not trust the directory.
         """
-        environ = {k: v for k, v in self._environ.items() if not k.startswith("GIT_") or k in _KEPT
-                   or k.startswith(("GIT_CONFIG_", "GIT_TRACE"))}  # fmt: skip
+        environ = dict(self._networked if network else self._local)
         environ |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
-        command = ["git", "-c", "core.quotePath=false", "-c", "gc.auto=0", *args]
+        # With a token given, no helper is asked: one that stores passwords would write it to a file.
+        own = ("-c", "credential.helper=") if network and self._environ.get(TOKEN_VARIABLE) else ()
+        command = ["git", *_OPTIONS, *own, *args]
         with self._credentials(network) as asked:
             try:
                 done = subprocess.run(
@@ -109,20 +119,39 @@ class Git:
             except subprocess.TimeoutExpired as error:
                 raise GitError(f"git {args[0]} took longer than {timeout:.0f} s.", "Check the network.") from error
         err = Redactor(secret_values(self._environ)).hide(done.stderr.decode("utf-8", "replace").strip())
+        if done.returncode != 0 and "dubious ownership" in err:
+            raise UsageError(
+                f"git does not trust {self.directory}: it belongs to another user.",
+                f"git config --global --add safe.directory {shlex.quote(str(self.directory))}",
+            )
         if check and done.returncode != 0:
-            raise self.failure(args[0], err)
+            raise self.failure(args[0], err, network=network)
         return Done(done.returncode, done.stdout, err)
 
     @staticmethod
-    def failure(command: str, err: str) -> GitError | AccessDenied:
-        """The error for a git command that failed with `err` on standard error."""
-        last = err.splitlines()[-1] if err else "no message"
-        if _DENIED.search(err):
+    def failure(verb: str, err: str, *, network: bool = True) -> GitError | AccessDenied:
+        """The error for a command that failed: a remote's refusal is told from everything else."""
+        lines = [line for line in err.splitlines() if line.strip() and not line.startswith("hint:")]
+        said = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+        message = said[-1].strip() if said else "no message"
+        if network and _DENIED.search(err):
             return AccessDenied(
-                f"git {command}: the remote refused the credentials: {last}",
+                f"git {verb}: the remote refused the credentials: {message}",
                 f"Set {USER_VARIABLE} and {TOKEN_VARIABLE}, or give git a credential helper or an SSH key.",
             )
-        return GitError(f"git {command} failed: {last}", "Run the same command by hand to see more.")
+        return GitError(f"git {verb} failed: {message}", "Run the same command by hand to see more.")
+
+    @cached_property
+    def _networked(self) -> dict[str, str]:
+        kept = {k: v for k, v in self._environ.items() if not k.startswith("GIT_") or k in _KEPT
+                or k.startswith(("GIT_CONFIG_", "GIT_TRACE"))}  # fmt: skip
+        return _PATIENCE | kept
+
+    @cached_property
+    def _local(self) -> dict[str, str]:
+        """For commands that stay here: a filter that the pull request configured may run in them."""
+        settings = [name for name in self._networked if name.startswith("GIT_CONFIG_")]
+        return without_credentials(self._networked, secret_values(self._environ), keep=settings)
 
     @contextmanager
     def _credentials(self, network: bool) -> Iterator[dict[str, str]]:
@@ -151,11 +180,6 @@ class Git:
         """
         done = self.run("rev-parse", "--show-toplevel", check=False)
         if done.code != 0:
-            if "dubious ownership" in done.err:
-                raise UsageError(
-                    f"git does not trust {self.directory}: it belongs to another user.",
-                    f"git config --global --add safe.directory {self.directory}",
-                )
             raise UsageError(f"Not a git repository: {self.directory}", "Run inside a clone, or pass -C DIR.")
         return Path(os.fsdecode(done.out).rstrip("\n"))
 
@@ -251,13 +275,36 @@ class Git:
         out = self.run("status", "--porcelain", "-z", "--no-renames", f"--untracked-files={mode}").out
         return tuple(os.fsdecode(item[3:]) for item in out.split(b"\0") if item)
 
+    def is_branch_name(self, name: str) -> bool:
+        """Can a branch be called so? Text from a CI server's environment need not be a name."""
+        return self.run("check-ref-format", f"refs/heads/{name}", check=False).code == 0
+
+    def shallow_commits(self) -> frozenset[str]:
+        """Where a shallow clone's history is cut off."""
+        path = Path(self.directory, os.fsdecode(self.run("rev-parse", "--git-path", "shallow").out).rstrip("\n"))
+        return frozenset(path.read_text(encoding="ascii").split()) if path.is_file() else frozenset()
+
     # ------------------------------------------------------------------------------------ network
 
-    def fetch(self, remote: str, *refspecs: str, depth: int | None = None, unshallow: bool = False) -> Done:
-        """Fetch refs without tags; `unshallow` brings the whole history. Exit code in the result."""
+    def fetch(
+        self,
+        remote: str,
+        *refspecs: str,
+        depth: int | None = None,
+        deepen: int | None = None,
+        unshallow: bool = False,
+    ) -> Done:
+        """Fetch refs without tags. Exit code in the result.
+
+        Args:
+            depth: commits of history at most. deepen: further commits beyond where the history is cut off.
+            unshallow: bring the whole history.
+        """
         args = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]
         if depth is not None:
             args.append(f"--depth={depth}")
+        if deepen is not None:
+            args.append(f"--deepen={deepen}")
         if unshallow:
             args.append("--unshallow")
         return self.run(*args, "--", remote, *refspecs, check=False, network=True)
@@ -270,3 +317,8 @@ class Git:
         """
         lines = self.run("ls-remote", "--quiet", "--", remote, *patterns, network=True).text.splitlines()
         return {name: oid for oid, _, name in (line.partition("\t") for line in lines)}
+
+    def push(self, remote: str, commit: str, ref: str) -> Done:
+        """Push one commit to one ref, never by force. Exit code and git's porcelain lines in the result."""
+        options = ["--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"]
+        return self.run("push", *options, "--", remote, f"{commit}:{ref}", check=False, network=True)

@@ -49,6 +49,9 @@ def begin(
     loaded = load(root, environ)
     with _lock(root):
         from mlbutler.ci import detect
+        from mlbutler.reproduce.leftover import remove_torn_rwlock
+
+        remove_torn_rwlock(root)
 
         change = detect(git, environ, loaded.settings, against)
         before = read(root / FOLDER / "record.json")

@@ -173,17 +173,25 @@ class _Bringing:
             else:
                 left[oid] = want
         if left and self.mover.mirror is not None:
-            found_there = self._each(
-                lambda oid: self.mover.from_mirror(oid, left[oid].size, hashing=hashing),
-                list(left),
-                self.jobs or LOCAL_JOBS,
-            )
-            left = {oid: want for oid, want in left.items() if not found_there.get(oid)}
+            left = self._from_mirror(left, hashing)
         by_remote: dict[str | None, dict[ObjectId, _Want]] = {}
         for oid, want in left.items():
             by_remote.setdefault(want.remote, {})[oid] = want
         for name, group in by_remote.items():
             self._from_remote(name, group)
+
+    def _from_mirror(self, left: Mapping[ObjectId, _Want], hashing: bool) -> dict[ObjectId, _Want]:
+        """What the mirror did not have. A hardlink costs less than handing it to a thread would."""
+
+        def take(oid: ObjectId) -> bool:
+            return self.mover.from_mirror(oid, left[oid].size, hashing=hashing)
+
+        first, *rest = left  # the first shows which kind of link works
+        found = self._each(take, [first], 1)
+        slow = [oid for oid in rest if hashing or not self.mover.link(oid, left[oid].size)]
+        found |= self._each(take, slow, self.jobs or LOCAL_JOBS)
+        linked = set(rest).difference(slow)
+        return {oid: want for oid, want in left.items() if oid not in linked and not found.get(oid)}
 
     def _from_remote(self, name: str | None, group: Mapping[ObjectId, _Want]) -> None:
         try:
@@ -198,8 +206,8 @@ class _Bringing:
         found = self._each(lambda oid: self.mover.from_remote(oid, remote), list(group), self.jobs or REMOTE_JOBS)
         for oid, want in group.items():
             if found.get(oid):
-                continue
-            if oid in found:
+                self.failed.pop(oid, None)
+            elif oid in found:
                 self.absent[oid] = want.path
             elif oid not in self.failed:  # not tried any more
                 self.failed[oid] = next(iter(self.failed.values()))

@@ -39,6 +39,7 @@ class LocalStore:
         self.name, self.root = name, root
         self._prefix = str(root)
         self._links = Links(hardlink)
+        self._folders: set[str] = set()
 
     def path(self, oid: ObjectId) -> Path:
         """Where the object lies, or would."""
@@ -62,19 +63,9 @@ class LocalStore:
         return found if stat.S_ISREG(found.st_mode) else None
 
     def sound(self, oid: ObjectId, size: int | None) -> bool | None:
-        """Can the object be taken as it is, without hashing? None when it is absent.
-
-        DVC makes objects read-only when they are whole; one that somebody can write into, of another size
-        than recorded, or empty where it must not be, has to be hashed first.
-        """
+        """Can the object be taken as it is, without hashing? None when it is absent."""
         found = self.stat(oid)
-        if found is None:
-            return None
-        if size is not None and found.st_size != size:
-            return False
-        if found.st_size == 0 and oid.md5 != EMPTY_MD5:
-            return False
-        return is_protected(found.st_mode)
+        return None if found is None else is_sound(found, oid, size)
 
     def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
         """Presence and size of each object, by its file status."""
@@ -142,7 +133,7 @@ class LocalStore:
         """
         final = self.path(oid)
         try:
-            make_folder(final.parent)
+            self._make_folder(oid, final)
             unfinished = temporary(final)
             try:
                 self._links.bring(source, unfinished, count)
@@ -153,6 +144,25 @@ class LocalStore:
         except OSError as error:
             raise explained(error, f"writing to '{self.name}'", self.root) from error
 
+    def _make_folder(self, oid: ObjectId, final: Path) -> None:
+        name = oid.key[:-30]
+        if name not in self._folders or not final.parent.is_dir():
+            make_folder(final.parent)
+            self._folders.add(name)
+
+    def adopt(self, oid: ObjectId, other: LocalStore) -> bool:
+        """Take another store's object by a hardlink in one step; False where that cannot be, for `get` to do it.
+
+        Raises:
+            StoreError, DiskFull: this store's folder cannot be created.
+        """
+        for _ in range(2):
+            try:
+                return other._links.link(other._text(oid), self._text(oid))
+            except FileNotFoundError:
+                self.prepare(oid)
+        return False
+
     def prepare(self, oid: ObjectId) -> Path:
         """A temporary name for an object that is about to arrive; its folder exists.
 
@@ -161,7 +171,7 @@ class LocalStore:
         """
         final = self.path(oid)
         try:
-            make_folder(final.parent)
+            self._make_folder(oid, final)
         except OSError as error:
             raise explained(error, f"writing to '{self.name}'", self.root) from error
         return temporary(final)
@@ -193,6 +203,19 @@ class LocalStore:
             path.chmod(path.stat().st_mode | stat.S_IWUSR)
         except OSError:
             return
+
+
+def is_sound(found: os.stat_result, oid: ObjectId, size: int | None) -> bool:
+    """Can a file of this status be taken for the object without hashing?
+
+    DVC makes objects read-only when they are whole; one that somebody can write into, of another size than recorded,
+    or empty where it must not be, has to be hashed first.
+    """
+    if size is not None and found.st_size != size:
+        return False
+    if found.st_size == 0 and oid.md5 != EMPTY_MD5:
+        return False
+    return is_protected(found.st_mode)
 
 
 WRITE_FAILURES = (StoreError, DiskFull)

@@ -11,7 +11,7 @@ from typing import Protocol
 from mlbutler.errors import CorruptObject, Interrupted, StoreError
 from mlbutler.store.files import explained
 from mlbutler.store.interface import Answer, ObjectId, Presence, Store
-from mlbutler.store.local import WRITE_FAILURES, LocalStore
+from mlbutler.store.local import WRITE_FAILURES, LocalStore, is_sound
 from mlbutler.store.verify import is_object, require_object
 
 
@@ -115,6 +115,21 @@ class Mover:
         self.cache.distrust(oid)
         return False
 
+    def link(self, oid: ObjectId, size: int | None) -> bool:
+        """Take it from the mirror by a hardlink, where that is allowed and its content is believed."""
+        mirror = self.mirror
+        if mirror is None or self._verify:
+            return False
+        try:
+            found = mirror.stat(oid)
+        except StoreError:
+            return False
+        if found is None or not is_sound(found, oid, size) or not self.cache.adopt(oid, mirror):
+            return False
+        self.tally.moved(found.st_size)
+        self.tally.add(mirror.name, found.st_size)
+        return True
+
     def from_mirror(self, oid: ObjectId, size: int | None, *, hashing: bool = False) -> bool:
         """Bring it from the mirror; False when the mirror has no whole one.
 
@@ -146,6 +161,7 @@ class Mover:
 
     def _arrive(self, oid: ObjectId, store: Store, *, hashing: bool, required: bool) -> bool:
         unfinished = self.cache.prepare(oid)
+        installed = False
         with self._lock:
             self._unfinished.add(unfinished)
         try:
@@ -160,6 +176,7 @@ class Mover:
                     return False
             self._check(0)
             self.cache.install(oid, unfinished)
+            installed = True
         except FileNotFoundError:
             return False
         except StoreError as error:
@@ -172,7 +189,8 @@ class Mover:
         except OSError as error:
             raise explained(error, "storing an object", self.cache.root) from error
         finally:
-            unfinished.unlink(missing_ok=True)
+            if not installed:
+                unfinished.unlink(missing_ok=True)
             with self._lock:
                 self._unfinished.discard(unfinished)
         self.tally.add(store.name, size)

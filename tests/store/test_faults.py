@@ -20,7 +20,7 @@ from mlbutler.store.interface import Need
 from mlbutler.store.local import LocalStore
 from tests.store.world import Remote, add_directory, add_object, leftovers, unsound
 
-FILES = {f"{n}": random.Random(n).randbytes(30_000) for n in range(60)}
+FILES = {f"{n}": random.Random(n).randbytes(30_000) for n in range(40)}
 
 SYNC = """
 import sys
@@ -52,7 +52,7 @@ def files(root: Path) -> int:
     return sum(1 for path in root.rglob("*") if path.is_file() and path.suffix != ".tmp")
 
 
-@pytest.mark.parametrize("moment", [0, 15, 45])
+@pytest.mark.parametrize("moment", [0, 10, 30])
 def test_a_kill_leaves_whole_objects_and_the_next_run_completes(remote: Remote, tmp_path: Path, moment: int) -> None:
     need = Need("data", add_directory(remote.root, FILES))
     remote.delay = 0.01
@@ -67,7 +67,7 @@ def test_a_kill_leaves_whole_objects_and_the_next_run_completes(remote: Remote, 
     again = start(remote, need, cache, mirror)
     _, error = again.communicate(timeout=30)
     assert again.returncode == 0, error
-    assert files(cache) == 61
+    assert files(cache) == 41
     assert not unsound(cache)
     assert not unsound(mirror)
 
@@ -93,12 +93,12 @@ def test_ctrl_c_stops_at_once_and_leaves_nothing_unfinished(remote: Remote, tmp_
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
+    """A file system of 600 KB."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount")
     place = tmp_path / "small"
     place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(place)], capture_output=True)
     if done.returncode != 0:
         pytest.skip("mounting is not allowed here")
     yield place
@@ -126,7 +126,7 @@ def test_a_full_mirror_only_slows(
     mirror = LocalStore("mirror", small_disk / "mirror", hardlink=True)
     brought = bring([need], cache, mirror, connect(remote), warn=warnings.append)
     assert not brought.incomplete
-    assert files(cache.root) == 61
+    assert files(cache.root) == 41
     assert len(warnings) == 1
     assert not leftovers(small_disk)
     assert not unsound(mirror.root)

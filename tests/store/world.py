@@ -70,6 +70,11 @@ def leftovers(root: Path) -> list[Path]:
     return list(root.rglob("*.tmp"))
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # with the standard five, connections made at once wait for a second
+
+
 class Remote:
     """An HTTP server that keeps objects in a directory and misbehaves on demand.
 
@@ -87,8 +92,7 @@ class Remote:
         self.received: list[Any] = []
         self.delay = 0.0
         self._lock = threading.Lock()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), self._handler())
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.thread.start()
 

@@ -294,3 +294,12 @@ def test_send_to_a_remote_that_does_not_answer_sends_nothing(
     with pytest.raises(kind, match=str(fault)):
         send([oid], cache, connect(remote))
     assert remote.counts()["POST"] == 0
+
+
+def test_a_link_that_meets_itself_leaves_no_second_name(cache: LocalStore) -> None:
+    oid = add_object(cache.root, b"content")
+    unfinished = cache.prepare(oid)
+    os.link(cache.path(oid), unfinished)  # another build has linked the same object meanwhile
+    cache.install(oid, unfinished)
+    assert not leftovers(cache.root)
+    assert cache.path(oid).read_bytes() == b"content"

@@ -79,6 +79,10 @@ class Git:
         self.directory = directory
         self._environ = dict(os.environ if environ is None else environ)
 
+    def without_credentials(self) -> Git:
+        """The same work tree, with nothing in the environment that a remote would accept as a password."""
+        return Git(self.directory, without_credentials(self._environ, secret_values(self._environ)))
+
     # ------------------------------------------------------------------------------------ running
 
     def run(

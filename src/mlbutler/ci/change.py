@@ -1,10 +1,11 @@
-"""Completes what the CI server says with what Git knows: remote, head, merge, target, merge base."""
+"""Completes what the CI server says with what Git knows: remote, target, head, merge, merge base."""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
+from mlbutler.ci.head import find_fork, find_head
+from mlbutler.ci.history import History
 from mlbutler.ci.interface import Facts
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
@@ -15,26 +16,29 @@ from mlbutler.settings import Project
 
 @dataclass(frozen=True)
 class _Target:
-    branch: str | None
-    commit: str | None
+    branch: str | None = None
+    commit: str | None = None
 
 
 def complete(git: Git, facts: Facts, settings: Project, against: str | None) -> Change:
     """See `mlbutler.ci.detect`."""
     checkout = git.head()
     remote = _remote(git, settings.git_remote)
-    if facts.kind == "pull-request" and remote and git.is_shallow() and not git.parents(checkout):
-        git.fetch(remote, unshallow=True)  # a merge made by the server cannot be told without its parents
-    target = _target(git, facts, settings, remote)
-    head, merge = _head(git, facts, checkout, target.commit, remote)
-    branch = facts.head_branch or (git.branch() if facts.kind == "local" else None)
-    fork, branch = _fork(git, facts, head, branch, remote)
+    if facts.fork:
+        git = git.without_credentials()
+    history = History(git, remote, fresh=facts.kind != "local")
+    branch = facts.head_branch or _local_name(git, facts, remote)
+    named = facts.target_branch or settings.target
+    # With `against` the target branch only helps to tell a merge from a head: it need not exist.
+    target = _target(history, facts, named, needed=against is None)
+    head, merge = find_head(history, facts, checkout, branch, target.commit)
+    fork, branch = find_fork(history, facts, head, branch, target.branch)
     if against:
-        base = _merge_base(git, head, _named(git, against, remote), remote)
-    elif facts.kind != "pull-request" and branch is not None and branch == target.branch:
-        base = _before(git, facts, head, remote)
+        base = history.merge_base(head, history.named(against))
+    elif _is_target_itself(facts, branch, head, target):
+        base = _before(history, facts, head)
     else:
-        base = _merge_base(git, head, target.commit, remote) if target.commit else None
+        base = history.merge_base(head, target.commit) if target.commit else None
     return Change(
         ci=facts.ci,
         kind=facts.kind,
@@ -68,137 +72,64 @@ def _remote(git: Git, named: str | None) -> str | None:
     return remotes[0] if len(remotes) == 1 else None
 
 
+def _local_name(git: Git, facts: Facts, remote: str | None) -> str | None:
+    """The head branch where the server names none."""
+    if facts.tracking_branch is not None:
+        return facts.tracking_branch.removeprefix(f"{remote}/")
+    return git.branch() if facts.kind == "local" else None
+
+
 # ------------------------------------------------------------------------------------------- target
 
 
-def _target(git: Git, facts: Facts, settings: Project, remote: str | None) -> _Target:
-    named = facts.target_branch or settings.target
-    branch = named or _default_branch(git, remote)
-    if branch is None:
-        return _Target(None, None)
-    if remote is None:
-        commit = git.resolve(f"refs/heads/{branch}")
-    else:
-        known = git.resolve(f"refs/remotes/{remote}/{branch}")
-        commit = known if facts.kind == "local" and known else _fetched(git, remote, branch) or known
-    if commit is None and named:
-        raise _no_branch(git, branch, remote)
-    return _Target(branch, commit)
+def _target(history: History, facts: Facts, named: str | None, *, needed: bool) -> _Target:
+    """The target branch and its tip; no tip where nobody named it and it cannot be had.
 
-
-def _default_branch(git: Git, remote: str | None) -> str | None:
-    if remote is not None:
-        done = git.run("symbolic-ref", "--quiet", "--short", f"refs/remotes/{remote}/HEAD", check=False)
-        if done.code == 0:
-            return done.text.removeprefix(f"{remote}/")
-        done = git.run("ls-remote", "--quiet", "--symref", "--", remote, "HEAD", check=False, network=True)
-        for line in done.text.splitlines():
-            if line.startswith("ref: refs/heads/"):
-                return line.split("\t")[0].removeprefix("ref: refs/heads/")
-    for branch in ("main", "master"):
-        if git.resolve(f"refs/heads/{branch}") or (remote and git.resolve(f"refs/remotes/{remote}/{branch}")):
-            return branch
-    return None
-
-
-def _fetched(git: Git, remote: str, branch: str) -> str | None:
-    tracking = f"refs/remotes/{remote}/{branch}"
-    done = git.fetch(remote, f"+refs/heads/{branch}:{tracking}")
-    return git.resolve(tracking) if done.code == 0 else None
-
-
-def _no_branch(git: Git, branch: str, remote: str | None) -> UsageError:
-    names: list[str] = []
-    if remote is not None:
-        refs = git.remote_refs(remote, "refs/heads/*")  # says so when the remote itself is the trouble
-        names = [ref.removeprefix("refs/heads/") for ref in refs]
-    near = difflib.get_close_matches(branch, names, n=3, cutoff=0.3)
-    hint = f"Near ones: {', '.join(near)}." if near else "Check project.target and the CI server's target."
-    return UsageError(f"The target branch '{branch}' does not exist.", hint)
-
-
-def _named(git: Git, rev: str, remote: str | None) -> str:
-    """The commit of a revision that somebody named; fetched as a branch or tag when it is not here."""
-    candidates = [rev] + ([f"refs/remotes/{remote}/{rev}"] if remote else [])
-    for candidate in candidates:
-        if (commit := git.resolve(candidate)) is not None:
-            return commit
-    if remote is not None:
-        if (commit := _fetched(git, remote, rev)) is not None:
-            return commit
-        if git.fetch(remote, f"refs/tags/{rev}").code == 0 and (commit := git.resolve("FETCH_HEAD")) is not None:
-            return commit
-    raise UsageError(f"There is no revision '{rev}'.", "Name a branch, a tag or a commit: --against main")
-
-
-# --------------------------------------------------------------------------------------------- head
-
-
-def _head(git: Git, facts: Facts, checkout: str, target: str | None, remote: str | None) -> tuple[str, bool]:
-    """(the author's head, is `checkout` a merge that the server made)."""
-    parents = git.parents(checkout)
-    if facts.kind != "pull-request" or len(parents) != 2:
-        return checkout, False
-    if facts.head is not None:
-        if facts.head in parents:
-            return facts.head, True
-        return checkout, False
-    if remote is not None and _is_on(git, remote, checkout):
-        return checkout, False  # the author merged; the commit is his
-    first_is_target = target is not None and git.is_ancestor(parents[0], target)
-    second_is_target = target is not None and git.is_ancestor(parents[1], target)
-    if second_is_target and not first_is_target:
-        return parents[0], True
-    return parents[1], True
-
-
-def _is_on(git: Git, remote: str, commit: str) -> bool:
-    """Does the remote hold the commit on a branch, or as a pull request's head?"""
-    if git.run("branch", "--remotes", "--contains", commit, check=False).text.strip():
-        return True
-    refs = git.run("ls-remote", "--quiet", "--", remote, check=False, network=True)
-    pairs = (line.partition("\t") for line in refs.text.splitlines())
-    return any(oid == commit and not name.endswith("/merge") for oid, _, name in pairs)
-
-
-def _fork(git: Git, facts: Facts, head: str, branch: str | None, remote: str | None) -> tuple[bool, str | None]:
-    """(is it a fork's change, the head branch in our repository).
-
-    Where the server leaves it open, it is ours only if our repository's branch of that name holds the head:
-    a fork's branch may be called like one of ours.
+    Raises:
+        UsageError: somebody named it, and it does not exist. GitError, AccessDenied: it cannot be fetched.
     """
-    if facts.fork is not None or facts.kind != "pull-request":
-        return bool(facts.fork), branch
-    if remote is None:
-        return True, branch
-    if branch is None:
-        refs = git.run("ls-remote", "--quiet", "--heads", "--", remote, check=False, network=True).text
-        found = [name.removeprefix("refs/heads/") for oid, _, name in
-                 (line.partition("\t") for line in refs.splitlines()) if oid == head]  # fmt: skip
-        return not found, found[0] if len(found) == 1 else None
-    tip = _fetched(git, remote, branch)
-    return tip is None or not (tip == head or git.is_ancestor(head, tip)), branch
+    for branch in (named,) if named else history.default_branches():
+        commit = _tip(history, facts, branch, needed=needed and named is not None)
+        if commit is not None:
+            return _Target(branch, commit)
+    return _Target(named)
+
+
+def _tip(history: History, facts: Facts, branch: str, *, needed: bool) -> str | None:
+    git, known = history.git, history.known(branch)
+    if facts.kind == "local":
+        commit = known or history.fetch(branch).commit or git.resolve(f"refs/heads/{branch}")
+        if commit is None and needed:
+            raise history.no_such(branch)
+        return commit
+    if history.remote is None:
+        commit = git.resolve(f"refs/heads/{branch}")
+        if commit is None and needed:
+            raise history.no_such(branch)
+        return commit
+    fetched = history.fetch(branch)
+    if fetched.missing and needed:
+        raise history.no_such(branch)
+    if fetched.commit is not None or fetched.missing:
+        return fetched.commit
+    if known is None and needed and not facts.fork:  # a fork's change is given nothing to fetch with
+        raise git.failure("fetch", fetched.error)
+    return known
 
 
 # ------------------------------------------------------------------------------------------- bases
 
 
-def _merge_base(git: Git, head: str, other: str | None, remote: str | None) -> str | None:
-    if other is None:
-        return None
-    base = git.merge_base(head, other)
-    if base is None and remote is not None and git.is_shallow():
-        git.fetch(remote, unshallow=True)
-        base = git.merge_base(head, other)
-    return base
+def _is_target_itself(facts: Facts, branch: str | None, head: str, target: _Target) -> bool:
+    if facts.kind == "pull-request":
+        return False
+    if target.commit is None:  # a laptop with no remote and another name for its only branch
+        return facts.kind == "local"
+    return branch == target.branch if branch is not None else head == target.commit
 
 
-def _before(git: Git, facts: Facts, head: str, remote: str | None) -> str | None:
+def _before(history: History, facts: Facts, head: str) -> str | None:
     """What a build of the target branch itself is compared with: the commit before; uncommitted work: HEAD."""
-    if facts.kind == "local" and git.dirty():
+    if facts.kind == "local" and history.git.dirty():
         return head
-    parents = git.parents(head)
-    if not parents and remote is not None and git.is_shallow():
-        git.fetch(remote, unshallow=True)
-        parents = git.parents(head)
-    return parents[0] if parents else None
+    return next(iter(history.parents(head)), None)

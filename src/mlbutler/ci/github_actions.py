@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mlbutler.ci.interface import Facts
+
+_PULL_REF = re.compile(r"refs/pull/(\d+)/(?:head|merge)")
 
 
 def read(environ: Mapping[str, str]) -> Facts | None:
@@ -17,26 +20,33 @@ def read(environ: Mapping[str, str]) -> Facts | None:
     repository = environ.get("GITHUB_REPOSITORY", "")
     server = environ.get("GITHUB_SERVER_URL", "https://github.com")
     build_url = f"{server}/{repository}/actions/runs/{environ.get('GITHUB_RUN_ID', '')}" if repository else ""
-    event = _event(environ)
-    pull = event.get("pull_request")
-    if environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request") and isinstance(pull, dict):
-        head, base = pull.get("head") or {}, pull.get("base") or {}
-        source = (head.get("repo") or {}).get("full_name")
-        return Facts(
-            ci="github-actions",
-            kind="pull-request",
-            number=str(pull.get("number") or event.get("number") or "") or None,
-            head=head.get("sha"),
-            head_branch=head.get("ref") or environ.get("GITHUB_HEAD_REF") or None,
-            target_branch=base.get("ref") or environ.get("GITHUB_BASE_REF") or None,
-            fork=source != repository,
-            title=str(pull.get("title") or ""),
-            author=str((pull.get("user") or {}).get("login") or ""),
-            url=str(pull.get("html_url") or ""),
-            build_url=build_url,
-        )
+    if environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
+        return _pull_request(environ, repository, build_url)
     branch = environ.get("GITHUB_REF_NAME") if environ.get("GITHUB_REF_TYPE", "branch") == "branch" else None
     return Facts(ci="github-actions", kind="branch", head_branch=branch or None, fork=False, build_url=build_url)
+
+
+def _pull_request(environ: Mapping[str, str], repository: str, build_url: str) -> Facts:
+    event = _event(environ)
+    pull = _table(event, "pull_request")
+    head, base = _table(pull, "head"), _table(pull, "base")
+    match = _PULL_REF.fullmatch(environ.get("GITHUB_REF", ""))
+    number = _text(pull, "number") or _text(event, "number") or (match[1] if match else "")
+    # A head whose repository was deleted has none here: a fork.
+    fork = _text(_table(head, "repo"), "full_name").lower() != repository.lower() if head else None
+    return Facts(
+        ci="github-actions",
+        kind="pull-request",
+        number=number or None,
+        head=_text(head, "sha") or None,
+        head_branch=_text(head, "ref") or environ.get("GITHUB_HEAD_REF") or None,
+        target_branch=_text(base, "ref") or environ.get("GITHUB_BASE_REF") or None,
+        fork=fork,
+        title=_text(pull, "title"),
+        author=_text(_table(pull, "user"), "login"),
+        url=_text(pull, "html_url"),
+        build_url=build_url,
+    )
 
 
 def _event(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -45,3 +55,13 @@ def _event(environ: Mapping[str, str]) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _table(parent: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = parent.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(parent: Mapping[str, Any], key: str) -> str:
+    value = parent.get(key)
+    return str(value) if isinstance(value, str | int) else ""

@@ -9,9 +9,16 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Read from the environment alone; None or '' where it does not say.
+    """Read from the environment alone; None or '' where it does not say. All of it may be hostile text.
 
-    `head` is the commit id of the author's head; `fork` is None when the server leaves it open.
+    Attributes:
+        head: commit id of the author's head.
+        tracking_branch: the head branch as the server's git names it, which may begin with the git remote's
+            name: ``origin/feature``.
+        fork: None when the server leaves it open.
+        ours_unless_asked: where `fork` is open and the remote cannot be asked either, may the change be taken for
+            one of our own repository? Only where the server would have said so of a fork.
+        head_parent: which parent of a merge that this server makes is the author's head.
     """
 
     ci: str
@@ -19,8 +26,11 @@ class Facts:
     number: str | None = None
     head: str | None = None
     head_branch: str | None = None
+    tracking_branch: str | None = None
     target_branch: str | None = None
     fork: bool | None = None
+    ours_unless_asked: bool = False
+    head_parent: int = 1
     title: str = ""
     author: str = ""
     url: str = ""

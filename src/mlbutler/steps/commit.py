@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import posixpath
+import shlex
+from collections.abc import Iterable, Sequence
 
-from mlbutler.commit_back import RESULTS, Author, Build, changed_files, keep, place
-from mlbutler.record import CommitResult, Outcome
+from mlbutler.commitback.build import Author, Build, message
+from mlbutler.commitback.files import Refused, Results, collect, from_root, globbed
+from mlbutler.commitback.place import Placed, concerns, keep, place
+from mlbutler.errors import GitError
+from mlbutler.git import Git
+from mlbutler.record import Change, CommitResult, Outcome
+from mlbutler.secrets import without_userinfo
 from mlbutler.steps.work import Work
 
 
@@ -14,98 +21,167 @@ def run(work: Work) -> CommitResult:
 
     Raises:
         AccessDenied: the remote refused the credentials. GitError: it cannot be reached.
-        SettingsError: commit.author is of the wrong form.
+        SettingsError: commit.author or commit.paths is of the wrong form.
     """
-    if (refusal := _refusal(work)) is not None:
-        return refusal
-    change, settings, project = work.record.change, work.settings.commit, work.project
-    project.reload()
-    extra = [path.relative_to(work.root).as_posix() for pattern in settings.paths for path in work.root.glob(pattern)]
-    results = (*project.result_paths(), *extra)
-    files = changed_files(work.git, change.head, work.prefix, work.root, results)
-    if not files:
-        return CommitResult(outcome=Outcome.PASSED, reason="nothing to commit: the branch has these results already")
-    names = tuple(files)
-    if change.kind == "local":
-        return _skipped(
-            f"on a laptop you commit yourself: {', '.join(names[:5])}",
-            "git add " + " ".join(_quoted(path) for path in _own(work, names)) + " && git commit",
-        )
-    branch, remote = change.head_branch, change.git_remote
-    assert branch is not None
-    assert remote is not None
-    build = Build(work.git, work.prefix, work.root, files, _message(work), Author.parse(settings.author))
-    touched = [work.prefix + path for path in (*project.dependency_paths(), *results)]
-    placed = place(work.git, remote, branch, change.head, build, touched)
-    if not placed.reason:
-        return CommitResult(
-            outcome=Outcome.PASSED, reason=f"{placed.commit[:10]} on {branch}: {len(files)} files",
-            commit=placed.commit, parent=placed.parent, branch=branch, files=names,
-        )  # fmt: skip
-    ref = f"{RESULTS}{change.head}"
-    kept = keep(work.git, remote, change.head, placed.commit)
-    command = f"git fetch {remote} {ref} && git cherry-pick FETCH_HEAD && dvc pull" if kept else ""
-    return CommitResult(
-        outcome=Outcome.SKIPPED,
-        reason=placed.reason,
-        remedy=command or "The results are on the DVC remote; run the pull request again.",
-        branch=branch,
-        files=names,
-        fetch_command=command,
-    )
+    if (skipped := _before_anything(work)) is not None:
+        return skipped
+    git = Git(work.git.toplevel(), work.environ)
+    declared = _from_root(work, (*work.project.result_paths(), *globbed(work.git, work.settings.commit.paths)))
+    try:
+        results = collect(git, work.record.change.checkout, declared)
+    except Refused as refused:
+        return _skipped(f"not committed: {refused.reason}", refused.remedy)
+    if not results.changed:
+        return CommitResult(outcome=Outcome.PASSED, reason="nothing to commit: the results are those of the commit")
+    if work.record.change.kind == "local":
+        return _by_hand(work, results.changed)
+    if (skipped := _not_this_time(work)) is not None:
+        return skipped
+    depended = _from_root(work, work.project.dependency_paths())
+    if (skipped := _edited(git, work, depended, declared)) is not None:
+        return skipped
+    return _committed(git, work, results, (*depended, *declared))
 
 
-def _refusal(work: Work) -> CommitResult | None:
-    """Why nothing may be committed, None when it may."""
-    record, change = work.record, work.record.change
-    reproduce, push = record.reproduce, record.push
+def _from_root(work: Work, paths: Iterable[str]) -> tuple[str, ...]:
+    full = (from_root(work.prefix, path) for path in paths)
+    return tuple(dict.fromkeys(path for path in full if path is not None))
+
+
+# ------------------------------------------------------------------------------------ may this run?
+
+
+def _before_anything(work: Work) -> CommitResult | None:
+    change, reproduce = work.record.change, work.record.reproduce
     if change.fork:
-        return _skipped("a fork's branch is not ours to write")
+        return _skipped("a fork's change: its branch is not ours to write")
+    if reproduce is not None and reproduce.outcome not in (Outcome.PASSED, Outcome.SKIPPED):
+        return _skipped("the reproduction did not pass: half of a result is not committed", reproduce.remedy)
+    if change.kind == "local":
+        return None
+    if change.git_remote is None or change.head_branch is None or not work.git.is_branch_name(change.head_branch):
+        return _skipped(
+            "the branch to commit onto is not known",
+            "Build the branch in a multibranch job, or set BRANCH_NAME to its name.",
+        )
     if reproduce is None or reproduce.outcome is Outcome.SKIPPED:
         return _skipped(f"nothing was reproduced{': ' + reproduce.reason if reproduce else ''}")
-    if reproduce.outcome is not Outcome.PASSED:
-        return _skipped("the reproduction did not pass: half of a result is not committed")
     if reproduce.always_changes:
         return _skipped(
             f"not deterministic: always changes: {', '.join(reproduce.always_changes)}",
             "Fix the seeds of these stages, or write nothing that differs from run to run.",
         )
-    if change.kind == "local":
-        return None
-    if push is None or push.outcome is not Outcome.PASSED:
-        return _skipped("the results are not on the DVC remote", "Configure a remote, or see why push failed.")
+    return None
+
+
+def _not_this_time(work: Work) -> CommitResult | None:
+    change = work.record.change
     if change.merge and work.settings.commit.on_merge == "refuse":
         return _skipped(
             "what was reproduced is a merge that the CI server made, not the branch",
-            "Let CI check out the pull request's head, or set commit.on_merge = 'head'.",
+            "Let the CI server check out the pull request's head, or set commit.on_merge = 'head'.",
         )
-    if change.head_branch is None or change.git_remote is None:
-        return _skipped("the branch to commit onto is not known", "Use a multibranch job, or set BRANCH_NAME.")
+    if not _are_pushed(work):
+        push = work.record.push
+        return _skipped(
+            f"the results are not on the DVC remote{': ' + push.reason if push else ''}",
+            (push.remedy if push else "") or "Run `mlbutler push` first.",
+        )
     return None
+
+
+def _are_pushed(work: Work) -> bool:
+    """Can a colleague pull what the commit will name?"""
+    push, project = work.record.push, work.project
+    project.reload()
+    nowhere = any(
+        artifact.oid is not None and artifact.cached and artifact.pushed and not (artifact.remote or work.remote)
+        for artifact in project.artifacts()
+    )
+    if nowhere or push is None:
+        return False
+    if push.outcome is Outcome.PASSED:
+        return True
+    return not any(artifact.cached and artifact.pushed for artifact in project.artifacts())  # Git has everything
+
+
+def _edited(git: Git, work: Work, depended: Sequence[str], declared: Sequence[str]) -> CommitResult | None:
+    """Results of a tree that nobody committed (a linter mended a file, say) are not those of the head."""
+    edited = [
+        path
+        for path in git.dirty()
+        if concerns(path, depended) and not concerns(path, declared) and not path.startswith(f"{work.prefix}.dvc/")
+    ]
+    if not edited:
+        return None
+    return _skipped(
+        f"what was reproduced is not the commit: {', '.join(edited[:3])} differ from it",
+        "See which step of the build edits these files.",
+    )
+
+
+# --------------------------------------------------------------------------------------- committing
+
+
+def _committed(git: Git, work: Work, results: Results, touched: Sequence[str]) -> CommitResult:
+    change, settings = work.record.change, work.settings.commit
+    branch, remote = change.head_branch, change.git_remote
+    assert branch is not None
+    assert remote is not None
+    if without_userinfo(git.remote_url(remote)) != change.repository:
+        raise GitError(
+            f"The address of the git remote '{remote}' is not the one that the run began with.",
+            f"See what changes .git/config; it was {change.repository}.",
+        )
+    if change.merge:
+        files = results.for_parent(git, change.head)
+    else:
+        files = {path: results.files[path] for path in results.changed}
+    build = Build(git, files, message(settings.message, change, _stages(work)), Author.parse(settings.author))
+    placed = place(build, remote, branch, change.head, touched)
+    if placed.reason:
+        return _kept(build, change, remote, branch, placed)
+    if placed.found:
+        reason = f"{branch} holds these results already, in {placed.commit[:10]}"
+    else:
+        count = "1 file" if len(files) == 1 else f"{len(files)} files"
+        reason = f"{count} on {branch} as {placed.commit[:10]}"
+        reason += "" if placed.parent == change.head else ", on top of what was pushed meanwhile"
+    return CommitResult(
+        outcome=Outcome.PASSED,
+        reason=reason,
+        commit=placed.commit,
+        parent=placed.parent,
+        branch=branch,
+        files=tuple(files),
+    )
+
+
+def _stages(work: Work) -> list[str]:
+    reproduce = work.record.reproduce
+    return [run.name for run in (reproduce.stages if reproduce else ()) if run.outcome in ("ran", "restored")]
+
+
+def _kept(build: Build, change: Change, remote: str, branch: str, placed: Placed) -> CommitResult:
+    ref = keep(build, remote, change.head)
+    command = f"git fetch {shlex.quote(remote)} {ref} && git cherry-pick FETCH_HEAD && dvc pull" if ref else ""
+    return CommitResult(
+        outcome=Outcome.SKIPPED,
+        reason=placed.reason,
+        remedy=command or "The results are on the DVC remote and in this record; the next run takes them from there.",
+        branch=branch,
+        files=tuple(build.files),
+        fetch_command=command,
+    )
+
+
+def _by_hand(work: Work, changed: Sequence[str]) -> CommitResult:
+    own = [posixpath.relpath(path, work.prefix or ".") for path in changed]
+    command = f"git add -- {' '.join(map(shlex.quote, own))} && git commit"
+    shown = ", ".join(own[:5]) + (f" and {len(own) - 5} more" if len(own) > 5 else "")
+    reason = f"on a laptop you commit yourself: {shown}"
+    return CommitResult(outcome=Outcome.SKIPPED, reason=reason, remedy=command, files=tuple(changed))
 
 
 def _skipped(reason: str, remedy: str = "") -> CommitResult:
     return CommitResult(outcome=Outcome.SKIPPED, reason=reason, remedy=remedy)
-
-
-def _own(work: Work, names: tuple[str, ...]) -> Iterator[str]:
-    return (name[len(work.prefix) :] for name in names)
-
-
-def _quoted(path: str) -> str:
-    import shlex
-
-    return shlex.quote(path)
-
-
-def _message(work: Work) -> str:
-    """The commit message with its trailers. Only {head} and {short} are filled in, by plain replacement."""
-    change, reproduce = work.record.change, work.record.reproduce
-    title = work.settings.commit.message.replace("{head}", change.head).replace("{short}", change.head[:10])
-    ran = [stage.name for stage in (reproduce.stages if reproduce else ()) if stage.outcome in ("ran", "restored")]
-    trailers = [f"Mlbutler-Reproduced: {change.head}"]
-    if change.merge:
-        trailers.append(f"Mlbutler-Checkout: {change.checkout}")
-    if ran:
-        trailers.append("Mlbutler-Stages: " + " ".join(", ".join(ran).split()))
-    return f"{title.strip() or 'Update results'}\n\n" + "\n".join(trailers) + "\n"

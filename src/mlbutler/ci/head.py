@@ -1,0 +1,115 @@
+"""Whose commit is checked out: the author's head, a merge that the CI server made, or a fork's."""
+
+from __future__ import annotations
+
+import re
+
+from mlbutler.ci.history import History
+from mlbutler.ci.interface import Facts
+from mlbutler.errors import UsageError
+
+# Where forges keep merges of their own making; a CI server may have fetched one as a remote-tracking ref.
+_FORGE_MERGE = re.compile(r".*(?:pull|pull-requests|merge-requests)/\d+/(?:merge|train)")
+
+
+def find_head(
+    history: History, facts: Facts, checkout: str, branch: str | None, target: str | None
+) -> tuple[str, bool]:
+    """(the author's head, is `checkout` a merge that the server made).
+
+    Args:
+        branch: the head branch's name. target: the target branch's tip.
+
+    Raises:
+        UsageError: the target branch is checked out instead of the pull request.
+    """
+    if facts.kind == "local" or facts.head == checkout:
+        return checkout, False
+    git = history.git
+    parents = history.parents(checkout) if facts.kind == "pull-request" else git.parents(checkout)
+    if len(parents) != 2:
+        _refuse_target(history, facts, checkout, target)
+        return checkout, False
+    if facts.head in parents:
+        return facts.head, True
+    if _is_on_remote(history, facts, checkout, branch):
+        _refuse_target(history, facts, checkout, target)
+        return checkout, False  # the author merged; the commit is his
+    return _head_among(history, facts, parents, branch, target), True
+
+
+def _head_among(
+    history: History, facts: Facts, parents: tuple[str, ...], branch: str | None, target: str | None
+) -> str:
+    git = history.git
+    if target is not None:
+        others = [parent for parent in parents if not git.is_ancestor(parent, target)]
+        if len(others) == 1:
+            return others[0]
+    tip = history.fetch(branch).commit if branch is not None and not facts.fork else None
+    if tip is not None:
+        authored = [parent for parent in parents if git.is_ancestor(parent, tip)]
+        if len(authored) == 1:
+            return authored[0]
+    return parents[facts.head_parent]
+
+
+def _is_on_remote(history: History, facts: Facts, commit: str, branch: str | None) -> bool:
+    git, remote = history.git, history.remote
+    if remote is None:
+        return False
+    refs = git.run("for-each-ref", f"--contains={commit}", "--format=%(refname)", f"refs/remotes/{remote}/")
+    if any(not _FORGE_MERGE.fullmatch(name) for name in refs.text.splitlines()):
+        return True
+    if branch is not None and not facts.fork:
+        tip = history.fetch(branch).commit
+        if tip is not None and git.is_ancestor(commit, tip):
+            return True
+    done = git.run("ls-remote", "--quiet", "--", remote, check=False, network=True)
+    pairs = (line.partition("\t") for line in done.text.splitlines())
+    return any(oid == commit and not _FORGE_MERGE.fullmatch(name) for oid, _, name in pairs)
+
+
+def _refuse_target(history: History, facts: Facts, checkout: str, target: str | None) -> None:
+    """GitHub's `pull_request_target` checks out the target branch: its numbers are not the pull request's."""
+    if facts.head is None or target is None or history.git.is_ancestor(facts.head, checkout):
+        return
+    if history.git.is_ancestor(checkout, target):
+        raise UsageError(
+            f"The target branch is checked out ({checkout[:10]}), not the pull request's head ({facts.head[:10]}).",
+            "Run on `pull_request`, not on `pull_request_target`.",
+        )
+
+
+def find_fork(
+    history: History, facts: Facts, head: str, branch: str | None, target: str | None
+) -> tuple[bool, str | None]:
+    """(is it a fork's change, the head branch).
+
+    Where the server leaves it open, the change is ours only if our repository's branch of that name holds the
+    head: a fork's branch may be called like one of ours. Remote-tracking refs prove nothing here, for a server
+    may have fetched a fork's head as ``origin/PR-7``. A pull request from the target branch into itself can
+    only be a fork's.
+    """
+    if facts.fork is not None or facts.kind != "pull-request":
+        return bool(facts.fork), branch
+    if history.remote is None:
+        return not facts.ours_unless_asked, branch
+    if branch is None:
+        return _branch_of(history, head, target)
+    if branch == target:
+        return True, branch
+    fetched = history.fetch(branch)
+    if fetched.error:
+        return not facts.ours_unless_asked, branch
+    return fetched.commit is None or not history.git.is_ancestor(head, fetched.commit), branch
+
+
+def _branch_of(history: History, head: str, target: str | None) -> tuple[bool, str | None]:
+    """The one branch of our repository whose tip is the head, when the server does not name it."""
+    assert history.remote is not None
+    done = history.git.run("ls-remote", "--quiet", "--heads", "--", history.remote, check=False, network=True)
+    pairs = (line.partition("\t") for line in done.text.splitlines())
+    names = [name.removeprefix("refs/heads/") for oid, _, name in pairs if oid == head]
+    names = [name for name in names if name != target]
+    return not names, names[0] if len(names) == 1 else None

@@ -1,0 +1,167 @@
+"""History that a CI server's clone may lack: fetched from the remote when it is asked for, and no more of it
+than the answer takes."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from mlbutler.errors import GitError, UsageError
+from mlbutler.git import Git
+
+_FIRST_DEPTH = 50
+_FURTHER = (50, 500)
+_COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A remote's branch: its tip, or that it does not exist, or why the remote could not be asked."""
+
+    commit: str | None = None
+    missing: bool = False
+    error: str = ""
+
+
+class History:
+    """The clone's history and, through `remote` (None: there is none), the rest of it.
+
+    Args:
+        fresh: a CI server's clone, whose branches may be older than the remote's: they are asked for again.
+    """
+
+    def __init__(self, git: Git, remote: str | None, *, fresh: bool) -> None:
+        self.git, self.remote, self._fresh = git, remote, fresh
+        self._fetched: dict[str, Fetched] = {}
+
+    # ------------------------------------------------------------------------------------ branches
+
+    def known(self, branch: str) -> str | None:
+        """The tip of the remote's branch as the clone last saw it."""
+        return self.git.resolve(f"refs/remotes/{self.remote}/{branch}") if self.remote else None
+
+    def fetch(self, branch: str) -> Fetched:
+        """The remote's branch as it is now."""
+        if branch not in self._fetched:
+            self._fetched[branch] = self._fetch(branch)
+        return self._fetched[branch]
+
+    def _fetch(self, branch: str) -> Fetched:
+        if self.remote is None or not self.git.is_branch_name(branch):
+            return Fetched(missing=True)
+        # Without a limit, a branch that shares no commit with a shallow clone would bring its whole history.
+        depth = _FIRST_DEPTH if self.git.is_shallow() and self.known(branch) is None else None
+        tracking = f"refs/remotes/{self.remote}/{branch}"
+        done = self.git.fetch(self.remote, f"+refs/heads/{branch}:{tracking}", depth=depth)
+        if done.code == 0:
+            return Fetched(self.git.resolve(tracking))
+        if "couldn't find remote ref" in done.err:
+            return Fetched(missing=True)
+        return Fetched(error=done.err or "no message")
+
+    def default_branches(self) -> tuple[str, ...]:
+        """What the target may be called when nobody says so, best first."""
+        names: dict[str, None] = {}
+        if self.remote is not None:
+            done = self.git.run("symbolic-ref", "--quiet", f"refs/remotes/{self.remote}/HEAD", check=False)
+            if done.code == 0 and self.git.resolve(done.text):
+                names[done.text.removeprefix(f"refs/remotes/{self.remote}/")] = None
+            else:
+                names |= dict.fromkeys(self._remote_default())
+        for branch in ("main", "master"):
+            if self.known(branch) or self.git.resolve(f"refs/heads/{branch}"):
+                names[branch] = None
+        return tuple(names)
+
+    def _remote_default(self) -> list[str]:
+        assert self.remote is not None
+        try:
+            done = self.git.run(
+                "ls-remote", "--quiet", "--symref", "--", self.remote, "HEAD", check=False, network=True, timeout=60
+            )
+        except GitError:  # too slow an answer is none: there are guesses left
+            return []
+        lines = [line for line in done.text.splitlines() if line.startswith("ref: refs/heads/")]
+        return [line.split("\t")[0].removeprefix("ref: refs/heads/") for line in lines]
+
+    def no_such(self, branch: str) -> UsageError:
+        """The error for a branch that somebody named and that does not exist."""
+        near = difflib.get_close_matches(branch, self._names(), n=3, cutoff=0.3)
+        hint = f"Near ones: {', '.join(near)}." if near else "Check project.target and the CI server's target."
+        return UsageError(f"The target branch '{branch}' does not exist.", hint)
+
+    def _names(self) -> list[str]:
+        names = self.git.run("for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags").text.splitlines()
+        if self.remote is not None:
+            done = self.git.run(
+                "ls-remote", "--quiet", "--heads", "--tags", "--", self.remote, check=False, network=True
+            )
+            names += [line.partition("\t")[2] for line in done.text.splitlines()]
+        found = (name.removeprefix("refs/heads/").removeprefix("refs/tags/").removesuffix("^{}") for name in names)
+        return list(dict.fromkeys(found))
+
+    def named(self, rev: str) -> str:
+        """The commit of a revision that somebody named: a branch, a tag, a commit, ``HEAD~2``.
+
+        Raises:
+            UsageError: there is none, here or on the remote.
+        """
+        branch = rev.removeprefix(f"{self.remote}/")
+        if self._fresh and not _COMMIT_ID.fullmatch(rev) and (commit := self.fetch(branch).commit) is not None:
+            return commit
+        commit = self.git.resolve(rev) or self.known(rev) or self._brought(rev)
+        if commit is not None:
+            return commit
+        near = difflib.get_close_matches(rev, self._names(), n=3, cutoff=0.5)
+        hint = f"Near ones: {', '.join(near)}." if near else "Name a branch, a tag or a commit: --against main"
+        raise UsageError(f"There is no revision '{rev}'.", hint)
+
+    def _brought(self, rev: str) -> str | None:
+        if self.remote is None:
+            return None
+        if _COMMIT_ID.fullmatch(rev):
+            self.git.fetch(self.remote, rev)  # refused by some servers
+        elif (commit := self.fetch(rev.removeprefix(f"{self.remote}/")).commit) is not None:
+            return commit
+        elif self.git.is_branch_name(rev) and self.git.fetch(self.remote, f"refs/tags/{rev}").code == 0:
+            return self.git.resolve("FETCH_HEAD")
+        if self.git.is_shallow() and self.git.resolve(rev) is None:
+            self._deepen(None)
+        return self.git.resolve(rev)
+
+    # ------------------------------------------------------------------------------------- commits
+
+    def parents(self, commit: str) -> tuple[str, ...]:
+        """Commit ids of the parents, also where the clone was cut off at `commit`."""
+        if commit in self.git.shallow_commits() and not self._deepen(1, commit):
+            self._deepen(None)
+        return self.git.parents(commit)
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The best common ancestor; None when the histories are unrelated."""
+        for further in (*_FURTHER, None):
+            base = self.git.merge_base(one, other)
+            if self._is_certain(base, one, other):
+                return base
+            if not self._deepen(further, one, other):
+                self._deepen(None)
+        return self.git.merge_base(one, other)
+
+    def _is_certain(self, base: str | None, one: str, other: str) -> bool:
+        """A nearer common ancestor may hide behind a place where the history is cut off."""
+        if not self.git.is_shallow():
+            return True
+        if base is None:
+            return False
+        since = self.git.run("rev-list", one, other, f"^{base}").text.split()
+        return self.git.shallow_commits().isdisjoint(since)
+
+    def _deepen(self, further: int | None, *commits: str) -> bool:
+        """Bring `further` commits before where the history of `commits` is cut off, or all of it."""
+        if self.remote is None or not self.git.is_shallow():
+            return False
+        if further is None:
+            # The cut-off commits themselves tell the server what is wanted: any one ref will do.
+            return self.git.fetch(self.remote, "HEAD", unshallow=True).code == 0
+        return self.git.fetch(self.remote, *commits, deepen=further).code == 0

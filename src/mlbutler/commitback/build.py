@@ -1,0 +1,81 @@
+"""A results commit: its files on any parent, its message, its author. No ref, index or work tree is touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mlbutler.commitback.scratch import scratch_index
+from mlbutler.errors import SettingsError
+from mlbutler.git import Git, TreeEntry
+from mlbutler.record import Change
+
+REPRODUCED = "Mlbutler-Reproduced"
+CHECKOUT = "Mlbutler-Checkout"
+STAGES = "Mlbutler-Stages"
+_MOST_STAGES = 50
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who results commits are by."""
+
+    name: str
+    email: str
+
+    @classmethod
+    def parse(cls, text: str) -> Author:
+        """From ``Name <e-mail>``.
+
+        Raises:
+            SettingsError: it is of another form.
+        """
+        match = re.fullmatch(r"\s*([^<>\x00-\x1f]*\w[^<>\x00-\x1f]*?)\s*<([^<>\s\x00-\x1f]+)>\s*", text)
+        if match is None:
+            raise SettingsError(f"commit.author must be 'Name <e-mail>', not {text!r}.", "Mend commit.author.")
+        return cls(match[1], match[2])
+
+    def environ(self) -> dict[str, str]:
+        """For git, so that no configuration is needed or changed."""
+        return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
+                for key, value in (("NAME", self.name), ("EMAIL", self.email))}  # fmt: skip
+
+
+def message(template: str, change: Change, stages: Sequence[str]) -> str:
+    """The commit message with its trailers; only {head} and {short} of the template are replaced."""
+    text = template.replace("{head}", change.head).replace("{short}", change.head[:10])
+    text = _CONTROL.sub(" ", text).strip() or "Update results"
+    trailers = [f"{REPRODUCED}: {change.head}"]
+    if change.merge:
+        trailers.append(f"{CHECKOUT}: {change.checkout}")
+    if stages:
+        named = ", ".join(" ".join(name.split()) for name in stages[:_MOST_STAGES])
+        more = f" and {len(stages) - _MOST_STAGES} more" if len(stages) > _MOST_STAGES else ""
+        trailers.append(f"{STAGES}: {named}{more}")
+    return f"{text}\n\n" + "\n".join(trailers) + "\n"
+
+
+@dataclass(frozen=True)
+class Build:
+    """Makes the same results commit on any parent. `git` runs at the repository's root."""
+
+    git: Git
+    files: Mapping[str, TreeEntry | None]
+    text: str
+    author: Author
+
+    def __call__(self, parent: str) -> str:
+        """The id of a commit on `parent`."""
+        with scratch_index(self.git, parent) as index:
+            index.put(self.files)
+            tree = index.tree()
+        content = self.text.encode("utf-8", "replace")
+        args = ["-c", "i18n.commitEncoding=UTF-8", "commit-tree", tree, "-p", parent, "-F", "-"]
+        return self.git.run(*args, input=content, extra=self.author.environ()).text
+
+    def is_in(self, commit: str) -> bool:
+        """Does `commit` hold these very files already?"""
+        there = {entry.path: entry for entry in self.git.tree(commit)}
+        return all(there.get(path) == entry for path, entry in self.files.items())

@@ -1,0 +1,126 @@
+"""Puts a results commit on the remote's branch, only ever as a fast-forward.
+
+When the author pushed meanwhile, it goes on top of the new tip if nothing that a stage depends on changed
+between; else it is kept under a ref of its own, from which anybody can take it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from mlbutler.commitback.build import REPRODUCED, Build
+from mlbutler.errors import AccessDenied
+from mlbutler.git import Done, Git
+
+RESULTS = "refs/mlbutler/results/"
+_TRIES = 6
+_PAUSE = 0.2
+_LOOK_BACK = "100"
+# What a server answers when somebody else's push came first.
+_RACE = re.compile(
+    r"\[rejected\]|non-fast-forward|fetch first|stale info|cannot lock ref|failed to (update|lock) ref"
+    r"|incorrect old value|reference already exists|is at [0-9a-f]+ but expected",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What became of the commit.
+
+    Attributes:
+        commit, parent: the commit on the branch and what it stands on; '' when the branch could not take it.
+        found: the branch held these results already.
+        reason: why the branch could not take it.
+    """
+
+    commit: str = ""
+    parent: str = ""
+    found: bool = False
+    reason: str = ""
+
+
+def place(build: Build, remote: str, branch: str, head: str, touched: Collection[str]) -> Placed:
+    """Push the results commit.
+
+    Args:
+        touched: paths of files and folders, from the repository's root, that stages depend on or that results
+            go to; a push that changes one of these outdates the results.
+
+    Raises:
+        AccessDenied: the remote refused the credentials. GitError: it cannot be reached.
+    """
+    git, ref = build.git, f"refs/heads/{branch}"
+    for attempt in range(_TRIES):
+        time.sleep(_PAUSE * attempt)
+        tip = git.remote_refs(remote, ref).get(ref)
+        if tip is None:
+            return Placed(reason=f"the branch {branch} is gone")
+        if tip != head:
+            git.fetch(remote, ref)
+            if git.resolve(tip) is None:
+                continue  # it moved again between the two questions
+            if not git.is_ancestor(head, tip):
+                return Placed(reason=f"the branch {branch} was rewritten meanwhile")
+            if build.is_in(tip):
+                commit = _ours(git, head, tip)
+                return Placed(commit, next(iter(git.parents(commit)), ""), found=True)
+            if changed := [path for path in git.changed(head, tip) if concerns(path, touched)]:
+                more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+                return Placed(
+                    reason="the branch moved meanwhile and changed what the results stand on: "
+                    + f"{', '.join(changed[:3])}{more}"
+                )
+        commit = build(tip)
+        done = git.push(remote, commit, ref)
+        if done.code == 0:
+            return Placed(commit, tip)
+        if (refusal := _refusal(done)) is not None:
+            return Placed(reason=f"the remote refused the push: {refusal}")
+    return Placed(reason=f"the branch {branch} moved {_TRIES} times in a row")
+
+
+def _ours(git: Git, head: str, tip: str) -> str:
+    """The results commit for `head` below `tip`; `tip` itself where somebody made the same files otherwise."""
+    for commit in git.run("rev-list", f"--max-count={_LOOK_BACK}", f"{head}..{tip}").text.split():
+        if git.trailers(commit).get(REPRODUCED) == head:
+            return commit
+    return tip
+
+
+def _refusal(done: Done) -> str | None:
+    """Why the remote does not take the push; None when somebody was faster.
+
+    Raises:
+        AccessDenied, GitError: it was no answer to this ref.
+    """
+    answer = next((line for line in done.text.splitlines() if line.startswith("!")), "")
+    failure = Git.failure("push", done.err)
+    if isinstance(failure, AccessDenied) or not answer:
+        raise failure
+    if _RACE.search(answer):
+        return None
+    said = [line.removeprefix("remote:").strip() for line in done.err.splitlines() if line.startswith("remote:")]
+    return "; ".join([answer.split("\t")[-1], *filter(None, said)][:4])
+
+
+def concerns(path: str, touched: Collection[str]) -> bool:
+    """Is the changed `path` one of `touched`, below one, or a folder or submodule that holds one?"""
+    if path.rpartition("/")[2] == ".dvcignore":
+        return True
+    return any(path == item or path.startswith(f"{item}/") or item.startswith(f"{path}/") for item in touched)
+
+
+def keep(build: Build, remote: str, head: str) -> str:
+    """Push the commit to a ref of its own; returns the ref, '' when the remote takes none."""
+    git, ref = build.git, f"{RESULTS}{head}"
+    commit = build(head)
+    if git.push(remote, commit, ref).code == 0:
+        return ref
+    if git.fetch(remote, ref).code == 0 and (there := git.resolve("FETCH_HEAD")) is not None and build.is_in(there):
+        return ref  # an earlier build of this head kept the same
+    ref = f"{ref}-{commit[:12]}"
+    return ref if git.push(remote, commit, ref).code == 0 else ""

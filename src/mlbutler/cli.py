@@ -60,8 +60,9 @@ def cli() -> None:
     """Continuous machine learning for DVC projects: reproduce, compare, judge and report every pull request."""
 
 
-def _verb(name: str, *examples: str) -> Callable[[F], click.Command]:
-    return cli.command(name, epilog=_examples(*examples))
+def _verb(name: str, *examples: str, group: click.Group = cli) -> Callable[[F], click.Command]:
+    """A command; with a `group`, the second word of one: `_verb("status", ..., group=store)`."""
+    return group.command(name, epilog=_examples(*examples))
 
 
 @_verb("demo", "mlbutler demo", "mlbutler demo /tmp/world --json")

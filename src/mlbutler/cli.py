@@ -211,6 +211,82 @@ def doctor(directory: Path, console: Any, settings: bool) -> int:
     return command(directory, console, settings=settings)
 
 
+# ------------------------------------------------------------------------------------------ Jenkins
+
+
+@cli.group()
+def jenkins() -> None:
+    """A Jenkins controller on this machine, and checking a Jenkinsfile."""
+
+
+def _home(function: F) -> F:
+    text = "The server's folder (default: in ~/.local/share/mlbutler/jenkins, named after the repository)."
+    return click.option(
+        "--home", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True, help=text
+    )(function)  # fmt: skip
+
+
+@_verb("up", "mlbutler jenkins up", "mlbutler jenkins up --source gitea --port 8081",
+       "mlbutler jenkins up --war jenkins.war --plugins plugins/", group=jenkins)  # fmt: skip
+@_home
+@click.option("--name", metavar="NAME", show_envvar=True, help="Of the server and its job (default: the repository's).")
+@click.option("--url", metavar="URL", show_envvar=True, help="What the job builds (default: the remote 'origin').")
+@click.option("--source", metavar="KIND", show_envvar=True,
+              help="git, github, gitlab, gitea, bitbucket or dagshub (default: by the host's name).")  # fmt: skip
+@click.option("--script", default="Jenkinsfile", metavar="PATH", show_envvar=True, help="The Jenkinsfile's path.")
+@click.option("--bind", default="127.0.0.1", metavar="ADDRESS", show_envvar=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, show_envvar=True, help="Port.")
+@click.option("--label", default="docker", metavar="LABELS", show_envvar=True, help="What the agent offers.")
+@click.option("--executors", type=click.IntRange(1), default=2, show_default=True, show_envvar=True,
+              help="Builds at once on the agent.")  # fmt: skip
+@click.option("--war", type=click.Path(path_type=Path), metavar="FILE", show_envvar=True,
+              help="Without Docker: run this jenkins.war with Java.")  # fmt: skip
+@click.option("--plugins", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
+              help="With --war: a folder of .hpi or .jpi files to put in.")  # fmt: skip
+@click.option("--java", default="java", metavar="PATH", show_envvar=True, help="With --war: the Java to use.")
+@click.option("--timeout", type=click.FloatRange(min=1), default=600, metavar="SECONDS", show_envvar=True,
+              help="How long to wait for an answer (default: 600).")  # fmt: skip
+@_common
+def jenkins_up(directory: Path, console: Any, label: str, timeout: float, **wish: Any) -> int:
+    """Start a controller with an agent and a job for this repository, and wait until they answer."""
+    from mlbutler.commands.jenkins import Wish, up
+
+    return up(directory, console, Wish(labels=label, **wish), timeout=timeout)
+
+
+@_verb("down", "mlbutler jenkins down", "mlbutler jenkins down --all", group=jenkins)
+@_home
+@click.option("--all", "everything", is_flag=True, show_envvar=True, help="Remove builds, workspaces and mirror too.")
+@_common
+def jenkins_down(directory: Path, console: Any, home: Path | None, everything: bool) -> int:
+    """Stop the controller and its agent; their data stay unless told otherwise."""
+    from mlbutler.commands.jenkins import down
+
+    return down(directory, console, home, everything=everything)
+
+
+@_verb("status", "mlbutler jenkins status", "mlbutler jenkins status --json", group=jenkins)
+@_home
+@_common
+def jenkins_status(directory: Path, console: Any, home: Path | None) -> int:
+    """Say whether controller and agent answer."""
+    from mlbutler.commands.jenkins import status
+
+    return status(directory, console, home)
+
+
+@_verb("validate", "mlbutler jenkins validate", "mlbutler jenkins validate ci/Jenkinsfile --url https://jenkins.example.org/",
+       group=jenkins)  # fmt: skip
+@click.argument("file", type=click.Path(path_type=Path), default=Path("Jenkinsfile"))
+@click.option("--url", metavar="URL", show_envvar=True, help="Ask this controller's own validator too.")
+@_common
+def jenkins_validate(directory: Path, console: Any, file: Path, url: str | None) -> int:
+    """Check a Jenkinsfile, offline or with a controller's own validator."""
+    from mlbutler.commands.jenkins import validate
+
+    return validate(directory, console, file, url)
+
+
 # ------------------------------------------------------------------------------------- the boundary
 
 

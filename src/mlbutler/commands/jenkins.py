@@ -1,0 +1,237 @@
+"""`mlbutler jenkins up|down|status|validate`: a local server, and checking a Jenkinsfile."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlbutler.console import Console, human_seconds
+from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, MlbutlerError, OutsideError, UsageError
+from mlbutler.git import Git
+from mlbutler.jenkins.client import Client
+from mlbutler.jenkins.lint import Finding, lint
+from mlbutler.jenkins.server.compose import Compose
+from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, GIVEN, given, prepare
+from mlbutler.jenkins.server.kinds import Kind, remember, remembered
+from mlbutler.jenkins.server.model import ADMIN, AGENT, Server, job_name
+from mlbutler.jenkins.server.native import Native
+from mlbutler.jenkins.server.source import repository
+
+_PAUSE = 1.0
+_TELL_EVERY = 10.0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the command line asks of a new server; None where it leaves the choice to us."""
+
+    home: Path | None = None
+    name: str | None = None
+    url: str | None = None
+    source: str | None = None
+    script: str = "Jenkinsfile"
+    bind: str = "127.0.0.1"
+    port: int = 8080
+    labels: str = "docker"
+    executors: int = 2
+    war: Path | None = None
+    plugins: Path | None = None
+    java: str = "java"
+
+
+def up(directory: Path, console: Console, wish: Wish, *, timeout: float) -> int:
+    """Start a local server for the repository at `directory`, and wait until it and its agent answer.
+
+    Args:
+        timeout: seconds to wait.
+
+    Raises:
+        UsageError: no repository, or Docker, Java or plugins are missing. OutsideError: it did not start.
+    """
+    server = _server(directory, wish)
+    kind: Kind = Native(server, wish.war, wish.plugins, wish.java) if wish.war else Compose(server)
+    is_new = prepare(server.secrets)
+    kind.write()
+    remember(kind)
+    console.line(f"Starting Jenkins for {server.repository.url} in {server.home}")
+    kind.start(console)
+    version = _awaited(kind, console, timeout)
+    if isinstance(kind, Native):
+        kind.attend(console)
+    _agent_awaited(kind, console, timeout)
+    _tell(kind, console, version, is_new)
+    return EXIT_PASSED
+
+
+def down(directory: Path, console: Console, home: Path | None, *, everything: bool) -> int:
+    """Stop the server; `everything` also removes builds, workspaces and the mirror, never the secrets.
+
+    Raises:
+        UsageError: there is none. OutsideError: it could not be stopped.
+    """
+    kind = remembered(home or _home(directory, None))
+    kind.stop(console, everything=everything)
+    console.line(f"Stopped. {'Its data are gone' if everything else 'Its data are kept'} ({kind.server.home}).")
+    if console.json:
+        print(json.dumps({"home": str(kind.server.home), "stopped": True, "data_removed": everything}))
+    return EXIT_PASSED
+
+
+def status(directory: Path, console: Console, home: Path | None) -> int:
+    """Say whether controller and agent run and what the job does; 0 when all is well, else 3.
+
+    Raises:
+        UsageError: there is no server.
+    """
+    kind = remembered(home or _home(directory, None))
+    server = kind.server
+    found: dict[str, object] = {"url": server.url, "home": str(server.home), "kind": kind.kind, "parts": {}}
+    try:
+        found["parts"] = kind.parts()
+    except MlbutlerError as error:
+        found["trouble"] = error.message
+    password = (server.secrets / ADMIN_PASSWORD).read_text(encoding="ascii")
+    with Client(server.url, ADMIN, password) as client:
+        version = client.answers()
+        found |= {"answers": version is not None, "version": version or "", "agent_online": False, "job": ""}
+        if version is not None:
+            found["agent_online"] = client.is_online(AGENT)
+            found["job"] = "there" if server.name in client.jobs() else "missing"
+    for name, value in found.items():
+        console.line(f"{name.replace('_', ' '):<13} {_shown(value)}")
+    if console.json:
+        print(json.dumps(found, indent=2))
+    return EXIT_PASSED if found["answers"] and found["agent_online"] else EXIT_OUTSIDE
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{part} {state}" for part, state in value.items()) or "none"
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def validate(directory: Path, console: Console, file: Path, url: str | None) -> int:
+    """Check a Jenkinsfile: offline always, and by a controller's own validator when its address is given.
+
+    Raises:
+        UsageError: there is no such file. AccessDenied, OutsideError: the controller did not judge.
+    """
+    path = directory / file
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        remedy = "Name the file: mlbutler jenkins validate PATH"
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", remedy) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text.", "Save it as UTF-8.") from error
+    findings = lint(text)
+    if url:
+        with Client.from_environment(url, os.environ) as client:
+            findings += [Finding("error", 0, f"the controller says: {said}") for said in client.validate(text)]
+    wrong = any(finding.level == "error" for finding in findings)
+    for finding in findings:
+        where = f"{file}:{finding.line}" if finding.line else str(file)
+        console.line(f"{where}: {finding.level}: {finding.text}")
+    judges = "offline and by the controller" if url else "offline"
+    console.line(f"{file}: {'not valid' if wrong else 'valid'}, checked {judges}")
+    if console.json:
+        rows = [{"level": finding.level, "line": finding.line, "text": finding.text} for finding in findings]
+        print(json.dumps({"file": str(file), "valid": not wrong, "checked": judges, "findings": rows}, indent=2))
+    return EXIT_JUDGED if wrong else EXIT_PASSED
+
+
+# -------------------------------------------------------------------------------------- what to start
+
+
+def _server(directory: Path, wish: Wish) -> Server:
+    home = wish.home or _home(directory, wish.name)
+    if wish.labels and not re.fullmatch(r"[\w.+-]+( [\w.+-]+)*", wish.labels):
+        raise UsageError(f"'{wish.labels}' are no labels.", "Words with single spaces between: --label 'docker gpu'")
+    found = repository(wish.url or _remote_url(directory), wish.source)
+    return Server(
+        name=job_name(wish.name or home.name), home=home.resolve(), repository=found, script=wish.script,
+        address=wish.bind, port=wish.port, labels=wish.labels, executors=wish.executors,
+    )  # fmt: skip
+
+
+def _home(directory: Path, name: str | None) -> Path:
+    """Outside the repository: secrets lie in it."""
+    base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "mlbutler" / "jenkins" / job_name(name or Git(directory).toplevel().name)
+
+
+def _remote_url(directory: Path) -> str:
+    git = Git(directory)
+    git.toplevel()
+    remotes = git.remotes()
+    name = "origin" if "origin" in remotes else remotes[0] if remotes else ""
+    if not name:
+        raise UsageError("The repository has no remote that Jenkins could read.", "Name its address: --url URL")
+    return git.remote_url(name)
+
+
+# ------------------------------------------------------------------------------------------ waiting
+
+
+def _awaited(kind: Kind, console: Console, timeout: float) -> str:
+    began = told = time.monotonic()
+    with Client(kind.server.url) as client:
+        while (version := client.answers()) is None:
+            now = time.monotonic()
+            if trouble := kind.trouble():
+                raise OutsideError(f"Jenkins did not start: {trouble}.\n{kind.last_words()}", "See the log above.")
+            if now - began > timeout:
+                late = f"Jenkins did not answer at {kind.server.url} within {human_seconds(timeout)}."
+                raise OutsideError(
+                    f"{late}\n{kind.last_words()}",
+                    "It is still starting: `mlbutler jenkins status` tells; --timeout waits longer.",
+                )
+            if now - told >= _TELL_EVERY:
+                console.line(f"  waiting for the controller, {human_seconds(now - began)}")
+                told = now
+            time.sleep(_PAUSE)
+    return version
+
+
+def _agent_awaited(kind: Kind, console: Console, timeout: float) -> None:
+    began = told = time.monotonic()
+    password = (kind.server.secrets / ADMIN_PASSWORD).read_text(encoding="ascii")
+    with Client(kind.server.url, ADMIN, password) as client:
+        while not client.is_online(AGENT):
+            now = time.monotonic()
+            if now - began > timeout:
+                raise OutsideError(
+                    f"The controller answers at {kind.server.url}; its agent does not.",
+                    f"See {kind.server.url}computer/{AGENT}/log",
+                )
+            if now - told >= _TELL_EVERY:
+                console.line(f"  waiting for the agent, {human_seconds(now - began)}")
+                told = now
+            time.sleep(_PAUSE)
+
+
+def _tell(kind: Kind, console: Console, version: str, is_new: bool) -> None:
+    server = kind.server
+    password = server.secrets / ADMIN_PASSWORD
+    there = {credential.id for credential in given(server.secrets)}
+    lacking = [credential for credential in GIVEN if credential.id not in there]
+    console.line(f"\nJenkins {version} answers at {server.url}")
+    console.line(f"  job       {server.url}job/{server.name}/")
+    if is_new:
+        console.line(f"  user      {ADMIN}, password {password.read_text(encoding='ascii')}  (shown this once)")
+    else:
+        console.line(f"  user      {ADMIN}, password in {password}")
+    console.line(f"  files     {server.home}")
+    if lacking:
+        console.line(f"\nCredentials that were not given, each as files in {server.secrets}; then run this again:")
+        for credential in lacking:
+            console.line(f"  {credential.id:<17} {', '.join(credential.files):<42} {credential.text}")
+    if console.json:
+        rows = {"url": server.url, "job": f"{server.url}job/{server.name}/", "user": ADMIN, "version": version,
+                "password_file": str(password), "home": str(server.home), "kind": kind.kind,
+                "credentials": sorted(there)}  # fmt: skip
+        print(json.dumps(rows, indent=2))

@@ -1,0 +1,1 @@
+"""Jenkins at the edge: a local server, and what checks a Jenkinsfile."""

@@ -1,0 +1,121 @@
+"""Secrets of a local server: made here or put into files by the team; named in the configuration, never in it.
+
+The folder is readable by its owner alone. Its files are readable by everyone who can enter it, because Compose
+mounts them one by one into containers whose user has another number.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlbutler.atomic import write
+from mlbutler.errors import OutsideError, UsageError
+
+ADMIN_PASSWORD = "ADMIN_PASSWORD"
+AGENT_KEY = "AGENT_SSH_KEY"
+HOST_KEY = "AGENT_HOST_KEY"
+KNOWN_HOSTS = "KNOWN_HOSTS"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """One entry of Jenkins' credentials store.
+
+    Attributes:
+        id: by which a Jenkinsfile names it. kind: ``password`` (user name and password), ``key`` (SSH) or ``text``.
+        files: the secret's files: user name and password; user name and private key; the text.
+    """
+
+    id: str
+    kind: str
+    files: tuple[str, ...]
+    text: str
+
+
+# What a team may give. The ids are those of the Jenkinsfile that `mlbutler init` writes.
+GIVEN: tuple[Credential, ...] = (
+    Credential("mlbutler-git", "password", ("GIT_USERNAME", "GIT_TOKEN"), "Git: reading, and the results commit"),
+    Credential("mlbutler-git-ssh", "key", ("GIT_SSH_USERNAME", "GIT_SSH_KEY"), "Git over SSH"),
+    Credential("mlbutler-dvc", "password", ("DVC_USERNAME", "DVC_PASSWORD"), "the DVC remote over HTTP"),
+    Credential("mlbutler-s3", "password", ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"), "the DVC remote on S3"),
+    Credential("mlbutler-ssh", "key", ("DVC_SSH_USERNAME", "DVC_SSH_KEY"), "the DVC remote over SSH"),
+    Credential("mlbutler-forge", "text", ("FORGE_TOKEN",), "the forge: comments and statuses"),
+)
+
+
+def prepare(folder: Path) -> bool:
+    """Make the folder, the administrator's password and the keys between controller and agent, where they lack.
+
+    Returns:
+        whether the password is new, and so has to be shown.
+
+    Raises:
+        UsageError: ssh-keygen is missing. OutsideError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        for name in (AGENT_KEY, HOST_KEY):
+            _key(folder / name)
+        password = folder / ADMIN_PASSWORD
+        if password.is_file() and password.stat().st_size:
+            return False
+        write(password, secrets.token_urlsafe(18).encode())
+        password.chmod(0o444)
+    except OSError as error:
+        remedy = "Name another folder: --home DIR"
+        raise OutsideError(f"{folder} cannot be written: {error.strerror}", remedy) from error
+    return True
+
+
+def _key(path: Path) -> None:
+    if path.is_file() and path.with_suffix(".pub").is_file():
+        return
+    program = shutil.which("ssh-keygen")
+    if program is None:
+        raise UsageError("ssh-keygen is not installed.", "Install OpenSSH's client: apt-get install openssh-client")
+    path.unlink(missing_ok=True)
+    command = [program, "-q", "-t", "ed25519", "-N", "", "-C", "mlbutler", "-f", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise OutsideError(f"ssh-keygen failed: {done.stderr.strip()}", "Run it by hand to see more.")
+    path.chmod(0o444)
+
+
+def given(folder: Path) -> tuple[Credential, ...]:
+    """Those of `GIVEN` whose files are all there and not empty.
+
+    Raises:
+        UsageError: only some of one credential's files are there.
+    """
+    found = []
+    for credential in GIVEN:
+        there = [name for name in credential.files if _holds(folder / name)]
+        if len(there) == len(credential.files):
+            found.append(credential)
+        elif there:
+            lacking = ", ".join(name for name in credential.files if name not in there)
+            raise UsageError(
+                f"The credential {credential.id} is not complete: {lacking} is missing.",
+                f"Write it to {folder}/{lacking.split(',')[0]}, or remove {', '.join(there)}.",
+            )
+    return tuple(found)
+
+
+def _holds(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def mounted(folder: Path) -> tuple[str, ...]:
+    """Names of the files that the controller reads."""
+    hosts = (KNOWN_HOSTS,) if knows_hosts(folder) else ()
+    return (ADMIN_PASSWORD, AGENT_KEY, *hosts, *(name for credential in given(folder) for name in credential.files))
+
+
+def knows_hosts(folder: Path) -> bool:
+    """Did the team give the host keys of its Git servers, as lines of a ``known_hosts`` file?"""
+    return _holds(folder / KNOWN_HOSTS)

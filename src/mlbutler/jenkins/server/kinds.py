@@ -1,0 +1,71 @@
+"""The two ways to run a local server, and which one a folder was made for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Protocol
+
+from mlbutler.atomic import write
+from mlbutler.console import Console
+from mlbutler.errors import UsageError
+from mlbutler.jenkins.server.compose import Compose
+from mlbutler.jenkins.server.model import Repository, Server
+from mlbutler.jenkins.server.native import Native
+
+_FILE = "server.json"
+
+
+class Kind(Protocol):
+    """How a server is run."""
+
+    kind: str
+    server: Server
+
+    def write(self) -> None:
+        """Write every file that it is made from."""
+        ...
+
+    def start(self, console: Console) -> None:
+        """Start it, or bring what runs up to the files."""
+        ...
+
+    def stop(self, console: Console, *, everything: bool) -> None:
+        """Stop it; with `everything` remove what it has stored."""
+        ...
+
+    def parts(self) -> dict[str, str]:
+        """Name of each part -> its state in words; empty when nothing runs."""
+        ...
+
+    def trouble(self) -> str:
+        """Why it will never answer, '' while it may."""
+        ...
+
+    def last_words(self) -> str:
+        """The end of the controller's log."""
+        ...
+
+
+def remember(kind: Kind) -> None:
+    """Keep beside its files what a server is, for later commands. It holds no secret."""
+    fields = dataclasses.asdict(kind.server) | {"home": str(kind.server.home), "kind": kind.kind}
+    write(kind.server.home / _FILE, json.dumps(fields, indent=2).encode())
+
+
+def remembered(home: Path) -> Kind:
+    """The server that was made in `home`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    try:
+        fields = json.loads((home / _FILE).read_text(encoding="utf-8"))
+        kind = fields.pop("kind")
+        server = Server(**(fields | {"home": home, "repository": Repository(**fields["repository"])}))
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no Jenkins server in {home}.", "Start one: mlbutler jenkins up") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{home / _FILE} is not readable.", "Run `mlbutler jenkins up` again.") from error
+    return Compose(server) if kind == "compose" else Native(server)

@@ -1,0 +1,91 @@
+"""What a local server is: where it answers, what it builds, and where its files lie."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlbutler.errors import UsageError
+
+AGENT = "agent"
+ADMIN = "admin"
+# The same paths in the agent and in the Docker daemon beside it: a build's container mounts them by these names.
+AGENT_HOME = "/home/jenkins/agent"
+MIRROR = "/mirror"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The Git repository that the job builds.
+
+    Attributes:
+        url: without a user name or password. source: which branch source reads it, a key of `job.SOURCES`.
+        server: the forge's own address, such as ``https://git.example.org/gitea``.
+        path: owner (or group) and name on the forge, ``owner/name``; '' for plain Git.
+    """
+
+    url: str
+    source: str
+    server: str = ""
+    path: str = ""
+
+    @property
+    def owner(self) -> str:
+        """The part of `path` before the last slash."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The part of `path` after the last slash."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Server:
+    """One local Jenkins.
+
+    Attributes:
+        name: of the project; also of the job and, with a prefix, of the containers.
+        home: the folder that holds everything of this server.
+        address: where the port is bound. port: of the web pages.
+        labels: what the agent offers. executors: builds at once on the agent.
+        script: path of the Jenkinsfile in the repository.
+    """
+
+    name: str
+    home: Path
+    repository: Repository
+    address: str = "127.0.0.1"
+    port: int = 8080
+    labels: str = "docker"
+    executors: int = 2
+    script: str = "Jenkinsfile"
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.address, self.address)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
+    @property
+    def secrets(self) -> Path:
+        """The folder of secrets, one file each."""
+        return self.home / "secrets"
+
+    @property
+    def compose_name(self) -> str:
+        """Of the compose project."""
+        return f"mlbutler-{self.name}"
+
+
+def job_name(text: str) -> str:
+    """A name that Jenkins, Docker and a path can bear, made from any text.
+
+    Raises:
+        UsageError: nothing is left of it.
+    """
+    name = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:60]
+    if not name:
+        raise UsageError(f"'{text}' does not make a name for the server.", "Give one: --name my-project")
+    return name

@@ -1,0 +1,146 @@
+"""A controller's answers over HTTP, as far as a local server needs them: also a program, in the place of Java.
+
+A password needs a crumb, and the crumb the session's cookie; while it starts everything answers 503.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import sys
+import threading
+import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+CRUMB, COOKIE = "c0ffee", "JSESSIONID.1=abc"
+SECRET = "5ec2e7" * 8
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request. `server.password` is the administrator's; `server.token` his API token, which needs no crumb."""
+
+    server: Controller
+
+    def do_GET(self) -> None:
+        """What is read."""
+        path = self.path.split("?")[0].removeprefix(self.server.prefix)
+        if self.server.starting > 0:
+            self.server.starting -= 1
+            return self._send(503, b"Please wait while Jenkins is getting ready to work ...")
+        if path == "/login":
+            return self._send(200, b"<html>")
+        if self.server.redirects:
+            return self._send(302, b"", Location="/login?from=x")
+        if path == "/agent-came":
+            self.server.agent = True
+            return self._send(200, b"")
+        if not self._allowed():
+            return self._send(401, b"")
+        if path == "/crumbIssuer/api/json":
+            answer = json.dumps({"crumb": CRUMB, "crumbRequestField": "Jenkins-Crumb"}).encode()
+            return self._send(200, answer, **{"Set-Cookie": f"{COOKIE}; Path=/"})
+        if path == "/jnlpJars/agent.jar":
+            return self._send(200, b"a jar")
+        if path == "/computer/agent/api/json":
+            return self._send(200, json.dumps({"offline": not self.server.agent}).encode())
+        if path == "/api/json":
+            return self._send(200, json.dumps({"jobs": [{"name": self.server.job}]}).encode())
+        return self._send(404, b"")
+
+    def do_POST(self) -> None:
+        """What is sent."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        if not self._allowed():
+            return self._send(401, b"")
+        with_password = not self._with_token()
+        if with_password and (
+            self.headers.get("Jenkins-Crumb") != CRUMB or COOKIE not in self.headers.get("Cookie", "")
+        ):
+            return self._send(403, b"No valid crumb was included in the request")
+        path = self.path.removeprefix(self.server.prefix)
+        if path == "/scriptText" and "getJnlpMac" in parse_qs(body)["script"][0]:
+            return self._send(200, f"{SECRET}\n".encode())
+        if path == "/pipeline-model-converter/validateJenkinsfile" and self.server.validates:
+            text = parse_qs(body)["jenkinsfile"][0]
+            found = [{"error": ["Missing required section \"agent\" @ line 1"]}] if "agent" not in text else []
+            data = {"result": "failure" if found else "success", "errors": found}
+            return self._send(200, json.dumps({"status": "ok", "data": data}).encode())
+        return self._send(404, b"")
+
+    def _allowed(self) -> bool:
+        scheme, _, value = self.headers.get("Authorization", "").partition(" ")
+        given = base64.b64decode(value).decode() if scheme == "Basic" else ""
+        return given in (f"admin:{self.server.password}", f"somebody:{self.server.token}")
+
+    def _with_token(self) -> bool:
+        return base64.b64decode(self.headers["Authorization"].partition(" ")[2]).decode().startswith("somebody:")
+
+    def _send(self, code: int, body: bytes, **headers: str) -> None:
+        self.send_response(code)
+        for name, value in {"X-Jenkins": "2.568.2", "Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the test's output clean; remember what was asked."""
+        self.server.asked.append(f"{self.command} {self.path}")
+
+
+class Controller(ThreadingHTTPServer):
+    """A controller on loopback."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int = 0, password: str = "", token: str = "") -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.password, self.token = password, token
+        self.prefix, self.job = "", ""
+        self.starting = 0
+        self.agent = self.redirects = False
+        self.validates = True
+        self.asked: list[str] = []
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.server_address[1]}{self.prefix}/"
+
+    def serve(self) -> Controller:
+        """Answer in a thread."""
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+
+def main() -> None:
+    """Stand in for ``java``: a controller for a WAR, a connected agent for an agent's jar."""
+    arguments = " ".join(sys.argv[1:])
+    if port := re.search(r"--httpPort=(\d+)", arguments):
+        secrets = Path(os.environ["SECRETS"])
+        configuration = (Path(os.environ["CASC_JENKINS_CONFIG"]) / "jenkins.yaml").read_text()
+        if "broken" in configuration:
+            print("java.lang.IllegalStateException: configuration is broken", flush=True)
+            sys.exit(5)
+        controller = Controller(int(port[1]), (secrets / "ADMIN_PASSWORD").read_text())
+        controller.job = re.search(r"multibranchPipelineJob\('([^']+)'\)", configuration)[1]  # type: ignore[index]
+        controller.starting = 2
+        print(json.dumps(dict(os.environ)), flush=True)
+        controller.serve_forever()
+    url = re.search(r"-url (\S+)", arguments)
+    secret = re.search(r"-secret @(\S+)", arguments)
+    assert url is not None
+    assert secret is not None
+    assert Path(secret[1]).read_text() == SECRET
+    with urllib.request.urlopen(f"{url[1]}agent-came") as answer:
+        answer.read()
+    time.sleep(600)
+
+
+if __name__ == "__main__":
+    main()

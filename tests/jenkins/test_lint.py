@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlbutler.jenkins.lint import Finding, is_declarative, lint
+
+GOOD = """\
+#!/usr/bin/env groovy
+// a comment with { and '
+pipeline {
+    agent none
+    options {
+        timestamps()
+    }
+    stages {
+        stage('test and lint') {
+            failFast true
+            parallel {
+                stage('test') {
+                    agent { label 'docker' }
+                    steps {
+                        sh 'mlbutler test "${CHANGE_TITLE}"'
+                    }
+                }
+                stage('lint') {
+                    steps {
+                        /* another { */
+                        sh '''
+                            mlbutler lint
+                        '''
+                        echo "of ${env.CHANGE_TITLE}"
+                    }
+                }
+            }
+        }
+        stage('reproduce') {
+            when {
+                anyOf {
+                    branch 'main'
+                    changeRequest()
+                }
+            }
+            steps {
+                timeout(time: 2, unit: 'HOURS') {
+                    sh "mlbutler reproduce --json > ${env.WORKSPACE_TMP}/x"
+                }
+                script {
+                    def names = [a: 'b', c: { it -> it }]
+                    if (names) { echo 'x' } else { echo 'y' }
+                }
+            }
+        }
+    }
+    post {
+        always {
+            junit allowEmptyResults: true, testResults: '.mlbutler/report/junit.xml'
+        }
+    }
+}
+"""
+
+
+def texts(found: list[Finding]) -> list[str]:
+    return [finding.text for finding in found if finding.level == "error"]
+
+
+def test_a_right_file_has_nothing_to_say() -> None:
+    assert lint(GOOD) == []
+    assert is_declarative(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "at", "said"),
+    [
+        ("    agent none\n", "", "pipeline {", "the pipeline has no agent section"),
+        ("    post {", "    posts {", "posts", "did you mean post?"),
+        ("        always {", "        allways {", "allways", "did you mean always?"),
+        ("steps {\n                timeout", "step {\n                timeout", "step {", "no section 'step'"),
+        ("    stages {", "    stages { stage('x') {} ", "stage('x')", "a stage has none of"),
+        ("'docker' }\n                    steps {", "'docker' } ; steps {", "; steps", "one line"),
+        ("sh \"mlbutler reproduce", "sh \"mlbutler $CHANGE_BRANCH", "$CHANGE_BRANCH", "text that a pull request"),
+        ("sh 'mlbutler test \"${CHANGE_TITLE}\"'", "sh(script: \"x ${params.NAME}\")", "params.NAME", "params is text"),
+        ("    }\n    post", "    post", "pipeline {", "is never closed"),
+        ("'docker'", "'docker", "'docker", "a string that does not end"),
+        ("*/", "", "/* another", "a comment that does not end"),
+        ("    post {", "    stages {\n    }\n    post {", "    stages {\n    }", "a second stages section"),
+        ("    options {", "    post {\n    }\n    options {", "    post {\n    }", "post is empty"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_found_on_its_line(old: str, new: str, at: str, said: str) -> None:
+    assert old in GOOD
+    text = GOOD.replace(old, new, 1)
+    found = [finding for finding in lint(text) if finding.level == "error" and said in finding.text]
+    assert [finding.line for finding in found] == [text[: text.index(at)].count("\n") + 1], lint(text)
+
+
+def test_a_brace_too_many_is_found() -> None:
+    assert texts(lint(GOOD + "}\n")) == ["'}' closes nothing that is open"]
+
+
+def test_a_time_out_that_counts_the_queue_is_only_a_warning() -> None:
+    text = GOOD.replace("            when {", "            options { timeout(time: 1) }\n            when {", 1)
+    assert [(finding.level, "waits" in finding.text or "wait" in finding.text) for finding in lint(text)] == [
+        ("warning", True)
+    ]
+
+
+def test_other_groovy_is_only_looked_at_for_balance_and_pasted_text() -> None:
+    assert lint("@Library('x') _\nmlbutlerPipeline(label: 'gpu')\n") == []
+    assert not is_declarative("mlbutlerPipeline()")
+    assert texts(lint('node {\n  sh "git checkout ${env.CHANGE_BRANCH}"\n}\n'))
+    assert texts(lint("node {\n")) == ["'{' is never closed"]
+
+
+@given(st.text(alphabet="{}()[]'\"/*\n $aps\\#", max_size=80))
+def test_no_text_breaks_it(text: str) -> None:
+    for finding in lint(text):
+        assert 1 <= finding.line <= text.count("\n") + 1

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlbutler.errors import UsageError
+from mlbutler.jenkins.server.casc import jenkins_yaml
+from mlbutler.jenkins.server.compose import Compose, compose_yaml
+from mlbutler.jenkins.server.credentials import AGENT_KEY, GIVEN, given, mounted, prepare
+from mlbutler.jenkins.server.job import SOURCES, job_dsl, quoted
+from mlbutler.jenkins.server.kinds import remember, remembered
+from mlbutler.jenkins.server.model import Repository, Server, job_name
+from mlbutler.jenkins.server.plugins import CONTROLLER, plugins, plugins_txt
+from mlbutler.jenkins.server.source import repository
+
+PASSWORD = "s3cret-of-the-dvc-remote"
+
+
+def server(home: Path, source: str = "github", url: str = "https://github.com/team/digits.git") -> Server:
+    return Server(name="digits", home=home, repository=repository(url, source))
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Server:
+    """A server whose secrets are there, with a DVC password from the team."""
+    made = server(tmp_path / "server")
+    assert prepare(made.secrets)
+    (made.secrets / "DVC_USERNAME").write_text("team")
+    (made.secrets / "DVC_PASSWORD").write_text(PASSWORD)
+    return made
+
+
+# ------------------------------------------------------------------------------------------ secrets
+
+
+def test_secrets_are_made_once_and_only_their_owner_can_enter(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    assert prepare(folder)
+    password, key = (folder / "ADMIN_PASSWORD").read_text(), (folder / AGENT_KEY).read_text()
+    assert len(password) >= 20
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not prepare(folder)
+    assert (folder / "ADMIN_PASSWORD").read_text() == password
+    assert (folder / AGENT_KEY).read_text() == key
+
+
+def test_half_a_credential_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    (tmp_path / "S3_ACCESS_KEY_ID").write_text("id")
+    with pytest.raises(UsageError, match="S3_SECRET_ACCESS_KEY is missing"):
+        given(tmp_path)
+
+
+def test_no_file_but_the_secrets_holds_a_secret(prepared: Server) -> None:
+    Compose(prepared).write()
+    remember(Compose(prepared))
+    secrets = [(prepared.secrets / name).read_text().strip() for name in mounted(prepared.secrets)]
+    assert PASSWORD in secrets
+    for path in prepared.home.rglob("*"):
+        if path.is_file() and prepared.secrets not in path.parents:
+            assert not [secret for secret in secrets if secret != "team" and secret in path.read_text()], path
+
+
+# -------------------------------------------------------------------------------------------- files
+
+
+def test_the_configuration_names_secrets_and_lets_nothing_run_on_the_controller(prepared: Server) -> None:
+    text = jenkins_yaml(prepared, given(prepared.secrets), host_key="ssh-ed25519 AAAAkey comment")
+    config = yaml.safe_load(text)
+    assert config["jenkins"]["numExecutors"] == 0
+    assert config["jenkins"]["securityRealm"]["local"]["allowsSignup"] is False
+    rights = {str(next(iter(entry.values()))["name"]): next(iter(entry.values()))["permissions"]
+              for entry in config["jenkins"]["authorizationStrategy"]["globalMatrix"]["entries"]}  # fmt: skip
+    assert rights["admin"] == ["Overall/Administer"]
+    assert "Overall/Administer" not in rights["authenticated"]
+    assert not {"anonymous", "everyone"} & set(rights)
+    entries = config["credentials"]["system"]["domainCredentials"][0]["credentials"]
+    kept = {next(iter(entry.values()))["id"]: next(iter(entry.values())) for entry in entries}
+    assert kept["mlbutler-dvc"]["password"] == "${DVC_PASSWORD}"
+    assert kept["mlbutler-agent"]["scope"] == "SYSTEM"
+    launcher = config["jenkins"]["nodes"][0]["permanent"]["launcher"]["ssh"]
+    assert launcher["sshHostKeyVerificationStrategy"] == {
+        "manuallyProvidedKeyVerificationStrategy": {"key": "ssh-ed25519 AAAAkey"}
+    }
+    assert "mlbutler-git" not in kept
+
+
+def test_the_address_is_the_local_one_unless_told_otherwise(prepared: Server) -> None:
+    services = yaml.safe_load(compose_yaml(prepared))["services"]
+    assert services["controller"]["ports"] == ["127.0.0.1:8080:8080"]
+    assert [name for name, service in services.items() if "ports" in service] == ["controller"]
+
+
+def test_only_the_agent_reaches_the_docker_daemon_and_both_know_the_same_paths(prepared: Server) -> None:
+    services = yaml.safe_load(compose_yaml(prepared))["services"]
+    assert services["docker"]["networks"] == ["docker"]
+    assert [name for name, service in services.items() if "docker" in service["networks"]] == ["agent", "docker"]
+    assert [name for name, service in services.items() if service.get("privileged")] == ["docker"]
+    paths = [{volume for volume in services[name]["volumes"] if volume.startswith(("workspaces:", "mirror:"))}
+             for name in ("agent", "docker")]  # fmt: skip
+    assert paths[0] == paths[1]
+    assert len(paths[0]) == 2
+    assert not any("docker.sock" in volume for service in services.values() for volume in service["volumes"])
+
+
+def test_every_file_that_compose_needs_is_there(prepared: Server) -> None:
+    Compose(prepared).write()
+    config = yaml.safe_load((prepared.home / "compose.yaml").read_text())
+    for secret in config["secrets"].values():
+        assert (prepared.home / secret["file"]).is_file()
+    named = {name for service in config["services"].values() for name in service.get("secrets", ())}
+    assert named == set(config["secrets"])
+    for service in config["services"].values():
+        if "build" in service:
+            dockerfile = prepared.home / service["build"]["context"] / service["build"]["dockerfile"]
+            for copied in re.findall(r"^COPY (?:--\S+ )*(\S+) ", dockerfile.read_text(), re.MULTILINE):
+                assert (dockerfile.parent / copied).is_file()
+    assert config["services"]["controller"]["build"]["args"] == {"JENKINS": CONTROLLER}
+
+
+def test_compose_itself_accepts_the_file(prepared: Server) -> None:
+    docker = ["docker", "compose"]
+    if not shutil.which("docker") or subprocess.run([*docker, "version"], capture_output=True, check=False).returncode:
+        docker = ["docker-compose"]
+        if not shutil.which("docker-compose"):
+            pytest.skip("Docker Compose is not installed")
+    Compose(prepared).write()
+    done = subprocess.run([*docker, "-p", prepared.compose_name, "config"], cwd=prepared.home, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert PASSWORD not in done.stdout
+
+
+def test_every_plugin_is_pinned(tmp_path: Path) -> None:
+    for source in SOURCES:
+        lines = plugins_txt(source).splitlines()
+        assert all(re.fullmatch(r"[a-z0-9-]+:[\w.-]+", line) for line in lines)
+        assert not any("latest" in line for line in lines)
+    assert "gitea" in plugins("gitea")
+    assert "gitea" not in plugins("github")
+
+
+# ---------------------------------------------------------------------------------------------- job
+
+
+@pytest.mark.parametrize(
+    ("source", "url", "expected"),
+    [
+        ("git", "https://git.example.org/team/digits.git", "jenkins.plugins.git.GitSCMSource"),
+        ("github", "https://github.com/team/digits.git", "GitHubSCMSource"),
+        ("gitlab", "https://gitlab.com/team/sub/digits.git", "team/sub/digits"),
+        ("gitea", "https://git.example.org/gitea/team/digits.git", "https://git.example.org/gitea"),
+        ("bitbucket", "git@bitbucket.org:team/digits.git", "bitbucket.BitbucketSCMSource"),
+        ("dagshub", "https://dagshub.com/team/digits.git", "https://dagshub.com/team/digits.git"),
+    ],
+)
+def test_the_job_is_groovy_that_names_its_source(tmp_path: Path, source: str, url: str, expected: str) -> None:
+    script = job_dsl(server(tmp_path, source, url), "mlbutler-git")
+    assert f"'{expected}" in script or expected in script
+    assert script.count("id('") == 1
+    assert script == job_dsl(server(tmp_path, source, url), "mlbutler-git")  # the source keeps its id
+    if source == "dagshub":
+        assert "Fork" not in script
+    elif source != "git":
+        assert "TrustNobody" in script
+    groovy = shutil.which("groovy")
+    if groovy is None:
+        pytest.skip("Groovy is not installed: the script was not compiled")
+    file = tmp_path / "job.groovy"
+    file.write_text(script)
+    check = tmp_path / "check.groovy"
+    check.write_text("new GroovyShell().parse(new File(args[0]))\nprintln 'compiled'\n")
+    java = os.environ.get("JAVA_HOME") or str(Path(os.path.realpath(shutil.which("java") or "java")).parent.parent)
+    done = subprocess.run([groovy, str(check), str(file)], capture_output=True, text=True, check=False,
+                          env=os.environ | {"JAVA_HOME": java})  # fmt: skip
+    assert done.stdout.strip() == "compiled", done.stderr
+
+
+def test_no_text_leaves_its_quotes() -> None:
+    assert quoted("it's ${x}\\\n") == "'it\\'s ${x}\\\\\\n'"
+
+
+def test_groovy_in_the_configuration_is_not_taken_for_a_secret(tmp_path: Path) -> None:
+    made = Server(name="digits", home=tmp_path, repository=Repository("https://host/${HOME}/x", "git"))
+    config = yaml.safe_load(jenkins_yaml(made, (), host_key=None))
+    assert "^${HOME}" in config["jobs"][0]["script"]
+
+
+# ------------------------------------------------------------------------------------------- source
+
+
+@pytest.mark.parametrize(
+    ("url", "source", "expected"),
+    [
+        ("https://github.com/team/digits.git", None, ("github", "https://github.com", "team/digits")),
+        ("git@gitlab.com:team/sub/digits.git", None, ("gitlab", "https://gitlab.com", "team/sub/digits")),
+        ("https://me:token@dagshub.com/team/digits", None, ("dagshub", "https://dagshub.com", "team/digits")),
+        ("ssh://git@git.example.org:2222/team/x.git", "gitea", ("gitea", "https://git.example.org", "team/x")),
+        ("http://localhost:3000/team/digits", "gitea", ("gitea", "http://localhost:3000", "team/digits")),
+        ("https://host/scm/prj/digits.git", "bitbucket", ("bitbucket", "https://host", "prj/digits")),
+        ("https://host/some/where.git", None, ("git", "", "")),
+    ],
+)  # fmt: skip
+def test_the_branch_source_follows_from_the_address(url: str, source: str | None, expected: tuple[str, ...]) -> None:
+    found = repository(url, source)
+    assert (found.source, found.server, found.path) == expected
+    assert "token" not in found.url
+
+
+@pytest.mark.parametrize("url", ["/srv/repo.git", "file:///srv/repo.git", "C:\\repo", "https://", "http://host:port/x/y"])
+def test_an_address_that_jenkins_cannot_reach_is_refused(url: str) -> None:
+    with pytest.raises(UsageError) as error:
+        repository(url, None)
+    assert "--url" in error.value.remedy
+
+
+def test_names_fit_everywhere() -> None:
+    assert job_name("My Project/ü 2") == "my-project-2"
+    with pytest.raises(UsageError):
+        job_name("ÿ")
+
+
+def test_a_server_is_found_again(prepared: Server) -> None:
+    remember(Compose(prepared))
+    again = remembered(prepared.home)
+    assert (again.kind, again.server) == ("compose", prepared)
+    (prepared.home / "server.json").write_text(json.dumps({"kind": "x"}))
+    with pytest.raises(UsageError, match="not readable"):
+        remembered(prepared.home)
+
+
+def test_every_credential_has_a_name_of_its_own() -> None:
+    files = [name for credential in GIVEN for name in credential.files]
+    assert len(files) == len(set(files))

@@ -57,7 +57,12 @@ STEPS: tuple[Step, ...] = (
         needs=("test", "lint", "plan", "sync"),
     ),
     Step("compare", "compare: with the target branch", results.CompareResult, needs=("reproduce",)),
-    Step("commit", "commit: results onto the branch", results.CommitResult, needs=("plan", "reproduce", "push")),
+    Step(
+        "commit",
+        "commit: results onto the branch",
+        results.CommitResult,
+        needs=("test", "lint", "plan", "sync", "reproduce", "push"),
+    ),
     Step("report", "report", results.ReportResult),
     Step("publish", "publish: tell the reviewers", results.PublishResult),
 )

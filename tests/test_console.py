@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import io
+import os
+import pty
+import sys
+import time
+
+import pytest
+
+from mlbutler import console as module
+from mlbutler.console import Console, Progress, human_bytes, human_seconds
+from mlbutler.secrets import Redactor
+
+SECRET = "planted-5ecret"
+
+
+def test_json_leaves_standard_output_to_the_document(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(json=True, verbose=True)
+    console.heading("sync")
+    console.line("a line")
+    console.detail("a detail")
+    console.raw("live\n")
+    console.error("an error")
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert all(text in seen.err for text in ("sync", "a line", "a detail", "live", "an error"))
+
+
+def test_quiet_says_errors_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(quiet=True, verbose=True)
+    console.heading("sync")
+    console.line("a line")
+    console.detail("a detail")
+    console.raw("live\n")
+    with console.progress("bring") as state:
+        state.advance(1, 10)
+    console.error("an error")
+    seen = capsys.readouterr()
+    assert (seen.out, seen.err) == ("", "an error\n")
+
+
+def test_details_need_verbose(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().detail("a detail")
+    assert capsys.readouterr().out == ""
+    Console(verbose=True).detail("a detail")
+    assert capsys.readouterr().out == "a detail\n"
+
+
+def test_secrets_are_hidden_in_everything_that_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(verbose=True, redactor=Redactor((SECRET,)))
+    for write in (console.heading, console.line, console.detail, console.error, console.raw):
+        write(f"it is {SECRET}")
+    seen = capsys.readouterr()
+    assert SECRET not in seen.out + seen.err
+    assert (seen.out + seen.err).count("[hidden]") == 5
+
+
+def test_where_nobody_watches_progress_is_a_plain_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PLAIN_INTERVAL", 0.02)
+    with Console().progress("bring objects", total=3, total_bytes=3072) as state:
+        state.advance(2, 2048)
+        time.sleep(0.1)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 2
+    assert all(line.startswith("bring objects: 2/3, 2.0 KB (") for line in lines)
+
+
+def test_a_terminal_sees_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with Console().progress("bring objects", total=3) as state:
+            state.advance(2)
+            time.sleep(0.6)
+    text = os.read(leader, 65536).decode()
+    os.close(leader)
+    assert "bring objects: 2/3" in text
+    assert text.rstrip().endswith("\x1b[2K") or "\x1b[2K" in text  # the line is cleared at the end
+
+
+def test_an_error_in_the_work_ends_the_progress_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PLAIN_INTERVAL", 0.02)
+    monkeypatch.setattr(sys, "stdout", written := io.StringIO())
+    with pytest.raises(OSError, match="broken"), Console().progress("bring"):
+        raise OSError("broken")
+    length = len(written.getvalue())
+    time.sleep(0.1)
+    assert len(written.getvalue()) == length
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KB"), (5 * 1024**3, "5.0 GB"), (3 * 1024**4, "3.0 TB")],
+)
+def test_bytes_for_people(count: int, text: str) -> None:
+    assert human_bytes(count) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(1.24, "1.2 s"), (90, "2 min"), (3725, "1 h 2 min")])
+def test_seconds_for_people(seconds: float, text: str) -> None:
+    assert human_seconds(seconds) == text
+
+
+def test_a_line_of_progress_has_no_total_where_none_is_known() -> None:
+    assert Progress("ask", done=4).line() == "ask: 4"

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mlbutler import pipeline
+from mlbutler.console import Console
+from mlbutler.errors import AccessDenied, Interrupted, SettingsError, StoreError
+from mlbutler.pipeline import STEPS, run_all, run_one
+from mlbutler.record import Change, Environment, Outcome, Record, StepResult
+from mlbutler.record_file import loads
+from mlbutler.settings import Loaded, Settings
+from mlbutler.steps.work import Work
+
+Play = Callable[[Work], StepResult]
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    record = Record(
+        change=Change(ci="local", kind="local", head="a" * 40, checkout="a" * 40),
+        environment=Environment(mlbutler="0", dvc="3", git="2", python="3", platform="x", host="h", cpus=1, memory=1),
+        lock_hash="",
+    )
+    return Work(root=tmp_path, loaded=Loaded(Settings(), {}), console=Console(), record=record, environ={})
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Play]], list[str]]:
+    """Replaces what the steps do; returns the names of those that were taken."""
+
+    def play(plays: dict[str, Play]) -> list[str]:
+        names: list[str] = []
+
+        def module(name: str) -> Any:
+            step = next(step for step in STEPS if step.name == name.rpartition(".")[2])
+
+            def run(work: Work) -> StepResult:
+                names.append(step.name)
+                if step.name in plays:
+                    return plays[step.name](work)
+                return step.result(outcome=Outcome.PASSED, reason="done")
+
+            return SimpleNamespace(run=run)
+
+        monkeypatch.setattr(importlib, "import_module", module)
+        return names
+
+    return play
+
+
+def ends(outcome: Outcome, name: str) -> Play:
+    result = next(step.result for step in STEPS if step.name == name)
+    return lambda work: result(outcome=outcome, reason="as told")
+
+
+def raises(error: Exception) -> Play:
+    def play(work: Work) -> StepResult:
+        raise error
+
+    return play
+
+
+def kept(work: Work) -> Record:
+    return loads((work.root / ".mlbutler" / "record.json").read_bytes())
+
+
+def test_every_step_has_its_module_and_its_place_in_the_record() -> None:
+    for step in STEPS:
+        assert callable(importlib.import_module(f"mlbutler.steps.{step.name}").run)
+        assert step.name in Record.__dataclass_fields__
+        assert all(pipeline.NAMES.index(name) < pipeline.NAMES.index(step.name) for name in step.needs)
+
+
+def test_all_steps_in_order(work: Work, taken: Any) -> None:
+    names = taken({})
+    assert run_all(work) == 0
+    assert tuple(names) == pipeline.NAMES
+    assert kept(work) == work.record
+
+
+def test_a_failed_test_costs_no_download_but_is_still_reported(work: Work, taken: Any) -> None:
+    names = taken({"test": ends(Outcome.FAILED, "test")})
+    assert run_all(work) == 1
+    assert names == ["test", "lint", "plan", "check", "compare", "report", "publish"]
+    assert work.record.sync is not None
+    assert (work.record.sync.outcome, work.record.sync.reason) == (Outcome.SKIPPED, "not taken: test failed")
+
+
+@pytest.mark.parametrize(
+    ("plays", "code"),
+    [
+        ({"lint": ends(Outcome.FAILED, "lint")}, 1),
+        ({"sync": raises(StoreError("the remote is down", "try again"))}, 3),
+        ({"lint": ends(Outcome.FAILED, "lint"), "publish": raises(StoreError("down", "try again"))}, 3),
+        ({"plan": raises(SettingsError("wrong", "mend it")), "check": raises(StoreError("down", ""))}, 2),
+        ({"test": ends(Outcome.SKIPPED, "test")}, 0),
+        ({"publish": ends(Outcome.ERROR, "publish")}, 3),
+    ],
+)
+def test_what_a_retry_may_mend_outweighs_a_judgement(
+    work: Work, taken: Any, plays: dict[str, Play], code: int
+) -> None:
+    taken(plays)
+    assert run_all(work) == code
+
+
+def test_an_error_is_kept_with_its_remedy_and_shown(
+    work: Work, taken: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken({"sync": raises(AccessDenied("401 from the remote", "Set the password."))})
+    run_all(work)
+    sync = kept(work).sync
+    assert sync is not None
+    assert (sync.outcome, sync.reason, sync.remedy) == (Outcome.ERROR, "401 from the remote", "Set the password.")
+    assert "Set the password." in capsys.readouterr().err
+
+
+def test_a_step_that_had_done_a_part_keeps_it(work: Work, taken: Any) -> None:
+    result = next(step.result for step in STEPS if step.name == "push")
+    error = StoreError("cut off", "again")
+    error.partial = result(outcome=Outcome.ERROR, reason="3 of 5 objects")
+    taken({"push": raises(error)})
+    assert run_all(work) == 3
+    assert work.record.push is not None
+    assert (work.record.push.reason, work.record.push.remedy) == ("3 of 5 objects", "again")
+
+
+def test_an_interruption_leaves_the_record_of_what_was_done(work: Work, taken: Any) -> None:
+    names = taken({"reproduce": raises(Interrupted("stopped", "run it again"))})
+    with pytest.raises(Interrupted):
+        run_all(work)
+    record = kept(work)
+    assert names[-1] == "reproduce"
+    assert record.sync is not None
+    assert record.reproduce is not None
+    assert (record.sync.outcome, record.reproduce.outcome, record.push) == (Outcome.PASSED, Outcome.ERROR, None)
+
+
+def test_steps_that_are_left_out_say_so(work: Work, taken: Any) -> None:
+    names = taken({})
+    run_all(work, only=["plan", "sync"], skip=["sync"])
+    assert names == ["plan"]
+    assert work.record.sync is not None
+    assert work.record.sync.reason == "left out on the command line"
+
+
+def test_one_step_alone_leaves_the_others_as_they_were(work: Work, taken: Any) -> None:
+    taken({})
+    assert run_one(work, "plan") == 0
+    assert run_one(work, "sync", lambda work: ends(Outcome.FAILED, "sync")(work)) == 1
+    written = json.loads((work.root / ".mlbutler" / "record.json").read_text())
+    assert written["plan"]["outcome"] == "passed"
+    assert written["sync"]["outcome"] == "failed"
+    assert written["sync"]["duration"] >= 0
+    assert written["sync"]["started"].endswith("+00:00")

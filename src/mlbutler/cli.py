@@ -233,6 +233,7 @@ def _home(function: F) -> F:
 @click.option("--url", metavar="URL", show_envvar=True, help="What the job builds (default: the remote 'origin').")
 @click.option("--source", metavar="KIND", show_envvar=True,
               help="git, github, gitlab, gitea, bitbucket or dagshub (default: by the host's name).")  # fmt: skip
+@click.option("--server", metavar="URL", show_envvar=True, help="The forge's address (default: the repository's host).")
 @click.option("--script", default="Jenkinsfile", metavar="PATH", show_envvar=True, help="The Jenkinsfile's path.")
 @click.option("--bind", default="127.0.0.1", metavar="ADDRESS", show_envvar=True, help="Where to listen.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, show_envvar=True, help="Port.")

@@ -24,8 +24,8 @@ from mlbutler.jenkins.server.source import repository
 PASSWORD = "s3cret-of-the-dvc-remote"
 
 
-def server(home: Path, source: str = "github", url: str = "https://github.com/team/digits.git") -> Server:
-    return Server(name="digits", home=home, repository=repository(url, source))
+def server(home: Path, source: str = "github", url: str = "https://github.com/team/digits.git", at: str = "") -> Server:
+    return Server(name="digits", home=home, repository=repository(url, source, at or None))
 
 
 @pytest.fixture
@@ -163,10 +163,11 @@ def test_every_plugin_is_pinned(tmp_path: Path) -> None:
     ],
 )
 def test_the_job_is_groovy_that_names_its_source(tmp_path: Path, source: str, url: str, expected: str) -> None:
-    script = job_dsl(server(tmp_path, source, url), "mlbutler-git")
+    at = "https://git.example.org/gitea" if source == "gitea" else ""
+    script = job_dsl(server(tmp_path, source, url, at), "mlbutler-git")
     assert f"'{expected}" in script or expected in script
     assert script.count("id('") == 1
-    assert script == job_dsl(server(tmp_path, source, url), "mlbutler-git")  # the source keeps its id
+    assert script == job_dsl(server(tmp_path, source, url, at), "mlbutler-git")  # the source keeps its id
     if source == "dagshub":
         assert "Fork" not in script
     elif source != "git":
@@ -213,6 +214,27 @@ def test_the_branch_source_follows_from_the_address(url: str, source: str | None
     found = repository(url, source)
     assert (found.source, found.server, found.path) == expected
     assert "token" not in found.url
+
+
+@pytest.mark.parametrize(
+    ("url", "source", "server", "path"),
+    [
+        ("https://host/gitlab/team/sub/digits.git", "gitlab", "https://host/gitlab/", "team/sub/digits"),
+        ("git@ssh.host:team/digits.git", "gitea", "https://www.host/git", "team/digits"),
+        ("https://host/git/team/digits", "gitea", "https://me:token@host/git", "team/digits"),
+    ],
+)
+def test_the_forge_can_be_served_elsewhere(url: str, source: str, server: str, path: str) -> None:
+    found = repository(url, source, server)
+    assert found.path == path
+    assert found.server == server.replace("me:token@", "").rstrip("/")
+
+
+@pytest.mark.parametrize("url", ["https://github.com/digits.git", "https://github.com/a/b/c"])
+def test_an_address_without_owner_and_name_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="owner and a repository") as error:
+        repository(url, None)
+    assert "--server" in error.value.remedy
 
 
 @pytest.mark.parametrize("url", ["/srv/repo.git", "file:///srv/repo.git", "C:\\repo", "https://", "http://host:port/x/y"])

@@ -33,6 +33,7 @@ class Wish:
     name: str | None = None
     url: str | None = None
     source: str | None = None
+    server: str | None = None
     script: str = "Jenkinsfile"
     bind: str = "127.0.0.1"
     port: int = 8080
@@ -151,7 +152,7 @@ def _server(directory: Path, wish: Wish) -> Server:
     home = wish.home or _home(directory, wish.name)
     if wish.labels and not re.fullmatch(r"[\w.+-]+( [\w.+-]+)*", wish.labels):
         raise UsageError(f"'{wish.labels}' are no labels.", "Words with single spaces between: --label 'docker gpu'")
-    found = repository(wish.url or _remote_url(directory), wish.source)
+    found = repository(wish.url or _remote_url(directory), wish.source, wish.server)
     return Server(
         name=job_name(wish.name or home.name), home=home.resolve(), repository=found, script=wish.script,
         address=wish.bind, port=wish.port, labels=wish.labels, executors=wish.executors,

@@ -19,11 +19,13 @@ _HOSTS = {
 _SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>[^/:@]{2,}):(?P<path>[^/].*)")
 
 
-def repository(url: str, source: str | None) -> Repository:
+def repository(url: str, source: str | None, server: str | None = None) -> Repository:
     """The repository at an address of Git.
 
     Args:
         source: the branch source; None to take it from the host's name, plain Git where that says nothing.
+        server: the forge's own address where it cannot be told from `url`: served below a path, or Git over SSH
+            with another name than the pages.
 
     Raises:
         UsageError: Jenkins cannot reach such an address, or the source is unknown or needs an owner and a name.
@@ -34,19 +36,20 @@ def repository(url: str, source: str | None) -> Repository:
     chosen = source or _HOSTS.get(host, "git")
     if chosen == "git":
         return Repository(_without_userinfo(url), chosen)
-    path = path.strip("/").removesuffix(".git")
-    prefix = ""
-    if chosen == "bitbucket" and path.startswith("scm/"):  # Data Center serves Git below /scm
-        path = path.removeprefix("scm/")
-    elif chosen in ("gitea", "gitlab", "github") and path.count("/") > 1 and chosen != "gitlab":
-        prefix, _, rest = path.partition("/")  # served under a sub-path
-        path = rest
-    if path.count("/") < 1:
-        raise UsageError(f"{url} names no owner and repository.", "Such as https://host/owner/name; or --source git.")
-    web = "https" if scheme not in ("http", "https") else scheme
-    at = f":{port}" if port and scheme in ("http", "https") else ""
-    server = f"{web}://{host}{at}{f'/{prefix}' if prefix else ''}"
-    return Repository(_without_userinfo(url), chosen, server, path)
+    web = scheme if scheme in ("http", "https") else "https"
+    at = f":{port}" if port and web == scheme else ""
+    pages = _without_userinfo(server or f"{web}://{host}{at}").rstrip("/")
+    below = _parts(pages)[2].strip("/")
+    path = path.strip("/").removesuffix(".git").removeprefix(f"{below}/")
+    if chosen == "bitbucket":
+        path = path.removeprefix("scm/")  # Data Center serves Git below it
+    deepest = None if chosen == "gitlab" else 1  # only GitLab has groups in groups
+    if not path.count("/") or (deepest and path.count("/") > deepest):
+        raise UsageError(
+            f"{url} does not name an owner and a repository.",
+            "Served below a path? --server https://host/path. No forge at all? --source git",
+        )
+    return Repository(_without_userinfo(url), chosen, pages, path)
 
 
 def _parts(url: str) -> tuple[str, str, str, int | None]:

@@ -76,6 +76,12 @@ class AccessDenied(StoreError):
     """A remote answered 401 or 403: the credentials are missing, wrong, or not enough."""
 
 
+class UntrustedRemote(StoreError):
+    """A change configures a remote in a way that the target branch does not: it is given no credentials."""
+
+    exit_code = EXIT_USAGE
+
+
 class CorruptObject(StoreError):
     """What came is not what was asked for: wrong hash, cut short, or a page instead of an object."""
 

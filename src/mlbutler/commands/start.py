@@ -8,11 +8,12 @@ import os
 import platform
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
 from mlbutler import __version__
+from mlbutler.anonymous import anonymous
 from mlbutler.console import Console
 from mlbutler.errors import BusyError, DiskFull, UsageError
 from mlbutler.git import Git
@@ -50,12 +51,14 @@ def begin(
     with _lock(root):
         from mlbutler.ci import detect
         from mlbutler.reproduce.leftover import remove_torn_rwlock
+        from mlbutler.store.trust import agreed
 
         remove_torn_rwlock(root)
 
         change = detect(git, environ, loaded.settings, against)
         before = read(root / FOLDER / "record.json")
         folder = root.relative_to(git.toplevel().resolve()).as_posix()
+        known = agreed(git, change, "" if folder == "." else f"{folder}/")
         record = Record(
             change=change,
             environment=_environment(git),
@@ -67,7 +70,10 @@ def begin(
             record = dataclasses.replace(
                 before, change=kept, environment=record.environment, lock_hash=record.lock_hash
             )
-        yield Work(root=root, loaded=loaded, console=console, record=record, environ=environ)
+        with anonymous() if change.fork else nullcontext(environ) as left:
+            yield Work(
+                root=root, loaded=loaded, console=console, record=record, environ=left, agreed_remotes=known
+            )  # fmt: skip
 
 
 def _same_work(before: Change, now: Change) -> bool:

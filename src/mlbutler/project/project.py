@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlbutler.compare.snapshot import Snapshot
 from mlbutler.errors import ProjectError, StoreError, UsageError
@@ -15,6 +15,16 @@ from mlbutler.project.model import Output, Recorded, Stage, Stages
 from mlbutler.project.worktree import Manifest, WorkTree, note_partial
 from mlbutler.record import StagePlan, StageState
 from mlbutler.store.interface import Need, ObjectId
+
+if TYPE_CHECKING:
+    from mlbutler.store.trust import Sections
+
+CREDENTIALS = (
+    "user", "password", "secret_access_key", "access_key_id", "session_token", "account_key", "sas_token",
+    "connection_string", "client_secret", "gdrive_service_account_json", "credentialpath", "configpath", "profile",
+    "keyfile",
+)  # fmt: skip
+"""Keys of a remote's configuration that are credentials or name where they are."""
 
 
 def find_root(directory: Path) -> Path:
@@ -42,10 +52,22 @@ class Project:
 
     Args:
         root: where ``.dvc`` lies. environ: where remotes' credentials are read from.
+        agreed: remotes as the target branch configures them; others are refused (`mlbutler.store.trust`). None when the
+            work tree's own configuration is trusted.
+        anonymous: use no credentials at all, not even those of DVC's own configuration.
     """
 
-    def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        environ: Mapping[str, str] | None = None,
+        agreed: tuple[Sections, ...] | None = None,
+        *,
+        anonymous: bool = False,
+    ) -> None:
         self.root = root
+        self._agreed, self._anonymous = agreed, anonymous
+        self.refused: Mapping[str, str] = {}
         self._environ = os.environ if environ is None else environ
         self.mirror: Path | None = None
         self._planner: Any = None
@@ -56,7 +78,16 @@ class Project:
     @cached_property
     def repo(self) -> Any:
         """The opened `dvc.repo.Repo`; credentials are in its configuration in memory alone."""
-        return self._opened(self._credentials())
+        from mlbutler.store.trust import refused
+
+        # Looked at each time: what runs between two openings can change the files.
+        self.refused = refused(self.root, self._agreed, self._environ)
+        repo = self._opened({} if self._anonymous else self._credentials())
+        if self._anonymous:
+            for conf in repo.config["remote"].values():
+                for key in CREDENTIALS:
+                    conf.pop(key, None)
+        return repo
 
     def _opened(self, config: dict[str, Any]) -> Any:
         os.environ.setdefault("DVC_NO_ANALYTICS", "1")
@@ -85,6 +116,7 @@ class Project:
         found = {
             name: dict(credentials(name, str(conf.get("url", "")), self._environ, conf))
             for name, conf in remotes.items()
+            if name not in self.refused
         }
         found = {name: conf for name, conf in found.items() if conf}
         return {"remote": found} if found else {}
@@ -141,9 +173,8 @@ class Project:
 
     def secrets(self) -> tuple[str, ...]:
         """Credentials found in DVC's configuration, to be hidden everywhere."""
-        keys = ("password", "secret_access_key", "access_key_id", "session_token", "account_key", "sas_token",
-                "connection_string", "client_secret", "gdrive_service_account_json")  # fmt: skip
-        return tuple(str(conf[key]) for conf in self.repo.config["remote"].values() for key in keys if conf.get(key))
+        remotes = self.repo.config["remote"].values()
+        return tuple(str(conf[key]) for conf in remotes for key in CREDENTIALS if key != "user" and conf.get(key))
 
     # --------------------------------------------------------------------------------------- objects
 

@@ -16,6 +16,7 @@ from mlbutler.settings import Loaded, Settings
 
 if TYPE_CHECKING:
     from mlbutler.project.project import Project
+    from mlbutler.store.trust import Sections
 
 
 @dataclass
@@ -25,6 +26,8 @@ class Work:
     Attributes:
         root: the DVC project's root (where ``.dvc`` lies), which may be below the repository's root.
         record: what is known so far; steps read it and the pipeline replaces it.
+        agreed_remotes: DVC remotes as the target branch configures them (`mlbutler.store.trust.agreed`), None when the
+            work tree's own configuration is trusted.
         pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
     """
 
@@ -34,6 +37,7 @@ class Work:
     record: Record
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     pipeline: bool = False
+    agreed_remotes: tuple[Sections, ...] | None = None
 
     @property
     def settings(self) -> Settings:
@@ -62,7 +66,8 @@ class Work:
         from mlbutler.project.project import Project
 
         environ = self.environ if self.trusted else {}
-        project = Project(self.root, environ)
+        # A fork's change gets no credentials, so that it may name any remote; ours may not send them elsewhere.
+        project = Project(self.root, environ, self.agreed_remotes if self.trusted else None, anonymous=not self.trusted)
         project.mirror = self.mirror
         if self.settings.data.remote:
             project.remote_config(self.settings.data.remote)  # an unknown name is an error at once

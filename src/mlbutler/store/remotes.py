@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from mlbutler.errors import MlbutlerError, ProjectError, StoreError
 from mlbutler.store.interface import Store
 from mlbutler.store.local import LocalStore
+from mlbutler.store.trust import require
 
 REMOTE_JOBS = 16
 
@@ -30,6 +31,11 @@ class Configured(Protocol):
     @property
     def remote_name(self) -> str | None:
         """The remote in use, None when there is none."""
+        ...
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Remotes that must not be used, and why; known once `repo` is open."""
         ...
 
 
@@ -68,6 +74,7 @@ def open_remote(
     Raises:
         ProjectError: there is no such remote, or its configuration is broken.
         AccessDenied: its configuration asks for credentials that are not there.
+        UntrustedRemote: a change configures it otherwise than the target branch.
         StoreError: what it needs is not installed.
     """
     from dvc.config import ConfigError
@@ -77,8 +84,10 @@ def open_remote(
     name = name or project.remote_name
     if name is None:
         raise ProjectError("No DVC remote is configured.", "dvc remote add --default NAME URL")
+    settings = project.repo.config
+    require(name, project.refused)
     try:
-        kind, config, path = get_cloud_fs(project.repo.config, name=name)
+        kind, config, path = get_cloud_fs(settings, name=name)
     except (ConfigError, DvcException) as error:
         raise ProjectError(f"The DVC remote '{name}' cannot be used: {error}", "See `dvc remote list`.") from error
     except Exception as error:  # DVC raises what the missing plugin's import raises

@@ -1,0 +1,55 @@
+"""Working for a fork's change: nothing that a remote would accept as a credential is within reach.
+
+Libraries for S3, Google, Azure and SSH look for credentials in the process' own environment and in files that it
+names, whatever is passed to them. So the process itself has to forget them.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mlbutler.secrets import secret_values, without_credentials
+
+_NOWHERE = os.devnull
+# Where the libraries look when the environment says nothing, each sent to a place that holds nothing.
+_LOOKED_AT = {
+    "AWS_SHARED_CREDENTIALS_FILE": _NOWHERE,
+    "AWS_CONFIG_FILE": _NOWHERE,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "NO_GCE_CHECK": "true",
+    "NETRC": _NOWHERE,
+}
+_DROPPED = ("SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "SSH_ASKPASS")
+
+
+@contextmanager
+def anonymous() -> Iterator[dict[str, str]]:
+    """Take every credential out of this process' environment while the block runs; yields what is left.
+
+    DVC's global and system configuration are left out too: they may hold a remote's password.
+    """
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="mlbutler-nothing-") as empty:
+        left = without_credentials(before, secret_values(before)) | _LOOKED_AT
+        left |= {
+            "DVC_GLOBAL_CONFIG_DIR": empty,
+            "DVC_SYSTEM_CONFIG_DIR": empty,
+            "CLOUDSDK_CONFIG": empty,
+            "AZURE_CONFIG_DIR": empty,
+        }
+        for name in _DROPPED:
+            left.pop(name, None)
+        _become(left)
+        try:
+            yield left
+        finally:
+            _become(before)
+
+
+def _become(environ: dict[str, str]) -> None:
+    for name in set(os.environ) - set(environ):
+        del os.environ[name]
+    os.environ.update(environ)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.world import DVC_YAML, World, params
+from tests.integration.world import DVC_YAML, PREPARE, World, params
 
 
 def tip(world: World, branch: str) -> str:
@@ -135,6 +136,66 @@ def test_data_that_was_never_pushed_is_named_with_its_remedy(world: World) -> No
     finding = run.record["check"]["findings"][0]
     assert finding["subject"].startswith("prepared")
     assert finding["remedy"] == "mlbutler push"
+
+
+@pytest.mark.parametrize("what", ["manifest", "file"])
+def test_an_output_that_is_on_no_store_is_made_again_when_it_is_needed(world: World, what: str) -> None:
+    for file in sorted((world.remote / "files" / "md5").rglob("*")):
+        if file.is_file() and (b"SOME WORDS 3" in file.read_bytes() if what == "file" else _lists(file, 5)):
+            file.chmod(0o644)
+            file.unlink()
+    run = world.change("b", {"params.yaml": params(0.02)})
+    assert run.code == 0, run.out + run.err
+    assert "in no store, so made again: prepared" in run.record["sync"]["reason"]
+    stages = {stage["name"]: stage["outcome"] for stage in run.record["reproduce"]["stages"]}
+    assert stages == {"prepare": "ran", "train": "ran"}
+    assert run.record["push"]["outcome"] == "passed"
+    again = world.run(world.clone("origin/b"), world.jenkins("b"), verb="check")
+    assert again.code == 0, again.out + again.err
+
+
+def _lists(file: Path, count: int) -> bool:
+    """Is it the manifest of `prepared`, and not of `data/raw`?"""
+    if file.suffix != ".dir":
+        return False
+    first = json.loads(file.read_bytes())[0]["md5"]
+    content = file.parent.parent / first[:2] / first[2:]
+    return b"SOME WORDS" in content.read_bytes()
+
+
+def test_data_that_no_stage_makes_cannot_be_made_again(world: World) -> None:
+    for file in sorted((world.remote / "files" / "md5").rglob("*")):
+        if file.is_file() and b"some words 3" in file.read_bytes():
+            file.chmod(0o644)
+            file.unlink()
+    run = world.change("b", {"src/prepare.py": PREPARE + "\n"})
+    assert run.code == 1, run.out + run.err
+    assert "data/raw" in run.record["sync"]["reason"]
+    assert "dvc push" in run.record["sync"]["remedy"]
+    assert run.outcome("reproduce") == "skipped"
+
+
+def test_what_finished_is_in_the_mirror_when_the_agent_is_lost_in_a_later_stage(world: World) -> None:
+    slow = f"import time; time.sleep(11)\n{PREPARE}"
+    endless = f"import time; time.sleep(120)\n{_train()}"
+    head = world.branch("lost", {"src/prepare.py": slow + "print('b')\n", "src/train.py": endless})
+    root = world.clone(head)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=world.run_environ(world.jenkins("lost")),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "stage train (2 of 2)" in line:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    shutil.rmtree(root)
+    world.branch("lost", {"src/train.py": _train() + "\n"}, start="lost")
+    run = world.run(world.clone("origin/lost"), world.jenkins("lost"))
+    assert run.code == 0, run.out + run.err
+    stages = {stage["name"]: stage["outcome"] for stage in run.record["reproduce"]["stages"]}
+    assert stages == {"prepare": "restored", "train": "ran"}
 
 
 def test_a_stale_lock_is_judged_where_nothing_will_be_reproduced(world: World) -> None:

@@ -95,6 +95,11 @@ class Stage:
     params: tuple[ParamsFile, ...] = ()
     outputs: tuple[Output, ...] = ()
 
+    @property
+    def can_run(self) -> bool:
+        """Can a lost output be made again by running it?"""
+        return bool(self.command) and not (self.data_source or self.frozen or self.imported)
+
 
 @dataclass(frozen=True)
 class Stages:

@@ -34,6 +34,7 @@ class Planner:
         stages: all of them. tree: the work tree. manifest: reads directory manifests. find_run: looks into
             the run caches. at_hand: does cache or mirror hold the object of this output?
         targets: plan only these stages and what they depend on; all if empty.
+        lost: paths of outputs that no store holds, as somebody found out who asked.
     """
 
     def __init__(
@@ -46,10 +47,11 @@ class Planner:
         *,
         targets: Collection[str] = (),
         hint: Hint | None = None,
+        lost: Collection[str] = (),
     ) -> None:
         self._stages, self._tree, self._manifest = stages, tree, manifest
         self._find_run, self._at_hand = find_run, at_hand
-        self._targets, self._hint = targets, hint or Hint()
+        self._targets, self._hint, self._lost = targets, hint or Hint(), lost
         self._causes: dict[str, list[Cause]] = {}
         self._restored: dict[str, Mapping[str, Recorded]] = {}
 
@@ -211,7 +213,9 @@ class Planner:
             if not self._causes[stage.name]:
                 continue
             for made, out in self._producers(stage):
-                kept = self._tree.exists(out.path) or (out.cached and (out.can_push or self._at_hand(out)))
+                kept = self._tree.exists(out.path) or (
+                    out.cached and out.path not in self._lost and (out.can_push or self._at_hand(out))
+                )
                 if made.name in planned and not made.frozen and not self._causes[made.name] and not kept:
                     found.add(made.name)
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,8 +237,16 @@ class Project:
 
     # -------------------------------------------------------------------------------------- planning
 
-    def plan(self, targets: Sequence[str] = (), durations: Mapping[str, float] | None = None) -> tuple[StagePlan, ...]:
+    def plan(
+        self,
+        targets: Sequence[str] = (),
+        durations: Mapping[str, float] | None = None,
+        lost: Collection[str] = (),
+    ) -> tuple[StagePlan, ...]:
         """The state of every stage; see `mlbutler.project.plan`.
+
+        Args:
+            lost: paths of outputs that no store holds: a stage that makes one that is needed is stale.
 
         Raises:
             UsageError: a target names no stage. ProjectError: the project cannot be read.
@@ -262,6 +270,7 @@ class Project:
             self.at_hand,
             targets=targets,
             hint=Hint(durations or {}),
+            lost=lost,
         )
         try:
             return tuple(self._planner.plan())

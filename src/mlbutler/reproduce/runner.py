@@ -28,6 +28,7 @@ class Surroundings:
     Attributes:
         environ: their whole environment: no credentials.
         heading: takes the title of each stage before it starts. on_line: takes each line they print.
+        finished: told of each stage that has made its outputs.
         timeout: seconds for all stages together. lock_patience: seconds to wait for another DVC process.
     """
 
@@ -37,6 +38,7 @@ class Surroundings:
     redactor: Redactor
     heading: Callable[[str], None]
     on_line: Callable[[str], None]
+    finished: Callable[[StageRun], None] = lambda run: None
     timeout: float | None = None
     lock_patience: float = 30.0
     grace: Grace | None = None
@@ -103,6 +105,8 @@ class Runner:
                 result.runs[stage.name] = run
                 if run.outcome == "failed":
                     failed.add(stage.name)
+                else:
+                    self._here.finished(run)
         except WorkerGone as gone:
             result.timed_out = gone.why is Ended.TIMED_OUT
             result.interrupted = gone.why is Ended.INTERRUPTED

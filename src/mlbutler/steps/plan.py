@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from mlbutler.console import human_seconds
 from mlbutler.project.times import read_times
 from mlbutler.record import Outcome, PlanResult, StagePlan, StageState
@@ -15,11 +17,15 @@ _SIGNS = {
 }
 
 
-def run(work: Work) -> PlanResult:
-    """Plan the stages that `reproduce.targets` names, or all."""
+def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
+    """Plan the stages that `reproduce.targets` names, or all.
+
+    Args:
+        lost: paths of outputs that no store holds.
+    """
     project = work.project
     times = read_times(work.root, work.mirror, work.record.change.repository, work.prefix)
-    plans = project.plan(work.settings.reproduce.targets, times)
+    plans = project.plan(work.settings.reproduce.targets, times, lost)
     stages = tuple(_with_cost(work, plan) for plan in plans)
     for stage in stages:
         _show(work, stage)

@@ -64,6 +64,22 @@ def run(work: Work) -> PushResult:
     return _result(moved, notes, place or kept)
 
 
+def keep_in_mirror(work: Work) -> None:
+    """Put what dvc.lock records now into the mirror, with its run cache, if this run may and the mirror lets it."""
+    if not work.trusted or work.mirror is None:
+        return
+    from mlbutler.store.remotes import open_cache, open_mirror
+    from mlbutler.store.runs import current
+
+    work.project.reload()
+    artifacts = [artifact for artifact in work.project.artifacts() if artifact.oid is not None]
+    cache = open_cache(work.project)
+    mirror = open_mirror(work.mirror, work.project, trusted=True, link=work.settings.data.link)
+    assert mirror is not None
+    runs = current(cache, [artifact.oid for artifact in artifacts if artifact.oid is not None])
+    _to_mirror(work, cache, mirror, artifacts, runs)
+
+
 def _nothing_to_do(work: Work) -> bool:
     reproduce, check = work.record.reproduce, work.record.check
     if reproduce is not None and any(stage.outcome in _DONE for stage in reproduce.stages):

@@ -13,7 +13,10 @@ from mlbutler.reproduce.pass_environment import allowed
 from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings, command_to_repeat
 from mlbutler.reproduce.stage_log import RELATIVE, StageLog
 from mlbutler.settings import FILE_NAME
+from mlbutler.steps.push import keep_in_mirror
 from mlbutler.steps.work import Work
+
+_WORTH_KEEPING = 10.0  # seconds of work that may be lost
 
 
 def run(work: Work) -> ReproduceResult:
@@ -61,6 +64,7 @@ def run(work: Work) -> ReproduceResult:
                 redactor=redactor,
                 heading=heading,
                 on_line=line,
+                finished=Keeper(work),
                 timeout=work.settings.reproduce.timeout,
             ),
         )
@@ -76,6 +80,27 @@ def run(work: Work) -> ReproduceResult:
         raise stop
     result = _judged(work, done)
     return dataclasses.replace(result, **loop.verdict(work.git, settled, plan, done.changed, result.reason))
+
+
+class Keeper:
+    """Puts what finished stages made into the mirror while others still run: an agent can be lost at any time.
+
+    Not after each of many quick stages: asking what the mirror lacks takes a moment itself.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work, self._unkept = work, 0.0
+
+    def __call__(self, run: StageRun) -> None:
+        """Take note of one finished stage."""
+        self._unkept += run.duration if run.outcome == "ran" else 0
+        if self._unkept < _WORTH_KEEPING:
+            return
+        self._unkept = 0.0
+        try:
+            keep_in_mirror(self._work)
+        except MlbutlerError as error:  # the step `push` tries again, and says what is wrong
+            self._work.console.detail(f"Not kept in the mirror yet: {error.message}")
 
 
 def _passed(work: Work) -> tuple[str, ...]:

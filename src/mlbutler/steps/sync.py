@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mlbutler.record import Outcome, SyncResult
+from mlbutler.record import Outcome, PlanResult, StepResult, SyncResult
 from mlbutler.steps.work import Work
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ _SHOWN = 3
 def run(work: Work, *, everything: bool = False) -> SyncResult:
     """Bring what stale stages need; with `everything`, every artifact.
 
-    An object that no store holds is a judgement (outcome ``failed``).
+    An output that no store holds is made again where its stage can run: the plan in the record then says so.
+    What cannot be made again is a judgement (outcome ``failed``).
 
     Raises:
         AccessDenied, StoreError, CorruptObject: a store did not answer, refused, or sent something else.
@@ -40,7 +42,38 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
         needs = (*needs, *(need for need in work.project.needed(stale) if not need.checkout))
     if not needs:
         return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: all that is needed is here")
-    return _bring(work, needs)
+    result, absent = _bring(work, needs)
+    if absent and not everything and plan is not None:
+        return _made_again(work, plan, result, absent)
+    return result
+
+
+def _made_again(work: Work, plan: PlanResult, failed: SyncResult, absent: frozenset[str]) -> SyncResult:
+    """Plan again, with the stages whose outputs are lost; `failed` where that brings nothing."""
+    from mlbutler.steps import plan as plan_step
+
+    owners = work.project.stages.owners
+    lost: set[str] = set()
+    result = failed
+    while absent:
+        outputs = {owner[1].path for path in absent if (owner := work.project.stages.owner(path)) is not None}
+        if not outputs - lost or any(not owners[path][0].can_run for path in outputs):
+            return failed
+        lost |= outputs
+        work.console.line(f"To be made again, because no store holds it: {', '.join(sorted(outputs))}")
+        anew = plan_step.run(work, lost)
+        made = {stage.name for stage in anew.stale()}
+        if any(owners[path][0].name not in made for path in lost):
+            return failed  # not among the targets
+        result, absent = _bring(work, work.project.needed(anew.stale()))
+        plan = anew
+    work.record = dataclasses.replace(work.record, plan=dataclasses.replace(plan, **_times(work.record.plan)))
+    named = ", ".join(sorted(lost)[:_SHOWN]) + (f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else "")
+    return dataclasses.replace(result, reason=f"{result.reason}; in no store, so made again: {named}")
+
+
+def _times(result: StepResult | None) -> dict[str, Any]:
+    return {"started": result.started, "duration": result.duration} if result is not None else {}
 
 
 def _all_artifacts(work: Work) -> tuple[Need, ...]:
@@ -70,7 +103,8 @@ def _bring_run_cache(work: Work) -> None:
         work.console.detail(f"{copied} entries of the run cache from the mirror")
 
 
-def _bring(work: Work, needs: Sequence[Need]) -> SyncResult:
+def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str]]:
+    """What was brought, and the paths that no store holds."""
     from mlbutler.store.engine import bring, worst
     from mlbutler.store.remotes import Remotes, open_cache, open_mirror
 
@@ -99,7 +133,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> SyncResult:
     if error is not None:
         error.partial = SyncResult(outcome=Outcome.ERROR, reason=error.message, paths=paths, moved=brought.moved)
         raise error
-    return _result(work, brought, absent, paths)
+    return _result(work, brought, absent, paths), frozenset(absent)
 
 
 def _import(work: Work, needs: Sequence[Need]) -> frozenset[str]:

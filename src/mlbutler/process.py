@@ -74,7 +74,8 @@ def project_environment(environ: Mapping[str, str], keep: Iterable[str] = ()) ->
     if any(_GIT_CREDENTIAL_KEY.search(child[name]) for name in config):
         for name in config:
             del child[name]
-    return child | {"DVC_NO_ANALYTICS": "1"}
+    # Without it, importing from a folder that a stage depends on would put a __pycache__ there and make it stale.
+    return {"PYTHONDONTWRITEBYTECODE": "1"} | child | {"DVC_NO_ANALYTICS": "1"}
 
 
 def output_redactor(environ: Mapping[str, str]) -> Redactor:

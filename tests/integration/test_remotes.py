@@ -1,0 +1,280 @@
+"""Whole runs of a project with every kind of stage, on every kind of remote."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.world import World
+from tests.store.world import PASSWORD, USER, Remote
+
+KEY, SECRET = "AKIAPLANTED000000000", "planted/secret/access/key/0123456789"
+
+DVC_YAML = """
+vars:
+  - config.yaml
+stages:
+  clean:
+    foreach: ${languages}
+    do:
+      cmd: python src/clean.py ${item} cleaned/${item}
+      deps: ["data/${item}", src/clean.py]
+      outs: ["cleaned/${item}"]
+  train:
+    matrix:
+      size: [1, 2]
+      kind: ${kinds}
+    cmd: python src/train.py ${item.size} ${item.kind} > models/${item.size}-${item.kind}.txt
+    deps: [cleaned, src/train.py]
+    params: [train.rate]
+    outs: ["models/${item.size}-${item.kind}.txt"]
+  evaluate:
+    cmd: python src/evaluate.py ${out.folder}
+    deps: [models, src/evaluate.py]
+    outs: [{"${out.folder}": {desc: "a directory of numbers"}}]
+    metrics:
+      - scores.json: {cache: false}
+      - scores.yaml: {cache: false}
+      - scores.toml
+    plots: [{curve.csv: {x: step, y: loss}}]
+plots:
+  - curve.csv: {x: step, y: loss, title: Loss}
+"""
+CLEAN = """
+import pathlib, sys
+source, target = pathlib.Path("data") / sys.argv[1], pathlib.Path(sys.argv[2])
+target.mkdir(parents=True, exist_ok=True)
+for file in sorted(source.iterdir()):
+    (target / file.name).write_text(file.read_text().strip().upper())
+"""
+TRAIN = """
+import pathlib, sys, yaml
+rate = yaml.safe_load(open("params.yaml"))["train"]["rate"]
+words = "".join(file.read_text() for file in sorted(pathlib.Path("cleaned").rglob("*")) if file.is_file())
+print(len(words) * int(sys.argv[1]) * rate, sys.argv[2])
+"""
+EVALUATE = """
+import json, pathlib, sys
+models = {file.stem: float(file.read_text().split()[0]) for file in sorted(pathlib.Path("models").glob("*.txt"))}
+folder = pathlib.Path(sys.argv[1])
+folder.mkdir(parents=True, exist_ok=True)
+for name, value in models.items():
+    (folder / f"{name} é.txt").write_text(str(value))
+best = max(models.values())
+json.dump({"accuracy": best / 1000, "by": models}, open("scores.json", "w"))
+open("scores.yaml", "w").write(f"test:\\n  loss: {1 / best}\\n  per_class: [{best}, {best / 2}]\\n")
+open("scores.toml", "w").write(f"[validation]\\nf1 = {best / 2000}\\n")
+open("curve.csv", "w").write("step,loss\\n" + "".join(f"{n},{1 / (n + best)}\\n" for n in range(5)))
+"""
+FILES = {
+    "dvc.yaml": DVC_YAML,
+    "config.yaml": "languages: [english, français, 日本]\nkinds: [linear, deep]\nout: {folder: results/final}\n",
+    "params.yaml": "train: {rate: 0.5}\n",
+    "src/clean.py": CLEAN,
+    "src/train.py": TRAIN,
+    "src/evaluate.py": EVALUATE,
+    "mlbutler.toml": "[[gate]]\nmetric = \"scores.toml:validation.f1\"\nmax_drop_relative = 0.2\n"
+    "[[gate]]\nmetric = \"scores.json:accuracy\"\nmin = 0.0\n[forge]\nkind = \"folder\"\n",
+}  # fmt: skip
+
+
+def zoo(world: World, url: str) -> World:
+    """The project, trained on `main` and pushed by the author's own DVC."""
+    world.git(world.directory, "init", "-q", "--bare", "-b", "main", str(world.bare))
+    world.git(world.directory, "clone", "-q", str(world.bare), str(world.author))
+    world.git(world.author, "checkout", "-q", "-b", "main")
+    for language in ("english", "français", "日本"):
+        for number in range(4):
+            path = world.author / "data" / language / f"text '{number}'.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{language} words {number}\n" * (number + 1))
+    for name, content in FILES.items():
+        (world.author / name).parent.mkdir(exist_ok=True)
+        (world.author / name).write_text(content)
+    world.dvc("init", "-q")
+    world.dvc("remote", "add", "-q", "-d", "shared", url)
+    return world
+
+
+def train_and_push(world: World, remote: str = "shared") -> World:
+    world.dvc("add", "-q", "data/english", "data/français", "data/日本")
+    (world.author / "models").mkdir(exist_ok=True)
+    (world.author / "models" / ".gitkeep").touch()
+    world.dvc("repro", "-q")
+    world.git(world.author, "add", "-A")
+    world.git(world.author, "commit", "-qm", "first")
+    world.git(world.author, "push", "-q", "origin", "main")
+    world.dvc("push", "-q", "-r", remote)
+    return world
+
+
+@pytest.fixture
+def http(tmp_path: Path) -> Iterator[Remote]:
+    (tmp_path / "store").mkdir()
+    remote = Remote(tmp_path / "store", auth="basic")
+    yield remote
+    remote.close()
+
+
+@pytest.fixture
+def http_world(tmp_path: Path, http: Remote) -> World:
+    """A project on a remote over HTTP whose password CI has; its author sits at the server's own disk."""
+    world = World(tmp_path, environ={"MLBUTLER_REMOTE_USER": USER, "MLBUTLER_REMOTE_PASSWORD": PASSWORD})
+    zoo(world, http.url)
+    world.dvc("remote", "modify", "shared", "auth", "basic")
+    world.dvc("remote", "add", "--local", "author", str(tmp_path / "store"))
+    return train_and_push(world, "author")
+
+
+@pytest.fixture
+def s3_world(tmp_path: Path) -> Iterator[World]:
+    import httpx
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    httpx.put(f"http://{host}:{port}/bucket")
+    environ = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1"}
+    world = zoo(World(tmp_path, environ=environ), "s3://bucket/some/prefix")
+    world.dvc("remote", "modify", "shared", "endpointurl", f"http://{host}:{port}")
+    yield train_and_push(world)
+    server.stop()
+
+
+@pytest.fixture
+def local_world(tmp_path: Path) -> World:
+    return train_and_push(zoo(World(tmp_path), str(tmp_path / "dvc-remote")))
+
+
+@pytest.mark.parametrize("kind", ["http_world", "s3_world", "local_world"])
+def test_a_pull_request_on_each_kind_of_remote(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    world: World = request.getfixturevalue(kind)
+    docs = world.change("docs", {"README": "words"})
+    assert docs.code == 0, docs.out + docs.err
+    assert docs.record["sync"]["moved"] == []
+    run = world.change("b", {"params.yaml": "train: {rate: 0.75}\n"}, number=2)
+    assert run.code == 0, run.out + run.err
+    stages = {stage["name"]: stage["outcome"] for stage in run.record["reproduce"]["stages"]}
+    assert {name for name, outcome in stages.items() if outcome == "ran"} == {
+        "train@1-linear", "train@1-deep", "train@2-linear", "train@2-deep", "evaluate",
+    }  # fmt: skip
+    assert {name for name, outcome in stages.items() if outcome == "unchanged"} == {
+        "clean@english", "clean@français", "clean@日本",
+    }  # fmt: skip
+    metrics = {(m["file"], m["name"]): m for m in run.record["compare"]["metrics"]}
+    assert metrics["scores.toml", "validation.f1"]["verdict"] == "better"
+    assert metrics["scores.yaml", "test.loss"]["verdict"] == "better"
+    assert metrics["scores.json", "accuracy"]["relative"] == pytest.approx(0.5)
+    assert not (run.root / "data" / "english").exists()  # the cleaned data were enough
+    commit = run.record["commit"]["commit"]
+    fresh = world.clone(commit)
+    if kind == "http_world":
+        shutil.copy(world.author / ".dvc" / "config.local", fresh / ".dvc" / "config.local")
+        for option in ("user", "password"):  # DVC wants them of every remote, also of one it does not use
+            world.shell(fresh, "python", "-m", "dvc", "remote", "modify", "--local", "shared", option, "unused")
+    remote = "author" if kind == "http_world" else "shared"
+    world.shell(fresh, "python", "-m", "dvc", "pull", "-r", remote)  # a colleague's own DVC finds everything
+    assert world.shell(fresh, "python", "-m", "dvc", "status", "--json") == "{}"
+    again = world.run(world.clone(commit), world.jenkins("b", 2))
+    assert (again.code, again.record["plan"]["reason"]) == (0, "nothing is stale: 8 of 8 stages up to date")
+    assert again.record["check"]["outcome"] == "passed"
+    for secret in (PASSWORD, SECRET):
+        for path in (run.root, world.mirror, world.forge):
+            assert not [f for f in path.rglob("*") if f.is_file() and secret.encode() in f.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        (401, 3, "401 Unauthorized"),
+        (403, 3, "403 Forbidden"),
+        (500, 3, "500"),
+        ("login", 3, "wrong content"),
+        (404, 1, "in no store"),
+    ],
+)
+def test_what_a_remote_answers_is_told_apart(
+    http_world: World, http: Remote, fault: Any, code: int, said: str
+) -> None:
+    http.faults[""] = [fault]
+    run = http_world.change("b", {"src/clean.py": CLEAN + "\n"})
+    assert run.code == code, run.out + run.err
+    assert said in run.record["sync"]["reason"], run.record["sync"]
+    assert run.record["sync"]["remedy"]
+    assert run.outcome("reproduce") == "skipped"
+    assert run.outcome("report") == "passed"
+    assert not list((run.root / ".dvc" / "cache").rglob("*.tmp"))
+    assert http_world.git(run.root, "status", "--porcelain") == ""
+
+
+def test_a_remote_that_is_not_there_is_no_judgement(http_world: World, http: Remote) -> None:
+    http.close()
+    run = http_world.change("b", {"src/clean.py": CLEAN + "\n"})
+    assert run.code == 3, run.out + run.err
+    assert "missing" not in run.record["sync"]["reason"]
+    assert run.record["check"]["findings"] == [] or all(f["check"] == "lock" for f in run.record["check"]["findings"])
+
+
+def test_a_wrong_password_is_said_with_the_variables_to_set(http_world: World) -> None:
+    http_world.branch("b", {"src/clean.py": CLEAN + "\n"})
+    environ = http_world.jenkins("b") | {"MLBUTLER_REMOTE_PASSWORD": "wr0ng-passw0rd"}
+    run = http_world.run(http_world.clone("origin/b"), environ)
+    assert run.code == 3
+    assert "MLBUTLER_REMOTE" in run.record["sync"]["remedy"]
+    assert "wr0ng-passw0rd" not in run.out + run.err + json.dumps(run.record)
+
+
+@pytest.mark.parametrize(
+    ("when", "environ", "runs"),
+    [
+        ("pull-request", {}, True),
+        ("every-commit", {}, True),
+        ("target-branch", {}, False),
+        ("manual", {}, False),
+        ("message", {}, False),
+        ("message", {"message": "Try it [run]"}, True),
+        ("pull-request", {"message": "Only words [skip experiment]"}, False),
+    ],
+)
+def test_when_to_run(local_world: World, when: str, environ: dict[str, str], runs: bool) -> None:
+    settings = FILES["mlbutler.toml"] + f'[reproduce]\nwhen = "{when}"\n'
+    files = {"mlbutler.toml": settings, "params.yaml": "train: {rate: 0.75}\n"}
+    local_world.branch("b", files, environ.get("message", "A change"))
+    run = local_world.run(local_world.clone("origin/b"), local_world.jenkins("b"))
+    assert run.outcome("reproduce") == ("passed" if runs else "skipped"), run.out
+    assert run.record["reproduce"]["reason"]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB; needs root."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    done = subprocess.run(mount, capture_output=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(http_world: World, disk: Path) -> None:
+    http_world.git(http_world.author, "checkout", "-q", "-B", "b", "main")
+    (http_world.author / "data" / "english" / "long.txt").write_text("words and more words\n" * 100_000)  # 2 MB
+    http_world.dvc("add", "-q", "data/english")
+    http_world.dvc("push", "-q", "-r", "author")
+    http_world.branch("b", {"src/clean.py": CLEAN + "\n"}, start="b")
+    root = http_world.clone("origin/b")
+    http_world.shell(root, "python", "-m", "dvc", "config", "--local", "cache.dir", str(disk / "cache"))
+    run = http_world.run(root, http_world.jenkins("b") | {"MLBUTLER_DATA_MIRROR": ""})
+    assert run.code == 3, run.out + run.err
+    assert "space" in run.record["sync"]["reason"]
+    assert run.record["sync"]["remedy"]
+    assert not list(disk.rglob("*.tmp"))

@@ -225,7 +225,8 @@ def test_credentials_do_not_reach_the_child() -> None:
     }
     child = project_environment(environ, keep=["WANDB_API_KEY"])
     kept = {"PATH", "LANG", "JENKINS_NODE_COOKIE", "WANDB_API_KEY"}
-    assert child == {name: environ[name] for name in kept} | {"DVC_NO_ANALYTICS": "1"}
+    ours = {"DVC_NO_ANALYTICS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    assert child == {name: environ[name] for name in kept} | ours
 
 
 def test_harmless_git_configuration_stays() -> None:

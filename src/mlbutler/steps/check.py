@@ -87,7 +87,6 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool) -> tuple[list[str], Ch
             artifacts,
             Remotes(project, work.remote, work.environ, work.settings.data.jobs),
             project.manifest,
-            jobs=work.settings.data.jobs,
             progress=progress,
         )
     notes = [f"all {pushed.checked} objects of {len(wanted)} artifacts are on the remote"]

@@ -109,7 +109,7 @@ def _to_mirror(
     objects = at_hand(cache, [*recorded, *(oid for run in runs for oid in run.outputs)])
     try:
         with work.console.progress("to the mirror") as progress:
-            sent = send(objects, cache, mirror, jobs=work.settings.data.jobs, progress=progress)
+            sent = send(objects, cache, mirror, progress=progress)
         if sent.errors:
             raise sent.errors[0]
         there = keys(mirror)
@@ -171,7 +171,7 @@ def _send(work: Work, cache: LocalStore, store: Store, oids: Iterable[ObjectId],
     if not objects:
         return
     with work.console.progress(f"to {store.name}") as progress:
-        sent = send(objects, cache, store, jobs=work.settings.data.jobs, progress=progress)
+        sent = send(objects, cache, store, progress=progress)
     moved.extend(sent.moved)
     error = worst(sent.errors)
     if error is not None:

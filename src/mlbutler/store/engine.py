@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 from mlbutler.errors import AccessDenied, CorruptObject, DiskFull, Interrupted, MlbutlerError, StoreError
 from mlbutler.record import Moved
-from mlbutler.store.interface import Answer, Need, ObjectId, Presence, Store
+from mlbutler.store.interface import Answer, Need, ObjectId, Presence, Results, Store
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest, select
 from mlbutler.store.pool import each
 from mlbutler.store.transfer import Mover, Progress, Tally
 
-REMOTE_JOBS = 16
 LOCAL_JOBS = 4
 _HOPELESS = 8
 """Failures without one success after which a remote is not asked for more."""
@@ -78,7 +77,7 @@ def bring(
     Args:
         wanted: artifacts (a directory with its files), or single objects (a manifest without them).
         remote: one store, or a function that opens the store of a remote's name; asked only when needed.
-        jobs: transfers at once; 16 from a remote and 4 on this machine when None.
+        jobs: transfers at once; found out when None.
         verify: hash what the mirror holds before it is taken. What a remote sends is always hashed.
         trusted: may the mirror be filled, and be believed without hashing.
         warn: told when the mirror fails.
@@ -202,8 +201,7 @@ class _Bringing:
         if store is None:
             self.absent.update((oid, want.path) for oid, want in group.items())
             return
-        remote = store
-        found = self._each(lambda oid: self.mover.from_remote(oid, remote), list(group), self.jobs or REMOTE_JOBS)
+        found = self._collect(self.mover.from_remote(list(group), store))
         for oid, want in group.items():
             if found.get(oid):
                 self.failed.pop(oid, None)
@@ -213,12 +211,15 @@ class _Bringing:
                 self.failed[oid] = next(iter(self.failed.values()))
 
     def _each(self, function: Callable[[ObjectId], bool], oids: list[ObjectId], jobs: int) -> dict[ObjectId, bool]:
-        results: dict[ObjectId, bool] = {}
+        return self._collect(each(function, oids, min(jobs, len(oids)), self.stop))
+
+    def _collect(self, results: Results[bool | BaseException]) -> dict[ObjectId, bool]:
+        found: dict[ObjectId, bool] = {}
         failures = 0
-        with closing(each(function, oids, min(jobs, len(oids)), self.stop)) as done:
+        with closing(results) as done:
             for oid, result in done:
                 if not isinstance(result, BaseException):
-                    results[oid] = result
+                    found[oid] = result
                     failures = 0 if result else failures
                 elif isinstance(result, StoreError):
                     self.failed[oid] = result
@@ -228,7 +229,7 @@ class _Bringing:
                 else:
                     raise result
         self.stop.clear()
-        return results
+        return found
 
     def _result(self, needs: Sequence[Need], parts: Iterable[tuple[Need, Mapping[str, str]]]) -> Brought:
         gone = set(self.absent) | set(self.failed)
@@ -268,24 +269,13 @@ def worst(errors: Iterable[MlbutlerError]) -> MlbutlerError | None:
     return min(errors, key=rank, default=None)
 
 
-def ask_all(
-    store: Store, oids: Iterable[ObjectId], jobs: int | None = None, progress: Progress | None = None
-) -> dict[ObjectId, Answer]:
+def ask_all(store: Store, oids: Iterable[ObjectId], progress: Progress | None = None) -> dict[ObjectId, Answer]:
     """Presence of each object on a store, asked for itself, many at once."""
-    unique = list(dict.fromkeys(oids))
-    if isinstance(store, LocalStore):
-        answers = store.ask(unique)
-        if progress is not None:
-            progress.advance(objects=len(unique))
-        return answers
+    unique = dict.fromkeys(oids)
     answers = {}
-    stop = threading.Event()
-    width = min(jobs or REMOTE_JOBS, len(unique))
-    with closing(each(lambda oid: store.ask([oid])[oid], unique, width, stop)) as done:
-        for oid, result in done:
-            if isinstance(result, BaseException):
-                raise result
-            answers[oid] = result
+    with closing(store.ask_many(unique, threading.Event())) as done:
+        for oid, answer in done:
+            answers[oid] = answer
             if progress is not None:
                 progress.advance(objects=1)
     return answers
@@ -304,7 +294,6 @@ def send(
     cache: LocalStore,
     store: Store,
     *,
-    jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Sent:
     """Put on a store what it lacks and the cache holds; files before the manifests that name them.
@@ -316,7 +305,7 @@ def send(
         AccessDenied, StoreError: the store does not answer, so nothing is known.
     """
     unique = [oid for oid in dict.fromkeys(oids) if cache.stat(oid) is not None]
-    answers = ask_all(store, unique, jobs)
+    answers = ask_all(store, unique)
     unknown = [answer for answer in answers.values() if answer.presence is Presence.UNDETERMINED]
     if unknown:
         raise _unanswered(store, unknown)
@@ -325,12 +314,10 @@ def send(
     tally = Tally(progress)
     mover = Mover(cache, None, share=False, verify=False, tally=tally, warn=lambda _: None, stop=stop)
     errors: list[MlbutlerError] = []
-    width = jobs or (LOCAL_JOBS if isinstance(store, LocalStore) else REMOTE_JOBS)
     for batch in ([o for o in lacking if not o.is_directory], [o for o in lacking if o.is_directory]):
         if errors:
             break  # a manifest must not promise files that are not there
-        transfers = each(lambda oid: mover.send(oid, store, answers[oid]), batch, min(width, len(batch)), stop)
-        with closing(transfers) as done:
+        with closing(mover.send(batch, store)) as done:
             for _, result in done:
                 if isinstance(result, StoreError | DiskFull):
                     errors.append(result)

@@ -7,33 +7,35 @@ refusals; everything else is a failure that is retried and then said.
 from __future__ import annotations
 
 import email.utils
-import ssl
+import hashlib
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from typing import IO, Any, TypeVar
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from mlbutler.console import human_bytes
-from mlbutler.errors import AccessDenied, CorruptObject, SettingsError, StoreError
-from mlbutler.store.interface import Answer, Counter, ObjectId, Presence
+from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreError
+from mlbutler.store.curl import Broken, Driver, Receiver, Request, Response, Task
+from mlbutler.store.http_access import Access, variable
+from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
+from mlbutler.store.pace import Pace
 from mlbutler.store.retry import Patience, Transient
 
-if TYPE_CHECKING:
-    import httpx
+T = TypeVar("T")
 
-_BLOCK = 1 << 18
 _MISSING = (404, 410)
 _DENIED = (401, 403, 407)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524)
 _ASK_AGAIN = (400, 403, 404, 405, 410, 501)
 """Answers to HEAD that some servers give although they answer GET: not believed alone."""
-_SHORT = 1 << 16
 _MOST_REDIRECTS = 5
 _PAGE_LIMIT = 16 << 20
-_DEFAULT_TIMEOUT = 60.0
+_HASHED_AT_ONCE = 1 << 20
+"""Larger objects are hashed by other threads, after they have come, so that the network does not wait."""
+_WORTH_RESUMING = 1 << 20
 
 
 class HttpStore:
@@ -42,10 +44,9 @@ class HttpStore:
     Args:
         name: the remote's name.
         url: the remote's address; a user name and password in it are used and never shown.
-        config: keys of DVC's remote configuration: ``auth`` (basic, digest, custom), ``user``, ``password``,
-            ``custom_auth_header``, ``method``, ``ssl_verify``, ``connect_timeout``, ``read_timeout``.
-        environ: where ``NETRC`` and ``HOME`` are looked up; without them no .netrc file is read.
-        jobs: connections kept open at once.
+        config: keys of DVC's remote configuration; see `mlbutler.store.http_access.Access`, and ``method``.
+        environ: where a .netrc file is looked for.
+        jobs: transfers at once; found out when None.
 
     Raises:
         AccessDenied: the configuration asks for credentials that are not there.
@@ -59,96 +60,111 @@ class HttpStore:
         config: Mapping[str, Any],
         *,
         environ: Mapping[str, str] | None = None,
-        jobs: int = 16,
+        jobs: int | None = None,
         patience: Patience | None = None,
     ) -> None:
-        import httpx
-
         parts = urlsplit(url)
         self.name = name
         self.url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")).rstrip("/")
-        self._origin = httpx.URL(self.url)
-        self._auth = _auth(name, parts.username, parts.password, config, environ or {})
+        self._origin = _origin(self.url)
+        access = Access(name, url, config, environ or {})
+        self._driver = Driver(access.configure, access.read_timeout)
         self._method = str(config.get("method") or "POST").upper()
         self._patience = patience or Patience()
-        connect, read = (_seconds(config.get(key)) for key in ("connect_timeout", "read_timeout"))
-        self._client = httpx.Client(
-            verify=_verification(name, config.get("ssl_verify")),
-            timeout=httpx.Timeout(connect=connect, read=read, write=read, pool=None),
-            limits=httpx.Limits(max_connections=jobs, max_keepalive_connections=jobs),
-            headers={"Accept-Encoding": "identity", "User-Agent": "mlbutler"},
-            follow_redirects=False,
-        )
+        self._pace = Pace(jobs)
 
     # ------------------------------------------------------------------------------------ presence
 
     def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
         """HEAD for each object; GET too before one is called missing or refused."""
-        answers = {}
-        for oid in objects:
-            try:
-                answers[oid] = self._patience.call(lambda oid=oid: self._ask(oid))  # type: ignore[misc]
-            except StoreError as error:
-                denied = isinstance(error, AccessDenied)
-                answers[oid] = Answer(Presence.UNDETERMINED, reason=error.message, denied=denied)
-        return answers
+        return dict(self.ask_many(objects, threading.Event()))
 
-    def _ask(self, oid: ObjectId) -> Answer:
-        with self._exchange("HEAD", oid) as response:
-            if response.status_code not in _ASK_AGAIN:
-                return self._answer(oid, response)
-        with self._exchange("GET", oid) as response:  # closed before the body is read
-            return self._answer(oid, response)
+    def ask_many(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[Answer]:
+        """As `ask`, each answer when it is there."""
+        for oid, answer in self._driver.run(((oid, self._asking(oid)) for oid in objects), self._pace, stop):
+            if isinstance(answer, BaseException):
+                raise answer
+            yield oid, answer
 
-    def _answer(self, oid: ObjectId, response: httpx.Response) -> Answer:
-        if response.status_code in _MISSING:
+    def _asking(self, oid: ObjectId) -> Task[Answer]:
+        try:
+            return (yield from self._patiently(lambda: self._ask(oid)))
+        except StoreError as error:
+            denied = isinstance(error, AccessDenied)
+            return Answer(Presence.UNDETERMINED, reason=error.message, denied=denied)
+
+    def _ask(self, oid: ObjectId) -> Task[Answer]:
+        response = yield from self._exchange("HEAD", oid)
+        if response.status in _ASK_AGAIN:
+            response = yield from self._exchange("GET", oid)
+        if response.status in _MISSING:
             return Answer(Presence.MISSING)
-        self._refuse(response, oid)
+        self._refuse(response)
         if _is_page(response):
-            return self._page(oid)
+            return (yield from self._page(oid))
         return Answer(Presence.PRESENT, _length(response))
 
-    def _page(self, oid: ObjectId) -> Answer:
+    def _page(self, oid: ObjectId) -> Task[Answer]:
         """An HTML page with status 200 is either the object itself or a login page: its hash tells."""
-        import hashlib
-
         digest, size = hashlib.md5(usedforsecurity=False), 0
-        with self._exchange("GET", oid) as response:
-            self._refuse(response, oid)
-            for block in self._body(response, oid):
-                digest.update(block)
-                size += len(block)
-                if size > _PAGE_LIMIT:
-                    break
-            else:
-                if digest.hexdigest() == oid.md5.removesuffix(".dir"):
-                    return Answer(Presence.PRESENT, size)
-            came = self._came(response, size)
+
+        def hashed(block: bytes) -> None:
+            nonlocal size
+            digest.update(block)
+            size += len(block)
+            if size > _PAGE_LIMIT:
+                raise _TooLarge
+
+        try:
+            response = yield from self._exchange("GET", oid, receive=lambda _: hashed)
+        except _TooLarge:
+            return Answer(Presence.UNDETERMINED, reason=f"a page came instead of the object {oid.key}")
+        self._refuse(response)
+        if digest.hexdigest() == oid.md5.removesuffix(".dir"):
+            return Answer(Presence.PRESENT, size)
+        came = self._came(response, size)
         return Answer(Presence.UNDETERMINED, reason=f"a page came instead of the object: {came}")
 
     # ------------------------------------------------------------------------------------ transfer
 
-    def get(self, oid: ObjectId, destination: Path, count: Counter) -> str:
+    def get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
         """Stream the object to `destination`.
 
         Raises:
             FileNotFoundError: 404. AccessDenied: 401, 403. CorruptObject: the body was cut short each time.
             StoreError: it could not be read. OSError: `destination` cannot be written.
         """
-        return self._patience.call(lambda: self._get(oid, destination, count))
+        return self._driver.one(self._getting(oid, destination, count))
 
-    def _get(self, oid: ObjectId, destination: Path, count: Counter) -> str:
-        size = 0
-        with self._exchange("GET", oid) as response:
-            if response.status_code in _MISSING:
-                raise FileNotFoundError(oid.key)
-            self._refuse(response, oid)
-            with destination.open("wb", buffering=0) as file:
-                for block in self._body(response, oid):
-                    file.write(block)
-                    size += len(block)
-                    count(len(block))
-            return self._came(response, size)
+    def get_many(
+        self, wanted: Iterable[tuple[ObjectId, Path]], count: Counter, stop: threading.Event
+    ) -> Results[Arrived | BaseException]:
+        """As `get`, each when it has come."""
+        tasks = ((oid, self._getting(oid, destination, count)) for oid, destination in wanted)
+        return self._driver.run(tasks, self._pace, stop)
+
+    def _getting(self, oid: ObjectId, destination: Path, count: Counter) -> Task[Arrived]:
+        download = _Download(oid, destination, count)
+        try:
+            return (yield from self._patiently(lambda: self._get(oid, download)))
+        finally:
+            download.close()
+
+    def _get(self, oid: ObjectId, download: _Download) -> Task[Arrived]:
+        headers = download.resuming()
+        try:
+            response = yield from self._exchange("GET", oid, receive=download.receive, headers=headers)
+        except Transient:
+            download.close()
+            raise
+        if response.status in _MISSING:
+            raise FileNotFoundError(oid.key)
+        if response.status == 416 and headers:
+            download.forget()
+            raise Transient(f"Remote '{self.name}' has another {oid.key} than it began to send.", "Run again.")
+        self._refuse(response, partial=bool(headers))
+        md5 = download.finish()
+        return Arrived(self._came(response, download.size), md5)
 
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
         """Send the file with the remote's `method`.
@@ -156,90 +172,75 @@ class HttpStore:
         Raises:
             AccessDenied: 401, 403. StoreError: the server did not take it. OSError: `source` cannot be read.
         """
-        self._patience.call(lambda: self._put(oid, source, count))
+        self._driver.one(self._patiently(lambda: self._put(oid, source, count)))
 
-    def _put(self, oid: ObjectId, source: Path, count: Counter) -> None:
-        size = source.stat().st_size
-        with self._exchange(self._method, oid, source=source, size=size, count=count) as response:
-            self._refuse(response, oid)
+    def put_many(
+        self, sources: Iterable[tuple[ObjectId, Path]], count: Counter, stop: threading.Event
+    ) -> Results[Answer | BaseException]:
+        """As `put`, then ask for what was put; the answer of each when it is there."""
+        tasks = ((oid, self._putting(oid, source, count)) for oid, source in sources)
+        return self._driver.run(tasks, self._pace, stop)
+
+    def _putting(self, oid: ObjectId, source: Path, count: Counter) -> Task[Answer]:
+        yield from self._patiently(lambda: self._put(oid, source, count))
+        return (yield from self._asking(oid))
+
+    def _put(self, oid: ObjectId, source: Path, count: Counter) -> Task[None]:
+        response = yield from self._exchange(self._method, oid, source=source, count=count)
+        self._refuse(response)
 
     # ------------------------------------------------------------------------------------ exchange
 
-    @contextmanager
+    def _patiently(self, task: Callable[[], Task[T]]) -> Task[T]:
+        return self._patience.repeat(task, self._pace.slow_down)
+
     def _exchange(
         self,
         method: str,
         oid: ObjectId,
         *,
+        receive: Callable[[Response], Receiver | None] = lambda _: None,
+        headers: tuple[str, ...] = (),
         source: Path | None = None,
-        size: int = 0,
-        count: Counter | None = None,
-    ) -> Iterator[httpx.Response]:
+        count: Counter = lambda _: None,
+    ) -> Generator[Request | float, Response | None, Response]:
         """One request and its redirects; credentials go to the remote's own host alone."""
-        import httpx
+        url = f"{self.url}/{oid.key}"
+        for _ in range(_MOST_REDIRECTS + 1):
+            own = _origin(url) == self._origin
+            try:
+                response = yield Request(method, url, own, headers, _past_redirects(receive), source, count)
+            except Broken as broken:
+                raise self._broken(broken, oid) from None
+            assert response is not None
+            target = response.headers.get("location")
+            if response.status not in _REDIRECTS or not target:
+                return response
+            if source is not None and response.status not in (307, 308):
+                raise StoreError(
+                    f"Remote '{self.name}' redirects an upload of {oid.key} ({response.status}).",
+                    f"dvc remote modify {self.name} url <the address it redirects to>",
+                )
+            try:
+                url = urljoin(url, target)
+                _origin(url)
+            except ValueError:
+                raise StoreError(
+                    f"Remote '{self.name}' redirects {oid.key} to an address that is none.", "Check the remote's url."
+                ) from None
+        raise StoreError(f"Remote '{self.name}' redirects {oid.key} without end.", "Check the remote's url.")
 
-        url = httpx.URL(f"{self.url}/{oid.key}")
-        try:
-            for _ in range(_MOST_REDIRECTS + 1):
-                own = _same_origin(url, self._origin)
-                content = _blocks(source, count) if source is not None else None
-                headers = {"Content-Length": str(size)} if source is not None else {}
-                request = self._client.build_request(method, url, content=content, headers=headers)
-                response = self._client.send(request, stream=True, auth=self._auth if own else None)
-                try:
-                    target = response.headers.get("location")
-                    if response.status_code not in _REDIRECTS or not target:
-                        yield response
-                        return
-                    if source is not None and response.status_code not in (307, 308):
-                        raise StoreError(
-                            f"Remote '{self.name}' redirects an upload of {oid.key} ({response.status_code}).",
-                            f"dvc remote modify {self.name} url <the address it redirects to>",
-                        )
-                    url = url.join(target)
-                finally:
-                    _finish(response)
-            raise StoreError(f"Remote '{self.name}' redirects {oid.key} without end.", "Check the remote's url.")
-        except httpx.TransportError as error:
-            raise self._broken(error, oid) from None
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.HTTPError) as error:
-            raise StoreError(
-                f"Remote '{self.name}' cannot be used: {type(error).__name__}.",
-                "Check the remote's url in .dvc/config.",
-            ) from None
-
-    def _body(self, response: httpx.Response, oid: ObjectId) -> Iterator[bytes]:
-        import httpx
-
-        expected, size = _length(response), 0
-        try:
-            for block in response.iter_raw(_BLOCK):
-                size += len(block)
-                yield block
-        except httpx.RemoteProtocolError:
-            raise _CutShort(
-                f"{self._path(response)} on remote '{self.name}' was cut short: {size} of "
-                f"{expected if expected is not None else 'unknown'} bytes came.",
-                "Run again; if it stays so, the server or a proxy truncates large answers.",
-            ) from None
-        if expected is not None and size != expected:
-            raise _CutShort(
-                f"{self._path(response)} on remote '{self.name}' was cut short: {size} of {expected} bytes came.",
-                "Run again; if it stays so, the server or a proxy truncates large answers.",
-            )
-
-    def _refuse(self, response: httpx.Response, oid: ObjectId) -> None:
-        status = response.status_code
-        if 200 <= status < 300 and status != 206:
+    def _refuse(self, response: Response, *, partial: bool = False) -> None:
+        status = response.status
+        if 200 <= status < 300 and (status != 206 or partial):
             return
-        what = f"Remote '{self.name}' answered {status} {response.reason_phrase}".rstrip()
-        what += f" for {self._path(response)}"
+        what = f"Remote '{self.name}' answered {status} {response.reason}".rstrip()
+        what += f" for {self._path(response.url)}"
         if status in _DENIED:
-            shown = "".join(c if c.isalnum() else "_" for c in self.name).upper()
             raise AccessDenied(
                 f"{what}.",
                 "The credentials are missing or wrong: "
-                f"set MLBUTLER_REMOTE_{shown}_USER and MLBUTLER_REMOTE_{shown}_PASSWORD."
+                f"set {variable(self.name, 'USER')} and {variable(self.name, 'PASSWORD')}."
                 if status == 401
                 else "The credentials are known but not allowed to do this: ask for access to the remote.",
             )
@@ -254,32 +255,45 @@ class HttpStore:
             remedy = f"The server may want another method: dvc remote modify {self.name} method PUT"
         raise StoreError(f"{what}.", remedy)
 
-    def _broken(self, error: httpx.TransportError, oid: ObjectId) -> StoreError:
-        import httpx
-
-        # The exception's own text may hold addresses; its kind and cause say enough.
-        kind = type(error).__name__
-        if isinstance(error, httpx.TimeoutException):
-            what = "did not answer in time"
-        elif isinstance(error, httpx.ConnectError):
-            what = f"cannot be reached ({error})" if "://" not in str(error) else "cannot be reached"
-        else:
-            what = f"broke the connection ({kind})"
-        message = f"Remote '{self.name}' {what} for {self._origin.path.rstrip('/')}/{oid.key}."
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+    def _broken(self, broken: Broken, oid: ObjectId) -> MlbutlerError:
+        # libcurl's own text may hold addresses; its kind says enough.
+        where = f"{urlsplit(self.url).path.rstrip('/')}/{oid.key}"
+        if broken.unusable:
+            return StoreError(f"Remote '{self.name}' cannot be used for {where}.", "Check the remote's url.")
+        if broken.cut_short and broken.response is not None:
+            expected = _length(broken.response)
+            return _CutShort(
+                f"{self._path(broken.response.url)} on remote '{self.name}' was cut short: {broken.response.size} of "
+                f"{expected if expected is not None else 'unknown'} bytes came.",
+                "Run again; if it stays so, the server or a proxy truncates large answers.",
+            )
+        if broken.unverified:
             return StoreError(
-                message,
+                f"Remote '{self.name}' shows a certificate that is not trusted, for {where}.",
                 f"dvc remote modify {self.name} ssl_verify <path of the certificate authority's file>",
             )
-        return Transient(message, f"Check the network and that {self._origin.host} is up, then run again.")
+        if broken.timed_out:
+            what = "did not answer in time"
+        elif broken.unreachable:
+            what = "cannot be reached"
+        else:
+            what = f"broke the connection (libcurl {broken.code})"
+        host = urlsplit(self.url).hostname
+        return Transient(
+            f"Remote '{self.name}' {what} for {where}.", f"Check the network and that {host} is up, then run again."
+        )
 
-    def _path(self, response: httpx.Response) -> str:
-        url = response.request.url
-        return url.path if _same_origin(url, self._origin) else f"{url.host}{url.path}"
+    def _path(self, url: str) -> str:
+        parts = urlsplit(url)
+        return parts.path if _origin(url) == self._origin else f"{parts.hostname}{parts.path}"
 
-    def _came(self, response: httpx.Response, size: int) -> str:
+    def _came(self, response: Response, size: int) -> str:
         kind = response.headers.get("content-type", "no content type")[:80]
-        return f"{self._path(response)} answered {response.status_code} with {kind!r}, {human_bytes(size)}"
+        return f"{self._path(response.url)} answered {response.status} with {kind!r}, {human_bytes(size)}"
+
+
+class _TooLarge(Exception):
+    """A page that is too long to be looked at."""
 
 
 class _CutShort(CorruptObject, Transient):
@@ -289,98 +303,80 @@ class _CutShort(CorruptObject, Transient):
         Transient.__init__(self, message, remedy)
 
 
-def _auth(
-    name: str, user: str | None, password: str | None, config: Mapping[str, Any], environ: Mapping[str, str]
-) -> httpx.Auth | Callable[[httpx.Request], httpx.Request] | None:
-    import httpx
+class _Download:
+    """An object on its way into a file, over several attempts if the server can go on where it stopped."""
 
-    kind = str(config.get("auth") or "").lower()
-    if kind in ("basic", "digest"):
-        user, password = config.get("user") or user, config.get("password") or password
-        if not user or not password:
-            raise _no_credentials(name, "a user and a password", ("USER", "PASSWORD"))
-        return httpx.BasicAuth(user, password) if kind == "basic" else httpx.DigestAuth(user, password)
-    if kind == "custom":
-        header, secret = config.get("custom_auth_header"), config.get("password")
-        if not header:
-            raise SettingsError(
-                f"Remote '{name}' has auth = custom but no custom_auth_header.",
-                f"dvc remote modify {name} custom_auth_header <name of the header>",
-            )
-        if not secret:
-            raise _no_credentials(name, f"a value for its header {header}", ("PASSWORD",))
-        return lambda request: _with_header(request, str(header), str(secret))
-    if user and password:
-        return httpx.BasicAuth(user, password)
-    # Not httpx's own search: a run without credentials has an environment without HOME, and must find none.
-    file = environ.get("NETRC") or (f"{environ['HOME']}/.netrc" if environ.get("HOME") else None)
-    if file is None:
-        return None
-    try:
-        return httpx.NetRCAuth(file)
-    except (OSError, SyntaxError):  # no such file, or not one: NetrcParseError is a SyntaxError
-        return None
+    def __init__(self, oid: ObjectId, destination: Path, count: Counter) -> None:
+        self._oid, self._destination, self._count = oid, destination, count
+        self._file: IO[bytes] | None = None
+        self.forget()
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self.size = 0
+        self._version = ""
+        self._digest = None if self._oid.legacy else hashlib.md5(usedforsecurity=False)
 
-def _with_header(request: httpx.Request, header: str, secret: str) -> httpx.Request:
-    request.headers[header] = secret
-    return request
+    def resuming(self) -> tuple[str, ...]:
+        """Headers that ask for the rest of what came before, as long as it is still the same."""
+        if self.size < _WORTH_RESUMING or not self._version:
+            return ()
+        return (f"Range: bytes={self.size}-", f"If-Range: {self._version}")
 
+    def receive(self, response: Response) -> Receiver | None:
+        """Open the file for a body that is (the rest of) the object."""
+        rest = response.status == 206 and response.headers.get("content-range", "").startswith(f"bytes {self.size}-")
+        if not rest and (response.status == 206 or not 200 <= response.status < 300):
+            return None
+        if not rest:
+            self.forget()
+            tag = response.headers.get("etag", "")
+            self._version = tag if tag and not tag.startswith("W/") else response.headers.get("last-modified", "")
+        self._file = self._destination.open("ab" if rest else "wb", buffering=0)
+        return self._write
 
-def _no_credentials(name: str, what: str, variables: Iterable[str]) -> AccessDenied:
-    shown = "".join(c if c.isalnum() else "_" for c in name).upper()
-    names = " and ".join(f"MLBUTLER_REMOTE_{shown}_{variable}" for variable in variables)
-    return AccessDenied(f"Remote '{name}' needs {what}, and there is none.", f"Set {names}.")
+    def _write(self, block: bytes) -> None:
+        assert self._file is not None
+        view = memoryview(block)
+        while view:
+            view = view[self._file.write(view) :]
+        self.size += len(block)
+        if self._digest is not None:
+            if self.size <= _HASHED_AT_ONCE:
+                self._digest.update(block)
+            else:
+                self._digest = None
+        self._count(len(block))
 
+    def finish(self) -> str | None:
+        """The content's MD5, None where it is still to be found out."""
+        self.close()
+        return self._digest.hexdigest() if self._digest is not None else None
 
-def _verification(name: str, value: Any) -> ssl.SSLContext | bool:
-    if value is None or isinstance(value, bool):
-        return value is not False
-    context = ssl.create_default_context()
-    try:
-        context.load_verify_locations(str(value))
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"Remote '{name}': ssl_verify names a file that is no certificate authority: {value}",
-            "Mend .dvc/config.",
-        ) from error
-    return context
-
-
-def _seconds(value: Any) -> float:
-    return float(value) if value else _DEFAULT_TIMEOUT
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
-def _same_origin(one: httpx.URL, other: httpx.URL) -> bool:
-    return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
+def _past_redirects(receive: Callable[[Response], Receiver | None]) -> Callable[[Response], Receiver | None]:
+    return lambda response: None if response.status in _REDIRECTS else receive(response)
 
 
-def _blocks(source: Path, count: Counter | None) -> Iterator[bytes]:
-    with source.open("rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            yield block
-            if count is not None:
-                count(len(block))
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    return scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(scheme)
 
 
-def _length(response: httpx.Response) -> int | None:
+def _length(response: Response) -> int | None:
     text = response.headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _finish(response: httpx.Response) -> None:
-    """Read the short page that comes with an error, so that the connection can be used again; close."""
-    import httpx
-
-    length = _length(response)
-    if response.status_code >= 300 and length is not None and length <= _SHORT:
-        with suppress(httpx.HTTPError, httpx.StreamError):
-            response.read()
-    response.close()
-
-
-def _is_page(response: httpx.Response) -> bool:
-    return str(response.headers.get("content-type", "")).lower().startswith(("text/html", "application/xhtml"))
+def _is_page(response: Response) -> bool:
+    return response.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml"))
 
 
 def _retry_after(text: str | None) -> float | None:

@@ -7,11 +7,12 @@ name ends in ``.dir`` and whose content is a JSON list of its files. DVC 3 keeps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from threading import Event
+from typing import Protocol, TypeVar
 
 
 @dataclass(frozen=True, order=True)
@@ -87,26 +88,55 @@ Counter = Callable[[int], None]
 """Called with the number of bytes just moved."""
 
 
+@dataclass(frozen=True)
+class Arrived:
+    """What came from a store.
+
+    Attributes:
+        came: what and from where, in words. md5: of the content, if it was found out on the way.
+    """
+
+    came: str
+    md5: str | None = None
+
+
+R = TypeVar("R")
+Results = Generator[tuple[ObjectId, R], None, None]
+"""Objects with what became of each."""
+
+
 class Store(Protocol):
     """A place that holds objects.
 
-    Methods may be called from several threads at once. `get` writes to the path it is given (a temporary
-    name beside the final one) and the caller verifies and renames; `put` makes the object appear whole.
+    `get` writes to the path it is given (a temporary name beside the final one) and the caller verifies and renames;
+    `put` makes the object appear whole. Methods may be called from several threads at once. Those for many objects
+    run several at once, as the store sees fit; they yield each object's result, or its exception, in any order, take
+    objects from the iterable as there is room, and end early when `stop` is set.
     """
 
     name: str
 
     def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
-        """Presence of each object, asked for itself, one after the other in the calling thread."""
+        """Presence of each object, asked for itself."""
         ...
 
-    def get(self, oid: ObjectId, destination: Path, count: Counter) -> str:
-        """Write the object's bytes to `destination` and say in words what came and from where.
+    def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[Answer]:
+        """As `ask`, for many."""
+        ...
+
+    def get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
+        """Write the object's bytes to `destination`.
 
         Raises:
             FileNotFoundError: the store does not hold it. AccessDenied, StoreError: it could not be read.
             CorruptObject: what came was cut short.
         """
+        ...
+
+    def get_many(
+        self, wanted: Iterable[tuple[ObjectId, Path]], count: Counter, stop: Event
+    ) -> Results[Arrived | BaseException]:
+        """As `get`, for many."""
         ...
 
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
@@ -115,4 +145,10 @@ class Store(Protocol):
         Raises:
             AccessDenied, StoreError: it could not be written.
         """
+        ...
+
+    def put_many(
+        self, sources: Iterable[tuple[ObjectId, Path]], count: Counter, stop: Event
+    ) -> Results[Answer | BaseException]:
+        """As `put`, for many; each is asked for afterwards, and that answer is its result."""
         ...

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Event
 
 from mlbutler.errors import DiskFull, StoreError
 from mlbutler.store.files import (
@@ -22,11 +23,12 @@ from mlbutler.store.files import (
     replace,
     temporary,
 )
-from mlbutler.store.interface import Answer, Counter, ObjectId, Presence
+from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
+from mlbutler.store.pool import Threaded
 from mlbutler.store.verify import EMPTY_MD5
 
 
-class LocalStore:
+class LocalStore(Threaded):
     """Objects below one directory.
 
     Args:
@@ -34,6 +36,8 @@ class LocalStore:
         root: the directory that holds ``files/md5``.
         hardlink: objects may be shared with another directory by hardlinks.
     """
+
+    jobs = 4
 
     def __init__(self, name: str, root: Path, *, hardlink: bool = False) -> None:
         self.name, self.root = name, root
@@ -80,6 +84,13 @@ class LocalStore:
             answers[oid] = Answer(Presence.MISSING) if found is None else Answer(Presence.PRESENT, found.st_size)
         return answers
 
+    def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[Answer]:
+        """As `ask`; a file status costs less than handing it to a thread would."""
+        for oid in objects:
+            if stop.is_set():
+                return
+            yield oid, self.ask([oid])[oid]
+
     def require(self) -> None:
         """Refuse a directory that cannot be there: an unmounted disk holds no objects, but misses none either.
 
@@ -94,7 +105,7 @@ class LocalStore:
                 "Create the directory or mount the disk, or mend the remote's url in .dvc/config.",
             )
 
-    def get(self, oid: ObjectId, destination: Path, count: Counter) -> str:
+    def get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
         """Bring the object to `destination` by reflink, hardlink (where allowed) or copy.
 
         Raises:
@@ -109,7 +120,7 @@ class LocalStore:
             raise
         except OSError as error:
             raise explained(error, f"reading from '{self.name}'", destination.parent) from error
-        return f"{destination.stat().st_size} bytes from {source}"
+        return Arrived(f"{destination.stat().st_size} bytes from {source}")
 
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
         """Make the object appear whole; one that is there already with the same size is left alone.

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from mlbutler.console import human_bytes
 from mlbutler.errors import AccessDenied, DiskFull, MlbutlerError, StoreError
-from mlbutler.store.interface import Answer, Counter, ObjectId, Presence
+from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence
+from mlbutler.store.pool import Threaded
 from mlbutler.store.retry import Patience, Transient
 
 T = TypeVar("T")
@@ -33,19 +34,21 @@ _FOR_GOOD = (
 _ABSENT_CONTAINER = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 
 
-class OtherStore:
+class OtherStore(Threaded):
     """Objects below one path of a DVC file system.
 
     Args:
         name: the remote's name. connect: opens the connection and returns DVC's file system (`dvc.fs.FileSystem`)
             and the path that holds ``files/md5``; called once, when first needed.
-        patience: how often a failing call is repeated.
+        patience: how often a failing call is repeated. jobs: transfers at once.
     """
 
-    def __init__(self, name: str, connect: Callable[[], tuple[Any, str]], patience: Patience | None = None) -> None:
+    def __init__(
+        self, name: str, connect: Callable[[], tuple[Any, str]], patience: Patience | None = None, jobs: int = 16
+    ) -> None:
         import threading
 
-        self.name = name
+        self.name, self.jobs = name, jobs
         self._connect = connect
         self._patience = patience or Patience(attempts=3)
         self._lock = threading.Lock()
@@ -108,7 +111,7 @@ class OtherStore:
             )
         self._container_checked = True
 
-    def get(self, oid: ObjectId, destination: Path, count: Counter) -> str:
+    def get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
         """Download the object.
 
         Raises:
@@ -116,7 +119,7 @@ class OtherStore:
         """
         return self._patience.call(lambda: self._get(oid, destination, count))
 
-    def _get(self, oid: ObjectId, destination: Path, count: Counter) -> str:
+    def _get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
         fs, root = self._opened()
         path = self._path(fs, root, oid)
         try:
@@ -126,7 +129,7 @@ class OtherStore:
             raise
         except Exception as error:
             raise _translated(error, self.name, f"reading {oid.key}") from error
-        return f"{human_bytes(destination.stat().st_size)} from {path}"
+        return Arrived(f"{human_bytes(destination.stat().st_size)} from {path}")
 
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
         """Upload the file; on file systems without atomic uploads under a temporary name first.

@@ -9,10 +9,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from pathlib import Path
 from typing import TypeVar
 
 from mlbutler.errors import Interrupted
+from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Results
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -77,3 +81,54 @@ def _guarded(function: Callable[[T], R], item: T, stop: threading.Event) -> R | 
         raise
     except BaseException as error:
         return error
+
+
+class Threaded(ABC):
+    """A store's methods for many objects, from those for one: in several threads.
+
+    Attributes:
+        jobs: transfers at once.
+    """
+
+    jobs: int
+
+    @abstractmethod
+    def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
+        """As `Store.ask`."""
+
+    @abstractmethod
+    def get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
+        """As `Store.get`."""
+
+    @abstractmethod
+    def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
+        """As `Store.put`."""
+
+    def ask_many(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[Answer]:
+        """As `Store.ask_many`."""
+        with closing(each(lambda oid: self.ask([oid])[oid], objects, self.jobs, stop)) as done:
+            for oid, answer in done:
+                if isinstance(answer, BaseException):
+                    raise answer
+                yield oid, answer
+
+    def get_many(
+        self, wanted: Iterable[tuple[ObjectId, Path]], count: Counter, stop: threading.Event
+    ) -> Results[Arrived | BaseException]:
+        """As `Store.get_many`."""
+        with closing(each(lambda pair: self.get(pair[0], pair[1], count), wanted, self.jobs, stop)) as done:
+            for (oid, _), arrived in done:
+                yield oid, arrived
+
+    def put_many(
+        self, sources: Iterable[tuple[ObjectId, Path]], count: Counter, stop: threading.Event
+    ) -> Results[Answer | BaseException]:
+        """As `Store.put_many`."""
+
+        def put(pair: tuple[ObjectId, Path]) -> Answer:
+            self.put(pair[0], pair[1], count)
+            return self.ask([pair[0]])[pair[0]]
+
+        with closing(each(put, sources, self.jobs, stop)) as done:
+            for (oid, _), answer in done:
+                yield oid, answer

@@ -46,7 +46,6 @@ def check_pushed(
     open_store: Callable[[str | None], Store | None],
     manifests: ReadManifest,
     *,
-    jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Pushed:
     """Ask the remotes for every object of the artifacts that DVC would push.
@@ -54,7 +53,6 @@ def check_pushed(
     Args:
         open_store: opens a remote by name (None: the project's); called once for each and only when needed.
         manifests: reads directory manifests, never data.
-        jobs: questions at once.
 
     Raises nothing for a remote that fails: that is what `undetermined` says.
     """
@@ -69,7 +67,7 @@ def check_pushed(
         else:
             groups.setdefault(artifact.remote, []).append(artifact)
     for remote, group in groups.items():
-        _check_group(remote, group, open_store, manifests, jobs, progress, result)
+        _check_group(remote, group, open_store, manifests, progress, result)
     return Pushed(tuple(result.findings), tuple(result.undetermined), left_out, result.checked)
 
 
@@ -85,7 +83,6 @@ def _check_group(
     group: Sequence[Artifact],
     open_store: Callable[[str | None], Store | None],
     manifests: ReadManifest,
-    jobs: int | None,
     progress: Progress | None,
     result: _Result,
 ) -> None:
@@ -106,7 +103,7 @@ def _check_group(
         content = files.get(artifact.path)
         if isinstance(content, Mapping):
             wanted.update((ObjectId(md5, artifact.oid.legacy), None) for md5 in content.values())
-    answers = ask_all(store, wanted, jobs, progress)
+    answers = ask_all(store, wanted, progress)
     result.checked += len(answers)
     for artifact in group:
         if artifact.oid is not None and artifact.oid.is_directory:

@@ -107,20 +107,18 @@ def open_remote(
     if kind.protocol in ("http", "https"):
         from mlbutler.store.http import HttpStore
 
-        return HttpStore(
-            name, path, config, environ=os.environ if environ is None else environ, jobs=jobs or REMOTE_JOBS
-        )
-    return _other(project, name)
+        return HttpStore(name, path, config, environ=os.environ if environ is None else environ, jobs=jobs)
+    return _other(project, name, jobs or REMOTE_JOBS)
 
 
-def _other(project: Configured, name: str) -> Store:
+def _other(project: Configured, name: str, jobs: int) -> Store:
     from mlbutler.store.other import OtherStore
 
     def connect() -> tuple[Any, str]:
         odb = project.repo.cloud.get_remote_odb(name, hash_name="md5-dos2unix")  # its path is the remote's root
         return odb.fs, str(odb.path)
 
-    return OtherStore(name, connect)
+    return OtherStore(name, connect, jobs=jobs)
 
 
 class Remotes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from mlbutler.errors import StoreError
 
+S = TypeVar("S")
 T = TypeVar("T")
+Y = TypeVar("Y")
 
 _LONGEST_PAUSE = 60.0
 
@@ -49,23 +51,47 @@ class Patience:
         Raises:
             StoreError: it failed each time.
         """
+
+        def once() -> Generator[float, None, T]:
+            return function()
+            yield
+
+        task = self.repeat(once)
+        while True:
+            try:
+                time.sleep(next(task))
+            except StopIteration as end:
+                result: T = end.value
+                return result
+
+    def repeat(
+        self, task: Callable[[], Generator[Y, S, T]], slow_down: Callable[[], None] = lambda: None
+    ) -> Generator[Y | float, S, T]:
+        """As `call`, for a task that is a generator; a number of seconds is yielded where it has to pause.
+
+        Args:
+            slow_down: called when the remote says that it is asked too much.
+        """
         with self._lock:
             if self._last is not None and self._failed >= self.give_up_after:
                 raise StoreError(f"Given up: {self._last.message}", self._last.remedy)
         for attempt in range(1, self.attempts + 1):
             try:
-                result = function()
+                result = yield from task()
             except Transient as error:
+                if error.retry_after is not None:
+                    slow_down()
                 if attempt == self.attempts:
                     with self._lock:
                         self._failed += 1
                         self._last = error
                     raise
-                time.sleep(self._wait(attempt, error.retry_after))
+                pause = self._wait(attempt, error.retry_after)
             else:
                 with self._lock:
                     self._failed = 0
                 return result
+            yield pause
         raise AssertionError("unreachable")
 
     def _wait(self, attempt: int, retry_after: float | None) -> float:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from mlbutler.errors import CorruptObject, Interrupted, StoreError
+from mlbutler.errors import Interrupted, MlbutlerError, StoreError
 from mlbutler.store.files import explained
-from mlbutler.store.interface import Answer, ObjectId, Presence, Store
+from mlbutler.store.interface import Answer, Arrived, ObjectId, Presence, Results, Store
 from mlbutler.store.local import WRITE_FAILURES, LocalStore, is_sound
-from mlbutler.store.verify import is_object, require_object
+from mlbutler.store.verify import is_object, require_object, wrong_content
+
+_HASHERS = 2
 
 
 class Progress(Protocol):
@@ -145,55 +149,105 @@ class Mover:
             return False
         if sound is None:
             return False
-        return self._arrive(oid, self.mirror, hashing=hashing or self._verify or not sound, required=False)
+        return self._from_mirror(oid, self.mirror, hashing=hashing or self._verify or not sound)
 
-    def from_remote(self, oid: ObjectId, remote: Store) -> bool:
-        """Bring it from the remote, hash it, and give the mirror its share; False when the remote lacks it.
+    def from_remote(self, oids: Iterable[ObjectId], remote: Store) -> Results[bool | BaseException]:
+        """Bring objects from the remote, hash them, and give the mirror its share.
 
-        Raises:
-            AccessDenied, StoreError: it could not be read. CorruptObject: something else came.
-            DiskFull: the cache cannot be written.
+        Yields each with True, with False when the remote lacks it, or with why it could not be brought: `AccessDenied`,
+        `StoreError`; `CorruptObject` when something else came; `DiskFull` when the cache cannot be written.
         """
-        if not self._arrive(oid, remote, hashing=True, required=True):
-            return False
+        unfinished: dict[ObjectId, Path] = {}
+
+        def wanted() -> Iterator[tuple[ObjectId, Path]]:
+            for oid in oids:
+                unfinished[oid] = self._expect(oid)
+                yield oid, unfinished[oid]
+
+        hashing: dict[Future[bool], ObjectId] = {}
+        with ThreadPoolExecutor(_HASHERS) as pool, closing(remote.get_many(wanted(), self._count, self._stop)) as came:
+            try:
+                for oid, arrived in came:
+                    path = unfinished.pop(oid)
+                    if isinstance(arrived, BaseException):
+                        yield oid, self._failed(path, arrived)
+                    elif arrived.md5 is None:
+                        hashing[pool.submit(self._finish, oid, path, arrived, remote)] = oid
+                        for future in [future for future in hashing if future.done()]:
+                            yield hashing.pop(future), _outcome(future)
+                    else:
+                        yield oid, self._guarded(oid, path, arrived, remote)
+                for future, oid in hashing.items():
+                    yield oid, _outcome(future)
+            except BaseException:
+                self._stop.set()
+                raise
+
+    def _finish(self, oid: ObjectId, path: Path, arrived: Arrived, store: Store) -> bool:
+        """Verify what came, and give it its name."""
+        try:
+            size = path.stat().st_size
+            if arrived.md5 is None:
+                require_object(path, oid, arrived.came, self._check)
+            elif arrived.md5 != oid.md5.removesuffix(".dir"):
+                raise wrong_content(oid, arrived.came)
+            self.cache.install(oid, path)
+        except OSError as error:
+            raise explained(error, "storing an object", self.cache.root) from error
+        finally:
+            self._done_with(path)
+        self.tally.add(store.name, size)
         self.share(oid)
         return True
 
-    def _arrive(self, oid: ObjectId, store: Store, *, hashing: bool, required: bool) -> bool:
-        unfinished = self.cache.prepare(oid)
-        installed = False
-        with self._lock:
-            self._unfinished.add(unfinished)
+    def _guarded(self, oid: ObjectId, path: Path, arrived: Arrived, store: Store) -> bool | BaseException:
         try:
-            came = store.get(oid, unfinished, self._count)
-            size = unfinished.stat().st_size
-            if hashing:
-                try:
-                    require_object(unfinished, oid, came, self._check)
-                except CorruptObject:
-                    if required:
-                        raise
-                    return False
+            return self._finish(oid, path, arrived, store)
+        except MlbutlerError as error:
+            return error
+
+    def _failed(self, path: Path, error: BaseException) -> bool | BaseException:
+        self._done_with(path)
+        if isinstance(error, FileNotFoundError):
+            if path.parent.is_dir():
+                return False
+            return StoreError(f"{path.parent} has vanished.", "Run again.")
+        if isinstance(error, OSError):
+            return explained(error, "storing an object", self.cache.root)
+        return error
+
+    def _expect(self, oid: ObjectId) -> Path:
+        path = self.cache.prepare(oid)
+        with self._lock:
+            self._unfinished.add(path)
+        return path
+
+    def _done_with(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        with self._lock:
+            self._unfinished.discard(path)
+
+    def _from_mirror(self, oid: ObjectId, mirror: LocalStore, *, hashing: bool) -> bool:
+        path = self._expect(oid)
+        try:
+            mirror.get(oid, path, self._count)
+            size = path.stat().st_size
+            if hashing and not is_object(path, oid, self._check):
+                return False
             self._check(0)
-            self.cache.install(oid, unfinished)
-            installed = True
+            self.cache.install(oid, path)
         except FileNotFoundError:
             return False
         except StoreError as error:
             # A mirror that cannot be read only slows; a cache that cannot be written is said when the remote's
             # copy of the same object meets the same wall.
-            if required:
-                raise
             self._lost(error)
             return False
         except OSError as error:
             raise explained(error, "storing an object", self.cache.root) from error
         finally:
-            if not installed:
-                unfinished.unlink(missing_ok=True)
-            with self._lock:
-                self._unfinished.discard(unfinished)
-        self.tally.add(store.name, size)
+            self._done_with(path)
+        self.tally.add(mirror.name, size)
         return True
 
     # ------------------------------------------------------------------------------ out of the cache
@@ -226,31 +280,60 @@ class Mover:
             return False
         return True
 
-    def send(self, oid: ObjectId, remote: Store, answer: Answer) -> None:
-        """Store an object on the remote, and ask whether it arrived with its full size.
+    def send(
+        self, oids: Iterable[ObjectId], remote: Store
+    ) -> Results[BaseException | None]:
+        """Store objects on the remote, and ask of each whether it arrived with its full size.
 
-        Raises:
-            CorruptObject: what the cache holds is damaged. AccessDenied, StoreError: the remote does not take it.
+        Yields each with None, or with why it is not there: `CorruptObject` when what the cache holds is damaged;
+        `AccessDenied`, `StoreError` when the remote does not take it.
         """
-        path = self.cache.path(oid)
-        require_object(path, oid, "the local cache's copy is damaged", self._check)
-        size = path.stat().st_size
-        if answer.presence is Presence.PRESENT and answer.size == size:
-            return
-        remote.put(oid, path, self._count)
-        after = remote.ask([oid])[oid]
-        if after.presence is Presence.UNDETERMINED:
-            raise StoreError(f"'{remote.name}' does not say whether {oid.key} arrived: {after.reason}", "Run again.")
-        if after.presence is Presence.MISSING or (after.size is not None and after.size != size):
-            got = "nothing" if after.presence is Presence.MISSING else f"{after.size} bytes"
-            raise StoreError(
+        sizes: dict[ObjectId, int] = {}
+        damaged: list[tuple[ObjectId, MlbutlerError]] = []
+
+        def sources() -> Iterator[tuple[ObjectId, Path]]:
+            for oid in oids:
+                path = self.cache.path(oid)
+                try:
+                    require_object(path, oid, "the local cache's copy is damaged", self._check)
+                    sizes[oid] = path.stat().st_size
+                except MlbutlerError as error:
+                    damaged.append((oid, error))
+                except OSError as error:
+                    damaged.append((oid, explained(error, "reading an object", self.cache.root)))
+                else:
+                    yield oid, path
+
+        with closing(remote.put_many(sources(), self._count, self._stop)) as done:
+            for oid, answer in done:
+                yield oid, self._sent(oid, answer, sizes.pop(oid), remote)
+        yield from damaged
+
+    def _sent(
+        self, oid: ObjectId, answer: Answer | BaseException, size: int, remote: Store
+    ) -> BaseException | None:
+        if isinstance(answer, OSError):
+            return explained(answer, "reading an object", self.cache.root)
+        if isinstance(answer, BaseException):
+            return answer
+        if answer.presence is Presence.UNDETERMINED:
+            return StoreError(f"'{remote.name}' does not say whether {oid.key} arrived: {answer.reason}", "Run again.")
+        if answer.presence is Presence.MISSING or (answer.size is not None and answer.size != size):
+            got = "nothing" if answer.presence is Presence.MISSING else f"{answer.size} bytes"
+            return StoreError(
                 f"'{remote.name}' accepted {oid.key} but holds {got} of it instead of {size} bytes.",
                 "The remote does not store what it is sent: check its disk and its proxy.",
             )
         self.tally.add(remote.name, size)
+        return None
 
     def _lost(self, error: Exception) -> None:
         with self._lock:
             mirror, self.mirror = self.mirror, None
         if mirror is not None:
             self._warn(f"The mirror is left out: {getattr(error, 'message', error)}")
+
+
+def _outcome(future: Future[bool]) -> bool | BaseException:
+    error = future.exception()
+    return future.result() if error is None else error

@@ -52,9 +52,13 @@ def require_object(path: Path, oid: ObjectId, came: str, count: Counter | None =
         CorruptObject: the hash differs.
     """
     if not is_object(path, oid, count):
-        size = path.stat().st_size
-        raise CorruptObject(
-            f"Object {oid.md5} has the wrong content: {came or f'{size} bytes'}.",
-            "If a proxy or a login page answers in its place, mend that; if the object itself is damaged, "
-            "whoever has the data can repair it with `mlbutler push`.",
-        )
+        raise wrong_content(oid, came or f"{path.stat().st_size} bytes")
+
+
+def wrong_content(oid: ObjectId, came: str) -> CorruptObject:
+    """The error to raise when the hash differs."""
+    return CorruptObject(
+        f"Object {oid.md5} has the wrong content: {came}.",
+        "If a proxy or a login page answers in its place, mend that; if the object itself is damaged, "
+        "whoever has the data can repair it with `mlbutler push`.",
+    )

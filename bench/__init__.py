@@ -1,0 +1,1 @@
+"""Benchmarks: each case against a named rival, in the same run."""

@@ -1,0 +1,67 @@
+"""An authenticated HTTP remote on loopback: nginx, as a busy object store would be; its disk is a folder."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+USER, PASSWORD = "bench", "only-on-loopback"
+
+_CONFIGURATION = """
+daemon off; master_process off; worker_rlimit_nofile 8192; pid {root}/nginx.pid; error_log {root}/error.log;
+{user}
+events {{ worker_connections 2048; }}
+http {{
+  access_log off; client_max_body_size 0; client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
+  fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
+  keepalive_requests 1000000; sendfile on; tcp_nopush on; tcp_nodelay on;
+  server {{
+    listen 127.0.0.1:{port};
+    auth_basic "store"; auth_basic_user_file {root}/users;
+    location / {{ root {data}; dav_methods PUT; create_full_put_path on; }}
+  }}
+}}
+"""
+
+
+class NoServer(RuntimeError):
+    """nginx is not installed."""
+
+
+@contextmanager
+def http_remote(root: Path, data: Path) -> Iterator[str]:
+    """Serve `data`; yields the address.
+
+    Raises:
+        NoServer: there is no nginx.
+    """
+    program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+    if program is None:
+        raise NoServer("nginx is not installed: apt-get install nginx")
+    root.mkdir(parents=True, exist_ok=True)
+    digest = base64.b64encode(hashlib.sha1(PASSWORD.encode(), usedforsecurity=False).digest()).decode()
+    (root / "users").write_text(f"{USER}:{{SHA}}{digest}\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    user = "user root;" if os.geteuid() == 0 else ""
+    (root / "nginx.conf").write_text(_CONFIGURATION.format(root=root, data=data, port=port, user=user))
+    server = subprocess.Popen([program, "-p", str(root), "-c", str(root / "nginx.conf")], stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()

@@ -1,0 +1,237 @@
+"""`python -m bench.store`: what moving data, and finding that nothing moves, costs beside DVC, cp and curl.
+
+Whole processes are timed, the interpreter's start included; rival and mlbutler take turns in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.measure import Failed, Took, run, run_all
+from bench.project import Project, make
+from bench.remote import PASSWORD, USER, NoServer, http_remote
+
+Command = Sequence[str | Path]
+
+DVC = (sys.executable, "-m", "dvc")
+SEED: tuple[Command, ...] = (
+    (*DVC, "status", "-c", "-r", "jenkins_local"),
+    (*DVC, "pull", "-q", "-r", "jenkins_local"),
+    (*DVC, "status", "-c", "-r", "jenkins_local"),
+    (*DVC, "status", "-c", "-r", "origin"),
+    (*DVC, "pull", "-q", "-r", "origin"),
+    (*DVC, "push", "-q", "-r", "jenkins_local"),
+)
+
+
+def ours(*words: str) -> Command:
+    """A command of mlbutler."""
+    return (sys.executable, "-m", "mlbutler", *words, "--quiet")
+
+
+SMALL, LARGE = 4 << 10, 64 << 20
+
+
+@dataclass(frozen=True)
+class Line:
+    """One comparison.
+
+    Attributes:
+        case: what was done. files: number of files. rival: who else did it.
+        rival_seconds, seconds: wall time. peak: our highest resident memory, bytes.
+        target: the rival's time over ours that is aimed at; 0 where the ratio is only stated.
+    """
+
+    case: str
+    files: int
+    rival: str
+    rival_seconds: float
+    seconds: float
+    peak: int
+    target: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster than the rival."""
+        return self.rival_seconds / self.seconds
+
+
+class Bench:
+    """The cases of one project."""
+
+    def __init__(self, project: Project, url: str, say: Callable[[str], None]) -> None:
+        self.project, self.url, self.say = project, url, say
+        self.lines: list[Line] = []
+
+    def small(self) -> None:
+        """All cases of many small files."""
+        self.nothing_stale()
+        self.warm_mirror()
+        self.cold("cold, HTTP", target=2.0)
+        self.pushed()
+
+    def large(self) -> None:
+        """The case of few large files."""
+        self.cold("cold, large files, HTTP", target=0.0, curl_target=0.8)
+
+    def nothing_stale(self) -> None:
+        """A clone without data in which no stage is stale."""
+        clone = self._clone("fresh")
+        rival = self._run("dvc status", [(*DVC, "status")], clone)
+        mine = self._run("mlbutler", [ours("plan"), ours("sync"), ours("check", "lock")], clone)
+        self._line("nothing stale: plan + sync + check lock", "dvc status", rival, mine, 3.0)
+
+    def warm_mirror(self) -> None:
+        """A fresh clone on an agent whose mirror holds everything; then the same once more."""
+        commands: list[Command] = [ours("sync", "--all"), ours("check")]
+        theirs, clone = self._clone("theirs"), self._clone("ours")
+        rival = self._run("the six commands", SEED, theirs)
+        self._run("mlbutler, before", [ours("check")], clone)  # what is on the remote has been asked once
+        shutil.rmtree(clone)
+        clone = self._clone("ours")
+        mine = self._run("mlbutler", commands, clone)
+        links = self.project.root / "links"
+        copied = self._run("cp -al", [("cp", "-al", self.project.mirror, links)], self.project.root)
+        shutil.rmtree(links)
+        self._line("fresh clone, warm mirror: sync --all + check", "the six commands", rival, mine, 20.0)
+        self._line("fresh clone, warm mirror: sync --all + check", "cp -al", copied, mine, 0.2)
+        rival = self._run("the six commands", SEED, theirs)
+        mine = self._run("mlbutler", commands, clone)
+        self._line("everything in place: sync --all + check", "the six commands", rival, mine, 20.0)
+        status = self._run("dvc status", [(*DVC, "status")], clone)
+        self._line("dvc status after it", "dvc status", status, status, 0.0)
+
+    def cold(self, case: str, target: float, curl_target: float = 0.0) -> None:
+        """Nothing on this machine: all comes over HTTP."""
+        clone = self._clone("theirs")
+        rival = self._run("dvc pull", [(*DVC, "pull", "-q")], clone)
+        shutil.rmtree(clone)
+        clone = self._clone("ours")
+        mirror = self.project.root / "new-mirror"
+        mine = self._run("mlbutler", [ours("sync", "--all")], clone, mirror=mirror)
+        shutil.rmtree(clone)
+        shutil.rmtree(mirror)
+        clone = self._clone("ours")
+        alone = self._run("mlbutler, no mirror", [ours("sync", "--all")], clone, mirror=None)
+        shutil.rmtree(clone)
+        curl = self._curl()
+        self._line(f"{case}: sync --all, filling the mirror", "dvc pull", rival, mine, target)
+        self._line(f"{case}: sync --all, no mirror", "dvc pull", rival, alone, target)
+        self._line(f"{case}: sync --all, no mirror", "curl --parallel", curl, alone, curl_target)
+
+    def _curl(self) -> Took:
+        target = self.project.root / "curl"
+        target.mkdir()
+        lines = ["parallel", "parallel-max = 32", "silent", "fail", f'user = "{USER}:{PASSWORD}"']
+        top = self.project.remote / "files" / "md5"
+        for path in top.glob("*/*"):
+            key = path.relative_to(self.project.remote).as_posix()
+            lines += [f'url = "{self.url}/{key}"', f'output = "{target}/{path.parent.name}{path.name}"']
+        settings = self.project.root / "curl.conf"
+        settings.write_text("\n".join(lines))
+        took = self._run("curl --parallel", [("curl", "--config", settings)], self.project.root)
+        shutil.rmtree(target)
+        return took
+
+    def pushed(self) -> None:
+        """Is everything on the remote? The first time, and again."""
+        clone = self._clone("ours")
+        mirror = self.project.root / "other-mirror"
+        shutil.copytree(self.project.mirror, mirror, copy_function=_link)
+        self._run("dvc fetch", [(*DVC, "fetch", "-q", "-r", "jenkins_local")], clone)  # `dvc status -c` needs the data
+        rival = self._run("dvc status -c", [(*DVC, "status", "-c", "-r", "origin")], clone)
+        first = self._run("mlbutler", [ours("check", "pushed")], clone, mirror=mirror)
+        again = self._run("mlbutler, again", [ours("check", "pushed")], clone, mirror=mirror)
+        self._line("check pushed, HTTP, first time", "dvc status -c", rival, first, 1.0)
+        self._line("check pushed, HTTP, again", "dvc status -c", rival, again, 10.0)
+        shutil.rmtree(mirror)
+
+    def _clone(self, name: str) -> Path:
+        clone = self.project.clone(name, self.url)
+        # Each clone is a new one to DVC too: it remembers hashes by path.
+        shutil.rmtree(self.project.root / "site", ignore_errors=True)
+        return clone
+
+    _FULL = Path()
+
+    def _run(
+        self, name: str, commands: Sequence[Command], cwd: Path, *, codes: Sequence[int] = (0,),
+        mirror: Path | None = _FULL,
+    ) -> Took:  # fmt: skip
+        environ = dict(self.project.environ)
+        if mirror is not None:
+            environ["MLBUTLER_DATA_MIRROR"] = str(self.project.mirror if mirror is self._FULL else mirror)
+        if codes == (0,):
+            took = run_all(commands, cwd, environ)
+        else:
+            took = run(commands[0], cwd, environ, codes=codes)
+        self.say(f"  {name}: {took.seconds:.2f} s, peak {took.peak >> 20} MB")
+        return took
+
+    def _line(self, case: str, rival: str, theirs: Took, ours: Took, target: float) -> None:
+        self.lines.append(
+            Line(case, self.project.files, rival, theirs.seconds, ours.seconds, ours.peak, target),
+        )
+
+
+def _link(source: str, target: str) -> None:
+    Path(target).hardlink_to(source)
+
+
+def table(lines: Sequence[Line]) -> str:
+    """The comparisons as a Markdown table."""
+    rows = ["| case | files | rival | rival, s | mlbutler, s | times faster | aimed at | peak, MB |", "|" + "---|" * 8]
+    for line in sorted(lines, key=lambda line: (line.case, line.files)):
+        aimed = f"{line.target:g}" if line.target else ""
+        met = " (not met)" if line.target and line.ratio < line.target else ""
+        rows.append(
+            f"| {line.case} | {line.files:,} | {line.rival} | {line.rival_seconds:.2f} | {line.seconds:.2f} "
+            f"| {line.ratio:.2f} | {aimed}{met} | {line.peak >> 20} |"
+        )
+    return "\n".join(rows)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(prog="python -m bench.store", description=__doc__)
+    parser.add_argument("--files", type=int, nargs="*", default=[5_000, 50_000], help="numbers of 4 KB files")
+    parser.add_argument("--large", type=int, default=20, help="number of 64 MB files; 0 leaves that case out")
+    parser.add_argument("--smoke", action="store_true", help="a few files only: does the benchmark still work?")
+    parser.add_argument("--directory", type=Path, help="where to work (default: a temporary folder)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    chosen = parser.parse_args(argv)
+    counts, large = ([50], 0) if chosen.smoke else (chosen.files, chosen.large)
+    lines: list[Line] = []
+    with ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=chosen.directory, prefix="bench-")))
+        try:
+            for files, size in [*((count, SMALL) for count in counts), *([(large, LARGE)] if large else [])]:
+                print(f"{files:,} files of {size >> 10} KB", file=sys.stderr, flush=True)
+                project = make(root / str(files), files, size)
+                with http_remote(project.root / "nginx", project.remote) as url:
+                    bench = Bench(project, url, lambda text: print(text, file=sys.stderr, flush=True))
+                    bench.small() if size == SMALL else bench.large()
+                lines += bench.lines
+                shutil.rmtree(project.root)
+        except (NoServer, Failed) as error:
+            print(error, file=sys.stderr)
+            return 1
+    print(table(lines))
+    if chosen.json:
+        machine = {"platform": platform.platform(), "python": platform.python_version()}
+        content = {"machine": machine, "lines": [{**asdict(line), "ratio": line.ratio} for line in lines]}
+        chosen.json.write_text(json.dumps(content, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,399 @@
+"""Many HTTP exchanges at once in one thread, by libcurl: the only module that knows `pycurl`.
+
+A task is a generator. It yields a `Request` and is sent its `Response`, or has a `Broken` thrown in; it yields a
+number to pause for so many seconds; what it returns is its result. Thousands of tasks share a few connections.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol, TypeVar
+
+import pycurl
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+Receiver = Callable[[bytes], None]
+"""Takes one block of a body; may raise to end the transfer."""
+
+_BUFFER = 1 << 19
+_POLL = 0.2
+_SHORT = 1 << 16
+_KEPT_HANDLES = 64
+
+Configure = Callable[[Any, "Request"], list[str]]
+"""Sets credentials, certificates and time-outs of a `pycurl.Curl` for a request; returns headers to add."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came: status, reason phrase, headers (names in lower case), address asked, bytes of the body read."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    url: str
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One exchange, without redirects.
+
+    Attributes:
+        own: goes to the remote's own host, so that it may carry credentials.
+        receive: chooses, once the headers are there, who takes the body; None reads a short one to spare the
+            connection and cuts a long one off. source: file to send. sent: hears of the bytes sent.
+    """
+
+    method: str
+    url: str
+    own: bool
+    headers: tuple[str, ...] = ()
+    receive: Callable[[Response], Receiver | None] = lambda _: None
+    source: Path | None = None
+    sent: Callable[[int], None] = lambda _: None
+
+
+Task = Generator[Request | float, Response | None, T]
+
+
+class Broken(Exception):
+    """An exchange that did not come to its end.
+
+    Attributes:
+        code: libcurl's error number. response: as far as it came, None when nothing did.
+    """
+
+    def __init__(self, code: int, text: str, response: Response | None) -> None:
+        super().__init__(text)
+        self.code, self.text, self.response = code, text, response
+
+    @property
+    def timed_out(self) -> bool:
+        """Did nothing come for too long?"""
+        return bool(self.code == pycurl.E_OPERATION_TIMEDOUT)
+
+    @property
+    def unreachable(self) -> bool:
+        """Was there no connection at all?"""
+        return self.code in (pycurl.E_COULDNT_CONNECT, pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY)
+
+    @property
+    def cut_short(self) -> bool:
+        """Did the body end before its announced length?"""
+        return bool(self.code == pycurl.E_PARTIAL_FILE)
+
+    @property
+    def unverified(self) -> bool:
+        """Is the server's certificate not one that is trusted?"""
+        return self.code in (pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT_BADFILE)
+
+    @property
+    def unusable(self) -> bool:
+        """Is the address no HTTP address?"""
+        return self.code in (pycurl.E_URL_MALFORMAT, pycurl.E_UNSUPPORTED_PROTOCOL)
+
+
+class Pace(Protocol):
+    """How many tasks run at once."""
+
+    @property
+    def width(self) -> int:
+        """The number now."""
+        ...
+
+    def finished(self, nbytes: int) -> None:
+        """A task ended, having moved so many bytes."""
+        ...
+
+
+@dataclass(eq=False)
+class _Transfer:
+    """One request under way."""
+
+    request: Request
+    status: int = 0
+    reason: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    size: int = 0
+    moved: int = 0
+    receiver: Receiver | None = None
+    chosen: bool = False
+    stopped: bool = False
+    error: BaseException | None = None
+    file: IO[bytes] | None = None
+    quiet: float = 0.0
+
+    def response(self) -> Response | None:
+        if not self.status:
+            return None
+        return Response(self.status, self.reason, self.headers, self.request.url, self.size)
+
+    def header(self, line: bytes) -> None:
+        self.quiet = 0.0
+        text = line.decode("latin-1").strip()
+        if text.startswith("HTTP/"):
+            _, _, rest = text.partition(" ")
+            status, _, self.reason = rest.partition(" ")
+            self.status, self.headers = int(status) if status.isdigit() else 0, {}
+        elif text:
+            name, _, value = text.partition(":")
+            self.headers[name.strip().lower()] = value.strip()
+
+    def body(self, block: bytes) -> int | None:
+        # An exception must not reach libcurl: it is kept, and -1 ends the transfer.
+        self.quiet = 0.0
+        self.size += len(block)
+        try:
+            self.choose()
+            if self.receiver is not None:
+                self.receiver(block)
+            elif self.size > _SHORT:
+                self.stopped = True
+                return -1
+        except BaseException as error:
+            self.error = error
+            return -1
+        self.moved += len(block)
+        return None
+
+    def choose(self) -> None:
+        if not self.chosen:
+            self.chosen = True
+            response = self.response()
+            assert response is not None
+            self.receiver = self.request.receive(response)
+
+    def read(self, size: int) -> bytes | int:
+        self.quiet = 0.0
+        try:
+            assert self.file is not None
+            block = self.file.read(size)
+            self.request.sent(len(block))
+        except BaseException as error:
+            self.error = error
+            return int(pycurl.READFUNC_ABORT)
+        self.moved += len(block)
+        return block
+
+    def seek(self, offset: int, origin: int) -> int:
+        assert self.file is not None
+        self.file.seek(offset, origin)
+        return int(pycurl.SEEKFUNC_OK)
+
+
+class Driver:
+    """Runs tasks against one remote and keeps its connections.
+
+    Args:
+        configure: called for each request.
+        timeout: seconds without a byte in either direction after which an exchange is given up.
+    """
+
+    def __init__(self, configure: Configure, timeout: float) -> None:
+        self._configure, self._timeout = configure, timeout
+        self._lock = threading.Lock()
+        self._kept: _Loop | None = None
+
+    def run(
+        self, tasks: Iterable[tuple[K, Task[T]]], pace: Pace, stop: threading.Event
+    ) -> Generator[tuple[K, T | BaseException], None, None]:
+        """Yield each task's key with its result or its exception, in the order in which they end.
+
+        Tasks are taken from the iterable as there is room. Setting `stop` ends it; tasks that have not ended by then
+        are closed and not spoken of.
+        """
+        if not self._lock.acquire(blocking=False):  # connections are not shared between threads
+            with _Loop(self._configure, self._timeout) as loop:
+                yield from loop.run(tasks, pace, stop)
+            return
+        try:
+            if self._kept is None:
+                self._kept = _Loop(self._configure, self._timeout)
+            yield from self._kept.run(tasks, pace, stop)
+        finally:
+            self._lock.release()
+
+    def one(self, task: Task[T]) -> T:
+        """Run one task; its exception rises."""
+        for _, result in self.run([(None, task)], _ALONE, threading.Event()):
+            if isinstance(result, BaseException):
+                raise result
+            return result
+        raise AssertionError("unreachable")
+
+
+class _Alone:
+    width = 1
+
+    def finished(self, nbytes: int) -> None:
+        pass
+
+
+_ALONE = _Alone()
+
+
+class _Loop:
+    """One `CurlMulti` and its handles."""
+
+    def __init__(self, configure: Configure, timeout: float) -> None:
+        self._configure, self._timeout = configure, timeout
+        self._multi = pycurl.CurlMulti()
+        self._free: list[Any] = []
+        self._live: dict[Any, tuple[Any, Task[Any], _Transfer]] = {}
+        self._waiting: list[tuple[float, int, Any, Task[Any]]] = []
+        self._ended: deque[tuple[Any, Any]] = deque()
+        self._numbers = itertools.count()
+
+    def __enter__(self) -> _Loop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._multi.close()
+
+    def run(
+        self, tasks: Iterable[tuple[K, Task[T]]], pace: Pace, stop: threading.Event
+    ) -> Generator[tuple[K, T | BaseException], None, None]:
+        todo = iter(tasks)
+        more = True
+        self._pace = pace
+        try:
+            while not stop.is_set():
+                while more and len(self._live) + len(self._waiting) < pace.width:
+                    item = next(todo, None)
+                    if item is None:
+                        more = False
+                    else:
+                        self._advance(*item, None)
+                while self._ended:
+                    yield self._ended.popleft()
+                if self._live or self._waiting:
+                    self._turn()
+                elif not more and not self._ended:
+                    return
+        finally:
+            for handle, (_, task, _transfer) in list(self._live.items()):
+                self._release(handle)
+                task.close()
+            for _, _, _, task in self._waiting:
+                task.close()
+            self._waiting.clear()
+            self._ended.clear()
+
+    def _turn(self) -> None:
+        """Let the network move, then the tasks it was for."""
+        started = time.monotonic()
+        due = self._waiting[0][0] - started if self._waiting else _POLL
+        if self._live:
+            self._multi.perform()
+            if not self._collect():
+                self._multi.select(max(min(due, _POLL), 0.001))
+                self._multi.perform()
+                self._collect()
+        else:
+            time.sleep(max(min(due, _POLL), 0.0))
+        now = time.monotonic()
+        while self._waiting and self._waiting[0][0] <= now:
+            _, _, key, task = heapq.heappop(self._waiting)
+            self._advance(key, task, None)
+        self._give_up_quiet(now - started)
+
+    def _collect(self) -> int:
+        count = 0
+        left = 1
+        while left:
+            left, good, bad = self._multi.info_read()
+            for handle in good:
+                self._arrived(handle, 0, "")
+            for handle, code, text in bad:
+                self._arrived(handle, code, text)
+            count += len(good) + len(bad)
+        return count
+
+    def _give_up_quiet(self, passed: float) -> None:
+        for handle, (_, _, transfer) in list(self._live.items()):
+            transfer.quiet += passed
+            if transfer.quiet > self._timeout:
+                self._arrived(handle, pycurl.E_OPERATION_TIMEDOUT, "no answer in time")
+
+    def _arrived(self, handle: Any, code: int, text: str) -> None:
+        key, task, transfer = self._live[handle]
+        try:
+            if code == 0:
+                transfer.choose()  # for a response without a body
+        except BaseException as error:
+            transfer.error = error
+        self._release(handle)
+        if transfer.error is not None:
+            self._advance(key, task, transfer.error)
+        elif code and not transfer.stopped:
+            self._advance(key, task, Broken(code, text, transfer.response()))
+        else:
+            self._advance(key, task, transfer.response())
+        self._pace.finished(transfer.moved)
+
+    def _release(self, handle: Any) -> None:
+        _, _, transfer = self._live.pop(handle)
+        self._multi.remove_handle(handle)
+        if transfer.file is not None:
+            transfer.file.close()
+        if transfer.error is None and len(self._free) < _KEPT_HANDLES:
+            handle.reset()
+            self._free.append(handle)
+        else:
+            handle.close()
+
+    def _advance(self, key: Any, task: Task[Any], value: Response | BaseException | None) -> None:
+        """Give a task what it waits for, and do what it asks next."""
+        try:
+            command = task.throw(value) if isinstance(value, BaseException) else task.send(value)
+            if isinstance(command, Request):
+                self._start(key, task, command)
+            else:
+                heapq.heappush(self._waiting, (time.monotonic() + command, next(self._numbers), key, task))
+        except StopIteration as end:
+            self._ended.append((key, end.value))
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            task.close()
+            self._ended.append((key, error))
+
+    def _start(self, key: Any, task: Task[Any], request: Request) -> None:
+        transfer = _Transfer(request)
+        handle = self._free.pop() if self._free else pycurl.Curl()
+        handle.setopt(pycurl.URL, request.url)
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.BUFFERSIZE, _BUFFER)
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        handle.setopt(pycurl.HEADERFUNCTION, transfer.header)
+        handle.setopt(pycurl.WRITEFUNCTION, transfer.body)
+        headers = ["User-Agent: mlbutler", "Accept-Encoding: identity", *request.headers]
+        if request.source is not None:
+            size = request.source.stat().st_size
+            transfer.file = request.source.open("rb")
+            handle.setopt(pycurl.READFUNCTION, transfer.read)
+            handle.setopt(pycurl.SEEKFUNCTION, transfer.seek)
+            headers += ["Expect:", "Content-Type: application/octet-stream"]
+            if request.method == "POST":
+                handle.setopt(pycurl.POST, 1)
+                handle.setopt(pycurl.POSTFIELDSIZE_LARGE, size)
+            else:
+                handle.setopt(pycurl.UPLOAD, 1)
+                handle.setopt(pycurl.INFILESIZE_LARGE, size)
+                handle.setopt(pycurl.CUSTOMREQUEST, request.method)
+        elif request.method == "HEAD":
+            handle.setopt(pycurl.NOBODY, 1)
+        handle.setopt(pycurl.HTTPHEADER, headers + self._configure(handle, request))
+        self._multi.add_handle(handle)
+        self._live[handle] = key, task, transfer

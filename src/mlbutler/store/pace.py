@@ -1,0 +1,53 @@
+"""How many transfers at once: as many as the settings say, else as many as still make it faster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+_FIRST, _MOST = 8, 64
+_WINDOW = 0.25
+_WORTH = 1.15
+_OBJECT = 1 << 18
+"""One finished object counts like so many bytes: small ones are limited by round trips, large ones by bandwidth."""
+
+
+class Pace:
+    """The number of transfers at once, for one remote.
+
+    It doubles while that brings at least 15 % more in a quarter of a second, and is halved, for good, when the remote
+    asks to slow down.
+
+    Args:
+        jobs: a fixed number; None finds it out.
+    """
+
+    def __init__(self, jobs: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.width = jobs or _FIRST
+        self._most = jobs or _MOST
+        self._done = 0
+        self._rate = 0.0
+        self._since: float | None = None
+        self._growing = jobs is None
+
+    def finished(self, nbytes: int) -> None:
+        """A transfer ended, having moved so many bytes."""
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+        self._done += nbytes + _OBJECT
+        passed = now - self._since
+        if not self._growing or passed < _WINDOW:
+            return
+        rate = self._done / passed
+        if rate >= self._rate * _WORTH:
+            self._rate, self.width = rate, min(self.width * 2, self._most)
+        else:
+            self._growing = False
+        self._since, self._done = now, 0
+
+    def slow_down(self) -> None:
+        """The remote asked for fewer requests, or failed under them."""
+        self.width = self._most = max(self.width // 2, 1)
+        self._growing = False

@@ -39,6 +39,11 @@ def complete(git: Git, facts: Facts, settings: Project, against: str | None) -> 
         base = _before(history, facts, head)
     else:
         base = history.merge_base(head, target.commit) if target.commit else None
+        if base is None and target.commit and facts.kind == "pull-request" and not git.is_shallow():
+            raise UsageError(
+                f"The pull request has no common history with its target branch '{target.branch}'.",
+                f"Rebase it onto {target.branch}, or name a commit to compare with: --against REV.",
+            )
     return Change(
         ci=facts.ci,
         kind=facts.kind,

@@ -1,0 +1,278 @@
+"""Repositories that are not as the examples are: monorepos, submodules, odd names, broken files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.world import DVC_YAML, TRAIN, Run, World, make, params
+
+ODD = (
+    "a 'quoted' \"name\".txt", "two\nlines.txt", "ünï ☃.txt", "-rf.txt", "$(touch pwned).txt", "tab\there.txt",
+    "#%?.txt",
+)  # fmt: skip
+MAKE = """
+stages:
+  make:
+    cmd: python make.py
+    deps: [make.py]
+    outs: [made.txt]
+"""
+
+
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A monorepo: the project lies in a folder with a space, beside other code."""
+    world = make(tmp_path_factory.mktemp("nested"), folder="teams/vision é/model")
+    (world.author / "README.md").write_text("a monorepo\n")
+    (world.author / "other").mkdir()
+    (world.author / "other" / "code.py").write_text("print(1)\n")
+    world.git(world.author, "add", "-A")
+    world.git(world.author, "commit", "-qm", "beside it")
+    world.git(world.author, "push", "-q", "origin", "main")
+    return world
+
+
+def changed(world: World, commit: str) -> set[str]:
+    names = world.git(world.bare, "-c", "core.quotePath=false", "diff", "--name-only", f"{commit}^", commit)
+    return set(names.splitlines())
+
+
+def test_a_project_in_a_folder_of_a_monorepo(nested: World) -> None:
+    run = nested.change("better", {"params.yaml": params(0.02)})
+    assert run.code == 0, run.err
+    assert run.record["change"]["target_branch"] == "main"
+    commit = run.record["commit"]["commit"]
+    assert nested.git(nested.bare, "rev-parse", "better") == commit
+    where = "teams/vision é/model"
+    assert changed(nested, commit) == {f"{where}/dvc.lock", f"{where}/metrics.json", f"{where}/curve.csv"}
+    again = nested.run(nested.clone(commit), nested.jenkins("better", 2))
+    assert again.code == 0
+    assert again.record["plan"]["reason"] == "nothing is stale: 2 of 2 stages up to date"
+
+
+def test_a_change_beside_the_project_makes_nothing_stale(nested: World) -> None:
+    nested.git(nested.author, "checkout", "-q", "-B", "beside", "main")
+    (nested.author / "other" / "code.py").write_text("print(2)\n")
+    nested.git(nested.author, "commit", "-qam", "other code")
+    nested.git(nested.author, "push", "-q", "origin", "beside")
+    run = nested.run(nested.clone("origin/beside"), nested.jenkins("beside", 3))
+    assert run.code == 0
+    assert run.record["plan"]["reason"] == "nothing is stale: 2 of 2 stages up to date"
+    assert run.outcome("commit") != "failed"
+
+
+def test_two_projects_in_one_repository_do_not_touch_each_other(nested: World) -> None:
+    nested.git(nested.author, "checkout", "-q", "-B", "two", "main")
+    second = nested.author / "second"
+    second.mkdir()
+    (second / "dvc.yaml").write_text(MAKE)
+    (second / "make.py").write_text("open('made.txt', 'w').write('made')\n")
+    for words in (["init", "-q", "--subdir"], ["remote", "add", "-q", "-d", "shared", str(nested.directory / "second")],
+                  ["repro", "-q"], ["push", "-q"]):  # fmt: skip
+        nested.shell(second, "python", "-m", "dvc", *words)
+    nested.git(nested.author, "add", "-A")
+    nested.git(nested.author, "commit", "-qm", "a second project")
+    (second / "make.py").write_text("open('made.txt', 'w').write('made anew')\n")
+    nested.git(nested.author, "commit", "-qam", "only the second one changes")
+    nested.git(nested.author, "push", "-q", "-f", "origin", "two")
+    clone = nested.clone("origin/two")
+    top = Path(nested.git(clone, "rev-parse", "--show-toplevel"))
+    first = nested.run(clone, nested.jenkins("two", 4), "--only", "plan")
+    assert [stage["name"] for stage in first.record["plan"]["stages"]] == ["prepare", "train"]
+    assert first.record["plan"]["reason"] == "nothing is stale: 2 of 2 stages up to date"
+    run = nested.run(top / "second", nested.jenkins("two", 4))
+    assert run.code == 0, run.err
+    assert changed(nested, run.record["commit"]["commit"]) == {"second/dvc.lock"}
+
+
+def test_a_submodule_stays_as_it_is(world: World) -> None:
+    library = world.directory / "library"
+    world.git(world.directory, "init", "-q", "-b", "main", str(library))
+    (library / "lib.py").write_text("VERSION = 1\n")
+    world.git(library, "add", "-A")
+    world.git(library, "commit", "-qm", "a library")
+    world.git(world.author, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library), "library")
+    world.git(world.author, "commit", "-qm", "a submodule")
+    world.git(world.author, "push", "-q", "origin", "main")
+    before = world.git(world.author, "rev-parse", "HEAD:library")
+    world.branch("better", {"params.yaml": params(0.02)})
+    run = world.run(world.clone("origin/better"), world.jenkins("better"))  # the submodule is not checked out
+    assert run.code == 0, run.err
+    assert world.git(world.bare, "rev-parse", "better:library") == before
+    assert changed(world, run.record["commit"]["commit"]) == {"dvc.lock", "metrics.json", "curve.csv"}
+
+
+def test_names_that_shells_and_parsers_stumble_over(world: World) -> None:
+    world.git(world.author, "checkout", "-q", "-B", "odd", "main")
+    raw = world.author / "data" / "raw"
+    for name in ODD:
+        (raw / name).write_text(f"words of {name!r}")
+    stages = DVC_YAML.replace("outs: [model.txt]", 'outs: ["mo del\'s é.txt"]')
+    (world.author / "dvc.yaml").write_text(stages)
+    (world.author / "src" / "train.py").write_text(TRAIN.replace('"model.txt"', '"mo del\'s é.txt"'))
+    world.dvc("add", "-q", "data/raw")
+    world.dvc("push", "-q")
+    world.git(world.author, "add", "-A")
+    world.git(world.author, "commit", "-qm", "odd names")
+    world.git(world.author, "push", "-q", "origin", "odd")
+    run = world.run(world.clone("origin/odd"), world.jenkins("odd"))
+    assert run.code == 0, run.err
+    assert {path.name for path in (run.root / "prepared").iterdir()} >= set(ODD)
+    assert (run.root / "mo del's é.txt").read_text().startswith("model of")
+    assert not list(run.root.rglob("pwned"))
+    fresh = world.clone("origin/odd")
+    assert world.run(fresh, {}, "--all", verb="sync").code == 0
+    assert {path.name for path in (fresh / "data" / "raw").iterdir()} >= set(ODD)
+    assert world.shell(fresh, "python", "-m", "dvc", "status", "--json") == "{}"
+
+
+def no_target(world: World, root: Path) -> dict[str, str]:
+    return world.jenkins("bad", CHANGE_TARGET="no-such-branch")
+
+
+def unrelated(world: World, root: Path) -> dict[str, str]:
+    world.git(root, "checkout", "-q", "--orphan", "elsewhere")
+    world.git(root, "commit", "-qm", "no parent")
+    world.git(root, "push", "-q", "origin", "elsewhere")
+    return world.jenkins("elsewhere")
+
+
+def no_dvc_project(world: World, root: Path) -> dict[str, str]:
+    world.git(root, "rm", "-rq", ".dvc")
+    world.git(root, "commit", "-qm", "no project")
+    for path in (root / ".dvc").rglob("*"):
+        path.unlink()
+    (root / ".dvc").rmdir() if (root / ".dvc").exists() else None
+    return {}
+
+
+def broken_stages(world: World, root: Path) -> dict[str, str]:
+    (root / "dvc.yaml").write_text("stages:\n  train: [not, a, stage\n")
+    return {}
+
+
+def unknown_stage_key(world: World, root: Path) -> dict[str, str]:
+    (root / "dvc.yaml").write_text("stages:\n  train:\n    cmd: true\n    dependencies: [x]\n")
+    return {}
+
+
+def broken_lock(world: World, root: Path) -> dict[str, str]:
+    (root / "dvc.lock").write_text("<<<<<<< ours\nschema: '2.0'\n=======\n>>>>>>> theirs\n")
+    return {}
+
+
+def unknown_setting(world: World, root: Path) -> dict[str, str]:
+    (root / "mlbutler.toml").write_text("[reproduce]\ntimeuot = 3\n")
+    return {}
+
+
+def broken_settings(world: World, root: Path) -> dict[str, str]:
+    (root / "mlbutler.toml").write_text("[reproduce\n")
+    return {}
+
+
+def no_commits(world: World, root: Path) -> dict[str, str]:
+    for path in (root / ".git").rglob("HEAD"):
+        path.write_text("ref: refs/heads/nothing-yet\n")
+    return {}
+
+
+BAD: list[tuple[Callable[[World, Path], dict[str, str]], int, str, str]] = [
+    (no_target, 2, "no-such-branch", "project.target"),
+    (unrelated, 2, "no common history", "--against"),
+    (no_dvc_project, 2, "DVC project", "dvc init"),
+    (broken_stages, 2, "dvc.yaml", ""),
+    (unknown_stage_key, 2, "dvc.yaml", ""),
+    (broken_lock, 2, "dvc.lock", ""),
+    (unknown_setting, 2, "timeuot", "timeout"),
+    (broken_settings, 2, "mlbutler.toml", ""),
+    (no_commits, 2, "no commits", "Commit something"),
+]
+
+
+@pytest.mark.parametrize(("damage", "code", "said", "remedy"), BAD, ids=[bad[0].__name__ for bad in BAD])
+def test_bad_input_is_said_with_its_remedy_and_changes_nothing(
+    world: World, damage: Callable[[World, Path], dict[str, str]], code: int, said: str, remedy: str
+) -> None:
+    root = world.clone("origin/main")
+    environ = damage(world, root)
+    before = state(root)
+    run = world.run(root, environ)
+    assert run.code == code, run.err
+    assert said in run.err, run.err
+    assert remedy in run.err, run.err
+    assert "Traceback" not in run.err
+    assert state(root) == before
+
+
+def state(root: Path) -> tuple[str, ...]:
+    """What Git sees of a clone."""
+    asked = ("status --porcelain -z --untracked-files=no", "log --format=%H --all", "symbolic-ref HEAD")
+    return tuple(
+        subprocess.run(["git", *words.split()], cwd=root, capture_output=True, text=True, check=False).stdout
+        for words in asked
+    )
+
+
+def test_outside_of_a_repository(world: World, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    run = world.run(empty, {"GIT_CEILING_DIRECTORIES": str(tmp_path)})
+    assert run.code == 2
+    assert "git repository" in run.err
+    assert not list(empty.iterdir())
+
+
+def markdown(run: Run) -> Path:
+    return next((run.root / ".mlbutler").rglob("*.md"))
+
+
+METRICS: list[tuple[str, str, str]] = [
+    ("NaN", 'float("nan")', "which is no number"),
+    ("infinite", 'float("inf")', "which is no number"),
+    ("text", '"very good"', "which is no number"),
+    ("list", "[1, 2]", ""),
+    ("deep", '{"a": {"b": {"c": [{"d": 1}]}}}', ""),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), METRICS, ids=[name for name, _, _ in METRICS])
+def test_odd_metrics_are_said_and_a_gate_on_them_is_no_pass(world: World, name: str, value: str, said: str) -> None:
+    train = TRAIN.replace('{"accuracy": round(0.9 + rate, 4), "words": words}', f'{{"accuracy": {value}, "words": 1}}')
+    run = world.change("odd", {"src/train.py": train})
+    assert run.code == 1, run.err  # the gate on accuracy could not be judged
+    assert "Traceback" not in run.err
+    gate = run.record["compare"]["gates"][0]
+    assert gate["outcome"] == "failed" or gate["outcome"] == "not judged"
+    text = markdown(run).read_text()
+    assert "accuracy" in text
+    assert said in json.dumps(run.record["compare"]) + text
+
+
+def test_a_metric_file_that_is_not_written_any_more(world: World) -> None:
+    stages = DVC_YAML.replace("    metrics: [{metrics.json: {cache: false}}]\n", "")
+    world.git(world.author, "checkout", "-q", "-B", "gone", "main")
+    world.git(world.author, "rm", "-q", "metrics.json")
+    world.git(world.author, "commit", "-qm", "no metrics")
+    (world.author / "dvc.yaml").write_text(stages)
+    (world.author / "src" / "train.py").write_text(TRAIN.replace('open("metrics.json", "w")', 'open("/dev/null", "w")'))
+    world.git(world.author, "commit", "-qam", "no metrics any more")
+    world.git(world.author, "push", "-q", "origin", "gone")
+    run = world.run(world.clone("origin/gone"), world.jenkins("gone"))
+    assert run.code == 1, run.err
+    assert {metric["verdict"] for metric in run.record["compare"]["metrics"]} == {"gone"}
+
+
+def test_a_metric_file_of_100_megabytes(world: World) -> None:
+    train = TRAIN + 'open("metrics.json", "a").write(" " * (100 << 20))\n'
+    run = world.change("huge", {"src/train.py": train})
+    assert "Traceback" not in run.err
+    assert run.code in (0, 1)
+    compared = json.dumps(run.record["compare"])
+    assert "too large" in compared or "larger" in compared
+    assert markdown(run).stat().st_size < 1 << 20

@@ -1,0 +1,237 @@
+"""Committing the results back: over HTTP with a password, while the author works, in clones that are not plain."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.git_server import GitServer
+from tests.integration.world import TRAIN, Run, World, params
+
+TOKEN = "git-t0ken-f0r-tests"
+FILES = {"dvc.lock", "metrics.json", "curve.csv"}
+
+
+@pytest.fixture(scope="module")
+def reproduced(master_world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A pull request that was reproduced and pushed, and not yet committed: `build-1`."""
+    target = tmp_path_factory.mktemp("reproduced") / "world"
+    shutil.copytree(master_world.directory, target, symlinks=True)
+    world = World(target)
+    world.git(world.author, "remote", "set-url", "origin", str(world.bare))
+    world.dvc("remote", "modify", "-q", "origin", "url", str(world.remote))
+    world.git(world.author, "commit", "-qam", "where the remote is")
+    world.git(world.author, "push", "-q", "origin", "main")
+    run = world.change("better", {"params.yaml": params(0.05)}, "--skip", "commit,report,publish")
+    assert run.code == 0, run.err
+    return world
+
+
+@pytest.fixture
+def ready(reproduced: World, tmp_path: Path) -> World:
+    target = tmp_path / "world"
+    shutil.copytree(reproduced.directory, target, symlinks=True)
+    world = World(target, clones=reproduced.clones)
+    world.git(world.author, "remote", "set-url", "origin", str(world.bare))
+    world.git(target / "build-1", "remote", "set-url", "origin", str(world.bare))
+    record = target / "build-1" / ".mlbutler" / "record.json"
+    record.write_text(record.read_text().replace(str(reproduced.directory), str(target)))
+    return world
+
+
+def commit(world: World, environ: Mapping[str, str] | None = None) -> Run:
+    return world.run(world.directory / "build-1", world.jenkins("better") | dict(environ or {}), verb="commit")
+
+
+def tip(world: World, branch: str = "better") -> str:
+    return world.git(world.bare, "rev-parse", f"refs/heads/{branch}")
+
+
+def accuracy(world: World, rev: str) -> float:
+    return float(json.loads(world.git(world.bare, "show", f"{rev}:metrics.json"))["accuracy"])
+
+
+def test_the_results_stand_on_the_author_s_head(ready: World) -> None:
+    head = tip(ready)
+    run = commit(ready)
+    assert run.code == 0, run.err
+    assert tip(ready) == run.record["commit"]["commit"]
+    assert ready.git(ready.bare, "rev-parse", "better^") == head
+    assert set(ready.git(ready.bare, "diff", "--name-only", "better^", "better").splitlines()) == FILES
+    assert f"Mlbutler-Reproduced: {head}" in ready.git(ready.bare, "log", "-1", "--format=%B", "better")
+    assert commit(ready).record["commit"]["outcome"] == "passed"  # once more: it is found
+    assert ready.git(ready.bare, "rev-parse", "better^") == head
+
+
+def test_clone_index_and_work_tree_stay_as_they_are(ready: World) -> None:
+    root = ready.directory / "build-1"
+    (root / "staged.txt").write_text("staged by somebody\n")
+    ready.git(root, "add", "staged.txt")
+    (root / "loose.txt").write_text("lies around\n")
+    before = (ready.git(root, "status", "--porcelain"), ready.git(root, "rev-parse", "HEAD"))
+    assert commit(ready).code == 0
+    assert (ready.git(root, "status", "--porcelain"), ready.git(root, "rev-parse", "HEAD")) == before
+    assert set(ready.git(ready.bare, "diff", "--name-only", "better^", "better").splitlines()) == FILES
+
+
+def test_the_user_s_git_settings_do_not_get_in_the_way(ready: World, tmp_path: Path) -> None:
+    root = ready.directory / "build-1"
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text(
+        "[commit]\n gpgsign = true\n template = /no/such/template\n[user]\n useConfigOnly = true\n signingkey = none\n"
+        "[core]\n autocrlf = true\n hooksPath = hooks\n[push]\n gpgSign = if-asked\n default = nothing\n"
+    )
+    hook = root / ".git" / "hooks" / "pre-push"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
+    run = commit(ready, {"HOME": str(home), "EMAIL": ""})
+    assert run.code == 0, run.err
+    assert accuracy(ready, "better") == 0.95
+    assert "\r" not in ready.git(ready.bare, "show", "better:dvc.lock")
+
+
+@pytest.fixture
+def server(ready: World) -> Iterator[GitServer]:
+    server = GitServer(ready.directory, "ci-bot", TOKEN)
+    ready.git(ready.bare, "config", "http.receivepack", "true")
+    ready.git(ready.directory / "build-1", "remote", "set-url", "origin", f"{server.url}/origin.git")
+    record = ready.directory / "build-1" / ".mlbutler" / "record.json"
+    record.write_text(record.read_text().replace(str(ready.bare), f"{server.url}/origin.git"))
+    yield server
+    server.close()
+
+
+WATCHING = """#!/bin/sh
+for word in "$@"; do printf '%s\\n' "$word" >> "{log}"; done
+exec "{git}" "$@"
+"""
+
+
+def test_a_password_reaches_git_over_http_and_nothing_else(ready: World, server: GitServer, tmp_path: Path) -> None:
+    git = shutil.which("git")
+    watching, log = tmp_path / "bin" / "git", tmp_path / "words"
+    watching.parent.mkdir()
+    watching.write_text(WATCHING.format(log=log, git=git))
+    watching.chmod(0o755)
+    head = tip(ready)
+    path = f"{watching.parent}:{ready.base_environ()['PATH']}"
+    run = commit(ready, {"MLBUTLER_GIT_USERNAME": "ci-bot", "MLBUTLER_GIT_TOKEN": TOKEN, "PATH": path})
+    assert run.code == 0, run.err
+    assert ready.git(ready.bare, "rev-parse", "better^") == head
+    assert server.refused  # git asks without a password first
+    words = log.read_text()
+    assert "push" in words.splitlines()
+    assert TOKEN not in words + run.out + run.err
+    for file in ready.directory.rglob("*"):
+        assert not (file.is_file() and TOKEN.encode() in file.read_bytes()), file
+
+
+def test_a_wrong_password_is_said_and_nothing_is_lost(ready: World, server: GitServer) -> None:
+    head = tip(ready)
+    run = commit(ready, {"MLBUTLER_GIT_USERNAME": "ci-bot", "MLBUTLER_GIT_TOKEN": "wr0ng-token"})
+    assert run.code == 3
+    assert "MLBUTLER_GIT_TOKEN" in run.err
+    assert tip(ready) == head
+    assert commit(ready, {"MLBUTLER_GIT_USERNAME": "ci-bot", "MLBUTLER_GIT_TOKEN": TOKEN}).code == 0
+    assert accuracy(ready, "better") == 0.95
+
+
+def test_a_push_that_the_results_do_not_stand_on_goes_below_them(ready: World) -> None:
+    pushed = ready.branch("better", {"README.md": "words"}, start="better")
+    run = commit(ready)
+    assert run.code == 0, run.err
+    assert ready.git(ready.bare, "rev-parse", "better^") == pushed
+    assert accuracy(ready, "better") == 0.95
+
+
+@pytest.mark.parametrize("path", ["params.yaml", "src/train.py", "dvc.lock", "data/raw.dvc"])
+def test_a_push_that_outdates_the_results_keeps_them_aside(ready: World, path: str) -> None:
+    content = (ready.author / path).read_text() + "\n# changed\n"
+    pushed = ready.branch("better", {path: content}, start="better")
+    run = commit(ready)
+    assert run.code == 0, run.err
+    assert tip(ready) == pushed
+    result = run.record["commit"]
+    assert (result["outcome"], path in result["reason"]) == ("skipped", True)
+    assert taken_by_hand(ready, result["fetch_command"]) == 0.95
+
+
+def taken_by_hand(world: World, command: str) -> float:
+    """The author pastes the command, on the head that was reproduced."""
+    clone = world.clone("origin/main")
+    world.git(clone, "checkout", "-q", "-b", "mine", json.loads(
+        (world.directory / "build-1" / ".mlbutler" / "record.json").read_text())["change"]["head"])  # fmt: skip
+    world.shell(clone, "sh", "-c", command)
+    assert world.shell(clone, "python", "-m", "dvc", "status", "--json") == "{}"
+    return float(json.loads((clone / "metrics.json").read_text())["accuracy"])
+
+
+def meanwhile(world: World, *words: str) -> Run:
+    """The whole run of a pull request; while its stage runs, somebody pushes."""
+    command = ["git", "-C", str(world.author), "push", "-q", "-f", "origin", *words]
+    train = f"import subprocess\nsubprocess.run({command!r}, check=True)\n{TRAIN}"
+    return world.change("better", {"src/train.py": train, "params.yaml": params(0.05)})
+
+
+def test_a_branch_that_is_rewritten_meanwhile_is_never_overwritten(world: World) -> None:
+    other = world.branch("other", {"params.yaml": params(0.03)}, "another try")
+    run = meanwhile(world, f"{other}:refs/heads/better")
+    assert (run.code, tip(world)) == (0, other), run.err
+    assert "rewritten" in run.record["commit"]["reason"]
+    assert taken_by_hand(world, run.record["commit"]["fetch_command"]) == 0.95
+
+
+def test_a_branch_that_is_deleted_meanwhile_is_not_made_again(world: World) -> None:
+    run = meanwhile(world, ":better")
+    assert run.code == 0, run.err
+    assert "gone" in run.record["commit"]["reason"]
+    assert world.git(world.bare, "for-each-ref", "refs/heads/better") == ""
+    assert taken_by_hand(world, run.record["commit"]["fetch_command"]) == 0.95
+
+
+def test_a_protected_branch_says_what_the_server_said(ready: World) -> None:
+    hook = ready.bare / "hooks" / "update"
+    hook.write_text('#!/bin/sh\ncase "$1" in refs/heads/*) echo "only by review" >&2; exit 1;; esac\n')
+    hook.chmod(0o755)
+    head = tip(ready)
+    run = commit(ready)
+    assert (run.code, tip(ready)) == (0, head)
+    assert "only by review" in run.record["commit"]["reason"]
+    hook.unlink()
+    assert taken_by_hand(ready, run.record["commit"]["fetch_command"]) == 0.95
+
+
+def test_more_paths_are_committed_by_their_patterns(ready: World) -> None:
+    root = ready.directory / "build-1"
+    (root / "reports").mkdir()
+    (root / "reports" / "confusion é.txt").write_text("a table\n")
+    (root / "reports" / "scratch.tmp").write_text("no\n")
+    run = commit(ready, {"MLBUTLER_COMMIT_PATHS": '["reports/*.txt"]'})
+    assert run.code == 0, run.err
+    names = ready.git(ready.bare, "-c", "core.quotePath=false", "diff", "--name-only", "better^", "better")
+    assert set(names.splitlines()) == FILES | {"reports/confusion é.txt"}
+
+
+@pytest.mark.parametrize(("choice", "committed"), [("refuse", False), ("head", True)])
+def test_a_merge_that_the_server_made_never_reaches_the_branch(world: World, choice: str, committed: bool) -> None:
+    head = world.branch("better", {"params.yaml": params(0.05)})
+    world.branch("main", {"README.md": "main went on"}, start="main")
+    clone = world.clone("origin/main")
+    world.git(clone, "merge", "-q", "--no-ff", "-m", "Merge commit into HEAD", head)
+    run = world.run(clone, world.jenkins("better") | {"MLBUTLER_COMMIT_ON_MERGE": choice})
+    assert run.code == 0, run.err
+    assert run.record["change"]["merge"] is True
+    if not committed:
+        assert tip(world) == head
+        assert "on_merge" in run.record["commit"]["remedy"]
+        return
+    assert world.git(world.bare, "rev-parse", "better^") == head
+    assert world.git(world.bare, "rev-list", "--merges", "better") == ""
+    assert accuracy(world, "better") == 0.95

@@ -276,3 +276,29 @@ def test_a_metric_file_of_100_megabytes(world: World) -> None:
     compared = json.dumps(run.record["compare"])
     assert "too large" in compared or "larger" in compared
     assert markdown(run).stat().st_size < 1 << 20
+
+
+def test_a_project_from_the_days_of_dvc_2(world: World) -> None:
+    """Lock files without hash names, objects without the `files/md5` prefix."""
+    for name in ("dvc.lock", "data/raw.dvc"):
+        path = world.author / name
+        path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if "hash: md5" not in line))
+    for folder in (world.remote / "files" / "md5").iterdir():
+        folder.rename(world.remote / folder.name)
+    (world.remote / "files" / "md5").rmdir()
+    (world.remote / "files").rmdir()
+    world.git(world.author, "commit", "-qam", "as DVC 2 wrote it")
+    world.git(world.author, "push", "-q", "origin", "main")
+    same = world.change("same", {"README.md": "words"})
+    assert same.code == 0, same.err
+    assert same.record["plan"]["reason"] == "nothing is stale: 2 of 2 stages up to date"
+    assert same.outcome("check") == "passed"
+    run = world.change("better", {"params.yaml": params(0.05)}, number=2)
+    assert run.code == 0, run.err
+    states = {stage["name"]: stage["state"] for stage in run.record["plan"]["stages"]}
+    assert states == {"prepare": "up to date", "train": "stale"}
+    colleague = world.clone("origin/better")
+    world.shell(colleague, "python", "-m", "dvc", "pull", "-q")
+    assert (colleague / "model.txt").read_text().endswith("at 0.05")
+    again = world.run(world.clone("origin/better"), world.jenkins("better", 3))
+    assert again.record["plan"]["reason"] == "nothing is stale: 2 of 2 stages up to date"

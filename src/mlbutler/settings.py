@@ -142,8 +142,12 @@ class Report(_Section):
 class Forge(_Section):
     """Where reviewers are told."""
 
-    kind: Literal["folder"] | None = Field(None, description="which forge; found out if unset")
-    url: str | None = Field(None, description="the forge's address; for the folder forge, its directory")
+    kind: Literal["github", "gitlab", "gitea", "folder"] | None = Field(
+        None, description="which forge; found out if unset"
+    )
+    url: str | None = Field(None, description="address of the forge's pages; for the folder forge, its directory")
+    repository: str | None = Field(None, description="owner/name there; the git remote's if unset")
+    api: str | None = Field(None, description="address of the forge's API where it is not the usual one")
 
 
 class Project(_Section):
@@ -187,13 +191,16 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> Loaded:
 
 
 def parse(text: str, name: str = FILE_NAME) -> Settings:
-    """Settings from the text of a mlbutler.toml alone (another revision's, say); no environment.
+    """Settings from the text of a mlbutler.toml (another revision's, say), or a pyproject.toml; no environment.
 
     Raises:
         SettingsError: as `load`.
     """
     try:
-        return _validated(name, tomllib.loads(text), {}).settings
+        values = tomllib.loads(text)
+        if name != FILE_NAME:
+            values = values.get("tool", {}).get("mlbutler", {})
+        return _validated(name, values, {}).settings
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{name} is not valid TOML: {error}", f"Mend {name}.") from error
 

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbutler.errors import ForgeError, SettingsError
+from mlbutler.forge.detect import Place
 from mlbutler.forge.folder import Folder, file_name
-from mlbutler.forge.interface import State
-from mlbutler.forge.registry import FORGES, open_forge
+from mlbutler.forge.interface import Forge, State
+from mlbutler.forge.opening import Opening
+from mlbutler.forge.registry import open_forge
 from mlbutler.record import Change
 from mlbutler.report.markdown import marker
-from mlbutler.settings import Forge as Settings
 
 OLD, NEW = "a" * 40, "b" * 40
 
@@ -140,17 +141,18 @@ def test_many_builds_at_once_leave_the_newest(tmp_path: Path) -> None:
     assert path.read_text() == body(heads[-1], "x" * 20_000)
 
 
-def test_the_registry_opens_what_the_settings_name(tmp_path: Path) -> None:
-    assert set(FORGES) == {"folder"}
-    assert open_forge(Settings(), tmp_path) is None
+def opened(tmp_path: Path, url: str) -> Forge:
+    return open_forge(Opening(place=Place("folder", url, ""), environ={}, root=tmp_path))
+
+
+def test_the_folder_is_opened_by_path_or_file_url(tmp_path: Path) -> None:
     for url in ("forge", str(tmp_path / "forge"), (tmp_path / "forge").as_uri()):
-        forge = open_forge(Settings(kind="folder", url=url), tmp_path)
-        assert forge is not None
-        assert forge.status(change(), "mlbutler", State.SUCCESS, "", "").startswith(str(tmp_path / "forge"))
+        place = opened(tmp_path, url).status(change(), "mlbutler", State.SUCCESS, "", "")
+        assert place.startswith(str(tmp_path / "forge"))
 
 
-@pytest.mark.parametrize("url", [None, "", "https://git.example.org", "file://elsewhere/forge"])
-def test_a_folder_forge_without_a_directory_is_a_settings_error(tmp_path: Path, url: str | None) -> None:
+@pytest.mark.parametrize("url", ["", "https://git.example.org", "file://elsewhere/forge"])
+def test_a_folder_forge_without_a_directory_is_a_settings_error(tmp_path: Path, url: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        open_forge(Settings(kind="folder", url=url), tmp_path)
+        opened(tmp_path, url)
     assert "forge.url" in caught.value.remedy

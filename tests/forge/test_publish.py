@@ -121,7 +121,11 @@ def test_a_branch_build_sets_a_status_alone_and_a_laptop_nothing(clone: Path, gi
     assert result.outcome is Outcome.PASSED
     assert result.comment == ""
     assert Path(result.status).is_file()
-    assert publish.run(work(clone, head, kind="local", number=None)).outcome is Outcome.SKIPPED
+    laptop = work(clone, head, kind="local", number=None)
+    laptop.pipeline = True
+    assert publish.run(laptop).outcome is Outcome.SKIPPED
+    laptop.pipeline = False  # somebody asked for it
+    assert publish.run(laptop).outcome is Outcome.PASSED
 
 
 def test_a_forge_that_cannot_be_written_is_an_error(clone: Path, git: Git) -> None:

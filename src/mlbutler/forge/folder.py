@@ -16,11 +16,11 @@ from urllib.parse import quote, unquote, urlsplit
 
 from mlbutler import atomic
 from mlbutler.errors import ForgeError, SettingsError
-from mlbutler.forge.interface import Capabilities, Posted, State
+from mlbutler.forge.interface import Capabilities, Posted, PullRequest, State
+from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.build import NAME
 from mlbutler.report.markdown import marked_head
-from mlbutler.settings import Forge as Settings
 
 _NAME_LIMIT = 120
 _LOCK_SECONDS = 60.0
@@ -34,6 +34,10 @@ class Folder:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+
+    def pull_request(self, change: Change) -> PullRequest | None:
+        """See `Forge.pull_request`; a folder knows of none."""
+        return None
 
     def comment(self, change: Change, title: str, body: str, is_older: Callable[[str], bool]) -> Posted:
         """See `Forge.comment`."""
@@ -96,17 +100,18 @@ def file_name(text: str) -> str:
     return name
 
 
-def from_settings(settings: Settings, root: Path) -> Folder:
-    """The folder that ``forge.url`` names: a path, relative to `root` or absolute, or a file URL.
+def from_opening(opening: Opening) -> Folder:
+    """The folder that ``forge.url`` names: a path, relative to the project's root or absolute, or a file URL.
 
     Raises:
         SettingsError: no directory is set, or it is an address on the network.
     """
-    if not settings.url:
+    url = opening.place.url
+    if not url:
         raise SettingsError("forge.kind is 'folder' but forge.url is not set.", "Set forge.url to a directory.")
-    if "://" not in settings.url:
-        return Folder(root / Path(settings.url).expanduser())
-    parts = urlsplit(settings.url)
+    if "://" not in url:
+        return Folder(opening.root / Path(url).expanduser())
+    parts = urlsplit(url)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise SettingsError(
             "The folder forge takes a directory, not a network address.", "Set forge.url to a directory."

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from mlbutler.record import Change
 
@@ -13,6 +13,7 @@ from mlbutler.record import Change
 class State(StrEnum):
     """A commit status. `ERROR` says that nothing was judged because something outside failed."""
 
+    PENDING = "pending"
     SUCCESS = "success"
     FAILURE = "failure"
     ERROR = "error"
@@ -25,11 +26,22 @@ class Capabilities:
     Attributes:
         comment_limit: the longest comment in `unit`, None without a limit.
         sentence_limit: the longest sentence of a status, in characters.
+        html: are ``<details>``, ``<pre>`` and HTML comments understood in Markdown?
+        pictures: how a comment shows one: a file uploaded to the forge, a data URI, or not at all.
+        statuses: can a commit have one? checks: has it a richer form, for tokens that may use it?
+        commit_comments: can a commit be commented on, outside a pull request?
+        editing: can a comment on a commit be changed? One on a pull request always can.
     """
 
     comment_limit: int | None
     unit: Literal["characters", "bytes"]
     sentence_limit: int
+    html: bool = True
+    pictures: Literal["attached", "data-uri", "none"] = "none"
+    statuses: bool = True
+    checks: bool = False
+    commit_comments: bool = False
+    editing: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,14 +52,67 @@ class Posted:
     newer: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PullRequest:
+    """An open pull request, with its page's address."""
+
+    number: str
+    head: str
+    head_branch: str
+    target_branch: str
+    title: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comment:
+    """A comment on a pull request or a commit.
+
+    Attributes:
+        author: the forge's id of whoever wrote it, '' when it does not say.
+        human: is the author known to be a person and not a program?
+        version: counts its changes where the forge asks for that.
+    """
+
+    id: str
+    body: str
+    author: str = ""
+    human: bool = False
+    url: str = ""
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class Me:
+    """Whose token it is: the forge's `id` of the account, '' when the forge does not tell.
+
+    `program`: is it known to be no person's?
+    """
+
+    id: str = ""
+    name: str = ""
+    program: bool = False
+
+
+@runtime_checkable
 class Forge(Protocol):
     """Comments and statuses of one repository."""
 
     name: str
     capabilities: Capabilities
 
+    def pull_request(self, change: Change) -> PullRequest | None:
+        """The open pull request of the change's commit and branch, None when there is none.
+
+        Raises:
+            ForgeError: it could not be asked for. UsageError: there are several.
+        """
+        ...
+
     def comment(self, change: Change, title: str, body: str, is_older: Callable[[str], bool]) -> Posted:
         """Put `body` where the change's comment of this title is, or add it: there is never a second one.
+
+        Without a number the comment goes to the change's head, where `capabilities.commit_comments` says so.
 
         Args:
             body: Markdown whose last line is the marker of `mlbutler.report.markdown`.
@@ -64,4 +129,44 @@ class Forge(Protocol):
         Raises:
             ForgeError: the status could not be set.
         """
+        ...
+
+
+class Adapter(Protocol):
+    """One forge's API; `mlbutler.forge.hosted` makes a `Forge` of it.
+
+    Every method raises `ForgeError` when the forge cannot be reached or refuses; a refusal is
+    `mlbutler.forge.http.Refused`, and a creation of which nobody knows whether it was done is `Unsure`.
+    Where a change has a number its pull request is meant, else its head.
+    """
+
+    name: str
+    capabilities: Capabilities
+
+    def me(self) -> Me:
+        """Whose token it is."""
+        ...
+
+    def pull_requests(self, change: Change) -> list[PullRequest]:
+        """Open pull requests that hold the change's head, or whose branch is the change's."""
+        ...
+
+    def comments(self, change: Change) -> Iterator[Comment]:
+        """All comments, oldest first, through all pages."""
+        ...
+
+    def create(self, change: Change, body: str) -> Comment:
+        """Add a comment."""
+        ...
+
+    def update(self, change: Change, comment: Comment, body: str) -> Comment:
+        """Replace a comment's text."""
+        ...
+
+    def delete(self, change: Change, comment: Comment) -> None:
+        """Remove a comment."""
+        ...
+
+    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+        """See `Forge.status`."""
         ...

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from pathlib import Path
 
-from mlbutler.forge.interface import Forge
-from mlbutler.settings import Forge as Settings
+from mlbutler.forge.hosted import Hosted
+from mlbutler.forge.interface import Adapter, Forge
+from mlbutler.forge.opening import Opening
 
 FORGES = {
+    "github": "mlbutler.forge.github",
+    "gitlab": "mlbutler.forge.gitlab",
+    "gitea": "mlbutler.forge.gitea",
     "folder": "mlbutler.forge.folder",
 }
+"""Kind -> module, whose ``from_opening`` makes a `Forge`, or the `Adapter` of one on the network."""
 
 
-def open_forge(settings: Settings, root: Path) -> Forge | None:
-    """The forge that the settings name, None when they name none.
-
-    Args:
-        root: the project's root, from which relative paths are taken.
+def open_forge(opening: Opening) -> Forge:
+    """The forge at a place.
 
     Raises:
-        SettingsError: the forge needs a setting that is missing.
+        SettingsError: the forge needs a setting that is missing. ForgeError: there is no token for it.
     """
-    if settings.kind is None:
-        return None
-    opened: Callable[[Settings, Path], Forge] = importlib.import_module(FORGES[settings.kind]).from_settings
-    return opened(settings, root)
+    opened: Callable[[Opening], Forge | Adapter] = importlib.import_module(FORGES[opening.place.kind]).from_opening
+    forge = opened(opening)
+    return forge if isinstance(forge, Forge) else Hosted(forge, opening.patience.pause if opening.patience else 1.0)

@@ -37,11 +37,16 @@ def agreed(git: Git, change: Change, prefix: str) -> tuple[Sections, ...] | None
     """
     if change.kind == "local":
         return None
-    tip = git.resolve(f"refs/remotes/{change.git_remote}/{change.target_branch}") if change.target_branch else None
-    revisions = [rev for rev in dict.fromkeys((tip, change.base)) if rev]
+    revisions = target_revisions(git, change)
     if not revisions:  # the only branch there is
         return None if change.kind == "branch" else ()
     return tuple(sections(git.show(rev, f"{prefix}{CONFIG}") or b"") for rev in revisions)
+
+
+def target_revisions(git: Git, change: Change) -> list[str]:
+    """The target branch's tip and the merge base, as far as they are known: what a change cannot alter."""
+    tip = git.resolve(f"refs/remotes/{change.git_remote}/{change.target_branch}") if change.target_branch else None
+    return [rev for rev in dict.fromkeys((tip, change.base)) if rev]
 
 
 def sections(text: bytes) -> Sections:

@@ -1,0 +1,66 @@
+"""Addresses of Git repositories, and which forge a host's name stands for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+HOSTS = {
+    "github.com": "github",
+    "gitlab.com": "gitlab",
+    "bitbucket.org": "bitbucket",
+    "dagshub.com": "dagshub",
+    "codeberg.org": "gitea",
+}
+_NAMES = {"github": "github", "gitlab": "gitlab", "gitea": "gitea", "forgejo": "gitea", "bitbucket": "bitbucket"}
+_SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>[^/:@]{2,}):(?P<path>[^/].*)")
+_SCHEMES = ("http", "https", "ssh", "git")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where Git reads a repository: `path` as it stands there, `port` None where it is the scheme's own."""
+
+    scheme: str
+    host: str
+    path: str
+    port: int | None
+
+    @property
+    def web(self) -> str:
+        """The address of the pages on the same host. A port counts for HTTP alone: SSH's is another server's."""
+        if self.scheme not in ("http", "https"):
+            return f"https://{self.host}"
+        return f"{self.scheme}://{self.host}" + (f":{self.port}" if self.port else "")
+
+    def repository(self, url: str) -> str:
+        """Owner and name, as ``owner/name``, on the forge whose pages are at `url`, which may be below a path."""
+        below = urlsplit(url).path.strip("/")
+        return (
+            self.path.strip("/").removesuffix("/").removesuffix(".git").removeprefix(f"{below}/").removeprefix("scm/")
+        )
+
+
+def address(url: str) -> Address | None:
+    """The parts of a repository's address, None when it is none on a network. `url` may be ``user@host:path``."""
+    if "://" not in url and (match := _SCP.fullmatch(url)):
+        return Address("ssh", match["host"].lower(), match["path"], None)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _SCHEMES or not parts.hostname:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return Address(parts.scheme, host.lower(), unquote(parts.path), port)
+
+
+def kind_of(host: str) -> str | None:
+    """The forge that a host's name stands for, None when it says nothing."""
+    if host in HOSTS:
+        return HOSTS[host]
+    if host.endswith(".ghe.com"):
+        return "github"
+    return _NAMES.get(host.partition(".")[0])

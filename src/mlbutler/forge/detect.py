@@ -1,0 +1,140 @@
+"""Which forge the repository is on: from the settings, the CI server's variables, the git remote's address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from mlbutler.errors import SettingsError
+from mlbutler.forge.address import address, kind_of
+from mlbutler.record import Change
+from mlbutler.secrets import without_userinfo
+from mlbutler.settings import Forge as Settings
+from mlbutler.settings import Loaded
+
+_KEYS = ("kind", "url", "repository", "api")
+# How each forge's pages of pull requests are called; Gitea's own is told from GitHub's by its plural.
+_PAGES = (
+    (re.compile(r"/-/merge_requests/\d+"), "gitlab"),
+    (re.compile(r"/pull-requests/\d+"), "bitbucket"),
+    (re.compile(r"/pulls/\d+"), "gitea"),
+    (re.compile(r"/pull/\d+"), "github"),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A repository on a forge.
+
+    Attributes:
+        kind: a key of `mlbutler.forge.registry.FORGES`.
+        url: the address of the forge's pages, or the directory of the folder forge.
+        repository: owner and name, as ``owner/name``; on GitLab with all groups.
+        api: the API's own address, '' where it follows from `url`.
+        chosen: did the settings ask for it, or was it found?
+    """
+
+    kind: str
+    url: str
+    repository: str
+    api: str = ""
+    chosen: bool = False
+
+
+def place(settings: Settings, environ: Mapping[str, str], change: Change) -> Place | None:
+    """Where to publish, None when nothing tells.
+
+    Raises:
+        SettingsError: the settings name a forge, and its address or repository cannot be found.
+    """
+    if settings.kind == "folder":
+        return Place("folder", settings.url or "", "", chosen=True)
+    found = _from_ci(environ) or _from_remote(change)
+    if settings.url:
+        return _with_url(settings, change, found)
+    if settings.kind and found:
+        found = replace(found, kind=settings.kind, chosen=True)
+    elif settings.kind:
+        raise SettingsError(
+            f"forge.kind is '{settings.kind}' but nothing tells where it is.", "Set forge.url and forge.repository."
+        )
+    if found is None or not found.kind:
+        return None
+    return _complete(replace(found, repository=settings.repository or found.repository, api=settings.api or ""))
+
+
+def _with_url(settings: Settings, change: Change, found: Place | None) -> Place:
+    url = (settings.url or "").rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(f"forge.url is no address: '{url}'.", "Write it as https://host or https://host/path.")
+    if "@" in parts.netloc:
+        raise SettingsError("forge.url holds a user name or a password.", "Take it out; set MLBUTLER_FORGE_TOKEN.")
+    kind = settings.kind or kind_of(parts.hostname.lower()) or (found.kind if found else "")
+    if not kind:
+        raise SettingsError(f"Nothing tells what forge is at {url}.", "Set forge.kind.")
+    at = address(change.repository)
+    repository = settings.repository or (at.repository(url) if at else "") or (found.repository if found else "")
+    return _complete(Place(kind, url, repository, settings.api or "", chosen=True))
+
+
+def _complete(there: Place) -> Place:
+    if "/" not in there.repository.strip("/"):
+        raise SettingsError(
+            f"Nothing tells which repository on {there.url} to publish to.", "Set forge.repository to owner/name."
+        )
+    return replace(there, repository=there.repository.strip("/"))
+
+
+def _from_ci(environ: Mapping[str, str]) -> Place | None:
+    if environ.get("GITHUB_ACTIONS") == "true" and environ.get("GITHUB_REPOSITORY"):
+        gitea = any(environ.get(name) for name in ("GITEA_ACTIONS", "FORGEJO_ACTIONS"))
+        url = environ.get("GITHUB_SERVER_URL") or "https://github.com"
+        return Place("gitea" if gitea else "github", url.rstrip("/"), environ["GITHUB_REPOSITORY"])
+    project = environ.get("CI_MERGE_REQUEST_PROJECT_PATH") or environ.get("CI_PROJECT_PATH")
+    if environ.get("GITLAB_CI") and project and environ.get("CI_SERVER_URL"):
+        return Place("gitlab", environ["CI_SERVER_URL"].rstrip("/"), project)
+    if environ.get("BITBUCKET_REPO_FULL_NAME") and environ.get("BITBUCKET_BUILD_NUMBER"):
+        return Place("bitbucket", "https://bitbucket.org", environ["BITBUCKET_REPO_FULL_NAME"])
+    return None
+
+
+def _from_remote(change: Change) -> Place | None:
+    at = address(change.repository)
+    if at is None:
+        return None
+    kind = kind_of(at.host) or next((name for page, name in _PAGES if page.search(urlsplit(change.url).path)), "")
+    return Place(kind, at.web, at.repository(at.web))
+
+
+def agree(loaded: Loaded, there: Place, change: Change, before: Callable[[], list[Settings]]) -> None:
+    """Let a place pass that the team agreed to: a pull request may not send the token elsewhere.
+
+    What the environment says, and what follows from the clone and the CI server, is agreed to; what the project's own
+    file says is when the target branch, or the commit the change grew from, says the same.
+
+    Args:
+        before: the settings there.
+
+    Raises:
+        SettingsError: the change itself brought it.
+    """
+    now = loaded.settings.forge
+    brought = [
+        key for key in _KEYS if getattr(now, key) and not loaded.sources.get(f"forge.{key}", "").startswith("MLBUTLER_")
+    ]
+    if there.kind == "folder" or change.kind == "local" or not brought:
+        return
+    at = address(change.repository)
+    elsewhere = at is None or urlsplit(there.url).netloc != urlsplit(at.web).netloc or bool(there.api)
+    if not elsewhere and brought == ["kind"]:
+        return
+    if not any(all(getattr(old, key) == getattr(now, key) for key in brought) for old in before()):
+        raise SettingsError(
+            f"The token is not sent to {without_userinfo(there.url)}: this change brought "
+            + " and ".join(f"forge.{key}" for key in brought) + ".",
+            "Merge that change by itself first, or set "
+            + " and ".join(f"MLBUTLER_FORGE_{key.upper()}" for key in brought) + " on the agent.",
+        )  # fmt: skip

@@ -1,0 +1,98 @@
+"""Gitea and Forgejo: comments on a pull request are comments on an issue, and come in one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from mlbutler.forge.answers import text
+from mlbutler.forge.http import Api, Refused
+from mlbutler.forge.interface import Capabilities, Comment, Me, PullRequest, State
+from mlbutler.forge.opening import Opening
+from mlbutler.record import Change
+from mlbutler.report.escape import web_address
+
+_PAGE = 50  # what a server gives at most unless its owner chose otherwise
+
+
+class Gitea:
+    """One repository on Gitea or Forgejo."""
+
+    name = "Gitea"
+    capabilities = Capabilities(comment_limit=None, unit="characters", sentence_limit=255)
+
+    def __init__(self, api: Api, repository: str) -> None:
+        self._api = api
+        self._at = f"/repos/{quote(repository)}"
+
+    def me(self) -> Me:
+        """See `Adapter.me`; a token with few scopes may not ask."""
+        try:
+            user = self._api.get("/user")
+        except Refused as error:
+            if error.status in (401, 403, 404):
+                return Me()
+            raise
+        return Me(text(user, "id"), text(user, "login"))
+
+    def pull_requests(self, change: Change) -> list[PullRequest]:
+        """See `Adapter.pull_requests`. The list cannot be asked by branch: all open ones are looked at."""
+        pulls = [
+            _pull(item) for item in self._api.pages(f"{self._at}/pulls", size=_PAGE, size_name="limit", state="open")
+        ]
+        by_commit = [pull for pull in pulls if pull.head == change.head]
+        return by_commit or [pull for pull in pulls if change.head_branch and pull.head_branch == change.head_branch]
+
+    # ------------------------------------------------------------------------------------ comments
+
+    def comments(self, change: Change) -> Iterator[Comment]:
+        """See `Adapter.comments`."""
+        items = self._api.get(f"{self._pull(change)}/comments")
+        yield from (_comment(item) for item in (items if isinstance(items, list) else ()))
+
+    def create(self, change: Change, body: str) -> Comment:
+        """See `Adapter.create`."""
+        return _comment(self._api.json(self._api.send("POST", f"{self._pull(change)}/comments", json={"body": body})))
+
+    def update(self, change: Change, comment: Comment, body: str) -> Comment:
+        """See `Adapter.update`."""
+        answer = self._api.send("PATCH", f"{self._at}/issues/comments/{comment.id}", json={"body": body})
+        return _comment(self._api.json(answer)) if answer.content else comment
+
+    def delete(self, change: Change, comment: Comment) -> None:
+        """See `Adapter.delete`."""
+        self._api.send("DELETE", f"{self._at}/issues/comments/{comment.id}")
+
+    def _pull(self, change: Change) -> str:
+        return f"{self._at}/issues/{quote(change.number or '', safe='')}"
+
+    # ------------------------------------------------------------------------------------ status
+
+    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+        """See `Forge.status`."""
+        body = {"state": state.value, "context": title, "description": sentence}
+        if url := web_address(target_url):
+            body["target_url"] = url
+        path = f"{self._at}/statuses/{change.head}"
+        return text(self._api.json(self._api.send("POST", path, json=body, again=True)), "url")
+
+
+def _pull(item: Any) -> PullRequest:
+    return PullRequest(
+        number=text(item, "number"), head=text(item, "head.sha"), head_branch=text(item, "head.ref", "head.label"),
+        target_branch=text(item, "base.ref"), title=text(item, "title"), url=text(item, "html_url"),
+    )  # fmt: skip
+
+
+def _comment(item: Any) -> Comment:
+    return Comment(
+        id=text(item, "id"), body=text(item, "body"), author=text(item, "user.id"), url=text(item, "html_url")
+    )
+
+
+def from_opening(opening: Opening) -> Gitea:
+    """See `mlbutler.forge.registry`."""
+    token = opening.token("GITEA_TOKEN", "FORGEJO_TOKEN")
+    base = f"{opening.place.url.rstrip('/')}/api/v1"
+    return Gitea(opening.api(Gitea.name, base, {}, {"Authorization": f"token {token}"}), opening.place.repository)

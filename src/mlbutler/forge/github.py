@@ -1,0 +1,173 @@
+"""GitHub and GitHub Enterprise, over their REST API.
+
+Comments on a pull request are comments on an issue there. A status is a check run where the token is an app's (that of
+GitHub Actions is), a commit status otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from mlbutler.forge.answers import text
+from mlbutler.forge.http import Api, Refused, Unsure
+from mlbutler.forge.interface import Capabilities, Comment, Me, PullRequest, State
+from mlbutler.forge.opening import Opening
+from mlbutler.record import Change
+from mlbutler.report.escape import web_address
+
+_PERSONAL = ("ghp_", "github_pat_", "gho_")
+_CONCLUSIONS = {State.SUCCESS: "success", State.FAILURE: "failure", State.ERROR: "cancelled"}
+_NO_CHECKS = (403, 404, 410, 422)
+
+
+class GitHub:
+    """One repository on GitHub.
+
+    Args:
+        checks: is it worth trying check runs with this token?
+    """
+
+    name = "GitHub"
+    # The length is told by GitHub's own refusal: "Body is too long (maximum is 65536 characters)".
+    capabilities = Capabilities(
+        comment_limit=65_536, unit="characters", sentence_limit=140, checks=True, commit_comments=True
+    )
+
+    def __init__(self, api: Api, repository: str, *, checks: bool) -> None:
+        self._api = api
+        self._at = f"/repos/{quote(repository)}"
+        self._owner = repository.partition("/")[0]
+        self._checks = checks
+
+    def me(self) -> Me:
+        """See `Adapter.me`; an app's token may not ask."""
+        try:
+            user = self._api.get("/user")
+        except Refused as error:
+            if error.status in (401, 404):
+                return Me()
+            if error.status == 403:
+                return Me(name="an app", program=True)
+            raise
+        return Me(text(user, "id"), text(user, "login"))
+
+    def pull_requests(self, change: Change) -> list[PullRequest]:
+        """See `Adapter.pull_requests`."""
+        try:
+            found = [_pull(p) for p in self._api.pages(f"{self._at}/commits/{change.head}/pulls") if _is_open(p)]
+        except Refused as error:
+            if error.status not in (404, 409, 422):  # the commit is not there
+                raise
+            found = []
+        if not found and change.head_branch:
+            head = f"{self._owner}:{change.head_branch}"
+            found = [_pull(p) for p in self._api.pages(f"{self._at}/pulls", state="open", head=head)]
+        return found
+
+    # ------------------------------------------------------------------------------------ comments
+
+    def comments(self, change: Change) -> Iterator[Comment]:
+        """See `Adapter.comments`."""
+        yield from (_comment(item) for item in self._api.pages(f"{self._place(change)}/comments"))
+
+    def create(self, change: Change, body: str) -> Comment:
+        """See `Adapter.create`."""
+        answer = self._api.send("POST", f"{self._place(change)}/comments", json={"body": body})
+        return _comment(self._api.json(answer))
+
+    def update(self, change: Change, comment: Comment, body: str) -> Comment:
+        """See `Adapter.update`."""
+        return _comment(self._api.json(self._api.send("PATCH", self._one(change, comment), json={"body": body})))
+
+    def delete(self, change: Change, comment: Comment) -> None:
+        """See `Adapter.delete`."""
+        self._api.send("DELETE", self._one(change, comment))
+
+    def _place(self, change: Change) -> str:
+        if change.number is None:
+            return f"{self._at}/commits/{change.head}"
+        return f"{self._at}/issues/{quote(change.number, safe='')}"
+
+    def _one(self, change: Change, comment: Comment) -> str:
+        middle = "" if change.number is None else "/issues"
+        return f"{self._at}{middle}/comments/{comment.id}"
+
+    # ------------------------------------------------------------------------------------ status
+
+    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+        """See `Forge.status`."""
+        if self._checks:
+            try:
+                return self._check(change, title, state, sentence, target_url)
+            except Refused as error:
+                if error.status not in _NO_CHECKS:
+                    raise
+                self._checks = False
+        body = {"state": state.value, "context": title, "description": sentence}
+        if url := web_address(target_url):
+            body["target_url"] = url
+        answer = self._api.json(self._api.send("POST", f"{self._at}/statuses/{change.head}", json=body, again=True))
+        return text(answer, "url")
+
+    def _check(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+        body: dict[str, Any] = {"name": title, "external_id": title}
+        body["output"] = {"title": sentence or title, "summary": sentence or title}
+        if url := web_address(target_url):
+            body["details_url"] = url
+        if state is State.PENDING:
+            body["status"] = "in_progress"
+        else:
+            body |= {"status": "completed", "conclusion": _CONCLUSIONS[state]}
+        run = self._own_check(change, title)
+        if run is None:
+            try:
+                answer = self._api.send("POST", f"{self._at}/check-runs", json={**body, "head_sha": change.head})
+                return text(self._api.json(answer), "html_url", "url")
+            except Unsure:
+                run = self._own_check(change, title)
+                if run is None:
+                    raise
+        return text(self._api.json(self._api.send("PATCH", f"{self._at}/check-runs/{run}", json=body)), "html_url")
+
+    def _own_check(self, change: Change, title: str) -> str | None:
+        path = f"{self._at}/commits/{change.head}/check-runs"
+        runs = self._api.get(path, check_name=title, per_page=100)
+        items = runs.get("check_runs", ()) if isinstance(runs, dict) else ()
+        return next((text(run, "id") for run in items if text(run, "external_id") == title), None)
+
+
+def _is_open(pull: Any) -> bool:
+    return text(pull, "state") == "open"
+
+
+def _pull(pull: Any) -> PullRequest:
+    return PullRequest(
+        number=text(pull, "number"), head=text(pull, "head.sha"), head_branch=text(pull, "head.ref"),
+        target_branch=text(pull, "base.ref"), title=text(pull, "title"), url=text(pull, "html_url"),
+    )  # fmt: skip
+
+
+def _comment(item: Any) -> Comment:
+    return Comment(
+        id=text(item, "id"), body=text(item, "body"), author=text(item, "user.id"),
+        human=text(item, "user.type") == "User", url=text(item, "html_url"),
+    )  # fmt: skip
+
+
+def address(url: str) -> str:
+    """The API's address of the GitHub at `url`: its own host at github.com and ghe.com, a path elsewhere."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if host == "github.com" or host.endswith(".ghe.com"):
+        return f"https://api.{host}"
+    return f"{url.rstrip('/')}/api/v3"
+
+
+def from_opening(opening: Opening) -> GitHub:
+    """See `mlbutler.forge.registry`."""
+    token = opening.token("GITHUB_TOKEN", "GH_TOKEN", "GH_ENTERPRISE_TOKEN")
+    headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+    api = opening.api(GitHub.name, address(opening.place.url), headers, {"Authorization": f"Bearer {token}"})
+    return GitHub(api, opening.place.repository, checks=not token.startswith(_PERSONAL))

@@ -1,0 +1,134 @@
+"""GitLab, on gitlab.com or one's own host, also served below a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from mlbutler.forge.answers import text
+from mlbutler.forge.http import Api, Refused
+from mlbutler.forge.interface import Capabilities, Comment, Me, PullRequest, State
+from mlbutler.forge.opening import Opening
+from mlbutler.record import Change
+from mlbutler.report.escape import web_address
+
+_STATES = {State.PENDING: "running", State.SUCCESS: "success", State.FAILURE: "failed", State.ERROR: "failed"}
+_LONGEST_URL = 255
+_ALREADY = "Cannot transition status"
+
+
+class GitLab:
+    """One project on GitLab."""
+
+    name = "GitLab"
+    # Note::note has a validated length; comments on commits have no address to change them by.
+    capabilities = Capabilities(
+        comment_limit=1_000_000, unit="characters", sentence_limit=255, commit_comments=True, editing=False
+    )
+
+    def __init__(self, api: Api, repository: str, web: str) -> None:
+        self._api = api
+        self._at = f"/projects/{quote(repository, safe='')}"
+        self._web = f"{web}/{quote(repository)}"
+
+    def me(self) -> Me:
+        """See `Adapter.me`."""
+        try:
+            user = self._api.get("/user")
+        except Refused as error:
+            if error.status in (401, 403, 404):  # a job's token is nobody's
+                return Me()
+            raise
+        return Me(text(user, "id"), text(user, "username"))
+
+    def pull_requests(self, change: Change) -> list[PullRequest]:
+        """See `Adapter.pull_requests`."""
+        try:
+            listed = list(self._api.pages(f"{self._at}/repository/commits/{change.head}/merge_requests"))
+        except Refused as error:
+            if error.status != 404:  # the commit is not there
+                raise
+            listed = []
+        found = [_pull(item) for item in listed if text(item, "state") == "opened"]
+        if not found and change.head_branch:
+            path = f"{self._at}/merge_requests"
+            found = [_pull(i) for i in self._api.pages(path, state="opened", source_branch=change.head_branch)]
+        return found
+
+    # ------------------------------------------------------------------------------------ comments
+
+    def comments(self, change: Change) -> Iterator[Comment]:
+        """See `Adapter.comments`."""
+        if change.number is None:
+            path = f"{self._commit(change)}/comments"
+            yield from (self._noted(change, item) for item in self._api.pages(path))
+        else:
+            path = f"{self._merge_request(change)}/notes"
+            for item in self._api.pages(path, sort="asc", order_by="created_at"):
+                yield self._noted(change, item)
+
+    def create(self, change: Change, body: str) -> Comment:
+        """See `Adapter.create`."""
+        if change.number is None:
+            answer = self._api.send("POST", f"{self._commit(change)}/comments", json={"note": body})
+        else:
+            answer = self._api.send("POST", f"{self._merge_request(change)}/notes", json={"body": body})
+        return self._noted(change, self._api.json(answer))
+
+    def update(self, change: Change, comment: Comment, body: str) -> Comment:
+        """See `Adapter.update`. A comment on a commit cannot be changed: a further one takes its place."""
+        if change.number is None:
+            return self.create(change, body)
+        answer = self._api.send("PUT", f"{self._merge_request(change)}/notes/{comment.id}", json={"body": body})
+        return self._noted(change, self._api.json(answer))
+
+    def delete(self, change: Change, comment: Comment) -> None:
+        """See `Adapter.delete`."""
+        if change.number is not None:
+            self._api.send("DELETE", f"{self._merge_request(change)}/notes/{comment.id}")
+
+    def _merge_request(self, change: Change) -> str:
+        return f"{self._at}/merge_requests/{quote(change.number or '', safe='')}"
+
+    def _commit(self, change: Change) -> str:
+        return f"{self._at}/repository/commits/{change.head}"
+
+    def _noted(self, change: Change, item: Any) -> Comment:
+        if change.number is None:
+            url = f"{self._web}/-/commit/{change.head}"
+        else:
+            url = f"{self._web}/-/merge_requests/{change.number}#note_{text(item, 'id')}"
+        return Comment(id=text(item, "id"), body=text(item, "body", "note"), author=text(item, "author.id"), url=url)
+
+    # ------------------------------------------------------------------------------------ status
+
+    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+        """See `Forge.status`. That it is in this state already is no error here, though it is one for GitLab."""
+        body = {"state": _STATES[state], "name": title, "description": sentence}
+        if change.head_branch:
+            body["ref"] = change.head_branch
+        if (url := web_address(target_url)) and len(url) <= _LONGEST_URL:
+            body["target_url"] = url
+        try:
+            self._api.send("POST", f"{self._at}/statuses/{change.head}", json=body, again=True)
+        except Refused as error:
+            if error.status != 400 or _ALREADY not in error.said:
+                raise
+        return f"{self._web}/-/commit/{change.head}/pipelines"
+
+
+def _pull(item: Any) -> PullRequest:
+    return PullRequest(
+        number=text(item, "iid"), head=text(item, "sha"), head_branch=text(item, "source_branch"),
+        target_branch=text(item, "target_branch"), title=text(item, "title"), url=text(item, "web_url"),
+    )  # fmt: skip
+
+
+def from_opening(opening: Opening) -> GitLab:
+    """See `mlbutler.forge.registry`."""
+    url = opening.place.url.rstrip("/")
+    token = opening.token("GITLAB_TOKEN", "GITLAB_PRIVATE_TOKEN")
+    return GitLab(
+        opening.api(GitLab.name, f"{url}/api/v4", {}, {"PRIVATE-TOKEN": token}), opening.place.repository, url
+    )

@@ -1,0 +1,148 @@
+"""A forge on the network: one comment for each title, whatever happens in between, over any adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import sleep
+
+from mlbutler.errors import ForgeError, UsageError
+from mlbutler.forge.http import Refused, Unsure
+from mlbutler.forge.interface import Adapter, Comment, Me, Posted, PullRequest, State
+from mlbutler.record import Change
+from mlbutler.report.markdown import marked_head
+
+_ROUNDS = 8
+_GONE = (404, 410)
+_CONFLICT = 409
+
+
+class Hosted:
+    """Makes a `Forge` of an adapter.
+
+    Args:
+        pause: seconds before what was created is looked for again after the connection broke.
+    """
+
+    def __init__(self, adapter: Adapter, pause: float = 1.0) -> None:
+        self.name = adapter.name
+        self.capabilities = adapter.capabilities
+        self.adapter = adapter
+        self._pause = pause
+        self._me: Me | None = None
+
+    def _who(self) -> Me:
+        if self._me is None:
+            self._me = self.adapter.me()
+        return self._me
+
+    def _learn(self, created: Comment) -> None:
+        """Where the token may not ask whose it is, what it wrote tells."""
+        if created.author and not (self._me and self._me.id):
+            self._me = Me(created.author)
+
+    # ------------------------------------------------------------------------------------ pull request
+
+    def pull_request(self, change: Change) -> PullRequest | None:
+        """See `Forge.pull_request`. The commit counts more than the branch, and the target branch decides."""
+        found = {pull.number: pull for pull in self.adapter.pull_requests(change)}.values()
+        # One that only holds the commit among others, as a pull request on top of this branch does, is another's.
+        pulls = [p for p in found if change.head == p.head or change.head_branch == p.head_branch]
+        for field in ("head", "head_branch", "target_branch"):
+            pulls = [p for p in pulls if getattr(p, field) == getattr(change, field)] or pulls
+        if len(pulls) > 1:
+            listed = "; ".join(f"{p.number} ({p.head_branch} into {p.target_branch})" for p in pulls)
+            raise UsageError(
+                f"Several open pull requests on {self.name} hold this commit: {listed}.",
+                "Close all but one, or run where the CI server names the pull request.",
+            )
+        return pulls[0] if pulls else None
+
+    # ------------------------------------------------------------------------------------ comment
+
+    def comment(self, change: Change, title: str, body: str, is_older: Callable[[str], bool]) -> Posted:
+        """See `Forge.comment`.
+
+        After a write the comments are read again: of two builds that both found none and both wrote, the comment
+        that came first is kept with the newer commit's text, and the other is removed.
+        """
+        if change.number is None and not self.capabilities.editing:
+            return self._added(change, title, body)
+        not_ours: set[str] = set()
+        wrote, unsure = False, None
+        for _ in range(_ROUNDS):
+            comments = self._ours(change, title, not_ours)
+            newer = next((c for c in comments if self._is_newer(c, title, change, is_older)), None)
+            if newer is not None:
+                return Posted(newer.url, newer=marked_head(newer.body, title) or "")
+            first = comments[0] if comments else None
+            if first and (_same(first.body, body) or (wrote and marked_head(first.body, title) == change.head)):
+                self._remove(change, comments[1:])
+                return Posted(first.url)
+            try:
+                if first:
+                    self.adapter.update(change, first, body)
+                    self._remove(change, comments[1:])
+                else:
+                    self._learn(self.adapter.create(change, body))
+                wrote = True
+            except Unsure as error:
+                wrote, unsure = True, error  # perhaps: the next look tells
+                sleep(self._pause)
+            except Refused as error:
+                if not first or error.status not in (403, *_GONE, _CONFLICT):
+                    raise
+                if error.status != _CONFLICT:  # somebody else's, or removed meanwhile
+                    not_ours.add(first.id)
+        raise unsure or ForgeError(
+            f"The comment on {self.name} changes faster than it can be written.", "Run `mlbutler publish` again."
+        )
+
+    def _added(self, change: Change, title: str, body: str) -> Posted:
+        """A comment where none can be changed: one more, unless it is there already."""
+        unsure = None
+        for _ in range(_ROUNDS):
+            there = next((c for c in self._ours(change, title, set()) if _same(c.body, body)), None)
+            if there is not None:
+                return Posted(there.url)
+            try:
+                return Posted(self.adapter.create(change, body).url)
+            except Unsure as error:
+                unsure = error
+                sleep(self._pause)
+        assert unsure is not None
+        raise unsure
+
+    def _ours(self, change: Change, title: str, not_ours: set[str]) -> list[Comment]:
+        """Our comments of this title, oldest first. A marker alone proves nothing: anybody can copy it."""
+        marked = [c for c in self.adapter.comments(change) if marked_head(c.body, title) is not None]
+        return [c for c in marked if c.id not in not_ours and self._is_mine(c)] if marked else []
+
+    def _is_mine(self, comment: Comment) -> bool:
+        me = self._who()
+        if me.id and comment.author:
+            return comment.author == me.id
+        return not (me.program and comment.human)
+
+    @staticmethod
+    def _is_newer(comment: Comment, title: str, change: Change, is_older: Callable[[str], bool]) -> bool:
+        there = marked_head(comment.body, title)
+        return there is not None and there != change.head and is_older(there)
+
+    def _remove(self, change: Change, comments: list[Comment]) -> None:
+        for comment in comments:
+            try:
+                self.adapter.delete(change, comment)
+            except Refused as error:
+                if error.status not in (403, *_GONE, _CONFLICT):
+                    raise
+
+    # ------------------------------------------------------------------------------------ status
+
+    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+        """See `Forge.status`."""
+        return self.adapter.status(change, title, state, sentence, target_url)
+
+
+def _same(there: str, ours: str) -> bool:
+    """Is it the same text? Forges trim white space and change line ends."""
+    return there.split() == ours.split()

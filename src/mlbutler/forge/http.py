@@ -1,0 +1,376 @@
+"""Talking to a forge's API: repeats what may pass, waits where asked to, and keeps the token at home.
+
+The forges' client libraries repeat writes after a broken connection, or follow a redirect with the token; here
+a creation is never sent twice, and a token leaves for no other host than the one it was given for.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from time import sleep
+from typing import TYPE_CHECKING, Any
+
+from mlbutler.errors import ForgeError
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_PASSING = (408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524)
+_MOST_REDIRECTS = 5
+_MOST_PAGES = 2000
+_MESSAGE_LIMIT = 300
+_UNSAID_LIMIT = 60.0
+"""Seconds to wait after GitHub's secondary limit where the answer names none, as its documentation asks."""
+_AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+class Refused(ForgeError):
+    """The forge answered with an error. `status` is HTTP's, `said` the answer's own words."""
+
+    def __init__(self, message: str, remedy: str, status: int, said: str = "") -> None:
+        super().__init__(message, remedy)
+        self.status = status
+        self.said = said
+
+
+class Unsure(ForgeError):
+    """The connection broke, or the forge failed, after something was to be created: it may be there."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to insist, in seconds.
+
+    Attributes:
+        attempts: requests in all. pause: before the second attempt; doubled each time, with jitter.
+        longest: what the forge may ask us to wait at once; beyond it the user is told to come back.
+        connect, read: time-outs.
+    """
+
+    attempts: int = 5
+    pause: float = 1.0
+    longest: float = 120.0
+    connect: float = 15.0
+    read: float = 60.0
+
+
+class Api:
+    """One forge's API below one address.
+
+    Args:
+        name: the forge, as people call it. base: the API's address, without a final slash.
+        headers: sent with each request. secret: those sent to the API's own host alone.
+        remedy: what to do when the token is refused. say: told of every long wait.
+        environ: proxies and certificate authorities: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base: str,
+        *,
+        headers: Mapping[str, str],
+        secret: Mapping[str, str],
+        remedy: str,
+        environ: Mapping[str, str],
+        patience: Patience | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        import httpx
+
+        self.name = name
+        self.base = base.rstrip("/")
+        self._secret = dict(secret)
+        self._remedy = remedy
+        self._patience = patience or Patience()
+        self._say = say or (lambda text: None)
+        try:
+            self._origin = httpx.URL(self.base)
+        except httpx.InvalidURL as error:
+            raise ForgeError(f"{name} has no address '{base}'.", "Set forge.url, such as https://host.") from error
+        self._http = httpx.Client(
+            headers={"User-Agent": "mlbutler", **headers},
+            timeout=httpx.Timeout(self._patience.read, connect=self._patience.connect),
+            verify=_authorities(environ),
+            follow_redirects=False,
+        )
+
+    @property
+    def authenticated(self) -> bool:
+        """Is there a token?"""
+        return bool(self._secret)
+
+    # ---------------------------------------------------------------------------------------- reading
+
+    def get(self, path: str, **params: str | int) -> Any:
+        """The JSON that a GET answers with.
+
+        Raises:
+            Refused, ForgeError: see `send`.
+        """
+        return self.json(self.send("GET", path, params=params))
+
+    def pages(self, path: str, *, size: int = 100, size_name: str = "per_page", **params: str | int) -> Iterator[Any]:
+        """Every item of a list, page by page.
+
+        Pages are counted and not followed by the forge's own links, which name the wrong host behind some proxies.
+        """
+        for page in range(1, _MOST_PAGES):
+            answer = self.send("GET", path, params={**params, size_name: size, "page": page})
+            items = self.json(answer)
+            if not isinstance(items, list):
+                raise self._odd(answer)
+            yield from items
+            if not _goes_on(answer, len(items), size):
+                return
+
+    def json(self, answer: httpx.Response) -> Any:
+        """The answer's JSON.
+
+        Raises:
+            ForgeError: it is something else, such as a login page.
+        """
+        try:
+            return answer.json()
+        except ValueError:
+            raise self._odd(answer) from None
+
+    def _odd(self, answer: httpx.Response) -> ForgeError:
+        kind = answer.headers.get("content-type", "no type")[:60]
+        return ForgeError(
+            f"{self.name} answered {answer.request.url.path} with something else than was asked for ({kind}).",
+            f"Is {self.base} the address of its API? Set forge.url.",
+        )
+
+    # ---------------------------------------------------------------------------------------- sending
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: Any = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        again: bool | None = None,
+    ) -> httpx.Response:
+        """The answer to one request; what may pass is repeated.
+
+        Args:
+            path: below the API's address, or a whole address. files: field -> (name, content, media type).
+            again: does sending it twice do no more than sending it once? All but POST, if None.
+
+        Raises:
+            Refused: the forge answered with an error. Unsure: a creation may have been done.
+            ForgeError: the forge cannot be reached.
+        """
+        import httpx
+
+        repeatable = method != "POST" if again is None else again
+        url = path if "://" in path else f"{self.base}{path}"
+        what = f"{method} {path.partition('?')[0]}"
+        for attempt in range(1, self._patience.attempts + 1):
+            last = attempt == self._patience.attempts
+            try:
+                answer = self._exchange(method, httpx.URL(url, params=params) if params else url, json, files)
+            except httpx.TransportError as error:
+                problem = self._broken(error, what)
+                if isinstance(problem, Refused):
+                    raise problem from None
+                if not repeatable and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                    raise Unsure(problem.message, problem.remedy) from None
+                if last:
+                    raise problem from None
+                self._pause(attempt, None, problem.message)
+                continue
+            except httpx.HTTPError as error:
+                raise ForgeError(f"{self.name}: {what}: {type(error).__name__}.", "Check forge.url.") from None
+            if answer.is_success:
+                return answer
+            wait = _asked_to_wait(answer)
+            if wait is None and answer.status_code not in _PASSING:
+                raise self._refused(answer, what)
+            if wait is None and not repeatable:
+                refused = self._refused(answer, what)
+                raise Unsure(refused.message, refused.remedy)
+            if last or (wait or 0.0) > self._patience.longest:
+                raise self._refused(answer, what, wait)
+            self._pause(attempt, wait, f"{self.name} answered {answer.status_code}")
+        raise AssertionError("unreachable")
+
+    def _exchange(
+        self,
+        method: str,
+        url: httpx.URL | str,
+        json: Any,
+        files: Mapping[str, tuple[str, bytes, str]] | None,
+    ) -> httpx.Response:
+        """One request and its redirects, of which a write is repeated at the new address as it is."""
+        import httpx
+
+        at = httpx.URL(url)
+        for _ in range(_MOST_REDIRECTS + 1):
+            own = _same_origin(at, self._origin)
+            if not own and method != "GET":
+                raise Refused(
+                    f"{self.name} sends a {method} on to {at.scheme}://{at.host}, which is another host.",
+                    "Set forge.url to the forge's true address.",
+                    status=0,
+                )
+            request = self._http.build_request(
+                method, at, json=json, files=dict(files) if files else None, headers=self._secret if own else None
+            )
+            answer = self._http.send(request)
+            target = answer.headers.get("location")
+            if answer.status_code not in _REDIRECTS or not target:
+                return answer
+            at = at.join(target)
+        raise ForgeError(f"{self.name} redirects {self._origin.path} without end.", "Check forge.url.")
+
+    def _pause(self, attempt: int, asked: float | None, why: str) -> None:
+        seconds = self._patience.pause * 2 ** (attempt - 1) * random.uniform(0.75, 1.25) if asked is None else asked
+        if seconds >= 5:
+            self._say(f"{why.rstrip('.')}: trying again in {seconds:.0f} s")
+        sleep(seconds)
+
+    # ---------------------------------------------------------------------------------------- errors
+
+    def _broken(self, error: httpx.TransportError, what: str) -> ForgeError:
+        import httpx
+
+        text = str(error)
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            return Refused(
+                f"{self.name} at {self._origin.host} has a certificate that nobody here vouches for.",
+                "Set SSL_CERT_FILE to a file with its certificate authority.",
+                status=0,
+            )
+        if isinstance(error, httpx.UnsupportedProtocol):
+            return Refused(f"'{self.base}' is no address of {self.name}.", "Set forge.url, such as https://host.", 0)
+        if isinstance(error, httpx.TimeoutException):
+            how = "did not answer in time"
+        elif isinstance(error, httpx.ConnectError | httpx.ProxyError):
+            how = "cannot be reached"
+        else:
+            how = f"broke the connection ({type(error).__name__})"
+        return ForgeError(
+            f"{self.name} at {self._origin.host} {how}: {what}.", "Check the network, then run `mlbutler publish`."
+        )
+
+    def _refused(self, answer: httpx.Response, what: str, wait: float | None = None) -> Refused:
+        status, said = answer.status_code, _said(answer)
+        message = f"{self.name} answered {status} to {what}" + (f": {said}" if said else "")
+        if wait is not None:
+            remedy = f"The limit on requests is used up: run `mlbutler publish` again in {wait:.0f} s."
+        elif status in (401, 403):
+            remedy = self._remedy
+        elif status == 404:
+            remedy = f"There is no such thing, or the token may not see it. {self._remedy}"
+        elif status >= 500:
+            remedy = "The forge has a problem: run `mlbutler publish` again later."
+        else:
+            remedy = "`mlbutler doctor --forge` says what this token may do."
+        return Refused(message.rstrip(".") + ".", remedy, status, said)
+
+
+def _authorities(environ: Mapping[str, str]) -> ssl.SSLContext:
+    """Whose certificates are believed: SSL_CERT_FILE and SSL_CERT_DIR, or what other tools' users have set."""
+    own = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
+    name = next((name for name in _AUTHORITIES if environ.get(name)), "") if not any(own) else ""
+    try:
+        return _context(*own, environ.get(name))
+    except OSError as error:  # ssl.SSLError is one
+        name = name or "SSL_CERT_FILE"
+        raise ForgeError(
+            f"{name} names no file of certificate authorities: {environ.get(name)}", f"Mend {name}."
+        ) from error
+
+
+@cache
+def _context(own_file: str | None, own_folder: str | None, other: str | None) -> ssl.SSLContext:
+    import ssl
+
+    import certifi
+
+    if not (own_file or own_folder):
+        own_file = other or certifi.where()
+    return ssl.create_default_context(cafile=own_file, capath=own_folder)
+
+
+def _same_origin(one: httpx.URL, other: httpx.URL) -> bool:
+    return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
+
+
+def _goes_on(answer: httpx.Response, items: int, size: int) -> bool:
+    """Is there a further page? A server may give fewer items than asked for, so the headers come first."""
+    if "next" in answer.links:
+        return True
+    following = answer.headers.get("x-next-page")
+    if following is not None or "link" in answer.headers:
+        return bool(following)
+    return items >= size
+
+
+def _asked_to_wait(answer: httpx.Response) -> float | None:
+    """Seconds that a limit on requests asks us to wait, None when the answer is not about one.
+
+    GitHub says 403 or 429, with ``Retry-After``, or with no requests left until ``X-RateLimit-Reset`` (seconds since
+    1970); others say 429.
+    """
+    status = answer.status_code
+    if status not in (403, 429, 503):
+        return None
+    asked = retry_after(answer.headers.get("retry-after"))
+    if asked is not None:
+        return max(asked, 0.0)
+    if status == 503:
+        return None
+    reset = answer.headers.get("x-ratelimit-reset") or answer.headers.get("ratelimit-reset") or ""
+    remaining = answer.headers.get("x-ratelimit-remaining") or answer.headers.get("ratelimit-remaining")
+    if reset.isdigit() and (remaining == "0" or status == 429):
+        return max(float(reset) - time.time(), 0.0) + 1.0
+    if status == 429 or "secondary rate limit" in answer.text.lower():
+        return _UNSAID_LIMIT
+    return None
+
+
+def retry_after(text: str | None) -> float | None:
+    """Seconds from a ``Retry-After`` header, which holds a number or a date; None when it holds neither."""
+    if not text:
+        return None
+    if text.strip().isdigit():
+        return float(text)
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+    except ValueError:
+        return None
+
+
+def _said(answer: httpx.Response) -> str:
+    """The forge's own words in an error, on one line."""
+    try:
+        content = answer.json()
+    except ValueError:
+        return ""
+    words = []
+    if isinstance(content, dict):
+        for key in ("message", "error", "errors", "error_description"):
+            value = content.get(key)
+            words += [_worded(item) for item in (value if isinstance(value, list) else [value]) if item]
+    return " ".join("; ".join(dict.fromkeys(filter(None, words))).split())[:_MESSAGE_LIMIT]
+
+
+def _worded(value: Any) -> str:
+    if isinstance(value, dict):
+        parts = (value.get("message"), value.get("field"), value.get("code"))
+        named = " ".join(str(part) for part in parts if part)
+        return named or ", ".join(f"{key}: {item}" for key, item in value.items())
+    return str(value)

@@ -1,0 +1,60 @@
+"""What every adapter is opened with: the place, the token from the environment, and how to talk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlbutler.errors import ForgeError
+from mlbutler.forge.detect import Place
+from mlbutler.forge.http import Api, Patience
+
+TOKEN_VARIABLE = "MLBUTLER_FORGE_TOKEN"
+USER_VARIABLE = "MLBUTLER_FORGE_USER"
+
+
+class NoToken(ForgeError):
+    """There is nothing in the environment to show the forge."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """See the module's own words. `say` is told of long waits; `root` is where relative paths begin."""
+
+    place: Place
+    environ: Mapping[str, str]
+    root: Path
+    say: Callable[[str], None] | None = None
+    patience: Patience | None = None
+
+    def token(self, *names: str) -> str:
+        """The token: `TOKEN_VARIABLE`'s, else that of the first variable of `names` that is set.
+
+        Raises:
+            NoToken: none is set, or it cannot be sent.
+        """
+        token = next((self.environ[name].strip() for name in (TOKEN_VARIABLE, *names) if self.environ.get(name)), "")
+        if not token or not token.isascii() or not token.isprintable():
+            raise NoToken(
+                f"There is no {'usable ' if token else ''}token for {self.place.url}.",
+                f"Set {' or '.join((TOKEN_VARIABLE, *names))} (docs/forges.md says what it must be allowed to do).",
+            )
+        return token
+
+    def api(self, name: str, base: str, headers: Mapping[str, str], secret: Mapping[str, str]) -> Api:
+        """The API at `base`, or where the settings say.
+
+        Args:
+            headers, secret: see `Api`.
+        """
+        return Api(
+            name,
+            self.place.api or base,
+            headers=headers,
+            secret=secret,
+            remedy=f"Set {TOKEN_VARIABLE} to a token that may do this (docs/forges.md).",
+            environ=self.environ,
+            say=self.say,
+            patience=self.patience,
+        )

@@ -1,0 +1,79 @@
+"""A fake forge for each dialect, and what a test asks of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlbutler.forge.detect import Place
+from mlbutler.forge.http import Patience
+from mlbutler.forge.interface import Forge
+from mlbutler.forge.opening import TOKEN_VARIABLE, Opening
+from mlbutler.forge.registry import open_forge
+from mlbutler.record import Change
+from mlbutler.report.markdown import marked_head, marker
+from tests.forge.dialects import DIALECTS
+from tests.forge.fake import HEAD, TOKEN, Dialect, FakeForge, Note
+
+PATIENCE = Patience(attempts=3, pause=0.01, longest=5.0, connect=2.0, read=0.4)
+
+
+@dataclasses.dataclass
+class Meeting:
+    """A forge, the server behind it, and the answers to `is_older`."""
+
+    server: FakeForge
+    root: Path
+    order: tuple[str, ...] = ()
+
+    @property
+    def dialect(self) -> Dialect:
+        """The API that is played."""
+        return self.server.dialect
+
+    def place(self) -> Place:
+        """Where it is, as the settings would say."""
+        return Place(
+            self.dialect.kind, self.server.url, self.dialect.repository, self.dialect.api and self.dialect.base
+        )
+
+    def open(self, patience: Patience = PATIENCE) -> Forge:
+        """A new process' view of it."""
+        environ = {TOKEN_VARIABLE: TOKEN}
+        return open_forge(Opening(place=self.place(), environ=environ, root=self.root, patience=patience))
+
+    def post(self, head: str = HEAD, text: str = "text", title: str = "mlbutler", number: str | None = "17") -> str:
+        """Publish a comment; returns the newer commit it gave way to."""
+        return self.open().comment(change(head, number), title, body(head, text, title), self.is_older(head)).newer
+
+    def is_older(self, head: str):  # type: ignore[no-untyped-def]
+        """By `order`, oldest first."""
+        return lambda other: head in self.order and other in self.order[self.order.index(head) + 1 :]
+
+    def ours(self, title: str = "mlbutler", on: str = "17") -> list[Note]:
+        """Comments with our marker."""
+        return [note for note in self.dialect.on(on) if marked_head(note.body, title) is not None]
+
+
+def change(head: str = HEAD, number: str | None = "17", branch: str = "work") -> Change:
+    return Change(
+        ci="jenkins", kind="pull-request" if number else "branch", head=head, checkout=head, number=number,
+        head_branch=branch, target_branch="main",
+    )  # fmt: skip
+
+
+def body(head: str = HEAD, text: str = "text", title: str = "mlbutler") -> str:
+    return f"{text}\n\n{marker(title, head)}\n"
+
+
+@pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.__name__)
+def meeting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Meeting]:
+    """Every forge in turn; what its description forbids fails the test."""
+    server = FakeForge(request.param())
+    yield Meeting(server, tmp_path)
+    server.shutdown()
+    server.server_close()
+    assert server.violations == []

@@ -1,0 +1,275 @@
+"""GitHub's, GitLab's and Gitea's APIs, as far as comments and statuses go."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+from tests.forge.fake import ME, TOKEN, Answer, Dialect, Note, Seen, paged, uploaded
+
+
+class GitHub(Dialect):
+    """GitHub Enterprise. `app`: is the token an app's?"""
+
+    kind = "github"
+    spec = "github"
+    prefix = "/api/v3"
+    limit = 65_536
+    app = False
+    routes = (
+        ("GET", r"/user", "get_user"),
+        ("GET", r"/repos/team/digits/issues/(\d+)/comments", "listed"),
+        ("POST", r"/repos/team/digits/issues/(\d+)/comments", "created"),
+        ("PATCH", r"/repos/team/digits/issues/comments/(\d+)", "updated"),
+        ("DELETE", r"/repos/team/digits/issues/comments/(\d+)", "deleted"),
+        ("GET", r"/repos/team/digits/commits/(\w{40})/comments", "listed"),
+        ("POST", r"/repos/team/digits/commits/(\w{40})/comments", "created"),
+        ("PATCH", r"/repos/team/digits/comments/(\d+)", "updated"),
+        ("DELETE", r"/repos/team/digits/comments/(\d+)", "deleted"),
+        ("POST", r"/repos/team/digits/statuses/(\w{40})", "status"),
+        ("POST", r"/repos/team/digits/check-runs", "check"),
+        ("GET", r"/repos/team/digits/commits/(\w{40})/check-runs", "list_checks"),
+        ("PATCH", r"/repos/team/digits/check-runs/(\d+)", "update_check"),
+        ("GET", r"/repos/team/digits/commits/(\w{40})/pulls", "pulls_of"),
+        ("GET", r"/repos/team/digits/pulls", "list_pulls"),
+    )
+
+    def _note(self, note: Note, path: str) -> dict[str, Any]:
+        made = self.example("GET", path)
+        user = {**(made.get("user") or {}), "id": note.author, "login": f"user{note.author}", "type": "User"}
+        if (self.app or self.user) and note.author == ME:
+            user["type"] = "Bot"
+        return made | {"id": note.id, "body": note.body, "user": user, "html_url": f"https://pages/{note.on}#{note.id}"}
+
+    def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
+        if self.app:
+            return Answer(403, {"message": "Resource not accessible by integration"})
+        return self.user or Answer(200, self.example("GET", "/user") | {"id": ME, "login": "bot", "type": "User"})
+
+    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        notes, more, page = paged([self._note(n, seen.path) for n in self.on(on)], query, self.page)
+        link = {"Link": f'<https://internal.invalid/x?page={page + 1}>; rel="next"'} if more else {}
+        return Answer(200, notes, link)
+
+    def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        if self.too_long(seen.json["body"]):
+            return Answer(422, {"message": "Validation Failed", "errors": [
+                {"resource": "IssueComment", "code": "unprocessable", "field": "data",
+                 "message": "Body is too long (maximum is 65536 characters)"}]})  # fmt: skip
+        return Answer(201, self._note(self.add(on, seen.json["body"]), seen.path))
+
+    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        note = self.find(id)
+        if note is None:
+            return self.missing()
+        if note.author != ME:
+            return Answer(403, {"message": "Resource not accessible"})
+        note.body = seen.json["body"]
+        return Answer(200, self._note(note, seen.path))
+
+    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        note = self.find(id)
+        if note is None:
+            return self.missing()
+        self.notes.remove(note)
+        return Answer(204)
+
+    def status(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
+        sent = seen.json
+        self.statuses.append({"sha": sha, "state": sent["state"], "name": sent["context"],
+                              "said": sent["description"], "url": sent.get("target_url", "")})  # fmt: skip
+        return Answer(201, self.example("POST", seen.path, "201") | {"url": f"https://pages/{sha}"})
+
+    def check(self, seen: Seen, query: dict[str, str]) -> Answer:
+        if not self.app:
+            return Answer(403, {"message": "You must authenticate via a GitHub App."})
+        self.checks.append({"id": len(self.checks) + 1, **seen.json})
+        return Answer(201, {"id": len(self.checks), "html_url": "https://pages/check"})
+
+    def list_checks(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
+        runs = [c for c in self.checks if c["head_sha"] == sha and c["name"] == query["check_name"]]
+        return Answer(200, {"total_count": len(runs), "check_runs": runs})
+
+    def update_check(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        self.checks[int(id) - 1] |= seen.json
+        return Answer(200, {"id": int(id), "html_url": "https://pages/check"})
+
+    def _pull(self, pull: Any) -> dict[str, Any]:
+        return {"number": pull.number, "state": "open", "title": "A title", "html_url": f"https://pages/{pull.number}",
+                "head": {"sha": pull.head, "ref": pull.branch}, "base": {"ref": pull.target}}  # fmt: skip
+
+    def pulls_of(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
+        return Answer(200, [self._pull(p) for p in self.pulls if sha == p.head or sha in p.commits])
+
+    def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
+        return Answer(200, [self._pull(p) for p in self.pulls if f"team:{p.branch}" == query["head"]])
+
+
+class GitLab(Dialect):
+    """GitLab below a path, with a project in two groups."""
+
+    kind = "gitlab"
+    spec = "gitlab"
+    below = "/git/lab"
+    prefix = "/git/lab/api/v4"
+    described_from = "/api/v4"
+    repository = "team/sub group/digits"
+    token_header = ("PRIVATE-TOKEN", TOKEN)
+    limit = 1_000_000
+    _at = r"/projects/team%2Fsub%20group%2Fdigits"
+    routes = (
+        ("GET", r"/user", "get_user"),
+        ("GET", rf"{_at}/merge_requests/(\d+)/notes", "listed"),
+        ("POST", rf"{_at}/merge_requests/(\d+)/notes", "created"),
+        ("PUT", rf"{_at}/merge_requests/\d+/notes/(\d+)", "updated"),
+        ("DELETE", rf"{_at}/merge_requests/\d+/notes/(\d+)", "deleted"),
+        ("GET", rf"{_at}/repository/commits/(\w{{40}})/comments", "listed"),
+        ("POST", rf"{_at}/repository/commits/(\w{{40}})/comments", "created"),
+        ("POST", rf"{_at}/statuses/(\w{{40}})", "status"),
+        ("POST", rf"{_at}/uploads", "upload"),
+        ("GET", rf"{_at}/repository/commits/(\w{{40}})/merge_requests", "pulls_of"),
+        ("GET", rf"{_at}/merge_requests", "list_pulls"),
+    )
+
+    def _note(self, note: Note) -> dict[str, Any]:
+        named = {"note": note.body} if len(note.on) == 40 else {"id": note.id, "body": note.body}
+        return {**named, "author": {"id": note.author, "username": f"user{note.author}"}}
+
+    def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
+        return self.user or Answer(200, {"id": ME, "username": "bot"})
+
+    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        newest_first = self.on(on)[:: -1 if query.get("sort", "desc") == "desc" and len(on) < 40 else 1]
+        notes, more, page = paged([self._note(n) for n in newest_first], query, self.page)
+        return Answer(200, notes, {"X-Next-Page": str(page + 1) if more else "", "X-Page": str(page)})
+
+    def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        text = seen.json["note" if len(on) == 40 else "body"]
+        if self.too_long(text):
+            return Answer(400, {"message": {"note": ["is too long (maximum is 1000000 characters)"]}})
+        return Answer(201, self._note(self.add(on, text.rstrip())))
+
+    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        note = self.find(id)
+        if note is None:
+            return self.missing()
+        if note.author != ME:
+            return Answer(403, {"message": "403 Forbidden"})
+        note.body = seen.json["body"].rstrip()
+        return Answer(200, self._note(note))
+
+    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        note = self.find(id)
+        if note is None:
+            return self.missing()
+        self.notes.remove(note)
+        return Answer(204)
+
+    def missing(self) -> Answer:
+        return Answer(404, {"message": "404 Project Not Found"})
+
+    def status(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
+        sent = seen.json
+        last = next((s for s in reversed(self.statuses) if s["name"] == sent["name"] and s["sha"] == sha), None)
+        if last is not None and last["state"] == sent["state"] == "running":
+            return Answer(400, {"message": 'Cannot transition status via :run from :running (Reason(s): Status cannot '
+                                           'transition via "run")'})  # fmt: skip
+        self.statuses.append({"sha": sha, "state": sent["state"], "name": sent["name"], "said": sent["description"],
+                              "url": sent.get("target_url", "")})  # fmt: skip
+        return Answer(201, {"id": 1, "status": sent["state"]})
+
+    def upload(self, seen: Seen, query: dict[str, str]) -> Answer:
+        where, name, content = uploaded(seen)
+        assert where == "file"
+        self.files[name] = content
+        url = f"/uploads/{len(self.files):032x}/{name}"
+        return Answer(
+            201, {"alt": name, "url": url, "full_path": f"/-/project/1{url}", "markdown": f"![{name}]({url})"}
+        )
+
+    def _pull(self, pull: Any) -> dict[str, Any]:
+        return {"iid": pull.number, "id": 9000 + pull.number, "state": "opened", "title": "A title", "sha": pull.head,
+                "source_branch": pull.branch, "target_branch": pull.target, "web_url": "https://pages/"}  # fmt: skip
+
+    def pulls_of(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
+        return Answer(200, [self._pull(p) for p in self.pulls if sha == p.head or sha in p.commits])
+
+    def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
+        return Answer(200, [self._pull(p) for p in self.pulls if p.branch == query["source_branch"]])
+
+
+class Gitea(Dialect):
+    """Gitea below a path."""
+
+    kind = "gitea"
+    spec = "gitea"
+    below = "/gitea"
+    prefix = "/gitea/api/v1"
+    token_header = ("Authorization", f"token {TOKEN}")
+    routes = (
+        ("GET", r"/user", "get_user"),
+        ("GET", r"/repos/team/digits/issues/(\d+)/comments", "listed"),
+        ("POST", r"/repos/team/digits/issues/(\d+)/comments", "created"),
+        ("PATCH", r"/repos/team/digits/issues/comments/(\d+)", "updated"),
+        ("DELETE", r"/repos/team/digits/issues/comments/(\d+)", "deleted"),
+        ("POST", r"/repos/team/digits/statuses/(\w{40})", "status"),
+        ("GET", r"/repos/team/digits/issues/(\d+)/assets", "assets"),
+        ("POST", r"/repos/team/digits/issues/(\d+)/assets", "upload"),
+        ("GET", r"/repos/team/digits/pulls", "list_pulls"),
+    )
+
+    def _note(self, note: Note) -> dict[str, Any]:
+        user = {"id": note.author, "login": f"user{note.author}"}
+        return {"id": note.id, "body": note.body, "user": user, "html_url": f"https://pages/{note.on}#{note.id}"}
+
+    def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
+        return self.user or Answer(200, {"id": ME, "login": "bot"})
+
+    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        return Answer(200, [self._note(n) for n in self.on(on)])
+
+    def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        return Answer(201, self._note(self.add(on, seen.json["body"])))
+
+    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        note = self.find(id)
+        if note is None:
+            return self.missing()
+        if note.author != ME:
+            return Answer(403, {"message": "user should have permission to edit comment"})
+        note.body = seen.json["body"]
+        return Answer(200, self._note(note))
+
+    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        note = self.find(id)
+        if note is None:
+            return self.missing()
+        self.notes.remove(note)
+        return Answer(204)
+
+    def status(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
+        sent = seen.json
+        self.statuses.append({"sha": sha, "state": sent["state"], "name": sent["context"],
+                              "said": sent["description"], "url": sent.get("target_url", "")})  # fmt: skip
+        return Answer(201, {"id": 1, "status": sent["state"], "url": f"https://pages/{sha}"})
+
+    def assets(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        listed = [{"id": 1, "name": name, "browser_download_url": f"https://pages/{name}"} for name in self.files]
+        return Answer(200, listed)
+
+    def upload(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        where, name, content = uploaded(seen)
+        assert where == "attachment"
+        name = unquote(query.get("name", name))
+        self.files[name] = content
+        return Answer(201, {"id": 1, "name": name, "browser_download_url": f"https://pages/{name}"})
+
+    def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
+        pulls, _, _ = paged(self.pulls, query, 50, "limit")
+        return Answer(200, [
+            {"number": p.number, "title": "A title", "html_url": "https://pages/",
+             "head": {"sha": p.head, "ref": p.branch}, "base": {"ref": p.target}} for p in pulls
+        ])  # fmt: skip
+
+
+DIALECTS: tuple[type[Dialect], ...] = (GitHub, GitLab, Gitea)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlbutler.errors import SettingsError
+from mlbutler.forge.address import address
+from mlbutler.forge.detect import Place, agree, place
+from mlbutler.record import Change
+from mlbutler.settings import Forge, Loaded, parse
+
+
+def change(repository: str = "", url: str = "", kind: str = "pull-request") -> Change:
+    return Change(ci="jenkins", kind=kind, head="a" * 40, checkout="a" * 40, repository=repository, url=url)
+
+
+ACTIONS = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "team/x", "GITHUB_SERVER_URL": "https://ghe.example.org"}
+GITLAB_CI = {"GITLAB_CI": "true", "CI_PROJECT_PATH": "fork/x", "CI_MERGE_REQUEST_PROJECT_PATH": "team/sub/x",
+             "CI_SERVER_URL": "https://example.org/gitlab"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ", "repository", "url", "expected"),
+    [
+        ({}, {}, "https://github.com/team/x.git", "", ("github", "https://github.com", "team/x")),
+        ({}, {}, "git@gitlab.com:team/sub/x.git", "", ("gitlab", "https://gitlab.com", "team/sub/x")),
+        ({}, {}, "ssh://git@codeberg.org:2222/team/x", "", ("gitea", "https://codeberg.org", "team/x")),
+        ({}, {}, "https://gitlab.host.org:8443/a/b/c.git", "", ("gitlab", "https://gitlab.host.org:8443", "a/b/c")),
+        ({}, {}, "git@git.example.org:a/b.git", "https://git.example.org/a/b/-/merge_requests/7",
+         ("gitlab", "https://git.example.org", "a/b")),
+        ({}, {}, "git@git.example.org:a/b.git", "https://git.example.org/a/b/pulls/7",
+         ("gitea", "https://git.example.org", "a/b")),
+        ({}, {}, "git@git.example.org:a/b.git", "https://git.example.org/a/b/pull/7",
+         ("github", "https://git.example.org", "a/b")),
+        ({}, ACTIONS, "https://elsewhere/o/x", "", ("github", "https://ghe.example.org", "team/x")),
+        ({}, ACTIONS | {"GITEA_ACTIONS": "true"}, "", "", ("gitea", "https://ghe.example.org", "team/x")),
+        ({}, GITLAB_CI, "", "", ("gitlab", "https://example.org/gitlab", "team/sub/x")),
+        ({"kind": "gitea"}, {}, "https://git.example.org/a/b", "", ("gitea", "https://git.example.org", "a/b")),
+        ({"kind": "gitlab", "url": "https://host/git/lab/"}, {}, "https://host/git/lab/a/b/c.git", "",
+         ("gitlab", "https://host/git/lab", "a/b/c")),
+        ({"url": "https://github.com", "repository": "other/y"}, {}, "https://gitlab.com/a/b", "",
+         ("github", "https://github.com", "other/y")),
+        ({"repository": "upstream/x"}, {}, "https://github.com/me/x", "",
+         ("github", "https://github.com", "upstream/x")),
+    ],
+)  # fmt: skip
+def test_the_forge_is_found(
+    settings: dict[str, str], environ: dict[str, str], repository: str, url: str, expected: tuple[str, str, str]
+) -> None:
+    found = place(Forge.model_validate(settings), environ, change(repository, url))
+    assert found is not None
+    assert (found.kind, found.url, found.repository) == expected
+
+
+@pytest.mark.parametrize("repository", ["", "/srv/git/x.git", "file:///srv/x", "https://git.example.org/a/b"])
+def test_where_nothing_tells_there_is_no_forge(repository: str) -> None:
+    assert place(Forge(), {}, change(repository)) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "repository", "word"),
+    [
+        ({"kind": "github"}, "/srv/x.git", "forge.url"),
+        ({"url": "https://git.example.org"}, "", "forge.kind"),
+        ({"url": "git.example.org", "kind": "gitea"}, "", "https://"),
+        ({"url": "https://me:secret@git.example.org", "kind": "gitea"}, "", "MLBUTLER_FORGE_TOKEN"),
+        ({"url": "https://git.example.org", "kind": "gitea"}, "", "forge.repository"),
+        ({}, "https://github.com/x", "forge.repository"),
+    ],
+)
+def test_what_is_missing_is_named(settings: dict[str, str], repository: str, word: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        place(Forge.model_validate(settings), {}, change(repository))
+    assert word in caught.value.remedy
+    assert "secret" not in caught.value.message
+
+
+@given(st.text())
+def test_any_text_is_an_address_or_none(text: str) -> None:
+    address(text)
+
+
+OURS = Place("github", "https://github.com", "team/x")
+EVIL = Place("github", "https://evil.example.org", "team/x")
+
+
+def agreed(text: str, there: Place, before: str, source: str = "mlbutler.toml", kind: str = "pull-request") -> None:
+    settings = parse(text)
+    sources = {f"forge.{key}": source if getattr(settings.forge, key) else "default" for key in Forge.model_fields}
+    agree(
+        Loaded(settings, sources), there, change("https://github.com/team/x", kind=kind), lambda: [parse(before).forge]
+    )
+
+
+@pytest.mark.parametrize("key", ["url", "api"])
+def test_a_pull_request_cannot_send_the_token_elsewhere(key: str) -> None:
+    text = f'[forge]\nkind = "github"\n{key} = "https://evil.example.org"\n'
+    there = EVIL if key == "url" else Place("github", OURS.url, OURS.repository, api="https://evil.example.org")
+    with pytest.raises(SettingsError) as caught:
+        agreed(text, there, '[forge]\nkind = "github"\n')
+    assert f"MLBUTLER_FORGE_{key.upper()}" in caught.value.remedy
+    agreed(text, there, text)  # the target branch says the same
+    agreed(text, there, "", source="MLBUTLER_FORGE_URL")  # the agent says so
+    agreed(text, there, "", kind="local")  # one's own machine
+
+
+def test_a_pull_request_cannot_publish_to_another_repository() -> None:
+    with pytest.raises(SettingsError, match=r"forge\.repository"):
+        agreed('[forge]\nrepository = "other/y"\n', Place("github", OURS.url, "other/y"), "")
+
+
+def test_the_kind_alone_sends_the_token_nowhere_else() -> None:
+    agreed('[forge]\nkind = "github"\n', OURS, "")
+    agreed("", OURS, "")

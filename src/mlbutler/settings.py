@@ -142,7 +142,7 @@ class Report(_Section):
 class Forge(_Section):
     """Where reviewers are told."""
 
-    kind: Literal["github", "gitlab", "gitea", "folder"] | None = Field(
+    kind: Literal["github", "gitlab", "gitea", "dagshub", "gogs", "bitbucket", "folder"] | None = Field(
         None, description="which forge; found out if unset"
     )
     url: str | None = Field(None, description="address of the forge's pages; for the folder forge, its directory")

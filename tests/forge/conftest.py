@@ -15,9 +15,11 @@ from mlbutler.forge.opening import TOKEN_VARIABLE, Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.record import Change
 from mlbutler.report.markdown import marked_head, marker
-from tests.forge.dialects import DIALECTS
+from tests.forge.dialects import Gitea, GitHub, GitLab
 from tests.forge.fake import HEAD, TOKEN, Dialect, FakeForge, Note
+from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
 
+DIALECTS = (GitHub, GitLab, Gitea, BitbucketCloud, BitbucketServer, DagsHub, Gogs)
 PATIENCE = Patience(attempts=3, pause=0.01, longest=5.0, connect=2.0, read=0.4)
 
 

@@ -15,7 +15,10 @@ from referencing.jsonschema import DRAFT4
 
 _ROOT = "urn:description"
 # Fields that a description demands and its vendor does not.
-_WRONG = {"gitlab": [(("components", "schemas", "RequestBody_61c505dac8bc"), ("line", "line_type"))]}
+_WRONG: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "gitlab": [(("components", "schemas", "RequestBody_61c505dac8bc"), ("line", "line_type"))],
+    "bitbucket-cloud": [(("components", "schemas", "object"), ("type",))],
+}
 
 
 def folder() -> Path | None:
@@ -97,7 +100,7 @@ class Description:
                 faults.append(f"unknown parameter {name}")
                 continue
             schema = self._follow(known[name]["schema"])
-            value: Any = int(text) if schema.get("type") == "integer" and text.isdigit() else text
+            value: Any = int(text) if schema.get("type") in ("integer", "number") and text.isdigit() else text
             faults += [f"{name}: {error.message}" for error in self._errors(schema, value)]
         return faults
 

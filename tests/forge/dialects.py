@@ -270,6 +270,3 @@ class Gitea(Dialect):
             {"number": p.number, "title": "A title", "html_url": "https://pages/",
              "head": {"sha": p.head, "ref": p.branch}, "base": {"ref": p.target}} for p in pulls
         ])  # fmt: skip
-
-
-DIALECTS: tuple[type[Dialect], ...] = (GitHub, GitLab, Gitea)

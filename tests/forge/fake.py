@@ -93,7 +93,7 @@ class Dialect:
 
     Attributes:
         kind: as in the registry. spec: the description's name. prefix: where the API is below the host; `below` is
-            what the pages' address has too.
+            what the pages' address has too. undescribed: paths that the description leaves out, unlisted: parameters.
     """
 
     kind = ""
@@ -104,6 +104,9 @@ class Dialect:
     repository = "team/digits"
     token_header = ("Authorization", f"Bearer {TOKEN}")
     routes: tuple[tuple[str, str, str], ...] = ()
+    finds_pulls = True
+    undescribed: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
     limit: int | None = None
     unit = "characters"
     api = ""
@@ -269,12 +272,15 @@ class FakeForge(ThreadingHTTPServer):
             return Answer(401, {"message": "Bad credentials"})
         inner = Seen(seen.method, seen.path.removeprefix(self.dialect.prefix), seen.query, seen.headers, seen.body)
         description = load(self.dialect.spec)
-        if description is not None:
+        if description is not None and inner.path not in self.dialect.undescribed:
             described = self.dialect.described_from + inner.path
             self.violations += description.faults(
-                seen.method, described, seen.query, seen.headers.get("content-type", ""), seen.body
+                seen.method, described, self._listed(seen.query), seen.headers.get("content-type", ""), seen.body
             )
         return self.dialect.answer(inner)
+
+    def _listed(self, query: str) -> str:
+        return "&".join(part for part in query.split("&") if part.partition("=")[0] not in self.dialect.unlisted)
 
     def sent(self, method: str) -> list[Seen]:
         """Requests of one method."""

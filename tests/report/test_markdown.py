@@ -12,6 +12,8 @@ from markdown_it import MarkdownIt
 from mlbutler import record as r
 from mlbutler.record import Outcome, Record, Verdict
 from mlbutler.report import markdown
+from mlbutler.report.build import build
+from mlbutler.report.pictures import of_report
 from mlbutler.settings import Report as Settings
 
 from .hostile import hostile_text, poisoned
@@ -216,7 +218,7 @@ def _large(record: Record) -> Record:
 @pytest.mark.parametrize("unit", ["characters", "bytes"])
 @pytest.mark.parametrize("limit", [65_535, 32_768, 9_000, 3_000])
 def test_a_report_is_made_to_fit_by_dropping_whole_sections(record: Record, limit: int, unit: markdown.Unit) -> None:
-    text = markdown.render(_large(record), Settings(), limit, unit)
+    text = markdown.render(_large(record), Settings(), markdown.Limits(limit, unit))
     assert len(text if unit == "characters" else text.encode()) <= limit
     check_inert(text)
     assert text.startswith("**Worse**: test.accuracy")
@@ -226,7 +228,7 @@ def test_a_report_is_made_to_fit_by_dropping_whole_sections(record: Record, limi
 
 
 def test_metrics_outlive_params_when_room_is_short(record: Record) -> None:
-    text = markdown.render(_large(record), Settings(), 9_000)
+    text = markdown.render(_large(record), Settings(), markdown.Limits(9_000))
     assert len(tables(text)[0]) == 2 + 8
     assert "Parameter |" not in text
 
@@ -242,3 +244,32 @@ def test_the_head_of_a_comment_is_found_again_by_its_title(record: Record) -> No
     assert markdown.marked_head(body, title) == record.change.head
     assert markdown.marked_head(body, "mlbutler") is None
     assert markdown.marked_head("somebody's comment", title) is None
+
+
+def test_a_place_without_html_gets_none(record: Record) -> None:
+    text = markdown.render(record, Settings(), markdown.Limits(32_768, html=False))
+    assert "<" not in text
+    assert "    " in text  # logs, as indented blocks
+    assert text.rstrip().splitlines()[-1].startswith("[//]: # (mlbutler:report:mlbutler head=")
+    assert markdown.marked_head(text, "mlbutler") == record.change.head
+
+
+@pytest.mark.parametrize("title", ["mlbutler", "mlbutler a)b(c", "mlbutler --> <x> ü", "mlbutler head=y z"])
+@pytest.mark.parametrize("html", [True, False])
+def test_any_title_is_found_again(title: str, html: bool) -> None:
+    assert markdown.marked_head("x\n\n" + markdown.marker(title, "a" * 40, html=html), title) == "a" * 40
+
+
+def test_pictures_are_shown_by_their_address_or_missed_aloud(record: Record) -> None:
+    files = of_report(build(record, Settings()))
+    assert {file.media for file in files} == {"image/svg+xml", "image/png"}
+    text = markdown.render(record, Settings(), pictures={f.name: f"/uploads/{f.name}" for f in files[1:]})
+    for file in files[1:]:
+        assert f"](/uploads/{file.name})" in text
+    assert "Training loss: **no picture**: the forge did not take it" in text
+
+
+def test_without_pictures_the_report_says_where_they_are(record: Record) -> None:
+    text = markdown.render(record, Settings())
+    assert "![" not in text
+    assert "Pictures are not shown here. The whole report: " in text

@@ -13,7 +13,14 @@ HOSTS = {
     "dagshub.com": "dagshub",
     "codeberg.org": "gitea",
 }
-_NAMES = {"github": "github", "gitlab": "gitlab", "gitea": "gitea", "forgejo": "gitea", "bitbucket": "bitbucket"}
+_NAMES = {
+    "github": "github",
+    "gitlab": "gitlab",
+    "gitea": "gitea",
+    "forgejo": "gitea",
+    "bitbucket": "bitbucket",
+    "gogs": "gogs",
+}
 _SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>[^/:@]{2,}):(?P<path>[^/].*)")
 _SCHEMES = ("http", "https", "ssh", "git")
 

@@ -51,7 +51,7 @@ def place(settings: Settings, environ: Mapping[str, str], change: Change) -> Pla
     """
     if settings.kind == "folder":
         return Place("folder", settings.url or "", "", chosen=True)
-    found = _from_ci(environ) or _from_remote(change)
+    found = _from_ci(environ) or _from_remote(environ, change)
     if settings.url:
         return _with_url(settings, change, found)
     if settings.kind and found:
@@ -101,10 +101,13 @@ def _from_ci(environ: Mapping[str, str]) -> Place | None:
     return None
 
 
-def _from_remote(change: Change) -> Place | None:
+def _from_remote(environ: Mapping[str, str], change: Change) -> Place | None:
     at = address(change.repository)
     if at is None:
         return None
+    own = urlsplit(environ.get("DAGSHUB_CLIENT_HOST", ""))  # read by DagsHub's own tools too
+    if own.hostname == at.host:
+        return Place("dagshub", f"{own.scheme}://{own.netloc.rpartition('@')[2]}", at.repository(at.web))
     kind = kind_of(at.host) or next((name for page, name in _PAGES if page.search(urlsplit(change.url).path)), "")
     return Place(kind, at.web, at.repository(at.web))
 

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
 
+from mlbutler.errors import ForgeError
 from mlbutler.record import Change
+
+
+class NotOffered(ForgeError):
+    """The forge has no such thing at all, whatever the token: the report stays with the build."""
 
 
 class State(StrEnum):

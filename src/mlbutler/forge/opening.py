@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,18 @@ class Opening:
                 f"Set {' or '.join((TOKEN_VARIABLE, *names))} (docs/forges.md says what it must be allowed to do).",
             )
         return token
+
+    def bearer_or_basic(self, *names: str) -> dict[str, str]:
+        """The header for a token, or for a user and a token or password where `USER_VARIABLE` is set.
+
+        Raises:
+            NoToken: as `token`.
+        """
+        token, user = self.token(*names), self.environ.get(USER_VARIABLE, "").strip()
+        if not user:
+            return {"Authorization": f"Bearer {token}"}
+        pair = base64.b64encode(f"{user}:{token}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
 
     def api(self, name: str, base: str, headers: Mapping[str, str], secret: Mapping[str, str]) -> Api:
         """The API at `base`, or where the settings say.

@@ -13,6 +13,9 @@ FORGES = {
     "github": "mlbutler.forge.github",
     "gitlab": "mlbutler.forge.gitlab",
     "gitea": "mlbutler.forge.gitea",
+    "dagshub": "mlbutler.forge.gogs",
+    "gogs": "mlbutler.forge.gogs",
+    "bitbucket": "mlbutler.forge.bitbucket",
     "folder": "mlbutler.forge.folder",
 }
 """Kind -> module, whose ``from_opening`` makes a `Forge`, or the `Adapter` of one on the network."""

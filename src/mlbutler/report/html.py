@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,9 @@ from mlbutler.report import numbers, svg
 from mlbutler.report.build import build
 from mlbutler.report.differences import diagonal
 from mlbutler.report.escape import visible, web_address
+from mlbutler.report.pictures import DATA_URI
 from mlbutler.settings import Report as Settings
 
-_IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml|bmp);base64,[A-Za-z0-9+/]+={0,2}")
 _TEXT_LIMIT = 2000
 _MOST_LABELS = 40
 _HEAT_LEVELS = 9
@@ -124,7 +123,7 @@ def _image(side: str, item: Sequence[Sequence[Scalar]], reason: str) -> Image:
     if not item or not item[0]:
         return Image(side, "", reason or "There is none on this side.")
     source = str(item[0][0])
-    if not _IMAGE.fullmatch(source):
+    if not DATA_URI.fullmatch(source):
         return Image(side, "", "This picture cannot be shown: it is not an embedded image.")
     return Image(side, source, "")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,21 @@ from mlbutler.record import Record
 from mlbutler.report import numbers
 from mlbutler.report.build import build
 from mlbutler.report.escape import hidden_comment, markdown, preformatted, visible, web_address
-from mlbutler.report.model import Block, Items, Line, Log, Paragraph, Report, Row, Section, Span, Style, Table
+from mlbutler.report.model import (
+    Block,
+    Items,
+    Line,
+    Log,
+    Paragraph,
+    Picture,
+    Report,
+    Row,
+    Section,
+    Span,
+    Style,
+    Table,
+)
+from mlbutler.report.pictures import of_plot
 from mlbutler.settings import Report as Settings
 
 Unit = Literal["characters", "bytes"]
@@ -20,7 +34,23 @@ _TEXT_LIMIT = 1000
 _CELL_LIMIT = 160
 _ROWS = 100
 _CAPTION_LIMIT = 200
-_HEAD = re.compile(r"<!-- mlbutler:report:(?P<title>[^<>]*) head=(?P<head>[^\s<>]*) -->")
+_HEAD = re.compile(
+    r"(?:<!-- |\[//\]: # \()mlbutler:report:(?P<title>[^<>()]*) head=(?P<head>[^\s<>()]*)(?: -->|\))"
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a place takes.
+
+    Attributes:
+        size: the longest text in `unit`, None without a limit.
+        html: does it understand HTML inside Markdown?
+    """
+
+    size: int | None = None
+    unit: Unit = "characters"
+    html: bool = True
 
 
 @dataclass(frozen=True)
@@ -33,20 +63,20 @@ class Part:
     rows: int = 0
 
 
-def render(record: Record, settings: Settings, limit: int | None = None, unit: Unit = "characters") -> str:
-    """The report as Markdown.
+def render(
+    record: Record, settings: Settings, limits: Limits | None = None, pictures: Mapping[str, str] | None = None
+) -> str:
+    """The report as Markdown; see `fit`."""
+    return fit(build(record, settings), limits or Limits(), pictures)
 
-    Args:
-        limit: what a forge takes, in `unit`; None for all of it.
+
+def marker(title: str, head: str, *, html: bool = True) -> str:
+    """The hidden last line, by which a forge's adapter finds the comment again and knows its commit.
+
+    Where HTML is shown as text it is the definition of a link that nothing uses, which Markdown shows nowhere.
     """
-    report = build(record, settings)
-    parts = [Part(_headline(report)), *(_section(s) for s in report.sections)]
-    return fit(parts, marker(report.title, report.head), limit, unit, _line(report.more))
-
-
-def marker(title: str, head: str) -> str:
-    """The hidden last line, by which a forge's adapter finds the comment again and knows its commit."""
-    return f"<!-- mlbutler:report:{hidden_comment(title)} head={hidden_comment(head).replace(' ', '%20')} -->"
+    said = f"mlbutler:report:{hidden_comment(title)} head={hidden_comment(head).replace(' ', '%20')}"
+    return f"<!-- {said} -->" if html else f"[//]: # ({said})"
 
 
 def marked_head(body: str, title: str) -> str | None:
@@ -55,19 +85,23 @@ def marked_head(body: str, title: str) -> str | None:
     return found[-1]["head"] if found else None
 
 
-def fit(parts: Sequence[Part], last: str, limit: int | None, unit: Unit, more: str) -> str:
-    """Join parts and the marker; where that is too long, drop the parts of least priority, whole.
+def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = None) -> str:
+    """The report as Markdown; where that is too long, the sections of least priority are left out whole.
+
+    The marker is always kept, as the last line, and a note says what was left out and where to find it.
 
     Args:
-        last: always kept, as the last line. more: where to find what was left out.
+        pictures: name of a `mlbutler.report.pictures.File` -> address at which it is shown.
     """
+    write = _Writer(limits.html, pictures or {}, _Writer(limits.html, {}, "").line(report.more))
+    kept = [Part(write.headline(report)), *(write.section(section) for section in report.sections)]
+    last = marker(report.title, report.head, html=limits.html)
     dropped: list[Part] = []
-    kept = list(parts)
     while True:
-        text = _joined(kept, dropped, last, more)
-        size = len(text) if unit == "characters" else len(text.encode("utf-8"))
+        text = _joined(kept, dropped, last, write.more)
+        size = len(text) if limits.unit == "characters" else len(text.encode("utf-8"))
         droppable = [part for part in kept if part.priority is not None]
-        if limit is None or size <= limit or not droppable:
+        if limits.size is None or size <= limits.size or not droppable:
             return text
         least = min(droppable, key=lambda part: part.priority or 0)
         kept.remove(least)
@@ -82,75 +116,112 @@ def _joined(kept: Sequence[Part], dropped: Sequence[Part], last: str, more: str)
     return "\n\n".join((*texts, last)) + "\n"
 
 
-def _headline(report: Report) -> str:
-    said = report.headline
-    first = f"**{said.word}**" + (f": {markdown(said.sentence)}" if said.sentence else "")
-    lines = [first, f"{markdown(report.title)} looked at {_line(report.subject)}."]
-    if said.remedy:
-        lines.append(f"**What to do**: {markdown(said.remedy)}")
-    if said.further:
-        lines.append("\n".join(f"- {markdown(text)}" for text in said.further))
-    return "\n\n".join(lines)
+class _Writer:
+    """Pieces of a report as Markdown. `more`: where the whole report is, as Markdown."""
 
+    def __init__(self, html: bool, pictures: Mapping[str, str], more: str) -> None:
+        self._html = html
+        self._pictures = pictures
+        self.more = more
 
-def _section(section: Section) -> Part:
-    captions = sum(isinstance(block, Table) for block in section.blocks) > 1
-    body = "\n\n".join(filter(None, (_block(block, captions) for block in section.blocks)))
-    if section.folded:
-        opened = " open" if section.important else ""
+    def headline(self, report: Report) -> str:
+        """The verdict and what was looked at."""
+        said = report.headline
+        first = f"**{said.word}**" + (f": {markdown(said.sentence)}" if said.sentence else "")
+        lines = [first, f"{markdown(report.title)} looked at {self.line(report.subject)}."]
+        if said.remedy:
+            lines.append(f"**What to do**: {markdown(said.remedy)}")
+        if said.further:
+            lines.append("\n".join(f"- {markdown(text)}" for text in said.further))
+        return "\n\n".join(lines)
+
+    def section(self, section: Section) -> Part:
+        """A section, folded where that is understood."""
+        captions = sum(isinstance(block, Table) for block in section.blocks) > 1
+        texts = [self._block(block, captions) for block in section.blocks]
+        plots = [block.plot for block in section.blocks if isinstance(block, Picture)]
+        if any(of_plot(plot) for plot in plots) and not self._pictures:
+            texts.append(f"Pictures are not shown here. {self.more}.")
+        body = "\n\n".join(filter(None, texts))
+        title = markdown(section.title)
         summary = f": {markdown(section.summary, _CAPTION_LIMIT)}" if section.summary else ""
-        text = f"<details{opened}><summary><b>{markdown(section.title)}</b>{summary}</summary>\n\n{body}\n\n</details>"
-    elif section.name == "metrics":  # follows the verdict, which is its heading
-        text = body
-    else:
-        text = f"**{markdown(section.title)}**\n\n{body}"
-    return Part(text, section.priority, section.title.lower(), section.rows)
+        if section.name == "metrics":  # follows the verdict, which is its heading
+            text = body
+        elif section.folded and self._html:
+            opened = " open" if section.important else ""
+            text = f"<details{opened}><summary><b>{title}</b>{summary}</summary>\n\n{body}\n\n</details>"
+        else:
+            text = f"**{title}**{summary if section.folded else ''}\n\n{body}"
+        return Part(text, section.priority, section.title.lower(), section.rows)
 
+    def _block(self, block: Block, captions: bool) -> str:
+        if isinstance(block, Paragraph):
+            return self.line(block.line)
+        if isinstance(block, Items):
+            more = [f"- {numbers.count(block.left_out, 'item')} left out"] if block.left_out else []
+            return "\n".join([*(f"- {self.line(line)}" for line in block.lines), *more])
+        if isinstance(block, Table):
+            return self._table(block, captions)
+        if isinstance(block, Log):
+            return self._log(block)
+        return self._picture(block)
 
-def _block(block: Block, captions: bool) -> str:
-    if isinstance(block, Paragraph):
-        return _line(block.line)
-    if isinstance(block, Items):
-        more = [f"- {numbers.count(block.left_out, 'item')} left out"] if block.left_out else []
-        return "\n".join([*(f"- {_line(line)}" for line in block.lines), *more])
-    if isinstance(block, Table):
-        return _table(block, captions)
-    if isinstance(block, Log):
-        inside = "\n".join(preformatted(visible(line)) for line in block.lines)
+    def _log(self, log: Log) -> str:
+        caption = markdown(log.caption, _CAPTION_LIMIT)
+        if not self._html:  # indented, a line cannot end the block
+            return f"{caption}\n\n" + "\n".join(f"    {visible(line)}" for line in log.lines)
+        inside = "\n".join(preformatted(visible(line)) for line in log.lines)
         # <pre> ends at its own end tag only, whatever the lines hold; a fence could be closed by one of them
-        return f"{markdown(block.caption, _CAPTION_LIMIT)}\n\n<pre>\n{inside}\n</pre>"
-    return ""  # pictures would have to be hosted; the table above them says what they show
+        return f"{caption}\n\n<pre>\n{inside}\n</pre>"
+
+    def _picture(self, block: Picture) -> str:
+        """The plot's pictures; one that should be here and is not is told of, for a broken link tells nothing."""
+        if not self._pictures:
+            return ""
+        title = block.plot.title or block.plot.file
+        shown = []
+        for file in of_plot(block.plot):
+            name = markdown(f"{title}, {file.side}" if file.side else title, _CAPTION_LIMIT)
+            address = self._pictures.get(file.name, "")
+            if address:
+                shown.append(f"{name}:\n\n![{name}]({_closed(address)})")
+            else:
+                problem = file.problem or "the forge did not take it"
+                shown.append(f"{name}: **no picture**: {markdown(problem, _CAPTION_LIMIT)}")
+        return "\n\n".join(shown)
+
+    def _table(self, table: Table, caption: bool) -> str:
+        head = "| " + " | ".join(column.name for column in table.columns) + " |"
+        rule = "|" + "|".join(" ---: " if column.numeric else " --- " for column in table.columns) + "|"
+        rows = [self._row(row) for row in table.rows[:_ROWS]]
+        left_out = len(table.rows) - len(rows)
+        after = f"\n\n{numbers.count(left_out, 'row')} left out." if left_out else ""
+        before = f"{markdown(table.caption)}:\n\n" if caption else ""
+        return f"{before}{head}\n{rule}\n" + "\n".join(rows) + after
+
+    def _row(self, row: Row) -> str:
+        return "| " + " | ".join(self.line(cell.line, _CELL_LIMIT) or " " for cell in row) + " |"
+
+    def line(self, line: Line, limit: int = _TEXT_LIMIT) -> str:
+        """A line of styled pieces."""
+        return "".join(self._span(span, limit) for span in line)
+
+    def _span(self, span: Span, limit: int) -> str:
+        text = _inside(span.text, limit)
+        if not text:
+            return ""
+        if span.style is Style.STRONG:
+            return f"**{text}**"
+        if span.style is Style.CODE and self._html:
+            return f"<code>{text}</code>"
+        if span.style is Style.LINK and (address := web_address(span.href)) is not None:
+            return f"[{text}]({_closed(address)})"
+        return text
 
 
-def _table(table: Table, caption: bool) -> str:
-    head = "| " + " | ".join(column.name for column in table.columns) + " |"
-    rule = "|" + "|".join(" ---: " if column.numeric else " --- " for column in table.columns) + "|"
-    rows = [_row(row) for row in table.rows[:_ROWS]]
-    left_out = len(table.rows) - len(rows)
-    after = f"\n\n{numbers.count(left_out, 'row')} left out." if left_out else ""
-    before = f"{markdown(table.caption)}:\n\n" if caption else ""
-    return f"{before}{head}\n{rule}\n" + "\n".join(rows) + after
-
-
-def _row(row: Row) -> str:
-    return "| " + " | ".join(_line(cell.line, _CELL_LIMIT) or " " for cell in row) + " |"
-
-
-def _line(line: Line, limit: int = _TEXT_LIMIT) -> str:
-    return "".join(_span(span, limit) for span in line)
-
-
-def _span(span: Span, limit: int) -> str:
-    text = _inside(span.text, limit)
-    if not text:
-        return ""
-    if span.style is Style.STRONG:
-        return f"**{text}**"
-    if span.style is Style.CODE:
-        return f"<code>{text}</code>"
-    if span.style is Style.LINK and (address := web_address(span.href)) is not None:
-        return f"[{text}]({address.replace('(', '%28').replace(')', '%29')})"
-    return text
+def _closed(address: str) -> str:
+    """An address that ends where the link's parenthesis does."""
+    return address.replace("(", "%28").replace(")", "%29").replace(" ", "%20")
 
 
 def _inside(text: str, limit: int) -> str:

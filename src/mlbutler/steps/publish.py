@@ -9,7 +9,7 @@ from contextlib import suppress
 from mlbutler import record_file
 from mlbutler.errors import SettingsError
 from mlbutler.forge import detect
-from mlbutler.forge.interface import Forge, Posted, State
+from mlbutler.forge.interface import Forge, NotOffered, Posted, State
 from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.record import Change, Outcome, PublishResult, Record
@@ -49,7 +49,12 @@ def run(work: Work) -> PublishResult:
     change = _placed(work, forge)
     posted = None
     if change.number is not None or forge.capabilities.commit_comments:
-        posted = _comment(work, forge, change)
+        try:
+            posted = _comment(work, forge, change)
+        except NotOffered as error:
+            return dataclasses.replace(
+                _skipped(f"{error.message[:-1]}; the report is in {place}"), remedy=error.remedy, forge=forge.name
+            )
     status = _status(work, forge, change) if forge.capabilities.statuses else ""
     return PublishResult(
         outcome=Outcome.PASSED,
@@ -117,7 +122,8 @@ def _comment(work: Work, forge: Forge, change: Change) -> Posted:
 
     record = _redacted(work, change)
     takes = forge.capabilities
-    body = markdown.render(record, work.settings.report, takes.comment_limit, takes.unit)
+    limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html)
+    body = markdown.render(record, work.settings.report, limits)
     return forge.comment(change, build.title(record), body, _is_older(work, change))
 
 

@@ -24,6 +24,8 @@ def repository(url: str, source: str | None, server: str | None = None) -> Repos
         raise UsageError(f"There is no branch source '{source}'.", f"One of: {', '.join(SOURCES)}.")
     at = _address(url)
     chosen = source or kind_of(at.host) or "git"
+    if chosen not in SOURCES:  # a forge that Jenkins has no branch source for
+        chosen = "git"
     if chosen == "git":
         return Repository(_public(url), chosen)
     pages = _public(server or at.web).rstrip("/")

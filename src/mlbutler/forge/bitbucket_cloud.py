@@ -1,0 +1,137 @@
+"""Bitbucket Cloud. Its Markdown knows no HTML; the next page of a list has an address that only it understands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from mlbutler.forge.answers import find, text
+from mlbutler.forge.http import Api, Refused
+from mlbutler.forge.interface import Capabilities, Comment, Me, PullRequest, State
+from mlbutler.record import Change
+from mlbutler.report.escape import web_address
+
+_STATES = {State.PENDING: "INPROGRESS", State.SUCCESS: "SUCCESSFUL", State.FAILURE: "FAILED", State.ERROR: "FAILED"}
+_LONGEST_KEY = 40
+_MOST_PULLS = 50
+_MOST_COMMENTS = 100
+
+
+class BitbucketCloud:
+    """One repository on bitbucket.org."""
+
+    name = "Bitbucket"
+    # The length was found out by users; Atlassian does not say it.
+    capabilities = Capabilities(
+        comment_limit=32_768, unit="characters", sentence_limit=255, html=False, commit_comments=True
+    )
+
+    def __init__(self, api: Api, repository: str) -> None:
+        self._api = api
+        self._at = f"/repositories/{quote(repository)}"
+        self._page = f"https://bitbucket.org/{quote(repository)}"
+
+    def me(self) -> Me:
+        """See `Adapter.me`; a repository's own token may not ask."""
+        try:
+            user = self._api.get("/user")
+        except Refused as error:
+            if error.status in (401, 403, 404):
+                return Me()
+            raise
+        return Me(text(user, "uuid", "account_id"), text(user, "display_name", "nickname"))
+
+    def pull_requests(self, change: Change) -> list[PullRequest]:
+        """See `Adapter.pull_requests`. Those of a commit are not known while Bitbucket indexes it."""
+        try:
+            listed = list(self._pages(f"{self._at}/commit/{change.head}/pullrequests", _MOST_PULLS))
+        except Refused as error:
+            if error.status != 404:
+                raise
+            listed = []
+        found = [_pull(item, change) for item in listed if text(item, "state") == "OPEN" and find(item, "source")]
+        if not found and change.head_branch:
+            pulls = (_pull(i, change) for i in self._pages(f"{self._at}/pullrequests", _MOST_PULLS, state="OPEN"))
+            found = [pull for pull in pulls if pull.head_branch == change.head_branch]
+        return found
+
+    # ------------------------------------------------------------------------------------ comments
+
+    def comments(self, change: Change) -> Iterator[Comment]:
+        """See `Adapter.comments`; deleted ones are still listed."""
+        listed = self._pages(f"{self._place(change)}/comments", _MOST_COMMENTS)
+        yield from (_comment(item) for item in listed if find(item, "deleted") is not True)
+
+    def create(self, change: Change, body: str) -> Comment:
+        """See `Adapter.create`."""
+        answer = self._api.send("POST", f"{self._place(change)}/comments", json={"content": {"raw": body}})
+        return _comment(self._api.json(answer))
+
+    def update(self, change: Change, comment: Comment, body: str) -> Comment:
+        """See `Adapter.update`."""
+        path = f"{self._place(change)}/comments/{comment.id}"
+        return _comment(self._api.json(self._api.send("PUT", path, json={"content": {"raw": body}})))
+
+    def delete(self, change: Change, comment: Comment) -> None:
+        """See `Adapter.delete`."""
+        self._api.send("DELETE", f"{self._place(change)}/comments/{comment.id}")
+
+    def _place(self, change: Change) -> str:
+        if change.number is None:
+            return f"{self._at}/commit/{change.head}"
+        return f"{self._at}/pullrequests/{quote(change.number, safe='')}"
+
+    def _pages(self, path: str, size: int, **params: str) -> Iterator[Any]:
+        """Every item. The next page's address is followed as it is: the token goes with it to the same host alone."""
+        answer = self._api.get(path, **params, pagelen=size)
+        while isinstance(answer, dict):
+            values = answer.get("values")
+            yield from values if isinstance(values, list) else ()
+            following = text(answer, "next")
+            answer = self._api.get(following) if following else None
+
+    # ------------------------------------------------------------------------------------ status
+
+    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+        """See `Forge.status`. A status needs an address: the commit's page where there is no build's."""
+        page = f"{self._page}/commits/{change.head}"
+        body = {
+            "key": key(title, _LONGEST_KEY),
+            "name": title,
+            "state": _STATES[state],
+            "description": sentence,
+            "url": web_address(target_url) or page,
+        }
+        self._api.send("POST", f"{self._at}/commit/{change.head}/statuses/build", json=body, again=True)
+        return page
+
+
+def key(title: str, longest: int) -> str:
+    """`title` where it fits, else its beginning and a digest."""
+    if len(title) <= longest:
+        return title
+    digest = hashlib.sha256(title.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{title[: longest - 13]}-{digest}"
+
+
+def _pull(item: Any, change: Change) -> PullRequest:
+    abbreviated = text(item, "source.commit.hash")
+    return PullRequest(
+        number=text(item, "id"),
+        head=change.head if abbreviated and change.head.startswith(abbreviated) else abbreviated,
+        head_branch=text(item, "source.branch.name"),
+        target_branch=text(item, "destination.branch.name"),
+        title=text(item, "title"),
+        url=text(item, "links.html.href"),
+    )
+
+
+def _comment(item: Any) -> Comment:
+    return Comment(
+        id=text(item, "id"),
+        body=text(item, "content.raw"),
+        author=text(item, "user.uuid", "user.account_id"),
+        url=text(item, "links.html.href"),
+    )

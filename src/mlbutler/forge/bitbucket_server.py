@@ -1,0 +1,152 @@
+"""Bitbucket Data Center (and Server). A comment is changed with the version it was read with, or not at all.
+
+General comments on a pull request are among its activities; the list of comments is one file's. Comments on a commit
+cannot be listed without a file, so that there is none of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, unquote
+
+from mlbutler.forge.answers import find, text
+from mlbutler.forge.bitbucket_cloud import key
+from mlbutler.forge.http import Api, Refused
+from mlbutler.forge.interface import Capabilities, Comment, Me, PullRequest, State
+from mlbutler.record import Change
+from mlbutler.report.escape import web_address
+
+_STATES = {State.PENDING: "INPROGRESS", State.SUCCESS: "SUCCESSFUL", State.FAILURE: "FAILED", State.ERROR: "FAILED"}
+_LONGEST_NAME = 255
+_LONGEST_URL = 450
+_LONGEST_REF = 1024
+_PAGE = 100
+
+
+class BitbucketServer:
+    """One repository on Data Center.
+
+    Args:
+        web: the address of its pages.
+    """
+
+    name = "Bitbucket"
+    capabilities = Capabilities(comment_limit=32_768, unit="characters", sentence_limit=255, html=False)
+
+    def __init__(self, api: Api, repository: str, web: str) -> None:
+        project, _, slug = repository.partition("/")
+        self._api = api
+        self._at = f"/api/latest/projects/{quote(project)}/repos/{quote(slug)}"
+        self._page = f"{web}/projects/{quote(project)}/repos/{quote(slug)}"
+
+    def me(self) -> Me:
+        """See `Adapter.me`. Data Center names the user in a header of every answer."""
+        try:
+            answer = self._api.send("GET", "/api/latest/application-properties")
+        except Refused as error:
+            if error.status in (401, 403, 404):
+                return Me()
+            raise
+        name = unquote(answer.headers.get("x-ausername", ""))
+        return Me(name, name)
+
+    def pull_requests(self, change: Change) -> list[PullRequest]:
+        """See `Adapter.pull_requests`."""
+        try:
+            listed = list(self._pages(f"{self._at}/commits/{change.head}/pull-requests"))
+        except Refused as error:
+            if error.status != 404:
+                raise
+            listed = []
+        found = [_pull(item) for item in listed if text(item, "state") == "OPEN"]
+        if not found and change.head_branch:
+            at = f"refs/heads/{change.head_branch}"
+            pulls = self._pages(f"{self._at}/pull-requests", state="OPEN", direction="OUTGOING", at=at)
+            found = [_pull(item) for item in pulls]
+        return found
+
+    # ------------------------------------------------------------------------------------ comments
+
+    def comments(self, change: Change) -> Iterator[Comment]:
+        """See `Adapter.comments`; activities come newest first."""
+        found = {}
+        for activity in self._pages(f"{self._pull(change)}/activities"):
+            comment = find(activity, "comment")
+            if text(activity, "action") == "COMMENTED" and text(activity, "commentAction") in ("ADDED", ""):
+                found[text(comment, "id")] = self._comment(change, comment)
+        yield from sorted(found.values(), key=lambda c: int(c.id) if c.id.isdigit() else 0)
+
+    def create(self, change: Change, body: str) -> Comment:
+        """See `Adapter.create`."""
+        answer = self._api.send("POST", f"{self._pull(change)}/comments", json={"text": body})
+        return self._comment(change, self._api.json(answer))
+
+    def update(self, change: Change, comment: Comment, body: str) -> Comment:
+        """See `Adapter.update`; 409 when somebody changed it meanwhile."""
+        sent = {"text": body, "version": comment.version}
+        # Sent again after a broken line it may find its own work: 409, and the caller reads again.
+        answer = self._api.send("PUT", f"{self._pull(change)}/comments/{comment.id}", json=sent)
+        return self._comment(change, self._api.json(answer))
+
+    def delete(self, change: Change, comment: Comment) -> None:
+        """See `Adapter.delete`; 409 when it has answers."""
+        path = f"{self._pull(change)}/comments/{comment.id}"
+        self._api.send("DELETE", path, params={"version": comment.version})
+
+    def _pull(self, change: Change) -> str:
+        return f"{self._at}/pull-requests/{quote(change.number or '', safe='')}"
+
+    def _comment(self, change: Change, item: Any) -> Comment:
+        id = text(item, "id")
+        return Comment(
+            id=id,
+            body=text(item, "text"),
+            author=text(item, "author.name"),
+            url=f"{self._page}/pull-requests/{change.number}/overview?commentId={id}",
+            version=int(text(item, "version") or 0),
+        )
+
+    def _pages(self, path: str, **params: str) -> Iterator[Any]:
+        start: str | None = "0"
+        while start is not None:
+            answer = self._api.get(path, **params, start=start, limit=_PAGE)
+            values = find(answer, "values")
+            yield from values if isinstance(values, list) else ()
+            following = text(answer, "nextPageStart")
+            start = following if find(answer, "isLastPage") is False and following not in ("", start) else None
+
+    # ------------------------------------------------------------------------------------ status
+
+    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+        """See `Forge.status`. Servers before 7.4 have statuses of a commit in no repository."""
+        page = f"{self._page}/commits/{change.head}"
+        url = web_address(target_url) or ""
+        body = {
+            "key": key(title, _LONGEST_NAME),
+            "name": key(title, _LONGEST_NAME),
+            "state": _STATES[state],
+            "description": sentence,
+            "url": url if 0 < len(url) <= _LONGEST_URL else page,
+        }
+        ref = f"refs/heads/{change.head_branch}"
+        in_repository = {**body, "ref": ref} if change.head_branch and len(ref) <= _LONGEST_REF else body
+        try:
+            self._api.send("POST", f"{self._at}/commits/{change.head}/builds", json=in_repository, again=True)
+        except Refused as error:
+            if error.status not in (404, 405):
+                raise
+            self._api.send("POST", f"/build-status/latest/commits/{change.head}", json=body, again=True)
+        return page
+
+
+def _pull(item: Any) -> PullRequest:
+    links = find(item, "links.self")
+    return PullRequest(
+        number=text(item, "id"),
+        head=text(item, "fromRef.latestCommit"),
+        head_branch=text(item, "fromRef.displayId"),
+        target_branch=text(item, "toRef.displayId"),
+        title=text(item, "title"),
+        url=text(links[0], "href") if isinstance(links, list) and links else "",
+    )

@@ -1,0 +1,146 @@
+"""Gogs, and DagsHub, whose API descends from it: comments on an issue are comments on a pull request.
+
+Neither has commit statuses. DagsHub describes no comments; where its server takes none, that is said and the report
+stays with the build. DagsHub lists pull requests, in a shape of its own; Gogs does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from mlbutler.forge.answers import text
+from mlbutler.forge.http import Api, Refused
+from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, PullRequest, State
+from mlbutler.forge.opening import Opening
+from mlbutler.record import Change
+
+_ABSENT = (404, 405, 410, 501)
+
+
+class Gogs:
+    """One repository on Gogs or DagsHub.
+
+    Args:
+        web: the repository's page.
+    """
+
+    # The text is kept in a column of MySQL's type TEXT.
+    capabilities = Capabilities(comment_limit=65_535, unit="bytes", sentence_limit=140, statuses=False)
+
+    def __init__(self, name: str, api: Api, repository: str, web: str) -> None:
+        self.name = name
+        self._api = api
+        self._at = f"/repos/{quote(repository)}"
+        self._web = web
+
+    def me(self) -> Me:
+        """See `Adapter.me`."""
+        try:
+            user = self._api.get("/user")
+        except Refused as error:
+            if error.status in (401, 403, 404):
+                return Me()
+            raise
+        return Me(text(user, "id"), text(user, "login", "username", "user_name"))
+
+    def pull_requests(self, change: Change) -> list[PullRequest]:
+        """See `Adapter.pull_requests`; none on a server that does not list them."""
+        try:
+            listed = self._api.get(f"{self._at}/pulls")
+        except Refused as error:
+            if error.status not in _ABSENT:
+                raise
+            return []
+        pulls = [_pull(item) for item in (listed if isinstance(listed, list) else ()) if _is_open(item)]
+        return [pull for pull in pulls if pull.head == change.head or pull.head_branch == change.head_branch]
+
+    def comments(self, change: Change) -> Iterator[Comment]:
+        """See `Adapter.comments`; they are not paged.
+
+        Raises:
+            NotOffered: the server has no comments, though it has the repository.
+        """
+        try:
+            items = self._api.get(f"{self._issue(change)}/comments")
+        except Refused as error:
+            raise self._absent(error) from error
+        yield from (self._comment(change, item) for item in (items if isinstance(items, list) else ()))
+
+    def create(self, change: Change, body: str) -> Comment:
+        """See `Adapter.create`.
+
+        Raises:
+            NotOffered: as `comments`.
+        """
+        try:
+            answer = self._api.send("POST", f"{self._issue(change)}/comments", json={"body": body})
+        except Refused as error:
+            raise self._absent(error) from error
+        return self._comment(change, self._api.json(answer))
+
+    def update(self, change: Change, comment: Comment, body: str) -> Comment:
+        """See `Adapter.update`."""
+        answer = self._api.send("PATCH", f"{self._issue(change)}/comments/{comment.id}", json={"body": body})
+        return self._comment(change, self._api.json(answer)) if answer.content else comment
+
+    def delete(self, change: Change, comment: Comment) -> None:
+        """See `Adapter.delete`."""
+        self._api.send("DELETE", f"{self._issue(change)}/comments/{comment.id}")
+
+    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+        """There are none, as the capabilities say.
+
+        Raises:
+            NotOffered: always.
+        """
+        raise NotOffered(f"{self.name} has no commit statuses.")
+
+    def _issue(self, change: Change) -> str:
+        return f"{self._at}/issues/{quote(change.number or '', safe='')}"
+
+    def _comment(self, change: Change, item: Any) -> Comment:
+        url = text(item, "html_url") or f"{self._web}/pulls/{change.number}"
+        return Comment(id=text(item, "id"), body=text(item, "body"), author=text(item, "user.id"), url=url)
+
+    def _absent(self, error: Refused) -> Refused | NotOffered:
+        """Is it the comments that are missing, or the whole repository?"""
+        if error.status not in _ABSENT:
+            return error
+        try:
+            self._api.get(self._at)
+        except Refused:
+            return error
+        return NotOffered(
+            f"{self.name} takes no comment on this pull request ({error.status}).",
+            "Show the report as the build's artifact. On Gogs, issues must be on.",
+        )
+
+
+def _is_open(item: Any) -> bool:
+    return text(item, "state") in ("open", "")
+
+
+def _pull(item: Any) -> PullRequest:
+    return PullRequest(
+        number=text(item, "number"),
+        head=text(item, "head_commit.id"),
+        head_branch=text(item, "head_branch"),
+        target_branch=text(item, "base_branch"),
+        title=text(item, "title"),
+        url=text(item, "html_url"),
+    )
+
+
+def from_opening(opening: Opening) -> Gogs:
+    """See `mlbutler.forge.registry`. DagsHub takes the token as its own client sends it, or with a user's name."""
+    place = opening.place
+    url = place.url.rstrip("/")
+    web = f"{url}/{quote(place.repository)}"
+    if place.kind == "gogs":
+        token = opening.token("GOGS_TOKEN")
+        api = opening.api("Gogs", f"{url}/api/v1", {}, {"Authorization": f"token {token}"})
+        return Gogs("Gogs", api, place.repository, web)
+    secret = opening.bearer_or_basic("DAGSHUB_USER_TOKEN")
+    return Gogs("DagsHub", opening.api("DagsHub", f"{url}/api/v1", {}, secret), place.repository, web)

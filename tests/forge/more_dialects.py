@@ -1,0 +1,254 @@
+"""DagsHub's, Gogs' and both Bitbuckets' APIs, as far as comments and statuses go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.forge.fake import ME, TOKEN, Answer, Dialect, Note, Seen
+
+
+class Gogs(Dialect):
+    """Gogs: no pull requests, no statuses, and comments in one answer."""
+
+    kind = "gogs"
+    spec = "gogs"
+    prefix = "/api/v1"
+    token_header = ("Authorization", f"token {TOKEN}")
+    limit = 65_535
+    unit = "bytes"
+    finds_pulls = False
+    undescribed = ("/repos/team/digits/pulls",)
+    routes: tuple[tuple[str, str, str], ...] = (
+        ("GET", r"/user", "get_user"),
+        ("GET", r"/repos/team/digits", "repo"),
+        ("GET", r"/repos/team/digits/issues/(\d+)/comments", "listed"),
+        ("POST", r"/repos/team/digits/issues/(\d+)/comments", "created"),
+        ("PATCH", r"/repos/team/digits/issues/\d+/comments/(\d+)", "updated"),
+        ("DELETE", r"/repos/team/digits/issues/\d+/comments/(\d+)", "deleted"),
+    )
+
+    def _note(self, note: Note) -> dict[str, Any]:
+        return {"id": note.id, "body": note.body, "user": {"id": note.author, "login": f"user{note.author}"}}
+
+    def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
+        return self.user or Answer(200, {"id": ME, "login": "bot"})
+
+    def repo(self, seen: Seen, query: dict[str, str]) -> Answer:
+        return Answer(200, {"id": 1, "full_name": "team/digits"})
+
+    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        return Answer(200, [self._note(note) for note in self.on(on)])
+
+    def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        if self.too_long(seen.json["body"]):
+            return Answer(500, {"message": "Data too long for column 'content'"})
+        return Answer(201, self._note(self.add(on, seen.json["body"])))
+
+    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        note = self.find(id)
+        if note is None:
+            return Answer(404)
+        if note.author != ME:
+            return Answer(403)
+        note.body = seen.json["body"]
+        return Answer(200, self._note(note))
+
+    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        note = self.find(id)
+        if note is None:
+            return Answer(404)
+        self.notes.remove(note)
+        return Answer(204)
+
+
+class DagsHub(Gogs):
+    """DagsHub: Gogs' comments, if it has any, and a list of pull requests in its own shape."""
+
+    kind = "dagshub"
+    token_header = ("Authorization", f"Bearer {TOKEN}")
+    finds_pulls = True
+    routes = (*Gogs.routes, ("GET", r"/repos/team/digits/pulls", "list_pulls"))
+
+    def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
+        closed = {"id": 1, "number": 1, "state": "closed", "head_branch": "work", "head_commit": {"id": "a" * 40},
+                  "base_branch": "main"}  # fmt: skip
+        return Answer(200, [closed, *(
+            {"id": 9000 + p.number, "number": p.number, "title": "A title", "same_origin": True, "state": "open",
+             "head_branch": p.branch, "head_commit": {"id": p.head}, "base_branch": p.target} for p in self.pulls
+        )])  # fmt: skip
+
+
+class BitbucketCloud(Dialect):
+    """Bitbucket Cloud: ten items a page, the next one at an address of its own; deleted comments stay listed."""
+
+    kind = "bitbucket"
+    spec = "bitbucket-cloud"
+    prefix = "/2.0"
+    limit = 32_768
+    api = "given"
+    unlisted = ("pagelen", "page")
+    _at = r"/repositories/team/digits"
+    routes = (
+        ("GET", r"/user", "get_user"),
+        ("GET", rf"{_at}/pullrequests/(\d+)/comments", "listed"),
+        ("POST", rf"{_at}/pullrequests/(\d+)/comments", "created"),
+        ("PUT", rf"{_at}/pullrequests/\d+/comments/(\d+)", "updated"),
+        ("DELETE", rf"{_at}/pullrequests/\d+/comments/(\d+)", "deleted"),
+        ("GET", rf"{_at}/commit/(\w{{40}})/comments", "listed"),
+        ("POST", rf"{_at}/commit/(\w{{40}})/comments", "created"),
+        ("PUT", rf"{_at}/commit/\w{{40}}/comments/(\d+)", "updated"),
+        ("DELETE", rf"{_at}/commit/\w{{40}}/comments/(\d+)", "deleted"),
+        ("POST", rf"{_at}/commit/(\w{{40}})/statuses/build", "status"),
+        ("GET", rf"{_at}/commit/(\w{{40}})/pullrequests", "pulls_of"),
+        ("GET", rf"{_at}/pullrequests", "list_pulls"),
+    )
+
+    def _note(self, note: Note) -> dict[str, Any]:
+        return {"type": "pullrequest_comment", "id": note.id, "deleted": False,
+                "content": {"type": "rendered", "raw": note.body, "markup": "markdown", "html": ""},
+                "user": {"uuid": f"{{{note.author}}}"}, "links": {"html": {"href": "https://pages/"}}}  # fmt: skip
+
+    def _paged(self, seen: Seen, items: list[dict[str, Any]], query: dict[str, str]) -> Answer:
+        size = min(int(query.get("pagelen", "10")), 100, self.page)
+        page = int(query.get("page", "1"))
+        body: dict[str, Any] = {"values": items[(page - 1) * size : page * size], "pagelen": size}
+        if page * size < len(items):
+            body["next"] = f"{self.base}{seen.path}?pagelen={size}&page={page + 1}"
+        return Answer(200, body)
+
+    def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
+        return self.user or Answer(200, {"type": "user", "uuid": f"{{{ME}}}", "display_name": "bot"})
+
+    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        gone = {**self._note(Note(0, on, "<!-- mlbutler:report:mlbutler head=x -->")), "deleted": True}
+        return self._paged(seen, [gone, *(self._note(note) for note in self.on(on))], query)
+
+    def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        text = seen.json["content"]["raw"]
+        if self.too_long(text):
+            return Answer(400, {"type": "error", "error": {"message": "content too long"}})
+        return Answer(201, self._note(self.add(on, text)))
+
+    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        note = self.find(id)
+        if note is None:
+            return self.missing()
+        if note.author != ME:
+            return Answer(403, {"type": "error", "error": {"message": "not yours"}})
+        note.body = seen.json["content"]["raw"]
+        return Answer(200, self._note(note))
+
+    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        note = self.find(id)
+        if note is None:
+            return self.missing()
+        self.notes.remove(note)
+        return Answer(204)
+
+    def status(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
+        sent = seen.json
+        if len(sent["key"]) > 40 or not sent["url"]:
+            return Answer(400, {"type": "error", "error": {"message": "key too long, or no url"}})
+        self.statuses.append({"sha": sha, "state": sent["state"], "name": sent["name"], "said": sent["description"],
+                              "url": sent["url"]})  # fmt: skip
+        return Answer(201, {"type": "build", "key": sent["key"], "state": sent["state"]})
+
+    def _pull(self, pull: Any) -> dict[str, Any]:
+        return {"id": pull.number, "state": "OPEN", "title": "A title",
+                "source": {"commit": {"hash": pull.head[:12]}, "branch": {"name": pull.branch}},
+                "destination": {"branch": {"name": pull.target}}}  # fmt: skip
+
+    def pulls_of(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
+        return self._paged(seen, [self._pull(p) for p in self.pulls if sha == p.head or sha in p.commits], query)
+
+    def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
+        return self._paged(seen, [self._pull(p) for p in self.pulls], query)
+
+
+class BitbucketServer(Dialect):
+    """Bitbucket Data Center below a path: activities, versions, and answers only to ``application/json``."""
+
+    kind = "bitbucket"
+    spec = "bitbucket-dc"
+    below = "/bitbucket"
+    prefix = "/bitbucket/rest"
+    limit = 32_768
+    _at = r"/api/latest/projects/team/repos/digits"
+    routes = (
+        ("GET", r"/api/latest/application-properties", "get_user"),
+        ("GET", rf"{_at}/pull-requests/(\d+)/activities", "listed"),
+        ("POST", rf"{_at}/pull-requests/(\d+)/comments", "created"),
+        ("PUT", rf"{_at}/pull-requests/\d+/comments/(\d+)", "updated"),
+        ("DELETE", rf"{_at}/pull-requests/\d+/comments/(\d+)", "deleted"),
+        ("POST", rf"{_at}/commits/(\w{{40}})/builds", "status"),
+        ("GET", rf"{_at}/commits/(\w{{40}})/pull-requests", "pulls_of"),
+        ("GET", rf"{_at}/pull-requests", "list_pulls"),
+    )
+
+    def _note(self, note: Note) -> dict[str, Any]:
+        return {"id": note.id, "version": note.version, "text": note.body, "author": {"name": f"user {note.author}"}}
+
+    def _paged(self, items: list[dict[str, Any]], query: dict[str, str]) -> Answer:
+        start, size = int(query.get("start", "0")), min(int(query.get("limit", "25")), self.page)
+        last = start + size >= len(items)
+        body: dict[str, Any] = {
+            "values": items[start : start + size],
+            "isLastPage": last,
+            "start": start,
+            "limit": size,
+        }
+        return Answer(200, body if last else {**body, "nextPageStart": start + size})
+
+    def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
+        return self.user or Answer(200, {"version": "9.4.0"}, {"X-AUSERNAME": f"user%20{ME}"})
+
+    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        notes = [
+            {"id": 1, "action": "COMMENTED", "commentAction": "ADDED", "comment": self._note(n)} for n in self.on(on)
+        ]
+        return self._paged([*reversed(notes), {"id": 0, "action": "OPENED"}], query)
+
+    def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        if self.too_long(seen.json["text"]):
+            return Answer(400, {"errors": [{"context": "text", "message": "Please enter at most 32,768 characters"}]})
+        return Answer(201, self._note(self.add(on, seen.json["text"])))
+
+    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        note = self.find(id)
+        if note is None:
+            return self.missing()
+        if note.author != ME:
+            return Answer(403, {"errors": [{"message": "You are not permitted to edit this comment"}]})
+        if seen.json.get("version") != note.version:
+            return Answer(409, {"errors": [{"message": "CommentOutOfDateException"}]})
+        note.body, note.version = seen.json["text"], note.version + 1
+        return Answer(200, self._note(note))
+
+    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        note = self.find(id)
+        if note is None:
+            return self.missing()
+        if int(query["version"]) != note.version:
+            return Answer(409, {"errors": [{"message": "CommentOutOfDateException"}]})
+        self.notes.remove(note)
+        return Answer(204)
+
+    def missing(self) -> Answer:
+        return Answer(404, {"errors": [{"message": "No such thing"}]})
+
+    def status(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
+        sent = seen.json
+        self.statuses.append({"sha": sha, "state": sent["state"], "name": sent["name"], "said": sent["description"],
+                              "url": sent["url"]})  # fmt: skip
+        return Answer(204)
+
+    def _pull(self, pull: Any) -> dict[str, Any]:
+        return {"id": pull.number, "state": "OPEN", "title": "A title",
+                "fromRef": {"id": f"refs/heads/{pull.branch}", "displayId": pull.branch, "latestCommit": pull.head},
+                "toRef": {"displayId": pull.target}, "links": {"self": [{"href": "https://pages/"}]}}  # fmt: skip
+
+    def pulls_of(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
+        return self._paged([self._pull(p) for p in self.pulls if sha == p.head or sha in p.commits], query)
+
+    def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
+        return self._paged([self._pull(p) for p in self.pulls if f"refs/heads/{p.branch}" == query["at"]], query)

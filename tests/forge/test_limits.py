@@ -1,0 +1,46 @@
+"""The same large report on every forge: whole sections go, the marker stays, the forge takes it."""
+
+from __future__ import annotations
+
+from mlbutler import record as r
+from mlbutler.record import Outcome, Verdict
+from mlbutler.report import markdown
+from mlbutler.settings import Report as Settings
+from tests.forge.conftest import Meeting, change
+
+ENVIRONMENT = r.Environment(mlbutler="1", dvc="3", git="2", python="3.11", platform="x", host="h", cpus=2, memory=4)
+
+
+def large() -> r.Record:
+    """More than 70,000 characters, and many more bytes."""
+    params = tuple(
+        r.ParamChange(file="params.yaml", name=f"größe.ключ{i}", kind="changed", old="ä" * 60, new=f"<b>{i}</b>")
+        for i in range(100)
+    )
+    data = tuple(r.DataChange(path=f"data/Ω {i}", kind="added", new_size=i, reason="漢" * 150) for i in range(100))
+    metric = r.MetricChange(
+        file="metrics.json", name="accuracy", old=0.9, new=0.8, difference=-0.1, relative=-0.11,
+        verdict=Verdict.WORSE, goal="maximize",
+    )  # fmt: skip
+    compare = r.CompareResult(
+        outcome=Outcome.FAILED, reason="x", verdict=Verdict.WORSE, sentence="Worse: accuracy 0.9 -> 0.8",
+        metrics=(metric,), params=params, data=data,
+    )  # fmt: skip
+    return r.Record(change=change(), environment=ENVIRONMENT, compare=compare)
+
+
+def test_a_large_report_fits_every_forge(meeting: Meeting) -> None:
+    forge = meeting.open()
+    takes = forge.capabilities
+    whole = markdown.render(large(), Settings())
+    assert len(whole) > 70_000
+    text = markdown.render(large(), Settings(), markdown.Limits(takes.comment_limit, takes.unit, takes.html))
+    forge.comment(change(), "mlbutler", text, lambda head: False)
+    (note,) = meeting.ours()
+    assert note.body.startswith("**Worse**: accuracy 0.9 -> 0.8")
+    if takes.comment_limit is not None and takes.comment_limit < 100_000:
+        assert not meeting.dialect.too_long(text)
+        assert "Left out to fit here: " in note.body
+        assert "rows left out)" in note.body
+    else:
+        assert note.body.split() == whole.split()

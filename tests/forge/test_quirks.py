@@ -1,0 +1,136 @@
+"""What one forge alone does."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mlbutler.errors import ForgeError
+from mlbutler.forge.http import Refused
+from mlbutler.forge.interface import NotOffered, State
+from mlbutler.forge.opening import TOKEN_VARIABLE, USER_VARIABLE, NoToken, Opening
+from mlbutler.forge.registry import open_forge
+from tests.forge.conftest import Meeting, body, change
+from tests.forge.dialects import GitHub, GitLab
+from tests.forge.fake import HEAD, SOMEBODY, TOKEN, Answer, Dialect, FakeForge, Fault
+from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub
+
+Meet = Callable[[Dialect], Meeting]
+
+
+@pytest.fixture
+def meet(tmp_path: Path) -> Iterator[Meet]:
+    """Opens the server of one dialect."""
+    servers: list[FakeForge] = []
+
+    def made(dialect: Dialect) -> Meeting:
+        servers.append(FakeForge(dialect))
+        return Meeting(servers[-1], tmp_path)
+
+    yield made
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+        assert server.violations == []
+
+
+class App(GitHub):
+    """GitHub with an app's token, such as that of GitHub Actions."""
+
+    app = True
+
+
+def test_an_apps_token_makes_one_check_run_of_all_states(meet: Meet) -> None:
+    meeting = meet(App())
+    for state in (State.PENDING, State.FAILURE):
+        meeting.open().status(change(), "mlbutler", state, "Worse: f1 0.9 -> 0.8", "https://ci.example.org/1")
+    (run,) = meeting.dialect.checks
+    assert (run["status"], run["conclusion"], run["head_sha"]) == ("completed", "failure", HEAD)
+    assert run["output"]["title"] == "Worse: f1 0.9 -> 0.8"
+    assert meeting.dialect.statuses == []
+
+
+def test_a_check_run_is_not_made_twice_when_the_line_breaks(meet: Meet) -> None:
+    meeting = meet(App())
+    meeting.server.faults = [Fault("POST", "check-runs", cut=True)]
+    meeting.open().status(change(), "mlbutler", State.SUCCESS, "Better", "")
+    assert [run["conclusion"] for run in meeting.dialect.checks] == ["success"]
+
+
+def test_an_app_does_not_take_a_persons_comment_for_its_own(meet: Meet) -> None:
+    meeting = meet(App())
+    theirs = meeting.dialect.add("17", body(text="planted"), SOMEBODY)
+    for text in ("one", "two"):
+        meeting.post(text=text)
+    assert "planted" in theirs.body
+    assert ["two" in note.body for note in meeting.dialect.notes] == [False, True]
+
+
+def test_a_personal_token_asks_for_no_check_run(meet: Meet) -> None:
+    meeting = meet(GitHub())
+    meeting.dialect.token_header = ("Authorization", "Bearer ghp_planted0123456789")
+    environ = {"GITHUB_TOKEN": "ghp_planted0123456789"}
+    forge = open_forge(Opening(place=meeting.place(), environ=environ, root=Path()))
+    forge.status(change(), "mlbutler", State.SUCCESS, "Better", "")
+    assert [seen.path.rpartition("/")[0].rpartition("/")[2] for seen in meeting.server.seen] == ["statuses"]
+
+
+def test_gitlab_refuses_other_transitions_aloud(meet: Meet) -> None:
+    meeting = meet(GitLab())
+    meeting.server.faults = [Fault("POST", answer=Answer(400, {"message": "ref is invalid"}))]
+    with pytest.raises(Refused, match="ref is invalid"):
+        meeting.open().status(change(), "mlbutler", State.SUCCESS, "Better", "")
+
+
+def test_dagshub_without_comments_is_said_and_no_error_of_the_token(meet: Meet) -> None:
+    meeting = meet(DagsHub())
+    meeting.server.faults = [Fault("GET", "/comments", answer=Answer(404), times=9)]
+    with pytest.raises(NotOffered, match="takes no comment"):
+        meeting.post()
+    meeting.server.faults = [Fault("GET", "/comments", answer=Answer(200, [])), Fault("POST", answer=Answer(405))]
+    with pytest.raises(NotOffered):
+        meeting.post()
+    meeting.server.faults = [Fault(answer=Answer(404), times=9)]  # the repository itself
+    with pytest.raises(Refused):
+        meeting.post()
+
+
+def test_basic_authentication_where_a_user_is_named(meet: Meet) -> None:
+    meeting = meet(BitbucketCloud())
+    pair = base64.b64encode(f"ada@example.org:{TOKEN}".encode()).decode()
+    meeting.dialect.token_header = ("Authorization", f"Basic {pair}")
+    environ = {TOKEN_VARIABLE: TOKEN, USER_VARIABLE: "ada@example.org"}
+    forge = open_forge(Opening(place=meeting.place(), environ=environ, root=Path()))
+    forge.comment(change(), "mlbutler", body(), lambda head: False)
+    assert len(meeting.ours()) == 1
+
+
+def test_a_long_title_still_has_a_key_of_its_own_on_bitbucket(meet: Meet) -> None:
+    meeting = meet(BitbucketCloud())
+    for title in ("mlbutler " + "x" * 60 + "1", "mlbutler " + "x" * 60 + "2"):
+        meeting.open().status(change(), title, State.SUCCESS, "", "")
+    assert len({seen.json["key"] for seen in meeting.server.sent("POST")}) == 2
+
+
+def test_an_old_data_center_has_statuses_elsewhere(meet: Meet) -> None:
+    meeting = meet(BitbucketServer())
+    meeting.server.faults = [Fault("POST", "/builds", answer=Answer(404))]
+    with pytest.raises(ForgeError):  # this one has neither
+        meeting.open().status(change(), "mlbutler", State.SUCCESS, "", "")
+    last = meeting.server.seen[-1]
+    assert last.path.endswith(f"/rest/build-status/latest/commits/{HEAD}")
+    assert last.json["state"] == "SUCCESSFUL"
+
+
+@pytest.mark.parametrize("token", [None, "", "  ", "not\nsendable", "ünsendable"])
+def test_a_token_that_cannot_be_sent_is_named_without_it(meet: Meet, token: str | None) -> None:
+    meeting = meet(GitHub())
+    environ = {} if token is None else {TOKEN_VARIABLE: token}
+    with pytest.raises(NoToken) as caught:
+        open_forge(Opening(place=meeting.place(), environ=environ, root=Path()))
+    assert "GITHUB_TOKEN" in caught.value.remedy
+    assert not token or not token.strip() or token not in caught.value.message
+    assert meeting.server.seen == []

@@ -14,10 +14,19 @@ ENVIRONMENT = r.Environment(mlbutler="1", dvc="3", git="2", python="3.11", platf
 def large() -> r.Record:
     """More than 70,000 characters, and many more bytes."""
     params = tuple(
-        r.ParamChange(file="params.yaml", name=f"größe.ключ{i}", kind="changed", old="ä" * 60, new=f"<b>{i}</b>")
+        r.ParamChange(
+            file="p" * 150,
+            name=f"größe.ключ{i}",
+            kind="changed",
+            stages=("train", "evaluate it all"),
+            old="ä" * 150,
+            new=f"<b>{i}</b>" + "é" * 140,
+        )
         for i in range(100)
     )
-    data = tuple(r.DataChange(path=f"data/Ω {i}", kind="added", new_size=i, reason="漢" * 150) for i in range(100))
+    data = tuple(
+        r.DataChange(path=f"data/Ω {i}" + "w" * 80, kind="added", new_size=i, reason="漢" * 150) for i in range(100)
+    )
     metric = r.MetricChange(
         file="metrics.json", name="accuracy", old=0.9, new=0.8, difference=-0.1, relative=-0.11,
         verdict=Verdict.WORSE, goal="maximize",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,11 +72,25 @@ def body(head: str = HEAD, text: str = "text", title: str = "mlbutler") -> str:
     return f"{text}\n\n{marker(title, head)}\n"
 
 
-@pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.__name__)
-def meeting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Meeting]:
-    """Every forge in turn; what its description forbids fails the test."""
+def _meet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Meeting]:
     server = FakeForge(request.param())
     yield Meeting(server, tmp_path)
     server.shutdown()
     server.server_close()
     assert server.violations == []
+
+
+def _over(*dialects: type[Dialect]) -> Any:
+    """A fixture of these forges in turn; what a vendor's description forbids fails the test."""
+    return pytest.fixture(params=dialects, ids=lambda dialect: dialect.__name__)(_meet)
+
+
+meeting = _over(*DIALECTS)
+finding = _over(*(dialect for dialect in DIALECTS if dialect is not Gogs))
+"""Those that list pull requests."""
+judging = _over(*(dialect for dialect in DIALECTS if dialect not in (Gogs, DagsHub)))
+"""Those with statuses."""
+committing = _over(GitHub, GitLab, BitbucketCloud)
+"""Those with comments on commits."""
+gallery = _over(GitLab, Gitea)
+"""Those that take files."""

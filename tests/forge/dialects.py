@@ -213,8 +213,8 @@ class Gitea(Dialect):
         ("PATCH", r"/repos/team/digits/issues/comments/(\d+)", "updated"),
         ("DELETE", r"/repos/team/digits/issues/comments/(\d+)", "deleted"),
         ("POST", r"/repos/team/digits/statuses/(\w{40})", "status"),
-        ("GET", r"/repos/team/digits/issues/(\d+)/assets", "assets"),
-        ("POST", r"/repos/team/digits/issues/(\d+)/assets", "upload"),
+        ("GET", r"/repos/team/digits/issues/comments/(\d+)/assets", "assets"),
+        ("POST", r"/repos/team/digits/issues/comments/(\d+)/assets", "upload"),
         ("GET", r"/repos/team/digits/pulls", "list_pulls"),
     )
 

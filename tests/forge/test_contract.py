@@ -11,7 +11,7 @@ import pytest
 from mlbutler.errors import ForgeError, UsageError
 from mlbutler.forge import http
 from mlbutler.forge.http import Refused
-from mlbutler.forge.interface import State
+from mlbutler.forge.interface import Picture, State
 from tests.forge.conftest import PATIENCE, Meeting, body, change
 from tests.forge.fake import HEAD, OTHER_HEAD, SOMEBODY, TOKEN, Answer, FakeForge, Fault, Pull
 
@@ -286,14 +286,6 @@ def test_the_token_is_in_a_header_and_nowhere_else(meeting: Meeting, caplog: pyt
 # --------------------------------------------------------------------------------------- pull requests, statuses
 
 
-@pytest.fixture
-def finding(meeting: Meeting) -> Meeting:
-    """A forge that lists its pull requests."""
-    if not meeting.dialect.finds_pulls:
-        pytest.skip(f"{type(meeting.dialect).__name__} does not list pull requests")
-    return meeting
-
-
 def test_the_pull_request_is_found_by_its_head(finding: Meeting) -> None:
     finding.dialect.pulls = [Pull(3, OTHER_HEAD, "other"), Pull(4, HEAD, "work")]
     found = finding.open().pull_request(change(HEAD, None))
@@ -324,21 +316,17 @@ def test_several_pull_requests_are_an_error_that_lists_them(finding: Meeting) ->
     assert found.number == "5"  # the target branch decides
 
 
-def test_outside_a_pull_request_the_commit_is_commented_on_where_that_can_be(meeting: Meeting) -> None:
-    forge = meeting.open()
-    if not forge.capabilities.commit_comments:
-        pytest.skip(f"{forge.name} has no comments on commits")
+def test_outside_a_pull_request_the_commit_is_commented_on_where_that_can_be(committing: Meeting) -> None:
+    forge = committing.open()
     for text in ("one", "one", "two"):
-        meeting.post(HEAD, text, number=None)
-    notes = meeting.ours(on=HEAD)
+        committing.post(HEAD, text, number=None)
+    notes = committing.ours(on=HEAD)
     assert "two" in notes[-1].body
     assert len(notes) == (1 if forge.capabilities.editing else 2)
 
 
-def test_a_status_is_set_and_changes(meeting: Meeting) -> None:
-    forge = meeting.open()
-    if not forge.capabilities.statuses:
-        pytest.skip(f"{forge.name} has no statuses")
+def test_a_status_is_set_and_changes(judging: Meeting) -> None:
+    forge = judging.open()
     long = "Worse: accuracy 0.9 -> 0.8 " + "x" * 2000
     sentence = long[: forge.capabilities.sentence_limit]
     forge.status(change(), "mlbutler", State.PENDING, "Running", "https://ci.example.org/1")
@@ -346,7 +334,7 @@ def test_a_status_is_set_and_changes(meeting: Meeting) -> None:
     for state in (State.SUCCESS, State.FAILURE, State.ERROR):
         forge.status(change(), "mlbutler", state, sentence, "https://ci.example.org/1")
     forge.status(change(), "mlbutler vision", State.SUCCESS, "", "")
-    said = meeting.dialect.statuses
+    said = judging.dialect.statuses
     assert {status["sha"] for status in said} == {HEAD}
     assert said[0]["state"].lower() in ("pending", "running", "inprogress")
     assert [s["state"].lower() for s in said if s["name"] == "mlbutler"][-3:-1] in (
@@ -357,10 +345,50 @@ def test_a_status_is_set_and_changes(meeting: Meeting) -> None:
     assert said[-1]["name"] == "mlbutler vision"
 
 
-def test_a_status_survives_a_broken_line(meeting: Meeting) -> None:
-    forge = meeting.open()
-    if not forge.capabilities.statuses:
-        pytest.skip(f"{forge.name} has no statuses")
-    meeting.server.faults = [Fault("POST", "status", cut=True), Fault("POST", "build", cut=True)]
+def test_a_status_survives_a_broken_line(judging: Meeting) -> None:
+    forge = judging.open()
+    judging.server.faults = [Fault("POST", "status", cut=True), Fault("POST", "build", cut=True)]
     forge.status(change(), "mlbutler", State.SUCCESS, "Better", "https://ci.example.org/1")
-    assert {s["state"].lower() for s in meeting.dialect.statuses} in ({"success"}, {"successful"})
+    assert {s["state"].lower() for s in judging.dialect.statuses} in ({"success"}, {"successful"})
+
+
+# --------------------------------------------------------------------------------------- pictures
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+NAMES = (f"plot-{'0' * 19}1.png", f"plot-{'0' * 19}2.svg")
+
+
+def attach(meeting: Meeting, names: tuple[str, ...] = NAMES) -> dict[str, str] | None:
+    media = {"png": "image/png", "svg": "image/svg+xml"}
+    pictures = [Picture(name, media[name.rpartition(".")[2]], PNG) for name in names]
+    return meeting.open().attach(change(), "mlbutler", pictures, meeting.is_older(HEAD))
+
+
+def test_pictures_are_uploaded_once_and_found_again(gallery: Meeting) -> None:
+    assert attach(gallery) is None  # there is no comment yet
+    gallery.post()
+    placed = attach(gallery)
+    assert placed is not None
+    assert list(placed) == list(NAMES)
+    assert gallery.dialect.files == dict.fromkeys(NAMES, PNG)
+    gallery.post(text=" ".join(f"![a plot]({address})" for address in placed.values()))
+    sent = len(gallery.server.sent("POST"))
+    assert attach(gallery) == placed
+    assert len(gallery.server.sent("POST")) == sent
+
+
+def test_a_picture_that_is_refused_is_left_out(gallery: Meeting) -> None:
+    gallery.post()
+    for status in (400, 403, 404, 413, 422):
+        gallery.server.faults = [Fault("POST", answer=Answer(status, {"message": "not this one"}))]
+        placed = attach(gallery)
+        assert placed is not None
+        assert placed[NAMES[0]] == ""
+        assert placed[NAMES[1]]
+
+
+def test_a_stale_build_uploads_nothing(gallery: Meeting) -> None:
+    gallery.order = (HEAD, OTHER_HEAD)
+    gallery.post(OTHER_HEAD)
+    assert attach(gallery) == {}
+    assert gallery.dialect.files == {}

@@ -263,7 +263,8 @@ def test_any_title_is_found_again(title: str, html: bool) -> None:
 def test_pictures_are_shown_by_their_address_or_missed_aloud(record: Record) -> None:
     files = of_report(build(record, Settings()))
     assert {file.media for file in files} == {"image/svg+xml", "image/png"}
-    text = markdown.render(record, Settings(), pictures={f.name: f"/uploads/{f.name}" for f in files[1:]})
+    placed = {f.name: f"/uploads/{f.name}" for f in files[1:]} | {files[0].name: ""}
+    text = markdown.render(record, Settings(), pictures=placed)
     for file in files[1:]:
         assert f"](/uploads/{file.name})" in text
     assert "Training loss: **no picture**: the forge did not take it" in text

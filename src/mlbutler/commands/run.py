@@ -8,9 +8,11 @@ from pathlib import Path
 from mlbutler.commands.start import begin
 from mlbutler.console import Console, human_bytes, human_seconds
 from mlbutler.errors import UsageError
+from mlbutler.forge.interface import State
 from mlbutler.pipeline import NAMES, record_path, run_all
 from mlbutler.record import Outcome
 from mlbutler.record_file import dumps
+from mlbutler.steps.reviewers import announce
 from mlbutler.steps.work import Work
 
 
@@ -33,7 +35,16 @@ def run(
             raise UsageError(f"There is no step '{name}'.", f"The steps are {', '.join(NAMES)}.")
     with begin(directory, console, against, anew=True) as work:
         _introduce(work)
-        code = run_all(work, only=only, skip=[*skip, *([] if publish else ["publish"])])
+        left_out = [*skip, *([] if publish else ["publish"])]
+        tells = "publish" not in left_out and (not only or "publish" in only)
+        if tells:
+            announce(work, State.PENDING, "Running")
+        try:
+            code = run_all(work, only=only, skip=left_out)
+        except BaseException:  # whatever it is: no status shall say for ever that the run is under way
+            if tells:
+                announce(work, State.ERROR, "The run was stopped")
+            raise
         _summarize(work)
         if console.json:
             print(dumps(work.record, console.redactor))

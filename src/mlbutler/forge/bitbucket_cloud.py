@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from mlbutler.forge.answers import find, text
 from mlbutler.forge.http import Api, Refused
-from mlbutler.forge.interface import Capabilities, Comment, Me, PullRequest, State
+from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Picture, PullRequest, State
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
@@ -93,6 +93,14 @@ class BitbucketCloud:
             answer = self._api.get(following) if following else None
 
     # ------------------------------------------------------------------------------------ status
+
+    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+        """Files cannot be uploaded here, as the capabilities say.
+
+        Raises:
+            NotOffered: always.
+        """
+        raise NotOffered(f"{self.name} takes no files in comments.")
 
     def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
         """See `Forge.status`. A status needs an address: the commit's page where there is no build's."""

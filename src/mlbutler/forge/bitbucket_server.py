@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from mlbutler.forge.answers import find, text
 from mlbutler.forge.bitbucket_cloud import key
 from mlbutler.forge.http import Api, Refused
-from mlbutler.forge.interface import Capabilities, Comment, Me, PullRequest, State
+from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Picture, PullRequest, State
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
@@ -117,6 +117,14 @@ class BitbucketServer:
             start = following if find(answer, "isLastPage") is False and following not in ("", start) else None
 
     # ------------------------------------------------------------------------------------ status
+
+    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+        """Files cannot be uploaded here, as the capabilities say.
+
+        Raises:
+            NotOffered: always.
+        """
+        raise NotOffered(f"{self.name} takes no files in comments.")
 
     def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
         """See `Forge.status`. Servers before 7.4 have statuses of a commit in no repository."""

@@ -1,14 +1,14 @@
 """A directory that keeps comments and statuses as files: for demonstrations, tests, and servers without a forge.
 
 A comment is ``pull-requests/<number>/comments/<title>.md``, a status ``statuses/<commit>.json``, or
-``statuses/<commit>.<title>.json`` for a project below the repository's root.
+``statuses/<commit>.<title>.json`` for a project below the repository's root. Pictures are in ``comments/files``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from mlbutler import atomic
 from mlbutler.errors import ForgeError, SettingsError
-from mlbutler.forge.interface import Capabilities, Posted, PullRequest, State
+from mlbutler.forge.interface import Capabilities, Picture, Posted, PullRequest, State
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.build import NAME
@@ -30,7 +30,7 @@ class Folder:
     """Comments and statuses below `directory`, which is made when it is missing."""
 
     name = "folder"
-    capabilities = Capabilities(comment_limit=None, unit="characters", sentence_limit=140)
+    capabilities = Capabilities(comment_limit=None, unit="characters", sentence_limit=140, pictures="attached")
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -43,13 +43,27 @@ class Folder:
         """See `Forge.comment`."""
         if change.number is None:
             raise ForgeError("There is no pull request to comment on.", "Run in a build of a pull request.")
-        path = self._directory / "pull-requests" / file_name(change.number) / "comments" / f"{file_name(title)}.md"
+        path = self._comments(change.number) / f"{file_name(title)}.md"
         with self._writing(path):
             there = marked_head(path.read_text(encoding="utf-8", errors="replace"), title) if path.is_file() else None
             if there is not None and there != change.head and is_older(there):
                 return Posted(str(path), newer=there)
             atomic.write(path, body.encode("utf-8", "backslashreplace"))
         return Posted(str(path))
+
+    def attach(
+        self, change: Change, title: str, pictures: Sequence[Picture], is_older: Callable[[str], bool]
+    ) -> dict[str, str]:
+        """See `Forge.attach`; the address is the path from the comment."""
+        folder = self._comments(change.number or "") / "files"
+        for picture in pictures:
+            path = folder / file_name(picture.name)
+            with self._writing(path):
+                atomic.write(path, picture.content)
+        return {picture.name: f"files/{file_name(picture.name)}" for picture in pictures}
+
+    def _comments(self, number: str) -> Path:
+        return self._directory / "pull-requests" / file_name(number) / "comments"
 
     def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
         """See `Forge.status`."""

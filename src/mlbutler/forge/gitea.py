@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mlbutler.forge.answers import text
 from mlbutler.forge.http import Api, Refused
-from mlbutler.forge.interface import Capabilities, Comment, Me, PullRequest, State
+from mlbutler.forge.interface import Capabilities, Comment, Me, Picture, PullRequest, State
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
@@ -20,7 +20,7 @@ class Gitea:
     """One repository on Gitea or Forgejo."""
 
     name = "Gitea"
-    capabilities = Capabilities(comment_limit=None, unit="characters", sentence_limit=255)
+    capabilities = Capabilities(comment_limit=None, unit="characters", sentence_limit=255, pictures="attached")
 
     def __init__(self, api: Api, repository: str) -> None:
         self._api = api
@@ -63,6 +63,17 @@ class Gitea:
     def delete(self, change: Change, comment: Comment) -> None:
         """See `Adapter.delete`."""
         self._api.send("DELETE", f"{self._at}/issues/comments/{comment.id}")
+
+    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+        """See `Adapter.attach`. One that is there already is not uploaded again."""
+        path = f"{self._at}/issues/comments/{comment.id}/assets"
+        listed = self._api.get(path)
+        for item in listed if isinstance(listed, list) else ():
+            if text(item, "name") == picture.name:
+                return text(item, "browser_download_url")
+        files = {"attachment": (picture.name, picture.content, picture.media)}
+        answer = self._api.send("POST", path, params={"name": picture.name}, files=files, again=True)
+        return text(self._api.json(answer), "browser_download_url")
 
     def _pull(self, change: Change) -> str:
         return f"{self._at}/issues/{quote(change.number or '', safe='')}"

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from mlbutler.forge.answers import text
 from mlbutler.forge.http import Api, Refused, Unsure
-from mlbutler.forge.interface import Capabilities, Comment, Me, PullRequest, State
+from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Picture, PullRequest, State
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
@@ -95,6 +95,14 @@ class GitHub:
         return f"{self._at}{middle}/comments/{comment.id}"
 
     # ------------------------------------------------------------------------------------ status
+
+    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+        """Files cannot be uploaded here, as the capabilities say.
+
+        Raises:
+            NotOffered: always.
+        """
+        raise NotOffered(f"{self.name} takes no files in comments.")
 
     def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
         """See `Forge.status`."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mlbutler.forge.answers import text
 from mlbutler.forge.http import Api, Refused
-from mlbutler.forge.interface import Capabilities, Comment, Me, PullRequest, State
+from mlbutler.forge.interface import Capabilities, Comment, Me, Picture, PullRequest, State
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
@@ -24,7 +24,12 @@ class GitLab:
     name = "GitLab"
     # Note::note has a validated length; comments on commits have no address to change them by.
     capabilities = Capabilities(
-        comment_limit=1_000_000, unit="characters", sentence_limit=255, commit_comments=True, editing=False
+        comment_limit=1_000_000,
+        unit="characters",
+        sentence_limit=255,
+        pictures="attached",
+        commit_comments=True,
+        editing=False,
     )
 
     def __init__(self, api: Api, repository: str, web: str) -> None:
@@ -87,6 +92,11 @@ class GitLab:
         """See `Adapter.delete`."""
         if change.number is not None:
             self._api.send("DELETE", f"{self._merge_request(change)}/notes/{comment.id}")
+
+    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+        """See `Adapter.attach`. Uploads belong to the project; a second one of the same file harms nothing."""
+        files = {"file": (picture.name, picture.content, picture.media)}
+        return text(self._api.json(self._api.send("POST", f"{self._at}/uploads", files=files, again=True)), "url")
 
     def _merge_request(self, change: Change) -> str:
         return f"{self._at}/merge_requests/{quote(change.number or '', safe='')}"

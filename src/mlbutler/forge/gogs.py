@@ -7,15 +7,17 @@ stays with the build. DagsHub lists pull requests, in a shape of its own; Gogs d
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from mlbutler.forge.answers import text
 from mlbutler.forge.http import Api, Refused
-from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, PullRequest, State
+from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Picture, PullRequest, State
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 
+_GOGS, _DAGSHUB = "Gogs", "DagsHub"
 _ABSENT = (404, 405, 410, 501)
 
 
@@ -31,6 +33,8 @@ class Gogs:
 
     def __init__(self, name: str, api: Api, repository: str, web: str) -> None:
         self.name = name
+        if name == _GOGS:  # its sanitizer lets pictures through that are in the text itself
+            self.capabilities = replace(self.capabilities, pictures="data-uri")
         self._api = api
         self._at = f"/repos/{quote(repository)}"
         self._web = web
@@ -89,6 +93,14 @@ class Gogs:
         """See `Adapter.delete`."""
         self._api.send("DELETE", f"{self._issue(change)}/comments/{comment.id}")
 
+    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+        """Files cannot be uploaded here, as the capabilities say.
+
+        Raises:
+            NotOffered: always.
+        """
+        raise NotOffered(f"{self.name} takes no files in comments.")
+
     def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
         """There are none, as the capabilities say.
 
@@ -140,7 +152,7 @@ def from_opening(opening: Opening) -> Gogs:
     web = f"{url}/{quote(place.repository)}"
     if place.kind == "gogs":
         token = opening.token("GOGS_TOKEN")
-        api = opening.api("Gogs", f"{url}/api/v1", {}, {"Authorization": f"token {token}"})
-        return Gogs("Gogs", api, place.repository, web)
+        api = opening.api(_GOGS, f"{url}/api/v1", {}, {"Authorization": f"token {token}"})
+        return Gogs(_GOGS, api, place.repository, web)
     secret = opening.bearer_or_basic("DAGSHUB_USER_TOKEN")
-    return Gogs("DagsHub", opening.api("DagsHub", f"{url}/api/v1", {}, secret), place.repository, web)
+    return Gogs(_DAGSHUB, opening.api(_DAGSHUB, f"{url}/api/v1", {}, secret), place.repository, web)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from time import sleep
 
 from mlbutler.errors import ForgeError, UsageError
 from mlbutler.forge.http import Refused, Unsure
-from mlbutler.forge.interface import Adapter, Comment, Me, Posted, PullRequest, State
+from mlbutler.forge.interface import Adapter, Comment, Me, Picture, Posted, PullRequest, State
 from mlbutler.record import Change
 from mlbutler.report.markdown import marked_head
 
 _ROUNDS = 8
 _GONE = (404, 410)
 _CONFLICT = 409
+_SHOWN = re.compile(r"\]\((?P<address>[^()\s]*?(?P<name>plot-[0-9a-f]{20}\.[a-z]+)[^()\s]*)\)")
 
 
 class Hosted:
@@ -135,6 +137,28 @@ class Hosted:
             except Refused as error:
                 if error.status not in (403, *_GONE, _CONFLICT):
                     raise
+
+    # ------------------------------------------------------------------------------------ pictures
+
+    def attach(
+        self, change: Change, title: str, pictures: Sequence[Picture], is_older: Callable[[str], bool]
+    ) -> dict[str, str] | None:
+        """See `Forge.attach`. A picture that an earlier build uploaded is found by its name and used again."""
+        first = next(iter(self._ours(change, title, set())), None)
+        if first is None:
+            return None
+        if self._is_newer(first, title, change, is_older):
+            return {}
+        shown = {match["name"]: match["address"] for match in _SHOWN.finditer(first.body)}
+        return {p.name: shown.get(p.name) or self._uploaded(change, first, p) for p in pictures}
+
+    def _uploaded(self, change: Change, comment: Comment, picture: Picture) -> str:
+        try:
+            return self.adapter.attach(change, comment, picture)
+        except Refused as error:
+            if error.status in (401, 429) or error.status >= 500 or not error.status:
+                raise
+            return ""  # too large, of a type that is not allowed, or attachments are off
 
     # ------------------------------------------------------------------------------------ status
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
@@ -88,6 +88,15 @@ class Comment:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A file to be shown in a comment; its name follows from its content."""
+
+    name: str
+    media: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Me:
     """Whose token it is: the forge's `id` of the account, '' when the forge does not tell.
 
@@ -125,6 +134,19 @@ class Forge(Protocol):
 
         Raises:
             ForgeError: the comment could not be read or written.
+        """
+        ...
+
+    def attach(
+        self, change: Change, title: str, pictures: Sequence[Picture], is_older: Callable[[str], bool]
+    ) -> dict[str, str] | None:
+        """Upload what the change's comment of this title does not show yet, where `capabilities.pictures` says so.
+
+        Returns:
+            name -> address, '' for a picture that the forge refused; None when there is no comment yet to hold them.
+
+        Raises:
+            ForgeError: the forge could not be reached.
         """
         ...
 
@@ -170,6 +192,10 @@ class Adapter(Protocol):
 
     def delete(self, change: Change, comment: Comment) -> None:
         """Remove a comment."""
+        ...
+
+    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+        """Upload a file for a comment, where `capabilities.pictures` says so; returns the address to show it by."""
         ...
 
     def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:

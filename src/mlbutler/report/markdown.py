@@ -91,7 +91,7 @@ def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = Non
     The marker is always kept, as the last line, and a note says what was left out and where to find it.
 
     Args:
-        pictures: name of a `mlbutler.report.pictures.File` -> address at which it is shown.
+        pictures: name of a `mlbutler.report.pictures.File` -> address at which it is shown, '' when it was refused.
     """
     write = _Writer(limits.html, pictures or {}, _Writer(limits.html, {}, "").line(report.more))
     kept = [Part(write.headline(report)), *(write.section(section) for section in report.sections)]
@@ -103,6 +103,8 @@ def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = Non
         droppable = [part for part in kept if part.priority is not None]
         if limits.size is None or size <= limits.size or not droppable:
             return text
+        if pictures:  # they weigh more than they say
+            return fit(report, limits)
         least = min(droppable, key=lambda part: part.priority or 0)
         kept.remove(least)
         dropped.append(least)
@@ -186,7 +188,8 @@ class _Writer:
             if address:
                 shown.append(f"{name}:\n\n![{name}]({_closed(address)})")
             else:
-                problem = file.problem or "the forge did not take it"
+                unsent = "the forge did not take it" if file.name in self._pictures else "there are too many"
+                problem = file.problem or unsent
                 shown.append(f"{name}: **no picture**: {markdown(problem, _CAPTION_LIMIT)}")
         return "\n\n".join(shown)
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 
-from mlbutler import record_file
-from mlbutler.errors import SettingsError
-from mlbutler.forge import detect
-from mlbutler.forge.interface import Forge, NotOffered, Posted, State
-from mlbutler.forge.opening import NoToken, Opening
-from mlbutler.forge.registry import open_forge
-from mlbutler.record import Change, Outcome, PublishResult, Record
-from mlbutler.settings import FILE_NAME, parse
-from mlbutler.settings import Forge as Settings
+from mlbutler.forge.interface import Forge, NotOffered, Picture, Posted, State
+from mlbutler.forge.opening import NoToken
+from mlbutler.record import Change, Outcome, PublishResult
+from mlbutler.steps.reviewers import opened, placed, redacted
 from mlbutler.steps.work import Work
-from mlbutler.store.trust import target_revisions
 
+_MOST_PICTURES = 30
 _STATES = {
     Outcome.PASSED: State.SUCCESS,
     Outcome.SKIPPED: State.SUCCESS,
@@ -46,7 +40,7 @@ def run(work: Work) -> PublishResult:
         return _skipped(f"{error.message[:-1]}; the report is in {place}")
     if forge is None:
         return _skipped(f"no forge configured; the report is in {place}")
-    change = _placed(work, forge)
+    change = placed(work, forge)
     posted = None
     if change.number is not None or forge.capabilities.commit_comments:
         try:
@@ -65,44 +59,6 @@ def run(work: Work) -> PublishResult:
     )
 
 
-def opened(work: Work) -> Forge | None:
-    """The forge that the settings, the CI server or the clone name, None when none does.
-
-    Raises:
-        SettingsError: a setting is missing, or the change brought one that sends the token elsewhere.
-        NoToken: there is no token for it.
-    """
-    change = work.record.change
-    there = detect.place(work.settings.forge, work.environ, change)
-    if there is None:
-        return None
-    detect.agree(work.loaded, there, change, lambda: _settings_before(work))
-    return open_forge(Opening(place=there, environ=work.environ, root=work.root, say=work.console.line))
-
-
-def _settings_before(work: Work) -> list[Settings]:
-    """Settings of the target branch and of the commit that the change grew from."""
-    found = []
-    for rev in target_revisions(work.git, work.record.change):
-        for name in (FILE_NAME, "pyproject.toml"):
-            if (content := work.git.show(rev, work.prefix + name)) is not None:
-                with suppress(SettingsError):
-                    found.append(parse(content.decode("utf-8", "replace"), name).forge)
-                break
-    return found
-
-
-def _placed(work: Work, forge: Forge) -> Change:
-    """The change with its pull request's number, which the forge is asked for where the CI server named none."""
-    change = work.record.change
-    if change.number is not None:
-        return change
-    pull = forge.pull_request(change)
-    if pull is None:
-        return change
-    return dataclasses.replace(change, number=pull.number, url=pull.url, title=change.title or pull.title)
-
-
 def _skipped(reason: str) -> PublishResult:
     return PublishResult(outcome=Outcome.SKIPPED, reason=reason)
 
@@ -118,26 +74,39 @@ def _said(posted: Posted | None, status: bool) -> str:
 
 
 def _comment(work: Work, forge: Forge, change: Change) -> Posted:
-    from mlbutler.report import build, markdown
+    from mlbutler.report import build, markdown, pictures
 
-    record = _redacted(work, change)
+    record, settings = redacted(work, change), work.settings.report
     takes = forge.capabilities
     limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html)
-    body = markdown.render(record, work.settings.report, limits)
-    return forge.comment(change, build.title(record), body, _is_older(work, change))
+    report = build.build(record, settings)
+    is_older = _is_older(work, change)
+    files = pictures.of_report(report)[:_MOST_PICTURES]
+
+    def post(placed: Mapping[str, str] | None = None) -> Posted:
+        return forge.comment(change, report.title, markdown.fit(report, limits, placed), is_older)
+
+    if not files or takes.pictures == "none" or change.number is None:
+        return post()
+    if takes.pictures == "data-uri":
+        return post({file.name: pictures.data_uri(file) for file in files})
+    sent = [Picture(file.name, file.media, file.content) for file in files]
+    at = forge.attach(change, report.title, sent, is_older)
+    if at is None:
+        posted = post()
+        if posted.newer:
+            return posted
+        at = forge.attach(change, report.title, sent, is_older)
+    return post(at)
 
 
 def _status(work: Work, forge: Forge, change: Change) -> str:
     from mlbutler.report import build, headline
 
-    record = _redacted(work, change)
+    record = redacted(work, change)
     sentence = headline.headline(record).plain(forge.capabilities.sentence_limit)
     state = _STATES[headline.outcome(record)]
     return forge.status(change, build.title(record), state, sentence, change.build_url)
-
-
-def _redacted(work: Work, change: Change) -> Record:
-    return record_file.redacted(dataclasses.replace(work.record, change=change), work.console.redactor)
 
 
 def _is_older(work: Work, change: Change) -> Callable[[str], bool]:

@@ -1,0 +1,86 @@
+"""The forge of a run: opening it, the pull request there, and a status that says the run is under way."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import suppress
+
+from mlbutler import record_file
+from mlbutler.errors import MlbutlerError, SettingsError
+from mlbutler.forge import detect
+from mlbutler.forge.http import Patience
+from mlbutler.forge.interface import Forge, State
+from mlbutler.forge.opening import NoToken, Opening
+from mlbutler.forge.registry import open_forge
+from mlbutler.record import Change, Record
+from mlbutler.settings import FILE_NAME, parse
+from mlbutler.settings import Forge as Settings
+from mlbutler.steps.work import Work
+from mlbutler.store.trust import target_revisions
+
+_QUICK = Patience(attempts=2, pause=0.5, longest=5, connect=5, read=10)
+
+
+def opened(work: Work, patience: Patience | None = None) -> Forge | None:
+    """The forge that the settings, the CI server or the clone name, None when none does.
+
+    Raises:
+        SettingsError: a setting is missing, or the change brought one that sends the token elsewhere.
+        NoToken: there is no token for it.
+    """
+    change = work.record.change
+    there = detect.place(work.settings.forge, work.environ, change)
+    if there is None:
+        return None
+    detect.agree(work.loaded, there, change, lambda: _settings_before(work))
+    opening = Opening(place=there, environ=work.environ, root=work.root, say=work.console.line, patience=patience)
+    return open_forge(opening)
+
+
+def _settings_before(work: Work) -> list[Settings]:
+    """Settings of the target branch and of the commit that the change grew from."""
+    found = []
+    for rev in target_revisions(work.git, work.record.change):
+        for name in (FILE_NAME, "pyproject.toml"):
+            if (content := work.git.show(rev, work.prefix + name)) is not None:
+                with suppress(SettingsError):
+                    found.append(parse(content.decode("utf-8", "replace"), name).forge)
+                break
+    return found
+
+
+def placed(work: Work, forge: Forge) -> Change:
+    """The change with its pull request's number, which the forge is asked for where the CI server named none.
+
+    Raises:
+        ForgeError: the forge cannot be asked. UsageError: several pull requests hold the commit.
+    """
+    change = work.record.change
+    if change.number is not None:
+        return change
+    pull = forge.pull_request(change)
+    if pull is None:
+        return change
+    return dataclasses.replace(change, number=pull.number, url=pull.url, title=change.title or pull.title)
+
+
+def redacted(work: Work, change: Change) -> Record:
+    """The record with `change` in it and no secret."""
+    return record_file.redacted(dataclasses.replace(work.record, change=change), work.console.redactor)
+
+
+def announce(work: Work, state: State, sentence: str) -> None:
+    """Set a status that is not yet the verdict. What goes wrong is told in a line: it must not stop a run."""
+    from mlbutler.report.build import title
+
+    change = work.record.change
+    if not work.trusted or change.kind == "local":
+        return
+    try:
+        forge = opened(work, _QUICK)
+        if forge is not None and forge.capabilities.statuses:
+            forge.status(change, title(work.record), state, sentence, change.build_url)
+    except NoToken:
+        return  # `publish` says so
+    except MlbutlerError as error:
+        work.console.line(f"No status for now: {error.message}")

@@ -1,0 +1,81 @@
+"""A whole run that tells a forge over HTTP: at the start, at the end, and again after the forge was down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.forge.dialects import GitHub, GitLab
+from tests.forge.fake import TOKEN, Answer, Dialect, FakeForge, Fault
+from tests.integration.world import Run, World, params
+
+
+@pytest.fixture(params=[GitHub, GitLab], ids=lambda dialect: dialect.__name__)
+def forge(request: pytest.FixtureRequest) -> Iterator[FakeForge]:
+    """One forge with the host and the pull request 1 of the world's builds."""
+    server = FakeForge(request.param())
+    yield server
+    server.shutdown()
+    server.server_close()
+    assert server.violations == []
+
+
+def environ(world: World, forge: FakeForge) -> dict[str, str]:
+    dialect: Dialect = forge.dialect
+    return world.jenkins("better") | {
+        "MLBUTLER_FORGE_KIND": dialect.kind,
+        "MLBUTLER_FORGE_URL": forge.url,
+        "MLBUTLER_FORGE_REPOSITORY": dialect.repository,
+        "MLBUTLER_FORGE_TOKEN": TOKEN,
+    }
+
+
+def nowhere(run: Run) -> None:
+    """The token is in no output and no file."""
+    assert TOKEN not in run.out + run.err
+    files = [path for path in (run.root / ".mlbutler").rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if TOKEN.encode() in path.read_bytes()]
+
+
+def test_the_reviewers_are_told_at_the_start_and_at_the_end(world: World, forge: FakeForge) -> None:
+    world.branch("better", {"params.yaml": params(0.05)})
+    run = world.run(world.clone("origin/better"), environ(world, forge))
+    assert run.code == 0, run.out + run.err
+    states = [status["state"] for status in forge.dialect.statuses]
+    assert states[0] in ("pending", "running")
+    assert states[1:] == ["success"]
+    assert forge.dialect.statuses[1]["said"].startswith("Better: metrics.json:accuracy 0.91 -> 0.95")
+    assert forge.dialect.statuses[1]["url"] == "http://jenkins.example/job/x/1/"
+    (note,) = forge.dialect.on("1")
+    assert note.body.startswith("**Better**")
+    if forge.dialect.kind == "gitlab":
+        assert [name for name in forge.dialect.files if name.endswith(".svg")]
+        assert "](/uploads/" in note.body
+    else:
+        assert "Pictures are not shown here." in note.body
+    nowhere(run)
+
+
+def test_a_forge_that_is_down_loses_no_report_and_publish_can_be_run_again(world: World, forge: FakeForge) -> None:
+    world.branch("better", {"params.yaml": params(0.05)})
+    root = world.clone("origin/better")
+    forge.faults = [Fault(answer=Answer(403, {"message": f"token {TOKEN} is blocked"}), times=99)]
+    run = world.run(root, environ(world, forge))
+    assert run.code == 3
+    assert "No status for now: " in run.out
+    assert run.outcome("publish") == "error"
+    assert "Better" in (root / ".mlbutler" / "report" / "report.md").read_text()
+    nowhere(run)
+    forge.faults = []
+    again = world.run(root, environ(world, forge), verb="publish")
+    assert again.code == 0, again.out + again.err
+    assert forge.dialect.on("1")[0].body.startswith("**Better**")
+    assert forge.dialect.statuses[-1]["state"] == "success"
+
+
+def test_a_run_that_is_left_out_of_publishing_says_nothing(world: World, forge: FakeForge) -> None:
+    run = world.run(world.clone("origin/main"), environ(world, forge), "--no-publish", "--only", "plan")
+    assert run.code == 0, run.out + run.err
+    assert forge.seen == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlbutler.errors import ForgeError, SettingsError
 from mlbutler.forge.detect import Place
 from mlbutler.forge.folder import Folder, file_name
-from mlbutler.forge.interface import Forge, State
+from mlbutler.forge.interface import Forge, Picture, State
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.record import Change
@@ -106,6 +106,13 @@ def test_a_status_says_what_a_forge_would_show(tmp_path: Path) -> None:
     assert document["state"] == "failure"
     assert document["description"] == "Worse: f1 0.9 -> 0.8"
     assert document["target_url"] == "https://ci.example.org/1"
+
+
+def test_pictures_are_where_the_comment_looks_for_them(tmp_path: Path) -> None:
+    forge = Folder(tmp_path)
+    placed = forge.attach(change(), "mlbutler", [Picture("plot-1.png", "image/png", b"png")], never)
+    comment = Path(forge.comment(change(), "mlbutler", body(OLD), never).location)
+    assert (comment.parent / placed["plot-1.png"]).read_bytes() == b"png"
 
 
 def test_two_projects_of_one_repository_have_a_status_each(tmp_path: Path) -> None:

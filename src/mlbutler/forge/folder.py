@@ -1,7 +1,8 @@
 """A directory that keeps comments and statuses as files: for demonstrations, tests, and servers without a forge.
 
 A comment is ``pull-requests/<number>/comments/<title>.md``, a status ``statuses/<commit>.json``, or
-``statuses/<commit>.<title>.json`` for a project below the repository's root. Pictures are in ``comments/files``.
+``statuses/<commit>.<title>.json`` for a project below the repository's root.
+Pictures are beside ``comments``, in ``pictures``.
 """
 
 from __future__ import annotations
@@ -55,12 +56,12 @@ class Folder:
         self, change: Change, title: str, pictures: Sequence[Picture], is_older: Callable[[str], bool]
     ) -> dict[str, str]:
         """See `Forge.attach`; the address is the path from the comment."""
-        folder = self._comments(change.number or "") / "files"
+        folder = self._comments(change.number or "").parent / "pictures"
         for picture in pictures:
             path = folder / file_name(picture.name)
             with self._writing(path):
                 atomic.write(path, picture.content)
-        return {picture.name: f"files/{file_name(picture.name)}" for picture in pictures}
+        return {picture.name: f"../pictures/{file_name(picture.name)}" for picture in pictures}
 
     def _comments(self, number: str) -> Path:
         return self._directory / "pull-requests" / file_name(number) / "comments"

@@ -194,21 +194,30 @@ def report(directory: Path, console: Any, record: Path | None, output: Path | No
     return _step("report", directory, console)
 
 
-@_verb("publish", "mlbutler publish")
+@_verb("publish", "mlbutler publish", "mlbutler publish --command 'gh pr comment \"$MLBUTLER_CHANGE_NUMBER\" -F -'")
+@click.option("--command", metavar="CMD", show_envvar=True,
+              help="Hand the Markdown to this shell command instead of a forge.")  # fmt: skip
 @_common
-def publish(directory: Path, console: Any) -> int:
+def publish(directory: Path, console: Any, command: str | None) -> int:
     """Put the report on the pull request and set the commit's status."""
-    return _step("publish", directory, console)
+
+    def call(work: Any) -> Any:
+        from mlbutler.steps.publish import run as step
+
+        return step(work, command)
+
+    return _step("publish", directory, console, call=call)
 
 
-@_verb("doctor", "mlbutler doctor", "mlbutler doctor --settings")
+@_verb("doctor", "mlbutler doctor", "mlbutler doctor --settings", "mlbutler doctor --forge")
 @click.option("--settings", "settings", is_flag=True, show_envvar=True, help="Show each setting and its source.")
+@click.option("--forge", "forge", is_flag=True, show_envvar=True, help="Try the forge and the token, by writing too.")
 @_common
-def doctor(directory: Path, console: Any, settings: bool) -> int:
+def doctor(directory: Path, console: Any, settings: bool, forge: bool) -> int:
     """Say what is missing here, each with its remedy."""
     from mlbutler.commands.doctor import doctor as command
 
-    return command(directory, console, settings=settings)
+    return command(directory, console, settings=settings, forge=forge)
 
 
 # ------------------------------------------------------------------------------------------ Jenkins

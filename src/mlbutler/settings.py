@@ -150,6 +150,15 @@ class Forge(_Section):
     api: str | None = Field(None, description="address of the forge's API where it is not the usual one")
 
 
+class Notify(_Section):
+    """Who else is told, through the webhook in ``MLBUTLER_NOTIFY_WEBHOOK``."""
+
+    on: Literal["end", "verdict-change"] = Field(
+        "end", description="after every run, or when the verdict is another than in the run before"
+    )
+    form: Literal["json", "slack"] = Field("json", description="a document, or the message that Slack and others take")
+
+
 class Project(_Section):
     """What is compared with what."""
 
@@ -169,6 +178,7 @@ class Settings(_Section):
     commit: Commit = Commit()
     report: Report = Report()
     forge: Forge = Forge()
+    notify: Notify = Notify()
 
 
 @dataclass(frozen=True)

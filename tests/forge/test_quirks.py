@@ -16,7 +16,7 @@ from mlbutler.forge.registry import open_forge
 from tests.forge.conftest import Meeting, body, change
 from tests.forge.dialects import GitHub, GitLab
 from tests.forge.fake import HEAD, SOMEBODY, TOKEN, Answer, Dialect, FakeForge, Fault
-from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub
+from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
 
 Meet = Callable[[Dialect], Meeting]
 
@@ -134,3 +134,8 @@ def test_a_token_that_cannot_be_sent_is_named_without_it(meet: Meet, token: str 
     assert "GITHUB_TOKEN" in caught.value.remedy
     assert not token or not token.strip() or token not in caught.value.message
     assert meeting.server.seen == []
+
+
+def test_gogs_shows_pictures_in_the_text_itself(meet: Meet) -> None:
+    assert meet(Gogs()).open().capabilities.pictures == "data-uri"
+    assert meet(DagsHub()).open().capabilities.pictures == "none"

@@ -35,11 +35,11 @@ class Examined:
     remedy: str = ""
 
 
-def doctor(directory: Path, console: Console, *, settings: bool = False) -> int:
+def doctor(directory: Path, console: Console, *, settings: bool = False, forge: bool = False) -> int:
     """Examine the project at `directory`; returns 0 when nothing is missing, else 1.
 
     Args:
-        settings: show each setting with its source instead.
+        settings: show each setting with its source instead. forge: try the forge instead, by writing too.
 
     Raises:
         UsageError: as `begin`.
@@ -48,7 +48,12 @@ def doctor(directory: Path, console: Console, *, settings: bool = False) -> int:
         if settings:
             _show_settings(work)
             return EXIT_PASSED
-        found = list(_examine(work))
+        if forge:
+            from mlbutler.commands.doctor_forge import examine_forge
+
+            found = list(examine_forge(work))
+        else:
+            found = list(_examine(work))
     signs = {"ok": "ok     ", "note": "note   ", "missing": "MISSING"}
     for item in found:
         console.line(

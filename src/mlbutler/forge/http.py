@@ -70,6 +70,7 @@ class Api:
         headers: sent with each request. secret: those sent to the API's own host alone.
         remedy: what to do when the token is refused. say: told of every long wait.
         environ: proxies and certificate authorities: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE.
+        discreet: are the paths secrets, that no message may name?
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Api:
         environ: Mapping[str, str],
         patience: Patience | None = None,
         say: Callable[[str], None] | None = None,
+        discreet: bool = False,
     ) -> None:
         import httpx
 
@@ -91,6 +93,7 @@ class Api:
         self._secret = dict(secret)
         self._remedy = remedy
         self._patience = patience or Patience()
+        self._discreet = discreet
         self._say = say or (lambda text: None)
         try:
             self._origin = httpx.URL(self.base)
@@ -176,7 +179,7 @@ class Api:
 
         repeatable = method != "POST" if again is None else again
         url = path if "://" in path else f"{self.base}{path}"
-        what = f"{method} {path.partition('?')[0]}"
+        what = f"{method} {'' if self._discreet else path.partition('?')[0]}".rstrip()
         for attempt in range(1, self._patience.attempts + 1):
             last = attempt == self._patience.attempts
             try:

@@ -5,28 +5,70 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 
-from mlbutler.forge.interface import Forge, NotOffered, Picture, Posted, State
+from mlbutler.errors import MlbutlerError
+from mlbutler.forge.interface import Forge, NotOffered, Picture, Posted
 from mlbutler.forge.opening import NoToken
 from mlbutler.record import Change, Outcome, PublishResult
-from mlbutler.steps.reviewers import opened, placed, redacted
+from mlbutler.steps.notify import notified
+from mlbutler.steps.reviewers import STATES, opened, placed, redacted
 from mlbutler.steps.work import Work
 
 _MOST_PICTURES = 30
-_STATES = {
-    Outcome.PASSED: State.SUCCESS,
-    Outcome.SKIPPED: State.SUCCESS,
-    Outcome.FAILED: State.FAILURE,
-    Outcome.ERROR: State.ERROR,
-}
+_SENTENCE_LIMIT = 500
 
 
-def run(work: Work) -> PublishResult:
-    """Tell the reviewers through the forge.
+def run(work: Work, command: str | None = None) -> PublishResult:
+    """Tell the reviewers through the forge, and whoever else is to know through a webhook.
+
+    Args:
+        command: hand the report to this shell command instead of a forge.
 
     Raises:
-        ForgeError: the forge could not be reached or written. SettingsError: it lacks a setting.
-        UsageError: several pull requests hold the commit.
+        ForgeError: forge or webhook could not be reached or written; the webhook is tried in any case.
+        SettingsError: a setting is missing. UsageError: several pull requests hold the commit.
     """
+    problem: MlbutlerError | None = None
+    try:
+        result = _handed_over(work, command) if command else _told(work)
+    except MlbutlerError as error:
+        problem, result = error, PublishResult(outcome=Outcome.ERROR, reason=error.message)
+    try:
+        note = notified(work)
+    except MlbutlerError as error:
+        failed = dataclasses.replace(result, outcome=Outcome.ERROR, reason=f"{result.reason}; {error.message}")
+        problem = problem or error
+        problem.partial = failed
+    else:
+        result = dataclasses.replace(result, reason=f"{result.reason}; {note}") if note else result
+    if problem is not None:
+        raise problem
+    return result
+
+
+def _handed_over(work: Work, command: str) -> PublishResult:
+    from mlbutler.forge.command import hand_over
+    from mlbutler.report import build, headline, markdown
+
+    if not work.trusted:
+        return _skipped("a fork's change publishes nothing")
+    change = work.record.change
+    record = redacted(work, change)
+    said = headline.headline(record)
+    hand_over(
+        command,
+        markdown.render(record, work.settings.report),
+        record.change,
+        STATES[headline.outcome(record)],
+        said.plain(_SENTENCE_LIMIT),
+        title=build.title(record),
+        directory=work.root,
+        environ=work.environ,
+        say=work.console.line,
+    )
+    return PublishResult(outcome=Outcome.PASSED, reason="handed to the command", forge="command")
+
+
+def _told(work: Work) -> PublishResult:
     place = work.settings.report.directory
     if not work.trusted:
         return _skipped(f"a fork's change publishes nothing; the report is in {place}")
@@ -105,7 +147,7 @@ def _status(work: Work, forge: Forge, change: Change) -> str:
 
     record = redacted(work, change)
     sentence = headline.headline(record).plain(forge.capabilities.sentence_limit)
-    state = _STATES[headline.outcome(record)]
+    state = STATES[headline.outcome(record)]
     return forge.status(change, build.title(record), state, sentence, change.build_url)
 
 

@@ -12,12 +12,18 @@ from mlbutler.forge.http import Patience
 from mlbutler.forge.interface import Forge, State
 from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
-from mlbutler.record import Change, Record
+from mlbutler.record import Change, Outcome, Record
 from mlbutler.settings import FILE_NAME, parse
 from mlbutler.settings import Forge as Settings
 from mlbutler.steps.work import Work
 from mlbutler.store.trust import target_revisions
 
+STATES = {
+    Outcome.PASSED: State.SUCCESS,
+    Outcome.SKIPPED: State.SUCCESS,
+    Outcome.FAILED: State.FAILURE,
+    Outcome.ERROR: State.ERROR,
+}
 _QUICK = Patience(attempts=2, pause=0.5, longest=5, connect=5, read=10)
 
 

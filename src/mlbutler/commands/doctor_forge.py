@@ -1,0 +1,73 @@
+"""`mlbutler doctor --forge`: is the forge found, whose is the token, and may it do what `publish` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlbutler.commands.doctor import Examined
+from mlbutler.errors import MlbutlerError
+from mlbutler.forge import detect
+from mlbutler.forge.hosted import Hosted
+from mlbutler.forge.http import Refused
+from mlbutler.forge.interface import Forge, State
+from mlbutler.record import Change
+from mlbutler.report.markdown import marker
+from mlbutler.steps.reviewers import opened, placed
+from mlbutler.steps.work import Work
+
+_TITLE = "mlbutler doctor"
+_UNKNOWN_COMMIT = (400, 404, 422)
+
+
+def examine_forge(work: Work) -> Iterator[Examined]:
+    """Address, token, pull request, status, comment. A status and a comment are written; the comment is removed."""
+    try:
+        forge = opened(work)
+        there = detect.place(work.settings.forge, work.environ, work.record.change)
+    except MlbutlerError as error:
+        yield Examined("forge", "missing", error.message, error.remedy)
+        return
+    if forge is None or there is None:
+        yield Examined("forge", "note", "none was found", "Set forge.kind and forge.url (docs/forges.md).")
+        return
+    yield Examined("forge", "ok", f"{forge.name}: {there.url}" + (f", {there.repository}" if there.repository else ""))
+    if not isinstance(forge, Hosted):
+        return
+    try:
+        me = forge.adapter.me()
+        change = placed(work, forge)
+    except MlbutlerError as error:
+        yield Examined("token", "missing", error.message, error.remedy)
+        return
+    yield Examined("token", "ok", f"of {me.name}" if me.name else "the forge does not say whose it is")
+    if change.number:
+        yield Examined("pull request", "ok", change.number)
+    else:
+        yield Examined("pull request", "note", "none of this commit or branch is open")
+    yield _status(forge, change)
+    yield _comment(forge, change)
+
+
+def _status(forge: Forge, change: Change) -> Examined:
+    if not forge.capabilities.statuses:
+        return Examined("status", "note", f"{forge.name} has none")
+    try:
+        forge.status(change, _TITLE, State.SUCCESS, "The token may set statuses", change.build_url)
+    except Refused as error:
+        if error.status in _UNKNOWN_COMMIT and change.ci == "local":
+            return Examined("status", "note", f"not set: {error.message}", "Push the commit, then try again.")
+        return Examined("status", "missing", error.message, error.remedy)
+    except MlbutlerError as error:
+        return Examined("status", "missing", error.message, error.remedy)
+    return Examined("status", "ok", f"'{_TITLE}' was set on {change.head[:10]}")
+
+
+def _comment(forge: Hosted, change: Change) -> Examined:
+    if change.number is None:
+        return Examined("comment", "note", "not tried without a pull request", "Run on the branch of an open one.")
+    body = f"A trial, soon gone.\n\n{marker(_TITLE, change.head, html=forge.capabilities.html)}\n"
+    try:
+        forge.adapter.delete(change, forge.adapter.create(change, body))
+    except MlbutlerError as error:
+        return Examined("comment", "missing", error.message, error.remedy)
+    return Examined("comment", "ok", "one was written and removed")

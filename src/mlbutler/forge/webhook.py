@@ -1,0 +1,95 @@
+"""A message to a webhook when a run has ended: JSON, or the form that Slack and its likes take.
+
+The webhook's address is a secret: whoever knows it can write there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from mlbutler.errors import SettingsError
+from mlbutler.forge.http import Api, Patience
+from mlbutler.forge.interface import State
+from mlbutler.record import Change
+from mlbutler.report.escape import visible, web_address
+
+VARIABLE = "MLBUTLER_NOTIFY_WEBHOOK"
+_TEXT_LIMIT = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """What is told.
+
+    Attributes:
+        title: which report it is. verdict: its word. previous: the word of the run before, '' when it is not known.
+    """
+
+    title: str
+    change: Change
+    state: State
+    verdict: str
+    sentence: str
+    previous: str
+
+    def json(self) -> dict[str, Any]:
+        """As a document."""
+        change = self.change
+        names = ("number", "title", "author", "url", "head", "head_branch", "target_branch", "repository", "fork")
+        return {
+            "schema": 1,
+            "title": self.title,
+            "state": self.state.value,
+            "verdict": self.verdict,
+            "previous": self.previous,
+            "sentence": self.sentence,
+            "build_url": change.build_url,
+            "change": {name: getattr(change, name) for name in names},
+        }
+
+    def slack(self) -> dict[str, Any]:
+        """As one line with links. Slack's own markup is escaped, and so are mentions, which begin with ``<``."""
+        change = self.change
+        what = f"pull request {change.number}" if change.number else change.head_branch or change.head[:8]
+        named = _slack(f"{what}: {change.title}" if change.title else what)
+        subject = f"<{address}|{named}>" if (address := _address(change.url)) else named
+        before = f" (was {self.previous.lower()})" if self.previous and self.previous != self.verdict else ""
+        build = f" <{address}|the build>" if (address := _address(change.build_url)) else ""
+        verdict = f"*{_slack(self.verdict)}*{_slack(before)}" + (f": {_slack(self.sentence)}" if self.sentence else "")
+        return {"text": f"{_slack(self.title)}, {subject}: {verdict}{build}"}
+
+
+def send(
+    url: str,
+    form: Literal["json", "slack"],
+    message: Message,
+    environ: Mapping[str, str],
+    say: Callable[[str], None] | None = None,
+    patience: Patience | None = None,
+) -> None:
+    """Post `message` to the webhook.
+
+    Raises:
+        SettingsError: it is no address. ForgeError: it did not take the message.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(f"{VARIABLE} is no address.", f"Set {VARIABLE} to the webhook's https address.")
+    base = urlunsplit(parts._replace(path="", query="", fragment=""))
+    api = Api(
+        "The webhook", base, headers={}, secret={}, remedy=f"Check {VARIABLE}.", environ=environ, say=say,
+        patience=patience, discreet=True,
+    )  # fmt: skip
+    api.send("POST", url, json=message.slack() if form == "slack" else message.json(), again=True)
+
+
+def _slack(text: str) -> str:
+    text = visible(text, _TEXT_LIMIT).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace("@", "@\u200b")  # Mattermost takes a bare @channel for a mention
+
+
+def _address(url: str) -> str:
+    return (web_address(url) or "").replace("|", "%7C").replace("&", "&amp;")

@@ -1,0 +1,45 @@
+"""The message to a webhook, after a run or when its verdict is another than before."""
+
+from __future__ import annotations
+
+from mlbutler.hints import Hints
+from mlbutler.steps.reviewers import STATES, redacted
+from mlbutler.steps.work import Work
+
+_WORD_LIMIT = 40
+
+
+def notified(work: Work) -> str:
+    """Tell the webhook, where there is one; returns what became of it in words, '' without a webhook.
+
+    A fork's run has no webhook, as it has no other secret. The verdicts of earlier runs are hints in the mirror and the
+    project's folder; where none is known, the verdict counts as another one.
+
+    Raises:
+        SettingsError, ForgeError: the webhook's address is none, or it did not take the message.
+    """
+    from mlbutler.forge.webhook import VARIABLE, Message, send
+    from mlbutler.report import build, headline
+
+    url = work.environ.get(VARIABLE, "").strip()
+    if not url or not work.trusted:
+        return ""
+    change = work.record.change
+    record = redacted(work, change)
+    said = headline.headline(record)
+    hints = Hints("verdicts", work.root, work.mirror, change.repository, work.prefix)
+    key = f"pull request {change.number}" if change.number else f"branch {change.head_branch or change.head}"
+    previous = str(hints.read().get(key, ""))[:_WORD_LIMIT]
+    if work.settings.notify.on == "verdict-change" and previous == said.word:
+        return "the verdict is as before, nobody was notified"
+    message = Message(
+        title=build.title(record),
+        change=record.change,
+        state=STATES[headline.outcome(record)],
+        verdict=said.word,
+        sentence=said.sentence,
+        previous=previous,
+    )
+    send(url, work.settings.notify.form, message, work.environ, work.console.line)
+    hints.write({key: said.word})  # only now: what was not told is told the next time
+    return "the webhook was notified"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -167,6 +168,15 @@ def test_a_limit_on_requests_is_waited_out(
     meeting.server.faults = [Fault(method, answer=answer, times=2)]
     meeting.post()
     assert naps == [least, most]
+    assert len(meeting.ours()) == 1
+
+
+def test_a_limit_that_names_the_time_of_its_end_is_waited_out(meeting: Meeting, naps: list[float]) -> None:
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3)}
+    meeting.server.faults = [Fault(answer=Answer(403, {"message": "API rate limit exceeded"}, headers))]
+    meeting.post()
+    assert len(naps) == 1
+    assert 1 < naps[0] <= 4
     assert len(meeting.ours()) == 1
 
 

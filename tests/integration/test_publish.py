@@ -79,3 +79,16 @@ def test_a_run_that_is_left_out_of_publishing_says_nothing(world: World, forge: 
     run = world.run(world.clone("origin/main"), environ(world, forge), "--no-publish", "--only", "plan")
     assert run.code == 0, run.out + run.err
     assert forge.seen == []
+
+
+def test_a_pull_request_cannot_have_the_token_sent_elsewhere(world: World, forge: FakeForge) -> None:
+    elsewhere = FakeForge(type(forge.dialect)())
+    settings = (world.project / "mlbutler.toml").read_text() + f'api = "{elsewhere.url}"\n'
+    world.branch("better", {"mlbutler.toml": settings})
+    run = world.run(world.clone("origin/better"), environ(world, forge))
+    assert run.code == 2
+    assert "The token is not sent to" in run.record["publish"]["reason"]
+    assert "MLBUTLER_FORGE_API" in run.record["publish"]["remedy"]
+    assert elsewhere.seen == forge.seen == []
+    elsewhere.shutdown()
+    elsewhere.server_close()

@@ -224,7 +224,7 @@ class Api:
             own = _same_origin(at, self._origin)
             if not own and method != "GET":
                 raise Refused(
-                    f"{self.name} sends a {method} on to {at.scheme}://{at.host}, which is another host.",
+                    f"{self.name} sends a {method} on to {at.scheme}://{at.host}: another host than the token is for.",
                     "Set forge.url to the forge's true address.",
                     status=0,
                 )

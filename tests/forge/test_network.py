@@ -1,0 +1,88 @@
+"""Between us and the forge: proxies and certificate authorities, as the environment names them."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from mlbutler.errors import ForgeError
+from mlbutler.forge.detect import Place
+from mlbutler.forge.http import Refused
+from mlbutler.forge.interface import Forge, State
+from mlbutler.forge.opening import TOKEN_VARIABLE, Opening
+from mlbutler.forge.registry import open_forge
+from tests.forge.conftest import PATIENCE, change
+from tests.forge.fake import TOKEN
+
+
+class Taker(BaseHTTPRequestHandler):
+    """Takes any status."""
+
+    def do_POST(self) -> None:
+        """As Gitea answers."""
+        self.server.paths.append(self.path)  # type: ignore[attr-defined]
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(201)
+        self.end_headers()
+        self.wfile.write(b'{"url": "https://pages/"}')
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
+    made.paths = []  # type: ignore[attr-defined]
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def start(server: ThreadingHTTPServer) -> int:
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    return int(server.server_address[1])
+
+
+def gitea(url: str, **environ: str) -> Forge:
+    place = Place("gitea", url, "team/digits")
+    return open_forge(Opening(place=place, environ={TOKEN_VARIABLE: TOKEN, **environ}, root=Path(), patience=PATIENCE))
+
+
+def test_the_proxy_of_the_environment_is_used(server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{start(server)}")
+    gitea("http://forge.invalid").status(change(), "mlbutler", State.SUCCESS, "", "")
+    assert server.paths[0].startswith("http://forge.invalid/api/v1/repos/")  # type: ignore[attr-defined]
+    monkeypatch.setenv("NO_PROXY", "forge.invalid")
+    with pytest.raises(ForgeError, match="cannot be reached"):
+        gitea("http://forge.invalid").status(change(), "mlbutler", State.SUCCESS, "", "")
+
+
+def test_a_private_authority_is_believed_where_the_environment_names_it(
+    server: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "ca.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-keyout", str(key), "-out", str(certificate),
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    url = f"https://127.0.0.1:{start(server)}"
+    with pytest.raises(Refused, match="nobody here vouches for") as caught:
+        gitea(url).status(change(), "mlbutler", State.SUCCESS, "", "")
+    assert "SSL_CERT_FILE" in caught.value.remedy
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        gitea(url, **{name: str(certificate)}).status(change(), "mlbutler", State.SUCCESS, "", "")
+    assert len(server.paths) == 3  # type: ignore[attr-defined]
+    with pytest.raises(ForgeError, match="REQUESTS_CA_BUNDLE names no file"):
+        gitea(url, REQUESTS_CA_BUNDLE=str(tmp_path / "none.pem"))

@@ -63,6 +63,7 @@ class Fault:
     """What goes wrong with the next `times` requests of `method` whose path holds `part`.
 
     `answer`: instead of doing it. `slow`: seconds before answering. `done`: do it first. `cut`: then cut the line.
+    `after`: do it, and say this.
     """
 
     method: str = ""
@@ -72,6 +73,7 @@ class Fault:
     slow: float = 0.0
     done: bool = True
     cut: bool = False
+    after: Answer | None = None
 
 
 @dataclass
@@ -212,7 +214,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return None
-        return self._send(answer)
+        return self._send(fault.after if fault is not None and fault.after else answer)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_one
 

@@ -30,8 +30,9 @@ def crowd(meeting: Meeting, count: int) -> None:
 def test_a_comment_is_added_and_then_updated_in_place(meeting: Meeting) -> None:
     meeting.post(HEAD, "first, with ünïcode and <b>markup</b>")
     meeting.post(OTHER_HEAD, "second")
+    meeting.post("c" * 40, "third")
     (note,) = meeting.dialect.notes
-    assert note.body.split() == body(OTHER_HEAD, "second").split()
+    assert note.body.split() == body("c" * 40, "third").split()
 
 
 @pytest.mark.parametrize(("before", "after", "page"), [(35, 10, 30), (100, 0, 100), (135, 130, 100), (99, 1, 100)])
@@ -208,14 +209,16 @@ def test_a_failure_that_stays_is_an_error_worth_a_retry(meeting: Meeting) -> Non
 def test_what_was_written_before_the_line_broke_is_not_written_twice(meeting: Meeting, method: str, how: str) -> None:
     if method != "POST":
         meeting.post(OTHER_HEAD, "old")
-    meeting.server.faults = [
-        Fault(method, cut=True)
-        if how == "cut"
-        else Fault(method, slow=0.6 if how == "slow" else 0, done=True, cut=True)
-    ]
+    faults = {
+        "cut": Fault(method, cut=True),
+        "slow": Fault(method, slow=0.6),
+        "failed": Fault(method, after=Answer(502)),
+    }
+    meeting.server.faults = [faults[how]]
     meeting.post(HEAD, "new")
     (note,) = meeting.ours()
     assert "new" in note.body
+    assert len(meeting.server.sent("POST")) == 1
 
 
 def test_a_line_that_is_cut_before_anything_was_done_is_tried_again(meeting: Meeting) -> None:

@@ -34,7 +34,7 @@ class GitHub(Dialect):
         ("GET", r"/repos/team/digits/pulls", "list_pulls"),
     )
 
-    def _note(self, note: Note, path: str) -> dict[str, Any]:
+    def note(self, note: Note, path: str) -> dict[str, Any]:
         made = self.example("GET", path)
         user = {**(made.get("user") or {}), "id": note.author, "login": f"user{note.author}", "type": "User"}
         if (self.app or self.user) and note.author == ME:
@@ -47,7 +47,7 @@ class GitHub(Dialect):
         return self.user or Answer(200, self.example("GET", "/user") | {"id": ME, "login": "bot", "type": "User"})
 
     def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
-        notes, more, page = paged([self._note(n, seen.path) for n in self.on(on)], query, self.page)
+        notes, more, page = paged([self.note(n, seen.path) for n in self.on(on)], query, self.page)
         link = {"Link": f'<https://internal.invalid/x?page={page + 1}>; rel="next"'} if more else {}
         return Answer(200, notes, link)
 
@@ -56,28 +56,11 @@ class GitHub(Dialect):
             return Answer(422, {"message": "Validation Failed", "errors": [
                 {"resource": "IssueComment", "code": "unprocessable", "field": "data",
                  "message": "Body is too long (maximum is 65536 characters)"}]})  # fmt: skip
-        return Answer(201, self._note(self.add(on, seen.json["body"]), seen.path))
-
-    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        note = self.find(id)
-        if note is None:
-            return self.missing()
-        if note.author != ME:
-            return Answer(403, {"message": "Resource not accessible"})
-        note.body = seen.json["body"]
-        return Answer(200, self._note(note, seen.path))
-
-    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        note = self.find(id)
-        if note is None:
-            return self.missing()
-        self.notes.remove(note)
-        return Answer(204)
+        return Answer(201, self.note(self.add(on, seen.json["body"]), seen.path))
 
     def status(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
         sent = seen.json
-        self.statuses.append({"sha": sha, "state": sent["state"], "name": sent["context"],
-                              "said": sent["description"], "url": sent.get("target_url", "")})  # fmt: skip
+        self.keep(sha, sent)
         return Answer(201, self.example("POST", seen.path, "201") | {"url": f"https://pages/{sha}"})
 
     def check(self, seen: Seen, query: dict[str, str]) -> Answer:
@@ -131,39 +114,26 @@ class GitLab(Dialect):
         ("GET", rf"{_at}/merge_requests", "list_pulls"),
     )
 
-    def _note(self, note: Note) -> dict[str, Any]:
+    def note(self, note: Note, path: str) -> dict[str, Any]:
         named = {"note": note.body} if len(note.on) == 40 else {"id": note.id, "body": note.body}
         return {**named, "author": {"id": note.author, "username": f"user{note.author}"}}
+
+    def text(self, sent: Any) -> str:
+        return str(sent["body"]).rstrip()
 
     def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
         return self.user or Answer(200, {"id": ME, "username": "bot"})
 
     def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         newest_first = self.on(on)[:: -1 if query.get("sort", "desc") == "desc" and len(on) < 40 else 1]
-        notes, more, page = paged([self._note(n) for n in newest_first], query, self.page)
+        notes, more, page = paged([self.note(n, seen.path) for n in newest_first], query, self.page)
         return Answer(200, notes, {"X-Next-Page": str(page + 1) if more else "", "X-Page": str(page)})
 
     def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         text = seen.json["note" if len(on) == 40 else "body"]
         if self.too_long(text):
             return Answer(400, {"message": {"note": ["is too long (maximum is 1000000 characters)"]}})
-        return Answer(201, self._note(self.add(on, text.rstrip())))
-
-    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        note = self.find(id)
-        if note is None:
-            return self.missing()
-        if note.author != ME:
-            return Answer(403, {"message": "403 Forbidden"})
-        note.body = seen.json["body"].rstrip()
-        return Answer(200, self._note(note))
-
-    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        note = self.find(id)
-        if note is None:
-            return self.missing()
-        self.notes.remove(note)
-        return Answer(204)
+        return Answer(201, self.note(self.add(on, text.rstrip()), seen.path))
 
     def missing(self) -> Answer:
         return Answer(404, {"message": "404 Project Not Found"})
@@ -174,8 +144,7 @@ class GitLab(Dialect):
         if last is not None and last["state"] == sent["state"] == "running":
             return Answer(400, {"message": 'Cannot transition status via :run from :running (Reason(s): Status cannot '
                                            'transition via "run")'})  # fmt: skip
-        self.statuses.append({"sha": sha, "state": sent["state"], "name": sent["name"], "said": sent["description"],
-                              "url": sent.get("target_url", "")})  # fmt: skip
+        self.keep(sha, sent, "name")
         return Answer(201, {"id": 1, "status": sent["state"]})
 
     def upload(self, seen: Seen, query: dict[str, str]) -> Answer:
@@ -218,7 +187,7 @@ class Gitea(Dialect):
         ("GET", r"/repos/team/digits/pulls", "list_pulls"),
     )
 
-    def _note(self, note: Note) -> dict[str, Any]:
+    def note(self, note: Note, path: str) -> dict[str, Any]:
         user = {"id": note.author, "login": f"user{note.author}"}
         return {"id": note.id, "body": note.body, "user": user, "html_url": f"https://pages/{note.on}#{note.id}"}
 
@@ -226,31 +195,14 @@ class Gitea(Dialect):
         return self.user or Answer(200, {"id": ME, "login": "bot"})
 
     def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
-        return Answer(200, [self._note(n) for n in self.on(on)])
+        return Answer(200, [self.note(n, seen.path) for n in self.on(on)])
 
     def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
-        return Answer(201, self._note(self.add(on, seen.json["body"])))
-
-    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        note = self.find(id)
-        if note is None:
-            return self.missing()
-        if note.author != ME:
-            return Answer(403, {"message": "user should have permission to edit comment"})
-        note.body = seen.json["body"]
-        return Answer(200, self._note(note))
-
-    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        note = self.find(id)
-        if note is None:
-            return self.missing()
-        self.notes.remove(note)
-        return Answer(204)
+        return Answer(201, self.note(self.add(on, seen.json["body"]), seen.path))
 
     def status(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
         sent = seen.json
-        self.statuses.append({"sha": sha, "state": sent["state"], "name": sent["context"],
-                              "said": sent["description"], "url": sent.get("target_url", "")})  # fmt: skip
+        self.keep(sha, sent)
         return Answer(201, {"id": 1, "status": sent["state"], "url": f"https://pages/{sha}"})
 
     def assets(self, seen: Seen, query: dict[str, str], on: str) -> Answer:

@@ -160,6 +160,37 @@ class Dialect:
                 return handler(seen, query, *match.groups())
         return self.missing()
 
+    def note(self, note: Note, path: str) -> dict[str, Any]:
+        """A comment in the forge's own shape."""
+        raise NotImplementedError
+
+    def text(self, sent: Any) -> str:
+        """A comment's text in what was sent."""
+        return str(sent["body"])
+
+    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        """A comment's text is replaced, by whoever wrote it."""
+        note = self.find(id)
+        if note is None:
+            return self.missing()
+        if note.author != ME:
+            return Answer(403, {"message": "403 Forbidden"})
+        note.body, note.version = self.text(seen.json), note.version + 1
+        return Answer(200, self.note(note, seen.path))
+
+    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        """A comment is removed."""
+        note = self.find(id)
+        if note is None:
+            return self.missing()
+        self.notes.remove(note)
+        return Answer(204)
+
+    def keep(self, sha: str, sent: dict[str, Any], name: str = "context", url: str = "target_url") -> None:
+        """A status was set; `name` and `url` are its fields."""
+        kept = {"sha": sha, "state": sent["state"], "name": sent[name], "said": sent["description"]}
+        self.statuses.append(kept | {"url": sent.get(url, "")})
+
     def missing(self) -> Answer:
         """What it says when there is no such thing."""
         return Answer(404, {"message": "Not Found"})

@@ -27,7 +27,7 @@ class Gogs(Dialect):
         ("DELETE", r"/repos/team/digits/issues/\d+/comments/(\d+)", "deleted"),
     )
 
-    def _note(self, note: Note) -> dict[str, Any]:
+    def note(self, note: Note, path: str) -> dict[str, Any]:
         return {"id": note.id, "body": note.body, "user": {"id": note.author, "login": f"user{note.author}"}}
 
     def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
@@ -37,28 +37,12 @@ class Gogs(Dialect):
         return Answer(200, {"id": 1, "full_name": "team/digits"})
 
     def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
-        return Answer(200, [self._note(note) for note in self.on(on)])
+        return Answer(200, [self.note(note, seen.path) for note in self.on(on)])
 
     def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         if self.too_long(seen.json["body"]):
             return Answer(500, {"message": "Data too long for column 'content'"})
-        return Answer(201, self._note(self.add(on, seen.json["body"])))
-
-    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        note = self.find(id)
-        if note is None:
-            return Answer(404)
-        if note.author != ME:
-            return Answer(403)
-        note.body = seen.json["body"]
-        return Answer(200, self._note(note))
-
-    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        note = self.find(id)
-        if note is None:
-            return Answer(404)
-        self.notes.remove(note)
-        return Answer(204)
+        return Answer(201, self.note(self.add(on, seen.json["body"]), seen.path))
 
 
 class DagsHub(Gogs):
@@ -103,7 +87,7 @@ class BitbucketCloud(Dialect):
         ("GET", rf"{_at}/pullrequests", "list_pulls"),
     )
 
-    def _note(self, note: Note) -> dict[str, Any]:
+    def note(self, note: Note, path: str) -> dict[str, Any]:
         return {"type": "pullrequest_comment", "id": note.id, "deleted": False,
                 "content": {"type": "rendered", "raw": note.body, "markup": "markdown", "html": ""},
                 "user": {"uuid": f"{{{note.author}}}"}, "links": {"html": {"href": "https://pages/"}}}  # fmt: skip
@@ -116,41 +100,27 @@ class BitbucketCloud(Dialect):
             body["next"] = f"{self.base}{seen.path}?pagelen={size}&page={page + 1}"
         return Answer(200, body)
 
+    def text(self, sent: Any) -> str:
+        return str(sent["content"]["raw"])
+
     def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
         return self.user or Answer(200, {"type": "user", "uuid": f"{{{ME}}}", "display_name": "bot"})
 
     def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
-        gone = {**self._note(Note(0, on, "<!-- mlbutler:report:mlbutler head=x -->")), "deleted": True}
-        return self._paged(seen, [gone, *(self._note(note) for note in self.on(on))], query)
+        gone = {**self.note(Note(0, on, "<!-- mlbutler:report:mlbutler head=x -->"), seen.path), "deleted": True}
+        return self._paged(seen, [gone, *(self.note(note, seen.path) for note in self.on(on))], query)
 
     def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         text = seen.json["content"]["raw"]
         if self.too_long(text):
             return Answer(400, {"type": "error", "error": {"message": "content too long"}})
-        return Answer(201, self._note(self.add(on, text)))
-
-    def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        note = self.find(id)
-        if note is None:
-            return self.missing()
-        if note.author != ME:
-            return Answer(403, {"type": "error", "error": {"message": "not yours"}})
-        note.body = seen.json["content"]["raw"]
-        return Answer(200, self._note(note))
-
-    def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        note = self.find(id)
-        if note is None:
-            return self.missing()
-        self.notes.remove(note)
-        return Answer(204)
+        return Answer(201, self.note(self.add(on, text), seen.path))
 
     def status(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
         sent = seen.json
         if len(sent["key"]) > 40 or not sent["url"]:
             return Answer(400, {"type": "error", "error": {"message": "key too long, or no url"}})
-        self.statuses.append({"sha": sha, "state": sent["state"], "name": sent["name"], "said": sent["description"],
-                              "url": sent["url"]})  # fmt: skip
+        self.keep(sha, sent, "name", "url")
         return Answer(201, {"type": "build", "key": sent["key"], "state": sent["state"]})
 
     def _pull(self, pull: Any) -> dict[str, Any]:
@@ -185,7 +155,7 @@ class BitbucketServer(Dialect):
         ("GET", rf"{_at}/pull-requests", "list_pulls"),
     )
 
-    def _note(self, note: Note) -> dict[str, Any]:
+    def note(self, note: Note, path: str) -> dict[str, Any]:
         return {"id": note.id, "version": note.version, "text": note.body, "author": {"name": f"user {note.author}"}}
 
     def _paged(self, items: list[dict[str, Any]], query: dict[str, str]) -> Answer:
@@ -204,42 +174,37 @@ class BitbucketServer(Dialect):
 
     def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         notes = [
-            {"id": 1, "action": "COMMENTED", "commentAction": "ADDED", "comment": self._note(n)} for n in self.on(on)
+            {"id": 1, "action": "COMMENTED", "commentAction": "ADDED", "comment": self.note(n, seen.path)}
+            for n in self.on(on)
         ]
         return self._paged([*reversed(notes), {"id": 0, "action": "OPENED"}], query)
 
     def created(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         if self.too_long(seen.json["text"]):
             return Answer(400, {"errors": [{"context": "text", "message": "Please enter at most 32,768 characters"}]})
-        return Answer(201, self._note(self.add(on, seen.json["text"])))
+        return Answer(201, self.note(self.add(on, seen.json["text"]), seen.path))
+
+    def text(self, sent: Any) -> str:
+        return str(sent["text"])
 
     def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        note = self.find(id)
-        if note is None:
-            return self.missing()
-        if note.author != ME:
-            return Answer(403, {"errors": [{"message": "You are not permitted to edit this comment"}]})
-        if seen.json.get("version") != note.version:
-            return Answer(409, {"errors": [{"message": "CommentOutOfDateException"}]})
-        note.body, note.version = seen.json["text"], note.version + 1
-        return Answer(200, self._note(note))
+        return self._outdated(id, seen.json.get("version")) or super().updated(seen, query, id)
 
     def deleted(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
+        return self._outdated(id, int(query["version"])) or super().deleted(seen, query, id)
+
+    def _outdated(self, id: str, version: int | None) -> Answer | None:
         note = self.find(id)
-        if note is None:
-            return self.missing()
-        if int(query["version"]) != note.version:
-            return Answer(409, {"errors": [{"message": "CommentOutOfDateException"}]})
-        self.notes.remove(note)
-        return Answer(204)
+        if note is None or note.author != ME or note.version == version:
+            return None
+        return Answer(409, {"errors": [{"message": "CommentOutOfDateException"}]})
 
     def missing(self) -> Answer:
         return Answer(404, {"errors": [{"message": "No such thing"}]})
 
     def status(self, seen: Seen, query: dict[str, str], sha: str) -> Answer:
         sent = seen.json
-        self.statuses.append({"sha": sha, "state": sent["state"], "name": sent["name"], "said": sent["description"],
-                              "url": sent["url"]})  # fmt: skip
+        self.keep(sha, sent, "name", "url")
         return Answer(204)
 
     def _pull(self, pull: Any) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def examine_forge(work: Work) -> Iterator[Examined]:
     if not isinstance(forge, Hosted):
         return
     try:
-        me = forge.adapter.me()
+        me = forge.me()
         change = placed(work, forge)
     except MlbutlerError as error:
         yield Examined("token", "missing", error.message, error.remedy)

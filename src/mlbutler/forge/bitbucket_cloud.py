@@ -35,12 +35,7 @@ class BitbucketCloud:
 
     def me(self) -> Me:
         """See `Adapter.me`; a repository's own token may not ask."""
-        try:
-            user = self._api.get("/user")
-        except Refused as error:
-            if error.status in (401, 403, 404):
-                return Me()
-            raise
+        user = self._api.get("/user")
         return Me(text(user, "uuid", "account_id"), text(user, "display_name", "nickname"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:

@@ -42,12 +42,7 @@ class BitbucketServer:
 
     def me(self) -> Me:
         """See `Adapter.me`. Data Center names the user in a header of every answer."""
-        try:
-            answer = self._api.send("GET", "/api/latest/application-properties")
-        except Refused as error:
-            if error.status in (401, 403, 404):
-                return Me()
-            raise
+        answer = self._api.send("GET", "/api/latest/application-properties")
         name = unquote(answer.headers.get("x-ausername", ""))
         return Me(name, name)
 

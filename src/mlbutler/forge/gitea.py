@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlbutler.forge.answers import text
-from mlbutler.forge.http import Api, Refused
+from mlbutler.forge.http import Api
 from mlbutler.forge.interface import Capabilities, Comment, Me, Picture, PullRequest, State
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
@@ -28,12 +28,7 @@ class Gitea:
 
     def me(self) -> Me:
         """See `Adapter.me`; a token with few scopes may not ask."""
-        try:
-            user = self._api.get("/user")
-        except Refused as error:
-            if error.status in (401, 403, 404):
-                return Me()
-            raise
+        user = self._api.get("/user")
         return Me(text(user, "id"), text(user, "login"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:

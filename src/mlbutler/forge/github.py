@@ -46,11 +46,9 @@ class GitHub:
         try:
             user = self._api.get("/user")
         except Refused as error:
-            if error.status in (401, 404):
-                return Me()
-            if error.status == 403:
-                return Me(name="an app", program=True)
-            raise
+            if error.status != 403:
+                raise
+            return Me(name="an app", program=True)
         return Me(text(user, "id"), text(user, "login"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:

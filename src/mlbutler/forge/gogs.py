@@ -41,12 +41,7 @@ class Gogs:
 
     def me(self) -> Me:
         """See `Adapter.me`."""
-        try:
-            user = self._api.get("/user")
-        except Refused as error:
-            if error.status in (401, 403, 404):
-                return Me()
-            raise
+        user = self._api.get("/user")
         return Me(text(user, "id"), text(user, "login", "username", "user_name"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:

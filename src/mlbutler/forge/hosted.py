@@ -32,9 +32,19 @@ class Hosted:
         self._pause = pause
         self._me: Me | None = None
 
-    def _who(self) -> Me:
+    def me(self) -> Me:
+        """Whose token it is; of nobody known where it may not ask.
+
+        Raises:
+            ForgeError: the forge cannot be reached, or the token is none.
+        """
         if self._me is None:
-            self._me = self.adapter.me()
+            try:
+                self._me = self.adapter.me()
+            except Refused as error:
+                if error.status not in (403, 404):
+                    raise
+                self._me = Me()
         return self._me
 
     def _learn(self, created: Comment) -> None:
@@ -120,7 +130,7 @@ class Hosted:
         return [c for c in marked if c.id not in not_ours and self._is_mine(c)] if marked else []
 
     def _is_mine(self, comment: Comment) -> bool:
-        me = self._who()
+        me = self.me()
         if me.id and comment.author:
             return comment.author == me.id
         return not (me.program and comment.human)

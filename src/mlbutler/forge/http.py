@@ -6,7 +6,6 @@ a creation is never sent twice, and a token leaves for no other host than the on
 
 from __future__ import annotations
 
-import email.utils
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.errors import ForgeError
+from mlbutler.retry_after import retry_after
 
 if TYPE_CHECKING:
     import ssl
@@ -343,18 +343,6 @@ def _asked_to_wait(answer: httpx.Response) -> float | None:
     if status == 429 or "secondary rate limit" in answer.text.lower():
         return _UNSAID_LIMIT
     return None
-
-
-def retry_after(text: str | None) -> float | None:
-    """Seconds from a ``Retry-After`` header, which holds a number or a date; None when it holds neither."""
-    if not text:
-        return None
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return email.utils.parsedate_to_datetime(text).timestamp() - time.time()
-    except ValueError:
-        return None
 
 
 def _said(answer: httpx.Response) -> str:

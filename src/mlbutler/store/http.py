@@ -6,10 +6,8 @@ refusals; everything else is a failure that is retried and then said.
 
 from __future__ import annotations
 
-import email.utils
 import hashlib
 import threading
-import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -17,6 +15,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from mlbutler.console import human_bytes
 from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreError
+from mlbutler.retry_after import retry_after
 from mlbutler.store.curl import Broken, Driver, Receiver, Request, Response, Task
 from mlbutler.store.http_access import Access, variable
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
@@ -248,7 +247,7 @@ class HttpStore:
             raise Transient(
                 f"{what}.",
                 "The remote has a problem; run again later.",
-                _retry_after(response.headers.get("retry-after")),
+                retry_after(response.headers.get("retry-after")),
             )
         remedy = "Check the remote's url."
         if status in (404, 405, 501):
@@ -377,15 +376,3 @@ def _length(response: Response) -> int | None:
 
 def _is_page(response: Response) -> bool:
     return response.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml"))
-
-
-def _retry_after(text: str | None) -> float | None:
-    """Seconds from a Retry-After header, which holds a number or a date."""
-    if not text:
-        return None
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return email.utils.parsedate_to_datetime(text).timestamp() - time.time()
-    except ValueError:
-        return None

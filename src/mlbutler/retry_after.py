@@ -1,0 +1,18 @@
+"""How long a server asks us to wait."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+
+
+def retry_after(text: str | None) -> float | None:
+    """Seconds from a ``Retry-After`` header, which holds a number or a date; None when it holds neither."""
+    if not text:
+        return None
+    if text.strip().isdigit():
+        return float(text)
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+    except ValueError:
+        return None

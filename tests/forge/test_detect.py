@@ -85,12 +85,18 @@ OURS = Place("github", "https://github.com", "team/x")
 EVIL = Place("github", "https://evil.example.org", "team/x")
 
 
-def agreed(text: str, there: Place, before: str, source: str = "mlbutler.toml", kind: str = "pull-request") -> None:
+def agreed(
+    text: str,
+    there: Place,
+    before: str,
+    source: str = "mlbutler.toml",
+    kind: str = "pull-request",
+    environ: dict[str, str] | None = None,
+) -> None:
     settings = parse(text)
     sources = {f"forge.{key}": source if getattr(settings.forge, key) else "default" for key in Forge.model_fields}
-    agree(
-        Loaded(settings, sources), there, change("https://github.com/team/x", kind=kind), lambda: [parse(before).forge]
-    )
+    ours = change("https://github.com/team/x", kind=kind)
+    agree(Loaded(settings, sources), there, ours, environ or {}, lambda: [parse(before).forge])
 
 
 @pytest.mark.parametrize("key", ["url", "api"])
@@ -103,6 +109,8 @@ def test_a_pull_request_cannot_send_the_token_elsewhere(key: str) -> None:
     agreed(text, there, text)  # the target branch says the same
     agreed(text, there, "", source="MLBUTLER_FORGE_URL")  # the agent says so
     agreed(text, there, "", kind="local")  # one's own machine
+    with pytest.raises(SettingsError):  # a CI server that is not known by name
+        agreed(text, there, "", kind="local", environ={"CI": "true"})
 
 
 def test_a_pull_request_cannot_publish_to_another_repository() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -92,3 +93,21 @@ def test_a_pull_request_cannot_have_the_token_sent_elsewhere(world: World, forge
     assert elsewhere.seen == forge.seen == []
     elsewhere.shutdown()
     elsewhere.server_close()
+
+
+def test_the_doctor_tells_of_the_forge_and_tries_it_when_asked(world: World, forge: FakeForge) -> None:
+    root, told = world.clone("origin/main"), environ(world, forge)
+    found = {item["subject"]: item for item in json.loads(world.run(root, told, "--json", verb="doctor").out)}
+    assert found["forge"]["state"] == "ok"
+    assert forge.seen == []
+    without = {name: value for name, value in told.items() if name != "MLBUTLER_FORGE_TOKEN"}
+    found = {item["subject"]: item for item in json.loads(world.run(root, without, "--json", verb="doctor").out)}
+    assert found["forge"]["state"] == "missing"
+    assert "MLBUTLER_FORGE_TOKEN" in found["forge"]["remedy"]
+    tried = world.run(root, told, "--forge", verb="doctor")
+    assert tried.code == 0, tried.out + tried.err
+    assert "comment: one was written and removed" in tried.out
+    forge.faults = [Fault("POST", answer=Answer(403, {"message": "insufficient scope"}), times=9)]
+    tried = world.run(root, told, "--forge", verb="doctor")
+    assert tried.code == 1
+    assert "insufficient scope" in tried.out

@@ -80,7 +80,7 @@ def _examine(work: Work) -> Iterator[Examined]:
     for subject, examine in (
         ("git", _git), ("dvc", _dvc), ("project", _project), ("change", _change), ("remote", _remote),
         ("mirror", _mirror), ("disk", _disk), ("test", _test), ("lint", _lint), ("gates", _gates),
-        ("credentials", _credentials),
+        ("credentials", _credentials), ("forge", _forge),
     ):  # fmt: skip
         yield _guarded(work, subject, examine)
 
@@ -205,3 +205,18 @@ def _credentials(work: Work) -> Examined:
             "Pass it through the environment instead (docs/credentials.md).",
         )  # fmt: skip
     return Examined("credentials", "ok", "none in .dvc/config.local")
+
+
+def _forge(work: Work) -> Examined:
+    """Is one found, and is there a token? Nothing is asked over the network here."""
+    from mlbutler.forge.opening import NoToken
+    from mlbutler.steps.reviewers import opened
+
+    try:
+        forge = opened(work)
+    except NoToken as error:
+        named = work.settings.forge.kind or work.settings.forge.url
+        return Examined("forge", "missing" if named else "note", error.message, error.remedy)
+    if forge is None:
+        return Examined("forge", "note", "none found: no reviewer is told", "See docs/forges.md.")
+    return Examined("forge", "ok", f"{forge.name}; `mlbutler doctor --forge` tries it")

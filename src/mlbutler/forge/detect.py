@@ -112,7 +112,9 @@ def _from_remote(environ: Mapping[str, str], change: Change) -> Place | None:
     return Place(kind, at.web, at.repository(at.web))
 
 
-def agree(loaded: Loaded, there: Place, change: Change, before: Callable[[], list[Settings]]) -> None:
+def agree(
+    loaded: Loaded, there: Place, change: Change, environ: Mapping[str, str], before: Callable[[], list[Settings]]
+) -> None:
     """Let a place pass that the team agreed to: a pull request may not send the token elsewhere.
 
     What the environment says, and what follows from the clone and the CI server, is agreed to; what the project's own
@@ -128,7 +130,8 @@ def agree(loaded: Loaded, there: Place, change: Change, before: Callable[[], lis
     brought = [
         key for key in _KEYS if getattr(now, key) and not loaded.sources.get(f"forge.{key}", "").startswith("MLBUTLER_")
     ]
-    if there.kind == "folder" or change.kind == "local" or not brought:
+    own_machine = change.kind == "local" and not environ.get("CI")  # set by CI servers that are not known here too
+    if there.kind == "folder" or own_machine or not brought:
         return
     at = address(change.repository)
     elsewhere = at is None or urlsplit(there.url).netloc != urlsplit(at.web).netloc or bool(there.api)

@@ -38,7 +38,7 @@ def opened(work: Work, patience: Patience | None = None) -> Forge | None:
     there = detect.place(work.settings.forge, work.environ, change)
     if there is None:
         return None
-    detect.agree(work.loaded, there, change, lambda: _settings_before(work))
+    detect.agree(work.loaded, there, change, work.environ, lambda: _settings_before(work))
     opening = Opening(place=there, environ=work.environ, root=work.root, say=work.console.line, patience=patience)
     return open_forge(opening)
 

@@ -44,3 +44,8 @@ def test_a_token_that_may_not_write_is_told_so(meeting: Meeting) -> None:
     assert "insufficient scope" in found["comment"][1]
     if meeting.open().capabilities.statuses:
         assert found["status"][0] == "missing"
+
+
+def test_a_fork_tries_nothing(meeting: Meeting) -> None:
+    assert examined(meeting, fork=True)["forge"][0] == "note"
+    assert meeting.server.seen == []

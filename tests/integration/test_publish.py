@@ -96,7 +96,8 @@ def test_a_pull_request_cannot_have_the_token_sent_elsewhere(world: World, forge
 
 
 def test_the_doctor_tells_of_the_forge_and_tries_it_when_asked(world: World, forge: FakeForge) -> None:
-    root, told = world.clone("origin/main"), environ(world, forge)
+    world.branch("better", {"params.yaml": params(0.05)})
+    root, told = world.clone("origin/better"), environ(world, forge)
     found = {item["subject"]: item for item in json.loads(world.run(root, told, "--json", verb="doctor").out)}
     assert found["forge"]["state"] == "ok"
     assert forge.seen == []

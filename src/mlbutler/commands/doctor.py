@@ -212,6 +212,8 @@ def _forge(work: Work) -> Examined:
     from mlbutler.forge.opening import NoToken
     from mlbutler.steps.reviewers import opened
 
+    if not work.trusted:
+        return Examined("forge", "note", "a fork's change publishes nothing and has no token")
     try:
         forge = opened(work)
     except NoToken as error:

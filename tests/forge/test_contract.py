@@ -7,7 +7,9 @@ import threading
 import pytest
 
 from mlbutler.errors import UsageError
-from mlbutler.forge.interface import Picture, State
+from mlbutler.forge.hosted import Hosted
+from mlbutler.forge.interface import Comment, Picture, State
+from mlbutler.record import Change
 from tests.forge.conftest import Meeting, body, change
 from tests.forge.fake import HEAD, OTHER_HEAD, SOMEBODY, Answer, Fault, Pull
 
@@ -79,6 +81,32 @@ def test_two_builds_at_once_end_with_one_comment_of_the_newer_commit(meeting: Me
     assert len(meeting.server.sent("POST")) == 2  # both believed to be the first
     (note,) = meeting.ours()
     assert f"of {order[-1]}" in note.body
+
+
+@pytest.mark.parametrize("order", [(HEAD, OTHER_HEAD), (OTHER_HEAD, HEAD)])
+def test_a_build_that_comes_between_looking_and_writing_leaves_one_comment(
+    meeting: Meeting, order: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting.order = order
+    forge = meeting.open()
+    assert isinstance(forge, Hosted)
+    create = forge.adapter.create
+
+    def late(about: Change, text: str) -> Comment:
+        meeting.post(OTHER_HEAD, "of the other")
+        return create(about, text)
+
+    monkeypatch.setattr(forge.adapter, "create", late)
+    posted = forge.comment(change(), "mlbutler", body(HEAD, "of this"), meeting.is_older(HEAD))
+    (note,) = meeting.ours()
+    assert ("of this" if order[-1] == HEAD else "of the other") in note.body
+    assert posted.newer == ("" if order[-1] == HEAD else OTHER_HEAD)
+
+
+def test_an_account_with_two_names_ends_with_few_comments(meeting: Meeting) -> None:
+    meeting.dialect.user = Answer(200, {"id": 12345, "uuid": "{12345}"}, {"X-AUSERNAME": "an-alias"})
+    meeting.post()
+    assert len(meeting.ours()) == 1
 
 
 def test_a_marker_in_somebody_elses_comment_is_neither_trusted_nor_overwritten(meeting: Meeting) -> None:

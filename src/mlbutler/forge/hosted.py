@@ -13,6 +13,7 @@ from mlbutler.record import Change
 from mlbutler.report.markdown import marked_head
 
 _ROUNDS = 8
+_CREATIONS = 2
 _GONE = (404, 410)
 _CONFLICT = 409
 _SHOWN = re.compile(r"\]\((?P<address>[^()\s]*?(?P<name>plot-[0-9a-f]{20}\.[a-z]+)[^()\s]*)\)")
@@ -48,8 +49,8 @@ class Hosted:
         return self._me
 
     def _learn(self, created: Comment) -> None:
-        """Where the token may not ask whose it is, what it wrote tells."""
-        if created.author and not (self._me and self._me.id):
+        """What the token wrote tells best whose it is; it may not even be allowed to ask."""
+        if created.author:
             self._me = Me(created.author)
 
     # ------------------------------------------------------------------------------------ pull request
@@ -74,28 +75,32 @@ class Hosted:
     def comment(self, change: Change, title: str, body: str, is_older: Callable[[str], bool]) -> Posted:
         """See `Forge.comment`.
 
-        After a write the comments are read again: of two builds that both found none and both wrote, the comment
-        that came first is kept with the newer commit's text, and the other is removed.
+        After a write the comments are read again. Of two builds that both found none and both wrote, each keeps the
+        comment that came first, puts the newer commit's text there, and removes the other: whoever is last, the same
+        comment stays.
         """
         if change.number is None and not self.capabilities.editing:
             return self._added(change, title, body)
         not_ours: set[str] = set()
-        wrote, unsure = False, None
+        wrote, created, unsure = False, 0, None
         for _ in range(_ROUNDS):
             comments = self._ours(change, title, not_ours)
-            newer = next((c for c in comments if self._is_newer(c, title, change, is_older)), None)
-            if newer is not None:
-                return Posted(newer.url, newer=marked_head(newer.body, title) or "")
             first = comments[0] if comments else None
-            if first and (_same(first.body, body) or (wrote and marked_head(first.body, title) == change.head)):
+            newer = next((c for c in comments if self._is_newer(c, title, change, is_older)), None)
+            text = newer.body if newer else body
+            if first and (_same(first.body, text) or (wrote and marked_head(first.body, title) == change.head)):
                 self._remove(change, comments[1:])
-                return Posted(first.url)
+                return Posted(first.url, newer=(marked_head(newer.body, title) or "") if newer else "")
             try:
                 if first:
-                    self.adapter.update(change, first, body)
+                    self.adapter.update(change, first, text)
                     self._remove(change, comments[1:])
                 else:
-                    self._learn(self.adapter.create(change, body))
+                    comment = self.adapter.create(change, body)
+                    created += 1
+                    self._learn(comment)
+                    if created == _CREATIONS:  # it is there, whatever the list says
+                        return Posted(comment.url)
                 wrote = True
             except Unsure as error:
                 wrote, unsure = True, error  # perhaps: the next look tells

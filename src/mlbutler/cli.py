@@ -137,14 +137,16 @@ def sync(directory: Path, console: Any, stages: tuple[str, ...], everything: boo
 
 @_verb("check", "mlbutler check", "mlbutler check lock", "mlbutler check pushed")
 @click.argument("what", nargs=-1, type=click.Choice(["lock", "pushed"]))
+@click.option("--anew", is_flag=True, show_envvar=True,
+              help="Ask the remote for every object, whatever earlier builds were told.")  # fmt: skip
 @_common
-def check(directory: Path, console: Any, what: tuple[str, ...]) -> int:
+def check(directory: Path, console: Any, what: tuple[str, ...], anew: bool) -> int:
     """Is dvc.lock up to date; is every artifact of this commit on the remote. Needs no data."""
 
     def call(work: Any) -> Any:
         from mlbutler.steps.check import run as step
 
-        return step(work, what or ("lock", "pushed"))
+        return step(work, what or ("lock", "pushed"), anew=anew)
 
     return _step("check", directory, console, call=call)
 

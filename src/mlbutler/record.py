@@ -245,6 +245,7 @@ class CheckResult(StepResult):
         findings: what is wrong. undetermined: what could not be found out, and why.
         left_out: (path, reason) of artifacts that the check does not cover (``cache: false``, imports...).
         checked: number of objects asked for on the remote; 0 when only the lock was checked.
+        remembered: how many of these an earlier build had asked for; `answers_age` is how many seconds ago, at most.
         pending: what is stale or not pushed now but that this very run is going to make and push.
     """
 
@@ -252,6 +253,8 @@ class CheckResult(StepResult):
     undetermined: tuple[Finding, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     checked: int = 0
+    remembered: int = 0
+    answers_age: float = 0.0
     pending: tuple[Finding, ...] = ()
 
 

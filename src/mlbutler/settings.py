@@ -41,6 +41,9 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
+Patience = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,6 +56,9 @@ class Data(_Section):
     jobs: int | None = Field(None, ge=1, le=512, description="transfers at once; chosen by mlbutler if unset")
     verify: Literal["untrusted", "always"] = Field(
         "untrusted", description="whose objects are hashed again on arrival: those of forks, or all"
+    )
+    remember: Patience = Field(
+        86400.0, description="how long 'it is on the remote' is believed without asking again, such as '12h'; 0: never"
     )
     link: Literal["auto", "copy"] = Field(
         "auto", description="how objects get from mirror to cache: reflink or hardlink where safe, or a copy"

@@ -12,7 +12,8 @@ from mlbutler.compare.snapshot import Snapshot
 from mlbutler.errors import ProjectError, StoreError, UsageError
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.model import Output, Recorded, Stage, Stages
-from mlbutler.project.worktree import Manifest, WorkTree, note_partial
+from mlbutler.project.seen import Seen
+from mlbutler.project.worktree import Manifest, WorkTree, note_partial, partial_directories
 from mlbutler.record import StagePlan, StageState
 from mlbutler.store.interface import Need, ObjectId
 
@@ -139,7 +140,7 @@ class Project:
     @cached_property
     def tree(self) -> WorkTree:
         """The work tree."""
-        return WorkTree(self.root, self.repo, self.stages, self.manifest)
+        return WorkTree(self.root, self.repo, self.stages, self.manifest, self.seen)
 
     def artifacts(self) -> tuple[Artifact, ...]:
         """Every recorded output of the work tree's dvc.lock and .dvc files."""
@@ -319,32 +320,33 @@ class Project:
                     needs[(path, output.oid.md5)] = Need(path, output.oid, (), output.size, False)
         return tuple(needs.values())
 
-    def checkout(self, paths: Sequence[str]) -> None:
+    def checkout(self, paths: Sequence[str], progress: Any = None) -> None:
         """Put recorded artifacts from the cache into the work tree; a path may lie inside a directory.
 
         Raises:
             ProjectError: DVC could not, because a file is in the way or an object is not in the cache.
+            DiskFull: no space is left.
         """
-        from dvc.exceptions import CheckoutError, DvcException
+        from mlbutler.project.checkout import by_dvc, lay_out
 
-        from mlbutler.project.load import one_line
-
-        if not paths:
-            return
-        targets = [str(self.root / path) for path in paths]
-        try:
-            self.repo.checkout(targets=targets, force=True, relink=False, recursive=False)
-        except CheckoutError as error:
-            shown = ", ".join(str(target) for target in error.target_infos[:5])
-            raise ProjectError(f"DVC could not check out: {shown}", "Run `dvc checkout` to see why.") from error
-        except DvcException as error:
-            raise ProjectError(
-                f"DVC could not check out: {one_line(error)}", "Run `dvc checkout` to see why."
-            ) from error
-        whole = {path for path in paths if path in self.stages.owners}
+        partial = partial_directories(self.root)
+        outputs = {path: owner[1] for path in paths if (owner := self.stages.owners.get(path)) is not None}
+        whole = {path: out.recorded for path, out in outputs.items() if out.recorded is not None}
+        left = [path for path in paths if path in partial or not self._is_seen(path, whole.get(path))]
+        made = lay_out(self.root, self.repo, self.cache_dir, [outputs[p] for p in left if p in outputs], progress)
+        by_dvc(self.root, self.repo, [path for path in left if path not in made])
         owners = {owner[1].path for path in paths if (owner := self.stages.owner(path)) is not None}
-        note_partial(self.root, add=owners - whole, remove=whole)
+        note_partial(self.root, add=owners - whole.keys(), remove=whole)
+        self.seen.remember({path: whole[path] for path in left if path in whole}, wait=True)
         self.__dict__.pop("tree", None)
+
+    @cached_property
+    def seen(self) -> Seen:
+        """What present files were when they were last looked at."""
+        return Seen(self.root)
+
+    def _is_seen(self, path: str, recorded: Recorded | None) -> bool:
+        return recorded is not None and self.seen.get(path, recorded.algorithm) == recorded
 
     # ------------------------------------------------------------------------------------ comparing
 

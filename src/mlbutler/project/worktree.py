@@ -9,6 +9,7 @@ from typing import Any
 
 from mlbutler.project.load import relative
 from mlbutler.project.model import LEGACY_MD5, MD5, Recorded, Stages
+from mlbutler.project.seen import Seen
 from mlbutler.store.interface import ObjectId
 
 Manifest = Mapping[str, str]
@@ -25,10 +26,11 @@ class WorkTree:
 
     Args:
         root: the project's root. repo: the opened `dvc.repo.Repo`. stages: its stages as data.
-        manifest: reads a directory manifest from wherever it can be had.
+        manifest: reads a directory manifest from wherever it can be had. seen: what need not be hashed again.
     """
 
-    def __init__(self, root: Path, repo: Any, stages: Stages, manifest: ReadManifest) -> None:
+    def __init__(self, root: Path, repo: Any, stages: Stages, manifest: ReadManifest, seen: Seen) -> None:
+        self._seen = seen
         self.root, self._repo, self._stages, self._manifest = root, repo, stages, manifest
         self._items: dict[tuple[str, str], Any] = {}
         for stage in repo.index.stages:
@@ -58,6 +60,8 @@ class WorkTree:
         absent = [out for _, out in self._stages.inside(path) if not self.exists(out.path)]
         if absent:
             return self._composed(path, algorithm, absent)
+        if (seen := self._seen.get(path, algorithm)) is not None:
+            return seen
         item = self._items.get((path, algorithm))
         if item is None:  # recorded elsewhere under the other flavour: any object with this path will do
             item = next((found for (where, _), found in self._items.items() if where == path), None)

@@ -129,7 +129,10 @@ def checks(record: Record) -> Section | None:
     if check.left_out:
         left_out = tuple((cell(path, style=Style.CODE), cell(reason)) for path, reason in check.left_out)
         blocks.append(Table("Not covered by the checks", (Column("Artifact"), Column("Reason")), left_out))
-    blocks.append(Paragraph((plain(f"{numbers.count(check.checked, 'object')} asked for on the remote."),), Tone.MUTED))
+    asked = f"{numbers.count(check.checked, 'object')} asked for on the remote"
+    if check.remembered:
+        asked += f", {check.remembered} of them by an earlier build, at most {numbers.seconds(check.answers_age)} ago"
+    blocks.append(Paragraph((plain(f"{asked}."),), Tone.MUTED))
     wrong = len(check.findings) + len(check.undetermined)
     summary = numbers.count(wrong, "problem") if wrong else check.reason
     return Section("checks", "Checks", tuple(blocks), 78 if wrong else 28, summary, important=bool(check.findings))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mlbutler.console import human_seconds
 from mlbutler.project.lock_check import check_lock
 from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState
 from mlbutler.steps import plan as plan_step
@@ -15,14 +16,19 @@ from mlbutler.steps.work import Work
 LOCK, PUSHED = "lock", "pushed"
 
 
-def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED)) -> CheckResult:
-    """Run the named checks; both by default."""
+def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = False) -> CheckResult:
+    """Run the named checks; both by default.
+
+    Args:
+        anew: believe no answer that an earlier build got from the remote.
+    """
     plan = work.record.plan or plan_step.run(work)
     findings: list[Finding] = []
     undetermined: list[Finding] = []
     pending: list[Finding] = []
     left_out: tuple[tuple[str, str], ...] = ()
-    checked = 0
+    checked = remembered = 0
+    age = 0.0
     notes = []
     will_run = work.pipeline and _reproduces(work)
     if LOCK in checks:
@@ -33,11 +39,12 @@ def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED)) -> CheckResult:
         if not found:
             notes.append("dvc.lock is up to date")
     if PUSHED in checks:
-        notes_pushed, result = _pushed(work, plan, will_run)
+        notes_pushed, result = _pushed(work, plan, will_run, anew)
         findings += result.findings
         undetermined += result.undetermined
         pending += result.pending
         left_out, checked = result.left_out, result.checked
+        remembered, age = result.remembered, result.answers_age
         notes += notes_pushed
     for finding in (*findings, *undetermined):
         work.console.line(f"{finding.check}: {finding.subject}: {finding.problem}\n    {finding.remedy}")
@@ -50,6 +57,8 @@ def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED)) -> CheckResult:
         undetermined=tuple(undetermined),
         left_out=left_out,
         checked=checked,
+        remembered=remembered,
+        answers_age=age,
         pending=tuple(pending),
     )
 
@@ -60,7 +69,7 @@ def _reproduces(work: Work) -> bool:
     return decide(work.settings.reproduce, work.record.change, asked=False).run
 
 
-def _pushed(work: Work, plan: PlanResult, will_run: bool) -> tuple[list[str], CheckResult]:
+def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:
     from mlbutler.store.pushed import check_pushed
     from mlbutler.store.remotes import Remotes
 
@@ -82,14 +91,19 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool) -> tuple[list[str], Ch
             remedy="dvc remote add -d NAME URL",
         )
         return [], CheckResult(outcome=Outcome.FAILED, reason="", findings=(finding,), left_out=left_out)
+    remotes = Remotes(project, work.remote, work.environ, work.settings.data.jobs)
     with work.console.progress("asking the remote") as progress:
         pushed = check_pushed(
             artifacts,
-            Remotes(project, work.remote, work.environ, work.settings.data.jobs),
+            remotes,
             project.manifest,
+            remembered=None if anew else work.remembered,
+            address=remotes.address,
             progress=progress,
         )
     notes = [f"all {pushed.checked} objects of {len(wanted)} artifacts are on the remote"]
+    if pushed.remembered:
+        notes[0] += f" ({pushed.remembered} of them when last asked, {human_seconds(pushed.age)} ago)"
     return ([] if pushed.findings or pushed.undetermined else notes), CheckResult(
         outcome=Outcome.PASSED,
         reason="",
@@ -97,6 +111,8 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool) -> tuple[list[str], Ch
         undetermined=tuple(pushed.undetermined),
         left_out=tuple(pushed.left_out),
         checked=pushed.checked,
+        remembered=pushed.remembered,
+        answers_age=round(pushed.age, 1),
     )
 
 

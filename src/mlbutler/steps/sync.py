@@ -112,24 +112,29 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
     cache = open_cache(project)
     known = [need.size for need in needs]
     total = sum(size for size in known if size is not None) if None not in known else None
+    remotes = Remotes(project, work.remote, work.environ if work.trusted else {}, data.jobs)
     with work.console.progress("objects", total_bytes=total) as progress:
         brought = bring(
             needs,
             cache,
             open_mirror(work.mirror, project, trusted=work.trusted, link=data.link),
-            Remotes(project, work.remote, work.environ if work.trusted else {}, data.jobs),
+            remotes,
             jobs=data.jobs,
             verify=data.verify == "always",
             trusted=work.trusted,
             progress=progress,
             warn=work.console.line,
         )
+    if brought.missing and work.trusted:  # what was said of the remote is not to be believed any more
+        for own in {need.remote for need in needs}:
+            work.remembered.forget(remotes.address(own))
     error = worst(brought.errors)
     absent = brought.incomplete
     if absent and error is None:
         absent -= _import(work, [need for need in needs if need.imported and need.path in absent])
     paths = tuple(dict.fromkeys(need.path for need in needs if need.checkout and need.path not in absent))
-    project.checkout(paths)
+    with work.console.progress("files into the work tree") as progress:
+        project.checkout(paths, progress)
     if error is not None:
         error.partial = SyncResult(outcome=Outcome.ERROR, reason=error.message, paths=paths, moved=brought.moved)
         raise error

@@ -16,6 +16,7 @@ from mlbutler.settings import Loaded, Settings
 
 if TYPE_CHECKING:
     from mlbutler.project.project import Project
+    from mlbutler.store.remembered import Remembered
     from mlbutler.store.trust import Sections
 
 
@@ -80,6 +81,13 @@ class Work:
         """The agent's mirror, None when none is set. A relative path is taken from the project's root."""
         text = self.settings.data.mirror
         return self.root / Path(text).expanduser() if text else None
+
+    @property
+    def remembered(self) -> Remembered:
+        """What earlier builds saw on the remotes; beside the mirror where there is one, else in this clone alone."""
+        from mlbutler.store.remembered import Remembered
+
+        return Remembered(self.mirror or self.root / ".mlbutler", self.settings.data.remember)
 
     @property
     def remote(self) -> str | None:

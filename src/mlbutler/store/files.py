@@ -7,6 +7,7 @@ import itertools
 import os
 import secrets
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _NOT_HERE = (
     errno.EPERM,
     errno.EBADF,
 )
+_SENDS = sys.platform == "linux"
+"""Does ``sendfile`` write into files, and read from where the file stands?"""
 _WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 OBJECT_MODE = 0o444
 
@@ -159,6 +162,49 @@ def copy(source: Path, destination: Path, count: Counter) -> None:
             while view:
                 view = view[writer.write(view) :]
             count(len(block))
+
+
+def duplicate(kind: str, source: str, target: str) -> None:
+    """Make `target`, which must not exist, a ``reflink``, ``hardlink`` or ``copy`` of `source`.
+
+    Raises:
+        OSError: that cannot be done here; `target` may be left unfinished.
+    """
+    if kind == "hardlink":
+        os.link(source, target)
+        return
+    reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            if kind == "reflink":
+                import fcntl
+
+                fcntl.ioctl(writer, _FICLONE, reader)
+            else:
+                _copy_all(reader, writer)
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
+
+
+def _copy_all(reader: int, writer: int) -> None:
+    left = os.fstat(reader).st_size
+    while left > 0:
+        try:
+            done = os.sendfile(writer, reader, None, min(left, _STEP)) if _SENDS else 0
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise
+            done = 0
+        if done == 0:
+            break
+        left -= done
+    while block := os.read(reader, 1 << 20):
+        view = memoryview(block)
+        while view:
+            view = view[os.write(writer, view) :]
 
 
 def replace(temporary_file: Path, final: Path) -> None:

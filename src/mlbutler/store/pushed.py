@@ -7,7 +7,7 @@ nothing about presence.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlbutler.errors import CorruptObject, MlbutlerError
@@ -16,6 +16,7 @@ from mlbutler.record import Finding
 from mlbutler.store.engine import ask_all
 from mlbutler.store.interface import Answer, ObjectId, Presence, Store
 from mlbutler.store.manifest import Manifest
+from mlbutler.store.remembered import Remembered
 from mlbutler.store.transfer import Progress
 
 CHECK = "pushed"
@@ -32,13 +33,16 @@ class Pushed:
     Attributes:
         findings: what is certainly not there. undetermined: what could not be found out.
         left_out: (path, reason) of artifacts that need not be there.
-        checked: number of objects asked for.
+        checked: number of objects asked for, now or, `remembered` of them, by an earlier build; `age` is how many
+            seconds ago the oldest of those answers was given.
     """
 
     findings: tuple[Finding, ...] = ()
     undetermined: tuple[Finding, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     checked: int = 0
+    remembered: int = 0
+    age: float = 0.0
 
 
 def check_pushed(
@@ -46,6 +50,8 @@ def check_pushed(
     open_store: Callable[[str | None], Store | None],
     manifests: ReadManifest,
     *,
+    remembered: Remembered | None = None,
+    address: Callable[[str | None], str] = lambda _: "",
     progress: Progress | None = None,
 ) -> Pushed:
     """Ask the remotes for every object of the artifacts that DVC would push.
@@ -53,6 +59,8 @@ def check_pushed(
     Args:
         open_store: opens a remote by name (None: the project's); called once for each and only when needed.
         manifests: reads directory manifests, never data.
+        remembered: answers of earlier builds, to use and to add to. address: tells remotes apart in them; '' where
+            asking costs nothing.
 
     Raises nothing for a remote that fails: that is what `undetermined` says.
     """
@@ -67,8 +75,12 @@ def check_pushed(
         else:
             groups.setdefault(artifact.remote, []).append(artifact)
     for remote, group in groups.items():
-        _check_group(remote, group, open_store, manifests, progress, result)
-    return Pushed(tuple(result.findings), tuple(result.undetermined), left_out, result.checked)
+        where = address(remote) if remembered is not None else ""
+        memory = _Memory(remembered, where) if remembered is not None and where else None
+        _check_group(remote, group, open_store, manifests, memory, progress, result)
+    return Pushed(
+        tuple(result.findings), tuple(result.undetermined), left_out, result.checked, result.remembered, result.age
+    )
 
 
 @dataclass
@@ -76,6 +88,35 @@ class _Result:
     findings: list[Finding] = field(default_factory=list)
     undetermined: list[Finding] = field(default_factory=list)
     checked: int = 0
+    remembered: int = 0
+    age: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Memory:
+    remembered: Remembered
+    address: str
+
+
+def _ask(store: Store, wanted: Iterable[ObjectId], memory: _Memory | None, progress: Progress | None, result: _Result
+) -> dict[ObjectId, Answer]:  # fmt: skip
+    """An answer for each object, from an earlier build where it is still believed."""
+    known = memory.remembered.known(memory.address) if memory is not None else {}
+    answers = {oid: Answer(Presence.PRESENT, known[oid].size) for oid in wanted if oid in known}
+    result.remembered += len(answers)
+    result.age = max([result.age, *(known[oid].age for oid in answers)])
+    if progress is not None:
+        progress.advance(objects=len(answers))
+    asked = ask_all(store, [oid for oid in wanted if oid not in answers], progress)
+    if memory is not None:
+        if any(answer.presence is Presence.MISSING for answer in asked.values()) and answers:
+            memory.remembered.forget(memory.address)  # what else was said of it may be wrong as well
+            again = ask_all(store, answers)
+            result.remembered -= len(answers)
+            asked |= again
+            answers = {}
+        memory.remembered.add(memory.address, asked)
+    return answers | asked
 
 
 def _check_group(
@@ -83,6 +124,7 @@ def _check_group(
     group: Sequence[Artifact],
     open_store: Callable[[str | None], Store | None],
     manifests: ReadManifest,
+    memory: _Memory | None,
     progress: Progress | None,
     result: _Result,
 ) -> None:
@@ -103,7 +145,7 @@ def _check_group(
         content = files.get(artifact.path)
         if isinstance(content, Mapping):
             wanted.update((ObjectId(md5, artifact.oid.legacy), None) for md5 in content.values())
-    answers = ask_all(store, wanted, progress)
+    answers = _ask(store, wanted, memory, progress, result)
     result.checked += len(answers)
     for artifact in group:
         if artifact.oid is not None and artifact.oid.is_directory:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlbutler.errors import MlbutlerError, ProjectError, StoreError
+from mlbutler.secrets import without_userinfo
 from mlbutler.store.interface import Store
 from mlbutler.store.local import LocalStore
 from mlbutler.store.trust import require
@@ -140,6 +141,16 @@ class Remotes:
     def name(self, own: str | None) -> str | None:
         """The remote for an artifact: its own, else the project's; None when neither is set."""
         return own or self._default
+
+    def address(self, own: str | None) -> str:
+        """Where a remote is, without credentials; '' for a directory, which is asked quickly."""
+        name = self.name(own)
+        store = self(own) if name is not None else None
+        if store is None or isinstance(store, LocalStore):
+            return ""
+        conf = self._project.repo.config["remote"][name]
+        url = str(getattr(store, "url", "") or conf.get("url", ""))
+        return f"{conf.get('endpointurl', '')} {without_userinfo(url)}"
 
     def __call__(self, own: str | None) -> Store | None:
         """The store for an artifact, None when no remote is configured.

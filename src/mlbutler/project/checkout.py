@@ -1,0 +1,200 @@
+"""Puts whole artifacts that are absent from the work tree there, from the cache, without asking DVC file by file.
+
+What is there already, parts of directories, and kinds of links that are rare are left to DVC's own checkout. Its state
+database is told, so that DVC too hashes nothing afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlbutler.errors import CorruptObject, DiskFull, ProjectError, StoreError
+from mlbutler.project.load import one_line, relative
+from mlbutler.project.model import Output
+from mlbutler.store.files import duplicate, explained
+from mlbutler.store.interface import ObjectId
+from mlbutler.store.manifest import parse_manifest
+
+_KINDS = ("reflink", "hardlink", "copy")
+_JOBS = 4
+_AT_ONCE = 256
+
+
+class Progress(Protocol):
+    """Whoever shows a long operation."""
+
+    def advance(self, objects: int = 0, nbytes: int = 0) -> None:
+        """Count finished files."""
+        ...
+
+
+def lay_out(
+    root: Path, repo: Any, cache: Path, outputs: Iterable[Output], progress: Progress | None = None
+) -> frozenset[str]:
+    """Put outputs into the work tree; returns the paths of those that are there now, whole.
+
+    A directory is made under `.dvc/tmp` and renamed, so that a kill leaves nothing half there.
+
+    Raises:
+        DiskFull: no space is left.
+    """
+    kinds = list(repo.cache.local.cache_types)
+    if not kinds or any(kind not in _KINDS for kind in kinds):
+        return frozenset()
+    executable = _executable(repo)
+    done: set[str] = set()
+    for output in outputs:
+        path, recorded = root / output.path, output.recorded
+        if recorded is None or recorded.oid is None or output.external or os.path.lexists(path):
+            continue
+        scratch = root / ".dvc" / "tmp" / f"mlbutler-{os.getpid()}-{len(done)}"
+        try:
+            files = dict(_files(cache, recorded.oid))
+            scratch.parent.mkdir(parents=True, exist_ok=True)
+            states = _fill(scratch, cache, files, kinds, output.path in executable, progress)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scratch.rename(path)
+        except DiskFull:
+            _clear(scratch)
+            raise
+        except (OSError, StoreError, CorruptObject):  # DVC's own checkout says what is the matter
+            _clear(scratch)
+            continue
+        except BaseException:
+            _clear(scratch)
+            raise
+        _tell(repo, path, states, files)
+        done.add(output.path)
+    return frozenset(done)
+
+
+def by_dvc(root: Path, repo: Any, paths: Sequence[str]) -> None:
+    """DVC's own checkout of artifacts, or of paths in them.
+
+    Raises:
+        ProjectError: a file is in the way or an object is not in the cache.
+    """
+    from dvc.exceptions import CheckoutError, DvcException
+
+    if not paths:
+        return
+    targets = [str(root / path) for path in paths]
+    try:
+        repo.checkout(targets=targets, force=True, relink=False, recursive=False)
+    except CheckoutError as error:
+        shown = ", ".join(str(target) for target in error.target_infos[:5])
+        raise ProjectError(f"DVC could not check out: {shown}", "Run `dvc checkout` to see why.") from error
+    except DvcException as error:
+        raise ProjectError(f"DVC could not check out: {one_line(error)}", "Run `dvc checkout` to see why.") from error
+
+
+def _executable(repo: Any) -> frozenset[str]:
+    outs = (out for stage in repo.index.stages for out in stage.outs)
+    return frozenset(relative(repo, out)[0] for out in outs if getattr(out.meta, "isexec", False))
+
+
+def _files(cache: Path, oid: ObjectId) -> Iterator[tuple[str, ObjectId]]:
+    """Path below the artifact ('' for a file) and object of each of its files."""
+    if not oid.is_directory:
+        yield "", oid
+        return
+    content = parse_manifest((cache / oid.key).read_bytes(), oid)
+    for relpath, md5 in content.items():
+        yield relpath, ObjectId(md5, oid.legacy)
+
+
+def _fill(
+    scratch: Path, cache: Path, files: dict[str, ObjectId], kinds: list[str], executable: bool,
+    progress: Progress | None,
+) -> dict[str, os.stat_result]:  # fmt: skip
+    """Make all files; their statuses."""
+    _clear(scratch)
+    if "" not in files:
+        scratch.mkdir()
+        for folder in sorted({path.rpartition("/")[0] for path in files} - {""}):
+            (scratch / folder).mkdir(parents=True, exist_ok=True)
+    bring = _bringer(kinds)
+    place, store = str(scratch), str(cache)
+
+    def make(some: list[tuple[str, ObjectId]]) -> list[tuple[str, os.stat_result]]:
+        made = []
+        for path, oid in some:
+            target = f"{place}/{path}" if path else place
+            bring(f"{store}/{oid.key}", target)
+            if executable:
+                os.chmod(target, os.stat(target).st_mode | 0o100)  # noqa: PTH101, PTH116
+            made.append((path, os.stat(target)))  # noqa: PTH116 - for each of 50,000 files
+        if progress is not None:
+            progress.advance(objects=len(made))
+        return made
+
+    items = list(files.items())
+    parts = [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]
+    statuses: dict[str, os.stat_result] = {}
+    try:
+        if len(parts) <= 1:
+            for part in parts:
+                statuses.update(make(part))
+        else:
+            pool = ThreadPoolExecutor(_JOBS)
+            try:
+                for made in pool.map(make, parts):
+                    statuses.update(made)
+            finally:
+                pool.shutdown(cancel_futures=True)
+    except OSError as error:
+        raise explained(error, "putting data into the work tree", scratch.parent) from error
+    return statuses
+
+
+def _bringer(kinds: list[str]) -> Callable[[str, str], None]:
+    """The first kind of link that works, then always that one."""
+    left = list(kinds)
+
+    def bring(source: str, target: str) -> None:
+        while True:
+            kind = left[0]
+            try:
+                duplicate(kind, source, target)
+            except OSError:
+                if kind == "copy" or len(left) == 1 or not os.path.exists(source):  # noqa: PTH110
+                    raise
+                with suppress(FileNotFoundError):
+                    os.unlink(target)  # noqa: PTH108
+                if left[0] == kind:  # another thread may have found out first
+                    left.pop(0)
+            else:
+                return
+
+    return bring
+
+
+def _tell(repo: Any, path: Path, states: dict[str, os.stat_result], files: dict[str, ObjectId]) -> None:
+    """Let DVC's state database know the files, by their final names."""
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    names = {False: "md5", True: "md5-dos2unix"}
+    top = str(path)
+    rows = [
+        (
+            f"{top}{os.sep}{name.replace('/', os.sep)}" if name else top,
+            HashInfo(names[files[name].legacy], files[name].md5),
+            {"ino": status.st_ino, "mtime": status.st_mtime, "size": status.st_size},
+        )
+        for name, status in states.items()
+    ]
+    with suppress(Exception):  # without it DVC hashes the files again, and is right too
+        repo.state.save_many(rows, repo.fs)
+
+
+def _clear(scratch: Path) -> None:
+    if scratch.is_dir() and not scratch.is_symlink():
+        shutil.rmtree(scratch, ignore_errors=True)
+    else:
+        scratch.unlink(missing_ok=True)

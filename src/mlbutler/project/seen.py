@@ -1,0 +1,125 @@
+"""What a file or directory of the work tree was when it was last laid out, so that it need not be hashed again.
+
+A signature covers inode, size, time of last change and of last status change of every file: more than DVC's own state
+database compares. One whose files changed less than a tick ago is not remembered, for a change in the same tick would
+not show.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mlbutler.atomic import write
+from mlbutler.project.model import Recorded
+
+_FILE = "seen.json"
+_VERSION = 1
+_TICK = 0.05
+"""Seconds; the clock of file times moves in steps of up to 10 ms."""
+
+
+class Seen:
+    """The memory of one clone.
+
+    Args:
+        root: the project's root.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._file = root, root / ".mlbutler" / _FILE
+        self._known = _read(self._file)
+
+    def get(self, path: str, algorithm: str) -> Recorded | None:
+        """The hash of `path` if it is exactly what was seen, else None."""
+        entry = self._known.get(path)
+        if entry is None or entry.get("algorithm") != algorithm:
+            return None
+        found = _signature(self._root, path)
+        if found is None or found[0] != entry["signature"]:
+            return None
+        return Recorded(algorithm, str(entry["value"]), _number(entry["size"]), _number(entry["files"]))
+
+    def remember(self, hashes: Mapping[str, Recorded], *, wait: bool = False) -> None:
+        """Keep hashes of paths that were just hashed or written.
+
+        Args:
+            wait: sleep until what was written a moment ago can be told from what will be written next.
+        """
+        found = {path: (recorded, _signature(self._root, path)) for path, recorded in hashes.items()}
+        newest = max((signature[1] for _, signature in found.values() if signature), default=0.0)
+        if wait and (left := newest + _TICK - time.time()) > 0:
+            time.sleep(min(left, _TICK))
+        changed = False
+        for path, (recorded, signature) in found.items():
+            self._known.pop(path, None)
+            if signature is not None and signature[1] + _TICK <= time.time():
+                self._known[path] = {
+                    "algorithm": recorded.algorithm, "value": recorded.value, "size": recorded.size,
+                    "files": recorded.files, "signature": signature[0],
+                }  # fmt: skip
+            changed = True
+        if changed and self._file.parent.is_dir():
+            write(self._file, json.dumps({"version": _VERSION, "seen": self._known}).encode())
+
+
+def _read(file: Path) -> dict[str, dict[str, object]]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content["version"] == _VERSION:
+            return {str(path): dict(entry) for path, entry in content["seen"].items() if "signature" in entry}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return {}
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _signature(root: Path, path: str) -> tuple[str, float] | None:
+    """(digest of every file's status, the newest time in it); None when absent or holding anything unusual.
+
+    What DVC ignores is not counted by it: the ``.dvcignore`` files above are part of the digest.
+    """
+    digest = hashlib.sha256()
+    newest = 0.0
+    try:
+        for above in (root / path).relative_to(root).parents:
+            ignore = root / above / ".dvcignore"
+            digest.update(ignore.read_bytes() if ignore.is_file() else b"")
+            digest.update(b"\0")
+        for name, status in _files(str(root / path)):
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            newest = max(newest, status.st_mtime, status.st_ctime)
+            digest.update(
+                b"%b\0%d %d %d %d\0"
+                % (os.fsencode(name), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            )
+    except (OSError, ValueError):
+        return None
+    return digest.hexdigest(), newest
+
+
+def _files(path: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Name and status of a file, or of everything in a directory that is no directory, in a fixed order."""
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        yield path, status
+        return
+    folders = [path]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            else:
+                yield entry.path, entry.stat(follow_symlinks=False)

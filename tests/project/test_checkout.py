@@ -1,0 +1,180 @@
+"""Putting artifacts into the work tree, and knowing later that they are still what they were."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlbutler.project.model import MD5, Recorded
+from mlbutler.project.project import Project
+from mlbutler.project.seen import Seen
+
+
+def dvc(root: Path, *words: str) -> str:
+    environ = os.environ | {"DVC_NO_ANALYTICS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *words], cwd=root, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    root.mkdir()
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    dvc(root, "init", "-q")
+    data = root / "data" / "deep er"
+    data.mkdir(parents=True)
+    for number in range(600):
+        (data / f"file {number} é.txt").write_text(f"content {number % 500}")
+    (root / "data" / "empty").touch()
+    (root / "tool.sh").write_text("#!/bin/sh\necho works\n")
+    (root / "tool.sh").chmod(0o755)
+    (root / ".mlbutler").mkdir()
+    dvc(root, "add", "-q", "data", "tool.sh")
+    return root
+
+
+def emptied(root: Path) -> Project:
+    subprocess.run(["rm", "-rf", "data", "tool.sh"], cwd=root, check=True)
+    return Project(root)
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in (root / "data").rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("kind", ["default", "copy", "hardlink", "symlink"])
+def test_dvc_agrees_with_what_was_laid_out_and_hashes_nothing(root: Path, kind: str) -> None:
+    if kind != "default":
+        dvc(root, "config", "cache.type", kind)
+    before = files(root)
+    emptied(root).checkout(["data", "tool.sh"])
+    assert files(root) == before
+    assert subprocess.run([str(root / "tool.sh")], capture_output=True, check=True).stdout == b"works\n"
+    linked = os.lstat(root / "data" / "deep er" / "file 1 é.txt")
+    assert (linked.st_nlink > 1) is (kind == "hardlink")
+    assert stat.S_ISLNK(linked.st_mode) is (kind == "symlink")
+    assert json.loads(dvc(root, "status", "--json")) == {}
+    if kind != "symlink":
+        assert not reads(root, ["status"])
+
+
+def reads(root: Path, words: list[str]) -> list[str]:
+    """Data files that DVC opens."""
+    watch = (
+        "import sys\nfound = []\n"
+        "sys.addaudithook(lambda e, a: found.append(str(a[0])) if e == 'open' and 'file ' in str(a[0]) else None)\n"
+        f"from dvc.cli import main\nmain({words!r})\nprint('\\n'.join(found))"
+    )
+    done = subprocess.run([sys.executable, "-c", watch], cwd=root, capture_output=True, text=True, check=True)
+    return [line for line in done.stdout.splitlines() if "file " in line]
+
+
+def test_what_is_in_place_is_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied(root).checkout(["data", "tool.sh"])
+    project = Project(root)
+    asked: list[str] = []
+    monkeypatch.setattr("mlbutler.project.checkout.by_dvc", lambda root, repo, paths: asked.extend(paths))
+    project.checkout(["data", "tool.sh"])
+    assert asked == []
+
+
+@pytest.mark.parametrize("change", ["content", "added", "removed", "replaced", "touched back"])
+def test_a_change_in_the_work_tree_is_seen_and_put_right(root: Path, change: str) -> None:
+    project = emptied(root)
+    project.checkout(["data", "tool.sh"])
+    before = files(root)
+    victim = root / "data" / "deep er" / "file 7 é.txt"
+    status = victim.stat()
+    if change == "content":
+        victim.write_text("Content 7")
+    elif change == "added":
+        (root / "data" / "more").write_text("more")
+    elif change == "removed":
+        victim.unlink()
+    elif change == "replaced":
+        victim.unlink()
+        victim.write_text("Content 7")
+    else:  # the same size and time of change: only the status change tells
+        victim.write_text("Content 7")
+        os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns))
+    again = Project(root)
+    recorded = again.stages.owners["data"][1].recorded
+    assert recorded is not None
+    assert again.seen.get("data", MD5) is None
+    if change != "touched back":  # DVC's own state is fooled by that
+        again.checkout(["data"])
+        assert files(root) == before
+
+
+def test_an_object_that_is_not_in_the_cache_leaves_nothing_half_there(root: Path) -> None:
+    project = emptied(root)
+    objects = sorted(path for path in (root / ".dvc" / "cache" / "files" / "md5").rglob("*") if path.is_file())
+    victim = next(path for path in objects if path.read_bytes() == b"content 7")
+    victim.unlink()
+    with pytest.raises(Exception, match=r"."):
+        project.checkout(["data"])
+    assert not list((root / ".dvc" / "tmp").glob("mlbutler-*"))
+
+
+def test_a_kill_while_laying_out_leaves_no_half_directory(root: Path) -> None:
+    emptied(root)
+    program = (
+        "import os, signal, threading\nfrom pathlib import Path\n"
+        "from mlbutler.project import checkout\nfrom mlbutler.project.project import Project\n"
+        "made = checkout.duplicate\ncount = 0\n"
+        "def slow(*args):\n    global count\n    count += 1\n"
+        "    count > 300 and os.kill(os.getpid(), signal.SIGKILL)\n    made(*args)\n"
+        "checkout.duplicate = slow\nProject(Path('.').resolve()).checkout(['data'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, check=False)
+    assert done.returncode == -9
+    assert not (root / "data").exists()
+    Project(root).checkout(["data"])
+    assert len(files(root)) == 601
+
+
+@pytest.fixture
+def seen(tmp_path: Path) -> Callable[[], Seen]:
+    (tmp_path / ".mlbutler").mkdir()
+    return lambda: Seen(tmp_path)
+
+
+def test_what_was_seen_survives_the_process_and_not_a_change(tmp_path: Path, seen: Callable[[], Seen]) -> None:
+    file, recorded = tmp_path / "file", Recorded(MD5, "0" * 32, 3, None)
+    file.write_text("abc")
+    seen().remember({"file": recorded}, wait=True)
+    assert seen().get("file", MD5) == recorded
+    assert seen().get("file", "md5-dos2unix") is None
+    (tmp_path / ".dvcignore").write_text("*.tmp\n")
+    assert seen().get("file", MD5) is None  # what DVC ignores may change a directory's hash
+    (tmp_path / ".dvcignore").unlink()
+    file.write_text("abd")
+    assert seen().get("file", MD5) is None
+
+
+def test_what_changed_a_moment_ago_is_not_remembered(tmp_path: Path, seen: Callable[[], Seen]) -> None:
+    file = tmp_path / "file"
+    file.write_text("abc")
+    seen().remember({"file": Recorded(MD5, "0" * 32)})
+    assert seen().get("file", MD5) is None
+    time.sleep(0.1)
+    seen().remember({"file": Recorded(MD5, "0" * 32)})
+    assert seen().get("file", MD5) is not None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 1}', '{"version": 1, "seen": {"file": 3}}'])
+def test_a_broken_memory_is_no_memory(tmp_path: Path, seen: Callable[[], Seen], content: str) -> None:
+    (tmp_path / ".mlbutler" / "seen.json").write_text(content)
+    assert seen().get("file", MD5) is None

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from mlbutler.store.pace import Pace
+
+
+class Network:
+    """Transfers that take `latency` seconds each and share `limit` of them in a second."""
+
+    def __init__(self, latency: float, limit: float) -> None:
+        self.latency, self.limit, self.now = latency, limit, 0.0
+
+    def run(self, pace: Pace, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            self.now += max(self.latency / pace.width, 1 / self.limit)
+            pace.finished(4096)
+
+
+def test_a_slow_line_gets_as_many_transfers_as_there_are() -> None:
+    network = Network(latency=0.1, limit=100_000)
+    pace = Pace(clock=lambda: network.now)
+    network.run(pace, 5)
+    assert pace.width == 64
+
+
+def test_a_line_that_is_full_is_not_crowded() -> None:
+    network = Network(latency=0.001, limit=1000)
+    pace = Pace(clock=lambda: network.now)
+    network.run(pace, 5)
+    assert pace.width <= 16
+
+
+def test_a_number_that_was_set_stays() -> None:
+    network = Network(latency=0.1, limit=100_000)
+    pace = Pace(3, clock=lambda: network.now)
+    network.run(pace, 5)
+    assert pace.width == 3
+
+
+def test_a_remote_that_asks_to_slow_down_gets_fewer_for_good() -> None:
+    network = Network(latency=0.1, limit=100_000)
+    pace = Pace(clock=lambda: network.now)
+    network.run(pace, 5)
+    for expected in (32, 16, 8, 4, 2, 1, 1):
+        pace.slow_down()
+        assert pace.width == expected
+    network.run(pace, 5)
+    assert pace.width == 1

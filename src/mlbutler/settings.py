@@ -60,8 +60,10 @@ class Data(_Section):
     remember: Patience = Field(
         86400.0, description="how long 'it is on the remote' is believed without asking again, such as '12h'; 0: never"
     )
-    link: Literal["auto", "copy"] = Field(
-        "auto", description="how objects get from mirror to cache: reflink or hardlink where safe, or a copy"
+    link: Literal["auto", "hardlink", "copy"] = Field(
+        "auto",
+        description="how objects get from mirror to cache: reflink or hardlink where safe, or a copy; "
+        "'hardlink': read-only links in the work tree too",
     )
 
 

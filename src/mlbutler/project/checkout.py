@@ -35,16 +35,22 @@ class Progress(Protocol):
 
 
 def lay_out(
-    root: Path, repo: Any, cache: Path, outputs: Iterable[Output], progress: Progress | None = None
-) -> frozenset[str]:
+    root: Path, repo: Any, cache: Path, outputs: Iterable[Output], progress: Progress | None = None,
+    *, hardlink: bool = False,
+) -> frozenset[str]:  # fmt: skip
     """Put outputs into the work tree; returns the paths of those that are there now, whole.
 
     A directory is made under `.dvc/tmp` and renamed, so that a kill leaves nothing half there.
+
+    Args:
+        hardlink: link files where DVC's configuration (``cache.type``) does not say otherwise.
 
     Raises:
         DiskFull: no space is left.
     """
     kinds = list(repo.cache.local.cache_types)
+    if hardlink and not repo.config["cache"].get("type"):
+        kinds = list(_KINDS)
     if not kinds or any(kind not in _KINDS for kind in kinds):
         return frozenset()
     executable = _executable(repo)

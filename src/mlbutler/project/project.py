@@ -71,6 +71,7 @@ class Project:
         self.refused: Mapping[str, str] = {}
         self._environ = os.environ if environ is None else environ
         self.mirror: Path | None = None
+        self.hardlink = False
         self._planner: Any = None
         self._manifests: dict[ObjectId, Manifest | None] = {}
 
@@ -333,7 +334,8 @@ class Project:
         outputs = {path: owner[1] for path in paths if (owner := self.stages.owners.get(path)) is not None}
         whole = {path: out.recorded for path, out in outputs.items() if out.recorded is not None}
         left = [path for path in paths if path in partial or not self._is_seen(path, whole.get(path))]
-        made = lay_out(self.root, self.repo, self.cache_dir, [outputs[p] for p in left if p in outputs], progress)
+        wanted = [outputs[path] for path in left if path in outputs]
+        made = lay_out(self.root, self.repo, self.cache_dir, wanted, progress, hardlink=self.hardlink)
         by_dvc(self.root, self.repo, [path for path in left if path not in made])
         owners = {owner[1].path for path in paths if (owner := self.stages.owner(path)) is not None}
         note_partial(self.root, add=owners - whole.keys(), remove=whole)

@@ -45,6 +45,14 @@ class Seen:
             return None
         return Recorded(algorithm, str(entry["value"]), _number(entry["size"]), _number(entry["files"]))
 
+    def changed(self) -> tuple[str, ...]:
+        """Paths that are there and are not what was seen."""
+        return tuple(
+            path
+            for path, entry in self._known.items()
+            if (found := _signature(self._root, path)) is not None and found[0] != entry["signature"]
+        )
+
     def remember(self, hashes: Mapping[str, Recorded], *, wait: bool = False) -> None:
         """Keep hashes of paths that were just hashed or written.
 

@@ -73,12 +73,17 @@ def run(work: Work) -> ReproduceResult:
         except MlbutlerError as error:
             error.partial = _result(work, runner.result, Outcome.ERROR, error.message)
             raise
+    changed = _changed_inputs(work, done)
     if done.interrupted:
         where = "; ".join(done.problems) or "before the first stage"
         stop = Interrupted(f"Interrupted {where}.", "Run again: finished stages are kept.")
         stop.partial = _result(work, done, Outcome.ERROR, stop.message)
         raise stop
     result = _judged(work, done)
+    if changed:
+        said = f"a stage changed in place what it was given to read: {', '.join(changed[:3])}"
+        work.console.line(f"Note: {said}. Write into a copy, or declare it as an output with persist: true.")
+        result = dataclasses.replace(result, reason=f"{result.reason}; {said}")
     return dataclasses.replace(result, **loop.verdict(work.git, settled, plan, done.changed, result.reason))
 
 
@@ -101,6 +106,16 @@ class Keeper:
             keep_in_mirror(self._work)
         except MlbutlerError as error:  # the step `push` tries again, and says what is wrong
             self._work.console.detail(f"Not kept in the mirror yet: {error.message}")
+
+
+def _changed_inputs(work: Work, done: Reproduction) -> tuple[str, ...]:
+    from mlbutler.reproduce.inputs import changed_in_place
+    from mlbutler.store.remotes import open_cache, open_mirror
+
+    mirror = open_mirror(work.mirror if work.trusted else None, work.project, trusted=work.trusted)
+    stores = [open_cache(work.project), *([mirror] if mirror is not None else [])]
+    ran = {run.name for run in done.runs.values() if run.outcome not in ("unchanged", "not reached")}
+    return changed_in_place(work.project, ran, stores)
 
 
 def _passed(work: Work) -> tuple[str, ...]:

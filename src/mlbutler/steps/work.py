@@ -70,6 +70,7 @@ class Work:
         # A fork's change gets no credentials, so that it may name any remote; ours may not send them elsewhere.
         project = Project(self.root, environ, self.agreed_remotes if self.trusted else None, anonymous=not self.trusted)
         project.mirror = self.mirror
+        project.hardlink = self.trusted and self.settings.data.link == "hardlink"
         if self.settings.data.remote:
             project.remote_config(self.settings.data.remote)  # an unknown name is an error at once
             project.remote_name = self.settings.data.remote

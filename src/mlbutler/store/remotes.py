@@ -49,17 +49,19 @@ def open_mirror(root: Path | None, project: Configured, *, trusted: bool, link: 
     """The agent's mirror, None when there is none. It need not exist.
 
     Args:
-        trusted: may this run share files with the mirror. link: ``auto`` or ``copy``.
+        trusted: may this run share files with the mirror. link: ``auto``, ``hardlink`` (the work tree's files too) or
+            ``copy``.
     """
     if root is None:
         return None
-    return LocalStore("mirror", root, hardlink=trusted and link == "auto" and not _linked_into_work_tree(project))
+    shared = trusted and link != "copy" and not _linked_into_work_tree(project, link)
+    return LocalStore("mirror", root, hardlink=shared)
 
 
-def _linked_into_work_tree(project: Configured) -> bool:
+def _linked_into_work_tree(project: Configured, link: str) -> bool:
     """Could a stage write into a cached object in place? Root may, through a link, whatever its mode."""
     kinds = project.repo.config["cache"].get("type") or []
-    linked = bool({"hardlink", "symlink"} & set(kinds))
+    linked = link == "hardlink" or bool({"hardlink", "symlink"} & set(kinds))
     return linked and hasattr(os, "geteuid") and os.geteuid() == 0
 
 

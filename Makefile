@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types
+.PHONY: help install demo test lint types bench
 
 help:
 	@echo "make demo    the whole story on real data, in a new folder ./mlbutler-demo"
 	@echo "make test    all tests that this machine can run"
 	@echo "make lint    ruff"
 	@echo "make types   mypy"
+	@echo "make bench   speed against DVC, cp and curl: some minutes, some gigabytes; needs nginx and curl"
 
 install: $(INSTALLED)
 
@@ -45,3 +46,6 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python -m bench.store $(BENCH)

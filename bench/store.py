@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -167,7 +169,7 @@ class Bench:
         self, name: str, commands: Sequence[Command], cwd: Path, *, codes: Sequence[int] = (0,),
         mirror: Path | None = _FULL,
     ) -> Took:  # fmt: skip
-        environ = dict(self.project.environ)
+        environ = dict(self.project.environ) | {"MLBUTLER_DATA_LINK": "hardlink"}
         if mirror is not None:
             environ["MLBUTLER_DATA_MIRROR"] = str(self.project.mirror if mirror is self._FULL else mirror)
         if codes == (0,):
@@ -185,6 +187,28 @@ class Bench:
 
 def _link(source: str, target: str) -> None:
     Path(target).hardlink_to(source)
+
+
+def _without_root(root: Path) -> None:
+    """Go on as an ordinary user, as agents should: files of the mirror may then be shared by links.
+
+    The user is 'nobody'; where Python itself cannot be read by it, root goes on.
+    """
+    if os.geteuid() != 0:
+        return
+    probe = [sys.executable, "-c", "import dvc, mlbutler"]
+    try:
+        found = subprocess.run(probe, user=_NOBODY, group=_NOBODY, extra_groups=[], cwd="/", check=False)
+    except OSError:
+        return
+    if found.returncode == 0:
+        os.chown(root, _NOBODY, _NOBODY)
+        os.setgroups([])
+        os.setgid(_NOBODY)
+        os.setuid(_NOBODY)
+
+
+_NOBODY = 65534
 
 
 def table(lines: Sequence[Line]) -> str:
@@ -213,6 +237,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     lines: list[Line] = []
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=chosen.directory, prefix="bench-")))
+        _without_root(root)
         try:
             for files, size in [*((count, SMALL) for count in counts), *([(large, LARGE)] if large else [])]:
                 print(f"{files:,} files of {size >> 10} KB", file=sys.stderr, flush=True)
@@ -227,7 +252,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
     print(table(lines))
     if chosen.json:
-        machine = {"platform": platform.platform(), "python": platform.python_version()}
+        machine = {
+            "platform": platform.platform(),
+            "python": platform.python_version(),
+            "cpus": os.cpu_count(),
+            "root": os.geteuid() == 0,
+        }
         content = {"machine": machine, "lines": [{**asdict(line), "ratio": line.ratio} for line in lines]}
         chosen.json.write_text(json.dumps(content, indent=2) + "\n")
     return 0

@@ -176,7 +176,8 @@ class World:
         return Run(done.returncode, done.stdout, done.stderr, root)
 
     def run_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
-        places = {"MLBUTLER_DATA_MIRROR": str(self.mirror), "MLBUTLER_FORGE_URL": str(self.forge)}
+        places = {"MLBUTLER_DATA_MIRROR": str(self.mirror), "MLBUTLER_FORGE_URL": str(self.forge),
+                  "MLBUTLER_FORGE_KIND": "folder"}  # fmt: skip
         return self.base_environ() | places | dict(environ)
 
     def change(self, branch: str, files: Mapping[str, str], *args: str, number: int = 1) -> Run:

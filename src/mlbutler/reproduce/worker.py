@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from mlbutler import linux
+from mlbutler.reproduce import whole_files
 
 _EXITED_WITH = re.compile(r"exited with (-?\d+)\s*$")
 _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -89,6 +90,7 @@ def _import_dvc() -> None:
                  "stage.loader", "dvcfile", "output", "dependency", "lock", "rwlock", "scm", "ignore"):  # fmt: skip
         with contextlib.suppress(ImportError):  # where a release keeps it elsewhere, the fork imports it
             importlib.import_module(f"dvc.{name}")
+    whole_files.replace_dvc_files()
 
 
 def _forked(job: Callable[[dict[str, Any], Send], None], command: dict[str, Any], commands: int, send: Send) -> None:

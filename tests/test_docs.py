@@ -96,17 +96,21 @@ def test_links_between_pages_lead_somewhere(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def documented_world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make(tmp_path_factory.mktemp("docs"))
+    world = make(tmp_path_factory.mktemp("docs"))
+    world.mirror.mkdir(exist_ok=True)
+    return world
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_console_command_works(path: Path, documented_world: World) -> None:
+    own = {"MLBUTLER_FORGE_URL": documented_world.forge, "MLBUTLER_DATA_MIRROR": documented_world.mirror}
+    environ = documented_world.base_environ() | {name: str(value) for name, value in own.items()}
     for block in re.findall(r"```console\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
         for line in block.splitlines():
             words = shlex.split(line.removeprefix("$ "))
             assert words[0] == "mlbutler"
             done = subprocess.run(
                 [sys.executable, "-m", *words], cwd=documented_world.project, capture_output=True, text=True,
-                env=documented_world.base_environ() | {"MLBUTLER_FORGE_URL": str(documented_world.forge)}, check=False,
+                env=environ, check=False,
             )  # fmt: skip
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"

@@ -32,11 +32,23 @@ def _seconds(value: object) -> object:
     return value
 
 
+_SIZES = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+
+
+def _bytes(value: object) -> object:
+    """A number of bytes from ``5000``, ``"200 GB"``, ``"1.5TB"``; powers of 1024."""
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", value.upper())):
+        unit = match[2] if match[2] in _SIZES else f"{match[2]}B"
+        return int(float(match[1]) * _SIZES[unit])
+    return value
+
+
 def _listed(value: object) -> object:
     """A single string stands for a list of one."""
     return [value] if isinstance(value, str) else value
 
 
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
@@ -53,6 +65,9 @@ class Data(_Section):
 
     remote: str | None = Field(None, description="name of the shared DVC remote; DVC's default if unset")
     mirror: str | None = Field(None, description="directory on the agent that its builds share, in DVC's format")
+    mirror_limit: Bytes | None = Field(
+        None, description="size such as '200GB' above which the mirror loses what was used least recently"
+    )
     jobs: int | None = Field(None, ge=1, le=512, description="transfers at once; chosen by mlbutler if unset")
     verify: Literal["untrusted", "always"] = Field(
         "untrusted", description="whose objects are hashed again on arrival: those of forks, or all"
@@ -65,6 +80,10 @@ class Data(_Section):
         description="how objects get from mirror to cache: reflink or hardlink where safe, or a copy; "
         "'hardlink': read-only links in the work tree too",
     )
+
+    def mirror_path(self, root: Path) -> Path | None:
+        """Where the mirror is; a relative path is taken from the project's `root`. None when none is set."""
+        return root / Path(self.mirror).expanduser() if self.mirror else None
 
 
 class Test(_Section):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from mlbutler.record import Outcome, PlanResult, StagePlan, StageState
 from mlbutler.steps import plan, sync
 from mlbutler.steps.work import Work
 from mlbutler.store.interface import ObjectId
+from mlbutler.store.upkeep import uses
 from tests.store.dvc_world import FILES, clone, copy_remote, dvc, point_to, status, template
-from tests.store.world import PASSWORD, USER, Remote, md5, unsound
+from tests.store.world import PASSWORD, USER, Remote, add_object, md5, unsound
 
 State = Callable[..., Work]
 LOGIN = {"MLBUTLER_REMOTE_ORIGIN_USER": USER, "MLBUTLER_REMOTE_ORIGIN_PASSWORD": PASSWORD}
@@ -179,3 +181,35 @@ def test_the_mirror_s_run_cache_lets_a_stage_be_restored(
     dvc(root, "repro", "-q")
     assert not (root / "ran.log").exists()
     assert fetched(remote) == []
+
+
+def test_a_mirror_above_its_limit_loses_what_this_build_does_not_use(
+    root: Path, working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = tmp_path / "mirror"
+    old = add_object(mirror, b"of an old build" * 1000)
+    work = working_state(root, f"data.mirror = '{mirror}'\ndata.mirror_limit = '5 KB'", LOGIN)
+    later = time.time() + 10 * 86400  # nothing counts as just come
+    monkeypatch.setattr("mlbutler.store.upkeep.prune.time.time", lambda: later)
+    brought = sync.run(work, everything=True)
+    assert brought.outcome is Outcome.PASSED
+    assert not (mirror / old.key).exists()
+    needed = [artifact.oid for artifact in work.project.artifacts() if artifact.cached and artifact.oid]
+    assert all((mirror / oid.key).is_file() for oid in needed)
+    assert uses.read(mirror).running >= set(needed)
+    shutil.rmtree(root / ".dvc" / "cache")
+    again = sync.run(work, everything=True)
+    assert {moved.place for moved in again.moved} == {"mirror"}
+
+
+def test_a_forks_build_evicts_nothing(
+    root: Path, working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = tmp_path / "mirror"
+    old = add_object(mirror, b"of an old build" * 1000)
+    work = working_state(root, f"data.mirror = '{mirror}'\ndata.mirror_limit = 1", LOGIN)
+    work.record = dataclasses.replace(work.record, change=dataclasses.replace(work.record.change, fork=True))
+    later = time.time() + 10 * 86400
+    monkeypatch.setattr("mlbutler.store.upkeep.prune.time.time", lambda: later)
+    work.mirror_grew(10**9)
+    assert (mirror / old.key).exists()

@@ -107,6 +107,7 @@ def _to_mirror(
 
     recorded = [artifact.oid for artifact in artifacts if artifact.oid is not None and artifact.cached]
     objects = at_hand(cache, [*recorded, *(oid for run in runs for oid in run.outputs)])
+    work.use_of_mirror(recorded)
     try:
         with work.console.progress("to the mirror") as progress:
             sent = send(objects, cache, mirror, progress=progress)
@@ -119,6 +120,7 @@ def _to_mirror(
     except (StoreError, DiskFull) as error:
         work.console.line(f"The mirror is left out: {error.message}")
         return None
+    work.mirror_grew(sum(moved.bytes for moved in sent.moved))
     return sent.moved[0] if sent.moved else Moved(place=mirror.name, objects=0, bytes=0)
 
 

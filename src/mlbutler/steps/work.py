@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,10 @@ from mlbutler.settings import Loaded, Settings
 
 if TYPE_CHECKING:
     from mlbutler.project.project import Project
+    from mlbutler.store.interface import ObjectId
     from mlbutler.store.remembered import Remembered
     from mlbutler.store.trust import Sections
+    from mlbutler.store.upkeep.uses import Held
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Work:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     pipeline: bool = False
     agreed_remotes: tuple[Sections, ...] | None = None
+    _held: list[Held] = field(default_factory=list)
 
     @property
     def settings(self) -> Settings:
@@ -80,8 +83,33 @@ class Work:
     @property
     def mirror(self) -> Path | None:
         """The agent's mirror, None when none is set. A relative path is taken from the project's root."""
-        text = self.settings.data.mirror
-        return self.root / Path(text).expanduser() if text else None
+        return self.settings.data.mirror_path(self.root)
+
+    def use_of_mirror(self, oids: Collection[ObjectId]) -> None:
+        """Say that this build uses these artifacts: until it ends, the mirror keeps what it has of them."""
+        if self.mirror is not None:
+            from mlbutler.store.upkeep.uses import hold
+
+            self._held.append(hold(self.mirror, oids))
+
+    def mirror_grew(self, size: int) -> None:
+        """Let the mirror lose what was used least recently when `size` bytes more are too many."""
+        limit = self.settings.data.mirror_limit
+        if self.mirror is None or not self.trusted or size <= 0 or not self.mirror.is_dir():
+            return
+        from mlbutler.errors import DiskFull, StoreError
+        from mlbutler.store.upkeep import prune
+
+        prune.grown(self.mirror, size)
+        if limit is None:
+            return
+        try:
+            done = prune.keep_below(self.mirror, limit)
+        except (StoreError, DiskFull) as error:
+            self.console.line(f"The mirror stays as large as it is: {error.message}")
+            return
+        if done is not None and done.objects:
+            self.console.line(f"The mirror was above its limit: {done.objects} objects evicted")
 
     @property
     def remembered(self) -> Remembered:

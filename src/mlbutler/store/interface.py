@@ -7,6 +7,7 @@ name ends in ``.dir`` and whose content is a JSON list of its files. DVC 3 keeps
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,6 +38,15 @@ class ObjectId:
         """Path inside a store: ``files/md5/ab/cdef...`` or, for DVC 2, ``ab/cdef...``."""
         prefix = "" if self.legacy else "files/md5/"
         return f"{prefix}{self.md5[:2]}/{self.md5[2:]}"
+
+
+_KEY = re.compile(r"(files/md5/)?([0-9a-f]{2})/([0-9a-f]{30}(?:\.dir)?)")
+
+
+def object_at(key: str) -> ObjectId | None:
+    """The object whose `ObjectId.key` this path is; None when it is no object's."""
+    match = _KEY.fullmatch(key)
+    return ObjectId(match[2] + match[3], legacy=not match[1]) if match else None
 
 
 class Presence(StrEnum):

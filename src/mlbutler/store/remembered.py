@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mlbutler.atomic import write
 from mlbutler.errors import DiskFull
+from mlbutler.store.files import make_folder
 from mlbutler.store.interface import Answer, ObjectId, Presence
 
 FOLDER = Path("mlbutler") / "pushed"
@@ -83,6 +84,7 @@ class Remembered:
         content += hashlib.sha256(content).digest()
         name = f"{now:017.6f}-{hashlib.sha256(content).hexdigest()[:8]}.answers"
         with suppress(OSError, DiskFull):
+            make_folder(self._folder(address))
             write(self._folder(address) / name, content)
 
     def forget(self, address: str) -> None:

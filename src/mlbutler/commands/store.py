@@ -1,0 +1,165 @@
+"""`mlbutler store status|verify|prune`: looking after the agent's mirror."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlbutler.console import Console, human_bytes, human_seconds
+from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, SettingsError
+
+if TYPE_CHECKING:
+    from mlbutler.settings import Data
+    from mlbutler.store.local import LocalStore
+
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Place:
+    """A mirror, and what the settings say of it."""
+
+    mirror: Path
+    limit: int | None
+
+
+def status(directory: Path, console: Console, mirror: Path | None) -> int:
+    """Say what the mirror holds and who uses it."""
+    from mlbutler.store.upkeep import uses, verification
+    from mlbutler.store.upkeep.survey import Found, survey
+
+    place = _place(directory, mirror)
+    store = _store(place)
+    verification.require(store)
+    objects = size = unfinished = directories = 0
+    with console.progress("objects") as progress:
+        for item in survey(place.mirror):
+            if isinstance(item, Found):
+                objects, size, directories = objects + 1, size + item.size, directories + item.oid.is_directory
+                progress.advance(objects=1)
+            else:
+                unfinished += 1
+    use = uses.read(place.mirror)
+    free = shutil.disk_usage(place.mirror)
+    oldest = min(use.last.values(), default=None)
+    found = {
+        "mirror": str(place.mirror), "objects": objects, "directories": directories, "bytes": size,
+        "limit": place.limit, "unfinished": unfinished, "artifacts_used": len(use.last),
+        "least_recent_use": oldest, "running_builds": use.builds, "free_bytes": free.free, "disk_bytes": free.total,
+    }  # fmt: skip
+    of = f" of {human_bytes(place.limit)}" if place.limit else ", no limit (data.mirror_limit)"
+    console.line(f"mirror     {place.mirror}")
+    console.line(f"holds      {human_bytes(size)}{of}: {objects:,} objects, {directories:,} of them directories")
+    console.line(f"disk       {human_bytes(free.free)} of {human_bytes(free.total)} free")
+    ago = f", the least recent {human_seconds(max(time.time() - oldest, 0))} ago" if oldest is not None else ""
+    console.line(f"used       {len(use.last):,} artifacts{ago}")
+    console.line(f"builds     {use.builds} at work")
+    if unfinished:
+        console.line(f"unfinished {unfinished} transfers; `mlbutler store prune` removes those of days before")
+    return _end(console, found, EXIT_PASSED)
+
+
+def verify(directory: Path, console: Console, mirror: Path | None, jobs: int) -> int:
+    """Hash every object of the mirror; damaged ones are removed, to come anew. Exit code 1 when there were any."""
+    from mlbutler.store.upkeep import verification
+
+    store = _store(_place(directory, mirror))
+    verification.require(store)
+    with console.progress("objects") as progress:
+        done = verification.verify(store, jobs=jobs, remove=True, progress=progress.advance)
+    for oid in done.damaged[:_LISTED]:
+        console.line(f"damaged, removed: {oid.key}")
+    for oid, reason in done.unreadable[:_LISTED]:
+        console.line(f"not readable: {oid.key}: {reason}")
+    bad = len(done.damaged) + len(done.unreadable)
+    console.line(
+        f"{done.objects:,} objects hashed, {human_bytes(done.bytes)}: "
+        + (f"{len(done.damaged)} damaged, {len(done.unreadable)} not readable" if bad else "all are whole")
+    )
+    found = {
+        "mirror": str(store.root), "objects": done.objects, "bytes": done.bytes,
+        "damaged": [oid.key for oid in done.damaged],
+        "unreadable": [{"object": oid.key, "reason": reason} for oid, reason in done.unreadable],
+    }  # fmt: skip
+    return _end(console, found, EXIT_JUDGED if bad else EXIT_PASSED)
+
+
+def prune(
+    directory: Path, console: Console, mirror: Path | None, limit: str | None, older_than: str | None, *, dry: bool
+) -> int:
+    """Evict what was used least recently, until the mirror is below its limit."""
+    from mlbutler.store.upkeep.prune import prune as evict
+
+    place = _place(directory, mirror)
+    size = _checked("mirror_limit", limit, "--limit") if limit is not None else place.limit
+    age = _checked("remember", older_than, "--older-than") if older_than is not None else None
+    with console.progress("evicted") as progress:
+        done = evict(place.mirror, size, age, dry=dry, progress=progress.advance)
+    would = "would be evicted" if dry else "evicted"
+    console.line(f"{done.objects:,} objects {would}, {human_bytes(done.bytes)}")
+    if done.unfinished:
+        console.line(f"{done.unfinished} unfinished files of transfers {'would be ' if dry else ''}removed")
+    console.line(f"{done.left_objects:,} objects stay, {human_bytes(done.left_bytes)}")
+    if size is None and age is None:
+        console.line("There is no limit: set data.mirror_limit, or pass --limit or --older-than.")
+    elif size is not None and done.left_bytes > size:
+        console.line(f"That is above the limit of {human_bytes(size)}: the rest was used within the last hour.")
+    return _end(console, {"mirror": str(place.mirror), "dry_run": dry, **dataclasses.asdict(done)}, EXIT_PASSED)
+
+
+def _place(directory: Path, mirror: Path | None) -> Place:
+    data, root = _data(directory, required=mirror is None)
+    path = directory / mirror if mirror is not None else data.mirror_path(root)
+    if path is None:
+        raise SettingsError("No mirror is set.", "Pass --mirror DIR, or set data.mirror or MLBUTLER_DATA_MIRROR.")
+    return Place(path, data.mirror_limit)
+
+
+def _data(directory: Path, *, required: bool) -> tuple[Data, Path]:
+    """The settings, of the project if there is one: an agent's cron job works outside of any."""
+    from mlbutler.errors import MlbutlerError
+    from mlbutler.settings import load
+
+    try:
+        from mlbutler.project.project import find_root
+
+        root = find_root(directory)
+    except MlbutlerError:
+        root = directory
+    try:
+        return load(root).settings.data, root
+    except SettingsError:
+        if required:
+            raise
+        from mlbutler.settings import Data
+
+        return Data.model_construct(**{name: field.default for name, field in Data.model_fields.items()}), root
+
+
+def _checked(key: str, text: str, option: str) -> Any:
+    """The value of an option that is written as the setting `key` is."""
+    from pydantic import ValidationError
+
+    from mlbutler.settings import Data
+
+    try:
+        return getattr(Data.model_validate({key: text}), key)
+    except ValidationError as error:
+        raise SettingsError(f"{option}: {error.errors()[0]['msg']}.", "Such as 200GB, or 30d.") from error
+
+
+def _store(place: Place) -> LocalStore:
+    from mlbutler.store.local import LocalStore
+
+    return LocalStore("mirror", place.mirror)
+
+
+def _end(console: Console, found: dict[str, Any], code: int) -> int:
+    if console.json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    return code

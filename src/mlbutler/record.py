@@ -372,6 +372,92 @@ class DataChange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Flip:
+    """One example that is right on one side alone. Predictions and label are shown as text.
+
+    `old_score`, `new_score`: the example's scores, None without a score column. `image`: a data URI, '' for none.
+    """
+
+    id: str
+    label: str
+    old: str
+    new: str
+    old_score: float | None = None
+    new_score: float | None = None
+    image: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceChange:
+    """The examples with one value in one slice column.
+
+    `p` is the one-sided p-value of "nothing got worse", `adjusted` the same after Holm's correction for all slices
+    looked at; `worse` says whether that is below the file's alpha.
+    """
+
+    column: str
+    value: str
+    examples: int
+    old_right: int
+    new_right: int
+    broken: int
+    mended: int
+    p: float
+    adjusted: float
+    worse: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreChange:
+    """A number made from the scores of all paired examples, with the interval on its difference.
+
+    `name`: ``roc_auc``, ``log_loss``, ``brier``, ``mean score``, ``mae``, ``rmse``. `low` and `high` bound
+    ``new - old`` with coverage 1 - alpha; `method` says how they were made.
+    """
+
+    name: str
+    old: float
+    new: float
+    low: float
+    high: float
+    goal: str
+    verdict: Verdict
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionChange:
+    """One predictions file on both sides, example by example.
+
+    Attributes:
+        examples: paired by id, with the same label on both sides; the counts below are of these.
+        only_old, only_new, relabelled: examples that could not be paired.
+        old_right, new_right: how many were right. broken: right, now wrong. mended: wrong, now right.
+        p: two-sided p-value of McNemar's exact test. alpha: what it and the slices are held against.
+        flips: some of the broken examples, the worst first. mended_flips: some of the mended ones.
+        reason: why there is nothing, or what is missing.
+    """
+
+    file: str
+    verdict: Verdict = Verdict.NOT_JUDGED
+    reason: str = ""
+    examples: int = 0
+    only_old: int = 0
+    only_new: int = 0
+    relabelled: int = 0
+    old_right: int = 0
+    new_right: int = 0
+    broken: int = 0
+    mended: int = 0
+    p: float | None = None
+    alpha: float = 0.05
+    flips: tuple[Flip, ...] = ()
+    mended_flips: tuple[Flip, ...] = ()
+    slices: tuple[SliceChange, ...] = ()
+    scores: tuple[ScoreChange, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class GateResult:
     """One rule and its judgement. `outcome`: ``passed``, ``warned``, ``failed``, ``not judged``.
 
@@ -405,6 +491,7 @@ class CompareResult(StepResult):
     params: tuple[ParamChange, ...] = ()
     plots: tuple[PlotChange, ...] = ()
     data: tuple[DataChange, ...] = ()
+    predictions: tuple[PredictionChange, ...] = ()
     gates: tuple[GateResult, ...] = ()
     verdict: Verdict = Verdict.NOT_JUDGED
     sentence: str = ""

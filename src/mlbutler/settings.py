@@ -140,6 +140,28 @@ class Gate(_Section):
         return self
 
 
+class Predictions(_Section):
+    """One file with a row for each example that the model was tried on."""
+
+    file: str = Field(description="the file's path; CSV, TSV, JSON lines (.jsonl) or Parquet")
+    id: str | None = Field(None, description="column that tells examples apart; the row's number if unset")
+    label: str = Field("label", description="column of what is true")
+    prediction: str = Field("prediction", description="column of what the model says")
+    score: str | None = Field(None, description="column of a number for each example")
+    positive: str | None = Field(
+        None, description="label whose probability the score is: ROC AUC, log loss and Brier score are compared"
+    )
+    goal: Literal["maximize", "minimize"] = Field(
+        "maximize", description="which way the score is better, where `positive` is unset"
+    )
+    slices: Strings = Field((), description="columns whose values part the examples into slices")
+    image: str | None = Field(None, description="column of an image file's path from the project's root")
+    tolerance: float | None = Field(
+        None, ge=0, description="for numbers: a prediction this near to the label is right; MAE and RMSE are compared"
+    )
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="chance of a false 'worse', of each test and of all slices")
+
+
 class Commit(_Section):
     """How results are committed back."""
 
@@ -202,6 +224,7 @@ class Settings(_Section):
     lint: Lint = Lint()
     reproduce: Reproduce = Reproduce()
     gate: tuple[Gate, ...] = ()
+    predictions: tuple[Predictions, ...] = ()
     commit: Commit = Commit()
     report: Report = Report()
     forge: Forge = Forge()
@@ -324,5 +347,6 @@ def _explained(error: ValidationError, name: str, sources: Mapping[str, str]) ->
 def _siblings(where: list[str]) -> list[str]:
     if len(where) == 1:
         return list(Settings.model_fields)
-    model: Any = Gate if where[0] == "gate" else Settings.model_fields[where[0]].annotation
+    repeated: dict[str, Any] = {"gate": Gate, "predictions": Predictions}
+    model: Any = repeated.get(where[0]) or Settings.model_fields[where[0]].annotation
     return list(model.model_fields)

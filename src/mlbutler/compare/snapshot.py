@@ -5,8 +5,11 @@ Nothing here knows DVC or Git; `compare` works on two of these.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,31 @@ class Source:
 
     content: bytes | None
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file that may be too large for memory: where its bytes lie, or the bytes, or why there are none.
+
+    `identity` is the content's hash where it is recorded, '' otherwise: two of the same identity need not be read.
+    """
+
+    path: Path | None = None
+    content: bytes | None = None
+    problem: str = ""
+    identity: str = ""
+
+    def open(self) -> BinaryIO:
+        """The content as a stream.
+
+        Raises:
+            OSError: there is none, `problem` says why; or it cannot be read.
+        """
+        if self.content is not None:
+            return io.BytesIO(self.content)
+        if self.path is None:
+            raise FileNotFoundError(2, self.problem or "the file is missing")
+        return self.path.open("rb")
 
 
 @dataclass(frozen=True)
@@ -70,7 +98,7 @@ class StageParams:
 class Snapshot:
     """Everything that is compared, at one revision. Paths are relative to the project's root, with '/'.
 
-    `revision` is a commit id, or '' for the work tree.
+    `revision` is a commit id, or '' for the work tree. `tables` holds the files that the settings name, by path.
     """
 
     revision: str
@@ -80,3 +108,4 @@ class Snapshot:
     plots: tuple[PlotDefinition, ...] = ()
     plot_data: Mapping[str, Source] = field(default_factory=dict)
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    tables: Mapping[str, Stored] = field(default_factory=dict)

@@ -195,18 +195,24 @@ class Project:
         Args:
             limit: bytes; a larger object is not read. remote: may the remote be asked.
         """
-        places = [self.cache_dir] + ([self.mirror] if self.mirror else [])
-        for place in places:
-            path = place / oid.key
-            try:
-                if limit is not None and path.stat().st_size > limit:
-                    return None
-                return path.read_bytes()
-            except OSError:
-                continue
-        if remote and self._bring_small(oid):
-            return self.content(oid, limit, remote=False)
-        return None
+        path = self.object_file(oid, remote=remote)
+        try:
+            if path is None or (limit is not None and path.stat().st_size > limit):
+                return None
+            return path.read_bytes()
+        except OSError:
+            return None
+
+    def object_file(self, oid: ObjectId, *, remote: bool = True) -> Path | None:
+        """Where an object's bytes lie, in cache or mirror; None when nobody has it.
+
+        Args:
+            remote: may the remote be asked; what it has is brought into the cache.
+        """
+        for place in [self.cache_dir] + ([self.mirror] if self.mirror else []):
+            if (place / oid.key).is_file():
+                return place / oid.key
+        return self.object_file(oid, remote=False) if remote and self._bring_small(oid) else None
 
     def _bring_small(self, oid: ObjectId) -> bool:
         from mlbutler.store.engine import bring
@@ -352,15 +358,16 @@ class Project:
 
     # ------------------------------------------------------------------------------------ comparing
 
-    def snapshots(self, base: str | None, prefix: str) -> tuple[Snapshot, Snapshot]:
+    def snapshots(self, base: str | None, prefix: str, tables: Sequence[str] = ()) -> tuple[Snapshot, Snapshot]:
         """Both sides of a comparison: the commit `base` (None: nothing) and the work tree.
 
         Args:
             prefix: the project's path from the repository's root, '' or ``sub/folder/``.
+            tables: paths of files of any size that are compared row by row.
         """
         from mlbutler.project.snapshot import read_snapshots
 
-        return read_snapshots(self, base, prefix)
+        return read_snapshots(self, base, prefix, tables)
 
     # -------------------------------------------------------------------------------- what is Git's
 

@@ -5,13 +5,14 @@ What is the same object on both sides is not read at all, so that a change which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlbutler.compare.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams
+from mlbutler.compare.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams, Stored
 from mlbutler.project.load import load_stages
 from mlbutler.project.model import Output, Stages
+from mlbutler.store.interface import ObjectId
 
 if TYPE_CHECKING:
     from mlbutler.project.project import Project
@@ -20,11 +21,17 @@ LARGEST = 20 * 1024 * 1024
 """Bytes of the largest metric, parameter or plot file that is read."""
 
 _TOO_LARGE = f"larger than {LARGEST // 1024 // 1024} MB: not read"
+_NOWHERE = "in neither cache, mirror nor remote"
 _DEFAULT_PARAMS = "params.yaml"
 
 
-def read_snapshots(project: Project, base: str | None, prefix: str) -> tuple[Snapshot, Snapshot]:
+def read_snapshots(
+    project: Project, base: str | None, prefix: str, tables: Sequence[str] = ()
+) -> tuple[Snapshot, Snapshot]:
     """The commit `base` (an empty snapshot when None or when it holds no project) and the work tree.
+
+    Args:
+        tables: paths of files that are compared row by row; they may be of any size.
 
     Raises:
         ProjectError: one of them cannot be read.
@@ -33,7 +40,7 @@ def read_snapshots(project: Project, base: str | None, prefix: str) -> tuple[Sna
     old = _at_commit(project, base, prefix) if base else None
     same = _same_objects(old.stages, new.stages) if old else frozenset()
     empty = Snapshot(base or "")
-    return (old.read(same) if old else empty), new.read(same)
+    return (old.read(same, tables) if old else empty), new.read(same, tables)
 
 
 def _at_commit(project: Project, base: str, prefix: str) -> _Side | None:
@@ -117,7 +124,7 @@ class _Side:
         self._project, self._repo, self.stages, self._revision = project, repo, stages, revision
         self._tracked = tracked
 
-    def read(self, same: frozenset[str]) -> Snapshot:
+    def read(self, same: frozenset[str], tables: Sequence[str] = ()) -> Snapshot:
         """Everything that is compared; plots in `same` are left out."""
         metrics = dict.fromkeys(self._metric_paths())
         definitions = [d for d in self._plots() if not all(self._is_same(file, same) for file in d.files)]
@@ -133,6 +140,7 @@ class _Side:
             ),
             plots=tuple(definitions),
             plot_data={path: self._source(path) for path in files},
+            tables={path: self._stored(path) for path in tables},
             artifacts={
                 artifact.path: self._artifact(artifact.path, out, same)
                 for artifact, (_, out) in ((a, self.stages.owners[a.path]) for a in self.stages.artifacts())
@@ -154,19 +162,38 @@ class _Side:
         return found if found is not None else Source(None, "the file is missing")
 
     def _object(self, path: str, out: Output) -> Source:
+        oid, problem = self._identified(path, out)
+        if oid is None:
+            return Source(None, problem)
+        if path == out.path and out.recorded is not None and (out.recorded.size or 0) > LARGEST:
+            return Source(None, _TOO_LARGE)
+        content = self._project.content(oid, LARGEST)
+        return Source(content) if content is not None else Source(None, _NOWHERE)
+
+    def _identified(self, path: str, out: Output) -> tuple[ObjectId | None, str]:
+        """The object that is recorded for `path`, which may lie inside `out`; or why there is none."""
         oid = out.recorded.oid if out.recorded else None
         if oid is None:
-            return Source(None, "no content hash is recorded")
+            return None, "no content hash is recorded"
         if path != out.path:
             manifest = self._project.manifest(oid)
             md5 = (manifest or {}).get(path[len(out.path) + 1 :])
             if md5 is None:
-                return Source(None, f"not found in {out.path}")
+                return None, f"not found in {out.path}"
             oid = type(oid)(md5, oid.legacy)
-        elif out.recorded is not None and (out.recorded.size or 0) > LARGEST:
-            return Source(None, _TOO_LARGE)
-        content = self._project.content(oid, LARGEST)
-        return Source(content) if content is not None else Source(None, "in neither cache, mirror nor remote")
+        return oid, ""
+
+    def _stored(self, path: str) -> Stored:
+        """A file of any size. What DVC caches is taken from the cache as recorded, on both sides alike."""
+        owner = self.stages.owner(path)
+        if owner is None or not owner[1].cached:
+            found = self._tracked(path) or Source(None, "the file is missing")
+            return Stored(content=found.content, problem=found.problem)
+        oid, problem = self._identified(path, owner[1])
+        if oid is None:
+            return Stored(problem=problem)
+        file = self._project.object_file(oid)
+        return Stored(path=file, problem="" if file else _NOWHERE, identity=oid.md5)
 
     def _artifact(self, path: str, out: Output, same: frozenset[str]) -> Artifact:
         assert out.recorded is not None

@@ -1,0 +1,80 @@
+"""The paired bootstrap of statistics that are functions of means, such as mean scores, MAE and RMSE."""
+
+from __future__ import annotations
+
+import math
+import random
+from array import array
+from collections.abc import Callable
+from itertools import compress, repeat
+from operator import mul
+from typing import NamedTuple
+
+GROUPS = 1000
+RESAMPLES = 2000
+
+
+class Interval(NamedTuple):
+    """A confidence interval."""
+
+    low: float
+    high: float
+
+
+class PairedMeans:
+    """Two values for each example, summed in at most `GROUPS` groups so that memory does not grow with the data.
+
+    Each example goes into a random group; of up to `GROUPS` examples each has its own, and resampling groups then is the
+    ordinary paired bootstrap (Efron and Tibshirani 1993, chapters 8 and 13). Beyond that groups, as random blocks, are
+    resampled as units.
+
+    Args:
+        examples: how many there will be. seed: of the random groups and resamples; the same data give the same interval.
+    """
+
+    def __init__(self, examples: int, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+        self._grouped = examples > GROUPS
+        size = min(examples, GROUPS)
+        self._counts, self._old, self._new = (array("d", bytes(8 * size)) for _ in range(3))
+        self._next = 0
+        self.count = 0
+
+    def add(self, old: float, new: float) -> None:
+        """Take one example's values on both sides."""
+        group = self._random.randrange(GROUPS) if self._grouped else self._next
+        self._next += 1
+        self._counts[group] += 1
+        self._old[group] += old
+        self._new[group] += new
+        self.count += 1
+
+    def means(self) -> tuple[float, float]:
+        """The means of both sides. At least one example must have been added."""
+        return math.fsum(self._old) / self.count, math.fsum(self._new) / self.count
+
+    def interval(
+        self, alpha: float, transform: Callable[[float], float] = float, resamples: int = RESAMPLES
+    ) -> Interval:
+        """Percentile interval of ``transform(mean new) - transform(mean old)`` with coverage 1 - `alpha`."""
+        used = [count > 0 for count in self._counts]
+        counts, olds, news = (list(compress(values, used)) for values in (self._counts, self._old, self._new))
+        indices = range(len(counts))
+        found = []
+        for _ in repeat(None, resamples):
+            times = [0] * len(counts)
+            for index in self._random.choices(indices, k=len(counts)):
+                times[index] += 1
+            weight = sum(map(mul, times, counts))
+            old, new = sum(map(mul, times, olds)) / weight, sum(map(mul, times, news)) / weight
+            found.append(transform(new) - transform(old))
+        found.sort()
+        return Interval(_quantile(found, alpha / 2), _quantile(found, 1 - alpha / 2))
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    """Linear interpolation between order statistics (type 7 of Hyndman and Fan 1996, NumPy's default)."""
+    place = share * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from mlbutler import pipeline
 from mlbutler.cli import cli
-from mlbutler.settings import Gate, Settings
+from mlbutler.settings import Gate, Predictions, Settings
 from tests.integration.world import World, make
 
 ROOT = Path(__file__).parent.parent
@@ -65,6 +65,8 @@ def test_every_setting_is_documented_with_its_variable() -> None:
                 assert f"`MLBUTLER_{section}_{key}`".upper() in part
     gates = text.split("\n## [[gate]]\n")[1].split("\n## ")[0]
     assert all(f"`{key}`" in gates for key in Gate.model_fields)
+    predictions = text.split("\n## [[predictions]]\n")[1].split("\n## ")[0]
+    assert all(f"`{key}`" in predictions for key in Predictions.model_fields)
 
 
 def test_the_readme_lists_every_step() -> None:

@@ -13,10 +13,10 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlbutler.errors import SettingsError
 
@@ -160,6 +160,14 @@ class Predictions(_Section):
         None, ge=0, description="for numbers: a prediction this near to the label is right; MAE and RMSE are compared"
     )
     alpha: float = Field(0.05, gt=0, lt=0.5, description="chance of a false 'worse', of each test and of all slices")
+
+    @field_validator("file")
+    @classmethod
+    def _is_inside(cls, path: str) -> str:
+        parts = PurePosixPath(path).parts
+        if not parts or path.startswith("/") or ".." in parts:
+            raise ValueError("must be a path inside the project")
+        return PurePosixPath(path).as_posix()
 
 
 class Commit(_Section):

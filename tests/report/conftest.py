@@ -63,6 +63,23 @@ def _metrics() -> tuple[r.MetricChange, ...]:
     )
 
 
+def _predictions() -> r.PredictionChange:
+    return r.PredictionChange(
+        file="predictions.csv", verdict=Verdict.WORSE, examples=1797, only_new=53, old_right=1655, new_right=1607,
+        broken=71, mended=23, p=6.8e-7,
+        flips=(r.Flip(id="7/scan 0012.png", label="7", old="7", new="1", old_score=0.98, new_score=0.03,
+                      image=png(20, 20, 20, 8)),
+               r.Flip(id="3/0001.png", label="3", old="3", new="8", old_score=0.91, new_score=0.2)),
+        mended_flips=(r.Flip(id="0/0004.png", label="0", old="6", new="0"),),
+        slices=(r.SliceChange(column="scanner", value="B", examples=300, old_right=280, new_right=231, broken=52,
+                              mended=3, p=7e-13, adjusted=2e-12, worse=True),
+                r.SliceChange(column="scanner", value="A", examples=1497, old_right=1375, new_right=1376, broken=19,
+                              mended=20, p=0.63, adjusted=1.0, worse=False)),
+        scores=(r.ScoreChange(name="log_loss", old=0.31122, new=0.27018, low=-0.06, high=0.02, goal="minimize",
+                              verdict=Verdict.WITHIN_NOISE, method="paired bootstrap, 1,797 examples"),),
+    )  # fmt: skip
+
+
 def _compare() -> r.CompareResult:
     return r.CompareResult(
         outcome=Outcome.FAILED,
@@ -96,6 +113,7 @@ def _compare() -> r.CompareResult:
                          examples=(("added", "7/scan 0012.png"), ("removed", "3/blurred.png"))),
             r.DataChange(path="model.pkl", kind="changed", old_size=812_345, new_size=822_001),
         ),
+        predictions=(_predictions(),),
         gates=(
             r.GateResult(metric="metrics.json:test.accuracy", rule="max drop 0.01", level="fail", outcome="failed",
                          sentence="test.accuracy fell by 0.02639, 0.01 is allowed", old=0.92083, new=0.89444,

@@ -109,7 +109,10 @@ def test_a_picture_that_cannot_be_shown_is_an_error_in_words_not_a_broken_link(r
         r.PlotChange(file="b.png", title="", kind="image", changed=True, reason="it is 40 MB, 5 MB are allowed"),
     )  # fmt: skip
     page = Page(
-        html.render(dataclasses.replace(record, compare=dataclasses.replace(record.compare, plots=plots)), Settings())
+        html.render(
+            dataclasses.replace(record, compare=dataclasses.replace(record.compare, plots=plots, predictions=())),
+            Settings(),
+        )
     )
     text = "".join(page.texts)
     assert not page.all("img")

@@ -21,9 +21,7 @@ def test_the_tail_is_scipys(successes: int, more: int) -> None:
 
 def test_a_million_pairs_are_no_problem() -> None:
     scipy = pytest.importorskip("scipy.stats")
-    assert mcnemar(501_500, 498_500) == pytest.approx(
-        scipy.binomtest(498_500, 1_000_000, 0.5).pvalue, rel=1e-6
-    )
+    assert mcnemar(501_500, 498_500) == pytest.approx(scipy.binomtest(498_500, 1_000_000, 0.5).pvalue, rel=1e-6)
 
 
 @given(st.integers(0, 400), st.integers(0, 400))

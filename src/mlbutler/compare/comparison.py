@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlbutler.compare.data import compare_data
 from mlbutler.compare.metrics import compare_metrics
 from mlbutler.compare.params import compare_params
 from mlbutler.compare.plots import compare_plots
-from mlbutler.compare.snapshot import Snapshot
-from mlbutler.record import DataChange, GateResult, MetricChange, ParamChange, PlotChange, Verdict
+from mlbutler.compare.predictions import compare_predictions, unpaired
+from mlbutler.compare.snapshot import Snapshot, Stored
+from mlbutler.record import (
+    DataChange,
+    GateResult,
+    MetricChange,
+    ParamChange,
+    PlotChange,
+    PredictionChange,
+    Verdict,
+)
+from mlbutler.settings import Predictions
 
 
 @dataclass(frozen=True)
@@ -21,24 +31,38 @@ class Comparison:
     params: tuple[ParamChange, ...]
     plots: tuple[PlotChange, ...]
     data: tuple[DataChange, ...]
+    predictions: tuple[PredictionChange, ...]
     not_judged: tuple[tuple[str, str], ...]
 
 
-def compare(old: Snapshot, new: Snapshot, goals: Mapping[str, str]) -> Comparison:
+def compare(
+    old: Snapshot,
+    new: Snapshot,
+    goals: Mapping[str, str],
+    declared: Sequence[Predictions] = (),
+    picture: Callable[[str], str] = lambda path: "",
+) -> Comparison:
     """Compare two snapshots.
 
     Args:
         goals: ``file:name`` or name -> ``maximize`` or ``minimize``, from the gates.
+        declared: the predictions files. picture: an image's path here -> a data URI, '' when it cannot be shown.
     """
     metrics, metric_problems = compare_metrics(old.metrics, new.metrics, goals)
     params, param_problems = compare_params(old.params, new.params, new.stage_params)
     plots = compare_plots(old, new)
     data = compare_data(old.artifacts, new.artifacts)
+    nothing = Stored(problem="the file is missing")
+    predictions = tuple(
+        compare_predictions(spec, old.tables.get(spec.file, nothing), new.tables.get(spec.file, nothing), picture)
+        for spec in declared
+    )
     not_judged = [*metric_problems, *param_problems]
     not_judged += [(metric.key, metric.reason) for metric in metrics if metric.verdict is Verdict.NOT_JUDGED]
     not_judged += [(plot.title, plot.reason) for plot in plots if plot.reason]
     not_judged += [(change.path, change.reason) for change in data if change.reason]
-    return Comparison(metrics, params, plots, data, tuple(dict.fromkeys(not_judged)))
+    not_judged += unpaired(predictions)
+    return Comparison(metrics, params, plots, data, predictions, tuple(dict.fromkeys(not_judged)))
 
 
 def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdict, str]:

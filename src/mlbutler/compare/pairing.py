@@ -16,7 +16,7 @@ from mlbutler.compare.tables import Unreadable, read_rows
 from mlbutler.settings import Predictions
 
 MOST_EXAMPLES = 5_000_000
-_MEMORY = 16 * 1024  # KiB of SQLite's page cache
+_MEMORY = 64 * 1024  # KiB of SQLite's page cache
 
 
 class Pair(NamedTuple):

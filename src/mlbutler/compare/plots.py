@@ -172,7 +172,7 @@ def _image(
 ) -> PlotChange:
     sides: list[Points] = []
     for content in contents:
-        kind = _image_kind(content) if content is not None else None
+        kind = image_kind(content) if content is not None else None
         problem = ""
         if content is not None and kind is None:
             problem = "not a PNG, JPEG, GIF or WebP picture (SVG could hold scripts)"
@@ -185,7 +185,8 @@ def _image(
                       old_total=len(sides[0]), new_total=len(sides[1]))  # fmt: skip
 
 
-def _image_kind(content: bytes) -> str | None:
+def image_kind(content: bytes) -> str | None:
+    """The kind of picture that the first bytes tell: ``png``, ``jpeg``, ``gif``, ``webp``; None for anything else."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "webp"
     return next((kind for magic, kind in _MAGIC if content.startswith(magic)), None)

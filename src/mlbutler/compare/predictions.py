@@ -177,7 +177,7 @@ def _verdict(found: _Counts, p: float, alpha: float) -> Verdict:
     return Verdict.WORSE if found.broken > found.mended else Verdict.BETTER
 
 
-def not_judged(changes: Sequence[PredictionChange]) -> list[tuple[str, str]]:
+def unpaired(changes: Sequence[PredictionChange]) -> list[tuple[str, str]]:
     """(file, reason) of what could not be compared, or not wholly."""
     notes = []
     for change in changes:

@@ -5,6 +5,7 @@ What is the same object on both sides is not read at all, so that a change which
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ LARGEST = 20 * 1024 * 1024
 """Bytes of the largest metric, parameter or plot file that is read."""
 
 _TOO_LARGE = f"larger than {LARGEST // 1024 // 1024} MB: not read"
+_LEADS_OUT = "a link that leads out of the project: not read"
 _NOWHERE = "in neither cache, mirror nor remote"
 _DEFAULT_PARAMS = "params.yaml"
 
@@ -80,8 +82,8 @@ def _git(project: Project) -> Callable[[str, str], Source | None]:
 def _from_disk(root: Path, path: str) -> Source | None:
     file = root / path
     try:
-        if not file.resolve().is_relative_to(root.resolve()) and file.is_symlink() and not _is_dvc_link(root, file):
-            return Source(None, "a link that leads out of the project: not read")
+        if _leads_out(root, file):
+            return Source(None, _LEADS_OUT)
         if not file.is_file():
             return None
         if file.stat().st_size > LARGEST:
@@ -89,6 +91,11 @@ def _from_disk(root: Path, path: str) -> Source | None:
         return Source(file.read_bytes())
     except OSError as error:
         return Source(None, f"cannot be read: {error.strerror}")
+
+
+def _leads_out(root: Path, file: Path) -> bool:
+    outside = not file.resolve().is_relative_to(root.resolve())
+    return outside and file.is_symlink() and not _is_dvc_link(root, file)
 
 
 def _is_dvc_link(root: Path, file: Path) -> bool:
@@ -184,11 +191,18 @@ class _Side:
         return oid, ""
 
     def _stored(self, path: str) -> Stored:
-        """A file of any size. What DVC caches is taken from the cache as recorded, on both sides alike."""
+        """A file of any size: in the work tree as it is there, else as recorded."""
         owner = self.stages.owner(path)
         if owner is None or not owner[1].cached:
             found = self._tracked(path) or Source(None, "the file is missing")
-            return Stored(content=found.content, problem=found.problem)
+            identity = hashlib.sha256(found.content).hexdigest() if found.content is not None else ""
+            return Stored(content=found.content, problem=found.problem, identity=identity)
+        if not self._revision and (self._project.root / path).is_file():
+            if _leads_out(self._project.root, self._project.root / path):
+                return Stored(problem=_LEADS_OUT)
+            recorded = owner[1].recorded if path == owner[1].path else None
+            present = self._project.tree.hash(path, recorded.algorithm) if recorded else None
+            return Stored(path=self._project.root / path, identity=present.value if present else "")
         oid, problem = self._identified(path, owner[1])
         if oid is None:
             return Stored(problem=problem)

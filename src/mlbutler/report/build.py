@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlbutler.record import Record
-from mlbutler.report import differences, metrics, run
+from mlbutler.report import differences, metrics, predictions, run
 from mlbutler.report.headline import OUTCOME_TONES, headline, judged
 from mlbutler.report.model import Line, Report, Section, code, link, plain
 from mlbutler.settings import Report as Settings
@@ -23,7 +23,8 @@ def build(record: Record, settings: Settings) -> Report:
     sections: list[Section | None] = []
     if compare is not None:
         sections += metrics.sections(compare, settings)
-        sections.append(differences.not_judged(compare))
+        about = predictions.section(compare, settings.precision)
+        sections += [differences.not_judged(compare), about]
     sections += [run.results(record), run.failures(record), run.tests(record), run.checks(record)]
     if compare is not None:
         sections += [differences.params(compare), differences.plots(compare, settings), differences.data(compare)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from mlbutler.record import CompareResult, GateResult, Outcome, Record, StepResult, Verdict
 from mlbutler.report.model import Headline, Tone
@@ -90,7 +91,7 @@ def _verdict(compare: CompareResult | None) -> Headline | None:
     if compare.verdict == Verdict.WORSE:
         tone = Tone.WARN  # worse, but no gate forbids it
     warned = [g for g in compare.gates if g.outcome == "warned"]
-    return Headline(word, sentence, tone, compare.remedy, _untold(warned, sentence))
+    return Headline(word, sentence, tone, compare.remedy, (*_untold(warned, sentence), *_examples(compare)))
 
 
 def _deciding(bad: list[tuple[str, StepResult]]) -> tuple[str, StepResult]:
@@ -107,7 +108,22 @@ def _broken(compare: CompareResult) -> Headline:
     _, own = _split(compare.sentence, "")
     sentence = own or (broken[0].sentence if broken else compare.reason)
     word = "Worse" if verdicts == {Verdict.WORSE} else "Failed"
-    return Headline(word, sentence, Tone.BAD, compare.remedy, _untold(broken, sentence))
+    return Headline(word, sentence, Tone.BAD, compare.remedy, (*_untold(broken, sentence), *_examples(compare)))
+
+
+def _examples(compare: CompareResult) -> Iterator[str]:
+    """Where predictions got significantly worse: a mean can hide it."""
+    for change in compare.predictions:
+        if change.verdict == Verdict.WORSE and change.p is not None:
+            said = f"{change.broken:,} examples right → wrong, {change.mended:,} wrong → right (p = {change.p:.2g})"
+            yield f"{change.file}: {said}"
+        worse = [part for part in change.slices if part.worse]
+        if worse:
+            first = worse[0]
+            shares = f"{first.old_right / first.examples:.1%} → {first.new_right / first.examples:.1%} right"
+            more = f" (and {len(worse) - 1} more slices)" if len(worse) > 1 else ""
+            where = f"{first.column} = {first.value or '(empty)'}"
+            yield f"{change.file}: worse where {where}: {shares}, adjusted p = {first.adjusted:.2g}{more}"
 
 
 def _untold(gates: list[GateResult], sentence: str) -> tuple[str, ...]:

@@ -100,6 +100,8 @@ def _figure(plot: PlotChange) -> Figure:
         maps = tuple(_heatmap(side, counts, _labels(plot) or ()) for side, counts in sides if counts)
         return Figure(title, plot.reason, plot.changed, heatmaps=maps, problem="" if maps else "It is empty.")
     if plot.kind == "image":
+        if not plot.changed and not plot.old:  # an example of the data, no result
+            return Figure(title, "", False, images=(_image("Example", plot.new, plot.reason),))
         if not plot.changed and plot.new:
             return Figure(
                 title, "The same on both sides.", False, images=(_image("Both sides", plot.new, plot.reason),)

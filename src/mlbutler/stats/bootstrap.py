@@ -24,12 +24,13 @@ class Interval(NamedTuple):
 class PairedMeans:
     """Two values for each example, summed in at most `GROUPS` groups so that memory does not grow with the data.
 
-    Each example goes into a random group; of up to `GROUPS` examples each has its own, and resampling groups then is the
-    ordinary paired bootstrap (Efron and Tibshirani 1993, chapters 8 and 13). Beyond that groups, as random blocks, are
-    resampled as units.
+    Each example goes into a random group; of up to `GROUPS` examples each has its own, and resampling groups then is
+    the ordinary paired bootstrap (Efron and Tibshirani 1993, chapters 8 and 13). Beyond that groups, as random blocks,
+    are resampled as units.
 
     Args:
-        examples: how many there will be. seed: of the random groups and resamples; the same data give the same interval.
+        examples: how many there will be at most.
+        seed: of the random groups and resamples; the same data give the same interval.
     """
 
     def __init__(self, examples: int, seed: int = 0) -> None:

@@ -9,6 +9,7 @@ from mlbutler.errors import SettingsError
 from mlbutler.gate.rules import judge
 from mlbutler.record import CompareResult, GateResult, Outcome
 from mlbutler.settings import FILE_NAME, Gate, parse
+from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.work import Work
 
 
@@ -17,8 +18,9 @@ def run(work: Work) -> CompareResult:
     gates = work.settings.gate
     goals = {gate.metric: gate.goal for gate in gates if gate.goal is not None}
     base = work.record.change.base
-    old, new = work.project.snapshots(base, work.prefix)
-    comparison = compare(old, new, goals)
+    declared = work.settings.predictions
+    old, new = work.project.snapshots(base, work.prefix, [spec.file for spec in declared])
+    comparison = compare(old, new, goals, declared, lambda path: picture(work, path))
     judged = judge(gates, comparison.metrics)
     verdict, sentence = conclude(comparison, judged)
     failed = any(gate.outcome == "failed" for gate in judged)
@@ -36,6 +38,7 @@ def run(work: Work) -> CompareResult:
         params=comparison.params,
         plots=comparison.plots,
         data=comparison.data,
+        predictions=comparison.predictions,
         gates=judged,
         verdict=verdict,
         sentence=sentence,

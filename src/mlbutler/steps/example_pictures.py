@@ -1,0 +1,45 @@
+"""The pictures of flipped examples, as a predictions file names them."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import PurePosixPath
+
+from mlbutler.compare.plots import image_kind
+from mlbutler.steps.work import Work
+from mlbutler.store.interface import ObjectId
+
+_LARGEST = 100 * 1024  # bytes; a few of them go into every report
+
+
+def picture(work: Work, path: str) -> str:
+    """A small PNG, JPEG, GIF or WebP file of the project as a data URI, '' when there is none at hand.
+
+    Args:
+        path: from the project's root. It comes from the pull request: what leads out of the project is not read.
+    """
+    parts = PurePosixPath(path.replace("\\", "/")).parts
+    if not parts or path.startswith("/") or ".." in parts or ".git" in parts or "\0" in path:
+        return ""
+    content = _content(work, "/".join(parts))
+    kind = image_kind(content) if content else None
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}" if content and kind else ""
+
+
+def _content(work: Work, path: str) -> bytes | None:
+    file = work.root / path
+    try:
+        if file.is_file() and not file.is_symlink() and file.resolve().is_relative_to(work.root.resolve()):
+            return file.read_bytes() if file.stat().st_size <= _LARGEST else None
+    except OSError:
+        return None
+    owner = work.project.stages.owner(path)
+    recorded = owner[1].recorded if owner is not None and owner[1].cached else None
+    if owner is None or recorded is None or (oid := recorded.oid) is None:
+        return None
+    if path != owner[1].path:
+        md5 = (work.project.manifest(oid) or {}).get(path[len(owner[1].path) + 1 :])
+        if md5 is None:
+            return None
+        oid = ObjectId(md5, oid.legacy)
+    return work.project.content(oid, _LARGEST)

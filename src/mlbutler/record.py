@@ -459,9 +459,10 @@ class PredictionChange:
 
 @dataclass(frozen=True, kw_only=True)
 class GateResult:
-    """One rule and its judgement. `outcome`: ``passed``, ``warned``, ``failed``, ``not judged``.
+    """One rule and its judgement. `outcome`: ``passed``, ``warned``, ``failed``, ``waived``, ``not judged``.
 
-    `rule` is the limit in words ("max drop 0.01"), `sentence` names the deciding numbers.
+    `metric` is the number's name: ``metrics.json:accuracy``, ``data/raw:rows``, ``train:seconds``. `rule` is the limit
+    in words ("max drop 0.01"), `sentence` names the deciding numbers. `waiver`: until when, whose, and why.
     """
 
     metric: str
@@ -472,6 +473,7 @@ class GateResult:
     old: Scalar = None
     new: Scalar = None
     limit: float | None = None
+    waiver: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

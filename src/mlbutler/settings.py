@@ -43,6 +43,18 @@ def _bytes(value: object) -> object:
     return value
 
 
+_SIZES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
+
+
+def _amount(value: object) -> object:
+    """A number as it is; bytes from ``"50 MB"`` (powers of 1024, as reports show them), seconds from ``"15m"``."""
+    if isinstance(value, str):
+        if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B)\s*", value, re.IGNORECASE):
+            return float(match[1]) * _SIZES[match[2].upper()]
+        return _seconds(value)
+    return value
+
+
 def _listed(value: object) -> object:
     """A single string stands for a list of one."""
     return [value] if isinstance(value, str) else value
@@ -50,6 +62,7 @@ def _listed(value: object) -> object:
 
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Amount = Annotated[float, BeforeValidator(_amount)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
@@ -120,24 +133,76 @@ class Reproduce(_Section):
     )
 
 
-class Gate(_Section):
-    """One rule on one number."""
+_SUBJECTS = ("metric", "data", "stage", "predictions")
+_MEASURES = {
+    "metric": (),
+    "data": ("bytes", "files", "rows"),
+    "stage": ("seconds", "memory"),
+    "predictions": ("right", "broken", "worse_slices"),
+}
 
-    metric: str = Field(description="which number: '<file>:<dotted name>', or only the name if it is unique")
-    goal: Literal["maximize", "minimize"] | None = Field(None, description="direction; guessed from the name if unset")
-    min: float | None = Field(None, description="lowest value allowed")
-    max: float | None = Field(None, description="highest value allowed")
-    max_drop: float | None = Field(None, ge=0, description="largest worsening allowed, in the metric's unit")
+
+class Gate(_Section):
+    """One rule on one number: of a metric, of data or a model, of a stage, or of predictions."""
+
+    metric: str | None = Field(
+        None, description="which number: '<file>:<dotted name>', or only the name if it is unique"
+    )
+    data: str | None = Field(None, description="instead of a metric: path of an output or of data that DVC tracks")
+    stage: str | None = Field(None, description="instead of a metric: a stage's name")
+    predictions: str | None = Field(None, description="instead of a metric: a file declared in [[predictions]]")
+    measure: Literal["bytes", "files", "rows", "seconds", "memory", "right", "broken", "worse_slices"] | None = Field(
+        None,
+        description="of data: 'bytes' (if unset), 'files', 'rows'; of a stage: 'seconds' (if unset), 'memory'; "
+        "of predictions: 'right' (the share, if unset), 'broken', 'worse_slices'",
+    )
+    goal: Literal["maximize", "minimize"] | None = Field(
+        None,
+        description="direction; if unset guessed from a metric's name; less data is worse, a longer stage is worse",
+    )
+    min: Amount | None = Field(None, description="lowest value allowed; also a size like '50 MB' or a time like '15m'")
+    max: Amount | None = Field(None, description="highest value allowed")
+    max_drop: Amount | None = Field(None, ge=0, description="largest worsening allowed, in the number's unit")
     max_drop_relative: float | None = Field(
         None, ge=0, description="largest worsening allowed, as a share of the old value"
     )
     level: Literal["fail", "warn"] = Field("fail", description="what a broken rule does")
 
     @model_validator(mode="after")
-    def _has_a_limit(self) -> Gate:
+    def _is_whole(self) -> Gate:
+        if sum(getattr(self, name) is not None for name in _SUBJECTS) != 1:
+            raise ValueError("a gate needs exactly one of metric, data, stage, predictions")
+        if self.measure is not None and self.measure not in _MEASURES[self.kind]:
+            known = ", ".join(_MEASURES[self.kind]) or "none"
+            raise ValueError(f"a gate on a {self.kind} has no measure '{self.measure}' (there is: {known})")
         if self.min is None and self.max is None and self.max_drop is None and self.max_drop_relative is None:
             raise ValueError("a gate needs one of min, max, max_drop, max_drop_relative")
         return self
+
+    @property
+    def kind(self) -> str:
+        """``metric``, ``data``, ``stage`` or ``predictions``."""
+        return next(name for name in _SUBJECTS if getattr(self, name) is not None)
+
+    @property
+    def of(self) -> str:
+        """What is measured: ``bytes``, ``seconds``...; '' for a metric."""
+        return self.measure or next(iter(_MEASURES[self.kind]), "")
+
+    @property
+    def subject(self) -> str:
+        """What reports and waivers call it: the metric as written, or ``data/raw:rows``, ``train:seconds``."""
+        named = str(getattr(self, self.kind))
+        return f"{named}:{self.of}" if self.of else named
+
+
+class Waivers(_Section):
+    """Whose waivers count."""
+
+    trust: Literal["target", "change"] = Field(
+        "target",
+        description="for a pull request: those on its target branch, or (where the target branch says so) its own too",
+    )
 
 
 class Predictions(_Section):
@@ -233,6 +298,7 @@ class Settings(_Section):
     reproduce: Reproduce = Reproduce()
     gate: tuple[Gate, ...] = ()
     predictions: tuple[Predictions, ...] = ()
+    waivers: Waivers = Waivers()
     commit: Commit = Commit()
     report: Report = Report()
     forge: Forge = Forge()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlbutler.gate.rules import judge
+from mlbutler.gate.subjects import Evidence
 from mlbutler.record import MetricChange, Scalar, Verdict
 from mlbutler.settings import Gate
 
@@ -32,7 +33,7 @@ def metric(old: Scalar, new: Scalar, name: str = "accuracy", **more: object) -> 
     ],
 )
 def test_limits(limits: dict[str, object], old: Scalar, new: Scalar, outcome: str) -> None:
-    result = judge([Gate(metric="m.json:accuracy", **limits)], [metric(old, new)])[0]
+    result = judge([Gate(metric="m.json:accuracy", **limits)], Evidence([metric(old, new)]))[0]
     assert result.outcome == outcome
     assert "accuracy" in result.sentence
 
@@ -46,17 +47,17 @@ def test_limits(limits: dict[str, object], old: Scalar, new: Scalar, outcome: st
     ],
 )
 def test_what_cannot_be_measured_is_never_green(metrics: list[MetricChange], words: str) -> None:
-    result = judge([Gate(metric="accuracy", min=0.1)], metrics)[0]
+    result = judge([Gate(metric="accuracy", min=0.1)], Evidence(metrics))[0]
     assert result.outcome == "failed"
     assert words in result.sentence
 
 
 def test_a_drop_without_a_known_direction_asks_for_a_goal() -> None:
-    result = judge([Gate(metric="speed", max_drop=1)], [metric(1, 1, "speed")])[0]
+    result = judge([Gate(metric="speed", max_drop=1)], Evidence([metric(1, 1, "speed")]))[0]
     assert result.outcome == "failed"
     assert "set goal" in result.sentence
 
 
 def test_each_limit_of_a_gate_is_judged_by_itself() -> None:
-    results = judge([Gate(metric="accuracy", min=0.5, max_drop=0.1)], [metric(0.9, 0.7)])
+    results = judge([Gate(metric="accuracy", min=0.5, max_drop=0.1)], Evidence([metric(0.9, 0.7)]))
     assert [result.outcome for result in results] == ["passed", "failed"]

@@ -191,7 +191,7 @@ def _gates(work: Work) -> Examined:
             "gates", "note", "none: no number can stop a pull request", "Add a [[gate]] (docs/settings.md)."
         )
     return Examined(
-        "gates", "ok", f"{len(work.settings.gate)} on {', '.join(gate.metric for gate in work.settings.gate)}"
+        "gates", "ok", f"{len(work.settings.gate)} on {', '.join(gate.subject for gate in work.settings.gate)}"
     )
 
 

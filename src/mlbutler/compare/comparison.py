@@ -66,11 +66,12 @@ def compare(
 
 
 def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdict, str]:
-    """The verdict on the whole and its sentence: a failed gate decides, then a warning, then the metrics."""
-    for outcome, word in (("failed", "Failed"), ("warned", "Warning")):
+    """The verdict on the whole and its sentence: a failed gate decides, then a waived one, a warning, the metrics."""
+    for outcome, word in (("failed", "Failed"), ("waived", "Waived"), ("warned", "Warning")):
         if broken := [gate for gate in gates if gate.outcome == outcome]:
             more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
-            return _overall(comparison.metrics), f"{word}: {broken[0].sentence}{more}"
+            waiver = f" (waived {broken[0].waiver})" if broken[0].waiver else ""
+            return _overall(comparison.metrics), f"{word}: {broken[0].sentence}{waiver}{more}"
     hint = "" if gates else " No gate is set, so nothing can stop a worse result."
     worse, better = _of(comparison.metrics, Verdict.WORSE), _of(comparison.metrics, Verdict.BETTER)
     if worse and better:

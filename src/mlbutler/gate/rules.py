@@ -1,4 +1,4 @@
-"""`[[gate]]` rules applied to metrics. What cannot be measured never passes in silence."""
+"""`[[gate]]` rules applied to numbers. What cannot be measured never passes in silence."""
 
 from __future__ import annotations
 
@@ -7,31 +7,33 @@ from collections.abc import Callable, Iterator, Sequence
 from mlbutler.compare.comparison import short
 from mlbutler.compare.documents import is_number
 from mlbutler.compare.metrics import guess_goal
-from mlbutler.record import GateResult, MetricChange, Verdict
+from mlbutler.console import human_bytes, human_seconds
+from mlbutler.gate.subjects import Evidence, find
+from mlbutler.record import GateResult, MetricChange, Scalar, Verdict
 from mlbutler.settings import Gate
 
 _TOLERANCE = 1e-9
 """Relative slack at a limit, so that 0.91 - 0.90 is not more than 0.01 in binary."""
 
 
-def judge(gates: Sequence[Gate], metrics: Sequence[MetricChange]) -> tuple[GateResult, ...]:
+def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[GateResult, ...]:
     """One result for every limit of every gate."""
-    return tuple(result for gate in gates for result in _judge(gate, metrics))
+    return tuple(result for gate in gates for result in _judge(gate, evidence))
 
 
-def _judge(gate: Gate, metrics: Sequence[MetricChange]) -> Iterator[GateResult]:
-    found = [metric for metric in metrics if gate.metric in (metric.key, metric.name)]
-    exact = [metric for metric in found if metric.key == gate.metric]
-    found = exact or found
+def _judge(gate: Gate, evidence: Evidence) -> Iterator[GateResult]:
+    found = find(gate, evidence)
     for name, limit in _limits(gate):
-        rule = f"{name.replace('_', ' ')} {limit:g}"
-        if len(found) > 1:
-            keys = ", ".join(metric.key for metric in found[:5])
-            yield _unmeasured(gate, rule, limit, f"{gate.metric} is ambiguous: {keys}")
-        elif not found:
-            yield _unmeasured(gate, rule, limit, f"{gate.metric} was not measured")
+        shown = f"{limit:g}" if name == "max_drop_relative" else _shown(gate, limit)
+        rule = f"{name.replace('_', ' ')} {shown}"
+        if found.number is None:
+            yield GateResult(
+                metric=gate.subject, rule=rule, level=gate.level, limit=limit,
+                outcome="not judged" if found.excused else _broken(gate),
+                sentence=f"{found.problem}; the gate '{rule}' cannot be judged",
+            )  # fmt: skip
         else:
-            yield _limit(gate, name, rule, limit, found[0])
+            yield _limit(gate, name, rule, limit, found.number)
 
 
 def _limits(gate: Gate) -> Iterator[tuple[str, float]]:
@@ -41,11 +43,18 @@ def _limits(gate: Gate) -> Iterator[tuple[str, float]]:
             yield name, limit
 
 
-def _unmeasured(gate: Gate, rule: str, limit: float, why: str) -> GateResult:
-    return GateResult(
-        metric=gate.metric, rule=rule, level=gate.level, outcome=_broken(gate), limit=limit,
-        sentence=f"{why}; the gate '{rule}' cannot be judged",
-    )  # fmt: skip
+def _shown(gate: Gate, value: Scalar) -> str:
+    """A value in the gate's unit."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if gate.of in ("bytes", "memory"):
+            return human_bytes(value)
+        if gate.of == "seconds":
+            return human_seconds(value)
+        if gate.of in ("files", "rows", "broken", "worse_slices"):
+            return f"{value:,.0f}"
+        if gate.of == "right":
+            return f"{value:.4g}"
+    return short(value)
 
 
 def _broken(gate: Gate) -> str:
@@ -68,25 +77,28 @@ def _limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange)
         beyond = limit - new if name == "min" else new - limit
         kept = beyond <= _TOLERANCE * max(abs(limit), abs(new))
         word = "at least" if name == "min" else "at most"
-        return result(
-            "passed" if kept else _broken(gate), f"{metric.key} is {short(metric.new)} (must be {word} {limit:g})"
-        )
+        said = f"{metric.key} is {_shown(gate, metric.new)} (must be {word} {_shown(gate, limit)})"
+        return result("passed" if kept else _broken(gate), said)
     goal = gate.goal or metric.goal or guess_goal(metric.name)
     if goal is None:
         return result(_broken(gate), f"{metric.key} has no known direction: set goal in its gate")
     if not is_number(metric.old):
         return result("not judged", f"{metric.key} has no number in the target to compare with")
     assert isinstance(metric.old, (int, float))
-    return _drop(name, limit, metric, goal, float(metric.old), new, _broken(gate), result)
+    return _drop(gate, name, limit, metric, goal, float(metric.old), new, result)
 
 
 def _drop(
-    name: str, limit: float, metric: MetricChange, goal: str, old: float, new: float, broken: str,
+    gate: Gate, name: str, limit: float, metric: MetricChange, goal: str, old: float, new: float,
     result: Callable[[str, str], GateResult],
 ) -> GateResult:  # fmt: skip
     worsening = old - new if goal == "maximize" else new - old
     allowed = limit if name == "max_drop" else limit * abs(old)
     kept = worsening <= allowed + _TOLERANCE * max(abs(old), abs(new))
-    share = f", limit {limit:g}" if name == "max_drop" else f", limit {limit:.2%} of {short(metric.old)}"
-    sentence = f"{metric.key} {short(metric.old)} -> {short(metric.new)} ({new - old:+.5g}{share})"
-    return result("passed" if kept else broken, sentence)
+    before, after = _shown(gate, metric.old), _shown(gate, metric.new)
+    share = f", limit {_shown(gate, limit)}" if name == "max_drop" else f", limit {limit:.2%} of {before}"
+    if gate.of:
+        change = f"{'-' if new < old else '+'}{_shown(gate, abs(new - old))}"
+    else:
+        change = f"{new - old:+.5g}"
+    return result("passed" if kept else _broken(gate), f"{metric.key} {before} -> {after} ({change}{share})")

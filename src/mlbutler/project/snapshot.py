@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.compare.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams, Stored
+from mlbutler.compare.tables import is_table
 from mlbutler.project.load import load_stages
 from mlbutler.project.model import Output, Stages
+from mlbutler.project.worktree import partial_directories
 from mlbutler.store.interface import ObjectId
 
 if TYPE_CHECKING:
@@ -147,7 +149,7 @@ class _Side:
             ),
             plots=tuple(definitions),
             plot_data={path: self._source(path) for path in files},
-            tables={path: self._stored(path) for path in tables},
+            tables={name: stored for path in tables for name, stored in self._tables(path)},
             artifacts={
                 artifact.path: self._artifact(artifact.path, out, same)
                 for artifact, (_, out) in ((a, self.stages.owners[a.path]) for a in self.stages.artifacts())
@@ -190,7 +192,21 @@ class _Side:
             oid = type(oid)(md5, oid.legacy)
         return oid, ""
 
-    def _stored(self, path: str) -> Stored:
+    def _tables(self, path: str) -> Iterator[tuple[str, Stored]]:
+        """The file, or the tables in the directory; those are not brought from the remote one by one."""
+        owner = self.stages.owner(path)
+        oid = owner[1].recorded.oid if owner is not None and owner[1].recorded else None
+        if owner is None or oid is None or not oid.is_directory or path != owner[1].path:
+            yield path, self._stored(path)
+            return
+        names = self._files(owner[1])
+        if path in partial_directories(self._project.root):
+            names = (f"{path}/{name}" for name in self._project.manifest(oid) or {})
+        for name in names:
+            if is_table(name):
+                yield name, self._stored(name, remote=False)
+
+    def _stored(self, path: str, *, remote: bool = True) -> Stored:
         """A file of any size: in the work tree as it is there, else as recorded."""
         owner = self.stages.owner(path)
         if owner is None or not owner[1].cached:
@@ -206,7 +222,7 @@ class _Side:
         oid, problem = self._identified(path, owner[1])
         if oid is None:
             return Stored(problem=problem)
-        file = self._project.object_file(oid)
+        file = self._project.object_file(oid, remote=remote)
         return Stored(path=file, problem="" if file else _NOWHERE, identity=oid.md5)
 
     def _artifact(self, path: str, out: Output, same: frozenset[str]) -> Artifact:

@@ -9,7 +9,7 @@ from mlbutler.record import CompareResult, GateResult, Outcome, Record, StepResu
 from mlbutler.report.model import Headline, Tone
 
 _SENTENCE_LIMIT = 600
-_WORD = re.compile(r"(Failed|Warning|Mixed|Better|Worse|Same|Changed|New|Gone|Not judged): ")
+_WORD = re.compile(r"(Failed|Waived|Warning|Mixed|Better|Worse|Same|Changed|New|Gone|Not judged): ")
 
 VERDICT_TONES = {
     Verdict.BETTER: Tone.GOOD,
@@ -88,10 +88,9 @@ def _verdict(compare: CompareResult | None) -> Headline | None:
         return None
     word, sentence = _split(compare.sentence or compare.reason, str(compare.verdict).capitalize())
     tone = VERDICT_TONES[compare.verdict]
-    if compare.verdict == Verdict.WORSE:
+    if compare.verdict == Verdict.WORSE or any(g.outcome == "waived" for g in compare.gates):
         tone = Tone.WARN  # worse, but no gate forbids it
-    warned = [g for g in compare.gates if g.outcome == "warned"]
-    return Headline(word, sentence, tone, compare.remedy, (*_untold(warned, sentence), *_examples(compare)))
+    return Headline(word, sentence, tone, compare.remedy, (*_let_pass(compare, sentence), *_examples(compare)))
 
 
 def _deciding(bad: list[tuple[str, StepResult]]) -> tuple[str, StepResult]:
@@ -108,7 +107,14 @@ def _broken(compare: CompareResult) -> Headline:
     _, own = _split(compare.sentence, "")
     sentence = own or (broken[0].sentence if broken else compare.reason)
     word = "Worse" if verdicts == {Verdict.WORSE} else "Failed"
-    return Headline(word, sentence, Tone.BAD, compare.remedy, (*_untold(broken, sentence), *_examples(compare)))
+    further = (*_untold(broken, sentence), *_let_pass(compare, sentence), *_examples(compare))
+    return Headline(word, sentence, Tone.BAD, compare.remedy, further)
+
+
+def _let_pass(compare: CompareResult, sentence: str) -> tuple[str, ...]:
+    """Broken gates that fail nothing: a waiver is seen until it lapses."""
+    waived = [f"Waived {g.waiver}: {g.sentence}" for g in compare.gates if g.waiver and g.sentence not in sentence]
+    return (*waived, *_untold([g for g in compare.gates if g.outcome == "warned"], sentence))
 
 
 def _examples(compare: CompareResult) -> Iterator[str]:

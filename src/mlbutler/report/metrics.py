@@ -21,8 +21,8 @@ _COLUMNS = (
     Column("Verdict"),
     Column("Gate"),
 )
-_GATE_TONES = {"passed": Tone.GOOD, "warned": Tone.WARN, "failed": Tone.BAD, "not judged": Tone.WARN}
-_GATE_ORDER = ("failed", "warned", "not judged", "passed")
+_GATE_TONES = {"passed": Tone.GOOD, "failed": Tone.BAD}  # all others: something to look at
+_GATE_ORDER = ("failed", "waived", "warned", "not judged", "passed")
 _VERDICT_ORDER = (Verdict.WORSE, Verdict.GONE, Verdict.BETTER, Verdict.CHANGED, Verdict.NEW, Verdict.NOT_JUDGED,
                   Verdict.WITHIN_NOISE, Verdict.SAME)  # fmt: skip
 
@@ -89,7 +89,7 @@ def _gate_cell(metric: MetricChange, compare: CompareResult) -> Cell:
     gates = _gates(metric, compare)
     if not gates:
         return cell("no gate", Tone.MUTED)
-    text = "; ".join(f"{g.outcome}: {g.rule}" for g in gates)
+    text = "; ".join(f"{g.outcome}: {g.rule}{f' ({g.waiver})' if g.waiver else ''}" for g in gates)
     return cell(text, _GATE_TONES.get(gates[0].outcome, Tone.WARN))
 
 
@@ -113,7 +113,7 @@ def _other_gates(compare: CompareResult, shown: Sequence[MetricChange]) -> tuple
             cell(g.metric, style=code("").style),
             cell(g.rule),
             cell(g.outcome, _GATE_TONES.get(g.outcome, Tone.WARN)),
-            cell(g.sentence),
+            cell(f"{g.sentence} (waived {g.waiver})" if g.waiver else g.sentence),
         )
         for g in sorted(others, key=lambda g: _position(g.outcome, _GATE_ORDER))
     )

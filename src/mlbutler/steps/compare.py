@@ -2,64 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from mlbutler.compare.comparison import Comparison, compare, conclude
-from mlbutler.errors import SettingsError
-from mlbutler.gate.rules import judge
 from mlbutler.record import CompareResult, GateResult, Outcome
-from mlbutler.settings import FILE_NAME, Gate, parse
 from mlbutler.steps.example_pictures import picture
+from mlbutler.steps.judge import judged, tables
 from mlbutler.steps.work import Work
 
 
 def run(work: Work) -> CompareResult:
     """Compare; with no merge base the new numbers stand alone, and only absolute limits are judged."""
     gates = work.settings.gate
-    goals = {gate.metric: gate.goal for gate in gates if gate.goal is not None}
+    goals = {gate.metric: gate.goal for gate in gates if gate.metric is not None and gate.goal is not None}
     base = work.record.change.base
     declared = work.settings.predictions
-    old, new = work.project.snapshots(base, work.prefix, [spec.file for spec in declared])
+    old, new = work.project.snapshots(base, work.prefix, tables(work.settings))
     comparison = compare(old, new, goals, declared, lambda path: picture(work, path))
-    judged = judge(gates, comparison.metrics)
-    verdict, sentence = conclude(comparison, judged)
-    failed = any(gate.outcome == "failed" for gate in judged)
-    notes = [*comparison.not_judged, *_loosened(work, base)]
+    results, remarks = judged(work, old, new, comparison)
+    verdict, sentence = conclude(comparison, results)
+    failed = any(gate.outcome == "failed" for gate in results)
+    notes = [*comparison.not_judged, *remarks]
     if base is None:
         notes.insert(0, ("the whole", "there is no merge base with a target branch to compare with"))
     if not work.console.quiet:
-        _show(work, comparison, judged)
+        _show(work, comparison, results)
     return CompareResult(
         outcome=Outcome.FAILED if failed else Outcome.PASSED,
         reason=sentence,
-        remedy="Improve the result, or change the gate in a reviewed commit on the target branch." if failed else "",
+        remedy="Improve the result, or change the gate or waive it in a reviewed commit on the target branch."
+        if failed
+        else "",
         old_rev=base or "",
         metrics=comparison.metrics,
         params=comparison.params,
         plots=comparison.plots,
         data=comparison.data,
         predictions=comparison.predictions,
-        gates=judged,
+        gates=results,
         verdict=verdict,
         sentence=sentence,
         not_judged=tuple(notes),
     )
-
-
-def _loosened(work: Work, base: str | None) -> Iterator[tuple[str, str]]:
-    """Gates of the base that this change removed or altered: a pull request must not do so in silence."""
-    content = work.git.show(base, work.prefix + FILE_NAME) if base else None
-    if content is None:
-        return
-    try:
-        before = parse(content.decode("utf-8", "replace")).gate
-    except SettingsError:
-        return
-    now: list[Gate] = list(work.settings.gate)
-    for gate in before:
-        if gate not in now:
-            changed = any(other.metric == gate.metric for other in now)
-            yield f"gate on {gate.metric}", f"{'changed' if changed else 'removed'} by this pull request"
 
 
 def _show(work: Work, comparison: Comparison, gates: tuple[GateResult, ...]) -> None:
@@ -81,4 +63,5 @@ def _show(work: Work, comparison: Comparison, gates: tuple[GateResult, ...]) -> 
     if len(comparison.metrics) > 50:
         terminal.print(cell(f"{len(comparison.metrics) - 50} more metrics are in the report"))
     for gate in gates:
-        terminal.print(cell(f"gate {gate.outcome}: {gate.sentence}"))
+        waiver = f" ({gate.waiver})" if gate.waiver else ""
+        terminal.print(cell(f"gate {gate.outcome}: {gate.sentence}{waiver}"))

@@ -1,0 +1,136 @@
+"""The number that a gate is about, on both sides: a metric, a size, a count, a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mlbutler.compare.snapshot import Snapshot
+from mlbutler.compare.tables import Unreadable, count_rows
+from mlbutler.record import MetricChange, PredictionChange, StageRun, Verdict
+from mlbutler.settings import Gate
+
+_GOALS = {"seconds": "minimize", "memory": "minimize", "broken": "minimize", "worse_slices": "minimize"}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What gates are judged by.
+
+    Attributes:
+        old, new: both sides; `tables` in them hold the files whose rows are counted.
+        before: stage -> seconds of its last recorded run before this one. runs: the stages of this run.
+    """
+
+    metrics: Sequence[MetricChange] = ()
+    old: Snapshot = field(default_factory=lambda: Snapshot(""))
+    new: Snapshot = field(default_factory=lambda: Snapshot(""))
+    predictions: Sequence[PredictionChange] = ()
+    before: Mapping[str, float] = field(default_factory=dict)
+    runs: Sequence[StageRun] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """The number, or why there is none. `excused`: that there is none is no fault of the change."""
+
+    number: MetricChange | None = None
+    problem: str = ""
+    excused: bool = False
+
+
+def find(gate: Gate, evidence: Evidence) -> Found:
+    """The number that `gate` judges."""
+    return _FINDERS[gate.kind](gate, evidence)
+
+
+def _metric(gate: Gate, evidence: Evidence) -> Found:
+    named = [metric for metric in evidence.metrics if gate.metric in (metric.key, metric.name)]
+    found = [metric for metric in named if metric.key == gate.metric] or named
+    if len(found) > 1:
+        return Found(problem=f"{gate.metric} is ambiguous: {', '.join(metric.key for metric in found[:5])}")
+    return Found(found[0]) if found else Found(problem=f"{gate.metric} was not measured")
+
+
+def _number(gate: Gate, old: float | None, new: float | None) -> Found:
+    goal = gate.goal or _GOALS.get(gate.of, "maximize")
+    difference = new - old if old is not None and new is not None else None
+    file, _, name = gate.subject.rpartition(":")
+    verdict = Verdict.SAME if difference == 0 else Verdict.CHANGED
+    return Found(
+        MetricChange(file=file, name=name, old=old, new=new, difference=difference, goal=goal, verdict=verdict)
+    )
+
+
+def _data(gate: Gate, evidence: Evidence) -> Found:
+    assert gate.data is not None
+    path = gate.data.strip("/")
+    if gate.of == "rows":
+        return _rows(gate, path, evidence)
+    sides = [side.artifacts.get(path) for side in (evidence.old, evidence.new)]
+    if sides[1] is None:
+        gone = "is gone" if sides[0] is not None else "is no output of a stage and is not tracked by DVC"
+        return Found(problem=f"{path} {gone}")
+    if gate.of == "files":
+        counts = [None if side is None else side.files if side.directory else 1 for side in sides]
+    else:
+        counts = [None if side is None else side.size for side in sides]
+    if counts[1] is None:
+        return Found(problem=f"the {gate.of} of {path} are not recorded")
+    return _number(gate, counts[0], counts[1])
+
+
+def _rows(gate: Gate, path: str, evidence: Evidence) -> Found:
+    counted: dict[str, int] = {}  # what is the same object on both sides is read once
+    totals: list[int | None] = []
+    for side, words in ((evidence.old, "in the target"), (evidence.new, "here")):
+        files = {name: stored for name, stored in side.tables.items() if name == path or name.startswith(f"{path}/")}
+        total = 0
+        try:
+            for name, stored in files.items():
+                if not stored.identity or stored.identity not in counted:
+                    counted[stored.identity] = count_rows(name, stored)
+                total += counted[stored.identity]
+        except Unreadable as error:
+            if side is evidence.new:
+                return Found(problem=f"the rows of {path} cannot be counted {words}: {error}")
+            totals.append(None)
+            continue
+        totals.append(total if files else None)
+    if totals[1] is None:
+        return Found(problem=f"{path} holds no table (CSV, TSV, JSON lines, Parquet)")
+    return _number(gate, totals[0], totals[1])
+
+
+def _stage(gate: Gate, evidence: Evidence) -> Found:
+    run = next((run for run in evidence.runs if run.name == gate.stage), None)
+    if run is None:
+        return Found(problem=f"there is no stage {gate.stage} in this run", excused=not evidence.runs)
+    if run.outcome != "ran":
+        return Found(problem=f"stage {gate.stage} did not run ({run.outcome})", excused=run.outcome != "failed")
+    if gate.of == "memory":
+        if run.peak_memory is None:
+            return Found(problem=f"the memory of stage {gate.stage} was too small to be measured", excused=True)
+        return _number(gate, None, run.peak_memory)
+    return _number(gate, evidence.before.get(run.name), run.duration)
+
+
+def _predictions(gate: Gate, evidence: Evidence) -> Found:
+    change = next((change for change in evidence.predictions if change.file == gate.predictions), None)
+    if change is None:
+        return Found(problem=f"{gate.predictions} is not declared in [[predictions]]")
+    if change.verdict is Verdict.SAME and not change.examples:
+        return Found(problem=f"{change.file} is the same file on both sides", excused=True)
+    if not change.examples:
+        return Found(problem=f"{change.file}: {change.reason}")
+    if gate.of == "right":
+        return _number(gate, change.old_right / change.examples, change.new_right / change.examples)
+    return _number(gate, 0, change.broken if gate.of == "broken" else sum(part.worse for part in change.slices))
+
+
+_FINDERS: dict[str, Callable[[Gate, Evidence], Found]] = {
+    "metric": _metric,
+    "data": _data,
+    "stage": _stage,
+    "predictions": _predictions,
+}

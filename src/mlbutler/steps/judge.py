@@ -1,0 +1,105 @@
+"""Gates and waivers of a run: gathers what they are judged by, and whose waivers count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from mlbutler.compare.comparison import Comparison
+from mlbutler.compare.snapshot import Snapshot
+from mlbutler.errors import SettingsError
+from mlbutler.gate import waivers
+from mlbutler.gate.rules import judge
+from mlbutler.gate.subjects import Evidence
+from mlbutler.record import GateResult
+from mlbutler.settings import FILE_NAME, Settings, parse
+from mlbutler.steps.work import Work
+from mlbutler.store.trust import target_revisions
+
+Notes = tuple[tuple[str, str], ...]
+
+
+def tables(settings: Settings) -> tuple[str, ...]:
+    """Paths of the files that are read row by row."""
+    counted = [gate.data.strip("/") for gate in settings.gate if gate.data is not None and gate.of == "rows"]
+    return tuple(dict.fromkeys((*(spec.file for spec in settings.predictions), *counted)))
+
+
+def judged(work: Work, old: Snapshot, new: Snapshot, comparison: Comparison) -> tuple[tuple[GateResult, ...], Notes]:
+    """Every gate's results after waivers, and remarks for the report.
+
+    Raises:
+        SettingsError: the waivers that count cannot be read.
+    """
+    plan, run = work.record.plan, work.record.reproduce
+    evidence = Evidence(
+        metrics=comparison.metrics,
+        old=old,
+        new=new,
+        predictions=comparison.predictions,
+        before={stage.name: stage.last_duration for stage in plan.stages if stage.last_duration is not None}
+        if plan
+        else {},
+        runs=run.stages if run else (),
+    )
+    known, notes = _waivers(work)
+    results, remarks = waivers.apply(judge(work.settings.gate, evidence), known, datetime.now(UTC).date())
+    base = work.record.change.base
+    return results, (*notes, *remarks, *_loosened(work, base))
+
+
+def _waivers(work: Work) -> tuple[tuple[waivers.Waiver, ...], Notes]:
+    """The waivers that count: for a pull request those of its target branch, else those of the work tree.
+
+    A pull request that could waive its own failure would be its own judge. Its own file counts only where the target
+    branch's settings, or the environment, say ``waivers.trust = "change"``, and never for a fork.
+    """
+    change = work.record.change
+    own = _own(work)
+    if change.kind != "pull-request":
+        return waivers.parse(own), ()
+    revisions = target_revisions(work.git, change)
+    content = work.git.show(revisions[0], work.prefix + waivers.FILE_NAME) if revisions else None
+    agreed = content.decode("utf-8", "replace") if content else ""
+    if own == agreed or (not change.fork and _trusts_changes(work, revisions)):
+        return waivers.parse(own), ()
+    if not own:
+        return waivers.parse(agreed), ()
+    return waivers.parse(agreed), (
+        (waivers.FILE_NAME, "changed by this pull request: only what is on the target branch counts"),
+    )
+
+
+def _own(work: Work) -> str:
+    path = work.root / waivers.FILE_NAME
+    try:
+        return "" if path.is_symlink() else path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{waivers.FILE_NAME} cannot be read: {error}.", "Mend or remove it.") from error
+
+
+def _trusts_changes(work: Work, revisions: list[str]) -> bool:
+    if work.loaded.sources.get("waivers.trust", "").startswith("MLBUTLER_"):
+        return work.settings.waivers.trust == "change"
+    before = _settings_at(work, revisions[0]) if revisions else None
+    return before is not None and before.waivers.trust == "change"
+
+
+def _settings_at(work: Work, revision: str) -> Settings | None:
+    content = work.git.show(revision, work.prefix + FILE_NAME)
+    try:
+        return parse(content.decode("utf-8", "replace")) if content else None
+    except SettingsError:
+        return None
+
+
+def _loosened(work: Work, base: str | None) -> Iterator[tuple[str, str]]:
+    """Gates of the base that this change removed or altered: a pull request must not do so in silence."""
+    before = _settings_at(work, base) if base else None
+    now = work.settings.gate
+    for gate in before.gate if before else ():
+        if gate not in now:
+            changed = any(other.subject == gate.subject for other in now)
+            yield f"gate on {gate.subject}", f"{'changed' if changed else 'removed'} by this pull request"

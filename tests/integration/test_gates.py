@@ -1,0 +1,87 @@
+"""Gates on data and stages, and waivers, in whole runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.integration.world import SETTINGS, World, params
+
+TODAY = datetime.now(UTC).date()
+
+
+def waiver(gate: str, days: int) -> str:
+    until = TODAY + timedelta(days=days)
+    return f'[[waiver]]\ngate = "{gate}"\nreason = "<b>known</b>"\nowner = "ada"\nuntil = {until}\n'
+
+
+def on_main(world: World, **files: str) -> None:
+    world.git(world.author, "checkout", "-q", "main")
+    for path, content in files.items():
+        (world.project / path.replace("__", "-").replace("_toml", ".toml")).write_text(content)
+    world.git(world.author, "add", "-A")
+    world.git(world.author, "commit", "-qm", "settings")
+    world.git(world.author, "push", "-q", "origin", "main")
+
+
+def test_a_pull_request_that_loses_data_is_stopped(world: World) -> None:
+    gates = """
+[[gate]]
+data = "data/raw"
+measure = "files"
+max_drop_relative = 0.05
+[[gate]]
+stage = "train"
+max = "10m"
+[[gate]]
+data = "model.txt"
+max = "1 KB"
+"""
+    on_main(world, mlbutler_toml=SETTINGS + gates)
+    world.git(world.author, "checkout", "-q", "-B", "less", "main")
+    (world.project / "data/raw/text 4 é.txt").unlink()
+    world.dvc("add", "-q", "data/raw")
+    world.dvc("push", "-q")
+    world.git(world.author, "add", "-A")
+    world.git(world.author, "commit", "-qm", "less data")
+    world.git(world.author, "push", "-q", "origin", "less")
+    run = world.run(world.clone("origin/less"), world.jenkins("less"))
+    assert run.code == 1, run.out + run.err
+    found = {gate["metric"]: (gate["outcome"], gate["sentence"]) for gate in run.record["compare"]["gates"]}
+    assert found["data/raw:files"] == ("failed", "data/raw:files 5 -> 4 (-1, limit 5.00% of 5)")
+    assert found["train:seconds"][0] == "passed"
+    assert found["model.txt:bytes"][0] == "passed"
+    assert "data/raw:files 5 -> 4" in next(iter(world.forge.rglob("*.md"))).read_text()
+
+
+@pytest.mark.parametrize(("days", "code", "outcome"), [(1, 0, "waived"), (-1, 1, "failed")])
+def test_a_waiver_on_the_target_branch_holds_until_it_lapses(world: World, days: int, code: int, outcome: str) -> None:
+    on_main(world, mlbutler__waivers_toml=waiver("metrics.json:accuracy", days))
+    run = world.change("worse", {"params.yaml": params(-0.2)})
+    assert run.code == code, run.out + run.err
+    (gate,) = run.record["compare"]["gates"]
+    assert gate["outcome"] == outcome
+    comment = next(iter(world.forge.rglob("*.md"))).read_text()
+    until = str(TODAY + timedelta(days=days))
+    assert until in comment
+    assert "<b>known" not in comment
+    assert comment.startswith("**Waived**" if days > 0 else "**Worse**")
+
+
+def test_a_pull_request_does_not_waive_itself(world: World) -> None:
+    own = {"params.yaml": params(-0.2), "mlbutler-waivers.toml": waiver("accuracy", 30),
+           "mlbutler.toml": SETTINGS + '[waivers]\ntrust = "change"\n'}  # fmt: skip
+    run = world.change("sly", own)
+    assert run.code == 1, run.out + run.err
+    assert run.record["compare"]["gates"][0]["outcome"] == "failed"
+    assert ["mlbutler-waivers.toml", "changed by this pull request: only what is on the target branch counts"] in (
+        run.record["compare"]["not_judged"]
+    )
+
+
+def test_a_pull_request_waives_itself_where_the_target_branch_allows_it(world: World) -> None:
+    on_main(world, mlbutler_toml=SETTINGS + '[waivers]\ntrust = "change"\n')
+    run = world.change("open", {"params.yaml": params(-0.2), "mlbutler-waivers.toml": waiver("accuracy", 30)})
+    assert run.code == 0, run.out + run.err
+    assert run.record["compare"]["gates"][0]["outcome"] == "waived"

@@ -396,3 +396,12 @@ class Project:
             paths |= dict.fromkeys(dependency.path for dependency in stage.dependencies)
             paths |= dict.fromkeys(params.path for params in stage.params)
         return tuple(paths)
+
+    def read_paths(self) -> tuple[str, ...]:
+        """Every path of the work tree that a plan looks at: dependencies, parameter files, outputs."""
+        paths: dict[str, None] = {}
+        for stage in self.stages.ordered:
+            paths |= dict.fromkeys(d.path for d in stage.dependencies if not d.external)
+            paths |= dict.fromkeys(params.path for params in stage.params)
+            paths |= dict.fromkeys(out.path for out in stage.outputs if not out.external)
+        return tuple(paths)

@@ -40,7 +40,7 @@ class Seen:
         entry = self._known.get(path)
         if entry is None or entry.get("algorithm") != algorithm:
             return None
-        found = _signature(self._root, path)
+        found = signature(self._root, path)
         if found is None or found[0] != entry["signature"]:
             return None
         return Recorded(algorithm, str(entry["value"]), _number(entry["size"]), _number(entry["files"]))
@@ -50,7 +50,7 @@ class Seen:
         return tuple(
             path
             for path, entry in self._known.items()
-            if (found := _signature(self._root, path)) is not None and found[0] != entry["signature"]
+            if (found := signature(self._root, path)) is not None and found[0] != entry["signature"]
         )
 
     def remember(self, hashes: Mapping[str, Recorded], *, wait: bool = False) -> None:
@@ -59,17 +59,17 @@ class Seen:
         Args:
             wait: sleep until what was written a moment ago can be told from what will be written next.
         """
-        found = {path: (recorded, _signature(self._root, path)) for path, recorded in hashes.items()}
-        newest = max((signature[1] for _, signature in found.values() if signature), default=0.0)
+        found = {path: (recorded, signature(self._root, path)) for path, recorded in hashes.items()}
+        newest = max((now[1] for _, now in found.values() if now), default=0.0)
         if wait and (left := newest + _TICK - time.time()) > 0:
             time.sleep(min(left, _TICK))
         changed = False
-        for path, (recorded, signature) in found.items():
+        for path, (recorded, found_now) in found.items():
             self._known.pop(path, None)
-            if signature is not None and signature[1] + _TICK <= time.time():
+            if found_now is not None and settled(found_now):
                 self._known[path] = {
                     "algorithm": recorded.algorithm, "value": recorded.value, "size": recorded.size,
-                    "files": recorded.files, "signature": signature[0],
+                    "files": recorded.files, "signature": found_now[0],
                 }  # fmt: skip
             changed = True
         if changed and self._file.parent.is_dir():
@@ -90,7 +90,12 @@ def _number(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _signature(root: Path, path: str) -> tuple[str, float] | None:
+def settled(found: tuple[str, float]) -> bool:
+    """Would a change that is made from now on show in this signature?"""
+    return found[1] + _TICK <= time.time()
+
+
+def signature(root: Path, path: str) -> tuple[str, float] | None:
     """(digest of every file's status, the newest time in it); None when absent or holding anything unusual.
 
     What DVC ignores is not counted by it: the ``.dvcignore`` files above are part of the digest.

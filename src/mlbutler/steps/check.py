@@ -32,7 +32,7 @@ def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = Fals
     notes = []
     will_run = work.pipeline and _reproduces(work)
     if LOCK in checks:
-        found = check_lock(work.project.stages, plan.stages)
+        found = () if work.plan_held else check_lock(work.project.stages, plan.stages)
         rerun = {stage.name for stage in plan.stale()}
         for finding in found:
             (pending if will_run and finding.subject in rerun else findings).append(finding)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from mlbutler.console import human_seconds
+from mlbutler.project.planned import Watched
 from mlbutler.project.times import read_times
 from mlbutler.record import Outcome, PlanResult, StagePlan, StageState
 from mlbutler.steps.work import Work
@@ -23,6 +24,24 @@ def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
     Args:
         lost: paths of outputs that no store holds.
     """
+    before, targets = work.record.plan, work.settings.reproduce.targets
+    if not lost and before is not None and not before.stale() and work.planned.holds(before.stages, targets):
+        work.plan_held = True
+        return PlanResult(outcome=Outcome.PASSED, reason=_sentence(before), stages=before.stages)
+    work.plan_held = False
+    fresh = "project" not in vars(work)
+    watched = Watched(work.root)
+    with watched.watching():
+        project = work.project
+        result = _planned(work, lost)
+    if fresh and not lost and result.stages and not result.stale() and not project.stages.orphans:
+        work.planned.keep(result.stages, targets, project.read_paths(), watched)
+    else:
+        work.planned.forget()
+    return result
+
+
+def _planned(work: Work, lost: Collection[str]) -> PlanResult:
     project = work.project
     times = read_times(work.root, work.mirror, work.record.change.repository, work.prefix)
     plans = project.plan(work.settings.reproduce.targets, times, lost)

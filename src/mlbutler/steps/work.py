@@ -15,6 +15,7 @@ from mlbutler.record import Record
 from mlbutler.settings import Loaded, Settings
 
 if TYPE_CHECKING:
+    from mlbutler.project.planned import Planned
     from mlbutler.project.project import Project
     from mlbutler.store.interface import ObjectId
     from mlbutler.store.remembered import Remembered
@@ -31,6 +32,7 @@ class Work:
         record: what is known so far; steps read it and the pipeline replaces it.
         agreed_remotes: DVC remotes as the target branch configures them (`mlbutler.store.trust.agreed`), None when the
             work tree's own configuration is trusted.
+        plan_held: the plan in the record was looked at and holds, so that nothing is stale in dvc.lock.
         pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
     """
 
@@ -40,6 +42,7 @@ class Work:
     record: Record
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     pipeline: bool = False
+    plan_held: bool = False
     agreed_remotes: tuple[Sections, ...] | None = None
     _held: list[Held] = field(default_factory=list)
 
@@ -79,6 +82,14 @@ class Work:
             project.remote_name = self.settings.data.remote
         self.console.redactor = self.console.redactor.adding(project.secrets())
         return project
+
+    @property
+    def planned(self) -> Planned:
+        """What the last plan of this clone rested on."""
+        from mlbutler.project.planned import Planned
+
+        environment = self.record.environment
+        return Planned(self.root, [environment.mlbutler, environment.dvc])
 
     @property
     def mirror(self) -> Path | None:

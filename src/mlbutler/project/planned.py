@@ -1,0 +1,130 @@
+"""That nothing was stale when this clone was last planned, and what that rested on.
+
+Verbs are processes of their own, and each has to know that the plan in the record still holds. Opening DVC's project
+for that costs more than everything else they do, so a plan without a stale stage is kept with a signature of every
+file and folder that was read or listed for it. Any change, a file that appeared included, makes the next verb plan
+anew. Plans with stale stages are never kept: they depend on caches too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mlbutler.atomic import write
+from mlbutler.errors import DiskFull
+from mlbutler.project.seen import settled, signature
+from mlbutler.record import StagePlan
+
+_FILE = "planned.json"
+_VERSION = 1
+_MOST = 20_000
+_CODE = (".py", ".pyc", ".so", ".pth", ".egg-link")
+_CONFIG = (".dvc/config", ".dvc/config.local")
+_OURS = (".mlbutler", ".git", ".dvc/tmp", ".dvc/cache")
+
+
+class Watched:
+    """Files that were opened and folders that were listed below a project's root while it was read."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = f"{root}{os.sep}"
+        self.files: dict[str, None] = {}
+        self.folders: dict[str, None] = {}
+        self._on = False
+        sys.addaudithook(self._hook)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Take note of what is read meanwhile."""
+        self._on = True
+        try:
+            yield
+        finally:
+            self._on = False
+
+    def _hook(self, event: str, args: tuple[object, ...]) -> None:
+        if not self._on or event not in ("open", "os.scandir", "os.listdir"):
+            return
+        path = args[0]
+        if not isinstance(path, str | bytes):
+            return
+        name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - links stay links
+        if not (name + os.sep).startswith(self._root) or name.endswith(_CODE):
+            return
+        inside = name[len(self._root) :]
+        if not inside.startswith(_OURS):
+            (self.files if event == "open" else self.folders)[inside] = None
+
+
+class Planned:
+    """The memory of one clone.
+
+    Args:
+        root: the project's root. versions: of whoever plans; another version plans anew.
+    """
+
+    def __init__(self, root: Path, versions: Sequence[str]) -> None:
+        self._root, self._file, self._versions = root, root / ".mlbutler" / _FILE, list(versions)
+
+    def holds(self, plan: Sequence[StagePlan], targets: Sequence[str]) -> bool:
+        """Does `plan`, made for these targets, still hold?"""
+        try:
+            content = json.loads(self._file.read_text(encoding="utf-8"))
+            if content["key"] != self._key(plan, targets):
+                return False
+            return all(_status(self._root, path) == found for path, found in content["paths"].items()) and all(
+                _folder(self._root, path) == found for path, found in content["folders"].items()
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+
+    def keep(
+        self, plan: Sequence[StagePlan], targets: Sequence[str], paths: Iterable[str], watched: Watched
+    ) -> None:
+        """Remember a plan without stale stages.
+
+        Args:
+            paths: dependencies, parameter files and outputs. watched: what else was read for it.
+        """
+        names = dict.fromkeys((*paths, *watched.files, *_CONFIG))
+        if len(names) + len(watched.folders) > _MOST:
+            return
+        found = {path: _status(self._root, path) for path in names}
+        folders = {path: _folder(self._root, path) for path in watched.folders}
+        if None in found.values() or None in folders.values():
+            return
+        content = {"key": self._key(plan, targets), "paths": found, "folders": folders}
+        with suppress(OSError, DiskFull):
+            write(self._file, json.dumps(content).encode())
+
+    def forget(self) -> None:
+        """The next verb plans anew."""
+        self._file.unlink(missing_ok=True)
+
+    def _key(self, plan: Sequence[StagePlan], targets: Sequence[str]) -> str:
+        states = [(stage.name, str(stage.state), stage.command) for stage in plan]
+        text = json.dumps([_VERSION, self._versions, list(targets), str(self._root), states])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _status(root: Path, path: str) -> str | None:
+    """What a file or folder is now; None where that cannot be said for sure."""
+    if not os.path.lexists(root / path):
+        return "absent"
+    found = signature(root, path)
+    return found[0] if found is not None and settled(found) else None
+
+
+def _folder(root: Path, path: str) -> list[int] | None:
+    """A folder's own status: it changes when a name in it comes or goes."""
+    try:
+        status = os.stat(root / path)  # noqa: PTH116
+    except OSError:
+        return None
+    return [status.st_ino, status.st_mtime_ns] if settled(("", status.st_mtime)) else None

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from mlbutler.errors import CorruptObject, DiskFull, ProjectError, StoreError
 from mlbutler.project.load import one_line, relative
 from mlbutler.project.model import Output
+from mlbutler.project.seen import Signature, signature_of
 from mlbutler.store.files import duplicate, explained
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.manifest import parse_manifest
@@ -37,8 +38,8 @@ class Progress(Protocol):
 def lay_out(
     root: Path, repo: Any, cache: Path, outputs: Iterable[Output], progress: Progress | None = None,
     *, hardlink: bool = False,
-) -> frozenset[str]:  # fmt: skip
-    """Put outputs into the work tree; returns the paths of those that are there now, whole.
+) -> dict[str, Signature | None]:  # fmt: skip
+    """Put outputs into the work tree; returns the paths of those that are there now, whole, with their signatures.
 
     A directory is made under `.dvc/tmp` and renamed, so that a kill leaves nothing half there.
 
@@ -52,9 +53,9 @@ def lay_out(
     if hardlink and not repo.config["cache"].get("type"):
         kinds = list(_KINDS)
     if not kinds or any(kind not in _KINDS for kind in kinds):
-        return frozenset()
+        return {}
     executable = _executable(repo)
-    done: set[str] = set()
+    done: dict[str, Signature | None] = {}
     for output in outputs:
         path, recorded = root / output.path, output.recorded
         if recorded is None or recorded.oid is None or output.external or os.path.lexists(path):
@@ -76,8 +77,20 @@ def lay_out(
             _clear(scratch)
             raise
         _tell(repo, path, states, files)
-        done.add(output.path)
-    return frozenset(done)
+        done[output.path] = _signature(root, output.path, states, files)
+    return done
+
+
+def _signature(
+    root: Path, path: str, states: dict[str, os.stat_result], files: dict[str, ObjectId]
+) -> Signature | None:
+    """None where it has to be looked at: a file that was renamed, or linked again, since has another status by now."""
+    if "" in files or len(set(files.values())) < len(files):
+        return None
+    top = str(root / path)
+    with suppress(OSError):
+        return signature_of(root, path, [(f"{top}/{name}", status) for name, status in states.items()])
+    return None
 
 
 def by_dvc(root: Path, repo: Any, paths: Sequence[str]) -> None:
@@ -125,7 +138,8 @@ def _fill(
         scratch.mkdir()
         for folder in sorted({path.rpartition("/")[0] for path in files} - {""}):
             (scratch / folder).mkdir(parents=True, exist_ok=True)
-    bring = _bringer(kinds)
+    left = list(kinds)
+    bring = _bringer(left)
     place, store = str(scratch), str(cache)
 
     def make(some: list[tuple[str, ObjectId]]) -> list[tuple[str, os.stat_result]]:
@@ -144,24 +158,21 @@ def _fill(
     parts = [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]
     statuses: dict[str, os.stat_result] = {}
     try:
-        if len(parts) <= 1:
-            for part in parts:
-                statuses.update(make(part))
-        else:
-            pool = ThreadPoolExecutor(_JOBS)
-            try:
-                for made in pool.map(make, parts):
-                    statuses.update(made)
-            finally:
-                pool.shutdown(cancel_futures=True)
+        while parts and (len(parts) == 1 or not statuses or left[0] != "copy"):  # for links, threads cost more
+            statuses.update(make(parts.pop(0)))
+        pool = ThreadPoolExecutor(_JOBS)
+        try:
+            for made in pool.map(make, parts):
+                statuses.update(made)
+        finally:
+            pool.shutdown(cancel_futures=True)
     except OSError as error:
         raise explained(error, "putting data into the work tree", scratch.parent) from error
     return statuses
 
 
-def _bringer(kinds: list[str]) -> Callable[[str, str], None]:
-    """The first kind of link that works, then always that one."""
-    left = list(kinds)
+def _bringer(left: list[str]) -> Callable[[str, str], None]:
+    """The first kind of link in `left` that works; those that do not are taken out of it."""
 
     def bring(source: str, target: str) -> None:
         while True:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mlbutler.atomic import write
 from mlbutler.errors import DiskFull
-from mlbutler.project.seen import settled, signature
+from mlbutler.project.seen import Look, settled
 from mlbutler.record import StagePlan
 
 _FILE = "planned.json"
@@ -67,9 +67,11 @@ class Planned:
 
     Args:
         root: the project's root. versions: of whoever plans; another version plans anew.
+        look: shared with whoever else looks at the same files.
     """
 
-    def __init__(self, root: Path, versions: Sequence[str]) -> None:
+    def __init__(self, root: Path, versions: Sequence[str], look: Look) -> None:
+        self._look = look
         self._root, self._file, self._versions = root, root / ".mlbutler" / _FILE, list(versions)
 
     def holds(self, plan: Sequence[StagePlan], targets: Sequence[str]) -> bool:
@@ -78,7 +80,7 @@ class Planned:
             content = json.loads(self._file.read_text(encoding="utf-8"))
             if content["key"] != self._key(plan, targets):
                 return False
-            return all(_status(self._root, path) == found for path, found in content["paths"].items()) and all(
+            return all(self._status(path) == found for path, found in content["paths"].items()) and all(
                 _folder(self._root, path) == found for path, found in content["folders"].items()
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -95,7 +97,7 @@ class Planned:
         names = dict.fromkeys((*paths, *watched.files, *_CONFIG))
         if len(names) + len(watched.folders) > _MOST:
             return
-        found = {path: _status(self._root, path) for path in names}
+        found = {path: self._status(path) for path in names}
         folders = {path: _folder(self._root, path) for path in watched.folders}
         if None in found.values() or None in folders.values():
             return
@@ -112,13 +114,12 @@ class Planned:
         text = json.dumps([_VERSION, self._versions, list(targets), str(self._root), states])
         return hashlib.sha256(text.encode()).hexdigest()
 
-
-def _status(root: Path, path: str) -> str | None:
-    """What a file or folder is now; None where that cannot be said for sure."""
-    if not os.path.lexists(root / path):
-        return "absent"
-    found = signature(root, path)
-    return found[0] if found is not None and settled(found) else None
+    def _status(self, path: str) -> str | None:
+        """What a file or folder is now; None where that cannot be said for sure."""
+        if not os.path.lexists(self._root / path):
+            return "absent"
+        found = self._look(self._root, path)
+        return found[0] if found is not None and settled(found) else None
 
 
 def _folder(root: Path, path: str) -> list[int] | None:

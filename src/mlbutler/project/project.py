@@ -12,7 +12,7 @@ from mlbutler.compare.snapshot import Snapshot
 from mlbutler.errors import ProjectError, StoreError, UsageError
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.model import Output, Recorded, Stage, Stages
-from mlbutler.project.seen import Seen
+from mlbutler.project.seen import Look, Seen
 from mlbutler.project.worktree import Manifest, WorkTree, note_partial, partial_directories
 from mlbutler.record import StagePlan, StageState
 from mlbutler.store.interface import Need, ObjectId
@@ -72,6 +72,7 @@ class Project:
         self._environ = os.environ if environ is None else environ
         self.mirror: Path | None = None
         self.hardlink = False
+        self.look = Look()
         self._planner: Any = None
         self._manifests: dict[ObjectId, Manifest | None] = {}
 
@@ -125,6 +126,7 @@ class Project:
 
     def reload(self) -> None:
         """Forget what was read: dvc.lock or the work tree changed."""
+        self.look.again()
         for name in ("repo", "stages", "tree"):
             self.__dict__.pop(name, None)
         self._planner = None
@@ -345,13 +347,13 @@ class Project:
         by_dvc(self.root, self.repo, [path for path in left if path not in made])
         owners = {owner[1].path for path in paths if (owner := self.stages.owner(path)) is not None}
         note_partial(self.root, add=owners - whole.keys(), remove=whole)
-        self.seen.remember({path: whole[path] for path in left if path in whole}, wait=True)
+        self.seen.remember({path: whole[path] for path in left if path in whole}, wait=True, written=made)
         self.__dict__.pop("tree", None)
 
     @cached_property
     def seen(self) -> Seen:
         """What present files were when they were last looked at."""
-        return Seen(self.root)
+        return Seen(self.root, self.look)
 
     def _is_seen(self, path: str, recorded: Recorded | None) -> bool:
         return recorded is not None and self.seen.get(path, recorded.algorithm) == recorded

@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mlbutler.atomic import write
@@ -22,16 +22,22 @@ _FILE = "seen.json"
 _VERSION = 1
 _TICK = 0.05
 """Seconds; the clock of file times moves in steps of up to 10 ms."""
+_AT_ONCE = 5.0
+"""Seconds for which one process believes what it has just looked at; what it changes itself it looks at again."""
+
+Signature = tuple[str, float]
+"""A digest of every file's status, and the newest time in it."""
 
 
 class Seen:
     """The memory of one clone.
 
     Args:
-        root: the project's root.
+        root: the project's root. look: shared with whoever else looks at the same files.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, look: Look | None = None) -> None:
+        self._look = look or Look()
         self._root, self._file = root, root / ".mlbutler" / _FILE
         self._known = _read(self._file)
 
@@ -40,26 +46,36 @@ class Seen:
         entry = self._known.get(path)
         if entry is None or entry.get("algorithm") != algorithm:
             return None
-        found = signature(self._root, path)
+        found = self._look(self._root, path)
         if found is None or found[0] != entry["signature"]:
             return None
         return Recorded(algorithm, str(entry["value"]), _number(entry["size"]), _number(entry["files"]))
 
     def changed(self) -> tuple[str, ...]:
         """Paths that are there and are not what was seen."""
+        self._look.again()
         return tuple(
             path
             for path, entry in self._known.items()
-            if (found := signature(self._root, path)) is not None and found[0] != entry["signature"]
+            if (found := self._look(self._root, path)) is not None and found[0] != entry["signature"]
         )
 
-    def remember(self, hashes: Mapping[str, Recorded], *, wait: bool = False) -> None:
+    def remember(
+        self,
+        hashes: Mapping[str, Recorded],
+        *,
+        wait: bool = False,
+        written: Mapping[str, Signature | None] | None = None,
+    ) -> None:
         """Keep hashes of paths that were just hashed or written.
 
         Args:
             wait: sleep until what was written a moment ago can be told from what will be written next.
+            written: signatures that whoever wrote these paths took on the way.
         """
-        found = {path: (recorded, signature(self._root, path)) for path, recorded in hashes.items()}
+        self._look.again()
+        known = written or {}
+        found = {path: (recorded, known.get(path) or self._look(self._root, path)) for path, recorded in hashes.items()}
         newest = max((now[1] for _, now in found.values() if now), default=0.0)
         if wait and (left := newest + _TICK - time.time()) > 0:
             time.sleep(min(left, _TICK))
@@ -95,44 +111,70 @@ def settled(found: tuple[str, float]) -> bool:
     return found[1] + _TICK <= time.time()
 
 
-def signature(root: Path, path: str) -> tuple[str, float] | None:
-    """(digest of every file's status, the newest time in it); None when absent or holding anything unusual.
+class Look:
+    """Signatures of paths as they are now; what one process looked at a moment ago it does not look at again."""
+
+    def __init__(self) -> None:
+        self._at: dict[tuple[Path, str], tuple[Signature, float]] = {}
+
+    def __call__(self, root: Path, path: str) -> Signature | None:
+        """What a file or directory is now; None when absent or holding anything unusual."""
+        known = self._at.get((root, path))
+        if known is not None and time.monotonic() - known[1] < _AT_ONCE:
+            return known[0]
+        try:
+            found = signature_of(root, path, _files(str(root / path)))
+        except (OSError, ValueError):
+            return None
+        if found is not None:
+            self._at[root, path] = (found, time.monotonic())
+        return found
+
+    def again(self) -> None:
+        """Files may have changed: nothing that was looked at is believed any more."""
+        self._at.clear()
+
+
+def signature_of(root: Path, path: str, statuses: Iterable[tuple[str, os.stat_result]]) -> Signature | None:
+    """The signature from the names (absolute) and statuses of all files of `path`.
 
     What DVC ignores is not counted by it: the ``.dvcignore`` files above are part of the digest.
+
+    Raises:
+        OSError: a ``.dvcignore`` cannot be read. ValueError: `path` lies elsewhere.
     """
     digest = hashlib.sha256()
     newest = 0.0
-    try:
-        for above in (root / path).relative_to(root).parents:
-            ignore = root / above / ".dvcignore"
-            digest.update(ignore.read_bytes() if ignore.is_file() else b"")
-            digest.update(b"\0")
-        for name, status in _files(str(root / path)):
-            if not stat.S_ISREG(status.st_mode):
-                return None
-            newest = max(newest, status.st_mtime, status.st_ctime)
-            digest.update(
-                b"%b\0%d %d %d %d\0"
-                % (os.fsencode(name), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            )
-    except (OSError, ValueError):
-        return None
+    for above in (root / path).relative_to(root).parents:
+        ignore = root / above / ".dvcignore"
+        digest.update(ignore.read_bytes() if ignore.is_file() else b"")
+        digest.update(b"\0")
+    for name, status in sorted(statuses, key=_name):
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        newest = max(newest, status.st_mtime, status.st_ctime)
+        digest.update(
+            b"%b\0%d %d %d %d\0"
+            % (os.fsencode(name), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        )
     return digest.hexdigest(), newest
 
 
+def _name(item: tuple[str, os.stat_result]) -> str:
+    return item[0]
+
+
 def _files(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Name and status of a file, or of everything in a directory that is no directory, in a fixed order."""
+    """Name and status of a file, or of everything in a directory that is no directory."""
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
         yield path, status
         return
     folders = [path]
     while folders:
-        folder = folders.pop()
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-        for entry in found:
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.path)
-            else:
-                yield entry.path, entry.stat(follow_symlinks=False)
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    yield entry.path, entry.stat(follow_symlinks=False)

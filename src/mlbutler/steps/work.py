@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlbutler.console import Console
 from mlbutler.git import Git
+from mlbutler.project.seen import Look
 from mlbutler.record import Record
 from mlbutler.settings import Loaded, Settings
 
@@ -43,6 +44,7 @@ class Work:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     pipeline: bool = False
     plan_held: bool = False
+    look: Look = field(default_factory=Look)
     agreed_remotes: tuple[Sections, ...] | None = None
     _held: list[Held] = field(default_factory=list)
 
@@ -75,7 +77,7 @@ class Work:
         environ = self.environ if self.trusted else {}
         # A fork's change gets no credentials, so that it may name any remote; ours may not send them elsewhere.
         project = Project(self.root, environ, self.agreed_remotes if self.trusted else None, anonymous=not self.trusted)
-        project.mirror = self.mirror
+        project.mirror, project.look = self.mirror, self.look
         project.hardlink = self.trusted and self.settings.data.link == "hardlink"
         if self.settings.data.remote:
             project.remote_config(self.settings.data.remote)  # an unknown name is an error at once
@@ -89,7 +91,7 @@ class Work:
         from mlbutler.project.planned import Planned
 
         environment = self.record.environment
-        return Planned(self.root, [environment.mlbutler, environment.dvc])
+        return Planned(self.root, [environment.mlbutler, environment.dvc], self.look)
 
     @property
     def mirror(self) -> Path | None:

@@ -20,6 +20,7 @@ from mlbutler.store.pool import each
 from mlbutler.store.transfer import Mover, Progress, Tally
 
 LOCAL_JOBS = 4
+_AT_ONCE = 512
 _HOPELESS = 8
 """Failures without one success after which a remote is not asked for more."""
 
@@ -110,6 +111,8 @@ class _Bringing:
         self.mover = Mover(cache, mirror, share=trusted, verify=verify, tally=self.tally, warn=warn, stop=self.stop)
         self.absent: dict[ObjectId, str] = {}
         self.failed: dict[ObjectId, MlbutlerError] = {}
+        self.sizes: dict[ObjectId, int] = {}
+        """Of objects that are in the cache, as far as they were looked at."""
 
     def all(self, needs: Sequence[Need], singles: Sequence[ObjectId]) -> Brought:
         first = {oid: _Want(None, None, oid.md5) for oid in singles}
@@ -150,12 +153,11 @@ class _Bringing:
             oids = [ObjectId(md5, need.oid.legacy) for md5 in chosen.values()]
             if any(oid in self.absent or oid in self.failed for oid in oids):
                 continue
-            sizes: dict[ObjectId, int] = {}
             for oid in oids:
-                if oid not in sizes:
+                if oid not in self.sizes:
                     found = self.cache.stat(oid)
-                    sizes[oid] = found.st_size if found else 0
-            if sum(sizes[oid] for oid in oids) != need.size:
+                    self.sizes[oid] = found.st_size if found else 0
+            if sum(self.sizes[oid] for oid in oids) != need.size:
                 suspects.update((oid, files[oid]) for oid in oids)
         return suspects
 
@@ -164,13 +166,17 @@ class _Bringing:
     def fetch(self, objects: Mapping[ObjectId, _Want], *, hashing: bool = False) -> None:
         """Cache, then mirror, then remote; what is nowhere goes to `absent`, what failed to `failed`."""
         left: dict[ObjectId, _Want] = {}
+        here: dict[ObjectId, int] = {}
         for oid, want in objects.items():
-            if self.mover.in_cache(oid, want.size, hashing=hashing):
-                if not hashing:
-                    found = self.cache.stat(oid)
-                    self.tally.add(self.cache.name, found.st_size if found else 0)
-            else:
+            size = self.mover.in_cache(oid, want.size, hashing=hashing)
+            if size is None:
                 left[oid] = want
+                self.sizes.pop(oid, None)
+            else:
+                here[oid] = size
+        if here and not hashing:
+            self.sizes.update(here)
+            self.tally.add(self.cache.name, sum(here.values()), len(here))
         if left and self.mover.mirror is not None:
             left = self._from_mirror(left, hashing)
         by_remote: dict[str | None, dict[ObjectId, _Want]] = {}
@@ -187,10 +193,22 @@ class _Bringing:
 
         first, *rest = left  # the first shows which kind of link works
         found = self._each(take, [first], 1)
-        slow = [oid for oid in rest if hashing or not self.mover.link(oid, left[oid].size)]
-        found |= self._each(take, slow, self.jobs or LOCAL_JOBS)
-        linked = set(rest).difference(slow)
+        linked = {} if hashing else self._linked(rest, left)
+        found |= self._each(take, [oid for oid in rest if oid not in linked], self.jobs or LOCAL_JOBS)
         return {oid: want for oid, want in left.items() if oid not in linked and not found.get(oid)}
+
+    def _linked(self, oids: Sequence[ObjectId], wants: Mapping[ObjectId, _Want]) -> dict[ObjectId, int]:
+        """Objects that a hardlink brought from the mirror, with their sizes."""
+        linked: dict[ObjectId, int] = {}
+        for start in range(0, len(oids), _AT_ONCE):
+            some = {oid: self.mover.link(oid, wants[oid].size) for oid in oids[start : start + _AT_ONCE]}
+            taken = {oid: size for oid, size in some.items() if size is not None}
+            if taken and self.mover.mirror is not None:
+                self.tally.moved(sum(taken.values()))
+                self.tally.add(self.mover.mirror.name, sum(taken.values()), len(taken))
+                linked |= taken
+        self.sizes.update(linked)
+        return linked
 
     def _from_remote(self, name: str | None, group: Mapping[ObjectId, _Want]) -> None:
         try:

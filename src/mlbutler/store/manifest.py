@@ -18,9 +18,13 @@ MAX_BYTES = 512 << 20
 _MAX_PATH = 4096
 _MAX_NAME = 255
 _MD5 = re.compile(r"[0-9a-f]{32}")
+_PLAIN = re.compile(r"\w[\w .+@-]{0,99}(?:/\w[\w .+@-]{0,99}){0,9}", re.ASCII)
+"""Paths with nothing in them that could be a problem: most of them."""
+_KEPT_BYTES = 32 << 20
+_kept: dict[ObjectId, tuple[bytes, Manifest]] = {}
 
 
-def parse_manifest(content: bytes, directory: ObjectId) -> dict[str, str]:
+def parse_manifest(content: bytes, directory: ObjectId) -> Manifest:
     """The files of a manifest, in its order: path inside the directory -> MD5.
 
     Args:
@@ -30,7 +34,18 @@ def parse_manifest(content: bytes, directory: ObjectId) -> dict[str, str]:
         CorruptObject: it is no manifest, or names a path that must not be written (absolute, with ``..``
             or ``.git``, empty, too long, twice, or both as a file and as a folder).
     """
-    name = directory.md5
+    known = _kept.get(directory)
+    if known is not None and known[0] == content:
+        return known[1]
+    files = _parsed(content, directory.md5)
+    if len(content) <= _KEPT_BYTES:
+        if sum(len(kept) for kept, _ in _kept.values()) + len(content) > _KEPT_BYTES:
+            _kept.clear()
+        _kept[directory] = (content, files)
+    return files
+
+
+def _parsed(content: bytes, name: str) -> Manifest:
     if len(content) > MAX_BYTES:
         raise _refusal(name, f"larger than {MAX_BYTES >> 20} MB")
     try:
@@ -85,6 +100,8 @@ def path_problem(path: object) -> str:
     """Why a path must not be written below a directory, '' when it may."""
     if not isinstance(path, str) or path == "":
         return "an empty path"
+    if _PLAIN.fullmatch(path):
+        return ""
     if path.startswith("/"):
         return "an absolute path"
     if "\0" in path:

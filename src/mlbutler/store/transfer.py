@@ -36,13 +36,13 @@ class Tally:
     bytes: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, place: str, size: int) -> None:
-        """One object more."""
+    def add(self, place: str, size: int, objects: int = 1) -> None:
+        """Objects more, `size` bytes together."""
         with self._lock:
-            self.objects[place] = self.objects.get(place, 0) + 1
+            self.objects[place] = self.objects.get(place, 0) + objects
             self.bytes[place] = self.bytes.get(place, 0) + size
             if self.progress is not None:
-                self.progress.advance(objects=1)
+                self.progress.advance(objects=objects)
 
     def moved(self, size: int) -> None:
         """Bytes of an object under way."""
@@ -95,44 +95,48 @@ class Mover:
 
     # -------------------------------------------------------------------------------- into the cache
 
-    def in_cache(self, oid: ObjectId, size: int | None, *, hashing: bool = False) -> bool:
-        """Does the cache hold it whole? What can have been damaged is hashed, and marked when it was.
+    def in_cache(self, oid: ObjectId, size: int | None, *, hashing: bool = False) -> int | None:
+        """Bytes of the object if the cache holds it whole. What may be damaged is hashed, and marked when it is.
 
         Raises:
             StoreError: the cache cannot be read.
         """
-        sound = self.cache.sound(oid, size)
-        if sound is None or (sound and not hashing):
-            return bool(sound)
+        found = self.cache.stat(oid)
+        if found is None:
+            return None
+        sound = is_sound(found, oid, size)
+        if sound and not hashing:
+            return found.st_size
         path = self.cache.path(oid)
         try:
             if is_object(path, oid, self._check):
                 if not sound:
                     self.cache.trust(oid)
-                return True
+                return found.st_size
         except FileNotFoundError:
-            return False
+            return None
         except PermissionError:
             pass
         except OSError as error:
             raise explained(error, "reading an object", self.cache.root) from error
         self.cache.distrust(oid)
-        return False
+        return None
 
-    def link(self, oid: ObjectId, size: int | None) -> bool:
-        """Take it from the mirror by a hardlink, where that is allowed and its content is believed."""
+    def link(self, oid: ObjectId, size: int | None) -> int | None:
+        """Take it from the mirror by a hardlink, where that is allowed and its content is believed.
+
+        Returns its bytes, which are not counted yet; None when it was not taken.
+        """
         mirror = self.mirror
         if mirror is None or self._verify:
-            return False
+            return None
         try:
             found = mirror.stat(oid)
         except StoreError:
-            return False
+            return None
         if found is None or not is_sound(found, oid, size) or not self.cache.adopt(oid, mirror):
-            return False
-        self.tally.moved(found.st_size)
-        self.tally.add(mirror.name, found.st_size)
-        return True
+            return None
+        return found.st_size
 
     def from_mirror(self, oid: ObjectId, size: int | None, *, hashing: bool = False) -> bool:
         """Bring it from the mirror; False when the mirror has no whole one.

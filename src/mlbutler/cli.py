@@ -166,12 +166,25 @@ def push(directory: Path, console: Any) -> int:
     return _step("push", directory, console)
 
 
-@_verb("compare", "mlbutler compare", "mlbutler compare --against v1.0")
+@_verb("compare", "mlbutler compare", "mlbutler compare --against v1.0", "mlbutler compare --repeats 5 --only accuracy")
 @_against
+@click.option("--repeats", type=click.IntRange(2, 200), metavar="N", show_envvar=True,
+              help="Run the stages behind gated metrics with N seeds on both sides.")  # fmt: skip
+@click.option("--only", metavar="METRIC,...", default="", show_envvar=True,
+              help="With --repeats: measure these metrics, gated or not.")  # fmt: skip
 @_common
-def compare(directory: Path, console: Any, against: str | None) -> int:
-    """Compare metrics, params, plots and data with the target branch, and judge the gates."""
-    return _step("compare", directory, console, against=against)
+def compare(directory: Path, console: Any, against: str | None, repeats: int | None, only: str) -> int:
+    """Compare metrics, params, plots, data and predictions with the target branch, and judge the gates."""
+    if only and repeats is None:
+        raise click.UsageError("--only needs --repeats.")
+
+    def call(work: Any) -> Any:
+        from mlbutler.steps.compare import run as step
+        from mlbutler.steps.repeat import Wish
+
+        return step(work, Wish(repeats, tuple(_split(only))) if repeats is not None else None)
+
+    return _step("compare", directory, console, against=against, call=call)
 
 
 @_verb("commit", "mlbutler commit")

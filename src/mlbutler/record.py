@@ -458,8 +458,42 @@ class PredictionChange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RepeatResult:
+    """One metric, measured by repeated runs that differ in nothing but the seed.
+
+    Attributes:
+        metric: ``metrics.json:accuracy``. stages: what was run again. params: what was set to each of `seeds`.
+        old, new: the metric on both sides, one value for each seed, in order.
+        difference: mean of new - old; `low` and `high` bound it with coverage `confidence`.
+        more: about how many further seeds would tell the difference from none; None when it is told, or never.
+        runs, restored: how many runs of stages there were, and how many the run cache spared.
+        reason: why there is no verdict: the seeds change nothing, or a run failed. `excused`: on the target's side.
+    """
+
+    metric: str
+    stages: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    old: tuple[float, ...] = ()
+    new: tuple[float, ...] = ()
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    confidence: float = 0.95
+    verdict: Verdict = Verdict.NOT_JUDGED
+    more: int | None = None
+    runs: int = 0
+    restored: int = 0
+    reason: str = ""
+    excused: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class GateResult:
-    """One rule and its judgement. `outcome`: ``passed``, ``warned``, ``failed``, ``waived``, ``not judged``.
+    """One rule and its judgement.
+
+    `outcome`: ``passed``, ``warned``, ``failed``, ``waived``, ``not judged``, or ``inconclusive``: repeated runs do not
+    tell.
 
     `metric` is the number's name: ``metrics.json:accuracy``, ``data/raw:rows``, ``train:seconds``. `rule` is the limit
     in words ("max drop 0.01"), `sentence` names the deciding numbers. `waiver`: until when, whose, and why.
@@ -494,6 +528,7 @@ class CompareResult(StepResult):
     plots: tuple[PlotChange, ...] = ()
     data: tuple[DataChange, ...] = ()
     predictions: tuple[PredictionChange, ...] = ()
+    repeats: tuple[RepeatResult, ...] = ()
     gates: tuple[GateResult, ...] = ()
     verdict: Verdict = Verdict.NOT_JUDGED
     sentence: str = ""

@@ -166,6 +166,9 @@ class Gate(_Section):
     max_drop_relative: float | None = Field(
         None, ge=0, description="largest worsening allowed, as a share of the old value"
     )
+    repeats: int | None = Field(
+        None, ge=2, le=200, description="of a metric: judge it by so many runs on both sides, each with its own seed"
+    )
     level: Literal["fail", "warn"] = Field("fail", description="what a broken rule does")
 
     @model_validator(mode="after")
@@ -177,6 +180,8 @@ class Gate(_Section):
             raise ValueError(f"a gate on a {self.kind} has no measure '{self.measure}' (there is: {known})")
         if self.min is None and self.max is None and self.max_drop is None and self.max_drop_relative is None:
             raise ValueError("a gate needs one of min, max, max_drop, max_drop_relative")
+        if self.repeats is not None and self.metric is None:
+            raise ValueError("repeats are for a metric")
         return self
 
     @property
@@ -194,6 +199,14 @@ class Gate(_Section):
         """What reports and waivers call it: the metric as written, or ``data/raw:rows``, ``train:seconds``."""
         named = str(getattr(self, self.kind))
         return f"{named}:{self.of}" if self.of else named
+
+
+class Repeat(_Section):
+    """How runs are repeated for gates with `repeats`."""
+
+    seed: Strings = Field((), description="params that are the seed: '<file>:<dotted name>'; each run sets them all")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the interval that decides")
+    timeout: Seconds | None = Field(None, description="limit for all stages of one repeated run, such as '1h'")
 
 
 class Waivers(_Section):
@@ -298,6 +311,7 @@ class Settings(_Section):
     reproduce: Reproduce = Reproduce()
     gate: tuple[Gate, ...] = ()
     predictions: tuple[Predictions, ...] = ()
+    repeat: Repeat = Repeat()
     waivers: Waivers = Waivers()
     commit: Commit = Commit()
     report: Report = Report()

@@ -65,9 +65,12 @@ def compare(
     return Comparison(metrics, params, plots, data, predictions, tuple(dict.fromkeys(not_judged)))
 
 
+_BROKEN = (("failed", "Failed"), ("waived", "Waived"), ("inconclusive", "Inconclusive"), ("warned", "Warning"))
+
+
 def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdict, str]:
-    """The verdict on the whole and its sentence: a failed gate decides, then a waived one, a warning, the metrics."""
-    for outcome, word in (("failed", "Failed"), ("waived", "Waived"), ("warned", "Warning")):
+    """The verdict on the whole and its sentence: the gravest outcome of a gate decides, then the metrics."""
+    for outcome, word in _BROKEN:
         if broken := [gate for gate in gates if gate.outcome == outcome]:
             more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
             waiver = f" (waived {broken[0].waiver})" if broken[0].waiver else ""
@@ -80,6 +83,8 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
         return Verdict.WORSE, f"Worse: {describe(worse[0])}.{hint}"
     if better:
         return Verdict.BETTER, f"Better: {describe(better[0])}.{hint}"
+    if noise := _of(comparison.metrics, Verdict.WITHIN_NOISE):
+        return Verdict.WITHIN_NOISE, f"Within noise: {describe(noise[0])}, by repeated runs.{hint}"
     if not comparison.metrics:
         return Verdict.NOT_JUDGED, f"Not judged: the project declares no metrics.{hint}"
     if _of(comparison.metrics, Verdict.SAME) and not any(
@@ -95,7 +100,9 @@ def _overall(metrics: Sequence[MetricChange]) -> Verdict:
     worse, better = _of(metrics, Verdict.WORSE), _of(metrics, Verdict.BETTER)
     if worse and better:
         return Verdict.CHANGED
-    return Verdict.WORSE if worse else Verdict.BETTER if better else Verdict.NOT_JUDGED
+    if worse or better:
+        return Verdict.WORSE if worse else Verdict.BETTER
+    return Verdict.WITHIN_NOISE if _of(metrics, Verdict.WITHIN_NOISE) else Verdict.NOT_JUDGED
 
 
 def describe(metric: MetricChange) -> str:

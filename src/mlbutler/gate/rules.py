@@ -8,6 +8,7 @@ from mlbutler.compare.comparison import short
 from mlbutler.compare.documents import is_number
 from mlbutler.compare.metrics import guess_goal
 from mlbutler.console import human_bytes, human_seconds
+from mlbutler.gate.repeated import judge_limit
 from mlbutler.gate.subjects import Evidence, find
 from mlbutler.record import GateResult, MetricChange, Scalar, Verdict
 from mlbutler.settings import Gate
@@ -32,6 +33,9 @@ def _judge(gate: Gate, evidence: Evidence) -> Iterator[GateResult]:
                 outcome="not judged" if found.excused else _broken(gate),
                 sentence=f"{found.problem}; the gate '{rule}' cannot be judged",
             )  # fmt: skip
+        elif (repeats := evidence.repeats.get(found.number.key)) is not None:
+            goal = gate.goal or found.number.goal or guess_goal(found.number.name)
+            yield judge_limit(gate, name, rule, limit, found.number, goal, repeats)
         else:
             yield _limit(gate, name, rule, limit, found.number)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mlbutler.compare.snapshot import Snapshot
 from mlbutler.compare.tables import Unreadable, count_rows
-from mlbutler.record import MetricChange, PredictionChange, StageRun, Verdict
+from mlbutler.record import MetricChange, PredictionChange, RepeatResult, StageRun, Verdict
 from mlbutler.settings import Gate
 
 _GOALS = {"seconds": "minimize", "memory": "minimize", "broken": "minimize", "worse_slices": "minimize"}
@@ -20,6 +20,7 @@ class Evidence:
     Attributes:
         old, new: both sides; `tables` in them hold the files whose rows are counted.
         before: stage -> seconds of its last recorded run before this one. runs: the stages of this run.
+        repeats: metric key -> what repeated runs gave; gates on it are judged by them.
     """
 
     metrics: Sequence[MetricChange] = ()
@@ -28,6 +29,7 @@ class Evidence:
     predictions: Sequence[PredictionChange] = ()
     before: Mapping[str, float] = field(default_factory=dict)
     runs: Sequence[StageRun] = ()
+    repeats: Mapping[str, RepeatResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

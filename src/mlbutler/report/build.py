@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlbutler.record import Record
-from mlbutler.report import differences, metrics, predictions, run
+from mlbutler.report import differences, metrics, predictions, repeats, run
 from mlbutler.report.headline import OUTCOME_TONES, headline, judged
 from mlbutler.report.model import Line, Report, Section, code, link, plain
 from mlbutler.settings import Report as Settings
@@ -22,7 +22,7 @@ def build(record: Record, settings: Settings) -> Report:
     compare = record.compare
     sections: list[Section | None] = []
     if compare is not None:
-        sections += metrics.sections(compare, settings)
+        sections += [*metrics.sections(compare, settings), repeats.section(compare, settings.precision)]
         about = predictions.section(compare, settings.precision)
         sections += [differences.not_judged(compare), about]
     sections += [run.results(record), run.failures(record), run.tests(record), run.checks(record)]

@@ -9,7 +9,9 @@ from mlbutler.record import CompareResult, GateResult, Outcome, Record, StepResu
 from mlbutler.report.model import Headline, Tone
 
 _SENTENCE_LIMIT = 600
-_WORD = re.compile(r"(Failed|Waived|Warning|Mixed|Better|Worse|Same|Changed|New|Gone|Not judged): ")
+_WORD = re.compile(
+    r"(Failed|Waived|Inconclusive|Warning|Mixed|Better|Worse|Within noise|Same|Changed|New|Gone|Not judged): "
+)
 
 VERDICT_TONES = {
     Verdict.BETTER: Tone.GOOD,
@@ -88,7 +90,7 @@ def _verdict(compare: CompareResult | None) -> Headline | None:
         return None
     word, sentence = _split(compare.sentence or compare.reason, str(compare.verdict).capitalize())
     tone = VERDICT_TONES[compare.verdict]
-    if compare.verdict == Verdict.WORSE or any(g.outcome == "waived" for g in compare.gates):
+    if compare.verdict == Verdict.WORSE or any(g.outcome in ("waived", "inconclusive") for g in compare.gates):
         tone = Tone.WARN  # worse, but no gate forbids it
     return Headline(word, sentence, tone, compare.remedy, (*_let_pass(compare, sentence), *_examples(compare)))
 
@@ -114,7 +116,7 @@ def _broken(compare: CompareResult) -> Headline:
 def _let_pass(compare: CompareResult, sentence: str) -> tuple[str, ...]:
     """Broken gates that fail nothing: a waiver is seen until it lapses."""
     waived = [f"Waived {g.waiver}: {g.sentence}" for g in compare.gates if g.waiver and g.sentence not in sentence]
-    return (*waived, *_untold([g for g in compare.gates if g.outcome == "warned"], sentence))
+    return (*waived, *_untold([g for g in compare.gates if g.outcome in ("inconclusive", "warned")], sentence))
 
 
 def _examples(compare: CompareResult) -> Iterator[str]:

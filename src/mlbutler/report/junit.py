@@ -77,7 +77,7 @@ def _steps(record: Record) -> Iterable[Case]:
 
 
 def _gates(record: Record) -> Iterable[Case]:
-    states = {"failed": "failure", "not judged": "skipped", "waived": "skipped"}
+    states = {"failed": "failure", "not judged": "skipped", "waived": "skipped", "inconclusive": "skipped"}
     for gate in record.compare.gates if record.compare else ():
         said = f"warning: {gate.sentence}" if gate.outcome == "warned" else gate.sentence
         said = f"waived {gate.waiver}: {said}" if gate.waiver else said

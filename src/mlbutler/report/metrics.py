@@ -22,7 +22,7 @@ _COLUMNS = (
     Column("Gate"),
 )
 _GATE_TONES = {"passed": Tone.GOOD, "failed": Tone.BAD}  # all others: something to look at
-_GATE_ORDER = ("failed", "waived", "warned", "not judged", "passed")
+_GATE_ORDER = ("failed", "waived", "inconclusive", "warned", "not judged", "passed")
 _VERDICT_ORDER = (Verdict.WORSE, Verdict.GONE, Verdict.BETTER, Verdict.CHANGED, Verdict.NEW, Verdict.NOT_JUDGED,
                   Verdict.WITHIN_NOISE, Verdict.SAME)  # fmt: skip
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 from mlbutler.compare.comparison import Comparison, compare, conclude
-from mlbutler.record import CompareResult, GateResult, Outcome
+from mlbutler.record import CompareResult, GateResult, MetricChange, Outcome, RepeatResult
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
+from mlbutler.steps.repeat import Wish, repeated
 from mlbutler.steps.work import Work
 
 
-def run(work: Work) -> CompareResult:
-    """Compare; with no merge base the new numbers stand alone, and only absolute limits are judged."""
+def run(work: Work, wish: Wish | None = None) -> CompareResult:
+    """Compare; with no merge base the new numbers stand alone, and only absolute limits are judged.
+
+    Args:
+        wish: repeats asked for on the command line.
+    """
     gates = work.settings.gate
     goals = {gate.metric: gate.goal for gate in gates if gate.metric is not None and gate.goal is not None}
     base = work.record.change.base
     declared = work.settings.predictions
     old, new = work.project.snapshots(base, work.prefix, tables(work.settings))
     comparison = compare(old, new, goals, declared, lambda path: picture(work, path))
-    results, remarks = judged(work, old, new, comparison)
+    repeats = repeated(work, comparison.metrics, wish)
+    comparison = dataclasses.replace(comparison, metrics=_with_repeats(comparison.metrics, repeats))
+    results, remarks = judged(work, old, new, comparison, repeats)
     verdict, sentence = conclude(comparison, results)
     failed = any(gate.outcome == "failed" for gate in results)
     notes = [*comparison.not_judged, *remarks]
@@ -37,10 +47,22 @@ def run(work: Work) -> CompareResult:
         plots=comparison.plots,
         data=comparison.data,
         predictions=comparison.predictions,
+        repeats=repeats,
         gates=results,
         verdict=verdict,
         sentence=sentence,
         not_judged=tuple(notes),
+    )
+
+
+def _with_repeats(metrics: Sequence[MetricChange], repeats: Sequence[RepeatResult]) -> tuple[MetricChange, ...]:
+    """A metric that was measured repeatedly has the verdict of that, not of one run."""
+    found = {result.metric: result for result in repeats if result.new}
+    return tuple(
+        dataclasses.replace(metric, verdict=result.verdict, reason=result.reason)
+        if (result := found.get(metric.key)) is not None
+        else metric
+        for metric in metrics
     )
 
 

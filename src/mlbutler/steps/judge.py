@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from mlbutler.compare.comparison import Comparison
@@ -11,7 +11,7 @@ from mlbutler.errors import SettingsError
 from mlbutler.gate import waivers
 from mlbutler.gate.rules import judge
 from mlbutler.gate.subjects import Evidence
-from mlbutler.record import GateResult
+from mlbutler.record import GateResult, RepeatResult
 from mlbutler.settings import FILE_NAME, Settings, parse
 from mlbutler.steps.work import Work
 from mlbutler.store.trust import target_revisions
@@ -25,7 +25,9 @@ def tables(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(spec.file for spec in settings.predictions), *counted)))
 
 
-def judged(work: Work, old: Snapshot, new: Snapshot, comparison: Comparison) -> tuple[tuple[GateResult, ...], Notes]:
+def judged(
+    work: Work, old: Snapshot, new: Snapshot, comparison: Comparison, repeats: Sequence[RepeatResult] = ()
+) -> tuple[tuple[GateResult, ...], Notes]:
     """Every gate's results after waivers, and remarks for the report.
 
     Raises:
@@ -41,6 +43,7 @@ def judged(work: Work, old: Snapshot, new: Snapshot, comparison: Comparison) -> 
         if plan
         else {},
         runs=run.stages if run else (),
+        repeats={result.metric: result for result in repeats},
     )
     known, notes = _waivers(work)
     results, remarks = waivers.apply(judge(work.settings.gate, evidence), known, datetime.now(UTC).date())
@@ -99,6 +102,8 @@ def _loosened(work: Work, base: str | None) -> Iterator[tuple[str, str]]:
     """Gates of the base that this change removed or altered: a pull request must not do so in silence."""
     before = _settings_at(work, base) if base else None
     now = work.settings.gate
+    if before is not None and before.repeat != work.settings.repeat:
+        yield "how runs are repeated", "[repeat] was changed by this pull request"
     for gate in before.gate if before else ():
         if gate not in now:
             changed = any(other.subject == gate.subject for other in now)

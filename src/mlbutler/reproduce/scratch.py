@@ -1,0 +1,69 @@
+"""A second work tree, for runs that are not the author's: a clone that shares objects and DVC's cache, nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlbutler.commitback.scratch import scratch_index
+from mlbutler.errors import UsageError
+from mlbutler.git import Git
+
+FOLDER = "scratch"
+
+
+@contextmanager
+def scratch_clone(
+    git: Git, revision: str | None, root: Path, prefix: str, cache: Path, environ: Mapping[str, str]
+) -> Iterator[Path]:
+    """A clone beside the record, removed at the end.
+
+    Stages that run in it fill the same cache and the same run cache. It has no remote, and none of the settings in
+    ``.git/config`` or ``.dvc/config.local``, where credentials can be.
+
+    Args:
+        git: at the repository's root. revision: a commit, None for the work tree as it is (but for ignored files).
+        root: the project's root. prefix: its path from the repository's root. cache: DVC's cache.
+        environ: for git in the clone; holds no credentials.
+
+    Yields:
+        the project's root in the clone.
+    """
+    folder = root / ".mlbutler" / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    commit = revision or git.head()
+    tree = commit if revision else _tree_of_work(git, commit)
+    target = folder / "clone"
+    folder.mkdir(parents=True)
+    try:
+        git.run("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--", str(git.directory), str(target))
+        inside = Git(target, environ)
+        inside.run("remote", "remove", "origin", check=False)
+        inside.run("update-ref", "--no-deref", "HEAD", commit)
+        inside.run("read-tree", "--reset", "-u", tree)
+        project = target / prefix
+        if not (project / ".dvc").is_dir():
+            raise UsageError("The target has no DVC project here.", "Leave repeats out for this change.")
+        _share_cache(project, cache)
+        yield project
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tree_of_work(git: Git, commit: str) -> str:
+    """The work tree's files as a tree object: what is tracked or could be, changed or not."""
+    with scratch_index(git, commit) as index:
+        index.take(git.dirty(untracked=True))
+        return index.tree()
+
+
+def _share_cache(project: Path, cache: Path) -> None:
+    from configobj import ConfigObj
+
+    local = ConfigObj(encoding="utf-8")
+    local.filename = os.fspath(project / ".dvc" / "config.local")
+    local["cache"] = {"dir": os.fspath(cache.resolve())}
+    local.write()

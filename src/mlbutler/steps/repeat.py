@@ -1,0 +1,254 @@
+"""Repeated runs for `compare`: the stages behind a metric, on both sides, with one seed after another."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlbutler.compare.documents import is_number, read_document
+from mlbutler.compare.snapshot import Source
+from mlbutler.errors import SettingsError
+from mlbutler.gate.repeated import summarise
+from mlbutler.git import Git
+from mlbutler.process import project_environment
+from mlbutler.record import MetricChange, Outcome, Record, RepeatResult
+from mlbutler.reproduce.scratch import scratch_clone
+from mlbutler.reproduce.seeds import series, set_params, split
+from mlbutler.settings import Gate
+from mlbutler.steps.work import Work
+
+Metric = tuple[str, str]
+"""File and dotted name."""
+
+
+@dataclass
+class Series:
+    """What one side gave.
+
+    Attributes:
+        values: (file, name) of a metric -> its value for each seed. stages: what was run.
+        runs, restored: of stages, and how many the run cache spared. problem: why it is not complete, '' when it is.
+    """
+
+    values: dict[Metric, list[float]] = field(default_factory=dict)
+    runs: int = 0
+    restored: int = 0
+    stages: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Repeats asked for on the command line: how many, and of which metrics (of all that have a gate if empty)."""
+
+    count: int
+    only: tuple[str, ...] = ()
+
+
+def repeated(work: Work, metrics: Sequence[MetricChange], wish: Wish | None = None) -> tuple[RepeatResult, ...]:
+    """Measure again what gates with `repeats`, or the command line, ask for; nothing when no stage's record differs.
+
+    Raises:
+        SettingsError: a metric is unknown, or the seed is. And as `measure`.
+    """
+    base = work.record.change.base
+    wanted = _wanted(work.settings.gate, metrics, wish)
+    if not wanted or base is None:
+        return ()
+    if _unchanged(work, base):
+        work.console.line("No repeats: dvc.lock is that of the target, so no stage differs.")
+        return ()
+    results = []
+    for count in sorted({*wanted.values()}):
+        chosen = [metric for metric in metrics if wanted.get(metric.key) == count]
+        seeds = seeds_for(work, count)
+        named = [(metric.file, metric.name) for metric in chosen]
+        old = measure(work, base, named, seeds, "in the target")
+        new = Series(problem=old.problem) if old.problem else measure(work, None, named, seeds, "here")
+        results += [_result(work, metric, seeds, old, new) for metric in chosen]
+    return tuple(results)
+
+
+def _wanted(gates: Sequence[Gate], metrics: Sequence[MetricChange], wish: Wish | None) -> dict[str, int]:
+    """Metric key -> how many repeats."""
+    both = {metric.key: metric for metric in metrics if is_number(metric.old) and is_number(metric.new)}
+    counts: dict[str, int] = {}
+    for gate in gates:
+        count = wish.count if wish is not None else gate.repeats
+        for key, metric in both.items():
+            if count is not None and gate.metric in (key, metric.name):
+                counts[key] = max(count, counts.get(key, 0))
+    if wish is None or not wish.only:
+        return counts
+    for name in wish.only:
+        if not any(name in (key, metric.name) for key, metric in both.items()):
+            known = ", ".join(list(both)[:8]) or "none"
+            raise SettingsError(f"There is no metric '{name}' on both sides.", f"There are: {known}.")
+    return {key: wish.count for key, metric in both.items() if {key, metric.name} & set(wish.only)}
+
+
+def _unchanged(work: Work, base: str) -> bool:
+    """Are commands, dependencies, params and outputs of every stage recorded alike on both sides?"""
+    locks = [path for path in work.project.result_paths() if path.endswith(".lock")]
+    try:
+        return all(work.git.show(base, work.prefix + lock) == (work.root / lock).read_bytes() for lock in locks)
+    except OSError:
+        return False
+
+
+def _result(work: Work, metric: MetricChange, seeds: Sequence[int], old: Series, new: Series) -> RepeatResult:
+    params, problem = work.settings.repeat.seed, new.problem
+    if problem:
+        return RepeatResult(metric=metric.key, stages=old.stages, params=params, seeds=tuple(seeds), reason=problem,
+                            excused=bool(old.problem))  # fmt: skip
+    key = metric.file, metric.name
+    found = summarise(metric, seeds, old.values[key], new.values[key], work.settings.repeat.confidence)
+    return dataclasses.replace(
+        found, stages=new.stages, params=params, runs=old.runs + new.runs, restored=old.restored + new.restored
+    )
+
+
+def seeds_for(work: Work, count: int) -> tuple[int, ...]:
+    """The seeds of a series; the first is the one that is in use here.
+
+    Raises:
+        SettingsError: repeat.seed is not set, or is no param.
+    """
+    names = work.settings.repeat.seed
+    if not names:
+        raise SettingsError(
+            "Repeats need to know the seed, and repeat.seed is not set.",
+            'Set it under [repeat] in mlbutler.toml, such as seed = "params.yaml:train.seed".',
+        )
+    for name in names:
+        split(name)
+    file, dotted = split(names[0])
+    with contextlib.suppress(OSError):
+        return series(read_document(file, Source((work.root / file).read_bytes())).values.get(dotted), count)
+    return series(None, count)
+
+
+def measure(work: Work, revision: str | None, metrics: Sequence[Metric], seeds: Sequence[int], side: str) -> Series:
+    """Run the stages that make `metrics` in a clone, once for each seed, and read the metrics.
+
+    What an earlier run with the same inputs made comes from DVC's run cache. The author's work tree is not touched.
+
+    Args:
+        revision: a commit, None for the work tree. metrics: file and name. side: "in the target" or "here".
+
+    Raises:
+        Interrupted: we were told to stop. MlbutlerError: git, DVC or a store failed; not when a stage did.
+    """
+    found = Series(values={metric: [] for metric in metrics})
+    git = Git(work.git.toplevel(), work.environ)
+    environ = project_environment(work.environ)
+    cache = work.project.cache_dir
+    with (
+        scratch_clone(git, revision, work.root, work.prefix, cache, environ) as root,
+        contextlib.chdir(root),  # DVC names stages relative to the current directory
+    ):
+        scratch = _scratch_work(work, root)
+        targets = _targets(scratch, metrics)
+        if isinstance(targets, str):
+            found.problem = f"{side}: {targets}"
+            return found
+        scratch = _with_targets(scratch, targets)
+        identities: set[tuple[tuple[str, str], ...]] = set()
+        for number, seed in enumerate(seeds, 1):
+            work.console.heading(f"run {number} of {len(seeds)} {side}, seed {seed}: {', '.join(targets)}")
+            set_params(root, work.settings.repeat.seed, seed)
+            problem = _once(scratch, found) or _read(scratch, found)
+            if problem:
+                found.problem = f"{side}, seed {seed}: {problem}"
+                return found
+            identities.add(_outputs(scratch, found.stages))
+    if len(identities) == 1:
+        named = ", ".join(work.settings.repeat.seed)
+        found.problem = f"{side} the seed {named} does not change the outcome: identical bytes with {len(seeds)} seeds"
+    return found
+
+
+def _scratch_work(work: Work, root: Path) -> Work:
+    """The same run in another work tree, where all that is known is which change it is about."""
+    data = work.settings.data.model_copy(update={"mirror": str(work.mirror) if work.mirror else None})
+    reproduce = work.settings.reproduce.model_copy(update={"timeout": work.settings.repeat.timeout})
+    settings = work.settings.model_copy(update={"data": data, "reproduce": reproduce})
+    record = Record(change=work.record.change, environment=work.record.environment, project=work.record.project)
+    loaded = dataclasses.replace(work.loaded, settings=settings)
+    return Work(
+        root=root, loaded=loaded, console=work.console, record=record, environ=work.environ,
+        agreed_remotes=work.agreed_remotes,
+    )  # fmt: skip
+
+
+def _with_targets(scratch: Work, targets: Sequence[str]) -> Work:
+    reproduce = scratch.settings.reproduce.model_copy(update={"targets": tuple(targets)})
+    settings = scratch.settings.model_copy(update={"reproduce": reproduce})
+    scratch.loaded = dataclasses.replace(scratch.loaded, settings=settings)
+    return scratch
+
+
+def _targets(scratch: Work, metrics: Sequence[Metric]) -> tuple[str, ...] | str:
+    """The stages that make the metrics' files; or a sentence that says which file no stage makes."""
+    names = []
+    for file in dict.fromkeys(file for file, _ in metrics):
+        owner = scratch.project.stages.owner(file)
+        if owner is None or not owner[0].can_run:
+            return f"no stage makes {file}, so no run of one can be repeated"
+        names.append(owner[0].name)
+    return tuple(dict.fromkeys(names))
+
+
+def _once(scratch: Work, found: Series) -> str:
+    """One run; returns why it failed, '' when it did not."""
+    from mlbutler.steps import plan, reproduce, sync
+    from mlbutler.steps.push import keep_in_mirror
+
+    scratch.project.reload()
+    scratch.record = dataclasses.replace(scratch.record, plan=plan.run(scratch))
+    assert scratch.record.plan is not None
+    found.stages = tuple(stage.name for stage in scratch.record.plan.stages)
+    brought = sync.run(scratch)
+    if brought.outcome is not Outcome.PASSED:
+        return brought.reason
+    done = reproduce.run(scratch)
+    found.runs += sum(run.outcome in ("ran", "restored") for run in done.stages)
+    found.restored += sum(run.outcome == "restored" for run in done.stages)
+    if done.outcome is Outcome.FAILED:
+        return done.reason
+    if any(run.outcome == "ran" for run in done.stages):
+        keep_in_mirror(scratch)
+    scratch.project.reload()
+    return ""
+
+
+def _read(scratch: Work, found: Series) -> str:
+    """Take the metrics of the run that just ended; returns why one is missing, '' when none is."""
+    for (file, name), values in found.values.items():
+        owner = scratch.project.stages.owner(file)
+        if owner is not None and not scratch.project.tree.exists(owner[1].path):
+            scratch.project.checkout([owner[1].path])
+        try:
+            content = Source((scratch.root / file).read_bytes())
+        except OSError as error:
+            content = Source(None, str(error.strerror))
+        document = read_document(file, content)
+        value = document.values.get(name)
+        if not is_number(value):
+            return document.problem or f"{file}:{name} is {'missing' if value is None else 'no number'}"
+        assert isinstance(value, (int, float))
+        values.append(float(value))
+    return ""
+
+
+def _outputs(scratch: Work, stages: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Every output of the stages with its hash."""
+    return tuple(
+        (out.path, out.recorded.value if out.recorded else "")
+        for stage in scratch.project.stages.pipeline()
+        if stage.name in stages
+        for out in stage.outputs
+    )

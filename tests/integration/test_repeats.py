@@ -1,0 +1,131 @@
+"""Repeated runs on both sides of a pull request, through real DVC and its run cache."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.world import DVC_YAML, World
+
+# Accuracy is `skill` plus noise that the seed decides; every run leaves a line, so that runs can be counted.
+_NOISY = """
+import json, pathlib, random, yaml
+p = yaml.safe_load(open("params.yaml"))["train"]
+words = sum(len(file.read_text()) for file in pathlib.Path("prepared").iterdir())
+pathlib.Path("model.txt").write_text(f"{words} {p}")
+noise = random.Random(p["seed"] + int(1e6 * p["skill"])).gauss(0, 0.01)
+json.dump({"accuracy": p["skill"] + noise}, open("metrics.json", "w"))
+pathlib.Path("curve.csv").write_text("step,loss\\n0,1\\n")
+with open("COUNT", "a") as log:
+    log.write(f"{p}\\n")
+"""
+_SETTINGS = """
+[[gate]]
+metric = "metrics.json:accuracy"
+max_drop = 0.02
+repeats = 6
+[repeat]
+seed = "params.yaml:train.seed"
+[forge]
+kind = "folder"
+"""
+
+
+def noisy_params(skill: float, seed: int = 5) -> str:
+    return f"train:\n  skill: {skill}  # a comment\n  seed: {seed}\n"
+
+
+@pytest.fixture
+def noisy(world: World, tmp_path: Path) -> World:
+    """`main` is trained with a stage that depends on a seed."""
+    world.git(world.author, "checkout", "-q", "main")
+    files = {
+        "dvc.yaml": DVC_YAML.replace("params: [train.rate]", "params: [train.skill, train.seed]"),
+        "src/train.py": _NOISY.replace("COUNT", str(tmp_path / "runs.log")),
+        "params.yaml": noisy_params(0.9), "mlbutler.toml": _SETTINGS,
+    }  # fmt: skip
+    for path, content in files.items():
+        (world.project / path).write_text(content)
+    world.dvc("repro", "-q")
+    world.dvc("push", "-q")
+    world.git(world.author, "add", "-A")
+    world.git(world.author, "commit", "-qm", "noise")
+    world.git(world.author, "push", "-q", "origin", "main")
+    return world
+
+
+def count(tmp_path: Path) -> int:
+    return len((tmp_path / "runs.log").read_text().splitlines())
+
+
+def test_a_real_drop_fails_and_noise_does_not(noisy: World, tmp_path: Path) -> None:
+    run = noisy.change("worse", {"params.yaml": noisy_params(0.8)})
+    assert run.code == 1, run.out + run.err
+    (gate,) = run.record["compare"]["gates"]
+    assert gate["outcome"] == "failed"
+    assert "on average of 6 seeds" in gate["sentence"]
+    assert "95 % interval" in gate["sentence"]
+    (found,) = run.record["compare"]["repeats"]
+    assert found["seeds"] == [5, 6, 7, 8, 9, 10]
+    assert found["verdict"] == "worse"
+    assert found["low"] < -0.1 + 0.02
+    assert found["high"] < -0.08 + 0.02
+    comment = next(iter(noisy.forge.rglob("*.md"))).read_text()
+    assert "on average of 6 seeds" in comment.splitlines()[0]
+    assert "Repeated runs" in comment
+    assert not (run.root / ".mlbutler" / "scratch").exists()
+    assert (run.root / "params.yaml").read_text() == noisy_params(0.8)
+
+    before = count(tmp_path)
+    again = noisy.run(noisy.clone("origin/worse"), noisy.jenkins("worse"))
+    assert again.record["compare"]["repeats"][0]["new"] == found["new"]
+    assert count(tmp_path) == before, "another build on the agent finds every run in the run cache"
+    assert again.record["compare"]["repeats"][0]["restored"] >= 10
+
+
+def test_too_few_seeds_are_inconclusive_which_fails_nothing(noisy: World) -> None:
+    files = {"params.yaml": noisy_params(0.885), "mlbutler.toml": _SETTINGS.replace("repeats = 6", "repeats = 2")}
+    run = noisy.change("unsure", files)
+    assert run.code == 0, run.out + run.err
+    (gate,) = run.record["compare"]["gates"]
+    assert gate["outcome"] == "inconclusive"
+    assert "more seeds" in gate["sentence"]
+    assert "Inconclusive" in next(iter(noisy.forge.rglob("*.md"))).read_text()
+
+
+def test_a_change_of_no_stage_runs_nothing(noisy: World, tmp_path: Path) -> None:
+    before = count(tmp_path)
+    run = noisy.change("words", {"README": "words"})
+    assert run.code == 0, run.out + run.err
+    assert count(tmp_path) == before
+    assert run.record["compare"]["gates"][0]["outcome"] == "passed"
+
+
+def test_a_seed_that_changes_nothing_is_refused(noisy: World, tmp_path: Path) -> None:
+    deaf = _NOISY.replace('p["seed"]', "1").replace("{p}", "{p['skill']}").replace("COUNT", str(tmp_path / "runs.log"))
+    run = noisy.change("deaf", {"params.yaml": noisy_params(0.91), "src/train.py": deaf})
+    assert run.code == 1, run.out + run.err
+    sentence = run.record["compare"]["gates"][0]["sentence"]
+    assert "here the seed params.yaml:train.seed does not change the outcome: identical bytes with 6 seeds" in sentence
+
+
+def test_a_stage_that_breaks_with_some_seed_breaks_the_gate(noisy: World, tmp_path: Path) -> None:
+    fragile = _NOISY.replace("COUNT", str(tmp_path / "runs.log")) + 'assert p["seed"] != 7, "seven"\n'
+    run = noisy.change("fragile", {"src/train.py": fragile})
+    assert run.code == 1, run.out + run.err
+    assert "here, seed 7: stage 'train' failed: exit code 1" in run.record["compare"]["gates"][0]["sentence"]
+
+
+def test_repeats_can_be_asked_for_by_hand(noisy: World) -> None:
+    noisy.branch("by-hand", {"params.yaml": noisy_params(0.8)})
+    noisy.dvc("repro", "-q")
+    run = noisy.run(noisy.project, {}, "--repeats", "3", "--only", "accuracy", "--against", "main", verb="compare")
+    assert run.code == 1, run.out + run.err
+    (found,) = run.record["compare"]["repeats"]
+    assert (found["metric"], len(found["seeds"])) == ("metrics.json:accuracy", 3)
+    odd = noisy.run(noisy.project, {}, "--repeats", "3", "--only", "speed", "--against", "main", verb="compare")
+    assert odd.code == 2
+    assert "There is no metric 'speed' on both sides" in odd.err
+    assert json.loads((noisy.project / "metrics.json").read_text())["accuracy"] < 0.85

@@ -129,3 +129,20 @@ def test_repeats_can_be_asked_for_by_hand(noisy: World) -> None:
     assert odd.code == 2
     assert "There is no metric 'speed' on both sides" in odd.err
     assert json.loads((noisy.project / "metrics.json").read_text())["accuracy"] < 0.85
+
+
+def test_a_gate_is_calibrated_on_the_target_alone(noisy: World, tmp_path: Path) -> None:
+    noisy.branch("any", {"params.yaml": noisy_params(0.7)})
+    before = count(tmp_path)
+    run = noisy.run(noisy.project, {}, "calibrate", "--runs", "12", "--repeats", "3", "--json", "--against", "main",
+                    verb="gate")  # fmt: skip
+    assert run.code == 0, run.out + run.err
+    (tried,) = json.loads(run.out)
+    assert len(tried["values"]) == 12
+    assert count(tmp_path) == before + 11, "the seed in use has been run before"
+    assert all(0.85 < value < 0.95 for value in tried["values"]), "it is the target that is run"
+    none, *_, large = tried["found"]["rates"]
+    assert none["failed"] <= 0.025
+    assert none["any_drop"] > 0.4
+    assert large["failed"] > 0.9
+    assert "False alarms" in run.err

@@ -35,12 +35,13 @@ class Calibration:
 
     Attributes:
         deviation: of the number from seed to seed. nominal: what false alarms and misses at the limit are held to.
-        rates: one line for each effect, the first with none; effects are in units of the limit (of the deviation
-            where the limit is zero).
+        unit: the worsening that is counted as one: the limit, or the deviation where the limit is none.
+        rates: one line for each effect, the first with none.
     """
 
     deviation: float
     nominal: float
+    unit: float
     repeats: int
     rates: tuple[Rates, ...]
 
@@ -75,7 +76,7 @@ def calibrate(
             counts["single"] += margins(name, limit, goal, old[:1], new[:1])[0] < 0
         share = {key: count / trials for key, count in counts.items()}
         rates.append(Rates(shift * unit, share["failed"], share["passed"], share["any"], share["single"]))
-    return Calibration(deviation, (1 - confidence) / 2, repeats, tuple(rates))
+    return Calibration(deviation, (1 - confidence) / 2, unit, repeats, tuple(rates))
 
 
 def _draw(source: random.Random, values: Sequence[float], repeats: int) -> tuple[list[float], list[float]]:

@@ -24,7 +24,7 @@ def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[GateResult, ...]:
 
 def _judge(gate: Gate, evidence: Evidence) -> Iterator[GateResult]:
     found = find(gate, evidence)
-    for name, limit in _limits(gate):
+    for name, limit in limits(gate):
         shown = f"{limit:g}" if name == "max_drop_relative" else _shown(gate, limit)
         rule = f"{name.replace('_', ' ')} {shown}"
         if found.number is None:
@@ -40,7 +40,8 @@ def _judge(gate: Gate, evidence: Evidence) -> Iterator[GateResult]:
             yield _limit(gate, name, rule, limit, found.number)
 
 
-def _limits(gate: Gate) -> Iterator[tuple[str, float]]:
+def limits(gate: Gate) -> Iterator[tuple[str, float]]:
+    """Each limit that is set: the setting's name and its value."""
     for name in ("min", "max", "max_drop", "max_drop_relative"):
         limit = getattr(gate, name)
         if limit is not None:

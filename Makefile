@@ -15,7 +15,7 @@ help:
 	@echo "make test    all tests that this machine can run"
 	@echo "make lint    ruff"
 	@echo "make types   mypy"
-	@echo "make bench   speed against DVC, cp and curl: some minutes, some gigabytes; needs nginx and curl"
+	@echo "make bench   speed against DVC, cp and curl; errors of gates: some minutes, some gigabytes; needs nginx and curl"
 
 install: $(INSTALLED)
 
@@ -49,3 +49,4 @@ types: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench.store $(BENCH)
+	$(BIN)/python -m bench.gates $(BENCH)

@@ -103,6 +103,22 @@ def test_a_change_of_no_stage_runs_nothing(noisy: World, tmp_path: Path) -> None
     assert run.record["compare"]["gates"][0]["outcome"] == "passed"
 
 
+def test_where_builds_do_not_train_they_do_not_repeat_either(noisy: World, tmp_path: Path) -> None:
+    noisy.branch("by-hand", {"params.yaml": noisy_params(0.8)})
+    noisy.dvc("repro", "-q")
+    noisy.dvc("push", "-q")
+    noisy.git(noisy.author, "commit", "-qam", "trained")
+    noisy.git(noisy.author, "push", "-q", "origin", "by-hand")
+    before = count(tmp_path)
+    manual = noisy.jenkins("by-hand") | {"MLBUTLER_REPRODUCE_WHEN": "manual"}
+    run = noisy.run(noisy.clone("origin/by-hand"), manual)
+    assert run.code == 0, run.out + run.err
+    (gate,) = run.record["compare"]["gates"]
+    assert gate["outcome"] == "not judged"
+    assert "nothing was run, so nothing is repeated: reproduce.when is 'manual'" in gate["sentence"]
+    assert count(tmp_path) == before
+
+
 def test_a_seed_that_changes_nothing_is_refused(noisy: World, tmp_path: Path) -> None:
     deaf = _NOISY.replace('p["seed"]', "1").replace("{p}", "{p['skill']}").replace("COUNT", str(tmp_path / "runs.log"))
     run = noisy.change("deaf", {"params.yaml": noisy_params(0.91), "src/train.py": deaf})

@@ -15,6 +15,7 @@ from mlbutler.settings import Predictions
 from mlbutler.stats.exact import got_worse, holm, mcnemar
 
 MOST_FLIPS = 20
+MOST_PICTURES = 8
 MOST_SLICES = 200
 _TEXT = 200
 _SLACK = 1e-9
@@ -161,9 +162,9 @@ class _Seen:
             Flip(
                 id=pair.id[:_TEXT], label=pair.label[:_TEXT], old=pair.old[:_TEXT], new=pair.new[:_TEXT],
                 old_score=as_number(pair.old_score), new_score=as_number(pair.new_score),
-                image=picture(pair.extra[-1]) if has_image else "",
+                image=picture(pair.extra[-1]) if has_image and number < MOST_PICTURES else "",
             )
-            for pair in worst.ordered()
+            for number, pair in enumerate(worst.ordered())
         )  # fmt: skip
 
 

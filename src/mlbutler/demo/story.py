@@ -140,7 +140,7 @@ def _read_the_answer(world: World, pull_request: PullRequest, first: Build, cons
     _expect(set(changed) == expected, f"the results commit changes {', '.join(changed)}", world)
     told = _told("", world, first)
     comment = _read(told.comment, "the comment", world)
-    for text in ("accuracy", "Better"):
+    for text in ("accuracy", "Better", "right → wrong"):
         _expect(text.casefold() in comment.casefold(), f"the comment does not say '{text}'", world)
     _expect(told.report.is_file(), f"there is no report at {told.report}", world)
     console.line(f"The results commit on '{pull_request.branch}':\n")
@@ -149,7 +149,7 @@ def _read_the_answer(world: World, pull_request: PullRequest, first: Build, cons
     console.line("\nThe comment on pull request 1 begins:\n")
     shown = [line for line in comment.splitlines() if line.strip() and not line.startswith("<!--")]
     console.line("\n".join(f"    {line}" for line in shown[:8]))
-    console.line(f"\nThe report, with curve and confusion matrix: {told.report}")
+    console.line(f"\nThe report, with curve, confusion matrix and flipped examples: {told.report}")
     return head
 
 

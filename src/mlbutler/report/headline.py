@@ -129,7 +129,7 @@ def _examples(compare: CompareResult) -> Iterator[str]:
         if worse:
             first = worse[0]
             shares = f"{first.old_right / first.examples:.1%} → {first.new_right / first.examples:.1%} right"
-            more = f" (and {len(worse) - 1} more slices)" if len(worse) > 1 else ""
+            more = f" (one of {len(worse)} slices)" if len(worse) > 1 else ""
             where = f"{first.column} = {first.value or '(empty)'}"
             yield f"{change.file}: worse where {where}: {shares}, adjusted p = {first.adjusted:.2g}{more}"
 

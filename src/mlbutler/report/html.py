@@ -69,6 +69,7 @@ def render(record: Record, settings: Settings) -> str:
     environment.filters["address"] = web_address
     environment.filters["kind"] = lambda block: type(block).__name__.lower()
     environment.filters["figure"] = _figure
+    environment.filters["picture"] = lambda source: source if DATA_URI.fullmatch(source) else ""
     return environment.get_template("report.html").render(
         report=build(record, settings),
         record_json=Markup(_script_safe(dumps(record))),
@@ -100,8 +101,6 @@ def _figure(plot: PlotChange) -> Figure:
         maps = tuple(_heatmap(side, counts, _labels(plot) or ()) for side, counts in sides if counts)
         return Figure(title, plot.reason, plot.changed, heatmaps=maps, problem="" if maps else "It is empty.")
     if plot.kind == "image":
-        if not plot.changed and not plot.old:  # an example of the data, no result
-            return Figure(title, "", False, images=(_image("Example", plot.new, plot.reason),))
         if not plot.changed and plot.new:
             return Figure(
                 title, "The same on both sides.", False, images=(_image("Both sides", plot.new, plot.reason),)

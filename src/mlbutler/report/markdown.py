@@ -13,6 +13,7 @@ from mlbutler.report.build import build
 from mlbutler.report.escape import hidden_comment, markdown, preformatted, visible, web_address
 from mlbutler.report.model import (
     Block,
+    Gallery,
     Items,
     Line,
     Log,
@@ -166,6 +167,8 @@ class _Writer:
             return self._table(block, captions)
         if isinstance(block, Log):
             return self._log(block)
+        if isinstance(block, Gallery):
+            return ""
         return self._picture(block)
 
     def _log(self, log: Log) -> str:

@@ -101,7 +101,15 @@ class Picture:
     plot: PlotChange
 
 
-Block = Paragraph | Items | Table | Log | Picture
+@dataclass(frozen=True)
+class Gallery:
+    """Examples of the data, for pages alone: (data URI, what it is); each rendering checks the URI."""
+
+    caption: str
+    pictures: tuple[tuple[str, str], ...]
+
+
+Block = Paragraph | Items | Table | Log | Picture | Gallery
 
 
 @dataclass(frozen=True)

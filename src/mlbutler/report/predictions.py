@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlbutler.record import CompareResult, Flip, PlotChange, PredictionChange, SliceChange, Verdict
+from mlbutler.record import CompareResult, Flip, PredictionChange, SliceChange, Verdict
 from mlbutler.report import numbers
 from mlbutler.report.headline import VERDICT_ARROWS, VERDICT_TONES
 from mlbutler.report.model import (
     Block,
     Cell,
     Column,
+    Gallery,
     Paragraph,
-    Picture,
     Row,
     Section,
     Style,
@@ -25,7 +25,6 @@ from mlbutler.report.model import (
 
 _OTHER_SLICES = 5
 _MENDED = 5
-_PICTURES = 8
 
 
 def section(compare: CompareResult, precision: int) -> Section | None:
@@ -72,11 +71,11 @@ def _blocks(change: PredictionChange, precision: int) -> Iterator[Block]:
     if change.scores:
         yield _scores(change, precision)
     yield from _slices(change)
+    yield from _pictures(change)
     if change.flips:
         yield _flips("Right before, wrong now: the worst", change.flips, change.broken, precision)
     if change.mended_flips:
-        yield _flips("Wrong before, right now", change.mended_flips[:_MENDED], change.mended, precision)
-    yield from _pictures(change)
+        yield _flips("Wrong before, right now:", change.mended_flips[:_MENDED], change.mended, precision)
 
 
 def _scores(change: PredictionChange, precision: int) -> Table:
@@ -144,7 +143,7 @@ def _flips(caption: str, flips: tuple[Flip, ...], total: int, precision: int) ->
 
 
 def _pictures(change: PredictionChange) -> Iterator[Block]:
-    for flip in [flip for flip in change.flips if flip.image][:_PICTURES]:
-        title = f"{flip.id}: {flip.label}, taken for {flip.new}, before for {flip.old}"
-        plot = PlotChange(file=change.file, title=title, kind="image", changed=False, new=((flip.image,),))
-        yield Picture(plot)
+    shown = [flip for flip in change.flips if flip.image]
+    if shown:
+        said = (f"{flip.id}: {flip.label}, taken for {flip.new}, before for {flip.old}" for flip in shown)
+        yield Gallery("The worst, as pictures", tuple(zip((flip.image for flip in shown), said, strict=True)))

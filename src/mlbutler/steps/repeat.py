@@ -61,6 +61,14 @@ def repeated(work: Work, metrics: Sequence[MetricChange], wish: Wish | None = No
     if _unchanged(work, base):
         work.console.line("No repeats: dvc.lock is that of the target, so no stage differs.")
         return ()
+    done = work.record.reproduce
+    if work.pipeline and (done is None or done.outcome is not Outcome.PASSED):
+        why = done.reason if done is not None else "the step reproduce was not taken"
+        return tuple(
+            RepeatResult(metric=metric.key, reason=f"nothing was run, so nothing is repeated: {why}", excused=True)
+            for metric in metrics
+            if metric.key in wanted
+        )
     results = []
     for count in sorted({*wanted.values()}):
         chosen = [metric for metric in metrics if wanted.get(metric.key) == count]

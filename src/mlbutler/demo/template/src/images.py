@@ -12,9 +12,14 @@ Pixels = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 
+def names(folder: Path) -> list[str]:
+    """Paths of the pictures, ``<folder>/<label>/<name>.png``, in the order of the names."""
+    return [file.as_posix() for file in sorted(folder.glob("*/*.png"))]
+
+
 def read(folder: Path) -> tuple[Pixels, Labels]:
-    """Pixels (0 to 1, one row a picture) and labels of ``<label>/<name>.png``, in the order of the names."""
-    files = sorted(folder.glob("*/*.png"))
+    """Pixels (0 to 1, one row a picture) and labels, in the order of `names`."""
+    files = [Path(name) for name in names(folder)]
     pixels = [np.asarray(Image.open(file).convert("L"), dtype=np.float32).ravel() / 255 for file in files]
     return np.stack(pixels), np.array([int(file.parent.name) for file in files], dtype=np.int64)
 

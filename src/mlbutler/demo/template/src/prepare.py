@@ -15,7 +15,8 @@ def main(folder: Path, features: Path) -> None:
     x, y = images.read(folder)
     train, test = images.split(y, params["test_share"], params["seed"])
     features.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(features, x_train=x[train], y_train=y[train], x_test=x[test], y_test=y[test])
+    names = np.array(images.names(folder))[test]
+    np.savez(features, x_train=x[train], y_train=y[train], x_test=x[test], y_test=y[test], names_test=names)
     print(f"{len(train)} pictures to train, {len(test)} to test")
 
 

@@ -98,33 +98,43 @@ def _step(name: str, directory: Path, console: Any, **options: Any) -> int:
     return step(directory, console, name, **options)
 
 
+def _in_run(function: F) -> F:
+    """The option of verbs that are steps; `MLBUTLER_IN_RUN` sets it for all of them."""
+    text = "A step of one run whose steps are separate commands: heed the steps before it."
+    return click.option("--in-run", is_flag=True, envvar="MLBUTLER_IN_RUN", show_envvar=True, help=text)(function)
+
+
 @_verb("test", "mlbutler test", "mlbutler test --json")
+@_in_run
 @_common
-def test(directory: Path, console: Any) -> int:
+def test(directory: Path, console: Any, in_run: bool) -> int:
     """Run the project's tests and count them."""
-    return _step("test", directory, console)
+    return _step("test", directory, console, in_run=in_run)
 
 
 @_verb("lint", "mlbutler lint")
+@_in_run
 @_common
-def lint(directory: Path, console: Any) -> int:
+def lint(directory: Path, console: Any, in_run: bool) -> int:
     """Run the project's linters."""
-    return _step("lint", directory, console)
+    return _step("lint", directory, console, in_run=in_run)
 
 
 @_verb("plan", "mlbutler plan --verbose", "mlbutler plan train")
 @click.argument("stages", nargs=-1)
+@_in_run
 @_common
-def plan(directory: Path, console: Any, stages: tuple[str, ...]) -> int:
+def plan(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...]) -> int:
     """Say which stages are stale and why; needs no data."""
-    return _step("plan", directory, console, targets=stages)
+    return _step("plan", directory, console, in_run=in_run, targets=stages)
 
 
 @_verb("sync", "mlbutler sync", "mlbutler sync --all")
 @click.argument("stages", nargs=-1)
 @click.option("--all", "everything", is_flag=True, show_envvar=True, help="Bring every artifact.")
+@_in_run
 @_common
-def sync(directory: Path, console: Any, stages: tuple[str, ...], everything: bool) -> int:
+def sync(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], everything: bool) -> int:
     """Bring the data that stale stages need, and nothing else: cache, then mirror, then remote."""
 
     def call(work: Any) -> Any:
@@ -132,15 +142,16 @@ def sync(directory: Path, console: Any, stages: tuple[str, ...], everything: boo
 
         return step(work, everything=everything)
 
-    return _step("sync", directory, console, targets=stages, call=call)
+    return _step("sync", directory, console, in_run=in_run, targets=stages, call=call)
 
 
 @_verb("check", "mlbutler check", "mlbutler check lock", "mlbutler check pushed")
 @click.argument("what", nargs=-1, type=click.Choice(["lock", "pushed"]))
 @click.option("--anew", is_flag=True, show_envvar=True,
               help="Ask the remote for every object, whatever earlier builds were told.")  # fmt: skip
+@_in_run
 @_common
-def check(directory: Path, console: Any, what: tuple[str, ...], anew: bool) -> int:
+def check(directory: Path, console: Any, in_run: bool, what: tuple[str, ...], anew: bool) -> int:
     """Is dvc.lock up to date; is every artifact of this commit on the remote. Needs no data."""
 
     def call(work: Any) -> Any:
@@ -148,22 +159,24 @@ def check(directory: Path, console: Any, what: tuple[str, ...], anew: bool) -> i
 
         return step(work, what or ("lock", "pushed"), anew=anew)
 
-    return _step("check", directory, console, call=call)
+    return _step("check", directory, console, in_run=in_run, call=call)
 
 
 @_verb("reproduce", "mlbutler reproduce", "mlbutler reproduce train")
 @click.argument("stages", nargs=-1)
+@_in_run
 @_common
-def reproduce(directory: Path, console: Any, stages: tuple[str, ...]) -> int:
+def reproduce(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...]) -> int:
     """Run the stale stages, in an environment without credentials."""
-    return _step("reproduce", directory, console, targets=stages)
+    return _step("reproduce", directory, console, in_run=in_run, targets=stages)
 
 
 @_verb("push", "mlbutler push")
+@_in_run
 @_common
-def push(directory: Path, console: Any) -> int:
+def push(directory: Path, console: Any, in_run: bool) -> int:
     """Send new outputs and the run cache to the remote and the mirror."""
-    return _step("push", directory, console)
+    return _step("push", directory, console, in_run=in_run)
 
 
 @_verb("compare", "mlbutler compare", "mlbutler compare --against v1.0", "mlbutler compare --repeats 5 --only accuracy")
@@ -172,8 +185,9 @@ def push(directory: Path, console: Any) -> int:
               help="Run the stages behind gated metrics with N seeds on both sides.")  # fmt: skip
 @click.option("--only", metavar="METRIC,...", default="", show_envvar=True,
               help="With --repeats: measure these metrics, gated or not.")  # fmt: skip
+@_in_run
 @_common
-def compare(directory: Path, console: Any, against: str | None, repeats: int | None, only: str) -> int:
+def compare(directory: Path, console: Any, in_run: bool, against: str | None, repeats: int | None, only: str) -> int:
     """Compare metrics, params, plots, data and predictions with the target branch, and judge the gates."""
     if only and repeats is None:
         raise click.UsageError("--only needs --repeats.")
@@ -184,14 +198,15 @@ def compare(directory: Path, console: Any, against: str | None, repeats: int | N
 
         return step(work, Wish(repeats, tuple(_split(only))) if repeats is not None else None)
 
-    return _step("compare", directory, console, against=against, call=call)
+    return _step("compare", directory, console, in_run=in_run, against=against, call=call)
 
 
 @_verb("commit", "mlbutler commit")
+@_in_run
 @_common
-def commit(directory: Path, console: Any) -> int:
+def commit(directory: Path, console: Any, in_run: bool) -> int:
     """Commit dvc.lock and metrics onto the pull request's branch."""
-    return _step("commit", directory, console)
+    return _step("commit", directory, console, in_run=in_run)
 
 
 @_verb("report", "mlbutler report", "mlbutler report --record build-7/record.json --output out")
@@ -199,21 +214,23 @@ def commit(directory: Path, console: Any) -> int:
               help="Render this record, anywhere, without its project.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
               help="Where to write with --record (default: here).")  # fmt: skip
+@_in_run
 @_common
-def report(directory: Path, console: Any, record: Path | None, output: Path | None) -> int:
+def report(directory: Path, console: Any, in_run: bool, record: Path | None, output: Path | None) -> int:
     """Render the record as Markdown, HTML, JSON and JUnit."""
     if record is not None:
         from mlbutler.commands.report import report as command
 
         return command(directory / record, directory / (output or Path()), console)
-    return _step("report", directory, console)
+    return _step("report", directory, console, in_run=in_run)
 
 
 @_verb("publish", "mlbutler publish", "mlbutler publish --command 'gh pr comment \"$MLBUTLER_CHANGE_NUMBER\" -F -'")
 @click.option("--command", metavar="CMD", show_envvar=True,
               help="Hand the Markdown to this shell command instead of a forge.")  # fmt: skip
+@_in_run
 @_common
-def publish(directory: Path, console: Any, command: str | None) -> int:
+def publish(directory: Path, console: Any, in_run: bool, command: str | None) -> int:
     """Put the report on the pull request and set the commit's status."""
 
     def call(work: Any) -> Any:
@@ -221,7 +238,7 @@ def publish(directory: Path, console: Any, command: str | None) -> int:
 
         return step(work, command)
 
-    return _step("publish", directory, console, call=call)
+    return _step("publish", directory, console, in_run=in_run, call=call)
 
 
 @_verb("doctor", "mlbutler doctor", "mlbutler doctor --settings", "mlbutler doctor --forge")
@@ -313,6 +330,29 @@ def gate_calibrate(
 
 
 # ------------------------------------------------------------------------------------------ Jenkins
+
+
+@_verb("init", "mlbutler init --dry-run", "mlbutler init --agent label:gpu --gate-as unstable",
+       "mlbutler init --update")  # fmt: skip
+@click.option("--agent", metavar="KIND", show_envvar=True,
+              help="Where builds run: docker (default), label:NAME for agents of that label, kubernetes.")  # fmt: skip
+@click.option("--mirror", metavar="DIR", show_envvar=True,
+              help="What builds share (default: /mirror; with label:NAME the agent's setting).")  # fmt: skip
+@click.option("--image", metavar="NAME", show_envvar=True, help="With kubernetes: the image that the pod runs.")
+@click.option("--gate-as", type=click.Choice(["fail", "unstable"]), show_envvar=True,
+              help="What a failed gate makes of the build (default: fail).")  # fmt: skip
+@click.option("--requirement", metavar="SPEC", show_envvar=True,
+              help="What pip installs as mlbutler in the image (default: this version).")  # fmt: skip
+@click.option("--dry-run", is_flag=True, show_envvar=True, help="Show what would be written, and write nothing.")
+@click.option("--update", is_flag=True, show_envvar=True, help="Keep your edits of what an earlier init wrote.")
+@click.option("--yes", is_flag=True, show_envvar=True, help="Overwrite files that are there without asking.")
+@_common
+def init(directory: Path, console: Any, **wish: Any) -> int:
+    """Write Jenkinsfile, Dockerfile and mlbutler.toml for this project."""
+    from mlbutler.commands.init import init as command
+
+    return command(directory, console, **wish)
+
 
 
 @cli.group()

@@ -26,8 +26,12 @@ from mlbutler.secrets import Redactor, secret_values, without_credentials
 USER_VARIABLE = "MLBUTLER_GIT_USERNAME"
 TOKEN_VARIABLE = "MLBUTLER_GIT_TOKEN"
 
+KEY_VARIABLE = "MLBUTLER_GIT_PRIVATE_KEY_FILE"
+
+# Jenkins' gitUsernamePassword binds GIT_USERNAME and GIT_PASSWORD: its GIT_ASKPASS prints them.
 _KEPT = {
-    "GIT_ASKPASS", "GIT_TERMINAL_PROMPT", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAINFO",
+    "GIT_USERNAME", "GIT_PASSWORD", "GIT_ASKPASS", "GIT_TERMINAL_PROMPT", "GIT_SSH", "GIT_SSH_COMMAND",
+    "GIT_SSH_VARIANT", "GIT_SSL_CAINFO",
     "GIT_SSL_NO_VERIFY", "GIT_HTTP_LOW_SPEED_LIMIT", "GIT_HTTP_LOW_SPEED_TIME", "GIT_PROXY_COMMAND",
     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR",
 }  # fmt: skip
@@ -141,7 +145,7 @@ class Git:
         if network and _DENIED.search(err):
             return AccessDenied(
                 f"git {verb}: the remote refused the credentials: {message}",
-                f"Set {USER_VARIABLE} and {TOKEN_VARIABLE}, or give git a credential helper or an SSH key.",
+                f"Set {USER_VARIABLE} and {TOKEN_VARIABLE}, or {KEY_VARIABLE}, or give git a credential helper.",
             )
         return GitError(f"git {verb} failed: {message}", "Run the same command by hand to see more.")
 
@@ -159,7 +163,11 @@ class Git:
 
     @contextmanager
     def _credentials(self, network: bool) -> Iterator[dict[str, str]]:
-        token = self._environ.get(TOKEN_VARIABLE)
+        token, key = self._environ.get(TOKEN_VARIABLE), self._environ.get(KEY_VARIABLE)
+        if network and key and not token:
+            yield {"GIT_SSH_COMMAND": f"ssh -i {shlex.quote(key)} -o IdentitiesOnly=yes -o BatchMode=yes "
+                   "-o StrictHostKeyChecking=accept-new"}
+            return
         if not network or not token:
             yield {}
             return

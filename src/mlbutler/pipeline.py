@@ -16,7 +16,7 @@ from typing import Any
 from mlbutler import record as results
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
 from mlbutler.record import Outcome, Record, StepResult
-from mlbutler.record_file import write
+from mlbutler.record_file import read, write
 from mlbutler.steps.work import Work
 
 
@@ -94,8 +94,22 @@ def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) 
 
 def run_one(work: Work, name: str, call: Callable[[Work], StepResult] | None = None) -> int:
     """Take one step alone, as its verb does; `call` replaces the step's function to pass options."""
-    step = next(step for step in STEPS if step.name == name)
-    return take(work, step, call=call)
+    return take(work, _step(name), call=call)
+
+
+def leave(work: Work, name: str, reason: str) -> int:
+    """Record that a step was not taken, and say so: its verb was called. Returns the exit code."""
+    work.console.line(f"{name}: {reason}")
+    return take(work, _step(name), reason=reason)
+
+
+def blocked(record: Record, name: str) -> str:
+    """Why the step cannot be taken after those that the record holds, '' when it can."""
+    return _blocked(record, _step(name))
+
+
+def _step(name: str) -> Step:
+    return next(step for step in STEPS if step.name == name)
 
 
 def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], StepResult] | None = None) -> int:
@@ -127,8 +141,11 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
 def _keep(work: Work, step: Step, result: StepResult, started: str, clock: float) -> StepResult:
     result = dataclasses.replace(result, started=started, duration=round(time.monotonic() - clock, 3))
     changes: dict[str, Any] = {step.name: result}
-    work.record = dataclasses.replace(work.record, **changes)
-    write(record_path(work), work.record, work.console.redactor)
+    with work.record_lock():
+        if work.beside and (now := read(record_path(work))) and now.change.same_work(work.record.change):
+            work.record = now
+        work.record = dataclasses.replace(work.record, **changes)
+        write(record_path(work), work.record, work.console.redactor)
     show(work, step.name, result)
     return result
 

@@ -80,6 +80,11 @@ class Change:
     repository: str = ""
     message: str = ""
 
+    def same_work(self, other: Change) -> bool:
+        """Is it the same commit for the same purpose? A record of one then speaks for the other."""
+        names = ("ci", "kind", "head", "checkout", "number", "fork")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mlbutler.ci import github_actions, gitlab_ci, jenkins, local
 from mlbutler.ci.change import complete
-from mlbutler.ci.interface import Adapter
+from mlbutler.ci.interface import Adapter, Facts
 from mlbutler.git import Git
 from mlbutler.record import Change
 from mlbutler.settings import Settings
@@ -28,5 +28,9 @@ def detect(git: Git, environ: Mapping[str, str], settings: Settings, against: st
     Raises:
         UsageError: `against`, or a target branch somebody named, does not exist. GitError: git failed.
     """
-    facts = next(found for adapter in ADAPTERS.values() if (found := adapter.read(environ)) is not None)
-    return complete(git, facts, settings.project, against)
+    return complete(git, facts(environ), settings.project, against)
+
+
+def facts(environ: Mapping[str, str]) -> Facts:
+    """What the CI server says of the build; a laptop's work tree where there is none."""
+    return next(found for adapter in ADAPTERS.values() if (found := adapter.read(environ)) is not None)

@@ -8,22 +8,28 @@ import os
 import platform
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlbutler import __version__
 from mlbutler.anonymous import anonymous
 from mlbutler.console import Console
 from mlbutler.errors import BusyError, DiskFull, UsageError
 from mlbutler.git import Git
-from mlbutler.record import Change, Environment, Record
+from mlbutler.record import Environment, Record
 from mlbutler.record_file import read
 from mlbutler.secrets import Redactor, secret_values
-from mlbutler.settings import load
+from mlbutler.settings import Loaded, load
 from mlbutler.steps.work import Work
 
+if TYPE_CHECKING:
+    from mlbutler.store.trust import Sections
+
 FOLDER = ".mlbutler"
+# Seconds that a step which works beside others waits while one of them begins.
+_PATIENCE = 60.0
 
 
 @contextmanager
@@ -33,12 +39,19 @@ def begin(
     against: str | None = None,
     *,
     anew: bool = False,
+    offline: bool = False,
+    beside: str = "",
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Work]:
     """The working state for one command, with the clone locked against a second one.
 
     A record of the same commit is continued, with the merge base it began with unless `against` names
     another; any other record, or any at all when `anew`, is begun again.
+
+    Args:
+        offline: the command uses no credential: on a CI server, what an earlier step of this build found out
+            about the change is taken from the record, and Git's remote is not asked again.
+        beside: the name of a step that may work while others do; the clone is locked only while it begins.
 
     Raises:
         UsageError: not a git repository, no commits, not a DVC project. SettingsError: see `settings.load`.
@@ -48,42 +61,66 @@ def begin(
     console.redactor = Redactor(secret_values(environ))
     root, git = _find(directory, environ)
     loaded = load(root, environ)
-    with _lock(root):
-        from mlbutler.ci import detect
-        from mlbutler.reproduce.leftover import remove_torn_rwlock
-        from mlbutler.store.trust import agreed
-
-        remove_torn_rwlock(root)
-
-        change = detect(git, environ, loaded.settings, against)
-        before = read(root / FOLDER / "record.json")
-        folder = root.relative_to(git.toplevel().resolve()).as_posix()
-        known = agreed(git, change, "" if folder == "." else f"{folder}/")
-        record = Record(
-            change=change,
-            environment=_environment(git),
-            lock_hash=_lock_hash(root),
-            project="" if folder == "." else folder,
-        )
-        if before is not None and not anew and _same_work(before.change, change):
-            kept = change if against else before.change
-            record = dataclasses.replace(
-                before, change=kept, environment=record.environment, lock_hash=record.lock_hash
-            )
-        with anonymous() if change.fork else nullcontext(environ) as left:
-            yield Work(
-                root=root, loaded=loaded, console=console, record=record, environ=left, agreed_remotes=known
-            )  # fmt: skip
+    with ExitStack() as stack:
+        if beside:
+            stack.enter_context(_lock(root, f"lock-{beside}"))
+            with _lock(root, patience=_PATIENCE):
+                record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline)
+        else:
+            stack.enter_context(_lock(root))
+            record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline)
+        left = stack.enter_context(anonymous() if record.change.fork else nullcontext(environ))
+        yield Work(
+            root=root, loaded=loaded, console=console, record=record, environ=left, agreed_remotes=known,
+            beside=bool(beside),
+        )  # fmt: skip
 
 
-def _same_work(before: Change, now: Change) -> bool:
-    return all(
-        getattr(before, name) == getattr(now, name) for name in ("ci", "kind", "head", "checkout", "number", "fork")
+def _record(
+    root: Path,
+    git: Git,
+    environ: Mapping[str, str],
+    loaded: Loaded,
+    against: str | None,
+    *,
+    anew: bool,
+    offline: bool,
+) -> tuple[Record, tuple[Sections, ...] | None]:
+    """The record to go on with, and the DVC remotes that the target branch agreed to."""
+    from mlbutler.ci import detect
+    from mlbutler.reproduce.leftover import remove_torn_rwlock
+    from mlbutler.store.trust import agreed
+
+    remove_torn_rwlock(root)
+    before = None if anew else read(root / FOLDER / "record.json")
+    change = before.change if before is not None and offline and not against and _holds(before, git, environ) else None
+    change = change or detect(git, environ, loaded.settings, against)
+    folder = root.relative_to(git.toplevel().resolve()).as_posix()
+    folder = "" if folder == "." else folder
+    known = agreed(git, change, f"{folder}/" if folder else "")
+    record = Record(change=change, environment=_environment(git), lock_hash=_lock_hash(root), project=folder)
+    if before is None or not before.change.same_work(change):
+        return record, known
+    kept = change if against else dataclasses.replace(before.change, build_url=change.build_url)
+    before = dataclasses.replace(before, change=kept, environment=record.environment, lock_hash=record.lock_hash)
+    return before, known
+
+
+def _holds(before: Record, git: Git, environ: Mapping[str, str]) -> bool:
+    """Does the record speak of the build that this environment describes, and of what is checked out?"""
+    from mlbutler.ci import facts
+
+    now, then = facts(environ), before.change
+    return (
+        now.ci != "local"
+        and (now.ci, now.kind, now.number, now.build_url) == (then.ci, then.kind, then.number, then.build_url)
+        and then.checkout == git.head()
+        and (then.fork or not now.fork)
     )
 
 
 def _find(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Git]:
-    from mlbutler.project.project import find_root
+    from mlbutler.project.root import find_root
 
     if not directory.is_dir():
         raise UsageError(f"No such directory: {directory}", "Check -C.")
@@ -101,7 +138,7 @@ def _find(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Git]:
 
 
 @contextmanager
-def _lock(root: Path) -> Iterator[None]:
+def _lock(root: Path, name: str = "lock", patience: float = 0) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     folder = root / FOLDER
@@ -110,7 +147,7 @@ def _lock(root: Path) -> Iterator[None]:
         ignore = folder / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
-        lock = FileLock(folder / "lock", timeout=0)
+        lock = FileLock(folder / name, timeout=patience)
         with lock:
             yield
     except Timeout as error:

@@ -9,12 +9,16 @@ from pathlib import Path
 
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
-from mlbutler.pipeline import run_one
+from mlbutler.pipeline import blocked, leave, run_one
 from mlbutler.record import StepResult
 from mlbutler.record_file import dumps
 from mlbutler.steps.work import Work
 
 _NEED_PLAN = ("sync", "check", "reproduce")
+# Nothing in these needs a credential; on a CI server they have none, and what the run began with still holds.
+_OFFLINE = ("test", "lint", "reproduce", "compare", "report")
+# These only run commands: a CI server may take them at once, in the same clone.
+_SIDE_BY_SIDE = ("test", "lint")
 
 
 def step(
@@ -25,17 +29,24 @@ def step(
     against: str | None = None,
     targets: Sequence[str] = (),
     call: Callable[[Work], StepResult] | None = None,
+    in_run: bool = False,
 ) -> int:
     """Take the step `name` on the checkout at `directory`; returns the exit code.
 
     Args:
         targets: stages to restrict plan, sync and reproduce to. call: the step's function with its options.
+        in_run: judge and refuse as `mlbutler run` does: what a later step mends is pending, and a step is not
+            taken when one that it needs failed.
     """
-    with begin(directory, console, against) as work:
+    beside = name if name in _SIDE_BY_SIDE else ""
+    with begin(directory, console, against, offline=name in _OFFLINE, beside=beside) as work:
+        work.pipeline = in_run
         if targets:
             reproduce = work.settings.reproduce.model_copy(update={"targets": tuple(targets)})
             settings = work.settings.model_copy(update={"reproduce": reproduce})
             work.loaded = dataclasses.replace(work.loaded, settings=settings)
+        if in_run and (reason := blocked(work.record, name)):
+            return _finish(work, console, name, leave(work, name, reason))
         if name in _NEED_PLAN:  # what was planned in an earlier process may no longer hold
             code = run_one(work, "plan")
             if code:

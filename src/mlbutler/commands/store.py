@@ -126,7 +126,7 @@ def _data(directory: Path, *, required: bool) -> tuple[Data, Path]:
     from mlbutler.settings import load
 
     try:
-        from mlbutler.project.project import find_root
+        from mlbutler.project.root import find_root
 
         root = find_root(directory)
     except MlbutlerError:

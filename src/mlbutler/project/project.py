@@ -28,26 +28,6 @@ CREDENTIALS = (
 """Keys of a remote's configuration that are credentials or name where they are."""
 
 
-def find_root(directory: Path) -> Path:
-    """The root of the DVC project that holds `directory`.
-
-    Raises:
-        UsageError: there is none, or several lie below.
-    """
-    start = directory.resolve()
-    for candidate in (start, *start.parents):
-        if (candidate / ".dvc").is_dir():
-            return candidate
-        if (candidate / ".git").exists():
-            break
-    below = sorted(path.parent for path in start.glob("*/.dvc") if path.is_dir())
-    below += sorted(path.parent for path in start.glob("*/*/.dvc") if path.is_dir())
-    if below:
-        names = ", ".join(str(path.relative_to(start)) for path in below[:5])
-        raise UsageError(f"No DVC project at {start}, but below it: {names}", f"Choose one: -C {below[0]}")
-    raise UsageError(f"Not a DVC project: {directory}", "Run `dvc init` there, or pass -C DIR.")
-
-
 class Project:
     """One DVC project.
 

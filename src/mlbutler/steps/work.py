@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,7 @@ class Work:
             work tree's own configuration is trusted.
         plan_held: the plan in the record was looked at and holds, so that nothing is stale in dvc.lock.
         pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
+        beside: another step may work in this clone at the same time, and write its result into the same record.
     """
 
     root: Path
@@ -47,6 +49,13 @@ class Work:
     look: Look = field(default_factory=Look)
     agreed_remotes: tuple[Sections, ...] | None = None
     _held: list[Held] = field(default_factory=list)
+    beside: bool = False
+
+    def record_lock(self) -> AbstractContextManager[object]:
+        """Held while the record is read, changed and written back."""
+        from filelock import FileLock
+
+        return FileLock(self.root / ".mlbutler" / "record.lock") if self.beside else nullcontext()
 
     @property
     def settings(self) -> Settings:

@@ -37,7 +37,12 @@ def credentials(
     if scheme == "s3":
         return _s3(known, environ.get(f"{mine}ACCESS_KEY_ID"), environ.get(f"{mine}SECRET_ACCESS_KEY"), environ)
     if scheme == "ssh":
-        found = {"user": value("USER") if not urlsplit(url).username else "", "password": value("PASSWORD")}
+        found = {
+            "user": value("USER") if not urlsplit(url).username else "",
+            "password": value("PASSWORD"),
+            "keyfile": value("PRIVATE_KEY_FILE"),
+            "passphrase": value("PASSPHRASE"),
+        }
         return {key: text for key, text in found.items() if text}
     return {}
 

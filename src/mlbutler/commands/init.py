@@ -1,0 +1,185 @@
+"""`mlbutler init`: the files that let Jenkins serve a DVC project."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from mlbutler import atomic
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, UsageError
+from mlbutler.git import Git
+from mlbutler.scaffold import kept as kept_files
+from mlbutler.scaffold.changes import Action, Change, decide, merge
+from mlbutler.scaffold.found import Found
+from mlbutler.scaffold.kept import Kept
+from mlbutler.scaffold.look import look
+from mlbutler.scaffold.render import KUBERNETES, LABEL, Wish, parse_agent, render
+
+_DONE = {
+    Action.CREATE: "created", Action.UNCHANGED: "unchanged", Action.REPLACE: "overwritten", Action.MERGE: "updated",
+    Action.CONFLICT: "conflict",
+}  # fmt: skip
+_TO_DO = {
+    Action.CREATE: "to be created", Action.UNCHANGED: "unchanged", Action.REPLACE: "to be overwritten",
+    Action.MERGE: "to be updated", Action.CONFLICT: "conflict",
+}  # fmt: skip
+_OWN_DOCKERFILE = "Dockerfile.mlbutler"
+
+
+def init(
+    directory: Path,
+    console: Console,
+    *,
+    agent: str | None = None,
+    mirror: str | None = None,
+    image: str | None = None,
+    gate_as: str | None = None,
+    requirement: str | None = None,
+    dry_run: bool = False,
+    update: bool = False,
+    yes: bool = False,
+) -> int:
+    """Look at the project at `directory` and write what Jenkins needs.
+
+    Args:
+        agent, mirror, image, gate_as, requirement: see `scaffold.render.Wish`; None: as the last time.
+        dry_run: write nothing. update: keep edits of what was generated. yes: overwrite without asking.
+
+    Raises:
+        UsageError: no DVC project, options that do not fit, or a file would be lost and nobody can be asked.
+    """
+    root, found = look(directory, os.environ)
+    before = kept_files.read(root)
+    wish = _wish(before.wish if before else Wish(), agent, mirror, image, gate_as, requirement)
+    files = render(found, wish, _dockerfile(root, before, wish))
+    git = Git(root, os.environ)
+    changes = [
+        decide(path, root, new, before.files.get(path) if before and update else None, merge(git))
+        for path, new in files.items()
+    ]
+    _tell(console, found, changes)
+    if not dry_run:
+        _ask(console, changes, yes=yes)
+        _write(root, changes, Kept(wish, _generated(before, files, changes)))
+    conflicts = [change for change in changes if change.action is Action.CONFLICT]
+    _summary(console, changes, dry_run=dry_run)
+    if console.json:
+        words = _TO_DO if dry_run else _DONE
+        print(json.dumps({
+            "project": str(root), "dry_run": dry_run, "found": asdict(found), "options": asdict(wish),
+            "files": [{"path": change.path, "action": words[change.action], "diff": _shown_diff(change)}
+                      for change in changes],
+        }, indent=2, ensure_ascii=False))  # fmt: skip
+    return EXIT_JUDGED if conflicts else EXIT_PASSED
+
+
+def _wish(
+    last: Wish, agent: str | None, mirror: str | None, image: str | None, gate_as: str | None, requirement: str | None
+) -> Wish:
+    kind, label = parse_agent(agent) if agent is not None else (last.agent, last.label)
+    wish = Wish(
+        agent=kind,
+        label=label,
+        mirror=last.mirror if mirror is None else mirror,
+        image=last.image if image is None else image,
+        gate_as=gate_as or last.gate_as,
+        requirement=last.requirement if requirement is None else requirement,
+    )
+    if wish.agent == KUBERNETES and not wish.image:
+        raise UsageError(
+            "Kubernetes pulls the image of its pod: its name is missing.",
+            "Pass --image REGISTRY/NAME:TAG; the Dockerfile that is written builds it.",
+        )
+    if wish.mirror and not wish.mirror.startswith("/"):
+        raise UsageError(f"The mirror's directory is no absolute path: {wish.mirror}", "Such as --mirror /mirror.")
+    return wish
+
+
+def _dockerfile(root: Path, before: Kept | None, wish: Wish) -> str:
+    """Its name: a Dockerfile that somebody else wrote stays what it is."""
+    for name in ("Dockerfile", _OWN_DOCKERFILE):
+        if before is not None and name in before.files:
+            return name
+    there = any((root / name).exists() for name in ("Dockerfile", ".dockerignore"))
+    return _OWN_DOCKERFILE if there and wish.agent != LABEL else "Dockerfile"
+
+
+def _generated(before: Kept | None, files: dict[str, str], changes: Sequence[Change]) -> dict[str, str]:
+    """What the next update starts from; a file in conflict is merged again from where it was."""
+    kept = dict(before.files) if before else {}
+    conflicts = {change.path for change in changes if change.action is Action.CONFLICT}
+    kept.update({path: text for path, text in files.items() if path not in conflicts})
+    return kept
+
+
+def _tell(console: Console, found: Found, changes: Sequence[Change]) -> None:
+    remote = f"DVC remote '{found.remote.name}' ({found.remote.kind})" if found.remote else "no DVC remote"
+    console.line(f"project   {found.name}{f', in {found.folder}' if found.folder else ''}: {len(found.stages)} stages")
+    console.line(f"data      {remote}")
+    console.line(f"forge     {found.source}, pull requests go to {found.target or 'an unknown branch'}")
+    files = ", ".join(found.image.files) or "no dependency file"
+    console.line(f"code      {found.image.language}, {files}; runs on {found.image.base}")
+    console.line(f"tests     {', '.join(tool.name for tool in found.tests) or 'none found'}")
+    console.line(f"linters   {', '.join(tool.name for tool in found.linters) or 'none found'}")
+    if found.image.others:
+        console.line(f"note      the image does not cater for {', '.join(found.image.others)}: add to the Dockerfile")
+    for change in changes:
+        if diff := _shown_diff(change):
+            console.line("")
+            console.line(diff)
+        elif change.action is Action.CREATE:
+            console.detail(f"\n{change.diff()}")
+
+
+def _shown_diff(change: Change) -> str:
+    return change.diff() if change.action in (Action.REPLACE, Action.MERGE, Action.CONFLICT) else ""
+
+
+def _ask(console: Console, changes: Sequence[Change], *, yes: bool) -> None:
+    lost = [change.path for change in changes if change.action is Action.REPLACE]
+    if not lost or yes:
+        return
+    names = ", ".join(lost)
+    if console.json or console.quiet or not sys.stdin.isatty():
+        raise UsageError(
+            f"These files are there already and would be overwritten: {names}. Nothing was written.",
+            "Look at the diff with --dry-run; then pass --yes, or --update to keep your edits of what init wrote.",
+        )
+    import click
+
+    click.confirm(f"\nOverwrite {names}?", abort=True, err=True)
+
+
+def _write(root: Path, changes: Sequence[Change], kept: Kept) -> None:
+    for change in changes:
+        if change.action is Action.CONFLICT:
+            atomic.write(root / f"{change.path}.merge", change.new.encode())
+        elif change.action is not Action.UNCHANGED:
+            atomic.write(root / change.path, change.new.encode())
+    text = kept_files.text(kept)
+    target = root / kept_files.FILE
+    if not target.exists() or target.read_text(encoding="utf-8") != text:
+        atomic.write(target, text.encode())
+
+
+def _summary(console: Console, changes: Sequence[Change], *, dry_run: bool) -> None:
+    words = _TO_DO if dry_run else _DONE
+    console.line("")
+    for change in changes:
+        console.line(f"{words[change.action]:<18} {change.path}")
+    for change in changes:
+        if change.action is Action.CONFLICT:
+            console.error(
+                f"{change.path}: your edits and the new text meet in the same lines; it was left as it is."
+                + ("" if dry_run else f" Take what you want from {change.path}.merge, then delete that file.")
+            )
+    if dry_run:
+        console.line("Nothing was written.")
+    elif any(change.action is Action.CREATE for change in changes):
+        console.line("\nNext: look at the files, commit them, then give the repository to Jenkins (docs/jenkins.md);")
+        console.line("`mlbutler jenkins up` starts one on this machine.")

@@ -1,0 +1,1 @@
+"""What `mlbutler init` finds in a project and writes into it."""

@@ -1,0 +1,95 @@
+"""What becomes of each file: from what is generated, what is there, and what was generated before."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from mlbutler.errors import UsageError
+from mlbutler.git import Git
+
+
+class Action(StrEnum):
+    """What is done with a file. `REPLACE` loses what is there, so that it is asked about."""
+
+    CREATE = "create"
+    UNCHANGED = "unchanged"
+    REPLACE = "replace"
+    MERGE = "merge"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One file: its path from the project's root, what is there (None: nothing), and what it is to become.
+
+    Of a `CONFLICT`, `new` holds both sides between markers, and the file itself stays.
+    """
+
+    path: str
+    action: Action
+    old: str | None
+    new: str
+
+    def diff(self) -> str:
+        """The unified diff, without the last newline."""
+        before = "" if self.old is None else self.old
+        lines = difflib.unified_diff(
+            before.splitlines(), self.new.splitlines(), "/dev/null" if self.old is None else f"a/{self.path}",
+            f"b/{self.path}", lineterm="",
+        )  # fmt: skip
+        return "\n".join(lines)
+
+
+def decide(path: str, root: Path, new: str, before: str | None, merge: Callable[[str, str, str], str | None]) -> Change:
+    """What becomes of the file `path`.
+
+    Args:
+        before: what was generated the last time, None when nothing was, or when it shall not matter.
+        merge: (theirs, before, new) -> the merged text, which may hold conflict markers.
+
+    Raises:
+        UsageError: the file is no text file.
+    """
+    old = _read(root, path)
+    if old is None:
+        return Change(path, Action.CREATE, None, new)
+    if old == new or before == new:  # nothing new to say: edits stay
+        return Change(path, Action.UNCHANGED, old, old)
+    if before is None or old == before:
+        return Change(path, Action.REPLACE if before is None else Action.MERGE, old, new)
+    merged = merge(old, before, new)
+    if merged is None:
+        return Change(path, Action.CONFLICT, old, new)
+    action = Action.CONFLICT if "\n<<<<<<< " in f"\n{merged}" else Action.MERGE
+    return Change(path, Action.UNCHANGED if merged == old else action, old, merged)
+
+
+def merge(git: Git) -> Callable[[str, str, str], str | None]:
+    """Git's three-way merge of one file's texts, with conflict markers where both sides changed the same lines."""
+
+    def merged(ours: str, before: str, new: str) -> str | None:
+        with tempfile.TemporaryDirectory(prefix="mlbutler-") as folder:
+            names = [Path(folder) / name for name in ("ours", "before", "new")]
+            for name, text in zip(names, (ours, before, new), strict=True):
+                name.write_bytes(text.encode())
+            labels = ["-L", "yours", "-L", "generated before", "-L", "generated now"]
+            done = git.run("merge-file", "-p", "--diff3", *labels, *map(str, names), check=False)
+            return done.out.decode() if done.code < 128 else None
+
+    return merged
+
+
+def _read(root: Path, path: str) -> str | None:
+    try:
+        return (root / path).read_bytes().decode()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no text in UTF-8.", "Move it away first.") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", "Move it away first.") from error

@@ -1,0 +1,87 @@
+"""What was found in a project, as data: the only input of what is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A test runner or a linter that the project uses.
+
+    Attributes:
+        command: shell text that runs it. junit: glob of the JUnit file that this command writes, '' for none.
+        packages: what must be installed for it, in the words of the language's package manager.
+        warnings: the parser of Jenkins' Warnings plugin that reads its output, '' for none.
+    """
+
+    name: str
+    command: str
+    junit: str = ""
+    packages: tuple[str, ...] = ()
+    warnings: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What the project's code runs in.
+
+    Attributes:
+        language: ``python``, ``conda``, ``r``, ``node`` or ``shell``.
+        base: the image that it starts from.
+        files: dependency files, relative to the project's root; nothing else is copied into the image.
+        install: shell commands that install what `files` list; they run where the files are.
+        add: a shell command that installs further packages, with ``{}`` for their names.
+        system: packages of Debian. variables: of the image's environment.
+        python: a Python 3.11 or newer that the image has after `system`, for mlbutler's own environment.
+        others: files of further languages, which the image does not cater for.
+    """
+
+    language: str
+    base: str
+    files: tuple[str, ...] = ()
+    install: tuple[str, ...] = ()
+    add: str = ""
+    system: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    python: str = "python3 -m venv"
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Remote:
+    """The shared DVC remote. `kind`: ``http``, ``s3``, ``ssh``, ``gs``, ``azure``, ``local`` or ``other``."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """A DVC project as `mlbutler init` sees it.
+
+    Attributes:
+        name: of the repository's folder or address.
+        folder: the project's path from the repository's root, '' when it is the root.
+        source: the branch source for its forge, a key of `jenkins.server.job.SOURCES`; ``git`` for none.
+        ssh: is Git reached over SSH. target: the branch that pull requests go to, '' when unknown.
+        missing: packages of `tests` and `linters` that no dependency file names.
+        metrics: names of the first metrics files. report: where reports are written.
+        configured: are there settings of mlbutler already.
+    """
+
+    name: str
+    folder: str = ""
+    source: str = "git"
+    ssh: bool = False
+    target: str = ""
+    remote: Remote | None = None
+    stages: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    tests: tuple[Tool, ...] = ()
+    linters: tuple[Tool, ...] = ()
+    missing: tuple[str, ...] = ()
+    image: Image = field(default_factory=lambda: Image("shell", "debian:12-slim"))
+    junit: tuple[str, ...] = ()
+    report: str = ".mlbutler/report"
+    configured: bool = False

@@ -1,0 +1,48 @@
+"""What `mlbutler init` wrote the last time, kept in the repository: edits are told from what was generated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from mlbutler import __version__
+from mlbutler.errors import UsageError
+from mlbutler.scaffold.render import Wish
+
+FILE = ".mlbutler-init.json"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The options that were chosen, and each file's text as it was generated."""
+
+    wish: Wish = field(default_factory=Wish)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(root: Path) -> Kept | None:
+    """What was kept; None when `mlbutler init` has not been here.
+
+    Raises:
+        UsageError: the file is not what `mlbutler init` writes.
+    """
+    try:
+        content = json.loads((root / FILE).read_text(encoding="utf-8"))
+        files = content["files"]
+        if not all(isinstance(text, str) for pair in files.items() for text in pair):
+            raise TypeError
+        return Kept(Wish(**content["options"]), dict(files))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{FILE} cannot be read: {error or 'another form'}.", f"Bring it back with git, or delete {FILE}."
+        ) from error
+
+
+def text(kept: Kept) -> str:
+    """The file's text."""
+    content = {"mlbutler": __version__, "options": asdict(kept.wish), "files": dict(sorted(kept.files.items()))}
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

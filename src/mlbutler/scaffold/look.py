@@ -1,0 +1,104 @@
+"""Looks at a DVC project and says what `mlbutler init` has to know of it. Nothing is run, nothing fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mlbutler.errors import UsageError
+from mlbutler.git import Git
+from mlbutler.project.project import Project
+from mlbutler.project.root import find_root
+from mlbutler.scaffold.found import Found, Remote
+from mlbutler.scaffold.languages import image, toml
+from mlbutler.scaffold.tools import linters, missing, tests
+from mlbutler.settings import FILE_NAME, load
+
+_KINDS = {
+    "http": "http", "https": "http", "webdav": "http", "webdavs": "http", "s3": "s3", "ssh": "ssh", "gs": "gs",
+    "azure": "azure", "": "local", "file": "local",
+}  # fmt: skip
+
+
+def look(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Found]:
+    """(the project's root, what it is made of).
+
+    Raises:
+        UsageError: not a git repository or not a DVC project. ProjectError: DVC cannot read it.
+        SettingsError: its settings are wrong.
+    """
+    top = Git(directory, environ).toplevel().resolve()
+    root = find_root(directory)
+    if not root.is_relative_to(top):
+        raise UsageError(f"{directory} is not part of the DVC project {root}.", "Run at the DVC project's own root.")
+    git = Git(root, environ)
+    folder = root.relative_to(top).as_posix()
+    url = git.remote_url("origin") if "origin" in git.remotes() else ""
+    project = Project(root, {})
+    settings = load(root, {}).settings
+    if settings.data.remote:
+        project.remote_config(settings.data.remote)
+        project.remote_name = settings.data.remote
+    runs_in = image(root)
+    test_tools, lint_tools = tests(root, runs_in), linters(root, runs_in)
+    stages = project.stages
+    return root, Found(
+        name=_name(url) or top.name,
+        folder="" if folder == "." else folder,
+        source=_source(url),
+        ssh=_is_ssh(url),
+        target=settings.project.target or _target(git),
+        remote=_remote(project),
+        stages=tuple(stage.name for stage in stages.pipeline()),
+        metrics=tuple(
+            output.path for stage in stages.pipeline() for output in stage.outputs if output.kind == "metric"
+        ),
+        tests=test_tools,
+        linters=lint_tools,
+        missing=missing(root, runs_in, (*test_tools, *lint_tools)),
+        image=runs_in,
+        junit=settings.test.junit,
+        report=settings.report.directory,
+        configured=(root / FILE_NAME).is_file() or _is_in_pyproject(root),
+    )
+
+
+def _is_in_pyproject(root: Path) -> bool:
+    return "mlbutler" in toml(root / "pyproject.toml").get("tool", {})
+
+
+def _remote(project: Project) -> Remote | None:
+    name = project.remote_name
+    if name is None:
+        return None
+    scheme = urlsplit(str(project.remote_config(name).get("url", ""))).scheme.lower()
+    return Remote(name, _KINDS.get(scheme, "other"))
+
+
+def _source(url: str) -> str:
+    from mlbutler.jenkins.server.source import repository
+
+    try:
+        return repository(url, None).source
+    except UsageError:  # a path on this machine, or an address without an owner: plain Git reads it
+        return "git"
+
+
+def _is_ssh(url: str) -> bool:
+    if "://" in url:
+        return url.startswith(("ssh://", "git+ssh://"))
+    return "@" in url.partition(":")[0] and ":" in url
+
+
+def _name(url: str) -> str:
+    return url.rstrip("/").replace(":", "/").rpartition("/")[2].removesuffix(".git")
+
+
+def _target(git: Git) -> str:
+    """The branch that pull requests go to, as far as the clone knows."""
+    done = git.run("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD", check=False)
+    if done.code == 0:
+        return done.text.removeprefix("refs/remotes/origin/")
+    known = [name for name in ("main", "master") if git.run("rev-parse", "-q", "--verify", name, check=False).code == 0]
+    return known[0] if known else git.branch() or ""

@@ -1,0 +1,216 @@
+"""From what was found and what was asked for to the files' text. Pure."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlbutler import __version__
+from mlbutler.errors import UsageError
+from mlbutler.scaffold.found import Found, Image
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+DOCKER, LABEL, KUBERNETES = "docker", "label", "kubernetes"
+MIRROR = "/mirror"
+_BINDINGS = {
+    "http": "usernamePassword(credentialsId: 'mlbutler-dvc',\n"
+    "    usernameVariable: 'MLBUTLER_REMOTE_USER', passwordVariable: 'MLBUTLER_REMOTE_PASSWORD')",
+    "s3": "usernamePassword(credentialsId: 'mlbutler-s3',\n"
+    "    usernameVariable: 'AWS_ACCESS_KEY_ID', passwordVariable: 'AWS_SECRET_ACCESS_KEY')",
+    "ssh": "sshUserPrivateKey(credentialsId: 'mlbutler-ssh',\n"
+    "    usernameVariable: 'MLBUTLER_REMOTE_USER', keyFileVariable: 'MLBUTLER_REMOTE_PRIVATE_KEY_FILE')",
+    "gs": "file(credentialsId: 'mlbutler-gs', variable: 'GOOGLE_APPLICATION_CREDENTIALS')",
+    "azure": "string(credentialsId: 'mlbutler-azure', variable: 'AZURE_STORAGE_CONNECTION_STRING')",
+}
+_GIT = "gitUsernamePassword(credentialsId: 'mlbutler-git', gitToolName: 'Default')"
+_GIT_SSH = "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh', keyFileVariable: 'MLBUTLER_GIT_PRIVATE_KEY_FILE')"
+# DVC's plugins that are extras of mlbutler.
+_EXTRAS = {"s3": "s3", "ssh": "ssh"}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked `mlbutler init` for.
+
+    Attributes:
+        agent: ``docker``, ``label`` or ``kubernetes``. label: of the agents.
+        mirror: the directory on the agent that builds share; '' leaves it to the agent's own environment.
+        image: for Kubernetes, the image that the pod runs. gate_as: ``fail`` or ``unstable``.
+        requirement: what pip installs in the image; '' for this version of mlbutler from the package index.
+    """
+
+    agent: str = DOCKER
+    label: str = "docker"
+    mirror: str = ""
+    image: str = ""
+    gate_as: str = "fail"
+    requirement: str = ""
+
+
+def parse_agent(text: str) -> tuple[str, str]:
+    """(kind, label) of ``docker``, ``label:NAME`` or ``kubernetes``.
+
+    Raises:
+        UsageError: it is none of these, or no expression of labels.
+    """
+    kind, _, label = text.partition(":")
+    if kind not in (DOCKER, LABEL, KUBERNETES) or (kind == LABEL) != bool(label.strip()):
+        raise UsageError(f"There is no agent '{text}'.", "One of: docker, label:NAME, kubernetes.")
+    if label and not re.fullmatch(r"[\w.@&|!()\" -]+", label):
+        raise UsageError(f"'{label}' is no expression of labels.", "Such as: --agent label:gpu")
+    return kind, label.strip() or "docker"
+
+
+def render(found: Found, wish: Wish, dockerfile: str = "Dockerfile") -> dict[str, str]:
+    """File name -> text, relative to the project's root.
+
+    Args:
+        dockerfile: name of the Dockerfile; another one than ``Dockerfile`` gets an ignore file of its own name.
+    """
+    environment = _environment()
+    files = {"Jenkinsfile": environment.get_template("Jenkinsfile.j2").render(_jenkins(found, wish, dockerfile))}
+    if wish.agent != LABEL:
+        ignore = ".dockerignore" if dockerfile == "Dockerfile" else f"{dockerfile}.dockerignore"
+        values = _docker(found, wish)
+        files[dockerfile] = environment.get_template("Dockerfile.j2").render(values)
+        files[ignore] = environment.get_template("dockerignore.j2").render(values)
+    if not found.configured:
+        files["mlbutler.toml"] = environment.get_template("mlbutler.toml.j2").render(_settings(found))
+    return files
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("mlbutler.scaffold"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True, autoescape=False,  # Groovy, a Dockerfile, TOML: no HTML
+    )  # fmt: skip
+    environment.filters |= {"groovy": groovy, "toml": toml, "sh": shlex.quote}
+    return environment
+
+
+def groovy(text: str) -> str:
+    """A single-quoted string of Groovy, which interpolates nothing."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+    return f"'{escaped}'"
+
+
+def toml(text: str) -> str:
+    """A basic string of TOML: JSON's escapes are a part of TOML's."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+# -------------------------------------------------------------------------------------- Jenkinsfile
+
+
+def _jenkins(found: Found, wish: Wish, dockerfile: str) -> Mapping[str, object]:
+    def at(path: str) -> str:
+        return posixpath.join(found.folder, path)
+
+    kind = found.remote.kind if found.remote else "local"
+    own = [tool.junit for tool in found.tests if tool.junit] if not found.configured else list(found.junit)
+    parsers = dict.fromkeys(f"{tool.warnings}()" for tool in found.linters if tool.warnings)
+    mirror = wish.mirror or ("" if wish.agent == LABEL else MIRROR)
+    return {
+        "agent": wish.agent,
+        "label": wish.label,
+        "mirror": mirror,
+        "folder": found.folder,
+        "dockerfile": dockerfile,
+        "gate_as": wish.gate_as,
+        "pod": _pod(wish, mirror),
+        "lost": "kubernetesAgent()" if wish.agent == KUBERNETES else "agent()",
+        "git": _GIT_SSH if found.ssh else _GIT,
+        "data": _BINDINGS.get(kind, ""),
+        "forge": _forge(found),
+        "junit": [at(path) for path in dict.fromkeys([f"{found.report}/report.xml", *own])],
+        "report": at(found.report),
+        "artifacts": [at(f"{found.report}/**"), at(".mlbutler/*.json"), at(".mlbutler/*.log")],
+        "warnings": list(parsers),
+        "plugins": _plugins(wish, bool(parsers), found.ssh or kind == "ssh"),
+    }
+
+
+def _plugins(wish: Wish, warnings: bool, ssh: bool) -> list[str]:
+    agent = {DOCKER: ["Docker Pipeline"], KUBERNETES: ["Kubernetes"]}.get(wish.agent, [])
+    keys = ["SSH Credentials"] if ssh else []
+    return [
+        "Pipeline", "Git", *agent, "Credentials Binding", *keys, "JUnit", "HTML Publisher",
+        *(["Warnings"] if warnings else []),
+    ]  # fmt: skip
+
+
+def _forge(found: Found) -> str:
+    if found.source == "git":
+        return ""
+    return "string(credentialsId: 'mlbutler-forge', variable: 'MLBUTLER_FORGE_TOKEN')"
+
+
+def _pod(wish: Wish, mirror: str) -> str:
+    return (
+        "spec:\n"
+        "  securityContext: {runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000}\n"
+        "  containers:\n"
+        "    - name: mlbutler\n"
+        f"      image: {json.dumps(wish.image)}\n"
+        "      command: [sleep, infinity]\n"
+        f"      volumeMounts: [{{name: mirror, mountPath: {json.dumps(mirror)}}}]\n"
+        "  volumes:\n"
+        "    - {name: mirror, persistentVolumeClaim: {claimName: mlbutler-mirror}}"
+    )
+
+
+# --------------------------------------------------------------------------------------- Dockerfile
+
+
+def _docker(found: Found, wish: Wish) -> Mapping[str, object]:
+    image = found.image
+    system = sorted({"ca-certificates", "git", "openssh-client", *image.system})
+    return {
+        "image": image,
+        "system": system,
+        "copies": _copies(image),
+        "requirement": wish.requirement or _requirement(found),
+        "add": image.add.format(" ".join(map(shlex.quote, found.missing))) if found.missing and image.add else "",
+        "mirror": shlex.quote(wish.mirror or MIRROR),
+    }
+
+
+def _copies(image: Image) -> list[str]:
+    """COPY lines that keep the files' folders."""
+    folders: dict[str, list[str]] = {}
+    for file in image.files:
+        folders.setdefault(posixpath.dirname(file), []).append(file)
+    return [
+        f"COPY {json.dumps([*files, f'./{folder}/' if folder else './'], ensure_ascii=False)}"
+        if any(re.search(r"[^\w./-]", file) for file in files)
+        else f"COPY {' '.join(files)} {f'./{folder}/' if folder else './'}"
+        for folder, files in folders.items()
+    ]
+
+
+def _requirement(found: Found) -> str:
+    kind = found.remote.kind if found.remote else ""
+    extra = f"[{_EXTRAS[kind]}]" if kind in _EXTRAS else ""
+    return f"mlbutler{extra}=={__version__}"
+
+
+# ---------------------------------------------------------------------------------------- settings
+
+
+def _settings(found: Found) -> Mapping[str, object]:
+    return {
+        "target": found.target,
+        "remote": found.remote.name if found.remote else "",
+        "tests": found.tests,
+        "linters": found.linters,
+        "metrics": found.metrics,
+    }

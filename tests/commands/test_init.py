@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlbutler.cli import main
+from tests.scaffold.projects import KINDS, make
+
+Cli = Callable[..., int]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make(tmp_path, KINDS["pip"])
+
+
+@pytest.fixture
+def cli(root: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.chdir(root)
+
+    def call(*words: str) -> int:
+        with pytest.raises(SystemExit) as ended:
+            main(["init", *words])
+        assert isinstance(ended.value.code, int)
+        return ended.value.code
+
+    return call
+
+
+def content(root: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in root.iterdir() if path.is_file()}
+
+
+def test_a_dry_run_writes_nothing(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = content(root)
+    assert cli("--dry-run", "--verbose") == 0
+    assert content(root) == before
+    out = capsys.readouterr().out
+    assert "to be created      Jenkinsfile" in out
+    assert "+pipeline {" in out
+    assert "Nothing was written." in out
+
+
+def test_it_writes_and_a_second_time_changes_nothing(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = set(content(root))
+    assert cli() == 0
+    made = content(root)
+    assert set(made) - before == {"Jenkinsfile", "Dockerfile", ".dockerignore", "mlbutler.toml", ".mlbutler-init.json"}
+    assert "python -m pytest" in made["mlbutler.toml"]
+    assert "tests     pytest" in capsys.readouterr().out
+    assert cli("--yes") == 0
+    assert content(root) == made
+    assert cli("--update") == 0
+    assert content(root) == made
+
+
+def test_nothing_is_overwritten_unasked(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "Jenkinsfile").write_text("pipeline { agent any }\n")
+    before = content(root)
+    assert cli() == 2
+    said = capsys.readouterr()
+    assert content(root) == before
+    assert "-pipeline { agent any }" in said.out
+    assert "would be overwritten: Jenkinsfile" in said.err
+    assert cli("--yes") == 0
+    assert "stage('reproduce')" in (root / "Jenkinsfile").read_text()
+
+
+def test_a_dockerfile_of_the_projects_own_stays(cli: Cli, root: Path) -> None:
+    (root / "Dockerfile").write_text("FROM scratch\n")
+    assert cli() == 0
+    assert (root / "Dockerfile").read_text() == "FROM scratch\n"
+    assert "filename 'Dockerfile.mlbutler'" in (root / "Jenkinsfile").read_text()
+    assert (root / "Dockerfile.mlbutler.dockerignore").is_file()
+    assert not (root / ".dockerignore").exists()
+    assert cli("--update") == 0
+    assert not (root / ".dockerignore").exists()
+
+
+def test_an_update_keeps_edits_and_options(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("--gate-as", "unstable", "--mirror", "/srv/mirror") == 0
+    script = root / "Jenkinsfile"
+    script.write_text(script.read_text().replace("unit: 'DAYS'", "unit: 'HOURS'") + "// ours\n")
+    capsys.readouterr()
+    assert cli("--update", "--agent", "label:gpu", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["options"]["gate_as"] == "unstable"
+    assert {file["path"]: file["action"] for file in found["files"]} == {"Jenkinsfile": "updated"}
+    text = script.read_text()
+    assert "label 'gpu'" in text
+    assert "timeout(time: 5, unit: 'HOURS') { sh 'mlbutler reproduce' }" in text
+    assert text.endswith("// ours\n")
+    assert "/srv/mirror" in text
+    assert "dockerfile" not in text
+
+
+def test_edits_that_meet_leave_the_file_and_say_so(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli() == 0
+    script = root / "Jenkinsfile"
+    mine = script.read_text().replace("label 'docker'", "label 'mine'")
+    script.write_text(mine)
+    assert cli("--update", "--agent", "label:gpu") == 1
+    assert script.read_text() == mine
+    assert "<<<<<<< yours" in (root / "Jenkinsfile.merge").read_text()
+    assert "left as it is" in capsys.readouterr().err
+    assert cli("--update", "--agent", "label:gpu") == 1  # it is not forgotten
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["--agent", "podman"], "no agent 'podman'"), (["--agent", "kubernetes"], "image"),
+    (["--mirror", "relative"], "absolute"),
+])  # fmt: skip
+def test_options_that_do_not_fit_write_nothing(
+    cli: Cli, root: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    before = content(root)
+    assert cli(*words) == 2
+    assert said in capsys.readouterr().err
+    assert content(root) == before
+
+
+def test_kept_text_that_is_torn_is_an_error(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli() == 0
+    (root / ".mlbutler-init.json").write_text('{"files": 5')
+    assert cli("--update") == 2
+    assert ".mlbutler-init.json cannot be read" in capsys.readouterr().err

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import itertools
+import re
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlbutler.errors import UsageError
+from mlbutler.jenkins.lint import lint
+from mlbutler.scaffold.found import Found, Image, Remote
+from mlbutler.scaffold.look import look
+from mlbutler.scaffold.render import Wish, groovy, parse_agent, render, toml
+from mlbutler.settings import parse
+from tests.scaffold.projects import KINDS, make
+
+AGENTS = {
+    "docker": Wish(),
+    "label": Wish(agent="label", label="gpu && linux"),
+    "kubernetes": Wish(agent="kubernetes", image="registry.example.org/words:1"),
+}
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
+    return {name: look(make(tmp_path_factory.mktemp(name), kind), {})[1] for name, kind in KINDS.items()}
+
+
+@pytest.mark.parametrize(("kind", "agent", "gate"), list(itertools.product(KINDS, AGENTS, ["fail", "unstable"])))
+def test_every_file_of_every_kind_is_valid(seen: dict[str, Found], kind: str, agent: str, gate: str) -> None:
+    wish = Wish(**{**AGENTS[agent].__dict__, "gate_as": gate})
+    files = render(seen[kind], wish)
+    assert set(files) == {"Jenkinsfile", "mlbutler.toml"} | (
+        set() if agent == "label" else {"Dockerfile", ".dockerignore"}
+    )
+    script = files["Jenkinsfile"]
+    assert lint(script) == []
+    assert len(script.splitlines()) < 100
+    assert max(map(len, script.splitlines())) <= 150
+    settings = parse(files["mlbutler.toml"])
+    assert settings.project.target == "main"
+    assert settings.test.command == tuple(tool.command for tool in seen[kind].tests)
+    assert settings.lint.commands == tuple(tool.command for tool in seen[kind].linters)
+    assert ("unstable('a gate failed" in script) is (gate == "unstable")
+
+
+@pytest.mark.parametrize(("kind", "bound"), [
+    ("pip", "usernamePassword(credentialsId: 'mlbutler-dvc'"),
+    ("pyproject", "usernamePassword(credentialsId: 'mlbutler-s3'"),
+    ("conda", "sshUserPrivateKey(credentialsId: 'mlbutler-ssh'"),
+    ("uv", "file(credentialsId: 'mlbutler-gs'"),
+    ("poetry", "string(credentialsId: 'mlbutler-azure'"),
+    ("monorepo", "usernamePassword(credentialsId: 'mlbutler-dvc'"),
+])  # fmt: skip
+def test_credentials_of_the_remotes_kind_are_bound_by_id(seen: dict[str, Found], kind: str, bound: str) -> None:
+    assert f"def dataAccess() {{ {bound}" in render(seen[kind], Wish())["Jenkinsfile"]
+
+
+def test_a_remote_without_credentials_binds_none(seen: dict[str, Found]) -> None:
+    for kind in ("node", "shell"):
+        assert "dataAccess" not in render(seen[kind], Wish())["Jenkinsfile"]
+
+
+def test_git_over_ssh_and_over_https(seen: dict[str, Found]) -> None:
+    assert "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh'" in render(seen["conda"], Wish())["Jenkinsfile"]
+    assert "gitUsernamePassword(credentialsId: 'mlbutler-git'" in render(seen["pip"], Wish())["Jenkinsfile"]
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_the_projects_own_code_runs_without_credentials(seen: dict[str, Found], agent: str) -> None:
+    script = render(seen["pip"], AGENTS[agent])["Jenkinsfile"]
+    for step in ("test", "lint", "reproduce", "report"):
+        (line,) = re.findall(rf".*sh 'mlbutler {step}'.*", script)
+        assert "with" not in line.replace("without", "")
+
+
+def test_forks_are_given_nothing(seen: dict[str, Found]) -> None:
+    script = render(seen["pip"], Wish())["Jenkinsfile"]
+    assert script.count("withCredentials") == 1
+    assert "env.CHANGE_FORK ? command() : withCredentials(access, command)" in script
+
+
+def test_a_project_in_a_folder(seen: dict[str, Found]) -> None:
+    script = render(seen["monorepo"], Wish())["Jenkinsfile"]
+    assert "MLBUTLER_CHDIR = 'teams/vision é'" in script
+    assert "dir 'teams/vision é'" in script
+    assert "testResults: 'teams/vision é/.mlbutler/report/report.xml" in script
+
+
+def test_the_image_lets_in_what_it_is_built_from_and_runs_as_the_agents_user(seen: dict[str, Found]) -> None:
+    files = render(seen["pip"], Wish(mirror="/srv/mirror", requirement="mlbutler @ https://example.org/m.whl"))
+    docker = files["Dockerfile"]
+    assert docker.splitlines()[2] == "FROM python:3.12-slim-bookworm"
+    assert "ARG MLBUTLER='mlbutler @ https://example.org/m.whl'" in docker
+    assert docker.index("COPY requirements.txt more.txt ./") < docker.index("-r requirements.txt")
+    assert "pip install --no-cache-dir flake8" in docker
+    assert docker.index("USER butler") > docker.index("useradd")
+    assert "HOME=/home/butler" in docker
+    let_in = [line for line in files[".dockerignore"].splitlines() if line.startswith("!")]
+    assert let_in == ["!requirements.txt", "!more.txt"]
+    assert "MLBUTLER_DATA_MIRROR = '/srv/mirror'" in files["Jenkinsfile"]
+    assert "-v /srv/mirror:/srv/mirror" in files["Jenkinsfile"]
+
+
+def test_another_dockerfile_has_an_ignore_file_of_its_own(seen: dict[str, Found]) -> None:
+    files = render(seen["pip"], Wish(), "Dockerfile.mlbutler")
+    assert {"Dockerfile.mlbutler", "Dockerfile.mlbutler.dockerignore"} < set(files)
+    assert "filename 'Dockerfile.mlbutler'" in files["Jenkinsfile"]
+
+
+@pytest.mark.parametrize(("text", "parsed"), [
+    ("docker", ("docker", "docker")), ("kubernetes", ("kubernetes", "docker")), ("label:gpu", ("label", "gpu")),
+    ("label:gpu && linux", ("label", "gpu && linux")),
+])  # fmt: skip
+def test_agents(text: str, parsed: tuple[str, str]) -> None:
+    assert parse_agent(text) == parsed
+
+
+@pytest.mark.parametrize("text", ["", "podman", "label", "label:", "docker:x", "label:a'; sh 'x", "label:a\nb"])
+def test_agents_that_there_are_not(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_agent(text)
+
+
+@given(st.text(max_size=40))
+def test_any_text_stays_a_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return
+    assert tomllib.loads(f"x = {toml(text)}")["x"] == text
+    literal = groovy(text)
+    assert re.fullmatch(r"'(?:[^'\\\n\r]|\\.)*'", literal, re.DOTALL)
+
+
+def test_hostile_names_stay_names() -> None:
+    evil = "x'; sh 'touch /tmp/pwned'; '"
+    image = Image("shell", "debian:12")
+    found = Found("x", folder=evil, remote=Remote(evil, "http"), target=evil, metrics=(evil,), image=image)
+    files = render(found, Wish())
+    assert lint(files["Jenkinsfile"]) == []
+    assert not re.search(r"(?<!\\)'; sh", files["Jenkinsfile"])
+    assert parse(files["mlbutler.toml"]).project.target == evil

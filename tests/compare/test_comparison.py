@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from mlbutler.compare.comparison import Comparison, compare, conclude
 from mlbutler.compare.plots import MOST_POINTS, thinned
-from mlbutler.compare.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams
+from mlbutler.compare.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams, Stored
 from mlbutler.record import Verdict
+from mlbutler.settings import Predictions
 
 
 def side(metrics: object = None, params: str = "", **more: object) -> Snapshot:
@@ -104,6 +105,17 @@ def test_thinning_keeps_the_ends_and_the_bound(count: int) -> None:
     assert len(kept) == min(count, MOST_POINTS)
     if points:
         assert (kept[0], kept[-1]) == (points[0], points[-1])
+
+
+def test_without_metrics_the_examples_decide() -> None:
+    def predictions(*said: str) -> dict[str, Stored]:
+        rows = "".join(f"{number},a,{word}\n" for number, word in enumerate(said))
+        return {"p.csv": Stored(content=f"id,label,prediction\n{rows}".encode())}
+
+    old, new = side(tables=predictions(*"a" * 10)), side(tables=predictions(*"b" * 10))
+    verdict, sentence = conclude(compare(old, new, {}, [Predictions(file="p.csv", id="id")]), ())
+    assert verdict is Verdict.WORSE
+    assert sentence.startswith("Worse: p.csv: 10 examples right -> wrong, 0 wrong -> right (p = 0.002).")
 
 
 def test_the_sentence_names_the_deciding_number_and_the_lack_of_a_gate() -> None:

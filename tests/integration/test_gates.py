@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -67,6 +68,15 @@ def test_a_waiver_on_the_target_branch_holds_until_it_lapses(world: World, days:
     assert until in comment
     assert "<b>known" not in comment
     assert comment.startswith("**Waived**" if days > 0 else "**Worse**")
+
+
+def test_the_doctor_tells_of_waivers_and_of_repeats_without_a_seed(world: World) -> None:
+    on_main(world, mlbutler__waivers_toml=waiver("accuracy", -1),
+            mlbutler_toml=SETTINGS.replace("max_drop = 0.01", "max_drop = 0.01\nrepeats = 3"))  # fmt: skip
+    run = world.run(world.project, {}, "--json", verb="doctor")
+    rows = {row["subject"]: row for row in json.loads(run.out)}
+    assert (rows["waivers"]["state"], rows["waivers"]["text"]) == ("note", "lapsed: accuracy")
+    assert (rows["gates"]["state"], rows["gates"]["remedy"]) == ("missing", "Set repeat.seed (docs/compare.md).")
 
 
 def test_a_pull_request_does_not_waive_itself(world: World) -> None:

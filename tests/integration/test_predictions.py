@@ -69,9 +69,11 @@ def test_a_slice_that_the_mean_hides_is_found(world: World, cached: bool) -> Non
     assert again.record["compare"]["predictions"][0]["broken"] == 30, "the committed results are compared too"
 
 
-def test_a_change_that_leaves_the_predictions_alone_reads_nothing(world: World) -> None:
+def test_a_change_that_leaves_the_predictions_alone_brings_nothing(world: World) -> None:
     world.git(world.author, "checkout", "-q", "main")
     (world.project / "predictions.csv").write_text("label,prediction\na,a\n")
+    world.dvc("add", "-q", "predictions.csv")
+    world.dvc("push", "-q")
     (world.project / "mlbutler.toml").write_text(SETTINGS + '[[predictions]]\nfile = "predictions.csv"\n')
     world.git(world.author, "add", "-A")
     world.git(world.author, "commit", "-qm", "predictions")
@@ -80,3 +82,5 @@ def test_a_change_that_leaves_the_predictions_alone_reads_nothing(world: World) 
     assert run.code == 0, run.out + run.err
     (found,) = run.record["compare"]["predictions"]
     assert (found["verdict"], found["reason"]) == ("same", "the same file on both sides")
+    cached = [file for file in (run.root / ".dvc" / "cache").rglob("*") if file.is_file()]
+    assert not [file for file in cached if file.read_bytes().startswith(b"label")]

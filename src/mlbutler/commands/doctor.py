@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def _examine(work: Work) -> Iterator[Examined]:
     for subject, examine in (
         ("git", _git), ("dvc", _dvc), ("project", _project), ("change", _change), ("remote", _remote),
         ("mirror", _mirror), ("disk", _disk), ("test", _test), ("lint", _lint), ("gates", _gates),
-        ("credentials", _credentials), ("forge", _forge),
+        ("waivers", _waivers), ("credentials", _credentials), ("forge", _forge),
     ):  # fmt: skip
         yield _guarded(work, subject, examine)
 
@@ -190,9 +191,30 @@ def _gates(work: Work) -> Examined:
         return Examined(
             "gates", "note", "none: no number can stop a pull request", "Add a [[gate]] (docs/settings.md)."
         )
+    if any(gate.repeats for gate in work.settings.gate) and not work.settings.repeat.seed:
+        remedy = "Set repeat.seed (docs/compare.md)."
+        return Examined("gates", "missing", "a gate has repeats, and no seed is named", remedy)
     return Examined(
         "gates", "ok", f"{len(work.settings.gate)} on {', '.join(gate.subject for gate in work.settings.gate)}"
     )
+
+
+def _waivers(work: Work) -> Examined:
+    from mlbutler.errors import SettingsError
+    from mlbutler.gate.waivers import FILE_NAME, parse
+
+    try:
+        found = parse((work.root / FILE_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Examined("waivers", "ok", "none")
+    except SettingsError as error:
+        return Examined("waivers", "missing", error.message, error.remedy)
+    except (OSError, UnicodeDecodeError) as error:
+        return Examined("waivers", "missing", f"{FILE_NAME} cannot be read: {error}", "Mend or remove it.")
+    lapsed = [waiver.gate for waiver in found if waiver.until < datetime.now(UTC).date()]
+    if lapsed:
+        return Examined("waivers", "note", f"lapsed: {', '.join(lapsed)}", f"Remove what lapsed from {FILE_NAME}.")
+    return Examined("waivers", "ok", f"{len(found)} on {', '.join(waiver.gate for waiver in found)}")
 
 
 def _credentials(work: Work) -> Examined:

@@ -83,6 +83,8 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
         return Verdict.WORSE, f"Worse: {describe(worse[0])}.{hint}"
     if better:
         return Verdict.BETTER, f"Better: {describe(better[0])}.{hint}"
+    if decided := _by_examples(comparison.predictions):
+        return decided[0], f"{decided[1]}{hint}"
     if noise := _of(comparison.metrics, Verdict.WITHIN_NOISE):
         return Verdict.WITHIN_NOISE, f"Within noise: {describe(noise[0])}, by repeated runs.{hint}"
     if not comparison.metrics:
@@ -93,6 +95,16 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
         return Verdict.SAME, f"Same: no metric changed.{hint}"
     first = next((m for m in comparison.metrics if m.verdict is not Verdict.SAME), comparison.metrics[0])
     return Verdict.NOT_JUDGED, f"Not judged: {first.key}: {first.reason}.{hint}"
+
+
+def _by_examples(predictions: Sequence[PredictionChange]) -> tuple[Verdict, str] | None:
+    """What predictions say where no metric got better or worse; a file that got worse goes first."""
+    for verdict, word in ((Verdict.WORSE, "Worse"), (Verdict.BETTER, "Better")):
+        for change in predictions:
+            if change.verdict is verdict:
+                flips = f"{change.broken:,} examples right -> wrong, {change.mended:,} wrong -> right"
+                return verdict, f"{word}: {change.file}: {flips} (p = {change.p:.2g})."
+    return None
 
 
 def _overall(metrics: Sequence[MetricChange]) -> Verdict:

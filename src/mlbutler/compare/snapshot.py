@@ -6,7 +6,7 @@ Nothing here knows DVC or Git; `compare` works on two of these.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -27,11 +27,15 @@ class Source:
 class Stored:
     """A file that may be too large for memory: where its bytes lie, or the bytes, or why there are none.
 
-    `identity` is the content's hash where it is recorded, '' otherwise: two of the same identity need not be read.
+    Attributes:
+        locate: finds the bytes, perhaps on a remote, when they are asked for; None when nobody has them.
+        problem: why there are none. identity: the content's hash where it is recorded, '' otherwise: of two with the
+            same identity one need not be read, nor be brought.
     """
 
     path: Path | None = None
     content: bytes | None = None
+    locate: Callable[[], Path | None] | None = None
     problem: str = ""
     identity: str = ""
 
@@ -43,9 +47,10 @@ class Stored:
         """
         if self.content is not None:
             return io.BytesIO(self.content)
-        if self.path is None:
+        path = self.locate() if self.path is None and self.locate is not None else self.path
+        if path is None:
             raise FileNotFoundError(2, self.problem or "the file is missing")
-        return self.path.open("rb")
+        return path.open("rb")
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def _metric(gate: Gate, evidence: Evidence) -> Found:
 
 
 def _number(gate: Gate, old: float | None, new: float | None) -> Found:
-    goal = gate.goal or _GOALS.get(gate.of, "maximize")
+    goal = _GOALS.get(gate.of, "maximize")
     difference = new - old if old is not None and new is not None else None
     file, _, name = gate.subject.rpartition(":")
     verdict = Verdict.SAME if difference == 0 else Verdict.CHANGED
@@ -83,9 +83,9 @@ def _data(gate: Gate, evidence: Evidence) -> Found:
 
 
 def _rows(gate: Gate, path: str, evidence: Evidence) -> Found:
-    counted: dict[str, int] = {}  # what is the same object on both sides is read once
+    counted: dict[str, int] = {}  # what is the same object on both sides is read once, where it is at hand
     totals: list[int | None] = []
-    for side, words in ((evidence.old, "in the target"), (evidence.new, "here")):
+    for side in (evidence.new, evidence.old):
         files = {name: stored for name, stored in side.tables.items() if name == path or name.startswith(f"{path}/")}
         total = 0
         try:
@@ -95,13 +95,14 @@ def _rows(gate: Gate, path: str, evidence: Evidence) -> Found:
                 total += counted[stored.identity]
         except Unreadable as error:
             if side is evidence.new:
-                return Found(problem=f"the rows of {path} cannot be counted {words}: {error}")
+                return Found(problem=f"the rows of {path} cannot be counted: {error}")
             totals.append(None)
             continue
         totals.append(total if files else None)
-    if totals[1] is None:
+    after, before = totals
+    if after is None:
         return Found(problem=f"{path} holds no table (CSV, TSV, JSON lines, Parquet)")
-    return _number(gate, totals[0], totals[1])
+    return _number(gate, before, after)
 
 
 def _stage(gate: Gate, evidence: Evidence) -> Found:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -222,8 +223,9 @@ class _Side:
         oid, problem = self._identified(path, owner[1])
         if oid is None:
             return Stored(problem=problem)
-        file = self._project.object_file(oid, remote=remote)
-        return Stored(path=file, problem="" if file else _NOWHERE, identity=oid.md5)
+        return Stored(
+            locate=partial(self._project.object_file, oid, remote=remote), problem=_NOWHERE, identity=oid.md5
+        )
 
     def _artifact(self, path: str, out: Output, same: frozenset[str]) -> Artifact:
         assert out.recorded is not None

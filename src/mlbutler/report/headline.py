@@ -122,7 +122,8 @@ def _let_pass(compare: CompareResult, sentence: str) -> tuple[str, ...]:
 def _examples(compare: CompareResult) -> Iterator[str]:
     """Where predictions got significantly worse: a mean can hide it."""
     for change in compare.predictions:
-        if change.verdict == Verdict.WORSE and change.p is not None:
+        named = change.file in compare.sentence
+        if change.verdict == Verdict.WORSE and change.p is not None and not named:
             said = f"{change.broken:,} examples right → wrong, {change.mended:,} wrong → right (p = {change.p:.2g})"
             yield f"{change.file}: {said}"
         worse = [part for part in change.slices if part.worse]

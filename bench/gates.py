@@ -118,18 +118,18 @@ def judged(model: str, wrong: float, base: Sequence[float], change: Sequence[flo
     )  # fmt: skip
 
 
-def measured(model: str, trials: int, repeats: int, pool: ProcessPoolExecutor) -> list[Arm]:
-    """Every arm of one model."""
-    seeds = range(trials * repeats)
+def measured(model: str, nulls: int, trials: int, repeats: int, pool: ProcessPoolExecutor) -> list[Arm]:
+    """Every arm of one model; `nulls` trials in the A/A arm, `trials` in each of the others."""
 
-    def series(wrong: float, offset: int) -> list[float]:
-        return list(pool.map(partial(accuracy, model, wrong, offset), seeds, chunksize=20))
+    def series(wrong: float, offset: int, count: int) -> list[float]:
+        return list(pool.map(partial(accuracy, model, wrong, offset), range(count * repeats), chunksize=20))
 
-    base = series(0.0, 0)
+    base = series(0.0, 0, max(nulls, trials))
     arms = []
     for wrong in WRONG:
-        change = series(wrong, 0 if wrong else _OTHER_NUMBERS)
-        arms.append(judged(model, wrong, base, change, repeats))
+        count = trials if wrong else nulls
+        change = series(wrong, 0 if wrong else _OTHER_NUMBERS, count)
+        arms.append(judged(model, wrong, base[: len(change)], change, repeats))
         print(f"{model}, {wrong:.0%} wrong labels: done", file=sys.stderr, flush=True)
     return arms
 
@@ -144,16 +144,17 @@ def too_many(failed: int, trials: int, rate: float) -> float:
 def table(arms: Sequence[Arm], repeats: int) -> str:
     """Markdown."""
     head = (
-        "| model | wrong labels | true worsening | noise | any drop: fails | max_drop 0.01, one run: fails "
+        "| model | wrong labels | trials | true worsening | noise | any drop: fails | max_drop 0.01, one run: fails "
         f"| {repeats} repeats, max_drop 0: fails / inconclusive / passes | {repeats} repeats, max_drop 0.01 |\n"
-        "|---|---:|---:|---:|---:|---:|---:|---:|"
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
     )
 
     def triple(shares: Sequence[float]) -> str:
         return " / ".join(f"{100 * share:.1f}" for share in shares)
 
     rows = [
-        f"| {arm.model} | {f'{arm.wrong:.0%}' if arm.wrong else 'none (A/A)'} | {arm.effect:+.4f} | {arm.noise:.4f} "
+        f"| {arm.model} | {f'{arm.wrong:.0%}' if arm.wrong else 'none (A/A)'} | {arm.trials} | {arm.effect:+.4f} "
+        f"| {arm.noise:.4f} "
         f"| {100 * arm.any_drop:.1f} | {100 * arm.max_drop:.1f} | {triple(arm.repeated)} "
         f"| {triple(arm.repeated_limit)} |"
         for arm in arms
@@ -164,16 +165,17 @@ def table(arms: Sequence[Arm], repeats: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; exit code 1 when the false alarms are more than chance makes of the nominal rate."""
     parser = argparse.ArgumentParser(description="False alarms and power of gates, on real models.")
-    parser.add_argument("--trials", type=int, default=200, help="pull requests in each arm (default: 200)")
+    parser.add_argument("--nulls", type=int, default=1000, help="pull requests without an effect (default: 1000)")
+    parser.add_argument("--trials", type=int, default=200, help="pull requests of each effect (default: 200)")
     parser.add_argument("--repeats", type=int, default=5, help="seeds of each (default: 5)")
     parser.add_argument("--model", choices=list(MODELS), help="only this one")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--smoke", action="store_true", help="a few trials: does it still work?")
     options = parser.parse_args(arguments)
-    trials = 4 if options.smoke else options.trials
+    nulls, trials = (4, 4) if options.smoke else (options.nulls, options.trials)
     chosen = [options.model] if options.model else list(MODELS)[: 1 if options.smoke else None]
     with ProcessPoolExecutor(2) as pool:
-        arms = [arm for model in chosen for arm in measured(model, trials, options.repeats, pool)]
+        arms = [arm for model in chosen for arm in measured(model, nulls, trials, options.repeats, pool)]
     print(json.dumps([asdict(arm) for arm in arms], indent=1) if options.json else table(arms, options.repeats))
     nominal = (1 - CONFIDENCE) / 2
     none = [arm for arm in arms if arm.wrong == 0]

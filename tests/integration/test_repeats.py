@@ -145,6 +145,7 @@ def test_repeats_can_be_asked_for_by_hand(noisy: World) -> None:
     assert odd.code == 2
     assert "There is no metric 'speed' on both sides" in odd.err
     assert json.loads((noisy.project / "metrics.json").read_text())["accuracy"] < 0.85
+    assert "on average of 3 seeds" in " ".join(run.out.split())
 
 
 def test_a_gate_is_calibrated_on_the_target_alone(noisy: World, tmp_path: Path) -> None:

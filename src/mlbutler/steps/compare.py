@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from mlbutler.compare.comparison import Comparison, compare, conclude
-from mlbutler.record import CompareResult, GateResult, MetricChange, Outcome, RepeatResult
+from mlbutler.record import CompareResult, GateResult, MetricChange, Outcome, PredictionChange, RepeatResult
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
 from mlbutler.steps.repeat import Wish, repeated
@@ -34,7 +34,7 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
     if base is None:
         notes.insert(0, ("the whole", "there is no merge base with a target branch to compare with"))
     if not work.console.quiet:
-        _show(work, comparison, results)
+        _show(work, comparison, repeats, results)
     return CompareResult(
         outcome=Outcome.FAILED if failed else Outcome.PASSED,
         reason=sentence,
@@ -66,14 +66,26 @@ def _with_repeats(metrics: Sequence[MetricChange], repeats: Sequence[RepeatResul
     )
 
 
-def _show(work: Work, comparison: Comparison, gates: tuple[GateResult, ...]) -> None:
+def _told(change: PredictionChange) -> str:
+    """A predictions file in a line."""
+    if not change.examples:
+        return change.reason
+    worse = [f"{part.column} = {part.value}" for part in change.slices if part.worse]
+    slices = f"; worse where {', '.join(worse[:3])}" if worse else ""
+    p = f" (p = {change.p:.2g})" if change.p is not None else ""
+    return f"{change.broken:,} right -> wrong, {change.mended:,} wrong -> right{p}: {change.verdict}{slices}"
+
+
+def _show(
+    work: Work, comparison: Comparison, repeats: Sequence[RepeatResult], gates: tuple[GateResult, ...]
+) -> None:
     from rich.console import Console as Terminal
     from rich.table import Table
     from rich.text import Text
 
     def cell(value: object) -> Text:
         text = work.console.redactor.hide("" if value is None else str(value))
-        return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:120])
+        return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:300])
 
     terminal = Terminal(file=work.console.stream)
     table = Table("metric", "target", "here", "difference", "verdict")
@@ -84,6 +96,13 @@ def _show(work: Work, comparison: Comparison, gates: tuple[GateResult, ...]) -> 
         terminal.print(table)
     if len(comparison.metrics) > 50:
         terminal.print(cell(f"{len(comparison.metrics) - 50} more metrics are in the report"))
+    for change in comparison.predictions:
+        terminal.print(cell(f"{change.file}: {_told(change)}"))
+    for repeat in repeats:
+        if repeat.difference is not None:
+            interval = f"{repeat.low:+.5g} to {repeat.high:+.5g} ({100 * repeat.confidence:.4g} %)"
+            said = f"{repeat.difference:+.5g} on average of {len(repeat.seeds)} seeds, {interval}: {repeat.verdict}"
+            terminal.print(cell(f"{repeat.metric}: {said}"))
     for gate in gates:
         waiver = f" ({gate.waiver})" if gate.waiver else ""
         terminal.print(cell(f"gate {gate.outcome}: {gate.sentence}{waiver}"))

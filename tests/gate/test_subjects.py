@@ -94,6 +94,13 @@ def test_rows_that_cannot_be_counted(old: Stored, new: Stored, outcome: str, wor
     assert words in result.sentence
 
 
+def test_the_same_data_is_not_read_to_say_that_nothing_is_lost() -> None:
+    away = Stored(problem="in neither cache, mirror nor remote", identity="x")
+    result = one(rows({"d/1.csv": away}, {"d/1.csv": away}), data="d", measure="rows", max_drop_relative=0.05)
+    assert (result.outcome, result.sentence) == ("passed", "d is the same on both sides")
+    assert one(rows({"d/1.csv": away}, {"d/1.csv": away}), data="d", measure="rows", min=5).outcome == "not judged"
+
+
 def test_a_stage_is_measured_when_it_ran() -> None:
     ran = Evidence(before={"train": 600.0}, runs=[StageRun(name="train", outcome="ran", duration=1000.0)])
     result = one(ran, stage="train", max_drop_relative=0.5)
@@ -115,7 +122,9 @@ def test_predictions_are_gated_by_slices_and_flips() -> None:
     assert (result.outcome, result.sentence) == ("failed", "p.csv:worse_slices is 1 (must be at most 0)")
     assert one(evidence, predictions="p.csv", max_drop=0.1).sentence == "p.csv:right 0.9 -> 0.7 (-0.2, limit 0.1)"
     same = Evidence(predictions=[PredictionChange(file="p.csv", verdict=Verdict.SAME, reason="the same file")])
-    assert one(same, predictions="p.csv", max_drop=0.1).outcome == "not judged"
+    assert one(same, predictions="p.csv", max_drop=0.1).outcome == "passed"
+    assert one(same, predictions="p.csv", min=0.1).outcome == "not judged"
+    assert one(same, predictions="p.csv", measure="worse_slices", max=0).outcome == "passed"
     assert one(evidence, predictions="q.csv", max_drop=0.1).outcome == "failed"
 
 

@@ -56,6 +56,30 @@ max = "1 KB"
     assert "data/raw:files 5 -> 4" in next(iter(world.forge.rglob("*.md"))).read_text()
 
 
+def test_rows_are_counted_in_a_directory_and_not_at_all_when_it_is_the_same(world: World) -> None:
+    gate = '[[gate]]\ndata = "data/raw"\nmeasure = "rows"\nmax_drop_relative = 0.05\n'
+    on_main(world, mlbutler_toml=SETTINGS + gate)
+    for number in range(2):
+        (world.project / f"data/raw/{number}.csv").write_text("a\n" + "1\n" * 100)
+    world.dvc("add", "-q", "data/raw")
+    world.dvc("repro", "-q")
+    world.dvc("push", "-q")
+    on_main(world, mlbutler_toml=SETTINGS + gate + "\n")
+    same = world.change("words", {"README": "words"})
+    assert same.code == 0, same.out + same.err
+    assert [gate["sentence"] for gate in same.record["compare"]["gates"]][1:] == ["data/raw is the same on both sides"]
+
+    world.git(world.author, "checkout", "-q", "-B", "less", "main")
+    (world.project / "data/raw/1.csv").write_text("a\n" + "1\n" * 85)
+    world.dvc("add", "-q", "data/raw")
+    world.dvc("push", "-q")
+    world.git(world.author, "commit", "-qam", "less")
+    world.git(world.author, "push", "-q", "origin", "less")
+    less = world.run(world.clone("origin/less"), world.jenkins("less", 2))
+    assert less.code == 1, less.out + less.err
+    assert less.record["compare"]["gates"][1]["sentence"] == ("data/raw:rows 200 -> 185 (-15, limit 5.00% of 200)")
+
+
 @pytest.mark.parametrize(("days", "code", "outcome"), [(1, 0, "waived"), (-1, 1, "failed")])
 def test_a_waiver_on_the_target_branch_holds_until_it_lapses(world: World, days: int, code: int, outcome: str) -> None:
     on_main(world, mlbutler__waivers_toml=waiver("metrics.json:accuracy", days))

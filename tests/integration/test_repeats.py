@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.world import DVC_YAML, World
+from tests.integration.world import DVC_YAML, World, make
 
 # Accuracy is `skill` plus noise that the seed decides; every run leaves a line, so that runs can be counted.
 _NOISY = """
@@ -39,6 +39,10 @@ def noisy_params(skill: float, seed: int = 5) -> str:
 
 @pytest.fixture
 def noisy(world: World, tmp_path: Path) -> World:
+    return make_noisy(world, tmp_path)
+
+
+def make_noisy(world: World, tmp_path: Path) -> World:
     """`main` is trained with a stage that depends on a seed."""
     world.git(world.author, "checkout", "-q", "main")
     files = {
@@ -146,6 +150,26 @@ def test_repeats_can_be_asked_for_by_hand(noisy: World) -> None:
     assert "There is no metric 'speed' on both sides" in odd.err
     assert json.loads((noisy.project / "metrics.json").read_text())["accuracy"] < 0.85
     assert "on average of 3 seeds" in " ".join(run.out.split())
+
+
+def test_a_project_in_a_folder_is_repeated_in_that_folder(tmp_path: Path) -> None:
+    (tmp_path / "world").mkdir()
+    noisy = make_noisy(make(tmp_path / "world", folder="models/digits"), tmp_path)
+    run = noisy.change("worse", {"params.yaml": noisy_params(0.8)})
+    assert run.code == 1, run.out + run.err
+    (found,) = run.record["compare"]["repeats"]
+    assert (found["verdict"], len(found["old"]), len(found["new"])) == ("worse", 6, 6)
+
+
+def test_a_fork_is_repeated_without_credentials(noisy: World, tmp_path: Path) -> None:
+    spying = _NOISY.replace("COUNT", str(tmp_path / "runs.log"))
+    spying += f'import os; open("{tmp_path}/seen", "a").write(os.environ.get("MLBUTLER_GIT_TOKEN", "none") + "\\n")\n'
+    noisy.branch("forked", {"params.yaml": noisy_params(0.8), "src/train.py": spying})
+    environ = noisy.jenkins("forked", CHANGE_FORK="mallory") | {"MLBUTLER_GIT_TOKEN": "hunter2-hunter2"}
+    run = noisy.run(noisy.clone("origin/forked"), environ)
+    (found,) = run.record["compare"]["repeats"]
+    assert found["verdict"] == "worse", run.out + run.err
+    assert set((tmp_path / "seen").read_text().split()) == {"none"}
 
 
 def test_a_gate_is_calibrated_on_the_target_alone(noisy: World, tmp_path: Path) -> None:

@@ -27,7 +27,11 @@ def _judge(gate: Gate, evidence: Evidence) -> Iterator[GateResult]:
     for name, limit in limits(gate):
         shown = f"{limit:g}" if name == "max_drop_relative" else _shown(gate, limit)
         rule = f"{name.replace('_', ' ')} {shown}"
-        if found.number is None:
+        if found.unchanged and name.startswith("max_drop"):
+            yield GateResult(
+                metric=gate.subject, rule=rule, level=gate.level, outcome="passed", sentence=found.problem, limit=limit
+            )
+        elif found.number is None:
             yield GateResult(
                 metric=gate.subject, rule=rule, level=gate.level, limit=limit,
                 outcome="not judged" if found.excused else _broken(gate),

@@ -34,11 +34,15 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Found:
-    """The number, or why there is none. `excused`: that there is none is no fault of the change."""
+    """The number, or why there is none.
+
+    `excused`: that there is none is no fault of the change. `unchanged`: it is the same on both sides, whatever it is.
+    """
 
     number: MetricChange | None = None
     problem: str = ""
     excused: bool = False
+    unchanged: bool = False
 
 
 def find(gate: Gate, evidence: Evidence) -> Found:
@@ -83,10 +87,19 @@ def _data(gate: Gate, evidence: Evidence) -> Found:
 
 
 def _rows(gate: Gate, path: str, evidence: Evidence) -> Found:
+    sides = [
+        {name: stored for name, stored in side.tables.items() if name == path or name.startswith(f"{path}/")}
+        for side in (evidence.new, evidence.old)
+    ]
+    identities = [{name: stored.identity for name, stored in side.items()} for side in sides]
+    unchanged: Found | None = None
+    if identities[0] == identities[1] and identities[0] and all(identities[0].values()):
+        unchanged = Found(problem=f"{path} is the same on both sides", excused=True, unchanged=True)
+        if gate.min is None and gate.max is None:
+            return unchanged
     counted: dict[str, int] = {}  # what is the same object on both sides is read once, where it is at hand
     totals: list[int | None] = []
-    for side in (evidence.new, evidence.old):
-        files = {name: stored for name, stored in side.tables.items() if name == path or name.startswith(f"{path}/")}
+    for files in sides:
         total = 0
         try:
             for name, stored in files.items():
@@ -94,8 +107,8 @@ def _rows(gate: Gate, path: str, evidence: Evidence) -> Found:
                     counted[stored.identity] = count_rows(name, stored)
                 total += counted[stored.identity]
         except Unreadable as error:
-            if side is evidence.new:
-                return Found(problem=f"the rows of {path} cannot be counted: {error}")
+            if files is sides[0]:
+                return unchanged or Found(problem=f"the rows of {path} cannot be counted: {error}")
             totals.append(None)
             continue
         totals.append(total if files else None)
@@ -123,7 +136,9 @@ def _predictions(gate: Gate, evidence: Evidence) -> Found:
     if change is None:
         return Found(problem=f"{gate.predictions} is not declared in [[predictions]]")
     if change.verdict is Verdict.SAME and not change.examples:
-        return Found(problem=f"{change.file} is the same file on both sides", excused=True)
+        if gate.of != "right":
+            return _number(gate, 0, 0)
+        return Found(problem=f"{change.file} is the same on both sides", excused=True, unchanged=True)
     if not change.examples:
         return Found(problem=f"{change.file}: {change.reason}")
     if gate.of == "right":

@@ -150,7 +150,7 @@ class _Side:
             ),
             plots=tuple(definitions),
             plot_data={path: self._source(path) for path in files},
-            tables={name: stored for path in tables for name, stored in self._tables(path)},
+            tables={name: stored for path in tables for name, stored in self._tables(path, same)},
             artifacts={
                 artifact.path: self._artifact(artifact.path, out, same)
                 for artifact, (_, out) in ((a, self.stages.owners[a.path]) for a in self.stages.artifacts())
@@ -193,12 +193,18 @@ class _Side:
             oid = type(oid)(md5, oid.legacy)
         return oid, ""
 
-    def _tables(self, path: str) -> Iterator[tuple[str, Stored]]:
+    def _tables(self, path: str, same: frozenset[str]) -> Iterator[tuple[str, Stored]]:
         """The file, or the tables in the directory; those are not brought from the remote one by one."""
         owner = self.stages.owner(path)
         oid = owner[1].recorded.oid if owner is not None and owner[1].recorded else None
         if owner is None or oid is None or not oid.is_directory or path != owner[1].path:
             yield path, self._stored(path)
+            return
+        if path in same:  # what lies in the work tree of it says nothing more
+            for name, md5 in (self._project.manifest(oid) or {}).items():
+                if is_table(name):
+                    locate = partial(self._project.object_file, ObjectId(md5, oid.legacy), remote=False)
+                    yield f"{path}/{name}", Stored(locate=locate, problem=_NOWHERE, identity=md5)
             return
         names = self._files(owner[1])
         if path in partial_directories(self._project.root):

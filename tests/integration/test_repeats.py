@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -121,6 +125,38 @@ def test_where_builds_do_not_train_they_do_not_repeat_either(noisy: World, tmp_p
     assert gate["outcome"] == "not judged"
     assert "nothing was run, so nothing is repeated: reproduce.when is 'manual'" in gate["sentence"]
     assert count(tmp_path) == before
+
+
+def test_an_interrupted_repeat_leaves_the_comparison_and_nothing_else(noisy: World, tmp_path: Path) -> None:
+    slow = _NOISY.replace("COUNT", str(tmp_path / "runs.log")) + "import time; time.sleep(p['seed'] == 6 and 60 or 0)\n"
+    noisy.branch("slow", {"src/train.py": slow})
+    root = noisy.clone("origin/slow")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=noisy.run_environ(noisy.jenkins("slow")),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "here, seed 6" in line:
+            break
+    time.sleep(5)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    record = json.loads((root / ".mlbutler" / "record.json").read_text())
+    assert record["compare"]["outcome"] == "error"
+    assert [metric["name"] for metric in record["compare"]["metrics"]] == ["accuracy"]
+    assert not (root / ".mlbutler" / "scratch").exists()
+
+
+def test_without_a_named_seed_the_comparison_is_kept_and_the_remedy_told(noisy: World) -> None:
+    settings = _SETTINGS.replace('seed = "params.yaml:train.seed"', "")
+    run = noisy.change("seedless", {"params.yaml": noisy_params(0.8), "mlbutler.toml": settings})
+    assert run.code == 2, run.out + run.err
+    compare = run.record["compare"]
+    assert (compare["outcome"], compare["metrics"][0]["name"]) == ("error", "accuracy")
+    assert "repeat.seed" in compare["reason"]
+    assert 'seed = "params.yaml:train.seed"' in compare["remedy"]
 
 
 def test_a_seed_that_changes_nothing_is_refused(noisy: World, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from mlbutler.compare.comparison import Comparison, compare, conclude
+from mlbutler.errors import MlbutlerError
 from mlbutler.record import CompareResult, GateResult, MetricChange, Outcome, PredictionChange, RepeatResult
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
@@ -18,6 +19,9 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
 
     Args:
         wish: repeats asked for on the command line.
+
+    Raises:
+        MlbutlerError: repeated runs or waivers could not be had; what was compared until then is its `partial` result.
     """
     gates = work.settings.gate
     goals = {gate.metric: gate.goal for gate in gates if gate.metric is not None and gate.goal is not None}
@@ -25,9 +29,24 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
     declared = work.settings.predictions
     old, new = work.project.snapshots(base, work.prefix, tables(work.settings))
     comparison = compare(old, new, goals, declared, lambda path: picture(work, path))
-    repeats = repeated(work, comparison.metrics, wish)
-    comparison = dataclasses.replace(comparison, metrics=_with_repeats(comparison.metrics, repeats))
-    results, remarks = judged(work, old, new, comparison, repeats)
+    compared = CompareResult(
+        outcome=Outcome.ERROR,
+        reason="",
+        old_rev=base or "",
+        metrics=comparison.metrics,
+        params=comparison.params,
+        plots=comparison.plots,
+        data=comparison.data,
+        predictions=comparison.predictions,
+        not_judged=comparison.not_judged,
+    )
+    try:
+        repeats = repeated(work, comparison.metrics, wish)
+        comparison = dataclasses.replace(comparison, metrics=_with_repeats(comparison.metrics, repeats))
+        results, remarks = judged(work, old, new, comparison, repeats)
+    except MlbutlerError as error:
+        error.partial = dataclasses.replace(compared, reason=error.message)
+        raise
     verdict, sentence = conclude(comparison, results)
     failed = any(gate.outcome == "failed" for gate in results)
     notes = [*comparison.not_judged, *remarks]
@@ -35,18 +54,13 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         notes.insert(0, ("the whole", "there is no merge base with a target branch to compare with"))
     if not work.console.quiet:
         _show(work, comparison, repeats, results)
-    return CompareResult(
+    remedy = "Improve the result, or change the gate or waive it in a reviewed commit on the target branch."
+    return dataclasses.replace(
+        compared,
         outcome=Outcome.FAILED if failed else Outcome.PASSED,
         reason=sentence,
-        remedy="Improve the result, or change the gate or waive it in a reviewed commit on the target branch."
-        if failed
-        else "",
-        old_rev=base or "",
+        remedy=remedy if failed else "",
         metrics=comparison.metrics,
-        params=comparison.params,
-        plots=comparison.plots,
-        data=comparison.data,
-        predictions=comparison.predictions,
         repeats=repeats,
         gates=results,
         verdict=verdict,

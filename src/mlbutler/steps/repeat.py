@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlbutler.compare.documents import is_number, read_document
+from mlbutler.compare.documents import LARGEST, is_number, read_document
 from mlbutler.compare.snapshot import Source
 from mlbutler.errors import SettingsError
 from mlbutler.gate.repeated import summarise
@@ -134,9 +134,17 @@ def seeds_for(work: Work, count: int) -> tuple[int, ...]:
     for name in names:
         split(name)
     file, dotted = split(names[0])
-    with contextlib.suppress(OSError):
-        return series(read_document(file, Source((work.root / file).read_bytes())).values.get(dotted), count)
-    return series(None, count)
+    return series(read_document(file, _small_file(work.root / file)).values.get(dotted), count)
+
+
+def _small_file(path: Path) -> Source:
+    """A file that code of the change may have made: a device or a pipe in its place is not read."""
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            return Source(None, "it is missing" if not path.exists() else "it is no file, or too large")
+        return Source(path.read_bytes())
+    except OSError as error:
+        return Source(None, f"it cannot be read: {error.strerror}")
 
 
 def measure(work: Work, revision: str | None, metrics: Sequence[Metric], seeds: Sequence[int], side: str) -> Series:
@@ -239,14 +247,11 @@ def _read(scratch: Work, found: Series) -> str:
         owner = scratch.project.stages.owner(file)
         if owner is not None and not scratch.project.tree.exists(owner[1].path):
             scratch.project.checkout([owner[1].path])
-        try:
-            content = Source((scratch.root / file).read_bytes())
-        except OSError as error:
-            content = Source(None, str(error.strerror))
-        document = read_document(file, content)
+        document = read_document(file, _small_file(scratch.root / file))
         value = document.values.get(name)
         if not is_number(value):
-            return document.problem or f"{file}:{name} is {'missing' if value is None else 'no number'}"
+            missing = f"{file}:{name} is {'missing' if value is None else 'no number'}"
+            return f"{file}: {document.problem}" if document.problem else missing
         assert isinstance(value, (int, float))
         values.append(float(value))
     return ""

@@ -1,0 +1,407 @@
+// Runs a declarative Jenkinsfile as Jenkins would, as far as mlbutler's files go: sections, stages one after the other or at
+// once, post conditions, results, credentials by id with masking, a lost agent. `sh` really runs. Not covered: CPS, the sandbox.
+//
+// groovy jenkins.groovy PLAN: PLAN is JSON with `script`, `environment`, `credentials` (id -> variable values), `checkout` (a shell
+// command that fills an empty workspace), `workspaces`, `archive`, `events` (written), `libraries` (folders of `vars`),
+// `lose` (a stage at whose first `sh` the agent is lost, once), `labels` (that there are agents for).
+
+import groovy.json.JsonOutput
+import groovy.json.JsonSlurper
+import java.util.concurrent.Callable
+import java.util.concurrent.Executors
+import org.codehaus.groovy.control.CompilerConfiguration
+
+class Abort extends RuntimeException { Abort(String text) { super(text) } }
+class AgentLost extends Abort { AgentLost(String text) { super(text) } }
+
+/** What a thread of the build knows: where it works, with which variables. */
+class Frame {
+    File workspace
+    Map<String, String> variables = [:]
+    List<String> secrets = []
+    List<String> bound = []
+    List<String> path = []
+    String label
+    Frame copy() {
+        new Frame(workspace: workspace, variables: new LinkedHashMap(variables), secrets: new ArrayList(secrets),
+            bound: new ArrayList(bound), path: new ArrayList(path), label: label)
+    }
+}
+
+class Build {
+    static Map plan
+    static List events = [].asSynchronized()
+    static String result = 'SUCCESS'
+    static int workspaces = 0
+    static boolean lost = false
+    static InheritableThreadLocal<Frame> frames = new InheritableThreadLocal<Frame>()
+
+    static Frame frame() { frames.get() }
+    static void event(Map event) { events << ([path: frame()?.path?.join('/')] + event) }
+
+    static synchronized void worsen(String to) {
+        List order = ['SUCCESS', 'UNSTABLE', 'FAILURE']
+        if (order.indexOf(to) > order.indexOf(result)) { result = to }
+    }
+
+    static synchronized File allocate(String label) {
+        if (label && plan.labels && !(label in plan.labels)) { throw new Abort("there is no agent for the label ${label}") }
+        File workspace = new File(plan.workspaces as String, "workspace-${++workspaces}")
+        workspace.mkdirs()
+        workspace
+    }
+
+    static within(Closure change, Closure body) {
+        Frame before = frame()
+        Frame now = before.copy()
+        change(now)
+        frames.set(now)
+        try { return body() } finally { frames.set(before) }
+    }
+
+    static String masked(String text) {
+        (frame().secrets as Set).findAll { it }.inject(text) { String shown, String secret -> shown.replace(secret, '****') }
+    }
+
+    static int shell(String script) {
+        Frame frame = frame()
+        if (frame.workspace == null) { throw new Abort('sh outside of an agent') }
+        if (plan.lose && !lost && plan.lose in frame.path) { lost = true; throw new AgentLost('the agent is lost') }
+        ProcessBuilder builder = new ProcessBuilder('/bin/sh', '-xe', '-c', script)
+        builder.directory(frame.workspace).redirectErrorStream(true)
+        builder.environment().clear()
+        builder.environment().putAll((plan.environment as Map<String, String>) + frame.variables + [WORKSPACE: frame.workspace.path])
+        Process process = builder.start()
+        process.outputStream.close()
+        process.inputStream.eachLine('UTF-8') { println(masked("[${frame.path.join('/')}] ${it}")) }
+        int code = process.waitFor()
+        event(step: 'sh', script: script, code: code, bound: frame.bound, workspace: frame.workspace.name, label: frame.label)
+        code
+    }
+}
+
+class Env {
+    def getProperty(String name) {
+        Build.frame()?.variables?.get(name) ?: (Build.plan.environment as Map).get(name)
+    }
+    void setProperty(String name, Object value) { Build.frame().variables[name] = value as String }
+}
+
+/** `environment { NAME = value }`. */
+class Variables {
+    Map<String, String> values = [:]
+    void setProperty(String name, Object value) { values[name] = value.toString() }
+    def getProperty(String name) { name == 'values' ? this.@values : name == 'env' ? new Env() : this.@values[name] }
+}
+
+/** The body of `agent { ... }`: remembers what was asked for. */
+class Agent {
+    Map asked = [:]
+    def methodMissing(String name, Object args) {
+        def value = (args as List)[0]
+        if (value instanceof Closure) {
+            Agent inner = new Agent()
+            value.delegate = inner
+            value.resolveStrategy = Closure.DELEGATE_ONLY
+            value()
+            asked[name] = inner.asked
+        } else { asked[name] = value }
+    }
+}
+
+class Options {
+    int attempts = 1
+    List<String> names = []
+    List<String> conditions = []
+    def methodMissing(String name, Object args) {
+        names << name
+        Map given = (args as List).find { it instanceof Map } ?: [:]
+        if (name == 'retry') { attempts = given.count as int; conditions = given.conditions*.toString() }
+        name
+    }
+    def propertyMissing(String name) { name == 'env' ? new Env() : name }
+}
+
+class Post {
+    Map<String, Closure> conditions = [:]
+    def methodMissing(String name, Object args) {
+        if (!(name in ['always', 'changed', 'fixed', 'regression', 'aborted', 'failure', 'success', 'unstable',
+                       'unsuccessful', 'cleanup'])) { throw new Abort("there is no post condition ${name}") }
+        conditions[name] = (args as List)[0] as Closure
+    }
+    void run(Throwable failed) {
+        List wanted = ['always', failed || Build.result == 'FAILURE' ? 'failure' : Build.result == 'UNSTABLE' ? 'unstable' : 'success']
+        if (wanted[1] != 'success') { wanted << 'unsuccessful' }
+        Throwable first = null
+        (wanted + 'cleanup').findAll { conditions[it] }.each { name ->
+            try { Build.within({ it.path << "post ${name}".toString() }) { conditions[name]() } }
+            catch (Throwable error) {
+                Build.worsen('FAILURE')
+                println("post ${name}: ${error.message}")
+                first = first ?: error
+            }
+        }
+        if (first && !failed) { throw first }
+    }
+}
+
+/** A stage, or the pipeline itself. */
+class Stage {
+    String name
+    def agentKind
+    Map agent
+    Map<String, String> variables = [:]
+    Options options = new Options()
+    Post post = new Post()
+    List<Stage> children = []
+    boolean atOnce
+    Closure steps
+    Closure condition
+
+    def propertyMissing(String name) { name in ['any', 'none'] ? name : Build.plan.environment[name] }
+    private void into(Closure body, Object delegate) {
+        body.delegate = delegate
+        body.resolveStrategy = Closure.DELEGATE_FIRST
+        body()
+    }
+    void agent(Object kind) {
+        if (kind instanceof Closure) {
+            Agent found = new Agent()
+            into(kind, found)
+            agent = found.asked
+        }
+        agentKind = kind instanceof Closure ? 'given' : kind
+    }
+    void environment(Closure body) {
+        Variables found = new Variables()
+        body.delegate = found
+        body.resolveStrategy = Closure.DELEGATE_ONLY
+        body()
+        variables += found.values
+    }
+    void options(Closure body) { into(body, options) }
+    void post(Closure body) { into(body, post) }
+    void when(Closure body) { condition = body }
+    void stages(Closure body) { into(body, this) }
+    void parallel(Closure body) { atOnce = true; into(body, this) }
+    void failFast(boolean value) {}
+    void steps(Closure body) { steps = body }
+    void stage(String title, Closure body) {
+        Stage child = new Stage(name: title)
+        child.into(body, child)
+        if ([child.steps != null, !child.children.isEmpty()].count(true) != 1) {
+            throw new Abort("the stage ${title} needs steps, stages or parallel, and one of them alone")
+        }
+        children << child
+    }
+
+    void run() {
+        int left = options.attempts
+        while (true) {
+            try { once(); return }
+            catch (AgentLost gone) {
+                if (--left <= 0 || !options.conditions.any { it.contains('agent') || it.contains('Agent') }) { throw gone }
+                println('the agent is lost: once more')
+            }
+        }
+    }
+
+    private void once() {
+        Build.within({ Frame frame ->
+            if (name) { frame.path << name }
+            frame.variables.putAll(variables)
+            if (agentKind && agentKind != 'none') {
+                frame.label = agent?.label ?: agent?.dockerfile?.label
+                frame.workspace = Build.allocate(frame.label)
+            }
+        }) {
+            Build.event(step: 'stage', agent: agent ?: agentKind, options: options.names)
+            Throwable failed = null
+            try {
+                if (agentKind && agentKind != 'none' && Build.shell(Build.plan.checkout as String) != 0) {
+                    throw new Abort('the checkout failed')
+                }
+                if (steps != null) { steps.call() } else { branches() }
+            } catch (AgentLost gone) { throw gone } // nothing runs on an agent that is gone
+            catch (Throwable error) {
+                failed = error
+                Build.worsen('FAILURE')
+                println("stage ${name ?: 'pipeline'}: ${error.message}")
+            }
+            post.run(failed)
+            if (failed) { throw failed }
+        }
+    }
+
+    private void branches() {
+        if (!atOnce) { children.each { it.run() }; return }
+        def pool = Executors.newFixedThreadPool(children.size())
+        try {
+            def frame = Build.frame()
+            List<Throwable> failures = pool.invokeAll(children.collect { child -> ({
+                Build.frames.set(frame.copy())
+                try { child.run(); null } catch (Throwable error) { error }
+            } as Callable) })*.get()
+            Throwable first = failures.find { it }
+            if (first) { throw first }
+        } finally { pool.shutdown() }
+    }
+}
+
+abstract class PipelineScript extends Script {
+    def getEnv() { new Env() }
+    def getScm() { 'scm' }
+    def getCurrentBuild() { [result: Build.result, currentResult: Build.result] }
+
+    def pipeline(Closure body) {
+        Stage whole = new Stage()
+        body.delegate = whole
+        body.resolveStrategy = Closure.DELEGATE_FIRST
+        body()
+        if (whole.agentKind == null) { throw new Abort('Missing required section "agent"') }
+        if (whole.children.isEmpty()) { throw new Abort('Missing required section "stages"') }
+        whole.run()
+    }
+
+    // ------------------------------------------------------------------------------------ steps
+
+    def sh(Object given) {
+        String script = given instanceof Map ? given.script : given
+        if (given instanceof Map && given.returnStdout) { return stdout(script) }
+        int code = Build.shell(script)
+        if (given instanceof Map && given.returnStatus) { return code }
+        if (code != 0) { throw new Abort("script returned exit code ${code}") }
+    }
+
+    private String stdout(String script) {
+        File out = File.createTempFile('stdout', '')
+        int code = Build.shell("{ ${script}\n} > '${out.path}'")
+        if (code != 0) { throw new Abort("script returned exit code ${code}") }
+        out.text
+    }
+
+    def echo(Object text) { println(Build.masked(text as String)) }
+    def error(Object text) { throw new Abort(text as String) }
+    def unstable(Object text) { Build.worsen('UNSTABLE'); println("unstable: ${text}") }
+    def script(Closure body) { body() }
+    def timeout(Map limit, Closure body) {
+        assert limit.time && limit.unit in ['MINUTES', 'HOURS', 'DAYS']
+        body()
+    }
+    def retry(Map given, Closure body) {
+        int left = given.count as int
+        while (true) {
+            try { return body() } catch (AgentLost gone) { if (--left <= 0) { throw gone } }
+        }
+    }
+    def catchError(Map given, Closure body) {
+        try { body() } catch (AgentLost gone) { throw gone }
+        catch (Abort error) {
+            Build.worsen(given.buildResult ?: 'FAILURE')
+            println("ERROR: ${error.message}")
+        }
+    }
+    def withEnv(List<String> pairs, Closure body) {
+        Build.within({ Frame frame -> pairs.each { frame.variables[it.tokenize('=')[0]] = it.substring(it.indexOf('=') + 1) } }, body)
+    }
+    def dir(String path, Closure body) {
+        Build.within({ Frame frame -> frame.workspace = new File(frame.workspace, path) }, body)
+    }
+    def node(String label, Closure body) {
+        Build.within({ Frame frame -> frame.label = label; frame.workspace = Build.allocate(label) }, body)
+    }
+    def stage(String name, Closure body) {
+        Build.within({ Frame frame -> frame.path << name }) {
+            Build.event(step: 'stage', agent: null, options: [])
+            body()
+        }
+    }
+    def parallel(Map branches) {
+        Map work = branches.findAll { it.value instanceof Closure }
+        def frame = Build.frame()
+        def pool = Executors.newFixedThreadPool(Math.max(work.size(), 1))
+        try {
+            def failures = pool.invokeAll(work.collect { title, body -> ({
+                Build.frames.set(frame.copy())
+                Build.frame().path << (title as String)
+                try { body(); null } catch (Throwable error) { println("branch ${title}: ${error.message}"); error }
+            } as Callable) })*.get()
+            def first = failures.find { it }
+            if (first) { Build.worsen('FAILURE'); throw first }
+        } finally { pool.shutdown() }
+    }
+    def checkout(Object what) { if (Build.shell(Build.plan.checkout as String) != 0) { throw new Abort('the checkout failed') } }
+    def readJSON(Map given) { new JsonSlurper().parseText(given.text as String) }
+    def deleteDir() { Build.frame().workspace.deleteDir(); Build.event(step: 'deleteDir') }
+    def junit(Map given) { kept('junit', given.testResults as String, given.allowEmptyResults as boolean) }
+    def recordIssues(Map given) { Build.event(step: 'recordIssues') }
+    def flake8() { 'flake8' }
+    def pyLint() { 'pyLint' }
+    def myPy() { 'myPy' }
+    def archiveArtifacts(Map given) { kept('archive', given.artifacts as String, given.allowEmptyArchive as boolean) }
+    def publishHTML(Object given) {
+        Map one = given instanceof List ? given[0] : given
+        kept('html', "${one.reportDir}/${one.reportFiles}", one.allowMissing as boolean)
+    }
+
+    private void kept(String where, String patterns, boolean mayBeEmpty) {
+        File workspace = Build.frame().workspace
+        List names = new FileNameFinder().getFileNames(workspace.path, patterns.split(/,\s*/).join(' '))
+        if (names.isEmpty() && !mayBeEmpty) { throw new Abort("${where}: nothing matches ${patterns}") }
+        names.each {
+            File target = new File("${Build.plan.archive}/${where}", workspace.toPath().relativize(new File(it).toPath()).toString())
+            target.parentFile.mkdirs()
+            target.bytes = new File(it).bytes
+        }
+        Build.event(step: where, files: names.size())
+    }
+
+    // ------------------------------------------------------------------------------ credentials
+
+    def usernamePassword(Map given) { [given, 'username', given.usernameVariable, 'password', given.passwordVariable] }
+    def gitUsernamePassword(Map given) { [given, 'username', 'GIT_USERNAME', 'password', 'GIT_PASSWORD'] }
+    def string(Map given) { [given, 'secret', given.variable] }
+    def file(Map given) { [given, 'path', given.variable] }
+    def sshUserPrivateKey(Map given) { [given, 'path', given.keyFileVariable, 'username', given.usernameVariable] }
+
+    def withCredentials(List bindings, Closure body) {
+        Build.within({ Frame frame ->
+            bindings.each { binding ->
+                String id = binding[0].credentialsId
+                Map known = (Build.plan.credentials as Map)[id] as Map
+                if (known == null) { throw new Abort("Could not find credentials entry with ID '${id}'") }
+                frame.bound << id
+                binding.drop(1).collate(2).each { pair ->
+                    if (pair[1]) { frame.variables[pair[1] as String] = known[pair[0]] as String }
+                    if (pair[0] in ['password', 'secret']) { frame.secrets << (known[pair[0]] as String) }
+                }
+            }
+        }, body)
+    }
+
+    // ---------------------------------------------------------------------------- shared library
+
+    def library(Object name) {}
+    def methodMissing(String name, Object args) {
+        for (folder in (Build.plan.libraries ?: [])) {
+            File source = new File("${folder}/vars/${name}.groovy")
+            if (source.isFile()) { return Main.load(source, binding).invokeMethod('call', args) }
+        }
+        throw new Abort("No such DSL method '${name}' found among steps")
+    }
+}
+
+class Main {
+    static Script load(File source, Binding binding) {
+        CompilerConfiguration configuration = new CompilerConfiguration(scriptBaseClass: 'PipelineScript')
+        new GroovyShell(Main.classLoader, binding, configuration).parse(source)
+    }
+}
+
+Build.plan = new JsonSlurper().parse(new File(args[0])) as Map
+Build.frames.set(new Frame())
+try { Main.load(new File(Build.plan.script as String), new Binding()).run() }
+catch (Abort error) { Build.worsen('FAILURE'); println("build: ${error.message}") }
+new File(Build.plan.events as String).text = JsonOutput.toJson([result: Build.result, events: Build.events])
+println("Finished: ${Build.result}")
+System.exit(0)

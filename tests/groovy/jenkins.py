@@ -1,0 +1,83 @@
+"""Executes a Jenkinsfile under Groovy, with a `sh` that really runs: see jenkins.groovy."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SECRETS = {
+    "mlbutler-git": {"username": "bot", "password": "git-secret-1f7c"},
+    "mlbutler-dvc": {"username": "ann", "password": "dvc-secret-9b2e"},
+    "mlbutler-forge": {"secret": "forge-secret-44d0"},
+}
+
+
+def _java() -> str | None:
+    java = shutil.which("java")
+    return str(Path(java).resolve().parent.parent) if java else None
+
+
+needs_groovy = pytest.mark.skipif(
+    shutil.which("groovy") is None or _java() is None, reason="Groovy or Java is not installed"
+)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What became of a build: its result, its log, what happened in it, and the folder of what was kept."""
+
+    result: str
+    log: str
+    events: Sequence[Mapping[str, Any]]
+    archive: Path
+
+    def commands(self, word: str = "mlbutler ") -> list[str]:
+        """The shell commands that begin so, in order."""
+        return [event["script"] for event in self.events if event["step"] == "sh" and event["script"].startswith(word)]
+
+    def event(self, script: str) -> Mapping[str, Any]:
+        """What happened when this command ran, the last time."""
+        return [event for event in self.events if event["step"] == "sh" and event["script"] == script][-1]
+
+
+def build(
+    directory: Path,
+    script: Path,
+    checkout: str,
+    environ: Mapping[str, str],
+    *,
+    credentials: Mapping[str, Mapping[str, str]] = SECRETS,
+    libraries: Sequence[Path] = (),
+    lose: str = "",
+    labels: Sequence[str] = (),
+) -> Built:
+    """Run the Jenkinsfile `script`.
+
+    Args:
+        directory: an empty one, for workspaces and what is kept. checkout: a shell command that fills a workspace.
+        lose: the stage in which the agent is lost once. labels: that there are agents for; any if empty.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    plan = {
+        "script": str(script), "environment": dict(environ), "credentials": credentials, "checkout": checkout,
+        "workspaces": str(directory / "workspaces"), "archive": str(directory / "archive"),
+        "events": str(directory / "events.json"), "libraries": [str(path) for path in libraries], "lose": lose,
+        "labels": list(labels),
+    }  # fmt: skip
+    (directory / "plan.json").write_text(json.dumps(plan))
+    done = subprocess.run(
+        ["groovy", "-encoding", "UTF-8", str(Path(__file__).with_suffix(".groovy")), str(directory / "plan.json")],
+        env=os.environ | {"JAVA_HOME": str(_java()), "LC_ALL": "C.UTF-8", "JAVA_OPTS": "-Dfile.encoding=UTF-8"},
+        capture_output=True, text=True, errors="replace", check=False, timeout=150,
+    )  # fmt: skip
+    assert (directory / "events.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
+    found = json.loads((directory / "events.json").read_text())
+    return Built(found["result"], done.stdout + done.stderr, found["events"], directory / "archive")

@@ -1,0 +1,174 @@
+"""The generated Jenkinsfile, executed on a real DVC project with a remote that wants a password."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy
+from tests.integration.test_remotes import train_and_push, zoo
+from tests.integration.world import World, params
+from tests.store.world import PASSWORD, USER, Remote
+
+pytestmark = needs_groovy
+
+CREDENTIALS = {**SECRETS, "mlbutler-dvc": {"username": USER, "password": PASSWORD}}
+SETTINGS = """
+[test]
+command = "python -c 'print(40 + 2)'"
+[lint]
+commands = ["python -m compileall -q ."]
+[[gate]]
+metric = "scores.json:accuracy"
+max_drop = 0.01
+[forge]
+kind = "folder"
+"""
+ENV = "import os, json, sys; json.dump(dict(os.environ), open(os.environ['DUMP'], 'w'))"
+STEPS = ["plan", "test", "lint", "sync", "check", "reproduce", "push", "compare", "commit", "report", "publish"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    directory = tmp_path_factory.mktemp("jenkins")
+    (directory / "store").mkdir()
+    remote = Remote(directory / "store", auth="basic")
+    found = World(directory, environ={"MLBUTLER_REMOTE_USER": USER, "MLBUTLER_REMOTE_PASSWORD": PASSWORD})
+    zoo(found, remote.url)
+    found.dvc("remote", "modify", "shared", "auth", "basic")
+    found.dvc("remote", "add", "--local", "author", str(directory / "store"))
+    (found.author / "mlbutler.toml").write_text(SETTINGS)
+    train_and_push(found, "author")
+    found.environ.clear()
+    yield found
+    remote.close()
+
+
+def generated(world: World, *words: str) -> str:
+    """The Jenkinsfile of the project, which is not committed: it is the controller's copy here."""
+    world.git(world.author, "checkout", "-q", "-f", "main")
+    for name in ("Jenkinsfile", ".mlbutler-init.json"):
+        (world.author / name).unlink(missing_ok=True)
+    world.shell(world.author, "python", "-m", "mlbutler", "init", "--agent", "label:any", "--quiet", *words)
+    text = (world.author / "Jenkinsfile").read_text()
+    world.git(world.author, "clean", "-fdq")
+    return text
+
+
+def built(world: World, name: str, commit: str, *words: str, lose: str = "", **more: str) -> Built:
+    directory = world.directory / f"jenkins-{name}"
+    directory.mkdir()
+    script = directory / "Jenkinsfile"
+    script.write_text(generated(world, *words))
+    wrapper = directory / "bin" / "mlbutler"
+    wrapper.parent.mkdir()
+    wrapper.write_text('#!/bin/sh\nexec python -m mlbutler "$@"\n')
+    wrapper.chmod(0o755)
+    environ = world.run_environ(world.jenkins(name, 7, **more))
+    environ |= {"PATH": f"{wrapper.parent}:{environ['PATH']}"}
+    environ |= {"MLBUTLER_FORGE_URL": str(directory / "forge"), "MLBUTLER_DATA_MIRROR": str(directory / "mirror")}
+    checkout = f"git clone -q --no-checkout {shlex.quote(str(world.bare))} . && git checkout -q --detach {commit}"
+    return build(directory, script, checkout, environ, credentials=CREDENTIALS, lose=lose)
+
+
+def secrets() -> list[str]:
+    return [value for entry in CREDENTIALS.values() for key, value in entry.items() if key in ("password", "secret")]
+
+
+def test_a_pull_request_from_its_first_stage_to_the_comment(world: World) -> None:
+    commit = world.branch("better", {"params.yaml": params(1.02)})
+    done = built(world, "better", commit)
+    assert done.result == "SUCCESS", done.log[-3000:]
+    commands = done.commands()
+    assert sorted(commands) == sorted(f"mlbutler {step}" for step in STEPS)
+    assert [c for c in commands if c.split()[1] not in ("test", "lint")] == [
+        f"mlbutler {step}" for step in STEPS if step not in ("test", "lint")
+    ]
+    assert world.git(world.bare, "rev-parse", "better^") == commit
+    assert (done.archive / "html" / ".mlbutler" / "report" / "report.html").is_file()
+    assert (done.archive / "junit" / ".mlbutler" / "report" / "report.xml").is_file()
+    record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
+    kept = STEPS[:-1]  # what was archived cannot tell of publish
+    assert {step: record[step]["outcome"] for step in kept} == dict.fromkeys(kept, "passed")
+    assert record["check"]["findings"] == []  # what the run was about to mend is pending
+    comments = list((world.directory / "jenkins-better" / "forge").rglob("*.md"))
+    assert any("accuracy" in path.read_text() for path in comments)
+    assert not list((world.directory / "jenkins-better" / "workspaces").iterdir())
+
+
+def test_credentials_are_bound_where_they_are_needed_and_seen_nowhere(world: World) -> None:
+    dump = world.directory / "dump.json"
+    files = {
+        "params.yaml": params(1.03),
+        "mlbutler.toml": SETTINGS.replace(
+            "command = \"python -c 'print(40 + 2)'\"", f"command = 'DUMP={dump} python dump.py'"
+        ),
+        "dump.py": ENV,
+    }  # fmt: skip
+    commit = world.branch("nosy", files)
+    done = built(world, "nosy", commit)
+    assert done.result == "SUCCESS", done.log[-3000:]
+    bound = {command: set(done.event(command)["bound"]) for command in done.commands()}
+    both = {"mlbutler-git", "mlbutler-dvc"}
+    assert {command for command, ids in bound.items() if not ids} == {
+        f"mlbutler {step}" for step in ("test", "lint", "reproduce", "report")
+    }
+    assert all(ids == both for command, ids in bound.items() if ids and command != "mlbutler publish")
+    seen = json.loads(dump.read_text())
+    assert not any(secret in value for value in seen.values() for secret in secrets())
+    left = [done.log, *(path.read_text(errors="replace") for path in done.archive.rglob("*") if path.is_file())]
+    assert not any(secret in text for text in left for secret in secrets())
+
+
+@pytest.mark.parametrize(("gate_as", "result"), [("fail", "FAILURE"), ("unstable", "UNSTABLE")])
+def test_a_failed_gate_and_the_results_are_committed_all_the_same(world: World, gate_as: str, result: str) -> None:
+    name = f"worse-{gate_as}"
+    commit = world.branch(name, {"params.yaml": params(0.45 if gate_as == "fail" else 0.4)})
+    done = built(world, name, commit, "--gate-as", gate_as)
+    assert done.result == result, done.log[-3000:]
+    assert done.event("mlbutler compare")["code"] == 1
+    assert done.event("mlbutler publish")["code"] == 0
+    assert world.git(world.bare, "rev-parse", f"{name}^") == commit
+
+
+def test_a_failed_test_costs_no_download_and_reviewers_are_told(world: World) -> None:
+    settings = SETTINGS.replace("print(40 + 2)", "raise SystemExit(1)")
+    commit = world.branch("broken", {"params.yaml": params(1.04), "mlbutler.toml": settings})
+    done = built(world, "broken", commit)
+    assert done.result == "FAILURE"
+    ran = {command.split()[1] for command in done.commands()}
+    assert ran == {"plan", "test", "lint", "report", "publish"}
+    record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
+    assert (record["test"]["outcome"], record["lint"]["outcome"]) == ("failed", "passed")
+    assert world.git(world.bare, "rev-parse", "broken") == commit
+
+
+def test_a_fork_gets_no_credential_and_changes_nothing(world: World) -> None:
+    commit = world.branch("theirs", {"src/more.py": "# theirs\n"})
+    done = built(world, "theirs", commit, CHANGE_FORK="theirs/words")
+    assert all(event["bound"] == [] for event in done.events if event["step"] == "sh")
+    assert world.git(world.bare, "rev-parse", "theirs") == commit
+    assert not (world.directory / "jenkins-theirs" / "mirror" / "files").exists()
+    assert not (world.directory / "jenkins-theirs" / "forge").exists()
+
+
+def test_a_lost_agent_is_replaced_by_another(world: World) -> None:
+    commit = world.branch("lost", {"params.yaml": params(1.05)})
+    done = built(world, "lost", commit, lose="reproduce")
+    assert done.result == "SUCCESS", done.log[-3000:]
+    ran = [event for event in done.events if event["step"] == "sh"]
+    places = [event["workspace"] for event in ran if event["script"] == "mlbutler sync"]
+    assert places == ["workspace-1", "workspace-2"]
+    assert world.git(world.bare, "rev-parse", "lost^") == commit
+
+
+def test_a_credential_that_jenkins_does_not_know_stops_the_build(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = world.branch("unknown", {"params.yaml": params(1.06)})
+    monkeypatch.delitem(CREDENTIALS, "mlbutler-dvc")
+    done = built(world, "unknown", commit)
+    assert done.result == "FAILURE"
+    assert "Could not find credentials entry with ID 'mlbutler-dvc'" in done.log
+    assert world.git(world.bare, "rev-parse", "unknown") == commit

@@ -191,7 +191,8 @@ class StagePlan:
 
     `needs` are paths relative to the project's root. `need_bytes` is what of them neither work tree
     nor cache holds; None when unknown. `last_duration` is the seconds of its last recorded run, None
-    if none is known.
+    if none is known. `after` are the stages that make what it reads; `label` is ``meta.label`` of dvc.yaml: on
+    which agents it wants to run, '' for any.
     """
 
     name: str
@@ -201,6 +202,8 @@ class StagePlan:
     need_bytes: int | None = None
     last_duration: float | None = None
     command: str = ""
+    after: tuple[str, ...] = ()
+    label: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -273,7 +273,7 @@ abstract class PipelineScript extends Script {
         if (code != 0) { throw new Abort("script returned exit code ${code}") }
     }
 
-    private String stdout(String script) {
+    String stdout(String script) {
         File out = File.createTempFile('stdout', '')
         int code = Build.shell("{ ${script}\n} > '${out.path}'")
         if (code != 0) { throw new Abort("script returned exit code ${code}") }
@@ -331,6 +331,37 @@ abstract class PipelineScript extends Script {
         } finally { pool.shutdown() }
     }
     def checkout(Object what) { if (Build.shell(Build.plan.checkout as String) != 0) { throw new Abort('the checkout failed') } }
+    def agent() { 'agent()' }
+    def nonresumable() { 'nonresumable()' }
+    def properties(List given) { Build.event(step: 'properties', given: given*.toString()) }
+    def buildDiscarder(Object given) { 'buildDiscarder' }
+    def logRotator(Map given) { given }
+    def disableConcurrentBuilds(Map given) { "disableConcurrentBuilds ${given}".toString() }
+    def stash(Map given) {
+        File workspace = Build.frame().workspace
+        File store = new File("${Build.plan.workspaces}/../stashes/${given.name}")
+        List names = new FileNameFinder().getFileNames(workspace.path, given.includes as String)
+        if (names.isEmpty() && !given.allowEmpty) { throw new Abort("No files included in stash '${given.name}'") }
+        store.mkdirs()
+        names.each { copied(new File(it), workspace, store) }
+        Build.event(step: 'stash', name: given.name, files: names.size())
+    }
+    def unstash(Object name) {
+        File store = new File("${Build.plan.workspaces}/../stashes/${name}")
+        if (!store.isDirectory()) { throw new Abort("No such saved stash '${name}'") }
+        store.eachFileRecurse(groovy.io.FileType.FILES) { copied(it, store, Build.frame().workspace) }
+    }
+    def copied(File file, File top, File target) {
+        File copy = new File(target, top.toPath().relativize(file.toPath()).toString())
+        copy.parentFile.mkdirs()
+        copy.bytes = file.bytes
+    }
+    def getDocker() {
+        [build: { String tag, String words ->
+            Build.event(step: 'docker build', tag: tag, words: words)
+            [inside: { String options, Closure body -> Build.event(step: 'docker inside', words: options); body() }]
+        }]
+    }
     def readJSON(Map given) { new JsonSlurper().parseText(given.text as String) }
     def deleteDir() { Build.frame().workspace.deleteDir(); Build.event(step: 'deleteDir') }
     def junit(Map given) { kept('junit', given.testResults as String, given.allowEmptyResults as boolean) }
@@ -344,7 +375,7 @@ abstract class PipelineScript extends Script {
         kept('html', "${one.reportDir}/${one.reportFiles}", one.allowMissing as boolean)
     }
 
-    private void kept(String where, String patterns, boolean mayBeEmpty) {
+    def kept(String where, String patterns, boolean mayBeEmpty) {
         File workspace = Build.frame().workspace
         List names = new FileNameFinder().getFileNames(workspace.path, patterns.split(/,\s*/).join(' '))
         if (names.isEmpty() && !mayBeEmpty) { throw new Abort("${where}: nothing matches ${patterns}") }
@@ -383,15 +414,23 @@ abstract class PipelineScript extends Script {
 
     def library(Object name) {}
     def methodMissing(String name, Object args) {
-        for (folder in (Build.plan.libraries ?: [])) {
-            File source = new File("${folder}/vars/${name}.groovy")
-            if (source.isFile()) { return Main.load(source, binding).invokeMethod('call', args) }
-        }
-        throw new Abort("No such DSL method '${name}' found among steps")
+        def found = Main.variable(name)
+        if (found == null) { throw new Abort("No such DSL method '${name}' found among steps") }
+        found.invokeMethod('call', args)
+    }
+    def propertyMissing(String name) {
+        def found = Main.variable(name)
+        if (found == null) { throw new MissingPropertyException(name, PipelineScript) }
+        found
     }
 }
 
 class Main {
+    /** A global variable of the shared libraries, null when there is none of that name. */
+    static Script variable(String name) {
+        File source = (Build.plan.libraries ?: []).collect { new File("${it}/vars/${name}.groovy") }.find { it.isFile() }
+        source ? load(source, new Binding()) : null
+    }
     static Script load(File source, Binding binding) {
         CompilerConfiguration configuration = new CompilerConfiguration(scriptBaseClass: 'PipelineScript')
         new GroovyShell(Main.classLoader, binding, configuration).parse(source)

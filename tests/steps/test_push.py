@@ -57,7 +57,7 @@ def test_new_outputs_go_to_the_remote_and_the_mirror(
     result = push.run(working_state(reproduced, f"data.mirror = '{mirror}'", LOGIN))
     assert result.outcome is Outcome.PASSED
     assert result.run_cache == "mirror"  # an HTTP remote can hold none
-    assert places(result)["origin"] == 1
+    assert places(result)["origin"] == 2  # the model, and the metrics for whoever gets the run cache
     assert (remote.root / new_model(reproduced).key).read_bytes() == (reproduced / "model.txt").read_bytes()
     assert not (remote.root / METRIC.key).exists()
     for needed in (new_model(reproduced), METRIC):
@@ -144,7 +144,7 @@ def test_a_broken_mirror_does_not_stop_the_push(
 ) -> None:
     (tmp_path / "file").write_text("no directory")
     result = push.run(working_state(reproduced, f"data.mirror = '{tmp_path / 'file' / 'mirror'}'", LOGIN))
-    assert places(result) == {"origin": 1}
+    assert places(result) == {"origin": 2}
     assert result.run_cache == ""
 
 

@@ -88,10 +88,18 @@ def _stage(repo: Any, stage: Any, locks: _Locks, read_params: bool) -> Stage:
         always=bool(stage.always_changed or stage.is_callback),
         data_source=not stage.cmd,
         imported=bool(stage.is_import),
+        label=_label(stage),
         dependencies=dependencies,
         params=params,
         outputs=outputs,
     )
+
+
+def _label(stage: Any) -> str:
+    """``meta: {label: ...}``, which DVC leaves to others."""
+    meta = stage.meta if isinstance(getattr(stage, "meta", None), dict) else {}
+    label = meta.get("label")
+    return label if isinstance(label, str) else ""
 
 
 def _with_record(repo: Any, item: Any) -> tuple[str, Recorded | None, bool]:

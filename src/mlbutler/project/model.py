@@ -91,6 +91,7 @@ class Stage:
     always: bool = False
     data_source: bool = False
     imported: bool = False
+    label: str = ""
     dependencies: tuple[Dependency, ...] = ()
     params: tuple[ParamsFile, ...] = ()
     outputs: tuple[Output, ...] = ()

@@ -237,6 +237,8 @@ class Planner:
             needs=tuple(self._needs(stage)) if causes else (),
             last_duration=self._hint.durations.get(stage.name),
             command=stage.command,
+            after=tuple(dict.fromkeys(made.name for made, _ in self._producers(stage) if not made.data_source)),
+            label=stage.label,
         )
 
     def _needs(self, stage: Stage) -> list[str]:

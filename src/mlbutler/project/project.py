@@ -55,6 +55,7 @@ class Project:
         self.look = Look()
         self._planner: Any = None
         self._manifests: dict[ObjectId, Manifest | None] = {}
+        self._remote_holds: dict[ObjectId, bool] = {}
 
     # -------------------------------------------------------------------------------------- opening
 
@@ -250,7 +251,7 @@ class Project:
         def find(stage: Stage, hashes: Mapping[str, Recorded]) -> Mapping[str, Recorded] | None:
             found = find_run(self.repo, stage, hashes, folders)
             objects = [out.oid for out in found.values()] if found else []
-            return found if objects and all(oid is not None and self._whole(oid) for oid in objects) else None
+            return found if objects and all(oid is not None and self._obtainable(oid) for oid in objects) else None
 
         self._planner = Planner(
             self.stages,
@@ -277,6 +278,35 @@ class Project:
                 near = difflib.get_close_matches(target, known, n=3)
                 hint = f"Did you mean {', '.join(near)}?" if near else "See `dvc stage list`."
                 raise UsageError(f"There is no stage '{target}'.", hint)
+
+    def _obtainable(self, oid: ObjectId) -> bool:
+        """Is it at hand, or on the remote? What another agent made is there and its run cache here."""
+        if self._whole(oid):
+            return True
+        if oid not in self._remote_holds:
+            self._remote_holds[oid] = self._asked(oid)
+        return self._remote_holds[oid]
+
+    def _asked(self, oid: ObjectId) -> bool:
+        from mlbutler.errors import MlbutlerError
+        from mlbutler.store.engine import ask_all
+        from mlbutler.store.interface import Presence
+        from mlbutler.store.remotes import open_remote
+
+        if self.remote_name is None:
+            return False
+        try:
+            oids = [oid]
+            if oid.is_directory:
+                manifest = self.manifest(oid)
+                if manifest is None:
+                    return False
+                oids += [ObjectId(md5, oid.legacy) for md5 in manifest.values()]
+            lacking = [one for one in oids if not self.holds(one)]
+            answers = ask_all(open_remote(self, self.remote_name, self._environ), lacking)
+        except MlbutlerError:  # then it has to run
+            return False
+        return all(answer.presence is Presence.PRESENT for answer in answers.values())
 
     def _whole(self, oid: ObjectId) -> bool:
         if not self.holds(oid):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 
 from mlbutler.console import human_seconds
@@ -56,15 +57,7 @@ def _with_cost(work: Work, plan: StagePlan) -> StagePlan:
     sizes = [need.size for need in work.project.needed([plan]) if not work.project.holds(need.oid)]
     known = [size for size in sizes if size is not None]
     total = sum(known) if len(known) == len(sizes) else None
-    return StagePlan(
-        name=plan.name,
-        state=plan.state,
-        causes=plan.causes,
-        needs=plan.needs,
-        need_bytes=total,
-        last_duration=plan.last_duration,
-        command=plan.command,
-    )
+    return dataclasses.replace(plan, need_bytes=total)
 
 
 def _show(work: Work, stage: StagePlan) -> None:

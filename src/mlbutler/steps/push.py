@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlbutler.store.local import LocalStore
     from mlbutler.store.runs import Run
 
+_SMALL = 1 << 20
 _DONE = ("ran", "restored")
 
 
@@ -155,9 +156,14 @@ def _to_remotes(
         store = remotes(name)
         assert store is not None
         entries: list[Run] = []
-        if name == work.remote and _keeps_runs(store):
+        outputs: list[ObjectId] = []
+        if name == work.remote:
             entries = [run for run in runs if is_complete(cache, run.outputs) and not run.outputs & private]
-        outputs = [oid for entry in entries for oid in entry.outputs]
+            outputs = [oid for entry in entries for oid in entry.outputs]
+            if not _keeps_runs(store):
+                # The run cache comes another way, from the mirror or from agent to agent; what is small and not in
+                # dvc.lock's own artifacts, metrics above all, has to be there for it.
+                entries, outputs = [], [oid for oid in outputs if _is_small(cache, oid)]
         _send(work, cache, store, [*oids, *outputs], moved)
         if entries:
             _send_runs(cache, store, entries)
@@ -178,6 +184,11 @@ def _send(work: Work, cache: LocalStore, store: Store, oids: Iterable[ObjectId],
     error = worst(sent.errors)
     if error is not None:
         raise error
+
+
+def _is_small(cache: LocalStore, oid: ObjectId) -> bool:
+    found = cache.stat(oid)
+    return found is not None and found.st_size <= _SMALL
 
 
 def _keeps_runs(store: Store) -> bool:

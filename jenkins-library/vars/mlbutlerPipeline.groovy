@@ -1,0 +1,146 @@
+// The whole pipeline of a DVC project, for a Jenkinsfile of two lines:
+//     @Library('mlbutler') _
+//     mlbutlerPipeline(label: 'docker', dockerfile: 'Dockerfile', remote: 'http')
+
+import groovy.json.JsonSlurperClassic
+
+def call(Map given = [:]) {
+    Map config = [
+        label: 'docker', // of the agents
+        dockerfile: '', // builds run in this image; '' where mlbutler is installed on the agents
+        folder: '', // the DVC project's folder in the repository
+        mirror: '/mirror', // with a Dockerfile: the agent's directory that builds share
+        git: 'https', // or 'ssh'
+        remote: '', // kind of the DVC remote that wants credentials: http, s3, ssh, gs, azure
+        forge: true, // is there a token for comments and statuses
+        gateAs: 'fail', // or 'unstable'
+        labels: [], // of agents that stages of dvc.yaml may name; with any, every stale stage gets an agent of its own
+        junit: '', // further JUnit files
+    ]
+    List unknown = given.keySet().findAll { !config.containsKey(it) } as List
+    if (unknown) {
+        error("mlbutlerPipeline: unknown settings ${unknown}; there are ${config.keySet()}")
+    }
+    config = config + given
+    properties([
+        buildDiscarder(logRotator(numToKeepStr: '50', artifactNumToKeepStr: '20')),
+        // A push to a pull request aborts its build under way; builds of a branch wait for each other.
+        disableConcurrentBuilds(abortPrevious: env.CHANGE_ID != null),
+    ])
+    List variables = ['MLBUTLER_IN_RUN=true'] // the stages are the steps of one run: each heeds those before it
+    if (config.dockerfile) { variables << "MLBUTLER_DATA_MIRROR=${config.mirror}" }
+    if (config.folder) { variables << "MLBUTLER_CHDIR=${config.folder}" }
+    withEnv(variables) {
+        if (config.labels) {
+            fannedOut(config)
+        } else {
+            onAgent(config) {
+                reported(config) {
+                    look(config)
+                    stage('sync') { timeout(time: 12, unit: 'HOURS') { data(config, 'mlbutler sync') } }
+                    finish(config)
+                }
+            }
+        }
+    }
+}
+
+/** One agent looks, others run the stages, one finishes: no agent waits for another. */
+private void fannedOut(Map config) {
+    List stages = []
+    String record = "${config.folder ? config.folder + '/' : ''}.mlbutler/*.json"
+    onAgent(config) {
+        boolean done = false
+        try {
+            look(config)
+            stages = planned(config)
+            stash(name: 'mlbutler-record', includes: record, useDefaultExcludes: false)
+            done = true
+        } finally {
+            if (!done) { tell(config) }
+        }
+    }
+    List runs = mlbutlerStages(config, stages)
+    onAgent(config) {
+        unstash('mlbutler-record')
+        runs.each { unstash(it) }
+        reported(config) {
+            // What ran elsewhere is restored from the run cache here.
+            stage('sync') { timeout(time: 12, unit: 'HOURS') { data(config, 'mlbutler sync') } }
+            finish(config)
+        }
+    }
+}
+
+private void look(Map config) {
+    stage('plan') {
+        sh('git clean -ffdxq -e .dvc/cache') // what a killed build left behind
+        data(config, 'mlbutler plan')
+    }
+    stage('test and lint') {
+        parallel(
+            test: { timeout(time: 2, unit: 'HOURS') { sh('mlbutler test') } },
+            lint: { timeout(time: 1, unit: 'HOURS') { sh('mlbutler lint') } },
+        )
+    }
+}
+
+private List planned(Map config) {
+    String text = ''
+    mlbutlerAccess.data(config) { text = sh(returnStdout: true, script: 'mlbutler plan --json') }
+    return new JsonSlurperClassic().parseText(text).result.stages
+}
+
+private void finish(Map config) {
+    stage('check') { catchError(stageResult: 'FAILURE', catchInterruptions: false) { data(config, 'mlbutler check') } }
+    stage('reproduce') { timeout(time: 5, unit: 'DAYS') { sh('mlbutler reproduce') } }
+    stage('push') { timeout(time: 12, unit: 'HOURS') { data(config, 'mlbutler push') } }
+    stage('compare') {
+        if (config.gateAs == 'unstable') {
+            int code = 0
+            mlbutlerAccess.data(config) { code = sh(returnStatus: true, script: 'mlbutler compare') }
+            if (code == 1) { unstable('a gate failed: see the report') }
+            if (code > 1) { error("mlbutler compare ended with exit code ${code}") }
+        } else {
+            catchError(stageResult: 'FAILURE', catchInterruptions: false) { data(config, 'mlbutler compare') }
+        }
+    }
+    stage('commit') { data(config, 'mlbutler commit') }
+}
+
+private void reported(Map config, Closure body) {
+    try {
+        body()
+    } finally {
+        tell(config)
+    }
+}
+
+private void tell(Map config) {
+    String top = config.folder ? "${config.folder}/" : ''
+    stage('report') {
+        sh('mlbutler report')
+        junit(allowEmptyResults: true, testResults: "${top}.mlbutler/report/report.xml${config.junit ? ', ' + config.junit : ''}")
+        publishHTML([reportName: 'mlbutler', reportDir: "${top}.mlbutler/report", reportFiles: 'report.html',
+            allowMissing: true, alwaysLinkToLastBuild: true, keepAll: true])
+        archiveArtifacts(allowEmptyArchive: true, artifacts: "${top}.mlbutler/report/**, ${top}.mlbutler/*.json")
+        mlbutlerAccess.forge(config) { sh('mlbutler publish') }
+    }
+}
+
+private void data(Map config, String command) {
+    mlbutlerAccess.data(config) { sh(command) }
+}
+
+private void onAgent(Map config, Closure body) {
+    retry(count: 2, conditions: [agent(), nonresumable()]) { // the agent is lost: once more, on another
+        node(config.label) {
+            try {
+                checkout(scm)
+                mlbutlerAccess.inImage(config, body)
+            } finally {
+                deleteDir()
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+"""The shared library, executed: a Jenkinsfile of two lines, and a DVC graph over several agents."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy
+from tests.integration.world import World
+from tests.store.world import PASSWORD, USER, Remote
+
+pytestmark = needs_groovy
+
+LIBRARY = Path(__file__).parents[2] / "jenkins-library"
+CREDENTIALS = {**SECRETS, "mlbutler-dvc": {"username": USER, "password": PASSWORD}}
+STAGES = """
+stages:
+  left: {cmd: python work.py left, deps: [work.py], params: [rate], outs: [left.txt], meta: {label: gpu}}
+  right: {cmd: python work.py right, deps: [work.py], params: [rate], outs: [right.txt], meta: {label: highmem}}
+  odd: {cmd: python work.py odd, deps: [work.py], params: [rate], outs: [odd.txt], meta: {label: the-controller}}
+  join:
+    cmd: python work.py join left.txt right.txt
+    deps: [work.py, left.txt, right.txt]
+    outs: [join.txt]
+    metrics: [{metrics.json: {cache: false}}]
+  still: {cmd: echo still > still.txt, outs: [still.txt]}
+"""
+WORK = """
+import json, os, pathlib, sys, yaml
+name, *inputs = sys.argv[1:]
+rate = yaml.safe_load(open("params.yaml"))["rate"]
+with open(os.environ["RAN"], "a") as log:
+    log.write(f"{name} {os.getcwd()}\\n")
+pathlib.Path(f"{name}.txt").write_text(f"{name} {rate} " + " ".join(pathlib.Path(path).read_text() for path in inputs))
+if name == "join":
+    json.dump({"accuracy": rate}, open("metrics.json", "w"))
+"""
+SETTINGS = """
+[test]
+command = "true"
+[reproduce]
+pass_environment = ["RAN"]
+[forge]
+kind = "folder"
+[[gate]]
+metric = "accuracy"
+max_drop = 0.1
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    directory = tmp_path_factory.mktemp("library")
+    (directory / "store").mkdir()
+    remote = Remote(directory / "store", auth="basic")
+    world = World(directory, environ={"RAN": str(directory / "before.log")})
+    world.git(directory, "init", "-q", "--bare", "-b", "main", str(world.bare))
+    world.git(directory, "clone", "-q", str(world.bare), str(world.author))
+    world.git(world.author, "checkout", "-q", "-B", "main")
+    files = {"dvc.yaml": STAGES, "work.py": WORK, "params.yaml": "rate: 0.5\n", "mlbutler.toml": SETTINGS}
+    for name, text in files.items():
+        (world.author / name).write_text(text)
+    world.dvc("init", "-q")
+    world.dvc("remote", "add", "-q", "-d", "shared", remote.url)
+    world.dvc("remote", "modify", "shared", "auth", "basic")
+    world.dvc("remote", "add", "-q", "--local", "author", str(directory / "store"))
+    world.dvc("repro", "-q")
+    world.dvc("push", "-q", "-r", "author")
+    world.git(world.author, "add", "-A")
+    world.git(world.author, "commit", "-qm", "trained")
+    world.git(world.author, "push", "-q", "origin", "main")
+    yield world
+    remote.close()
+
+
+def built(world: World, name: str, call: str, rate: float = 0.7, **more: str) -> Built:
+    commit = world.branch(name, {"params.yaml": f"rate: {rate}\n"})
+    directory = world.directory / f"jenkins-{name}"
+    (directory / "bin").mkdir(parents=True)
+    (directory / "Jenkinsfile").write_text(f"{call}\n")
+    wrapper = directory / "bin" / "mlbutler"
+    wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -m mlbutler "$@"\n')
+    wrapper.chmod(0o755)
+    environ = world.run_environ(world.jenkins(name, 7, **more)) | {"RAN": str(directory / "ran.log")}
+    environ |= {"PATH": f"{wrapper.parent}:{environ['PATH']}", "MLBUTLER_FORGE_URL": str(directory / "forge")}
+    del environ["MLBUTLER_DATA_MIRROR"]  # agents far from each other
+    checkout = f"git clone -q --no-checkout {shlex.quote(str(world.bare))} . && git checkout -q --detach {commit}"
+    return build(
+        directory, directory / "Jenkinsfile", checkout, environ, credentials=CREDENTIALS, libraries=[LIBRARY],
+        labels=["docker", "gpu", "highmem"],
+    )  # fmt: skip
+
+
+def ran(world: World, name: str) -> list[str]:
+    log = world.directory / f"jenkins-{name}" / "ran.log"
+    return [line.split()[0] for line in log.read_text().splitlines()]
+
+
+def test_the_pipeline_on_one_agent(world: World) -> None:
+    mirror = world.directory / "mirror-of-one"
+    call = f"mlbutlerPipeline(label: 'docker', dockerfile: 'Dockerfile', mirror: '{mirror}', remote: 'http')"
+    done = built(world, "one", call)
+    assert done.result == "SUCCESS", done.log[-3000:]
+    assert sorted(ran(world, "one")) == ["join", "left", "odd", "right"]
+    assert world.git(world.bare, "log", "-1", "--format=%an", "one") == "mlbutler"
+    (image,) = [event["words"] for event in done.events if event["step"] == "docker inside"]
+    assert image == f"-e HOME=/home/butler -v {mirror}:{mirror}"
+    assert (mirror / "files").is_dir()
+    without = {event["script"] for event in done.events if event["step"] == "sh" and not event["bound"]}
+    assert {script for script in without if script.startswith("mlbutler")} == {
+        "mlbutler test", "mlbutler lint", "mlbutler reproduce", "mlbutler report",
+    }  # fmt: skip
+    assert not any(entry["password"] in done.log for entry in CREDENTIALS.values() if "password" in entry)
+
+
+def test_a_graph_over_several_agents(world: World) -> None:
+    done = built(world, "fan", "mlbutlerPipeline(remote: 'http', labels: ['gpu', 'highmem'])")
+    assert done.result == "SUCCESS", done.log[-3000:]
+    assert sorted(ran(world, "fan")) == ["join", "left", "odd", "right"]  # each once, wherever it ran
+    where: dict[str, tuple[str, str]] = {}
+    for event in done.events:
+        if event["step"] == "sh" and event["script"].startswith("mlbutler reproduce"):
+            where.setdefault(event["path"], (event["label"], event["workspace"]))
+    labels = {path: label for path, (label, _) in where.items()}
+    assert labels == {"left/left": "gpu", "right/right": "highmem", "odd/odd": "docker", "join/join": "docker",
+                      "reproduce": "docker"}  # fmt: skip
+    assert len({workspace for _, workspace in where.values()}) == 5
+    commit = world.git(world.bare, "rev-parse", "fan")
+    assert world.git(world.bare, "log", "-1", "--format=%an", "fan") == "mlbutler"
+    assert json.loads(world.git(world.bare, "show", f"{commit}:metrics.json")) == {"accuracy": 0.7}
+    record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
+    assert record["test"]["outcome"] == "passed"
+    outcomes = {stage["name"]: stage["outcome"] for stage in record["reproduce"]["stages"]}
+    assert outcomes == {"still": "unchanged"} | dict.fromkeys(
+        ("left", "right", "odd", "join"), "restored"
+    )
+
+
+def test_a_gate_may_make_it_unstable(world: World) -> None:
+    done = built(world, "worse", "mlbutlerPipeline(remote: 'http', gateAs: 'unstable')", rate=0.2)
+    assert done.result == "UNSTABLE", done.log[-3000:]
+    assert world.git(world.bare, "log", "-1", "--format=%an", "worse") == "mlbutler"
+
+
+def test_a_fork_binds_nothing(world: World) -> None:
+    done = built(world, "fork", "mlbutlerPipeline(remote: 'http')", CHANGE_FORK="theirs/x")
+    assert all(event["bound"] == [] for event in done.events if event["step"] == "sh")
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    ("mlbutlerPipeline(lable: 'x')", r"unknown settings \[lable\]"),
+    ("mlbutlerPipeline(remote: 'ftp')", "there is no remote 'ftp'"),
+])  # fmt: skip
+def test_wrong_settings_are_errors(world: World, call: str, said: str) -> None:
+    done = built(world, re.sub(r"\W", "", said), call)
+    assert done.result == "FAILURE"
+    assert re.search(said, done.log)

@@ -15,7 +15,7 @@ help:
 	@echo "make test    all tests that this machine can run"
 	@echo "make lint    ruff"
 	@echo "make types   mypy"
-	@echo "make bench   speed against DVC, cp and curl; errors of gates: some minutes, some gigabytes; needs nginx and curl"
+	@echo "make bench   speed against DVC, cp and curl; errors of gates: half an hour, some gigabytes; needs nginx, curl"
 
 install: $(INSTALLED)
 

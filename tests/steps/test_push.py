@@ -59,7 +59,7 @@ def test_new_outputs_go_to_the_remote_and_the_mirror(
     assert result.run_cache == "mirror"  # an HTTP remote can hold none
     assert places(result)["origin"] == 2  # the model, and the metrics for whoever gets the run cache
     assert (remote.root / new_model(reproduced).key).read_bytes() == (reproduced / "model.txt").read_bytes()
-    assert not (remote.root / METRIC.key).exists()
+    assert (remote.root / METRIC.key).is_file()
     for needed in (new_model(reproduced), METRIC):
         assert (mirror / needed.key).is_file()
     assert not unsound(mirror)

@@ -207,10 +207,25 @@ class StagePlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What the stale stages are expected to cost, said before anything is spent.
+
+    Attributes:
+        download_bytes: of what they need, what neither cache nor mirror holds; None when a size is unknown.
+        seconds: of the stages that have to run, from their last runs. untimed: those without a known last run.
+    """
+
+    download_bytes: int | None = None
+    seconds: float = 0.0
+    untimed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlanResult(StepResult):
-    """All stages in an order in which they can run."""
+    """All stages in an order in which they can run; `expected` is kept from the first plan of a run."""
 
     stages: tuple[StagePlan, ...] = ()
+    expected: Cost | None = None
 
     def stale(self) -> tuple[StagePlan, ...]:
         """The stages that have to run or to be restored, in order."""

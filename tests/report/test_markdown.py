@@ -137,6 +137,15 @@ def test_a_failed_stage_is_the_headline_with_the_last_lines_of_its_log(record: R
     assert "compare: worse: test.accuracy" in text
 
 
+def test_what_the_plan_expected_stands_beside_what_it_was(record: Record) -> None:
+    assert record.plan is not None
+    cost = r.Cost(download_bytes=3_900_000, seconds=70.0)
+    plan = dataclasses.replace(record.plan, expected=cost)
+    text = markdown.render(dataclasses.replace(record, plan=plan), Settings())
+    assert "Expected by the plan: 3.7 MB to download (it was 3.8 MB); 1 min of running (it took 1 min)." in text
+    assert "Expected by the plan" not in markdown.render(record, Settings())
+
+
 def test_an_outside_error_outweighs_a_failure_and_brings_its_remedy(record: Record) -> None:
     result = r.SyncResult(outcome=Outcome.ERROR, reason="remote 'storage' did not answer", remedy="Try again.")
     text = markdown.render(dataclasses.replace(record, sync=result), Settings())

@@ -281,7 +281,7 @@ class Project:
 
     def _obtainable(self, oid: ObjectId) -> bool:
         """Is it at hand, or on the remote? What another agent made is there and its run cache here."""
-        if self._whole(oid):
+        if self.holds_whole(oid):
             return True
         if oid not in self._remote_holds:
             self._remote_holds[oid] = self._asked(oid)
@@ -308,7 +308,8 @@ class Project:
             return False
         return all(answer.presence is Presence.PRESENT for answer in answers.values())
 
-    def _whole(self, oid: ObjectId) -> bool:
+    def holds_whole(self, oid: ObjectId) -> bool:
+        """Does cache or mirror hold the object, a directory with all its files?"""
         if not self.holds(oid):
             return False
         if not oid.is_directory:

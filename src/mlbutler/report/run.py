@@ -158,6 +158,8 @@ def stages(record: Record) -> Section | None:
         if record.reproduce.always_changes:
             names = ", ".join(record.reproduce.always_changes)
             blocks.append(Paragraph((plain(f"Not deterministic, always changes: {names}."),), Tone.WARN))
+        if (line := _predicted(record)) is not None:
+            blocks.append(line)
         counts = Counter(s.outcome for s in runs)
         total = sum(s.duration for s in runs)
         summary = ", ".join(f"{n:,} {what}" for what, n in counts.items())
@@ -179,6 +181,21 @@ def stages(record: Record) -> Section | None:
     counted = Counter(str(p.state) for p in record.plan.stages)
     summary = ", ".join(f"{n:,} {what}" for what, n in counted.items())
     return Section("stages", "Stages", (Table("Stages", columns, rows),), 60, summary)
+
+
+def _predicted(record: Record) -> Paragraph | None:
+    """What the plan expected, beside what it was."""
+    cost = record.plan.expected if record.plan else None
+    if cost is None or record.reproduce is None:
+        return None
+    took = sum(s.duration for s in record.reproduce.stages if s.outcome == "ran")
+    said = []
+    if cost.download_bytes is not None and record.sync is not None:
+        came = sum(m.bytes for m in record.sync.moved if m.place not in ("cache", "mirror"))
+        said.append(f"{numbers.size(cost.download_bytes)} to download (it was {numbers.size(came)})")
+    if cost.seconds and not cost.untimed:
+        said.append(f"{numbers.seconds(cost.seconds)} of running (it took {numbers.seconds(took)})")
+    return Paragraph((plain(f"Expected by the plan: {'; '.join(said)}."),), Tone.MUTED) if said else None
 
 
 def _causes(causes: tuple[Cause, ...]) -> str:

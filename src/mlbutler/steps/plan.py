@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from mlbutler.console import human_seconds
+from mlbutler.console import human_bytes, human_seconds
 from mlbutler.project.planned import Watched
 from mlbutler.project.times import read_times
-from mlbutler.record import Outcome, PlanResult, StagePlan, StageState
+from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
 from mlbutler.steps.work import Work
 
 _SIGNS = {
@@ -49,15 +49,33 @@ def _planned(work: Work, lost: Collection[str]) -> PlanResult:
     stages = tuple(_with_cost(work, plan) for plan in plans)
     for stage in stages:
         _show(work, stage)
-    result = PlanResult(outcome=Outcome.PASSED, reason="", stages=stages)
-    return PlanResult(outcome=Outcome.PASSED, reason=_sentence(result), stages=stages)
+    before = work.record.plan
+    expected = before.expected if before is not None and before.expected is not None else _cost(work, stages)
+    result = PlanResult(outcome=Outcome.PASSED, reason="", stages=stages, expected=expected)
+    return dataclasses.replace(result, reason=_sentence(result))
+
+
+def _cost(work: Work, stages: Sequence[StagePlan]) -> Cost | None:
+    stale = [stage for stage in stages if stage.state in (StageState.STALE, StageState.RESTORABLE)]
+    if not stale:
+        return None
+    run = [stage for stage in stale if stage.state == StageState.STALE]
+    return Cost(
+        download_bytes=_lacking(work, stale),
+        seconds=round(sum(stage.last_duration or 0.0 for stage in run), 1),
+        untimed=tuple(stage.name for stage in run if stage.last_duration is None),
+    )
+
+
+def _lacking(work: Work, plans: Sequence[StagePlan]) -> int | None:
+    """Bytes of what these stages need that neither cache nor mirror holds whole; None when a size is unknown."""
+    sizes = {need.oid: need.size for need in work.project.needed(plans) if not work.project.holds_whole(need.oid)}
+    known = [size for size in sizes.values() if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
 
 
 def _with_cost(work: Work, plan: StagePlan) -> StagePlan:
-    sizes = [need.size for need in work.project.needed([plan]) if not work.project.holds(need.oid)]
-    known = [size for size in sizes if size is not None]
-    total = sum(known) if len(known) == len(sizes) else None
-    return dataclasses.replace(plan, need_bytes=total)
+    return dataclasses.replace(plan, need_bytes=_lacking(work, [plan]))
 
 
 def _show(work: Work, stage: StagePlan) -> None:
@@ -78,4 +96,18 @@ def _sentence(result: PlanResult) -> str:
         frozen = f", {counts[StageState.FROZEN]} frozen" if counts[StageState.FROZEN] else ""
         return f"nothing is stale: {counts[StageState.UP_TO_DATE]} of {len(result.stages)} stages up to date{frozen}"
     parts = [f"{counts[state]} {state}" for state in StageState if counts[state]]
-    return ", ".join(parts)
+    return ", ".join(parts) + _expectation(result.expected)
+
+
+def _expectation(cost: Cost | None) -> str:
+    """What the run is going to cost, as far as anything is known."""
+    if cost is None:
+        return ""
+    known = []
+    if cost.download_bytes:
+        known.append(f"{human_bytes(cost.download_bytes)} to download")
+    if cost.seconds:
+        known.append(f"about {human_seconds(cost.seconds)} to run")
+        if cost.untimed:
+            known[-1] += f" and {len(cost.untimed)} stages that were never timed"
+    return f"; {', '.join(known)}" if known else ""

@@ -1,0 +1,78 @@
+"""What a plan says that the run is going to cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mlbutler.project.times import write_times
+from mlbutler.record import Cost
+from mlbutler.steps import plan, sync
+from mlbutler.steps.work import Work
+from tests.steps.test_sync import LOGIN
+from tests.store.dvc_world import clone, copy_remote
+from tests.store.world import Remote
+
+State = Callable[..., Work]
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Iterator[Remote]:
+    server = Remote(copy_remote(tmp_path / "remote"), auth="basic")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = clone(tmp_path / "clone", remote.url)
+    monkeypatch.chdir(directory)
+    (directory / "params.yaml").write_text("rate: 2\n")
+    return directory
+
+
+def planned(work: Work) -> Work:
+    work.record = dataclasses.replace(work.record, plan=plan.run(work))
+    return work
+
+
+def test_what_is_expected_is_what_comes(root: Path, working_state: State, tmp_path: Path) -> None:
+    settings = f"data.mirror = '{tmp_path / 'mirror'}'"
+    work = planned(working_state(root, settings, LOGIN))
+    assert work.record.plan is not None
+    expected = work.record.plan.expected
+    assert expected is not None
+    moved = sync.run(work).moved
+    files = sum(item.bytes for item in moved if item.place == "origin")
+    manifest = sum(path.stat().st_size for path in (root / ".dvc" / "cache").rglob("*.dir"))
+    assert expected.download_bytes == files - manifest  # DVC records the size of a directory's files alone
+    assert expected.untimed == ("train",)
+    assert f"{expected.download_bytes} B to download" in work.record.plan.reason
+    again = plan.run(work)  # now that all is here
+    assert again.expected == expected
+    fresh = plan.run(working_state(clone(tmp_path / "other", ""), settings, LOGIN))
+    assert fresh.expected is None  # nothing is stale there
+
+
+def test_what_the_mirror_holds_is_not_to_be_downloaded(
+    root: Path, remote: Remote, working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = f"data.mirror = '{tmp_path / 'mirror'}'"
+    sync.run(planned(working_state(root, settings, LOGIN)))
+    other = clone(tmp_path / "other", remote.url)
+    monkeypatch.chdir(other)
+    (other / "params.yaml").write_text("rate: 3\n")
+    found = plan.run(working_state(other, settings, LOGIN)).expected
+    assert found is not None
+    assert found.download_bytes == 0
+
+
+def test_times_of_earlier_builds_are_summed(root: Path, working_state: State) -> None:
+    work = working_state(root, "", LOGIN)
+    write_times(root, None, work.record.change.repository, work.prefix, {"train": 90.0})
+    found = plan.run(work)
+    assert found.expected == Cost(download_bytes=found.stages[-1].need_bytes, seconds=90.0)
+    assert "about 2 min to run" in found.reason

@@ -178,3 +178,18 @@ def test_what_changed_a_moment_ago_is_not_remembered(tmp_path: Path, seen: Calla
 def test_a_broken_memory_is_no_memory(tmp_path: Path, seen: Callable[[], Seen], content: str) -> None:
     (tmp_path / ".mlbutler" / "seen.json").write_text(content)
     assert seen().get("file", MD5) is None
+
+
+def test_links_that_other_builds_make_and_drop_change_nothing(root: Path, tmp_path: Path) -> None:
+    dvc(root, "config", "cache.type", "hardlink")
+    emptied(root).checkout(["data"])
+    recorded = Seen(root).get("data", MD5)
+    assert recorded is not None
+    for number, path in enumerate((root / ".dvc" / "cache").rglob("*")):
+        if path.is_file():
+            (tmp_path / str(number)).hardlink_to(path)
+    assert Seen(root).get("data", MD5) == recorded
+    victim = root / "data" / "deep er" / "file 1 é.txt"
+    victim.chmod(0o644)
+    victim.write_text("another 1")
+    assert Seen(root).get("data", MD5) is None

@@ -1,8 +1,8 @@
 """What a file or directory of the work tree was when it was last laid out, so that it need not be hashed again.
 
-A signature covers inode, size, time of last change and of last status change of every file: more than DVC's own state
-database compares. One whose files changed less than a tick ago is not remembered, for a change in the same tick would
-not show.
+A signature covers inode, size, time of last change and, for files with one name, of last status change: more than
+DVC's own state database compares. One whose files changed less than a tick ago is not remembered, for a change in the
+same tick would not show.
 """
 
 from __future__ import annotations
@@ -152,10 +152,11 @@ def signature_of(root: Path, path: str, statuses: Iterable[tuple[str, os.stat_re
     for name, status in sorted(statuses, key=_name):
         if not stat.S_ISREG(status.st_mode):
             return None
+        # Another build that links the same object, or drops its link, changes the status of all its names.
+        changed = status.st_ctime_ns if status.st_nlink == 1 else 0
         newest = max(newest, status.st_mtime, status.st_ctime)
         digest.update(
-            b"%b\0%d %d %d %d\0"
-            % (os.fsencode(name), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            b"%b\0%d %d %d %d\0" % (os.fsencode(name), status.st_ino, status.st_size, status.st_mtime_ns, changed)
         )
     return digest.hexdigest(), newest
 

@@ -1,0 +1,54 @@
+"""Run as a program: starts transfers in children and kills each at a random moment.
+
+``python -m tests.store.killed WHAT URL CACHE MIRROR SEED TIMES LONGEST MANIFEST`` with WHAT ``bring`` or ``send``. A
+process of its own, because a child that is forked beside the threads of a test server might never start.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from mlbutler.store.engine import bring, send
+from mlbutler.store.holdings import at_hand
+from mlbutler.store.http import HttpStore
+from mlbutler.store.interface import Need, ObjectId
+from mlbutler.store.local import LocalStore
+from mlbutler.store.retry import Patience
+
+
+def transfer(what: str, url: str, cache: Path, mirror: Path, manifest: ObjectId) -> int:
+    """One transfer to its end; the exit code."""
+    remote = HttpStore("origin", url, {}, environ={}, patience=Patience(attempts=2, pause=0.01))
+    near = LocalStore("cache", cache)
+    if what == "send":
+        return len(send(at_hand(near, [manifest]), near, remote).errors)
+    brought = bring([Need("data", manifest)], near, LocalStore("mirror", mirror, hardlink=True), remote)
+    return len(brought.missing) + len(brought.errors)
+
+
+def main(what: str, url: str, cache: str, mirror: str, seed: str, times: str, longest: str, manifest: str) -> None:
+    """Kill `times` transfers, then say how many were under way when they died."""
+    moments = random.Random(int(seed))
+    killed = 0
+    for _ in range(int(times)):
+        if what == "bring":  # otherwise there is soon nothing left to do
+            for path in sorted([*Path(cache).rglob("*"), *Path(mirror).rglob("*")]):
+                if path.is_file() and moments.random() < 0.6:
+                    path.unlink()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(transfer(what, url, Path(cache), Path(mirror), ObjectId(manifest)))
+        time.sleep(moments.uniform(0, float(longest)))
+        os.kill(pid, signal.SIGKILL)
+        killed += os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    print(killed)
+    sys.exit(transfer(what, url, Path(cache), Path(mirror), ObjectId(manifest)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

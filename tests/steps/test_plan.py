@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from mlbutler.project.times import write_times
-from mlbutler.record import Cost
-from mlbutler.steps import plan, sync
+from mlbutler.record import Cost, Outcome
+from mlbutler.steps import plan, push, sync
 from mlbutler.steps.work import Work
+from tests.steps.test_push import new_model, trained
 from tests.steps.test_sync import LOGIN
-from tests.store.dvc_world import clone, copy_remote
+from tests.store.dvc_world import clone, copy_remote, dvc
 from tests.store.world import Remote
 
 State = Callable[..., Work]
@@ -76,3 +77,34 @@ def test_times_of_earlier_builds_are_summed(root: Path, working_state: State) ->
     found = plan.run(work)
     assert found.expected == Cost(download_bytes=found.stages[-1].need_bytes, seconds=90.0)
     assert "about 2 min to run" in found.reason
+
+
+def test_what_a_build_on_another_agent_ran_is_restored_from_the_remote(
+    working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = copy_remote(tmp_path / "storage")
+    push.run(working_state(trained(tmp_path, str(storage), monkeypatch)))
+    other = clone(tmp_path / "other", str(storage))
+    monkeypatch.chdir(other)
+    (other / "params.yaml").write_text("rate: 2\n")
+    work = planned(working_state(other))
+    assert work.record.plan is not None
+    assert {stage.name: str(stage.state) for stage in work.record.plan.stages}["train"] == "restorable"
+    assert sync.run(work).outcome is Outcome.PASSED
+    dvc(other, "repro", "-q", "--allow-missing")
+    assert not (other / "ran.log").exists()
+    assert (other / "model.txt").read_bytes() == (tmp_path / "trained" / "model.txt").read_bytes()
+
+
+def test_an_entry_whose_outputs_are_nowhere_is_no_run(
+    working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = copy_remote(tmp_path / "storage")
+    root = trained(tmp_path, str(storage), monkeypatch)
+    push.run(working_state(root))
+    (storage / new_model(root).key).unlink()
+    other = clone(tmp_path / "other", str(storage))
+    monkeypatch.chdir(other)
+    (other / "params.yaml").write_text("rate: 2\n")
+    found = plan.run(working_state(other))
+    assert {stage.name: str(stage.state) for stage in found.stages}["train"] == "stale"

@@ -249,7 +249,7 @@ class Project:
         folders = [place / "runs" for place in (self.cache_dir, self.mirror) if place is not None]
 
         def find(stage: Stage, hashes: Mapping[str, Recorded]) -> Mapping[str, Recorded] | None:
-            found = find_run(self.repo, stage, hashes, folders)
+            found = find_run(self.repo, stage, hashes, folders, self._fetch_runs)
             objects = [out.oid for out in found.values()] if found else []
             return found if objects and all(oid is not None and self._obtainable(oid) for oid in objects) else None
 
@@ -278,6 +278,22 @@ class Project:
                 near = difflib.get_close_matches(target, known, n=3)
                 hint = f"Did you mean {', '.join(near)}?" if near else "See `dvc stage list`."
                 raise UsageError(f"There is no stage '{target}'.", hint)
+
+    def _fetch_runs(self, key: str) -> bool:
+        """Bring the remote's run cache for one stage, where the remote can hold one."""
+        from mlbutler.errors import MlbutlerError
+        from mlbutler.store.local import LocalStore
+        from mlbutler.store.other import OtherStore
+        from mlbutler.store.remotes import open_cache, open_remote
+        from mlbutler.store.runs import fetch_runs
+
+        if self.remote_name is None:
+            return False
+        try:
+            remote = open_remote(self, self.remote_name, self._environ)
+            return isinstance(remote, LocalStore | OtherStore) and fetch_runs(open_cache(self), remote, key) > 0
+        except MlbutlerError:  # then it has to run
+            return False
 
     def _obtainable(self, oid: ObjectId) -> bool:
         """Is it at hand, or on the remote? What another agent made is there and its run cache here."""

@@ -6,7 +6,7 @@ is DVC's own hash of command, dependencies, parameters and output paths.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,27 @@ from mlbutler.project.model import LEGACY_MD5, MD5, Recorded, Stage
 
 
 def find_run(
-    repo: Any, stage: Stage, hashes: Mapping[str, Recorded], run_caches: Sequence[Path]
+    repo: Any,
+    stage: Stage,
+    hashes: Mapping[str, Recorded],
+    run_caches: Sequence[Path],
+    fetch: Callable[[str], bool] = lambda key: False,
 ) -> dict[str, Recorded] | None:
     """The outputs (project path -> hash) of a recorded run with these inputs, None when there is none.
 
     Args:
         hashes: content of every dependency, by project path. run_caches: ``runs`` directories to look into.
+        fetch: bring into the first of them what the remote has for a key; True when that is anything.
     """
     dvc_stage = next((found for found in repo.index.stages if address(repo, found) == stage.name), None)
     if dvc_stage is None or not hashes or not stage.outputs or any(o.persist or o.external for o in stage.outputs):
         return None
     key = _key(repo, dvc_stage, stage, hashes)
-    for folder in (cache / key[:2] / key for cache in run_caches):
-        if (entry := _newest(folder)) is not None:
-            return _outputs(repo, dvc_stage, entry)
-    return None
+    folders = [cache / key[:2] / key for cache in run_caches]
+    entry = next((found for folder in folders if (found := _newest(folder)) is not None), None)
+    if entry is None and fetch(key):
+        entry = _newest(folders[0])
+    return _outputs(repo, dvc_stage, entry) if entry is not None else None
 
 
 def _key(repo: Any, dvc_stage: Any, stage: Stage, hashes: Mapping[str, Recorded]) -> str:

@@ -173,6 +173,23 @@ class OtherStore(Threaded):
         for path in found:
             yield str(fs.relpath(path, root)).replace("\\", "/")
 
+    def get_file(self, key: str, destination: Path, limit: int) -> bool:
+        """Download a small file; False when it is absent or larger than `limit` bytes.
+
+        Raises:
+            AccessDenied, StoreError: it could not be read.
+        """
+        fs, root = self._opened()
+        path = fs.join(root, *key.split("/"))
+        try:
+            with _translating(self.name, f"reading {key}"):
+                if int(fs.info(path).get("size") or 0) > limit:
+                    return False
+                fs.get_file(path, str(destination))
+        except FileNotFoundError:
+            return False
+        return True
+
     def put_file(self, key: str, source: Path) -> None:
         """Upload a small file under a path relative to the store.
 

@@ -60,7 +60,10 @@ def _local_keys(root: Path) -> Iterator[str]:
 
 def read(store: LocalStore, key: str) -> Run | None:
     """One entry of a local store, None when it is no valid one."""
-    path = store.root / key
+    return _entry(store.root / key, key)
+
+
+def _entry(path: Path, key: str) -> Run | None:
     try:
         if path.stat().st_size > _LARGEST:
             return None
@@ -130,3 +133,44 @@ def bring_runs(cache: LocalStore, mirror: LocalStore) -> int:
             raise
         copied += 1
     return copied
+
+
+def fetch_runs(cache: LocalStore, remote: RunStore, stage_key: str) -> int:
+    """Copy what the remote's run cache has for one stage with certain inputs; the number of entries copied.
+
+    Args:
+        stage_key: 64 hexadecimal digits, DVC's hash of the stage and its inputs.
+
+    Raises:
+        AccessDenied, StoreError: the remote cannot be listed or read, or the cache cannot be written.
+    """
+    folder = f"{FOLDER}/{stage_key[:2]}/{stage_key}"
+    if isinstance(remote, OtherStore):
+        names = sorted(key for key in remote.list_files(folder) if _KEY.fullmatch(key))
+    else:
+        place = remote.root / folder
+        there = sorted(place.iterdir(), key=lambda path: path.stat().st_mtime) if place.is_dir() else []
+        names = [key for path in there if _KEY.fullmatch(key := f"{folder}/{path.name}")]
+    return sum(_fetch(cache, remote, key) for key in names if not (cache.root / key).exists())
+
+
+def _fetch(cache: LocalStore, remote: RunStore, key: str) -> bool:
+    final = cache.root / key
+    unfinished = temporary(final)
+    try:
+        make_folder(final.parent)
+        if isinstance(remote, OtherStore):
+            if not remote.get_file(key, unfinished, _LARGEST):
+                return False
+        else:
+            shutil.copy2(remote.root / key, unfinished)
+        if _entry(unfinished, key) is None:
+            return False
+        replace(unfinished, final)
+    except FileNotFoundError:  # removed by somebody else meanwhile
+        return False
+    except OSError as error:
+        raise explained(error, "storing the run cache", cache.root) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return True

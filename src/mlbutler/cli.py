@@ -214,10 +214,18 @@ def commit(directory: Path, console: Any, in_run: bool) -> int:
               help="Render this record, anywhere, without its project.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
               help="Where to write with --record (default: here).")  # fmt: skip
+@click.option("--schema", is_flag=True, show_envvar=True, help="Print the JSON Schema of report.json, and end.")
 @_in_run
 @_common
-def report(directory: Path, console: Any, in_run: bool, record: Path | None, output: Path | None) -> int:
+def report(
+    directory: Path, console: Any, in_run: bool, record: Path | None, output: Path | None, schema: bool
+) -> int:
     """Render the record as Markdown, HTML, JSON and JUnit."""
+    if schema:
+        from mlbutler.record_schema import text
+
+        print(text(), end="")
+        return EXIT_PASSED
     if record is not None:
         from mlbutler.commands.report import report as command
 

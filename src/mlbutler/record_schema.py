@@ -1,0 +1,30 @@
+"""The record's JSON Schema, for whoever reads `report.json` with programs of their own."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from mlbutler import record
+from mlbutler.record import SCHEMA_VERSION, Record
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema() -> dict[str, Any]:
+    """The schema (draft 2020-12) of the document that `record_file.dumps` writes."""
+    found = TypeAdapter(Record).json_schema(mode="serialization")
+    for name, part in found["$defs"].items():
+        documented = getattr(record, name, None)
+        if inspect.isclass(documented) and documented.__doc__:
+            part["description"] = inspect.cleandoc(documented.__doc__)
+    found["properties"]["schema"]["const"] = SCHEMA_VERSION
+    return {"$schema": _DIALECT, "title": "A run of mlbutler", **{k: v for k, v in found.items() if k != "title"}}
+
+
+def text() -> str:
+    """The schema as indented JSON."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False, sort_keys=False) + "\n"

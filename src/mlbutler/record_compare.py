@@ -1,0 +1,263 @@
+"""What the comparison found: a part of the record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mlbutler.record_steps import StepResult
+
+Scalar = float | int | bool | str | None
+
+
+class Verdict(StrEnum):
+    """What a difference between two values means."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SAME = "same"
+    WITHIN_NOISE = "within noise"
+    NEW = "new"
+    GONE = "gone"
+    CHANGED = "changed"
+    NOT_JUDGED = "not judged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricChange:
+    """One number of one metrics file on both sides. `goal`: ``maximize``, ``minimize`` or None."""
+
+    file: str
+    name: str
+    old: Scalar = None
+    new: Scalar = None
+    difference: float | None = None
+    relative: float | None = None
+    goal: str | None = None
+    verdict: Verdict = Verdict.NOT_JUDGED
+    reason: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name used in gates and settings: ``metrics.json:accuracy``."""
+        return f"{self.file}:{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParamChange:
+    """One parameter that differs. `kind`: ``changed``, ``added``, ``removed``. Values are shown as text."""
+
+    file: str
+    name: str
+    kind: str
+    old: str = ""
+    new: str = ""
+    stages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotChange:
+    """One plot on both sides.
+
+    `kind`: ``linear`` (also scatter, simple, smooth), ``confusion``, ``image`` or ``unsupported``.
+    For ``linear``, `old` and `new` are points (x, y), at most a few hundred; for ``confusion`` they are
+    (row label, column label, count); for ``image`` they hold one item, (data URI,).
+    `old_total` and `new_total` count the points before thinning. Empty means absent on that side.
+    """
+
+    file: str
+    title: str
+    kind: str
+    changed: bool
+    x: str = ""
+    y: str = ""
+    old: tuple[tuple[Scalar, ...], ...] = ()
+    new: tuple[tuple[Scalar, ...], ...] = ()
+    old_total: int = 0
+    new_total: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataChange:
+    """One artifact (an output or a .dvc file) that differs.
+
+    `kind`: ``added``, ``removed``, ``changed``. Sizes in bytes, None when not recorded. File counts and
+    `examples` come from the directory manifests; None counts mean that a manifest was not at hand.
+    """
+
+    path: str
+    kind: str
+    old_size: int | None = None
+    new_size: int | None = None
+    old_files: int | None = None
+    new_files: int | None = None
+    files_added: int | None = None
+    files_removed: int | None = None
+    files_changed: int | None = None
+    examples: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """One example that is right on one side alone. Predictions and label are shown as text.
+
+    `old_score`, `new_score`: the example's scores, None without a score column. `image`: a data URI, '' for none.
+    """
+
+    id: str
+    label: str
+    old: str
+    new: str
+    old_score: float | None = None
+    new_score: float | None = None
+    image: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceChange:
+    """The examples with one value in one slice column.
+
+    `p` is the one-sided p-value of "nothing got worse", `adjusted` the same after Holm's correction for all slices
+    looked at; `worse` says whether that is below the file's alpha.
+    """
+
+    column: str
+    value: str
+    examples: int
+    old_right: int
+    new_right: int
+    broken: int
+    mended: int
+    p: float
+    adjusted: float
+    worse: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreChange:
+    """A number made from the scores of all paired examples, with the interval on its difference.
+
+    `name`: ``roc_auc``, ``log_loss``, ``brier``, ``mean score``, ``mae``, ``rmse``. `low` and `high` bound
+    ``new - old`` with coverage 1 - alpha; `method` says how they were made.
+    """
+
+    name: str
+    old: float
+    new: float
+    low: float
+    high: float
+    goal: str
+    verdict: Verdict
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionChange:
+    """One predictions file on both sides, example by example.
+
+    Attributes:
+        examples: paired by id, with the same label on both sides; the counts below are of these.
+        only_old, only_new, relabelled: examples that could not be paired.
+        old_right, new_right: how many were right. broken: right, now wrong. mended: wrong, now right.
+        p: two-sided p-value of McNemar's exact test. alpha: what it and the slices are held against.
+        flips: some of the broken examples, the worst first. mended_flips: some of the mended ones.
+        reason: why there is nothing, or what is missing.
+    """
+
+    file: str
+    verdict: Verdict = Verdict.NOT_JUDGED
+    reason: str = ""
+    examples: int = 0
+    only_old: int = 0
+    only_new: int = 0
+    relabelled: int = 0
+    old_right: int = 0
+    new_right: int = 0
+    broken: int = 0
+    mended: int = 0
+    p: float | None = None
+    alpha: float = 0.05
+    flips: tuple[Flip, ...] = ()
+    mended_flips: tuple[Flip, ...] = ()
+    slices: tuple[SliceChange, ...] = ()
+    scores: tuple[ScoreChange, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatResult:
+    """One metric, measured by repeated runs that differ in nothing but the seed.
+
+    Attributes:
+        metric: ``metrics.json:accuracy``. stages: what was run again. params: what was set to each of `seeds`.
+        old, new: the metric on both sides, one value for each seed, in order.
+        difference: mean of new - old; `low` and `high` bound it with coverage `confidence`.
+        more: about how many further seeds would tell the difference from none; None when it is told, or never.
+        runs, restored: how many runs of stages there were, and how many the run cache spared.
+        reason: why there is no verdict: the seeds change nothing, or a run failed. `excused`: on the target's side.
+    """
+
+    metric: str
+    stages: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    old: tuple[float, ...] = ()
+    new: tuple[float, ...] = ()
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    confidence: float = 0.95
+    verdict: Verdict = Verdict.NOT_JUDGED
+    more: int | None = None
+    runs: int = 0
+    restored: int = 0
+    reason: str = ""
+    excused: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateResult:
+    """One rule and its judgement.
+
+    `outcome`: ``passed``, ``warned``, ``failed``, ``waived``, ``not judged``, or ``inconclusive``: repeated runs do not
+    tell.
+
+    `metric` is the number's name: ``metrics.json:accuracy``, ``data/raw:rows``, ``train:seconds``. `rule` is the limit
+    in words ("max drop 0.01"), `sentence` names the deciding numbers. `waiver`: until when, whose, and why.
+    """
+
+    metric: str
+    rule: str
+    level: str
+    outcome: str
+    sentence: str
+    old: Scalar = None
+    new: Scalar = None
+    limit: float | None = None
+    waiver: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareResult(StepResult):
+    """The comparison with the merge base, and the judgement.
+
+    Attributes:
+        old_rev, new_rev: commit ids; `new_rev` is '' for the work tree.
+        verdict: better, worse, same, changed or not judged, for the whole.
+        sentence: the verdict in words, naming the deciding number.
+        not_judged: (subject, reason) of everything that could not be compared.
+    """
+
+    old_rev: str = ""
+    new_rev: str = ""
+    metrics: tuple[MetricChange, ...] = ()
+    params: tuple[ParamChange, ...] = ()
+    plots: tuple[PlotChange, ...] = ()
+    data: tuple[DataChange, ...] = ()
+    predictions: tuple[PredictionChange, ...] = ()
+    repeats: tuple[RepeatResult, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    verdict: Verdict = Verdict.NOT_JUDGED
+    sentence: str = ""
+    not_judged: tuple[tuple[str, str], ...] = ()

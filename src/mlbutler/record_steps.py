@@ -1,0 +1,254 @@
+"""What each step found, but for the comparison: a part of the record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a step ended. Only `FAILED` is a judgement on the change; `ERROR` is the world's fault."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResult:
+    """What every step says of itself.
+
+    Attributes:
+        outcome: how it ended.
+        reason: one sentence a reviewer can read ("not configured", "2 stages stale", ...).
+        remedy: what to do about it when it did not pass.
+        started: ISO 8601 UTC time. duration: seconds. The pipeline fills both in.
+    """
+
+    outcome: Outcome
+    reason: str
+    remedy: str = ""
+    started: str = ""
+    duration: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandRun:
+    """One command of the project: its text, exit code (None: killed by timeout), seconds, last lines."""
+
+    command: str
+    exit_code: int | None
+    duration: float
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedCase:
+    """One failing test of a JUnit file."""
+
+    suite: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestResult(StepResult):
+    """The project's tests. Counts are None when no JUnit file was written."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    runs: tuple[CommandRun, ...] = ()
+    tests: int | None = None
+    failures: int | None = None
+    errors: int | None = None
+    skipped: int | None = None
+    failed_cases: tuple[FailedCase, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LintResult(StepResult):
+    """The project's linters, one run for each command."""
+
+    runs: tuple[CommandRun, ...] = ()
+
+
+class StageState(StrEnum):
+    """What a stage needs."""
+
+    UP_TO_DATE = "up to date"
+    STALE = "stale"
+    RESTORABLE = "restorable"
+    FROZEN = "frozen"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """Why a stage is stale.
+
+    `kind` is one of: ``code`` (a dependency that Git tracks), ``data`` (a dependency that DVC tracks),
+    ``param``, ``command``, ``upstream`` (a stage before it is stale), ``output`` (an output differs from
+    dvc.lock or is not declared there), ``never run``, ``always``.
+    `subject` names it (a path, ``params.yaml:train.lr``, a stage), `detail` says what differs.
+    """
+
+    kind: str
+    subject: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagePlan:
+    """One stage: its state, the causes when stale, the DVC-tracked paths it needs, past run time.
+
+    `needs` are paths relative to the project's root. `need_bytes` is what of them neither work tree
+    nor cache holds; None when unknown. `last_duration` is the seconds of its last recorded run, None
+    if none is known. `after` are the stages that make what it reads; `label` is ``meta.label`` of dvc.yaml: on
+    which agents it wants to run, '' for any.
+    """
+
+    name: str
+    state: StageState
+    causes: tuple[Cause, ...] = ()
+    needs: tuple[str, ...] = ()
+    need_bytes: int | None = None
+    last_duration: float | None = None
+    command: str = ""
+    after: tuple[str, ...] = ()
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What the stale stages are expected to cost, said before anything is spent.
+
+    Attributes:
+        download_bytes: of what they need, what neither cache nor mirror holds; None when a size is unknown.
+        seconds: of the stages that have to run, from their last runs. untimed: those without a known last run.
+    """
+
+    download_bytes: int | None = None
+    seconds: float = 0.0
+    untimed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanResult(StepResult):
+    """All stages in an order in which they can run; `expected` is kept from the first plan of a run."""
+
+    stages: tuple[StagePlan, ...] = ()
+    expected: Cost | None = None
+
+    def stale(self) -> tuple[StagePlan, ...]:
+        """The stages that have to run or to be restored, in order."""
+        return tuple(s for s in self.stages if s.state in (StageState.STALE, StageState.RESTORABLE))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """Objects and bytes that came from, or went to, one place: ``cache``, ``mirror`` or a remote's name."""
+
+    place: str
+    objects: int
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncResult(StepResult):
+    """What was brought, from where; `paths` are the artifacts now present in the work tree."""
+
+    paths: tuple[str, ...] = ()
+    moved: tuple[Moved, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that a check found wrong: where, what, and the command that mends it."""
+
+    check: str
+    subject: str
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult(StepResult):
+    """`lock`: is dvc.lock up to date. `pushed`: is every artifact of the commit on the remote.
+
+    Attributes:
+        findings: what is wrong. undetermined: what could not be found out, and why.
+        left_out: (path, reason) of artifacts that the check does not cover (``cache: false``, imports...).
+        checked: number of objects asked for on the remote; 0 when only the lock was checked.
+        remembered: how many of these an earlier build had asked for; `answers_age` is how many seconds ago, at most.
+        pending: what is stale or not pushed now but that this very run is going to make and push.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    undetermined: tuple[Finding, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    checked: int = 0
+    remembered: int = 0
+    answers_age: float = 0.0
+    pending: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRun:
+    """One stage that was looked at: ``ran``, ``restored``, ``unchanged``, ``failed``, ``not reached``.
+
+    `duration` in seconds, `peak_memory` in bytes (None if not measured), `tail` the log's last lines
+    when it failed, `cause` the sentence of the plan.
+    """
+
+    name: str
+    outcome: str
+    duration: float = 0.0
+    peak_memory: int | None = None
+    exit_code: int | None = None
+    cause: str = ""
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceResult(StepResult):
+    """The stages of this run. `log` is the path of the full log, relative to the project's root."""
+
+    stages: tuple[StageRun, ...] = ()
+    log: str = ""
+    always_changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushResult(StepResult):
+    """What went where. `run_cache` says where the run cache is kept: a remote's name, ``mirror`` or ''."""
+
+    moved: tuple[Moved, ...] = ()
+    run_cache: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitResult(StepResult):
+    """The results commit: its id, the parent it was put on, the branch, the files. Empty id: none made."""
+
+    commit: str = ""
+    parent: str = ""
+    branch: str = ""
+    files: tuple[str, ...] = ()
+    fetch_command: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportResult(StepResult):
+    """(kind, path) of each rendering, relative to the project's root; kind is md, html, json or junit."""
+
+    files: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishResult(StepResult):
+    """Where the comment and the status went; empty when the forge takes none."""
+
+    forge: str = ""
+    comment: str = ""
+    status: str = ""

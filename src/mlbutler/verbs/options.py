@@ -1,0 +1,74 @@
+"""The root of the command line, and what its verbs share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mlbutler import __version__
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SETTINGS = {
+    "auto_envvar_prefix": "MLBUTLER",
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 110,
+}
+
+
+def common(function: F) -> F:
+    """The options that every verb takes; the verb gets `directory` and `console`."""
+
+    @click.option("-C", "chdir", type=click.Path(path_type=Path), default=Path(), metavar="DIR",
+                  show_envvar=True, help="Work in this directory.")  # fmt: skip
+    @click.option("--json", is_flag=True, show_envvar=True, help="One JSON document on standard output.")
+    @click.option("--quiet", is_flag=True, show_envvar=True, help="Only errors.")
+    @click.option("--verbose", is_flag=True, show_envvar=True, help="Details too.")
+    @functools.wraps(function)
+    def wrapper(chdir: Path, json: bool, quiet: bool, verbose: bool, **options: Any) -> Any:
+        from mlbutler.console import Console
+
+        console = Console(quiet=quiet, verbose=verbose, json=json)
+        return function(directory=chdir, console=console, **options)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def against(function: F) -> F:
+    text = "Compare with this branch, tag or commit (default: the target branch)."
+    return click.option("--against", metavar="REV", show_envvar=True, help=text)(function)
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.group(context_settings=_SETTINGS, epilog=_examples("mlbutler demo", "mlbutler run", "mlbutler plan --json"))
+@click.version_option(__version__, prog_name="mlbutler")
+def cli() -> None:
+    """Continuous machine learning for DVC projects: reproduce, compare, judge and report every pull request."""
+
+
+def verb(name: str, *examples: str, group: click.Group = cli) -> Callable[[F], click.Command]:
+    """A command; with a `group`, the second word of one: `verb("status", ..., group=store)`."""
+    return group.command(name, epilog=_examples(*examples))
+
+
+def split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def step(name: str, directory: Path, console: Any, **options: Any) -> int:
+    from mlbutler.commands.step import step
+
+    return step(directory, console, name, **options)
+
+
+def in_run(function: F) -> F:
+    """The option of verbs that are steps; `MLBUTLER_IN_RUN` sets it for all of them."""
+    text = "A step of one run whose steps are separate commands: heed the steps before it."
+    return click.option("--in-run", is_flag=True, envvar="MLBUTLER_IN_RUN", show_envvar=True, help=text)(function)

@@ -1,0 +1,190 @@
+"""A whole run, and each of its steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlbutler.errors import EXIT_PASSED
+from mlbutler.verbs.options import against, common, in_run, split, step, verb
+
+
+@verb("demo", "mlbutler demo", "mlbutler demo /tmp/world --json")
+@click.argument("target", type=click.Path(path_type=Path), default=Path("mlbutler-demo"), metavar="[DIR]")
+@common
+def demo(directory: Path, console: Any, target: Path) -> int:
+    """The whole story on real data, in the new folder DIR, offline."""
+    from mlbutler.commands.demo import demo as command
+
+    return int(command(directory / target, console))
+
+
+@verb("run", "mlbutler run", "mlbutler run --against main --no-publish", "mlbutler run --only plan,sync,check")
+@against
+@click.option("--only", metavar="STEP,...", default="", show_envvar=True, help="Take only these steps.")
+@click.option("--skip", metavar="STEP,...", default="", show_envvar=True, help="Leave these steps out.")
+@click.option("--no-publish", is_flag=True, show_envvar=True, help="Tell the forge nothing.")
+@common
+def run(directory: Path, console: Any, against: str | None, only: str, skip: str, no_publish: bool) -> int:
+    """Every step, from tests to telling the reviewers."""
+    from mlbutler.commands.run import run as command
+
+    return command(directory, console, against=against, only=split(only), skip=split(skip), publish=not no_publish)
+
+
+@verb("test", "mlbutler test", "mlbutler test --json")
+@in_run
+@common
+def test(directory: Path, console: Any, in_run: bool) -> int:
+    """Run the project's tests and count them."""
+    return step("test", directory, console, in_run=in_run)
+
+
+@verb("lint", "mlbutler lint")
+@in_run
+@common
+def lint(directory: Path, console: Any, in_run: bool) -> int:
+    """Run the project's linters."""
+    return step("lint", directory, console, in_run=in_run)
+
+
+@verb("plan", "mlbutler plan --verbose", "mlbutler plan train")
+@click.argument("stages", nargs=-1)
+@in_run
+@common
+def plan(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...]) -> int:
+    """Say which stages are stale and why; needs no data."""
+    return step("plan", directory, console, in_run=in_run, targets=stages)
+
+
+@verb("sync", "mlbutler sync", "mlbutler sync --all")
+@click.argument("stages", nargs=-1)
+@click.option("--all", "everything", is_flag=True, show_envvar=True, help="Bring every artifact.")
+@in_run
+@common
+def sync(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], everything: bool) -> int:
+    """Bring the data that stale stages need, and nothing else: cache, then mirror, then remote."""
+
+    def call(work: Any) -> Any:
+        from mlbutler.steps.sync import run as step
+
+        return step(work, everything=everything)
+
+    return step("sync", directory, console, in_run=in_run, targets=stages, call=call)
+
+
+@verb("check", "mlbutler check", "mlbutler check lock", "mlbutler check pushed")
+@click.argument("what", nargs=-1, type=click.Choice(["lock", "pushed"]))
+@click.option("--anew", is_flag=True, show_envvar=True,
+              help="Ask the remote for every object, whatever earlier builds were told.")  # fmt: skip
+@in_run
+@common
+def check(directory: Path, console: Any, in_run: bool, what: tuple[str, ...], anew: bool) -> int:
+    """Is dvc.lock up to date; is every artifact of this commit on the remote. Needs no data."""
+
+    def call(work: Any) -> Any:
+        from mlbutler.steps.check import run as step
+
+        return step(work, what or ("lock", "pushed"), anew=anew)
+
+    return step("check", directory, console, in_run=in_run, call=call)
+
+
+@verb("reproduce", "mlbutler reproduce", "mlbutler reproduce train")
+@click.argument("stages", nargs=-1)
+@in_run
+@common
+def reproduce(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...]) -> int:
+    """Run the stale stages, in an environment without credentials."""
+    return step("reproduce", directory, console, in_run=in_run, targets=stages)
+
+
+@verb("push", "mlbutler push")
+@in_run
+@common
+def push(directory: Path, console: Any, in_run: bool) -> int:
+    """Send new outputs and the run cache to the remote and the mirror."""
+    return step("push", directory, console, in_run=in_run)
+
+
+@verb("compare", "mlbutler compare", "mlbutler compare --against v1.0", "mlbutler compare --repeats 5 --only accuracy")
+@against
+@click.option("--repeats", type=click.IntRange(2, 200), metavar="N", show_envvar=True,
+              help="Run the stages behind gated metrics with N seeds on both sides.")  # fmt: skip
+@click.option("--only", metavar="METRIC,...", default="", show_envvar=True,
+              help="With --repeats: measure these metrics, gated or not.")  # fmt: skip
+@in_run
+@common
+def compare(directory: Path, console: Any, in_run: bool, against: str | None, repeats: int | None, only: str) -> int:
+    """Compare metrics, params, plots, data and predictions with the target branch, and judge the gates."""
+    if only and repeats is None:
+        raise click.UsageError("--only needs --repeats.")
+
+    def call(work: Any) -> Any:
+        from mlbutler.steps.compare import run as step
+        from mlbutler.steps.repeat import Wish
+
+        return step(work, Wish(repeats, tuple(split(only))) if repeats is not None else None)
+
+    return step("compare", directory, console, in_run=in_run, against=against, call=call)
+
+
+@verb("commit", "mlbutler commit")
+@in_run
+@common
+def commit(directory: Path, console: Any, in_run: bool) -> int:
+    """Commit dvc.lock and metrics onto the pull request's branch."""
+    return step("commit", directory, console, in_run=in_run)
+
+
+@verb("report", "mlbutler report", "mlbutler report --record build-7/record.json --output out")
+@click.option("--record", "record", type=click.Path(path_type=Path), metavar="FILE", show_envvar=True,
+              help="Render this record, anywhere, without its project.")  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
+              help="Where to write with --record (default: here).")  # fmt: skip
+@click.option("--schema", is_flag=True, show_envvar=True, help="Print the JSON Schema of report.json, and end.")
+@in_run
+@common
+def report(
+    directory: Path, console: Any, in_run: bool, record: Path | None, output: Path | None, schema: bool
+) -> int:
+    """Render the record as Markdown, HTML, JSON and JUnit."""
+    if schema:
+        from mlbutler.record_schema import text
+
+        print(text(), end="")
+        return EXIT_PASSED
+    if record is not None:
+        from mlbutler.commands.report import report as command
+
+        return command(directory / record, directory / (output or Path()), console)
+    return step("report", directory, console, in_run=in_run)
+
+
+@verb("publish", "mlbutler publish", "mlbutler publish --command 'gh pr comment \"$MLBUTLER_CHANGE_NUMBER\" -F -'")
+@click.option("--command", metavar="CMD", show_envvar=True,
+              help="Hand the Markdown to this shell command instead of a forge.")  # fmt: skip
+@in_run
+@common
+def publish(directory: Path, console: Any, in_run: bool, command: str | None) -> int:
+    """Put the report on the pull request and set the commit's status."""
+
+    def call(work: Any) -> Any:
+        from mlbutler.steps.publish import run as step
+
+        return step(work, command)
+
+    return step("publish", directory, console, in_run=in_run, call=call)
+
+
+@verb("doctor", "mlbutler doctor", "mlbutler doctor --settings", "mlbutler doctor --forge")
+@click.option("--settings", "settings", is_flag=True, show_envvar=True, help="Show each setting and its source.")
+@click.option("--forge", "forge", is_flag=True, show_envvar=True, help="Try the forge and the token, by writing too.")
+@common
+def doctor(directory: Path, console: Any, settings: bool, forge: bool) -> int:
+    """Say what is missing here, each with its remedy."""
+    from mlbutler.commands.doctor import doctor as command
+
+    return command(directory, console, settings=settings, forge=forge)

@@ -43,6 +43,30 @@ class MetricChange:
         return f"{self.file}:{self.name}"
 
 
+@dataclass(frozen=True)
+class PastValue:
+    """A metric at one commit. `when`: the commit's time, ISO 8601."""
+
+    commit: str
+    when: str
+    value: Scalar
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricHistory:
+    """A metric at the commits of the target branch that measured it anew, oldest first."""
+
+    file: str
+    name: str
+    goal: str | None = None
+    values: tuple[PastValue, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The name used in gates and settings: ``metrics.json:accuracy``."""
+        return f"{self.file}:{self.name}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ParamChange:
     """One parameter that differs. `kind`: ``changed``, ``added``, ``removed``. Values are shown as text."""
@@ -246,6 +270,7 @@ class CompareResult(StepResult):
         old_rev, new_rev: commit ids; `new_rev` is '' for the work tree.
         verdict: better, worse, same, changed or not judged, for the whole.
         sentence: the verdict in words, naming the deciding number.
+        history: what the metrics were at the commits up to `old_rev`.
         not_judged: (subject, reason) of everything that could not be compared.
     """
 
@@ -257,6 +282,7 @@ class CompareResult(StepResult):
     data: tuple[DataChange, ...] = ()
     predictions: tuple[PredictionChange, ...] = ()
     repeats: tuple[RepeatResult, ...] = ()
+    history: tuple[MetricHistory, ...] = ()
     gates: tuple[GateResult, ...] = ()
     verdict: Verdict = Verdict.NOT_JUDGED
     sentence: str = ""

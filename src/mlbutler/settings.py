@@ -271,6 +271,9 @@ class Report(_Section):
     images: bool = Field(True, description="show images")
     precision: int = Field(5, ge=1, le=17, description="significant digits")
     hide_unchanged: bool = Field(False, description="leave out metrics that did not change")
+    history: int = Field(
+        50, ge=0, le=1000, description="commits of the target branch whose metrics are shown beside; 0 shows none"
+    )
     directory: str = Field(".mlbutler/report", description="where the renderings are written")
 
 

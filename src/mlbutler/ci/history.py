@@ -138,6 +138,10 @@ class History:
             self._deepen(None)
         return self.git.parents(commit)
 
+    def lengthen(self, further: int, commit: str) -> bool:
+        """Bring `further` commits before where a shallow clone's history of `commit` is cut off, if they can be had."""
+        return self._deepen(further, commit)
+
     def merge_base(self, one: str, other: str) -> str | None:
         """The best common ancestor; None when the histories are unrelated."""
         for further in (*_FURTHER, None):

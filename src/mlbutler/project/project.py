@@ -163,12 +163,14 @@ class Project:
 
     # --------------------------------------------------------------------------------------- objects
 
-    def manifest(self, oid: ObjectId) -> Manifest | None:
-        """A directory's manifest from cache, mirror or remote; None when nobody has it."""
+    def manifest(self, oid: ObjectId, *, remote: bool = True) -> Manifest | None:
+        """A directory's manifest from cache, mirror or (when it may be asked) remote; None when nobody has it."""
         from mlbutler.store.manifest import parse_manifest
 
         if oid not in self._manifests:
-            content = self.content(oid)
+            content = self.content(oid, remote=remote)
+            if content is None and not remote:
+                return None
             self._manifests[oid] = None if content is None else parse_manifest(content, oid)
         return self._manifests[oid]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlbutler.record import Record
-from mlbutler.report import differences, metrics, predictions, repeats, run
+from mlbutler.report import differences, history, metrics, predictions, repeats, run
 from mlbutler.report.headline import OUTCOME_TONES, headline, judged
 from mlbutler.report.model import Line, Report, Section, code, link, plain
 from mlbutler.settings import Report as Settings
@@ -27,6 +27,7 @@ def build(record: Record, settings: Settings) -> Report:
         sections += [differences.not_judged(compare), about]
     sections += [run.results(record), run.failures(record), run.tests(record), run.checks(record)]
     if compare is not None:
+        sections.append(history.section(compare, settings.precision))
         sections += [differences.params(compare), differences.plots(compare, settings), differences.data(compare)]
     sections += [run.stages(record), run.transfers(record), run.lint(record), run.steps(record), run.provenance(record)]
     return Report(

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlbutler.record import PlotChange, Record, Scalar
 from mlbutler.record_file import dumps
-from mlbutler.report import numbers, svg
+from mlbutler.report import numbers, sparkline, svg
 from mlbutler.report.build import build
 from mlbutler.report.differences import diagonal
 from mlbutler.report.escape import visible, web_address
@@ -69,6 +69,7 @@ def render(record: Record, settings: Settings) -> str:
     environment.filters["address"] = web_address
     environment.filters["kind"] = lambda block: type(block).__name__.lower()
     environment.filters["figure"] = _figure
+    environment.filters["sparkline"] = lambda trend: Markup(sparkline.draw(trend))
     environment.filters["picture"] = lambda source: source if DATA_URI.fullmatch(source) else ""
     return environment.get_template("report.html").render(
         report=build(record, settings),

@@ -25,6 +25,7 @@ from mlbutler.report.model import (
     Span,
     Style,
     Table,
+    Trends,
 )
 from mlbutler.report.pictures import of_plot
 from mlbutler.settings import Report as Settings
@@ -167,7 +168,7 @@ class _Writer:
             return self._table(block, captions)
         if isinstance(block, Log):
             return self._log(block)
-        if isinstance(block, Gallery):
+        if isinstance(block, Gallery | Trends):
             return ""
         return self._picture(block)
 

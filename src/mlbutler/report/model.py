@@ -109,7 +109,28 @@ class Gallery:
     pictures: tuple[tuple[str, str], ...]
 
 
-Block = Paragraph | Items | Table | Log | Picture | Gallery
+@dataclass(frozen=True)
+class Trend:
+    """A number over time as a small chart, for pages alone: the past, oldest first, and the number now.
+
+    `labels` name the points of `past`.
+    """
+
+    name: str
+    past: tuple[float, ...]
+    now: float | None
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trends:
+    """Several of them side by side."""
+
+    caption: str
+    items: tuple[Trend, ...]
+
+
+Block = Paragraph | Items | Table | Log | Picture | Gallery | Trends
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from mlbutler.errors import MlbutlerError
 from mlbutler.record import CompareResult, GateResult, MetricChange, Outcome, PredictionChange, RepeatResult
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
+from mlbutler.steps.past import past_of
 from mlbutler.steps.repeat import Wish, repeated
 from mlbutler.steps.work import Work
 
@@ -29,6 +30,7 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
     declared = work.settings.predictions
     old, new = work.project.snapshots(base, work.prefix, tables(work.settings))
     comparison = compare(old, new, goals, declared, lambda path: picture(work, path))
+    history, unread = past_of(work, comparison.metrics, goals)
     compared = CompareResult(
         outcome=Outcome.ERROR,
         reason="",
@@ -38,7 +40,8 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         plots=comparison.plots,
         data=comparison.data,
         predictions=comparison.predictions,
-        not_judged=comparison.not_judged,
+        history=history,
+        not_judged=(*comparison.not_judged, *unread),
     )
     try:
         repeats = repeated(work, comparison.metrics, wish)
@@ -49,7 +52,7 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         raise
     verdict, sentence = conclude(comparison, results)
     failed = any(gate.outcome == "failed" for gate in results)
-    notes = [*comparison.not_judged, *remarks]
+    notes = [*comparison.not_judged, *unread, *remarks]
     if base is None:
         notes.insert(0, ("the whole", "there is no merge base with a target branch to compare with"))
     if not work.console.quiet:

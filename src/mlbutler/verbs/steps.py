@@ -131,6 +131,19 @@ def compare(directory: Path, console: Any, in_run: bool, against: str | None, re
     return step("compare", directory, console, in_run=in_run, against=against, call=call)
 
 
+@verb("history", "mlbutler history", "mlbutler history accuracy", "mlbutler history 'metrics.json:*' --branch v1.0")
+@click.argument("metric", required=False)
+@click.option("--branch", metavar="REV", show_envvar=True, help="A branch, tag or commit (default: the target branch).")
+@click.option("--commits", type=click.IntRange(1, 100_000), default=200, metavar="N", show_default=True,
+              show_envvar=True, help="How many commits to look at.")  # fmt: skip
+@common
+def history(directory: Path, console: Any, metric: str | None, branch: str | None, commits: int) -> int:
+    """What the metrics were over the target branch's commits, or one METRIC commit by commit."""
+    from mlbutler.commands.history import history as command
+
+    return command(directory, console, metric, branch=branch, commits=commits)
+
+
 @verb("commit", "mlbutler commit")
 @in_run
 @common

@@ -1,0 +1,184 @@
+"""`mlbutler history`: the numbers of a branch over its commits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from mlbutler.ci.history import History
+from mlbutler.commands.start import begin
+from mlbutler.compare.documents import is_number
+from mlbutler.compare.history import Moment, histories
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_PASSED, UsageError
+from mlbutler.git_objects import Commit
+from mlbutler.project.past import Past, read_past
+from mlbutler.record import MetricHistory, PastValue
+from mlbutler.report import numbers
+from mlbutler.report.history import finite
+from mlbutler.report.sparkline import blocks
+from mlbutler.steps.work import Work
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What there is to show. `cut`: the clone's history ends before the asked number of commits did."""
+
+    branch: str
+    tip: str
+    past: tuple[Past, ...]
+    metrics: tuple[MetricHistory, ...]
+    problems: tuple[tuple[str, str], ...]
+    cut: bool
+
+
+def history(directory: Path, console: Console, metric: str | None, *, branch: str | None, commits: int) -> int:
+    """Print the past of one metric commit by commit, or of all of them a line each; returns the exit code 0.
+
+    Args:
+        metric: ``accuracy``, ``metrics.json:accuracy``, or a glob of the latter; None for all.
+        branch: a branch, tag or commit; None for the target branch.
+        commits: how many to look at.
+
+    Raises:
+        UsageError: there is no such branch or metric.
+    """
+    with begin(directory, console, beside="history") as work:
+        found = _find(work, branch, commits)
+        chosen = _chosen(found.metrics, metric)
+        if console.json:
+            print(json.dumps(_as_json(found, chosen), indent=2, ensure_ascii=False))
+        elif not console.quiet:
+            _show(work, found, chosen, one_by_one=metric is not None)
+    return EXIT_PASSED
+
+
+def _find(work: Work, branch: str | None, commits: int) -> _Found:
+    change = work.record.change
+    git_history = History(work.git, change.git_remote, fresh=False)
+    name = branch or change.target_branch
+    if branch is not None:
+        tip = git_history.named(branch)
+    elif name is None or name == work.git.branch():
+        tip = change.checkout
+    else:
+        tip = git_history.known(name) or work.git.resolve(f"refs/heads/{name}") or change.checkout
+    past = read_past(work.project, work.prefix, tip, commits)
+    if 0 < len(past) < commits and work.git.is_shallow() and git_history.lengthen(commits, tip):
+        past = read_past(work.project, work.prefix, tip, commits)
+    goals = {gate.metric: gate.goal for gate in work.settings.gate if gate.metric is not None and gate.goal is not None}
+    metrics, problems = histories([Moment(p.commit.oid, p.commit.when, p.metrics) for p in past], goals)
+    cut = len(past) < commits and work.git.is_shallow()
+    return _Found(name or tip[:10], tip, past, metrics, problems, cut)
+
+
+def _chosen(metrics: Sequence[MetricHistory], metric: str | None) -> list[MetricHistory]:
+    if metric is None:
+        return list(metrics)
+    chosen = [h for h in metrics if metric in (h.key, h.name)] or [h for h in metrics if fnmatchcase(h.key, metric)]
+    if not chosen:
+        known = ", ".join(h.key for h in metrics[:8]) or "none"
+        raise UsageError(f"No commit measured a metric '{metric}'.", f"There are: {known}.")
+    return chosen
+
+
+def _as_json(found: _Found, chosen: Sequence[MetricHistory]) -> dict[str, Any]:
+    commits = _commits(found)
+    return {
+        "branch": found.branch,
+        "tip": found.tip,
+        "commits": len(found.past),
+        "cut_off": found.cut,
+        "metrics": [
+            {
+                "file": h.file,
+                "name": h.name,
+                "goal": h.goal,
+                "values": [
+                    {"commit": v.commit, "when": v.when, "value": v.value, "subject": commits[v.commit].subject}
+                    for v in h.values
+                ],
+            }
+            for h in chosen
+        ],
+        "problems": [{"file": file, "reason": reason} for file, reason in found.problems],
+    }
+
+
+def _commits(found: _Found) -> dict[str, Commit]:
+    return {past.commit.oid: past.commit for past in found.past}
+
+
+# ------------------------------------------------------------------------------------------- screen
+
+
+def _show(work: Work, found: _Found, chosen: Sequence[MetricHistory], *, one_by_one: bool) -> None:
+    from rich.console import Console as Terminal
+    from rich.text import Text
+
+    def cell(text: str) -> Text:
+        shown = work.console.redactor.hide(text)
+        return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)[:200])
+
+    terminal = Terminal(file=work.console.stream)
+    looked = numbers.count(len(found.past), "commit")
+    terminal.print(cell(f"{found.branch}, {looked} up to {found.tip[:10]}"))
+    precision = work.settings.report.precision
+    if one_by_one:
+        for one in chosen:
+            _show_one(terminal, cell, one, _commits(found), precision)
+    elif chosen:
+        terminal.print(_overview(cell, chosen, precision))
+    else:
+        terminal.print(cell("No metric was measured: dvc.yaml there declares none, or its files were never committed."))
+    for file, reason in found.problems:
+        terminal.print(cell(f"not read: {file}: {reason}"))
+    if found.cut:
+        terminal.print(cell("The clone's history is cut off here (a shallow clone): there is more in the repository."))
+
+
+def _overview(cell: Any, chosen: Sequence[MetricHistory], precision: int) -> Any:
+    from rich.table import Table
+
+    table = Table("metric", "past")
+    for name in ("first", "last", "lowest", "highest", "measured"):
+        table.add_column(name, justify="right")
+    for one in chosen:
+        past = [value for _, value in finite(one)]
+        ends = (past[0], past[-1], min(past), max(past)) if past else ()
+        shown = [numbers.value(value, precision) for value in ends] or [numbers.ABSENT] * 4
+        table.add_row(*(cell(text) for text in (one.key, blocks(past), *shown, f"{len(one.values):,}")))
+    return table
+
+
+def _show_one(terminal: Any, cell: Any, one: MetricHistory, commits: dict[str, Commit], precision: int) -> None:
+    from rich.table import Table
+
+    past = [value for _, value in finite(one)]
+    goal = f" ({one.goal})" if one.goal else ""
+    terminal.print(cell(f"{one.key}{goal}  {blocks(past, 60)}"))
+    table = Table("commit", "when")
+    table.add_column("value", justify="right")
+    table.add_column("difference", justify="right")
+    table.add_column("subject")
+    before: PastValue | None = None
+    rows = []
+    for value in one.values:
+        difference = numbers.difference(_difference(before, value), precision)
+        rows.append((value.commit[:10], value.when[:16].replace("T", " "), numbers.value(value.value, precision),
+                     difference, commits[value.commit].subject))  # fmt: skip
+        before = value
+    for row in reversed(rows):
+        table.add_row(*(cell(text) for text in row))
+    terminal.print(table)
+
+
+def _difference(before: PastValue | None, now: PastValue) -> float | None:
+    if before is None or not is_number(before.value) or not is_number(now.value):
+        return None
+    old, new = numbers.as_float(before.value), numbers.as_float(now.value)
+    return None if old is None or new is None else new - old

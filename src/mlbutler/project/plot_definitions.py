@@ -1,0 +1,98 @@
+"""DVC's `plots:` as definitions: both forms at the top of dvc.yaml, and plots that are outputs of stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from mlbutler.compare.snapshot import PlotDefinition
+from mlbutler.project.model import Output, Stages
+
+
+def definitions(
+    repo: Any, stages: Stages, files: Callable[[Output], Iterator[str]], below: Callable[[str, str], str]
+) -> Iterator[PlotDefinition]:
+    """Every plot of one revision, once.
+
+    Args:
+        files: an output's files (itself, when it is no directory).
+        below: (a dvc.yaml, a path relative to its folder) -> the path from the project's root.
+    """
+    seen = set()
+    for definition in (*_top_level(repo, stages, files, below), *_outputs(repo, stages, files)):
+        if definition.id not in seen:
+            seen.add(definition.id)
+            yield definition
+
+
+def _outputs(repo: Any, stages: Stages, files: Callable[[Output], Iterator[str]]) -> Iterator[PlotDefinition]:
+    by_path = {
+        repo.fs.relpath(out.fs_path, repo.root_dir).replace("\\", "/"): out.plot
+        for stage in repo.index.stages
+        for out in stage.outs
+        if out.plot and out.protocol == "local"
+    }
+    for path, props in by_path.items():
+        owner = stages.owner(path)
+        if owner is None:
+            continue
+        for file in files(owner[1]):
+            yield _definition(file, props if isinstance(props, Mapping) else {}, lambda path: path)
+
+
+def _top_level(
+    repo: Any, stages: Stages, files: Callable[[Output], Iterator[str]], below: Callable[[str, str], str]
+) -> Iterator[PlotDefinition]:
+    for dvcfile, plots in repo.index._plots.items():
+        for name, props in _named(plots):
+            by_id = isinstance(props.get("y"), Mapping) or isinstance(props.get("x"), Mapping)
+            if by_id:
+                yield _definition(name, props, lambda path, file=dvcfile: below(file, path))
+                continue
+            path = below(dvcfile, name)
+            owner = stages.owner(path)
+            for file in files(owner[1]) if owner and owner[1].path == path else (path,):
+                yield _definition(file, props, lambda path: path)
+
+
+def _named(plots: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The entries of ``plots:``, which is a mapping or a list of names and mappings."""
+    for item in plots if isinstance(plots, list) else [plots]:
+        if isinstance(item, Mapping):
+            for name, props in item.items():
+                yield str(name), props if isinstance(props, Mapping) else {}
+        else:
+            yield str(item), {}
+
+
+def _definition(name: str, props: Mapping[str, Any], locate: Callable[..., str]) -> PlotDefinition:
+    """One plot; `name` is a file's path unless `y` (or `x`) maps files to fields."""
+    y: dict[str, tuple[str, ...]] = {}
+    given = props.get("y")
+    if isinstance(given, Mapping):
+        y = {locate(str(file)): _fields(fields) for file, fields in given.items()}
+        files = tuple(y)
+    elif isinstance(props.get("x"), Mapping):
+        files = tuple(locate(str(file)) for file in props["x"])
+        y = {file: _fields(given) for file in files}
+    else:
+        files = (name,)
+        y = {name: _fields(given)} if given else {}
+    x = props.get("x")
+    if isinstance(x, Mapping):
+        x = next(iter(x.values()), "")
+    return PlotDefinition(
+        id=name,
+        files=files,
+        x=str(x or ""),
+        y=y,
+        title=str(props.get("title") or ""),
+        template=str(props.get("template") or ""),
+        header=bool(props.get("header", True)),
+    )
+
+
+def _fields(value: Any) -> tuple[str, ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(str(item) for item in value)
+    return (str(value),) if value else ()

@@ -1,0 +1,240 @@
+"""One revision of the project while it is read: what is recorded, and the contents of its small files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mlbutler.compare.snapshot import Artifact, Entry, Snapshot, Source, StageParams, Stored
+from mlbutler.compare.tables import is_table
+from mlbutler.project.model import Output, Stages
+from mlbutler.project.plot_definitions import definitions
+from mlbutler.project.worktree import partial_directories
+from mlbutler.store.interface import ObjectId
+
+if TYPE_CHECKING:
+    from mlbutler.project.project import Project
+
+LARGEST = 20 * 1024 * 1024
+"""Bytes of the largest metric, parameter or plot file that is read."""
+
+TOO_LARGE = f"larger than {LARGEST // 1024 // 1024} MB: not read"
+LEADS_OUT = "a link that leads out of the project: not read"
+_NOWHERE = "in neither cache, mirror nor remote"
+_DEFAULT_PARAMS = "params.yaml"
+
+
+def leads_out(root: Path, file: Path) -> bool:
+    """Is it a link to somewhere outside the project that DVC did not make?"""
+    outside = not file.resolve().is_relative_to(root.resolve())
+    return outside and file.is_symlink() and not _is_dvc_link(root, file)
+
+
+def _is_dvc_link(root: Path, file: Path) -> bool:
+    """With ``cache.type = symlink`` DVC's outputs are links into a cache outside the project."""
+    return "/files/md5/" in file.resolve().as_posix() and (root / ".dvc").is_dir()
+
+
+class Tracked(Protocol):
+    """The files of one revision that Git keeps."""
+
+    def ahead(self, paths: Iterable[str]) -> None:
+        """These will be asked for."""
+        ...
+
+    def __call__(self, path: str) -> Source | None:
+        """The file's content, or why it was not read; None when there is none."""
+        ...
+
+
+class Side:
+    """One revision while it is read."""
+
+    def __init__(
+        self,
+        project: Project,
+        repo: Any,
+        stages: Stages,
+        revision: str,
+        tracked: Tracked,
+    ) -> None:
+        self._project, self._repo, self.stages, self._revision = project, repo, stages, revision
+        self._tracked = tracked
+
+    def read(self, same: frozenset[str], tables: Sequence[str] = ()) -> Snapshot:
+        """Everything that is compared; plots in `same` are left out."""
+        metrics = dict.fromkeys(self.metric_paths())
+        found = definitions(self._repo, self.stages, self._files, self._below)
+        plots = [d for d in found if not all(self._is_same(file, same) for file in d.files)]
+        files = dict.fromkeys(file for plot in plots for file in plot.files)
+        params = tuple(self._param_paths())
+        self._tracked.ahead(path for path in (*metrics, *params, *files) if not self.is_object(path))
+        return Snapshot(
+            revision=self._revision,
+            metrics={path: self._source(path) for path in metrics},
+            params={path: self._source(path) for path in params},
+            stage_params=tuple(
+                StageParams(stage.name, {p.path: p.names for p in stage.params})
+                for stage in self.stages.pipeline()
+                if stage.params
+            ),
+            plots=tuple(plots),
+            plot_data={path: self._source(path) for path in files},
+            tables={name: stored for path in tables for name, stored in self._tables(path, same)},
+            artifacts={
+                artifact.path: self._artifact(artifact.path, out, same)
+                for artifact, (_, out) in ((a, self.stages.owners[a.path]) for a in self.stages.artifacts())
+                if out.cached and out.kind == "data" and out.recorded is not None
+            },
+        )
+
+    def _is_same(self, path: str, same: frozenset[str]) -> bool:
+        owner = self.stages.owner(path)
+        return owner is not None and owner[1].path in same
+
+    # ------------------------------------------------------------------------------------- contents
+
+    def metrics(self, *, remote: bool = True) -> dict[str, Source]:
+        """The metrics files' contents.
+
+        Args:
+            remote: may a file that neither cache nor mirror holds be brought from the remote?
+        """
+        paths = dict.fromkeys(self.metric_paths())
+        self._tracked.ahead(path for path in paths if not self.is_object(path))
+        return {path: self._source(path, remote=remote) for path in paths}
+
+    def is_object(self, path: str) -> bool:
+        """Is it read from cache, mirror or remote?"""
+        owner = self.stages.owner(path)
+        if owner is None or not owner[1].cached:
+            return False
+        return bool(self._revision) or not (self._project.root / path).is_file()
+
+    def _source(self, path: str, *, remote: bool = True) -> Source:
+        if self.is_object(path):
+            owner = self.stages.owner(path)
+            assert owner is not None
+            return self._object(path, owner[1], remote=remote)
+        found = self._tracked(path)
+        return found if found is not None else Source(None, "the file is missing")
+
+    def _object(self, path: str, out: Output, *, remote: bool) -> Source:
+        oid, problem = self._identified(path, out, remote=remote)
+        if oid is None:
+            return Source(None, problem)
+        if path == out.path and out.recorded is not None and (out.recorded.size or 0) > LARGEST:
+            return Source(None, TOO_LARGE)
+        content = self._project.content(oid, LARGEST, remote=remote)
+        return Source(content) if content is not None else Source(None, _NOWHERE)
+
+    def _identified(self, path: str, out: Output, *, remote: bool = True) -> tuple[ObjectId | None, str]:
+        """The object that is recorded for `path`, which may lie inside `out`; or why there is none."""
+        oid = out.recorded.oid if out.recorded else None
+        if oid is None:
+            return None, "no content hash is recorded"
+        if path != out.path:
+            manifest = self._project.manifest(oid, remote=remote)
+            md5 = (manifest or {}).get(path[len(out.path) + 1 :])
+            if md5 is None:
+                return None, f"not found in {out.path}"
+            oid = type(oid)(md5, oid.legacy)
+        return oid, ""
+
+    def _tables(self, path: str, same: frozenset[str]) -> Iterator[tuple[str, Stored]]:
+        """The file, or the tables in the directory; those are not brought from the remote one by one."""
+        owner = self.stages.owner(path)
+        oid = owner[1].recorded.oid if owner is not None and owner[1].recorded else None
+        if owner is None or oid is None or not oid.is_directory or path != owner[1].path:
+            yield path, self._stored(path)
+            return
+        if path in same:  # what lies in the work tree of it says nothing more
+            for name, md5 in (self._project.manifest(oid) or {}).items():
+                if is_table(name):
+                    locate = partial(self._project.object_file, ObjectId(md5, oid.legacy), remote=False)
+                    yield f"{path}/{name}", Stored(locate=locate, problem=_NOWHERE, identity=md5)
+            return
+        names = self._files(owner[1])
+        if path in partial_directories(self._project.root):
+            names = (f"{path}/{name}" for name in self._project.manifest(oid) or {})
+        for name in names:
+            if is_table(name):
+                yield name, self._stored(name, remote=False)
+
+    def _stored(self, path: str, *, remote: bool = True) -> Stored:
+        """A file of any size: in the work tree as it is there, else as recorded."""
+        owner = self.stages.owner(path)
+        if owner is None or not owner[1].cached:
+            found = self._tracked(path) or Source(None, "the file is missing")
+            identity = hashlib.sha256(found.content).hexdigest() if found.content is not None else ""
+            return Stored(content=found.content, problem=found.problem, identity=identity)
+        if not self._revision and (self._project.root / path).is_file():
+            if leads_out(self._project.root, self._project.root / path):
+                return Stored(problem=LEADS_OUT)
+            recorded = owner[1].recorded if path == owner[1].path else None
+            present = self._project.tree.hash(path, recorded.algorithm) if recorded else None
+            return Stored(path=self._project.root / path, identity=present.value if present else "")
+        oid, problem = self._identified(path, owner[1])
+        if oid is None:
+            return Stored(problem=problem)
+        return Stored(
+            locate=partial(self._project.object_file, oid, remote=remote), problem=_NOWHERE, identity=oid.md5
+        )
+
+    def _artifact(self, path: str, out: Output, same: frozenset[str]) -> Artifact:
+        assert out.recorded is not None
+        oid = out.recorded.oid
+        directory = oid is not None and oid.is_directory
+        entries: tuple[Entry, ...] | None = None
+        problem = ""
+        if directory and oid is not None and path not in same:
+            manifest = self._project.manifest(oid)
+            if manifest is None:
+                problem = "its manifest is in neither cache, mirror nor remote"
+            else:
+                entries = tuple(Entry(name, md5) for name, md5 in manifest.items())
+        return Artifact(path, out.recorded.value, out.recorded.size, out.recorded.files, directory, entries, problem)
+
+    # ---------------------------------------------------------------------------------- what counts
+
+    def metric_paths(self) -> Iterator[str]:
+        """Every metrics file, some perhaps twice."""
+        for stage in self.stages.pipeline():
+            for out in stage.outputs:
+                if out.kind == "metric" and not out.external:
+                    yield from self._files(out)
+        yield from self._top_level(self._repo.index._metrics)
+
+    def _param_paths(self) -> Iterator[str]:
+        found = dict.fromkeys(p.path for stage in self.stages.pipeline() for p in stage.params)
+        found.update(dict.fromkeys(self._top_level(self._repo.index._params)))
+        if _DEFAULT_PARAMS not in found and self._tracked(_DEFAULT_PARAMS) is not None:
+            found[_DEFAULT_PARAMS] = None
+        return iter(found)
+
+    def _top_level(self, declared: Mapping[str, Iterable[str]]) -> Iterator[str]:
+        for file, paths in declared.items():
+            for path in paths:
+                yield self._below(file, str(path))
+
+    def _below(self, file: str, path: str) -> str:
+        """`path`, which `file` names relative to its own folder, from the project's root."""
+        files = self._repo.fs
+        joined = files.normpath(files.join(files.parent(file), path.replace("\\", "/")))
+        return str(files.relpath(joined, self._repo.root_dir)).replace("\\", "/")
+
+    def _files(self, out: Output) -> Iterator[str]:
+        """The output itself, or its files when it is a directory."""
+        oid = out.recorded.oid if out.recorded else None
+        if oid is None or not oid.is_directory:
+            yield out.path
+            return
+        folder = self._project.root / out.path
+        if not self._revision and folder.is_dir():
+            found = (file.relative_to(self._project.root) for file in sorted(folder.rglob("*")) if file.is_file())
+            yield from (file.as_posix() for file in found)
+        elif out.cached:
+            yield from (f"{out.path}/{name}" for name in self._project.manifest(oid) or {})

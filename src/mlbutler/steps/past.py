@@ -1,0 +1,42 @@
+"""What the metrics were in the target branch, for the comparison to stand beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mlbutler.compare.documents import is_number
+from mlbutler.compare.history import Moment, histories
+from mlbutler.errors import MlbutlerError
+from mlbutler.record import MetricChange, MetricHistory, Verdict
+from mlbutler.steps.work import Work
+
+_MOST_METRICS = 30
+_ORDER = (Verdict.WORSE, Verdict.BETTER, Verdict.WITHIN_NOISE, Verdict.SAME)
+
+
+def past_of(
+    work: Work, metrics: Sequence[MetricChange], goals: Mapping[str, str]
+) -> tuple[tuple[MetricHistory, ...], tuple[tuple[str, str], ...]]:
+    """The past of the metrics that matter most, up to the merge base; and (subject, reason) of what could not be read.
+
+    It is shown beside the comparison and judges nothing, so that no error in it stops anything.
+    """
+    from mlbutler.project.past import read_past
+
+    base, limit = work.record.change.base, work.settings.report.history
+    if base is None or not limit:
+        return (), ()
+    try:
+        past = read_past(work.project, work.prefix, base, limit)
+    except MlbutlerError as error:
+        return (), (("the past of the metrics", error.message),)
+    found, _ = histories([Moment(p.commit.oid, p.commit.when, p.metrics) for p in past], goals)
+    ranks = {metric.key: rank for rank, metric in enumerate(sorted(metrics, key=lambda m: _rank(work, m)))}
+    chosen = sorted((h for h in found if h.key in ranks and len(h.values) > 1), key=lambda h: ranks[h.key])
+    return tuple(chosen[:_MOST_METRICS]), ()
+
+
+def _rank(work: Work, metric: MetricChange) -> tuple[bool, bool, int]:
+    gated = any(gate.metric in (metric.key, metric.name) for gate in work.settings.gate)
+    place = _ORDER.index(metric.verdict) if metric.verdict in _ORDER else len(_ORDER)
+    return not is_number(metric.new), not gated, place

@@ -1,0 +1,103 @@
+"""`mlbutler history`, as a user sees it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlbutler.cli import main
+from tests.project.conftest import commit, dvc
+
+Cli = Callable[..., int]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose `main` measured three times in five commits, with a branch `try` checked out."""
+    root = tmp_path / "project"
+    root.mkdir()
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)
+    dvc(root, "init", "-q")
+    (root / "dvc.yaml").write_text("metrics: [m.json]\n")
+    for number, accuracy in enumerate((0.8, 0.8, 0.85, 0.85, 0.83)):
+        (root / "m.json").write_text(json.dumps({"test": {"accuracy": accuracy}, "loss": 1 - accuracy, "note": "x"}))
+        (root / "code.py").write_text(f"# {number}\n")
+        commit(root, f"change \x1b[31m{number}")
+    subprocess.run(["git", "checkout", "-q", "-b", "try"], cwd=root, check=True)
+    (root / "m.json").write_text(json.dumps({"test": {"accuracy": 0.99}, "loss": 0.01}))
+    commit(root, "on the branch")
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def cli() -> Cli:
+    def call(*words: str) -> int:
+        with pytest.raises(SystemExit) as ended:
+            main(["history", *words])
+        assert isinstance(ended.value.code, int)
+        return ended.value.code
+
+    return call
+
+
+def test_one_metric_commit_by_commit(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("test.accuracy") == 0
+    out = capsys.readouterr().out
+    assert "main, 5 commits" in out
+    assert "m.json:test.accuracy (maximize)  ▁█▅" in out
+    rows = [line for line in out.splitlines() if "change" in line]
+    assert [("0.83" in row, "0.85" in row, "+0.05" in row, "−0.02" in row) for row in rows] == [
+        (True, False, False, True), (False, True, True, False), (False, False, False, False),
+    ]  # fmt: skip
+    assert "0.99" not in out
+    assert "\x1b" not in out
+
+
+def test_all_metrics_a_line_each(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli() == 0
+    out = capsys.readouterr().out
+    assert "m.json:test.accuracy" in out
+    assert "m.json:loss" in out
+    assert "note" not in out
+
+
+def test_json(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("m.json:*", "--json", "--commits", "3") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["branch"], found["commits"], found["cut_off"], found["problems"]) == ("main", 3, False, [])
+    [accuracy, loss] = found["metrics"]
+    assert (accuracy["file"], accuracy["name"], accuracy["goal"]) == ("m.json", "test.accuracy", "maximize")
+    assert [value["value"] for value in accuracy["values"]] == [0.85, 0.83]
+    assert [value["subject"] for value in loss["values"]] == ["change \x1b[31m2", "change \x1b[31m4"]
+
+
+def test_another_branch(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("--branch", "try", "test.accuracy", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["metrics"][0]["values"][-1]["value"] == 0.99
+
+
+def test_a_name_that_is_no_metric_and_a_branch_that_is_none(
+    root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli("recall") == 2
+    assert "There are: m.json:test.accuracy, m.json:loss" in capsys.readouterr().err
+    assert cli("--branch", "mian") == 2
+    assert "Near ones: main" in capsys.readouterr().err
+
+
+def test_a_shallow_clone_brings_the_history_it_lacks(
+    root: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["git", "checkout", "-q", "main"], cwd=root, check=True)
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", "--depth", "1", "-b", "main", f"file://{root}", str(clone)], check=True)
+    monkeypatch.chdir(clone)
+    assert cli("loss", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["metrics"][0]["values"]) == 3
+    assert found["cut_off"] is False

@@ -1,0 +1,65 @@
+"""Metrics over the commits of a branch."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlbutler.compare.history import Moment, histories
+from mlbutler.compare.snapshot import Source
+
+
+def moments(*contents: object) -> list[Moment]:
+    """Newest first, as they are given oldest first; None for a commit without the file."""
+    made = [
+        Moment(f"c{number}", f"2026-01-{number + 1:02}", {} if content is None else {"m.json": source(content)})
+        for number, content in enumerate(contents)
+    ]
+    return made[::-1]
+
+
+def source(content: object) -> Source:
+    return Source(content if isinstance(content, bytes) else json.dumps(content).encode())
+
+
+def values(*contents: object) -> dict[str, list[tuple[str, object]]]:
+    found, _ = histories(moments(*contents), {})
+    return {history.name: [(value.commit, value.value) for value in history.values] for history in found}
+
+
+def test_a_commit_counts_where_the_file_is_another() -> None:
+    assert values({"a": 1}, {"a": 1}, {"a": 2, "b": 5}, {"a": 2, "b": 6}) == {
+        "a": [("c0", 1), ("c2", 2), ("c3", 2)],
+        "b": [("c2", 5), ("c3", 6)],
+    }
+
+
+def test_a_file_that_was_gone_and_came_back_the_same_is_one_measurement() -> None:
+    assert values({"a": 1}, None, {"a": 1}, {"a": 3}) == {"a": [("c0", 1), ("c3", 3)]}
+
+
+def test_what_never_was_a_number_is_left_out_and_what_once_was_is_kept() -> None:
+    assert values({"a": "x", "b": 1}, {"a": "y", "b": "broken"}) == {"b": [("c0", 1), ("c1", "broken")]}
+
+
+def test_broken_commits_are_told_and_do_not_hide_the_others() -> None:
+    found, problems = histories(moments({"a": 1}, b"{", b"{,", {"a": 2}), {})
+    assert [value.value for value in found[0].values] == [1, 2]
+    assert [file for file, _ in problems] == ["m.json"]
+    assert "not valid JSON" in problems[0][1]
+    assert problems[0][1].endswith("(2 commits)")
+
+
+def test_the_goal_is_the_settings_else_the_names() -> None:
+    found, _ = histories(moments({"loss": 1, "x": 1, "acc": 1}), {"x": "minimize", "m.json:acc": "minimize"})
+    assert {history.name: history.goal for history in found} == {"loss": "minimize", "x": "minimize", "acc": "minimize"}
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 2)), max_size=12))
+def test_never_two_neighbours_from_the_same_content(numbers: list[int | None]) -> None:
+    found = values(*({"a": n} if n is not None else None for n in numbers))
+    measured = [value for _, value in found.get("a", [])]
+    present = [n for n in numbers if n is not None]
+    assert measured == [n for i, n in enumerate(present) if i == 0 or present[i - 1] != n]

@@ -6,6 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+GROOVY_LINT := $(VENV)/groovy-lint/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint types bench
@@ -33,12 +34,19 @@ $(INSTALLED): pyproject.toml
 		$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'; }
 	@touch $@
 
+# The linter of tests/groovy/test_lint.py, pinned with all that it needs. That test skips where this cannot be had.
+$(GROOVY_LINT): tests/groovy/npm/package.json tests/groovy/npm/package-lock.json | $(INSTALLED)
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@if ! command -v npm >/dev/null; then echo "npm is not installed: no Jenkinsfile is linted with npm-groovy-lint."; \
+	elif cd $(@D) && timeout 120 npm ci --engine-strict --ignore-scripts --no-audit --no-fund --fetch-timeout=30000 --fetch-retries=1; \
+	then touch $(@F); else echo "npm could not install npm-groovy-lint: no Jenkinsfile is linted with it." >&2; fi
+
 demo: $(INSTALLED)
 	@folder=mlbutler-demo; number=2; \
 	while [ -e "$$folder" ]; do folder=mlbutler-demo-$$number; number=$$((number + 1)); done; \
 	$(BIN)/mlbutler demo "$$folder"
 
-test: $(INSTALLED)
+test: $(INSTALLED) $(GROOVY_LINT)
 	$(BIN)/python -m pytest -n 2 -q
 
 lint: $(INSTALLED)

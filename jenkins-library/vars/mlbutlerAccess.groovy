@@ -7,7 +7,8 @@ def data(Map config, Closure command) {
 
 /** Run `command` with the credentials that the forge and Git need. */
 def forge(Map config, Closure command) {
-    bound([git(config)] + (config.forge ? [string(credentialsId: 'mlbutler-forge', variable: 'MLBUTLER_FORGE_TOKEN')] : []), command)
+    List token = config.forge ? [string(credentialsId: 'mlbutler-forge', variable: 'MLBUTLER_FORGE_TOKEN')] : []
+    bound([git(config)] + token, command)
 }
 
 /** Run `body` in the project's image, or on the agent itself where no Dockerfile is named. */
@@ -31,7 +32,7 @@ private void bound(List access, Closure command) {
     }
 }
 
-private def git(Map config) {
+private Object git(Map config) {
     if (config.git == 'ssh') {
         return sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh', keyFileVariable: 'MLBUTLER_GIT_PRIVATE_KEY_FILE')
     }
@@ -53,8 +54,9 @@ private List remote(Map config) {
             return [file(credentialsId: 'mlbutler-gs', variable: 'GOOGLE_APPLICATION_CREDENTIALS')]
         case 'azure':
             return [string(credentialsId: 'mlbutler-azure', variable: 'AZURE_STORAGE_CONNECTION_STRING')]
-        case '':
-            return []
     }
-    error("mlbutler: there is no remote '${config.remote}': one of http, s3, ssh, gs, azure, or none")
+    if (config.remote) {
+        error("mlbutler: there is no remote '${config.remote}': one of http, s3, ssh, gs, azure, or none")
+    }
+    return []
 }

@@ -17,7 +17,7 @@ def call(Map given = [:]) {
         labels: [], // of agents that stages of dvc.yaml may name; with any, every stale stage gets an agent of its own
         junit: '', // further JUnit files
     ]
-    List unknown = given.keySet().findAll { !config.containsKey(it) } as List
+    List unknown = given.keySet().findAll { name -> !config.containsKey(name) } as List
     if (unknown) {
         error("mlbutlerPipeline: unknown settings ${unknown}; there are ${config.keySet()}")
     }
@@ -63,7 +63,7 @@ private void fannedOut(Map config) {
     List runs = mlbutlerStages(config, stages)
     onAgent(config) {
         unstash('mlbutler-record')
-        runs.each { unstash(it) }
+        runs.each { run -> unstash(run) }
         reported(config) {
             // What ran elsewhere is restored from the run cache here.
             stage('sync') { timeout(time: 12, unit: 'HOURS') { data(config, 'mlbutler sync') } }
@@ -120,7 +120,8 @@ private void tell(Map config) {
     String top = config.folder ? "${config.folder}/" : ''
     stage('report') {
         sh('mlbutler report')
-        junit(allowEmptyResults: true, testResults: "${top}.mlbutler/report/report.xml${config.junit ? ', ' + config.junit : ''}")
+        String more = config.junit ? ", ${config.junit}" : ''
+        junit(allowEmptyResults: true, testResults: "${top}.mlbutler/report/report.xml${more}")
         publishHTML([reportName: 'mlbutler', reportDir: "${top}.mlbutler/report", reportFiles: 'report.html',
             allowMissing: true, alwaysLinkToLastBuild: true, keepAll: true])
         archiveArtifacts(allowEmptyArchive: true, artifacts: "${top}.mlbutler/report/**, ${top}.mlbutler/*.json")

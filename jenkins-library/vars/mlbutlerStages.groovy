@@ -1,6 +1,6 @@
-// Runs the stale stages of the DVC graph on agents of their own: what does not wait for each other runs at once, each on the
-// label that its stage names in dvc.yaml (`meta: {label: gpu}`). Jenkins is the engine; artifacts go through the mirror and
-// the remote, and DVC's run cache, small files, from agent to agent.
+// Runs the stale stages of the DVC graph on agents of their own: what does not wait for each other runs at once, each
+// on the label that its stage names in dvc.yaml (`meta: {label: gpu}`). Jenkins is the engine; artifacts go through the
+// mirror and the remote, and DVC's run cache, small files, from agent to agent.
 
 /**
  * Run `stages`, as `mlbutler plan --json` lists them; returns the names of the stashes with their run cache.
@@ -20,18 +20,14 @@ List call(Map config, List stages) {
         List ready = []
         List later = []
         for (one in stale) {
-            boolean waits = false
-            for (other in stale) {
-                waits = waits || one.after.contains(other.name)
-            }
-            if (waits) { later << one } else { ready << one }
+            if (waits(one, stale)) { later << one } else { ready << one }
         }
         Map branches = [failFast: false]
         List made = []
         for (int i = 0; i < ready.size(); i++) {
             Map one = ready[i]
             String name = "mlbutler-runs-${done.size() + i}"
-            List before = stashes.collect { it }
+            List before = stashes.collect { stash -> stash }
             branches[one.name] = { onAgent(config, one, before, name) }
             made << name
         }
@@ -43,6 +39,15 @@ List call(Map config, List stages) {
     return stashes
 }
 
+private boolean waits(Map one, List stale) {
+    for (other in stale) {
+        if (one.after.contains(other.name)) {
+            return true
+        }
+    }
+    return false
+}
+
 private void onAgent(Map config, Map one, List before, String runs) {
     String label = one.label && config.labels.contains(one.label) ? one.label : config.label
     stage(one.name) {
@@ -50,10 +55,10 @@ private void onAgent(Map config, Map one, List before, String runs) {
             node(label) {
                 try {
                     checkout(scm)
-                    // The name goes through the environment: it is text of the change and never part of a shell command.
+                    // The name goes through the environment: text of the change is never part of a shell command.
                     mlbutlerAccess.inImage(config) {
                         withEnv(["MLBUTLER_DVC_STAGE=${one.name}"]) {
-                            before.each { unstash(it) }
+                            before.each { stash -> unstash(stash) }
                             mlbutlerAccess.data(config) { sh('mlbutler sync "$MLBUTLER_DVC_STAGE"') }
                             sh('mlbutler reproduce "$MLBUTLER_DVC_STAGE"')
                             mlbutlerAccess.data(config) { sh('mlbutler push') }

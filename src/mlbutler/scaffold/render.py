@@ -30,7 +30,9 @@ _BINDINGS = {
     "azure": "string(credentialsId: 'mlbutler-azure', variable: 'AZURE_STORAGE_CONNECTION_STRING')",
 }
 _GIT = "gitUsernamePassword(credentialsId: 'mlbutler-git', gitToolName: 'Default')"
-_GIT_SSH = "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh', keyFileVariable: 'MLBUTLER_GIT_PRIVATE_KEY_FILE')"
+_GIT_SSH = (
+    "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh',\n    keyFileVariable: 'MLBUTLER_GIT_PRIVATE_KEY_FILE')"
+)
 # DVC's plugins that are extras of mlbutler.
 _EXTRAS = {"s3": "s3", "ssh": "ssh"}
 

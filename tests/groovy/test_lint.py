@@ -1,0 +1,85 @@
+"""npm-groovy-lint on each Jenkinsfile that `mlbutler init` writes, and on the scripts of the shared library."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlbutler.scaffold.found import Found, Image, Remote
+from mlbutler.scaffold.look import look
+from mlbutler.scaffold.render import DOCKER, KUBERNETES, LABEL, Wish, render
+from tests.groovy.test_library import LIBRARY
+from tests.scaffold.projects import KINDS, make
+
+RULES = Path(__file__).parents[2] / ".groovylintrc.yml"
+AGENTS = {
+    DOCKER: Wish(),
+    LABEL: Wish(agent=LABEL, label="gpu && linux"),
+    KUBERNETES: Wish(agent=KUBERNETES, image="registry.example.org/words:1"),
+}
+# As `make test` installs it: in the environment that the tests run in.
+_BESIDE = Path(sys.prefix) / "groovy-lint" / "node_modules" / ".bin"
+
+
+def _linter() -> list[str]:
+    program = shutil.which("npm-groovy-lint", path=_BESIDE) or shutil.which("npm-groovy-lint")
+    java = shutil.which("java")
+    if program is None or java is None:
+        pytest.skip("npm-groovy-lint or Java is not installed (`make test` installs the former: Node.js 20, npm)")
+    # Named, so that it downloads no Java of its own; no server, which would outlive the test.
+    return [program, "--noserver", "--javaexecutable", java]
+
+
+def _jenkinsfiles(directory: Path) -> Iterator[tuple[str, str]]:
+    """(name, text): every kind of project with every agent; either meaning of a failed gate with each agent."""
+    gates = itertools.cycle(["fail", "unstable"])
+    for kind, project in KINDS.items():
+        found = look(make(directory / kind, project), {})[1]
+        for agent, wish in AGENTS.items():
+            gate = next(gates)
+            yield f"{kind}-{agent}-{gate}", render(found, Wish(**{**wish.__dict__, "gate_as": gate}))["Jenkinsfile"]
+    evil = "x'; sh 'touch /tmp/pwned'; '${y}\\"
+    found = Found("x", folder=evil, remote=Remote(evil, "http"), target=evil, image=Image("shell", "debian:12"))
+    yield "hostile", render(found, Wish())["Jenkinsfile"]
+
+
+def test_all_groovy_that_a_team_gets_is_clean(tmp_path: Path) -> None:
+    linter = _linter()
+    linted = tmp_path / "linted"
+    texts = dict(_jenkinsfiles(tmp_path))
+    texts["broken"] = texts["pip-docker-fail"].replace("sh 'mlbutler push'", "sh 'mlbutler push")
+    for name, text in texts.items():
+        path = linted / name / "Jenkinsfile"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    shutil.copytree(LIBRARY, linted / "library")
+    shutil.copy(RULES, linted)
+    command = [*linter, "--config", str(linted / RULES.name), "--failon", "none", "--output", "json"]
+    done = subprocess.run(command, cwd=linted, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = json.loads(done.stdout[done.stdout.index("{") :])["files"]
+    found = {Path(name).relative_to(linted): result["errors"] for name, result in files.items()}
+    assert set(found) == {path.relative_to(linted) for pattern in ("*/Jenkinsfile", "library/*/*.groovy")
+                          for path in linted.glob(pattern)}  # fmt: skip
+    broken = found.pop(Path("broken/Jenkinsfile"))
+    assert "error" in {error["severity"] for error in broken}  # it does read what it is given
+    said = [
+        f"{name}:{error['line']}: {error['rule']}: {error['msg']}"
+        for name, errors in found.items() for error in errors
+    ]  # fmt: skip
+    assert not said, "\n".join(said)
+
+
+def test_every_rule_that_is_not_heeded_has_its_reason() -> None:
+    lines = RULES.read_text().splitlines()
+    rules = [at for at, line in enumerate(lines) if re.match(r"  \w+\.\w+:", line)]
+    assert rules
+    assert all(re.match(r"  # .{20}", lines[at - 1]) for at in rules)

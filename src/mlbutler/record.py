@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mlbutler.record_compare import (
+    CodeChange,
     CompareResult,
     DataChange,
     Flip,
@@ -59,6 +60,7 @@ __all__ = [
     "Cause",
     "Change",
     "CheckResult",
+    "CodeChange",
     "CommandRun",
     "CommitResult",
     "CompareResult",

@@ -69,7 +69,10 @@ class MetricHistory:
 
 @dataclass(frozen=True, kw_only=True)
 class ParamChange:
-    """One parameter that differs. `kind`: ``changed``, ``added``, ``removed``. Values are shown as text."""
+    """One parameter that differs. `kind`: ``changed``, ``added``, ``removed``. Values are shown as text.
+
+    `stages` read it; `after` are those that run again because these do.
+    """
 
     file: str
     name: str
@@ -77,6 +80,21 @@ class ParamChange:
     old: str = ""
     new: str = ""
     stages: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeChange:
+    """A file in Git that differs, neither output nor parameters.
+
+    `kind`: ``changed``, ``added``, ``removed``. `stages` declare it as a dependency. `undeclared`: (stage, why) of
+    stages that use it without declaring it, so that DVC takes them for up to date.
+    """
+
+    path: str
+    kind: str
+    stages: tuple[str, ...] = ()
+    undeclared: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,6 +296,7 @@ class CompareResult(StepResult):
     new_rev: str = ""
     metrics: tuple[MetricChange, ...] = ()
     params: tuple[ParamChange, ...] = ()
+    code: tuple[CodeChange, ...] = ()
     plots: tuple[PlotChange, ...] = ()
     data: tuple[DataChange, ...] = ()
     predictions: tuple[PredictionChange, ...] = ()

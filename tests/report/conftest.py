@@ -92,7 +92,7 @@ def _compare() -> r.CompareResult:
         metrics=_metrics(),
         params=(
             r.ParamChange(file="params.yaml", name="train.learning_rate", kind="changed", old="0.01", new="0.05",
-                          stages=("train", "evaluate")),
+                          stages=("train", "evaluate"), after=("publish",)),
             r.ParamChange(file="params.yaml", name="train.epochs", kind="changed", old="20", new="30",
                           stages=("train",)),
             r.ParamChange(file="params.yaml", name="augment", kind="added", new="[flip, rotate]", stages=("prepare",)),
@@ -112,6 +112,21 @@ def _compare() -> r.CompareResult:
                          new_files=1850, files_added=60, files_removed=7, files_changed=2,
                          examples=(("added", "7/scan 0012.png"), ("removed", "3/blurred.png"))),
             r.DataChange(path="model.pkl", kind="changed", old_size=812_345, new_size=822_001),
+        ),
+        code=(
+            r.CodeChange(path="README.md", kind="changed"),
+            r.CodeChange(path="src/train.py", kind="changed", stages=("train",)),
+            r.CodeChange(path="src/layers.py", kind="changed",
+                         undeclared=(("train", "imported by src/train.py"), ("evaluate", "imported by src/model.py"))),
+        ),
+        history=(
+            r.MetricHistory(file="metrics.json", name="test.accuracy", goal="maximize", values=tuple(
+                r.PastValue(f"{n + 1:040x}", f"2025-10-{n + 1:02}T09:00:00+00:00", 0.9 + n / 500) for n in range(11)
+            )),
+            r.MetricHistory(file="metrics.json", name="test.loss", goal="minimize", values=(
+                r.PastValue("a" * 40, "2025-10-01T09:00:00+00:00", 0.4),
+                r.PastValue(BASE, "2025-10-11T09:00:00+00:00", 0.31122),
+            )),
         ),
         predictions=(_predictions(),),
         repeats=(

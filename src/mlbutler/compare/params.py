@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from mlbutler.compare.documents import Document, read_document
 from mlbutler.compare.snapshot import Source, StageParams
@@ -27,6 +27,7 @@ def compare_params(
             there, here = name in before.values, name in after.values
             if there and here and _same(before.values[name], after.values[name]):
                 continue
+            readers = [stage for stage in reach if _reaches(stage, file, name)]
             changes.append(
                 ParamChange(
                     file=file,
@@ -34,10 +35,17 @@ def compare_params(
                     kind="changed" if there and here else "added" if here else "removed",
                     old=_shown(before.values[name]) if there else "",
                     new=_shown(after.values[name]) if here else "",
-                    stages=tuple(stage.stage for stage in reach if _reaches(stage, file, name)),
+                    stages=tuple(stage.stage for stage in readers),
+                    after=_after(readers),
                 )
             )
     return tuple(changes), tuple(problems)
+
+
+def _after(readers: Sequence[StageParams]) -> tuple[str, ...]:
+    """The stages after the readers, themselves left out."""
+    names = {stage.stage for stage in readers}
+    return tuple(dict.fromkeys(name for stage in readers for name in stage.after if name not in names))
 
 
 def _same(old: Scalar, new: Scalar) -> bool:

@@ -93,10 +93,14 @@ class Artifact:
 
 @dataclass(frozen=True)
 class StageParams:
-    """Which parameters one stage depends on: file -> dotted names (empty tuple: the whole file)."""
+    """Which parameters one stage depends on: file -> dotted names (empty tuple: the whole file).
+
+    `after`: the stages that run again when this one does, in order.
+    """
 
     stage: str
     params: Mapping[str, tuple[str, ...]]
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

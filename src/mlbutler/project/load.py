@@ -89,10 +89,16 @@ def _stage(repo: Any, stage: Any, locks: _Locks, read_params: bool) -> Stage:
         data_source=not stage.cmd,
         imported=bool(stage.is_import),
         label=_label(stage),
+        directory=_directory(repo, stage),
         dependencies=dependencies,
         params=params,
         outputs=outputs,
     )
+
+
+def _directory(repo: Any, stage: Any) -> str:
+    folder = str(repo.fs.relpath(stage.wdir, repo.root_dir)).replace("\\", "/")
+    return "" if folder == "." else folder
 
 
 def _label(stage: Any) -> str:

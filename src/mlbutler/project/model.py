@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from mlbutler.project.artifact import Artifact
@@ -80,7 +81,10 @@ class Output:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of dvc.yaml, or a .dvc file (`data_source`; `imported` when DVC can bring it from elsewhere)."""
+    """A stage of dvc.yaml, or a .dvc file (`data_source`; `imported` when DVC can bring it from elsewhere).
+
+    `directory`: where its command runs, from the project's root ('' for the root itself).
+    """
 
     name: str
     file: str
@@ -92,6 +96,7 @@ class Stage:
     data_source: bool = False
     imported: bool = False
     label: str = ""
+    directory: str = ""
     dependencies: tuple[Dependency, ...] = ()
     params: tuple[ParamsFile, ...] = ()
     outputs: tuple[Output, ...] = ()
@@ -134,6 +139,27 @@ class Stages:
     def inside(self, path: str) -> tuple[tuple[Stage, Output], ...]:
         """The outputs that lie below the directory `path`."""
         return tuple(self.owners[child] for child in self._children.get(path, ()))
+
+    def producers(self, stage: Stage) -> tuple[tuple[Stage, Output], ...]:
+        """The outputs that a stage reads, with the stages (or .dvc files) that make them."""
+        found: list[tuple[Stage, Output]] = []
+        for path in (*(dep.path for dep in stage.dependencies), *(params.path for params in stage.params)):
+            if (owner := self.owner(path)) is not None:
+                found.append(owner)
+            found.extend(self.inside(path))
+        return tuple((made, out) for made, out in found if made.name != stage.name)
+
+    @cached_property
+    def followers(self) -> Mapping[str, tuple[str, ...]]:
+        """Each stage -> all stages that run again when its outputs change, in an order in which they can run."""
+        above: dict[str, set[str]] = {}
+        for stage in self.ordered:  # what it reads was made by stages before it
+            direct = {made.name for made, _ in self.producers(stage)}
+            above[stage.name] = direct.union(*(above.get(name, ()) for name in direct))
+        return {
+            stage.name: tuple(other.name for other in self.ordered if stage.name in above[other.name])
+            for stage in self.ordered
+        }
 
     def artifacts(self) -> tuple[Artifact, ...]:
         """Every recorded output as an artifact, with the reason where DVC does not keep or push it."""

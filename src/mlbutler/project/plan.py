@@ -78,20 +78,12 @@ class Planner:
         wanted = {stage.name for stage in pipeline if self._is_target(stage)}
         for stage in reversed(pipeline):
             if stage.name in wanted and not stage.frozen:
-                wanted |= {made.name for made, _ in self._producers(stage)}
+                wanted |= {made.name for made, _ in self._stages.producers(stage)}
         return [stage for stage in pipeline if stage.name in wanted]
 
     def _is_target(self, stage: Stage) -> bool:
         names = {stage.name, stage.name.split("@")[0], stage.file}
         return bool(names & set(self._targets)) or any(out.path in self._targets for out in stage.outputs)
-
-    def _producers(self, stage: Stage) -> list[tuple[Stage, Output]]:
-        found = []
-        for path in (*(dep.path for dep in stage.dependencies), *(params.path for params in stage.params)):
-            if (owner := self._stages.owner(path)) is not None:
-                found.append(owner)
-            found.extend(self._stages.inside(path))
-        return [(made, out) for made, out in found if made.name != stage.name]
 
     # -------------------------------------------------------------------------------------- judging
 
@@ -113,7 +105,7 @@ class Planner:
                 causes += self._dependency_causes(dependency)
             for output in stage.outputs:
                 causes += self._output_causes(output)
-        upstream = {made.name for made, _ in self._producers(stage) if self._is_rerun(made.name)}
+        upstream = {made.name for made, _ in self._stages.producers(stage) if self._is_rerun(made.name)}
         named = {cause.subject for cause in causes if cause.kind == "upstream"}
         causes += [
             Cause(kind="upstream", subject=name, detail="runs again before it") for name in sorted(upstream - named)
@@ -212,7 +204,7 @@ class Planner:
         for stage in chosen:
             if not self._causes[stage.name]:
                 continue
-            for made, out in self._producers(stage):
+            for made, out in self._stages.producers(stage):
                 kept = self._tree.exists(out.path) or (
                     out.cached and out.path not in self._lost and (out.can_push or self._at_hand(out))
                 )
@@ -237,7 +229,7 @@ class Planner:
             needs=tuple(self._needs(stage)) if causes else (),
             last_duration=self._hint.durations.get(stage.name),
             command=stage.command,
-            after=tuple(dict.fromkeys(made.name for made, _ in self._producers(stage) if not made.data_source)),
+            after=tuple(dict.fromkeys(made.name for made, _ in self._stages.producers(stage) if not made.data_source)),
             label=stage.label,
         )
 

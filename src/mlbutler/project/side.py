@@ -77,7 +77,7 @@ class Side:
             metrics={path: self._source(path) for path in metrics},
             params={path: self._source(path) for path in params},
             stage_params=tuple(
-                StageParams(stage.name, {p.path: p.names for p in stage.params})
+                StageParams(stage.name, {p.path: p.names for p in stage.params}, self.stages.followers[stage.name])
                 for stage in self.stages.pipeline()
                 if stage.params
             ),

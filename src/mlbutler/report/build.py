@@ -24,7 +24,7 @@ def build(record: Record, settings: Settings) -> Report:
     if compare is not None:
         sections += [*metrics.sections(compare, settings), repeats.section(compare, settings.precision)]
         about = predictions.section(compare, settings.precision)
-        sections += [differences.not_judged(compare), about]
+        sections += [differences.not_judged(compare), about, differences.code_files(compare)]
     sections += [run.results(record), run.failures(record), run.tests(record), run.checks(record)]
     if compare is not None:
         sections.append(history.section(compare, settings.precision))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from mlbutler.record import CompareResult, DataChange, PlotChange, Scalar, Verdict
+from mlbutler.record import CodeChange, CompareResult, DataChange, ParamChange, PlotChange, Scalar, Verdict
 from mlbutler.report import numbers
 from mlbutler.report.model import (
     Column,
     Items,
+    Paragraph,
     Picture,
     Row,
     Section,
@@ -19,12 +20,14 @@ from mlbutler.report.model import (
     cell,
     code,
     plain,
+    strong,
 )
 from mlbutler.settings import Report as Settings
 
 _KIND_TONES = {"added": Tone.NONE, "removed": Tone.WARN, "changed": Tone.NONE}
 _SAID_AT_ONCE = 20
 _EXAMPLES = 10
+_STAGES = 5
 
 
 def not_judged(compare: CompareResult) -> Section | None:
@@ -55,7 +58,7 @@ def params(compare: CompareResult) -> Section | None:
             cell(p.old if p.kind != "added" else numbers.ABSENT),
             cell(p.new if p.kind != "removed" else numbers.ABSENT),
             cell(p.kind, _KIND_TONES.get(p.kind, Tone.NONE)),
-            cell(", ".join(p.stages) or numbers.ABSENT),
+            cell(_reach(p)),
             cell(p.file),
         )
         for p in compare.params
@@ -63,6 +66,46 @@ def params(compare: CompareResult) -> Section | None:
     names = ("Parameter", "Target", "This change", "Change", "Read by", "File")
     table = Table("Parameters that differ", tuple(Column(n) for n in names), rows)
     return Section("params", "Parameters", (table,), 50, _counted(p.kind for p in compare.params))
+
+
+def _reach(change: ParamChange) -> str:
+    """``train, then evaluate and report``; a dash for a parameter that no stage reads."""
+    readers = ", ".join(change.stages) or numbers.ABSENT
+    if not change.after:
+        return readers
+    more = f" and {len(change.after) - _STAGES} more" if len(change.after) > _STAGES else ""
+    return f"{readers}, then {', '.join(change.after[:_STAGES])}{more}"
+
+
+def code_files(compare: CompareResult) -> Section | None:
+    """Changed files and the stages that depend on them; those that a stage uses undeclared come first, unfolded."""
+    if not compare.code:
+        return None
+    hidden = [c for c in compare.code if c.undeclared]
+    rest = [c for c in compare.code if not c.undeclared and c.stages] + [
+        c for c in compare.code if not c.undeclared and not c.stages
+    ]
+    rows = tuple(_code_row(change) for change in (*hidden, *rest))
+    names = ("File", "Change", "Declared by", "Used undeclared by")
+    blocks: list[Paragraph | Table] = [Table("Code that differs", tuple(Column(n) for n in names), rows)]
+    if hidden:
+        said = " DVC does not run these stages again when the file changes. Name it in their deps, then dvc repro."
+        blocks.insert(0, Paragraph((strong("A dependency is not declared."), plain(said)), Tone.WARN))
+    unused = sum(not c.stages and not c.undeclared for c in compare.code)
+    summary = numbers.count(len(compare.code), "file")
+    summary += f", {len(hidden)} used by a stage that does not declare it" if hidden else ""
+    summary += f", {unused} of no stage" if unused else ""
+    return Section("code", "Code", tuple(blocks), 88 if hidden else 46, summary, important=bool(hidden))
+
+
+def _code_row(change: CodeChange) -> Row:
+    uses = "; ".join(f"{stage}: {why}" for stage, why in change.undeclared)
+    return (
+        cell(change.path, style=Style.CODE),
+        cell(change.kind, _KIND_TONES.get(change.kind, Tone.NONE)),
+        cell(", ".join(change.stages) or numbers.ABSENT),
+        cell(uses or numbers.ABSENT, Tone.WARN if uses else Tone.NONE),
+    )
 
 
 def data(compare: CompareResult) -> Section | None:

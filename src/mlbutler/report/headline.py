@@ -92,7 +92,8 @@ def _verdict(compare: CompareResult | None) -> Headline | None:
     tone = VERDICT_TONES[compare.verdict]
     if compare.verdict == Verdict.WORSE or any(g.outcome in ("waived", "inconclusive") for g in compare.gates):
         tone = Tone.WARN  # worse, but no gate forbids it
-    return Headline(word, sentence, tone, compare.remedy, (*_let_pass(compare, sentence), *_examples(compare)))
+    further = (*_let_pass(compare, sentence), *_examples(compare), *_hidden(compare))
+    return Headline(word, sentence, tone, compare.remedy, further)
 
 
 def _deciding(bad: list[tuple[str, StepResult]]) -> tuple[str, StepResult]:
@@ -109,7 +110,7 @@ def _broken(compare: CompareResult) -> Headline:
     _, own = _split(compare.sentence, "")
     sentence = own or (broken[0].sentence if broken else compare.reason)
     word = "Worse" if verdicts == {Verdict.WORSE} else "Failed"
-    further = (*_untold(broken, sentence), *_let_pass(compare, sentence), *_examples(compare))
+    further = (*_untold(broken, sentence), *_let_pass(compare, sentence), *_examples(compare), *_hidden(compare))
     return Headline(word, sentence, Tone.BAD, compare.remedy, further)
 
 
@@ -133,6 +134,13 @@ def _examples(compare: CompareResult) -> Iterator[str]:
             more = f" (one of {len(worse)} slices)" if len(worse) > 1 else ""
             where = f"{first.column} = {first.value or '(empty)'}"
             yield f"{change.file}: worse where {where}: {shares}, adjusted p = {first.adjusted:.2g}{more}"
+
+
+def _hidden(compare: CompareResult) -> Iterator[str]:
+    """Code that changed and that a stage uses without declaring it: its numbers may be those of the old code."""
+    for change in [c for c in compare.code if c.undeclared][:2]:
+        stages = ", ".join(stage for stage, _ in change.undeclared[:3])
+        yield f"{change.path} changed and is used by {stages}, which does not declare it: the numbers may be stale"
 
 
 def _untold(gates: list[GateResult], sentence: str) -> tuple[str, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from mlbutler.compare.comparison import Comparison, compare, conclude
+from mlbutler.compare.comparison import compare, conclude
 from mlbutler.errors import MlbutlerError
-from mlbutler.record import CompareResult, GateResult, MetricChange, Outcome, PredictionChange, RepeatResult
+from mlbutler.record import CodeChange, CompareResult, MetricChange, Outcome, RepeatResult
+from mlbutler.steps.compare_screen import show
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
 from mlbutler.steps.past import past_of
@@ -31,17 +32,19 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
     old, new = work.project.snapshots(base, work.prefix, tables(work.settings))
     comparison = compare(old, new, goals, declared, lambda path: picture(work, path))
     history, unread = past_of(work, comparison.metrics, goals)
+    code, unseen = _code(work, base)
     compared = CompareResult(
         outcome=Outcome.ERROR,
         reason="",
         old_rev=base or "",
         metrics=comparison.metrics,
         params=comparison.params,
+        code=code,
         plots=comparison.plots,
         data=comparison.data,
         predictions=comparison.predictions,
         history=history,
-        not_judged=(*comparison.not_judged, *unread),
+        not_judged=(*comparison.not_judged, *unread, *unseen),
     )
     try:
         repeats = repeated(work, comparison.metrics, wish)
@@ -52,13 +55,11 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         raise
     verdict, sentence = conclude(comparison, results)
     failed = any(gate.outcome == "failed" for gate in results)
-    notes = [*comparison.not_judged, *unread, *remarks]
+    notes = [*comparison.not_judged, *unread, *unseen, *remarks]
     if base is None:
         notes.insert(0, ("the whole", "there is no merge base with a target branch to compare with"))
-    if not work.console.quiet:
-        _show(work, comparison, repeats, results)
     remedy = "Improve the result, or change the gate or waive it in a reviewed commit on the target branch."
-    return dataclasses.replace(
+    done = dataclasses.replace(
         compared,
         outcome=Outcome.FAILED if failed else Outcome.PASSED,
         reason=sentence,
@@ -70,6 +71,21 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         sentence=sentence,
         not_judged=tuple(notes),
     )
+    if not work.console.quiet:
+        show(work.console, done)
+    return done
+
+
+def _code(work: Work, base: str | None) -> tuple[tuple[CodeChange, ...], tuple[tuple[str, str], ...]]:
+    """The changed files; it judges nothing, so that no error in it stops anything."""
+    from mlbutler.project.code import code_changes
+
+    if base is None:
+        return (), ()
+    try:
+        return code_changes(work.project, work.git, work.prefix, base), ()
+    except MlbutlerError as error:
+        return (), (("changed code", error.message),)
 
 
 def _with_repeats(metrics: Sequence[MetricChange], repeats: Sequence[RepeatResult]) -> tuple[MetricChange, ...]:
@@ -81,45 +97,3 @@ def _with_repeats(metrics: Sequence[MetricChange], repeats: Sequence[RepeatResul
         else metric
         for metric in metrics
     )
-
-
-def _told(change: PredictionChange) -> str:
-    """A predictions file in a line."""
-    if not change.examples:
-        return change.reason
-    worse = [f"{part.column} = {part.value}" for part in change.slices if part.worse]
-    slices = f"; worse where {', '.join(worse[:3])}" if worse else ""
-    p = f" (p = {change.p:.2g})" if change.p is not None else ""
-    return f"{change.broken:,} right -> wrong, {change.mended:,} wrong -> right{p}: {change.verdict}{slices}"
-
-
-def _show(
-    work: Work, comparison: Comparison, repeats: Sequence[RepeatResult], gates: tuple[GateResult, ...]
-) -> None:
-    from rich.console import Console as Terminal
-    from rich.table import Table
-    from rich.text import Text
-
-    def cell(value: object) -> Text:
-        text = work.console.redactor.hide("" if value is None else str(value))
-        return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:300])
-
-    terminal = Terminal(file=work.console.stream)
-    table = Table("metric", "target", "here", "difference", "verdict")
-    for metric in comparison.metrics[:50]:
-        shown = "" if metric.difference is None else f"{metric.difference:+.5g}"
-        table.add_row(*(cell(item) for item in (metric.key, metric.old, metric.new, shown, metric.verdict)))
-    if comparison.metrics:
-        terminal.print(table)
-    if len(comparison.metrics) > 50:
-        terminal.print(cell(f"{len(comparison.metrics) - 50} more metrics are in the report"))
-    for change in comparison.predictions:
-        terminal.print(cell(f"{change.file}: {_told(change)}"))
-    for repeat in repeats:
-        if repeat.difference is not None:
-            interval = f"{repeat.low:+.5g} to {repeat.high:+.5g} ({100 * repeat.confidence:.4g} %)"
-            said = f"{repeat.difference:+.5g} on average of {len(repeat.seeds)} seeds, {interval}: {repeat.verdict}"
-            terminal.print(cell(f"{repeat.metric}: {said}"))
-    for gate in gates:
-        waiver = f" ({gate.waiver})" if gate.waiver else ""
-        terminal.print(cell(f"gate {gate.outcome}: {gate.sentence}{waiver}"))

@@ -1,0 +1,136 @@
+"""Which changed files are dependencies of which stages, and which are used without being declared."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlbutler.git import Git
+from mlbutler.project.model import Stage, Stages
+from mlbutler.project.python_imports import imported_files
+from mlbutler.record import CodeChange
+
+if TYPE_CHECKING:
+    from mlbutler.project.project import Project
+
+_KINDS = {"A": "added", "D": "removed"}
+_DVCS = {"dvc.yaml", "dvc.lock", ".gitignore", ".dvcignore", ".gitattributes"}
+_WORDS = re.compile(r"[^\s'\"`$;&|<>(){}=,]+")
+_MODULE = re.compile(r"(?:^|\s)-m\s+([A-Za-z_][\w.]*)")
+_MOST_SOURCES = 500
+
+
+def code_changes(project: Project, git: Git, prefix: str, base: str) -> tuple[CodeChange, ...]:
+    """Every file in Git that differs between `base` and the work tree, with the stages that depend on it.
+
+    Outputs, parameter files and DVC's own files are left out: they are compared as what they are. A file
+    outside the project is named only where a stage uses it.
+
+    Args:
+        prefix: the project's path from the repository's root, '' or ``sub/folder/``.
+
+    Raises:
+        GitError: git failed.
+    """
+    stages = project.stages
+    params = {file.path for stage in stages.pipeline() for file in stage.params} | {"params.yaml"}
+    changed = {
+        path: kind
+        for path, kind in _changed(git, prefix, base)
+        if posixpath.basename(path) not in _DVCS
+        and not path.endswith(".dvc")
+        and not path.startswith(".dvc/")
+        and path not in params
+        and stages.owner(path) is None
+    }
+    declared = {path: tuple(_declaring(project.root.resolve(), stages, path)) for path in changed}
+    undeclared: dict[str, list[tuple[str, str]]] = {}
+    if changed:
+        for stage in stages.pipeline():
+            open_ = [path for path in changed if stage.name not in declared[path]]
+            for path, why in _uses(project.root, stage, open_):
+                undeclared.setdefault(path, []).append((stage.name, why))
+    return tuple(
+        CodeChange(path=path, kind=kind, stages=declared[path], undeclared=tuple(undeclared.get(path, ())))
+        for path, kind in changed.items()
+        if not path.startswith("../") or declared[path] or path in undeclared
+    )
+
+
+def _changed(git: Git, prefix: str, base: str) -> Iterator[tuple[str, str]]:
+    """(path from the project's root, kind) of what differs from `base` in the work tree."""
+    out = git.run("diff", "--name-status", "--no-renames", "-z", base, "--", ":/").out
+    items = iter(out.decode("utf-8", "surrogateescape").split("\0"))
+    for status, path in zip(items, items, strict=False):
+        shown = posixpath.relpath(path, prefix.rstrip("/")) if prefix else path
+        yield shown, _KINDS.get(status[:1], "changed")
+
+
+def _declaring(root: Path, stages: Stages, path: str) -> Iterator[str]:
+    """The stages with a dependency that is the file or a folder above it."""
+    absolute = posixpath.normpath(f"{root}/{path}")
+    for stage in stages.pipeline():
+        for dependency in stage.dependencies:  # one outside the project is recorded with its whole path
+            own = absolute if dependency.external else path
+            if own == dependency.path or own.startswith(f"{dependency.path}/"):
+                yield stage.name
+                break
+
+
+def _uses(root: Path, stage: Stage, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(path, why) of the files among `paths` that the stage's command names or its Python code imports."""
+    named = set(_named(stage))
+    for path in paths:
+        if path in named:
+            yield path, "named in its command"
+    sources = [path for path in paths if path.endswith(".py") and path not in named]
+    if not sources:
+        return
+    entries = [path for path in dict.fromkeys((*named, *_modules(root, stage), *_declared_sources(root, stage)))
+               if path.endswith(".py")]  # fmt: skip
+    search = tuple(dict.fromkeys((stage.directory, "", "src", *_source_roots(stage))))
+    imported = imported_files(root, entries, search)
+    for path in sources:
+        if path in imported:
+            yield path, f"imported by {imported[path]}"
+        elif path in entries:
+            yield path, "run by its command"
+
+
+def _named(stage: Stage) -> Iterator[str]:
+    """Words of the command as paths from the project's root; most are none."""
+    for word in _WORDS.findall(stage.command):
+        path = posixpath.normpath(posixpath.join(stage.directory, word))
+        if not path.startswith("/"):
+            yield path
+
+
+def _modules(root: Path, stage: Stage) -> Iterator[str]:
+    """The file of each ``python -m package.module``."""
+    for name in _MODULE.findall(stage.command):
+        for folder in dict.fromkeys((stage.directory, "", "src")):
+            base = posixpath.join(folder, *name.split("."))
+            for path in (f"{base}.py", f"{base}/__main__.py"):
+                if (root / path).is_file():
+                    yield path
+
+
+def _declared_sources(root: Path, stage: Stage) -> Iterator[str]:
+    """Python files that the stage declares, also those in declared folders."""
+    for dependency in stage.dependencies:
+        file = root / dependency.path
+        if dependency.path.endswith(".py"):
+            yield dependency.path
+        elif file.is_dir() and not dependency.external:
+            found = (path for _, path in zip(range(_MOST_SOURCES), file.rglob("*.py"), strict=False))
+            yield from (path.relative_to(root).as_posix() for path in found)
+
+
+def _source_roots(stage: Stage) -> Iterator[str]:
+    """The folders of scripts that the command names: Python looks there first."""
+    for path in _named(stage):
+        if path.endswith(".py"):
+            yield posixpath.dirname(path)

@@ -1,0 +1,74 @@
+"""The comparison on a terminal."""
+
+from __future__ import annotations
+
+from mlbutler.console import Console
+from mlbutler.record import CompareResult, PredictionChange
+
+_ROWS, _LINES = 50, 20
+
+
+def show(console: Console, result: CompareResult) -> None:
+    """Print metrics as a table; params, data, code, predictions, repeats and gates a line each."""
+    from rich.console import Console as Terminal
+    from rich.table import Table
+    from rich.text import Text
+
+    def cell(value: object) -> Text:
+        text = console.redactor.hide("" if value is None else str(value))
+        return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:300])
+
+    terminal = Terminal(file=console.stream)
+    table = Table("metric", "target", "here", "difference", "verdict")
+    for metric in result.metrics[:_ROWS]:
+        shown = "" if metric.difference is None else f"{metric.difference:+.5g}"
+        table.add_row(*(cell(item) for item in (metric.key, metric.old, metric.new, shown, metric.verdict)))
+    if result.metrics:
+        terminal.print(table)
+    if len(result.metrics) > _ROWS:
+        terminal.print(cell(f"{len(result.metrics) - _ROWS} more metrics are in the report"))
+    for line in (*_changes(result), *_judgements(result)):
+        terminal.print(cell(line))
+
+
+def _changes(result: CompareResult) -> list[str]:
+    """What differs besides metrics, the first of each kind."""
+    params = [
+        f"param {p.name}: {p.old or '-'} -> {p.new or '-'}" + (f" (read by {', '.join(p.stages)})" if p.stages else "")
+        for p in result.params
+    ]
+    data = [f"data {d.path}: {d.kind}" for d in result.data]
+    hidden = [
+        f"warning: {change.path} changed; stage '{stage}' does not declare it ({why})"
+        for change in result.code
+        for stage, why in change.undeclared
+    ]
+    lines = []
+    for kind, found in (("params", params), ("data", data), ("warnings", hidden)):
+        lines += found[:_LINES]
+        if len(found) > _LINES:
+            lines.append(f"{len(found) - _LINES} more {kind} are in the report")
+    return lines
+
+
+def _judgements(result: CompareResult) -> list[str]:
+    lines = [f"{change.file}: {_told(change)}" for change in result.predictions]
+    for repeat in result.repeats:
+        if repeat.difference is not None:
+            interval = f"{repeat.low:+.5g} to {repeat.high:+.5g} ({100 * repeat.confidence:.4g} %)"
+            said = f"{repeat.difference:+.5g} on average of {len(repeat.seeds)} seeds, {interval}: {repeat.verdict}"
+            lines.append(f"{repeat.metric}: {said}")
+    for gate in result.gates:
+        waiver = f" ({gate.waiver})" if gate.waiver else ""
+        lines.append(f"gate {gate.outcome}: {gate.sentence}{waiver}")
+    return lines
+
+
+def _told(change: PredictionChange) -> str:
+    """A predictions file in a line."""
+    if not change.examples:
+        return change.reason
+    worse = [f"{part.column} = {part.value}" for part in change.slices if part.worse]
+    slices = f"; worse where {', '.join(worse[:3])}" if worse else ""
+    p = f" (p = {change.p:.2g})" if change.p is not None else ""
+    return f"{change.broken:,} right -> wrong, {change.mended:,} wrong -> right{p}: {change.verdict}{slices}"

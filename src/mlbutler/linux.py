@@ -1,10 +1,12 @@
-"""What Linux offers to keep a child process at arm's length; elsewhere these do nothing."""
+"""What Linux offers to keep a child process at arm's length, and tells of file systems; elsewhere these do nothing."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
@@ -42,6 +44,33 @@ def children() -> frozenset[int]:
         if int(parent) == own and state != b"Z":
             found.add(int(entry.name))
     return frozenset(found)
+
+
+@dataclass(frozen=True)
+class FileSystem:
+    """A mounted file system: its `kind`, as the kernel calls it (``ext4``, ``overlay``), and its `mount` point."""
+
+    kind: str
+    mount: str
+
+
+def file_system(path: Path) -> FileSystem | None:
+    """The file system that holds a path, which exists; None where /proc is not Linux's.
+
+    Format: proc_pid_mountinfo(5). The longest mount point above the path counts, and of equal ones the last, which
+    covers the others: device numbers do not do, because btrfs gives each subvolume one of its own.
+    """
+    try:
+        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return None
+    real, found = path.resolve(), None
+    for line in lines:
+        before, _, after = line.partition(b" - ")
+        mount = Path(os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), before.split()[4])))
+        if real.is_relative_to(mount) and (found is None or len(mount.parts) >= len(Path(found.mount).parts)):
+            found = FileSystem(os.fsdecode(after.split()[0]), str(mount))
+    return found
 
 
 def _prctl(option: int, value: int) -> None:

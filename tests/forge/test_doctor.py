@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mlbutler.commands.doctor_forge import examine_forge
+from mlbutler.commands.doctor.forge import examine_forge
 from mlbutler.forge.opening import TOKEN_VARIABLE
 from tests.forge.conftest import Meeting
 from tests.forge.fake import HEAD, TOKEN, Answer, Fault, Pull

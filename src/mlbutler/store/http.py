@@ -90,7 +90,7 @@ class HttpStore:
             return (yield from self._patiently(lambda: self._ask(oid)))
         except StoreError as error:
             denied = isinstance(error, AccessDenied)
-            return Answer(Presence.UNDETERMINED, reason=error.message, denied=denied)
+            return Answer(Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy)
 
     def _ask(self, oid: ObjectId) -> Task[Answer]:
         response = yield from self._exchange("HEAD", oid)

@@ -59,7 +59,7 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """Presence of one object; `size` in bytes when the store said so; `reason` when undetermined.
+    """Presence of one object; `size` in bytes when the store said so; `reason` and `remedy` when undetermined.
 
     `denied` tells a refusal (401, 403, no permission) from other failures.
     """
@@ -68,6 +68,7 @@ class Answer:
     size: int | None = None
     reason: str = ""
     denied: bool = False
+    remedy: str = ""
 
 
 @dataclass(frozen=True)

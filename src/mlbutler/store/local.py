@@ -79,7 +79,7 @@ class LocalStore(Threaded):
                 found = self.stat(oid)
             except StoreError as error:
                 denied = isinstance(error.__cause__, PermissionError)
-                answers[oid] = Answer(Presence.UNDETERMINED, reason=error.message, denied=denied)
+                answers[oid] = Answer(Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy)
                 continue
             answers[oid] = Answer(Presence.MISSING) if found is None else Answer(Presence.PRESENT, found.st_size)
         return answers

@@ -76,7 +76,7 @@ class OtherStore(Threaded):
                 answers[oid] = self._patience.call(lambda oid=oid: self._ask(oid))  # type: ignore[misc]
             except StoreError as error:
                 denied = isinstance(error, AccessDenied)
-                answers[oid] = Answer(Presence.UNDETERMINED, reason=error.message, denied=denied)
+                answers[oid] = Answer(Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy)
         return answers
 
     def _ask(self, oid: ObjectId) -> Answer:

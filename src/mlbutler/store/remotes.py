@@ -54,8 +54,12 @@ def open_mirror(root: Path | None, project: Configured, *, trusted: bool, link: 
     """
     if root is None:
         return None
-    shared = trusted and link != "copy" and not _linked_into_work_tree(project, link)
-    return LocalStore("mirror", root, hardlink=shared)
+    return LocalStore("mirror", root, hardlink=may_hardlink(project, trusted=trusted, link=link))
+
+
+def may_hardlink(project: Configured, *, trusted: bool, link: str) -> bool:
+    """May cache and mirror share files by hardlinks? As `open_mirror`; whether the disks can is not asked."""
+    return trusted and link != "copy" and not _linked_into_work_tree(project, link)
 
 
 def _linked_into_work_tree(project: Configured, link: str) -> bool:

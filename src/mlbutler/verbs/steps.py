@@ -198,6 +198,6 @@ def publish(directory: Path, console: Any, in_run: bool, command: str | None) ->
 @common
 def doctor(directory: Path, console: Any, settings: bool, forge: bool) -> int:
     """Say what is missing here, each with its remedy."""
-    from mlbutler.commands.doctor import doctor as command
+    from mlbutler.commands.doctor.run import doctor as command
 
     return command(directory, console, settings=settings, forge=forge)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlbutler.commands.doctor import Examined
+from mlbutler.commands.doctor.examined import Examined
 from mlbutler.errors import MlbutlerError
 from mlbutler.forge import detect
 from mlbutler.forge.hosted import Hosted

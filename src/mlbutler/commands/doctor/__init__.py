@@ -1,0 +1,1 @@
+"""`mlbutler doctor`: what is missing here, each with its remedy."""

@@ -1,0 +1,124 @@
+"""The machine that the build is on: its programs, its disks, its graphics cards."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
+from mlbutler.console import human_bytes
+from mlbutler.secrets import without_credentials
+from mlbutler.steps.work import Work
+
+_OLDEST_GIT = (2, 30)
+_LITTLE_SPACE = 2 * 1024**3
+_FEW_FILES = 10_000
+_MIB = 1024**2
+# It wakes a sleeping driver, which takes some seconds; with a broken one it may hang.
+_GPU_TIMEOUT = 30
+
+
+def git(work: Work) -> Examined:
+    """Is git there, and new enough?"""
+    text = work.record.environment.git
+    numbers = tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+    if numbers < _OLDEST_GIT:
+        return Examined("git", MISSING, f"{text} is too old", "Install git 2.30 or newer.")
+    return Examined("git", OK, text)
+
+
+def dvc(work: Work) -> Examined:
+    """The DVC that runs the stages."""
+    return Examined("dvc", OK, version("dvc"))
+
+
+# --------------------------------------------------------------------------------------------- disk
+
+
+def disk(work: Work) -> Examined:
+    """Is there room where builds write: bytes, and files, of which small objects need many?"""
+    places = {"work tree": work.root, "cache": work.project.cache_dir}
+    if work.mirror is not None:
+        places["mirror"] = work.mirror
+    disks: dict[int, list[str]] = {}
+    found: dict[int, os.statvfs_result] = {}
+    for name, path in places.items():
+        there = _existing(path)
+        device = there.stat().st_dev
+        disks.setdefault(device, []).append(name)
+        found[device] = os.statvfs(there)
+    facts = {name: _free(found[device]) for device, names in disks.items() for name in names}
+    text = "; ".join(
+        f"{human_bytes(_free(found[device]))} free for {', '.join(names)}" for device, names in disks.items()
+    )
+    if any(space < _LITTLE_SPACE for space in facts.values()):
+        return Examined("disk", NOTE, f"only {text}", "`dvc gc --workspace` removes unused objects.", facts)
+    # File systems without such a limit say that there are none at all.
+    few = [names[0] for device, names in disks.items() if found[device].f_files and found[device].f_favail < _FEW_FILES]
+    if few:
+        remedy = "A file system has room for so many files and no more, however small they are: remove some."
+        return Examined("disk", NOTE, f"{text}; few more files fit where the {few[0]} is", remedy, facts)
+    return Examined("disk", OK, text, facts=facts)
+
+
+def _existing(path: Path) -> Path:
+    return next(parent for parent in (path, *path.parents) if parent.exists())
+
+
+def _free(found: os.statvfs_result) -> int:
+    return found.f_bavail * found.f_frsize
+
+
+# ---------------------------------------------------------------------------------------------- GPU
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One graphics card: `memory` in bytes, None where it is not told."""
+
+    name: str
+    memory: int | None
+    driver: str
+
+
+def gpu(work: Work) -> Examined:
+    """NVIDIA's cards, as their own program tells."""
+    program = shutil.which("nvidia-smi", path=work.environ.get("PATH"))
+    if program is None:
+        return Examined("gpu", NOTE, "none: there is no nvidia-smi")
+    query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(
+            [program, *query], env=without_credentials(work.environ), stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, errors="replace", check=False, timeout=_GPU_TIMEOUT,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        said = f"does not start: {error.strerror}" if isinstance(error, OSError) else "does not answer"
+        return Examined("gpu", MISSING, f"{program} {said}", "Restart the machine, or install NVIDIA's driver anew.")
+    cards = parse_gpus(done.stdout) if done.returncode == 0 else []
+    if not cards:
+        # What is wrong comes on standard output.
+        said = next(iter((done.stdout or done.stderr).strip().splitlines()), "it names no card")
+        return Examined(
+            "gpu", MISSING, f"nvidia-smi finds none: {said}",
+            "The driver has to fit the kernel, and a container needs --gpus (docs/jenkins.md).",
+        )  # fmt: skip
+    text = ", ".join(f"{card.name} ({human_bytes(card.memory)})" if card.memory else card.name for card in cards)
+    facts = {"cards": [{"name": card.name, "memory": card.memory, "driver": card.driver} for card in cards]}
+    return Examined("gpu", OK, f"{text}, driver {cards[0].driver}", facts=facts)
+
+
+def parse_gpus(text: str) -> list[Gpu]:
+    """Cards from lines of ``name, memory in MiB, driver``; lines of any other form are left out."""
+    found = []
+    for line in text.splitlines():
+        # A name may hold a comma, the other two do not; memory that is shared with the machine's is "[N/A]".
+        match = re.fullmatch(r"\s*(\S.*?)\s*,\s*(\d+|\[[^],]*\])\s*,\s*([\w.]+)\s*", line)
+        if match:
+            found.append(Gpu(match[1], int(match[2]) * _MIB if match[2].isdigit() else None, match[3]))
+    return found

@@ -1,0 +1,134 @@
+"""The agent's mirror: may builds write there, on which file system is it, and do objects have to be copied."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
+from mlbutler.linux import FileSystem, file_system
+from mlbutler.steps.work import Work
+
+# More than a file system keeps beside a file's name: only blocks can be shared.
+_PROBE = bytes(64 * 1024)
+_PASSING = {"overlay": "goes away with the container", "tmpfs": "is memory and goes away with the machine's restart"}
+
+
+def mirror(work: Work) -> Examined:
+    """Can it be written, as a whole and in its folders, and will it last?"""
+    path = work.mirror
+    if path is None:
+        return Examined("mirror", NOTE, "none is set: every build downloads for itself", "Set data.mirror on agents.")
+    if not work.trusted:
+        return Examined("mirror", NOTE, f"a fork's change reads {path} and writes nothing there")
+    remedy = f"Give {_me()} the right (docs/mirror.md)."
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with _probe(path):
+            pass
+    except OSError as error:
+        return Examined("mirror", MISSING, f"{path} cannot be written: {error.strerror}", remedy)
+    if (closed := _closed(path)) is not None:
+        return Examined("mirror", MISSING, f"{closed} belongs to {_owner(closed)} and cannot be written", remedy)
+    where = file_system(path)
+    facts = {"path": str(path), "file_system": where.kind if where else "", "mount": where.mount if where else ""}
+    text = f"{path} is writable" + (f", {_named(where)}" if where else "")
+    if where is not None and (passing := _PASSING.get(where.kind)):
+        return Examined("mirror", NOTE, f"{text}: it {passing}", f"Mount a volume at {path} (docs/mirror.md).", facts)
+    return Examined("mirror", OK, text, facts=facts)
+
+
+def _named(where: FileSystem) -> str:
+    return f"on {where.kind} at {where.mount}"
+
+
+def _probe(folder: Path) -> tempfile._TemporaryFileWrapper[bytes]:
+    return tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-")
+
+
+def _closed(path: Path) -> Path | None:
+    """The first folder of objects that this user cannot write into: a build as root left it, perhaps."""
+    top = path / "files" / "md5"
+    try:
+        folders = [top, *sorted(top.iterdir())]
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return top
+    return next((folder for folder in folders if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK)), None)
+
+
+def _me() -> str:
+    return f"user {os.geteuid()}" if hasattr(os, "geteuid") else "this user"
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:  # a number without a name, as in containers
+        return f"user {path.stat().st_uid}"
+
+
+# -------------------------------------------------------------------------------------------- links
+
+
+def links(work: Work) -> Examined:
+    """How objects come from the mirror into the project's cache: shared by reflink or hardlink, or copied."""
+    from mlbutler.store.files import make_folder
+    from mlbutler.store.remotes import may_hardlink
+
+    path, cache = work.mirror, work.project.cache_dir
+    if path is None:
+        return Examined("links", NOTE, "there is no mirror to share objects with")
+    if not work.trusted:
+        return Examined("links", NOTE, "a fork's change copies: it shares no file with others")
+    try:
+        make_folder(cache)
+        with _probe(path) as probe:
+            probe.write(_PROBE)
+            probe.flush()
+            reflink, hardlink = (_tried(kind, Path(probe.name), cache) for kind in ("reflink", "hardlink"))
+    except OSError as error:
+        return Examined("links", MISSING, f"not tried: {error.filename or path}: {error.strerror}")
+    allowed = may_hardlink(work.project, trusted=work.trusted, link=work.settings.data.link)
+    facts = {"reflink": not reflink, "hardlink": not hardlink}
+    if not reflink:
+        return Examined("links", OK, "objects are shared with the mirror by reflink", facts=facts)
+    if not hardlink and allowed:
+        return Examined("links", OK, "objects are shared with the mirror by hardlink", facts=facts)
+    if not hardlink:
+        why = "data.link is 'copy'" if work.settings.data.link == "copy" else "root could write into hardlinked files"
+        return Examined("links", NOTE, f"objects are copied: {why}", facts=facts)
+    remedy = "Put mirror and workspaces into one mount (docs/mirror.md)."
+    return Examined("links", NOTE, f"objects are copied: {_apart(path, cache, hardlink)}", remedy, facts)
+
+
+def _tried(kind: str, probe: Path, folder: Path) -> int:
+    """0 when the probe could be linked into the folder so, else the error's number.
+
+    Raises:
+        OSError: the folder cannot be written at all.
+    """
+    from mlbutler.store.files import duplicate
+
+    target = folder / f".doctor-{kind}-{os.getpid()}"
+    try:
+        duplicate(kind, str(probe), str(target))
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EROFS):
+            raise
+        return error.errno or errno.EIO
+    finally:
+        target.unlink(missing_ok=True)
+    return 0
+
+
+def _apart(path: Path, cache: Path, error: int) -> str:
+    there, here = file_system(path), file_system(cache)
+    if there is None or here is None or error != errno.EXDEV:
+        return f"a hardlink from {path} to {cache} fails: {os.strerror(error)}"
+    if path.stat().st_dev == cache.stat().st_dev:
+        return f"mirror and cache are two mounts of one file system ({there.mount} and {here.mount})"
+    return f"the mirror is {_named(there)}, the cache {_named(here)}"

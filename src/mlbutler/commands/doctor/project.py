@@ -1,0 +1,107 @@
+"""The project: its stages, what it is compared with, what is configured, and what lies open."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
+from mlbutler.steps.work import Work
+
+
+def project(work: Work) -> Examined:
+    """What DVC knows of the project."""
+    stages = work.project.stages
+    return Examined("project", OK, f"{work.root}: {len(stages.pipeline())} stages, {len(stages.owners)} outputs")
+
+
+def change(work: Work) -> Examined:
+    """What the change is compared with."""
+    change = work.record.change
+    if change.base is None:
+        return Examined(
+            "change", NOTE, "nothing to compare with: no merge base with a target branch",
+            "Set project.target, or pass --against to `mlbutler compare`.",
+        )  # fmt: skip
+    return Examined(
+        "change",
+        OK,
+        f"{change.ci}, {change.kind}, compared with {change.base[:10]} ({change.target_branch})",
+    )
+
+
+def test(work: Work) -> Examined:
+    """Which tests there are to run."""
+    if not work.settings.test.command:
+        return Examined("test", NOTE, "not configured", 'Set test.command, such as "pytest --junitxml=report.xml".')
+    return Examined("test", OK, "; ".join(work.settings.test.command))
+
+
+def lint(work: Work) -> Examined:
+    """Which linters there are to run."""
+    if not work.settings.lint.commands:
+        return Examined("lint", NOTE, "not configured", 'Set lint.commands, such as ["ruff check"].')
+    return Examined("lint", OK, "; ".join(work.settings.lint.commands))
+
+
+def gates(work: Work) -> Examined:
+    """Which numbers can stop a change."""
+    if not work.settings.gate:
+        return Examined(
+            "gates", NOTE, "none: no number can stop a pull request", "Add a [[gate]] (docs/settings.md)."
+        )
+    if any(gate.repeats for gate in work.settings.gate) and not work.settings.repeat.seed:
+        remedy = "Set repeat.seed (docs/compare.md)."
+        return Examined("gates", MISSING, "a gate has repeats, and no seed is named", remedy)
+    return Examined(
+        "gates", OK, f"{len(work.settings.gate)} on {', '.join(gate.subject for gate in work.settings.gate)}"
+    )
+
+
+def waivers(work: Work) -> Examined:
+    """Which gates are waived, and no longer are."""
+    from mlbutler.errors import SettingsError
+    from mlbutler.gate.waivers import FILE_NAME, parse
+
+    try:
+        found = parse((work.root / FILE_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Examined("waivers", OK, "none")
+    except SettingsError as error:
+        return Examined("waivers", MISSING, error.message, error.remedy)
+    except (OSError, UnicodeDecodeError) as error:
+        return Examined("waivers", MISSING, f"{FILE_NAME} cannot be read: {error}", "Mend or remove it.")
+    lapsed = [waiver.gate for waiver in found if waiver.until < datetime.now(UTC).date()]
+    if lapsed:
+        return Examined("waivers", NOTE, f"lapsed: {', '.join(lapsed)}", f"Remove what lapsed from {FILE_NAME}.")
+    return Examined("waivers", OK, f"{len(found)} on {', '.join(waiver.gate for waiver in found)}")
+
+
+def credentials(work: Work) -> Examined:
+    """Do any lie where a stage can read them?"""
+    local = work.root / ".dvc" / "config.local"
+    if local.is_file() and re.search(
+        r"^\s*(password|secret_access_key|access_key_id)\s*=", local.read_text(), re.MULTILINE
+    ):
+        return Examined(
+            "credentials", NOTE, ".dvc/config.local holds a credential that stages can read",
+            "Pass it through the environment instead (docs/credentials.md).",
+        )  # fmt: skip
+    return Examined("credentials", OK, "none in .dvc/config.local")
+
+
+def forge(work: Work) -> Examined:
+    """Is one found, and is there a token? Nothing is asked over the network here."""
+    from mlbutler.forge.opening import NoToken
+    from mlbutler.steps.reviewers import opened
+
+    if not work.trusted:
+        return Examined("forge", NOTE, "a fork's change publishes nothing and has no token")
+    try:
+        forge = opened(work)
+    except NoToken as error:
+        named = work.settings.forge.kind or work.settings.forge.url
+        return Examined("forge", MISSING if named else NOTE, error.message, error.remedy)
+    if forge is None:
+        return Examined("forge", NOTE, "none found: no reviewer is told", "See docs/forges.md.")
+    return Examined("forge", OK, f"{forge.name}; `mlbutler doctor --forge` tries it")

@@ -1,0 +1,53 @@
+"""Does the DVC remote answer, with the credentials that are here, and does it hold what this commit needs?"""
+
+from __future__ import annotations
+
+from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
+from mlbutler.steps.work import Work
+from mlbutler.store.interface import ObjectId, Presence
+
+# No object has this name (it would be the MD5 of something unknown); a healthy remote says that it is missing.
+_NOWHERE = ObjectId("0123456789abcdef0123456789abcdef")
+_MOST = 3
+
+
+def remote(work: Work) -> Examined:
+    """Ask for an object that cannot be there, and for some that this commit's dvc.lock names. Nothing is written."""
+    from mlbutler.store.remotes import open_remote
+
+    name = work.remote
+    if name is None:
+        return Examined("remote", MISSING, "no DVC remote is configured", "dvc remote add -d NAME URL")
+    named = _named(work, name)
+    answers = open_remote(work.project, name, work.environ).ask([_NOWHERE, *named])
+    absent, here = answers[_NOWHERE], {oid: answers[oid] for oid in named}
+    held = [oid for oid, answer in here.items() if answer.presence is Presence.PRESENT]
+    lacking = [oid for oid, answer in here.items() if answer.presence is Presence.MISSING]
+    if absent.presence is Presence.UNDETERMINED and absent.denied and held:
+        return Examined(
+            "remote", NOTE, f"'{name}' can be read, and refuses to say that an object is missing: {absent.reason}",
+            "What was never pushed then looks forbidden. On S3, let the key list the bucket (s3:ListBucket).",
+        )  # fmt: skip
+    unclear = next((a for a in (absent, *here.values()) if a.presence is Presence.UNDETERMINED), None)
+    if unclear is not None:
+        what = "refuses these credentials" if unclear.denied else "cannot be asked"
+        remedy = f"{unclear.remedy} See docs/credentials.md." if unclear.denied else unclear.remedy
+        return Examined("remote", MISSING, f"'{name}' {what}: {unclear.reason}", remedy)
+    if lacking and not held:
+        return Examined(
+            "remote", NOTE, f"'{name}' answers, and does not hold {named[lacking[0]]} of this commit",
+            "Was it never pushed (`mlbutler push`)? Else check the remote's url.",
+        )  # fmt: skip
+    more = f", and holds {named[held[0]]} of this commit" if held else ""
+    return Examined("remote", OK, f"'{name}' answers{more}")
+
+
+def _named(work: Work, remote_name: str) -> dict[ObjectId, str]:
+    """Some objects that should be on this remote, with their paths."""
+    found: dict[ObjectId, str] = {}
+    for artifact in work.project.artifacts():
+        if artifact.pushed and artifact.oid is not None and artifact.remote in (None, remote_name):
+            found[artifact.oid] = artifact.path
+        if len(found) == _MOST:
+            break
+    return found

@@ -1,0 +1,83 @@
+"""Everything that the doctor looks at, in the order in which it is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mlbutler.commands.doctor import clock, machine, mirror, project, remote
+from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
+from mlbutler.commands.start import begin
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, MlbutlerError
+from mlbutler.steps.work import Work
+
+_SIGNS = {OK: "ok     ", NOTE: "note   ", MISSING: "MISSING"}
+_EXAMINATIONS: tuple[tuple[str, Callable[[Work], Examined]], ...] = (
+    ("git", machine.git),
+    ("dvc", machine.dvc),
+    ("project", project.project),
+    ("change", project.change),
+    ("remote", remote.remote),
+    ("mirror", mirror.mirror),
+    ("links", mirror.links),
+    ("disk", machine.disk),
+    ("clock", clock.clock),
+    ("gpu", machine.gpu),
+    ("test", project.test),
+    ("lint", project.lint),
+    ("gates", project.gates),
+    ("waivers", project.waivers),
+    ("credentials", project.credentials),
+    ("forge", project.forge),
+)
+
+
+def doctor(directory: Path, console: Console, *, settings: bool = False, forge: bool = False) -> int:
+    """Examine the project at `directory`; returns 0 when nothing is missing, else 1.
+
+    Args:
+        settings: show each setting with its source instead. forge: try the forge instead, by writing too.
+
+    Raises:
+        UsageError: as `begin`.
+    """
+    with begin(directory, console) as work:
+        if settings:
+            _show_settings(work)
+            return EXIT_PASSED
+        if forge:
+            from mlbutler.commands.doctor.forge import examine_forge
+
+            found = list(examine_forge(work))
+        else:
+            found = list(examine(work))
+    for item in found:
+        remedy = f"\n         {item.remedy}" if item.remedy else ""
+        console.line(f"{_SIGNS[item.state]}  {item.subject}: {item.text}{remedy}")
+    if console.json:
+        print(json.dumps([dataclasses.asdict(item) for item in found], indent=2, ensure_ascii=False))
+    return EXIT_JUDGED if any(item.state == MISSING for item in found) else EXIT_PASSED
+
+
+def examine(work: Work) -> Iterator[Examined]:
+    """Look at everything; what cannot be looked at is missing."""
+    for subject, look in _EXAMINATIONS:
+        try:
+            yield look(work)
+        except MlbutlerError as error:
+            yield Examined(subject, MISSING, error.message, error.remedy)
+
+
+def _show_settings(work: Work) -> None:
+    values = work.settings.model_dump(mode="json")
+    rows = []
+    for key, source in work.loaded.sources.items():
+        section, _, name = key.partition(".")
+        value = values[section][name] if name else values[section]
+        rows.append({"setting": key, "value": value, "source": source})
+        work.console.line(f"{key} = {json.dumps(value, ensure_ascii=False)}    ({source})")
+    if work.console.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))

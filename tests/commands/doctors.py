@@ -1,0 +1,59 @@
+"""A project whose data is on an HTTP remote that wants a password, and the doctor's visits to it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.integration.world import World, make
+from tests.store.world import PASSWORD, USER, Remote
+
+
+@dataclass
+class Surgery:
+    """The world and its remotes; `examine` is one visit."""
+
+    world: World
+    root: Path
+    remote: Remote
+    empty: Remote
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def examine(
+        self, *args: str, via: Sequence[str] = (), **environ: str
+    ) -> tuple[int, dict[str, dict[str, Any]]]:
+        """(exit code, subject -> what was said), in an environment with the password.
+
+        Args:
+            via: a command that runs the doctor's command line.
+        """
+        done = subprocess.run(
+            [*via, sys.executable, "-m", "mlbutler", "doctor", "--json", *args], cwd=self.root,
+            env=self.world.run_environ({**self.environ, **environ}), capture_output=True, text=True, timeout=120,
+            check=False,
+        )  # fmt: skip
+        assert done.stdout.startswith("["), done.stdout + done.stderr
+        assert PASSWORD not in done.stdout + done.stderr
+        return done.returncode, {row["subject"]: row for row in json.loads(done.stdout)}
+
+
+def open_surgery(directory: Path) -> Surgery:
+    """Remotes ``origin``, which holds everything, and ``empty``; a clone that is clean."""
+    (directory / "store").mkdir()
+    (directory / "nothing").mkdir()
+    remote, empty = Remote(directory / "store", auth="basic"), Remote(directory / "nothing")
+    world = make(directory, remote=remote.url)
+    world.dvc("remote", "modify", "-q", "origin", "auth", "basic")
+    world.dvc("remote", "add", "-q", "empty", empty.url)
+    world.dvc("remote", "add", "-q", "--local", "author", str(directory / "store"))
+    world.dvc("push", "-q", "-r", "author")
+    world.git(world.author, "commit", "-qam", "remotes")
+    world.git(world.author, "push", "-q", "origin", "main")
+    found = Surgery(world, world.clone("main"), remote, empty)
+    found.environ = {"MLBUTLER_REMOTE_USER": USER, "MLBUTLER_REMOTE_PASSWORD": PASSWORD}
+    return found

@@ -1,0 +1,222 @@
+"""`mlbutler doctor` on an agent: the remote, the clock, the cards, and what a fork's change may look at."""
+
+from __future__ import annotations
+
+import email.utils
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlbutler.commands.doctor.machine import Gpu, parse_gpus
+from tests.commands.doctors import Surgery, open_surgery
+from tests.store.world import Remote
+
+NOWHERE = "files/md5/01/23456789abcdef0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surgery]:
+    found = open_surgery(tmp_path_factory.mktemp("surgery"))
+    yield found
+    found.remote.close()
+    found.empty.close()
+
+
+@pytest.fixture
+def surgery(opened: Surgery) -> Iterator[Surgery]:
+    yield opened
+    for remote in (opened.remote, opened.empty):
+        remote.faults, remote.headers = {}, {}
+
+
+def test_an_agent_that_lacks_nothing(surgery: Surgery) -> None:
+    code, found = surgery.examine()
+    assert code == 0
+    assert found["remote"]["text"] == "'origin' answers, and holds data/raw of this commit"
+    assert {name for name, row in found.items() if row["state"] == "ok"} >= {
+        "git", "dvc", "project", "remote", "mirror", "links", "disk", "clock", "test", "lint", "credentials",
+    }  # fmt: skip
+    assert found["disk"]["facts"]["mirror"] > 0
+    assert not any(row["state"] == "missing" for row in found.values())
+
+
+# ------------------------------------------------------------------------------------------- remote
+
+
+def test_a_wrong_password_is_told_from_what_is_missing(surgery: Surgery) -> None:
+    code, found = surgery.examine(MLBUTLER_REMOTE_PASSWORD="wrong-but-long")
+    assert code == 1
+    assert found["remote"]["state"] == "missing"
+    assert "'origin' refuses these credentials" in found["remote"]["text"]
+    assert "401" in found["remote"]["text"]
+    assert "MLBUTLER_REMOTE_ORIGIN_PASSWORD" in found["remote"]["remedy"]
+
+
+def test_no_password_at_all_names_the_variables(surgery: Surgery) -> None:
+    code, found = surgery.examine(MLBUTLER_REMOTE_USER="", MLBUTLER_REMOTE_PASSWORD="")
+    assert (code, found["remote"]["state"]) == (1, "missing")
+    assert "MLBUTLER_REMOTE_ORIGIN_USER" in found["remote"]["remedy"]
+
+
+def test_a_user_who_may_not_read_is_told_from_an_unknown_one(surgery: Surgery) -> None:
+    surgery.remote.faults = {"": [403]}
+    code, found = surgery.examine()
+    assert (code, found["remote"]["state"]) == (1, "missing")
+    assert "403" in found["remote"]["text"]
+    assert "ask for access" in found["remote"]["remedy"]
+
+
+def test_a_remote_that_hides_what_it_lacks_works_and_is_told_of(surgery: Surgery) -> None:
+    """S3 answers 403 for an absent object to a key that may not list the bucket."""
+    surgery.remote.faults = {NOWHERE: [403]}
+    code, found = surgery.examine()
+    assert (code, found["remote"]["state"]) == (0, "note")
+    assert "s3:ListBucket" in found["remote"]["remedy"]
+
+
+def test_a_remote_without_this_projects_data_is_no_refusal(surgery: Surgery) -> None:
+    code, found = surgery.examine(MLBUTLER_DATA_REMOTE="empty")
+    assert (code, found["remote"]["state"]) == (0, "note")
+    assert found["remote"]["text"] == "'empty' answers, and does not hold data/raw of this commit"
+
+
+def test_a_server_in_trouble_is_no_refusal(surgery: Surgery) -> None:
+    surgery.remote.faults = {"": [418]}
+    code, found = surgery.examine()
+    assert code == 1
+    assert "'origin' cannot be asked" in found["remote"]["text"]
+    assert "418" in found["remote"]["text"]
+
+
+# -------------------------------------------------------------------------------------------- clock
+
+
+def tells(remote: Remote, monkeypatch: pytest.MonkeyPatch, date: Callable[[], str]) -> None:
+    """The server's Date header."""
+    monkeypatch.setattr(remote.server.RequestHandlerClass, "date_time_string", lambda self, timestamp=None: date())
+
+
+@pytest.mark.parametrize(
+    ("shift", "age", "state", "said"),
+    [
+        (0, 0, "ok", "agrees with the remote 'empty'"),
+        (-100, 100, "ok", "agrees with"),  # an answer out of a cache
+        (-120, 0, "note", "2 min ahead of the remote 'empty'"),
+        (3600, 0, "missing", "1 h 0 min behind the remote 'empty'"),
+        (-86400, 0, "missing", "24 h 0 min ahead of"),
+    ],
+)
+def test_the_clock_is_compared_with_the_remotes(
+    surgery: Surgery, monkeypatch: pytest.MonkeyPatch, shift: int, age: int, state: str, said: str
+) -> None:
+    tells(surgery.empty, monkeypatch, lambda: email.utils.formatdate(time.time() + shift, usegmt=True))
+    surgery.empty.headers = {"Age": str(age)}
+    code, found = surgery.examine(MLBUTLER_DATA_REMOTE="empty")
+    assert (code, found["clock"]["state"]) == (int(state == "missing"), state)
+    assert said in found["clock"]["text"]
+    assert bool(found["clock"]["remedy"]) is (state != "ok")
+    assert found["clock"]["facts"]["ahead"] == pytest.approx(-shift - age, abs=3)
+
+
+def test_without_a_server_that_tells_the_time_nothing_is_claimed(
+    surgery: Surgery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tells(surgery.empty, monkeypatch, lambda: "soon")
+    code, found = surgery.examine(MLBUTLER_DATA_REMOTE="empty")
+    assert (code, found["clock"]["state"]) == (0, "note")
+    assert "told no time" in found["clock"]["text"]
+
+
+def test_the_clock_is_asked_for_without_the_password(surgery: Surgery) -> None:
+    surgery.remote.requests, surgery.remote.received = [], []
+    surgery.examine()
+    (asked,) = [at for at, (_, path) in enumerate(surgery.remote.requests) if path == "/"]
+    assert "Authorization" not in surgery.remote.received[asked]
+
+
+# ---------------------------------------------------------------------------------------------- GPU
+
+
+def card(folder: Path, script: str) -> str:
+    """PATH's new first folder, with an nvidia-smi in it."""
+    folder.mkdir()
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return f"{folder}:{Path('/usr/bin')}:{Path('/bin')}"
+
+
+def test_cards_with_their_memory_and_driver(surgery: Surgery, tmp_path: Path) -> None:
+    script = (
+        '[ "$1 $2" = "--query-gpu=name,memory.total,driver_version --format=csv,noheader,nounits" ] || exit 9\n'
+        'echo "NVIDIA A100-SXM4-40GB, 40960, 535.104.05"; echo "NVIDIA A100-SXM4-40GB, 40960, 535.104.05"\n'
+        'env > "$0.env"'
+    )
+    code, found = surgery.examine(PATH=card(tmp_path / "bin", script))
+    assert (code, found["gpu"]["state"]) == (0, "ok")
+    text = "NVIDIA A100-SXM4-40GB (40.0 GB), NVIDIA A100-SXM4-40GB (40.0 GB), driver 535.104.05"
+    assert found["gpu"]["text"] == text
+    assert found["gpu"]["facts"]["cards"][1] == {
+        "name": "NVIDIA A100-SXM4-40GB", "memory": 40 * 1024**3, "driver": "535.104.05",
+    }  # fmt: skip
+    assert surgery.environ["MLBUTLER_REMOTE_PASSWORD"] not in (tmp_path / "bin" / "nvidia-smi.env").read_text()
+
+
+def test_a_driver_that_does_not_answer_its_program_is_missing(surgery: Surgery, tmp_path: Path) -> None:
+    said = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
+    code, found = surgery.examine(PATH=card(tmp_path / "bin", f'echo "{said}"; exit 9'))
+    assert (code, found["gpu"]["state"]) == (1, "missing")
+    assert said in found["gpu"]["text"]
+    assert "--gpus" in found["gpu"]["remedy"]
+
+
+def test_a_machine_without_a_card_lacks_nothing(surgery: Surgery, tmp_path: Path) -> None:
+    (tmp_path / "git").symlink_to("/usr/bin/git")
+    code, found = surgery.examine(PATH=str(tmp_path))
+    assert (code, found["gpu"]["state"], found["gpu"]["remedy"]) == (0, "note", "")
+
+
+@given(st.lists(st.builds(
+    Gpu, name=st.from_regex(r"[A-Za-z][ -~]{0,30}[A-Za-z0-9]", fullmatch=True),
+    memory=st.none() | st.integers(0, 10**6).map(lambda mib: mib * 1024**2),
+    driver=st.from_regex(r"\d+(\.\d+)+", fullmatch=True),
+)))  # fmt: skip
+def test_whatever_cards_are_called(cards: list[Gpu]) -> None:
+    lines = [f"{c.name}, {'[N/A]' if c.memory is None else c.memory // 1024**2}, {c.driver}" for c in cards]
+    assert parse_gpus("\n".join(lines)) == cards
+
+
+@given(st.text())
+def test_other_text_is_no_card_and_no_error(text: str) -> None:
+    for found in parse_gpus(text):
+        assert found.name
+
+
+# --------------------------------------------------------------------------------------------- fork
+
+
+def test_a_forks_change_is_asked_of_without_leaving_a_trace(surgery: Surgery, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    before = mirror.stat().st_mtime_ns
+    environ = surgery.world.jenkins("main", CHANGE_FORK="theirs/words")
+    _, found = surgery.examine(**environ, MLBUTLER_DATA_MIRROR=str(mirror))
+    assert (found["mirror"]["state"], found["links"]["state"]) == ("note", "note")
+    assert "writes nothing" in found["mirror"]["text"]
+    assert mirror.stat().st_mtime_ns == before
+    assert found["remote"]["state"] == "missing"  # it has no password
+
+
+def test_without_json_each_line_says_what_to_do(surgery: Surgery) -> None:
+    wrong = surgery.environ | {"MLBUTLER_REMOTE_PASSWORD": "wrong-but-long"}
+    run = surgery.world.run(surgery.root, wrong, verb="doctor")
+    lines = run.out.splitlines()
+    (at,) = [number for number, line in enumerate(lines) if line.startswith("MISSING  remote: ")]
+    assert "401" in lines[at]
+    assert lines[at + 1].startswith("         The credentials are missing or wrong")
+    assert run.code == 1

@@ -105,6 +105,10 @@ class PlotChange:
     For ``linear``, `old` and `new` are points (x, y), at most a few hundred; for ``confusion`` they are
     (row label, column label, count); for ``image`` they hold one item, (data URI,).
     `old_total` and `new_total` count the points before thinning. Empty means absent on that side.
+
+    `group` is the definition in dvc.yaml that it belongs to. Where that has a template of DVC's or of its own, the
+    first plot of the group holds the `specification` of the whole as Vega-Lite JSON; `own_template`: it is the
+    project's text, not DVC's.
     """
 
     file: str
@@ -118,6 +122,9 @@ class PlotChange:
     old_total: int = 0
     new_total: int = 0
     reason: str = ""
+    group: str = ""
+    specification: str = ""
+    own_template: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import base64
 import dataclasses
 import shutil
 import subprocess
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,11 +15,12 @@ from hypothesis import strategies as st
 from mlbutler import record as r
 from mlbutler import record_file
 from mlbutler.record import Record
-from mlbutler.report import html
+from mlbutler.report import html, vega
 from mlbutler.settings import Report as Settings
 
 from .hostile import hostile_text, poisoned
 
+OWN = Path(html.__file__).with_name("templates").joinpath("report.js").read_text()
 VOID = ("meta", "img", "line", "circle", "polyline")
 CHROMIUM = shutil.which("chromium")
 
@@ -30,6 +33,7 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str]]] = []
         self.texts: list[str] = []
         self.scripts: list[str] = []
+        self.programs: list[str] = []
         self._open: list[str] = []
         self.feed(document)
         self.close()
@@ -44,8 +48,11 @@ class Page(HTMLParser):
             assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        inside = self._open[-1] if self._open else ""
-        (self.scripts if inside == "script" else self.texts).append(data)
+        if not self._open or self._open[-1] != "script":
+            self.texts.append(data)
+        else:
+            is_data = self.all("script")[-1].get("type") == "application/json"
+            (self.scripts if is_data else self.programs).append(data)
 
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attrs for name, attrs in self.tags if name == tag]
@@ -54,7 +61,11 @@ class Page(HTMLParser):
 def check_inert(document: str, record: Record) -> Page:
     page = Page(document)
     assert not page._open
-    assert [script["type"] for script in page.all("script")] == ["application/json"]
+    assert page.all("script") == [{"type": "application/json", "id": "record"}, *({} for _ in page.programs)]
+    assert set(page.programs) <= {OWN, vega._library()}
+    policy = next(meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    hashes = " ".join(f"'sha256-{base64.b64encode(sha256(t.encode()).digest()).decode()}'" for t in page.programs)
+    assert policy.endswith(f"; script-src {hashes}")
     assert record_file.loads("".join(page.scripts)) == record_file.redacted(record, record_file._NO_SECRETS)
     for tag, attrs in page.tags:
         assert tag not in ("iframe", "object", "embed", "form", "link", "base", "b")
@@ -158,7 +169,7 @@ def test_a_browser_shows_it_and_runs_nothing(record: Record, tmp_path: Path) -> 
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     page = Page(done.stdout)
-    assert len(page.all("script")) == 1
+    assert page.all("script")[0] == {"type": "application/json", "id": "record"}
     assert len([svg for svg in page.all("svg") if svg["height"] == "300"]) == 1
     title = done.stdout.partition("<title>")[2].partition("</title>")[0]
     assert title.startswith("Failed: &lt;script")

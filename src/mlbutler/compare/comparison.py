@@ -41,16 +41,18 @@ def compare(
     goals: Mapping[str, str],
     declared: Sequence[Predictions] = (),
     picture: Callable[[str], str] = lambda path: "",
+    charts: Callable[[tuple[PlotChange, ...]], tuple[PlotChange, ...]] = lambda plots: plots,
 ) -> Comparison:
     """Compare two snapshots.
 
     Args:
         goals: ``file:name`` or name -> ``maximize`` or ``minimize``, from the gates.
         declared: the predictions files. picture: an image's path here -> a data URI, '' when it cannot be shown.
+        charts: adds the specifications of plots that have a template.
     """
     metrics, metric_problems = compare_metrics(old.metrics, new.metrics, goals)
     params, param_problems = compare_params(old.params, new.params, new.stage_params)
-    plots = compare_plots(old, new)
+    plots = charts(compare_plots(old, new))
     data = compare_data(old.artifacts, new.artifacts)
     nothing = Stored(problem="the file is missing")
     predictions = tuple(

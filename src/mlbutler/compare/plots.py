@@ -8,6 +8,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlbutler.compare.documents import is_number, scalar
@@ -34,7 +35,8 @@ def compare_plots(old: Snapshot, new: Snapshot) -> tuple[PlotChange, ...]:
     for name in dict.fromkeys((*after, *before)):
         definition = after.get(name) or before[name]
         for file in definition.files:
-            changes += _file(definition, file, old.plot_data.get(file), new.plot_data.get(file))
+            found = _file(definition, file, old.plot_data.get(file), new.plot_data.get(file))
+            changes += (replace(change, group=definition.id) for change in found)
     return tuple(changes)
 
 
@@ -54,7 +56,7 @@ def _file(definition: PlotDefinition, file: str, old: Source | None, new: Source
         yield _image(file, title, changed, contents, unsupported)
         return
     try:
-        tables = [_rows(file, content, definition.header) if content is not None else None for content in contents]
+        tables = [read_rows(file, content, definition.header) if content is not None else None for content in contents]
     except (ValueError, RecursionError) as error:
         yield unsupported(str(error)[:200])
         return
@@ -74,7 +76,12 @@ def _file(definition: PlotDefinition, file: str, old: Source | None, new: Source
 # ------------------------------------------------------------------------------------------ reading
 
 
-def _rows(file: str, content: bytes, header: bool) -> list[Row]:
+def read_rows(file: str, content: bytes, header: bool) -> list[Row]:
+    """The data points of a CSV, TSV, JSON or YAML file.
+
+    Raises:
+        ValueError: it holds none, or is broken; the message says why. RecursionError: it is nested too deeply.
+    """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -115,7 +122,8 @@ def _listed(content: Any) -> list[Row]:
     raise ValueError("holds no list of data points")
 
 
-def _value(cell: object) -> Scalar:
+def cell_value(cell: object) -> Scalar:
+    """A data point's field as a number where it is one, else as text."""
     if isinstance(cell, str):
         try:
             return scalar(float(cell))
@@ -132,7 +140,8 @@ def _curve(file: str, title: str, changed: bool, x: str, y: str, tables: Sequenc
     totals = []
     for table in tables:
         points = [
-            (float(step) if not x else _value(row.get(x)), _value(row.get(y))) for step, row in enumerate(table or ())
+            (float(step) if not x else cell_value(row.get(x)), cell_value(row.get(y)))
+            for step, row in enumerate(table or ())
         ]
         finite = [point for point in points if is_number(point[1])]
         totals.append(len(finite))

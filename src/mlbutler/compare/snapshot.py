@@ -57,16 +57,20 @@ class Stored:
 class PlotDefinition:
     """One entry of `plots:` as DVC resolves it. `y` maps a data file to the fields drawn from it.
 
-    `template` is DVC's name for it (``linear``, ``confusion``, ``scatter``...). An image file has none.
+    `xs` does the same for x where a file of its own is named for it. `template` is DVC's name for it (``linear``,
+    ``confusion``, ``scatter``...) or that of a file. An image file has none.
     """
 
     id: str
     files: tuple[str, ...]
     x: str = ""
     y: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    xs: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
     template: str = ""
     header: bool = True
+    x_label: str = ""
+    y_label: str = ""
 
 
 @dataclass(frozen=True)

@@ -79,16 +79,21 @@ def _definition(name: str, props: Mapping[str, Any], locate: Callable[..., str])
         files = (name,)
         y = {name: _fields(given)} if given else {}
     x = props.get("x")
+    xs: dict[str, str] = {}
     if isinstance(x, Mapping):
-        x = next(iter(x.values()), "")
+        xs = {locate(str(file)): str(field) for file, field in x.items() if isinstance(field, str)}
+        x = next(iter(xs.values()), "")
     return PlotDefinition(
         id=name,
         files=files,
         x=str(x or ""),
         y=y,
+        xs=xs,
         title=str(props.get("title") or ""),
         template=str(props.get("template") or ""),
         header=bool(props.get("header", True)),
+        x_label=str(props.get("x_label") or ""),
+        y_label=str(props.get("y_label") or ""),
     )
 
 

@@ -69,7 +69,7 @@ class Side:
         metrics = dict.fromkeys(self.metric_paths())
         found = definitions(self._repo, self.stages, self._files, self._below)
         plots = [d for d in found if not all(self._is_same(file, same) for file in d.files)]
-        files = dict.fromkeys(file for plot in plots for file in plot.files)
+        files = dict.fromkeys(file for plot in plots for file in (*plot.files, *plot.xs))
         params = tuple(self._param_paths())
         self._tracked.ahead(path for path in (*metrics, *params, *files) if not self.is_object(path))
         return Snapshot(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from mlbutler.record import CodeChange, CompareResult, DataChange, ParamChange, PlotChange, Scalar, Verdict
-from mlbutler.report import numbers
+from mlbutler.report import numbers, vega
 from mlbutler.report.model import (
     Column,
     Items,
@@ -172,7 +172,7 @@ def plots(compare: CompareResult, settings: Settings) -> Section | None:
     )
     changed = sum(p.changed for p in chosen)
     summary = f"{changed} of {numbers.count(len(chosen), 'plot')} changed"
-    pictures = tuple(Picture(p) for p in chosen)
+    pictures = tuple(Picture(p) for p in vega.to_draw(chosen))
     return Section("plots", "Plots", (table, *pictures), 40, summary)
 
 

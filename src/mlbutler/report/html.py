@@ -1,17 +1,26 @@
-"""The report as one HTML file: no network, no script, light and dark, fit for print."""
+"""The report as one HTML file: no network, light and dark, fit for print.
+
+Everything can be read where scripts are forbidden. Where they run, tables are sorted by a click and charts explored;
+the page's policy names the two scripts by their hashes, so that no other one runs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from mlbutler.record import PlotChange, Record, Scalar
 from mlbutler.record_file import dumps
-from mlbutler.report import numbers, sparkline, svg
+from mlbutler.report import numbers, sparkline, svg, vega
 from mlbutler.report.build import build
 from mlbutler.report.differences import diagonal
 from mlbutler.report.escape import visible, web_address
+from mlbutler.report.model import Picture
 from mlbutler.report.pictures import DATA_URI
 from mlbutler.settings import Report as Settings
 
@@ -42,7 +51,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot as the template shows it."""
+    """A plot as the template shows it. `source`: a picture; `specification`: what to make it interactive from."""
 
     title: str
     note: str
@@ -51,6 +60,8 @@ class Figure:
     heatmaps: tuple[Heatmap, ...] = ()
     images: tuple[Image, ...] = ()
     problem: str = ""
+    source: str = ""
+    specification: Any = ""
 
 
 def render(record: Record, settings: Settings) -> str:
@@ -68,15 +79,31 @@ def render(record: Record, settings: Settings) -> str:
     environment.filters["shown"] = lambda text: visible(str(text), _TEXT_LIMIT)
     environment.filters["address"] = web_address
     environment.filters["kind"] = lambda block: type(block).__name__.lower()
-    environment.filters["figure"] = _figure
+    report = build(record, settings)
+    plots = [b.plot for section in report.sections for b in section.blocks if isinstance(b, Picture)]
+    charts, library = vega.draw_with_library([p for p in plots if p.specification])
+    environment.filters["figure"] = lambda plot: _figure(plot, charts)
     environment.filters["sparkline"] = lambda trend: Markup(sparkline.draw(trend))
     environment.filters["picture"] = lambda source: source if DATA_URI.fullmatch(source) else ""
+    scripts = tuple(text for text in (library, _own_script()) if text)
     return environment.get_template("report.html").render(
-        report=build(record, settings),
+        report=report,
+        scripts=tuple(Markup(text) for text in scripts),
+        hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts),
         record_json=Markup(_script_safe(dumps(record))),
         number=numbers.count,
         unfolded=_UNFOLDED,
     )
+
+
+@cache
+def _own_script() -> str:
+    return files("mlbutler.report").joinpath("templates/report.js").read_text(encoding="utf-8")
+
+
+def _digest(script: str) -> str:
+    """What a page's policy calls a script by."""
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 
 def _script_safe(text: str) -> str:
@@ -86,10 +113,18 @@ def _script_safe(text: str) -> str:
     return text
 
 
-def _figure(plot: PlotChange) -> Figure:
+def _figure(plot: PlotChange, charts: Mapping[str, vega.Drawn]) -> Figure:
     from markupsafe import Markup
 
     title = plot.title or plot.file
+    drawn = charts.get(plot.specification)
+    if drawn is not None and drawn.problem:
+        said = f"Its template gave no picture: {drawn.problem}"
+        return replace(_figure(replace(plot, specification=""), {}), problem=said)
+    if drawn is not None:
+        source = "data:image/svg+xml;base64," + base64.b64encode(drawn.svg.encode("utf-8")).decode("ascii")
+        chart = "" if plot.own_template else Markup(_script_safe(plot.specification))
+        return Figure(title, plot.reason, plot.changed, source=source, specification=chart)
     if plot.kind == "linear":
         chart = Markup(svg.line_chart(plot))
         problem = "" if chart else plot.reason or "It has no point that can be drawn."

@@ -27,7 +27,7 @@ from mlbutler.report.model import (
     Table,
     Trends,
 )
-from mlbutler.report.pictures import of_plot
+from mlbutler.report.pictures import is_picture, of_plot
 from mlbutler.settings import Report as Settings
 
 Unit = Literal["characters", "bytes"]
@@ -144,7 +144,7 @@ class _Writer:
         captions = sum(isinstance(block, Table) for block in section.blocks) > 1
         texts = [self._block(block, captions) for block in section.blocks]
         plots = [block.plot for block in section.blocks if isinstance(block, Picture)]
-        if any(of_plot(plot) for plot in plots) and not self._pictures:
+        if any(is_picture(plot) for plot in plots) and not self._pictures:
             texts.append(f"Pictures are not shown here. {self.more}.")
         body = "\n\n".join(filter(None, texts))
         title = markdown(section.title)

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from mlbutler.record import PlotChange
-from mlbutler.report import svg
+from mlbutler.report import svg, vega
 from mlbutler.report.model import Picture, Report
 
 DATA_URI = re.compile(r"data:image/(?P<kind>png|jpeg|gif|webp|svg\+xml|bmp);base64,(?P<content>[A-Za-z0-9+/]+={0,2})")
@@ -30,10 +30,18 @@ class File:
     problem: str = ""
 
 
+def is_picture(plot: PlotChange) -> bool:
+    """Is the plot a picture, and no table, in a comment? Nothing is drawn to know it."""
+    return plot.changed and (plot.kind in ("linear", "image") or bool(plot.specification and vega.is_installed()))
+
+
 def of_plot(plot: PlotChange) -> tuple[File, ...]:
     """The pictures of a plot; none for one that is a table in a report, or that did not change."""
     if not plot.changed:
         return ()
+    if plot.specification and vega.is_installed():
+        drawn = vega.draw([plot.specification], png=True)[plot.specification]
+        return (File("", "", problem=drawn.problem) if drawn.problem else _file(drawn.png, "png", ""),)
     if plot.kind == "linear":
         chart = svg.line_chart(plot)
         if not chart:
@@ -46,7 +54,9 @@ def of_plot(plot: PlotChange) -> tuple[File, ...]:
 
 def of_report(report: Report) -> tuple[File, ...]:
     """All pictures of a report that can be shown."""
-    plots = (block.plot for section in report.sections for block in section.blocks if isinstance(block, Picture))
+    plots = [block.plot for section in report.sections for block in section.blocks if isinstance(block, Picture)]
+    if vega.is_installed():  # all at once: each of them would begin a process
+        vega.draw((plot.specification for plot in plots if plot.specification and plot.changed), png=True)
     return tuple(file for plot in plots for file in of_plot(plot) if file.content)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mlbutler.compare.comparison import compare, conclude
 from mlbutler.errors import MlbutlerError
-from mlbutler.record import CodeChange, CompareResult, MetricChange, Outcome, RepeatResult
+from mlbutler.record import CodeChange, CompareResult, MetricChange, Outcome, PlotChange, RepeatResult
 from mlbutler.steps.compare_screen import show
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
@@ -30,7 +30,13 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
     base = work.record.change.base
     declared = work.settings.predictions
     old, new = work.project.snapshots(base, work.prefix, tables(work.settings))
-    comparison = compare(old, new, goals, declared, lambda path: picture(work, path))
+
+    def charts(plots: tuple[PlotChange, ...]) -> tuple[PlotChange, ...]:
+        from mlbutler.project.vega import with_specifications
+
+        return with_specifications(work.root, plots, old, new)
+
+    comparison = compare(old, new, goals, declared, lambda path: picture(work, path), charts)
     history, unread = past_of(work, comparison.metrics, goals)
     code, unseen = _code(work, base)
     compared = CompareResult(

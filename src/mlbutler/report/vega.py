@@ -1,0 +1,112 @@
+"""Vega-Lite charts as pictures, where the extra ``plots`` is installed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mlbutler.record import PlotChange
+
+_WORKER = Path(__file__).with_name("vega_worker.py")
+_PATIENCE = 60.0
+_MISSING = "its template is drawn where the extra 'plots' is installed: pip install 'mlbutler[plots]'"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A chart as a picture, or the reason why there is none."""
+
+    svg: str = ""
+    png: bytes = b""
+    problem: str = ""
+
+
+@cache
+def is_installed() -> bool:
+    """Is the extra there?"""
+    return find_spec("vl_convert") is not None
+
+
+def to_draw(plots: Iterable[PlotChange]) -> tuple[PlotChange, ...]:
+    """The plots of a report, one for each picture: a chart of several series stands for all of its group.
+
+    Without the extra each series is drawn by itself, and what cannot be drawn so says what is missing.
+    """
+    if not is_installed():
+        return tuple(
+            replace(plot, reason=plot.reason or _MISSING) if plot.specification and plot.kind == "unsupported" else plot
+            for plot in plots
+        )
+    plots = tuple(plots)
+    whole = {plot.group for plot in plots if plot.specification}
+    changed = {plot.group for plot in plots if plot.changed}
+    return tuple(
+        replace(plot, changed=plot.group in changed) if plot.specification else plot
+        for plot in plots
+        if plot.group not in whole or plot.specification
+    )
+
+
+def draw(specifications: Iterable[str], *, png: bool = False) -> dict[str, Drawn]:
+    """Each specification -> its picture; drawn once in the life of the program, many at a time."""
+    asked = tuple(dict.fromkeys(specifications))
+    new = [text for text in asked if (text, png) not in _KNOWN]
+    if new:
+        answer = _asked({"specifications": new, "png": png, "bundle": False})
+        for index, text in enumerate(new):
+            _KNOWN[text, png] = Drawn(problem=answer) if isinstance(answer, str) else _read(answer["charts"][index])
+    return {text: _KNOWN[text, png] for text in asked}
+
+
+_KNOWN: dict[tuple[str, bool], Drawn] = {}
+
+
+def _read(chart: dict[str, str]) -> Drawn:
+    return Drawn(chart.get("svg", ""), base64.b64decode(chart.get("png", "")), chart.get("problem", ""))
+
+
+def draw_with_library(plots: Sequence[PlotChange]) -> tuple[dict[str, Drawn], str]:
+    """The charts of these plots, and the JavaScript that makes them interactive, '' for none.
+
+    The library is left out where all templates are the project's own: those may hold code.
+    """
+    if not plots or not is_installed():
+        return {}, ""
+    with ThreadPoolExecutor(1) as beside:  # either takes a second, in a process of its own
+        library = beside.submit(_library) if not all(plot.own_template for plot in plots) else None
+        charts = draw(plot.specification for plot in plots)
+        return charts, library.result() if library is not None else ""
+
+
+@cache
+def _library() -> str:
+    answer = _asked({"specifications": (), "png": False, "bundle": True})
+    text = "" if isinstance(answer, str) else str(answer["bundle"])
+    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _asked(request: dict[str, Any]) -> dict[str, Any] | str:
+    """The worker's answer, or the reason why there is none."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", str(_WORKER)], input=json.dumps(request), capture_output=True, text=True,
+            timeout=_PATIENCE, check=False, env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+        )  # fmt: skip
+        if done.returncode == 0:
+            answer: dict[str, Any] = json.loads(done.stdout)
+            return answer
+    except subprocess.TimeoutExpired:
+        return f"it was not drawn within {_PATIENCE:.0f} s"
+    except (OSError, ValueError) as error:
+        return f"it could not be drawn: {error}"
+    return "the program that draws it failed"

@@ -1,0 +1,147 @@
+"""The page in a real browser: with scripts and without, light and dark, by keyboard, for a screen reader."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlbutler.record import Record
+from mlbutler.report import html, vega
+from mlbutler.settings import Report as Settings
+from tests.report.test_vega import GROUP, with_plots
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium")
+pytestmark = [pytest.mark.debian, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as api:
+        browser = api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
+    """Opens a record's page; `page.said` gathers errors, `page.asked` what it wanted from elsewhere."""
+    contexts = []
+
+    def show(record: Record, **options: Any) -> Any:
+        path = tmp_path / "report.html"
+        path.write_text(html.render(record, Settings()), encoding="utf-8")
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.said, page.asked = [], []
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("console", lambda message: page.said.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
+
+
+def charted(record: Record) -> Record:
+    assert record.compare is not None
+    plots = (*record.compare.plots, *GROUP)
+    return with_plots(record, *plots)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(record: Record, show: Open, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    page = show(charted(record), color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    page.evaluate(script)
+    found = page.evaluate("axe.run(document)")
+    worst = [(item["id"], item["impact"], item["nodes"][0]["html"][:200]) for item in found["violations"]]
+    assert worst == []
+    assert len(found["passes"]) > 15
+
+
+def test_nothing_is_asked_for_and_no_error_is_said(record: Record, show: Open) -> None:
+    page = show(charted(record))
+    assert page.said == []
+    assert [url[:30] for url in page.asked if not url.startswith(("file:", "data:"))] == []
+
+
+def rows(page: Any, section: str) -> list[str]:
+    found: list[str] = page.eval_on_selector_all(
+        f"#{section} tbody tr", "rows => rows.map(row => row.cells[0].textContent + '|' + row.cells[3].textContent)"
+    )
+    return [row.split("|")[0] for row in found]
+
+
+def test_tables_are_sorted_by_a_click_and_by_keyboard(record: Record, show: Open) -> None:
+    page = show(record)
+    before = rows(page, "metrics")
+    head = page.locator("#metrics th", has_text="This change")
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    up = rows(page, "metrics")
+    assert sorted(up) == sorted(before)
+    assert up[:3] == ["calibration", "test.loss", "test.accuracy"]
+    head.get_by_role("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    down = rows(page, "metrics")
+    assert down[0] == "epochs"
+    assert {up[-1], up[-2]} == {down[-1], down[-2]} == {"status", "old_score"}  # no numbers: last either way
+    page.locator("#metrics th", has_text="Metric").get_by_role("button").press("Space")
+    assert rows(page, "metrics") == sorted(before, key=str.lower)
+    assert head.get_attribute("aria-sort") is None
+
+
+@pytest.mark.skipif(not vega.is_installed(), reason="the extra 'plots' is not installed")
+def test_a_chart_is_explored_without_eval_and_without_network(record: Record, show: Open) -> None:
+    page = show(charted(record))
+    assert page.locator(".drawn img").count() == 1
+    page.get_by_role("button", name="Explore").click()
+    page.wait_for_selector(".drawn svg.marks")
+    assert page.locator(".drawn img").count() == 0
+    assert page.said == []
+    assert [url for url in page.asked if not url.startswith(("file:", "data:"))] == []
+
+
+def test_with_scripts_off_everything_is_there_and_no_dead_button(record: Record, show: Open) -> None:
+    page = show(charted(record), java_script_enabled=False)
+    assert page.locator("button:visible").count() == 0
+    for text in ("Worse", "train.learning_rate", "7/scan 0012.png", "imported by src/train.py"):
+        assert page.get_by_text(text).count() > 0
+    assert page.locator("#plots img:visible, #plots svg:visible").count() >= 3
+    page.locator("#data summary").press("Enter")
+    assert page.locator("#data table").first.is_visible()
+
+
+def test_under_the_policy_of_jenkins_it_reads_the_same(record: Record, browser: Any) -> None:
+    """Jenkins serves artifacts sandboxed, without scripts and styles: facts of its default header."""
+    policy = "sandbox; default-src 'none'; img-src 'self'; style-src 'self';"
+    context = browser.new_context()
+    page = context.new_page()
+    body = html.render(charted(record), Settings())
+    headers = {"Content-Type": "text/html", "Content-Security-Policy": policy}
+    page.route("**/*", lambda route: route.fulfill(body=body, headers=headers))
+    page.goto("http://jenkins.example/report.html")
+    assert "test.accuracy 0.92083 -> 0.89444" in page.inner_text("h1")
+    assert page.locator("button:visible").count() == 0
+    assert page.locator("#plots svg").first.is_visible()
+    context.close()
+
+
+def test_dark_and_light_differ_and_text_stays_readable(record: Record, show: Open) -> None:
+    colours = set()
+    for scheme in ("light", "dark"):
+        page = show(dataclasses.replace(record), color_scheme=scheme)
+        colours.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert len(colours) == 2

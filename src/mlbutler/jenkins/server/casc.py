@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -27,13 +28,15 @@ def jenkins_yaml(
     text = yaml.safe_dump(
         {
             "jenkins": _controller(server, host_key),
-            "credentials": {"system": {"domainCredentials": [{"credentials": _store(known, host_key)}]}},
+            "credentials": {"system": {"domainCredentials": [{"credentials": _store(server, known, host_key)}]}},
             "unclassified": {
                 "location": {"url": server.url},
                 "timestamper": {"allPipelines": True},
                 **_forge(server),
             },
-            "security": {"gitHostKeyVerification": {"sshHostKeyVerificationStrategy": _git_hosts(known_hosts)}},
+            "security": {
+                "gitHostKeyVerificationConfiguration": {"sshHostKeyVerificationStrategy": _git_hosts(known_hosts)}
+            },
             "jobs": [{"script": _escaped(job_dsl(server, _reading(server, known)))}],
         },
         sort_keys=False,
@@ -117,8 +120,11 @@ def _git_hosts(known: bool) -> str | dict[str, Any]:
 # -------------------------------------------------------------------------------------- credentials
 
 
-def _store(credentials: tuple[Credential, ...], host_key: str | None) -> list[dict[str, Any]]:
-    entries = [_entry(credential) for credential in credentials]
+def _store(server: Server, credentials: tuple[Credential, ...], host_key: str | None) -> list[dict[str, Any]]:
+    mounted = Path("/run/secrets") if host_key is not None else server.secrets
+    entries = [
+        _file(credential, mounted) if credential.kind == "file" else _entry(credential) for credential in credentials
+    ]
     if host_key is not None:
         agent = Credential(_AGENT_CREDENTIAL, "key", ("", AGENT_KEY), "the controller's key to its agent")
         # SYSTEM: no job can use it.
@@ -136,6 +142,13 @@ def _entry(credential: Credential, *, username: str | None = None, scope: str = 
         source = {"directEntry": {"privateKey": names[1]}}
         return {"basicSSHUserPrivateKey": {**common, "privateKeySource": source}}
     return {"usernamePassword": {**common, "password": names[1]}}
+
+
+def _file(credential: Credential, folder: Path) -> dict[str, Any]:
+    # By its path: a variable's value would be taken for text, and `${base64:...}` would look for braces in it.
+    content = f"${{readFileBase64:{folder / credential.files[0]}}}"
+    common = {"scope": "GLOBAL", "id": credential.id, "description": credential.text}
+    return {"file": {**common, "fileName": credential.id, "secretBytes": content}}
 
 
 def _reading(server: Server, credentials: tuple[Credential, ...]) -> str | None:

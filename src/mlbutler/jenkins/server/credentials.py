@@ -26,8 +26,9 @@ class Credential:
     """One entry of Jenkins' credentials store.
 
     Attributes:
-        id: by which a Jenkinsfile names it. kind: ``password`` (user name and password), ``key`` (SSH) or ``text``.
-        files: the secret's files: user name and password; user name and private key; the text.
+        id: by which a Jenkinsfile names it. kind: ``password`` (user name and password), ``key`` (SSH), ``text`` or
+            ``file``.
+        files: the secret's files: user name and password; user name and private key; the text; the file itself.
     """
 
     id: str
@@ -43,6 +44,8 @@ GIVEN: tuple[Credential, ...] = (
     Credential("mlbutler-dvc", "password", ("DVC_USERNAME", "DVC_PASSWORD"), "the DVC remote over HTTP"),
     Credential("mlbutler-s3", "password", ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"), "the DVC remote on S3"),
     Credential("mlbutler-ssh", "key", ("DVC_SSH_USERNAME", "DVC_SSH_KEY"), "the DVC remote over SSH"),
+    Credential("mlbutler-gs", "file", ("GS_SERVICE_ACCOUNT",), "the DVC remote on Google Cloud Storage"),
+    Credential("mlbutler-azure", "text", ("AZURE_CONNECTION_STRING",), "the DVC remote on Azure"),
     Credential("mlbutler-forge", "text", ("FORGE_TOKEN",), "the forge: comments and statuses"),
 )
 

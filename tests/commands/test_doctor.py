@@ -205,11 +205,12 @@ def test_a_forks_change_is_asked_of_without_leaving_a_trace(surgery: Surgery, tm
     mirror.mkdir()
     before = mirror.stat().st_mtime_ns
     environ = surgery.world.jenkins("main", CHANGE_FORK="theirs/words")
-    _, found = surgery.examine(**environ, MLBUTLER_DATA_MIRROR=str(mirror))
+    code, found = surgery.examine(**environ, MLBUTLER_DATA_MIRROR=str(mirror))
     assert (found["mirror"]["state"], found["links"]["state"]) == ("note", "note")
     assert "writes nothing" in found["mirror"]["text"]
     assert mirror.stat().st_mtime_ns == before
-    assert found["remote"]["state"] == "missing"  # it has no password
+    assert (code, found["remote"]["state"]) == (0, "note")
+    assert "given no credentials" in found["remote"]["text"]
 
 
 def test_without_json_each_line_says_what_to_do(surgery: Surgery) -> None:

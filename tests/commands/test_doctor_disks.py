@@ -125,6 +125,7 @@ def test_a_mirror_that_this_user_may_not_write(surgery: Surgery, tmp_path: Path)
     assert (code, found["mirror"]["state"]) == (1, "missing")
     assert found["mirror"]["text"] == f"{mirror} cannot be written: Permission denied"
     assert f"user {os.geteuid()}" in found["mirror"]["remedy"]
+    assert found["links"]["state"] == "note"
     mirror.chmod(0o755)
 
 

@@ -15,16 +15,12 @@ import pytest
 
 from mlbutler.scaffold.found import Found, Image, Remote
 from mlbutler.scaffold.look import look
-from mlbutler.scaffold.render import DOCKER, KUBERNETES, LABEL, Wish, render
+from mlbutler.scaffold.render import Wish, render
 from tests.groovy.test_library import LIBRARY
 from tests.scaffold.projects import KINDS, make
+from tests.scaffold.test_render import AGENTS
 
 RULES = Path(__file__).parents[2] / ".groovylintrc.yml"
-AGENTS = {
-    DOCKER: Wish(),
-    LABEL: Wish(agent=LABEL, label="gpu && linux"),
-    KUBERNETES: Wish(agent=KUBERNETES, image="registry.example.org/words:1"),
-}
 # As `make test` installs it: in the environment that the tests run in.
 _BESIDE = Path(sys.prefix) / "groovy-lint" / "node_modules" / ".bin"
 

@@ -91,7 +91,7 @@ def links(work: Work) -> Examined:
             probe.flush()
             reflink, hardlink = (_tried(kind, Path(probe.name), cache) for kind in ("reflink", "hardlink"))
     except OSError as error:
-        return Examined("links", MISSING, f"not tried: {error.filename or path}: {error.strerror}")
+        return Examined("links", NOTE, f"not tried: {error.filename or path}: {error.strerror}")
     allowed = may_hardlink(work.project, trusted=work.trusted, link=work.settings.data.link)
     facts = {"reflink": not reflink, "hardlink": not hardlink}
     if not reflink:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
+from mlbutler.errors import AccessDenied
 from mlbutler.steps.work import Work
 from mlbutler.store.interface import ObjectId, Presence
 
@@ -19,7 +20,14 @@ def remote(work: Work) -> Examined:
     if name is None:
         return Examined("remote", MISSING, "no DVC remote is configured", "dvc remote add -d NAME URL")
     named = _named(work, name)
-    answers = open_remote(work.project, name, work.environ).ask([_NOWHERE, *named])
+    try:
+        answers = open_remote(work.project, name, work.environ).ask([_NOWHERE, *named])
+    except AccessDenied:
+        if work.trusted:
+            raise
+        answers = {}
+    if not work.trusted and (not answers or answers[_NOWHERE].denied):
+        return Examined("remote", NOTE, f"'{name}' is closed to a fork's change, which is given no credentials")
     absent, here = answers[_NOWHERE], {oid: answers[oid] for oid in named}
     held = [oid for oid, answer in here.items() if answer.presence is Presence.PRESENT]
     lacking = [oid for oid, answer in here.items() if answer.presence is Presence.MISSING]

@@ -47,7 +47,7 @@ def history(directory: Path, console: Console, metric: str | None, *, branch: st
     Raises:
         UsageError: there is no such branch or metric.
     """
-    with begin(directory, console, beside="history") as work:
+    with begin(directory, console, watching=True) as work:
         found = _find(work, branch, commits)
         chosen = _chosen(found.metrics, metric)
         if console.json:

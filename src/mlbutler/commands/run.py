@@ -24,8 +24,12 @@ def run(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     publish: bool = True,
+    live: float | None = None,
 ) -> int:
     """Take every step on the checkout at `directory`; returns the exit code.
+
+    Args:
+        live: seconds between two versions of the comment, at least, while the run is under way; None: only its end.
 
     Raises:
         UsageError: a step's name is unknown, or as `begin`.
@@ -39,12 +43,19 @@ def run(
         tells = "publish" not in left_out and (not only or "publish" in only)
         if tells:
             announce(work, State.PENDING, "Running")
+        if tells and live is not None and work.trusted and work.record.change.kind != "local":
+            from mlbutler.steps.live import Beside
+
+            work.live = Beside(work, live)
         try:
             code = run_all(work, only=only, skip=left_out)
         except BaseException:  # whatever it is: no status shall say for ever that the run is under way
             if tells:
                 announce(work, State.ERROR, "The run was stopped")
             raise
+        finally:
+            if work.live is not None:
+                work.live.end()
         _summarize(work)
         if console.json:
             print(dumps(work.record, console.redactor))

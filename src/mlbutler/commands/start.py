@@ -41,6 +41,7 @@ def begin(
     anew: bool = False,
     offline: bool = False,
     beside: str = "",
+    watching: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Work]:
     """The working state for one command, with the clone locked against a second one.
@@ -52,6 +53,7 @@ def begin(
         offline: the command uses no credential: on a CI server, what an earlier step of this build found out
             about the change is taken from the record, and Git's remote is not asked again.
         beside: the name of a step that may work while others do; the clone is locked only while it begins.
+        watching: nothing is changed: whoever works in this clone is left alone.
 
     Raises:
         UsageError: not a git repository, no commits, not a DVC project. SettingsError: see `settings.load`.
@@ -62,7 +64,9 @@ def begin(
     root, git = _find(directory, environ)
     loaded = load(root, environ)
     with ExitStack() as stack:
-        if beside:
+        if watching:
+            record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline, mend=False)
+        elif beside:
             stack.enter_context(_lock(root, f"lock-{beside}"))
             with _lock(root, patience=_PATIENCE):
                 record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline)
@@ -85,13 +89,15 @@ def _record(
     *,
     anew: bool,
     offline: bool,
+    mend: bool = True,
 ) -> tuple[Record, tuple[Sections, ...] | None]:
     """The record to go on with, and the DVC remotes that the target branch agreed to."""
     from mlbutler.ci import detect
     from mlbutler.reproduce.leftover import remove_torn_rwlock
     from mlbutler.store.trust import agreed
 
-    remove_torn_rwlock(root)
+    if mend:
+        remove_torn_rwlock(root)
     before = None if anew else read(root / FOLDER / "record.json")
     change = before.change if before is not None and offline and not against and _holds(before, git, environ) else None
     change = change or detect(git, environ, loaded.settings, against)

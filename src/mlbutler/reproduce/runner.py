@@ -28,6 +28,7 @@ class Surroundings:
     Attributes:
         environ: their whole environment: no credentials.
         heading: takes the title of each stage before it starts. on_line: takes each line they print.
+        started, ended: told of each stage by name before it starts, and of what became of it.
         finished: told of each stage that has made its outputs.
         timeout: seconds for all stages together. lock_patience: seconds to wait for another DVC process.
     """
@@ -38,6 +39,8 @@ class Surroundings:
     redactor: Redactor
     heading: Callable[[str], None]
     on_line: Callable[[str], None]
+    started: Callable[[str], None] = lambda name: None
+    ended: Callable[[StageRun], None] = lambda run: None
     finished: Callable[[StageRun], None] = lambda run: None
     timeout: float | None = None
     lock_patience: float = 30.0
@@ -101,8 +104,10 @@ class Runner:
                 self._here.heading(
                     f"stage {stage.name} ({number} of {len(self._stale)})" + (f": because {because}" if because else "")
                 )
+                self._here.started(stage.name)
                 run = self._one(stage, known["unkept"])
                 result.runs[stage.name] = run
+                self._here.ended(run)
                 if run.outcome == "failed":
                     failed.add(stage.name)
                 else:

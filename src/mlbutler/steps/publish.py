@@ -28,6 +28,8 @@ def run(work: Work, command: str | None = None) -> PublishResult:
         SettingsError: a setting is missing. UsageError: several pull requests hold the commit.
     """
     problem: MlbutlerError | None = None
+    if work.live is not None:
+        work.live.end()
     try:
         result = _handed_over(work, command) if command else _told(work)
     except MlbutlerError as error:
@@ -122,23 +124,23 @@ def _comment(work: Work, forge: Forge, change: Change) -> Posted:
     takes = forge.capabilities
     limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html)
     report = build.build(record, settings)
-    is_older = _is_older(work, change)
+    older = is_older(work, change)
     files = pictures.of_report(report)[:_MOST_PICTURES]
 
     def post(placed: Mapping[str, str] | None = None) -> Posted:
-        return forge.comment(change, report.title, markdown.fit(report, limits, placed), is_older)
+        return forge.comment(change, report.title, markdown.fit(report, limits, placed), older)
 
     if not files or takes.pictures == "none" or change.number is None:
         return post()
     if takes.pictures == "data-uri":
         return post({file.name: pictures.data_uri(file) for file in files})
     sent = [Picture(file.name, file.media, file.content) for file in files]
-    at = forge.attach(change, report.title, sent, is_older)
+    at = forge.attach(change, report.title, sent, older)
     if at is None:
         posted = post()
         if posted.newer:
             return posted
-        at = forge.attach(change, report.title, sent, is_older)
+        at = forge.attach(change, report.title, sent, older)
     return post(at)
 
 
@@ -151,20 +153,20 @@ def _status(work: Work, forge: Forge, change: Change) -> str:
     return forge.status(change, build.title(record), state, sentence, change.build_url)
 
 
-def _is_older(work: Work, change: Change) -> Callable[[str], bool]:
+def is_older(work: Work, change: Change) -> Callable[[str], bool]:
     """Is our head older than another commit? A clone that lacks the other asks the remote once.
 
     A commit that the branch no longer holds (a force-push) is not newer, whatever its date.
     """
 
-    def is_older(other: str) -> bool:
+    def older(other: str) -> bool:
         if not _is_commit_id(other):
             return False
         if work.git.resolve(other) is None and change.git_remote and change.head_branch:
             work.git.fetch(change.git_remote, f"refs/heads/{change.head_branch}")
         return work.git.is_ancestor(change.head, other)
 
-    return is_older
+    return older
 
 
 def _is_commit_id(text: str) -> bool:

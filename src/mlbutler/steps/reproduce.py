@@ -10,6 +10,7 @@ from mlbutler.process import output_redactor, project_environment
 from mlbutler.record import Outcome, PlanResult, ReproduceResult, StageRun
 from mlbutler.reproduce import loop
 from mlbutler.reproduce.pass_environment import allowed
+from mlbutler.reproduce.progress import writing
 from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings, command_to_repeat
 from mlbutler.reproduce.stage_log import RELATIVE, StageLog
 from mlbutler.settings import FILE_NAME
@@ -44,7 +45,8 @@ def run(work: Work) -> ReproduceResult:
         return _nothing_to_run(plan)
     settled = loop.is_settled(work.git)
     redactor = output_redactor(work.environ)
-    with StageLog(work.root) as log:
+    head, stale = work.record.change.checkout, len(plan.stale())
+    with StageLog(work.root) as log, writing(work.root, head, stale, redactor) as progress:
 
         def heading(title: str) -> None:
             title = redactor.hide(title)
@@ -64,6 +66,8 @@ def run(work: Work) -> ReproduceResult:
                 redactor=redactor,
                 heading=heading,
                 on_line=line,
+                started=progress.starts,
+                ended=progress.ended,
                 finished=Keeper(work),
                 timeout=work.settings.reproduce.timeout,
             ),

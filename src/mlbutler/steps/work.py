@@ -19,6 +19,7 @@ from mlbutler.settings import Loaded, Settings
 if TYPE_CHECKING:
     from mlbutler.project.planned import Planned
     from mlbutler.project.project import Project
+    from mlbutler.steps.live import Beside
     from mlbutler.store.interface import ObjectId
     from mlbutler.store.remembered import Remembered
     from mlbutler.store.trust import Sections
@@ -36,6 +37,7 @@ class Work:
             work tree's own configuration is trusted.
         plan_held: the plan in the record was looked at and holds, so that nothing is stale in dvc.lock.
         pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
+        live: keeps the comment up to date until the verdict is told.
         beside: another step may work in this clone at the same time, and write its result into the same record.
     """
 
@@ -50,6 +52,7 @@ class Work:
     agreed_remotes: tuple[Sections, ...] | None = None
     _held: list[Held] = field(default_factory=list)
     beside: bool = False
+    live: Beside | None = None
 
     def record_lock(self) -> AbstractContextManager[object]:
         """Held while the record is read, changed and written back."""

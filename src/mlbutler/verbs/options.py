@@ -43,6 +43,12 @@ def against(function: F) -> F:
     return click.option("--against", metavar="REV", show_envvar=True, help=text)(function)
 
 
+def every(function: F) -> F:
+    text = "With --live: seconds between two versions of the comment, at least."
+    kind = click.FloatRange(1, 86_400)
+    return click.option("--every", type=kind, default=30, metavar="S", show_envvar=True, help=text)(function)
+
+
 def _examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mlbutler.errors import EXIT_PASSED
-from mlbutler.verbs.options import against, common, in_run, split, step, verb
+from mlbutler.verbs.options import against, common, every, in_run, split, step, verb
 
 
 @verb("demo", "mlbutler demo", "mlbutler demo /tmp/world --json")
@@ -21,17 +21,27 @@ def demo(directory: Path, console: Any, target: Path) -> int:
     return int(command(directory / target, console))
 
 
-@verb("run", "mlbutler run", "mlbutler run --against main --no-publish", "mlbutler run --only plan,sync,check")
+@verb(
+    "run", "mlbutler run", "mlbutler run --against main --no-publish", "mlbutler run --only plan,sync,check",
+    "mlbutler run --live",
+)  # fmt: skip
 @against
 @click.option("--only", metavar="STEP,...", default="", show_envvar=True, help="Take only these steps.")
 @click.option("--skip", metavar="STEP,...", default="", show_envvar=True, help="Leave these steps out.")
 @click.option("--no-publish", is_flag=True, show_envvar=True, help="Tell the forge nothing.")
+@click.option("--live", is_flag=True, show_envvar=True, help="Keep the comment up to date while the run is under way.")
+@every
 @common
-def run(directory: Path, console: Any, against: str | None, only: str, skip: str, no_publish: bool) -> int:
+def run(
+    directory: Path, console: Any, against: str | None, only: str, skip: str, no_publish: bool, live: bool, every: float
+) -> int:
     """Every step, from tests to telling the reviewers."""
     from mlbutler.commands.run import run as command
 
-    return command(directory, console, against=against, only=split(only), skip=split(skip), publish=not no_publish)
+    return command(
+        directory, console, against=against, only=split(only), skip=split(skip), publish=not no_publish,
+        live=every if live else None,
+    )  # fmt: skip
 
 
 @verb("test", "mlbutler test", "mlbutler test --json")
@@ -179,10 +189,19 @@ def report(
 @verb("publish", "mlbutler publish", "mlbutler publish --command 'gh pr comment \"$MLBUTLER_CHANGE_NUMBER\" -F -'")
 @click.option("--command", metavar="CMD", show_envvar=True,
               help="Hand the Markdown to this shell command instead of a forge.")  # fmt: skip
+@click.option("--live", is_flag=True, show_envvar=True,
+              help="Keep the comment up to date while another process runs the stages.")  # fmt: skip
+@every
 @in_run
 @common
-def publish(directory: Path, console: Any, in_run: bool, command: str | None) -> int:
+def publish(
+    directory: Path, console: Any, in_run: bool, command: str | None, live: bool, every: float
+) -> int:
     """Put the report on the pull request and set the commit's status."""
+    if live:
+        from mlbutler.commands.live import live as follow
+
+        return follow(directory, console, every)
 
     def call(work: Any) -> Any:
         from mlbutler.steps.publish import run as step

@@ -1,0 +1,36 @@
+"""`mlbutler publish --live`: the comment while another process runs the stages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mlbutler.commands.start import begin
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_PASSED
+from mlbutler.report.numbers import count
+from mlbutler.steps.live import follow
+
+_PATIENCE = 600.0
+
+
+def live(directory: Path, console: Console, every: float) -> int:
+    """Follow the run in this clone until its stages have ended; returns the exit code.
+
+    Args:
+        every: seconds between two versions of the comment, at least.
+
+    Raises:
+        ForgeError: the comment could never be written. SettingsError: a setting is missing.
+    """
+    with begin(directory, console, offline=True, watching=True) as work:
+        if not work.trusted:
+            console.line("A fork's change publishes nothing.")
+            return EXIT_PASSED
+        done = follow(work, every, _PATIENCE)
+        if done.problem is not None and not done.written:
+            raise done.problem
+        console.line(f"The comment was written {count(done.written, 'time')}.")
+        if console.json:
+            print(json.dumps({"written": done.written}))
+    return EXIT_PASSED

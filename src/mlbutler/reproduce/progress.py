@@ -1,0 +1,97 @@
+"""What stages are doing right now, for whoever watches from another process."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlbutler import atomic
+from mlbutler.record import StageRun
+from mlbutler.secrets import Redactor
+
+_FILE, _LOCK = "progress.json", "progress.lock"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Stages under way.
+
+    Attributes:
+        head: the commit that is checked out. started: seconds since the epoch.
+        stages: how many there are to run. done: those that have ended, in order.
+        running: the stage that runs now, '' between two.
+    """
+
+    head: str
+    started: float
+    stages: int
+    running: str = ""
+    done: tuple[StageRun, ...] = ()
+
+
+class Writer:
+    """Writes the progress at each start and end of a stage; that it cannot is no reason to stop a stage."""
+
+    def __init__(self, root: Path, head: str, stages: int, redactor: Redactor) -> None:
+        self._path, self._redactor = root / ".mlbutler" / _FILE, redactor
+        self._now = Progress(head, time.time(), stages)
+        self._write()
+
+    def starts(self, stage: str) -> None:
+        """`stage` begins to run."""
+        self._now = dataclasses.replace(self._now, running=stage)
+        self._write()
+
+    def ended(self, run: StageRun) -> None:
+        """A stage has ended."""
+        done = dataclasses.replace(run, tail=())  # the report of the whole run shows logs
+        self._now = dataclasses.replace(self._now, running="", done=(*self._now.done, done))
+        self._write()
+
+    def _write(self) -> None:
+        text = self._redactor.hide(json.dumps(dataclasses.asdict(self._now)))
+        with suppress(OSError):
+            atomic.write(self._path, text.encode("utf-8"))
+
+
+@contextmanager
+def writing(root: Path, head: str, stages: int, redactor: Redactor) -> Iterator[Writer]:
+    """A writer whose file says so while it is open, and is gone afterwards."""
+    from filelock import FileLock
+
+    folder = root / ".mlbutler"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / _LOCK):
+        try:
+            yield Writer(root, head, stages, redactor)
+        finally:
+            (folder / _FILE).unlink(missing_ok=True)
+
+
+def read(root: Path) -> Progress | None:
+    """What runs now, None when nothing does: a file that a killed run left behind does not count."""
+    from filelock import FileLock, Timeout
+
+    try:
+        text = (root / ".mlbutler" / _FILE).read_text(encoding="utf-8")
+        with FileLock(root / ".mlbutler" / _LOCK, timeout=0):
+            return None
+    except Timeout:
+        return _parsed(text)
+    except OSError:
+        return None
+
+
+def _parsed(text: str) -> Progress | None:
+    try:
+        found: dict[str, Any] = json.loads(text)
+        done = tuple(StageRun(**{**run, "tail": ()}) for run in found.pop("done"))
+        return Progress(**found, done=done)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None

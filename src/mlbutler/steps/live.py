@@ -1,0 +1,168 @@
+"""The comment while the run is under way: which steps are done, which stage runs, how those before it ended."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlbutler.console import human_seconds
+from mlbutler.errors import MlbutlerError
+from mlbutler.forge.opening import NoToken
+from mlbutler.record import Outcome, Record, ReproduceResult
+from mlbutler.record_file import read as read_record
+from mlbutler.record_file import redacted as without_secrets
+from mlbutler.report.model import Headline, Report, Tone
+from mlbutler.reproduce.progress import Progress
+from mlbutler.reproduce.progress import read as read_progress
+from mlbutler.settings import Report as Settings
+from mlbutler.steps.reviewers import opened, placed
+from mlbutler.steps.work import Work
+
+EVERY = 30.0
+"""Seconds between two versions of the comment, at least: forges limit how often one writes."""
+
+_LOOK = 0.5
+_SOON = 60.0
+_LATE = ("report", "publish")
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is to be seen of a run: the record so far, and the stages under way."""
+
+    record: Record
+    progress: Progress | None
+
+    @property
+    def state(self) -> object:
+        """Another one makes another comment; that time passes does not."""
+        progress = self.progress and (self.progress.running, self.progress.done)
+        return tuple((name, result.outcome) for name, result in self.record.steps()), progress
+
+
+def look(work: Work) -> Sight:
+    """What the run at this commit has come to, in this process or in another."""
+    found = read_record(work.root / ".mlbutler" / "record.json")
+    record = found if found is not None and found.change.same_work(work.record.change) else work.record
+    progress = read_progress(work.root)
+    ours = progress is not None and progress.head == work.record.change.checkout
+    return Sight(dataclasses.replace(record, change=work.record.change), progress if ours else None)
+
+
+def written(sight: Sight, settings: Settings, now: float) -> Report:
+    """The report of a run that has not ended; its headline says how far it is."""
+    from mlbutler.report.build import build
+
+    record, progress = sight.record, sight.progress
+    if progress is not None:
+        record = dataclasses.replace(
+            record, reproduce=ReproduceResult(outcome=Outcome.PASSED, reason="under way", stages=progress.done)
+        )
+    report = build(record, settings)
+    steps = tuple(step for step in report.steps if progress is None or step[0] != "reproduce")
+    return dataclasses.replace(
+        report, headline=Headline("Running", _sentence(sight, now), Tone.NONE), steps=steps
+    )
+
+
+def _sentence(sight: Sight, now: float) -> str:
+    if (progress := sight.progress) is not None:
+        ended = sum(run.outcome != "unchanged" for run in progress.done)
+        doing = f"stage {progress.running}" if progress.running else "between two stages"
+        took = human_seconds(max(now - progress.started, 0))
+        return f"{doing}, {ended} of {progress.stages} stages done, {took} so far"
+    done = [name for name, _ in sight.record.steps() if name not in _LATE]
+    return f"{', '.join(done)} done" if done else "it has begun"
+
+
+class Live:
+    """Keeps the comment up to date; what goes wrong is told once and stops nothing.
+
+    Args:
+        every: seconds between two versions, at least. clock: seconds that only grow.
+    """
+
+    def __init__(self, work: Work, every: float = EVERY, clock: Callable[[], float] = time.monotonic) -> None:
+        self._work, self._every, self._clock = work, every, clock
+        self._state: object = None
+        self._next = 0.0
+        self._wait = every
+        self.written = 0
+        self.problem: MlbutlerError | None = None
+
+    def glance(self, sight: Sight) -> None:
+        """Write the comment anew if there is something new and the last time was long enough ago."""
+        if sight.state == self._state or self._clock() < self._next:
+            return
+        try:
+            self._post(sight)
+            self.written += 1
+            self._wait = self._every
+        except MlbutlerError as error:
+            if self.problem is None:
+                self._work.console.line(f"No live comment for now: {error.message}")
+            self.problem = error
+            self._wait = min(self._wait * 2, 600.0)
+        self._state, self._next = sight.state, self._clock() + self._wait
+
+    def _post(self, sight: Sight) -> None:
+        from mlbutler.report import markdown
+        from mlbutler.steps.publish import is_older
+
+        work = self._work
+        forge = opened(work)
+        if forge is None:
+            raise NoToken("No forge is configured.", "Set forge.kind, or run on a CI server.")
+        change = placed(work, forge)
+        if change.number is None:
+            return
+        record = without_secrets(dataclasses.replace(sight.record, change=change), work.console.redactor)
+        report = written(dataclasses.replace(sight, record=record), work.settings.report, time.time())
+        takes = forge.capabilities
+        limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html)
+        forge.comment(change, report.title, markdown.fit(report, limits), is_older(work, change))
+
+
+class Beside:
+    """A `Live` in a thread, for a run in this process; `end` it before the verdict is told."""
+
+    def __init__(self, work: Work, every: float = EVERY) -> None:
+        self._work, self._live = work, Live(work, every)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="live comment", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_LOOK):
+            try:
+                self._live.glance(look(self._work))
+            except Exception as error:  # a comment less; the verdict will be told
+                self._work.console.detail(f"No live comment any more: {type(error).__name__}")
+                return
+
+    def end(self) -> None:
+        """Stop, when the comment that is being written has been."""
+        self._over.set()
+        self._thread.join()
+
+
+def follow(work: Work, every: float, patience: float) -> Live:
+    """Keep the comment up to date while another process runs the stages; returns when they have ended.
+
+    Args:
+        patience: seconds to wait for the stages to begin.
+    """
+    live, begun, before = Live(work, every), False, look(work).record.reproduce
+    # A result that is there already may be that of stages which had nothing to do, or of the build before.
+    until = time.monotonic() + (patience if before is None else min(patience, _SOON))
+    while True:
+        sight = look(work)
+        begun = begun or sight.progress is not None or sight.record.reproduce != before
+        over = sight.progress is None and (begun or time.monotonic() > until)
+        live.glance(sight)
+        if over:
+            return live
+        time.sleep(_LOOK)

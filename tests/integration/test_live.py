@@ -1,0 +1,70 @@
+"""The comment as reviewers see it while stages run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.world import World, params
+
+
+def watched(world: World, process: subprocess.Popen[str]) -> list[str]:
+    """The first line of each version of the comment, until the process has ended."""
+    seen: list[str] = []
+    while process.poll() is None:
+        for comment in world.forge.rglob("*.md"):
+            try:
+                line = (comment.read_text().splitlines() or [""])[0]
+            except FileNotFoundError:  # it is being replaced
+                continue
+            if line and line not in seen[-1:]:
+                seen.append(line)
+        time.sleep(0.05)
+    return seen
+
+
+def start(world: World, root: Path, *words: str, number: int = 1) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlbutler", *words], cwd=root, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env=world.run_environ(world.jenkins("slow", number)),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def slow(world: World) -> World:
+    """A pull request whose stage `train` takes some seconds."""
+    text = (world.project / "src" / "train.py").read_text()
+    world.branch("slow", {"src/train.py": f"import time; time.sleep(6)\n{text}", "params.yaml": params(0.02)})
+    return world
+
+
+def test_a_run_tells_how_far_it_is_and_then_the_verdict(slow: World) -> None:
+    process = start(slow, slow.clone("origin/slow"), "run", "--live", "--every", "1")
+    seen = watched(slow, process)
+    out = process.communicate()[0]
+    assert process.returncode in (0, 1), out
+    assert any(line.startswith("**Running**: stage train") for line in seen), (seen, out)
+    comments = list(slow.forge.rglob("*.md"))
+    assert len(comments) == 1
+    assert not comments[0].read_text().startswith("**Running**")
+
+
+def test_from_beside_it_follows_stages_that_run_without_the_token(slow: World) -> None:
+    root = slow.clone("origin/slow")
+    for verb in ("plan", "sync"):
+        assert slow.run(root, slow.jenkins("slow"), "--in-run", verb=verb).code == 0
+    live = start(slow, root, "publish", "--live", "--every", "1")
+    stages = start(slow, root, "reproduce", "--in-run")
+    seen = watched(slow, live)
+    out, said = stages.communicate()[0], live.communicate()[0]
+    assert stages.returncode == 0, out
+    assert live.returncode == 0, said
+    assert any(line.startswith("**Running**: stage train") for line in seen), (seen, said)
+    assert "The comment was written" in said
+    assert slow.run(root, slow.jenkins("slow"), "--in-run", verb="publish").code == 0
+    [comment] = slow.forge.rglob("*.md")
+    assert not comment.read_text().startswith("**Running**")

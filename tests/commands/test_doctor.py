@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -221,3 +222,34 @@ def test_without_json_each_line_says_what_to_do(surgery: Surgery) -> None:
     assert "401" in lines[at]
     assert lines[at + 1].startswith("         The credentials are missing or wrong")
     assert run.code == 1
+
+
+# ---------------------------------------------------------------------------------------- a remote on S3
+
+
+def test_s3_is_read_and_its_endpoint_tells_the_time(surgery: Surgery) -> None:
+    import httpx
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    httpx.put(f"http://{host}:{port}/bucket")
+    world = surgery.world
+    world.dvc("remote", "add", "-q", "s3", "s3://bucket/prefix")
+    world.dvc("remote", "modify", "-q", "s3", "endpointurl", f"http://{host}:{port}")
+    keys = {"AWS_ACCESS_KEY_ID": "some-key", "AWS_SECRET_ACCESS_KEY": "some-secret-key"}
+    told = surgery.environ | keys | {"AWS_DEFAULT_REGION": "eu-west-1", "MLBUTLER_DATA_REMOTE": "s3"}
+    try:
+        before = world.run(world.author, told, "--json", verb="doctor")
+        push = world.run(world.author, told, verb="push")
+        after = world.run(world.author, told, "--json", verb="doctor")
+    finally:
+        server.stop()
+        world.git(world.author, "checkout", "-q", ".dvc/config")
+    assert push.code == 0, push.out + push.err
+    said = [{row["subject"]: row for row in json.loads(run.out)} for run in (before, after)]
+    assert [found["remote"]["state"] for found in said] == ["note", "ok"]
+    assert "does not hold data/raw" in said[0]["remote"]["text"]
+    assert said[1]["clock"]["text"] == "agrees with the remote 's3'"
+    assert "some-secret-key" not in before.out + before.err + after.out + after.err

@@ -28,6 +28,7 @@ from mlbutler.record_compare import (
     Scalar,
     ScoreChange,
     SliceChange,
+    TableChange,
     Verdict,
 )
 from mlbutler.record_steps import (
@@ -95,6 +96,7 @@ __all__ = [
     "StageState",
     "StepResult",
     "SyncResult",
+    "TableChange",
     "TestResult",
     "Verdict",
 ]

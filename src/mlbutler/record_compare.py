@@ -128,15 +128,34 @@ class PlotChange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableChange:
+    """A table (CSV, TSV, JSON lines, Parquet) that differs and was at hand on at least one side.
+
+    Rows are None where there is no such side, or where the table was too large to be counted. `retyped` holds
+    (column, old type, new type), known for Parquet alone. `reason`: why something is missing.
+    """
+
+    path: str
+    old_rows: int | None = None
+    new_rows: int | None = None
+    columns_added: tuple[str, ...] = ()
+    columns_removed: tuple[str, ...] = ()
+    retyped: tuple[tuple[str, str, str], ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataChange:
     """One artifact (an output or a .dvc file) that differs.
 
-    `kind`: ``added``, ``removed``, ``changed``. Sizes in bytes, None when not recorded. File counts and
-    `examples` come from the directory manifests; None counts mean that a manifest was not at hand.
+    `kind`: ``added``, ``removed``, ``changed``, ``renamed`` (from `old_path`, with the same content). Sizes in bytes,
+    None when not recorded. File counts and `examples` come from the directory manifests; None counts mean that a
+    manifest was not at hand. A file that has another name and the same content is renamed, neither added nor removed.
     """
 
     path: str
     kind: str
+    old_path: str = ""
     old_size: int | None = None
     new_size: int | None = None
     old_files: int | None = None
@@ -144,7 +163,9 @@ class DataChange:
     files_added: int | None = None
     files_removed: int | None = None
     files_changed: int | None = None
+    files_renamed: int | None = None
     examples: tuple[tuple[str, str], ...] = ()
+    tables: tuple[TableChange, ...] = ()
     reason: str = ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from mlbutler.compare.data import compare_data
 from mlbutler.project.project import Project
 from tests.project.conftest import commit, dvc
 
@@ -79,3 +80,17 @@ def test_a_huge_metric_is_not_read(full: Path) -> None:
     _, new = Project(full, {}).snapshots(None, "")
     assert new.metrics["m1.json"].content is None
     assert "larger than 20 MB" in new.metrics["m1.json"].problem
+
+
+def test_tables_that_may_have_changed_are_looked_for_in_the_cache(full: Path) -> None:
+    (full / "t.csv").write_text("a,b\n1,2\n")
+    (full / "same.csv").write_text("a\n1\n")
+    dvc(full, "add", "-q", "t.csv", "same.csv")
+    base = commit(full, "tables")
+    (full / "t.csv").write_text("a,c\n1,2\n3,4\n")
+    dvc(full, "add", "-q", "t.csv")
+    old, new = Project(full, {}).snapshots(base, "")
+    assert set(new.at_hand) == {"t.csv"}
+    [change] = compare_data(old.artifacts, new.artifacts, old.at_hand, new.at_hand)
+    [table] = change.tables
+    assert (table.old_rows, table.new_rows, table.columns_added) == (1, 2, ("c",))

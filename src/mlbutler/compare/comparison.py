@@ -53,7 +53,7 @@ def compare(
     metrics, metric_problems = compare_metrics(old.metrics, new.metrics, goals)
     params, param_problems = compare_params(old.params, new.params, new.stage_params)
     plots = charts(compare_plots(old, new))
-    data = compare_data(old.artifacts, new.artifacts)
+    data = compare_data(old.artifacts, new.artifacts, old.at_hand, new.at_hand)
     nothing = Stored(problem="the file is missing")
     predictions = tuple(
         compare_predictions(spec, old.tables.get(spec.file, nothing), new.tables.get(spec.file, nothing), picture)

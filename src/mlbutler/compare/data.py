@@ -1,34 +1,69 @@
-"""Data and models that differ, from what is recorded; no file is opened."""
+"""Data and models that differ, from what is recorded; of files only tables at hand are opened."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlbutler.compare.snapshot import Artifact
+from mlbutler.compare.schema import Tables
+from mlbutler.compare.snapshot import Artifact, Stored
 from mlbutler.record import DataChange
 
 _EXAMPLES = 20
+_NONE: Mapping[str, Stored] = {}
 
 
-def compare_data(old: Mapping[str, Artifact], new: Mapping[str, Artifact]) -> tuple[DataChange, ...]:
-    """Artifacts that were added, removed or changed; for directories the files, where manifests are at hand."""
+def compare_data(
+    old: Mapping[str, Artifact],
+    new: Mapping[str, Artifact],
+    old_tables: Mapping[str, Stored] = _NONE,
+    new_tables: Mapping[str, Stored] = _NONE,
+) -> tuple[DataChange, ...]:
+    """Artifacts that were added, removed, renamed or changed; for directories the files, where manifests are at hand.
+
+    Args:
+        old_tables, new_tables: tables among the artifacts' files, which may be in cache or mirror or not.
+    """
+    tables = Tables(old_tables, new_tables)
+    renamed = _moved({p: a.hash for p, a in old.items()}, {p: a.hash for p, a in new.items()})
     changes = []
-    for path in sorted({*old, *new}):
-        before, after = old.get(path), new.get(path)
-        if before is not None and after is not None and before.hash == after.hash:
-            continue
-        changes.append(_change(path, before, after))
+    for path in sorted({*old, *new} - set(renamed.values())):
+        before, after = old.get(renamed.get(path, path)), new.get(path)
+        if path in renamed and after is not None:
+            changes.append(_renamed(renamed[path], after))
+        elif before is None or after is None or before.hash != after.hash:
+            changes.append(_change(path, before, after, tables))
     return tuple(changes)
 
 
-def _change(path: str, before: Artifact | None, after: Artifact | None) -> DataChange:
+def _moved(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    """New name -> old name of what has the same hash under another name; each is used once."""
+    gone: dict[str, list[str]] = {}
+    for name in sorted(old.keys() - new.keys(), reverse=True):
+        gone.setdefault(old[name], []).append(name)
+    return {name: gone[new[name]].pop() for name in sorted(new.keys() - old.keys()) if gone.get(new[name])}
+
+
+def _renamed(old_path: str, artifact: Artifact) -> DataChange:
+    return DataChange(
+        path=artifact.path,
+        kind="renamed",
+        old_path=old_path,
+        old_size=artifact.size,
+        new_size=artifact.size,
+        old_files=artifact.files,
+        new_files=artifact.files,
+    )
+
+
+def _change(path: str, before: Artifact | None, after: Artifact | None, tables: Tables) -> DataChange:
     kind = "added" if before is None else "removed" if after is None else "changed"
     sides = [side for side in (before, after) if side is not None]
     problem = next((side.problem for side in sides if side.problem), "")
     counted = any(side.directory for side in sides) and all(
         side.entries is not None for side in sides if side.directory
     )
-    files = _files(before, after) if counted else None
+    files = _files(before, after) if counted else {}
+    names = [f"{path}/{name}" for what in ("changed", "added", "removed") for name in files.get(what, ())]
     return DataChange(
         path=path,
         kind=kind,
@@ -39,7 +74,9 @@ def _change(path: str, before: Artifact | None, after: Artifact | None) -> DataC
         files_added=len(files["added"]) if files else None,
         files_removed=len(files["removed"]) if files else None,
         files_changed=len(files["changed"]) if files else None,
-        examples=tuple((what, name) for what, names in (files or {}).items() for name in names[:_EXAMPLES])[:_EXAMPLES],
+        files_renamed=len(files["renamed"]) if files else None,
+        examples=tuple((what, name) for what, names in files.items() for name in names[:_EXAMPLES])[:_EXAMPLES],
+        tables=tables.compared([path, *names]),
         reason=problem,
     )
 
@@ -47,8 +84,10 @@ def _change(path: str, before: Artifact | None, after: Artifact | None) -> DataC
 def _files(before: Artifact | None, after: Artifact | None) -> dict[str, list[str]]:
     old = {entry.path: entry.hash for entry in (before.entries or ())} if before else {}
     new = {entry.path: entry.hash for entry in (after.entries or ())} if after else {}
+    moved = _moved(old, new)
     return {
-        "added": sorted(new.keys() - old.keys()),
-        "removed": sorted(old.keys() - new.keys()),
+        "added": sorted(new.keys() - old.keys() - moved.keys()),
+        "removed": sorted(old.keys() - new.keys() - set(moved.values())),
         "changed": sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
+        "renamed": [f"{old_name} \N{RIGHTWARDS ARROW} {name}" for name, old_name in moved.items()],
     }

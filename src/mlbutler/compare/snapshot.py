@@ -111,7 +111,8 @@ class StageParams:
 class Snapshot:
     """Everything that is compared, at one revision. Paths are relative to the project's root, with '/'.
 
-    `revision` is a commit id, or '' for the work tree. `tables` holds the files that the settings name, by path.
+    `revision` is a commit id, or '' for the work tree. `tables` holds the files that the settings name, by path;
+    `at_hand` the tables among the data that may have changed, to be looked for in cache and mirror alone.
     """
 
     revision: str
@@ -122,3 +123,4 @@ class Snapshot:
     plot_data: Mapping[str, Source] = field(default_factory=dict)
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
     tables: Mapping[str, Stored] = field(default_factory=dict)
+    at_hand: Mapping[str, Stored] = field(default_factory=dict)

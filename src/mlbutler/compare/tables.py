@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from mlbutler.compare.snapshot import Stored
@@ -57,6 +58,48 @@ def count_rows(name: str, stored: Stored) -> int:
         except OSError as error:
             raise Unreadable(stored.problem or f"cannot be read: {error.strerror or error}") from None
     return sum(1 for _ in read_rows(name, stored, ()))
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A table's columns as (name, type; '' where the format has none), and its rows, None when not counted."""
+
+    columns: tuple[tuple[str, str], ...]
+    rows: int | None
+
+
+def shape(name: str, stored: Stored, most: int) -> Shape:
+    """A table's columns, and its rows unless counting them means to read more than `most` bytes.
+
+    Raises:
+        Unreadable: as `read_rows`.
+    """
+    extension = name.rpartition(".")[2].lower()
+    try:
+        with stored.open() as stream:
+            if extension == "parquet":
+                file = _parquet(stream)
+                types = zip(file.schema_arrow.names, file.schema_arrow.types, strict=True)
+                return Shape(tuple((str(column), str(kind)) for column, kind in types), int(file.metadata.num_rows))
+            size = stream.seek(0, io.SEEK_END)
+            stream.seek(0)
+            first = next(_lines(stream), "")
+    except OSError as error:
+        raise Unreadable(stored.problem or f"cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise Unreadable("not UTF-8 text") from None
+    columns = tuple((column, "") for column in _header(extension, first))
+    return Shape(columns, count_rows(name, stored) if size <= most else None)
+
+
+def _header(extension: str, line: str) -> list[str]:
+    if extension in ("csv", "tsv"):
+        return next(csv.reader([line], delimiter="\t" if extension == "tsv" else ","), [])
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return []
+    return [str(name) for name in row] if isinstance(row, Mapping) else []
 
 
 def is_table(name: str) -> bool:

@@ -72,6 +72,11 @@ class Side:
         files = dict.fromkeys(file for plot in plots for file in (*plot.files, *plot.xs))
         params = tuple(self._param_paths())
         self._tracked.ahead(path for path in (*metrics, *params, *files) if not self.is_object(path))
+        artifacts = {
+            artifact.path: self._artifact(artifact.path, out, same)
+            for artifact, (_, out) in ((a, self.stages.owners[a.path]) for a in self.stages.artifacts())
+            if out.cached and out.kind == "data" and out.recorded is not None
+        }
         return Snapshot(
             revision=self._revision,
             metrics={path: self._source(path) for path in metrics},
@@ -84,11 +89,8 @@ class Side:
             plots=tuple(plots),
             plot_data={path: self._source(path) for path in files},
             tables={name: stored for path in tables for name, stored in self._tables(path, same)},
-            artifacts={
-                artifact.path: self._artifact(artifact.path, out, same)
-                for artifact, (_, out) in ((a, self.stages.owners[a.path]) for a in self.stages.artifacts())
-                if out.cached and out.kind == "data" and out.recorded is not None
-            },
+            artifacts=artifacts,
+            at_hand=dict(self._at_hand(artifacts, same)),
         )
 
     def _is_same(self, path: str, same: frozenset[str]) -> bool:
@@ -183,6 +185,19 @@ class Side:
         return Stored(
             locate=partial(self._project.object_file, oid, remote=remote), problem=_NOWHERE, identity=oid.md5
         )
+
+    def _at_hand(self, artifacts: Mapping[str, Artifact], same: frozenset[str]) -> Iterator[tuple[str, Stored]]:
+        """The tables among the artifacts that are not the same on both sides."""
+        for path, artifact in artifacts.items():
+            recorded = self.stages.owners[path][1].recorded
+            oid = recorded.oid if recorded is not None else None
+            if path in same or oid is None:
+                continue
+            files = [(f"{path}/{e.path}", e.hash) for e in artifact.entries or ()] or [(path, oid.md5)]
+            for name, md5 in files:
+                if is_table(name):
+                    locate = partial(self._project.object_file, ObjectId(md5, oid.legacy), remote=False)
+                    yield name, Stored(locate=locate, problem=_NOWHERE, identity=md5)
 
     def _artifact(self, path: str, out: Output, same: frozenset[str]) -> Artifact:
         assert out.recorded is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from mlbutler.record import CodeChange, CompareResult, DataChange, ParamChange, PlotChange, Scalar, Verdict
+from mlbutler.record import CodeChange, CompareResult, DataChange, ParamChange, PlotChange, Scalar, TableChange, Verdict
 from mlbutler.report import numbers, vega
 from mlbutler.report.model import (
     Column,
@@ -24,7 +24,7 @@ from mlbutler.report.model import (
 )
 from mlbutler.settings import Report as Settings
 
-_KIND_TONES = {"added": Tone.NONE, "removed": Tone.WARN, "changed": Tone.NONE}
+_KIND_TONES = {"added": Tone.NONE, "removed": Tone.WARN, "changed": Tone.NONE, "renamed": Tone.NONE}
 _SAID_AT_ONCE = 20
 _EXAMPLES = 10
 _STAGES = 5
@@ -124,6 +124,9 @@ def data(compare: CompareResult) -> Section | None:
     if examples:
         caption = "Some of the files"
         blocks.append(Table(caption, (Column("Artifact"), Column("Change"), Column("File")), tuple(examples)))
+    if tables := [table for d in compare.data for table in d.tables]:
+        names = (Column("Table"), Column("Rows", True), Column("Columns"))
+        blocks.append(Table("Tables that differ", names, tuple(_table_row(table) for table in tables)))
     return Section("data", "Data", tuple(blocks), 45, _counted(d.kind for d in compare.data))
 
 
@@ -143,6 +146,20 @@ def _data_row(change: DataChange) -> Row:
     )
 
 
+def _table_row(change: TableChange) -> Row:
+    parts = [f"+ {column}" for column in change.columns_added] + [f"− {column}" for column in change.columns_removed]
+    parts += [f"{column}: {before} → {after}" for column, before, after in change.retyped]
+    said = ", ".join(parts[:_EXAMPLES]) + (f" and {len(parts) - _EXAMPLES} more" if len(parts) > _EXAMPLES else "")
+    old, new = change.old_rows, change.new_rows
+    difference = f" ({new - old:+,})" if old is not None and new is not None and old != new else ""
+    kind = "added" if old is None else "removed" if new is None else "changed"
+    return (
+        cell(change.path, style=Style.CODE),
+        cell(_both(_files(old), _files(new), kind) + difference),
+        cell("; ".join(filter(None, (said, change.reason))) or "the same", Tone.WARN if parts else Tone.NONE),
+    )
+
+
 def _files(count: int | None) -> str:
     return numbers.ABSENT if count is None else f"{count:,}"
 
@@ -154,8 +171,11 @@ def _both(old: str, new: str, kind: str) -> str:
 
 
 def _file_changes(change: DataChange) -> str:
-    counts = ((change.files_added, "added"), (change.files_removed, "removed"), (change.files_changed, "changed"))
+    counts = ((change.files_added, "added"), (change.files_removed, "removed"), (change.files_changed, "changed"),
+              (change.files_renamed, "renamed"))  # fmt: skip
     said = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+    if change.old_path:
+        said = f"was {change.old_path}"
     return "; ".join(filter(None, (said, change.reason))) or numbers.ABSENT
 
 

@@ -74,3 +74,11 @@ def test_lists_come_from_the_environment_as_json_or_as_one_item(tmp_path: Path) 
     loaded = load(tmp_path, {"MLBUTLER_LINT_COMMANDS": '["ruff check", "mypy"]', "MLBUTLER_TEST_COMMAND": "pytest -q"})
     assert loaded.settings.lint.commands == ("ruff check", "mypy")
     assert loaded.settings.test.command == ("pytest -q",)
+
+
+@pytest.mark.parametrize("limit", ["min = inf", "max = nan", "max_drop = inf", "max_drop_relative = inf", "max = -inf"])
+def test_a_limit_that_could_judge_nothing_is_refused(tmp_path: Path, limit: str) -> None:
+    (tmp_path / "mlbutler.toml").write_text(f'[[gate]]\nmetric = "accuracy"\n{limit}\n')
+    with pytest.raises(SettingsError) as raised:
+        load(tmp_path, {})
+    assert "must be a finite number" in raised.value.message

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 import re
 import tomllib
@@ -180,6 +181,10 @@ class Gate(_Section):
             raise ValueError(f"a gate on a {self.kind} has no measure '{self.measure}' (there is: {known})")
         if self.min is None and self.max is None and self.max_drop is None and self.max_drop_relative is None:
             raise ValueError("a gate needs one of min, max, max_drop, max_drop_relative")
+        for name in ("min", "max", "max_drop", "max_drop_relative"):
+            limit = getattr(self, name)
+            if limit is not None and not math.isfinite(limit):
+                raise ValueError(f"{name} must be a finite number, not {limit}: it would judge nothing")
         if self.repeats is not None and self.metric is None:
             raise ValueError("repeats are for a metric")
         return self

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlbutler.compare.comparison import Comparison, compare, conclude
+from mlbutler.compare.comparison import Comparison, compare, conclude, without_left_over
 from mlbutler.compare.plots import MOST_POINTS, thinned
 from mlbutler.compare.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams, Stored
 from mlbutler.record import Verdict
@@ -124,3 +124,56 @@ def test_the_sentence_names_the_deciding_number_and_the_lack_of_a_gate() -> None
     assert sentence == (
         "Better: m.json:accuracy 0.9 -> 0.95 (+0.05). No gate is set, so nothing can stop a worse result."
     )
+
+
+# ---------------------------------------------------------------------------------- the verdict's balance
+
+
+@pytest.mark.parametrize("accuracy", [float("nan"), None, "diverged"])
+def test_a_number_that_is_lost_is_in_the_sentence_although_another_got_better(accuracy: object) -> None:
+    found = compare(side({"loss": 0.5, "accuracy": 0.9}), side({"loss": 0.4, "accuracy": accuracy}), {})
+    verdict, sentence = conclude(found, [])
+    assert verdict is Verdict.CHANGED
+    assert sentence.startswith("Mixed: m.json:loss 0.5 -> 0.4 (-0.1) better, m.json:accuracy was 0.9 and is ")
+
+
+def test_a_number_that_is_gone_is_in_the_sentence() -> None:
+    found = compare(side({"loss": 0.5, "accuracy": 0.9}), side({"loss": 0.4}), {})
+    assert "m.json:accuracy was 0.9 and is gone" in conclude(found, [])[1]
+    found = compare(side({"loss": 0.5, "accuracy": 0.9}), side({"loss": 0.5}), {})
+    verdict, sentence = conclude(found, [])
+    assert (verdict, sentence[:40]) == (Verdict.NOT_JUDGED, "Not judged: m.json:accuracy was 0.9 and ")
+    found = compare(side({"loss": 0.5, "accuracy": 0.9}), side({"loss": 0.6}), {})
+    verdict, sentence = conclude(found, [])
+    assert (verdict, sentence[:12]) == (Verdict.WORSE, "Worse: m.jso")
+    assert "m.json:accuracy was 0.9 and is gone" in sentence
+
+
+def test_a_new_number_and_one_without_direction_are_no_loss() -> None:
+    found = compare(side({"loss": 0.5, "epochs": 3}), side({"loss": 0.4, "f1": 0.3}), {})
+    assert conclude(found, [])[0] is Verdict.BETTER
+
+
+def predicted(wrong: int) -> Stored:
+    rows = "".join(f"{i},a,{'b' if i < wrong else 'a'}\n" for i in range(100))
+    return Stored(content=f"id,label,prediction\n{rows}".encode(), identity=str(wrong))
+
+
+def test_predictions_that_got_worse_are_in_the_sentence_of_a_better_metric() -> None:
+    spec = Predictions(file="p.csv", id="id", label="label", prediction="prediction")
+    old, new = side({"loss": 0.5}, tables={"p.csv": predicted(0)}), side({"loss": 0.4}, tables={"p.csv": predicted(60)})
+    verdict, sentence = conclude(compare(old, new, {}, [spec]), [])
+    assert verdict is Verdict.CHANGED
+    assert "m.json:loss 0.5 -> 0.4 (-0.1) better, p.csv: 60 examples right -> wrong, 0 wrong -> right" in sentence
+
+
+def test_what_is_left_from_before_has_no_verdict() -> None:
+    spec = Predictions(file="out/p.csv", id="id", label="label", prediction="prediction")
+    tables = ({"out/p.csv": predicted(0)}, {"out/p.csv": predicted(60)})
+    old, new = side({"loss": 0.5}, tables=tables[0]), side({"loss": 0.4}, tables=tables[1])
+    found = without_left_over(compare(old, new, {}, [spec]), {"m.json": "train", "out": "predict"})
+    assert verdicts(found) == {"loss": Verdict.NOT_JUDGED}
+    assert found.predictions[0].verdict is Verdict.NOT_JUDGED
+    assert [subject for subject, _ in found.not_judged] == ["m.json", "out/p.csv"]
+    assert "stage 'train' is stale and did not run" in conclude(found, [])[1]
+    assert without_left_over(compare(old, new, {}, [spec]), {}) == compare(old, new, {}, [spec])

@@ -119,3 +119,29 @@ def test_a_pull_request_waives_itself_where_the_target_branch_allows_it(world: W
     run = world.change("open", {"params.yaml": params(-0.2), "mlbutler-waivers.toml": waiver("accuracy", 30)})
     assert run.code == 0, run.out + run.err
     assert run.record["compare"]["gates"][0]["outcome"] == "waived"
+
+
+@pytest.mark.parametrize("how", ["manual", "message", "alone"])
+def test_no_gate_is_judged_by_numbers_from_before_the_change(world: World, how: str) -> None:
+    """A worse change whose stages did not run has the good numbers of its parent in its files."""
+    files = {"params.yaml": params(-0.2)}
+    if how != "alone":
+        files["mlbutler.toml"] = SETTINGS + f'[reproduce]\nwhen = "{how}"\n'
+    world.branch("lazy", files)
+    root = world.clone("origin/lazy")
+    run = world.run(root, world.jenkins("lazy"), verb="compare" if how == "alone" else "run")
+    compare = run.record["compare"]
+    (gate,) = compare["gates"]
+    assert gate["outcome"] == "not judged"
+    assert "metrics.json is from before the change: stage 'train' is stale and did not run" in gate["sentence"]
+    assert compare["verdict"] == "not judged"
+    assert compare["sentence"].startswith("Not judged: metrics.json:accuracy: stage 'train' is stale")
+    assert {metric["verdict"] for metric in compare["metrics"]} == {"not judged"}
+
+
+def test_numbers_of_stages_that_need_not_run_are_judged_without_running_them(world: World) -> None:
+    world.branch("docs", {"README.md": "new\n"})
+    run = world.run(world.clone("origin/docs"), world.jenkins("docs"), verb="compare")
+    assert run.code == 0, run.out + run.err
+    assert run.record["compare"]["gates"][0]["outcome"] == "passed"
+    assert run.record["compare"]["verdict"] == "same"

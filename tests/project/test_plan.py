@@ -193,3 +193,18 @@ def test_the_lock_of_dvc_2_is_read(full: Path, plan: Plan) -> None:
         lines = [line for line in file.read_text().splitlines() if "hash: md5" not in line]
         file.write_text("\n".join(lines) + "\n")
     assert {stage.state for stage in plan(full).values()} == {UP}
+
+
+def test_what_is_stale_without_asking_any_cache(full: Path) -> None:
+    assert Project(full, {}).stale() == ()
+    (full / "params.yaml").write_text("n: 6\nother: 1\n")
+    assert Project(full, {}).stale() == ("train@1", "train@2", "final")
+
+
+def test_a_stage_that_always_runs_is_not_stale_for_that(full: Path) -> None:
+    text = (full / "dvc.yaml").read_text().replace("  pick:\n", "  pick:\n    always_changed: true\n")
+    (full / "dvc.yaml").write_text(text)
+    dvc(full, "repro", "-q")
+    assert Project(full, {}).stale() == ()
+    (full / "data" / "raw" / "f 1.txt").write_text("another\n")
+    assert "pick" in Project(full, {}).stale()

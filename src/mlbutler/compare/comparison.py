@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlbutler.compare.data import compare_data
+from mlbutler.compare.documents import is_number
 from mlbutler.compare.metrics import compare_metrics
 from mlbutler.compare.params import compare_params
 from mlbutler.compare.plots import compare_plots
@@ -67,6 +68,37 @@ def compare(
     return Comparison(metrics, params, plots, data, predictions, tuple(dict.fromkeys(not_judged)))
 
 
+def without_left_over(comparison: Comparison, left_over: Mapping[str, str]) -> Comparison:
+    """The comparison with no verdict on numbers that are not those of the change.
+
+    Args:
+        left_over: path of an output that was not made anew though it should -> its stage.
+    """
+
+    def why(file: str) -> str:
+        stage = owner_of(file, left_over)
+        return f"stage '{stage}' is stale and did not run: this is from before the change" if stage else ""
+
+    metrics = tuple(
+        replace(m, verdict=Verdict.NOT_JUDGED, reason=reason) if (reason := why(m.file)) else m
+        for m in comparison.metrics
+    )
+    predictions = tuple(
+        replace(p, verdict=Verdict.NOT_JUDGED, reason=reason) if (reason := why(p.file)) else p
+        for p in comparison.predictions
+    )
+    files = dict.fromkeys((*(m.file for m in comparison.metrics), *(p.file for p in comparison.predictions)))
+    told = [(file, why(file)) for file in files if why(file)]
+    kept = [(subject, reason) for subject, reason in comparison.not_judged if not why(subject.rpartition(":")[0])]
+    return replace(comparison, metrics=metrics, predictions=predictions, not_judged=(*told, *kept))
+
+
+def owner_of(path: str, left_over: Mapping[str, str]) -> str:
+    """The stage that should have made the output `path`, or the folder it lies in, anew; '' for none."""
+    parts = path.split("/")
+    return next((left_over[p] for n in range(len(parts), 0, -1) if (p := "/".join(parts[:n])) in left_over), "")
+
+
 _BROKEN = (("failed", "Failed"), ("waived", "Waived"), ("inconclusive", "Inconclusive"), ("warned", "Warning"))
 
 
@@ -76,17 +108,18 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
         if broken := [gate for gate in gates if gate.outcome == outcome]:
             more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
             waiver = f" (waived {broken[0].waiver})" if broken[0].waiver else ""
-            return _overall(comparison.metrics), f"{word}: {broken[0].sentence}{waiver}{more}"
+            return _overall(comparison), f"{word}: {broken[0].sentence}{waiver}{more}"
     hint = "" if gates else " No gate is set, so nothing can stop a worse result."
-    worse, better = _of(comparison.metrics, Verdict.WORSE), _of(comparison.metrics, Verdict.BETTER)
-    if worse and better:
-        return Verdict.CHANGED, f"Mixed: {describe(better[0])} better, {describe(worse[0])} worse.{hint}"
-    if worse:
-        return Verdict.WORSE, f"Worse: {describe(worse[0])}.{hint}"
-    if better:
-        return Verdict.BETTER, f"Better: {describe(better[0])}.{hint}"
-    if decided := _by_examples(comparison.predictions):
-        return decided[0], f"{decided[1]}{hint}"
+    balance = _balance(comparison)
+    if balance.overall is Verdict.CHANGED:
+        return Verdict.CHANGED, f"Mixed: {balance.good[0]} better, {(*balance.bad, *balance.lost)[0]}.{hint}"
+    if balance.bad:
+        more = f", and {balance.lost[0]}" if balance.lost else ""
+        return Verdict.WORSE, f"Worse: {balance.bad[0].removesuffix(' worse')}{more}.{hint}"
+    if balance.lost:
+        return Verdict.NOT_JUDGED, f"Not judged: {balance.lost[0]}.{hint}"
+    if balance.good:
+        return Verdict.BETTER, f"Better: {balance.good[0]}.{hint}"
     if noise := _of(comparison.metrics, Verdict.WITHIN_NOISE):
         return Verdict.WITHIN_NOISE, f"Within noise: {describe(noise[0])}, by repeated runs.{hint}"
     if not comparison.metrics:
@@ -99,24 +132,60 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
     return Verdict.NOT_JUDGED, f"Not judged: {first.key}: {first.reason}.{hint}"
 
 
-def _by_examples(predictions: Sequence[PredictionChange]) -> tuple[Verdict, str] | None:
-    """What predictions say where no metric got better or worse; a file that got worse goes first."""
-    for verdict, word in ((Verdict.WORSE, "Worse"), (Verdict.BETTER, "Better")):
-        for change in predictions:
-            if change.verdict is verdict:
-                flips = f"{change.broken:,} examples right -> wrong, {change.mended:,} wrong -> right"
-                return verdict, f"{word}: {change.file}: {flips} (p = {change.p:.2g})."
-    return None
+@dataclass(frozen=True)
+class _Balance:
+    """What got better, what got worse, and which numbers were lost, each as text, the gravest first."""
+
+    good: tuple[str, ...]
+    bad: tuple[str, ...]
+    lost: tuple[str, ...]
+
+    @property
+    def overall(self) -> Verdict:
+        """Of all of them; a number that is lost may have been the worst of all."""
+        if self.good and (self.bad or self.lost):
+            return Verdict.CHANGED
+        if self.bad or self.good:
+            return Verdict.WORSE if self.bad else Verdict.BETTER
+        return Verdict.NOT_JUDGED
 
 
-def _overall(metrics: Sequence[MetricChange]) -> Verdict:
+def _balance(comparison: Comparison) -> _Balance:
+    better = [describe(metric) for metric in _of(comparison.metrics, Verdict.BETTER)]
+    worse = [f"{describe(metric)} worse" for metric in _of(comparison.metrics, Verdict.WORSE)]
+    lost = [_lost(metric) for metric in comparison.metrics if _is_lost(metric)]
+    examples = {
+        verdict: [_flips(change) for change in comparison.predictions if change.verdict is verdict]
+        for verdict in (Verdict.BETTER, Verdict.WORSE)
+    }
+    return _Balance(
+        (*better, *examples[Verdict.BETTER]),
+        (*worse, *(f"{text} worse" for text in examples[Verdict.WORSE])),
+        tuple(lost),
+    )
+
+
+def _is_lost(metric: MetricChange) -> bool:
+    """Was it a number in the target, and is none here? That a number is new, or was none before, is no loss."""
+    return is_number(metric.old) and not is_number(metric.new) and metric.goal is not None
+
+
+def _lost(metric: MetricChange) -> str:
+    if metric.verdict is Verdict.GONE:
+        return f"{metric.key} was {short(metric.old)} and is gone ({metric.reason})"
+    return f"{metric.key} was {short(metric.old)} and is {metric.new}, no number"
+
+
+def _flips(change: PredictionChange) -> str:
+    flips = f"{change.broken:,} examples right -> wrong, {change.mended:,} wrong -> right"
+    return f"{change.file}: {flips} (p = {change.p:.2g})"
+
+
+def _overall(comparison: Comparison) -> Verdict:
     """Better, worse, or changed when there is both; a broken ceiling does not make an improvement worse."""
-    worse, better = _of(metrics, Verdict.WORSE), _of(metrics, Verdict.BETTER)
-    if worse and better:
-        return Verdict.CHANGED
-    if worse or better:
-        return Verdict.WORSE if worse else Verdict.BETTER
-    return Verdict.WITHIN_NOISE if _of(metrics, Verdict.WITHIN_NOISE) else Verdict.NOT_JUDGED
+    verdict = _balance(comparison).overall
+    noise = verdict is Verdict.NOT_JUDGED and _of(comparison.metrics, Verdict.WITHIN_NOISE)
+    return Verdict.WITHIN_NOISE if noise else verdict
 
 
 def describe(metric: MetricChange) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mlbutler.compare.comparison import owner_of
 from mlbutler.compare.snapshot import Snapshot
 from mlbutler.compare.tables import Unreadable, count_rows
 from mlbutler.record import MetricChange, PredictionChange, RepeatResult, StageRun, Verdict
@@ -20,6 +21,7 @@ class Evidence:
     Attributes:
         old, new: both sides; `tables` in them hold the files whose rows are counted.
         before: stage -> seconds of its last recorded run before this one. runs: the stages of this run.
+        left_over: path of an output that its stage should have made anew, and has not -> the stage.
         repeats: metric key -> what repeated runs gave; gates on it are judged by them.
     """
 
@@ -29,6 +31,7 @@ class Evidence:
     predictions: Sequence[PredictionChange] = ()
     before: Mapping[str, float] = field(default_factory=dict)
     runs: Sequence[StageRun] = ()
+    left_over: Mapping[str, str] = field(default_factory=dict)
     repeats: Mapping[str, RepeatResult] = field(default_factory=dict)
 
 
@@ -46,8 +49,15 @@ class Found:
 
 
 def find(gate: Gate, evidence: Evidence) -> Found:
-    """The number that `gate` judges."""
-    return _FINDERS[gate.kind](gate, evidence)
+    """The number that `gate` judges; one that is from before the change is none."""
+    found = _FINDERS[gate.kind](gate, evidence)
+    if gate.kind == "stage" or (found.number is not None and found.number.key in evidence.repeats):
+        return found
+    subject = found.number.file if found.number is not None else gate.subject.rpartition(":")[0]
+    if stage := owner_of(subject, evidence.left_over):
+        said = f"{subject} is from before the change: stage '{stage}' is stale and did not run"
+        return Found(problem=said, excused=True)
+    return found
 
 
 def _metric(gate: Gate, evidence: Evidence) -> Found:

@@ -270,6 +270,30 @@ class Project:
         except OSError as error:
             raise ProjectError(f"A dependency cannot be read: {error}", "Check its permissions.") from error
 
+    def stale(self) -> tuple[str, ...]:
+        """Names of the stages whose outputs are not those of the code, data and parameters here, in order.
+
+        Decided from what is at hand, like `plan`; no cache is asked what it could restore. A stage that DVC runs
+        every time is none for that alone.
+
+        Raises:
+            ProjectError: the project cannot be read.
+        """
+        from mlbutler.project.plan import Planner
+        from mlbutler.record import StageState
+
+        planner = Planner(self.stages, self.tree, self.manifest, lambda stage, hashes: None, self.at_hand)
+        stale: dict[str, None] = {}
+        try:
+            for plan in planner.plan():
+                own = any(cause.kind not in ("always", "upstream") for cause in plan.causes)
+                above = any(cause.kind == "upstream" and cause.subject in stale for cause in plan.causes)
+                if plan.state is StageState.STALE and (own or above):
+                    stale[plan.name] = None
+        except OSError as error:
+            raise ProjectError(f"A dependency cannot be read: {error}", "Check its permissions.") from error
+        return tuple(stale)
+
     def _check_targets(self, targets: Sequence[str]) -> None:
         known = {name for s in self.stages.pipeline() for name in (s.name, s.name.split("@")[0], s.file)}
         known |= {out.path for s in self.stages.pipeline() for out in s.outputs}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from mlbutler.compare.comparison import compare, conclude
+from mlbutler.compare.comparison import compare, conclude, without_left_over
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import CodeChange, CompareResult, MetricChange, Outcome, PlotChange, RepeatResult
 from mlbutler.steps.compare_screen import show
@@ -13,6 +13,7 @@ from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
 from mlbutler.steps.past import past_of
 from mlbutler.steps.repeat import Wish, repeated
+from mlbutler.steps.settled import left_over
 from mlbutler.steps.work import Work
 
 
@@ -37,6 +38,8 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         return with_specifications(work.root, plots, old, new)
 
     comparison = compare(old, new, goals, declared, lambda path: picture(work, path), charts)
+    stale = left_over(work)
+    comparison = without_left_over(comparison, stale)
     history, unread = past_of(work, comparison.metrics, goals)
     code, unseen = _code(work, base)
     compared = CompareResult(
@@ -55,7 +58,7 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
     try:
         repeats = repeated(work, comparison.metrics, wish)
         comparison = dataclasses.replace(comparison, metrics=_with_repeats(comparison.metrics, repeats))
-        results, remarks = judged(work, old, new, comparison, repeats)
+        results, remarks = judged(work, old, new, comparison, repeats, stale)
     except MlbutlerError as error:
         error.partial = dataclasses.replace(compared, reason=error.message)
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from mlbutler.compare.comparison import Comparison
@@ -16,6 +16,7 @@ from mlbutler.settings import FILE_NAME, Settings, parse
 from mlbutler.steps.work import Work
 from mlbutler.store.trust import target_revisions
 
+_NOTHING: Mapping[str, str] = {}
 Notes = tuple[tuple[str, str], ...]
 
 
@@ -26,7 +27,12 @@ def tables(settings: Settings) -> tuple[str, ...]:
 
 
 def judged(
-    work: Work, old: Snapshot, new: Snapshot, comparison: Comparison, repeats: Sequence[RepeatResult] = ()
+    work: Work,
+    old: Snapshot,
+    new: Snapshot,
+    comparison: Comparison,
+    repeats: Sequence[RepeatResult] = (),
+    left_over: Mapping[str, str] = _NOTHING,
 ) -> tuple[tuple[GateResult, ...], Notes]:
     """Every gate's results after waivers, and remarks for the report.
 
@@ -43,6 +49,7 @@ def judged(
         if plan
         else {},
         runs=run.stages if run else (),
+        left_over=left_over,
         repeats={result.metric: result for result in repeats},
     )
     known, notes = _waivers(work)

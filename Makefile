@@ -57,4 +57,5 @@ types: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench.store $(BENCH)
+	$(BIN)/python -m bench.compare $(BENCH)
 	$(BIN)/python -m bench.gates $(BENCH)

@@ -33,9 +33,20 @@ def redacted(record: Record, redactor: Redactor) -> Record:
 
 
 def dumps(record: Record, redactor: Redactor = _NO_SECRETS) -> str:
-    """The record as indented JSON."""
-    plain = dataclasses.asdict(redacted(record, redactor))
-    return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """The record as JSON, a line for each field of each step."""
+    lines = []
+    for name, value in _plain(record, redactor).items():
+        if isinstance(value, dict):
+            inside = ",\n".join(f"  {_compact(key)}: {_compact(item)}" for key, item in value.items())
+            lines.append(f" {_compact(name)}: {{\n{inside}\n }}" if inside else f" {_compact(name)}: {{}}")
+        else:
+            lines.append(f" {_compact(name)}: {_compact(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _compact(value: Any) -> str:
+    # Without indent= the encoder is the one in C: a record can hold a hundred thousand points of curves.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def loads(text: str | bytes) -> Record:
@@ -107,12 +118,39 @@ def _adapter() -> TypeAdapter[Record]:
     return TypeAdapter(Record)
 
 
+def _plain(value: Any, redactor: Redactor) -> Any:
+    """What `_clean` makes of a value, as dictionaries and lists."""
+    kind = type(value)
+    if kind is float:
+        return value if math.isfinite(value) else _clean(value, redactor)
+    if kind is int or kind is bool or value is None:
+        return value
+    if kind is str:
+        return _text(value, redactor)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple | list):
+        return [_plain(item, redactor) for item in value]
+    if isinstance(value, dict):
+        return {_text(str(key), redactor): _plain(item, redactor) for key, item in value.items()}
+    return {field.name: _plain(getattr(value, field.name), redactor) for field in dataclasses.fields(value)}
+
+
+def _text(text: str, redactor: Redactor) -> str:
+    hidden = redactor.hide(text)
+    return hidden if hidden.isascii() else hidden.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _clean(value: Any, redactor: Redactor) -> Any:
+    if value is None or type(value) is int:
+        return value
     if isinstance(value, Enum):  # our own vocabulary: hiding "passed" would make the record unreadable
         return value
     if isinstance(value, str):
-        return redactor.hide(value).encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, float) and not math.isfinite(value):
+        return _text(value, redactor)
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, tuple | list):
         return tuple(_clean(item, redactor) for item in value)

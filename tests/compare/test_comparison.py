@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbutler.compare.comparison import Comparison, compare, conclude, without_left_over
+from mlbutler.compare.metrics import guess_goal
 from mlbutler.compare.plots import MOST_POINTS, thinned
 from mlbutler.compare.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams, Stored
 from mlbutler.record import Verdict
@@ -177,3 +178,15 @@ def test_what_is_left_from_before_has_no_verdict() -> None:
     assert [subject for subject, _ in found.not_judged] == ["m.json", "out/p.csv"]
     assert "stage 'train' is stale and did not run" in conclude(found, [])[1]
     assert without_left_over(compare(old, new, {}, [spec]), {}) == compare(old, new, {}, [spec])
+
+
+@pytest.mark.parametrize(
+    ("name", "goal"),
+    [
+        ("val.accuracy2", "maximize"), ("accuracy_top5", "maximize"), ("valLoss", "minimize"), ("mAP50", "maximize"),
+        ("f1", "maximize"), ("macro F1", "maximize"), ("loss0", "minimize"), ("accuracy_error", "minimize"),
+        ("rocAUC", "maximize"), ("epochs", None), ("f3", None), ("timestamp", None), ("2", None), ("", None),
+    ],
+)  # fmt: skip
+def test_the_direction_that_a_name_tells(name: str, goal: str | None) -> None:
+    assert guess_goal(name) == goal

@@ -86,8 +86,13 @@ def _changes(file: str, before: Document, after: Document, goals: Mapping[str, s
 
 
 def guess_goal(name: str) -> str | None:
-    """The direction that a well-known name has; a minimizing word wins (``accuracy_error``)."""
-    words = {word for word in re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()) if word}
+    """The direction that a well-known name has; a minimizing word wins (``accuracy_error``).
+
+    ``valLoss`` holds loss, ``accuracy_2`` and ``accuracy2`` accuracy, ``mAP50`` map.
+    """
+    parts = (*re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()),
+             *re.split(r"[^a-z0-9]+", name.lower()))  # fmt: skip
+    words = {*parts, *(part.rstrip("0123456789") for part in parts)}
     if words & _MINIMIZE:
         return "minimize"
     return "maximize" if words & _MAXIMIZE else None

@@ -10,7 +10,7 @@ from mlbutler.compare.snapshot import Source
 from mlbutler.git import Git
 from mlbutler.git_objects import Blob, Commit, first_parents, read_blobs
 from mlbutler.project.side import Side
-from mlbutler.project.snapshot import at_commit
+from mlbutler.project.snapshot import at_commit, opened_at
 
 if TYPE_CHECKING:
     from mlbutler.project.project import Project
@@ -83,7 +83,7 @@ def _objects(
         names = (f"{commit.oid}:{prefix}{file}" for file in recorded)
         key = tuple(blobs[name].oid if name in blobs else "" for name in names)
         if paths and key != before:
-            then = at_commit(project, commit.oid, prefix) if any(key) else None
+            then = opened_at(project, commit.oid, prefix) if any(key) else None
             every = then.metrics(remote=False) if then is not None else {}
             found, before = {path: every[path] for path in paths if path in every}, key
         yield found

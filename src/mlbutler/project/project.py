@@ -18,6 +18,7 @@ from mlbutler.record import StagePlan, StageState
 from mlbutler.store.interface import Need, ObjectId
 
 if TYPE_CHECKING:
+    from mlbutler.project.side import Side
     from mlbutler.store.trust import Sections
 
 CREDENTIALS = (
@@ -56,6 +57,7 @@ class Project:
         self._planner: Any = None
         self._manifests: dict[ObjectId, Manifest | None] = {}
         self._remote_holds: dict[ObjectId, bool] = {}
+        self.sides: dict[tuple[str, str], Side | None] = {}
 
     # -------------------------------------------------------------------------------------- opening
 

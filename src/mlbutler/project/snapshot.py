@@ -37,11 +37,18 @@ def read_snapshots(
 
 
 def at_commit(project: Project, commit: str, prefix: str) -> Side | None:
-    """The project as of a commit, None when there was none in this folder.
+    """The project as of a commit, None when there was none in this folder; read once for each commit.
 
     Args:
         prefix: the project's path from the repository's root, '' or ``sub/folder/``.
     """
+    if (commit, prefix) not in project.sides:
+        project.sides[commit, prefix] = opened_at(project, commit, prefix)
+    return project.sides[commit, prefix]
+
+
+def opened_at(project: Project, commit: str, prefix: str) -> Side | None:
+    """As `at_commit`, but not remembered."""
     from dvc.exceptions import NotDvcRepoError
     from dvc.fs import GitFileSystem
     from dvc.repo import Repo

@@ -64,8 +64,12 @@ class Figure:
     specification: Any = ""
 
 
-def render(record: Record, settings: Settings) -> str:
-    """The whole report as a self-contained document, with the record in it as JSON."""
+def render(record: Record, settings: Settings, document: str | None = None) -> str:
+    """The whole report as a self-contained document, with the record in it as JSON.
+
+    Args:
+        document: the record as JSON, where the caller has it.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -90,7 +94,7 @@ def render(record: Record, settings: Settings) -> str:
         report=report,
         scripts=tuple(Markup(text) for text in scripts),
         hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts),
-        record_json=Markup(_script_safe(dumps(record))),
+        record_json=Markup(_script_safe(dumps(record) if document is None else document)),
         number=numbers.count,
         unfolded=_UNFOLDED,
     )

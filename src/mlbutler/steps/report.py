@@ -38,10 +38,11 @@ def write_report(record: Record, settings: Report, directory: Path, redactor: Re
 
     # Hidden before rendering: escaping could split a secret so that nothing finds it any more.
     record = record_file.redacted(record, redactor)
+    document = record_file.dumps(record)
     files = (
         ("md", directory / "report.md", markdown.render(record, settings)),
-        ("html", directory / "report.html", html.render(record, settings)),
-        ("json", directory / "report.json", record_file.dumps(record)),
+        ("html", directory / "report.html", html.render(record, settings, document)),
+        ("json", directory / "report.json", document),
         ("junit", directory / "report.xml", junit.render(record)),
     )
     try:

@@ -7,6 +7,7 @@ the page's policy names the two scripts by their hashes, so that no other one ru
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from mlbutler.report import numbers, sparkline, svg, vega
 from mlbutler.report.build import build
 from mlbutler.report.differences import diagonal
 from mlbutler.report.escape import visible, web_address
+from mlbutler.report.image_difference import difference
 from mlbutler.report.model import Picture
 from mlbutler.report.pictures import DATA_URI
 from mlbutler.settings import Report as Settings
@@ -146,7 +148,8 @@ def _figure(plot: PlotChange, charts: Mapping[str, vega.Drawn]) -> Figure:
                 title, "The same on both sides.", False, images=(_image("Both sides", plot.new, plot.reason),)
             )
         images = (_image("Target", plot.old, plot.reason), _image("This change", plot.new, plot.reason))
-        return Figure(title, "", plot.changed, images=images)
+        third, note = _difference(images[0].source, images[1].source)
+        return Figure(title, note, plot.changed, images=(*images, *third))
     return Figure(title, "", True, problem=plot.reason or "This kind of plot cannot be drawn here.")
 
 
@@ -167,6 +170,20 @@ def _image(side: str, item: Sequence[Sequence[Scalar]], reason: str) -> Image:
     if not DATA_URI.fullmatch(source):
         return Image(side, "", "This picture cannot be shown: it is not an embedded image.")
     return Image(side, source, "")
+
+
+def _difference(old: str, new: str) -> tuple[tuple[Image, ...], str]:
+    """The difference of two pictures as a third, and what to say of it beside the title."""
+    sides = [DATA_URI.fullmatch(source) for source in (old, new)]
+    if sides[0] is None or sides[1] is None:
+        return (), ""
+    try:
+        found = difference(*(base64.b64decode(side["content"], validate=True) for side in sides if side))
+    except binascii.Error:
+        return (), ""
+    if found is None or found.problem:
+        return (), found.problem if found is not None else ""
+    return (Image("Difference", found.source, ""),), f"{found.share:.1%} of the pixels differ"
 
 
 def _labels(plot: PlotChange) -> tuple[str, ...] | None:

@@ -1,0 +1,72 @@
+"""Where two pictures differ."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+
+import pytest
+
+from mlbutler.record import Record
+from mlbutler.report import html
+from mlbutler.report.image_difference import difference
+from mlbutler.settings import Report as Settings
+
+image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+
+
+def picture(dots: set[tuple[int, int]], kind: str = "PNG", size: int = 10, colour: object = (200, 30, 30)) -> bytes:
+    made = image.new("RGB", (size, size), (20, 20, 20))
+    for dot in dots:
+        made.putpixel(dot, colour)
+    into = io.BytesIO()
+    made.save(into, kind)
+    return into.getvalue()
+
+
+def test_the_pixels_that_differ_are_bright_and_counted() -> None:
+    found = difference(picture({(1, 1)}), picture({(1, 1), (2, 3), (9, 9)}))
+    assert found is not None
+    assert found.share == 0.02
+    shown = image.open(io.BytesIO(base64.b64decode(found.source.partition(",")[2])))
+    bright = {(x, y) for x in range(10) for y in range(10) if shown.getpixel((x, y))}
+    assert bright == {(2, 3), (9, 9)}
+
+
+def test_the_same_picture_in_another_format_does_not_differ() -> None:
+    found = difference(picture(set()), picture(set(), "GIF"))
+    assert found is not None
+    assert found.share == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (picture(set()), picture(set(), size=12), "other sizes: 10 × 10 → 12 × 12 pixels"),
+        (picture(set()), b"\x89PNG nothing", "they cannot be compared"),
+        (picture(set()), picture(set())[:40], "they cannot be compared"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(old: bytes, new: bytes, said: str) -> None:
+    found = difference(old, new)
+    assert found is not None
+    assert (found.problem, found.source) == (said, "")
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    into = io.BytesIO()
+    image.new("1", (30_000, 30_000)).save(into, "PNG")
+    found = difference(into.getvalue(), into.getvalue())
+    assert found is not None
+    assert found.problem
+
+
+def test_the_page_shows_it_beside_both(record: Record) -> None:
+    page = html.render(record, Settings())
+    assert '<p class="side">Difference</p>' in page
+    assert "100.0% of the pixels differ" in page
+    assert record.compare is not None
+    gone = dataclasses.replace(record.compare.plots[2], new=())
+    other = dataclasses.replace(record, compare=dataclasses.replace(record.compare, plots=(gone,)))
+    assert "pixels differ" not in html.render(other, Settings())

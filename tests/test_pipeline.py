@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 from collections.abc import Callable
@@ -141,6 +142,47 @@ def test_an_interruption_leaves_the_record_of_what_was_done(work: Work, taken: A
     assert record.sync is not None
     assert record.reproduce is not None
     assert (record.sync.outcome, record.reproduce.outcome, record.push) == (Outcome.PASSED, Outcome.ERROR, None)
+
+
+def test_a_step_that_began_is_marked_until_it_ends(work: Work, taken: Any) -> None:
+    marks: dict[str, list[str]] = {}
+
+    def look(work: Work) -> StepResult:
+        marks["sync"] = list(kept(work).began)
+        return ends(Outcome.PASSED, "sync")(work)
+
+    taken({"sync": look})
+    run_all(work, skip=["push"])
+    assert marks == {"sync": ["sync"]}
+    assert kept(work).began == {}
+    assert kept(work).due == ("test", "lint", "plan", "sync", "check", "reproduce", "compare", "commit")
+
+
+def test_after_a_step_that_was_killed_those_that_need_it_are_not_taken(work: Work, taken: Any) -> None:
+    names = taken({"sync": raises(KeyboardInterrupt())})  # type: ignore[arg-type]
+    pipeline.join(work)
+    with pytest.raises(KeyboardInterrupt):
+        run_one(work, "sync")
+    assert pipeline.blocked(kept(work), "reproduce") == "not taken: sync did not end"
+    taken({})
+    assert run_one(work, "sync") == 0
+    assert names == ["sync"]
+    assert pipeline.blocked(kept(work), "reproduce") == ""
+
+
+def test_processes_side_by_side_lose_none_of_each_others_results(work: Work, taken: Any) -> None:
+    def meanwhile(_: Work) -> StepResult:
+        other = dataclasses.replace(work, record=before, taken=set())
+        run_one(other, "test")
+        return ends(Outcome.PASSED, "sync")(work)
+
+    taken({"sync": meanwhile, "test": ends(Outcome.FAILED, "test")})
+    run_one(work, "plan")
+    before = work.record
+    run_one(work, "sync")
+    assert [name for name, _ in kept(work).steps()] == ["test", "plan", "sync"]
+    assert kept(work).began == {}
+    assert pipeline.blocked(work.record, "reproduce") == "not taken: test failed"
 
 
 def test_steps_that_are_left_out_say_so(work: Work, taken: Any) -> None:

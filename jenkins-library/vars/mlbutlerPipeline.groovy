@@ -60,7 +60,19 @@ private void fannedOut(Map config) {
             if (!done) { tell(config) }
         }
     }
-    List runs = mlbutlerStages(config, stages)
+    List runs = []
+    boolean made = false
+    try {
+        runs = mlbutlerStages(config, stages)
+        made = true
+    } finally { // a stage that failed on its agent: the reviewers are told all the same
+        if (!made) {
+            onAgent(config) {
+                unstash('mlbutler-record')
+                tell(config)
+            }
+        }
+    }
     onAgent(config) {
         unstash('mlbutler-record')
         runs.each { run -> unstash(run) }

@@ -8,14 +8,15 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mlbutler import record as results
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
-from mlbutler.record import Outcome, Record, StepResult
+from mlbutler.record import RESULTS, TELLING, Outcome, Record, StepResult
+from mlbutler.record_ended import LEAST
 from mlbutler.record_file import read, write
 from mlbutler.steps.work import Work
 
@@ -29,8 +30,12 @@ class Step:
 
     name: str
     title: str
-    result: type[StepResult]
     needs: tuple[str, ...] = ()
+
+    @property
+    def result(self) -> type[StepResult]:
+        """What it finds."""
+        return RESULTS[self.name]
 
     def call(self) -> Callable[[Work], StepResult]:
         """The step's function; its module is imported only now."""
@@ -39,32 +44,17 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
-    Step("test", "test: the project's tests", results.TestResult),
-    Step("lint", "lint: the project's linters", results.LintResult),
-    Step("plan", "plan: which stages are stale", results.PlanResult),
-    Step("sync", "sync: bring the data they need", results.SyncResult, needs=("test", "lint", "plan")),
-    Step("check", "check: dvc.lock, and what is on the remote", results.CheckResult, needs=("plan",)),
-    Step(
-        "reproduce",
-        "reproduce: run what is stale",
-        results.ReproduceResult,
-        needs=("test", "lint", "plan", "sync"),
-    ),
-    Step(
-        "push",
-        "push: results to the remote and the mirror",
-        results.PushResult,
-        needs=("test", "lint", "plan", "sync"),
-    ),
-    Step("compare", "compare: with the target branch", results.CompareResult, needs=("reproduce",)),
-    Step(
-        "commit",
-        "commit: results onto the branch",
-        results.CommitResult,
-        needs=("test", "lint", "plan", "sync", "reproduce", "push"),
-    ),
-    Step("report", "report", results.ReportResult),
-    Step("publish", "publish: tell the reviewers", results.PublishResult),
+    Step("test", "test: the project's tests"),
+    Step("lint", "lint: the project's linters"),
+    Step("plan", "plan: which stages are stale"),
+    Step("sync", "sync: bring the data they need", needs=("test", "lint", "plan")),
+    Step("check", "check: dvc.lock, and what is on the remote", needs=("plan",)),
+    Step("reproduce", "reproduce: run what is stale", needs=("test", "lint", "plan", "sync")),
+    Step("push", "push: results to the remote and the mirror", needs=("test", "lint", "plan", "sync")),
+    Step("compare", "compare: with the target branch", needs=("reproduce",)),
+    Step("commit", "commit: results onto the branch", needs=("test", "lint", "plan", "sync", "reproduce", "push")),
+    Step("report", "report"),
+    Step("publish", "publish: tell the reviewers"),
 )
 
 NAMES = tuple(step.name for step in STEPS)
@@ -83,6 +73,9 @@ def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) 
         Interrupted: the record so far is saved.
     """
     work.pipeline = True
+    due = tuple(name for name in NAMES if (not only or name in only) and name not in (*skip, *TELLING))
+    work.record = dataclasses.replace(work.record, due=due)
+    write(record_path(work), work.record, work.console.redactor)  # whatever lies there is of another run
     code = EXIT_PASSED
     for step in STEPS:
         if (only and step.name not in only) or step.name in skip:
@@ -90,6 +83,12 @@ def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) 
             continue
         code = max(code, take(work, step, reason=_blocked(work.record, step)), key=_weight)
     return code
+
+
+def join(work: Work) -> None:
+    """This process takes a step of a run whose steps are separate commands; kept with that step's result."""
+    work.pipeline = True
+    work.record = dataclasses.replace(work.record, due=_united(work.record.due, LEAST))
 
 
 def run_one(work: Work, name: str, call: Callable[[Work], StepResult] | None = None) -> int:
@@ -120,6 +119,7 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
         result: StepResult = step.result(outcome=Outcome.SKIPPED, reason=reason)
     else:
         work.console.heading(step.title)
+        _begin(work, step, started)
         try:
             result = (call or step.call())(work)
         except Interrupted as stop:
@@ -140,14 +140,40 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
 
 def _keep(work: Work, step: Step, result: StepResult, started: str, clock: float) -> StepResult:
     result = dataclasses.replace(result, started=started, duration=round(time.monotonic() - clock, 3))
+    work.taken.add(step.name)
     changes: dict[str, Any] = {step.name: result}
-    with work.record_lock():
-        if work.beside and (now := read(record_path(work))) and now.change.same_work(work.record.change):
-            work.record = now
-        work.record = dataclasses.replace(work.record, **changes)
-        write(record_path(work), work.record, work.console.redactor)
+    with _joined(work):
+        began = {name: time for name, time in work.record.began.items() if name != step.name}
+        work.record = dataclasses.replace(work.record, began=began, **changes)
     show(work, step.name, result)
     return result
+
+
+def _begin(work: Work, step: Step, started: str) -> None:
+    """Mark in the record that the step began: one that is killed leaves no result."""
+    work.taken.add(step.name)
+    if step.name not in TELLING:
+        with _joined(work):
+            work.record = dataclasses.replace(work.record, began=work.record.began | {step.name: started})
+
+
+@contextmanager
+def _joined(work: Work) -> Iterator[None]:
+    """To change the record and write it. What other processes in this clone wrote of their own steps is taken over."""
+    with work.record_lock():
+        now = read(record_path(work))
+        if now is not None and now.change.same_work(work.record.change):
+            others: dict[str, Any] = {name: getattr(now, name) for name in NAMES if name not in work.taken}
+            began = {name: time for name, time in now.began.items() if name not in work.taken}
+            began |= {name: time for name, time in work.record.began.items() if name in work.taken}
+            due = _united(work.record.due, now.due)
+            work.record = dataclasses.replace(work.record, began=began, due=due, **others)
+        yield
+        write(record_path(work), work.record, work.console.redactor)
+
+
+def _united(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in NAMES if name in one or name in other)
 
 
 def record_path(work: Work) -> Any:
@@ -169,6 +195,8 @@ def show(work: Work, name: str, result: StepResult) -> None:
 def _blocked(record: Record, step: Step) -> str:
     for name in step.needs:
         before: StepResult | None = getattr(record, name)
+        if name in record.began:
+            return f"not taken: {name} did not end"
         if before is not None and before.outcome in (Outcome.FAILED, Outcome.ERROR):
             return f"not taken: {name} {'failed' if before.outcome is Outcome.FAILED else 'could not be done'}"
     return ""

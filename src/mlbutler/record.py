@@ -56,8 +56,10 @@ from mlbutler.record_steps import (
 )
 
 __all__ = [
+    "RESULTS",
     "SCHEMA_VERSION",
     "STEP_NAMES",
+    "TELLING",
     "Cause",
     "Change",
     "CheckResult",
@@ -168,6 +170,9 @@ class Record:
 
     `project` is the DVC project's folder from the repository's root, '' at the root; it tells the reports
     of several projects in one pull request apart.
+
+    `began`: the steps that began and have no result of it, with the time (UTC): they are under way, or were killed.
+    In a report, '' for a step that was due and did not begin. `due`: the steps whose result a run owes.
     """
 
     schema: int = SCHEMA_VERSION
@@ -187,6 +192,8 @@ class Record:
     report: ReportResult | None = None
     publish: PublishResult | None = None
     durations: dict[str, float] = field(default_factory=dict)
+    began: dict[str, str] = field(default_factory=dict)
+    due: tuple[str, ...] = ()
 
     def steps(self) -> tuple[tuple[str, StepResult], ...]:
         """(name, result) of the steps reached so far, in pipeline order."""
@@ -202,16 +209,19 @@ class Record:
         return Outcome.SKIPPED
 
 
-STEP_NAMES = (
-    "test",
-    "lint",
-    "plan",
-    "sync",
-    "check",
-    "reproduce",
-    "push",
-    "compare",
-    "commit",
-    "report",
-    "publish",
-)
+RESULTS: dict[str, type[StepResult]] = {
+    "test": TestResult,
+    "lint": LintResult,
+    "plan": PlanResult,
+    "sync": SyncResult,
+    "check": CheckResult,
+    "reproduce": ReproduceResult,
+    "push": PushResult,
+    "compare": CompareResult,
+    "commit": CommitResult,
+    "report": ReportResult,
+    "publish": PublishResult,
+}
+STEP_NAMES = tuple(RESULTS)
+TELLING = ("report", "publish")
+"""Steps that tell of the others: no report speaks of them."""

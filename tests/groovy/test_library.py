@@ -34,7 +34,7 @@ stages:
 WORK = """
 import json, os, pathlib, sys, yaml
 name, *inputs = sys.argv[1:]
-rate = yaml.safe_load(open("params.yaml"))["rate"]
+rate = float(yaml.safe_load(open("params.yaml"))["rate"])
 with open(os.environ["RAN"], "a") as log:
     log.write(f"{name} {os.getcwd()}\\n")
 pathlib.Path(f"{name}.txt").write_text(f"{name} {rate} " + " ".join(pathlib.Path(path).read_text() for path in inputs))
@@ -79,7 +79,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     remote.close()
 
 
-def built(world: World, name: str, call: str, rate: float = 0.7, **more: str) -> Built:
+def built(world: World, name: str, call: str, rate: float | str = 0.7, **more: str) -> Built:
     commit = world.branch(name, {"params.yaml": f"rate: {rate}\n"})
     directory = world.directory / f"jenkins-{name}"
     (directory / "bin").mkdir(parents=True)
@@ -140,6 +140,15 @@ def test_a_graph_over_several_agents(world: World) -> None:
     assert outcomes == {"still": "unchanged"} | dict.fromkeys(
         ("left", "right", "odd", "join"), "restored"
     )
+
+
+def test_a_stage_that_fails_on_its_agent_is_told_of(world: World) -> None:
+    done = built(world, "bad", "mlbutlerPipeline(remote: 'http', labels: ['gpu'])", rate="fast")
+    assert done.result == "FAILURE"
+    assert done.commands()[-2:] == ["mlbutler report", "mlbutler publish"]
+    [status] = (world.directory / "jenkins-bad" / "forge" / "statuses").iterdir()
+    found = json.loads(status.read_text())
+    assert (found["state"], found["description"]) == ("error", "Stopped: sync did not begin")
 
 
 def test_a_gate_may_make_it_unstable(world: World) -> None:

@@ -75,8 +75,7 @@ def begin(
             record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline)
         left = stack.enter_context(anonymous() if record.change.fork else nullcontext(environ))
         yield Work(
-            root=root, loaded=loaded, console=console, record=record, environ=left, agreed_remotes=known,
-            beside=bool(beside),
+            root=root, loaded=loaded, console=console, record=record, environ=left, agreed_remotes=known
         )  # fmt: skip
 
 

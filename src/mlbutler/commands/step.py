@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
-from mlbutler.pipeline import blocked, leave, run_one
+from mlbutler.pipeline import blocked, join, leave, run_one
 from mlbutler.record import StepResult
 from mlbutler.record_file import dumps
 from mlbutler.steps.work import Work
@@ -40,7 +40,8 @@ def step(
     """
     beside = name if name in _SIDE_BY_SIDE else ""
     with begin(directory, console, against, offline=name in _OFFLINE, beside=beside) as work:
-        work.pipeline = in_run
+        if in_run:
+            join(work)
         if targets:
             reproduce = work.settings.reproduce.model_copy(update={"targets": tuple(targets)})
             settings = work.settings.model_copy(update={"reproduce": reproduce})

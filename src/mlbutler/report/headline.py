@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mlbutler.record import CompareResult, GateResult, Outcome, Record, StepResult, Verdict
+from mlbutler.record import TELLING, CompareResult, GateResult, Outcome, Record, StepResult, Verdict
 from mlbutler.report.model import Headline, Tone
 
 _SENTENCE_LIMIT = 600
@@ -43,7 +43,7 @@ OUTCOME_TONES = {
 
 def judged(record: Record) -> tuple[tuple[str, StepResult], ...]:
     """The steps that a report tells of: all but the report itself and its publication."""
-    return tuple((name, result) for name, result in record.steps() if name not in ("report", "publish"))
+    return tuple((name, result) for name, result in record.steps() if name not in TELLING)
 
 
 def outcome(record: Record) -> Outcome:
@@ -61,9 +61,11 @@ def headline(record: Record) -> Headline:
         bad = [(name, result) for name, result in steps if result.outcome == worst]
         if not bad:
             continue
-        first = _deciding(bad)
+        first = next((pair for pair in bad if pair[0] in record.began), None) or _deciding(bad)
         if compare is not None and first[1] is compare and worst == Outcome.FAILED:
             said = _broken(compare)
+        elif first[0] in record.began:
+            said = Headline("Stopped", f"{first[0]} {first[1].reason}", OUTCOME_TONES[worst], first[1].remedy)
         else:
             said = Headline(word, f"{first[0]}: {first[1].reason}", OUTCOME_TONES[worst], first[1].remedy)
         others = [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mlbutler.console import human_seconds
 from mlbutler.errors import MlbutlerError
 from mlbutler.forge.opening import NoToken
-from mlbutler.record import Outcome, Record, ReproduceResult
+from mlbutler.record import TELLING, Outcome, Record, ReproduceResult
 from mlbutler.record_file import read as read_record
 from mlbutler.record_file import redacted as without_secrets
 from mlbutler.report.model import Headline, Report, Tone
@@ -26,7 +26,6 @@ EVERY = 30.0
 
 _LOOK = 0.5
 _SOON = 60.0
-_LATE = ("report", "publish")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def _sentence(sight: Sight, now: float) -> str:
         doing = f"stage {progress.running}" if progress.running else "between two stages"
         took = human_seconds(max(now - progress.started, 0))
         return f"{doing}, {ended} of {progress.stages} stages done, {took} so far"
-    done = [name for name, _ in sight.record.steps() if name not in _LATE]
+    done = [name for name, _ in sight.record.steps() if name not in TELLING]
     return f"{', '.join(done)} done" if done else "it has begun"
 
 

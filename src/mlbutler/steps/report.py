@@ -7,6 +7,7 @@ from pathlib import Path
 from mlbutler import atomic, record_file
 from mlbutler.errors import OutsideError, SettingsError
 from mlbutler.record import Outcome, Record, ReportResult
+from mlbutler.record_ended import ended
 from mlbutler.secrets import Redactor
 from mlbutler.settings import Report
 from mlbutler.steps.work import Work
@@ -37,7 +38,7 @@ def write_report(record: Record, settings: Report, directory: Path, redactor: Re
     from mlbutler.report import html, junit, markdown
 
     # Hidden before rendering: escaping could split a secret so that nothing finds it any more.
-    record = record_file.redacted(record, redactor)
+    record = record_file.redacted(ended(record), redactor)
     document = record_file.dumps(record)
     files = (
         ("md", directory / "report.md", markdown.render(record, settings)),

@@ -13,6 +13,7 @@ from mlbutler.forge.interface import Forge, State
 from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.record import Change, Outcome, Record
+from mlbutler.record_ended import ended
 from mlbutler.settings import FILE_NAME, parse
 from mlbutler.settings import Forge as Settings
 from mlbutler.steps.work import Work
@@ -71,8 +72,8 @@ def placed(work: Work, forge: Forge) -> Change:
 
 
 def redacted(work: Work, change: Change) -> Record:
-    """The record with `change` in it and no secret."""
-    return record_file.redacted(dataclasses.replace(work.record, change=change), work.console.redactor)
+    """The record with `change` in it and no secret, as that of a run that is over."""
+    return record_file.redacted(dataclasses.replace(ended(work.record), change=change), work.console.redactor)
 
 
 def announce(work: Work, state: State, sentence: str) -> None:

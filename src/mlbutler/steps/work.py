@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +38,8 @@ class Work:
         plan_held: the plan in the record was looked at and holds, so that nothing is stale in dvc.lock.
         pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
         live: keeps the comment up to date until the verdict is told.
-        beside: another step may work in this clone at the same time, and write its result into the same record.
+        taken: names of the steps that this process has taken or begun; another may take others at the same time, and
+            write their results into the same record.
     """
 
     root: Path
@@ -51,14 +52,14 @@ class Work:
     look: Look = field(default_factory=Look)
     agreed_remotes: tuple[Sections, ...] | None = None
     _held: list[Held] = field(default_factory=list)
-    beside: bool = False
+    taken: set[str] = field(default_factory=set)
     live: Beside | None = None
 
     def record_lock(self) -> AbstractContextManager[object]:
         """Held while the record is read, changed and written back."""
         from filelock import FileLock
 
-        return FileLock(self.root / ".mlbutler" / "record.lock") if self.beside else nullcontext()
+        return FileLock(self.root / ".mlbutler" / "record.lock")
 
     @property
     def settings(self) -> Settings:

@@ -1,0 +1,140 @@
+"""What reviewers are told of a run that was killed: never that it passed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.world import World, params
+
+IN_RUN = {"MLBUTLER_IN_RUN": "true"}
+
+
+def status(world: World) -> dict[str, Any]:
+    [path] = (world.forge / "statuses").glob("*.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def comment(world: World) -> str:
+    [path] = world.forge.rglob("comments/*.md")
+    return path.read_text()
+
+
+def killed(world: World, root: Path, environ: Mapping[str, str], verb: str, begun: Path) -> None:
+    """Run the verb and kill it, as the kernel does when memory is short, once `begun` is there."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlbutler", verb], cwd=root, env=world.run_environ(environ),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    until = time.monotonic() + 90
+    while not begun.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    assert begun.exists()
+    process.kill()
+    process.wait()
+
+
+def told(world: World, root: Path, environ: Mapping[str, str]) -> None:
+    """What the generated Jenkinsfile does at the end, whatever happened."""
+    assert world.run(root, environ, verb="report").code == 0
+    assert world.run(root, environ, verb="publish").code == 0
+
+
+@pytest.fixture
+def slow(world: World, tmp_path: Path) -> World:
+    """A pull request whose stage `train` says that it has begun, and goes on for a minute."""
+    text = (world.project / "src" / "train.py").read_text()
+    wait = f"import pathlib, time; pathlib.Path({str(tmp_path / 'begun')!r}).touch(); time.sleep(60)\n"
+    world.branch("slow", {"src/train.py": wait + text, "params.yaml": params(0.02)})
+    return world
+
+
+def test_a_reproduction_that_was_killed_between_commands(slow: World, tmp_path: Path) -> None:
+    root, environ = slow.clone("origin/slow"), slow.jenkins("slow") | IN_RUN
+    for verb in ("plan", "test", "lint", "sync", "check"):
+        assert slow.run(root, environ, verb=verb).code == 0
+    killed(slow, root, environ, "reproduce", tmp_path / "begun")
+    after = slow.run(root, environ, verb="compare")
+    assert "not taken: reproduce did not end" in after.out
+    told(slow, root, environ)
+    assert status(slow)["state"] == "error"
+    assert status(slow)["description"].startswith("Stopped: reproduce did not end")
+    assert comment(slow).startswith("**Stopped**: reproduce did not end")
+    report = json.loads((root / ".mlbutler/report/report.json").read_text())
+    assert report["reproduce"]["outcome"] == "error"
+    assert 'name="reproduce"' in (root / ".mlbutler/report/report.xml").read_text()
+
+
+def test_a_whole_run_that_was_killed(slow: World, tmp_path: Path) -> None:
+    root, environ = slow.clone("origin/slow"), slow.jenkins("slow")
+    killed(slow, root, environ, "run", tmp_path / "begun")
+    assert status(slow)["state"] == "pending"
+    told(slow, root, environ)
+    assert status(slow)["state"] == "error"
+    assert comment(slow).startswith("**Stopped**: reproduce did not end")
+
+
+def test_a_step_that_was_killed_is_taken_again_and_all_is_well(slow: World, tmp_path: Path) -> None:
+    root, environ = slow.clone("origin/slow"), slow.jenkins("slow") | IN_RUN
+    for verb in ("plan", "sync"):
+        assert slow.run(root, environ, verb=verb).code == 0
+    killed(slow, root, environ, "reproduce", tmp_path / "begun")
+    (root / "src/train.py").write_text((root / "src/train.py").read_text().replace("sleep(60)", "sleep(0)"))
+    for verb in ("reproduce", "compare"):
+        again = slow.run(root, environ, verb=verb)
+        assert again.code == 0, again.out + again.err
+    told(slow, root, environ)
+    assert status(slow)["state"] == "success"
+
+
+@pytest.mark.parametrize("environ", [{}, IN_RUN], ids=["alone", "in a run"])
+def test_where_nothing_ran_nothing_passed(world: World, environ: dict[str, str]) -> None:
+    world.branch("idle", {"params.yaml": params(0.02)})
+    root = world.clone("origin/idle")
+    told(world, root, world.jenkins("idle") | environ)
+    assert (status(world)["state"], status(world)["description"]) == ("error", "Stopped: plan did not begin")
+
+
+def test_a_run_whose_steps_stopped_between_two_commands(world: World) -> None:
+    world.branch("cut", {"params.yaml": params(0.02)})
+    root, environ = world.clone("origin/cut"), world.jenkins("cut") | IN_RUN
+    for verb in ("plan", "test", "lint"):
+        assert world.run(root, environ, verb=verb).code == 0
+    told(world, root, environ)
+    assert (status(world)["state"], status(world)["description"]) == ("error", "Stopped: sync did not begin")
+
+
+def test_a_failed_test_is_to_blame_for_what_comes_after_it(world: World) -> None:
+    settings = (world.project / "mlbutler.toml").read_text().replace("print(40 + 2)", "raise SystemExit(1)")
+    world.branch("broken", {"mlbutler.toml": settings, "params.yaml": params(0.02)})
+    root, environ = world.clone("origin/broken"), world.jenkins("broken") | IN_RUN
+    codes = [world.run(root, environ, verb=verb).code for verb in ("plan", "test", "lint")]
+    assert codes == [0, 1, 0]
+    told(world, root, environ)
+    assert status(world)["state"] == "failure"
+    assert comment(world).startswith("**Failed**: test")
+
+
+@pytest.mark.parametrize("verb", ["compare", "check"])
+def test_a_step_that_was_asked_for_alone_owes_no_other(world: World, verb: str) -> None:
+    world.branch("small", {"README.md": "more words\n"})
+    root, environ = world.clone("origin/small"), world.jenkins("small")
+    assert world.run(root, environ, verb=verb).code == 0
+    told(world, root, environ)
+    assert status(world)["state"] == "success"
+
+
+def test_steps_that_a_run_leaves_out_are_not_due(world: World) -> None:
+    world.branch("small", {"README.md": "more words\n"})
+    root, environ = world.clone("origin/small"), world.jenkins("small")
+    assert world.run(root, environ, "--only", "plan,check", "--no-publish").code == 0
+    told(world, root, environ | IN_RUN)
+    assert status(world)["state"] == "success"

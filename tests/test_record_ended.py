@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from mlbutler.record import RESULTS, TELLING, Outcome, Record
+from mlbutler.record_ended import LEAST, ended
+from mlbutler.report.headline import headline, outcome
+from tests.report.conftest import record as full  # noqa: F401 - a fixture
+
+PASSED, FAILED = Outcome.PASSED, Outcome.FAILED
+TIME = "2025-11-23T09:14:00+00:00"
+
+
+def made(full: Record, began: tuple[str, ...], due: tuple[str, ...], **outcomes: Outcome) -> Record:  # noqa: F811
+    found = {name: kind(outcome=outcomes[name], reason="r") if name in outcomes else None
+             for name, kind in RESULTS.items()}  # fmt: skip
+    return dataclasses.replace(full, began=dict.fromkeys(began, TIME), due=due, **found)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("began", "due", "outcomes", "said"), [
+    ((), LEAST, {"plan": PASSED, "sync": PASSED}, "Stopped: reproduce did not begin"),
+    (("sync",), LEAST, {"plan": PASSED}, "Stopped: sync did not end"),
+    (("reproduce",), LEAST, {"plan": PASSED, "sync": PASSED, "check": FAILED}, "Stopped: reproduce did not end"),
+    (("reproduce",), (), {"plan": PASSED, "reproduce": PASSED}, "Stopped: reproduce did not end"),
+    (("lint",), LEAST, {"plan": PASSED, "test": FAILED}, "Stopped: lint did not end"),
+    ((), LEAST, {"test": FAILED, "plan": PASSED}, "Failed: test: r"),
+    ((), LEAST, {"plan": Outcome.ERROR}, "Error: plan: r"),
+    ((), (), {}, "Stopped: plan did not begin"),
+    ((), (), {"test": PASSED}, "Passed: nothing was compared"),
+    (TELLING, (), {"test": PASSED}, "Passed: nothing was compared"),
+    ((), (*LEAST, "commit"), dict.fromkeys(LEAST, Outcome.SKIPPED), "Stopped: commit did not begin"),
+    ((), LEAST, dict.fromkeys(LEAST, Outcome.SKIPPED), "Nothing judged: not compared: r"),
+])  # fmt: skip
+def test_what_is_owed_stopped_the_run(
+    full: Record, began: tuple[str, ...], due: tuple[str, ...], outcomes: dict[str, Outcome], said: str  # noqa: F811
+) -> None:
+    record = ended(made(full, began, due, **outcomes))
+    assert headline(record).plain(200).startswith(said)
+    assert (outcome(record) == Outcome.ERROR) == said.startswith(("Stopped", "Error"))
+    assert ended(record) == record  # told again, it is the same
+
+
+def test_what_was_killed_leaves_nothing_of_an_earlier_attempt(full: Record) -> None:  # noqa: F811
+    again = dataclasses.replace(full, began={"reproduce": TIME})
+    told = ended(again).reproduce
+    assert told is not None
+    assert (told.stages, told.started, told.reason) == ((), TIME, "did not end")
+    assert "run it again" in told.remedy
+    assert ended(full) == full

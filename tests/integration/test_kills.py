@@ -1,0 +1,90 @@
+"""`mlbutler sync` and `mlbutler push`, killed as whole processes at any moment, then run once more."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.world import World
+from tests.store.world import unsound
+
+# A hundred each, where there is time: MLBUTLER_TEST_KILLS=100
+TIMES = int(os.environ.get("MLBUTLER_TEST_KILLS", "10"))
+FILES = 600
+
+
+@pytest.fixture
+def many(world: World) -> World:
+    """A project with many small files, all of them pushed."""
+    folder = world.project / "data" / "many"
+    folder.mkdir()
+    for number in range(FILES):
+        (folder / f"{number:04}.txt").write_bytes(f"{number}\n".encode() * (1 + number % 300))
+    world.dvc("add", "-q", "data/many")
+    world.dvc("push", "-q")
+    world.git(world.author, "add", "-A")
+    world.git(world.author, "commit", "-qm", "many files")
+    world.git(world.author, "push", "-q", "origin", "main")
+    return world
+
+
+def kill(world: World, root: Path, moments: random.Random, *words: str) -> bool:
+    """Start a verb and kill it and its children; was it still under way?"""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlbutler", *words, "--quiet"], cwd=root, env=world.run_environ({}),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(moments.uniform(0.1, 1.6))
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def forget(folder: Path, moments: random.Random, share: float) -> None:
+    """Lose some of the files below, as if they had never been brought."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and moments.random() < share:
+            path.unlink()
+
+
+def test_sync(many: World) -> None:
+    root, moments = many.clone("origin/main"), random.Random(1)
+    killed = 0
+    for _ in range(TIMES):
+        forget(many.mirror / "files", moments, 0.5)
+        forget(root / ".dvc" / "cache" / "files", moments, 0.7)
+        shutil.rmtree(root / "data" / "many", ignore_errors=True)
+        killed += kill(many, root, moments, "sync", "--all")
+        assert unsound(root / ".dvc" / "cache") == []
+        assert unsound(many.mirror) == []
+    assert killed >= TIMES // 4
+    done = many.run(root, {}, "--all", verb="sync")
+    assert done.code == 0, done.out + done.err
+    names = {path.name: path.read_bytes() for path in (root / "data" / "many").iterdir()}
+    assert names == {f"{n:04}.txt": f"{n}\n".encode() * (1 + n % 300) for n in range(FILES)}
+    assert "up to date" in many.shell(root, sys.executable, "-m", "dvc", "status")
+    assert many.git(root, "status", "--porcelain") == ""
+
+
+def test_push(many: World) -> None:
+    moments = random.Random(2)
+    root, remote = many.project, many.remote
+    killed = 0
+    for _ in range(TIMES):
+        forget(remote / "files", moments, 0.6)
+        killed += kill(many, root, moments, "push")
+        assert unsound(remote) == []
+    assert killed >= TIMES // 4
+    done = many.run(root, {}, verb="push")
+    assert done.code == 0, done.out + done.err
+    assert many.run(root, {}, "pushed", verb="check").code == 0
+    assert "in sync" in many.shell(root, sys.executable, "-m", "dvc", "status", "-c")
+    assert unsound(root / ".dvc" / "cache") == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -278,3 +279,35 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(http_world: World, 
     assert "space" in run.record["sync"]["reason"]
     assert run.record["sync"]["remedy"]
     assert not list(disk.rglob("*.tmp"))
+
+
+def test_that_all_is_pushed_is_remembered_until_something_changes(http_world: World, http: Remote) -> None:
+    """The second answer reads nothing but the plan's signature; it says how old it is."""
+    root = http_world.clone("origin/main")
+
+    def check(*words: str) -> tuple[int, dict[str, Any], int]:
+        asked = len(http.requests)
+        run = http_world.run(root, {}, "pushed", *words, verb="check")
+        return run.code, run.record["check"], len(http.requests) - asked
+
+    assert http_world.run(root, {}, verb="plan").code == 0
+    time.sleep(2.1)  # a file that was written just now could change once more within its time stamp
+    assert http_world.run(root, {}, verb="plan").code == 0
+    code, first, asked = check()
+    assert (code, first["remembered"]) == (0, 0)
+    assert asked > 0
+    code, again, asked = check()
+    assert (code, asked, again["checked"], again["remembered"]) == (0, 0, first["checked"], first["checked"])
+    assert again["left_out"] == first["left_out"]
+    assert "when last asked" in again["reason"]
+    assert again["answers_age"] > 0
+    shutil.rmtree(http_world.mirror / "mlbutler" / "pushed")
+    lost = next(path for path in sorted((http.root / "files" / "md5").rglob("*")) if path.is_file())
+    lost.unlink()
+    assert check()[0] == 0  # by its age an answer of before, as it says
+    assert check("--anew")[0] == 1
+    raw = root / "data" / "english.dvc"
+    raw.write_text(raw.read_text() + "meta: {note: changed}\n")
+    code, _, asked = check()
+    assert code == 1
+    assert asked > 0

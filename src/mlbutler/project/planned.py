@@ -74,6 +74,11 @@ class Planned:
         self._look = look
         self._root, self._file, self._versions = root, root / ".mlbutler" / _FILE, list(versions)
 
+    @property
+    def file(self) -> Path:
+        """Where the plan's signature lies, if there is one."""
+        return self._file
+
     def holds(self, plan: Sequence[StagePlan], targets: Sequence[str]) -> bool:
         """Does `plan`, made for these targets, still hold?"""
         try:

@@ -130,6 +130,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
     if brought.missing and work.trusted:  # what was said of the remote is not to be believed any more
         for own in {need.remote for need in needs}:
             work.remembered.forget(remotes.address(own))
+            work.pushed_before.forget()
     error = worst(brought.errors)
     absent = brought.incomplete
     if absent and error is None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlbutler.project.project import Project
     from mlbutler.steps.live import Beside
     from mlbutler.store.interface import ObjectId
+    from mlbutler.store.pushed_before import PushedBefore
     from mlbutler.store.remembered import Remembered
     from mlbutler.store.trust import Sections
     from mlbutler.store.upkeep.uses import Held
@@ -136,6 +137,13 @@ class Work:
             return
         if done is not None and done.objects:
             self.console.line(f"The mirror was above its limit: {done.objects} objects evicted")
+
+    @property
+    def pushed_before(self) -> PushedBefore:
+        """That all was on the remote when this clone last asked."""
+        from mlbutler.store.pushed_before import PushedBefore
+
+        return PushedBefore(self.planned.file, self.settings.data.remote or "", self.settings.data.remember)
 
     @property
     def remembered(self) -> Remembered:

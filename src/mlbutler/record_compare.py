@@ -145,12 +145,24 @@ class TableChange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FolderChange:
+    """Files that differ directly or deeper in one folder of a directory artifact; '' are those outside any."""
+
+    folder: str
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    renamed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataChange:
     """One artifact (an output or a .dvc file) that differs.
 
     `kind`: ``added``, ``removed``, ``changed``, ``renamed`` (from `old_path`, with the same content). Sizes in bytes,
     None when not recorded. File counts and `examples` come from the directory manifests; None counts mean that a
     manifest was not at hand. A file that has another name and the same content is renamed, neither added nor removed.
+    `folders`: the first level below the artifact, those with most differences first.
     """
 
     path: str
@@ -165,6 +177,7 @@ class DataChange:
     files_changed: int | None = None
     files_renamed: int | None = None
     examples: tuple[tuple[str, str], ...] = ()
+    folders: tuple[FolderChange, ...] = ()
     tables: tuple[TableChange, ...] = ()
     reason: str = ""
 

@@ -45,6 +45,14 @@ def test_a_whole_artifact_is_renamed() -> None:
     assert (change.kind, change.old_path, change.path, change.new_size) == ("renamed", "data/raw", "data/images", 10)
 
 
+def test_files_are_counted_by_folder() -> None:
+    old = {"cat/1": "a", "cat/2": "b", "dog/1": "c", "readme": "r", "dog/deep/1": "e"}
+    new = {"cat/1": "a2", "cat/3": "b", "dog/1": "c", "readme": "r2", "fox/1": "d", "fox/2": "f", "fox/x/3": "g"}
+    found = [(f.folder, f.added, f.removed, f.changed, f.renamed) for f in only(old, new).folders]
+    assert found == [("fox", 3, 0, 0, 0), ("cat", 0, 0, 1, 1), ("", 0, 0, 1, 0), ("dog", 0, 1, 0, 0)]
+    assert only({"a/1": "x"}, {"a/1": "y"}).folders == ()  # one folder: the artifact's own line says it
+
+
 names = st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from("xyz"), min_size=1)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from mlbutler.compare.schema import Tables
 from mlbutler.compare.snapshot import Artifact, Stored
-from mlbutler.record import DataChange
+from mlbutler.record import DataChange, FolderChange
 
 _EXAMPLES = 20
+_FOLDERS = 30
+_ARROW = " \N{RIGHTWARDS ARROW} "
 _NONE: Mapping[str, Stored] = {}
 
 
@@ -76,9 +79,23 @@ def _change(path: str, before: Artifact | None, after: Artifact | None, tables: 
         files_changed=len(files["changed"]) if files else None,
         files_renamed=len(files["renamed"]) if files else None,
         examples=tuple((what, name) for what, names in files.items() for name in names[:_EXAMPLES])[:_EXAMPLES],
+        folders=_by_folder(files),
         tables=tables.compared([path, *names]),
         reason=problem,
     )
+
+
+def _by_folder(files: Mapping[str, list[str]]) -> tuple[FolderChange, ...]:
+    """How many files of each kind differ in each folder; nothing where there is but one folder."""
+    counts: dict[str, Counter[str]] = {}
+    for kind, names in files.items():
+        for name in names:  # what was renamed counts where it is now
+            path = name.rpartition(_ARROW)[2]
+            counts.setdefault(path.partition("/")[0] if "/" in path else "", Counter())[kind] += 1
+    if len(counts) < 2:
+        return ()
+    order = sorted(counts, key=lambda folder: (-counts[folder].total(), folder))
+    return tuple(FolderChange(folder=folder, **counts[folder]) for folder in order[:_FOLDERS])
 
 
 def _files(before: Artifact | None, after: Artifact | None) -> dict[str, list[str]]:
@@ -89,5 +106,5 @@ def _files(before: Artifact | None, after: Artifact | None) -> dict[str, list[st
         "added": sorted(new.keys() - old.keys() - moved.keys()),
         "removed": sorted(old.keys() - new.keys() - set(moved.values())),
         "changed": sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
-        "renamed": [f"{old_name} \N{RIGHTWARDS ARROW} {name}" for name, old_name in moved.items()],
+        "renamed": [f"{old_name}{_ARROW}{name}" for name, old_name in moved.items()],
     }

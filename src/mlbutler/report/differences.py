@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from mlbutler.record import CodeChange, CompareResult, DataChange, ParamChange, PlotChange, Scalar, TableChange, Verdict
+from mlbutler.record import (
+    CodeChange,
+    CompareResult,
+    DataChange,
+    FolderChange,
+    ParamChange,
+    PlotChange,
+    Scalar,
+    TableChange,
+    Verdict,
+)
 from mlbutler.report import numbers, vega
 from mlbutler.report.model import (
     Column,
@@ -124,6 +134,14 @@ def data(compare: CompareResult) -> Section | None:
     if examples:
         caption = "Some of the files"
         blocks.append(Table(caption, (Column("Artifact"), Column("Change"), Column("File")), tuple(examples)))
+    folders = [
+        (cell(f"{d.path}/{f.folder}", style=Style.CODE), *(cell(f"{n:,}") for n in _counts(f)))
+        for d in compare.data
+        for f in d.folders
+    ]
+    if folders:
+        names = (Column("Folder"), *(Column(kind.capitalize(), True) for kind in _KIND_TONES))
+        blocks.append(Table("Files that differ by folder", names, tuple(folders)))
     if tables := [table for d in compare.data for table in d.tables]:
         names = (Column("Table"), Column("Rows", True), Column("Columns"))
         blocks.append(Table("Tables that differ", names, tuple(_table_row(table) for table in tables)))
@@ -144,6 +162,11 @@ def _data_row(change: DataChange) -> Row:
         cell(_both(_files(change.old_files), _files(change.new_files), change.kind)),
         cell(_file_changes(change)),
     )
+
+
+def _counts(folder: FolderChange) -> tuple[int, int, int, int]:
+    """In the order of `_KIND_TONES`."""
+    return folder.added, folder.removed, folder.changed, folder.renamed
 
 
 def _table_row(change: TableChange) -> Row:

@@ -214,6 +214,7 @@ def test_credentials_do_not_reach_the_child() -> None:
         "AWS_SECRET_ACCESS_KEY": "planted-secret-1",
         "MLBUTLER_GIT_TOKEN": "planted-secret-2",
         "MLBUTLER_GIT_USERNAME": "bot",
+        "MLBUTLER_CHDIR": "teams/vision",
         "INNOCENT": "prefix planted-secret-1",
         "INDEX": "https://u:planted-secret-3@host/",
         "SSH_AUTH_SOCK": "/tmp/agent",

@@ -48,7 +48,7 @@ def call(Map given = [:]) {
 /** One agent looks, others run the stages, one finishes: no agent waits for another. */
 private void fannedOut(Map config) {
     List stages = []
-    String record = "${config.folder ? config.folder + '/' : ''}.mlbutler/*.json"
+    String record = pattern("${config.folder ? config.folder + '/' : ''}.mlbutler/*.json")
     onAgent(config) {
         boolean done = false
         try {
@@ -86,7 +86,7 @@ private void fannedOut(Map config) {
 
 private void look(Map config) {
     stage('plan') {
-        sh('git clean -ffdxq -e .dvc/cache') // what a killed build left behind
+        sh('git clean -ffdxq -e "**/.dvc/cache"') // what a killed build left behind
         data(config, 'mlbutler plan')
     }
     stage('test and lint') {
@@ -130,15 +130,21 @@ private void reported(Map config, Closure body) {
 
 private void tell(Map config) {
     String top = config.folder ? "${config.folder}/" : ''
+    String all = pattern(top)
     stage('report') {
         sh('mlbutler report')
         String more = config.junit ? ", ${config.junit}" : ''
-        junit(allowEmptyResults: true, testResults: "${top}.mlbutler/report/report.xml${more}")
+        junit(allowEmptyResults: true, testResults: "${all}.mlbutler/report/report.xml${more}")
         publishHTML([reportName: 'mlbutler', reportDir: "${top}.mlbutler/report", reportFiles: 'report.html',
             allowMissing: true, alwaysLinkToLastBuild: true, keepAll: true])
-        archiveArtifacts(allowEmptyArchive: true, artifacts: "${top}.mlbutler/report/**, ${top}.mlbutler/*.json")
+        archiveArtifacts(allowEmptyArchive: true, artifacts: "${all}.mlbutler/report/**, ${all}.mlbutler/*.json")
         mlbutlerAccess.forge(config) { sh('mlbutler publish') }
     }
+}
+
+/** A path as a pattern of Ant's; a comma would part two. */
+private String pattern(String path) {
+    return path.replace(',', '?')
 }
 
 private void data(Map config, String command) {

@@ -49,6 +49,8 @@ private boolean waits(Map one, List stale) {
 }
 
 private void onAgent(Map config, Map one, List before, String runs) {
+    // A pattern, in which a comma would part two.
+    String cached = "${config.folder ? config.folder + '/' : ''}.dvc/cache/runs/**".replace(',', '?')
     String label = one.label && config.labels.contains(one.label) ? one.label : config.label
     stage(one.name) {
         retry(count: 2, conditions: [agent(), nonresumable()]) {
@@ -62,8 +64,7 @@ private void onAgent(Map config, Map one, List before, String runs) {
                             mlbutlerAccess.data(config) { sh('mlbutler sync "$MLBUTLER_DVC_STAGE"') }
                             sh('mlbutler reproduce "$MLBUTLER_DVC_STAGE"')
                             mlbutlerAccess.data(config) { sh('mlbutler push') }
-                            stash(name: runs, allowEmpty: true, useDefaultExcludes: false,
-                                includes: "${config.folder ? config.folder + '/' : ''}.dvc/cache/runs/**")
+                            stash(name: runs, allowEmpty: true, useDefaultExcludes: false, includes: cached)
                         }
                     }
                 } finally {

@@ -67,7 +67,8 @@ def project_environment(environ: Mapping[str, str], keep: Iterable[str] = ()) ->
     kept = set(keep)
     child = without_credentials(environ, secrets=secret_values(environ), keep=(*kept, *_BUILD_COOKIES))
     for name in list(child):
-        if name.startswith("MLBUTLER_GIT_") and name not in kept:
+        # The project's code begins in its root: from there the folder that led to it leads nowhere.
+        if name.startswith(("MLBUTLER_GIT_", "MLBUTLER_CHDIR")) and name not in kept:
             del child[name]
     # git takes "http.extraHeader: AUTHORIZATION ..." from numbered variables with innocent names.
     config = [name for name in child if _GIT_CONFIG.fullmatch(name)]

@@ -248,6 +248,16 @@ class Stage {
     }
 }
 
+/** As Jenkins' Util.createFileSet has it: Ant's patterns, parted by commas alone. */
+class Patterns {
+    static List matching(File workspace, String patterns) {
+        def scanner = new AntBuilder().fileScanner {
+            fileset(dir: workspace, defaultexcludes: 'no') { patterns.split(',').each { one -> include(name: one.trim()) } }
+        }
+        scanner.collect { it.path }
+    }
+}
+
 abstract class PipelineScript extends Script {
     def getEnv() { new Env() }
     def getScm() { 'scm' }
@@ -340,7 +350,7 @@ abstract class PipelineScript extends Script {
     def stash(Map given) {
         File workspace = Build.frame().workspace
         File store = new File("${Build.plan.workspaces}/../stashes/${given.name}")
-        List names = new FileNameFinder().getFileNames(workspace.path, given.includes as String)
+        List names = Patterns.matching(workspace, given.includes as String)
         if (names.isEmpty() && !given.allowEmpty) { throw new Abort("No files included in stash '${given.name}'") }
         store.mkdirs()
         names.each { copied(new File(it), workspace, store) }
@@ -372,13 +382,16 @@ abstract class PipelineScript extends Script {
     def archiveArtifacts(Map given) { kept('archive', given.artifacts as String, given.allowEmptyArchive as boolean) }
     def publishHTML(Object given) {
         Map one = given instanceof List ? given[0] : given
-        kept('html', "${one.reportDir}/${one.reportFiles}", one.allowMissing as boolean)
+        File folder = new File(Build.frame().workspace, one.reportDir as String) // a path, no pattern
+        copies('html', folder.exists() ? Patterns.matching(folder, one.reportFiles as String) : [], one.allowMissing as boolean)
     }
 
     def kept(String where, String patterns, boolean mayBeEmpty) {
+        copies(where, Patterns.matching(Build.frame().workspace, patterns), mayBeEmpty)
+    }
+    def copies(String where, List names, boolean mayBeEmpty) {
         File workspace = Build.frame().workspace
-        List names = new FileNameFinder().getFileNames(workspace.path, patterns.split(/,\s*/).join(' '))
-        if (names.isEmpty() && !mayBeEmpty) { throw new Abort("${where}: nothing matches ${patterns}") }
+        if (names.isEmpty() && !mayBeEmpty) { throw new Abort("${where}: nothing matches") }
         names.each {
             File target = new File("${Build.plan.archive}/${where}", workspace.toPath().relativize(new File(it).toPath()).toString())
             target.parentFile.mkdirs()

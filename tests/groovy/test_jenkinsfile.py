@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy
 from tests.integration.test_remotes import train_and_push, zoo
-from tests.integration.world import World, params
+from tests.integration.world import World, make, params
 from tests.store.world import PASSWORD, USER, Remote
 
 pytestmark = needs_groovy
@@ -51,9 +52,9 @@ def generated(world: World, *words: str) -> str:
     """The Jenkinsfile of the project, which is not committed: it is the controller's copy here."""
     world.git(world.author, "checkout", "-q", "-f", "main")
     for name in ("Jenkinsfile", ".mlbutler-init.json"):
-        (world.author / name).unlink(missing_ok=True)
-    world.shell(world.author, "python", "-m", "mlbutler", "init", "--agent", "label:any", "--quiet", *words)
-    text = (world.author / "Jenkinsfile").read_text()
+        (world.project / name).unlink(missing_ok=True)
+    world.shell(world.project, "python", "-m", "mlbutler", "init", "--agent", "label:any", "--quiet", *words)
+    text = (world.project / "Jenkinsfile").read_text()
     world.git(world.author, "clean", "-fdq")
     return text
 
@@ -97,6 +98,20 @@ def test_a_pull_request_from_its_first_stage_to_the_comment(world: World) -> Non
     comments = list((world.directory / "jenkins-better" / "forge").rglob("*.md"))
     assert any("accuracy" in path.read_text() for path in comments)
     assert not list((world.directory / "jenkins-better" / "workspaces").iterdir())
+
+
+def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
+    folder = "teams/computer vision, é"
+    world = make(tmp_path, folder=folder)
+    commit = world.branch("better", {"params.yaml": params(0.05)})
+    done = built(world, "better", commit)
+    assert done.result == "SUCCESS", done.log[-3000:]
+    assert world.git(world.bare, "rev-parse", "better^") == commit
+    places = ["html", "report.html"], ["junit", "report.xml"], ["archive", "report.md"]
+    assert all((done.archive / place / folder / ".mlbutler" / "report" / name).is_file() for place, name in places)
+    assert (done.archive / "archive" / folder / ".mlbutler" / "record.json").is_file()
+    [comment] = (world.directory / "jenkins-better" / "forge").rglob("*.md")
+    assert comment.read_text().startswith("**Better**")
 
 
 def test_credentials_are_bound_where_they_are_needed_and_seen_nowhere(world: World) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy
-from tests.integration.world import World
+from tests.integration.world import World, make, params
 from tests.store.world import PASSWORD, USER, Remote
 
 pytestmark = needs_groovy
@@ -79,8 +79,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     remote.close()
 
 
-def built(world: World, name: str, call: str, rate: float | str = 0.7, **more: str) -> Built:
-    commit = world.branch(name, {"params.yaml": f"rate: {rate}\n"})
+def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: str = "", **more: str) -> Built:
+    commit = commit or world.branch(name, {"params.yaml": f"rate: {rate}\n"})
     directory = world.directory / f"jenkins-{name}"
     (directory / "bin").mkdir(parents=True)
     (directory / "Jenkinsfile").write_text(f"{call}\n")
@@ -140,6 +140,17 @@ def test_a_graph_over_several_agents(world: World) -> None:
     assert outcomes == {"still": "unchanged"} | dict.fromkeys(
         ("left", "right", "odd", "join"), "restored"
     )
+
+
+def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
+    folder = "teams/computer vision, é"
+    world = make(tmp_path, folder=folder, environ={"RAN": str(tmp_path / "before.log")})
+    commit = world.branch("better", {"params.yaml": params(0.05)})
+    done = built(world, "better", f"mlbutlerPipeline(folder: '{folder}', labels: ['gpu'])", commit=commit)
+    assert done.result == "SUCCESS", done.log[-3000:]
+    assert world.git(world.bare, "rev-parse", "better^") == commit
+    assert (done.archive / "archive" / folder / ".mlbutler" / "record.json").is_file()
+    assert (done.archive / "junit" / folder / ".mlbutler" / "report" / "report.xml").is_file()
 
 
 def test_a_stage_that_fails_on_its_agent_is_told_of(world: World) -> None:

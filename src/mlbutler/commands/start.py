@@ -128,7 +128,7 @@ def _find(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Git]:
     from mlbutler.project.root import find_root
 
     if not directory.is_dir():
-        raise UsageError(f"No such directory: {directory}", "Check -C.")
+        raise UsageError(f"No such directory: {directory}", "Check -C, or MLBUTLER_CHDIR.")
     git = Git(directory, environ)
     top = git.toplevel()
     git.head()

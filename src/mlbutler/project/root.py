@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from mlbutler.errors import UsageError
@@ -23,5 +24,6 @@ def find_root(directory: Path) -> Path:
     below += sorted(path.parent for path in start.glob("*/*/.dvc") if path.is_dir())
     if below:
         names = ", ".join(str(path.relative_to(start)) for path in below[:5])
-        raise UsageError(f"No DVC project at {start}, but below it: {names}", f"Choose one: -C {below[0]}")
+        choice = f"Choose one: -C {shlex.quote(str(below[0]))}"
+        raise UsageError(f"No DVC project at {start}, but below it: {names}", choice)
     raise UsageError(f"Not a DVC project: {directory}", "Run `dvc init` there, or pass -C DIR.")

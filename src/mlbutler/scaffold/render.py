@@ -117,6 +117,9 @@ def _jenkins(found: Found, wish: Wish, dockerfile: str) -> Mapping[str, object]:
     def at(path: str) -> str:
         return posixpath.join(found.folder, path)
 
+    def matching(path: str) -> str:
+        return at(path).replace(",", "?")  # a comma parts the patterns of junit and archiveArtifacts
+
     kind = found.remote.kind if found.remote else "local"
     own = [tool.junit for tool in found.tests if tool.junit] if not found.configured else list(found.junit)
     parsers = dict.fromkeys(f"{tool.warnings}()" for tool in found.linters if tool.warnings)
@@ -133,9 +136,9 @@ def _jenkins(found: Found, wish: Wish, dockerfile: str) -> Mapping[str, object]:
         "git": _GIT_SSH if found.ssh else _GIT,
         "data": _BINDINGS.get(kind, ""),
         "forge": _forge(found),
-        "junit": [at(path) for path in dict.fromkeys([f"{found.report}/report.xml", *own])],
+        "junit": [matching(path) for path in dict.fromkeys([f"{found.report}/report.xml", *own])],
         "report": at(found.report),
-        "artifacts": [at(f"{found.report}/**"), at(".mlbutler/*.json"), at(".mlbutler/*.log")],
+        "artifacts": [matching(path) for path in (f"{found.report}/**", ".mlbutler/*.json", ".mlbutler/*.log")],
         "warnings": list(parsers),
         "plugins": _plugins(wish, bool(parsers), found.ssh or kind == "ssh"),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import click
 from mlbutler import __version__
 
 F = TypeVar("F", bound=Callable[..., Any])
+CHDIR = "MLBUTLER_CHDIR"
 
 _SETTINGS = {
     "auto_envvar_prefix": "MLBUTLER",
@@ -23,8 +25,10 @@ _SETTINGS = {
 def common(function: F) -> F:
     """The options that every verb takes; the verb gets `directory` and `console`."""
 
-    @click.option("-C", "chdir", type=click.Path(path_type=Path), default=Path(), metavar="DIR",
-                  show_envvar=True, help="Work in this directory.")  # fmt: skip
+    # A default, so that the verb's own variable outweighs the one for all.
+    @click.option("-C", "chdir", type=click.Path(path_type=Path), metavar="DIR",
+                  default=lambda: os.environ.get(CHDIR) or Path(),
+                  show_envvar=True, help=f"Work in this directory (default: {CHDIR}, else here).")  # fmt: skip
     @click.option("--json", is_flag=True, show_envvar=True, help="One JSON document on standard output.")
     @click.option("--quiet", is_flag=True, show_envvar=True, help="Only errors.")
     @click.option("--verbose", is_flag=True, show_envvar=True, help="Details too.")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from mlbutler.compare.data import compare_data
+from mlbutler.compare.params import compare_params
 from mlbutler.project.project import Project
 from tests.project.conftest import commit, dvc
 
@@ -94,3 +97,40 @@ def test_tables_that_may_have_changed_are_looked_for_in_the_cache(full: Path) ->
     [change] = compare_data(old.artifacts, new.artifacts, old.at_hand, new.at_hand)
     [table] = change.tables
     assert (table.old_rows, table.new_rows, table.columns_added) == (1, 2, ("c",))
+
+
+VARIABLES = """
+vars: [conf/model.yaml]
+stages:
+  train:
+    foreach: ${sizes}
+    do:
+      cmd: python train.py ${item} ${rate} ${depth.max}
+      params: [seed]
+      outs: ["out${item}"]
+  other:
+    cmd: echo ${name}
+"""
+
+
+@pytest.mark.parametrize("folder", ["", "sub"])
+def test_what_is_filled_into_a_stage_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    root, place = tmp_path, tmp_path / folder
+    (place / "conf").mkdir(parents=True)
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    dvc(root, "init", "-q")
+    (place / "dvc.yaml").write_text(VARIABLES)
+    (place / "params.yaml").write_text("rate: 1\nseed: 2\nsizes: [1, 2]\nunused: 3\n")
+    (place / "conf" / "model.yaml").write_text("depth: {max: 4}\nname: x\n")
+    base = commit(root, "first")
+    (place / "params.yaml").write_text("rate: 2\nseed: 3\nsizes: [1, 2]\nunused: 4\n")
+    (place / "conf" / "model.yaml").write_text("depth: {max: 5}\nname: y\n")
+    for here in (root, tmp_path.parent):
+        monkeypatch.chdir(here)
+        old, new = Project(root, {}).snapshots(base, "")
+        changes, _ = compare_params(old.params, new.params, new.stage_params)
+        prefix = f"{folder}/dvc.yaml:" if folder else ""
+        both = (f"{prefix}train@1", f"{prefix}train@2")
+        assert {change.name: change.stages for change in changes} == {
+            "rate": both, "seed": both, "depth.max": both, "name": (f"{prefix}other",), "unused": (),
+        }  # fmt: skip

@@ -90,6 +90,7 @@ def _stage(repo: Any, stage: Any, locks: _Locks, read_params: bool) -> Stage:
         imported=bool(stage.is_import),
         label=_label(stage),
         directory=_directory(repo, stage),
+        variables=_variables(repo, stage),
         dependencies=dependencies,
         params=params,
         outputs=outputs,
@@ -99,6 +100,17 @@ def _stage(repo: Any, stage: Any, locks: _Locks, read_params: bool) -> Stage:
 def _directory(repo: Any, stage: Any) -> str:
     folder = str(repo.fs.relpath(stage.wdir, repo.root_dir)).replace("\\", "/")
     return "" if folder == "." else folder
+
+
+def _variables(repo: Any, stage: Any) -> dict[str, tuple[str, ...]]:
+    """What DVC filled into the definition, from files alone."""
+    tracked = getattr(stage, "tracked_vars", None)
+    found = {}
+    for file, values in (tracked if isinstance(tracked, Mapping) else {}).items():
+        path = repo.fs.abspath(str(file))  # DVC names them from the current directory
+        shown = str(repo.fs.relpath(path, repo.root_dir)).replace("\\", "/")
+        found[shown] = tuple(str(name) for name in values)
+    return found
 
 
 def _label(stage: Any) -> str:

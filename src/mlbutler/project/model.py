@@ -83,7 +83,8 @@ class Output:
 class Stage:
     """A stage of dvc.yaml, or a .dvc file (`data_source`; `imported` when DVC can bring it from elsewhere).
 
-    `directory`: where its command runs, from the project's root ('' for the root itself).
+    `directory`: where its command runs, from the project's root ('' for the root itself). `variables`: file -> dotted
+    names of what is filled into its definition as ``${name}``.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Stage:
     imported: bool = False
     label: str = ""
     directory: str = ""
+    variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dependencies: tuple[Dependency, ...] = ()
     params: tuple[ParamsFile, ...] = ()
     outputs: tuple[Output, ...] = ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mlbutler.compare.snapshot import Artifact, Entry, Snapshot, Source, StageParams, Stored
 from mlbutler.compare.tables import is_table
-from mlbutler.project.model import Output, Stages
+from mlbutler.project.model import Output, Stage, Stages
 from mlbutler.project.plot_definitions import definitions
 from mlbutler.project.worktree import partial_directories
 from mlbutler.store.interface import ObjectId
@@ -82,9 +82,9 @@ class Side:
             metrics={path: self._source(path) for path in metrics},
             params={path: self._source(path) for path in params},
             stage_params=tuple(
-                StageParams(stage.name, {p.path: p.names for p in stage.params}, self.stages.followers[stage.name])
+                StageParams(stage.name, _read_by(stage), self.stages.followers[stage.name])
                 for stage in self.stages.pipeline()
-                if stage.params
+                if stage.params or stage.variables
             ),
             plots=tuple(plots),
             plot_data={path: self._source(path) for path in files},
@@ -224,7 +224,7 @@ class Side:
         yield from self._top_level(self._repo.index._metrics)
 
     def _param_paths(self) -> Iterator[str]:
-        found = dict.fromkeys(p.path for stage in self.stages.pipeline() for p in stage.params)
+        found = dict.fromkeys(path for stage in self.stages.pipeline() for path in _read_by(stage))
         found.update(dict.fromkeys(self._top_level(self._repo.index._params)))
         if _DEFAULT_PARAMS not in found and self._tracked(_DEFAULT_PARAMS) is not None:
             found[_DEFAULT_PARAMS] = None
@@ -253,3 +253,12 @@ class Side:
             yield from (file.as_posix() for file in found)
         elif out.cached:
             yield from (f"{out.path}/{name}" for name in self._project.manifest(oid) or {})
+
+
+def _read_by(stage: Stage) -> dict[str, tuple[str, ...]]:
+    """The parameters that a stage depends on and those filled into its definition; () is the whole file."""
+    found = dict(stage.variables)
+    for params in stage.params:
+        known = found.get(params.path)
+        found[params.path] = (*params.names, *known) if params.names and known else params.names
+    return found

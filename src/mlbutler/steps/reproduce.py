@@ -7,6 +7,7 @@ import dataclasses
 from mlbutler.console import human_seconds
 from mlbutler.errors import Interrupted, MlbutlerError, UsageError
 from mlbutler.process import output_redactor, project_environment
+from mlbutler.project.times import write_times
 from mlbutler.record import Outcome, PlanResult, ReproduceResult, StageRun
 from mlbutler.reproduce import loop
 from mlbutler.reproduce.pass_environment import allowed
@@ -77,6 +78,8 @@ def run(work: Work) -> ReproduceResult:
         except MlbutlerError as error:
             error.partial = _result(work, runner.result, Outcome.ERROR, error.message)
             raise
+        finally:
+            _remember(work, runner.result)
     changed = _changed_inputs(work, done)
     if done.interrupted:
         where = "; ".join(done.problems) or "before the first stage"
@@ -110,6 +113,14 @@ class Keeper:
             keep_in_mirror(self._work)
         except MlbutlerError as error:  # the step `push` tries again, and says what is wrong
             self._work.console.detail(f"Not kept in the mirror yet: {error.message}")
+
+
+def _remember(work: Work, done: Reproduction) -> None:
+    """How long the stages took that ran to their end, for the plans and gates of later builds."""
+    times = {run.name: round(run.duration, 3) for run in done.runs.values() if run.outcome == "ran"}
+    if times:
+        mirror = work.mirror if work.trusted else None
+        write_times(work.root, mirror, work.record.change.repository, work.prefix, times)
 
 
 def _changed_inputs(work: Work, done: Reproduction) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.world import PREPARE, World
+from tests.integration.world import PREPARE, World, params
 from tests.store.world import unsound
 
 RUDE = f"""
@@ -55,3 +55,41 @@ def test_as_root_the_mirror_shares_no_file_with_a_linked_work_tree(world: World)
     assert world.run(root, {"MLBUTLER_DATA_LINK": "hardlink"}, "--all", verb="sync").code == 0
     mirrored = {path.stat().st_ino for path in world.mirror.rglob("*") if path.is_file()}
     assert not mirrored & {path.stat().st_ino for path in Path(root, "data", "raw").iterdir()}
+
+
+PERSISTENT = """
+stages:
+  one:
+    cmd: echo more >> one.txt
+    deps: [src/prepare.py, params.yaml]
+    outs: [{one.txt: {persist: true}}]
+  two:
+    cmd: cat one.txt > two.txt
+    deps: [one.txt]
+    outs: [two.txt]
+  three:
+    cmd: test -e go && cat two.txt > three.txt
+    deps: [two.txt]
+    outs: [three.txt]
+"""
+
+
+def test_what_an_earlier_run_made_anew_is_no_change_in_place(world: World) -> None:
+    """Stage `one` adds to the output that was brought for it, `three` fails: the next run accuses nobody."""
+    world.branch("persist", {"dvc.yaml": PERSISTENT, "go": ""})
+    world.git(world.author, "rm", "-q", "metrics.json", "dvc.lock")
+    world.dvc("repro", "-q")
+    world.git(world.author, "add", "-A")
+    world.git(world.author, "commit", "-qm", "made")
+    world.dvc("push", "-q")
+    world.git(world.author, "rm", "-q", "go")
+    (world.project / "params.yaml").write_text(params(0.5))
+    (world.project / "dvc.yaml").write_text(PERSISTENT.replace("cat two.txt", "cat two.txt two.txt"))
+    world.git(world.author, "commit", "-qam", "another rate")
+    world.git(world.author, "push", "-q", "-f", "origin", "persist")
+    root = world.clone("origin/persist")
+    for number in range(2):
+        run = world.run(root, world.jenkins("persist"), "--no-publish", "--skip", "commit")
+        ran = {stage["name"]: stage["outcome"] for stage in run.record["reproduce"]["stages"]}
+        assert ran == {"one": "unchanged" if number else "ran", "two": ran["two"], "three": "failed"}, run.out + run.err
+        assert "changed in place" not in run.record["reproduce"]["reason"]

@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mlbutler.atomic import write
@@ -51,13 +51,23 @@ class Seen:
             return None
         return Recorded(algorithm, str(entry["value"]), _number(entry["size"]), _number(entry["files"]))
 
-    def changed(self) -> tuple[str, ...]:
-        """Paths that are there and are not what was seen."""
+    def intact(self) -> frozenset[str]:
+        """Paths that are exactly what was seen."""
+        return frozenset(
+            path
+            for path, entry in self._known.items()
+            if (found := self._look(self._root, path)) is not None and found[0] == entry["signature"]
+        )
+
+    def changed(self, since: Collection[str]) -> tuple[str, ...]:
+        """Paths of those `since` that are there and are not what was seen."""
         self._look.again()
         return tuple(
             path
             for path, entry in self._known.items()
-            if (found := self._look(self._root, path)) is not None and found[0] != entry["signature"]
+            if path in since
+            and (found := self._look(self._root, path)) is not None
+            and found[0] != entry["signature"]
         )
 
     def remember(

@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from mlbutler.project.project import Project
 
 
-def changed_in_place(project: Project, ran: Collection[str], stores: Collection[LocalStore]) -> tuple[str, ...]:
+def changed_in_place(
+    project: Project, before: Collection[str], ran: Collection[str], stores: Collection[LocalStore]
+) -> tuple[str, ...]:
     """Artifacts that were laid out for reading and are otherwise now; damaged objects are taken out of `stores`.
 
     Args:
+        before: paths that were as they had been laid out when the first stage began (`Seen.intact`): what an earlier
+            run or a user did to others is nobody's fault here.
         ran: names of the stages that ran: their own outputs are theirs to change.
 
     Raises:
         StoreError: a damaged object cannot be removed.
     """
     changed = []
-    for path in project.seen.changed():
+    for path in project.seen.changed(before):
         owner = project.stages.owners.get(path)
         if owner is None or owner[0].name in ran or owner[1].recorded is None or owner[1].recorded.oid is None:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 from mlbutler.console import human_seconds
 from mlbutler.errors import Interrupted, MlbutlerError, UsageError
@@ -47,6 +48,7 @@ def run(work: Work) -> ReproduceResult:
     settled = loop.is_settled(work.git)
     redactor = output_redactor(work.environ)
     head, stale = work.record.change.checkout, len(plan.stale())
+    before = work.project.seen.intact()
     with StageLog(work.root) as log, writing(work.root, head, stale, redactor) as progress:
 
         def heading(title: str) -> None:
@@ -80,7 +82,7 @@ def run(work: Work) -> ReproduceResult:
             raise
         finally:
             _remember(work, runner.result)
-    changed = _changed_inputs(work, done)
+    changed = _changed_inputs(work, done, before)
     if done.interrupted:
         where = "; ".join(done.problems) or "before the first stage"
         stop = Interrupted(f"Interrupted {where}.", "Run again: finished stages are kept.")
@@ -123,14 +125,14 @@ def _remember(work: Work, done: Reproduction) -> None:
         write_times(work.root, mirror, work.record.change.repository, work.prefix, times)
 
 
-def _changed_inputs(work: Work, done: Reproduction) -> tuple[str, ...]:
+def _changed_inputs(work: Work, done: Reproduction, before: Collection[str]) -> tuple[str, ...]:
     from mlbutler.reproduce.inputs import changed_in_place
     from mlbutler.store.remotes import open_cache, open_mirror
 
     mirror = open_mirror(work.mirror if work.trusted else None, work.project, trusted=work.trusted)
     stores = [open_cache(work.project), *([mirror] if mirror is not None else [])]
     ran = {run.name for run in done.runs.values() if run.outcome not in ("unchanged", "not reached")}
-    return changed_in_place(work.project, ran, stores)
+    return changed_in_place(work.project, before, ran, stores)
 
 
 def _passed(work: Work) -> tuple[str, ...]:

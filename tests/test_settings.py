@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from mlbutler.errors import SettingsError
-from mlbutler.settings import load, parse
+from mlbutler.settings import Settings, _validated, load, parse
 
 
 def test_a_project_without_a_file_has_the_defaults(tmp_path: Path) -> None:
@@ -82,3 +87,43 @@ def test_a_limit_that_could_judge_nothing_is_refused(tmp_path: Path, limit: str)
     with pytest.raises(SettingsError) as raised:
         load(tmp_path, {})
     assert "must be a finite number" in raised.value.message
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("[gate]\nmetric = 'a'\nmin = 1", "gate: must be a list of tables, not a table: write [[gate]], in two brackets"),
+    ("gate = 3", "gate: must be a list of tables, not 3: write [[gate]]"),
+    ("gate = [3]", "gate.0: must be a table, not 3: write [[gate]]"),
+    ("[predictions]\nfile = 'a'", "predictions: must be a list of tables, not a table: write [[predictions]]"),
+    ("[[predictions]]\nlabel = 'a'", "predictions.0.file: is missing"),
+    ("data = 3", "data: must be a table, not 3: write [data]"),
+    ("test.command = 3", "test.command: must be a text in quotes, or a list of such texts, not 3"),
+    ("test.command = ['a', 3]", "test.command.1: must be a text in quotes, not 3"),
+    ("data.remote = 2024-01-01", "data.remote: must be a text in quotes, not 2024-01-01"),
+    ("data.jobs = 'many'", "data.jobs: must be a whole number, not 'many'"),
+    ("data.jobs = 0", "data.jobs: must be greater than or equal to 1, not 0"),
+    ("data.mirror_limit = 'much'", "data.mirror_limit: must be a size, as 5000 or '200 GB', not 'much'"),
+    ("test.timeout = 'long'", "test.timeout: must be a duration, as 90, '90s', '15m', '2h' or '1d', not 'long'"),
+    ("[[gate]]\nmetric = 'a'\nmin = 'b'",
+     "gate.0.min: must be a number, a size as '50 MB' or a duration as '15m', not 'b'"),
+    ("report.plots = 'often'", "report.plots: must be true or false, not 'often'"),
+    ("reproduce.when = true", "reproduce.when: must be 'pull-request', 'every-commit', 'target-branch', 'manual' or"),
+    ("[[gate]]\nmetric = 'a'", "gate.0: a gate needs one of min, max, max_drop, max_drop_relative"),
+])  # fmt: skip
+def test_a_wrong_type_is_told_in_the_words_of_the_file(text: str, said: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        parse(text)
+    assert f"mlbutler.toml: {said}" in raised.value.message
+
+
+@given(section=st.sampled_from(list(Settings.model_fields)), key=st.integers(0, 20),
+       value=st.sampled_from([3, -1, 2.5, True, "x", [], [[]], {}, {"a": 1}, None]), nested=st.booleans())  # fmt: skip
+def test_no_error_speaks_of_python(section: str, key: int, value: object, nested: bool) -> None:
+    annotation: Any = Settings.model_fields[section].annotation
+    several = not (isinstance(annotation, type) and issubclass(annotation, BaseModel))
+    model = get_args(annotation)[0] if several else annotation
+    names = list(model.model_fields)
+    inside: object = {names[key % len(names)]: value} if nested else value
+    try:
+        _validated("mlbutler.toml", {section: [inside] if several else inside}, {})
+    except SettingsError as error:
+        assert not re.search(r"Input|valid|tuple|dictionary|instance|integer|parse|Value error", error.message)

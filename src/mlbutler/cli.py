@@ -17,6 +17,8 @@ from mlbutler.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_PASSED, EXIT_USAGE,
 from mlbutler.verbs import agents, gates, steps
 from mlbutler.verbs.options import cli
 
+_YES = ("1", "true", "t", "yes", "y", "on")  # as click reads them
+
 __all__ = ["agents", "cli", "gates", "main", "steps"]
 
 
@@ -24,7 +26,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; exits with the code of `mlbutler.errors`."""
     arguments = sys.argv[1:] if arguments is None else arguments
     signal.signal(signal.SIGTERM, _interrupt)
-    as_json = "--json" in arguments
+    as_json = _wants_json(arguments)
     try:
         code = cli.main(arguments, prog_name="mlbutler", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -32,6 +34,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         error.show()
         code = EXIT_USAGE
+        if as_json:
+            command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mlbutler"
+            _document(error.format_message(), f"Try '{command} --help'.", code)
     except (KeyboardInterrupt, click.Abort):
         code = _told("Interrupted.", "What was finished is kept; run it again to go on.", EXIT_INTERRUPTED, as_json)
     except MlbutlerError as error:
@@ -57,8 +62,21 @@ def _told(message: str, remedy: str, code: int, as_json: bool) -> int:
     message, remedy = redactor.hide(message), redactor.hide(remedy)
     print(f"error: {message}" + (f"\n  {remedy}" if remedy else ""), file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": message, "remedy": remedy, "exit_code": code}, ensure_ascii=False))
+        _document(message, remedy, code)
     return code
+
+
+def _document(message: str, remedy: str, code: int) -> None:
+    print(json.dumps({"error": message, "remedy": remedy, "exit_code": code}, ensure_ascii=False))
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    """Is JSON asked for? Known also where the command line is wrong, or cannot be read to its end."""
+    import os
+
+    verbs = ("_".join(arguments[:length]) for length in (1, 2))
+    said = (os.environ.get(f"MLBUTLER_{verb}_JSON".upper().replace("-", "_"), "") for verb in verbs)
+    return "--json" in arguments or any(text.strip().lower() in _YES for text in said)
 
 
 def _bug(error: Exception, as_json: bool) -> int:

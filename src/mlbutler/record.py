@@ -125,6 +125,7 @@ class Change:
         git_remote: name of the git remote that holds target and head branch.
         repository: that remote's URL without any user name or password.
         message: the head commit's full message.
+        note: what the CI server does not say although it should, and what was made of that.
     """
 
     ci: str
@@ -144,6 +145,7 @@ class Change:
     git_remote: str | None = None
     repository: str = ""
     message: str = ""
+    note: str = ""
 
     def same_work(self, other: Change) -> bool:
         """Is it the same commit for the same purpose? A record of one then speaks for the other."""

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlbutler.errors import SettingsError
+from mlbutler.settings_problems import problem
 
 FILE_NAME = "mlbutler.toml"
 
@@ -28,7 +29,10 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def _seconds(value: object) -> object:
     """A number of seconds from ``90``, ``"90s"``, ``"15m"``, ``"2h"`` or ``"1d"``."""
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)):
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
+        if match is None:
+            raise ValueError("must be a duration, as 90, '90s', '15m', '2h' or '1d'")
         return float(match[1]) * _UNITS[match[2]]
     return value
 
@@ -38,13 +42,13 @@ _SIZES = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 <<
 
 def _bytes(value: object) -> object:
     """A number of bytes from ``5000``, ``"200 GB"``, ``"1.5TB"``; powers of 1024."""
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", value.upper())):
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", value.upper())
+        if match is None:
+            raise ValueError("must be a size, as 5000 or '200 GB'")
         unit = match[2] if match[2] in _SIZES else f"{match[2]}B"
         return int(float(match[1]) * _SIZES[unit])
     return value
-
-
-_SIZES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 
 
 def _amount(value: object) -> object:
@@ -52,7 +56,14 @@ def _amount(value: object) -> object:
     if isinstance(value, str):
         if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B)\s*", value, re.IGNORECASE):
             return float(match[1]) * _SIZES[match[2].upper()]
-        return _seconds(value)
+        try:
+            return float(value)
+        except ValueError:
+            pass
+        try:
+            return _seconds(value)
+        except ValueError:
+            raise ValueError("must be a number, a size as '50 MB' or a duration as '15m'") from None
     return value
 
 
@@ -435,7 +446,7 @@ def _explained(error: ValidationError, name: str, sources: Mapping[str, str]) ->
             nearest = difflib.get_close_matches(where[-1], _siblings(where), n=1, cutoff=0.0)
             remedies.append(f"The nearest known key is '{'.'.join([*where[:-1], nearest[0]])}'." if nearest else "")
         else:
-            problems.append(f"{source}: {dotted}: {item['msg']}")
+            problems.append(f"{source}: {dotted}: {problem(item)}")
     remedy = " ".join(filter(None, remedies)) or "See docs/settings.md for what each key takes."
     return SettingsError("; ".join(problems) + ".", remedy)
 

@@ -110,7 +110,24 @@ def test_github_s_merge_and_its_event_file(origin: Path, git: GitCommand, tmp_pa
                "GITHUB_EVENT_PATH": str(event)}  # fmt: skip
     change = found(work, environ)
     assert (change.number, change.head, change.merge, change.fork) == ("5", head, True, False)
+    assert change.note == ""
     assert found(work, environ | {"GITHUB_REPOSITORY": "other/r"}).fork
+
+
+@pytest.mark.parametrize("event", [None, "", "[]", "{}", '{"pull_request": {"number": 5}}', "{"])
+@pytest.mark.parametrize("name", ["pull_request", "pull_request_target"])
+def test_on_github_a_pull_request_of_unknown_origin_is_a_fork_s(
+    origin: Path, git: GitCommand, tmp_path: Path, event: str | None, name: str
+) -> None:
+    work = clone(origin, git, "origin/feature^" if name == "pull_request_target" else "origin/feature")
+    path = tmp_path / "event.json"
+    if event is not None:
+        path.write_text(event)
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": name, "GITHUB_REPOSITORY": "o/r",
+               "GITHUB_HEAD_REF": "feature", "GITHUB_BASE_REF": "main", "GITHUB_EVENT_PATH": str(path)}  # fmt: skip
+    change = found(work, environ)
+    assert change.fork
+    assert "GITHUB_EVENT_PATH" in change.note
 
 
 def test_gitlab_merge_requests_and_their_forks(origin: Path, git: GitCommand) -> None:

@@ -62,6 +62,7 @@ def complete(git: Git, facts: Facts, settings: Project, against: str | None) -> 
         git_remote=remote,
         repository=without_userinfo(git.remote_url(remote)) if remote else "",
         message=git.message(head),
+        note=facts.note,
     )
 
 

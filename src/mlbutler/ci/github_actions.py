@@ -10,6 +10,7 @@ from typing import Any
 
 from mlbutler.ci.interface import Facts
 
+_UNKNOWN = "GITHUB_EVENT_PATH names no file that says whose pull request this is, so it is taken for a fork's"
 _PULL_REF = re.compile(r"refs/pull/(\d+)/(?:head|merge)")
 
 
@@ -32,8 +33,10 @@ def _pull_request(environ: Mapping[str, str], repository: str, build_url: str) -
     head, base = _table(pull, "head"), _table(pull, "base")
     match = _PULL_REF.fullmatch(environ.get("GITHUB_REF", ""))
     number = _text(pull, "number") or _text(event, "number") or (match[1] if match else "")
-    # A head whose repository was deleted has none here: a fork.
-    fork = _text(_table(head, "repo"), "full_name").lower() != repository.lower() if head else None
+    # A head whose repository was deleted has none here: a fork. Without any head Git could be asked, but it would take
+    # a fork's change for ours where the target is checked out and the branches have one name.
+    source = _text(_table(head, "repo"), "full_name").lower()
+    fork = not source or source != repository.lower()
     return Facts(
         ci="github-actions",
         kind="pull-request",
@@ -46,6 +49,7 @@ def _pull_request(environ: Mapping[str, str], repository: str, build_url: str) -
         author=_text(_table(pull, "user"), "login"),
         url=_text(pull, "html_url"),
         build_url=build_url,
+        note="" if head else _UNKNOWN,
     )
 
 

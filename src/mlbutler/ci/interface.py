@@ -18,6 +18,7 @@ class Facts:
         fork: None when the server leaves it open.
         ours_unless_asked: where `fork` is open and the remote cannot be asked either, may the change be taken for
             one of our own repository? Only where the server would have said so of a fork.
+        note: what could not be found out, and what was made of that.
         head_parent: which parent of a merge that this server makes is the author's head.
     """
 
@@ -35,6 +36,7 @@ class Facts:
     author: str = ""
     url: str = ""
     build_url: str = ""
+    note: str = ""
 
 
 class Adapter(Protocol):

@@ -73,6 +73,8 @@ def begin(
         else:
             stack.enter_context(_lock(root))
             record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline)
+        if record.change.note:
+            console.line(f"Note: {record.change.note}.")
         left = stack.enter_context(anonymous() if record.change.fork else nullcontext(environ))
         yield Work(
             root=root, loaded=loaded, console=console, record=record, environ=left, agreed_remotes=known

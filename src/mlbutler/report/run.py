@@ -269,6 +269,8 @@ def provenance(record: Record) -> Section:
     pairs += [(name, cell(text, style=Style.CODE)) for name, text in optional if text]
     if change.author:
         pairs.append(("Author", cell(change.author)))
+    if change.note:
+        pairs.append(("Note", cell(change.note)))
     build: Line = (plain(", "), link("build", change.build_url)) if change.build_url else ()
     pairs.append(("CI", Cell((plain(change.ci), *build))))
     hardware = f"{env.platform}, {numbers.count(env.cpus, 'CPU')}, {numbers.size(env.memory)} memory"

@@ -1,0 +1,65 @@
+"""The one error boundary: what a user, and a program that reads JSON, is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mlbutler.cli import main
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["plan", "--json", "--bogus"], "--bogus"),
+    (["--json", "plan"], "--json"),
+    (["nonsense", "--json"], "No such command 'nonsense'"),
+    (["compare", "--json", "--repeats", "many"], "Invalid value for '--repeats'"),
+    (["compare", "--json", "--only", "accuracy"], "--only needs --repeats."),
+    (["check", "--json", "all"], "'all' is not one of"),
+    (["run", "--json", "--only", "dance"], "There is no step 'dance'."),
+    (["plan", "--json", "-C", "/nowhere/at all"], "No such directory: /nowhere/at all"),
+])  # fmt: skip
+def test_every_usage_error_is_a_document_when_json_is_asked_for(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert said in document["error"]
+    assert document["remedy"]
+    assert document["exit_code"] == ended.value.code == 2
+    assert said in err
+
+
+@pytest.mark.parametrize(("variable", "words"), [
+    ("MLBUTLER_PLAN_JSON", ["plan", "--bogus"]),
+    ("MLBUTLER_STORE_STATUS_JSON", ["store", "status", "--bogus"]),
+    ("MLBUTLER_PLAN_JSON", ["plan", "-C", "/nowhere"]),
+])  # fmt: skip
+def test_json_may_be_asked_for_by_the_environment(
+    variable: str, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, "true")
+    with pytest.raises(SystemExit):
+        main(words)
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 2
+
+
+def test_without_json_a_usage_error_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "--bogus"])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (2, "")
+    assert "Try 'mlbutler plan " in err
+
+
+def test_a_remedy_with_a_path_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str], git: object) -> None:
+    project = tmp_path / "my folder" / "prøject"
+    (project / ".dvc").mkdir(parents=True)
+    git(tmp_path, "init", "-q")  # type: ignore[operator]
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")  # type: ignore[operator]
+    with pytest.raises(SystemExit):
+        main(["plan", "-C", str(tmp_path)])
+    assert f"-C '{project}'" in capsys.readouterr().err

@@ -16,6 +16,9 @@ from mlbutler.git import Git
 from mlbutler.process import Grace, output_redactor, project_environment
 from mlbutler.record import Cause, StagePlan, StageState
 from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings
+from tests.project.conftest import full, master
+
+__all__ = ["full", "master"]
 
 NEW = Cause(kind="never run", subject="it", detail="not in dvc.lock")
 

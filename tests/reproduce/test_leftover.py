@@ -1,12 +1,17 @@
-"""A lock file that a kill cut short does not stop the next run."""
+"""What a killed DVC left behind does not stop the next run."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from mlbutler.reproduce.leftover import remove_torn_rwlock
+from mlbutler.reproduce.leftover import mend_rwlock
 
 
 @pytest.mark.parametrize(("content", "stays"), [("", False), ('{"a"', False), ("{}", True)])
@@ -14,5 +19,51 @@ def test_only_a_torn_file_goes(tmp_path: Path, content: str, stays: bool) -> Non
     path = tmp_path / ".dvc" / "tmp" / "rwlock"
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    remove_torn_rwlock(tmp_path)
+    mend_rwlock(tmp_path)
     assert path.exists() is stays
+
+
+@pytest.mark.parametrize(("written", "stays"), [(-100, False), (100, True)])
+def test_a_number_that_another_process_has_by_now_holds_nothing(tmp_path: Path, written: int, stays: bool) -> None:
+    path = tmp_path / ".dvc" / "tmp" / "rwlock"
+    path.parent.mkdir(parents=True)
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        info = {"pid": other.pid, "cmd": "dvc repro"}
+        gone = {"pid": 2**22 + 1, "cmd": "dvc repro"}
+        path.write_text(json.dumps({"read": {"/a": [info, gone], "/b": [info]}, "write": {"/c": info, "/d": gone}}))
+        born = time.time()
+        os.utime(path, (born + written, born + written))
+        mend_rwlock(tmp_path)
+    finally:
+        other.kill()
+        other.wait()
+    left = json.loads(path.read_text())
+    if stays:
+        assert left == {"read": {"/a": [info, gone], "/b": [info]}, "write": {"/c": info, "/d": gone}}
+    else:
+        assert left == {"read": {"/a": [gone]}, "write": {"/d": gone}}
+
+
+def test_after_that_dvc_itself_goes_on(full: Path) -> None:
+    other = subprocess.Popen(["sleep", "60"])
+    try:
+        path = full / ".dvc" / "tmp" / "rwlock"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"write": {str(full / "prepared.txt"): {"pid": other.pid, "cmd": "dvc repro"}}}))
+        command = [sys.executable, "-m", "dvc", "repro", "-q", "-f", "prepare"]
+        assert subprocess.run(command, cwd=full, capture_output=True, check=False).returncode != 0
+        mend_rwlock(full)
+        assert subprocess.run(command, cwd=full, capture_output=True, check=False).returncode == 0
+    finally:
+        other.kill()
+        other.wait()
+
+
+@pytest.mark.parametrize("content", ["[]", '{"read": 3}', '{"read": {"/a": []}}', '{"write": {"/a": {"pid": "x"}}}'])
+def test_a_lock_of_another_form_is_left_alone(tmp_path: Path, content: str) -> None:
+    path = tmp_path / ".dvc" / "tmp" / "rwlock"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    mend_rwlock(tmp_path)
+    assert json.loads(path.read_text()) == json.loads(content)

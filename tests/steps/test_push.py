@@ -10,7 +10,7 @@ import pytest
 
 from mlbutler.errors import AccessDenied, StoreError
 from mlbutler.record import CheckResult, Outcome, PushResult, ReproduceResult, StageRun
-from mlbutler.steps import plan, push, sync
+from mlbutler.steps import check, plan, push, sync
 from mlbutler.steps.work import Work
 from mlbutler.store.interface import ObjectId
 from tests.store.dvc_world import clone, copy_remote, dvc, point_to, reproduced_template
@@ -123,9 +123,53 @@ def test_only_what_is_at_hand_is_sent(reproduced: Path, remote: Remote, working_
         if file.is_file():
             file.unlink()
     result = push.run(working_state(reproduced, "", LOGIN))
-    assert result.outcome is Outcome.PASSED
     assert (remote.root / new_model(reproduced).key).is_file()
     assert not list(remote.root.rglob("*.dir"))  # their file is missing: they must not promise it
+    assert result.outcome is Outcome.FAILED
+    assert result.reason.startswith("neither here nor on the remote: data, prepared (")
+    state = working_state(reproduced, "", LOGIN)
+    state.pipeline = True  # in a run the step `check` has told of it
+    assert push.run(state).outcome is Outcome.PASSED
+
+
+def test_what_is_not_here_has_to_be_there(reproduced: Path, remote: Remote, working_state: State) -> None:
+    shutil.rmtree(reproduced / ".dvc" / "cache")
+    state = working_state(reproduced, "", LOGIN)
+    lost = [file for file in remote.root.rglob("*") if file.is_file()]
+    result = push.run(state)
+    assert (result.outcome, result.moved) == (Outcome.FAILED, ())  # the new model was nowhere but in the cache
+    assert "model.txt" in result.reason
+    for file in lost:
+        file.unlink()
+    assert "data" in push.run(working_state(reproduced, "data.remember = 0", LOGIN)).reason
+    remote.faults[""] = [500]
+    with pytest.raises(StoreError):
+        push.run(working_state(reproduced, "data.remember = 0", LOGIN))
+
+
+def test_a_directory_that_vanished_is_no_proof_of_anything(
+    tmp_path: Path, working_state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = copy_remote(tmp_path / "share")
+    root = trained(tmp_path, str(share), monkeypatch)
+    share.rename(tmp_path / "elsewhere")
+    shutil.rmtree(root / ".dvc" / "cache")
+    state = working_state(root)
+    checked = check.run(state, ("pushed",))
+    assert (checked.outcome, checked.findings) == (Outcome.ERROR, ())
+    assert "is not there" in checked.undetermined[0].problem
+    for file in ("data", "prepared"):
+        shutil.rmtree(root / file, ignore_errors=True)
+    with pytest.raises(StoreError, match="is not there"):
+        sync.run(working_state(root), everything=True)
+
+
+def test_push_makes_a_directory_that_has_never_been(
+    tmp_path: Path, working_state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = trained(tmp_path, str(tmp_path / "new"), monkeypatch)
+    assert push.run(working_state(root)).outcome is Outcome.PASSED
+    assert check.run(working_state(root), ("pushed",)).outcome is Outcome.PASSED
 
 
 def test_the_mirror_has_its_share_when_the_remote_refuses(

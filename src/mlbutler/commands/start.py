@@ -94,11 +94,11 @@ def _record(
 ) -> tuple[Record, tuple[Sections, ...] | None]:
     """The record to go on with, and the DVC remotes that the target branch agreed to."""
     from mlbutler.ci import detect
-    from mlbutler.reproduce.leftover import remove_torn_rwlock
+    from mlbutler.reproduce.leftover import mend_rwlock
     from mlbutler.store.trust import agreed
 
     if mend:
-        remove_torn_rwlock(root)
+        mend_rwlock(root)
     before = None if anew else read(root / FOLDER / "record.json")
     change = before.change if before is not None and offline and not against and _holds(before, git, environ) else None
     change = change or detect(git, environ, loaded.settings, against)

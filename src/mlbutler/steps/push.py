@@ -5,6 +5,7 @@ The mirror comes first: it is near, and keeps what was computed even when the re
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mlbutler.store.runs import Run
 
 _SMALL = 1 << 20
+_SHOWN = 3
 _DONE = ("ran", "restored")
 
 
@@ -62,7 +64,45 @@ def run(work: Work) -> PushResult:
             outcome=Outcome.ERROR, reason=error.message, moved=tuple(m for m in moved if m.objects), run_cache=kept
         )
         raise
-    return _result(moved, notes, place or kept)
+    result = _result(moved, notes, place or kept)
+    return result if work.pipeline else _whole(work, result, pushed, cache)
+
+
+def _whole(work: Work, result: PushResult, pushed: Sequence[Artifact], cache: LocalStore) -> PushResult:
+    """By itself, `push` also answers for what was not here to be sent: is it on the remote? In a run `check` did.
+
+    Raises:
+        StoreError: the remote does not say.
+    """
+    from mlbutler.errors import StoreError
+    from mlbutler.store.pushed import check_pushed
+    from mlbutler.store.remotes import Remotes
+
+    away = [a for a in pushed if a.oid is not None and not work.project.holds_whole(a.oid)]
+    if not away:
+        return result
+    remotes = Remotes(work.project, work.remote, work.environ, work.settings.data.jobs)
+    with work.console.progress("asking the remote") as progress:
+        found = check_pushed(
+            away, remotes, work.project.manifest, remembered=work.remembered, address=remotes.address, progress=progress
+        )
+    for finding in (*found.findings, *found.undetermined):
+        work.console.line(f"{finding.subject}: {finding.problem}")
+    if found.findings:
+        named = ", ".join(finding.subject for finding in found.findings[:_SHOWN])
+        more = f" and {len(found.findings) - _SHOWN} more" if len(found.findings) > _SHOWN else ""
+        return dataclasses.replace(
+            result,
+            outcome=Outcome.FAILED,
+            reason=f"neither here nor on the remote: {named}{more} ({result.reason})",
+            remedy="Push from where they were made, or make them again: dvc repro, then mlbutler push.",
+        )
+    if found.undetermined:
+        first = found.undetermined[0]
+        error = StoreError(f"Not known whether all is on the remote: {first.problem}.", first.remedy)
+        error.partial = dataclasses.replace(result, outcome=Outcome.ERROR, reason=error.message)
+        raise error
+    return dataclasses.replace(result, reason=f"{result.reason}; {len(away)} artifacts that are not here are there")
 
 
 def keep_in_mirror(work: Work) -> None:

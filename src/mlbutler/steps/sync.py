@@ -10,6 +10,7 @@ from mlbutler.record import Outcome, PlanResult, StepResult, SyncResult
 from mlbutler.steps.work import Work
 
 if TYPE_CHECKING:
+    from mlbutler.errors import StoreError
     from mlbutler.store.engine import Brought
     from mlbutler.store.interface import Need
 
@@ -44,8 +45,21 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
         return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: all that is needed is here")
     result, absent = _bring(work, needs)
     if absent and not everything and plan is not None:
-        return _made_again(work, plan, result, absent)
+        result = _made_again(work, plan, result, absent)
+    if result.outcome is Outcome.FAILED and (gone := _vanished(work, needs)) is not None:
+        gone.partial = dataclasses.replace(result, outcome=Outcome.ERROR, reason=gone.message)
+        raise gone
     return result
+
+
+def _vanished(work: Work, needs: Sequence[Need]) -> StoreError | None:
+    """The error where a remote that was asked is a directory that is not there."""
+    from mlbutler.store.local import LocalStore
+    from mlbutler.store.remotes import Remotes
+
+    remotes = Remotes(work.project, work.remote, work.environ if work.trusted else {})
+    stores = (remotes(own) for own in dict.fromkeys(need.remote for need in needs))
+    return next((gone for s in stores if isinstance(s, LocalStore) and (gone := s.vanished()) is not None), None)
 
 
 def _made_again(work: Work, plan: PlanResult, failed: SyncResult, absent: frozenset[str]) -> SyncResult:

@@ -91,6 +91,15 @@ class LocalStore(Threaded):
                 return
             yield oid, self.ask([oid])[oid]
 
+    def vanished(self) -> StoreError | None:
+        """The error for a directory that is not there: nothing can be said of what it held."""
+        if self.root.is_dir():
+            return None
+        return StoreError(
+            f"The directory of the store '{self.name}' is not there: {self.root}",
+            "Mount the disk or mend the remote's url; `mlbutler push` makes one that has never been.",
+        )
+
     def require(self) -> None:
         """Refuse a directory that cannot be there: an unmounted disk holds no objects, but misses none either.
 

@@ -15,6 +15,7 @@ from mlbutler.project.artifact import Artifact
 from mlbutler.record import Finding
 from mlbutler.store.engine import ask_all
 from mlbutler.store.interface import Answer, ObjectId, Presence, Store
+from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import Manifest
 from mlbutler.store.remembered import Remembered
 from mlbutler.store.transfer import Progress
@@ -132,6 +133,10 @@ def _check_group(
         store = open_store(remote)
     except MlbutlerError as error:
         result.undetermined += [_finding(artifact, error.message, error.remedy) for artifact in group]
+        return
+    gone = store.vanished() if isinstance(store, LocalStore) else None
+    if gone is not None:
+        result.undetermined += [_finding(artifact, gone.message, gone.remedy) for artifact in group]
         return
     if store is None:
         problem = "no DVC remote is configured, so it is only where it was made"

@@ -311,3 +311,34 @@ def test_that_all_is_pushed_is_remembered_until_something_changes(http_world: Wo
     code, _, asked = check()
     assert code == 1
     assert asked > 0
+
+
+@pytest.mark.parametrize(("fault", "said"), [(401, "401"), (403, "403"), (500, "500"), ("down", "cannot be reached")])
+def test_a_metric_on_a_remote_that_does_not_answer_is_an_error_and_no_judgement(
+    http_world: World, http: Remote, fault: Any, said: str
+) -> None:
+    """`scores.toml` is kept by DVC: neither side has it at hand."""
+    root = http_world.clone("origin/main")
+    if fault == "down":
+        http.close()
+    else:
+        http.faults[""] = [fault]
+    run = http_world.run(root, {}, verb="compare")
+    assert run.code == 3, run.out + run.err
+    assert said in run.record["compare"]["reason"]
+    assert run.record["compare"]["outcome"] == "error"
+    assert ["scores.toml", f"here: the remote could not be asked: {run.record['compare']['reason']}"] in (
+        run.record["compare"]["not_judged"]
+    )
+    asked = len(http.requests)
+    assert http_world.run(root, {}, verb="plan").code == 0
+    assert len(http.requests) - asked <= 4  # a remote that is down is not asked for each stage
+
+
+def test_a_metric_that_is_nowhere_is_not_judged(http_world: World, http: Remote) -> None:
+    root = http_world.clone("origin/main")
+    shutil.rmtree(http.root / "files")
+    run = http_world.run(root, {}, verb="compare")
+    assert run.code in (0, 1), run.out + run.err
+    assert {gate["outcome"] for gate in run.record["compare"]["gates"]} <= {"failed", "not judged"}
+    assert ["scores.toml", "here: in neither cache, mirror nor remote"] in run.record["compare"]["not_judged"]

@@ -123,7 +123,9 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
     if noise := _of(comparison.metrics, Verdict.WITHIN_NOISE):
         return Verdict.WITHIN_NOISE, f"Within noise: {describe(noise[0])}, by repeated runs.{hint}"
     if not comparison.metrics:
-        return Verdict.NOT_JUDGED, f"Not judged: the project declares no metrics.{hint}"
+        unread = [f"{s}: {why}" for s, why in comparison.not_judged if why.startswith(("here: ", "in the target: "))]
+        said = unread[0] if unread else "the project declares no metrics"
+        return Verdict.NOT_JUDGED, f"Not judged: {said}.{hint}"
     if _of(comparison.metrics, Verdict.SAME) and not any(
         metric.verdict in (Verdict.NEW, Verdict.GONE, Verdict.NOT_JUDGED) for metric in comparison.metrics
     ):

@@ -29,15 +29,21 @@ class Stored:
 
     Attributes:
         locate: finds the bytes, perhaps on a remote, when they are asked for; None when nobody has them.
-        problem: why there are none. identity: the content's hash where it is recorded, '' otherwise: of two with the
-            same identity one need not be read, nor be brought.
+        problem: why there are none. explain: the same, asked when `locate` found nothing.
+        identity: the content's hash where it is recorded, '' otherwise: of two with the same identity one need not
+            be read, nor be brought.
     """
 
     path: Path | None = None
     content: bytes | None = None
     locate: Callable[[], Path | None] | None = None
     problem: str = ""
+    explain: Callable[[], str] | None = None
     identity: str = ""
+
+    def why(self) -> str:
+        """Why there are no bytes, '' when that is not known."""
+        return self.explain() if self.explain is not None else self.problem
 
     def open(self) -> BinaryIO:
         """The content as a stream.
@@ -49,7 +55,7 @@ class Stored:
             return io.BytesIO(self.content)
         path = self.locate() if self.path is None and self.locate is not None else self.path
         if path is None:
-            raise FileNotFoundError(2, self.problem or "the file is missing")
+            raise FileNotFoundError(2, self.why() or "the file is missing")
         return path.open("rb")
 
 

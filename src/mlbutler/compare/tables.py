@@ -40,7 +40,7 @@ def read_rows(name: str, stored: Stored, columns: Sequence[str]) -> Iterator[Row
         with stored.open() as stream:
             yield from reader(stream, columns)
     except OSError as error:
-        raise Unreadable(stored.problem or f"cannot be read: {error.strerror or error}") from None
+        raise Unreadable(stored.why() or f"cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise Unreadable("not UTF-8 text") from None
 
@@ -56,7 +56,7 @@ def count_rows(name: str, stored: Stored) -> int:
             with stored.open() as stream:
                 return int(_parquet(stream).metadata.num_rows)
         except OSError as error:
-            raise Unreadable(stored.problem or f"cannot be read: {error.strerror or error}") from None
+            raise Unreadable(stored.why() or f"cannot be read: {error.strerror or error}") from None
     return sum(1 for _ in read_rows(name, stored, ()))
 
 
@@ -85,7 +85,7 @@ def shape(name: str, stored: Stored, most: int) -> Shape:
             stream.seek(0)
             first = next(_lines(stream), "")
     except OSError as error:
-        raise Unreadable(stored.problem or f"cannot be read: {error.strerror or error}") from None
+        raise Unreadable(stored.why() or f"cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise Unreadable("not UTF-8 text") from None
     columns = tuple((column, "") for column in _header(extension, first))

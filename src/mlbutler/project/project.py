@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.compare.snapshot import Snapshot
-from mlbutler.errors import ProjectError, StoreError, UsageError
+from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, ProjectError, StoreError, UsageError
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.model import Output, Recorded, Stage, Stages
 from mlbutler.project.seen import Look, Seen
@@ -19,6 +19,7 @@ from mlbutler.store.interface import Need, ObjectId
 
 if TYPE_CHECKING:
     from mlbutler.project.side import Side
+    from mlbutler.store.interface import Store
     from mlbutler.store.trust import Sections
 
 CREDENTIALS = (
@@ -57,6 +58,7 @@ class Project:
         self._planner: Any = None
         self._manifests: dict[ObjectId, Manifest | None] = {}
         self._remote_holds: dict[ObjectId, bool] = {}
+        self.remote_problem: MlbutlerError | None = None
         self.sides: dict[tuple[str, str], Side | None] = {}
 
     # -------------------------------------------------------------------------------------- opening
@@ -203,16 +205,30 @@ class Project:
 
     def _bring_small(self, oid: ObjectId) -> bool:
         from mlbutler.store.engine import bring
-        from mlbutler.store.remotes import open_cache, open_remote
+        from mlbutler.store.remotes import open_cache
 
-        if self.remote_name is None:
+        if not self._may_ask():
             return False
         try:
-            store = open_remote(self, self.remote_name, self._environ)
-            brought = bring([oid], open_cache(self), None, store)
-        except StoreError:
+            brought = bring([oid], open_cache(self), None, self._asked_quickly())
+        except StoreError as error:
+            self.remote_problem = error
             return False
+        for problem in brought.errors:
+            if not isinstance(problem, CorruptObject):  # that one says nothing of the others
+                self.remote_problem = problem
         return not brought.missing and not brought.errors
+
+    def _may_ask(self) -> bool:
+        """Is there a remote, and has it answered so far? One that is down is not asked for each small thing."""
+        return self.remote_name is not None and self.remote_problem is None
+
+    def _asked_quickly(self) -> Store:
+        """The remote, for questions that a run can do without an answer to."""
+        from mlbutler.store.remotes import open_remote
+        from mlbutler.store.retry import Patience
+
+        return open_remote(self, self.remote_name, self._environ, patience=Patience(attempts=2, pause=0.2))
 
     @cached_property
     def remote_name(self) -> str | None:
@@ -312,15 +328,16 @@ class Project:
         from mlbutler.errors import MlbutlerError
         from mlbutler.store.local import LocalStore
         from mlbutler.store.other import OtherStore
-        from mlbutler.store.remotes import open_cache, open_remote
+        from mlbutler.store.remotes import open_cache
         from mlbutler.store.runs import fetch_runs
 
-        if self.remote_name is None:
+        if not self._may_ask():
             return False
         try:
-            remote = open_remote(self, self.remote_name, self._environ)
+            remote = self._asked_quickly()
             return isinstance(remote, LocalStore | OtherStore) and fetch_runs(open_cache(self), remote, key) > 0
-        except MlbutlerError:  # then it has to run
+        except MlbutlerError as error:  # then it has to run
+            self.remote_problem = error
             return False
 
     def _obtainable(self, oid: ObjectId) -> bool:
@@ -335,9 +352,8 @@ class Project:
         from mlbutler.errors import MlbutlerError
         from mlbutler.store.engine import ask_all
         from mlbutler.store.interface import Presence
-        from mlbutler.store.remotes import open_remote
 
-        if self.remote_name is None:
+        if not self._may_ask():
             return False
         try:
             oids = [oid]
@@ -347,9 +363,14 @@ class Project:
                     return False
                 oids += [ObjectId(md5, oid.legacy) for md5 in manifest.values()]
             lacking = [one for one in oids if not self.holds(one)]
-            answers = ask_all(open_remote(self, self.remote_name, self._environ), lacking)
-        except MlbutlerError:  # then it has to run
+            answers = ask_all(self._asked_quickly(), lacking)
+        except MlbutlerError as error:  # then it has to run
+            self.remote_problem = error
             return False
+        unknown = [answer for answer in answers.values() if answer.presence is Presence.UNDETERMINED]
+        if unknown:
+            kind = AccessDenied if unknown[0].denied else StoreError
+            self.remote_problem = kind(unknown[0].reason, unknown[0].remedy)
         return all(answer.presence is Presence.PRESENT for answer in answers.values())
 
     def holds_whole(self, oid: ObjectId) -> bool:

@@ -23,6 +23,7 @@ LARGEST = 20 * 1024 * 1024
 
 TOO_LARGE = f"larger than {LARGEST // 1024 // 1024} MB: not read"
 LEADS_OUT = "a link that leads out of the project: not read"
+UNASKED = "the remote could not be asked"
 _NOWHERE = "in neither cache, mirror nor remote"
 _DEFAULT_PARAMS = "params.yaml"
 
@@ -131,7 +132,12 @@ class Side:
         if path == out.path and out.recorded is not None and (out.recorded.size or 0) > LARGEST:
             return Source(None, TOO_LARGE)
         content = self._project.content(oid, LARGEST, remote=remote)
-        return Source(content) if content is not None else Source(None, _NOWHERE)
+        return Source(content) if content is not None else Source(None, self._nowhere())
+
+    def _nowhere(self) -> str:
+        """Why an object is not at hand."""
+        trouble = self._project.remote_problem
+        return f"{UNASKED}: {trouble.message}" if trouble is not None else _NOWHERE
 
     def _identified(self, path: str, out: Output, *, remote: bool = True) -> tuple[ObjectId | None, str]:
         """The object that is recorded for `path`, which may lie inside `out`; or why there is none."""
@@ -142,7 +148,7 @@ class Side:
             manifest = self._project.manifest(oid, remote=remote)
             md5 = (manifest or {}).get(path[len(out.path) + 1 :])
             if md5 is None:
-                return None, f"not found in {out.path}"
+                return None, f"not found in {out.path}" if manifest is not None else self._nowhere()
             oid = type(oid)(md5, oid.legacy)
         return oid, ""
 
@@ -157,7 +163,7 @@ class Side:
             for name, md5 in (self._project.manifest(oid) or {}).items():
                 if is_table(name):
                     locate = partial(self._project.object_file, ObjectId(md5, oid.legacy), remote=False)
-                    yield f"{path}/{name}", Stored(locate=locate, problem=_NOWHERE, identity=md5)
+                    yield f"{path}/{name}", Stored(locate=locate, explain=self._nowhere, identity=md5)
             return
         names = self._files(owner[1])
         if path in partial_directories(self._project.root):
@@ -183,7 +189,7 @@ class Side:
         if oid is None:
             return Stored(problem=problem)
         return Stored(
-            locate=partial(self._project.object_file, oid, remote=remote), problem=_NOWHERE, identity=oid.md5
+            locate=partial(self._project.object_file, oid, remote=remote), explain=self._nowhere, identity=oid.md5
         )
 
     def _at_hand(self, artifacts: Mapping[str, Artifact], same: frozenset[str]) -> Iterator[tuple[str, Stored]]:
@@ -197,7 +203,7 @@ class Side:
             for name, md5 in files:
                 if is_table(name):
                     locate = partial(self._project.object_file, ObjectId(md5, oid.legacy), remote=False)
-                    yield name, Stored(locate=locate, problem=_NOWHERE, identity=md5)
+                    yield name, Stored(locate=locate, explain=self._nowhere, identity=md5)
 
     def _artifact(self, path: str, out: Output, same: frozenset[str]) -> Artifact:
         assert out.recorded is not None
@@ -208,7 +214,7 @@ class Side:
         if directory and oid is not None and path not in same:
             manifest = self._project.manifest(oid)
             if manifest is None:
-                problem = "its manifest is in neither cache, mirror nor remote"
+                problem = f"its manifest: {self._nowhere()}"
             else:
                 entries = tuple(Entry(name, md5) for name, md5 in manifest.items())
         return Artifact(path, out.recorded.value, out.recorded.size, out.recorded.files, directory, entries, problem)

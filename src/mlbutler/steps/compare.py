@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from mlbutler.compare.comparison import compare, conclude, without_left_over
+from mlbutler.compare.snapshot import Snapshot
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import CodeChange, CompareResult, MetricChange, Outcome, PlotChange, RepeatResult
 from mlbutler.steps.compare_screen import show
@@ -24,7 +25,8 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         wish: repeats asked for on the command line.
 
     Raises:
-        MlbutlerError: repeated runs or waivers could not be had; what was compared until then is its `partial` result.
+        MlbutlerError: metrics or params are on a remote that does not answer; repeated runs or waivers could not be
+            had. What was compared until then is its `partial` result.
     """
     gates = work.settings.gate
     goals = {gate.metric: gate.goal for gate in gates if gate.metric is not None and gate.goal is not None}
@@ -55,6 +57,9 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         history=history,
         not_judged=(*comparison.not_judged, *unread, *unseen),
     )
+    if (trouble := _unread(work, old, new)) is not None:
+        trouble.partial = dataclasses.replace(compared, reason=trouble.message)
+        raise trouble
     try:
         repeats = repeated(work, comparison.metrics, wish)
         comparison = dataclasses.replace(comparison, metrics=_with_repeats(comparison.metrics, repeats))
@@ -83,6 +88,15 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
     if not work.console.quiet:
         show(work.console, done)
     return done
+
+
+def _unread(work: Work, old: Snapshot, new: Snapshot) -> MlbutlerError | None:
+    """The remote's error, where metrics or params could not be read for it: nothing is judged without them."""
+    from mlbutler.project.side import UNASKED
+
+    sources = (source for side in (old, new) for part in (side.metrics, side.params) for source in part.values())
+    unread = any(source.content is None and source.problem.startswith(UNASKED) for source in sources)
+    return work.project.remote_problem if unread else None
 
 
 def _code(work: Work, base: str | None) -> tuple[tuple[CodeChange, ...], tuple[tuple[str, str], ...]]:

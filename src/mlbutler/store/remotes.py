@@ -11,6 +11,7 @@ from mlbutler.errors import MlbutlerError, ProjectError, StoreError
 from mlbutler.secrets import without_userinfo
 from mlbutler.store.interface import Store
 from mlbutler.store.local import LocalStore
+from mlbutler.store.retry import Patience
 from mlbutler.store.trust import require
 
 REMOTE_JOBS = 16
@@ -75,8 +76,12 @@ def open_remote(
     environ: Mapping[str, str] | None = None,
     *,
     jobs: int | None = None,
+    patience: Patience | None = None,
 ) -> Store:
     """The store of a remote; None means the project's. Nothing is asked of it yet.
+
+    Args:
+        patience: how long to insist when it does not answer; the store's own way if None.
 
     Raises:
         ProjectError: there is no such remote, or its configuration is broken.
@@ -114,18 +119,19 @@ def open_remote(
     if kind.protocol in ("http", "https"):
         from mlbutler.store.http import HttpStore
 
-        return HttpStore(name, path, config, environ=os.environ if environ is None else environ, jobs=jobs)
-    return _other(project, name, jobs or REMOTE_JOBS)
+        return HttpStore(name, path, config, environ=os.environ if environ is None else environ, jobs=jobs,
+                         patience=patience)  # fmt: skip
+    return _other(project, name, jobs or REMOTE_JOBS, patience)
 
 
-def _other(project: Configured, name: str, jobs: int) -> Store:
+def _other(project: Configured, name: str, jobs: int, patience: Patience | None) -> Store:
     from mlbutler.store.other import OtherStore
 
     def connect() -> tuple[Any, str]:
         odb = project.repo.cloud.get_remote_odb(name, hash_name="md5-dos2unix")  # its path is the remote's root
         return odb.fs, str(odb.path)
 
-    return OtherStore(name, connect, jobs=jobs)
+    return OtherStore(name, connect, patience, jobs)
 
 
 class Remotes:

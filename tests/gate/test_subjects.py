@@ -135,7 +135,7 @@ def test_predictions_are_gated_by_slices_and_flips() -> None:
         ({"metric": "a", "data": "b", "max": 1}, "exactly one of"),
         ({"stage": "train", "measure": "rows", "max": 1}, "has no measure 'rows'"),
         ({"data": "d"}, "needs one of min, max"),
-        ({"data": "d", "max": "many"}, "unable to parse"),
+        ({"data": "d", "max": "many"}, "must be a number, a size"),
     ],
 )
 def test_a_gate_that_means_nothing_is_refused(gate: dict[str, Any], why: str) -> None:

@@ -60,6 +60,21 @@ def test_after_that_dvc_itself_goes_on(full: Path) -> None:
         other.wait()
 
 
+def test_a_zombie_holds_nothing(full: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    try:
+        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has reaped it
+        path = full / ".dvc" / "tmp" / "rwlock"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"write": {str(full / "prepared.txt"): {"pid": dead.pid, "cmd": "dvc repro"}}}))
+        command = [sys.executable, "-m", "dvc", "repro", "-q", "-f", "prepare"]
+        assert subprocess.run(command, cwd=full, capture_output=True, check=False).returncode != 0
+        mend_rwlock(full)
+        assert subprocess.run(command, cwd=full, capture_output=True, check=False).returncode == 0
+    finally:
+        dead.wait()
+
+
 @pytest.mark.parametrize("content", ["[]", '{"read": 3}', '{"read": {"/a": []}}', '{"write": {"/a": {"pid": "x"}}}'])
 def test_a_lock_of_another_form_is_left_alone(tmp_path: Path, content: str) -> None:
     path = tmp_path / ".dvc" / "tmp" / "rwlock"

@@ -1,7 +1,8 @@
 """Run as a program: starts transfers in children and kills each at a random moment.
 
-``python -m tests.store.killed WHAT URL CACHE MIRROR SEED TIMES LONGEST MANIFEST`` with WHAT ``bring`` or ``send``. A
-process of its own, because a child that is forked beside the threads of a test server might never start.
+``python -m tests.store.killed WHAT URL CACHE MIRROR SEED TIMES MANIFEST LOSES...`` with WHAT ``bring`` or ``send``; the
+folders LOSES lose most of their files before each one, so that there is something left to do. A process of its own,
+because a child that is forked beside the threads of a test server might never start.
 """
 
 from __future__ import annotations
@@ -31,21 +32,27 @@ def transfer(what: str, url: str, cache: Path, mirror: Path, manifest: ObjectId)
     return len(brought.missing) + len(brought.errors)
 
 
-def main(what: str, url: str, cache: str, mirror: str, seed: str, times: str, longest: str, manifest: str) -> None:
-    """Kill `times` transfers, then say how many were under way when they died."""
+def main(what: str, url: str, cache: str, mirror: str, seed: str, times: str, manifest: str, *loses: str) -> None:
+    """Kill `times` transfers, then say how many were under way when they died.
+
+    They die within the time that one takes on this machine, which the first one, left alone, tells.
+    """
     moments = random.Random(int(seed))
-    killed = 0
-    for _ in range(int(times)):
-        if what == "bring":  # otherwise there is soon nothing left to do
-            for path in sorted([*Path(cache).rglob("*"), *Path(mirror).rglob("*")]):
-                if path.is_file() and moments.random() < 0.6:
-                    path.unlink()
+    killed, longest = 0, 0.0
+    for number in range(int(times) + 1):
+        for path in sorted(path for folder in loses for path in Path(folder).rglob("*")):
+            if path.is_file() and moments.random() < 0.6:
+                path.unlink()
+        begun = time.monotonic()
         pid = os.fork()
         if pid == 0:
             os._exit(transfer(what, url, Path(cache), Path(mirror), ObjectId(manifest)))
-        time.sleep(moments.uniform(0, float(longest)))
-        os.kill(pid, signal.SIGKILL)
-        killed += os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+        if number:
+            time.sleep(moments.uniform(0, longest))
+            os.kill(pid, signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        killed += code == -signal.SIGKILL
+        longest = longest or time.monotonic() - begun
     print(killed)
     sys.exit(transfer(what, url, Path(cache), Path(mirror), ObjectId(manifest)))
 

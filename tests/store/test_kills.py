@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def killed(what: str, remote: Remote, cache: Path, mirror: Path, folder: ObjectId, seed: int) -> int:
-    words = [what, remote.url, str(cache), str(mirror), str(seed), str(TIMES), "0.25", folder.md5]
+    words = [what, remote.url, str(cache), str(mirror), str(seed), str(TIMES), folder.md5]
+    words += map(str, [cache, mirror] if what == "bring" else [remote.root])
     done = subprocess.run(
         [sys.executable, "-m", "tests.store.killed", *words], cwd=ROOT, capture_output=True, text=True, check=False,
         timeout=200,

@@ -19,8 +19,9 @@ def mend_rwlock(root: Path) -> None:
     """Make ``.dvc/tmp/rwlock`` fit for the next DVC.
 
     One that a kill cut short is removed: DVC refuses to run beside a file it cannot read. (A file that is being
-    written at this moment is whole a little later, and then stays.) Entries of a dead process whose number another one
-    has by now are dropped: DVC asks only whether there is such a number, and in a container there soon is.
+    written at this moment is whole a little later, and then stays.) Entries of a dead process are dropped if its number
+    is taken: by another process, or by its own remains where nobody reaps them, as in a container without an init. DVC
+    asks only whether there is such a number.
     """
     path = root / ".dvc" / "tmp" / "rwlock"
     for pause in (0.3, 0.0):
@@ -47,20 +48,22 @@ def _of_the_living(content: Any, written: float) -> Any:
     reads, writes = content.get("read", {}), content.get("write", {})
     if not isinstance(reads, Mapping) or not isinstance(writes, Mapping):
         return content
-    kept = {path: [info for info in infos if not _is_another(info, written)] for path, infos in reads.items()}
+    kept = {path: [info for info in infos if not _is_dead(info, written)] for path, infos in reads.items()}
     left = {
         "read": {path: infos for path, infos in kept.items() if infos or not reads[path]},
-        "write": {path: info for path, info in writes.items() if not _is_another(info, written)},
+        "write": {path: info for path, info in writes.items() if not _is_dead(info, written)},
     }
     return {key: left.get(key, value) for key, value in content.items()}
 
 
-def _is_another(info: Any, written: float) -> bool:
-    """Is the process with the recorded number younger than the record of it, or no Python program at all?"""
+def _is_dead(info: Any, written: float) -> bool:
+    """Is the process with the recorded number a zombie, younger than the record of it, or no Python program at all?"""
     import psutil
 
     try:
         process = psutil.Process(int(info["pid"]))
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
         if process.create_time() > written + _CLOCK:
             return True
         command = " ".join(process.cmdline()).lower()

@@ -128,10 +128,18 @@ def _wait(pid: int, commands: int) -> int:
 
 
 def _end_group() -> None:
-    """An orphaned stage would work on, and hold its locks, beside the next run."""
+    """An orphaned stage would work on, and hold its locks, beside the next run.
+
+    Whoever has ended is reaped at once: as long as it is a zombie, DVC takes its locks for held.
+    """
+    linux.adopt_orphans()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)
-    time.sleep(5)
+    until = time.monotonic() + 5
+    with contextlib.suppress(ChildProcessError):  # there is nobody left
+        while time.monotonic() < until:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                time.sleep(0.02)
     os.killpg(0, signal.SIGKILL)
 
 

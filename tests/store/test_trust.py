@@ -100,6 +100,9 @@ def test_a_file_beside_the_configuration_is_looked_at_too(tmp_path: Path) -> Non
 def test_the_agent_can_allow_a_host(tmp_path: Path) -> None:
     moved = remote(url="https://new.example/team/x.dvc")
     assert reasons(tmp_path, moved, BASE, MLBUTLER_REMOTE_HOSTS="old.example, new.example") == {}
+    moved = remote(url="https://new.example:8443/team/x.dvc")
+    assert reasons(tmp_path, moved, BASE, MLBUTLER_REMOTE_HOSTS="new.example:8443") == {}
+    assert list(reasons(tmp_path, moved, BASE, MLBUTLER_REMOTE_HOSTS="new.example:9000, :8443")) == ["origin"]
     tricky = remote(url="https://new.example/team/x.dvc", ssl_verify="false")
     assert list(reasons(tmp_path, tricky, BASE, MLBUTLER_REMOTE_HOSTS="new.example")) == ["origin"]
 

@@ -17,6 +17,8 @@ from mlbutler.gate.calibrate import Calibration, calibrate
 from mlbutler.gate.noise import pairs_needed
 from mlbutler.gate.rules import limits
 from mlbutler.record import MetricChange
+from mlbutler.report.model import Column, Table, cell
+from mlbutler.report.screen import Screen
 from mlbutler.settings import Gate
 from mlbutler.steps.repeat import measure, seeds_for
 from mlbutler.steps.work import Work
@@ -95,28 +97,20 @@ def _chosen(work: Work, revision: str, metric: str | None) -> list[tuple[Gate, M
 
 
 def _show(console: Console, one: Tried) -> None:
-    from rich.console import Console as Terminal
-    from rich.table import Table
-    from rich.text import Text
-
-    def cell(text: str) -> Text:
-        shown = console.redactor.hide(text)
-        return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)[:200])
-
     found = one.found
-    terminal = Terminal(file=console.stream)
+    screen = Screen(console)
     mean = sum(one.values) / len(one.values)
     average = f"{mean:.5g} on average of {len(one.values)} seeds, deviation {found.deviation:.3g}"
-    terminal.print(cell(f"{one.metric}: {average}"))
-    table = Table(title=cell(f"{one.rule}, {found.repeats} repeats"), title_justify="left")
-    for name in ("worse by", "fails", "inconclusive", "passes", "one run, same limit: fails", "any drop: fails"):
-        table.add_column(name, justify="right")
+    screen.line(f"{one.metric}: {average}")
+    names = ("Worse by", "Fails", "Inconclusive", "Passes", "One run, same limit: fails", "Any drop: fails")
+    rows = []
     for rate in found.rates:
         shares = (rate.failed, 1 - rate.failed - rate.passed, rate.passed, rate.single, rate.any_drop)
-        table.add_row(f"{rate.effect:.3g}", *(f"{share:.1%}" for share in shares))
-    terminal.print(table)
+        rows.append(tuple(cell(text) for text in (f"{rate.effect:.3g}", *(f"{share:.1%}" for share in shares))))
+    columns = tuple(Column(name, numeric=True) for name in names)
+    screen.table(Table(f"{one.rule}, {found.repeats} repeats", columns, tuple(rows)))
     none = found.rates[0]
     said = f"False alarms: {none.failed:.1%} (at most {found.nominal:.1%} promised)."
     if one.needed:
         said += f" To tell a worsening of {found.unit:.3g} from none takes about {one.needed} repeats."
-    terminal.print(cell(said))
+    screen.line(said)

@@ -20,6 +20,8 @@ from mlbutler.project.past import Past, read_past
 from mlbutler.record import MetricHistory, PastValue
 from mlbutler.report import numbers
 from mlbutler.report.history import finite
+from mlbutler.report.model import Column, Table, cell
+from mlbutler.report.screen import Screen
 from mlbutler.report.sparkline import blocks
 from mlbutler.steps.work import Work
 
@@ -117,64 +119,48 @@ def _commits(found: _Found) -> dict[str, Commit]:
 
 
 def _show(work: Work, found: _Found, chosen: Sequence[MetricHistory], *, one_by_one: bool) -> None:
-    from rich.console import Console as Terminal
-    from rich.text import Text
-
-    def cell(text: str) -> Text:
-        shown = work.console.redactor.hide(text)
-        return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)[:200])
-
-    terminal = Terminal(file=work.console.stream)
+    screen = Screen(work.console)
     looked = numbers.count(len(found.past), "commit")
-    terminal.print(cell(f"{found.branch}, {looked} up to {found.tip[:10]}"))
+    screen.line(f"{found.branch}, {looked} up to {found.tip[:10]}")
     precision = work.settings.report.precision
     if one_by_one:
         for one in chosen:
-            _show_one(terminal, cell, one, _commits(found), precision)
+            goal = f" ({one.goal})" if one.goal else ""
+            screen.line(f"{one.key}{goal}  {blocks([value for _, value in finite(one)], 60)}")
+            screen.table(_single(one, _commits(found), precision), whole=("Commit", "When"))
     elif chosen:
-        terminal.print(_overview(cell, chosen, precision))
+        screen.table(_overview(chosen, precision))
     else:
-        terminal.print(cell("No metric was measured: dvc.yaml there declares none, or its files were never committed."))
+        screen.line("No metric was measured: dvc.yaml there declares none, or its files were never committed.")
     for file, reason in found.problems:
-        terminal.print(cell(f"not read: {file}: {reason}"))
+        screen.line(f"not read: {file}: {reason}")
     if found.cut:
-        terminal.print(cell("The clone's history is cut off here (a shallow clone): there is more in the repository."))
+        screen.line("The clone's history is cut off here (a shallow clone): there is more in the repository.")
 
 
-def _overview(cell: Any, chosen: Sequence[MetricHistory], precision: int) -> Any:
-    from rich.table import Table
-
-    table = Table("metric", "past")
-    for name in ("first", "last", "lowest", "highest", "measured"):
-        table.add_column(name, justify="right")
+def _overview(chosen: Sequence[MetricHistory], precision: int) -> Table:
+    numeric = (Column(name, numeric=True) for name in ("First", "Last", "Lowest", "Highest", "Measured"))
+    rows = []
     for one in chosen:
         past = [value for _, value in finite(one)]
         ends = (past[0], past[-1], min(past), max(past)) if past else ()
         shown = [numbers.value(value, precision) for value in ends] or [numbers.ABSENT] * 4
-        table.add_row(*(cell(text) for text in (one.key, blocks(past), *shown, f"{len(one.values):,}")))
-    return table
+        rows.append(tuple(cell(text) for text in (one.key, blocks(past), *shown, f"{len(one.values):,}")))
+    return Table("", (Column("Metric"), Column("Past"), *numeric), tuple(rows))
 
 
-def _show_one(terminal: Any, cell: Any, one: MetricHistory, commits: dict[str, Commit], precision: int) -> None:
-    from rich.table import Table
-
-    past = [value for _, value in finite(one)]
-    goal = f" ({one.goal})" if one.goal else ""
-    terminal.print(cell(f"{one.key}{goal}  {blocks(past, 60)}"))
-    table = Table("commit", "when")
-    table.add_column("value", justify="right")
-    table.add_column("difference", justify="right")
-    table.add_column("subject")
+def _single(one: MetricHistory, commits: dict[str, Commit], precision: int) -> Table:
     before: PastValue | None = None
     rows = []
     for value in one.values:
         difference = numbers.difference(_difference(before, value), precision)
-        rows.append((value.commit[:10], value.when[:16].replace("T", " "), numbers.value(value.value, precision),
-                     difference, commits[value.commit].subject))  # fmt: skip
+        said = (value.commit[:10], value.when[:16].replace("T", " "), numbers.value(value.value, precision), difference,
+                commits[value.commit].subject)  # fmt: skip
+        rows.append(tuple(cell(text) for text in said))
         before = value
-    for row in reversed(rows):
-        table.add_row(*(cell(text) for text in row))
-    terminal.print(table)
+    columns = (Column("Commit"), Column("When"), Column("Value", numeric=True), Column("Difference", numeric=True),
+               Column("Subject"))  # fmt: skip
+    return Table("", columns, tuple(reversed(rows)))
 
 
 def _difference(before: PastValue | None, now: PastValue) -> float | None:

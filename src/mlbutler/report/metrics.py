@@ -29,12 +29,9 @@ _VERDICT_ORDER = (Verdict.WORSE, Verdict.GONE, Verdict.BETTER, Verdict.CHANGED, 
 
 def sections(compare: CompareResult, settings: Settings) -> tuple[Section, ...]:
     """The first rows, unfolded; the others, folded; gates on numbers that no row shows."""
-    chosen = [m for m in compare.metrics if _wanted(m, settings)]
-    hidden = [m for m in chosen if settings.hide_unchanged and m.verdict == Verdict.SAME and not _gates(m, compare)]
-    shown = sorted((m for m in chosen if m not in hidden), key=lambda m: _rank(m, compare))
-    twice = _ambiguous(compare.metrics)
-    rows = [_row(m, compare, settings.precision, twice) for m in shown]
-    notes = _notes(compare, shown, len(hidden))
+    shown, hidden = _shown(compare, settings)
+    rows = _rows(compare, settings, shown)
+    notes = _notes(compare, shown, hidden)
     made = []
     if rows or notes:
         tables = (Table("Metrics", _COLUMNS, tuple(rows[:SHOWN])),) if rows else ()
@@ -44,6 +41,26 @@ def sections(compare: CompareResult, settings: Settings) -> tuple[Section, ...]:
         summary = f"{len(rows) - SHOWN:,} more"
         made.append(Section("further-metrics", "Further metrics", (further,), 35, summary))
     return (*made, *_other_gates(compare, shown))
+
+
+def table(compare: CompareResult, settings: Settings) -> tuple[Table, int]:
+    """All rows in one, and how many unchanged metrics are left out of it."""
+    shown, hidden = _shown(compare, settings)
+    return Table("Metrics", _COLUMNS, tuple(_rows(compare, settings, shown))), hidden
+
+
+def _shown(compare: CompareResult, settings: Settings) -> tuple[list[MetricChange], int]:
+    """The metrics to show, what matters most first, and how many unchanged ones are left out."""
+    chosen = [m for m in compare.metrics if _wanted(m, settings)]
+    left = [
+        m for m in chosen if not (settings.hide_unchanged and m.verdict == Verdict.SAME and not _gates(m, compare))
+    ]
+    return sorted(left, key=lambda m: _rank(m, compare)), len(chosen) - len(left)
+
+
+def _rows(compare: CompareResult, settings: Settings, shown: Sequence[MetricChange]) -> list[Row]:
+    twice = _ambiguous(compare.metrics)
+    return [_row(metric, compare, settings.precision, twice) for metric in shown]
 
 
 def _wanted(metric: MetricChange, settings: Settings) -> bool:

@@ -86,7 +86,7 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         not_judged=tuple(notes),
     )
     if not work.console.quiet:
-        show(work.console, done)
+        show(work.console, done, work.settings.report)
     return done
 
 

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from mlbutler.console import Console
 from mlbutler.record import CompareResult, PredictionChange
+from mlbutler.report.metrics import table
+from mlbutler.report.model import Table
+from mlbutler.report.numbers import count
+from mlbutler.report.screen import Screen
+from mlbutler.settings import Report as Settings
 
 _ROWS, _LINES = 50, 20
 
 
-def show(console: Console, result: CompareResult) -> None:
-    """Print metrics as a table; params, data, code, predictions, repeats and gates a line each."""
-    from rich.console import Console as Terminal
-    from rich.table import Table
-    from rich.text import Text
-
-    def cell(value: object) -> Text:
-        text = console.redactor.hide("" if value is None else str(value))
-        return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:300])
-
-    terminal = Terminal(file=console.stream)
-    table = Table("metric", "target", "here", "difference", "verdict")
-    for metric in result.metrics[:_ROWS]:
-        shown = "" if metric.difference is None else f"{metric.difference:+.5g}"
-        table.add_row(*(cell(item) for item in (metric.key, metric.old, metric.new, shown, metric.verdict)))
-    if result.metrics:
-        terminal.print(table)
-    if len(result.metrics) > _ROWS:
-        terminal.print(cell(f"{len(result.metrics) - _ROWS} more metrics are in the report"))
+def show(console: Console, result: CompareResult, settings: Settings) -> None:
+    """Print metrics as the report's table; params, data, code, predictions, repeats and gates a line each."""
+    screen = Screen(console)
+    metrics, hidden = table(result, settings)
+    if metrics.rows:
+        # Gates have lines of their own here, which name the limit.
+        shown = (row[:-1] for row in metrics.rows[:_ROWS])
+        screen.table(Table("", metrics.columns[:-1], tuple(shown)), whole=("Difference", "Verdict"))
+    if len(metrics.rows) > _ROWS:
+        screen.line(f"{len(metrics.rows) - _ROWS:,} more metrics are in the report")
+    if hidden:
+        screen.line(f"{count(hidden, 'unchanged metric')} left out")
     for line in (*_changes(result), *_judgements(result)):
-        terminal.print(cell(line))
+        screen.line(line)
 
 
 def _changes(result: CompareResult) -> list[str]:

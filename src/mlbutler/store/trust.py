@@ -85,7 +85,7 @@ def refused(root: Path, known: Iterable[Sections] | None, environ: Mapping[str, 
         for remote, section in now.items()
         if _endpoint(section) is not None
         and not any(_alike(section, other) for other in places)
-        and not (_host(section) in hosts and not _further(section))
+        and not (hosts & _hosts(section) and not _further(section))
     }
 
 
@@ -98,7 +98,8 @@ def require(remote: str, reasons: Mapping[str, str]) -> None:
     if (reason := reasons.get(remote.lower())) is not None:
         raise UntrustedRemote(
             f"The DVC remote '{remote}' is not used: {reason}.",
-            f"Merge that change of {CONFIG} by itself first, or let the agent's {HOSTS_VARIABLE} name the host.",
+            f"Merge that change of {CONFIG} by itself first, or let the agent's {HOSTS_VARIABLE} name the host, "
+            "as example.org or example.org:9000.",
         )
 
 
@@ -127,9 +128,13 @@ def _endpoint(section: Mapping[str, str]) -> tuple[str, str, int | None] | None:
         return (scheme, parts.netloc, None)
 
 
-def _host(section: Mapping[str, str]) -> str:
+def _hosts(section: Mapping[str, str]) -> set[str]:
+    """The names under which the agent may allow a remote: its host, and host:port."""
     endpoint = _endpoint(section)
-    return endpoint[1] if endpoint else ""
+    if endpoint is None or not endpoint[1]:
+        return set()
+    _, host, port = endpoint
+    return {host} if port is None else {host, f"{host}:{port}"}
 
 
 def _further(section: Mapping[str, str]) -> dict[str, str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import re
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ _BUFFER = 1 << 19
 _POLL = 0.2
 _SHORT = 1 << 16
 _KEPT_HANDLES = 64
+_STATUS_LINE = re.compile(r"HTTP/\S*[ \t]+(\d+)[ \t]*([^\r\n]*)")
 
 Configure = Callable[[Any, "Request"], list[str]]
 """Sets credentials, certificates and time-outs of a `pycurl.Curl` for a request; returns headers to add."""
@@ -118,12 +120,18 @@ class Pace(Protocol):
 
 @dataclass(eq=False)
 class _Transfer:
-    """One request under way."""
+    """One request under way.
+
+    Attributes:
+        head: lines of headers, as they come. They are read when somebody asks: for an object's presence they are most
+            of the work. heard: how many of them `_Loop` has seen. answer: read from the first `known` lines and bytes.
+    """
 
     request: Request
-    status: int = 0
-    reason: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
+    head: list[bytes] = field(default_factory=list)
+    heard: int = 0
+    answer: Response | None = None
+    known: tuple[int, int] = (0, 0)
     size: int = 0
     moved: int = 0
     receiver: Receiver | None = None
@@ -134,20 +142,21 @@ class _Transfer:
     quiet: float = 0.0
 
     def response(self) -> Response | None:
-        if not self.status:
-            return None
-        return Response(self.status, self.reason, self.headers, self.request.url, self.size)
+        """As far as it came; of several answers, as 100 and then 200, the last."""
+        if self.answer is None or self.known != (len(self.head), self.size):
+            self.answer, self.known = self._read(), (len(self.head), self.size)
+        return self.answer
 
-    def header(self, line: bytes) -> None:
-        self.quiet = 0.0
-        text = line.decode("latin-1").strip()
-        if text.startswith("HTTP/"):
-            _, _, rest = text.partition(" ")
-            status, _, self.reason = rest.partition(" ")
-            self.status, self.headers = int(status) if status.isdigit() else 0, {}
-        elif text:
-            name, _, value = text.partition(":")
-            self.headers[name.strip().lower()] = value.strip()
+    def _read(self) -> Response | None:
+        text = b"".join(self.head).decode("latin-1")
+        text = text[text.rfind("\nHTTP/") + 1 :]
+        if (first := _STATUS_LINE.match(text)) is None:
+            return None
+        headers = {}
+        for line in text.split("\n")[1:]:
+            name, _, value = line.partition(":")
+            headers[name.strip().lower()] = value.strip()
+        return Response(int(first[1]), first[2], headers, self.request.url, self.size)
 
     def body(self, block: bytes) -> int | None:
         # An exception must not reach libcurl: it is kept, and -1 ends the transfer.
@@ -242,13 +251,17 @@ class _Alone:
 _ALONE = _Alone()
 
 
+_Kind = tuple[str, bool]
+"""Method of a request that sends nothing of its own, and whether it carries the remote's credentials."""
+
+
 class _Loop:
-    """One `CurlMulti` and its handles."""
+    """One `CurlMulti` and its handles; one that is free is kept as it was set up, for the next request of its kind."""
 
     def __init__(self, configure: Configure, timeout: float) -> None:
         self._configure, self._timeout = configure, timeout
         self._multi = pycurl.CurlMulti()
-        self._free: list[Any] = []
+        self._free: defaultdict[_Kind | None, list[Any]] = defaultdict(list)
         self._live: dict[Any, tuple[Any, Task[Any], _Transfer]] = {}
         self._waiting: list[tuple[float, int, Any, Task[Any]]] = []
         self._ended: deque[tuple[Any, Any]] = deque()
@@ -321,6 +334,8 @@ class _Loop:
 
     def _give_up_quiet(self, passed: float) -> None:
         for handle, (_, _, transfer) in list(self._live.items()):
+            if transfer.heard != len(transfer.head):
+                transfer.heard, transfer.quiet = len(transfer.head), 0.0
             transfer.quiet += passed
             if transfer.quiet > self._timeout:
                 self._arrived(handle, pycurl.E_OPERATION_TIMEDOUT, "no answer in time")
@@ -346,11 +361,14 @@ class _Loop:
         self._multi.remove_handle(handle)
         if transfer.file is not None:
             transfer.file.close()
-        if transfer.error is None and len(self._free) < _KEPT_HANDLES:
-            handle.reset()
-            self._free.append(handle)
-        else:
+        kind = _kind(transfer.request)
+        kept = self._free[kind]
+        if transfer.error is not None or len(kept) >= _KEPT_HANDLES:
             handle.close()
+            return
+        if kind is None:
+            handle.reset()
+        kept.append(handle)
 
     def _advance(self, key: Any, task: Task[Any], value: Response | BaseException | None) -> None:
         """Give a task what it waits for, and do what it asks next."""
@@ -370,14 +388,22 @@ class _Loop:
 
     def _start(self, key: Any, task: Task[Any], request: Request) -> None:
         transfer = _Transfer(request)
-        handle = self._free.pop() if self._free else pycurl.Curl()
+        kept = self._free[_kind(request)]
+        handle = kept.pop() if kept else None
+        if handle is None or _kind(request) is None:
+            handle = self._set_up(handle or pycurl.Curl(), request, transfer)
         handle.setopt(pycurl.URL, request.url)
+        handle.setopt(pycurl.HEADERFUNCTION, transfer.head.append)
+        handle.setopt(pycurl.WRITEFUNCTION, transfer.body)
+        self._multi.add_handle(handle)
+        self._live[handle] = key, task, transfer
+
+    def _set_up(self, handle: Any, request: Request, transfer: _Transfer) -> Any:
+        """The handle with all that does not change from one request of a kind to the next."""
         handle.setopt(pycurl.NOSIGNAL, 1)
         handle.setopt(pycurl.BUFFERSIZE, _BUFFER)
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        handle.setopt(pycurl.HEADERFUNCTION, transfer.header)
-        handle.setopt(pycurl.WRITEFUNCTION, transfer.body)
         headers = ["User-Agent: mlbutler", "Accept-Encoding: identity", *request.headers]
         if request.source is not None:
             size = request.source.stat().st_size
@@ -395,5 +421,8 @@ class _Loop:
         elif request.method == "HEAD":
             handle.setopt(pycurl.NOBODY, 1)
         handle.setopt(pycurl.HTTPHEADER, headers + self._configure(handle, request))
-        self._multi.add_handle(handle)
-        self._live[handle] = key, task, transfer
+        return handle
+
+
+def _kind(request: Request) -> _Kind | None:
+    return None if request.source is not None or request.headers else (request.method, request.own)

@@ -204,9 +204,8 @@ class HttpStore:
         count: Counter = lambda _: None,
     ) -> Generator[Request | float, Response | None, Response]:
         """One request and its redirects; credentials go to the remote's own host alone."""
-        url = f"{self.url}/{oid.key}"
+        url, own = f"{self.url}/{oid.key}", True
         for _ in range(_MOST_REDIRECTS + 1):
-            own = _origin(url) == self._origin
             try:
                 response = yield Request(method, url, own, headers, _past_redirects(receive), source, count)
             except Broken as broken:
@@ -222,7 +221,7 @@ class HttpStore:
                 )
             try:
                 url = urljoin(url, target)
-                _origin(url)
+                own = _origin(url) == self._origin
             except ValueError:
                 raise StoreError(
                     f"Remote '{self.name}' redirects {oid.key} to an address that is none.", "Check the remote's url."

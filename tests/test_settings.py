@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from mlbutler.errors import SettingsError
-from mlbutler.settings import Settings, _validated, load, parse
+from mlbutler.settings import Settings, load, parse
+from mlbutler.settings.reading import _validated
 
 
 def test_a_project_without_a_file_has_the_defaults(tmp_path: Path) -> None:

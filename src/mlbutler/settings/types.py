@@ -1,0 +1,64 @@
+"""Durations, sizes and lists as people write them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _seconds(value: object) -> object:
+    """A number of seconds from ``90``, ``"90s"``, ``"15m"``, ``"2h"`` or ``"1d"``."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
+        if match is None:
+            raise ValueError("must be a duration, as 90, '90s', '15m', '2h' or '1d'")
+        return float(match[1]) * _UNITS[match[2]]
+    return value
+
+
+_SIZES = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+
+
+def _bytes(value: object) -> object:
+    """A number of bytes from ``5000``, ``"200 GB"``, ``"1.5TB"``; powers of 1024."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", value.upper())
+        if match is None:
+            raise ValueError("must be a size, as 5000 or '200 GB'")
+        unit = match[2] if match[2] in _SIZES else f"{match[2]}B"
+        return int(float(match[1]) * _SIZES[unit])
+    return value
+
+
+def _amount(value: object) -> object:
+    """A number as it is; bytes from ``"50 MB"`` (powers of 1024, as reports show them), seconds from ``"15m"``."""
+    if isinstance(value, str):
+        if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B)\s*", value, re.IGNORECASE):
+            return float(match[1]) * _SIZES[match[2].upper()]
+        try:
+            return float(value)
+        except ValueError:
+            pass
+        try:
+            return _seconds(value)
+        except ValueError:
+            raise ValueError("must be a number, a size as '50 MB' or a duration as '15m'") from None
+    return value
+
+
+def _listed(value: object) -> object:
+    """A single string stands for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Amount = Annotated[float, BeforeValidator(_amount)]
+Strings = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+Patience = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]

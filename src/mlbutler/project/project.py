@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.compare.snapshot import Snapshot
-from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, ProjectError, StoreError, UsageError
+from mlbutler.errors import ProjectError, UsageError
 from mlbutler.project.artifact import Artifact
-from mlbutler.project.model import Output, Recorded, Stage, Stages
+from mlbutler.project.model import Recorded, Stage, Stages
+from mlbutler.project.objects import Objects
 from mlbutler.project.seen import Look, Seen
-from mlbutler.project.worktree import Manifest, WorkTree, note_partial, partial_directories
+from mlbutler.project.worktree import WorkTree, note_partial, partial_directories
 from mlbutler.record import StagePlan, StageState
-from mlbutler.store.interface import Need, ObjectId
+from mlbutler.store.interface import Need
 
 if TYPE_CHECKING:
     from mlbutler.project.side import Side
-    from mlbutler.store.interface import Store
     from mlbutler.store.trust import Sections
 
 CREDENTIALS = (
@@ -56,9 +56,6 @@ class Project:
         self.hardlink = False
         self.look = Look()
         self._planner: Any = None
-        self._manifests: dict[ObjectId, Manifest | None] = {}
-        self._remote_holds: dict[ObjectId, bool] = {}
-        self.remote_problem: MlbutlerError | None = None
         self.sides: dict[tuple[str, str], Side | None] = {}
 
     # -------------------------------------------------------------------------------------- opening
@@ -128,7 +125,7 @@ class Project:
     @cached_property
     def tree(self) -> WorkTree:
         """The work tree."""
-        return WorkTree(self.root, self.repo, self.stages, self.manifest, self.seen)
+        return WorkTree(self.root, self.repo, self.stages, self.objects.manifest, self.seen)
 
     def artifacts(self) -> tuple[Artifact, ...]:
         """Every recorded output of the work tree's dvc.lock and .dvc files."""
@@ -165,86 +162,16 @@ class Project:
         remotes = self.repo.config["remote"].values()
         return tuple(str(conf[key]) for conf in remotes for key in CREDENTIALS if key != "user" and conf.get(key))
 
-    # --------------------------------------------------------------------------------------- objects
-
-    def manifest(self, oid: ObjectId, *, remote: bool = True) -> Manifest | None:
-        """A directory's manifest from cache, mirror or (when it may be asked) remote; None when nobody has it."""
-        from mlbutler.store.manifest import parse_manifest
-
-        if oid not in self._manifests:
-            content = self.content(oid, remote=remote)
-            if content is None and not remote:
-                return None
-            self._manifests[oid] = None if content is None else parse_manifest(content, oid)
-        return self._manifests[oid]
-
-    def content(self, oid: ObjectId, limit: int | None = None, *, remote: bool = True) -> bytes | None:
-        """A small object's bytes from cache, mirror or remote; None when nobody has it or it is too large.
-
-        Args:
-            limit: bytes; a larger object is not read. remote: may the remote be asked.
-        """
-        path = self.object_file(oid, remote=remote)
-        try:
-            if path is None or (limit is not None and path.stat().st_size > limit):
-                return None
-            return path.read_bytes()
-        except OSError:
-            return None
-
-    def object_file(self, oid: ObjectId, *, remote: bool = True) -> Path | None:
-        """Where an object's bytes lie, in cache or mirror; None when nobody has it.
-
-        Args:
-            remote: may the remote be asked; what it has is brought into the cache.
-        """
-        for place in [self.cache_dir] + ([self.mirror] if self.mirror else []):
-            if (place / oid.key).is_file():
-                return place / oid.key
-        return self.object_file(oid, remote=False) if remote and self._bring_small(oid) else None
-
-    def _bring_small(self, oid: ObjectId) -> bool:
-        from mlbutler.store.engine import bring
-        from mlbutler.store.remotes import open_cache
-
-        if not self._may_ask():
-            return False
-        try:
-            brought = bring([oid], open_cache(self), None, self._asked_quickly())
-        except StoreError as error:
-            self.remote_problem = error
-            return False
-        for problem in brought.errors:
-            if not isinstance(problem, CorruptObject):  # that one says nothing of the others
-                self.remote_problem = problem
-        return not brought.missing and not brought.errors
-
-    def _may_ask(self) -> bool:
-        """Is there a remote, and has it answered so far? One that is down is not asked for each small thing."""
-        return self.remote_name is not None and self.remote_problem is None
-
-    def _asked_quickly(self) -> Store:
-        """The remote, for questions that a run can do without an answer to."""
-        from mlbutler.store.remotes import open_remote
-        from mlbutler.store.retry import Patience
-
-        return open_remote(self, self.remote_name, self._environ, patience=Patience(attempts=2, pause=0.2))
+    @cached_property
+    def objects(self) -> Objects:
+        """The project's data by hash."""
+        return Objects(self, self._environ)
 
     @cached_property
     def remote_name(self) -> str | None:
         """The remote in use: set from the settings, else DVC's default, else the only one there is."""
         names = self.remote_names()
         return self.default_remote() or (names[0] if len(names) == 1 else None)
-
-    def at_hand(self, output: Output) -> bool:
-        """Does cache or mirror hold the output's object?"""
-        oid = output.recorded.oid if output.recorded else None
-        return oid is not None and self.holds(oid)
-
-    def holds(self, oid: ObjectId) -> bool:
-        """Does cache or mirror hold the object?"""
-        places = [self.cache_dir] + ([self.mirror] if self.mirror else [])
-        return any((place / oid.key).is_file() for place in places)
 
     # -------------------------------------------------------------------------------------- planning
 
@@ -269,16 +196,18 @@ class Project:
         folders = [place / "runs" for place in (self.cache_dir, self.mirror) if place is not None]
 
         def find(stage: Stage, hashes: Mapping[str, Recorded]) -> Mapping[str, Recorded] | None:
-            found = find_run(self.repo, stage, hashes, folders, self._fetch_runs)
+            found = find_run(self.repo, stage, hashes, folders, self.objects.fetch_runs)
             objects = [out.oid for out in found.values()] if found else []
-            return found if objects and all(oid is not None and self._obtainable(oid) for oid in objects) else None
+            return (
+                found if objects and all(oid is not None and self.objects.obtainable(oid) for oid in objects) else None
+            )
 
         self._planner = Planner(
             self.stages,
             self.tree,
-            self.manifest,
+            self.objects.manifest,
             find,
-            self.at_hand,
+            self.objects.at_hand,
             targets=targets,
             hint=Hint(durations or {}),
             lost=lost,
@@ -300,7 +229,9 @@ class Project:
         from mlbutler.project.plan import Planner
         from mlbutler.record import StageState
 
-        planner = Planner(self.stages, self.tree, self.manifest, lambda stage, hashes: None, self.at_hand)
+        planner = Planner(
+            self.stages, self.tree, self.objects.manifest, lambda stage, hashes: None, self.objects.at_hand
+        )
         stale: dict[str, None] = {}
         try:
             for plan in planner.plan():
@@ -322,65 +253,6 @@ class Project:
                 near = difflib.get_close_matches(target, known, n=3)
                 hint = f"Did you mean {', '.join(near)}?" if near else "See `dvc stage list`."
                 raise UsageError(f"There is no stage '{target}'.", hint)
-
-    def _fetch_runs(self, key: str) -> bool:
-        """Bring the remote's run cache for one stage, where the remote can hold one."""
-        from mlbutler.errors import MlbutlerError
-        from mlbutler.store.local import LocalStore
-        from mlbutler.store.other import OtherStore
-        from mlbutler.store.remotes import open_cache
-        from mlbutler.store.runs import fetch_runs
-
-        if not self._may_ask():
-            return False
-        try:
-            remote = self._asked_quickly()
-            return isinstance(remote, LocalStore | OtherStore) and fetch_runs(open_cache(self), remote, key) > 0
-        except MlbutlerError as error:  # then it has to run
-            self.remote_problem = error
-            return False
-
-    def _obtainable(self, oid: ObjectId) -> bool:
-        """Is it at hand, or on the remote? What another agent made is there and its run cache here."""
-        if self.holds_whole(oid):
-            return True
-        if oid not in self._remote_holds:
-            self._remote_holds[oid] = self._asked(oid)
-        return self._remote_holds[oid]
-
-    def _asked(self, oid: ObjectId) -> bool:
-        from mlbutler.errors import MlbutlerError
-        from mlbutler.store.engine import ask_all
-        from mlbutler.store.interface import Presence
-
-        if not self._may_ask():
-            return False
-        try:
-            oids = [oid]
-            if oid.is_directory:
-                manifest = self.manifest(oid)
-                if manifest is None:
-                    return False
-                oids += [ObjectId(md5, oid.legacy) for md5 in manifest.values()]
-            lacking = [one for one in oids if not self.holds(one)]
-            answers = ask_all(self._asked_quickly(), lacking)
-        except MlbutlerError as error:  # then it has to run
-            self.remote_problem = error
-            return False
-        unknown = [answer for answer in answers.values() if answer.presence is Presence.UNDETERMINED]
-        if unknown:
-            kind = AccessDenied if unknown[0].denied else StoreError
-            self.remote_problem = kind(unknown[0].reason, unknown[0].remedy)
-        return all(answer.presence is Presence.PRESENT for answer in answers.values())
-
-    def holds_whole(self, oid: ObjectId) -> bool:
-        """Does cache or mirror hold the object, a directory with all its files?"""
-        if not self.holds(oid):
-            return False
-        if not oid.is_directory:
-            return True
-        manifest = self.manifest(oid)
-        return manifest is not None and all(self.holds(ObjectId(md5, oid.legacy)) for md5 in manifest.values())
 
     def needed(self, plans: Sequence[StagePlan]) -> tuple[Need, ...]:
         """The objects that the stale ones of `plans` need; restorable ones need their recorded outputs too."""

@@ -131,12 +131,12 @@ class Side:
             return Source(None, problem)
         if path == out.path and out.recorded is not None and (out.recorded.size or 0) > LARGEST:
             return Source(None, TOO_LARGE)
-        content = self._project.content(oid, LARGEST, remote=remote)
+        content = self._project.objects.content(oid, LARGEST, remote=remote)
         return Source(content) if content is not None else Source(None, self._nowhere())
 
     def _nowhere(self) -> str:
         """Why an object is not at hand."""
-        trouble = self._project.remote_problem
+        trouble = self._project.objects.problem
         return f"{UNASKED}: {trouble.message}" if trouble is not None else _NOWHERE
 
     def _identified(self, path: str, out: Output, *, remote: bool = True) -> tuple[ObjectId | None, str]:
@@ -145,7 +145,7 @@ class Side:
         if oid is None:
             return None, "no content hash is recorded"
         if path != out.path:
-            manifest = self._project.manifest(oid, remote=remote)
+            manifest = self._project.objects.manifest(oid, remote=remote)
             md5 = (manifest or {}).get(path[len(out.path) + 1 :])
             if md5 is None:
                 return None, f"not found in {out.path}" if manifest is not None else self._nowhere()
@@ -160,14 +160,14 @@ class Side:
             yield path, self._stored(path)
             return
         if path in same:  # what lies in the work tree of it says nothing more
-            for name, md5 in (self._project.manifest(oid) or {}).items():
+            for name, md5 in (self._project.objects.manifest(oid) or {}).items():
                 if is_table(name):
-                    locate = partial(self._project.object_file, ObjectId(md5, oid.legacy), remote=False)
+                    locate = partial(self._project.objects.object_file, ObjectId(md5, oid.legacy), remote=False)
                     yield f"{path}/{name}", Stored(locate=locate, explain=self._nowhere, identity=md5)
             return
         names = self._files(owner[1])
         if path in partial_directories(self._project.root):
-            names = (f"{path}/{name}" for name in self._project.manifest(oid) or {})
+            names = (f"{path}/{name}" for name in self._project.objects.manifest(oid) or {})
         for name in names:
             if is_table(name):
                 yield name, self._stored(name, remote=False)
@@ -189,7 +189,9 @@ class Side:
         if oid is None:
             return Stored(problem=problem)
         return Stored(
-            locate=partial(self._project.object_file, oid, remote=remote), explain=self._nowhere, identity=oid.md5
+            locate=partial(self._project.objects.object_file, oid, remote=remote),
+            explain=self._nowhere,
+            identity=oid.md5,
         )
 
     def _at_hand(self, artifacts: Mapping[str, Artifact], same: frozenset[str]) -> Iterator[tuple[str, Stored]]:
@@ -202,7 +204,7 @@ class Side:
             files = [(f"{path}/{e.path}", e.hash) for e in artifact.entries or ()] or [(path, oid.md5)]
             for name, md5 in files:
                 if is_table(name):
-                    locate = partial(self._project.object_file, ObjectId(md5, oid.legacy), remote=False)
+                    locate = partial(self._project.objects.object_file, ObjectId(md5, oid.legacy), remote=False)
                     yield name, Stored(locate=locate, explain=self._nowhere, identity=md5)
 
     def _artifact(self, path: str, out: Output, same: frozenset[str]) -> Artifact:
@@ -212,7 +214,7 @@ class Side:
         entries: tuple[Entry, ...] | None = None
         problem = ""
         if directory and oid is not None and path not in same:
-            manifest = self._project.manifest(oid)
+            manifest = self._project.objects.manifest(oid)
             if manifest is None:
                 problem = f"its manifest: {self._nowhere()}"
             else:
@@ -258,7 +260,7 @@ class Side:
             found = (file.relative_to(self._project.root) for file in sorted(folder.rglob("*")) if file.is_file())
             yield from (file.as_posix() for file in found)
         elif out.cached:
-            yield from (f"{out.path}/{name}" for name in self._project.manifest(oid) or {})
+            yield from (f"{out.path}/{name}" for name in self._project.objects.manifest(oid) or {})
 
 
 def _read_by(stage: Stage) -> dict[str, tuple[str, ...]]:

@@ -103,7 +103,7 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
         pushed = check_pushed(
             artifacts,
             remotes,
-            project.manifest,
+            project.objects.manifest,
             remembered=None if anew else work.remembered,
             address=remotes.address,
             progress=progress,

@@ -96,7 +96,7 @@ def _unread(work: Work, old: Snapshot, new: Snapshot) -> MlbutlerError | None:
 
     sources = (source for side in (old, new) for part in (side.metrics, side.params) for source in part.values())
     unread = any(source.content is None and source.problem.startswith(UNASKED) for source in sources)
-    return work.project.remote_problem if unread else None
+    return work.project.objects.problem if unread else None
 
 
 def _code(work: Work, base: str | None) -> tuple[tuple[CodeChange, ...], tuple[tuple[str, str], ...]]:

@@ -38,8 +38,8 @@ def _content(work: Work, path: str) -> bytes | None:
     if owner is None or recorded is None or (oid := recorded.oid) is None:
         return None
     if path != owner[1].path:
-        md5 = (work.project.manifest(oid) or {}).get(path[len(owner[1].path) + 1 :])
+        md5 = (work.project.objects.manifest(oid) or {}).get(path[len(owner[1].path) + 1 :])
         if md5 is None:
             return None
         oid = ObjectId(md5, oid.legacy)
-    return work.project.content(oid, _LARGEST)
+    return work.project.objects.content(oid, _LARGEST)

@@ -69,7 +69,9 @@ def _cost(work: Work, stages: Sequence[StagePlan]) -> Cost | None:
 
 def _lacking(work: Work, plans: Sequence[StagePlan]) -> int | None:
     """Bytes of what these stages need that neither cache nor mirror holds whole; None when a size is unknown."""
-    sizes = {need.oid: need.size for need in work.project.needed(plans) if not work.project.holds_whole(need.oid)}
+    sizes = {
+        need.oid: need.size for need in work.project.needed(plans) if not work.project.objects.holds_whole(need.oid)
+    }
     known = [size for size in sizes.values() if size is not None]
     return sum(known) if len(known) == len(sizes) else None
 

@@ -78,13 +78,18 @@ def _whole(work: Work, result: PushResult, pushed: Sequence[Artifact], cache: Lo
     from mlbutler.store.pushed import check_pushed
     from mlbutler.store.remotes import Remotes
 
-    away = [a for a in pushed if a.oid is not None and not work.project.holds_whole(a.oid)]
+    away = [a for a in pushed if a.oid is not None and not work.project.objects.holds_whole(a.oid)]
     if not away:
         return result
     remotes = Remotes(work.project, work.remote, work.environ, work.settings.data.jobs)
     with work.console.progress("asking the remote") as progress:
         found = check_pushed(
-            away, remotes, work.project.manifest, remembered=work.remembered, address=remotes.address, progress=progress
+            away,
+            remotes,
+            work.project.objects.manifest,
+            remembered=work.remembered,
+            address=remotes.address,
+            progress=progress,
         )
     for finding in (*found.findings, *found.undetermined):
         work.console.line(f"{finding.subject}: {finding.problem}")

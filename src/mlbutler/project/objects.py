@@ -1,0 +1,169 @@
+"""The project's data by hash: what cache, mirror and remote hold of it, and small objects' bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreError
+from mlbutler.project.model import Output
+from mlbutler.project.worktree import Manifest
+from mlbutler.store.interface import ObjectId
+
+if TYPE_CHECKING:
+    from mlbutler.project.project import Project
+    from mlbutler.store.interface import Store
+
+
+class Objects:
+    """What is asked about objects on the way to a plan or a comparison.
+
+    Args:
+        environ: where the remote's credentials are read from.
+
+    Attributes:
+        problem: why the remote could not be asked; from then on it is not asked again.
+    """
+
+    def __init__(self, project: Project, environ: Mapping[str, str]) -> None:
+        self._project, self._environ = project, environ
+        self._manifests: dict[ObjectId, Manifest | None] = {}
+        self._on_remote: dict[ObjectId, bool] = {}
+        self.problem: MlbutlerError | None = None
+
+    def manifest(self, oid: ObjectId, *, remote: bool = True) -> Manifest | None:
+        """A directory's manifest from cache, mirror or (when it may be asked) remote; None when nobody has it."""
+        from mlbutler.store.manifest import parse_manifest
+
+        if oid not in self._manifests:
+            content = self.content(oid, remote=remote)
+            if content is None and not remote:
+                return None
+            self._manifests[oid] = None if content is None else parse_manifest(content, oid)
+        return self._manifests[oid]
+
+    def content(self, oid: ObjectId, limit: int | None = None, *, remote: bool = True) -> bytes | None:
+        """A small object's bytes from cache, mirror or remote; None when nobody has it or it is too large.
+
+        Args:
+            limit: bytes; a larger object is not read. remote: may the remote be asked.
+        """
+        path = self.object_file(oid, remote=remote)
+        try:
+            if path is None or (limit is not None and path.stat().st_size > limit):
+                return None
+            return path.read_bytes()
+        except OSError:
+            return None
+
+    def object_file(self, oid: ObjectId, *, remote: bool = True) -> Path | None:
+        """Where an object's bytes lie, in cache or mirror; None when nobody has it.
+
+        Args:
+            remote: may the remote be asked; what it has is brought into the cache.
+        """
+        for place in self._places():
+            if (place / oid.key).is_file():
+                return place / oid.key
+        return self.object_file(oid, remote=False) if remote and self._bring_small(oid) else None
+
+    def _bring_small(self, oid: ObjectId) -> bool:
+        from mlbutler.store.engine import bring
+        from mlbutler.store.remotes import open_cache
+
+        if not self._may_ask():
+            return False
+        try:
+            brought = bring([oid], open_cache(self._project), None, self._asked_quickly())
+        except StoreError as error:
+            self.problem = error
+            return False
+        for problem in brought.errors:
+            if not isinstance(problem, CorruptObject):  # that one says nothing of the others
+                self.problem = problem
+        return not brought.missing and not brought.errors
+
+    def _may_ask(self) -> bool:
+        """Is there a remote, and has it answered so far? One that is down is not asked for each small thing."""
+        return self._project.remote_name is not None and self.problem is None
+
+    def _asked_quickly(self) -> Store:
+        """The remote, for questions that a run can do without an answer to."""
+        from mlbutler.store.remotes import open_remote
+        from mlbutler.store.retry import Patience
+
+        return open_remote(
+            self._project, self._project.remote_name, self._environ, patience=Patience(attempts=2, pause=0.2)
+        )
+
+    def at_hand(self, output: Output) -> bool:
+        """Does cache or mirror hold the output's object?"""
+        oid = output.recorded.oid if output.recorded else None
+        return oid is not None and self.holds(oid)
+
+    def holds(self, oid: ObjectId) -> bool:
+        """Does cache or mirror hold the object?"""
+        return any((place / oid.key).is_file() for place in self._places())
+
+    def fetch_runs(self, key: str) -> bool:
+        """Bring the remote's run cache for one stage, where the remote can hold one."""
+        from mlbutler.store.local import LocalStore
+        from mlbutler.store.other import OtherStore
+        from mlbutler.store.remotes import open_cache
+        from mlbutler.store.runs import fetch_runs
+
+        if not self._may_ask():
+            return False
+        try:
+            remote = self._asked_quickly()
+            return (
+                isinstance(remote, LocalStore | OtherStore) and fetch_runs(open_cache(self._project), remote, key) > 0
+            )
+        except MlbutlerError as error:  # then it has to run
+            self.problem = error
+            return False
+
+    def obtainable(self, oid: ObjectId) -> bool:
+        """Is it at hand, or on the remote? What another agent made is there and its run cache here."""
+        if self.holds_whole(oid):
+            return True
+        if oid not in self._on_remote:
+            self._on_remote[oid] = self._asked(oid)
+        return self._on_remote[oid]
+
+    def _asked(self, oid: ObjectId) -> bool:
+        from mlbutler.store.engine import ask_all
+        from mlbutler.store.interface import Presence
+
+        if not self._may_ask():
+            return False
+        try:
+            oids = [oid]
+            if oid.is_directory:
+                manifest = self.manifest(oid)
+                if manifest is None:
+                    return False
+                oids += [ObjectId(md5, oid.legacy) for md5 in manifest.values()]
+            lacking = [one for one in oids if not self.holds(one)]
+            answers = ask_all(self._asked_quickly(), lacking)
+        except MlbutlerError as error:  # then it has to run
+            self.problem = error
+            return False
+        unknown = [answer for answer in answers.values() if answer.presence is Presence.UNDETERMINED]
+        if unknown:
+            kind = AccessDenied if unknown[0].denied else StoreError
+            self.problem = kind(unknown[0].reason, unknown[0].remedy)
+        return all(answer.presence is Presence.PRESENT for answer in answers.values())
+
+    def holds_whole(self, oid: ObjectId) -> bool:
+        """Does cache or mirror hold the object, a directory with all its files?"""
+        if not self.holds(oid):
+            return False
+        if not oid.is_directory:
+            return True
+        manifest = self.manifest(oid)
+        return manifest is not None and all(self.holds(ObjectId(md5, oid.legacy)) for md5 in manifest.values())
+
+    def _places(self) -> list[Path]:
+        return [self._project.cache_dir] + ([self._project.mirror] if self._project.mirror else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
@@ -85,8 +86,8 @@ def _rank(metric: MetricChange, compare: CompareResult) -> tuple[int, int, bool,
 
 
 def _ambiguous(metrics: Sequence[MetricChange]) -> frozenset[str]:
-    names = [m.name for m in metrics]
-    return frozenset(name for name in names if names.count(name) > 1) if len(names) < 2000 else frozenset(names)
+    names = Counter(metric.name for metric in metrics)
+    return frozenset(name for name, count in names.items() if count > 1)
 
 
 def _row(metric: MetricChange, compare: CompareResult, precision: int, twice: frozenset[str]) -> Row:

@@ -4,11 +4,36 @@ from __future__ import annotations
 
 import atexit
 import gc
+import io
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 _GC_THRESHOLD = 100_000
+
+
+class _Patient(io.FileIO):
+    """A stream that takes no notice when its reader leaves."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
+
+
+def _outlast_readers() -> None:
+    """`mlbutler compare | head` works to its end: the record is whole, and the exit code says what was found."""
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        old = getattr(sys, name)
+        if not isinstance(old, io.TextIOWrapper) or old.isatty():
+            continue
+        raw = _Patient(number, "wb", closefd=False)
+        buffer: Any = raw if isinstance(old.buffer, io.RawIOBase) else io.BufferedWriter(raw)
+        new = io.TextIOWrapper(
+            buffer, old.encoding, old.errors, line_buffering=old.line_buffering, write_through=old.write_through
+        )
+        setattr(sys, name, new)
 
 
 def program() -> NoReturn:
@@ -18,6 +43,7 @@ def program() -> NoReturn:
     again while they are made, and taking them apart before the process ends, would cost more than most verbs.
     """
     gc.set_threshold(_GC_THRESHOLD, 50, 100)
+    _outlast_readers()
     from mlbutler.cli import main
 
     code = 0
@@ -25,12 +51,10 @@ def program() -> NoReturn:
         main()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    try:
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:  # whoever read our output has left
-        pass
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by who started us
+            stream.flush()
     os._exit(code)
 
 

@@ -41,8 +41,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _told("Interrupted.", "What was finished is kept; run it again to go on.", EXIT_INTERRUPTED, as_json)
     except MlbutlerError as error:
         code = _told(error.message, error.remedy, error.exit_code, as_json)
-    except BrokenPipeError:
-        code = EXIT_PASSED
     except Exception as error:
         code = _bug(error, as_json)
     sys.exit(code if isinstance(code, int) else EXIT_PASSED)

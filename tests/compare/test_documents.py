@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbutler.compare.documents import read_document
+from mlbutler.compare.metrics import compare_metrics
 from mlbutler.compare.snapshot import Source
+from mlbutler.record import Verdict
 
 
 def values(path: str, text: str) -> dict[str, object]:
@@ -65,3 +67,12 @@ def test_no_content_raises(content: bytes, extension: str) -> None:
 @given(st.dictionaries(st.text(min_size=1), st.integers(-(10**9), 10**9)))
 def test_every_leaf_of_a_flat_json_is_kept(content: dict[str, int]) -> None:
     assert values("m.json", json.dumps(content)) == content
+
+
+def test_whole_numbers_beyond_floats_are_compared_digit_by_digit() -> None:
+    old, new = 9_007_199_254_740_992, 9_007_199_254_740_993  # one and the same float
+    one, other = ({"m.json": Source(f'{{"seen": {n}, "many": 1{"0" * 400}}}'.encode())} for n in (old, new))
+    changes, _ = compare_metrics(one, other, {"m.json:seen": "maximize"})
+    seen, many = sorted(changes, key=lambda change: change.name, reverse=True)
+    assert (seen.verdict, seen.difference, seen.new) == (Verdict.BETTER, 1.0, new)
+    assert isinstance(many.new, str)

@@ -95,6 +95,16 @@ def test_a_comparison_without_any_gate_says_so_loudly(record: Record) -> None:
     assert "**No metric has a gate.**" not in markdown.render(record, Settings())
 
 
+def test_many_numbers_without_a_direction_hide_no_other_reason(record: Record) -> None:
+    compare = record.compare
+    assert compare is not None
+    many = tuple((f"m.json:k{number}", "no direction is known") for number in range(3000))
+    compare = dataclasses.replace(compare, not_judged=(*many, ("m.yaml", "here: not valid YAML")))
+    text = markdown.render(dataclasses.replace(record, compare=compare), Settings())
+    assert "<code>m.yaml</code>: here: not valid YAML" in text
+    assert "<code>m.json:k0</code> and 2,999 more: no direction is known" in text
+
+
 def test_what_was_not_judged_is_listed_with_its_reason(record: Record) -> None:
     text = markdown.render(record, Settings())
     assert "- <code>metrics.json:status</code>: not a number" in text

@@ -19,6 +19,8 @@ LARGEST = 20 * 1024 * 1024
 
 _DEEPEST = 50
 _MOST_LEAVES = 200_000
+_LARGEST_NUMBER = 10**300
+"""Whole numbers below it are compared digit by digit and can still be shown as floats."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +174,8 @@ def scalar(value: object) -> Scalar:
     """A value as the record holds it: odd floats and everything that is no JSON scalar as text."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**63:
-        return float(value) if abs(value) < 10**300 else str(value)[:100]
+    if isinstance(value, int) and abs(value) >= _LARGEST_NUMBER:
+        return hex(value)[:1000]  # Python refuses to print so many digits
     if value is None or isinstance(value, (bool, int, float)):
         return value
     return str(value)[:1000]

@@ -125,7 +125,7 @@ def _judged(file: str, name: str, before: Document, after: Document, goal: str |
         return change(Verdict.NOT_JUDGED, f"{_kind(old)} in the target")
     assert isinstance(old, (int, float))
     assert isinstance(new, (int, float))
-    difference = float(new) - float(old)
+    difference = float(new - old)  # whole numbers are exact up to here
     if goal is None:
         return change(Verdict.NOT_JUDGED, "no direction is known: set a goal in a [[gate]]", difference)
     better = (difference > 0) == (goal == "maximize")

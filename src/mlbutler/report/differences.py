@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 
 from mlbutler.record import (
     CodeChange,
@@ -36,6 +36,7 @@ from mlbutler.settings import Report as Settings
 
 _KIND_TONES = {"added": Tone.NONE, "removed": Tone.WARN, "changed": Tone.NONE, "renamed": Tone.NONE}
 _SAID_AT_ONCE = 20
+_ALIKE = 5
 _EXAMPLES = 10
 _STAGES = 5
 
@@ -53,9 +54,24 @@ def not_judged(compare: CompareResult) -> Section | None:
     pairs = list(dict.fromkeys(pairs))
     if not pairs:
         return None
-    lines = tuple((code(subject), plain(f": {reason}")) for subject, reason in pairs[:_SAID_AT_ONCE])
-    items = Items(lines, left_out=len(pairs) - len(lines))
+    alike = _by_reason(pairs)
+    lines = tuple(
+        (code(subjects[0]), plain(f"{f' and {len(subjects) - 1:,} more' if len(subjects) > 1 else ''}: {reason}"))
+        for subjects, reason in alike[:_SAID_AT_ONCE]
+    )
+    items = Items(lines, left_out=sum(len(subjects) for subjects, _ in alike[_SAID_AT_ONCE:]))
     return Section("not-judged", "Not judged", (items,), 85, numbers.count(len(pairs), "item"), folded=False)
+
+
+def _by_reason(pairs: Sequence[tuple[str, str]]) -> list[tuple[list[str], str]]:
+    """(subjects, reason): many subjects with one reason together, so that they hide no other; few each by itself."""
+    subjects = defaultdict(list)
+    for subject, reason in pairs:
+        subjects[reason].append(subject)
+    found: list[tuple[list[str], str]] = []
+    for reason, named in subjects.items():
+        found += [(named, reason)] if len(named) > _ALIKE else [([one], reason) for one in named]
+    return sorted(found, key=lambda item: len(item[0]))
 
 
 def params(compare: CompareResult) -> Section | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mlbutler.compare.comparison import compare, conclude, without_left_over
 from mlbutler.compare.snapshot import Snapshot
@@ -43,7 +43,7 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
     stale = left_over(work)
     comparison = without_left_over(comparison, stale)
     history, unread = past_of(work, comparison.metrics, goals)
-    code, unseen = _code(work, base)
+    code, unseen = _code(work, base, _compared(old) | _compared(new))
     compared = CompareResult(
         outcome=Outcome.ERROR,
         reason="",
@@ -99,16 +99,28 @@ def _unread(work: Work, old: Snapshot, new: Snapshot) -> MlbutlerError | None:
     return work.project.objects.problem if unread else None
 
 
-def _code(work: Work, base: str | None) -> tuple[tuple[CodeChange, ...], tuple[tuple[str, str], ...]]:
-    """The changed files; it judges nothing, so that no error in it stops anything."""
+def _compared(side: Snapshot) -> set[str]:
+    """Files that are compared as metrics, params or plots, whichever way the project declares them."""
+    return {*side.metrics, *side.params, *side.plot_data}
+
+
+def _code(
+    work: Work, base: str | None, compared: Collection[str]
+) -> tuple[tuple[CodeChange, ...], tuple[tuple[str, str], ...]]:
+    """The changed files; it judges nothing, so that no error in it stops anything.
+
+    Args:
+        compared: paths that are no code, unless a stage uses them.
+    """
     from mlbutler.project.code import code_changes
 
     if base is None:
         return (), ()
     try:
-        return code_changes(work.project, work.git, work.prefix, base), ()
+        changes = code_changes(work.project, work.git, work.prefix, base)
     except MlbutlerError as error:
         return (), (("changed code", error.message),)
+    return tuple(c for c in changes if c.stages or c.undeclared or c.path not in compared), ()
 
 
 def _with_repeats(metrics: Sequence[MetricChange], repeats: Sequence[RepeatResult]) -> tuple[MetricChange, ...]:

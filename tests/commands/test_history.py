@@ -76,6 +76,22 @@ def test_json(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
     assert [value["subject"] for value in loss["values"]] == ["change \x1b[31m2", "change \x1b[31m4"]
 
 
+def test_of_very_many_those_that_moved_come_first(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+    subprocess.run(["git", "checkout", "-q", "main"], cwd=root, check=True)
+    still = {f"a{number:04}": 1 for number in range(500)}
+    for accuracy in (0.7, 0.9):
+        (root / "m.json").write_text(json.dumps({**still, "test": {"accuracy": accuracy}}))
+        commit(root, "many")
+    assert cli() == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
+    assert rows[0] == "m.json:test.accuracy"
+    assert "m.json:a0001" in rows
+    assert "m.json:a0400" not in rows
+    assert cli("acuracy") == 2
+    assert "Did you mean test.accuracy?" in capsys.readouterr().err
+
+
 def test_another_branch(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli("--branch", "try", "test.accuracy", "--json") == 0
     assert json.loads(capsys.readouterr().out)["metrics"][0]["values"][-1]["value"] == 0.99

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from mlbutler.report.model import Column, Table, cell
 from mlbutler.report.screen import Screen
 from mlbutler.report.sparkline import blocks
 from mlbutler.steps.work import Work
+
+_ROWS, _NAMED = 50, 8
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,16 @@ def _chosen(metrics: Sequence[MetricHistory], metric: str | None) -> list[Metric
         return list(metrics)
     chosen = [h for h in metrics if metric in (h.key, h.name)] or [h for h in metrics if fnmatchcase(h.key, metric)]
     if not chosen:
-        known = ", ".join(h.key for h in metrics[:8]) or "none"
-        raise UsageError(f"No commit measured a metric '{metric}'.", f"There are: {known}.")
+        names = [name for h in metrics for name in (h.key, h.name)]
+        near = list(dict.fromkeys(difflib.get_close_matches(metric, names, n=3)))
+        hint = f"Did you mean {', '.join(near)}?" if near else f"There are: {_listed(metrics)}."
+        raise UsageError(f"No commit measured a metric '{metric}'.", hint)
     return chosen
+
+
+def _listed(metrics: Sequence[MetricHistory]) -> str:
+    more = f" and {len(metrics) - _NAMED:,} more" if len(metrics) > _NAMED else ""
+    return ", ".join(h.key for h in metrics[:_NAMED]) + more if metrics else "none"
 
 
 def _as_json(found: _Found, chosen: Sequence[MetricHistory]) -> dict[str, Any]:
@@ -129,7 +139,11 @@ def _show(work: Work, found: _Found, chosen: Sequence[MetricHistory], *, one_by_
             screen.line(f"{one.key}{goal}  {blocks([value for _, value in finite(one)], 60)}")
             screen.table(_single(one, _commits(found), precision), whole=("Commit", "When"))
     elif chosen:
-        screen.table(_overview(chosen, precision))
+        # What never moved has the least to tell.
+        ordered = sorted(chosen, key=lambda one: len({value for _, value in finite(one)}) < 2)
+        screen.table(_overview(ordered[:_ROWS], precision))
+        if len(ordered) > _ROWS:
+            screen.line(f"{len(ordered) - _ROWS:,} more: name some, as in mlbutler history '*accuracy*', or see --json")
     else:
         screen.line("No metric was measured: dvc.yaml there declares none, or its files were never committed.")
     for file, reason in found.problems:

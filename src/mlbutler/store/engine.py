@@ -194,7 +194,8 @@ class _Bringing:
         first, *rest = left  # the first shows which kind of link works
         found = self._each(take, [first], 1)
         linked = {} if hashing else self._linked(rest, left)
-        found |= self._each(take, [oid for oid in rest if oid not in linked], self.jobs or LOCAL_JOBS)
+        others = [oid for oid in rest if oid not in linked and self.mover.may_come_from_mirror(oid)]
+        found |= self._each(take, others, self.jobs or LOCAL_JOBS)
         return {oid: want for oid, want in left.items() if oid not in linked and not found.get(oid)}
 
     def _linked(self, oids: Sequence[ObjectId], wants: Mapping[ObjectId, _Want]) -> dict[ObjectId, int]:
@@ -229,6 +230,8 @@ class _Bringing:
                 self.failed[oid] = next(iter(self.failed.values()))
 
     def _each(self, function: Callable[[ObjectId], bool], oids: list[ObjectId], jobs: int) -> dict[ObjectId, bool]:
+        if not oids:
+            return {}
         return self._collect(each(function, oids, min(jobs, len(oids)), self.stop))
 
     def _collect(self, results: Results[bool | BaseException]) -> dict[ObjectId, bool]:

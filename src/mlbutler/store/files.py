@@ -36,9 +36,14 @@ _OURS = secrets.token_urlsafe(12)
 _NUMBERS = itertools.count()
 
 
+def temporary_name() -> str:
+    """A file name that nobody else uses, of the form that DVC gives to its own unfinished files."""
+    return f".{_OURS}{os.getpid()}-{next(_NUMBERS)}.tmp"
+
+
 def temporary(final: Path) -> Path:
-    """A name beside `final` that nobody else uses, of the form that DVC gives to its own unfinished files."""
-    return final.with_name(f".{_OURS}{os.getpid()}-{next(_NUMBERS)}.tmp")
+    """A name beside `final` that nobody else uses."""
+    return final.with_name(temporary_name())
 
 
 def make_folder(folder: Path) -> None:
@@ -207,15 +212,14 @@ def _copy_all(reader: int, writer: int) -> None:
             view = view[os.write(writer, view) :]
 
 
-def replace(temporary_file: Path, final: Path) -> None:
-    """Give a finished file its name, over whatever has it.
+def replace(temporary_file: Path, final: str | Path, found: os.stat_result) -> None:
+    """Give a finished file, whose status is `found`, its name, over whatever has it.
 
     Raises:
         OSError: the folder does not take it.
     """
-    shared = os.stat(temporary_file).st_nlink > 1  # noqa: PTH116 - for each of 50,000 objects
-    os.replace(temporary_file, final)  # noqa: PTH105
-    if shared:  # where both names are links to the same file, rename(2) does nothing and leaves both
+    os.replace(temporary_file, final)  # noqa: PTH105 - for each of 50,000 objects
+    if found.st_nlink > 1:  # where both names are links to the same file, rename(2) does nothing and leaves both
         temporary_file.unlink(missing_ok=True)
 
 

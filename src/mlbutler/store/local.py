@@ -22,6 +22,7 @@ from mlbutler.store.files import (
     protect,
     replace,
     temporary,
+    temporary_name,
 )
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
 from mlbutler.store.pool import Threaded
@@ -153,22 +154,25 @@ class LocalStore(Threaded):
         """
         final = self.path(oid)
         try:
-            self._make_folder(oid, final)
+            self._make_folder(oid)
             unfinished = temporary(final)
             try:
                 self._links.bring(source, unfinished, count)
-                protect(unfinished, unfinished.stat().st_mode)
-                replace(unfinished, final)
+                found = unfinished.stat()
+                protect(unfinished, found.st_mode)
+                replace(unfinished, final, found)
             finally:
                 unfinished.unlink(missing_ok=True)
         except OSError as error:
             raise explained(error, f"writing to '{self.name}'", self.root) from error
 
-    def _make_folder(self, oid: ObjectId, final: Path) -> None:
-        name = oid.key[:-30]
-        if name not in self._folders or not final.parent.is_dir():
-            make_folder(final.parent)
-            self._folders.add(name)
+    def _make_folder(self, oid: ObjectId) -> str:
+        """The folder of the object, which exists."""
+        folder = self._text(oid).rpartition("/")[0]
+        if folder not in self._folders or not os.path.isdir(folder):  # noqa: PTH112 - for each of 50,000 objects
+            make_folder(Path(folder))
+            self._folders.add(folder)
+        return folder
 
     def adopt(self, oid: ObjectId, other: LocalStore) -> bool:
         """Take another store's object by a hardlink in one step; False where that cannot be, for `get` to do it.
@@ -176,9 +180,21 @@ class LocalStore(Threaded):
         Raises:
             StoreError, DiskFull: this store's folder cannot be created.
         """
+        return self._linked(oid, other, other._links)
+
+    def take_link(self, oid: ObjectId, cache: LocalStore) -> bool:
+        """Take the cache's object by a hardlink in one step; False where that cannot be, for `put` to do it.
+
+        Raises:
+            StoreError, DiskFull: this store's folder cannot be created.
+        """
+        found = cache.stat(oid)
+        return found is not None and is_sound(found, oid, None) and self._linked(oid, cache, self._links)
+
+    def _linked(self, oid: ObjectId, other: LocalStore, links: Links) -> bool:
         for _ in range(2):
             try:
-                return other._links.link(other._text(oid), self._text(oid))
+                return links.link(other._text(oid), self._text(oid))
             except FileNotFoundError:
                 self.prepare(oid)
         return False
@@ -189,22 +205,24 @@ class LocalStore(Threaded):
         Raises:
             StoreError, DiskFull: the folder cannot be created.
         """
-        final = self.path(oid)
         try:
-            self._make_folder(oid, final)
+            folder = self._make_folder(oid)
         except OSError as error:
             raise explained(error, f"writing to '{self.name}'", self.root) from error
-        return temporary(final)
+        return Path(f"{folder}/{temporary_name()}")
 
-    def install(self, oid: ObjectId, arrived: Path) -> None:
+    def install(self, oid: ObjectId, arrived: Path, found: os.stat_result) -> None:
         """Give a verified temporary file its final name, read-only, over a damaged one if there is one.
+
+        Args:
+            found: the temporary file's status.
 
         Raises:
             StoreError, DiskFull: the directory does not take it.
         """
         try:
-            protect(arrived, arrived.stat().st_mode)
-            replace(arrived, self.path(oid))
+            protect(arrived, found.st_mode)
+            replace(arrived, self._text(oid), found)
         except OSError as error:
             raise explained(error, f"writing to '{self.name}'", self.root) from error
 

@@ -106,7 +106,7 @@ def copy_entry(source: LocalStore, target: RunStore, key: str) -> None:
     try:
         make_folder(final.parent)
         shutil.copy2(path, unfinished)
-        replace(unfinished, final)
+        replace(unfinished, final, unfinished.stat())
     except OSError as error:
         raise explained(error, f"writing to '{target.name}'", target.root) from error
     finally:
@@ -166,7 +166,7 @@ def _fetch(cache: LocalStore, remote: RunStore, key: str) -> bool:
             shutil.copy2(remote.root / key, unfinished)
         if _entry(unfinished, key) is None:
             return False
-        replace(unfinished, final)
+        replace(unfinished, final, unfinished.stat())
     except FileNotFoundError:  # removed by somebody else meanwhile
         return False
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlbutler.errors import GitError, UsageError
@@ -60,19 +61,17 @@ class History:
             return Fetched(missing=True)
         return Fetched(error=done.err or "no message")
 
-    def default_branches(self) -> tuple[str, ...]:
-        """What the target may be called when nobody says so, best first."""
-        names: dict[str, None] = {}
+    def default_branches(self) -> Iterator[str]:
+        """What the target may be called when nobody says so, best first; git is asked as far as they are taken."""
         if self.remote is not None:
             done = self.git.run("symbolic-ref", "--quiet", f"refs/remotes/{self.remote}/HEAD", check=False)
             if done.code == 0 and self.git.resolve(done.text):
-                names[done.text.removeprefix(f"refs/remotes/{self.remote}/")] = None
+                yield done.text.removeprefix(f"refs/remotes/{self.remote}/")
             else:
-                names |= dict.fromkeys(self._remote_default())
+                yield from self._remote_default()
         for branch in ("main", "master"):
             if self.known(branch) or self.git.resolve(f"refs/heads/{branch}"):
-                names[branch] = None
-        return tuple(names)
+                yield branch
 
     def _remote_default(self) -> list[str]:
         assert self.remote is not None

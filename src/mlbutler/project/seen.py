@@ -13,6 +13,7 @@ import os
 import stat
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 
 from mlbutler.atomic import write
@@ -24,6 +25,8 @@ _TICK = 0.05
 """Seconds; the clock of file times moves in steps of up to 10 ms."""
 _AT_ONCE = 5.0
 """Seconds for which one process believes what it has just looked at; what it changes itself it looks at again."""
+
+_LINES = 4096
 
 Signature = tuple[str, float]
 """A digest of every file's status, and the newest time in it."""
@@ -154,25 +157,26 @@ def signature_of(root: Path, path: str, statuses: Iterable[tuple[str, os.stat_re
         OSError: a ``.dvcignore`` cannot be read. ValueError: `path` lies elsewhere.
     """
     digest = hashlib.sha256()
-    newest = 0.0
+    newest = 0
     for above in (root / path).relative_to(root).parents:
         ignore = root / above / ".dvcignore"
         digest.update(ignore.read_bytes() if ignore.is_file() else b"")
         digest.update(b"\0")
-    for name, status in sorted(statuses, key=_name):
+    lines: list[str] = []
+    for name, status in sorted(statuses, key=itemgetter(0)):
         if not stat.S_ISREG(status.st_mode):
             return None
+        written, altered = status.st_mtime_ns, status.st_ctime_ns
+        if written > newest or altered > newest:
+            newest = max(written, altered)
         # Another build that links the same object, or drops its link, changes the status of all its names.
-        changed = status.st_ctime_ns if status.st_nlink == 1 else 0
-        newest = max(newest, status.st_mtime, status.st_ctime)
-        digest.update(
-            b"%b\0%d %d %d %d\0" % (os.fsencode(name), status.st_ino, status.st_size, status.st_mtime_ns, changed)
-        )
-    return digest.hexdigest(), newest
-
-
-def _name(item: tuple[str, os.stat_result]) -> str:
-    return item[0]
+        changed = altered if status.st_nlink == 1 else 0
+        lines.append(f"{name}\0{status.st_ino} {status.st_size} {written} {changed}\0")
+        if len(lines) == _LINES:
+            digest.update(os.fsencode("".join(lines)))
+            lines.clear()
+    digest.update(os.fsencode("".join(lines)))
+    return digest.hexdigest(), newest / 1e9
 
 
 def _files(path: str) -> Iterator[tuple[str, os.stat_result]]:

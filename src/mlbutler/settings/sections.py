@@ -12,7 +12,7 @@ from mlbutler.settings.types import Amount, Bytes, Patience, Seconds, Strings
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Data(_Section):

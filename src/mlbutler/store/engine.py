@@ -132,6 +132,7 @@ class _Bringing:
                 for path, md5 in chosen.items():
                     oid = ObjectId(md5, need.oid.legacy)
                     files.setdefault(oid, _Want(None, need.remote, f"{folder}/{path}"))
+        files = _by_name(files)
         self.fetch(files)
         self.fetch(self._torn(parts, files), hashing=True)
         return self._result(needs, parts)
@@ -167,8 +168,9 @@ class _Bringing:
         """Cache, then mirror, then remote; what is nowhere goes to `absent`, what failed to `failed`."""
         left: dict[ObjectId, _Want] = {}
         here: dict[ObjectId, int] = {}
+        folders = self.cache.folders()
         for oid, want in objects.items():
-            size = self.mover.in_cache(oid, want.size, hashing=hashing)
+            size = self.mover.in_cache(oid, want.size, hashing=hashing) if oid.folder in folders else None
             if size is None:
                 left[oid] = want
                 self.sizes.pop(oid, None)
@@ -266,6 +268,11 @@ class _Bringing:
             errors=tuple(dict.fromkeys(self.failed.values())),
             incomplete=frozenset(incomplete),
         )
+
+
+def _by_name(objects: Mapping[ObjectId, _Want]) -> dict[ObjectId, _Want]:
+    """In the order of the folders that they lie in, which costs a disk half of what jumping between them does."""
+    return {oid: objects[oid] for oid in sorted(objects)}
 
 
 def moved(tally: Tally) -> tuple[Moved, ...]:

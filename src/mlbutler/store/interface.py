@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from threading import Event
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 
-@dataclass(frozen=True, order=True)
-class ObjectId:
-    """An object's name in DVC's format.
+class ObjectId(NamedTuple):
+    """An object's name in DVC's format: a tuple, because there are a great many of them.
 
     Attributes:
         md5: 32 hexadecimal digits, followed by ``.dir`` for a directory manifest.
@@ -36,8 +35,12 @@ class ObjectId:
     @property
     def key(self) -> str:
         """Path inside a store: ``files/md5/ab/cdef...`` or, for DVC 2, ``ab/cdef...``."""
-        prefix = "" if self.legacy else "files/md5/"
-        return f"{prefix}{self.md5[:2]}/{self.md5[2:]}"
+        return f"{self.folder}/{self.md5[2:]}"
+
+    @property
+    def folder(self) -> str:
+        """The folder of `key`."""
+        return self.md5[:2] if self.legacy else f"files/md5/{self.md5[:2]}"
 
 
 _KEY = re.compile(r"(files/md5/)?([0-9a-f]{2})/([0-9a-f]{30}(?:\.dir)?)")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from threading import Event
 
@@ -66,6 +66,23 @@ class LocalStore(Threaded):
         except OSError as error:
             raise explained(error, "looking for an object", self.root) from error
         return found if stat.S_ISREG(found.st_mode) else None
+
+    def folders(self) -> Collection[str]:
+        """The folders that hold objects, as `ObjectId.folder` names them: what is elsewhere is absent.
+
+        Raises:
+            StoreError: the directory cannot be searched.
+        """
+        found: list[str] = []
+        for above in ("files/md5/", ""):
+            try:
+                names = os.listdir(f"{self._prefix}/{above}")  # noqa: PTH208
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise explained(error, "looking for objects", self.root) from error
+            found += [above + name for name in names if len(name) == 2]
+        return frozenset(found)
 
     def sound(self, oid: ObjectId, size: int | None) -> bool | None:
         """Can the object be taken as it is, without hashing? None when it is absent."""

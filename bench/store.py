@@ -12,6 +12,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import mlbutler
 from bench.measure import Failed, Took, run, run_all
 from bench.project import Project, make
 from bench.remote import PASSWORD, USER, NoServer, http_remote
@@ -207,6 +209,9 @@ def _without_root(root: Path) -> None:
     """
     if os.geteuid() != 0:
         return
+    # As pip leaves them: this user could not keep what Python compiles, and each process would compile it anew.
+    packages = [sysconfig.get_path("purelib"), Path(mlbutler.__file__).parent]
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "-j", "0", *packages], check=False, capture_output=True)
     probe = [sys.executable, "-c", "import dvc, mlbutler"]
     try:
         found = subprocess.run(probe, user=_NOBODY, group=_NOBODY, extra_groups=[], cwd="/", check=False)

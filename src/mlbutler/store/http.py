@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -16,6 +17,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 from mlbutler.console import human_bytes
 from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreError
 from mlbutler.retry_after import retry_after
+from mlbutler.store.behind import Behind
 from mlbutler.store.curl import Broken, Driver, Receiver, Request, Response, Task
 from mlbutler.store.http_access import Access, variable
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
@@ -33,7 +35,7 @@ _ASK_AGAIN = (400, 403, 404, 405, 410, 501)
 _MOST_REDIRECTS = 5
 _PAGE_LIMIT = 16 << 20
 _HASHED_AT_ONCE = 1 << 20
-"""Larger objects are hashed by other threads, after they have come, so that the network does not wait."""
+"""Larger objects are hashed by other threads, behind what comes, so that the network does not wait."""
 _WORTH_RESUMING = 1 << 20
 
 
@@ -162,8 +164,7 @@ class HttpStore:
             download.forget()
             raise Transient(f"Remote '{self.name}' has another {oid.key} than it began to send.", "Run again.")
         self._refuse(response, partial=bool(headers))
-        md5 = download.finish()
-        return Arrived(self._came(response, download.size), md5)
+        return download.arrived(self._came(response, download.size))
 
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
         """Send the file with the remote's `method`.
@@ -313,7 +314,8 @@ class _Download:
         """Begin anew."""
         self.size = 0
         self._version = ""
-        self._digest = None if self._oid.legacy else hashlib.md5(usedforsecurity=False)
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self._behind: Behind | None = None
 
     def resuming(self) -> tuple[str, ...]:
         """Headers that ask for the rest of what came before, as long as it is still the same."""
@@ -338,18 +340,24 @@ class _Download:
         view = memoryview(block)
         while view:
             view = view[self._file.write(view) :]
+        before = self.size
         self.size += len(block)
-        if self._digest is not None:
+        if not self._oid.legacy:
             if self.size <= _HASHED_AT_ONCE:
                 self._digest.update(block)
             else:
-                self._digest = None
+                self._behind = self._behind or Behind(self._destination, self._digest, before)
+                self._behind.grown(self.size)
         self._count(len(block))
 
-    def finish(self) -> str | None:
-        """The content's MD5, None where it is still to be found out."""
+    def arrived(self, came: str) -> Arrived:
+        """All of it is there; `came` says in words from where."""
         self.close()
-        return self._digest.hexdigest() if self._digest is not None else None
+        if self._oid.legacy:
+            return Arrived(came)
+        if self._behind is None:
+            return Arrived(came, self._digest.hexdigest())
+        return Arrived(came, hashed=partial(self._behind.finish, self.size))
 
     def close(self) -> None:
         """Let go of the file."""

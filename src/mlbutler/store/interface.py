@@ -108,10 +108,12 @@ class Arrived:
 
     Attributes:
         came: what and from where, in words. md5: of the content, if it was found out on the way.
+        hashed: finishes an MD5 that was begun on the way; may raise as the counter that it is given does.
     """
 
     came: str
     md5: str | None = None
+    hashed: Callable[[Counter], str] | None = None
 
 
 R = TypeVar("R")

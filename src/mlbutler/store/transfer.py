@@ -200,9 +200,10 @@ class Mover:
         installed = False
         try:
             found = os.stat(path)  # noqa: PTH116 - for each of 50,000 objects
-            if arrived.md5 is None:
+            md5 = arrived.md5 or (arrived.hashed(self._check) if arrived.hashed is not None else None)
+            if md5 is None:
                 require_object(path, oid, arrived.came, self._check)
-            elif arrived.md5 != oid.md5.removesuffix(".dir"):
+            elif md5 != oid.md5.removesuffix(".dir"):
                 raise wrong_content(oid, arrived.came)
             self.cache.install(oid, path, found)
             installed = True

@@ -72,6 +72,16 @@ def test_the_state_follows_the_outcome_of_the_run(clone: Path, git: Git, outcome
     assert json.loads(Path(publish.run(job).status).read_text())["state"] == state
 
 
+def test_a_status_is_one_line_that_nothing_in_it_reorders(clone: Path, git: Git) -> None:
+    job = work(clone, git(clone, "rev-parse", "HEAD"))
+    said = "stage train\nsuccess \u202egnihtyreve\x1b[2J" + "x" * 300
+    job.record = replace(job.record, sync=SyncResult(outcome=Outcome.FAILED, reason=said))
+    described = json.loads(Path(publish.run(job).status).read_text())["description"]
+    assert described.isprintable()
+    assert len(described) == 140
+    assert described.startswith("Failed: sync: stage train\\nsuccess \\u202e")
+
+
 def test_a_stale_build_keeps_the_newer_comment_but_sets_its_own_status(clone: Path, git: Git) -> None:
     old, new = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")
     publish.run(work(clone, new))

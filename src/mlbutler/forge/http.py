@@ -72,7 +72,7 @@ class Patience:
     pause: float = 1.0
     longest: float = 120.0
     connect: float = 15.0
-    read: float = 60.0
+    read: float = 30.0
 
 
 class Api:

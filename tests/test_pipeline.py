@@ -94,6 +94,14 @@ def test_a_failed_test_costs_no_download_but_is_still_reported(work: Work, taken
     assert (work.record.sync.outcome, work.record.sync.reason) == (Outcome.SKIPPED, "not taken: test failed")
 
 
+def test_a_step_that_had_nothing_to_do_says_why(
+    work: Work, taken: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken({"publish": ends(Outcome.SKIPPED, "publish")})
+    assert run_one(work, "publish") == 0
+    assert "publish: skipped: as told" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("plays", "code"),
     [

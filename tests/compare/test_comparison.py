@@ -14,6 +14,7 @@ from mlbutler.compare.plots import MOST_POINTS, thinned
 from mlbutler.compare.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams, Stored
 from mlbutler.record import Verdict
 from mlbutler.settings import Predictions
+from tests.compare.test_images import picture
 
 
 def side(metrics: object = None, params: str = "", **more: object) -> Snapshot:
@@ -89,7 +90,7 @@ def test_curves_matrices_and_pictures() -> None:
     data = {
         "c.csv": Source(b"step,loss\n0,3\n1,2\n"),
         "k.csv": Source(b"actual,predicted\na,a\na,b\na,b\n"),
-        "p.png": Source(b"\x89PNG\r\n"),
+        "p.png": Source(picture("PNG")),
         "s.svg": Source(b"<svg onload='x()'/>"),
     }
     found = {plot.file: plot for plot in compare(side(), side(plots=plots, plot_data=data), {}).plots}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from mlbutler.errors import UsageError
+from mlbutler.forge import hosted, http
 from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.interface import Comment, Picture, State
 from mlbutler.record import Change
@@ -101,6 +103,38 @@ def test_a_build_that_comes_between_looking_and_writing_leaves_one_comment(
     (note,) = meeting.ours()
     assert ("of this" if order[-1] == HEAD else "of the other") in note.body
     assert posted.newer == ("" if order[-1] == HEAD else OTHER_HEAD)
+
+
+def test_a_stale_build_that_had_to_wait_looks_again_before_it_writes(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting.order = ("c" * 40, HEAD, OTHER_HEAD)
+    for answer in (Answer(429, {"message": "slow down"}, {"Retry-After": "2"}), Answer(502), None):
+        meeting.post("c" * 40, "old")
+        meanwhile = iter([OTHER_HEAD])
+
+        def wait(seconds: float, builds: Iterator[str] = meanwhile) -> None:
+            for head in builds:
+                meeting.server.faults = []
+                meeting.post(head, "newer")
+
+        monkeypatch.setattr(http, "sleep", wait)
+        monkeypatch.setattr(hosted, "sleep", wait)
+        meeting.server.faults = [
+            Fault(method, answer=answer, cut=answer is None, done=False) for method in ("PATCH", "PUT")
+        ]
+        assert meeting.post(HEAD, "stale") == OTHER_HEAD
+        (note,) = meeting.ours()
+        assert "newer" in note.body
+        meeting.dialect.notes.clear()
+
+
+def test_a_verdict_that_did_not_arrive_is_not_taken_for_the_live_comment(meeting: Meeting) -> None:
+    meeting.post(HEAD, "**Running**: stage train")
+    meeting.server.faults = [Fault(method, cut=True, done=False) for method in ("PATCH", "PUT")]
+    meeting.post(HEAD, "**Better**: accuracy 0.8 -> 0.9")
+    (note,) = meeting.ours()
+    assert "**Better**" in note.body
 
 
 def test_an_account_with_two_names_ends_with_few_comments(meeting: Meeting) -> None:

@@ -25,6 +25,11 @@ GITLAB_CI = {"GITLAB_CI": "true", "CI_PROJECT_PATH": "fork/x", "CI_MERGE_REQUEST
     [
         ({}, {}, "https://github.com/team/x.git", "", ("github", "https://github.com", "team/x")),
         ({}, {}, "git@gitlab.com:team/sub/x.git", "", ("gitlab", "https://gitlab.com", "team/sub/x")),
+        ({}, {}, "git@github.com:/team/x.git", "", ("github", "https://github.com", "team/x")),
+        ({}, {}, "ssh://git@ssh.github.com:443/team/x.git", "", ("github", "https://github.com", "team/x")),
+        ({}, {}, "git+ssh://git@altssh.gitlab.com:443/a/b.git", "", ("gitlab", "https://gitlab.com", "a/b")),
+        ({}, {}, "ssh://git@bitbucket.example.org:7999/PRJ/x.git", "",
+         ("bitbucket", "https://bitbucket.example.org", "PRJ/x")),
         ({}, {}, "ssh://git@codeberg.org:2222/team/x", "", ("gitea", "https://codeberg.org", "team/x")),
         ({}, {}, "https://gitlab.host.org:8443/a/b/c.git", "", ("gitlab", "https://gitlab.host.org:8443", "a/b/c")),
         ({}, {}, "git@git.example.org:a/b.git", "https://git.example.org/a/b/-/merge_requests/7",

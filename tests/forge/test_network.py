@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -86,3 +88,32 @@ def test_a_private_authority_is_believed_where_the_environment_names_it(
     assert len(server.paths) == 3  # type: ignore[attr-defined]
     with pytest.raises(ForgeError, match="REQUESTS_CA_BUNDLE names no file"):
         gitea(url, REQUESTS_CA_BUNDLE=str(tmp_path / "none.pem"))
+
+
+def test_a_proxy_of_socks_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    greetings: list[bytes] = []
+    proxy = socket.create_server(("127.0.0.1", 0))
+
+    def greet() -> None:
+        with suppress(OSError):
+            while True:
+                talk, _ = proxy.accept()
+                with talk:
+                    greetings.append(talk.recv(8))
+                    talk.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")  # it is none after all
+
+    threading.Thread(target=greet, daemon=True).start()
+    monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{proxy.getsockname()[1]}")
+    with pytest.raises(ForgeError, match="cannot be reached") as caught:
+        gitea("http://forge.invalid").pull_request(change())
+    assert greetings[0][0] == 5  # the protocol's version
+    assert "ALL_PROXY" in caught.value.remedy
+    proxy.close()
+
+
+def test_a_proxy_that_is_no_address_is_an_error_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "ftp://ada:proxypassword@proxy.example.org")
+    with pytest.raises(ForgeError, match="proxy") as caught:
+        gitea("http://forge.invalid")
+    assert "HTTP_PROXY" in caught.value.remedy
+    assert "proxypassword" not in f"{caught.value.message}{caught.value.remedy}"

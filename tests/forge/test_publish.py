@@ -72,6 +72,16 @@ def test_the_state_follows_the_outcome_of_the_run(clone: Path, git: Git, outcome
     assert json.loads(Path(publish.run(job).status).read_text())["state"] == state
 
 
+def test_a_status_is_one_line_that_nothing_in_it_reorders(clone: Path, git: Git) -> None:
+    job = work(clone, git(clone, "rev-parse", "HEAD"))
+    said = "stage train\nsuccess \u202egnihtyreve\x1b[2J" + "x" * 300
+    job.record = replace(job.record, sync=SyncResult(outcome=Outcome.FAILED, reason=said))
+    described = json.loads(Path(publish.run(job).status).read_text())["description"]
+    assert described.isprintable()
+    assert len(described) == 140
+    assert described.startswith("Failed: sync: stage train\\nsuccess \\u202e")
+
+
 def test_a_stale_build_keeps_the_newer_comment_but_sets_its_own_status(clone: Path, git: Git) -> None:
     old, new = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")
     publish.run(work(clone, new))
@@ -96,8 +106,26 @@ def test_a_force_push_to_something_else_replaces_the_comment(clone: Path, git: G
     publish.run(work(clone, git(clone, "rev-parse", "HEAD")))
     git(clone, "reset", "--hard", "HEAD~1")
     git(clone, "commit", "--allow-empty", "-m", "instead")
+    git(clone, "push", "--force", "origin", "work")
     head = git(clone, "rev-parse", "HEAD")
     assert f"head={head}" in Path(publish.run(work(clone, head)).comment).read_text()
+
+
+def test_a_build_from_before_a_force_push_leaves_the_comment_of_what_came_after(
+    clone: Path, git: Git, tmp_path: Path
+) -> None:
+    old = git(clone, "rev-parse", "HEAD")
+    other = tmp_path / "other"
+    git(tmp_path, "clone", "-b", "work", str(tmp_path / "bare.git"), str(other))
+    git(other, "commit", "--amend", "--allow-empty", "-m", "rebased")
+    git(other, "push", "--force", "origin", "work")
+    new = git(other, "rev-parse", "HEAD")
+    publish.run(work(other, new))
+    late = publish.run(work(clone, old))  # this clone knows nothing of it
+    assert f"newer commit {new[:8]}" in late.reason
+    assert f"head={new}" in Path(late.comment).read_text()
+    (tmp_path / "bare.git").rename(tmp_path / "away.git")  # the remote cannot be asked: what is published is not lost
+    assert publish.run(work(clone, old)).outcome is Outcome.PASSED
 
 
 def test_a_fork_publishes_nothing(clone: Path, git: Git) -> None:

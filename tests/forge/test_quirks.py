@@ -14,8 +14,8 @@ from mlbutler.forge.interface import NotOffered, State
 from mlbutler.forge.opening import TOKEN_VARIABLE, USER_VARIABLE, NoToken, Opening
 from mlbutler.forge.registry import open_forge
 from tests.forge.conftest import Meeting, body, change
-from tests.forge.dialects import GitHub, GitLab
-from tests.forge.fake import HEAD, SOMEBODY, TOKEN, Answer, Dialect, FakeForge, Fault
+from tests.forge.dialects import Gitea, GitHub, GitLab
+from tests.forge.fake import HEAD, SOMEBODY, TOKEN, Answer, Dialect, FakeForge, Fault, Seen, paged
 from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
 
 Meet = Callable[[Dialect], Meeting]
@@ -96,6 +96,54 @@ def test_dagshub_without_comments_is_said_and_no_error_of_the_token(meet: Meet) 
     meeting.server.faults = [Fault(answer=Answer(404), times=9)]  # the repository itself
     with pytest.raises(Refused):
         meeting.post()
+
+
+@pytest.mark.parametrize("answer", [Answer(403, {"message": "not for you"}), Answer(200, None)])
+def test_dagshub_that_shows_no_comments_leaves_the_report_with_the_build(meet: Meet, answer: Answer) -> None:
+    meeting = meet(DagsHub())
+    meeting.server.faults = [Fault("GET", "/comments", answer=answer, times=9)]
+    with pytest.raises(NotOffered, match=r"not for you|a page for people") as caught:
+        meeting.post()
+    assert "artifact" in caught.value.remedy
+    assert meeting.server.sent("POST") == []
+
+
+def test_gogs_that_forbids_comments_is_an_error_of_the_token(meet: Meet) -> None:
+    meeting = meet(Gogs())
+    meeting.server.faults = [Fault("GET", "/comments", answer=Answer(403), times=9)]
+    with pytest.raises(Refused, match="403"):
+        meeting.post()
+
+
+class Paged:
+    """A server that gives its list of comments in pages though its description says nothing of them."""
+
+    unlisted = ("page",)
+
+    def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
+        notes, more, page = paged([self.note(n, seen.path) for n in self.on(on)], query, 30)  # type: ignore[attr-defined]
+        return Answer(200, notes, {"Link": f'<https://x.invalid/?page={page + 1}>; rel="next"'} if more else {})
+
+
+@pytest.mark.parametrize("kind", [Gitea, Gogs, DagsHub])
+def test_pages_that_nobody_described_are_read_all_the_same(meet: Meet, kind: type[Dialect]) -> None:
+    meeting = meet(type("Server", (Paged, kind), {})())
+    for number in range(70):
+        meeting.dialect.add("17", f"comment {number}", SOMEBODY)
+    for text in ("old", "new"):
+        meeting.post(text=text)
+    (note,) = meeting.ours()
+    assert "new" in note.body
+
+
+def test_the_text_of_a_check_run_is_inert(meet: Meet) -> None:
+    meeting = meet(App())
+    said = "Worse: ![x](https://evil.example/p.png) @team <img src=x> 0.9 -> 0.8"
+    meeting.open().status(change(), "mlbutler", State.FAILURE, said, "")
+    (run,) = meeting.dialect.checks
+    assert run["output"]["title"] == said  # plain text on GitHub
+    for markup in ("![", "](", "@team", "<img", "://"):
+        assert markup not in run["output"]["summary"]
 
 
 def test_basic_authentication_where_a_user_is_named(meet: Meet) -> None:

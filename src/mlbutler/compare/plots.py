@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from mlbutler.compare.documents import is_number, scalar
+from mlbutler.compare.images import image_kind, is_whole
 from mlbutler.compare.snapshot import PlotDefinition, Snapshot, Source
 from mlbutler.record import PlotChange, Scalar
 
@@ -21,7 +22,6 @@ MOST_POINTS = 300
 _LARGEST_IMAGE = 1024 * 1024
 _MOST_CELLS = 2500
 _IMAGES = {"png", "jpg", "jpeg", "gif", "webp", "svg"}
-_MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"))
 
 Points = tuple[tuple[Scalar, ...], ...]
 Row = Mapping[str, Any]
@@ -180,11 +180,13 @@ def _image(
     file: str, title: str, changed: bool, contents: Iterable[bytes | None], unsupported: Callable[[str], PlotChange]
 ) -> PlotChange:
     sides: list[Points] = []
-    for content in contents:
+    for side, content in zip(("in the target", "in this change"), contents, strict=True):
         kind = image_kind(content) if content is not None else None
         problem = ""
         if content is not None and kind is None:
             problem = "not a PNG, JPEG, GIF or WebP picture (SVG could hold scripts)"
+        elif content is not None and kind is not None and not is_whole(content, kind):
+            problem = f"{side}: a broken picture, cut off or damaged"
         elif content is not None and len(content) > _LARGEST_IMAGE:
             problem = f"a picture of more than {_LARGEST_IMAGE >> 20} MB is left out"
         if problem:
@@ -192,10 +194,3 @@ def _image(
         sides.append(((f"data:image/{kind};base64,{base64.b64encode(content).decode()}",),) if content else ())
     return PlotChange(file=file, title=title, kind="image", changed=changed, old=sides[0], new=sides[1],
                       old_total=len(sides[0]), new_total=len(sides[1]))  # fmt: skip
-
-
-def image_kind(content: bytes) -> str | None:
-    """The kind of picture that the first bytes tell: ``png``, ``jpeg``, ``gif``, ``webp``; None for anything else."""
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "webp"
-    return next((kind for magic, kind in _MAGIC if content.startswith(magic)), None)

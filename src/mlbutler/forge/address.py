@@ -13,6 +13,13 @@ HOSTS = {
     "dagshub.com": "dagshub",
     "codeberg.org": "gitea",
 }
+# Where the same forges listen for SSH on HTTPS' port, for networks that let nothing else through.
+_ALIASES = {
+    "www.github.com": "github.com",
+    "ssh.github.com": "github.com",
+    "altssh.gitlab.com": "gitlab.com",
+    "altssh.bitbucket.org": "bitbucket.org",
+}
 _NAMES = {
     "github": "github",
     "gitlab": "gitlab",
@@ -21,8 +28,8 @@ _NAMES = {
     "bitbucket": "bitbucket",
     "gogs": "gogs",
 }
-_SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>[^/:@]{2,}):(?P<path>[^/].*)")
-_SCHEMES = ("http", "https", "ssh", "git")
+_SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>[^/:@]{2,}):(?P<path>.+)")
+_SCHEMES = ("http", "https", "ssh", "git", "git+ssh", "ssh+git")
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Address:
 def address(url: str) -> Address | None:
     """The parts of a repository's address, None when it is none on a network. `url` may be ``user@host:path``."""
     if "://" not in url and (match := _SCP.fullmatch(url)):
-        return Address("ssh", match["host"].lower(), match["path"], None)
+        return Address("ssh", _host(match["host"]), match["path"], None)
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -61,7 +68,11 @@ def address(url: str) -> Address | None:
     if parts.scheme not in _SCHEMES or not parts.hostname:
         return None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return Address(parts.scheme, host.lower(), unquote(parts.path), port)
+    return Address(parts.scheme, _host(host), unquote(parts.path), port)
+
+
+def _host(name: str) -> str:
+    return _ALIASES.get(name.lower(), name.lower())
 
 
 def kind_of(host: str) -> str | None:

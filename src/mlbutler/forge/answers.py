@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+_COMPLAINT_LIMIT = 300
+
 
 def find(data: Any, path: str) -> Any:
     """What lies at ``a.b.c``, None when there is nothing."""
@@ -21,3 +23,21 @@ def text(data: Any, *paths: str) -> str:
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
             return str(value)
     return ""
+
+
+def complaint(data: Any) -> str:
+    """The forge's own words in an error's JSON, on one line; '' when it says nothing."""
+    words = []
+    if isinstance(data, dict):
+        for key in ("message", "error", "errors", "error_description"):
+            value = data.get(key)
+            words += [_worded(item) for item in (value if isinstance(value, list) else [value]) if item]
+    return " ".join("; ".join(dict.fromkeys(filter(None, words))).split())[:_COMPLAINT_LIMIT]
+
+
+def _worded(value: Any) -> str:
+    if isinstance(value, dict):
+        parts = (value.get("message"), value.get("field"), value.get("code"))
+        named = " ".join(str(part) for part in parts if part)
+        return named or ", ".join(f"{key}: {item}" for key, item in value.items())
+    return str(value)

@@ -67,7 +67,7 @@ class BitbucketCloud:
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
         """See `Adapter.update`."""
         path = f"{self._place(change)}/comments/{comment.id}"
-        return _comment(self._api.json(self._api.send("PUT", path, json={"content": {"raw": body}})))
+        return _comment(self._api.json(self._api.send("PUT", path, json={"content": {"raw": body}}, fresh=True)))
 
     def delete(self, change: Change, comment: Comment) -> None:
         """See `Adapter.delete`."""

@@ -80,8 +80,7 @@ class BitbucketServer:
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
         """See `Adapter.update`; 409 when somebody changed it meanwhile."""
         sent = {"text": body, "version": comment.version}
-        # Sent again after a broken line it may find its own work: 409, and the caller reads again.
-        answer = self._api.send("PUT", f"{self._pull(change)}/comments/{comment.id}", json=sent)
+        answer = self._api.send("PUT", f"{self._pull(change)}/comments/{comment.id}", json=sent, fresh=True)
         return self._comment(change, self._api.json(answer))
 
     def delete(self, change: Change, comment: Comment) -> None:

@@ -43,8 +43,7 @@ class Gitea:
 
     def comments(self, change: Change) -> Iterator[Comment]:
         """See `Adapter.comments`."""
-        items = self._api.get(f"{self._pull(change)}/comments")
-        yield from (_comment(item) for item in (items if isinstance(items, list) else ()))
+        yield from (_comment(item) for item in self._api.whole(f"{self._pull(change)}/comments"))
 
     def create(self, change: Change, body: str) -> Comment:
         """See `Adapter.create`."""
@@ -52,7 +51,7 @@ class Gitea:
 
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
         """See `Adapter.update`."""
-        answer = self._api.send("PATCH", f"{self._at}/issues/comments/{comment.id}", json={"body": body})
+        answer = self._api.send("PATCH", f"{self._at}/issues/comments/{comment.id}", json={"body": body}, fresh=True)
         return _comment(self._api.json(answer)) if answer.content else comment
 
     def delete(self, change: Change, comment: Comment) -> None:

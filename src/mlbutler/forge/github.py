@@ -15,7 +15,7 @@ from mlbutler.forge.http import Api, Refused, Unsure
 from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Picture, PullRequest, State
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
-from mlbutler.report.escape import web_address
+from mlbutler.report.escape import markdown, web_address
 
 _PERSONAL = ("ghp_", "github_pat_", "gho_")
 _CONCLUSIONS = {State.SUCCESS: "success", State.FAILURE: "failure", State.ERROR: "cancelled"}
@@ -77,7 +77,8 @@ class GitHub:
 
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
         """See `Adapter.update`."""
-        return _comment(self._api.json(self._api.send("PATCH", self._one(change, comment), json={"body": body})))
+        answer = self._api.send("PATCH", self._one(change, comment), json={"body": body}, fresh=True)
+        return _comment(self._api.json(answer))
 
     def delete(self, change: Change, comment: Comment) -> None:
         """See `Adapter.delete`."""
@@ -119,7 +120,7 @@ class GitHub:
 
     def _check(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
         body: dict[str, Any] = {"name": title, "external_id": title}
-        body["output"] = {"title": sentence or title, "summary": sentence or title}
+        body["output"] = {"title": sentence or title, "summary": markdown(sentence or title)}  # only that is Markdown
         if url := web_address(target_url):
             body["details_url"] = url
         if state is State.PENDING:

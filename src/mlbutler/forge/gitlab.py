@@ -80,7 +80,8 @@ class GitLab:
         """See `Adapter.update`. A comment on a commit cannot be changed: a further one takes its place."""
         if change.number is None:
             return self.create(change, body)
-        answer = self._api.send("PUT", f"{self._merge_request(change)}/notes/{comment.id}", json={"body": body})
+        path = f"{self._merge_request(change)}/notes/{comment.id}"
+        answer = self._api.send("PUT", path, json={"body": body}, fresh=True)
         return self._noted(change, self._api.json(answer))
 
     def delete(self, change: Change, comment: Comment) -> None:

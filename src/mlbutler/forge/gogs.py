@@ -1,7 +1,7 @@
 """Gogs, and DagsHub, whose API descends from it: comments on an issue are comments on a pull request.
 
-Neither has commit statuses. DagsHub describes no comments; where its server takes none, that is said and the report
-stays with the build. DagsHub lists pull requests, in a shape of its own; Gogs does not.
+Neither has commit statuses. DagsHub describes no comments; where its server takes none, whatever it answers then, that
+is said and the report stays with the build. DagsHub lists pull requests, in a shape of its own; Gogs does not.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from mlbutler.errors import ForgeError
 from mlbutler.forge.answers import text
-from mlbutler.forge.http import Api, Refused
+from mlbutler.forge.http import Api, Odd, Refused
 from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Picture, PullRequest, State
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
@@ -62,10 +63,11 @@ class Gogs:
             NotOffered: the server has no comments, though it has the repository.
         """
         try:
-            items = self._api.get(f"{self._issue(change)}/comments")
-        except Refused as error:
-            raise self._absent(error) from error
-        yield from (self._comment(change, item) for item in (items if isinstance(items, list) else ()))
+            items = list(self._api.whole(f"{self._issue(change)}/comments"))
+        except (Refused, Odd) as error:
+            # DagsHub does not describe comments: it may forbid to look at them too.
+            raise self._absent(error, *((403,) if self.name == _DAGSHUB else ())) from error
+        yield from (self._comment(change, item) for item in items)
 
     def create(self, change: Change, body: str) -> Comment:
         """See `Adapter.create`.
@@ -75,13 +77,14 @@ class Gogs:
         """
         try:
             answer = self._api.send("POST", f"{self._issue(change)}/comments", json={"body": body})
-        except Refused as error:
+            return self._comment(change, self._api.json(answer))
+        except (Refused, Odd) as error:
             raise self._absent(error) from error
-        return self._comment(change, self._api.json(answer))
 
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
         """See `Adapter.update`."""
-        answer = self._api.send("PATCH", f"{self._issue(change)}/comments/{comment.id}", json={"body": body})
+        path = f"{self._issue(change)}/comments/{comment.id}"
+        answer = self._api.send("PATCH", path, json={"body": body}, fresh=True)
         return self._comment(change, self._api.json(answer)) if answer.content else comment
 
     def delete(self, change: Change, comment: Comment) -> None:
@@ -111,16 +114,17 @@ class Gogs:
         url = text(item, "html_url") or f"{self._web}/pulls/{change.number}"
         return Comment(id=text(item, "id"), body=text(item, "body"), author=text(item, "user.id"), url=url)
 
-    def _absent(self, error: Refused) -> Refused | NotOffered:
-        """Is it the comments that are missing, or the whole repository?"""
-        if error.status not in _ABSENT:
+    def _absent(self, error: Refused | Odd, *further: int) -> ForgeError:
+        """Is it the comments that are missing, or the whole repository? `further`: statuses that say so too."""
+        said = f"{error.status} {error.said}".rstrip() if isinstance(error, Refused) else "a page for people"
+        if isinstance(error, Refused) and error.status not in (*_ABSENT, *further):
             return error
         try:
             self._api.get(self._at)
-        except Refused:
+        except (Refused, Odd):
             return error
         return NotOffered(
-            f"{self.name} takes no comment on this pull request ({error.status}).",
+            f"{self.name} takes no comment on this pull request (its answer: {said}).",
             "Show the report as the build's artifact. On Gogs, issues must be on.",
         )
 

@@ -75,20 +75,21 @@ class Hosted:
     def comment(self, change: Change, title: str, body: str, is_older: Callable[[str], bool]) -> Posted:
         """See `Forge.comment`.
 
-        After a write the comments are read again. Of two builds that both found none and both wrote, each keeps the
-        comment that came first, puts the newer commit's text there, and removes the other: whoever is last, the same
-        comment stays.
+        After a write, or a wait before it, the comments are read again. Of two builds that both found none and both
+        wrote, each keeps the comment that came first, puts the newer commit's text there, and removes the other:
+        whoever is last, the same comment stays.
         """
         if change.number is None and not self.capabilities.editing:
             return self._added(change, title, body)
         not_ours: set[str] = set()
-        wrote, created, unsure = False, 0, None
+        wrote, before, created, unsure = False, "", 0, None
         for _ in range(_ROUNDS):
             comments = self._ours(change, title, not_ours)
             first = comments[0] if comments else None
             newer = next((c for c in comments if self._is_newer(c, title, change, is_older)), None)
             text = newer.body if newer else body
-            if first and (_same(first.body, text) or (wrote and marked_head(first.body, title) == change.head)):
+            changed = wrote and first and first.body != before and marked_head(first.body, title) == change.head
+            if first and (changed or _same(first.body, text)):
                 self._remove(change, comments[1:])
                 return Posted(first.url, newer=(marked_head(newer.body, title) or "") if newer else "")
             try:
@@ -103,7 +104,7 @@ class Hosted:
                         return Posted(comment.url)
                 wrote = True
             except Unsure as error:
-                wrote, unsure = True, error  # perhaps: the next look tells
+                wrote, before, unsure = True, first.body if first else "", error  # perhaps: the next look tells
                 sleep(self._pause)
             except Refused as error:
                 if not first or error.status not in (403, *_GONE, _CONFLICT):

@@ -6,7 +6,9 @@ a creation is never sent twice, and a token leaves for no other host than the on
 
 from __future__ import annotations
 
+import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.errors import ForgeError
+from mlbutler.forge.answers import complaint
 from mlbutler.retry_after import retry_after
 
 if TYPE_CHECKING:
@@ -26,9 +29,10 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524)
 _MOST_REDIRECTS = 5
 _MOST_PAGES = 2000
-_MESSAGE_LIMIT = 300
 _UNSAID_LIMIT = 60.0
 """Seconds to wait after GitHub's secondary limit where the answer names none, as its documentation asks."""
+_LONG = re.compile(r"\btoo (?:long|large|big)\b|\bmaximum\b|\bat most\b", re.IGNORECASE)
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 _AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -40,9 +44,18 @@ class Refused(ForgeError):
         self.status = status
         self.said = said
 
+    @property
+    def too_long(self) -> bool:
+        """Was what was sent longer than the forge, or a proxy before it, takes?"""
+        return self.status == 413 or (self.status in (400, 422) and bool(_LONG.search(self.said)))
+
 
 class Unsure(ForgeError):
-    """The connection broke, or the forge failed, after something was to be created: it may be there."""
+    """The connection broke, or the forge failed, after something was to be written: it may be there."""
+
+
+class Odd(ForgeError):
+    """The answer is no JSON of the kind that was asked for, such as a page for people."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,7 @@ class Patience:
     pause: float = 1.0
     longest: float = 120.0
     connect: float = 15.0
-    read: float = 60.0
+    read: float = 30.0
 
 
 class Api:
@@ -99,12 +112,18 @@ class Api:
             self._origin = httpx.URL(self.base)
         except httpx.InvalidURL as error:
             raise ForgeError(f"{name} has no address '{base}'.", "Set forge.url, such as https://host.") from error
-        self._http = httpx.Client(
-            headers={"User-Agent": "mlbutler", **headers},
-            timeout=httpx.Timeout(self._patience.read, connect=self._patience.connect),
-            verify=_authorities(environ),
-            follow_redirects=False,
-        )
+        authorities = _authorities(environ)
+        try:
+            self._http = httpx.Client(
+                headers={"User-Agent": "mlbutler", **headers},
+                timeout=httpx.Timeout(self._patience.read, connect=self._patience.connect),
+                verify=authorities,
+                follow_redirects=False,
+            )
+        except (ValueError, httpx.InvalidURL) as error:  # its words may hold the proxy's password
+            raise ForgeError(
+                f"The proxy that the environment names for {name} is no address.", f"Mend {' or '.join(_PROXIES)}."
+            ) from error
 
     @property
     def authenticated(self) -> bool:
@@ -135,20 +154,31 @@ class Api:
             if not _goes_on(answer, len(items), size):
                 return
 
+    def whole(self, path: str) -> Iterator[Any]:
+        """Every item of a list that comes in one answer; of each page where a server gives it in pages after all."""
+        for page in range(1, _MOST_PAGES):
+            answer = self.send("GET", path, params={"page": page} if page > 1 else None)
+            items = self.json(answer)
+            if not isinstance(items, list | None):
+                raise self._odd(answer)
+            yield from items or ()
+            if "next" not in answer.links:
+                return
+
     def json(self, answer: httpx.Response) -> Any:
         """The answer's JSON.
 
         Raises:
-            ForgeError: it is something else, such as a login page.
+            Odd: it is something else, such as a login page.
         """
         try:
             return answer.json()
         except ValueError:
             raise self._odd(answer) from None
 
-    def _odd(self, answer: httpx.Response) -> ForgeError:
+    def _odd(self, answer: httpx.Response) -> Odd:
         kind = answer.headers.get("content-type", "no type")[:60]
-        return ForgeError(
+        return Odd(
             f"{self.name} answered {answer.request.url.path} with something else than was asked for ({kind}).",
             f"Is {self.base} the address of its API? Set forge.url.",
         )
@@ -164,15 +194,17 @@ class Api:
         json: Any = None,
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
         again: bool | None = None,
+        fresh: bool = False,
     ) -> httpx.Response:
         """The answer to one request; what may pass is repeated.
 
         Args:
             path: below the API's address, or a whole address. files: field -> (name, content, media type).
             again: does sending it twice do no more than sending it once? All but POST, if None.
+            fresh: does it follow from what was read just before? After a wait it may be wrong: it is not sent again.
 
         Raises:
-            Refused: the forge answered with an error. Unsure: a creation may have been done.
+            Refused: the forge answered with an error. Unsure: a creation, or what is `fresh`, may have been done.
             ForgeError: the forge cannot be reached.
         """
         import httpx
@@ -188,7 +220,8 @@ class Api:
                 problem = self._broken(error, what)
                 if isinstance(problem, Refused):
                     raise problem from None
-                if not repeatable and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
+                if fresh or (reached and not repeatable):
                     raise Unsure(problem.message, problem.remedy) from None
                 if last:
                     raise problem from None
@@ -201,12 +234,14 @@ class Api:
             wait = _asked_to_wait(answer)
             if wait is None and answer.status_code not in _PASSING:
                 raise self._refused(answer, what)
-            if wait is None and not repeatable:
-                refused = self._refused(answer, what)
+            refused = self._refused(answer, what, wait)
+            if wait is None and (fresh or not repeatable):
                 raise Unsure(refused.message, refused.remedy)
             if last or (wait or 0.0) > self._patience.longest:
-                raise self._refused(answer, what, wait)
+                raise refused
             self._pause(attempt, wait, f"{self.name} answered {answer.status_code}")
+            if fresh:
+                raise Unsure(refused.message, refused.remedy)
         raise AssertionError("unreachable")
 
     def _exchange(
@@ -218,6 +253,7 @@ class Api:
     ) -> httpx.Response:
         """One request and its redirects, of which a write is repeated at the new address as it is."""
         import httpx
+        from socksio import ProtocolError
 
         at = httpx.URL(url)
         for _ in range(_MOST_REDIRECTS + 1):
@@ -231,7 +267,10 @@ class Api:
             request = self._http.build_request(
                 method, at, json=json, files=dict(files) if files else None, headers=self._secret if own else None
             )
-            answer = self._http.send(request)
+            try:
+                answer = self._http.send(request)
+            except ProtocolError as error:  # httpx lets it through
+                raise httpx.ProxyError("no SOCKS proxy") from error
             target = answer.headers.get("location")
             if answer.status_code not in _REDIRECTS or not target:
                 return answer
@@ -264,8 +303,10 @@ class Api:
             how = "cannot be reached"
         else:
             how = f"broke the connection ({type(error).__name__})"
+        proxies = [name for name in _PROXIES[:-1] if os.environ.get(name) or os.environ.get(name.lower())]
         return ForgeError(
-            f"{self.name} at {self._origin.host} {how}: {what}.", "Check the network, then run `mlbutler publish`."
+            f"{self.name} at {self._origin.host} {how}: {what}.",
+            f"Check the network{''.join(f' and {name}' for name in proxies)}, then run `mlbutler publish`.",
         )
 
     def _refused(self, answer: httpx.Response, what: str, wait: float | None = None) -> Refused:
@@ -348,20 +389,6 @@ def _asked_to_wait(answer: httpx.Response) -> float | None:
 def _said(answer: httpx.Response) -> str:
     """The forge's own words in an error, on one line."""
     try:
-        content = answer.json()
+        return complaint(answer.json())
     except ValueError:
         return ""
-    words = []
-    if isinstance(content, dict):
-        for key in ("message", "error", "errors", "error_description"):
-            value = content.get(key)
-            words += [_worded(item) for item in (value if isinstance(value, list) else [value]) if item]
-    return " ".join("; ".join(dict.fromkeys(filter(None, words))).split())[:_MESSAGE_LIMIT]
-
-
-def _worded(value: Any) -> str:
-    if isinstance(value, dict):
-        parts = (value.get("message"), value.get("field"), value.get("code"))
-        named = " ".join(str(part) for part in parts if part)
-        return named or ", ".join(f"{key}: {item}" for key, item in value.items())
-    return str(value)

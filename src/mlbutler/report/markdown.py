@@ -54,6 +54,10 @@ class Limits:
     unit: Unit = "characters"
     html: bool = True
 
+    def measure(self, text: str) -> int:
+        """How long `text` is, in `unit`."""
+        return len(text) if self.unit == "characters" else len(text.encode("utf-8"))
+
 
 @dataclass(frozen=True)
 class Part:
@@ -101,9 +105,8 @@ def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = Non
     dropped: list[Part] = []
     while True:
         text = _joined(kept, dropped, last, write.more)
-        size = len(text) if limits.unit == "characters" else len(text.encode("utf-8"))
         droppable = [part for part in kept if part.priority is not None]
-        if limits.size is None or size <= limits.size or not droppable:
+        if limits.size is None or limits.measure(text) <= limits.size or not droppable:
             return text
         if pictures:  # they weigh more than they say
             return fit(report, limits)

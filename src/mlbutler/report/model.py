@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mlbutler.record import PlotChange
+from mlbutler.report.escape import visible
 
 
 class Tone(StrEnum):
@@ -171,8 +172,8 @@ class Headline:
     further: tuple[str, ...] = ()
 
     def plain(self, limit: int) -> str:
-        """One line of at most `limit` characters, for a commit status."""
-        text = f"{self.word}: {self.sentence}" if self.sentence else self.word
+        """One line of at most `limit` characters, for a commit status; nothing in it is invisible or reorders it."""
+        text = visible(f"{self.word}: {self.sentence}" if self.sentence else self.word)
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import PurePosixPath
 
-from mlbutler.compare.plots import image_kind
+from mlbutler.compare.images import image_kind, is_whole
 from mlbutler.steps.work import Work
 from mlbutler.store.interface import ObjectId
 
@@ -23,7 +23,9 @@ def picture(work: Work, path: str) -> str:
         return ""
     content = _content(work, "/".join(parts))
     kind = image_kind(content) if content else None
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}" if content and kind else ""
+    if content is None or kind is None or not is_whole(content, kind):
+        return ""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _content(work: Work, path: str) -> bytes | None:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from mlbutler.errors import MlbutlerError
+from mlbutler.forge.http import Refused
 from mlbutler.forge.interface import Forge, NotOffered, Picture, Posted
 from mlbutler.forge.opening import NoToken
 from mlbutler.record import Change, Outcome, PublishResult
@@ -33,7 +34,8 @@ def run(work: Work, command: str | None = None) -> PublishResult:
     try:
         result = _handed_over(work, command) if command else _told(work)
     except MlbutlerError as error:
-        problem, result = error, PublishResult(outcome=Outcome.ERROR, reason=error.message)
+        result = error.partial if isinstance(error.partial, PublishResult) else _failed(error)
+        problem = error
     try:
         note = notified(work)
     except MlbutlerError as error:
@@ -85,7 +87,7 @@ def _told(work: Work) -> PublishResult:
     if forge is None:
         return _skipped(f"no forge configured; the report is in {place}")
     change = placed(work, forge)
-    posted = None
+    posted, refused = None, None
     if change.number is not None or forge.capabilities.commit_comments:
         try:
             posted = _comment(work, forge, change)
@@ -93,7 +95,17 @@ def _told(work: Work) -> PublishResult:
             return dataclasses.replace(
                 _skipped(f"{error.message[:-1]}; the report is in {place}"), remedy=error.remedy, forge=forge.name
             )
-    status = _status(work, forge, change) if forge.capabilities.statuses else ""
+        except Refused as error:
+            refused = error  # the token may still set statuses, and a pending one would stay
+    status = ""
+    if forge.capabilities.statuses:
+        try:
+            status = _status(work, forge, change)
+        except MlbutlerError as error:
+            raise refused or error from error
+    if refused is not None:
+        refused.partial = dataclasses.replace(_failed(refused), forge=forge.name, status=status)
+        raise refused
     return PublishResult(
         outcome=Outcome.PASSED,
         reason=_said(posted, bool(forge.capabilities.statuses)),
@@ -101,6 +113,10 @@ def _told(work: Work) -> PublishResult:
         comment=posted.location if posted else "",
         status=status,
     )
+
+
+def _failed(error: MlbutlerError) -> PublishResult:
+    return PublishResult(outcome=Outcome.ERROR, reason=error.message)
 
 
 def _skipped(reason: str) -> PublishResult:
@@ -127,8 +143,15 @@ def _comment(work: Work, forge: Forge, change: Change) -> Posted:
     older = is_older(work, change)
     files = pictures.of_report(report)[:_MOST_PICTURES]
 
-    def post(placed: Mapping[str, str] | None = None) -> Posted:
-        return forge.comment(change, report.title, markdown.fit(report, limits, placed), older)
+    def post(placed: Mapping[str, str] | None = None, limits: markdown.Limits = limits) -> Posted:
+        text = markdown.fit(report, limits, placed)
+        try:
+            return forge.comment(change, report.title, text, older)
+        except Refused as error:
+            half = dataclasses.replace(limits, size=limits.measure(text) // 2)
+            if not error.too_long or markdown.fit(report, half, placed) == text:
+                raise
+            return post(placed, half)  # this server takes less than others of its kind
 
     if not files or takes.pictures == "none" or change.number is None:
         return post()
@@ -156,15 +179,30 @@ def _status(work: Work, forge: Forge, change: Change) -> str:
 def is_older(work: Work, change: Change) -> Callable[[str], bool]:
     """Is our head older than another commit? A clone that lacks the other asks the remote once.
 
-    A commit that the branch no longer holds (a force-push) is not newer, whatever its date.
+    Where neither grew from the other (a force-push), the one that the branch holds now is newer, whatever its date.
     """
+    git, remote = work.git, change.git_remote
+    branch = f"refs/heads/{change.head_branch}" if remote and change.head_branch else ""
 
     def older(other: str) -> bool:
         if not _is_commit_id(other):
             return False
-        if work.git.resolve(other) is None and change.git_remote and change.head_branch:
-            work.git.fetch(change.git_remote, f"refs/heads/{change.head_branch}")
-        return work.git.is_ancestor(change.head, other)
+        if git.resolve(other) is None and remote and branch:
+            git.fetch(remote, branch)
+        if git.resolve(other) is None or git.is_ancestor(other, change.head):
+            return False
+        return git.is_ancestor(change.head, other) or replaced_by(other)
+
+    def replaced_by(other: str) -> bool:
+        if not remote or not branch:
+            return False
+        try:
+            tip = git.remote_refs(remote, branch).get(branch)
+        except MlbutlerError:
+            return False
+        if tip is not None and git.resolve(tip) is None:
+            git.fetch(remote, branch)
+        return tip is not None and git.is_ancestor(other, tip) and not git.is_ancestor(change.head, tip)
 
     return older
 

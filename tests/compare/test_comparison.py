@@ -43,7 +43,8 @@ def test_a_goal_goes_before_the_name() -> None:
         ({"accuracy": 1}, {}, Verdict.GONE, "not measured any more"),
         ({"accuracy": 1}, {"accuracy": float("nan")}, Verdict.NOT_JUDGED, "NaN here"),
         ({"accuracy": "high"}, {"accuracy": 1}, Verdict.NOT_JUDGED, "no number in the target"),
-        ({"accuracy": 1}, {"accuracy": True}, Verdict.SAME, ""),
+        ({"accuracy": 1}, {"accuracy": True}, Verdict.NOT_JUDGED, "true or false, no number here"),
+        ({"accuracy": False}, {"accuracy": 0}, Verdict.NOT_JUDGED, "true or false, no number in the target"),
         ({"speed": 1}, {"speed": 2}, Verdict.NOT_JUDGED, "no direction is known"),
         ({"accuracy": 1}, {"accuracy": 1}, Verdict.SAME, ""),
     ],
@@ -52,6 +53,22 @@ def test_every_odd_pair_has_a_verdict_and_a_reason(old: object, new: object, ver
     metric = compare(side(old), side(new), {}).metrics[0]
     assert metric.verdict is verdict
     assert reason in metric.reason
+
+
+def test_long_texts_that_begin_alike_differ() -> None:
+    old, new = (side(params=f"prompt: {'x' * 2000}{end}\n") for end in "ab")
+    changed = compare(old, new, {}).params
+    assert [(param.name, param.kind) for param in changed] == [("prompt", "changed")]
+    assert changed[0].old != changed[0].new
+
+
+def test_a_name_that_stands_for_two_values_is_told() -> None:
+    twice = b'{"accuracy": 0.5, "accuracy": 0.9, "a.b": 1, "a": {"b": 2}}'
+    old, new = side({"accuracy": 0.5}), Snapshot("", metrics={"m.json": Source(twice)})
+    found = compare(old, new, {})
+    said = "here: 'accuracy' is there more than once (and 1 more such names): the last one counts"
+    assert ("m.json", said) in found.not_judged
+    assert {metric.name: metric.new for metric in found.metrics} == {"accuracy": 0.9, "a.b": 2}
 
 
 def test_params_say_which_stages_they_reach() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from mlbutler.compare.documents import is_number, scalar
 from mlbutler.compare.snapshot import PlotDefinition, Snapshot, Source
 from mlbutler.record import PlotChange, Scalar
+from mlbutler.yaml_file import parse
 
 MOST_POINTS = 300
 """Points of a curve after thinning."""
@@ -95,7 +96,7 @@ def read_rows(file: str, content: bytes, header: bool) -> list[Row]:
         import yaml
 
         try:
-            return _listed(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+            return _listed(parse(text))
         except yaml.YAMLError:
             raise ValueError("not valid YAML") from None
     raise ValueError(f"files of type .{extension} are not plotted")

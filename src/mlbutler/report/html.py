@@ -17,7 +17,7 @@ from typing import Any
 
 from mlbutler.record import PlotChange, Record, Scalar
 from mlbutler.record_file import dumps
-from mlbutler.report import numbers, sparkline, svg, vega
+from mlbutler.report import inline_svg, numbers, sparkline, svg, vega
 from mlbutler.report.build import build
 from mlbutler.report.differences import diagonal
 from mlbutler.report.escape import visible, web_address
@@ -53,7 +53,11 @@ class Image:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot as the template shows it. `source`: a picture; `specification`: what to make it interactive from."""
+    """A plot as the template shows it.
+
+    `drawing`, else `source`: a template's chart as an element or a picture; `specification`: what to make it
+    interactive from.
+    """
 
     title: str
     note: str
@@ -62,6 +66,7 @@ class Figure:
     heatmaps: tuple[Heatmap, ...] = ()
     images: tuple[Image, ...] = ()
     problem: str = ""
+    drawing: Any = ""
     source: str = ""
     specification: Any = ""
 
@@ -128,9 +133,13 @@ def _figure(plot: PlotChange, charts: Mapping[str, vega.Drawn]) -> Figure:
         said = f"Its template gave no picture: {drawn.problem}"
         return replace(_figure(replace(plot, specification=""), {}), problem=said)
     if drawn is not None:
-        source = "data:image/svg+xml;base64," + base64.b64encode(drawn.svg.encode("utf-8")).decode("ascii")
+        prefix = "chart-" + hashlib.sha256(f"{plot.group}\n{plot.specification}".encode()).hexdigest()[:12]
+        label = f"{visible(title, _TEXT_LIMIT)}: target and this change in one chart"
+        drawing = Markup(inline_svg.element(drawn.svg, label, prefix))
+        picture = "data:image/svg+xml;base64," + base64.b64encode(drawn.svg.encode("utf-8")).decode("ascii")
         chart = "" if plot.own_template else Markup(_script_safe(plot.specification))
-        return Figure(title, plot.reason, plot.changed, source=source, specification=chart)
+        source = "" if drawing else picture
+        return Figure(title, plot.reason, plot.changed, drawing=drawing, source=source, specification=chart)
     if plot.kind == "linear":
         chart = Markup(svg.line_chart(plot))
         problem = "" if chart else plot.reason or "It has no point that can be drawn."

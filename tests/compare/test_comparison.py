@@ -83,6 +83,21 @@ def test_params_say_which_stages_they_reach() -> None:
     }
 
 
+def test_of_many_pictures_those_that_changed_have_room_first() -> None:
+    def picture(seed: int) -> Source:
+        return Source(b"\x89PNG\r\n\x1a\n" + bytes([seed]) * 1_000_000)
+
+    names = [f"{n:02}.png" for n in range(12)]
+    plots = tuple(PlotDefinition(id=name, files=(name,)) for name in names)
+    old = side(plots=plots, plot_data={name: picture(1) for name in names})
+    new = side(plots=plots, plot_data={name: picture(2 if name > "09.png" else 1) for name in names})
+    found = compare(old, new, {})
+    shown = [plot.file for plot in found.plots if plot.kind == "image"]
+    assert len(shown) == 9
+    assert {"10.png", "11.png"} < set(shown)
+    assert ("09.png", "the pictures before it have 24 MB: left out") in found.not_judged
+
+
 def test_data_counts_files_by_their_hashes() -> None:
     def directory(digest: str, **files: str) -> Artifact:
         return Artifact("d", digest, 10, len(files), True, tuple(Entry(name, md5) for name, md5 in files.items()))

@@ -20,6 +20,8 @@ MOST_POINTS = 300
 """Points of a curve after thinning."""
 
 _LARGEST_IMAGE = 1024 * 1024
+_MOST_OF_IMAGES = 24 * 1024 * 1024
+"""Characters of all embedded pictures together: a folder may hold thousands."""
 _MOST_CELLS = 2500
 _IMAGES = {"png", "jpg", "jpeg", "gif", "webp", "svg"}
 _MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"))
@@ -38,7 +40,22 @@ def compare_plots(old: Snapshot, new: Snapshot) -> tuple[PlotChange, ...]:
         for file in definition.files:
             found = _file(definition, file, old.plot_data.get(file), new.plot_data.get(file))
             changes += (replace(change, group=definition.id) for change in found)
-    return tuple(changes)
+    return tuple(_fitting(changes))
+
+
+def _fitting(changes: list[PlotChange]) -> list[PlotChange]:
+    """With as many pictures as there is room for, those that changed first; the others say that they are left out."""
+    left = _MOST_OF_IMAGES
+    fitting = list(changes)
+    for index in sorted(range(len(changes)), key=lambda place: not changes[place].changed):
+        change = changes[index]
+        if change.kind != "image":
+            continue
+        left -= sum(len(str(item[0])) for side in (change.old, change.new) for item in side)
+        if left < 0:
+            reason = f"the pictures before it have {_MOST_OF_IMAGES >> 20} MB: left out"
+            fitting[index] = replace(change, kind="unsupported", old=(), new=(), reason=reason)
+    return fitting
 
 
 def _file(definition: PlotDefinition, file: str, old: Source | None, new: Source | None) -> Iterator[PlotChange]:

@@ -98,6 +98,22 @@ def test_of_many_pictures_those_that_changed_have_room_first() -> None:
     assert ("09.png", "the pictures before it have 24 MB: left out") in found.not_judged
 
 
+def test_a_curve_that_broke_looks_so() -> None:
+    def curve(*values: object) -> Snapshot:
+        rows = "".join(f"{step},{value}\n" for step, value in enumerate(values))
+        plots = (PlotDefinition(id="l.csv", files=("l.csv",), x="step", y={"l.csv": ("loss",)}),)
+        return side(plots=plots, plot_data={"l.csv": Source(f"step,loss\n{rows}".encode())})
+
+    found = compare(curve(3, 2, "", 1), curve(3, "nan", 2, "inf"), {})
+    (plot,) = found.plots
+    assert plot.old == ((0.0, 3.0), (1.0, 2.0), (3.0, 1.0))  # an empty cell was not measured
+    assert plot.new == ((0.0, 3.0), (1.0, "NaN"), (2.0, 2.0), (3.0, "Infinity"))
+    assert ("l.csv", "2 of 4 values of 'loss' here are NaN or infinite") in found.not_judged
+    long = compare(curve(*[1] * 5000), curve(*[1] * 777, "nan", *[1] * 5000), {}).plots[0]
+    assert (777.0, "NaN") in long.new
+    assert len(long.new) <= MOST_POINTS + 1
+
+
 def test_data_counts_files_by_their_hashes() -> None:
     def directory(digest: str, **files: str) -> Artifact:
         return Artifact("d", digest, 10, len(files), True, tuple(Entry(name, md5) for name, md5 in files.items()))

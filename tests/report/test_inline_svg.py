@@ -17,7 +17,8 @@ def made(inside: str) -> str:
 def test_shapes_and_texts_stay() -> None:
     found = made('<g fill="red"><path d="M0,0h1" opacity="0.5"/><text x="1">a &lt; b</text></g>')
     assert found == (
-        '<svg width="10" height="20" class="drawing" role="img" aria-label="Loss &amp; more"><g fill="red">'
+        '<svg width="10" height="20" overflow="visible" class="drawing" role="img" aria-label="Loss &amp; more">'
+        '<g fill="red">'
         '<path d="M0,0h1" opacity="0.5" /><text x="1">a &lt; b</text></g></svg>'
     )
 

@@ -206,6 +206,10 @@ def _joined(name: str, key: object) -> str:
     return f"{name}.{key}" if name else str(key)
 
 
+ODD = frozenset(("NaN", "Infinity", "-Infinity"))
+"""Floats that JSON has no word for, as `scalar` writes them."""
+
+
 def scalar(value: object) -> Scalar:
     """A value as the record holds it: odd floats and everything that is no JSON scalar as text."""
     if isinstance(value, float) and not math.isfinite(value):

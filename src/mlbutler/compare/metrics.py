@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from mlbutler.compare.documents import Document, is_number, read_document
+from mlbutler.compare.documents import ODD, Document, is_number, read_document
 from mlbutler.compare.snapshot import Source
 from mlbutler.record import MetricChange, Scalar, Verdict
 
@@ -56,7 +56,6 @@ _MINIMIZE = {
     "logloss",
     "rmsle",
 }
-_ODD = {"NaN", "Infinity", "-Infinity"}
 
 
 def compare_metrics(
@@ -117,7 +116,7 @@ def _judged(file: str, name: str, before: Document, after: Document, goal: str |
     alike = old == new and is_number(old) == is_number(new)  # True equals 1, and is no number
     if not is_number(new) and not alike:
         return change(Verdict.NOT_JUDGED, f"{_kind(new)} here")
-    if isinstance(old, str) and old in _ODD:
+    if isinstance(old, str) and old in ODD:
         return change(Verdict.NOT_JUDGED, f"{old} in the target")
     if alike:
         return change(Verdict.SAME, difference=0.0 if is_number(old) else None)
@@ -137,4 +136,4 @@ def _kind(value: Scalar) -> str:
         return "no value"
     if isinstance(value, bool):
         return "true or false, no number"
-    return value if isinstance(value, str) and value in _ODD else "no number"
+    return value if isinstance(value, str) and value in ODD else "no number"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mlbutler.compare.documents import is_number, scalar
+from mlbutler.compare.documents import ODD, is_number, scalar
 from mlbutler.compare.snapshot import PlotDefinition, Snapshot, Source
 from mlbutler.record import PlotChange, Scalar
 from mlbutler.yaml_file import parse
@@ -156,19 +156,31 @@ def cell_value(cell: object) -> Scalar:
 def _curve(file: str, title: str, changed: bool, x: str, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
     sides: list[Points] = []
     totals = []
-    for table in tables:
+    reasons = []
+    for table, side in zip(tables, ("in the target", "here"), strict=True):
         points = [
             (float(step) if not x else cell_value(row.get(x)), cell_value(row.get(y)))
             for step, row in enumerate(table or ())
         ]
-        finite = [point for point in points if is_number(point[1])]
-        totals.append(len(finite))
-        sides.append(tuple(thinned(finite)))
-    reason = "" if any(totals) else f"no numbers in '{y}'"
+        points = [point for point in points if is_number(point[1]) or point[1] in ODD]
+        odd = sum(point[1] in ODD for point in points)
+        if odd:
+            reasons.append(f"{odd:,} of {len(points):,} values of '{y}' {side} are NaN or infinite")
+        totals.append(len(points) if len(points) > odd else 0)
+        sides.append(tuple(_with_gaps(points)))
+    if not any(totals):
+        reasons.append(f"no numbers in '{y}'")
     return PlotChange(
         file=file, title=title, kind="linear" if any(totals) else "unsupported", changed=changed, x=x or "step", y=y,
-        old=sides[0], new=sides[1], old_total=totals[0], new_total=totals[1], reason=reason,
+        old=sides[0], new=sides[1], old_total=totals[0], new_total=totals[1], reason="; ".join(reasons),
     )  # fmt: skip
+
+
+def _with_gaps(points: Sequence[tuple[Scalar, ...]]) -> Iterator[tuple[Scalar, ...]]:
+    """The points after thinning, with gaps of the line that it would have closed: a curve that broke must look so."""
+    kept = {int(index[0] or 0) for index in thinned([(index,) for index in range(len(points))])}
+    gaps = [index for index, point in enumerate(points) if point[1] in ODD]
+    return (points[index] for index in sorted(kept.union(gaps[:MOST_POINTS])))
 
 
 def thinned(points: Sequence[tuple[Scalar, ...]], most: int = MOST_POINTS) -> Sequence[tuple[Scalar, ...]]:

@@ -34,9 +34,13 @@ _UNFOLDED = ("params", "plots")  # a page has the room that a comment has not
 
 @dataclass(frozen=True)
 class Heatmap:
-    """A confusion matrix of one side: rows of (label, ((count, level 0 to 9, on the diagonal), ...))."""
+    """A confusion matrix of one side: rows of (label, ((count, level 0 to 9, on the diagonal), ...)).
+
+    `axes`: what its rows and columns are, '' when that is not known.
+    """
 
     side: str
+    axes: str
     share: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[str, int, bool], ...]], ...]
@@ -149,7 +153,8 @@ def _figure(plot: PlotChange, charts: Mapping[str, vega.Drawn]) -> Figure:
         if _labels(plot) is None:
             problem = f"It has more than {_MOST_LABELS} classes: too many for a table."
             return Figure(title, "", plot.changed, problem=problem)
-        maps = tuple(_heatmap(side, counts, _labels(plot) or ()) for side, counts in sides if counts)
+        axes = f"Rows: {plot.y}, columns: {plot.x}. " if plot.x and plot.y else ""
+        maps = tuple(_heatmap(side, axes, counts, _labels(plot) or ()) for side, counts in sides if counts)
         return Figure(title, plot.reason, plot.changed, heatmaps=maps, problem="" if maps else "It is empty.")
     if plot.kind == "image":
         if not plot.changed and plot.new:
@@ -210,7 +215,7 @@ def _as_number(text: str) -> float:
     return float("inf") if number is None else number
 
 
-def _heatmap(side: str, counts: Sequence[Sequence[Scalar]], labels: tuple[str, ...]) -> Heatmap:
+def _heatmap(side: str, axes: str, counts: Sequence[Sequence[Scalar]], labels: tuple[str, ...]) -> Heatmap:
     by_pair: dict[tuple[str, str], float] = {}
     for count in counts:
         if len(count) == 3 and (amount := numbers.as_float(count[2])) is not None:
@@ -226,4 +231,4 @@ def _heatmap(side: str, counts: Sequence[Sequence[Scalar]], labels: tuple[str, .
             level = min(_HEAT_LEVELS, max(1, round(share * _HEAT_LEVELS))) if share > 0 else 0
             cells.append((f"{amount:.6g}" if amount else "·", level, row == column))
         rows.append((row, tuple(cells)))
-    return Heatmap(side, diagonal(tuple(tuple(c) for c in counts)), labels, tuple(rows))
+    return Heatmap(side, axes, diagonal(tuple(tuple(c) for c in counts)), labels, tuple(rows))

@@ -44,7 +44,7 @@ def element(drawing: str, label: str, prefix: str) -> str:
         return ""
     size = {name: root.get(name, "") for name in ("width", "height", "viewBox")}
     found = {name: value for name, value in size.items() if re.fullmatch(r"[\d. eE+-]+", value)}
-    made = Element("svg", {**found, "class": "drawing", "role": "img", "aria-label": label})
+    made = Element("svg", {**found, "overflow": "visible", "class": "drawing", "role": "img", "aria-label": label})
     return tostring(made, encoding="unicode") if _copy(root, made, prefix) else ""
 
 

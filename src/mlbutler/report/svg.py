@@ -16,7 +16,7 @@ from mlbutler.report.escape import visible
 from mlbutler.report.numbers import as_float
 
 WIDTH, HEIGHT = 640, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 68, 16, 34, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 68, 28, 34, 46
 _INK, _GRID, _OLD, _NEW = "currentColor", "#d8dde3", "#7a8594", "#1f6feb"
 _SIDES = (("old", _OLD, "5 4", "target"), ("new", _NEW, "", "this change"))
 _DOTS_UP_TO = 40

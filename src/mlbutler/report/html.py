@@ -28,6 +28,7 @@ from mlbutler.settings import Report as Settings
 
 _TEXT_LIMIT = 2000
 _MOST_LABELS = 40
+_MOST_ROWS = 5000  # of a table; a browser lays out that many in a second
 _HEAT_LEVELS = 9
 _UNFOLDED = ("params", "plots")  # a page has the room that a comment has not
 
@@ -107,6 +108,7 @@ def render(record: Record, settings: Settings, document: str | None = None) -> s
         hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts),
         record_json=Markup(_script_safe(dumps(record) if document is None else document)),
         number=numbers.count,
+        most_rows=_MOST_ROWS,
         unfolded=_UNFOLDED,
     )
 

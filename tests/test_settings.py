@@ -108,6 +108,7 @@ def test_a_limit_that_could_judge_nothing_is_refused(tmp_path: Path, limit: str)
      "gate.0.min: must be a number, a size as '50 MB' or a duration as '15m', not 'b'"),
     ("report.plots = 'often'", "report.plots: must be true or false, not 'often'"),
     ("reproduce.when = true", "reproduce.when: must be 'pull-request', 'every-commit', 'target-branch', 'manual' or"),
+    ("[[gate]]\nmetric = 'a'\nmin = 1\nmax = 0.5", "gate.0: min 1 is above max 0.5: no number can pass"),
     ("[[gate]]\nmetric = 'a'", "gate.0: a gate needs one of min, max, max_drop, max_drop_relative"),
 ])  # fmt: skip
 def test_a_wrong_type_is_told_in_the_words_of_the_file(text: str, said: str) -> None:

@@ -44,7 +44,8 @@ def test_a_goal_goes_before_the_name() -> None:
         ({"accuracy": 1}, {}, Verdict.GONE, "not measured any more"),
         ({"accuracy": 1}, {"accuracy": float("nan")}, Verdict.NOT_JUDGED, "NaN here"),
         ({"accuracy": "high"}, {"accuracy": 1}, Verdict.NOT_JUDGED, "no number in the target"),
-        ({"accuracy": 1}, {"accuracy": True}, Verdict.SAME, ""),
+        ({"accuracy": 1}, {"accuracy": True}, Verdict.NOT_JUDGED, "true or false, no number here"),
+        ({"accuracy": False}, {"accuracy": 0}, Verdict.NOT_JUDGED, "true or false, no number in the target"),
         ({"speed": 1}, {"speed": 2}, Verdict.NOT_JUDGED, "no direction is known"),
         ({"accuracy": 1}, {"accuracy": 1}, Verdict.SAME, ""),
     ],
@@ -53,6 +54,22 @@ def test_every_odd_pair_has_a_verdict_and_a_reason(old: object, new: object, ver
     metric = compare(side(old), side(new), {}).metrics[0]
     assert metric.verdict is verdict
     assert reason in metric.reason
+
+
+def test_long_texts_that_begin_alike_differ() -> None:
+    old, new = (side(params=f"prompt: {'x' * 2000}{end}\n") for end in "ab")
+    changed = compare(old, new, {}).params
+    assert [(param.name, param.kind) for param in changed] == [("prompt", "changed")]
+    assert changed[0].old != changed[0].new
+
+
+def test_a_name_that_stands_for_two_values_is_told() -> None:
+    twice = b'{"accuracy": 0.5, "accuracy": 0.9, "a.b": 1, "a": {"b": 2}}'
+    old, new = side({"accuracy": 0.5}), Snapshot("", metrics={"m.json": Source(twice)})
+    found = compare(old, new, {})
+    said = "here: 'accuracy' is there more than once (and 1 more such names): the last one counts"
+    assert ("m.json", said) in found.not_judged
+    assert {metric.name: metric.new for metric in found.metrics} == {"accuracy": 0.9, "a.b": 2}
 
 
 def test_params_say_which_stages_they_reach() -> None:
@@ -65,6 +82,37 @@ def test_params_say_which_stages_they_reach() -> None:
         "train.new": ("added", "", "x", ("train",)),
         "train.old": ("removed", "2", "", ("train",)),
     }
+
+
+def test_of_many_pictures_those_that_changed_have_room_first() -> None:
+    def picture(seed: int) -> Source:
+        return Source(b"\x89PNG\r\n\x1a\n" + bytes([seed]) * 1_000_000)
+
+    names = [f"{n:02}.png" for n in range(12)]
+    plots = tuple(PlotDefinition(id=name, files=(name,)) for name in names)
+    old = side(plots=plots, plot_data={name: picture(1) for name in names})
+    new = side(plots=plots, plot_data={name: picture(2 if name > "09.png" else 1) for name in names})
+    found = compare(old, new, {})
+    shown = [plot.file for plot in found.plots if plot.kind == "image"]
+    assert len(shown) == 9
+    assert {"10.png", "11.png"} < set(shown)
+    assert ("09.png", "the pictures before it have 24 MB: left out") in found.not_judged
+
+
+def test_a_curve_that_broke_looks_so() -> None:
+    def curve(*values: object) -> Snapshot:
+        rows = "".join(f"{step},{value}\n" for step, value in enumerate(values))
+        plots = (PlotDefinition(id="l.csv", files=("l.csv",), x="step", y={"l.csv": ("loss",)}),)
+        return side(plots=plots, plot_data={"l.csv": Source(f"step,loss\n{rows}".encode())})
+
+    found = compare(curve(3, 2, "", 1), curve(3, "nan", 2, "inf"), {})
+    (plot,) = found.plots
+    assert plot.old == ((0.0, 3.0), (1.0, 2.0), (3.0, 1.0))  # an empty cell was not measured
+    assert plot.new == ((0.0, 3.0), (1.0, "NaN"), (2.0, 2.0), (3.0, "Infinity"))
+    assert ("l.csv", "2 of 4 values of 'loss' here are NaN or infinite") in found.not_judged
+    long = compare(curve(*[1] * 5000), curve(*[1] * 777, "nan", *[1] * 5000), {}).plots[0]
+    assert (777.0, "NaN") in long.new
+    assert len(long.new) <= MOST_POINTS + 1
 
 
 def test_data_counts_files_by_their_hashes() -> None:

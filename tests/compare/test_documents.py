@@ -31,6 +31,18 @@ def test_nested_values_get_dotted_names(path: str, text: str) -> None:
     assert values(path, text) == {"a.b": 1.5, "a.c.0": 1, "a.c.1": 2}
 
 
+@pytest.mark.parametrize("opening", ['{"k": ', "["])
+def test_deep_values_have_names(opening: str) -> None:
+    closing = "}" if opening.startswith("{") else "]"
+    (found,) = values("m.json", opening * 300 + "0.5" + closing * 300).items()
+    assert found == (".".join(["k" if closing == "}" else "0"] * 300), 0.5)
+
+
+def test_aliases_that_unfold_to_nothing_end() -> None:
+    text = "a0: &a0 []\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
+    assert "more than 200,000 values" in read_document("m.yaml", Source(text.encode())).problem
+
+
 def test_a_csv_of_metrics_gives_the_last_value_by_step() -> None:
     text = "Name,Value,Timestamp,Step\nloss,3,1,1\nloss,1,3,3\nloss,2,2,2\nacc,0.5,1,1\n"
     assert values("metrics.csv", text) == {"loss": 1.0, "acc": 0.5}

@@ -100,6 +100,22 @@ def test_the_worst_flips_are_those_that_lost_most() -> None:
     assert found.flips[3].new_score == 0.03
 
 
+def test_what_is_not_in_the_scores_is_told() -> None:
+    head = "id,label,prediction,score"
+    rows = [f"{n},{'yes' if n % 2 else 'no'},yes,{0.1 + n / 100}" for n in range(20)]
+    odd = table(*rows[:18], "18,no,yes,nan", "19,yes,yes,", head=head)
+    found = compared(table(*rows, head=head), odd, score="score", positive="yes")
+    said = "2 examples have no number as score on both sides and are not in the scores"
+    assert (found.reason, len(found.scores)) == (said, 3)
+    assert unpaired([found]) == [(found.file, said)]  # though nothing flipped
+    high = table(*rows[:19], "19,yes,yes,7.5", head=head)
+    found = compared(table(*rows, head=head), high, score="score", positive="yes")
+    assert [score.name for score in found.scores] == ["roc_auc"]
+    assert "no log_loss and brier: some scores are no probabilities" in found.reason
+    few, more = (table(*rows[:count], head=head) for count in (4, 5))
+    assert "it takes 10 to 1,000,000 examples" in compared(few, more, score="score", positive="yes").reason
+
+
 def test_scores_of_probabilities_are_scikit_learns() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     source = random.Random(5)

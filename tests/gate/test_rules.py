@@ -28,6 +28,9 @@ def metric(old: Scalar, new: Scalar, name: str = "accuracy", **more: object) -> 
         ({"max_drop": 0.01, "goal": "minimize"}, 0.5, 0.6, "failed"),
         ({"max_drop": 0.01, "goal": "minimize"}, 0.5, 0.4, "passed"),
         ({"max_drop": 0.01, "level": "warn"}, 0.9, 0.5, "warned"),
+        ({"max_drop": 0}, 1e9, 1e9 - 0.5, "failed"),
+        ({"max_drop": 0}, 2**63, 2**63 - 1, "failed"),
+        ({"max_drop": 1}, 2**63, 2**63 - 1, "passed"),
         ({"max_drop": 0.01}, None, 0.5, "not judged"),
         ({"min": 0.1}, 0.5, "NaN", "failed"),
     ],
@@ -36,6 +39,21 @@ def test_limits(limits: dict[str, object], old: Scalar, new: Scalar, outcome: st
     result = judge([Gate(metric="m.json:accuracy", **limits)], Evidence([metric(old, new)]))[0]
     assert result.outcome == outcome
     assert "accuracy" in result.sentence
+
+
+@pytest.mark.parametrize(
+    ("limits", "old", "new", "sentence"),
+    [
+        ({"min": 0.9}, 0.9, 0.8999999, "m.json:accuracy is 0.8999999 (must be at least 0.9)"),
+        ({"max_drop": 0.0}, 0.92, 0.9199999, "m.json:accuracy 0.92 -> 0.9199999 (-1e-07, limit 0)"),
+        ({"max_drop": 0}, 2**63, 2**63 - 1, "m.json:accuracy 9223372036854775808 -> 9223372036854775807 (-1, limit 0)"),
+    ],
+)
+def test_a_sentence_never_says_that_a_number_broke_a_limit_that_looks_the_same(
+    limits: dict[str, object], old: Scalar, new: Scalar, sentence: str
+) -> None:
+    result = judge([Gate(metric="accuracy", **limits)], Evidence([metric(old, new)]))[0]
+    assert (result.outcome, result.sentence) == ("failed", sentence)
 
 
 @pytest.mark.parametrize(

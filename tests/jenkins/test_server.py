@@ -99,6 +99,16 @@ def test_the_address_is_the_local_one_unless_told_otherwise(prepared: Server) ->
     assert [name for name, service in services.items() if "ports" in service] == ["controller"]
 
 
+def test_reports_keep_their_styles_and_get_no_scripts(prepared: Server) -> None:
+    """The image's start script splits JAVA_OPTS by xargs."""
+    options = yaml.safe_load(compose_yaml(prepared))["services"]["controller"]["environment"]["JAVA_OPTS"]
+    done = subprocess.run(["xargs", "printf", "%s\\n"], input=options, capture_output=True, text=True, check=True)
+    policy = done.stdout.splitlines()[1].removeprefix("-Dhudson.model.DirectoryBrowserSupport.CSP=")
+    assert policy.startswith("sandbox; default-src 'none'; ")
+    assert "style-src 'self' 'unsafe-inline'" in policy
+    assert "allow-scripts" not in policy
+
+
 def test_only_the_agent_reaches_the_docker_daemon_and_both_know_the_same_paths(prepared: Server) -> None:
     services = yaml.safe_load(compose_yaml(prepared))["services"]
     assert services["docker"]["networks"] == ["docker"]

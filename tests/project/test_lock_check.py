@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from mlbutler.project.lock_check import check_lock
 from mlbutler.project.project import Project
+from tests.project.conftest import dvc
 
 
 def findings(root: Path) -> dict[str, str]:
@@ -28,6 +30,18 @@ def test_an_entry_of_a_stage_that_is_gone_is_found(with_manifests: Path) -> None
     text = (with_manifests / "dvc.yaml").read_text()
     (with_manifests / "dvc.yaml").write_text(text[: text.index("  final:")])
     assert set(findings(with_manifests)) == {"final"}
+
+
+def test_words_that_older_yaml_takes_for_others_are_names(tmp_path: Path) -> None:
+    """A stage "no" with an output "yes": DVC writes both without quotes."""
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    dvc(tmp_path, "init", "-q")
+    (tmp_path / "params.yaml").write_text("lr: 1e-3\n")
+    stage = 'stages:\n  "no":\n    cmd: echo 1 > yes\n    params: [lr]\n    outs: ["yes"]\n'
+    (tmp_path / "dvc.yaml").write_text(stage)
+    dvc(tmp_path, "repro", "-q")
+    assert "\n  no:\n" in (tmp_path / "dvc.lock").read_text()
+    assert findings(tmp_path) == {}
 
 
 def test_a_stage_that_always_runs_is_not_a_stale_lock(with_manifests: Path) -> None:

@@ -77,6 +77,63 @@ def test_both_forms_of_plots_are_understood(full: Path) -> None:
     assert new.plot_data["c.csv"].content == b"a,b,c\n1,2,3\n"
 
 
+def curves(folder: Path, *names: str, text: str = "step,acc\n0,0.5\n") -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+LAYOUT = "metrics: [live/metrics.json]\nplots:\n  - live/plots/metrics: {x: step}\n  - live/plots/images\n"
+"""As DVCLive writes it: plots are folders."""
+
+
+def test_a_folder_of_plots_in_git_stands_for_its_files(full: Path) -> None:
+    (full / "dvc.yaml").write_text((full / "dvc.yaml").read_text() + LAYOUT)
+    curves(full / "live/plots", "metrics/train/acc.csv", "metrics/eval.tsv", "images/a.png")
+    (full / "live/metrics.json").write_text('{"acc": 0.5}')
+    base = commit(full, "one")
+    curves(full / "live/plots", "metrics/train/loss.csv", "metrics/eval.tsv", text="step,acc\n0,0.7\n")
+    old, new = Project(full, {}).snapshots(base, "")
+    then = ["live/plots/images/a.png", "live/plots/metrics/eval.tsv", "live/plots/metrics/train/acc.csv"]
+    assert sorted(definition.id for definition in old.plots) == then
+    assert sorted(definition.id for definition in new.plots) == [*then, "live/plots/metrics/train/loss.csv"]
+    assert {d.x for d in new.plots} == {"step", ""}
+    assert old.plot_data["live/plots/metrics/eval.tsv"].content == b"step,acc\n0,0.5\n"
+    assert new.plot_data["live/plots/metrics/eval.tsv"].content == b"step,acc\n0,0.7\n"
+
+
+@pytest.mark.parametrize("cached", ["true", "false"])
+def test_a_folder_of_plots_within_an_output_stands_for_its_files(full: Path, cached: str) -> None:
+    make = "mkdir -p live/plots/metrics && cp c.csv live/plots/metrics/acc.csv && echo hi > live/log"
+    stage = f"  live:\n    cmd: {make}\n    deps: [c.csv]\n    outs:\n      - live: {{cache: {cached}}}\n"
+    (full / "dvc.yaml").write_text((full / "dvc.yaml").read_text() + stage + LAYOUT)
+    curves(full, "c.csv")
+    dvc(full, "repro", "-q", "live")
+    base = commit(full, "one")
+    curves(full, "c.csv", text="step,acc\n0,0.7\n")
+    dvc(full, "repro", "-q", "live")
+    old, new = Project(full, {}).snapshots(base, "")
+    contents = [side.plot_data["live/plots/metrics/acc.csv"].content for side in (old, new)]
+    assert contents == [b"step,acc\n0,0.5\n", b"step,acc\n0,0.7\n"]
+    assert "live/log" not in new.plot_data
+
+
+def test_what_lies_outside_the_project_is_not_read(full: Path, tmp_path: Path) -> None:
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away/token.json").write_text('{"token": "planted"}')
+    (full / "link").symlink_to(tmp_path / "away")
+    (full / "token.json").symlink_to(tmp_path / "away/token.json")
+    names = f"[../away/token.json, {tmp_path}/away/token.json, link/token.json, token.json, ../away]"
+    (full / "dvc.yaml").write_text((full / "dvc.yaml").read_text() + f"metrics: {names}\nplots: [link, ../away]\n")
+    _, new = Project(full, {}).snapshots(None, "")
+    planted = {path: source for path, source in new.metrics.items() if path not in ("m1.json", "m2.json")}
+    assert len(planted) >= 4
+    assert {(source.content, source.problem) for source in planted.values()} <= {
+        (None, "it lies outside the project: not read"), (None, "the file is missing")
+    }  # fmt: skip
+    assert all(source.content is None for source in new.plot_data.values())
+
+
 def test_a_huge_metric_is_not_read(full: Path) -> None:
     with (full / "m1.json").open("wb") as file:
         file.truncate(100 * 1024 * 1024)

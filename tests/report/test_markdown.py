@@ -79,6 +79,18 @@ def test_at_most_eight_metrics_are_shown_and_the_rest_is_folded(record: Record) 
     assert "test.accuracy" in shown[2]  # the broken gate is the first row
 
 
+def test_of_many_metrics_the_largest_changes_are_shown(record: Record) -> None:
+    assert record.compare is not None
+    metrics = tuple(
+        r.MetricChange(file="m.json", name=f"acc{n:02}", old=1.0, new=1.0 - n / 100, difference=-n / 100,
+                       relative=-n / 100, goal="maximize", verdict=Verdict.WORSE)
+        for n in range(1, 31)
+    )  # fmt: skip
+    compare = dataclasses.replace(record.compare, metrics=metrics, gates=(), not_judged=())
+    shown = tables(markdown.render(dataclasses.replace(record, compare=compare), Settings()))[0]
+    assert [line.split("<code>")[1].split("<")[0] for line in shown[2:]] == [f"acc{n}" for n in range(30, 22, -1)]
+
+
 def test_improvement_follows_the_verdict_never_the_sign(record: Record) -> None:
     text = markdown.render(record, Settings())
     latency = next(line for line in text.split("\n") if "latency_ms" in line and "|" in line)

@@ -60,8 +60,8 @@ def test_a_chart_of_several_series_stands_for_all_of_them(record: Record) -> Non
 @needs_extra
 def test_a_page_holds_the_picture_and_what_makes_it_interactive(record: Record) -> None:
     page = html.render(with_plots(record, *GROUP), Settings())
-    [source] = re.findall(r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="Both: target', page)
-    assert b"<svg" in base64.b64decode(source)
+    [label] = re.findall(r'<svg [^>]*class="drawing" role="img" aria-label="([^"]*)">', page)
+    assert label == "Both: target and this change in one chart"
     assert page.count('class="explore" hidden') == 1
     assert "vegaEmbed=" in page
 
@@ -70,9 +70,19 @@ def test_a_page_holds_the_picture_and_what_makes_it_interactive(record: Record) 
 def test_a_projects_own_template_is_a_picture_and_no_program(record: Record) -> None:
     own = dataclasses.replace(GROUP[0], own_template=True)
     page = html.render(with_plots(record, own), Settings())
-    assert "data:image/svg+xml" in page
+    assert page.count('class="drawing" role="img"') == 1
     assert 'class="explore"' not in page
     assert "vegaEmbed=" not in page
+
+
+@needs_extra
+def test_a_chart_that_is_more_than_shapes_and_texts_stays_a_picture(record: Record) -> None:
+    value = {"x": 1, "y": 2, "url": "data:image/png;base64,iVBORw0KGgo="}
+    chart = {"data": {"values": [value]}, "mark": "image", "encoding": {"url": {"field": "url"}}}
+    page = html.render(with_plots(record, dataclasses.replace(GROUP[0], specification=json.dumps(chart))), Settings())
+    [source] = re.findall(r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="Both: target', page)
+    assert b"<image" in base64.b64decode(source)
+    assert 'class="drawing"' not in page
 
 
 @needs_extra
@@ -114,4 +124,4 @@ def test_without_the_extra_each_series_is_drawn_and_the_rest_says_what_is_missin
     page = html.render(with_plots(record, *GROUP, bars), Settings())
     assert page.count('class="chart" role="img" aria-label="Both') == 2
     assert "pip install &#39;mlbutler[plots]&#39;" in page
-    assert "data:image/svg+xml" not in page
+    assert 'class="drawing"' not in page

@@ -193,12 +193,22 @@ def _overall(comparison: Comparison) -> Verdict:
 def describe(metric: MetricChange) -> str:
     """``metrics.json:accuracy 0.91 -> 0.95 (+0.04)``."""
     difference = f" ({metric.difference:+.5g})" if metric.difference is not None else ""
-    return f"{metric.key} {short(metric.old)} -> {short(metric.new)}{difference}"
+    old, new = distinct(metric.old, metric.new)
+    return f"{metric.key} {old} -> {new}{difference}"
 
 
-def short(value: object) -> str:
-    """A number with five significant digits, other values as they are."""
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+def short(value: object, digits: int = 5) -> str:
+    """A number with so many significant digits, other values as they are."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def distinct(first: object, second: object) -> tuple[str, str]:
+    """Both as `short` has them, with more digits where they would look the same and are not."""
+    for digits in range(5, 18):
+        shown = short(first, digits), short(second, digits)
+        if first == second or shown[0] != shown[1]:
+            break
+    return shown
 
 
 def _of(metrics: Iterable[MetricChange], verdict: Verdict) -> list[MetricChange]:

@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import ast
 import csv
+import hashlib
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlbutler.compare.snapshot import Source
 from mlbutler.record import Scalar
+from mlbutler.yaml_file import loader, parse
 
 LARGEST = 20 * 1024 * 1024
 """Bytes of the largest file that is parsed."""
 
-_DEEPEST = 50
-_MOST_LEAVES = 200_000
+_MOST_VALUES = 200_000
+_MOST_NODES = 2 * _MOST_VALUES
+_LONGEST_NAMES = 64 * 1024 * 1024
+"""Characters of all names together: those of deep values repeat those above them."""
+_LONGEST_TEXT = 1000
 _LARGEST_NUMBER = 10**300
 """Whole numbers below it are compared digit by digit and can still be shown as floats."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """Dotted name -> value of one file; `problem` says why there is nothing (or not all)."""
+    """Dotted name -> value of one file; `problem` says why there is nothing, `remark` what is odd about it."""
 
     values: Mapping[str, Scalar] = field(default_factory=dict)
     problem: str = ""
+    remark: str = ""
 
 
 class _Unfit(Exception):
@@ -42,10 +49,11 @@ def read_document(path: str, source: Source) -> Document:
     if len(source.content) > LARGEST:
         return Document(problem=f"larger than {LARGEST >> 20} MB: not read")
     try:
-        content = _parsed(path, source.content)
+        content, twice = _parsed(path, source.content)
         if not isinstance(content, Mapping):
-            content = {"": content} if isinstance(content, (int, float, str)) else {"": content} if content else {}
-        return Document(dict(_leaves(content)))
+            content = {"": content} if isinstance(content, (int, float, str)) or content else {}
+        values, same = _flat(content)
+        return Document(values, remark=_remark([*twice, *same]))
     except _Unfit as error:
         return Document(problem=str(error))
     except RecursionError:
@@ -54,19 +62,37 @@ def read_document(path: str, source: Source) -> Document:
         return Document(problem="too large to parse")
 
 
-def _parsed(path: str, content: bytes) -> Any:
+def _remark(twice: Sequence[str]) -> str:
+    if not twice:
+        return ""
+    more = f" (and {len(twice) - 1:,} more such names)" if len(twice) > 1 else ""
+    return f"'{twice[0][:100]}' is there more than once{more}: the last one counts"
+
+
+def _parsed(path: str, content: bytes) -> tuple[Any, Sequence[str]]:
+    """The content, and the keys that one of its mappings holds twice, where the format lets that be."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _Unfit("not UTF-8 text") from None
     extension = path.rpartition(".")[2].lower()
-    parse = _PARSERS.get(extension, _yaml)
-    return parse(text)
+    if extension == "json":
+        return _json(text)
+    return _PARSERS.get(extension, _yaml)(text), ()
 
 
-def _json(text: str) -> Any:
+def _json(text: str) -> tuple[Any, Sequence[str]]:
+    twice: list[str] = []
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            twice.extend(key for key, count in counts.items() if count > 1)
+        return made
+
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=mapping), twice
     except ValueError as error:
         raise _Unfit(f"not valid JSON: {error}"[:200]) from None
 
@@ -74,11 +100,10 @@ def _json(text: str) -> Any:
 def _yaml(text: str) -> Any:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=loader)) and len(text) > 100_000:
+        if len(text) > 100_000 and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, Loader=loader())):
             raise _Unfit("a large YAML file with aliases: not read")
-        return yaml.load(text, Loader=loader)
+        return parse(text)
     except (yaml.YAMLError, ValueError) as error:
         raise _Unfit("not valid YAML: " + " ".join(str(error).split())[:160]) from None
 
@@ -145,29 +170,44 @@ def _number(text: object) -> float | None:
         return None
 
 
-_PARSERS = {"json": _json, "yaml": _yaml, "yml": _yaml, "toml": _toml, "py": _python, "csv": _csv}
+_PARSERS = {"yaml": _yaml, "yml": _yaml, "toml": _toml, "py": _python, "csv": _csv}
 
 
-def _leaves(content: Mapping[Any, Any]) -> Iterator[tuple[str, Scalar]]:
-    stack: list[tuple[str, Any, int]] = [("", content, 0)]
-    count = 0
+def _flat(content: Mapping[Any, Any]) -> tuple[dict[str, Scalar], list[str]]:
+    """Dotted name -> value, and the names that more than one value has (``a.b`` beside ``a: {b: ...}``).
+
+    What grows when it is unfolded (YAML's aliases) is bounded by the number of nodes, empty ones too.
+    """
+    found: dict[str, Scalar] = {}
+    twice: list[str] = []
+    stack: list[tuple[str, Any]] = [("", content)]
+    nodes = characters = 0
     while stack:
-        name, value, depth = stack.pop()
-        if depth > _DEEPEST:
+        name, value = stack.pop()
+        nodes += 1
+        characters += len(name)
+        if characters > _LONGEST_NAMES:
             raise _Unfit("nested too deeply")
+        if nodes > _MOST_NODES or len(found) > _MOST_VALUES:
+            raise _Unfit(f"more than {_MOST_VALUES:,} values")
         if isinstance(value, Mapping):
-            stack += [(_joined(name, key), inner, depth + 1) for key, inner in reversed(list(value.items()))]
+            stack += [(_joined(name, key), inner) for key, inner in reversed(list(value.items()))]
         elif isinstance(value, (list, tuple, set)):
-            stack += [(_joined(name, i), inner, depth + 1) for i, inner in reversed(list(enumerate(value)))]
+            stack += [(_joined(name, i), inner) for i, inner in reversed(list(enumerate(value)))]
         else:
-            count += 1
-            if count > _MOST_LEAVES:
-                raise _Unfit(f"more than {_MOST_LEAVES} values")
-            yield name or "value", scalar(value)
+            name = name or "value"
+            if name in found:
+                twice.append(name)
+            found[name] = scalar(value)
+    return found, twice
 
 
 def _joined(name: str, key: object) -> str:
     return f"{name}.{key}" if name else str(key)
+
+
+ODD = frozenset(("NaN", "Infinity", "-Infinity"))
+"""Floats that JSON has no word for, as `scalar` writes them."""
 
 
 def scalar(value: object) -> Scalar:
@@ -175,10 +215,18 @@ def scalar(value: object) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, int) and abs(value) >= _LARGEST_NUMBER:
-        return hex(value)[:1000]  # Python refuses to print so many digits
+        return _cut(hex(value))  # Python refuses to print so many digits
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    return str(value)[:1000]
+    return _cut(str(value))
+
+
+def _cut(text: str) -> str:
+    """A long text's beginning, with what tells it from others that begin alike."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{text[: _LONGEST_TEXT - 100]}… ({len(text):,} characters, SHA-256 {digest})"
 
 
 def is_number(value: Scalar) -> bool:

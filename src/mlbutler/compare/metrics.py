@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from mlbutler.compare.documents import Document, is_number, read_document
+from mlbutler.compare.documents import ODD, Document, is_number, read_document
 from mlbutler.compare.snapshot import Source
 from mlbutler.record import MetricChange, Scalar, Verdict
 
@@ -56,7 +56,6 @@ _MINIMIZE = {
     "logloss",
     "rmsle",
 }
-_ODD = {"NaN", "Infinity", "-Infinity"}
 
 
 def compare_metrics(
@@ -73,8 +72,8 @@ def compare_metrics(
         before = read_document(file, old[file]) if file in old else Document()
         after = read_document(file, new[file]) if file in new else Document()
         for document, side in ((before, "in the target"), (after, "here")):
-            if document.problem:
-                problems.append((file, f"{side}: {document.problem}"))
+            if said := document.problem or document.remark:
+                problems.append((file, f"{side}: {said}"))
         changes += _changes(file, before, after, goals)
     return tuple(changes), tuple(problems)
 
@@ -114,12 +113,12 @@ def _judged(file: str, name: str, before: Document, after: Document, goal: str |
         return change(Verdict.GONE, after.problem or "not measured any more")
     if name not in before.values:
         return change(Verdict.NEW, before.problem or "not measured in the target")
-    for value, side in ((old, "in the target"), (new, "here")):
-        if not is_number(value) and value != old:
-            return change(Verdict.NOT_JUDGED, f"{_kind(value)} {side}")
-        if isinstance(value, str) and value in _ODD:
-            return change(Verdict.NOT_JUDGED, f"{value} {side}")
-    if old == new:
+    alike = old == new and is_number(old) == is_number(new)  # True equals 1, and is no number
+    if not is_number(new) and not alike:
+        return change(Verdict.NOT_JUDGED, f"{_kind(new)} here")
+    if isinstance(old, str) and old in ODD:
+        return change(Verdict.NOT_JUDGED, f"{old} in the target")
+    if alike:
         return change(Verdict.SAME, difference=0.0 if is_number(old) else None)
     if not is_number(old):
         return change(Verdict.NOT_JUDGED, f"{_kind(old)} in the target")
@@ -137,4 +136,4 @@ def _kind(value: Scalar) -> str:
         return "no value"
     if isinstance(value, bool):
         return "true or false, no number"
-    return value if isinstance(value, str) and value in _ODD else "no number"
+    return value if isinstance(value, str) and value in ODD else "no number"

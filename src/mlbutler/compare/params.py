@@ -20,7 +20,9 @@ def compare_params(
     for file in dict.fromkeys((*new, *old)):
         before = read_document(file, old[file]) if file in old else Document()
         after = read_document(file, new[file]) if file in new else Document()
-        problems += [(file, document.problem) for document in (before, after) if document.problem]
+        for document, side in ((before, "in the target"), (after, "here")):
+            if said := document.problem or document.remark:
+                problems.append((file, f"{side}: {said}"))
         if before.problem or after.problem:
             continue
         for name in dict.fromkeys((*after.values, *before.values)):

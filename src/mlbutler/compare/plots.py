@@ -11,15 +11,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mlbutler.compare.documents import is_number, scalar
+from mlbutler.compare.documents import ODD, is_number, scalar
 from mlbutler.compare.images import image_kind, is_whole
 from mlbutler.compare.snapshot import PlotDefinition, Snapshot, Source
 from mlbutler.record import PlotChange, Scalar
+from mlbutler.yaml_file import parse
 
 MOST_POINTS = 300
 """Points of a curve after thinning."""
 
 _LARGEST_IMAGE = 1024 * 1024
+_MOST_OF_IMAGES = 24 * 1024 * 1024
+"""Characters of all embedded pictures together: a folder may hold thousands."""
 _MOST_CELLS = 2500
 _IMAGES = {"png", "jpg", "jpeg", "gif", "webp", "svg"}
 
@@ -37,7 +40,22 @@ def compare_plots(old: Snapshot, new: Snapshot) -> tuple[PlotChange, ...]:
         for file in definition.files:
             found = _file(definition, file, old.plot_data.get(file), new.plot_data.get(file))
             changes += (replace(change, group=definition.id) for change in found)
-    return tuple(changes)
+    return tuple(_fitting(changes))
+
+
+def _fitting(changes: list[PlotChange]) -> list[PlotChange]:
+    """With as many pictures as there is room for, those that changed first; the others say that they are left out."""
+    left = _MOST_OF_IMAGES
+    fitting = list(changes)
+    for index in sorted(range(len(changes)), key=lambda place: not changes[place].changed):
+        change = changes[index]
+        if change.kind != "image":
+            continue
+        left -= sum(len(str(item[0])) for side in (change.old, change.new) for item in side)
+        if left < 0:
+            reason = f"the pictures before it have {_MOST_OF_IMAGES >> 20} MB: left out"
+            fitting[index] = replace(change, kind="unsupported", old=(), new=(), reason=reason)
+    return fitting
 
 
 def _file(definition: PlotDefinition, file: str, old: Source | None, new: Source | None) -> Iterator[PlotChange]:
@@ -95,7 +113,7 @@ def read_rows(file: str, content: bytes, header: bool) -> list[Row]:
         import yaml
 
         try:
-            return _listed(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+            return _listed(parse(text))
         except yaml.YAMLError:
             raise ValueError("not valid YAML") from None
     raise ValueError(f"files of type .{extension} are not plotted")
@@ -138,19 +156,31 @@ def cell_value(cell: object) -> Scalar:
 def _curve(file: str, title: str, changed: bool, x: str, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
     sides: list[Points] = []
     totals = []
-    for table in tables:
+    reasons = []
+    for table, side in zip(tables, ("in the target", "here"), strict=True):
         points = [
             (float(step) if not x else cell_value(row.get(x)), cell_value(row.get(y)))
             for step, row in enumerate(table or ())
         ]
-        finite = [point for point in points if is_number(point[1])]
-        totals.append(len(finite))
-        sides.append(tuple(thinned(finite)))
-    reason = "" if any(totals) else f"no numbers in '{y}'"
+        points = [point for point in points if is_number(point[1]) or point[1] in ODD]
+        odd = sum(point[1] in ODD for point in points)
+        if odd:
+            reasons.append(f"{odd:,} of {len(points):,} values of '{y}' {side} are NaN or infinite")
+        totals.append(len(points) if len(points) > odd else 0)
+        sides.append(tuple(_with_gaps(points)))
+    if not any(totals):
+        reasons.append(f"no numbers in '{y}'")
     return PlotChange(
         file=file, title=title, kind="linear" if any(totals) else "unsupported", changed=changed, x=x or "step", y=y,
-        old=sides[0], new=sides[1], old_total=totals[0], new_total=totals[1], reason=reason,
+        old=sides[0], new=sides[1], old_total=totals[0], new_total=totals[1], reason="; ".join(reasons),
     )  # fmt: skip
+
+
+def _with_gaps(points: Sequence[tuple[Scalar, ...]]) -> Iterator[tuple[Scalar, ...]]:
+    """The points after thinning, with gaps of the line that it would have closed: a curve that broke must look so."""
+    kept = {int(index[0] or 0) for index in thinned([(index,) for index in range(len(points))])}
+    gaps = [index for index, point in enumerate(points) if point[1] in ODD]
+    return (points[index] for index in sorted(kept.union(gaps[:MOST_POINTS])))
 
 
 def thinned(points: Sequence[tuple[Scalar, ...]], most: int = MOST_POINTS) -> Sequence[tuple[Scalar, ...]]:

@@ -125,6 +125,8 @@ class _Seen:
         found, spec = self._all, self._spec
         p = mcnemar(found.broken, found.mended)
         slices, note = self._judged_slices()
+        scores = self._scores.result()
+        note = "; ".join(filter(None, (note, *self._scores.remarks(scores))))
         if not found.examples:
             note = "every example has another label than in the target"
         return PredictionChange(
@@ -132,7 +134,7 @@ class _Seen:
             only_old=only_old, only_new=only_new, relabelled=self._relabelled, old_right=found.old_right,
             new_right=found.new_right, broken=found.broken, mended=found.mended, p=p, alpha=spec.alpha,
             flips=self._shown(self._broken, picture), mended_flips=self._shown(self._mended, lambda path: ""),
-            slices=slices, scores=self._scores.result(),
+            slices=slices, scores=scores,
         )  # fmt: skip
 
     def _judged_slices(self) -> tuple[tuple[SliceChange, ...], str]:
@@ -182,7 +184,7 @@ def unpaired(changes: Sequence[PredictionChange]) -> list[tuple[str, str]]:
     """(file, reason) of what could not be compared, or not wholly."""
     notes = []
     for change in changes:
-        if change.reason and change.verdict is not Verdict.SAME:
+        if change.reason and (change.examples or change.verdict is not Verdict.SAME):
             notes.append((change.file, change.reason))
         if change.relabelled:
             notes.append((change.file, f"{change.relabelled:,} examples have another label than in the target"))

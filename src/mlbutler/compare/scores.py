@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mlbutler.compare.pairing import Pair, as_number, same_text
@@ -41,6 +41,7 @@ class Scores:
         self._positive: list[bool] = []
         self._old, self._new = array("d"), array("d")
         self._probabilities = True
+        self._without = 0
 
         def mean(name: str, goal: str, transform: Callable[[float], float] = float) -> _Mean:
             return _Mean(name, goal, PairedMeans(examples), transform)
@@ -59,6 +60,7 @@ class Scores:
             return self._add_errors(pair)
         old, new = as_number(pair.old_score), as_number(pair.new_score)
         if old is None or new is None:
+            self._without += self._spec.score is not None
             return 0.0
         if self._spec.positive is None:
             if self._means:
@@ -81,8 +83,10 @@ class Scores:
     def _add_errors(self, pair: Pair) -> float:
         truth, old, new = (as_number(text) for text in (pair.label, pair.old, pair.new))
         if truth is None or old is None:
+            self._without += 1
             return 0.0
         if new is None:
+            self._without += 1
             return math.inf
         errors = abs(old - truth), abs(new - truth)
         self._means[0].means.add(*errors)
@@ -95,6 +99,19 @@ class Scores:
         if self._probabilities:
             found += [self._mean(mean) for mean in self._means if mean.means.count >= _LEAST]
         return tuple(change for change in found if change is not None)
+
+    def remarks(self, made: Sequence[ScoreChange]) -> Iterator[str]:
+        """What is not in the numbers that were `made`, and why some are not there."""
+        names = {change.name for change in made}
+        if self._without:
+            what = "score" if self._spec.tolerance is None else "prediction"
+            yield f"{self._without:,} examples have no number as {what} on both sides and are not in the scores"
+        if self._spec.positive is not None and "roc_auc" not in names:
+            most = f"{_MOST_FOR_AUC:,}"
+            yield f"no area under the ROC curve: it takes {_LEAST} to {most} examples, two of each class at least"
+        if missing := [mean.name for mean in self._means if mean.name not in names]:
+            few = f"fewer than {_LEAST} examples have numbers"
+            yield f"no {' and '.join(missing)}: {few if self._probabilities else 'some scores are no probabilities'}"
 
     def _roc(self) -> ScoreChange | None:
         areas = auc_difference(self._positive, self._old, self._new)

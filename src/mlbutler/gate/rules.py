@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from mlbutler.compare.comparison import short
+from mlbutler.compare.comparison import distinct, short
 from mlbutler.compare.documents import is_number
 from mlbutler.compare.metrics import guess_goal
 from mlbutler.console import human_bytes, human_seconds
@@ -13,8 +14,8 @@ from mlbutler.gate.subjects import Evidence, find
 from mlbutler.record import GateResult, MetricChange, Scalar, Verdict
 from mlbutler.settings import Gate
 
-_TOLERANCE = 1e-9
-"""Relative slack at a limit, so that 0.91 - 0.90 is not more than 0.01 in binary."""
+_TOLERANCE = 8 * sys.float_info.epsilon
+"""Relative slack at a limit, so that 0.91 - 0.90 is not more than 0.01 in binary; whole numbers have none."""
 
 
 def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[GateResult, ...]:
@@ -66,6 +67,21 @@ def _shown(gate: Gate, value: Scalar) -> str:
     return short(value)
 
 
+def _both(gate: Gate, first: float, second: float) -> tuple[str, str]:
+    """Two values in the gate's unit, in full where they would look the same and are not."""
+    if not gate.of:
+        return distinct(first, second)
+    shown = _shown(gate, first), _shown(gate, second)
+    if shown[0] == shown[1] and first != second:
+        unit = {"bytes": " B", "memory": " B", "seconds": " s"}.get(gate.of, "")
+        return f"{first:,.12g}{unit}", f"{second:,.12g}{unit}"
+    return shown
+
+
+def _slack(first: float, second: float) -> float:
+    return 0.0 if isinstance(first, int) and isinstance(second, int) else _TOLERANCE * max(abs(first), abs(second))
+
+
 def _broken(gate: Gate) -> str:
     return "failed" if gate.level == "fail" else "warned"
 
@@ -81,12 +97,13 @@ def _limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange)
         shown = "gone" if metric.verdict is Verdict.GONE else f"{metric.new}, which is no number"
         return result(_broken(gate), f"{metric.key} is {shown}; the gate '{rule}' cannot be judged")
     assert isinstance(metric.new, (int, float))
-    new = float(metric.new)
+    new = metric.new
     if name in ("min", "max"):
         beyond = limit - new if name == "min" else new - limit
-        kept = beyond <= _TOLERANCE * max(abs(limit), abs(new))
+        kept = beyond <= _slack(limit, new)
         word = "at least" if name == "min" else "at most"
-        said = f"{metric.key} is {_shown(gate, metric.new)} (must be {word} {_shown(gate, limit)})"
+        shown, bound = _both(gate, new, limit)
+        said = f"{metric.key} is {shown} (must be {word} {bound})"
         return result("passed" if kept else _broken(gate), said)
     goal = gate.goal or metric.goal or guess_goal(metric.name)
     if goal is None:
@@ -94,20 +111,20 @@ def _limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange)
     if not is_number(metric.old):
         return result("not judged", f"{metric.key} has no number in the target to compare with")
     assert isinstance(metric.old, (int, float))
-    return _drop(gate, name, limit, metric, goal, float(metric.old), new, result)
+    return _drop(gate, name, limit, metric, goal, metric.old, new, result)
 
 
 def _drop(
     gate: Gate, name: str, limit: float, metric: MetricChange, goal: str, old: float, new: float,
     result: Callable[[str, str], GateResult],
 ) -> GateResult:  # fmt: skip
-    worsening = old - new if goal == "maximize" else new - old
+    worsening = old - new if goal == "maximize" else new - old  # of whole numbers exact
     allowed = limit if name == "max_drop" else limit * abs(old)
-    kept = worsening <= allowed + _TOLERANCE * max(abs(old), abs(new))
-    before, after = _shown(gate, metric.old), _shown(gate, metric.new)
+    kept = worsening <= allowed + _slack(old, new)
+    before, after = _both(gate, old, new)
     share = f", limit {_shown(gate, limit)}" if name == "max_drop" else f", limit {limit:.2%} of {before}"
     if gate.of:
         change = f"{'-' if new < old else '+'}{_shown(gate, abs(new - old))}"
     else:
-        change = f"{new - old:+.5g}"
+        change = f"{float(new - old):+.5g}"
     return result("passed" if kept else _broken(gate), f"{metric.key} {before} -> {after} ({change}{share})")

@@ -9,6 +9,7 @@ import yaml
 
 from mlbutler.errors import ProjectError
 from mlbutler.project.model import Dependency, Output, ParamsFile, Recorded, Stage, Stages
+from mlbutler.yaml_file import parse
 
 
 def load_stages(repo: Any, *, read_params: bool = True) -> Stages:
@@ -188,10 +189,10 @@ class _Locks:
     def _load(self, path: str) -> Mapping[str, Any]:
         try:
             with self._repo.fs.open(path, mode="r", encoding="utf-8") as file:
-                content = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+                content = parse(file.read())
         except (FileNotFoundError, IsADirectoryError):
             return {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise ProjectError(f"{path} cannot be read: {one_line(error)}", "Mend it, or run `dvc repro`.") from error
         if not isinstance(content, Mapping):
             return {}

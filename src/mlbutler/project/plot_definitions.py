@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mlbutler.compare.snapshot import PlotDefinition
@@ -10,16 +10,21 @@ from mlbutler.project.model import Output, Stages
 
 
 def definitions(
-    repo: Any, stages: Stages, files: Callable[[Output], Iterator[str]], below: Callable[[str, str], str]
+    repo: Any,
+    stages: Stages,
+    files: Callable[[Output], Iterator[str]],
+    below: Callable[[str, str], str],
+    expanded: Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]],
 ) -> Iterator[PlotDefinition]:
     """Every plot of one revision, once.
 
     Args:
         files: an output's files (itself, when it is no directory).
         below: (a dvc.yaml, a path relative to its folder) -> the path from the project's root.
+        expanded: paths -> each with its files (itself, when it is no directory).
     """
     seen = set()
-    for definition in (*_top_level(repo, stages, files, below), *_outputs(repo, stages, files)):
+    for definition in (*_top_level(repo, below, expanded), *_outputs(repo, stages, files)):
         if definition.id not in seen:
             seen.add(definition.id)
             yield definition
@@ -41,18 +46,23 @@ def _outputs(repo: Any, stages: Stages, files: Callable[[Output], Iterator[str]]
 
 
 def _top_level(
-    repo: Any, stages: Stages, files: Callable[[Output], Iterator[str]], below: Callable[[str, str], str]
+    repo: Any,
+    below: Callable[[str, str], str],
+    expanded: Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]],
 ) -> Iterator[PlotDefinition]:
-    for dvcfile, plots in repo.index._plots.items():
-        for name, props in _named(plots):
-            by_id = isinstance(props.get("y"), Mapping) or isinstance(props.get("x"), Mapping)
-            if by_id:
-                yield _definition(name, props, lambda path, file=dvcfile: below(file, path))
-                continue
-            path = below(dvcfile, name)
-            owner = stages.owner(path)
-            for file in files(owner[1]) if owner and owner[1].path == path else (path,):
-                yield _definition(file, props, lambda path: path)
+    found = [(file, name, props) for file, plots in repo.index._plots.items() for name, props in _named(plots)]
+    files = expanded(below(file, name) for file, name, props in found if not _by_id(props))
+    for dvcfile, name, props in found:
+        if _by_id(props):
+            yield _definition(name, props, lambda path, file=dvcfile: below(file, path))
+            continue
+        for file in files[below(dvcfile, name)]:
+            yield _definition(file, props, lambda path: path)
+
+
+def _by_id(props: Mapping[str, Any]) -> bool:
+    """Is its name an id, and no path?"""
+    return isinstance(props.get("y"), Mapping) or isinstance(props.get("x"), Mapping)
 
 
 def _named(plots: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:

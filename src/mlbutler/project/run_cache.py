@@ -14,6 +14,7 @@ import yaml
 
 from mlbutler.project.load import address, relative
 from mlbutler.project.model import LEGACY_MD5, MD5, Recorded, Stage
+from mlbutler.yaml_file import parse
 
 
 def find_run(
@@ -81,8 +82,8 @@ def _newest(folder: Path) -> Mapping[str, Any] | None:
         return None
     for file in files[:1]:  # DVC itself takes the newest and no other
         try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError):
+            content = parse(file.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError, ValueError):
             continue
         if isinstance(content, Mapping):
             return content

@@ -22,16 +22,19 @@ LARGEST = 20 * 1024 * 1024
 """Bytes of the largest metric, parameter or plot file that is read."""
 
 TOO_LARGE = f"larger than {LARGEST // 1024 // 1024} MB: not read"
-LEADS_OUT = "a link that leads out of the project: not read"
+LEADS_OUT = "it lies outside the project: not read"
 UNASKED = "the remote could not be asked"
 _NOWHERE = "in neither cache, mirror nor remote"
 _DEFAULT_PARAMS = "params.yaml"
 
 
 def leads_out(root: Path, file: Path) -> bool:
-    """Is it a link to somewhere outside the project that DVC did not make?"""
+    """Does it lie outside the project, by its name or by a link that DVC did not make?
+
+    Others' files are not for the report: what a dvc.yaml names may come from a pull request.
+    """
     outside = not file.resolve().is_relative_to(root.resolve())
-    return outside and file.is_symlink() and not _is_dvc_link(root, file)
+    return outside and not (file.is_symlink() and _is_dvc_link(root, file))
 
 
 def _is_dvc_link(root: Path, file: Path) -> bool:
@@ -48,6 +51,10 @@ class Tracked(Protocol):
 
     def __call__(self, path: str) -> Source | None:
         """The file's content, or why it was not read; None when there is none."""
+        ...
+
+    def below(self, path: str) -> tuple[str, ...]:
+        """The files below a folder, none when it is no folder."""
         ...
 
 
@@ -68,7 +75,7 @@ class Side:
     def read(self, same: frozenset[str], tables: Sequence[str] = ()) -> Snapshot:
         """Everything that is compared; plots in `same` are left out."""
         metrics = dict.fromkeys(self.metric_paths())
-        found = definitions(self._repo, self.stages, self._files, self._below)
+        found = definitions(self._repo, self.stages, self._files, self._below, self._expanded)
         plots = [d for d in found if not all(self._is_same(file, same) for file in d.files)]
         files = dict.fromkeys(file for plot in plots for file in (*plot.files, *plot.xs))
         params = tuple(self._param_paths())
@@ -239,9 +246,24 @@ class Side:
         return iter(found)
 
     def _top_level(self, declared: Mapping[str, Iterable[str]]) -> Iterator[str]:
-        for file, paths in declared.items():
-            for path in paths:
-                yield self._below(file, str(path))
+        named = [self._below(file, str(path)) for file, paths in declared.items() for path in paths]
+        files = self._expanded(named)
+        return (file for path in named for file in files[path])
+
+    def _expanded(self, paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Each path with the files that it stands for: those below it, when it is a folder, as DVC takes it."""
+        named = tuple(dict.fromkeys(paths))
+        self._tracked.ahead(path for path in named if not self.is_object(path))
+        return {path: self._inside(path) or (path,) for path in named}
+
+    def _inside(self, path: str) -> tuple[str, ...]:
+        owner = self.stages.owner(path)
+        oid = owner[1].recorded.oid if owner is not None and owner[1].recorded is not None else None
+        if owner is not None and oid is not None and oid.is_directory:
+            return tuple(file for file in self._files(owner[1]) if file.startswith(f"{path}/"))
+        if self.is_object(path) or self._tracked(path) is not None:
+            return ()
+        return self._tracked.below(path)
 
     def _below(self, file: str, path: str) -> str:
         """`path`, which `file` names relative to its own folder, from the project's root."""
@@ -261,6 +283,8 @@ class Side:
             yield from (file.as_posix() for file in found)
         elif out.cached:
             yield from (f"{out.path}/{name}" for name in self._project.objects.manifest(oid) or {})
+        else:
+            yield from self._tracked.below(out.path)
 
 
 def _read_by(stage: Stage) -> dict[str, tuple[str, ...]]:

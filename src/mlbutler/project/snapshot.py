@@ -72,7 +72,8 @@ class _FromGit:
     def __init__(self, root: Path, commit: str, prefix: str) -> None:
         from mlbutler.git import Git
 
-        self._git, self._start = Git(root), f"{commit}:{prefix}"
+        self._git, self._commit, self._prefix = Git(root), commit, prefix
+        self._start = f"{commit}:{prefix}"
         self._known: dict[str, Source | None] = {}
 
     def ahead(self, paths: Iterable[str]) -> None:
@@ -89,6 +90,10 @@ class _FromGit:
     def __call__(self, path: str) -> Source | None:
         self.ahead([path])
         return self._known[path]
+
+    def below(self, path: str) -> tuple[str, ...]:
+        found = self._git.tree(self._commit, f"{self._prefix}{path}/")
+        return tuple(entry.path.removeprefix(self._prefix) for entry in found if entry.mode.startswith("100"))
 
 
 class _FromDisk:
@@ -112,6 +117,12 @@ class _FromDisk:
             return Source(file.read_bytes())
         except OSError as error:
             return Source(None, f"cannot be read: {error.strerror}")
+
+    def below(self, path: str) -> tuple[str, ...]:
+        folder = self._root / path
+        if not folder.is_dir() or leads_out(self._root, folder):
+            return ()
+        return tuple(file.relative_to(self._root).as_posix() for file in sorted(folder.rglob("*")) if file.is_file())
 
 
 def _same_objects(old: Stages, new: Stages) -> frozenset[str]:

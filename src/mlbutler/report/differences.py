@@ -251,7 +251,8 @@ def _summary(plot: PlotChange, precision: int) -> tuple[str, str, str]:
         return "share on the diagonal", diagonal(plot.old), diagonal(plot.new)
     if plot.kind == "image":
         return "image", "shown" if plot.old else numbers.ABSENT, "shown" if plot.new else numbers.ABSENT
-    return plot.reason or "cannot be drawn", numbers.ABSENT, numbers.ABSENT
+    shows = "chart" if plot.specification and vega.is_installed() else "cannot be drawn"
+    return plot.reason or shows, numbers.ABSENT, numbers.ABSENT
 
 
 def _last(points: tuple[tuple[Scalar, ...], ...]) -> Scalar:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit
 
-# C0 and C1 controls, bidirectional controls (they reorder what is shown), line separators, lone surrogates.
+# C0 and C1 controls, bidirectional controls (they reorder what is shown), line separators, lone surrogates, and what
+# shows nothing at all, so that two names which differ look the same.
 _INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff"
+    "\u00ad\u115f\u1160\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
 )
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _TERMINAL = re.compile(
@@ -24,8 +26,9 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SEPARATOR = "&#8203;"  # zero width: breaks a mention or a link and shows nothing
 _ENTITIES = {c: f"&#{ord(c)};" for c in "\\`*[]{}|~"} | {"&": "&amp;", "<": "&lt;", '"': "&quot;"}
 _SPECIAL = re.compile(r"[\\`*\[\]{}|~&<\"]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-# What forges turn into links behind the back of Markdown: @user, #1, !2, $3, %4, ~label, GH-5, www., https://
-_REFERENCE = re.compile(r"@|[#!$%~&](?=[\w\"'])|\bGH(?=-)|\bwww(?=\.)|:(?=//)", re.IGNORECASE)
+# What forges turn into links and pictures behind the back of Markdown: @user, #1, !2, $3, %4, ~label, GH-5, www.,
+# https://, :smile:
+_REFERENCE = re.compile(r"@|[#!$%~&](?=[\w\"'])|\bGH(?=-)|\bwww(?=\.)|:(?=//)|:(?:[\w+]+|-1)(?=:)", re.IGNORECASE)
 _LINE_START = re.compile(r"^(?:[-+=](?=[-+=\s]|$)|[#>]|\d+(?=[.)](?:\s|$)))")
 
 
@@ -41,6 +44,8 @@ def visible(text: str, limit: int | None = None) -> str:
 
 
 def _numbered(char: str) -> str:
+    if ord(char) > 0xFFFF:
+        return f"\\U{ord(char):08x}"
     return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from mlbutler.record import PlotChange, Record, Scalar
 from mlbutler.record_file import dumps
-from mlbutler.report import numbers, sparkline, svg, vega
+from mlbutler.report import inline_svg, numbers, sparkline, svg, vega
 from mlbutler.report.build import build
 from mlbutler.report.differences import diagonal
 from mlbutler.report.escape import visible, web_address
@@ -28,15 +28,20 @@ from mlbutler.settings import Report as Settings
 
 _TEXT_LIMIT = 2000
 _MOST_LABELS = 40
+_MOST_ROWS = 5000  # of a table; a browser lays out that many in a second
 _HEAT_LEVELS = 9
 _UNFOLDED = ("params", "plots")  # a page has the room that a comment has not
 
 
 @dataclass(frozen=True)
 class Heatmap:
-    """A confusion matrix of one side: rows of (label, ((count, level 0 to 9, on the diagonal), ...))."""
+    """A confusion matrix of one side: rows of (label, ((count, level 0 to 9, on the diagonal), ...)).
+
+    `axes`: what its rows and columns are, '' when that is not known.
+    """
 
     side: str
+    axes: str
     share: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[str, int, bool], ...]], ...]
@@ -53,7 +58,11 @@ class Image:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot as the template shows it. `source`: a picture; `specification`: what to make it interactive from."""
+    """A plot as the template shows it.
+
+    `drawing`, else `source`: a template's chart as an element or a picture; `specification`: what to make it
+    interactive from.
+    """
 
     title: str
     note: str
@@ -62,6 +71,7 @@ class Figure:
     heatmaps: tuple[Heatmap, ...] = ()
     images: tuple[Image, ...] = ()
     problem: str = ""
+    drawing: Any = ""
     source: str = ""
     specification: Any = ""
 
@@ -98,6 +108,7 @@ def render(record: Record, settings: Settings, document: str | None = None) -> s
         hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts),
         record_json=Markup(_script_safe(dumps(record) if document is None else document)),
         number=numbers.count,
+        most_rows=_MOST_ROWS,
         unfolded=_UNFOLDED,
     )
 
@@ -128,9 +139,13 @@ def _figure(plot: PlotChange, charts: Mapping[str, vega.Drawn]) -> Figure:
         said = f"Its template gave no picture: {drawn.problem}"
         return replace(_figure(replace(plot, specification=""), {}), problem=said)
     if drawn is not None:
-        source = "data:image/svg+xml;base64," + base64.b64encode(drawn.svg.encode("utf-8")).decode("ascii")
+        prefix = "chart-" + hashlib.sha256(f"{plot.group}\n{plot.specification}".encode()).hexdigest()[:12]
+        label = f"{visible(title, _TEXT_LIMIT)}: target and this change in one chart"
+        drawing = Markup(inline_svg.element(drawn.svg, label, prefix))
+        picture = "data:image/svg+xml;base64," + base64.b64encode(drawn.svg.encode("utf-8")).decode("ascii")
         chart = "" if plot.own_template else Markup(_script_safe(plot.specification))
-        return Figure(title, plot.reason, plot.changed, source=source, specification=chart)
+        source = "" if drawing else picture
+        return Figure(title, plot.reason, plot.changed, drawing=drawing, source=source, specification=chart)
     if plot.kind == "linear":
         chart = Markup(svg.line_chart(plot))
         problem = "" if chart else plot.reason or "It has no point that can be drawn."
@@ -140,7 +155,8 @@ def _figure(plot: PlotChange, charts: Mapping[str, vega.Drawn]) -> Figure:
         if _labels(plot) is None:
             problem = f"It has more than {_MOST_LABELS} classes: too many for a table."
             return Figure(title, "", plot.changed, problem=problem)
-        maps = tuple(_heatmap(side, counts, _labels(plot) or ()) for side, counts in sides if counts)
+        axes = f"Rows: {plot.y}, columns: {plot.x}. " if plot.x and plot.y else ""
+        maps = tuple(_heatmap(side, axes, counts, _labels(plot) or ()) for side, counts in sides if counts)
         return Figure(title, plot.reason, plot.changed, heatmaps=maps, problem="" if maps else "It is empty.")
     if plot.kind == "image":
         if not plot.changed and plot.new:
@@ -201,7 +217,7 @@ def _as_number(text: str) -> float:
     return float("inf") if number is None else number
 
 
-def _heatmap(side: str, counts: Sequence[Sequence[Scalar]], labels: tuple[str, ...]) -> Heatmap:
+def _heatmap(side: str, axes: str, counts: Sequence[Sequence[Scalar]], labels: tuple[str, ...]) -> Heatmap:
     by_pair: dict[tuple[str, str], float] = {}
     for count in counts:
         if len(count) == 3 and (amount := numbers.as_float(count[2])) is not None:
@@ -217,4 +233,4 @@ def _heatmap(side: str, counts: Sequence[Sequence[Scalar]], labels: tuple[str, .
             level = min(_HEAT_LEVELS, max(1, round(share * _HEAT_LEVELS))) if share > 0 else 0
             cells.append((f"{amount:.6g}" if amount else "·", level, row == column))
         rows.append((row, tuple(cells)))
-    return Heatmap(side, diagonal(tuple(tuple(c) for c in counts)), labels, tuple(rows))
+    return Heatmap(side, axes, diagonal(tuple(tuple(c) for c in counts)), labels, tuple(rows))

@@ -77,12 +77,13 @@ def _position(item: str, order: Sequence[str]) -> int:
     return order.index(item) if item in order else len(order)
 
 
-def _rank(metric: MetricChange, compare: CompareResult) -> tuple[int, int, bool, str]:
+def _rank(metric: MetricChange, compare: CompareResult) -> tuple[int, int, bool, float, str]:
     gates = _gates(metric, compare)
     gate = _position(gates[0].outcome, _GATE_ORDER) if gates else len(_GATE_ORDER)
     # Passed gates do not outrank an ungated number that got worse, but come before all that stayed.
     urgent = gate if gate < _GATE_ORDER.index("passed") else _GATE_ORDER.index("passed")
-    return urgent, _position(metric.verdict, _VERDICT_ORDER), not gates, metric.key
+    share = abs(metric.relative or 0.0)  # of many the largest changes are in the first rows, as in the verdict
+    return urgent, _position(metric.verdict, _VERDICT_ORDER), not gates, -share, metric.key
 
 
 def _ambiguous(metrics: Sequence[MetricChange]) -> frozenset[str]:

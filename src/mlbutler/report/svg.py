@@ -1,7 +1,7 @@
 """Line charts as inline SVG: both sides in one chart, readable in print, in the dark, and without style sheets.
 
 Colours and strokes are presentation attributes, so that the chart also stands where a server forbids
-style sheets (Jenkins does by default); the page's style sheet only adapts them to a dark page.
+style sheets (Jenkins does by default), on a dark page too; the page's style sheet only refines them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from mlbutler.report.escape import visible
 from mlbutler.report.numbers import as_float
 
 WIDTH, HEIGHT = 640, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 68, 16, 34, 46
-_INK, _GRID, _OLD, _NEW = "#444b55", "#d8dde3", "#7a8594", "#1f6feb"
+_LEFT, _RIGHT, _TOP, _BOTTOM = 68, 28, 34, 46
+_INK, _GRID, _OLD, _NEW = "currentColor", "#d8dde3", "#7a8594", "#1f6feb"
 _SIDES = (("old", _OLD, "5 4", "target"), ("new", _NEW, "", "this change"))
 _DOTS_UP_TO = 40
 _LABEL_LIMIT = 60

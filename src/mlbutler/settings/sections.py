@@ -126,6 +126,8 @@ class Gate(_Section):
             limit = getattr(self, name)
             if limit is not None and not math.isfinite(limit):
                 raise ValueError(f"{name} must be a finite number, not {limit}: it would judge nothing")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: no number can pass")
         if self.repeats is not None and self.metric is None:
             raise ValueError("repeats are for a metric")
         return self

@@ -13,6 +13,11 @@ ADMIN = "admin"
 # The same paths in the agent and in the Docker daemon beside it: a build's container mounts them by these names.
 AGENT_HOME = "/home/jenkins/agent"
 MIRROR = "/mirror"
+REPORTS = (
+    "-Dhudson.model.DirectoryBrowserSupport.CSP="
+    "sandbox; default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
+)
+"""For the controller's Java: archived pages have the styles and pictures that they hold; scripts stay off."""
 
 
 @dataclass(frozen=True)

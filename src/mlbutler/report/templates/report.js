@@ -16,11 +16,12 @@
     const body = table.tBodies[0];
     const text = (row) => row.cells[index].textContent.trim();
     const sign = down ? -1 : 1;
-    const order = numeric
-      ? (a, b) => compared(number(text(a)), number(text(b)), down)
-      : (a, b) => sign * text(a).localeCompare(text(b), undefined, { numeric: true });
-    const rows = [...body.rows].sort(order);
-    body.append(...rows);
+    const words = new Intl.Collator(undefined, { numeric: true });
+    const rows = Array.from(body.rows, (row) => [numeric ? number(text(row)) : text(row), row]);
+    rows.sort(numeric ? (a, b) => compared(a[0], b[0], down) : (a, b) => sign * words.compare(a[0], b[0]));
+    const sorted = document.createDocumentFragment(); // one by one: a call takes no hundred thousand arguments
+    for (const [, row] of rows) sorted.append(row);
+    body.append(sorted);
   };
   for (const table of document.querySelectorAll("table:not(.heat)")) {
     if (table.tBodies[0].rows.length < 2) continue;

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 
 import pytest
 from hypothesis import given
@@ -84,9 +86,20 @@ def test_params_say_which_stages_they_reach() -> None:
     }
 
 
+def _png(seed: int, size: int) -> bytes:
+    """A whole picture of one pixel, with `size` bytes more in a chunk that nobody shows."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    pixel = chunk(b"IDAT", zlib.compress(bytes([0, seed])))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"paDd", bytes(size)) + pixel + chunk(b"IEND", b"")
+
+
 def test_of_many_pictures_those_that_changed_have_room_first() -> None:
     def picture(seed: int) -> Source:
-        return Source(b"\x89PNG\r\n\x1a\n" + bytes([seed]) * 1_000_000)
+        return Source(_png(seed, 1_000_000))
 
     names = [f"{n:02}.png" for n in range(12)]
     plots = tuple(PlotDefinition(id=name, files=(name,)) for name in names)

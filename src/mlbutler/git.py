@@ -48,6 +48,11 @@ _DENIED = re.compile(
 )
 
 
+def _gist(lines: list[str]) -> str:
+    """What went wrong with a remote: git's first complaint names it, its last is the same for all."""
+    return lines[0].strip() if lines else "no message"
+
+
 @dataclass(frozen=True)
 class Done:
     """A finished git command."""
@@ -147,6 +152,9 @@ class Git:
                 f"git {verb}: the remote refused the credentials: {message}",
                 f"Set {USER_VARIABLE} and {TOKEN_VARIABLE}, or {KEY_VARIABLE}, or give git a credential helper.",
             )
+        if network:
+            remedy = "Check the network and that the clone's remote (`git remote -v`) may be read, then run again."
+            return GitError(f"git {verb} failed: {_gist(said)}", remedy)
         return GitError(f"git {verb} failed: {message}", "Run the same command by hand to see more.")
 
     @cached_property

@@ -130,7 +130,7 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
             result = error.partial or step.result(outcome=Outcome.ERROR, reason=error.message)
             result = dataclasses.replace(result, remedy=error.remedy)
             code = error.exit_code
-    result = _keep(work, step, result, started, clock)
+    result = _keep(work, step, result, started, clock, began=not reason)
     if result.outcome is Outcome.FAILED:
         code = EXIT_JUDGED
     elif result.outcome is Outcome.ERROR and code == EXIT_PASSED:
@@ -138,14 +138,16 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
     return code
 
 
-def _keep(work: Work, step: Step, result: StepResult, started: str, clock: float) -> StepResult:
+def _keep(
+    work: Work, step: Step, result: StepResult, started: str, clock: float, *, began: bool = True
+) -> StepResult:
     result = dataclasses.replace(result, started=started, duration=round(time.monotonic() - clock, 3))
     work.taken.add(step.name)
     changes: dict[str, Any] = {step.name: result}
     with _joined(work):
-        began = {name: time for name, time in work.record.began.items() if name != step.name}
-        work.record = dataclasses.replace(work.record, began=began, **changes)
-    show(work, step.name, result)
+        left = {name: time for name, time in work.record.began.items() if name != step.name}
+        work.record = dataclasses.replace(work.record, began=left, **changes)
+    show(work, step.name, result, began=began)
     return result
 
 
@@ -181,13 +183,18 @@ def record_path(work: Work) -> Any:
     return work.root / ".mlbutler" / "record.json"
 
 
-def show(work: Work, name: str, result: StepResult) -> None:
-    """One line on screen for a finished step, with the remedy where there is one."""
+def show(work: Work, name: str, result: StepResult, *, began: bool = True) -> None:
+    """One line on screen for a finished step, with the remedy where there is one.
+
+    Args:
+        began: its heading is on screen.
+    """
     line = f"{name}: {result.outcome}: {result.reason}"
+    advised = line + (f"\n  {result.remedy}" if result.remedy else "")
     if result.outcome in (Outcome.FAILED, Outcome.ERROR):
-        work.console.error(line + (f"\n  {result.remedy}" if result.remedy else ""))
+        work.console.error(advised)
     elif result.outcome is Outcome.SKIPPED:
-        work.console.detail(line)
+        (work.console.line if began else work.console.detail)(advised)
     else:
         work.console.line(line)
 

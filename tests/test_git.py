@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.errors import GitError
+from mlbutler.errors import GitError, UsageError
 from mlbutler.git import Git
 from tests.conftest import GitCommand
 
@@ -18,3 +18,10 @@ def test_a_remote_that_cannot_be_read_is_named_with_a_remedy(tmp_path: Path, git
         Git(tmp_path, {"PATH": "/usr/bin:/bin"}).run("fetch", "origin", network=True)
     assert "/nowhere/repository.git" in caught.value.message
     assert "git remote -v" in caught.value.remedy
+
+
+def test_where_there_is_no_repository_the_whole_path_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        Git(Path(), {"PATH": "/usr/bin:/bin", "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}).toplevel()
+    assert caught.value.message == f"Not a git repository: {tmp_path}"

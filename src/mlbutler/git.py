@@ -133,9 +133,10 @@ class Git:
                 raise GitError(f"git {args[0]} took longer than {timeout:.0f} s.", "Check the network.") from error
         err = Redactor(secret_values(self._environ)).hide(done.stderr.decode("utf-8", "replace").strip())
         if done.returncode != 0 and "dubious ownership" in err:
+            place = self.directory.resolve()  # git compares whole paths
             raise UsageError(
-                f"git does not trust {self.directory}: it belongs to another user.",
-                f"git config --global --add safe.directory {shlex.quote(str(self.directory))}",
+                f"git does not trust {place}: it belongs to another user.",
+                f"git config --global --add safe.directory {shlex.quote(str(place))}",
             )
         if check and done.returncode != 0:
             raise self.failure(args[0], err, network=network)
@@ -200,7 +201,7 @@ class Git:
         """
         done = self.run("rev-parse", "--show-toplevel", check=False)
         if done.code != 0:
-            raise UsageError(f"Not a git repository: {self.directory}", "Run inside a clone, or pass -C DIR.")
+            raise UsageError(f"Not a git repository: {self.directory.resolve()}", "Run inside a clone, or pass -C DIR.")
         return Path(os.fsdecode(done.out).rstrip("\n"))
 
     def resolve(self, rev: str) -> str | None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -63,3 +67,39 @@ def test_a_remedy_with_a_path_can_be_pasted(tmp_path: Path, capsys: pytest.Captu
     with pytest.raises(SystemExit):
         main(["plan", "-C", str(tmp_path)])
     assert f"-C '{project}'" in capsys.readouterr().err
+
+
+def break_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr("mlbutler.commands.step.step", broken)
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [
+    (errno.ENOSPC, 3, "Free some space"), (errno.EDQUOT, 3, "Free some space"), (errno.EROFS, 3, "the right"),
+    (errno.EACCES, 3, "the right"), (errno.EIO, 3, "the disk"), (errno.EINVAL, 70, "report it"),
+])  # fmt: skip
+def test_what_the_machine_refuses_is_no_bug(
+    number: int, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    break_with(OSError(number, os.strerror(number), "/data/file"), monkeypatch)
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert ended.value.code == document["exit_code"] == code
+    assert "/data/file" in document["error"]
+    assert said in document["remedy"]
+
+
+def test_a_bug_is_told_where_no_file_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    break_with(ZeroDivisionError("seven"), monkeypatch)
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "--json"])
+    out, err = capsys.readouterr()
+    assert ended.value.code == json.loads(out)["exit_code"] == 70
+    assert "Traceback" in err
+    assert "ZeroDivisionError: seven" in err

@@ -15,6 +15,7 @@ from mlbutler.console import Console
 from mlbutler.errors import AccessDenied, Interrupted, SettingsError, StoreError
 from mlbutler.pipeline import STEPS, run_all, run_one
 from mlbutler.record import Change, Environment, Outcome, Record, StepResult
+from mlbutler.record import TestResult as Tested
 from mlbutler.record_file import loads
 from mlbutler.settings import Loaded, Settings
 from mlbutler.steps.work import Work
@@ -94,12 +95,14 @@ def test_a_failed_test_costs_no_download_but_is_still_reported(work: Work, taken
     assert (work.record.sync.outcome, work.record.sync.reason) == (Outcome.SKIPPED, "not taken: test failed")
 
 
-def test_a_step_that_had_nothing_to_do_says_why(
+def test_a_step_that_has_nothing_to_do_says_so_below_its_heading(
     work: Work, taken: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    taken({"publish": ends(Outcome.SKIPPED, "publish")})
-    assert run_one(work, "publish") == 0
-    assert "publish: skipped: as told" in capsys.readouterr().out
+    taken({"test": lambda work: Tested(outcome=Outcome.SKIPPED, reason="not configured", remedy="Set it.")})
+    assert run_one(work, "test") == 0
+    assert capsys.readouterr().out == "\n== test: the project's tests\ntest: skipped: not configured\n  Set it.\n"
+    run_all(work, only=["plan"])
+    assert "left out on the command line" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlbutler.secrets import HIDDEN, Redactor, is_secret_name, secret_values, without_credentials, without_userinfo
+from mlbutler.secrets import (
+    HIDDEN,
+    LineRedactor,
+    Redactor,
+    is_secret_name,
+    secret_values,
+    without_credentials,
+    without_userinfo,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +71,52 @@ def test_a_known_secret_never_survives(secret: str, before: str, after: str) -> 
 def test_what_looks_like_a_credential_is_hidden_although_nobody_named_it(text: str) -> None:
     assert HIDDEN in Redactor(()).hide(f"see {text} there")
     assert "hunter2" not in Redactor(()).hide(text)
+
+
+@pytest.mark.parametrize(("text", "secret"), [
+    ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG", "wJalr"),
+    ("db password=hunterhunter and more", "hunterhunter"),
+    ("password: hunter2hunter2", "hunter2"),
+    ('{"api_key": "0123456789abcdef"}', "0123456789abcdef"),
+    ("export HF_TOKEN=abcdefghijklmnopqrstuvwxyz", "abcdefghijkl"),
+    ("Authorization: Bearer abc.def.ghi123456789", "ghi123456789"),
+    ("Authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+    ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3", "dozjgNryP4J3"),
+    ('"-----BEGIN PRIVATE KEY-----\\nMIIEvQ\\nabc=\\n-----END PRIVATE KEY-----\\n"', "MIIEvQ"),
+    ("-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKC\n-----END RSA PRIVATE KEY-----", "MIIEowIBAAKC"),
+])  # fmt: skip
+def test_what_stands_after_a_credential_s_name_is_hidden(text: str, secret: str) -> None:
+    hidden = Redactor(()).hide(text)
+    assert HIDDEN in hidden
+    assert secret not in hidden
+    assert Redactor(()).hide(hidden) == hidden
+
+
+@pytest.mark.parametrize("text", [
+    "pad_token=<|endoftext|>", "eos_token: '<|im_end|>'", "max_new_tokens=4096, tokens: 123456789", "token 12345678",
+    "could not read Password: terminal prompts disabled", "password=$DB_PASSWORD", "password: required",
+    "Set MLBUTLER_REMOTE_ORIGIN_USER and MLBUTLER_REMOTE_ORIGIN_PASSWORD.", "secret santa: 12 of 13 files",
+    "sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "key=0123456789abcdef",
+])  # fmt: skip
+def test_words_that_only_sound_like_it_stay(text: str) -> None:
+    assert Redactor(()).hide(text) == text
+
+
+_NAMES = ["password=", '"api_key": "', "x_token: ", "Bearer ", "-----BEGIN PRIVATE KEY-----\n"]
+
+
+@given(st.text(), st.sampled_from(_NAMES))
+def test_json_that_holds_a_secret_stays_json(text: str, name: str) -> None:
+    said = json.dumps({"line": f"{text}{name}{text}0123456789abcdef{text}"})
+    assert isinstance(json.loads(Redactor(()).hide(said))["line"], str)
+
+
+def test_a_private_key_is_hidden_line_by_line_and_what_comes_after_it_is_not() -> None:
+    lines = ["loading", "-----BEGIN RSA PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED", "", "MIIEowIBAAKCAQEA0Z3V",
+             "ab==", "-----END RSA PRIVATE KEY-----", "epoch", "MIIEowIBAAKCAQEA0Z3V"]  # fmt: skip
+    hide = LineRedactor(Redactor(())).hide
+    assert [hide(line) for line in lines] == ["loading", *[HIDDEN] * 6, "epoch", "MIIEowIBAAKCAQEA0Z3V"]
+    assert [hide(line) for line in (lines[1], "no key after all", "MIIE")] == [HIDDEN, "no key after all", "MIIE"]
 
 
 def test_a_quoted_secret_is_hidden_too() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import codecs
 import gc
 import io
 import os
@@ -10,6 +11,7 @@ import sys
 from typing import Any, NoReturn
 
 _GC_THRESHOLD = 100_000
+_ESCAPED = "mlbutler-escaped"
 
 
 class _Patient(io.FileIO):
@@ -22,16 +24,31 @@ class _Patient(io.FileIO):
             return len(data)
 
 
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """What a stream's encoding lacks, and file names that are no text, as ``\\uXXXX``: JSON stays JSON."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2)), error.end
+
+
 def _outlast_readers() -> None:
-    """`mlbutler compare | head` works to its end: the record is whole, and the exit code says what was found."""
+    """`mlbutler compare | head` works to its end: the record is whole, and the exit code says what was found.
+
+    So it does where the locale's encoding has no word for what is said.
+    """
+    codecs.register_error(_ESCAPED, _escaped)
     for name, number in (("stdout", 1), ("stderr", 2)):
         old = getattr(sys, name)
-        if not isinstance(old, io.TextIOWrapper) or old.isatty():
+        if not isinstance(old, io.TextIOWrapper):
+            continue
+        if old.isatty():
+            old.reconfigure(errors=_ESCAPED)
             continue
         raw = _Patient(number, "wb", closefd=False)
         buffer: Any = raw if isinstance(old.buffer, io.RawIOBase) else io.BufferedWriter(raw)
         new = io.TextIOWrapper(
-            buffer, old.encoding, old.errors, line_buffering=old.line_buffering, write_through=old.write_through
+            buffer, old.encoding, _ESCAPED, line_buffering=old.line_buffering, write_through=old.write_through
         )
         setattr(sys, name, new)
 

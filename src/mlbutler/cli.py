@@ -5,6 +5,7 @@ Everything heavy is imported by the verb that needs it, so that `mlbutler --help
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import sys
@@ -13,10 +14,16 @@ from typing import NoReturn
 import click
 
 from mlbutler import __version__
-from mlbutler.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_PASSED, EXIT_USAGE, MlbutlerError
+from mlbutler.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OUTSIDE, EXIT_PASSED, EXIT_USAGE, MlbutlerError
 from mlbutler.verbs import agents, gates, steps
 from mlbutler.verbs.options import cli
 
+_SPACE, _RIGHTS = "Free some space and run it again.", "Give this user the right to it and run it again."
+_DISK = "Look after the disk and run it again."
+_MACHINE = {
+    errno.ENOSPC: _SPACE, errno.EDQUOT: _SPACE, errno.EACCES: _RIGHTS, errno.EPERM: _RIGHTS, errno.EROFS: _RIGHTS,
+    errno.EIO: _DISK, errno.ESTALE: _DISK,
+}  # fmt: skip
 _YES = ("1", "true", "t", "yes", "y", "on")  # as click reads them
 
 __all__ = ["agents", "cli", "gates", "main", "steps"]
@@ -41,6 +48,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _told("Interrupted.", "What was finished is kept; run it again to go on.", EXIT_INTERRUPTED, as_json)
     except MlbutlerError as error:
         code = _told(error.message, error.remedy, error.exit_code, as_json)
+    except OSError as error:
+        code = _machine(error, as_json)
     except Exception as error:
         code = _bug(error, as_json)
     sys.exit(code if isinstance(code, int) else EXIT_PASSED)
@@ -77,6 +86,15 @@ def _wants_json(arguments: list[str]) -> bool:
     return "--json" in arguments or any(text.strip().lower() in _YES for text in said)
 
 
+def _machine(error: OSError, as_json: bool) -> int:
+    """A file that the machine did not let us read or write is no bug of ours."""
+    remedy = _MACHINE.get(error.errno or 0)
+    if remedy is None:
+        return _bug(error, as_json)
+    where = f" {error.filename}" if error.filename else ""
+    return _told(f"{error.strerror}:{where or ' a file could not be written'}.", remedy, EXIT_OUTSIDE, as_json)
+
+
 def _bug(error: Exception, as_json: bool) -> int:
     import os
     import tempfile
@@ -85,7 +103,13 @@ def _bug(error: Exception, as_json: bool) -> int:
     from mlbutler.secrets import Redactor, secret_values
 
     text = Redactor(secret_values(os.environ)).hide("".join(traceback.format_exception(error)))
-    with tempfile.NamedTemporaryFile("w", prefix="mlbutler-", suffix=".log", delete=False, encoding="utf-8") as log:
-        log.write(f"mlbutler {__version__}, Python {sys.version}\n{text}")
+    text = f"mlbutler {__version__}, Python {sys.version}\n{text}"
+    try:
+        with tempfile.NamedTemporaryFile("wb", prefix="mlbutler-", suffix=".log", delete=False) as log:
+            log.write(text.encode("utf-8", "backslashreplace"))
+        where = log.name
+    except OSError:
+        print(text, file=sys.stderr)
+        where = "what stands above"
     message = f"A bug of mlbutler: {type(error).__name__}: {error}"
-    return _told(message, f"Please report it with {log.name}.", EXIT_BUG, as_json)
+    return _told(message, f"Please report it with {where}.", EXIT_BUG, as_json)

@@ -48,6 +48,11 @@ _DENIED = re.compile(
 )
 
 
+def _gist(lines: list[str]) -> str:
+    """What went wrong with a remote: git's first complaint names it, its last is the same for all."""
+    return lines[0].strip() if lines else "no message"
+
+
 @dataclass(frozen=True)
 class Done:
     """A finished git command."""
@@ -128,9 +133,10 @@ class Git:
                 raise GitError(f"git {args[0]} took longer than {timeout:.0f} s.", "Check the network.") from error
         err = Redactor(secret_values(self._environ)).hide(done.stderr.decode("utf-8", "replace").strip())
         if done.returncode != 0 and "dubious ownership" in err:
+            place = self.directory.resolve()  # git compares whole paths
             raise UsageError(
-                f"git does not trust {self.directory}: it belongs to another user.",
-                f"git config --global --add safe.directory {shlex.quote(str(self.directory))}",
+                f"git does not trust {place}: it belongs to another user.",
+                f"git config --global --add safe.directory {shlex.quote(str(place))}",
             )
         if check and done.returncode != 0:
             raise self.failure(args[0], err, network=network)
@@ -147,6 +153,9 @@ class Git:
                 f"git {verb}: the remote refused the credentials: {message}",
                 f"Set {USER_VARIABLE} and {TOKEN_VARIABLE}, or {KEY_VARIABLE}, or give git a credential helper.",
             )
+        if network:
+            remedy = "Check the network and that the clone's remote (`git remote -v`) may be read, then run again."
+            return GitError(f"git {verb} failed: {_gist(said)}", remedy)
         return GitError(f"git {verb} failed: {message}", "Run the same command by hand to see more.")
 
     @cached_property
@@ -192,7 +201,7 @@ class Git:
         """
         done = self.run("rev-parse", "--show-toplevel", check=False)
         if done.code != 0:
-            raise UsageError(f"Not a git repository: {self.directory}", "Run inside a clone, or pass -C DIR.")
+            raise UsageError(f"Not a git repository: {self.directory.resolve()}", "Run inside a clone, or pass -C DIR.")
         return Path(os.fsdecode(done.out).rstrip("\n"))
 
     def resolve(self, rev: str) -> str | None:

@@ -130,7 +130,7 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
             result = error.partial or step.result(outcome=Outcome.ERROR, reason=error.message)
             result = dataclasses.replace(result, remedy=error.remedy)
             code = error.exit_code
-    result = _keep(work, step, result, started, clock, taken=not reason)
+    result = _keep(work, step, result, started, clock, began=not reason)
     if result.outcome is Outcome.FAILED:
         code = EXIT_JUDGED
     elif result.outcome is Outcome.ERROR and code == EXIT_PASSED:
@@ -139,15 +139,15 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
 
 
 def _keep(
-    work: Work, step: Step, result: StepResult, started: str, clock: float, *, taken: bool = True
+    work: Work, step: Step, result: StepResult, started: str, clock: float, *, began: bool = True
 ) -> StepResult:
     result = dataclasses.replace(result, started=started, duration=round(time.monotonic() - clock, 3))
     work.taken.add(step.name)
     changes: dict[str, Any] = {step.name: result}
     with _joined(work):
-        began = {name: time for name, time in work.record.began.items() if name != step.name}
-        work.record = dataclasses.replace(work.record, began=began, **changes)
-    show(work, step.name, result, taken=taken)
+        left = {name: time for name, time in work.record.began.items() if name != step.name}
+        work.record = dataclasses.replace(work.record, began=left, **changes)
+    show(work, step.name, result, began=began)
     return result
 
 
@@ -183,16 +183,19 @@ def record_path(work: Work) -> Any:
     return work.root / ".mlbutler" / "record.json"
 
 
-def show(work: Work, name: str, result: StepResult, *, taken: bool = True) -> None:
-    """A line on screen for a finished step, with the remedy where there is one. `taken`: was it tried at all?"""
-    line = f"{name}: {result.outcome}: {result.reason}"
-    remedy = f"\n  {result.remedy}" if result.remedy else ""
+def show(work: Work, name: str, result: StepResult, *, began: bool = True) -> None:
+    """One line on screen for a finished step, with the remedy where there is one.
+
+    Args:
+        began: its heading is on screen.
+    """
+    line = f"{name}: {result.outcome}: {result.reason}" + (f"\n  {result.remedy}" if result.remedy else "")
     if result.outcome in (Outcome.FAILED, Outcome.ERROR):
-        work.console.error(line + remedy)
-    elif result.outcome is Outcome.SKIPPED and not taken:
+        work.console.error(line)
+    elif result.outcome is Outcome.SKIPPED and not began:
         work.console.detail(line)
     else:
-        work.console.line(line + remedy)
+        work.console.line(line)
 
 
 def _blocked(record: Record, step: Step) -> str:

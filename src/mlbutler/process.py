@@ -24,7 +24,7 @@ from types import TracebackType
 from mlbutler import linux
 from mlbutler.errors import Interrupted, OutsideError, UsageError
 from mlbutler.live_lines import LiveLines
-from mlbutler.secrets import Redactor, is_secret_name, secret_values, without_credentials
+from mlbutler.secrets import LineRedactor, Redactor, is_secret_name, secret_values, without_credentials
 
 # How Jenkins finds what a build started, so that it can end it; they open nothing.
 _BUILD_COOKIES = ("JENKINS_NODE_COOKIE", "JENKINS_SERVER_COOKIE", "HUDSON_COOKIE", "HUDSON_SERVER_COOKIE")
@@ -163,7 +163,7 @@ class Process:
     ) -> None:
         self._command, self._cwd, self._environ = list(command), cwd, environ
         self._pass_fds, self._grace, self._on_line = tuple(pass_fds), grace or Grace(), on_line
-        self._lines = LiveLines(self._line, (redactor or Redactor(())).hide)
+        self._lines = LiveLines(self._line, LineRedactor(redactor or Redactor(())).hide)
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._signals = _Signals()
         self._output: int | None = None

@@ -44,8 +44,25 @@ _LOOKS_SECRET = re.compile(
     r"|\bxox[abprs]-[A-Za-z0-9-]{10,}"
     r"|\bhf_[A-Za-z0-9]{30,}"
     r"|\bsk-[A-Za-z0-9_-]{32,}"
+    r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"
+    r"|(?<=Bearer )[A-Za-z0-9._~+/=-]{16,}"
+    r"|(?<=Authorization: Basic )[A-Za-z0-9+/=]{8,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"(?:(?s:.)*?-----END [A-Z ]*PRIVATE KEY-----|(?:\\n[A-Za-z0-9+/=]+|\n[A-Za-z0-9+/=]{40,})*)"
 )
+# A value that follows a credential's name: ``DB_PASSWORD=...``, ``"api_key": "..."``. After a colon, where prose goes
+# on too, it holds a digit; what language models call a token (``pad_token=<|end|>``) is none. No quote and no backslash
+# belongs to it, so that JSON stays JSON.
+_ASSIGNED = re.compile(
+    r"(?P<name>(?:(?:secret|passw(?:or)?d|passphrase|(?:api|access|private|account)_?key)[\"']?"
+    r"(?:\s?=\s?[\"']?|\s?:\s?[\"']?(?=[^\s\"']*[0-9])))|_token[\"']?\s?[=:]\s?[\"']?(?=[A-Za-z0-9_.+/=-]{16}))"
+    r"[^\s\"'\\;,&$<{(*\[][^\s\"'\\;,&]{7,}",
+    re.IGNORECASE,
+)
+_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?!.*-----END)")
+_KEY_GOES_ON = re.compile(r"[A-Za-z0-9+/=]*|[A-Za-z-]+: .*|-----END [A-Z ]*-----")
+_KEY_LINES = 200
+"""Lines of the longest private key."""
 _USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s@:]*:[^/\s@]+@", re.IGNORECASE)
 
 
@@ -103,7 +120,25 @@ class Redactor:
             text = self._known.sub(HIDDEN, text)
         if "://" in text:
             text = _USERINFO.sub(lambda m: f"{m['scheme']}{HIDDEN}@", text)
+        if "=" in text or ":" in text:
+            text = _ASSIGNED.sub(lambda m: f"{m['name']}{HIDDEN}", text)
         return _LOOKS_SECRET.sub(HIDDEN, text)
+
+
+class LineRedactor:
+    """Hides secrets in the lines of one stream, which come one by one: a private key stretches over many."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._left = 0
+
+    def hide(self, line: str) -> str:
+        """The line with every secret replaced by ``[hidden]``."""
+        if self._left and _KEY_GOES_ON.fullmatch(line.strip()):
+            self._left = 0 if "-----END" in line else self._left - 1
+            return HIDDEN
+        self._left = _KEY_LINES if _KEY_BEGINS.search(line) else 0
+        return self._redactor.hide(line)
 
 
 def without_userinfo(url: str) -> str:

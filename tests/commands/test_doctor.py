@@ -220,7 +220,7 @@ def test_without_json_each_line_says_what_to_do(surgery: Surgery) -> None:
     lines = run.out.splitlines()
     (at,) = [number for number, line in enumerate(lines) if line.startswith("MISSING  remote: ")]
     assert "401" in lines[at]
-    assert lines[at + 1].startswith("         The credentials are missing or wrong")
+    assert lines[at + 1].startswith("         The credentials are wrong")
     assert run.code == 1
 
 

@@ -212,6 +212,18 @@ def test_a_number_that_is_gone_is_in_the_sentence() -> None:
     assert "m.json:accuracy was 0.9 and is gone" in sentence
 
 
+def test_a_number_from_before_the_change_is_said_to_be_unknown_and_why() -> None:
+    found = without_left_over(compare(side({"accuracy": 0.9}), side({}), {}), {"m.json": "train"})
+    assert conclude(found, [])[1].startswith(
+        "Not judged: m.json:accuracy was 0.9 and is not known (stage 'train' is stale and did not run"
+    )
+
+
+def test_a_target_that_cannot_be_read_is_said() -> None:
+    found = compare(Snapshot("1", problem="dvc.yaml is broken"), side({"accuracy": 0.9}), {})
+    assert ("the target", "dvc.yaml is broken") in found.not_judged
+
+
 def test_a_new_number_and_one_without_direction_are_no_loss() -> None:
     found = compare(side({"loss": 0.5, "epochs": 3}), side({"loss": 0.4, "f1": 0.3}), {})
     assert conclude(found, [])[0] is Verdict.BETTER

@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
 from mlbutler.commands.demo import demo
 from mlbutler.console import Console
-from mlbutler.errors import UsageError
+from mlbutler.errors import DiskFull, Interrupted, UsageError
 from mlbutler.record import Record
 from mlbutler.record_file import loads
 from tests.conftest import GitCommand
@@ -49,6 +51,24 @@ def test_missing_libraries_name_the_extra(library: str, tmp_path: Path, monkeypa
         demo(tmp_path / "world", Console())
     assert caught.value.remedy == "pip install 'mlbutler[demo]'"
     assert not (tmp_path / "world").exists()
+
+
+def test_a_disk_without_room_is_said_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=9 * 1024 * 1024))
+    with pytest.raises(DiskFull, match=r"has 9\.0 MB left"):
+        demo(tmp_path / "world", Console())
+    assert not list((tmp_path / "world").iterdir())
+
+
+def test_who_interrupts_it_is_told_how_to_see_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mlbutler.demo.story.tell", stopped)
+    with pytest.raises(Interrupted) as caught:
+        demo(tmp_path / "world", Console())
+    assert str(tmp_path / "world") in caught.value.remedy
+    assert "mlbutler demo DIR" in caught.value.remedy
 
 
 @pytest.mark.demo

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -275,7 +277,49 @@ def test_a_metric_file_of_100_megabytes(world: World) -> None:
     assert run.code in (0, 1)
     compared = json.dumps(run.record["compare"])
     assert "too large" in compared or "larger" in compared
+    assert "larger than 20 MB" in run.record["compare"]["reason"]
     assert markdown(run).stat().st_size < 1 << 20
+
+
+def test_a_pull_request_mends_what_is_broken_on_the_target_branch(world: World) -> None:
+    stages = (world.author / "dvc.yaml").read_text()
+    world.branch("broken", {"dvc.yaml": "stages: ["})
+    world.git(world.author, "push", "-q", "-f", "origin", "broken:main")
+    world.branch("mended", {"dvc.yaml": stages, "params.yaml": params(0.02)}, start="broken")
+    run = world.run(world.clone("origin/mended"), world.jenkins("mended"))
+    assert run.code == 0, run.err
+    assert run.outcome("reproduce") == run.outcome("commit") == "passed"
+    subject, reason = run.record["compare"]["not_judged"][0]
+    assert subject == "the target"
+    assert "dvc.yaml" in reason
+    assert run.record["change"]["base"][:10] in reason
+    assert "dvc.yaml" in markdown(run).read_text()
+
+
+def test_a_password_in_local_settings_that_did_not_fit_the_remote_of_then(world: World) -> None:
+    """The change moves the remote to HTTP; DVC refuses a password for the directory that it was before."""
+    config = (world.author / ".dvc" / "config").read_text()
+    world.branch("http", {".dvc/config": config.replace(str(world.directory), "http://127.0.0.1:1")})
+    root = world.clone("origin/http")
+    assert "http://127.0.0.1:1" in (root / ".dvc" / "config").read_text()
+    name = re.findall(r'remote "(\w+)"', config)[0]
+    world.shell(root, "python", "-m", "dvc", "remote", "modify", "--local", name, "password", "pa55word-long")
+    run = world.run(root, {}, "--json", "--against", "origin/http~1", verb="compare")
+    assert run.code == 0, run.err
+    assert run.record["compare"]["metrics"]
+    assert not [subject for subject, _ in run.record["compare"]["not_judged"] if subject == "the target"]
+
+
+@pytest.mark.parametrize("path", ["metrics.json", "data/raw/pipe", "model.txt"])
+def test_a_pipe_in_the_place_of_a_file_is_said_and_not_waited_for(world: World, path: str) -> None:
+    root = world.clone("origin/main")
+    world.run(root, {}, "--all", verb="sync")
+    (root / path).unlink(missing_ok=True)
+    os.mkfifo(root / path)
+    run = world.run(root, {}, verb="plan")
+    assert run.code == 2, run.err
+    assert f"{path} is neither a file nor a folder" in run.err
+    assert f"rm {path}" in run.err
 
 
 def test_a_project_from_the_days_of_dvc_2(world: World) -> None:

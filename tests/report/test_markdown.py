@@ -13,6 +13,7 @@ from mlbutler import record as r
 from mlbutler.record import Outcome, Record, Verdict
 from mlbutler.report import markdown
 from mlbutler.report.build import build
+from mlbutler.report.model import Table
 from mlbutler.report.pictures import of_report
 from mlbutler.settings import Report as Settings
 
@@ -89,6 +90,18 @@ def test_of_many_metrics_the_largest_changes_are_shown(record: Record) -> None:
     compare = dataclasses.replace(record.compare, metrics=metrics, gates=(), not_judged=())
     shown = tables(markdown.render(dataclasses.replace(record, compare=compare), Settings()))[0]
     assert [line.split("<code>")[1].split("<")[0] for line in shown[2:]] == [f"acc{n}" for n in range(30, 22, -1)]
+
+
+def test_of_a_metric_file_with_a_number_for_each_example_a_thousand_are_shown(record: Record) -> None:
+    assert record.compare is not None
+    many = tuple(r.MetricChange(file="m.json", name=f"x{n}", old=1, new=1, verdict=Verdict.SAME) for n in range(5_000))
+    compare = dataclasses.replace(record.compare, metrics=(*many, *record.compare.metrics))
+    report = build(dataclasses.replace(record, compare=compare), Settings())
+    sections = [section for section in report.sections if "metrics" in section.name]
+    rows = [row for section in sections for block in section.blocks if isinstance(block, Table) for row in block.rows]
+    assert len(rows) == 1_000
+    assert "test.accuracy" in str(rows[0])
+    assert "The first 1,000 of 5,010 metrics" in str(sections[-1].blocks[-1])
 
 
 def test_improvement_follows_the_verdict_never_the_sign(record: Record) -> None:

@@ -103,6 +103,21 @@ def test_absent_401_and_403_are_told_apart_when_reading(remote: Remote, connect:
         assert caught.value.remedy
 
 
+@pytest.mark.parametrize(("status", "config", "said"), [
+    (401, {}, "No credentials were sent: set MLBUTLER_REMOTE_ORIGIN_USER and MLBUTLER_REMOTE_ORIGIN_PASSWORD"),
+    (403, {}, "No credentials were sent: set MLBUTLER_REMOTE_ORIGIN_USER and MLBUTLER_REMOTE_ORIGIN_PASSWORD"),
+    (401, {"auth": "basic", "user": "u", "password": "wrong"}, "are wrong: set MLBUTLER_REMOTE_ORIGIN_USER and"),
+    (401, {"auth": "custom", "custom_auth_header": "X-Key", "password": "w"}, "set MLBUTLER_REMOTE_ORIGIN_PASSWORD."),
+    (403, {"auth": "basic", "user": "u", "password": "known"}, "ask for access"),
+    (407, {"auth": "basic", "user": "u", "password": "known"}, "HTTPS_PROXY"),
+])  # fmt: skip
+def test_what_to_do_depends_on_what_was_sent(
+    remote: Remote, connect: Connect, status: int, config: dict[str, str], said: str
+) -> None:
+    remote.faults[""] = [status]
+    assert said in connect(remote, **config).ask([ABSENT])[ABSENT].remedy
+
+
 def test_basic_auth_and_upload(make_remote: Callable[..., Remote], connect: Connect, tmp_path: Path) -> None:
     remote = make_remote(auth="basic")
     source = tmp_path / "source"

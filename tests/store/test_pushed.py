@@ -108,6 +108,8 @@ def test_errors_are_undetermined_never_missing_and_never_pushed(
     assert pushed.findings == ()
     assert [finding.subject for finding in pushed.undetermined] == ["model's file", "data"]
     assert all(finding.remedy for finding in pushed.undetermined)
+    if fault == 403:
+        assert {"No credentials" in finding.remedy for finding in pushed.undetermined} == {True}
 
 
 def test_a_remote_that_is_down_is_undetermined(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from mlbutler.console import Console
-from mlbutler.errors import EXIT_PASSED, UsageError
+from mlbutler.console import Console, human_bytes
+from mlbutler.errors import EXIT_PASSED, DiskFull, Interrupted, UsageError
 
 _REMEDY = "Name a new folder: mlbutler demo DIR"
+_NEEDED = 64 * 1024 * 1024
+"""Bytes that the finished demo takes on disk, with room to spare."""
 
 
 def demo(directory: Path, console: Console) -> int:
@@ -18,6 +21,7 @@ def demo(directory: Path, console: Console) -> int:
 
     Raises:
         UsageError: the folder is not empty or cannot be made, or the demo's libraries are not installed.
+        DiskFull: there is no room for it. Interrupted: what was made until then is left.
         StoryBroken: something did not happen as told.
     """
     if any(find_spec(name) is None for name in ("sklearn", "PIL")):
@@ -30,9 +34,17 @@ def demo(directory: Path, console: Console) -> int:
     if occupied:
         raise UsageError(f"{directory} is not empty.", _REMEDY)
 
+    if (free := shutil.disk_usage(directory).free) < _NEEDED:
+        said = f"The demo takes up to {human_bytes(_NEEDED)}, and {directory} has {human_bytes(free)} left."
+        raise DiskFull(said, "Name a folder on another disk: mlbutler demo DIR")
+
     from mlbutler.demo.story import tell
 
-    outcome = tell(directory, console)
+    try:
+        outcome = tell(directory, console)
+    except (KeyboardInterrupt, Interrupted) as stop:
+        remedy = f"What was made is in {directory}. To see the whole demo, name a new folder: mlbutler demo DIR"
+        raise Interrupted("Interrupted.", remedy) from stop
     if console.json:
         print(json.dumps(dataclasses.asdict(outcome), indent=2, ensure_ascii=False, default=str))
     return EXIT_PASSED

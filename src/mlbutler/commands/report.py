@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from mlbutler.console import Console
@@ -21,6 +22,9 @@ def report(record_path: Path, directory: Path, console: Console) -> int:
     record = read(record_path)
     if record is None:
         raise UsageError(f"No record that this version reads: {record_path}", "Name the record.json of a run.")
-    for kind, path in write_report(record, Report(), directory, console.redactor):
+    files = write_report(record, Report(), directory, console.redactor)
+    for kind, path in files:
         console.line(f"report ({kind}): {path}")
+    if console.json:
+        print(json.dumps({"files": {kind: str(path) for kind, path in files}}, indent=2, ensure_ascii=False))
     return 0

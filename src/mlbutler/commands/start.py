@@ -140,6 +140,10 @@ def _find(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Git]:
             f"{directory} is a git repository inside the DVC project {root}, not part of it.",
             "Run at the DVC project's own root; a submodule is a project of its own.",
         )
+    try:
+        str(root).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{root}: DVC cannot work in a folder whose name is not UTF-8.", "Rename it.") from error
     os.chdir(root)  # DVC names stages relative to the current directory
     return root, Git(root, environ)
 

@@ -60,7 +60,8 @@ def compare(
         compare_predictions(spec, old.tables.get(spec.file, nothing), new.tables.get(spec.file, nothing), picture)
         for spec in declared
     )
-    not_judged = [*metric_problems, *param_problems]
+    not_judged = [("the target", old.problem)] if old.problem else []
+    not_judged += [*metric_problems, *param_problems]
     not_judged += [(metric.key, metric.reason) for metric in metrics if metric.verdict is Verdict.NOT_JUDGED]
     not_judged += [(plot.title, plot.reason) for plot in plots if plot.reason]
     not_judged += [(change.path, change.reason) for change in data if change.reason]
@@ -175,6 +176,8 @@ def _is_lost(metric: MetricChange) -> bool:
 def _lost(metric: MetricChange) -> str:
     if metric.verdict is Verdict.GONE:
         return f"{metric.key} was {short(metric.old)} and is gone ({metric.reason})"
+    if metric.new is None:
+        return f"{metric.key} was {short(metric.old)} and is not known ({metric.reason})"
     return f"{metric.key} was {short(metric.old)} and is {metric.new}, no number"
 
 

@@ -118,7 +118,8 @@ class Snapshot:
     """Everything that is compared, at one revision. Paths are relative to the project's root, with '/'.
 
     `revision` is a commit id, or '' for the work tree. `tables` holds the files that the settings name, by path;
-    `at_hand` the tables among the data that may have changed, to be looked for in cache and mirror alone.
+    `at_hand` the tables among the data that may have changed, to be looked for in cache and mirror alone. `problem`
+    says why nothing could be read at this revision.
     """
 
     revision: str
@@ -130,3 +131,4 @@ class Snapshot:
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
     tables: Mapping[str, Stored] = field(default_factory=dict)
     at_hand: Mapping[str, Stored] = field(default_factory=dict)
+    problem: str = ""

@@ -94,8 +94,7 @@ def _limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange)
         )  # fmt: skip
 
     if metric.verdict is Verdict.GONE or not is_number(metric.new):
-        shown = "gone" if metric.verdict is Verdict.GONE else f"{metric.new}, which is no number"
-        return result(_broken(gate), f"{metric.key} is {shown}; the gate '{rule}' cannot be judged")
+        return result(_broken(gate), f"{metric.key} {_lacking(metric)}; the gate '{rule}' cannot be judged")
     assert isinstance(metric.new, (int, float))
     new = metric.new
     if name in ("min", "max"):
@@ -112,6 +111,13 @@ def _limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange)
         return result("not judged", f"{metric.key} has no number in the target to compare with")
     assert isinstance(metric.old, (int, float))
     return _drop(gate, name, limit, metric, goal, metric.old, new, result)
+
+
+def _lacking(metric: MetricChange) -> str:
+    """Why a metric holds no number, as the rest of a sentence."""
+    if metric.verdict is Verdict.GONE:
+        return f"is gone ({metric.reason})" if metric.reason else "is gone"
+    return "has no value" if metric.new is None else f"is {metric.new}, which is no number"
 
 
 def _drop(

@@ -26,4 +26,4 @@ def find_root(directory: Path) -> Path:
         names = ", ".join(str(path.relative_to(start)) for path in below[:5])
         choice = f"Choose one: -C {shlex.quote(str(below[0]))}"
         raise UsageError(f"No DVC project at {start}, but below it: {names}", choice)
-    raise UsageError(f"Not a DVC project: {directory}", "Run `dvc init` there, or pass -C DIR.")
+    raise UsageError(f"Not a DVC project: {start}", "Run `dvc init` there, or pass -C DIR.")

@@ -136,7 +136,7 @@ class Look:
         if known is not None and time.monotonic() - known[1] < _AT_ONCE:
             return known[0]
         try:
-            found = signature_of(root, path, _files(str(root / path)))
+            found = signature_of(root, path, statuses(str(root / path)))
         except (OSError, ValueError):
             return None
         if found is not None:
@@ -179,7 +179,7 @@ def signature_of(root: Path, path: str, statuses: Iterable[tuple[str, os.stat_re
     return digest.hexdigest(), newest / 1e9
 
 
-def _files(path: str) -> Iterator[tuple[str, os.stat_result]]:
+def statuses(path: str) -> Iterator[tuple[str, os.stat_result]]:
     """Name and status of a file, or of everything in a directory that is no directory."""
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):

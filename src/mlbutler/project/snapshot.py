@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlbutler.compare.snapshot import Snapshot, Source
-from mlbutler.project.load import load_stages
+from mlbutler.errors import ProjectError
+from mlbutler.project.load import load_stages, one_line
 from mlbutler.project.model import Stages
 from mlbutler.project.side import LARGEST, LEADS_OUT, TOO_LARGE, Side, leads_out
 
@@ -21,18 +22,25 @@ if TYPE_CHECKING:
 def read_snapshots(
     project: Project, base: str | None, prefix: str, tables: Sequence[str] = ()
 ) -> tuple[Snapshot, Snapshot]:
-    """The commit `base` (an empty snapshot when None or when it holds no project) and the work tree.
+    """The commit `base` and the work tree.
+
+    The first is empty when `base` is None, when it holds no project, and when what it holds is broken: a change that
+    mends the target branch must be able to pass.
 
     Args:
         tables: paths of files that are compared row by row; they may be of any size.
 
     Raises:
-        ProjectError: one of them cannot be read.
+        ProjectError: the work tree cannot be read.
     """
     new = Side(project, project.repo, project.stages, "", _FromDisk(project.root))
-    old = at_commit(project, base, prefix) if base else None
+    problem = ""
+    try:
+        old = at_commit(project, base, prefix) if base else None
+    except ProjectError as error:
+        old, problem = None, error.message
     same = _same_objects(old.stages, new.stages) if old else frozenset()
-    empty = Snapshot(base or "")
+    empty = Snapshot(base or "", problem=problem)
     return (old.read(same, tables) if old else empty), new.read(same, tables)
 
 
@@ -41,6 +49,9 @@ def at_commit(project: Project, commit: str, prefix: str) -> Side | None:
 
     Args:
         prefix: the project's path from the repository's root, '' or ``sub/folder/``.
+
+    Raises:
+        ProjectError: the project of then cannot be read.
     """
     if (commit, prefix) not in project.sides:
         project.sides[commit, prefix] = opened_at(project, commit, prefix)
@@ -49,21 +60,43 @@ def at_commit(project: Project, commit: str, prefix: str) -> Side | None:
 
 def opened_at(project: Project, commit: str, prefix: str) -> Side | None:
     """As `at_commit`, but not remembered."""
-    from dvc.exceptions import NotDvcRepoError
+    from dvc.exceptions import DvcException, NotDvcRepoError
+
+    try:
+        repo = _repo_of(project.root, commit, prefix)
+        inside = repo.root_dir.strip("/") == prefix.rstrip("/")
+        if not inside:  # the project, or its folder, is new in this change
+            return None
+        stages = load_stages(repo, read_params=False)
+    except NotDvcRepoError:
+        return None
+    except ProjectError as error:
+        raise _broken_then(commit, error.message) from error
+    except DvcException as error:
+        raise _broken_then(commit, f"DVC cannot open the project: {one_line(error)}") from error
+    return Side(project, repo, stages, commit, _FromGit(project.root, commit, prefix))
+
+
+def _broken_then(commit: str, message: str) -> ProjectError:
+    return ProjectError(f"As of {commit[:10]}: {message}", "Mend it on that branch, or name another commit.")
+
+
+def _repo_of(root: Path, commit: str, prefix: str) -> Any:
+    """DVC's `Repo` as of a commit. ``.dvc/config.local`` is left out where it does not fit what was configured then."""
+    from dvc.config import ConfigError
     from dvc.fs import GitFileSystem
     from dvc.repo import Repo
     from dvc.scm import SCM
 
-    scm = SCM(str(project.root))
-    files = GitFileSystem(scm=scm, rev=commit)
+    class Committed(Repo):  # type: ignore[misc]
+        local_dvc_dir = None
+
+    scm = SCM(str(root))
+    where, files = "/" + prefix.rstrip("/"), GitFileSystem(scm=scm, rev=commit)
     try:
-        repo = Repo("/" + prefix.rstrip("/"), fs=files, scm=scm)
-        inside = repo.root_dir.strip("/") == prefix.rstrip("/")
-    except NotDvcRepoError:
-        inside = False
-    if not inside:  # the project, or its folder, is new in this change
-        return None
-    return Side(project, repo, load_stages(repo, read_params=False), commit, _FromGit(project.root, commit, prefix))
+        return Repo(where, fs=files, scm=scm)
+    except ConfigError:
+        return Committed(where, fs=files, scm=scm)
 
 
 class _FromGit:

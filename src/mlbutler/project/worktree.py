@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlbutler.errors import ProjectError
 from mlbutler.project.load import relative
 from mlbutler.project.model import LEGACY_MD5, MD5, Recorded, Stages
-from mlbutler.project.seen import Seen
+from mlbutler.project.seen import Seen, statuses
 from mlbutler.store.interface import ObjectId
 
 Manifest = Mapping[str, str]
@@ -49,7 +52,7 @@ class WorkTree:
         A directory that holds outputs of stages which are absent is taken with those as recorded.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: it cannot be read. ProjectError: it is, or holds, what is neither file nor folder.
         """
         key = (path, algorithm)
         if key not in self._hashes:
@@ -67,6 +70,7 @@ class WorkTree:
             item = next((found for (where, _), found in self._items.items() if where == path), None)
         if item is None or item.protocol != "local":
             return None
+        _refuse_special(self.root, path)
         name, before = item.hash_name, item.hash_info
         try:
             item.hash_name = algorithm
@@ -98,6 +102,20 @@ class WorkTree:
                 tree.add(inside, None, HashInfo(MD5, out.recorded.value))
         tree.digest()
         return Recorded(algorithm, tree.hash_info.value)
+
+
+def _refuse_special(root: Path, path: str) -> None:
+    """A pipe or a device has no content to hash: reading one waits for ever."""
+    for name, status in statuses(str(root / path)):
+        mode = status.st_mode
+        if stat.S_ISLNK(mode) and Path(name).exists():
+            mode = Path(name).stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+            shown = Path(name).relative_to(root).as_posix()
+            raise ProjectError(
+                f"{shown} is neither a file nor a folder (a pipe, a socket or a device).",
+                f"Remove it, or name it in .dvcignore: rm {shlex.quote(shown)}",
+            )
 
 
 def _present(path: Path) -> bool:

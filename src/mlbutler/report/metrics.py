@@ -13,6 +13,8 @@ from mlbutler.report.model import Cell, Column, Line, Paragraph, Row, Section, T
 from mlbutler.settings import Report as Settings
 
 SHOWN = 8
+_MOST = 1_000
+"""Rows in a report; a page with more takes a browser, and us, minutes. The record holds them all."""
 
 _COLUMNS = (
     Column("Metric"),
@@ -31,7 +33,7 @@ _VERDICT_ORDER = (Verdict.WORSE, Verdict.GONE, Verdict.BETTER, Verdict.CHANGED, 
 def sections(compare: CompareResult, settings: Settings) -> tuple[Section, ...]:
     """The first rows, unfolded; the others, folded; gates on numbers that no row shows."""
     shown, hidden = _shown(compare, settings)
-    rows = _rows(compare, settings, shown)
+    rows = _rows(compare, settings, shown[:_MOST])
     notes = _notes(compare, shown, hidden)
     made = []
     if rows or notes:
@@ -39,9 +41,16 @@ def sections(compare: CompareResult, settings: Settings) -> tuple[Section, ...]:
         made.append(Section("metrics", "Metrics", (*tables, *notes), 95, folded=False))
     if len(rows) > SHOWN:
         further = Table("Further metrics", _COLUMNS, tuple(rows[SHOWN:]))
-        summary = f"{len(rows) - SHOWN:,} more"
-        made.append(Section("further-metrics", "Further metrics", (further,), 35, summary))
+        summary = f"{len(shown) - SHOWN:,} more"
+        made.append(Section("further-metrics", "Further metrics", (further, *_beyond(len(shown))), 35, summary))
     return (*made, *_other_gates(compare, shown))
+
+
+def _beyond(count: int) -> tuple[Paragraph, ...]:
+    if count <= _MOST:
+        return ()
+    said = f"The first {_MOST:,} of {count:,} metrics, what matters most first; report.json holds all of them."
+    return (Paragraph((plain(said),), Tone.MUTED),)
 
 
 def table(compare: CompareResult, settings: Settings) -> tuple[Table, int]:

@@ -369,5 +369,5 @@ def _unanswered(store: Store, unknown: Sequence[Answer]) -> StoreError:
     kind = AccessDenied if denied else StoreError
     return kind(
         f"'{store.name}' did not say what it holds ({len(unknown)} objects): {answer.reason}",
-        "Check the credentials for this remote." if denied else "Run again when the remote answers.",
+        answer.remedy or ("Check the credentials for this remote." if denied else "Run again when the remote answers."),
     )

@@ -19,7 +19,7 @@ from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreErr
 from mlbutler.retry_after import retry_after
 from mlbutler.store.behind import Behind
 from mlbutler.store.curl import Broken, Driver, Receiver, Request, Response, Task
-from mlbutler.store.http_access import Access, variable
+from mlbutler.store.http_access import Access
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
 from mlbutler.store.pace import Pace
 from mlbutler.store.retry import Patience, Transient
@@ -68,8 +68,8 @@ class HttpStore:
         self.name = name
         self.url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")).rstrip("/")
         self._origin = _origin(self.url)
-        access = Access(name, url, config, environ or {})
-        self._driver = Driver(access.configure, access.read_timeout)
+        self._access = Access(name, url, config, environ or {})
+        self._driver = Driver(self._access.configure, self._access.read_timeout)
         self._method = str(config.get("method") or "POST").upper()
         self._patience = patience or Patience()
         self._pace = Pace(jobs)
@@ -236,13 +236,7 @@ class HttpStore:
         what = f"Remote '{self.name}' answered {status} {response.reason}".rstrip()
         what += f" for {self._path(response.url)}"
         if status in _DENIED:
-            raise AccessDenied(
-                f"{what}.",
-                "The credentials are missing or wrong: "
-                f"set {variable(self.name, 'USER')} and {variable(self.name, 'PASSWORD')}."
-                if status == 401
-                else "The credentials are known but not allowed to do this: ask for access to the remote.",
-            )
+            raise AccessDenied(f"{what}.", self._access.refused(self.name, status))
         if status in _PASSING:
             raise Transient(
                 f"{what}.",

@@ -83,6 +83,18 @@ class Access:
         return self._headers
 
 
+    def refused(self, name: str, status: int) -> str:
+        """What to do about an answer of this status (401, 403, 407) to the remote `name`."""
+        if status == 407:
+            return "The proxy wants credentials: see HTTPS_PROXY and HTTP_PROXY."
+        if not self._user and not self._headers:
+            return f"No credentials were sent: set {_variables(name, ('USER', 'PASSWORD'))}."
+        if status == 401:
+            wanted = ("PASSWORD",) if self._headers else ("USER", "PASSWORD")
+            return f"The credentials are wrong: set {_variables(name, wanted)}."
+        return "The credentials are known but not allowed to do this: ask for access to the remote."
+
+
 def _netrc(host: str, environ: Mapping[str, str]) -> tuple[str, str]:
     # Not libcurl's own search: a run without credentials has an environment without HOME, and must find none.
     file = environ.get("NETRC") or (f"{environ['HOME']}/.netrc" if environ.get("HOME") else None)
@@ -96,8 +108,11 @@ def _netrc(host: str, environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _no_credentials(name: str, what: str, variables: Iterable[str]) -> AccessDenied:
-    names = " and ".join(variable(name, kind) for kind in variables)
-    return AccessDenied(f"Remote '{name}' needs {what}, and there is none.", f"Set {names}.")
+    return AccessDenied(f"Remote '{name}' needs {what}, and there is none.", f"Set {_variables(name, variables)}.")
+
+
+def _variables(remote: str, kinds: Iterable[str]) -> str:
+    return " and ".join(variable(remote, kind) for kind in kinds)
 
 
 def variable(remote: str, kind: str) -> str:

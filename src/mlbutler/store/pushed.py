@@ -174,7 +174,8 @@ def _judge_file(artifact: Artifact, answers: Mapping[ObjectId, Answer], remote: 
     assert artifact.oid is not None
     answer = answers[artifact.oid]
     if answer.presence is Presence.UNDETERMINED:
-        result.undetermined.append(_undetermined(artifact, f"not known whether it is on '{remote}': {answer.reason}"))
+        problem = f"not known whether it is on '{remote}': {answer.reason}"
+        result.undetermined.append(_undetermined(artifact, problem, answer.remedy))
     elif answer.presence is Presence.MISSING:
         result.findings.append(_finding(artifact, f"not on '{remote}'", _push(remote, artifact)))
     elif answer.size is not None and artifact.size is not None and answer.size != artifact.size:
@@ -196,7 +197,7 @@ def _judge_directory(
             problem = f"not on '{remote}' (its list of files is missing, and with it all of them)"
             result.findings.append(_finding(artifact, problem, _push(remote, artifact)))
         else:
-            result.undetermined.append(_undetermined(artifact, own.reason or content))
+            result.undetermined.append(_undetermined(artifact, own.reason or content, own.remedy))
         return
     children = {path: answers[ObjectId(md5, artifact.oid.legacy)] for path, md5 in content.items()}
     missing = [path for path, answer in children.items() if answer.presence is Presence.MISSING]
@@ -207,10 +208,10 @@ def _judge_directory(
         what = _counted(missing, len(children)) if missing else "its list of files"
         result.findings.append(_finding(artifact, f"not on '{remote}': {what}", remedy))
     elif unknown or own.presence is Presence.UNDETERMINED:
-        reason = own.reason or children[unknown[0]].reason
+        asked = own if own.reason else children[unknown[0]]
         what = f" ({_counted(unknown, len(children))})" if unknown else ""
-        problem = f"not known whether it is on '{remote}'{what}: {reason}"
-        result.undetermined.append(_undetermined(artifact, problem))
+        problem = f"not known whether it is on '{remote}'{what}: {asked.reason}"
+        result.undetermined.append(_undetermined(artifact, problem, asked.remedy))
     elif artifact.size is not None:
         sizes = [answer.size for answer in children.values()]
         there = sum(size for size in sizes if size is not None)
@@ -234,5 +235,6 @@ def _finding(artifact: Artifact, problem: str, remedy: str) -> Finding:
     return Finding(check=CHECK, subject=artifact.path, problem=f"{problem}{owner}", remedy=remedy)
 
 
-def _undetermined(artifact: Artifact, problem: str) -> Finding:
-    return _finding(artifact, problem, "Run again when the remote answers; check its credentials if it refused them.")
+def _undetermined(artifact: Artifact, problem: str, remedy: str) -> Finding:
+    general = "Run again when the remote answers; check its credentials if it refused them."
+    return _finding(artifact, problem, remedy or general)

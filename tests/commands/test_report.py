@@ -1,0 +1,21 @@
+"""`mlbutler report --record`: a record is rendered anywhere, and a program is told where."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.integration.world import make
+
+
+def test_a_record_is_rendered_without_its_project_and_json_names_the_files(tmp_path: Path) -> None:
+    (tmp_path / "world").mkdir()
+    world = make(tmp_path / "world")
+    root = world.clone("origin/main")
+    assert world.run(root, {}, "--only", "plan").code == 0
+    record = root / ".mlbutler" / "record.json"
+    run = world.run(tmp_path, {}, "--json", "--record", str(record), "--output", "out", verb="report")
+    assert run.code == 0, run.err
+    files = json.loads(run.out)["files"]
+    assert set(files) == {"md", "html", "json", "junit"}
+    assert all((tmp_path / path).is_file() for path in files.values())

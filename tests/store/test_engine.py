@@ -13,6 +13,7 @@ from mlbutler.store.engine import bring, send
 from mlbutler.store.http import HttpStore
 from mlbutler.store.interface import Need, ObjectId, Store
 from mlbutler.store.local import LocalStore
+from mlbutler.store.upkeep import prune
 from tests.store.world import Remote, add_directory, add_object, damage, leftovers, md5, unsound
 
 Connect = Callable[..., HttpStore]
@@ -247,6 +248,40 @@ def test_a_mirror_s_folders_are_shared_as_its_root_is(
     for folder in mirror.path(oid).parent, mirror.path(oid).parent.parent:
         assert bool(folder.stat().st_mode & stat.S_IWGRP) is shared
         assert bool(folder.stat().st_mode & stat.S_ISGID) is shared
+
+
+def test_a_builds_umask_shuts_no_other_build_out(
+    cache: LocalStore, mirror: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.root.mkdir()
+    mirror.root.chmod(0o2775)
+    oid = add_object(cache.root, b"content")
+    before = os.umask(0o077)
+    try:
+        send([oid], cache, mirror)
+        prune.grown(mirror.root, 7)
+        prune.prune(mirror.root)
+        prune.grown(mirror.root, 7)
+    finally:
+        os.umask(before)
+    for path in (mirror.root, *mirror.root.rglob("*")):
+        mode = path.stat().st_mode
+        assert mode & stat.S_IROTH, path
+        assert not mode & stat.S_IWOTH, path
+        assert path.is_file() or mode & (stat.S_IXOTH | stat.S_IWGRP) == stat.S_IXOTH | stat.S_IWGRP, path
+    for name in ("growth", "prune.lock"):
+        assert (mirror.root / "mlbutler" / name).stat().st_mode & stat.S_IWGRP
+
+
+def test_a_mirror_where_no_folder_can_be_made_only_slows(
+    remote: Remote, connect: Connect, cache: LocalStore
+) -> None:
+    oid = add_object(remote.root, b"content")
+    warnings: list[str] = []
+    brought = bring([oid], cache, LocalStore("mirror", Path("/proc/mirror")), connect(remote), warn=warnings.append)
+    assert not brought.missing
+    assert not brought.errors
+    assert len(warnings) == 1
 
 
 def test_send_heals_an_incomplete_remote(remote: Remote, connect: Connect, cache: LocalStore) -> None:

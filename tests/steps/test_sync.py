@@ -89,6 +89,24 @@ def test_a_warm_mirror_spares_the_remote(root: Path, remote: Remote, working_sta
     assert status(other) == {}
 
 
+def test_a_plan_believes_no_damaged_manifest(
+    root: Path, remote: Remote, working_state: State, tmp_path: Path
+) -> None:
+    settings = f"data.mirror = '{tmp_path / 'mirror'}'"
+    sync.run(working_state(root, settings, LOGIN), everything=True)
+    other = clone(tmp_path / "other", remote.url)
+    for file in (tmp_path / "mirror").rglob("*.dir"):
+        whole = file.read_bytes()
+        file.unlink()
+        file.write_bytes(whole.replace(b"a b.txt", b"a c.txt"))
+        file.chmod(0o444)
+    work = planned(working_state(other, settings, LOGIN))
+    assert not work.record.plan.stale()  # type: ignore[union-attr]
+    assert sync.run(work, everything=True).outcome is Outcome.PASSED
+    assert status(other) == {}
+    assert not unsound(tmp_path / "mirror")
+
+
 def test_only_what_the_stale_stage_needs_is_brought(root: Path, remote: Remote, working_state: State) -> None:
     (root / "params.yaml").write_text("rate: 2\n")
     work = planned(working_state(root, "", LOGIN))

@@ -155,6 +155,36 @@ def test_a_damaged_mirror_is_passed_over_and_healed(
     assert mirror.path(oid).read_bytes() == b"content"
 
 
+@pytest.mark.parametrize("place", ["cache", "mirror"])
+@pytest.mark.parametrize("kind", ["cut", "another name", "another file"])
+def test_a_damaged_manifest_is_not_believed_and_healed(
+    remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore, place: str, kind: str
+) -> None:
+    folder = add_directory(remote.root, FILES)
+    whole = (remote.root / folder.key).read_bytes()
+    wrong = {
+        "cut": whole[:-2],
+        "another name": whole.replace(b"f 7.txt", b"g 7.txt"),  # valid, and as long as it was
+        "another file": whole.replace(md5(FILES["f 7.txt"]).encode(), md5(b"other").encode()),
+    }[kind]
+    add_directory((cache if place == "cache" else mirror).root, FILES)
+    damage((cache if place == "cache" else mirror).root, folder, wrong)
+    brought = bring([Need("data", folder, size=SIZE)], cache, mirror, connect(remote))
+    assert not brought.incomplete
+    assert cache.path(folder).read_bytes() == whole
+    assert mirror.path(folder).read_bytes() == whole
+    assert remote.counts()["GET"] == 1
+
+
+def test_verify_always_heals_the_mirror_too(
+    remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore
+) -> None:
+    oid = add_object(remote.root, b"content")
+    damage(mirror.root, oid, b"CONTENT")
+    assert places(bring([Need("a", oid)], cache, mirror, connect(remote), verify=True)) == {"origin": 1}
+    assert mirror.path(oid).read_bytes() == b"content"
+
+
 def test_an_untrusted_run_believes_no_mirror_and_writes_none(
     remote: Remote, connect: Connect, cache: LocalStore, tmp_path: Path
 ) -> None:

@@ -168,7 +168,8 @@ class _Bringing:
         left: dict[ObjectId, _Want] = {}
         here: dict[ObjectId, int] = {}
         for oid, want in objects.items():
-            size = self.mover.in_cache(oid, want.size, hashing=hashing)
+            # A damaged manifest would make up files, or lose some: there are few, so that each is hashed.
+            size = self.mover.in_cache(oid, want.size, hashing=hashing or oid.is_directory)
             if size is None:
                 left[oid] = want
                 self.sizes.pop(oid, None)
@@ -189,11 +190,11 @@ class _Bringing:
         """What the mirror did not have. A hardlink costs less than handing it to a thread would."""
 
         def take(oid: ObjectId) -> bool:
-            return self.mover.from_mirror(oid, left[oid].size, hashing=hashing)
+            return self.mover.from_mirror(oid, left[oid].size, hashing=hashing or oid.is_directory)
 
         first, *rest = left  # the first shows which kind of link works
         found = self._each(take, [first], 1)
-        linked = {} if hashing else self._linked(rest, left)
+        linked = {} if hashing else self._linked([oid for oid in rest if not oid.is_directory], left)
         others = [oid for oid in rest if oid not in linked and self.mover.may_come_from_mirror(oid)]
         found |= self._each(take, others, self.jobs or LOCAL_JOBS)
         return {oid: want for oid, want in left.items() if oid not in linked and not found.get(oid)}

@@ -76,6 +76,7 @@ class Mover:
         self.cache, self.mirror = cache, mirror
         self._share, self._verify, self.tally, self._warn, self._stop = share, verify, tally, warn, stop
         self._unfinished: set[Path] = set()
+        self._damaged: set[ObjectId] = set()  # in the mirror
         self._lock = threading.Lock()
 
     def clean(self) -> None:
@@ -248,6 +249,8 @@ class Mover:
             mirror.get(oid, path, self._count)
             found = path.stat()
             if hashing and not is_object(path, oid, self._check):
+                with self._lock:
+                    self._damaged.add(oid)
                 return False
             self._check(0)
             self.cache.install(oid, path, found)
@@ -278,6 +281,9 @@ class Mover:
         try:
             there = mirror.stat(oid)
             if there is None and mirror.take_link(oid, self.cache):
+                return True
+            if oid in self._damaged:
+                mirror.heal(oid, self.cache.path(oid), self._check)
                 return True
             size = self.cache.path(oid).stat().st_size
             if there is not None and is_sound(there, oid, size):

@@ -43,7 +43,7 @@ def test_from_remote_then_mirror_then_cache(
     assert places(bring([need], another, mirror, no_remote)) == {"mirror": 16}
     assert not unsound(another.root)
     assert places(bring([need], another, None, no_remote)) == {"cache": 16}
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in another.root.rglob("*") if path.is_file()}
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (another.root / "files").rglob("*") if path.is_file()}
     assert modes == {0o444}
 
 
@@ -176,6 +176,52 @@ def test_a_damaged_manifest_is_not_believed_and_healed(
     assert remote.counts()["GET"] == 1
 
 
+@pytest.mark.parametrize("place", ["cache", "mirror"])
+@pytest.mark.parametrize("written", ["in place", "anew"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_changed_since_it_was_seen_whole_is_not_handed_out(
+    remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore, tmp_path: Path,
+    place: str, written: str, inside: bool,
+) -> None:  # fmt: skip
+    folder = add_directory(remote.root, FILES)
+    need = Need("data", folder, ("f 7.txt",)) if inside else Need("data", folder, size=SIZE)
+    bring([need], cache, mirror, connect(remote))
+    bad = ObjectId(md5(FILES["f 7.txt"]))
+    taker = cache if place == "cache" else LocalStore("cache", tmp_path / "taker")
+    path = (cache if place == "cache" else mirror).path(bad)
+    wrong = bytes(len(FILES["f 7.txt"]))
+    if written == "anew":
+        path.unlink()
+    else:
+        path.chmod(0o644)
+    path.write_bytes(wrong)
+    path.chmod(0o444)
+    again = bring([need], taker, mirror, connect(remote))
+    assert not again.incomplete
+    assert taker.path(bad).read_bytes() == FILES["f 7.txt"]
+    assert not unsound(taker.root)
+    assert not unsound(mirror.root)
+
+
+def test_what_nobody_has_seen_whole_is_hashed_once(
+    cache: LocalStore, mirror: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `dvc push -r mirror`, `cp`, or a start of the machine."""
+    good, bad = add_object(mirror.root, b"content"), add_object(mirror.root, b"other")
+    damage(mirror.root, bad, b"OTHER")
+    assert bring([Need("a", good), Need("b", bad)], cache, mirror, None).incomplete == {"b"}
+    hashed: list[Path] = []
+
+    def is_object(path: Path, *_: object) -> bool:
+        hashed.append(path)
+        return True
+
+    monkeypatch.setattr("mlbutler.store.transfer.is_object", is_object)
+    for reader in (cache, LocalStore("cache", cache.root.parent / "other")):
+        assert not bring([good], LocalStore("cache", reader.root), LocalStore("mirror", mirror.root), None).missing
+    assert hashed == []
+
+
 def test_verify_always_heals_the_mirror_too(
     remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore
 ) -> None:
@@ -264,7 +310,7 @@ def test_many_bring_into_one_mirror_at_once(
     assert problems == []
     assert not unsound(mirror.root)
     assert not leftovers(mirror.root)
-    assert len([path for path in mirror.root.rglob("*") if path.is_file()]) == 16
+    assert len([path for path in (mirror.root / "files").rglob("*") if path.is_file()]) == 16
 
 
 @pytest.mark.parametrize(("mode", "shared"), [(0o2775, True), (0o755, False)])

@@ -49,7 +49,7 @@ def start(remote: Remote, need: Need, cache: Path, mirror: Path) -> subprocess.P
 
 
 def files(root: Path) -> int:
-    return sum(1 for path in root.rglob("*") if path.is_file() and path.suffix != ".tmp")
+    return sum(1 for path in (root / "files").rglob("*") if path.is_file() and path.suffix != ".tmp")
 
 
 @pytest.mark.parametrize("moment", [0, 10, 30])

@@ -7,7 +7,7 @@ directory look new; then files, each once however many paths share it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -167,11 +167,19 @@ class _Bringing:
         """Cache, then mirror, then remote; what is nowhere goes to `absent`, what failed to `failed`."""
         left: dict[ObjectId, _Want] = {}
         here: dict[ObjectId, int] = {}
+        doubtful: list[ObjectId] = []
         for oid, want in objects.items():
+            found = self.cache.stat(oid)
             # A damaged manifest would make up files, or lose some: there are few, so that each is hashed.
-            size = self.mover.in_cache(oid, want.size, hashing=hashing or oid.is_directory)
-            if size is None:
+            if found is None:
                 left[oid] = want
+            elif hashing or oid.is_directory or not self.cache.sound(oid, found, want.size):
+                doubtful.append(oid)
+            else:
+                here[oid] = found.st_size
+        for oid, size in self._hashed(doubtful):
+            if size is None:
+                left[oid] = objects[oid]
                 self.sizes.pop(oid, None)
             else:
                 here[oid] = size
@@ -185,6 +193,15 @@ class _Bringing:
             by_remote.setdefault(want.remote, {})[oid] = want
         for name, group in by_remote.items():
             self._from_remote(name, group)
+
+    def _hashed(self, oids: Sequence[ObjectId]) -> Iterator[tuple[ObjectId, int | None]]:
+        """Bytes of each object that the cache holds whole, else None; each is hashed."""
+        jobs = min(self.jobs or LOCAL_JOBS, len(oids))
+        with closing(each(self.mover.in_cache, oids, jobs, self.stop)) as done:
+            for oid, result in done:
+                if isinstance(result, BaseException):
+                    raise result
+                yield oid, result
 
     def _from_mirror(self, left: Mapping[ObjectId, _Want], hashing: bool) -> dict[ObjectId, _Want]:
         """What the mirror did not have. A hardlink costs less than handing it to a thread would."""
@@ -347,6 +364,7 @@ def send(
                         break
                 elif isinstance(result, BaseException):
                     raise result
+    cache.whole.save()
     return Sent(moved(tally), tuple(errors))
 
 

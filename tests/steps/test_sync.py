@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -231,3 +232,23 @@ def test_a_forks_build_evicts_nothing(
     monkeypatch.setattr("mlbutler.store.upkeep.prune.time.time", lambda: later)
     work.mirror_grew(10**9)
     assert (mirror / old.key).exists()
+
+
+def test_a_forks_build_leaves_nothing_in_the_mirror(
+    root: Path, remote: Remote, working_state: State, tmp_path: Path
+) -> None:
+    settings = f"data.mirror = '{tmp_path / 'mirror'}'"
+    sync.run(working_state(root, settings, LOGIN), everything=True)
+
+    def content() -> dict[str, bytes]:
+        files = (path for path in (tmp_path / "mirror").rglob("*") if path.is_file())
+        return {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in files}
+
+    before = content()
+    work = working_state(clone(tmp_path / "other", remote.url), settings, LOGIN)
+    work.record = dataclasses.replace(work.record, change=dataclasses.replace(work.record.change, fork=True))
+    assert sync.run(work, everything=True).outcome is Outcome.PASSED
+    assert status(tmp_path / "other") == {}
+    del work
+    gc.collect()
+    assert content() == before

@@ -17,7 +17,7 @@ from mlbutler.store.interface import Answer, Need, ObjectId, Presence, Results, 
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest, select
 from mlbutler.store.pool import each
-from mlbutler.store.transfer import Mover, Progress, Tally
+from mlbutler.store.transfer import SMALL, Mover, Progress, Tally
 
 LOCAL_JOBS = 4
 _AT_ONCE = 512
@@ -167,14 +167,14 @@ class _Bringing:
         """Cache, then mirror, then remote; what is nowhere goes to `absent`, what failed to `failed`."""
         left: dict[ObjectId, _Want] = {}
         here: dict[ObjectId, int] = {}
-        doubtful: list[ObjectId] = []
+        doubtful: dict[ObjectId, int] = {}
         for oid, want in objects.items():
             found = self.cache.stat(oid)
             # A damaged manifest would make up files, or lose some: there are few, so that each is hashed.
             if found is None:
                 left[oid] = want
             elif hashing or oid.is_directory or not self.cache.sound(oid, found, want.size):
-                doubtful.append(oid)
+                doubtful[oid] = found.st_size
             else:
                 here[oid] = found.st_size
         for oid, size in self._hashed(doubtful):
@@ -194,9 +194,9 @@ class _Bringing:
         for name, group in by_remote.items():
             self._from_remote(name, group)
 
-    def _hashed(self, oids: Sequence[ObjectId]) -> Iterator[tuple[ObjectId, int | None]]:
-        """Bytes of each object that the cache holds whole, else None; each is hashed."""
-        jobs = min(self.jobs or LOCAL_JOBS, len(oids))
+    def _hashed(self, oids: Mapping[ObjectId, int]) -> Iterator[tuple[ObjectId, int | None]]:
+        """Bytes of each object that the cache holds whole, else None; each, with the bytes of its file, is hashed."""
+        jobs = min(self.jobs or LOCAL_JOBS, len(oids)) if max(oids.values(), default=0) > SMALL else 1
         with closing(each(self.mover.in_cache, oids, jobs, self.stop)) as done:
             for oid, result in done:
                 if isinstance(result, BaseException):

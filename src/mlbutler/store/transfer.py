@@ -18,6 +18,8 @@ from mlbutler.store.local import WRITE_FAILURES, LocalStore, is_sound
 from mlbutler.store.verify import is_object, require_object, wrong_content
 
 _HASHERS = 2
+SMALL = 1 << 20
+"""Up to so many bytes, hashing an object costs less than handing it to a thread would."""
 
 
 class Progress(Protocol):
@@ -137,10 +139,25 @@ class Mover:
             found = mirror.stat(oid)
         except StoreError:
             return None
-        if found is None or not mirror.sound(oid, found, size) or not self.cache.adopt(oid, mirror):
+        if found is None or not is_sound(found, oid, size):
+            return None
+        known = mirror.whole.knows(oid, found)
+        if not known and (found.st_size > SMALL or not self._seen_whole(mirror, oid, found)):
+            return None
+        if not self.cache.adopt(oid, mirror):
             return None
         self.cache.whole.note(oid, found)
         return found.st_size
+
+    def _seen_whole(self, mirror: LocalStore, oid: ObjectId, found: os.stat_result) -> bool:
+        """Hash an object of the mirror whose status is `found`."""
+        try:
+            if is_object(mirror.path(oid), oid, self._check):
+                mirror.whole.note(oid, found)
+                return True
+        except OSError:
+            pass
+        return False
 
     def may_come_from_mirror(self, oid: ObjectId) -> bool:
         """False when the mirror can be read and has no such object: looking costs less than asking a thread to."""

@@ -66,7 +66,8 @@ class Whole:
             if len(self._files) >= _MANY:
                 assert self._seen is not None
                 lines = [*self._seen, *lines]
-            write(self._folder / f"{time.time():017.6f}-{secrets.token_hex(4)}", "\n".join(lines).encode())
+            file = self._folder / f"{time.time():017.6f}-{secrets.token_hex(4)}"
+            write(file, "\n".join(lines).encode(), durable=False)
             if len(self._files) >= _MANY:
                 for file in self._files:
                     file.unlink(missing_ok=True)

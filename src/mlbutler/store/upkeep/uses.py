@@ -73,7 +73,7 @@ def hold(mirror: Path, oids: Collection[ObjectId], *, passing: bool = False) -> 
         if not mirror.is_dir() or not oids:
             return Held(None)
         make_folder(folder)
-        write(name, json.dumps({"at": time.time(), "objects": _keys(oids)}).encode())
+        write(name, json.dumps({"at": time.time(), "objects": _keys(oids)}).encode(), durable=False)
         file = name.open("rb")
         _lock(file, wait=True)
         if not passing and sum(1 for _ in folder.glob("*.use")) > _MANY:

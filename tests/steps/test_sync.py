@@ -62,8 +62,10 @@ def test_nothing_stale_brings_nothing_and_opens_no_project(root: Path, remote: R
 
 def test_everything_is_brought_and_dvc_agrees(root: Path, remote: Remote, working_state: State, tmp_path: Path) -> None:
     settings = f"data.mirror = '{tmp_path / 'mirror'}'"
-    result = sync.run(working_state(root, settings, LOGIN), everything=True)
+    work = working_state(root, settings, LOGIN)
+    result = sync.run(work, everything=True)
     assert result.outcome is Outcome.PASSED
+    assert len(uses.read(tmp_path / "mirror").running) == 2  # although there was no mirror when it began
     assert set(result.paths) == {"data", "prepared", "model.txt"}
     assert {path.relative_to(root / "data").as_posix() for path in (root / "data").rglob("*.txt")} == set(FILES)
     assert status(root) == {}

@@ -120,6 +120,13 @@ class Objects:
         """Does cache or mirror hold the object?"""
         return any((place / oid.key).is_file() for place in self._places())
 
+    def size(self, oid: ObjectId) -> int | None:
+        """Bytes of an object that cache or mirror holds; None when neither does."""
+        for place in self._places():
+            with suppress(OSError):
+                return (place / oid.key).stat().st_size
+        return None
+
     def fetch_runs(self, key: str) -> bool:
         """Bring the remote's run cache for one stage, where the remote can hold one."""
         from mlbutler.store.local import LocalStore

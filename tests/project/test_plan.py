@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -80,29 +79,6 @@ def test_an_undeclared_output_in_the_lock_is_not_up_to_date(full: Path, plan: Pl
     (full / "dvc.yaml").write_text(text.replace("outs: [final.txt]", "outs: [final.txt, more.txt]"))
     stages = plan(full)
     assert causes(stages["final"]) == {("output", "more.txt")}
-
-
-def test_a_dependency_inside_an_upstream_directory_is_compared(tmp_path: Path, plan: Plan) -> None:
-    """DVC's #11099: with missing data it does not look into the directory."""
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    dvc(tmp_path, "init", "-q")
-    (tmp_path / "dvc.yaml").write_text(
-        "stages:\n"
-        "  make: {cmd: mkdir -p d && cp in.txt d/a && echo b > d/b, deps: [in.txt], outs: [d]}\n"
-        "  read: {cmd: cp d/a out.txt, deps: [d/a], outs: [out.txt]}\n"
-    )
-    (tmp_path / "in.txt").write_text("1\n")
-    dvc(tmp_path, "repro", "-q")
-    (tmp_path / "in.txt").write_text("2\n")
-    dvc(tmp_path, "repro", "-q", "-s", "make")  # the lock now contradicts itself
-    shutil.rmtree(tmp_path / "d")
-    (tmp_path / "out.txt").unlink()
-    dry = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", "--allow-missing", "--dry", "read"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert "Running stage 'read'" not in dry.stdout, "DVC has mended this: the comparison can go"
-    assert causes(plan(tmp_path)["read"]) == {("data", "d/a")}
 
 
 def test_the_run_cache_makes_a_stage_restorable_and_what_follows_exact(full: Path, plan: Plan) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -61,8 +62,10 @@ def test_nothing_stale_brings_nothing_and_opens_no_project(root: Path, remote: R
 
 def test_everything_is_brought_and_dvc_agrees(root: Path, remote: Remote, working_state: State, tmp_path: Path) -> None:
     settings = f"data.mirror = '{tmp_path / 'mirror'}'"
-    result = sync.run(working_state(root, settings, LOGIN), everything=True)
+    work = working_state(root, settings, LOGIN)
+    result = sync.run(work, everything=True)
     assert result.outcome is Outcome.PASSED
+    assert len(uses.read(tmp_path / "mirror").running) == 2  # although there was no mirror when it began
     assert set(result.paths) == {"data", "prepared", "model.txt"}
     assert {path.relative_to(root / "data").as_posix() for path in (root / "data").rglob("*.txt")} == set(FILES)
     assert status(root) == {}
@@ -87,6 +90,24 @@ def test_a_warm_mirror_spares_the_remote(root: Path, remote: Remote, working_sta
     assert [moved.place for moved in result.moved] == ["mirror"]
     assert len(remote.requests) == before
     assert status(other) == {}
+
+
+def test_a_plan_believes_no_damaged_manifest(
+    root: Path, remote: Remote, working_state: State, tmp_path: Path
+) -> None:
+    settings = f"data.mirror = '{tmp_path / 'mirror'}'"
+    sync.run(working_state(root, settings, LOGIN), everything=True)
+    other = clone(tmp_path / "other", remote.url)
+    for file in (tmp_path / "mirror").rglob("*.dir"):
+        whole = file.read_bytes()
+        file.unlink()
+        file.write_bytes(whole.replace(b"a b.txt", b"a c.txt"))
+        file.chmod(0o444)
+    work = planned(working_state(other, settings, LOGIN))
+    assert not work.record.plan.stale()  # type: ignore[union-attr]
+    assert sync.run(work, everything=True).outcome is Outcome.PASSED
+    assert status(other) == {}
+    assert not unsound(tmp_path / "mirror")
 
 
 def test_only_what_the_stale_stage_needs_is_brought(root: Path, remote: Remote, working_state: State) -> None:
@@ -213,3 +234,23 @@ def test_a_forks_build_evicts_nothing(
     monkeypatch.setattr("mlbutler.store.upkeep.prune.time.time", lambda: later)
     work.mirror_grew(10**9)
     assert (mirror / old.key).exists()
+
+
+def test_a_forks_build_leaves_nothing_in_the_mirror(
+    root: Path, remote: Remote, working_state: State, tmp_path: Path
+) -> None:
+    settings = f"data.mirror = '{tmp_path / 'mirror'}'"
+    sync.run(working_state(root, settings, LOGIN), everything=True)
+
+    def content() -> dict[str, bytes]:
+        files = (path for path in (tmp_path / "mirror").rglob("*") if path.is_file())
+        return {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in files}
+
+    before = content()
+    work = working_state(clone(tmp_path / "other", remote.url), settings, LOGIN)
+    work.record = dataclasses.replace(work.record, change=dataclasses.replace(work.record.change, fork=True))
+    assert sync.run(work, everything=True).outcome is Outcome.PASSED
+    assert status(tmp_path / "other") == {}
+    del work
+    gc.collect()
+    assert content() == before

@@ -13,6 +13,7 @@ from mlbutler.store.engine import bring, send
 from mlbutler.store.http import HttpStore
 from mlbutler.store.interface import Need, ObjectId, Store
 from mlbutler.store.local import LocalStore
+from mlbutler.store.upkeep import prune
 from tests.store.world import Remote, add_directory, add_object, damage, leftovers, md5, unsound
 
 Connect = Callable[..., HttpStore]
@@ -42,7 +43,7 @@ def test_from_remote_then_mirror_then_cache(
     assert places(bring([need], another, mirror, no_remote)) == {"mirror": 16}
     assert not unsound(another.root)
     assert places(bring([need], another, None, no_remote)) == {"cache": 16}
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in another.root.rglob("*") if path.is_file()}
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (another.root / "files").rglob("*") if path.is_file()}
     assert modes == {0o444}
 
 
@@ -154,6 +155,82 @@ def test_a_damaged_mirror_is_passed_over_and_healed(
     assert mirror.path(oid).read_bytes() == b"content"
 
 
+@pytest.mark.parametrize("place", ["cache", "mirror"])
+@pytest.mark.parametrize("kind", ["cut", "another name", "another file"])
+def test_a_damaged_manifest_is_not_believed_and_healed(
+    remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore, place: str, kind: str
+) -> None:
+    folder = add_directory(remote.root, FILES)
+    whole = (remote.root / folder.key).read_bytes()
+    wrong = {
+        "cut": whole[:-2],
+        "another name": whole.replace(b"f 7.txt", b"g 7.txt"),  # valid, and as long as it was
+        "another file": whole.replace(md5(FILES["f 7.txt"]).encode(), md5(b"other").encode()),
+    }[kind]
+    add_directory((cache if place == "cache" else mirror).root, FILES)
+    damage((cache if place == "cache" else mirror).root, folder, wrong)
+    brought = bring([Need("data", folder, size=SIZE)], cache, mirror, connect(remote))
+    assert not brought.incomplete
+    assert cache.path(folder).read_bytes() == whole
+    assert mirror.path(folder).read_bytes() == whole
+    assert remote.counts()["GET"] == 1
+
+
+@pytest.mark.parametrize("place", ["cache", "mirror"])
+@pytest.mark.parametrize("written", ["in place", "anew"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_changed_since_it_was_seen_whole_is_not_handed_out(
+    remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore, tmp_path: Path,
+    place: str, written: str, inside: bool,
+) -> None:  # fmt: skip
+    folder = add_directory(remote.root, FILES)
+    need = Need("data", folder, ("f 7.txt",)) if inside else Need("data", folder, size=SIZE)
+    bring([need], cache, mirror, connect(remote))
+    bad = ObjectId(md5(FILES["f 7.txt"]))
+    taker = cache if place == "cache" else LocalStore("cache", tmp_path / "taker")
+    path = (cache if place == "cache" else mirror).path(bad)
+    wrong = bytes(len(FILES["f 7.txt"]))
+    if written == "anew":
+        path.unlink()
+    else:
+        path.chmod(0o644)
+    path.write_bytes(wrong)
+    path.chmod(0o444)
+    again = bring([need], taker, mirror, connect(remote))
+    assert not again.incomplete
+    assert taker.path(bad).read_bytes() == FILES["f 7.txt"]
+    assert not unsound(taker.root)
+    assert not unsound(mirror.root)
+
+
+def test_what_nobody_has_seen_whole_is_hashed_once(
+    cache: LocalStore, mirror: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `dvc push -r mirror`, `cp`, or a start of the machine."""
+    good, bad = add_object(mirror.root, b"content"), add_object(mirror.root, b"other")
+    damage(mirror.root, bad, b"OTHER")
+    assert bring([Need("a", good), Need("b", bad)], cache, mirror, None).incomplete == {"b"}
+    hashed: list[Path] = []
+
+    def is_object(path: Path, *_: object) -> bool:
+        hashed.append(path)
+        return True
+
+    monkeypatch.setattr("mlbutler.store.transfer.is_object", is_object)
+    for reader in (cache, LocalStore("cache", cache.root.parent / "other")):
+        assert not bring([good], LocalStore("cache", reader.root), LocalStore("mirror", mirror.root), None).missing
+    assert hashed == []
+
+
+def test_verify_always_heals_the_mirror_too(
+    remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore
+) -> None:
+    oid = add_object(remote.root, b"content")
+    damage(mirror.root, oid, b"CONTENT")
+    assert places(bring([Need("a", oid)], cache, mirror, connect(remote), verify=True)) == {"origin": 1}
+    assert mirror.path(oid).read_bytes() == b"content"
+
+
 def test_an_untrusted_run_believes_no_mirror_and_writes_none(
     remote: Remote, connect: Connect, cache: LocalStore, tmp_path: Path
 ) -> None:
@@ -233,7 +310,7 @@ def test_many_bring_into_one_mirror_at_once(
     assert problems == []
     assert not unsound(mirror.root)
     assert not leftovers(mirror.root)
-    assert len([path for path in mirror.root.rglob("*") if path.is_file()]) == 16
+    assert len([path for path in (mirror.root / "files").rglob("*") if path.is_file()]) == 16
 
 
 @pytest.mark.parametrize(("mode", "shared"), [(0o2775, True), (0o755, False)])
@@ -247,6 +324,40 @@ def test_a_mirror_s_folders_are_shared_as_its_root_is(
     for folder in mirror.path(oid).parent, mirror.path(oid).parent.parent:
         assert bool(folder.stat().st_mode & stat.S_IWGRP) is shared
         assert bool(folder.stat().st_mode & stat.S_ISGID) is shared
+
+
+def test_a_builds_umask_shuts_no_other_build_out(
+    cache: LocalStore, mirror: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.root.mkdir()
+    mirror.root.chmod(0o2775)
+    oid = add_object(cache.root, b"content")
+    before = os.umask(0o077)
+    try:
+        send([oid], cache, mirror)
+        prune.grown(mirror.root, 7)
+        prune.prune(mirror.root)
+        prune.grown(mirror.root, 7)
+    finally:
+        os.umask(before)
+    for path in (mirror.root, *mirror.root.rglob("*")):
+        mode = path.stat().st_mode
+        assert mode & stat.S_IROTH, path
+        assert not mode & stat.S_IWOTH, path
+        assert path.is_file() or mode & (stat.S_IXOTH | stat.S_IWGRP) == stat.S_IXOTH | stat.S_IWGRP, path
+    for name in ("growth", "prune.lock"):
+        assert (mirror.root / "mlbutler" / name).stat().st_mode & stat.S_IWGRP
+
+
+def test_a_mirror_where_no_folder_can_be_made_only_slows(
+    remote: Remote, connect: Connect, cache: LocalStore
+) -> None:
+    oid = add_object(remote.root, b"content")
+    warnings: list[str] = []
+    brought = bring([oid], cache, LocalStore("mirror", Path("/proc/mirror")), connect(remote), warn=warnings.append)
+    assert not brought.missing
+    assert not brought.errors
+    assert len(warnings) == 1
 
 
 def test_send_heals_an_incomplete_remote(remote: Remote, connect: Connect, cache: LocalStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -49,7 +50,7 @@ def start(remote: Remote, need: Need, cache: Path, mirror: Path) -> subprocess.P
 
 
 def files(root: Path) -> int:
-    return sum(1 for path in root.rglob("*") if path.is_file() and path.suffix != ".tmp")
+    return sum(1 for path in (root / "files").rglob("*") if path.is_file() and path.suffix != ".tmp")
 
 
 @pytest.mark.parametrize("moment", [0, 10, 30])
@@ -159,3 +160,29 @@ def test_a_full_remote_is_an_error(small_disk: Path, cache: LocalStore) -> None:
     sent = send(oids, cache, LocalStore("storage", small_disk / "storage"))
     assert isinstance(sent.errors[0], DiskFull)
     assert not leftovers(small_disk)
+
+
+MILLION = """
+import hashlib, json, resource, sys
+from pathlib import Path
+from mlbutler.store.engine import bring
+from mlbutler.store.interface import Need, ObjectId
+from mlbutler.store.local import LocalStore
+cache, oid = LocalStore("cache", Path(sys.argv[1])), ObjectId(sys.argv[2])
+brought = bring([Need("data", oid)], cache, None, None)
+here = {moved.place: moved.objects for moved in brought.moved}
+print(json.dumps([here, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10]))
+"""
+
+
+def test_a_manifest_of_a_million_files_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    child = add_object(tmp_path, b"the same everywhere")
+    content = json.dumps([{"md5": child.md5, "relpath": f"d{n % 1000}/number {n}"} for n in range(1_000_000)])
+    folder = add_object(tmp_path, content.encode(), directory=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MILLION, str(tmp_path), folder.md5], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    here, megabytes = json.loads(done.stdout)
+    assert here == {"cache": 2}
+    assert megabytes < 700

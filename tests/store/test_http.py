@@ -34,6 +34,34 @@ def test_a_server_that_does_not_answer_head_is_asked_with_get(remote: Remote, co
     assert connect(remote).ask([oid])[oid].presence is Presence.PRESENT
 
 
+@pytest.mark.parametrize("lie", ["yes", "nothing", "no length", 204])
+def test_a_server_whose_head_says_yes_to_everything_is_asked_with_get(
+    remote: Remote, connect: Connect, lie: object
+) -> None:
+    oid = add_object(remote.root, b"content")
+    remote.faults[""], remote.methods = [lie], ("HEAD",)
+    answers = connect(remote).ask([oid, ABSENT])
+    assert (answers[oid].presence, answers[oid].size) == (Presence.PRESENT, 7)
+    assert answers[ABSENT].presence is Presence.MISSING
+
+
+def test_a_server_that_has_everything_has_proved_nothing(remote: Remote, connect: Connect) -> None:
+    oid = add_object(remote.root, b"content")
+    remote.faults[""] = ["yes"]
+    answer = connect(remote).ask([oid])[oid]
+    assert answer.presence is Presence.UNDETERMINED
+    assert "nobody made" in answer.reason
+    assert answer.remedy
+
+
+@pytest.mark.parametrize("lie", ["nothing", "no length"])
+def test_a_head_without_a_size_is_not_enough(remote: Remote, connect: Connect, lie: str) -> None:
+    oid = add_object(remote.root, b"content")
+    remote.faults[oid.key], remote.methods = [lie], ("HEAD",)
+    answer = connect(remote).ask([oid])[oid]
+    assert (answer.presence, answer.size) == (Presence.PRESENT, 7)
+
+
 @pytest.mark.parametrize(("fault", "denied"), [(401, True), (403, True), (500, False), (503, False), ("reset", False)])
 def test_a_refusal_or_a_failure_is_never_missing(remote: Remote, connect: Connect, fault: object, denied: bool) -> None:
     remote.faults[""] = [fault]

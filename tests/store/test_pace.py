@@ -37,12 +37,33 @@ def test_a_number_that_was_set_stays() -> None:
     assert pace.width == 3
 
 
-def test_a_remote_that_asks_to_slow_down_gets_fewer_for_good() -> None:
+def test_a_remote_that_asks_to_slow_down_gets_fewer() -> None:
     network = Network(latency=0.1, limit=100_000)
     pace = Pace(clock=lambda: network.now)
     network.run(pace, 5)
     for expected in (32, 16, 8, 4, 2, 1, 1):
         pace.slow_down()
         assert pace.width == expected
+        network.now += 1.1
+
+
+def test_many_such_answers_at_once_count_once() -> None:
+    network = Network(latency=0.1, limit=100_000)
+    pace = Pace(clock=lambda: network.now)
     network.run(pace, 5)
-    assert pace.width == 1
+    for _ in range(64):
+        pace.slow_down()
+    assert pace.width == 32
+
+
+def test_after_that_it_grows_slowly_and_not_above_what_was_set() -> None:
+    network = Network(latency=0.1, limit=100_000)
+    pace = Pace(4, clock=lambda: network.now)
+    pace.slow_down()
+    assert pace.width == 2
+    network.run(pace, 4)
+    assert pace.width == 2
+    network.run(pace, 3)
+    assert pace.width == 3
+    network.run(pace, 60)
+    assert pace.width == 4

@@ -37,7 +37,12 @@ def reader(root: Path) -> Callable[[ObjectId], Manifest | None]:
 
 def check(remote: Remote | Path, connect: Callable[..., HttpStore], cache: LocalStore, *more: Artifact) -> Pushed:
     store: Store = LocalStore("origin", remote) if isinstance(remote, Path) else connect(remote)
-    return check_pushed((*artifacts(cache.root), *more), lambda _: store, reader(cache.root))
+
+    def size_here(oid: ObjectId) -> int | None:
+        found = cache.stat(oid)
+        return found.st_size if found is not None else None
+
+    return check_pushed((*artifacts(cache.root), *more), lambda _: store, reader(cache.root), size_here=size_here)
 
 
 @pytest.fixture
@@ -94,6 +99,7 @@ def test_a_truncated_object_of_a_local_remote_is_seen_and_left_alone(
     findings = check(root, connect, cache).findings
     assert [finding.subject for finding in findings] == ["model's file", "data"]
     assert "3 bytes there, 5 recorded" in findings[0].problem
+    assert "1 of 10 files, f 3.txt" in findings[1].problem
     assert (root / model.oid.key).read_bytes() == b"mod"
     assert (root / child.key).exists()
 

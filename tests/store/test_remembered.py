@@ -89,23 +89,29 @@ def check(
     )  # fmt: skip
 
 
+def asked(remote: Remote) -> list[str]:
+    """Objects that were asked for, but for the one that nobody can have made."""
+    made = {path.relative_to(remote.root).as_posix() for path in remote.root.rglob("*")}
+    return [path for _, path in remote.requests if path in made]
+
+
 def test_the_second_build_asks_for_nothing_and_says_so(
     remote: Remote, connect: Callable[..., HttpStore], cache: LocalStore, tmp_path: Path
 ) -> None:
     memory = Remembered(tmp_path / "mirror", 60)
     oid = add_directory(remote.root, FILES)
     add_directory(cache.root, FILES)
-    assert (check(remote, connect, cache, memory, oid).remembered, len(remote.requests)) == (0, 21)
+    assert (check(remote, connect, cache, memory, oid).remembered, len(asked(remote))) == (0, 21)
     again = check(remote, connect, cache, memory, oid)
     assert (again.checked, again.remembered, again.findings) == (21, 21, ())
-    assert len(remote.requests) == 21
+    assert len(asked(remote)) == 21
     more = FILES | {"new.txt": b"new"}
     add_object(remote.root, b"new")
     changed = add_object(remote.root, manifest(more), directory=True)
     add_object(cache.root, manifest(more), directory=True)
     artifact_size = check(remote, connect, cache, memory, changed)
     assert (artifact_size.checked, artifact_size.remembered) == (22, 20)
-    assert len(remote.requests) == 23  # the new file and the new manifest
+    assert len(asked(remote)) == 23  # the new file and the new manifest
 
 
 def test_a_remote_that_lacks_something_is_asked_for_everything_again(

@@ -79,8 +79,9 @@ class Remote:
     """An HTTP server that keeps objects in a directory and misbehaves on demand.
 
     `faults` maps a path (or '' for all) to a list of faults, taken one for each request and the last one for
-    ever: a status number, ``ok``, ``cut``, ``cut-unknown``, ``login``, ``stall``, ``reset``, ``wrong``, or a URL to
-    redirect to. `methods` limits faults to some HTTP methods.
+    ever: a status number, ``ok``, ``cut``, ``cut-unknown``, ``login``, ``stall``, ``reset``, ``wrong``, ``yes`` and
+    ``nothing`` (200 whatever was asked for, with some body or with none), ``no length``, or a URL to redirect to.
+    `methods` limits faults to some HTTP methods.
     """
 
     def __init__(self, root: Path, *, auth: str = "", header: tuple[str, str] = ("", ""), upload: str = "POST") -> None:
@@ -170,6 +171,13 @@ class Remote:
                     self._reply(fault, b"a fault", "text/plain")
                 elif fault == "login":
                     self._reply(200, b"<html><form>Please log in</form></html>", "text/html; charset=utf-8")
+                elif fault in ("yes", "nothing"):
+                    self._reply(200, b"yes" if fault == "yes" else b"")
+                elif fault == "no length":
+                    self.send_response(200)
+                    self.send_header("Connection", "close")
+                    self.end_headers()
+                    self.close_connection = True
                 elif fault == "wrong":
                     self._reply(200, bytes(len((remote.root / path).read_bytes())))
                 elif fault in ("cut", "cut-unknown"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,11 +38,24 @@ class Objects:
         from mlbutler.store.manifest import parse_manifest
 
         if oid not in self._manifests:
-            content = self.content(oid, remote=remote)
+            content = self._whole_manifest(oid)
+            if content is None and remote and self._bring_small(oid):
+                content = self._whole_manifest(oid)
             if content is None and not remote:
                 return None
             self._manifests[oid] = None if content is None else parse_manifest(content, oid)
         return self._manifests[oid]
+
+    def _whole_manifest(self, oid: ObjectId) -> bytes | None:
+        """The bytes of a manifest in cache or mirror; one that is damaged counts as absent."""
+        from mlbutler.store.verify import is_content
+
+        for place in self._places():
+            with suppress(OSError):
+                content = (place / oid.key).read_bytes()
+                if is_content(content, oid):
+                    return content
+        return None
 
     def content(self, oid: ObjectId, limit: int | None = None, *, remote: bool = True) -> bytes | None:
         """A small object's bytes from cache, mirror or remote; None when nobody has it or it is too large.
@@ -105,6 +119,13 @@ class Objects:
     def holds(self, oid: ObjectId) -> bool:
         """Does cache or mirror hold the object?"""
         return any((place / oid.key).is_file() for place in self._places())
+
+    def size(self, oid: ObjectId) -> int | None:
+        """Bytes of an object that cache or mirror holds; None when neither does."""
+        for place in self._places():
+            with suppress(OSError):
+                return (place / oid.key).stat().st_size
+        return None
 
     def fetch_runs(self, key: str) -> bool:
         """Bring the remote's run cache for one stage, where the remote can hold one."""

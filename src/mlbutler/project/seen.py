@@ -102,7 +102,7 @@ class Seen:
                 }  # fmt: skip
             changed = True
         if changed and self._file.parent.is_dir():
-            write(self._file, json.dumps({"version": _VERSION, "seen": self._known}).encode())
+            write(self._file, json.dumps({"version": _VERSION, "seen": self._known}).encode(), durable=False)
 
 
 def _read(file: Path) -> dict[str, dict[str, object]]:

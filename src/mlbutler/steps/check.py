@@ -107,6 +107,7 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
             remembered=None if anew else work.remembered,
             address=remotes.address,
             progress=progress,
+            size_here=project.objects.size,
         )
     told = not pushed.findings and not pushed.undetermined
     if told and all(remotes.address(name) for name in {artifact.remote for artifact in wanted}):

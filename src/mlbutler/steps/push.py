@@ -90,6 +90,7 @@ def _whole(work: Work, result: PushResult, pushed: Sequence[Artifact], cache: Lo
             remembered=work.remembered,
             address=remotes.address,
             progress=progress,
+            size_here=work.project.objects.size,
         )
     for finding in (*found.findings, *found.undetermined):
         work.console.line(f"{finding.subject}: {finding.problem}")

@@ -127,7 +127,9 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
     known = [need.size for need in needs]
     total = sum(size for size in known if size is not None) if None not in known else None
     remotes = Remotes(project, work.remote, work.environ if work.trusted else {}, data.jobs)
-    work.use_of_mirror([need.oid for need in needs])
+    new = work.mirror is not None and not work.mirror.is_dir()
+    if not new:
+        work.use_of_mirror([need.oid for need in needs])
     with work.console.progress("objects", total_bytes=total) as progress:
         brought = bring(
             needs,
@@ -140,6 +142,8 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
             progress=progress,
             warn=work.console.line,
         )
+    if new:  # it came into being with the first object
+        work.use_of_mirror([need.oid for need in needs])
     work.mirror_grew(sum(moved.bytes for moved in brought.moved if moved.place not in ("cache", "mirror")))
     if brought.missing and work.trusted:  # what was said of the remote is not to be believed any more
         for own in {need.remote for need in needs}:

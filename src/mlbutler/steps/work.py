@@ -117,7 +117,7 @@ class Work:
         if self.mirror is not None:
             from mlbutler.store.upkeep.uses import hold
 
-            self._held.append(hold(self.mirror, oids))
+            self._held.append(hold(self.mirror, oids, passing=not self.trusted))
 
     def mirror_grew(self, size: int) -> None:
         """Let the mirror lose what was used least recently when `size` bytes more are too many."""

@@ -7,7 +7,7 @@ directory look new; then files, each once however many paths share it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from mlbutler.store.interface import Answer, Need, ObjectId, Presence, Results, 
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest, select
 from mlbutler.store.pool import each
-from mlbutler.store.transfer import Mover, Progress, Tally
+from mlbutler.store.transfer import SMALL, Mover, Progress, Tally
 
 LOCAL_JOBS = 4
 _AT_ONCE = 512
@@ -169,10 +169,19 @@ class _Bringing:
         left: dict[ObjectId, _Want] = {}
         here: dict[ObjectId, int] = {}
         folders = self.cache.folders()
+        doubtful: dict[ObjectId, int] = {}
         for oid, want in objects.items():
-            size = self.mover.in_cache(oid, want.size, hashing=hashing) if oid.folder in folders else None
-            if size is None:
+            found = self.cache.stat(oid) if oid.folder in folders else None
+            # A damaged manifest would make up files, or lose some: there are few, so that each is hashed.
+            if found is None:
                 left[oid] = want
+            elif hashing or oid.is_directory or not self.cache.sound(oid, found, want.size):
+                doubtful[oid] = found.st_size
+            else:
+                here[oid] = found.st_size
+        for oid, size in self._hashed(doubtful):
+            if size is None:
+                left[oid] = objects[oid]
                 self.sizes.pop(oid, None)
             else:
                 here[oid] = size
@@ -187,15 +196,24 @@ class _Bringing:
         for name, group in by_remote.items():
             self._from_remote(name, group)
 
+    def _hashed(self, oids: Mapping[ObjectId, int]) -> Iterator[tuple[ObjectId, int | None]]:
+        """Bytes of each object that the cache holds whole, else None; each, with the bytes of its file, is hashed."""
+        jobs = min(self.jobs or LOCAL_JOBS, len(oids)) if max(oids.values(), default=0) > SMALL else 1
+        with closing(each(self.mover.in_cache, oids, jobs, self.stop)) as done:
+            for oid, result in done:
+                if isinstance(result, BaseException):
+                    raise result
+                yield oid, result
+
     def _from_mirror(self, left: Mapping[ObjectId, _Want], hashing: bool) -> dict[ObjectId, _Want]:
         """What the mirror did not have. A hardlink costs less than handing it to a thread would."""
 
         def take(oid: ObjectId) -> bool:
-            return self.mover.from_mirror(oid, left[oid].size, hashing=hashing)
+            return self.mover.from_mirror(oid, left[oid].size, hashing=hashing or oid.is_directory)
 
         first, *rest = left  # the first shows which kind of link works
         found = self._each(take, [first], 1)
-        linked = {} if hashing else self._linked(rest, left)
+        linked = {} if hashing else self._linked([oid for oid in rest if not oid.is_directory], left)
         others = [oid for oid in rest if oid not in linked and self.mover.may_come_from_mirror(oid)]
         found |= self._each(take, others, self.jobs or LOCAL_JOBS)
         return {oid: want for oid, want in left.items() if oid not in linked and not found.get(oid)}
@@ -353,6 +371,7 @@ def send(
                         break
                 elif isinstance(result, BaseException):
                     raise result
+    cache.whole.save()
     return Sent(moved(tally), tuple(errors))
 
 

@@ -47,7 +47,7 @@ def temporary(final: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents; like its parent, it is writable for the group (or all) that shares it.
+    """Create a folder and its parents; whoever may read or write its parent may do so in it, whatever the umask.
 
     Raises:
         OSError: it cannot be created.
@@ -59,16 +59,29 @@ def make_folder(folder: Path) -> None:
             raise
         return
     except FileNotFoundError:
+        if folder.parent.is_dir():  # /proc, a share whose server is gone: no folder comes into being there
+            raise
         make_folder(folder.parent)
         make_folder(folder)
         return
-    above = folder.parent.stat().st_mode
-    shared = above & (stat.S_ISGID | stat.S_IRWXG)
+    share(folder)
+
+
+def share(created: Path) -> None:
+    """Let those who may read or write a folder do so with what was just created in it.
+
+    Raises:
+        OSError: its mode cannot be changed.
+    """
+    above = created.parent.stat().st_mode
+    shared = above & (stat.S_ISGID | stat.S_IRWXG | stat.S_IROTH | stat.S_IXOTH)
     if above & stat.S_IWOTH and not above & stat.S_ISVTX:  # a folder like /tmp is not shared on purpose
-        shared |= above & stat.S_IRWXO
-    mode = folder.stat().st_mode
+        shared |= stat.S_IWOTH
+    mode = created.stat().st_mode
+    if not stat.S_ISDIR(mode):
+        shared &= ~(stat.S_ISGID | stat.S_IXGRP | stat.S_IXOTH)
     if stat.S_IMODE(mode | shared) != stat.S_IMODE(mode):
-        folder.chmod(stat.S_IMODE(mode | shared))
+        created.chmod(stat.S_IMODE(mode | shared))
 
 
 class Links:

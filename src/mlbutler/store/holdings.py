@@ -8,15 +8,19 @@ from mlbutler.errors import CorruptObject
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest
+from mlbutler.store.verify import is_content
 
 
 def files_of(store: LocalStore, directory: ObjectId) -> tuple[ObjectId, ...] | None:
-    """The objects of a directory's files; None when its manifest is absent or refused."""
+    """The objects of a directory's files; None when its manifest is absent, damaged or refused."""
     try:
-        content = parse_manifest(store.path(directory).read_bytes(), directory)
+        content = store.path(directory).read_bytes()
+        files = parse_manifest(content, directory) if is_content(content, directory) else None
     except (OSError, CorruptObject):
         return None
-    return tuple(dict.fromkeys(ObjectId(md5, directory.legacy) for md5 in content.values()))
+    if files is None:
+        return None
+    return tuple(dict.fromkeys(ObjectId(md5, directory.legacy) for md5 in files.values()))
 
 
 def at_hand(store: LocalStore, oids: Iterable[ObjectId]) -> tuple[ObjectId, ...]:

@@ -7,25 +7,27 @@ refusals; everything else is a failure that is retried and then said.
 from __future__ import annotations
 
 import hashlib
+import secrets
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
-from functools import partial
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from mlbutler.console import human_bytes
 from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreError
 from mlbutler.retry_after import retry_after
-from mlbutler.store.behind import Behind
 from mlbutler.store.curl import Broken, Driver, Receiver, Request, Response, Task
+from mlbutler.store.download import Download
 from mlbutler.store.http_access import Access
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
 from mlbutler.store.pace import Pace
 from mlbutler.store.retry import Patience, Transient
+from mlbutler.store.verify import EMPTY_MD5
 
 T = TypeVar("T")
 
+_METHODS = ("HEAD", "GET")
 _MISSING = (404, 410)
 _DENIED = (401, 403, 407)
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -34,9 +36,6 @@ _ASK_AGAIN = (400, 403, 404, 405, 410, 501)
 """Answers to HEAD that some servers give although they answer GET: not believed alone."""
 _MOST_REDIRECTS = 5
 _PAGE_LIMIT = 16 << 20
-_HASHED_AT_ONCE = 1 << 20
-"""Larger objects are hashed by other threads, behind what comes, so that the network does not wait."""
-_WORTH_RESUMING = 1 << 20
 
 
 class HttpStore:
@@ -73,6 +72,7 @@ class HttpStore:
         self._method = str(config.get("method") or "POST").upper()
         self._patience = patience or Patience()
         self._pace = Pace(jobs)
+        self._believed: tuple[str, ...] | None = None
 
     # ------------------------------------------------------------------------------------ presence
 
@@ -82,6 +82,8 @@ class HttpStore:
 
     def ask_many(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[Answer]:
         """As `ask`, each answer when it is there."""
+        if self._believed is None:
+            self._believed = self._driver.one(self._believable())
         for oid, answer in self._driver.run(((oid, self._asking(oid)) for oid in objects), self._pace, stop):
             if isinstance(answer, BaseException):
                 raise answer
@@ -94,16 +96,35 @@ class HttpStore:
             denied = isinstance(error, AccessDenied)
             return Answer(Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy)
 
+    def _believable(self) -> Task[tuple[str, ...]]:
+        """Of HEAD and GET, those that do not say of an object which nobody can have made that it is there."""
+        impossible = ObjectId(secrets.token_hex(16))
+        for number, method in enumerate(_METHODS):
+            try:
+                response = yield from self._exchange(method, impossible)
+            except StoreError:  # says nothing; whoever asks for real objects insists
+                return _METHODS
+            if not 200 <= response.status < 300 or _is_page(response):
+                return _METHODS[number:]
+        return ()
+
     def _ask(self, oid: ObjectId) -> Task[Answer]:
-        response = yield from self._exchange("HEAD", oid)
-        if response.status in _ASK_AGAIN:
+        methods = _METHODS if self._believed is None else self._believed
+        if not methods:
+            return Answer(
+                Presence.UNDETERMINED,
+                reason=f"remote '{self.name}' says of every object that it is there, even of one that nobody made",
+                remedy="Check the remote's url: a proxy or a web page seems to answer.",
+            )
+        response = yield from self._exchange(methods[0], oid)
+        if methods[0] == "HEAD" and (response.status in _ASK_AGAIN or not _tells_size(response, oid)):
             response = yield from self._exchange("GET", oid)
         if response.status in _MISSING:
             return Answer(Presence.MISSING)
         self._refuse(response)
         if _is_page(response):
             return (yield from self._page(oid))
-        return Answer(Presence.PRESENT, _length(response))
+        return Answer(Presence.PRESENT, 0 if response.status == 204 else _length(response))
 
     def _page(self, oid: ObjectId) -> Task[Answer]:
         """An HTML page with status 200 is either the object itself or a login page: its hash tells."""
@@ -145,13 +166,13 @@ class HttpStore:
         return self._driver.run(tasks, self._pace, stop)
 
     def _getting(self, oid: ObjectId, destination: Path, count: Counter) -> Task[Arrived]:
-        download = _Download(oid, destination, count)
+        download = Download(oid, destination, count)
         try:
             return (yield from self._patiently(lambda: self._get(oid, download)))
         finally:
             download.close()
 
-    def _get(self, oid: ObjectId, download: _Download) -> Task[Arrived]:
+    def _get(self, oid: ObjectId, download: Download) -> Task[Arrived]:
         headers = download.resuming()
         try:
             response = yield from self._exchange("GET", oid, receive=download.receive, headers=headers)
@@ -296,70 +317,6 @@ class _CutShort(CorruptObject, Transient):
         Transient.__init__(self, message, remedy)
 
 
-class _Download:
-    """An object on its way into a file, over several attempts if the server can go on where it stopped."""
-
-    def __init__(self, oid: ObjectId, destination: Path, count: Counter) -> None:
-        self._oid, self._destination, self._count = oid, destination, count
-        self._file: IO[bytes] | None = None
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin anew."""
-        self.size = 0
-        self._version = ""
-        self._digest = hashlib.md5(usedforsecurity=False)
-        self._behind: Behind | None = None
-
-    def resuming(self) -> tuple[str, ...]:
-        """Headers that ask for the rest of what came before, as long as it is still the same."""
-        if self.size < _WORTH_RESUMING or not self._version:
-            return ()
-        return (f"Range: bytes={self.size}-", f"If-Range: {self._version}")
-
-    def receive(self, response: Response) -> Receiver | None:
-        """Open the file for a body that is (the rest of) the object."""
-        rest = response.status == 206 and response.headers.get("content-range", "").startswith(f"bytes {self.size}-")
-        if not rest and (response.status == 206 or not 200 <= response.status < 300):
-            return None
-        if not rest:
-            self.forget()
-            tag = response.headers.get("etag", "")
-            self._version = tag if tag and not tag.startswith("W/") else response.headers.get("last-modified", "")
-        self._file = self._destination.open("ab" if rest else "wb", buffering=0)
-        return self._write
-
-    def _write(self, block: bytes) -> None:
-        assert self._file is not None
-        view = memoryview(block)
-        while view:
-            view = view[self._file.write(view) :]
-        before = self.size
-        self.size += len(block)
-        if not self._oid.legacy:
-            if self.size <= _HASHED_AT_ONCE:
-                self._digest.update(block)
-            else:
-                self._behind = self._behind or Behind(self._destination, self._digest, before)
-                self._behind.grown(self.size)
-        self._count(len(block))
-
-    def arrived(self, came: str) -> Arrived:
-        """All of it is there; `came` says in words from where."""
-        self.close()
-        if self._oid.legacy:
-            return Arrived(came)
-        if self._behind is None:
-            return Arrived(came, self._digest.hexdigest())
-        return Arrived(came, hashed=partial(self._behind.finish, self.size))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
 def _past_redirects(receive: Callable[[Response], Receiver | None]) -> Callable[[Response], Receiver | None]:
     return lambda response: None if response.status in _REDIRECTS else receive(response)
 
@@ -373,6 +330,13 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 def _length(response: Response) -> int | None:
     text = response.headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _tells_size(response: Response, oid: ObjectId) -> bool:
+    """Some servers answer HEAD without a length, or with that of the empty body they send."""
+    if not 200 <= response.status < 300 or oid.md5 == EMPTY_MD5:
+        return True
+    return bool(_length(response))
 
 
 def _is_page(response: Response) -> bool:

@@ -27,10 +27,14 @@ from mlbutler.store.files import (
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
 from mlbutler.store.pool import Threaded
 from mlbutler.store.verify import EMPTY_MD5
+from mlbutler.store.whole import Whole
 
 
 class LocalStore(Threaded):
     """Objects below one directory.
+
+    Attributes:
+        whole: which of them need not be hashed.
 
     Args:
         name: what the record calls it: ``cache``, ``mirror`` or a remote's name.
@@ -43,6 +47,7 @@ class LocalStore(Threaded):
     def __init__(self, name: str, root: Path, *, hardlink: bool = False) -> None:
         self.name, self.root = name, root
         self._prefix = str(root)
+        self.whole = Whole(root)
         self._links = Links(hardlink)
         self._folders: set[str] = set()
 
@@ -84,10 +89,9 @@ class LocalStore(Threaded):
             found += [above + name for name in names if len(name) == 2]
         return frozenset(found)
 
-    def sound(self, oid: ObjectId, size: int | None) -> bool | None:
-        """Can the object be taken as it is, without hashing? None when it is absent."""
-        found = self.stat(oid)
-        return None if found is None else is_sound(found, oid, size)
+    def sound(self, oid: ObjectId, found: os.stat_result, size: int | None) -> bool:
+        """Can the object, whose status is `found`, be taken as it is, without hashing?"""
+        return is_sound(found, oid, size) and self.whole.knows(oid, found)
 
     def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
         """Presence and size of each object, by its file status."""
@@ -261,7 +265,7 @@ class LocalStore(Threaded):
 
 
 def is_sound(found: os.stat_result, oid: ObjectId, size: int | None) -> bool:
-    """Can a file of this status be taken for the object without hashing?
+    """Does a file of this status look like the object?
 
     DVC makes objects read-only when they are whole; one that somebody can write into, of another size than recorded,
     or empty where it must not be, has to be hashed first.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 _FIRST, _MOST = 8, 64
 _WINDOW = 0.25
 _WORTH = 1.15
+_BURST, _RECOVERY = 1.0, 5.0
 _OBJECT = 1 << 18
 """One finished object counts like so many bytes: small ones are limited by round trips, large ones by bandwidth."""
 
@@ -15,8 +16,8 @@ _OBJECT = 1 << 18
 class Pace:
     """The number of transfers at once, for one remote.
 
-    It doubles while that brings at least 15 % more in a quarter of a second, and is halved, for good, when the remote
-    asks to slow down.
+    It doubles while that brings at least 15 % more in a quarter of a second. It is halved when the remote asks to slow
+    down, and grows by one for every five seconds without such an answer after that.
 
     Args:
         jobs: a fixed number; None finds it out.
@@ -30,12 +31,17 @@ class Pace:
         self._rate = 0.0
         self._since: float | None = None
         self._growing = jobs is None
+        self._slowed: float | None = None
 
     def finished(self, nbytes: int) -> None:
         """A transfer ended, having moved so many bytes."""
         now = self._clock()
         if self._since is None:
             self._since = now
+        if self._slowed is not None:
+            if now - self._slowed >= _RECOVERY and self.width < self._most:
+                self.width, self._slowed = self.width + 1, now
+            return
         self._done += nbytes + _OBJECT
         passed = now - self._since
         if not self._growing or passed < _WINDOW:
@@ -48,6 +54,7 @@ class Pace:
         self._since, self._done = now, 0
 
     def slow_down(self) -> None:
-        """The remote asked for fewer requests, or failed under them."""
-        self.width = self._most = max(self.width // 2, 1)
-        self._growing = False
+        """The remote asked for fewer requests; what was under way by then gets the same answer, and counts once."""
+        now = self._clock()
+        if self._slowed is None or now - self._slowed >= _BURST:
+            self.width, self._slowed = max(self.width // 2, 1), now

@@ -54,6 +54,7 @@ def check_pushed(
     remembered: Remembered | None = None,
     address: Callable[[str | None], str] = lambda _: "",
     progress: Progress | None = None,
+    size_here: Callable[[ObjectId], int | None] = lambda _: None,
 ) -> Pushed:
     """Ask the remotes for every object of the artifacts that DVC would push.
 
@@ -61,7 +62,8 @@ def check_pushed(
         open_store: opens a remote by name (None: the project's); called once for each and only when needed.
         manifests: reads directory manifests, never data.
         remembered: answers of earlier builds, to use and to add to. address: tells remotes apart in them; '' where
-            asking costs nothing.
+            asking costs nothing. size_here: bytes of an object that is at hand, to tell which file of a directory is
+            damaged.
 
     Raises nothing for a remote that fails: that is what `undetermined` says.
     """
@@ -78,7 +80,7 @@ def check_pushed(
     for remote, group in groups.items():
         where = address(remote) if remembered is not None else ""
         memory = _Memory(remembered, where) if remembered is not None and where else None
-        _check_group(remote, group, open_store, manifests, memory, progress, result)
+        _check_group(remote, group, open_store, manifests, memory, progress, result, size_here)
     return Pushed(
         tuple(result.findings), tuple(result.undetermined), left_out, result.checked, result.remembered, result.age
     )
@@ -128,6 +130,7 @@ def _check_group(
     memory: _Memory | None,
     progress: Progress | None,
     result: _Result,
+    size_here: Callable[[ObjectId], int | None],
 ) -> None:
     try:
         store = open_store(remote)
@@ -154,7 +157,7 @@ def _check_group(
     result.checked += len(answers)
     for artifact in group:
         if artifact.oid is not None and artifact.oid.is_directory:
-            _judge_directory(artifact, files[artifact.path], answers, store.name, result)
+            _judge_directory(artifact, files[artifact.path], answers, store.name, result, size_here)
         else:
             _judge_file(artifact, answers, store.name, result)
 
@@ -189,6 +192,7 @@ def _judge_directory(
     answers: Mapping[ObjectId, Answer],
     remote: str,
     result: _Result,
+    size_here: Callable[[ObjectId], int | None],
 ) -> None:
     assert artifact.oid is not None
     own = answers[artifact.oid]
@@ -217,6 +221,9 @@ def _judge_directory(
         there = sum(size for size in sizes if size is not None)
         if None not in sizes and there != artifact.size:
             problem = f"damaged on '{remote}': its files have {there} bytes there, {artifact.size} are recorded"
+            here = {path: size_here(ObjectId(md5, artifact.oid.legacy)) for path, md5 in content.items()}
+            differing = [path for path, size in here.items() if size not in (None, children[path].size)]
+            problem += f": {_counted(differing, len(children))}" if differing else ""
             result.findings.append(_finding(artifact, problem, "mlbutler push"))
 
 

@@ -85,7 +85,7 @@ class Remembered:
         name = f"{now:017.6f}-{hashlib.sha256(content).hexdigest()[:8]}.answers"
         with suppress(OSError, DiskFull):
             make_folder(self._folder(address))
-            write(self._folder(address) / name, content)
+            write(self._folder(address) / name, content, durable=False)
 
     def forget(self, address: str) -> None:
         """The remote turned out to lack something: nothing that was said of it is believed any more."""

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Protocol
 
 from mlbutler.errors import Interrupted, MlbutlerError, StoreError
-from mlbutler.store.files import explained
+from mlbutler.store.files import explained, is_protected
 from mlbutler.store.interface import Answer, Arrived, ObjectId, Presence, Results, Store
 from mlbutler.store.local import WRITE_FAILURES, LocalStore, is_sound
 from mlbutler.store.verify import is_object, require_object, wrong_content
 
 _HASHERS = 2
+SMALL = 1 << 20
+"""Up to so many bytes, hashing an object costs less than handing it to a thread would."""
 
 
 class Progress(Protocol):
@@ -76,10 +78,14 @@ class Mover:
         self.cache, self.mirror = cache, mirror
         self._share, self._verify, self.tally, self._warn, self._stop = share, verify, tally, warn, stop
         self._unfinished: set[Path] = set()
+        self._damaged: set[ObjectId] = set()  # in the mirror
         self._lock = threading.Lock()
 
     def clean(self) -> None:
-        """Remove what transfers that were stopped have left."""
+        """Remove what transfers that were stopped have left, and keep what was learnt."""
+        self.cache.whole.save()
+        if self.mirror is not None and self._share:
+            self.mirror.whole.save()
         with self._lock:
             for path in self._unfinished:
                 path.unlink(missing_ok=True)
@@ -96,8 +102,8 @@ class Mover:
 
     # -------------------------------------------------------------------------------- into the cache
 
-    def in_cache(self, oid: ObjectId, size: int | None, *, hashing: bool = False) -> int | None:
-        """Bytes of the object if the cache holds it whole. What may be damaged is hashed, and marked when it is.
+    def in_cache(self, oid: ObjectId) -> int | None:
+        """Bytes of the object if the cache holds it whole; it is hashed, and marked when it is damaged.
 
         Raises:
             StoreError: the cache cannot be read.
@@ -105,14 +111,12 @@ class Mover:
         found = self.cache.stat(oid)
         if found is None:
             return None
-        sound = is_sound(found, oid, size)
-        if sound and not hashing:
-            return found.st_size
         path = self.cache.path(oid)
         try:
             if is_object(path, oid, self._check):
-                if not sound:
+                if not is_protected(found.st_mode):
                     self.cache.trust(oid)
+                self.cache.whole.note(oid, found)
                 return found.st_size
         except FileNotFoundError:
             return None
@@ -135,9 +139,25 @@ class Mover:
             found = mirror.stat(oid)
         except StoreError:
             return None
-        if found is None or not is_sound(found, oid, size) or not self.cache.adopt(oid, mirror):
+        if found is None or not is_sound(found, oid, size):
             return None
+        known = mirror.whole.knows(oid, found)
+        if not known and (found.st_size > SMALL or not self._seen_whole(mirror, oid, found)):
+            return None
+        if not self.cache.adopt(oid, mirror):
+            return None
+        self.cache.whole.note(oid, found)
         return found.st_size
+
+    def _seen_whole(self, mirror: LocalStore, oid: ObjectId, found: os.stat_result) -> bool:
+        """Hash an object of the mirror whose status is `found`."""
+        try:
+            if is_object(mirror.path(oid), oid, self._check):
+                mirror.whole.note(oid, found)
+                return True
+        except OSError:
+            pass
+        return False
 
     def may_come_from_mirror(self, oid: ObjectId) -> bool:
         """False when the mirror can be read and has no such object: looking costs less than asking a thread to."""
@@ -155,13 +175,14 @@ class Mover:
         if self.mirror is None:
             return False
         try:
-            sound = self.mirror.sound(oid, size)
+            found = self.mirror.stat(oid)
         except StoreError as error:
             self._lost(error)
             return False
-        if sound is None:
+        if found is None:
             return False
-        return self._from_mirror(oid, self.mirror, hashing=hashing or self._verify or not sound)
+        hashing = hashing or self._verify or not self.mirror.sound(oid, found, size)
+        return self._from_mirror(oid, self.mirror, found if hashing else None)
 
     def from_remote(self, oids: Iterable[ObjectId], remote: Store) -> Results[bool | BaseException]:
         """Bring objects from the remote, hash them, and give the mirror its share.
@@ -206,6 +227,7 @@ class Mover:
             elif md5 != oid.md5.removesuffix(".dir"):
                 raise wrong_content(oid, arrived.came)
             self.cache.install(oid, path, found)
+            self.cache.whole.note(oid, found)
             installed = True
         except OSError as error:
             raise explained(error, "storing an object", self.cache.root) from error
@@ -243,15 +265,22 @@ class Mover:
         with self._lock:
             self._unfinished.discard(path)
 
-    def _from_mirror(self, oid: ObjectId, mirror: LocalStore, *, hashing: bool) -> bool:
+    def _from_mirror(self, oid: ObjectId, mirror: LocalStore, doubtful: os.stat_result | None) -> bool:
+        """`doubtful`: the status of an object that has to be hashed."""
         path = self._expect(oid)
         try:
             mirror.get(oid, path, self._count)
             found = path.stat()
-            if hashing and not is_object(path, oid, self._check):
-                return False
+            if doubtful is not None:
+                if not is_object(path, oid, self._check):
+                    with self._lock:
+                        self._damaged.add(oid)
+                    return False
+                if is_protected(doubtful.st_mode):
+                    mirror.whole.note(oid, doubtful)
             self._check(0)
             self.cache.install(oid, path, found)
+            self.cache.whole.note(oid, found)
         except FileNotFoundError:
             return False
         except StoreError as error:
@@ -278,19 +307,12 @@ class Mover:
             return False
         try:
             there = mirror.stat(oid)
-            if there is None and mirror.take_link(oid, self.cache):
+            if there is not None and not self._is_damaged(mirror, oid, there):
                 return True
-            size = self.cache.path(oid).stat().st_size
-            if there is not None and is_sound(there, oid, size):
-                return True
-            path = mirror.path(oid)
-            if there is not None and there.st_size == size:
-                if is_object(path, oid, self._check):
-                    mirror.trust(oid)
-                    return True
+            if there is not None or not mirror.take_link(oid, self.cache):
                 mirror.heal(oid, self.cache.path(oid), self._check)
-            else:
-                mirror.put(oid, self.cache.path(oid), self._check)
+            if (there := mirror.stat(oid)) is not None:
+                mirror.whole.note(oid, there)
         except WRITE_FAILURES as error:
             self._lost(error)
             return False
@@ -298,6 +320,18 @@ class Mover:
             self._lost(explained(error, "writing", mirror.root))
             return False
         return True
+
+    def _is_damaged(self, mirror: LocalStore, oid: ObjectId, there: os.stat_result) -> bool:
+        """Is the mirror's object, whose status is `there`, another than the cache's, which is whole?"""
+        size = self.cache.path(oid).stat().st_size
+        if oid in self._damaged or there.st_size != size:
+            return True
+        if is_sound(there, oid, size):
+            return False
+        if not is_object(mirror.path(oid), oid, self._check):
+            return True
+        mirror.trust(oid)
+        return False
 
     def send(
         self, oids: Iterable[ObjectId], remote: Store
@@ -314,8 +348,10 @@ class Mover:
             for oid in oids:
                 path = self.cache.path(oid)
                 try:
+                    found = path.stat()
                     require_object(path, oid, "the local cache's copy is damaged", self._check)
-                    sizes[oid] = path.stat().st_size
+                    self.cache.whole.note(oid, found)
+                    sizes[oid] = found.st_size
                 except MlbutlerError as error:
                     damaged.append((oid, error))
                 except OSError as error:

@@ -45,6 +45,11 @@ def is_object(path: Path, oid: ObjectId, count: Counter | None = None) -> bool:
     return file_md5(path, legacy=oid.legacy, count=count) == oid.md5.removesuffix(".dir")
 
 
+def is_content(content: bytes, directory: ObjectId) -> bool:
+    """Are these bytes the manifest that `directory` names? Its JSON has no line endings for DVC 2 to normalise."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() == directory.md5.removesuffix(".dir")
+
+
 def require_object(path: Path, oid: ObjectId, came: str, count: Counter | None = None) -> None:
     """Refuse a file that is not `oid`; `came` says in words what the store sent.
 

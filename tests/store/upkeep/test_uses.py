@@ -34,6 +34,18 @@ def test_a_build_counts_as_running_until_it_ends(tmp_path: Path) -> None:
     assert (found.running, found.builds, set(found.last)) == (frozenset(), 0, {ONE, TWO})
 
 
+def test_a_passing_build_is_seen_while_it_runs_and_leaves_nothing(tmp_path: Path) -> None:
+    program = HOLDER.replace("])\nprint", "], passing=True)\nprint").replace("time.sleep(60)", "sys.stdin.read()")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    assert uses.read(tmp_path).running == {ONE}
+    process.communicate(timeout=20)
+    assert list((tmp_path / uses.FOLDER).iterdir()) == []
+
+
 def test_a_build_that_is_killed_runs_no_more(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE)
     assert process.stdout is not None

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mlbutler.atomic import write
 from mlbutler.errors import BusyError, DiskFull, MlbutlerError, StoreError
-from mlbutler.store.files import explained
+from mlbutler.store.files import explained, make_folder, share
 from mlbutler.store.holdings import files_of
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
@@ -51,11 +51,25 @@ class Pruned:
 def grown(mirror: Path, size: int) -> None:
     """Note that the mirror has become larger by about `size` bytes."""
     with suppress(OSError):
-        handle = os.open(mirror / _GROWTH, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        handle = _open_shared(mirror / _GROWTH, os.O_WRONLY | os.O_APPEND)
         try:
             os.write(handle, b"%d\n" % size)
         finally:
             os.close(handle)
+
+
+def _open_shared(path: Path, flags: int) -> int:
+    """Open a file that builds of other users write too, and make it where it does not exist.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    with suppress(FileNotFoundError):
+        return os.open(path, flags)
+    handle = os.open(path, flags | os.O_CREAT, 0o666)
+    with suppress(OSError):
+        share(path)
+    return handle
 
 
 def keep_below(mirror: Path, limit: int) -> Pruned | None:
@@ -205,7 +219,8 @@ def _alone(mirror: Path, dry: bool) -> Iterator[None]:
         return
     from filelock import FileLock, Timeout
 
-    (mirror / _OURS).mkdir(exist_ok=True)
+    make_folder(mirror / _OURS)
+    os.close(_open_shared(mirror / _LOCK, os.O_RDWR))
     try:
         with FileLock(mirror / _LOCK, timeout=0):
             yield

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+import weakref
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,19 +38,34 @@ class Use:
 
 
 class Held:
-    """A build's entry; it counts as running until `close`, or until its process ends."""
+    """A build's entry; it counts as running until `close`, or until its process ends.
 
-    def __init__(self, file: IO[Any] | None) -> None:
-        self._file = file
+    Args:
+        passing: the file of an entry that goes with its build.
+    """
+
+    def __init__(self, file: IO[Any] | None, passing: Path | None = None) -> None:
+        self._end = weakref.finalize(self, _end, file, passing)  # at the latest when the process ends
 
     def close(self) -> None:
         """The build no longer needs these artifacts at once."""
-        if self._file is not None:
-            self._file.close()
+        self._end()
 
 
-def hold(mirror: Path, oids: Collection[ObjectId]) -> Held:
-    """Say that this process uses these artifacts; a mirror that cannot be written is done without."""
+def _end(file: IO[Any] | None, passing: Path | None) -> None:
+    if passing is not None:
+        with suppress(OSError):
+            passing.unlink()
+    if file is not None:
+        file.close()
+
+
+def hold(mirror: Path, oids: Collection[ObjectId], *, passing: bool = False) -> Held:
+    """Say that this process uses these artifacts; a mirror that cannot be written is done without.
+
+    Args:
+        passing: leave nothing behind: an untrusted build does not decide what stays in the mirror after it.
+    """
     folder = mirror / FOLDER
     name = folder / f"{time.time():017.6f}-{secrets.token_hex(4)}.use"
     file: IO[Any] | None = None
@@ -57,12 +73,12 @@ def hold(mirror: Path, oids: Collection[ObjectId]) -> Held:
         if not mirror.is_dir() or not oids:
             return Held(None)
         make_folder(folder)
-        write(name, json.dumps({"at": time.time(), "objects": _keys(oids)}).encode())
+        write(name, json.dumps({"at": time.time(), "objects": _keys(oids)}).encode(), durable=False)
         file = name.open("rb")
         _lock(file, wait=True)
-        if sum(1 for _ in folder.glob("*.use")) > _MANY:
+        if not passing and sum(1 for _ in folder.glob("*.use")) > _MANY:
             merge(mirror)
-    return Held(file)
+    return Held(file, name if passing else None)
 
 
 def read(mirror: Path) -> Use:

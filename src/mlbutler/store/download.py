@@ -1,0 +1,84 @@
+"""One object on its way from an HTTP remote into a file."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from mlbutler.store.behind import Behind
+from mlbutler.store.curl import Receiver, Response
+from mlbutler.store.interface import Arrived, Counter, ObjectId
+
+_HASHED_AT_ONCE = 1 << 20
+"""Larger objects are hashed by other threads, behind what comes, so that the network does not wait."""
+_WORTH_RESUMING = 1 << 20
+
+
+class Download:
+    """An object's bytes, over several attempts if the server can go on where it stopped.
+
+    Args:
+        destination: the file to write. count: called with the number of bytes just written; may raise to stop.
+    """
+
+    def __init__(self, oid: ObjectId, destination: Path, count: Counter) -> None:
+        self._oid, self._destination, self._count = oid, destination, count
+        self._file: IO[bytes] | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.size = 0
+        self._version = ""
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self._behind: Behind | None = None
+
+    def resuming(self) -> tuple[str, ...]:
+        """Headers that ask for the rest of what came before, as long as it is still the same."""
+        if self.size < _WORTH_RESUMING or not self._version:
+            return ()
+        return (f"Range: bytes={self.size}-", f"If-Range: {self._version}")
+
+    def receive(self, response: Response) -> Receiver | None:
+        """Open the file for a body that is (the rest of) the object."""
+        rest = response.status == 206 and response.headers.get("content-range", "").startswith(f"bytes {self.size}-")
+        if not rest and (response.status == 206 or not 200 <= response.status < 300):
+            return None
+        if not rest:
+            self.forget()
+            tag = response.headers.get("etag", "")
+            self._version = tag if tag and not tag.startswith("W/") else response.headers.get("last-modified", "")
+        self._file = self._destination.open("ab" if rest else "wb", buffering=0)
+        return self._write
+
+    def _write(self, block: bytes) -> None:
+        assert self._file is not None
+        view = memoryview(block)
+        while view:
+            view = view[self._file.write(view) :]
+        before = self.size
+        self.size += len(block)
+        if not self._oid.legacy:
+            if self.size <= _HASHED_AT_ONCE:
+                self._digest.update(block)
+            else:
+                self._behind = self._behind or Behind(self._destination, self._digest, before)
+                self._behind.grown(self.size)
+        self._count(len(block))
+
+    def arrived(self, came: str) -> Arrived:
+        """All of it is there; `came` says in words from where."""
+        self.close()
+        if self._oid.legacy:
+            return Arrived(came)
+        if self._behind is None:
+            return Arrived(came, self._digest.hexdigest())
+        return Arrived(came, hashed=partial(self._behind.finish, self.size))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from mlbutler.store.interface import ObjectId
+from mlbutler.store.local import LocalStore
+from mlbutler.store.whole import FOLDER, Whole
+from tests.store.world import add_object
+
+
+def status(store: LocalStore, oid: ObjectId) -> os.stat_result:
+    found = store.stat(oid)
+    assert found is not None
+    return found
+
+
+def knows(store: LocalStore, oid: ObjectId) -> bool:
+    """As another process would."""
+    return Whole(store.root).knows(oid, status(store, oid))
+
+
+@pytest.fixture
+def seen(cache: LocalStore) -> ObjectId:
+    oid = add_object(cache.root, b"content")
+    cache.whole.note(oid, status(cache, oid))
+    cache.whole.save()
+    return oid
+
+
+def test_what_was_seen_is_known_to_the_next(cache: LocalStore, seen: ObjectId) -> None:
+    assert knows(cache, seen)
+    assert not Whole(cache.root).knows(ObjectId(seen.md5, legacy=True), status(cache, seen))
+    assert not knows(cache, add_object(cache.root, b"other"))
+
+
+@pytest.mark.parametrize("change", ["written", "replaced", "touched", "cut"])
+def test_whatever_happens_to_a_file_makes_it_unknown(cache: LocalStore, seen: ObjectId, change: str) -> None:
+    path = cache.path(seen)
+    path.chmod(0o644)
+    if change == "written":
+        path.write_bytes(b"CONTENT")
+    elif change == "touched":
+        os.utime(path)
+    elif change == "cut":
+        os.truncate(path, 3)
+    else:
+        other = path.with_name("other")
+        other.write_bytes(b"CONTENT")
+        os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+        other.replace(path)
+    assert not knows(cache, seen)
+
+
+def test_links_and_modes_change_nothing(cache: LocalStore, seen: ObjectId, tmp_path: Path) -> None:
+    (tmp_path / "link").hardlink_to(cache.path(seen))
+    cache.path(seen).chmod(0o400)
+    assert knows(cache, seen)
+
+
+def test_what_was_seen_before_the_machine_started_is_not_believed(
+    cache: LocalStore, seen: ObjectId, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut may have torn it, and its file look as it should."""
+    (tmp_path / "boot").write_text("another\n")
+    monkeypatch.setattr("mlbutler.store.whole._BOOT", tmp_path / "boot")
+    assert not knows(cache, seen)
+
+
+def test_many_builds_leave_few_files_and_old_starts_none(cache: LocalStore, seen: ObjectId) -> None:
+    old = cache.root / FOLDER / "an-old-start"
+    old.mkdir()
+    (old / "1").touch()
+    os.utime(old, (time.time() - 40 * 86400,) * 2)
+    others = [add_object(cache.root, b"%d" % number) for number in range(50)]
+    for oid in others:
+        one = Whole(cache.root)
+        one.knows(oid, status(cache, oid))
+        one.note(oid, status(cache, oid))
+        one.save()
+    assert all(knows(cache, oid) for oid in [seen, *others])
+    assert len([path for path in (cache.root / FOLDER).rglob("*") if path.is_file()]) <= 21
+    assert not old.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"nonsense\n\n", b"a b c d e f g"])
+def test_what_makes_no_sense_is_passed_over(cache: LocalStore, seen: ObjectId, content: bytes) -> None:
+    for folder in (cache.root / FOLDER).iterdir():
+        (folder / "0").write_bytes(content)
+    assert knows(cache, seen)
+
+
+def test_a_directory_that_cannot_be_written_is_done_without() -> None:
+    memory = Whole(Path("/proc/nowhere"))
+    memory.note(ObjectId("0" * 32), Path(__file__).stat())
+    memory.save()

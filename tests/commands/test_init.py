@@ -112,6 +112,7 @@ def test_edits_that_meet_leave_the_file_and_say_so(cli: Cli, root: Path, capsys:
 @pytest.mark.parametrize(("words", "said"), [
     (["--agent", "podman"], "no agent 'podman'"), (["--agent", "kubernetes"], "image"),
     (["--mirror", "relative"], "absolute"),
+    (["--mirror", "/srv/our mirror"], "blanks"),
 ])  # fmt: skip
 def test_options_that_do_not_fit_write_nothing(
     cli: Cli, root: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str

@@ -95,8 +95,6 @@ def _wish(
             "Kubernetes pulls the image of its pod: its name is missing.",
             "Pass --image REGISTRY/NAME:TAG; the Dockerfile that is written builds it.",
         )
-    if wish.mirror and not wish.mirror.startswith("/"):
-        raise UsageError(f"The mirror's directory is no absolute path: {wish.mirror}", "Such as --mirror /mirror.")
     return wish
 
 

@@ -97,6 +97,20 @@ def test_an_update_keeps_edits_and_options(cli: Cli, root: Path, capsys: pytest.
     assert "dockerfile" not in text
 
 
+def test_a_conflict_that_was_settled_by_hand_does_not_come_back(cli: Cli, root: Path) -> None:
+    assert cli() == 0
+    script = root / "Jenkinsfile"
+    script.write_text(script.read_text().replace("sh 'mlbutler compare'", "sh 'mlbutler compare --mine'"))
+    assert cli("--update", "--gate-as", "unstable") == 1
+    assert cli("--update") == 1  # the merge still lies there
+    settled = script.read_text() + "// theirs was looked at\n"
+    script.write_text(settled)
+    (root / "Jenkinsfile.merge").unlink()
+    assert cli("--update") == 0
+    assert script.read_text() == settled
+    assert "conflicts" not in json.loads((root / ".mlbutler-init.json").read_text())
+
+
 def test_edits_that_meet_leave_the_file_and_say_so(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli() == 0
     script = root / "Jenkinsfile"

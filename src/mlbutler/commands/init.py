@@ -54,7 +54,7 @@ def init(
         UsageError: no DVC project, options that do not fit, or a file would be lost and nobody can be asked.
     """
     root, found = look(directory, os.environ)
-    before = kept_files.read(root)
+    before = _settled(root, kept_files.read(root))
     wish = _wish(before.wish if before else Wish(), agent, mirror, image, gate_as, requirement)
     files = render(found, wish, _dockerfile(root, before, wish))
     git = Git(root, os.environ)
@@ -65,7 +65,7 @@ def init(
     _tell(console, found, changes)
     if not dry_run:
         _ask(console, changes, yes=yes)
-        _write(root, changes, Kept(wish, _generated(before, files, changes)))
+        _write(root, changes, _kept(wish, before, files, changes))
     conflicts = [change for change in changes if change.action is Action.CONFLICT]
     _summary(console, changes, dry_run=dry_run)
     if console.json:
@@ -107,12 +107,21 @@ def _dockerfile(root: Path, before: Kept | None, wish: Wish) -> str:
     return _OWN_DOCKERFILE if there and wish.agent != LABEL else "Dockerfile"
 
 
-def _generated(before: Kept | None, files: dict[str, str], changes: Sequence[Change]) -> dict[str, str]:
-    """What the next update starts from; a file in conflict is merged again from where it was."""
+def _settled(root: Path, before: Kept | None) -> Kept | None:
+    """A conflict whose `.merge` file was deleted is settled: the file is what its user wants of both."""
+    if before is None:
+        return None
+    settled = {path: text for path, text in before.conflicts.items() if not (root / f"{path}.merge").exists()}
+    open_ = {path: text for path, text in before.conflicts.items() if path not in settled}
+    return Kept(before.wish, {**before.files, **settled}, open_)
+
+
+def _kept(wish: Wish, before: Kept | None, files: dict[str, str], changes: Sequence[Change]) -> Kept:
+    """What the next update starts from; a file in conflict is merged again from where it was, until it is settled."""
     kept = dict(before.files) if before else {}
-    conflicts = {change.path for change in changes if change.action is Action.CONFLICT}
+    conflicts = {change.path: files[change.path] for change in changes if change.action is Action.CONFLICT}
     kept.update({path: text for path, text in files.items() if path not in conflicts})
-    return kept
+    return Kept(wish, kept, conflicts)
 
 
 def _tell(console: Console, found: Found, changes: Sequence[Change]) -> None:

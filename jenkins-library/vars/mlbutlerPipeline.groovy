@@ -102,9 +102,7 @@ List planned(Map config) {
     mlbutlerAccess.data(config) { text = sh(returnStdout: true, script: 'mlbutler plan --json') }
     List stages = []
     for (one in new JsonSlurper().parseText(text).result.stages) {
-        List after = []
-        for (name in one.after) { after << name }
-        stages << [name: one.name, state: one.state, label: one.label, after: after]
+        stages << [name: one.name, state: one.state, label: one.label, after: one.after.collect { name -> name }]
     }
     return stages
 }

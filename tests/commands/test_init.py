@@ -57,6 +57,14 @@ def test_it_writes_and_a_second_time_changes_nothing(cli: Cli, root: Path, capsy
     assert content(root) == made
 
 
+def test_several_remotes_and_no_default_is_said(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / ".dvc" / "config").write_text(
+        "['remote \"one\"']\n    url = s3://a/b\n['remote \"two\"']\n    url = ssh://a/b\n"
+    )
+    assert cli("--dry-run") == 0
+    assert "no default among the DVC remotes one, two" in capsys.readouterr().out
+
+
 def test_nothing_is_overwritten_unasked(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "Jenkinsfile").write_text("pipeline { agent any }\n")
     before = content(root)

@@ -125,9 +125,8 @@ def _kept(wish: Wish, before: Kept | None, files: dict[str, str], changes: Seque
 
 
 def _tell(console: Console, found: Found, changes: Sequence[Change]) -> None:
-    remote = f"DVC remote '{found.remote.name}' ({found.remote.kind})" if found.remote else "no DVC remote"
     console.line(f"project   {found.name}{f', in {found.folder}' if found.folder else ''}: {len(found.stages)} stages")
-    console.line(f"data      {remote}")
+    console.line(f"data      {_data(found)}")
     console.line(f"forge     {found.source}, pull requests go to {found.target or 'an unknown branch'}")
     files = ", ".join(found.image.files) or "no dependency file"
     console.line(f"code      {found.image.language}, {files}; runs on {found.image.base}")
@@ -141,6 +140,15 @@ def _tell(console: Console, found: Found, changes: Sequence[Change]) -> None:
             console.line(diff)
         elif change.action is Action.CREATE:
             console.detail(f"\n{change.diff()}")
+
+
+def _data(found: Found) -> str:
+    if found.remote:
+        return f"DVC remote '{found.remote.name}' ({found.remote.kind})"
+    if not found.remotes:
+        return "no DVC remote"
+    names = ", ".join(found.remotes)
+    return f"no default among the DVC remotes {names}: name one with `dvc remote default`, or as data.remote"
 
 
 def _shown_diff(change: Change) -> str:

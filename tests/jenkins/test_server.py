@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -91,6 +92,18 @@ def test_the_configuration_names_secrets_and_lets_nothing_run_on_the_controller(
         "manuallyProvidedKeyVerificationStrategy": {"key": "ssh-ed25519 AAAAkey"}
     }
     assert "mlbutler-git" not in kept
+
+
+def test_archived_reports_have_their_styles_and_no_scripts(prepared: Server) -> None:
+    environment = yaml.safe_load(compose_yaml(prepared))["services"]["controller"]["environment"]
+    words = shlex.split(environment["JAVA_OPTS"])
+    assert words[0] == "-Djenkins.install.runSetupWizard=false"
+    name, _, policy = words[1].partition("=")
+    assert name == "-Dhudson.model.DirectoryBrowserSupport.CSP"
+    rules = dict(rule.split(maxsplit=1) for rule in policy.strip("; ").split("; ")[1:])
+    assert policy.startswith("sandbox; ")  # without allow-scripts
+    assert rules == {"default-src": "'none'", "img-src": "'self' data:", "style-src": "'self' 'unsafe-inline'"}
+    assert len(words) == 2
 
 
 def test_the_address_is_the_local_one_unless_told_otherwise(prepared: Server) -> None:

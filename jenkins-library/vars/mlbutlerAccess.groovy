@@ -2,13 +2,13 @@
 
 /** Run `command` with the credentials that data and Git need. */
 def data(Map config, Closure command) {
-    bound([git(config)] + remote(config), command)
+    bound([gitAccess(config)] + remoteAccess(config), command)
 }
 
 /** Run `command` with the credentials that the forge and Git need. */
 def forge(Map config, Closure command) {
     List token = config.forge ? [string(credentialsId: 'mlbutler-forge', variable: 'MLBUTLER_FORGE_TOKEN')] : []
-    bound([git(config)] + token, command)
+    bound([gitAccess(config)] + token, command)
 }
 
 /** Run `body` in the project's image, or on the agent itself where no Dockerfile is named. */
@@ -18,28 +18,34 @@ def inImage(Map config, Closure body) {
         return
     }
     String folder = config.folder ?: '.'
-    // Names of branches may hold what a tag may not; the image is the agent's own and needs no name of theirs.
+    // A tag for each job: two jobs on one agent must not take each other's image, and a job's name, which holds that of
+    // a branch, may have what a tag may not.
+    String tag = sh(returnStdout: true, script: 'printf %s "$JOB_NAME" | git hash-object --stdin').trim()
     String ids = '--build-arg UID=$(id -u) --build-arg GID=$(id -g)'
-    def image = docker.build('mlbutler-project', "${ids} -f '${folder}/${config.dockerfile}' '${folder}'")
-    image.inside("-e HOME=/home/butler -v ${config.mirror}:${config.mirror}", body)
+    def image = docker.build("mlbutler-${tag}", "${ids} -f '${folder}/${config.dockerfile}' '${folder}'")
+    // --init: no process stays behind. A fork's code may read the mirror and not write it.
+    String mirror = "${config.mirror}:${config.mirror}${env.CHANGE_FORK ? ':ro' : ''}"
+    image.inside("--init -e HOME=/home/butler -v ${mirror}", body)
 }
 
-private void bound(List access, Closure command) {
-    if (env.CHANGE_FORK) {
-        command()
-    } else {
-        withCredentials(access, command)
+void bound(List access, Closure command) {
+    timeout(time: 12, unit: 'HOURS') {
+        if (env.CHANGE_FORK) {
+            command()
+        } else {
+            withCredentials(access, command)
+        }
     }
 }
 
-private Object git(Map config) {
+Object gitAccess(Map config) {
     if (config.git == 'ssh') {
         return sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh', keyFileVariable: 'MLBUTLER_GIT_PRIVATE_KEY_FILE')
     }
     return gitUsernamePassword(credentialsId: 'mlbutler-git', gitToolName: 'Default')
 }
 
-private List remote(Map config) {
+List remoteAccess(Map config) {
     switch (config.remote) {
         case 'http':
             return [usernamePassword(credentialsId: 'mlbutler-dvc',

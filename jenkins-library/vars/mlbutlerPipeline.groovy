@@ -2,10 +2,10 @@
 //     @Library('mlbutler') _
 //     mlbutlerPipeline(label: 'docker', dockerfile: 'Dockerfile', remote: 'http')
 
-import groovy.json.JsonSlurperClassic
+import groovy.json.JsonSlurper
 
 def call(Map given = [:]) {
-    Map config = [
+    Map known = [
         label: 'docker', // of the agents
         dockerfile: '', // builds run in this image; '' where mlbutler is installed on the agents
         folder: '', // the DVC project's folder in the repository
@@ -17,11 +17,14 @@ def call(Map given = [:]) {
         labels: [], // of agents that stages of dvc.yaml may name; with any, every stale stage gets an agent of its own
         junit: '', // further JUnit files
     ]
-    List unknown = given.keySet().findAll { name -> !config.containsKey(name) } as List
-    if (unknown) {
-        error("mlbutlerPipeline: unknown settings ${unknown}; there are ${config.keySet()}")
+    List unknown = []
+    for (name in given.keySet()) {
+        if (!known.containsKey(name)) { unknown << name }
     }
-    config = config + given
+    if (unknown) {
+        error("mlbutlerPipeline: unknown settings ${unknown}; there are ${known.keySet()}")
+    }
+    Map config = known + given
     properties([
         buildDiscarder(logRotator(numToKeepStr: '50', artifactNumToKeepStr: '20')),
         // A push to a pull request aborts its build under way; builds of a branch wait for each other.
@@ -37,7 +40,7 @@ def call(Map given = [:]) {
             onAgent(config) {
                 reported(config) {
                     look(config)
-                    stage('sync') { timeout(time: 12, unit: 'HOURS') { data(config, 'mlbutler sync') } }
+                    stage('sync') { data(config, 'mlbutler sync') }
                     finish(config)
                 }
             }
@@ -46,45 +49,41 @@ def call(Map given = [:]) {
 }
 
 /** One agent looks, others run the stages, one finishes: no agent waits for another. */
-private void fannedOut(Map config) {
+void fannedOut(Map config) {
     List stages = []
     String record = pattern("${config.folder ? config.folder + '/' : ''}.mlbutler/*.json")
     onAgent(config) {
-        boolean done = false
+        boolean looked = false
         try {
             look(config)
             stages = planned(config)
             stash(name: 'mlbutler-record', includes: record, useDefaultExcludes: false)
-            done = true
+            looked = true
         } finally {
-            if (!done) { tell(config) }
+            if (!looked) { tell(config) }
         }
     }
     List runs = []
     boolean made = false
-    try {
-        runs = mlbutlerStages(config, stages)
+    // A stage that failed is told of, on an agent; a build that was aborted ends, and takes none.
+    catchError(catchInterruptions: false) {
+        mlbutlerStages(config, stages, runs)
         made = true
-    } finally { // a stage that failed on its agent: the reviewers are told all the same
-        if (!made) {
-            onAgent(config) {
-                unstash('mlbutler-record')
-                tell(config)
-            }
-        }
     }
     onAgent(config) {
         unstash('mlbutler-record')
-        runs.each { run -> unstash(run) }
+        for (run in runs) { unstash(run) }
         reported(config) {
-            // What ran elsewhere is restored from the run cache here.
-            stage('sync') { timeout(time: 12, unit: 'HOURS') { data(config, 'mlbutler sync') } }
-            finish(config)
+            if (made) {
+                // What ran elsewhere is restored from the run cache here.
+                stage('sync') { data(config, 'mlbutler sync') }
+                finish(config)
+            }
         }
     }
 }
 
-private void look(Map config) {
+void look(Map config) {
     stage('plan') {
         sh('git clean -ffdxq -e "**/.dvc/cache"') // what a killed build left behind
         data(config, 'mlbutler plan')
@@ -97,22 +96,30 @@ private void look(Map config) {
     }
 }
 
-private List planned(Map config) {
+/** What `mlbutler plan` found, as plain maps: what the parser makes does not survive a restart of the controller. */
+List planned(Map config) {
     String text = ''
     mlbutlerAccess.data(config) { text = sh(returnStdout: true, script: 'mlbutler plan --json') }
-    return new JsonSlurperClassic().parseText(text).result.stages
+    List stages = []
+    for (one in new JsonSlurper().parseText(text).result.stages) {
+        stages << [name: one.name, state: one.state, label: one.label, after: one.after.collect { name -> name }]
+    }
+    return stages
 }
 
-private void finish(Map config) {
+void finish(Map config) {
     stage('check') { catchError(stageResult: 'FAILURE', catchInterruptions: false) { data(config, 'mlbutler check') } }
     stage('reproduce') { timeout(time: 5, unit: 'DAYS') { sh('mlbutler reproduce') } }
-    stage('push') { timeout(time: 12, unit: 'HOURS') { data(config, 'mlbutler push') } }
+    stage('push') { data(config, 'mlbutler push') }
     stage('compare') {
         if (config.gateAs == 'unstable') {
             int code = 0
             mlbutlerAccess.data(config) { code = sh(returnStatus: true, script: 'mlbutler compare') }
-            if (code == 1) { unstable('a gate failed: see the report') }
-            if (code > 1) { error("mlbutler compare ended with exit code ${code}") }
+            if (code == 1) {
+                unstable('a gate failed: see the report')
+            } else if (code != 0) { // also -1: the agent came back and the process was gone
+                error("mlbutler compare ended with exit code ${code}")
+            }
         } else {
             catchError(stageResult: 'FAILURE', catchInterruptions: false) { data(config, 'mlbutler compare') }
         }
@@ -120,7 +127,7 @@ private void finish(Map config) {
     stage('commit') { data(config, 'mlbutler commit') }
 }
 
-private void reported(Map config, Closure body) {
+void reported(Map config, Closure body) {
     try {
         body()
     } finally {
@@ -128,30 +135,33 @@ private void reported(Map config, Closure body) {
     }
 }
 
-private void tell(Map config) {
+void tell(Map config) {
     String top = config.folder ? "${config.folder}/" : ''
     String all = pattern(top)
     stage('report') {
-        sh('mlbutler report')
+        catchError { // first of all: the build of the results commit may abort this one
+            sh('mlbutler report')
+            mlbutlerAccess.forge(config) { sh('mlbutler publish') }
+        }
         String more = config.junit ? ", ${config.junit}" : ''
         junit(allowEmptyResults: true, testResults: "${all}.mlbutler/report/report.xml${more}")
         publishHTML([reportName: 'mlbutler', reportDir: "${top}.mlbutler/report", reportFiles: 'report.html',
             allowMissing: true, alwaysLinkToLastBuild: true, keepAll: true])
-        archiveArtifacts(allowEmptyArchive: true, artifacts: "${all}.mlbutler/report/**, ${all}.mlbutler/*.json")
-        mlbutlerAccess.forge(config) { sh('mlbutler publish') }
+        archiveArtifacts(allowEmptyArchive: true,
+            artifacts: "${all}.mlbutler/report/**, ${all}.mlbutler/*.json, ${all}.mlbutler/*.log")
     }
 }
 
 /** A path as a pattern of Ant's; a comma would part two. */
-private String pattern(String path) {
+String pattern(String path) {
     return path.replace(',', '?')
 }
 
-private void data(Map config, String command) {
+void data(Map config, String command) {
     mlbutlerAccess.data(config) { sh(command) }
 }
 
-private void onAgent(Map config, Closure body) {
+void onAgent(Map config, Closure body) {
     retry(count: 2, conditions: [agent(), nonresumable()]) { // the agent is lost: once more, on another
         node(config.label) {
             try {

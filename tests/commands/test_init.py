@@ -57,6 +57,14 @@ def test_it_writes_and_a_second_time_changes_nothing(cli: Cli, root: Path, capsy
     assert content(root) == made
 
 
+def test_several_remotes_and_no_default_is_said(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / ".dvc" / "config").write_text(
+        "['remote \"one\"']\n    url = s3://a/b\n['remote \"two\"']\n    url = ssh://a/b\n"
+    )
+    assert cli("--dry-run") == 0
+    assert "no default among the DVC remotes one, two" in capsys.readouterr().out
+
+
 def test_nothing_is_overwritten_unasked(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "Jenkinsfile").write_text("pipeline { agent any }\n")
     before = content(root)
@@ -97,6 +105,20 @@ def test_an_update_keeps_edits_and_options(cli: Cli, root: Path, capsys: pytest.
     assert "dockerfile" not in text
 
 
+def test_a_conflict_that_was_settled_by_hand_does_not_come_back(cli: Cli, root: Path) -> None:
+    assert cli() == 0
+    script = root / "Jenkinsfile"
+    script.write_text(script.read_text().replace("sh 'mlbutler compare'", "sh 'mlbutler compare --mine'"))
+    assert cli("--update", "--gate-as", "unstable") == 1
+    assert cli("--update") == 1  # the merge still lies there
+    settled = script.read_text() + "// theirs was looked at\n"
+    script.write_text(settled)
+    (root / "Jenkinsfile.merge").unlink()
+    assert cli("--update") == 0
+    assert script.read_text() == settled
+    assert "conflicts" not in json.loads((root / ".mlbutler-init.json").read_text())
+
+
 def test_edits_that_meet_leave_the_file_and_say_so(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli() == 0
     script = root / "Jenkinsfile"
@@ -112,6 +134,7 @@ def test_edits_that_meet_leave_the_file_and_say_so(cli: Cli, root: Path, capsys:
 @pytest.mark.parametrize(("words", "said"), [
     (["--agent", "podman"], "no agent 'podman'"), (["--agent", "kubernetes"], "image"),
     (["--mirror", "relative"], "absolute"),
+    (["--mirror", "/srv/our mirror"], "blanks"),
 ])  # fmt: skip
 def test_options_that_do_not_fit_write_nothing(
     cli: Cli, root: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str

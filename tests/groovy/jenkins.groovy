@@ -97,6 +97,10 @@ class Variables {
 /** The body of `agent { ... }`: remembers what was asked for. */
 class Agent {
     Map asked = [:]
+    def propertyMissing(String name) {
+        if (name == 'env') { return new Env() }
+        throw new MissingPropertyException(name, Agent)
+    }
     def methodMissing(String name, Object args) {
         def value = (args as List)[0]
         if (value instanceof Closure) {
@@ -304,6 +308,8 @@ abstract class PipelineScript extends Script {
             try { return body() } catch (AgentLost gone) { if (--left <= 0) { throw gone } }
         }
     }
+    def catchError(Closure body) { catchError([:], body) }
+    def waitUntil(Map given, Closure body) { while (!body()) { sleep(50) } }
     def catchError(Map given, Closure body) {
         try { body() } catch (AgentLost gone) { throw gone }
         catch (Abort error) {

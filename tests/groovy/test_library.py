@@ -29,6 +29,7 @@ stages:
     deps: [work.py, left.txt, right.txt]
     outs: [join.txt]
     metrics: [{metrics.json: {cache: false}}]
+  tail: {cmd: python work.py tail odd.txt, deps: [work.py, odd.txt], outs: [tail.txt]}
   still: {cmd: echo still > still.txt, outs: [still.txt]}
 """
 WORK = """
@@ -37,6 +38,8 @@ name, *inputs = sys.argv[1:]
 rate = float(yaml.safe_load(open("params.yaml"))["rate"])
 with open(os.environ["RAN"], "a") as log:
     log.write(f"{name} {os.getcwd()}\\n")
+if (name, rate) == ("left", 0.13):
+    sys.exit("left will not")
 pathlib.Path(f"{name}.txt").write_text(f"{name} {rate} " + " ".join(pathlib.Path(path).read_text() for path in inputs))
 if name == "join":
     json.dump({"accuracy": rate}, open("metrics.json", "w"))
@@ -107,10 +110,10 @@ def test_the_pipeline_on_one_agent(world: World) -> None:
     call = f"mlbutlerPipeline(label: 'docker', dockerfile: 'Dockerfile', mirror: '{mirror}', remote: 'http')"
     done = built(world, "one", call)
     assert done.result == "SUCCESS", done.log[-3000:]
-    assert sorted(ran(world, "one")) == ["join", "left", "odd", "right"]
+    assert sorted(ran(world, "one")) == ["join", "left", "odd", "right", "tail"]
     assert world.git(world.bare, "log", "-1", "--format=%an", "one") == "mlbutler"
     (image,) = [event["words"] for event in done.events if event["step"] == "docker inside"]
-    assert image == f"-e HOME=/home/butler -v {mirror}:{mirror}"
+    assert image == f"--init -e HOME=/home/butler -v {mirror}:{mirror}"
     assert (mirror / "files").is_dir()
     without = {event["script"] for event in done.events if event["step"] == "sh" and not event["bound"]}
     assert {script for script in without if script.startswith("mlbutler")} == {
@@ -122,15 +125,15 @@ def test_the_pipeline_on_one_agent(world: World) -> None:
 def test_a_graph_over_several_agents(world: World) -> None:
     done = built(world, "fan", "mlbutlerPipeline(remote: 'http', labels: ['gpu', 'highmem'])")
     assert done.result == "SUCCESS", done.log[-3000:]
-    assert sorted(ran(world, "fan")) == ["join", "left", "odd", "right"]  # each once, wherever it ran
+    assert sorted(ran(world, "fan")) == ["join", "left", "odd", "right", "tail"]  # each once, wherever it ran
     where: dict[str, tuple[str, str]] = {}
     for event in done.events:
         if event["step"] == "sh" and event["script"].startswith("mlbutler reproduce"):
             where.setdefault(event["path"], (event["label"], event["workspace"]))
     labels = {path: label for path, (label, _) in where.items()}
     assert labels == {"left/left": "gpu", "right/right": "highmem", "odd/odd": "docker", "join/join": "docker",
-                      "reproduce": "docker"}  # fmt: skip
-    assert len({workspace for _, workspace in where.values()}) == 5
+                      "tail/tail": "docker", "reproduce": "docker"}  # fmt: skip
+    assert len({workspace for _, workspace in where.values()}) == 6
     commit = world.git(world.bare, "rev-parse", "fan")
     assert world.git(world.bare, "log", "-1", "--format=%an", "fan") == "mlbutler"
     assert json.loads(world.git(world.bare, "show", f"{commit}:metrics.json")) == {"accuracy": 0.7}
@@ -138,7 +141,7 @@ def test_a_graph_over_several_agents(world: World) -> None:
     assert record["test"]["outcome"] == "passed"
     outcomes = {stage["name"]: stage["outcome"] for stage in record["reproduce"]["stages"]}
     assert outcomes == {"still": "unchanged"} | dict.fromkeys(
-        ("left", "right", "odd", "join"), "restored"
+        ("left", "right", "odd", "join", "tail"), "restored"
     )
 
 
@@ -160,6 +163,51 @@ def test_a_stage_that_fails_on_its_agent_is_told_of(world: World) -> None:
     [status] = (world.directory / "jenkins-bad" / "forge" / "statuses").iterdir()
     found = json.loads(status.read_text())
     assert (found["state"], found["description"]) == ("error", "Stopped: sync did not begin")
+
+
+def test_one_stage_that_fails_keeps_only_those_that_need_it_from_running(world: World) -> None:
+    done = built(world, "partly", "mlbutlerPipeline(remote: 'http', labels: ['gpu'])", rate=0.13)
+    assert done.result == "FAILURE"
+    assert sorted(ran(world, "partly")) == ["left", "odd", "right", "tail"]
+    assert "not run: a stage that it needs failed" in done.log
+    pushed = [event["path"] for event in done.events if event["step"] == "sh" and event["script"] == "mlbutler push"]
+    assert sorted(pushed) == ["odd/odd", "right/right", "tail/tail"]
+    assert done.commands()[-2:] == ["mlbutler report", "mlbutler publish"]
+
+
+def test_a_stage_waits_for_those_that_it_needs_and_for_no_other(world: World) -> None:
+    """`right` takes until `tail`, two stages behind another one, is done."""
+    files = {
+        "params.yaml": "rate: 0.66\n",
+        "work.py": WORK.replace("import json, os,", "import json, os, time,").replace(
+            "if (name,",
+            "while name == 'right' and 'tail' not in open(os.environ['RAN']).read():\n    time.sleep(0.1)\nif (name,",
+        ),
+    }  # fmt: skip
+    commit = world.branch("waits", files)
+    done = built(world, "waits", "mlbutlerPipeline(remote: 'http', labels: ['highmem'])", commit=commit)
+    assert done.result == "SUCCESS", done.log[-3000:]
+    assert sorted(ran(world, "waits")) == ["join", "left", "odd", "right", "tail"]
+
+
+def test_the_stages_alone_for_a_pipeline_of_ones_own(world: World) -> None:
+    call = """node('docker') {
+    checkout scm
+    mlbutlerStages([:], [[name: 'still', state: 'unchanged', label: 'gpu', after: []]])
+}"""
+    assert built(world, "alone", call, rate=0.71).result == "SUCCESS"
+
+
+def test_images_of_two_jobs_have_two_tags_and_a_fork_cannot_write_the_mirror(world: World) -> None:
+    call = "mlbutlerPipeline(dockerfile: 'Dockerfile', mirror: '/srv/m', remote: 'http')"
+    tags: list[str] = []
+    for job, fork in (("words/feature%2Fx", "theirs/x"), ("words/feature-x", "")):
+        done = built(world, f"image{len(tags)}", call, JOB_NAME=job, CHANGE_FORK=fork)
+        (image,) = [event for event in done.events if event["step"] == "docker inside"]
+        assert image["words"].endswith("/srv/m:/srv/m:ro" if fork else "/srv/m:/srv/m")
+        tags += [event["tag"] for event in done.events if event["step"] == "docker build"]
+    assert len(set(tags)) == 2
+    assert all(re.fullmatch(r"mlbutler-[0-9a-f]{40}", tag) for tag in tags)
 
 
 def test_a_gate_may_make_it_unstable(world: World) -> None:

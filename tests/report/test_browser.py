@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mlbutler.jenkins.server.model import REPORTS
+from mlbutler.jenkins.server.model import ARTIFACT_POLICY
 from mlbutler.record import Record
 from mlbutler.report import html, vega
 from mlbutler.settings import Report as Settings
@@ -148,7 +148,7 @@ def test_under_the_policy_of_jenkins_it_reads_the_same(record: Record, browser: 
 def test_under_the_policy_of_our_own_jenkins_it_has_its_styles_and_pictures(record: Record, browser: Any) -> None:
     context = browser.new_context()
     page = context.new_page()
-    headers = {"Content-Type": "text/html", "Content-Security-Policy": REPORTS.partition("CSP=")[2]}
+    headers = {"Content-Type": "text/html", "Content-Security-Policy": ARTIFACT_POLICY.partition("CSP=")[2]}
     page.route("**/*", lambda route: route.fulfill(body=html.render(charted(record), Settings()), headers=headers))
     page.goto("http://jenkins.example/report.html")
     assert not page.get_by_text("kept out of this page").is_visible()

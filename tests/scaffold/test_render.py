@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mlbutler.errors import UsageError
 from mlbutler.jenkins.lint import lint
+from mlbutler.jenkins.server.plugins import plugins
 from mlbutler.scaffold.found import Found, Image, Remote
 from mlbutler.scaffold.look import look
 from mlbutler.scaffold.render import Wish, groovy, parse_agent, render, toml
@@ -76,6 +77,34 @@ def test_the_projects_own_code_runs_without_credentials(seen: dict[str, Found], 
         assert "with" not in line.replace("without", "")
 
 
+@pytest.mark.parametrize(("agent", "mounted"), [
+    ("docker", "args \"--init -e HOME=/home/butler -v /mirror:/mirror${env.CHANGE_FORK ? ':ro' : ''}\""),
+    ("kubernetes", '{name: mirror, mountPath: /mirror, readOnly: ${env.CHANGE_FORK != null}}'),
+])  # fmt: skip
+def test_a_fork_cannot_write_the_mirror(seen: dict[str, Found], agent: str, mounted: str) -> None:
+    assert mounted in render(seen["pip"], AGENTS[agent])["Jenkinsfile"]
+
+
+def test_reviewers_are_told_before_anything_else_and_what_may_be_missing_comes_last(seen: dict[str, Found]) -> None:
+    """A plugin that is not installed, or the next build that aborts this one, costs the least."""
+    script = render(seen["pip"], Wish())["Jenkinsfile"]
+    after = script[script.index("always {") :]
+    order = ["mlbutler report", "mlbutler publish", "junit ", "publishHTML", "archiveArtifacts ", "recordIssues "]
+    assert sorted(order, key=after.index) == order
+
+
+def test_the_pinned_plugins_have_every_step_that_a_jenkinsfile_takes(seen: dict[str, Found]) -> None:
+    steps = {
+        "junit": "junit", "publishHTML": "htmlpublisher", "recordIssues": "warnings-ng",
+        "dockerfile": "docker-workflow", "withCredentials": "credentials-binding", "gitUsernamePassword": "git",
+        "sshUserPrivateKey": "ssh-credentials",
+    }  # fmt: skip
+    for found in seen.values():
+        script = render(found, Wish())["Jenkinsfile"]
+        taken = {plugin for step, plugin in steps.items() if re.search(rf"\b{step}\b", script)}
+        assert taken <= set(plugins(found.source))
+
+
 def test_forks_are_given_nothing(seen: dict[str, Found]) -> None:
     script = render(seen["pip"], Wish())["Jenkinsfile"]
     assert script.count("withCredentials") == 1
@@ -133,6 +162,16 @@ def test_any_text_stays_a_text(text: str) -> None:
     assert tomllib.loads(f"x = {toml(text)}")["x"] == text
     literal = groovy(text)
     assert re.fullmatch(r"'(?:[^'\\\n\r]|\\.)*'", literal, re.DOTALL)
+
+
+@pytest.mark.parametrize("wish", [
+    {"mirror": "mirror"}, {"mirror": "/a b"}, {"mirror": "/a:/etc"}, {"mirror": '/a"${x}'}, {"mirror": "/a\n"},
+    {"agent": "kubernetes", "image": "x: y"}, {"agent": "kubernetes", "image": "a\n      securityContext: {}"},
+    {"agent": "kubernetes", "image": "${env.X}"},
+])  # fmt: skip
+def test_what_cannot_stand_in_a_jenkinsfile_is_refused(wish: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        Wish(**wish)
 
 
 def test_hostile_names_stay_names() -> None:

@@ -54,7 +54,7 @@ def init(
         UsageError: no DVC project, options that do not fit, or a file would be lost and nobody can be asked.
     """
     root, found = look(directory, os.environ)
-    before = kept_files.read(root)
+    before = _settled(root, kept_files.read(root))
     wish = _wish(before.wish if before else Wish(), agent, mirror, image, gate_as, requirement)
     files = render(found, wish, _dockerfile(root, before, wish))
     git = Git(root, os.environ)
@@ -65,7 +65,7 @@ def init(
     _tell(console, found, changes)
     if not dry_run:
         _ask(console, changes, yes=yes)
-        _write(root, changes, Kept(wish, _generated(before, files, changes)))
+        _write(root, changes, _kept(wish, before, files, changes))
     conflicts = [change for change in changes if change.action is Action.CONFLICT]
     _summary(console, changes, dry_run=dry_run)
     if console.json:
@@ -95,8 +95,6 @@ def _wish(
             "Kubernetes pulls the image of its pod: its name is missing.",
             "Pass --image REGISTRY/NAME:TAG; the Dockerfile that is written builds it.",
         )
-    if wish.mirror and not wish.mirror.startswith("/"):
-        raise UsageError(f"The mirror's directory is no absolute path: {wish.mirror}", "Such as --mirror /mirror.")
     return wish
 
 
@@ -109,18 +107,26 @@ def _dockerfile(root: Path, before: Kept | None, wish: Wish) -> str:
     return _OWN_DOCKERFILE if there and wish.agent != LABEL else "Dockerfile"
 
 
-def _generated(before: Kept | None, files: dict[str, str], changes: Sequence[Change]) -> dict[str, str]:
-    """What the next update starts from; a file in conflict is merged again from where it was."""
+def _settled(root: Path, before: Kept | None) -> Kept | None:
+    """A conflict whose `.merge` file was deleted is settled: the file is what its user wants of both."""
+    if before is None:
+        return None
+    settled = {path: text for path, text in before.conflicts.items() if not (root / f"{path}.merge").exists()}
+    open_ = {path: text for path, text in before.conflicts.items() if path not in settled}
+    return Kept(before.wish, {**before.files, **settled}, open_)
+
+
+def _kept(wish: Wish, before: Kept | None, files: dict[str, str], changes: Sequence[Change]) -> Kept:
+    """What the next update starts from; a file in conflict is merged again from where it was, until it is settled."""
     kept = dict(before.files) if before else {}
-    conflicts = {change.path for change in changes if change.action is Action.CONFLICT}
+    conflicts = {change.path: files[change.path] for change in changes if change.action is Action.CONFLICT}
     kept.update({path: text for path, text in files.items() if path not in conflicts})
-    return kept
+    return Kept(wish, kept, conflicts)
 
 
 def _tell(console: Console, found: Found, changes: Sequence[Change]) -> None:
-    remote = f"DVC remote '{found.remote.name}' ({found.remote.kind})" if found.remote else "no DVC remote"
     console.line(f"project   {found.name}{f', in {found.folder}' if found.folder else ''}: {len(found.stages)} stages")
-    console.line(f"data      {remote}")
+    console.line(f"data      {_data(found)}")
     console.line(f"forge     {found.source}, pull requests go to {found.target or 'an unknown branch'}")
     files = ", ".join(found.image.files) or "no dependency file"
     console.line(f"code      {found.image.language}, {files}; runs on {found.image.base}")
@@ -134,6 +140,15 @@ def _tell(console: Console, found: Found, changes: Sequence[Change]) -> None:
             console.line(diff)
         elif change.action is Action.CREATE:
             console.detail(f"\n{change.diff()}")
+
+
+def _data(found: Found) -> str:
+    if found.remote:
+        return f"DVC remote '{found.remote.name}' ({found.remote.kind})"
+    if not found.remotes:
+        return "no DVC remote"
+    names = ", ".join(found.remotes)
+    return f"no default among the DVC remotes {names}: name one with `dvc remote default`, or as data.remote"
 
 
 def _shown_diff(change: Change) -> str:

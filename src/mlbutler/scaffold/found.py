@@ -65,6 +65,7 @@ class Found:
         folder: the project's path from the repository's root, '' when it is the root.
         source: the branch source for its forge, a key of `jenkins.server.job.SOURCES`; ``git`` for none.
         ssh: is Git reached over SSH. target: the branch that pull requests go to, '' when unknown.
+        remotes: names of all DVC remotes; with several and no default one, `remote` is None.
         missing: packages of `tests` and `linters` that no dependency file names.
         metrics: names of the first metrics files. report: where reports are written.
         configured: are there settings of mlbutler already.
@@ -76,6 +77,7 @@ class Found:
     ssh: bool = False
     target: str = ""
     remote: Remote | None = None
+    remotes: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     tests: tuple[Tool, ...] = ()

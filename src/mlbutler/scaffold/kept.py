@@ -16,10 +16,15 @@ FILE = ".mlbutler-init.json"
 
 @dataclass(frozen=True)
 class Kept:
-    """The options that were chosen, and each file's text as it was generated."""
+    """The options that were chosen, and each file's text as it was generated.
+
+    `conflicts` holds the text of those whose merge was left to the user: once they are merged by hand, what the next
+    update starts from.
+    """
 
     wish: Wish = field(default_factory=Wish)
     files: Mapping[str, str] = field(default_factory=dict)
+    conflicts: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(root: Path) -> Kept | None:
@@ -30,10 +35,10 @@ def read(root: Path) -> Kept | None:
     """
     try:
         content = json.loads((root / FILE).read_text(encoding="utf-8"))
-        files = content["files"]
-        if not all(isinstance(text, str) for pair in files.items() for text in pair):
+        files, conflicts = content["files"], content.get("conflicts", {})
+        if not all(isinstance(text, str) for pair in (*files.items(), *conflicts.items()) for text in pair):
             raise TypeError
-        return Kept(Wish(**content["options"]), dict(files))
+        return Kept(Wish(**content["options"]), dict(files), dict(conflicts))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -45,4 +50,6 @@ def read(root: Path) -> Kept | None:
 def text(kept: Kept) -> str:
     """The file's text."""
     content = {"mlbutler": __version__, "options": asdict(kept.wish), "files": dict(sorted(kept.files.items()))}
+    if kept.conflicts:
+        content["conflicts"] = dict(sorted(kept.conflicts.items()))
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

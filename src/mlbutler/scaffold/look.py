@@ -50,6 +50,7 @@ def look(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Found]:
         ssh=_is_ssh(url),
         target=settings.project.target or _target(git),
         remote=_remote(project),
+        remotes=project.remote_names(),
         stages=tuple(stage.name for stage in stages.pipeline()),
         metrics=tuple(
             output.path for stage in stages.pipeline() for output in stage.outputs if output.kind == "metric"

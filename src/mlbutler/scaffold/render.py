@@ -33,6 +33,9 @@ _GIT = "gitUsernamePassword(credentialsId: 'mlbutler-git', gitToolName: 'Default
 _GIT_SSH = (
     "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh',\n    keyFileVariable: 'MLBUTLER_GIT_PRIVATE_KEY_FILE')"
 )
+# Docker Pipeline parts its arguments at blanks, and Docker a volume's two paths at a colon.
+_MOUNTABLE = re.compile(r"/[\w./@%+=~-]*")
+_IMAGE = re.compile(r"\w[\w./:@-]*")
 # DVC's plugins that are extras of mlbutler.
 _EXTRAS = {"s3": "s3", "ssh": "ssh"}
 
@@ -54,6 +57,20 @@ class Wish:
     image: str = ""
     gate_as: str = "fail"
     requirement: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot stand where it is written.
+
+        Raises:
+            UsageError: the mirror is no path, or the image no name.
+        """
+        if self.mirror and not _MOUNTABLE.fullmatch(self.mirror):
+            raise UsageError(
+                f"The mirror's directory is no absolute path that Docker can mount: {self.mirror}",
+                "Without blanks, quotes and colons, such as --mirror /mirror.",
+            )
+        if self.image and not _IMAGE.fullmatch(self.image):
+            raise UsageError(f"'{self.image}' is no name of an image.", "Such as: --image registry.example.org/name:1")
 
 
 def parse_agent(text: str) -> tuple[str, str]:
@@ -165,9 +182,10 @@ def _pod(wish: Wish, mirror: str) -> str:
         "  securityContext: {runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000}\n"
         "  containers:\n"
         "    - name: mlbutler\n"
-        f"      image: {json.dumps(wish.image)}\n"
+        f"      image: {wish.image}\n"
         "      command: [sleep, infinity]\n"
-        f"      volumeMounts: [{{name: mirror, mountPath: {json.dumps(mirror)}}}]\n"
+        f"      volumeMounts: [{{name: mirror, mountPath: {mirror}, "
+        "readOnly: ${env.CHANGE_FORK != null}}]\n"
         "  volumes:\n"
         "    - {name: mirror, persistentVolumeClaim: {claimName: mlbutler-mirror}}"
     )

@@ -15,7 +15,7 @@ from mlbutler.console import Console
 from mlbutler.errors import OutsideError, UsageError
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.credentials import AGENT_KEY, HOST_KEY, given, knows_hosts, mounted
-from mlbutler.jenkins.server.model import AGENT_HOME, MIRROR, REPORTS, Server
+from mlbutler.jenkins.server.model import AGENT_HOME, ARTIFACT_POLICY, MIRROR, Server
 from mlbutler.jenkins.server.plugins import CONTROLLER, plugins_txt
 
 DOCKER = "docker:29.6.2-dind"
@@ -142,7 +142,8 @@ def _controller(server: Server) -> dict[str, Any]:
         "networks": ["jenkins"],
         "environment": {
             "CASC_JENKINS_CONFIG": "/casc",
-            "JAVA_OPTS": f'-Djenkins.install.runSetupWizard=false "{REPORTS}"',  # split as a shell would
+            # The image parts it at blanks, as a shell would.
+            "JAVA_OPTS": f'-Djenkins.install.runSetupWizard=false "{ARTIFACT_POLICY}"',
         },
         "volumes": ["jenkins_home:/var/jenkins_home", "./casc:/casc:ro"],
         "secrets": list(mounted(server.secrets)),

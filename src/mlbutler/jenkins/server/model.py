@@ -13,11 +13,12 @@ ADMIN = "admin"
 # The same paths in the agent and in the Docker daemon beside it: a build's container mounts them by these names.
 AGENT_HOME = "/home/jenkins/agent"
 MIRROR = "/mirror"
-REPORTS = (
+# How the controller serves archived files. Jenkins' own policy forbids the styles and pictures inside a page too, which
+# a report of one file has; scripts, frames and other hosts stay off, and the page stays in its sandbox.
+ARTIFACT_POLICY = (
     "-Dhudson.model.DirectoryBrowserSupport.CSP="
-    "sandbox; default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
+    "sandbox; default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline';"
 )
-"""For the controller's Java: archived pages have the styles and pictures that they hold; scripts stay off."""
 
 
 @dataclass(frozen=True)

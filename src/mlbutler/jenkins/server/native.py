@@ -17,7 +17,7 @@ from mlbutler.errors import OutsideError, UsageError
 from mlbutler.jenkins.client import Client
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, given, knows_hosts
-from mlbutler.jenkins.server.model import ADMIN, AGENT, REPORTS, Server
+from mlbutler.jenkins.server.model import ADMIN, AGENT, ARTIFACT_POLICY, Server
 from mlbutler.jenkins.server.plugins import NEEDED, plugins_txt
 from mlbutler.secrets import secret_values, without_credentials
 
@@ -81,9 +81,9 @@ class Native:
         self._launch(
             "controller",
             [
-                "-Djava.awt.headless=true", "-Djenkins.install.runSetupWizard=false", REPORTS,
-                "-jar", str(self.war.resolve()), f"--httpPort={self.server.port}",
-                f"--httpListenAddress={self.server.address}",
+                "-Djava.awt.headless=true", "-Djenkins.install.runSetupWizard=false", ARTIFACT_POLICY,
+                "-jar", str(self.war.resolve()),
+                f"--httpPort={self.server.port}", f"--httpListenAddress={self.server.address}",
             ],
             {
                 "JENKINS_HOME": str(self.home),

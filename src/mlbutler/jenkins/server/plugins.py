@@ -30,6 +30,8 @@ _ALWAYS = {
     "durable-task": "686.v80ff80875b_82",
     "junit": "1418.v67a_81935603c",
     "htmlpublisher": "427.1",
+    # Not in the bill of materials: a release of the same months.
+    "warnings-ng": "13.10097.v277a_958a_b_c09",
     "timestamper": "1.30",
     "ws-cleanup": "0.49",
     "lockable-resources": "1539.v4db_b_fc1cc115",

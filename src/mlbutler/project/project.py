@@ -325,9 +325,7 @@ class Project:
         """Files that Git keeps and a reproduction may change: dvc.lock, uncached outputs, .gitignore files."""
         paths: dict[str, None] = {}
         for stage in self.stages.pipeline():
-            folder, _, file = stage.file.rpartition("/")
-            lock = file.rpartition(".")[0] + ".lock"
-            paths[f"{folder}/{lock}" if folder else lock] = None
+            paths[stage.lock_file] = None
             for out in stage.outputs:
                 if out.external:
                     continue

@@ -16,6 +16,7 @@ from mlbutler.git import Git
 from mlbutler.process import Ended, Grace, explain_exit
 from mlbutler.record import StagePlan, StageRun, StageState
 from mlbutler.reproduce.cause import sentence
+from mlbutler.reproduce.leftover import mend_rwlock
 from mlbutler.reproduce.link import WorkerGone, WorkerLink
 from mlbutler.reproduce.set_aside import SetAside
 from mlbutler.secrets import Redactor
@@ -187,7 +188,11 @@ class Runner:
         self.result.problems.append(f"stage '{name}' failed: {why}" if why != "interrupted" else f"in stage '{name}'")
 
     def _undo(self, missing_before: Collection[str]) -> None:
-        """The failed stage's outputs that Git keeps are as before the run; nothing that Git tracks is gone."""
+        """The failed stage's outputs that Git keeps are as before the run; nothing that Git tracks is gone.
+
+        A stage that was stopped while DVC wrote its locks has cut them short, and no DVC would run in this clone again.
+        """
+        mend_rwlock(self._here.root)
         self.result.put_back += self._aside.put_back()
         gone = sorted(self._missing() - set(missing_before))
         if gone:

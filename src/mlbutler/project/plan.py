@@ -148,13 +148,19 @@ class Planner:
                 return [Cause(kind=kind, subject=dependency.path, detail="missing")]
             if owner[1].recorded is None or not owner[1].cached:
                 return []  # nobody can tell here; the producer is judged by itself
-            return [Cause(kind=kind, subject=dependency.path, detail=f"not found in {owner[1].path}")]
+            return [Cause(kind=kind, subject=dependency.path, detail=self._absence(owner[1]))]
         if present.same_as(dependency.recorded):
             return []
         detail = "differs from dvc.lock"
         if present.algorithm != dependency.recorded.algorithm:
             detail = "recorded by another hash (DVC 2); `dvc commit` converts it"
         return [Cause(kind=kind, subject=dependency.path, detail=detail)]
+
+    def _absence(self, output: Output) -> str:
+        oid = output.recorded.oid if output.recorded is not None else None
+        if oid is not None and oid.is_directory and self._manifest(oid) is None:
+            return f"not known: the list of files of {output.path} could not be had"
+        return f"not found in {output.path}"
 
     def _present(self, dependency: Dependency) -> Recorded | None:
         """What the dependency's content is now, wherever that can be known from; None when it cannot."""

@@ -205,7 +205,7 @@ class Project:
         self._planner = Planner(
             self.stages,
             self.tree,
-            self.objects.manifest,
+            self.objects.listing,
             find,
             self.objects.at_hand,
             targets=targets,
@@ -230,7 +230,7 @@ class Project:
         from mlbutler.record import StageState
 
         planner = Planner(
-            self.stages, self.tree, self.objects.manifest, lambda stage, hashes: None, self.objects.at_hand
+            self.stages, self.tree, self.objects.listing, lambda stage, hashes: None, self.objects.at_hand
         )
         stale: dict[str, None] = {}
         try:

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreError
-from mlbutler.project.model import Output
+from mlbutler.project.model import Output, ParamsFile
 from mlbutler.project.worktree import Manifest
 from mlbutler.store.interface import ObjectId
 
 if TYPE_CHECKING:
     from mlbutler.project.project import Project
     from mlbutler.store.interface import Store
+
+_LARGEST_PARAMS = 64 << 20
 
 
 class Objects:
@@ -64,6 +66,13 @@ class Objects:
             fetch_imports(self._project, paths[:1])
             self._manifests.pop(oid, None)
         return self.manifest(oid, remote=False)
+
+    def params(self, params: ParamsFile, oid: ObjectId) -> ParamsFile:
+        """Parameters whose file is an artifact and not in the work tree, as cache, mirror or remote hold it."""
+        from mlbutler.project.load import params_in
+
+        content = self.content(oid, _LARGEST_PARAMS)
+        return params if content is None else params_in(content, params)
 
     def content(self, oid: ObjectId, limit: int | None = None, *, remote: bool = True) -> bytes | None:
         """A small object's bytes from cache, mirror or remote; None when nobody has it or it is too large.

@@ -208,6 +208,7 @@ class Project:
             self.objects.listing,
             find,
             self.objects.at_hand,
+            self.objects.params,
             targets=targets,
             hint=Hint(durations or {}),
             lost=lost,
@@ -230,8 +231,9 @@ class Project:
         from mlbutler.record import StageState
 
         planner = Planner(
-            self.stages, self.tree, self.objects.listing, lambda stage, hashes: None, self.objects.at_hand
-        )
+            self.stages, self.tree, self.objects.listing, lambda stage, hashes: None, self.objects.at_hand,
+            self.objects.params,
+        )  # fmt: skip
         stale: dict[str, None] = {}
         try:
             for plan in planner.plan():

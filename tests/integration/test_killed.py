@@ -138,3 +138,25 @@ def test_steps_that_a_run_leaves_out_are_not_due(world: World) -> None:
     assert world.run(root, environ, "--only", "plan,check", "--no-publish").code == 0
     told(world, root, environ | IN_RUN)
     assert status(world)["state"] == "success"
+
+
+def test_what_a_killed_run_made_and_did_not_push_is_pushed_by_the_next(world: World) -> None:
+    world.branch("cut", {"params.yaml": params(0.05)})
+    root, environ = world.clone("origin/cut"), world.jenkins("cut")
+    assert world.run(root, environ, "--only", "plan,sync,reproduce", "--no-publish").code == 0  # and the power went
+    again = world.run(root, environ)
+    assert again.code == 0, again.out + again.err
+    check = again.record["check"]
+    assert (check["findings"], [finding["subject"] for finding in check["pending"]]) == ([], ["model.txt"])
+    assert status(world)["state"] == "success"
+    assert world.run(root, environ, "pushed", "--anew", verb="check").code == 0
+
+
+def test_what_a_commit_names_is_not_pushed_in_silence(world: World) -> None:
+    world.branch("early", {"params.yaml": params(0.05)})
+    root, environ = world.clone("origin/early"), world.jenkins("early")
+    assert world.run(root, environ, "--only", "plan,sync,reproduce", "--no-publish").code == 0
+    world.git(root, "commit", "-qam", "results, by hand, and not pushed")
+    world.git(root, "push", "-q", "origin", "HEAD:early")
+    after = world.run(root, environ, "--only", "plan,check", "--no-publish")
+    assert (after.code, [finding["subject"] for finding in after.record["check"]["findings"]]) == (1, ["model.txt"])

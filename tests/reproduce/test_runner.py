@@ -220,6 +220,20 @@ def test_a_timeout_ends_the_stage_and_all_that_it_started(world: Make) -> None:
     assert state.strip() in ("", "Z")
 
 
+def test_dvc_runs_again_where_a_stage_was_stopped_while_its_locks_were_written(world: Make) -> None:
+    cut = ": > .dvc/tmp/rwlock"
+    project = world(
+        {
+            "dvc.yaml": f"stages:\n  a: {{cmd: '{cut} && kill -9 $PPID', outs: [a]}}\n"
+            f"  b: {{cmd: '{cut} && sleep 60', outs: [b]}}\n"
+            "  c: {cmd: echo > c, outs: [c]}\n"
+        }
+    )
+    for name, timeout in (("a", None), ("b", 4)):
+        assert project.outcomes(project.reproduce(stale(name), timeout=timeout)) == {name: "failed"}
+        project.dvc("repro", "--force", "--single-item", "c")
+
+
 def test_a_killed_stage_is_a_failed_one(world: Make) -> None:
     project = world(
         {"dvc.yaml": "stages:\n  a: {cmd: 'kill -9 $$', outs: [a]}\n  z: {cmd: kill -9 $PPID; sleep 5, outs: [z]}\n"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.record import Outcome
-from mlbutler.steps import sync
+from mlbutler.record import Outcome, StageState
+from mlbutler.steps import plan, sync
 from mlbutler.steps.work import Work
 from tests.store.dvc_world import clone, commit, copy_remote, dvc, status, template
 
@@ -32,3 +32,34 @@ def test_an_import_is_brought_from_its_source(
     assert result.outcome is Outcome.PASSED, result.reason
     assert (root / "imported.txt").read_bytes() == (template().repo / "model.txt").read_bytes()
     assert status(root) == {}
+
+
+def test_a_dependency_inside_an_imported_directory_is_up_to_date(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    working_state: Callable[..., Work],
+) -> None:
+    source = tmp_path / "source"
+    subprocess.run(["git", "clone", "-q", str(template().repo), str(source)], check=True)
+    author = clone(tmp_path / "author", str(copy_remote(tmp_path / "storage")))
+    for name in ("data.dvc", "dvc.lock"):
+        (author / name).unlink()
+    dvc(author, "import", "-q", str(source), "data", "-o", "imported")
+    (author / "dvc.yaml").write_text(
+        "stages:\n  copy: {cmd: cp 'imported/a b.txt' copy.txt, deps: ['imported/a b.txt'], outs: [copy.txt]}\n"
+    )
+    dvc(author, "repro", "-q")
+    commit(author, "a stage on one file of an import")
+    for number, readable in enumerate((True, False)):
+        root = tmp_path / f"clone{number}"
+        subprocess.run(["git", "clone", "-q", str(author), str(root)], check=True)
+        (root / ".dvc" / "config.local").write_text(f"['remote \"origin\"']\n    url = {tmp_path / 'empty'}\n")
+        monkeypatch.chdir(root)
+        if not readable:
+            source.rename(tmp_path / "gone")
+        [stage] = plan.run(working_state(root)).stages
+        if readable:
+            assert (stage.state, stage.causes) == (StageState.UP_TO_DATE, ())
+        else:
+            [cause] = stage.causes
+            assert cause.detail == "not known: the list of files of imported could not be had"

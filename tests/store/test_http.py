@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from yarl import URL
 
 from mlbutler.errors import AccessDenied, CorruptObject, StoreError
 from mlbutler.store.http import HttpStore
@@ -217,3 +219,27 @@ def test_no_message_holds_a_password(remote: Remote, tmp_path: Path) -> None:
             messages += [str(error), getattr(error, "remedy", "")]
     assert len(messages) > 12
     assert not any("hunter2" in message for message in messages)
+
+
+@pytest.mark.parametrize("folder", ["proj one", "größe", "a%20b", "100% sure"])
+def test_an_address_is_escaped_as_dvc_does(remote: Remote, folder: str, tmp_path: Path) -> None:
+    (tmp_path / "new").write_bytes(b"new")
+    store = HttpStore("origin", f"{remote.url}/{folder}", {}, environ={}, patience=Patience(attempts=1))
+    store.put(ABSENT, tmp_path / "new", nothing)
+    assert store.ask([ABSENT])[ABSENT].presence is Presence.PRESENT
+    sent = URL(f"{remote.url}/{folder}").raw_path.removeprefix("/repo.dvc/")  # what DVC's client makes of it
+    assert {path for _, path in remote.requests} == {f"{sent}/{ABSENT.key}"}
+
+
+def test_a_redirect_to_an_address_with_a_space_is_followed(remote: Remote, connect: Connect, tmp_path: Path) -> None:
+    oid = add_object(remote.root, b"content")
+    add_object(remote.root / "else%20where", b"content")
+    remote.faults[oid.key] = [f"{remote.url}/else where/{oid.key}"]
+    connect(remote).get(oid, tmp_path / "got", nothing)
+    assert (tmp_path / "got").read_bytes() == b"content"
+
+
+def test_escapes_in_the_address_user_and_password_are_undone(remote: Remote) -> None:
+    url = remote.url.replace("//", "//an%40n:p%2Fw@")
+    HttpStore("origin", url, {}, environ={}, patience=Patience(attempts=1)).ask([ABSENT])
+    assert remote.received[0]["Authorization"] == f"Basic {base64.b64encode(b'an@n:p/w').decode()}"

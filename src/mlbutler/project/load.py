@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -166,6 +169,23 @@ def _params(repo: Any, dep: Any, read: bool) -> ParamsFile:
         current=current,
         problem=problem,
     )
+
+
+def params_in(content: bytes, params: ParamsFile) -> ParamsFile:
+    """The parameters as an object holds them, read as DVC reads a file of that name."""
+    from dvc.dependency.param import read_param_file
+    from dvc.fs import localfs
+
+    current: Mapping[str, Any] | None = None
+    problem = ""
+    with tempfile.TemporaryDirectory(prefix="mlbutler-params-") as folder:
+        file = Path(folder, params.path.rpartition("/")[2])
+        file.write_bytes(content)
+        try:
+            current = read_param_file(localfs, str(file), list(params.names) or None, flatten=True)
+        except Exception as error:  # as in `_params`
+            problem = one_line(error).replace(str(file), params.path)
+    return dataclasses.replace(params, current=current, problem=problem)
 
 
 class _Locks:

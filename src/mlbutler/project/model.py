@@ -108,6 +108,11 @@ class Stage:
         """Can a lost output be made again by running it?"""
         return bool(self.command) and not (self.data_source or self.frozen or self.imported)
 
+    @property
+    def lock_file(self) -> str:
+        """Where its hashes are recorded: dvc.lock beside its dvc.yaml, or the .dvc file itself."""
+        return self.file if self.data_source else self.file.rpartition(".")[0] + ".lock"
+
 
 @dataclass(frozen=True)
 class Stages:

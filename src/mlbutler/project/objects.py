@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreError
-from mlbutler.project.model import Output
+from mlbutler.project.model import Output, ParamsFile
 from mlbutler.project.worktree import Manifest
 from mlbutler.store.interface import ObjectId
 
 if TYPE_CHECKING:
     from mlbutler.project.project import Project
     from mlbutler.store.interface import Store
+
+_LARGEST_PARAMS = 64 << 20
 
 
 class Objects:
@@ -31,6 +33,7 @@ class Objects:
         self._project, self._environ = project, environ
         self._manifests: dict[ObjectId, Manifest | None] = {}
         self._on_remote: dict[ObjectId, bool] = {}
+        self._asked_of_source: set[ObjectId] = set()
         self.problem: MlbutlerError | None = None
 
     def manifest(self, oid: ObjectId, *, remote: bool = True) -> Manifest | None:
@@ -56,6 +59,33 @@ class Objects:
                 if is_content(content, oid):
                     return content
         return None
+
+    def listing(self, oid: ObjectId) -> Manifest | None:
+        """As `manifest`; an import's, which no remote of the project need hold, comes with its data from its source.
+
+        Only for what cannot be told otherwise: DVC knows no way to an import's list of files without its files.
+        """
+        found = self.manifest(oid)
+        if found is not None or oid in self._asked_of_source:
+            return found
+        self._asked_of_source.add(oid)
+        owners = self._project.stages.owners.items()
+        paths = [path for path, (stage, out) in owners if stage.imported and out.recorded and out.recorded.oid == oid]
+        if not paths:
+            return None
+        from mlbutler.store.imports import fetch_imports
+
+        with suppress(MlbutlerError):  # then the plan says that it could not be had
+            fetch_imports(self._project, paths[:1])
+            self._manifests.pop(oid, None)
+        return self.manifest(oid, remote=False)
+
+    def params(self, params: ParamsFile, oid: ObjectId) -> ParamsFile:
+        """Parameters whose file is an artifact and not in the work tree, as cache, mirror or remote hold it."""
+        from mlbutler.project.load import params_in
+
+        content = self.content(oid, _LARGEST_PARAMS)
+        return params if content is None else params_in(content, params)
 
     def content(self, oid: ObjectId, limit: int | None = None, *, remote: bool = True) -> bytes | None:
         """A small object's bytes from cache, mirror or remote; None when nobody has it or it is too large.

@@ -7,6 +7,7 @@ a .dvc file, or an entry of a directory manifest.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,13 @@ from typing import Any
 from mlbutler.project.model import Dependency, Output, ParamsFile, Recorded, Stage, Stages
 from mlbutler.project.worktree import ReadManifest, WorkTree
 from mlbutler.record import Cause, StagePlan, StageState
+from mlbutler.store.interface import ObjectId
 
 FindRun = Callable[[Stage, Mapping[str, Recorded]], Mapping[str, Recorded] | None]
 """Looks in the run caches for a run of the stage with these dependency hashes; output path -> hash."""
+
+ReadParams = Callable[[ParamsFile, ObjectId], ParamsFile]
+"""Parameters as that object holds them; as they were given when it cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Planner:
     Args:
         stages: all of them. tree: the work tree. manifest: reads directory manifests. find_run: looks into
             the run caches. at_hand: does cache or mirror hold the object of this output?
+        read_params: reads a params file that is an artifact and not in the work tree.
         targets: plan only these stages and what they depend on; all if empty.
         lost: paths of outputs that no store holds, as somebody found out who asked.
     """
@@ -44,13 +50,14 @@ class Planner:
         manifest: ReadManifest,
         find_run: FindRun,
         at_hand: Callable[[Output], bool],
+        read_params: ReadParams,
         *,
         targets: Collection[str] = (),
         hint: Hint | None = None,
         lost: Collection[str] = (),
     ) -> None:
         self._stages, self._tree, self._manifest = stages, tree, manifest
-        self._find_run, self._at_hand = find_run, at_hand
+        self._find_run, self._at_hand, self._read_params = find_run, at_hand, read_params
         self._targets, self._hint, self._lost = targets, hint or Hint(), lost
         self._causes: dict[str, list[Cause]] = {}
         self._restored: dict[str, Mapping[str, Recorded]] = {}
@@ -100,7 +107,7 @@ class Planner:
             if stage.command_changed:
                 causes.append(Cause(kind="command", subject=stage.name, detail="the command differs from dvc.lock"))
             for params in stage.params:
-                causes += _params_causes(params)
+                causes += self._params_causes(params)
             for dependency in stage.dependencies:
                 causes += self._dependency_causes(dependency)
             for output in stage.outputs:
@@ -126,10 +133,36 @@ class Planner:
             if present is None:
                 return
             hashes[dependency.path] = present
-        if any(params.current is None for params in stage.params):
+        params = tuple(map(self._current, stage.params))
+        if any(file.current is None for file in params):
             return
-        if (found := self._find_run(stage, hashes)) is not None:
+        if (found := self._find_run(dataclasses.replace(stage, params=params), hashes)) is not None:
             self._restored[stage.name] = found
+
+    def _params_causes(self, params: ParamsFile) -> list[Cause]:
+        owner = self._stages.owner(params.path)
+        if owner is not None and self._is_rerun(owner[0].name):
+            return [Cause(kind="upstream", subject=owner[0].name, detail=f"makes {params.path}")]
+        found = self._current(params)
+        if owner is None or found.current is not None or found.problem:
+            return _params_causes(found)
+        if owner[1].recorded is None or not owner[1].cached:
+            return []  # nobody can tell here; the producer is judged by itself
+        return [Cause(kind="param", subject=params.path, detail="not known: neither cache, mirror nor remote has it")]
+
+    def _current(self, params: ParamsFile) -> ParamsFile:
+        """With the values that are there now; those of an artifact come from whoever holds it."""
+        owner = self._stages.owner(params.path)
+        if owner is None:
+            return params
+        stage, output = owner
+        made = self._restored.get(stage.name)
+        if made is None and self._tree.exists(params.path):
+            return params
+        recorded = self._inside(output, made.get(output.path) if made is not None else output.recorded, params.path)
+        if recorded is None or recorded.oid is None:
+            return params
+        return self._read_params(params, recorded.oid)
 
     def _dependency_causes(self, dependency: Dependency) -> list[Cause]:
         if dependency.external:  # on other storage: asking would need its credentials
@@ -148,13 +181,19 @@ class Planner:
                 return [Cause(kind=kind, subject=dependency.path, detail="missing")]
             if owner[1].recorded is None or not owner[1].cached:
                 return []  # nobody can tell here; the producer is judged by itself
-            return [Cause(kind=kind, subject=dependency.path, detail=f"not found in {owner[1].path}")]
+            return [Cause(kind=kind, subject=dependency.path, detail=self._absence(owner[1]))]
         if present.same_as(dependency.recorded):
             return []
         detail = "differs from dvc.lock"
         if present.algorithm != dependency.recorded.algorithm:
             detail = "recorded by another hash (DVC 2); `dvc commit` converts it"
         return [Cause(kind=kind, subject=dependency.path, detail=detail)]
+
+    def _absence(self, output: Output) -> str:
+        oid = output.recorded.oid if output.recorded is not None else None
+        if oid is not None and oid.is_directory and self._manifest(oid) is None:
+            return f"not known: the list of files of {output.path} could not be had"
+        return f"not found in {output.path}"
 
     def _present(self, dependency: Dependency) -> Recorded | None:
         """What the dependency's content is now, wherever that can be known from; None when it cannot."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,9 +205,10 @@ class Project:
         self._planner = Planner(
             self.stages,
             self.tree,
-            self.objects.manifest,
+            self.objects.listing,
             find,
             self.objects.at_hand,
+            self.objects.params,
             targets=targets,
             hint=Hint(durations or {}),
             lost=lost,
@@ -230,8 +231,9 @@ class Project:
         from mlbutler.record import StageState
 
         planner = Planner(
-            self.stages, self.tree, self.objects.manifest, lambda stage, hashes: None, self.objects.at_hand
-        )
+            self.stages, self.tree, self.objects.listing, lambda stage, hashes: None, self.objects.at_hand,
+            self.objects.params,
+        )  # fmt: skip
         stale: dict[str, None] = {}
         try:
             for plan in planner.plan():
@@ -260,22 +262,24 @@ class Project:
         for plan in plans:
             if plan.state not in (StageState.STALE, StageState.RESTORABLE):
                 continue
-            for path in plan.needs:
-                owner = self.stages.owner(path)
-                recorded = owner[1].recorded if owner is not None else None
-                if owner is None or recorded is None or (oid := recorded.oid) is None:
-                    continue
-                out = owner[1]
-                if self.tree.exists(path) and self.tree.exists(out.path):
-                    continue
-                inside = (path[len(out.path) + 1 :],) if path != out.path else ()
-                size = recorded.size
-                needs[(path, oid.md5)] = Need(path, oid, inside, size, True, out.remote, owner[0].imported)
+            needs |= {(need.path, need.oid.md5): need for need in self.needs_of(plan.needs)}
             restored = self._planner.restored_outputs().get(plan.name, {}) if self._planner else {}
             for path, output in restored.items():
                 if output.oid is not None:
                     needs[(path, output.oid.md5)] = Need(path, output.oid, (), output.size, False)
         return tuple(needs.values())
+
+    def needs_of(self, paths: Iterable[str]) -> Iterator[Need]:
+        """The objects of those recorded artifacts, or parts of them, that are not in the work tree."""
+        for path in paths:
+            owner = self.stages.owner(path)
+            if owner is None or (recorded := owner[1].recorded) is None or (oid := recorded.oid) is None:
+                continue
+            out = owner[1]
+            if self.tree.exists(path) and self.tree.exists(out.path):
+                continue
+            inside = (path[len(out.path) + 1 :],) if path != out.path else ()
+            yield Need(path, oid, inside, recorded.size, True, out.remote, owner[0].imported)
 
     def checkout(self, paths: Sequence[str], progress: Any = None) -> None:
         """Put recorded artifacts from the cache into the work tree; a path may lie inside a directory.
@@ -325,9 +329,7 @@ class Project:
         """Files that Git keeps and a reproduction may change: dvc.lock, uncached outputs, .gitignore files."""
         paths: dict[str, None] = {}
         for stage in self.stages.pipeline():
-            folder, _, file = stage.file.rpartition("/")
-            lock = file.rpartition(".")[0] + ".lock"
-            paths[f"{folder}/{lock}" if folder else lock] = None
+            paths[stage.lock_file] = None
             for out in stage.outputs:
                 if out.external:
                     continue

@@ -16,6 +16,7 @@ from mlbutler.git import Git
 from mlbutler.process import Ended, Grace, explain_exit
 from mlbutler.record import StagePlan, StageRun, StageState
 from mlbutler.reproduce.cause import sentence
+from mlbutler.reproduce.leftover import mend_rwlock
 from mlbutler.reproduce.link import WorkerGone, WorkerLink
 from mlbutler.reproduce.set_aside import SetAside
 from mlbutler.secrets import Redactor
@@ -30,6 +31,7 @@ class Surroundings:
         heading: takes the title of each stage before it starts. on_line: takes each line they print.
         started, ended: told of each stage by name before it starts, and of what became of it.
         finished: told of each stage that has made its outputs.
+        bring: takes paths of recorded artifacts and puts into the work tree those that can be had.
         timeout: seconds for all stages together. lock_patience: seconds to wait for another DVC process.
     """
 
@@ -42,6 +44,7 @@ class Surroundings:
     started: Callable[[str], None] = lambda name: None
     ended: Callable[[StageRun], None] = lambda run: None
     finished: Callable[[StageRun], None] = lambda run: None
+    bring: Callable[[Sequence[str]], None] = lambda paths: None
     timeout: float | None = None
     lock_patience: float = 30.0
     grace: Grace | None = None
@@ -76,6 +79,7 @@ class Runner:
         self._plan, self._here = plan, surroundings
         self._stale = [s for s in plan if s.state in (StageState.STALE, StageState.RESTORABLE)]
         self._link: WorkerLink | None = None
+        self._known: dict[str, dict[str, Any]] = {}
         self._aside = SetAside(surroundings.root, surroundings.root / ".mlbutler")
         self._deadline = None if surroundings.timeout is None else time.monotonic() + surroundings.timeout
         self.result = Reproduction()
@@ -94,23 +98,21 @@ class Runner:
             result.runs[stage.name] = StageRun(name=stage.name, outcome=outcome, cause=cause)
         self._aside.put_back_missing()
         try:
-            graph = self._graph()
+            self._known = self._graph()
             failed: set[str] = set()
             for number, stage in enumerate(self._stale, 1):
-                known = graph[stage.name]
-                if failed & set(known["upstream"]):
+                if failed & set(self._known[stage.name]["upstream"]):
                     continue
                 because = sentence(stage.causes)
                 self._here.heading(
                     f"stage {stage.name} ({number} of {len(self._stale)})" + (f": because {because}" if because else "")
                 )
                 self._here.started(stage.name)
-                run = self._one(stage, known["unkept"])
+                run = self._one(stage)
                 result.runs[stage.name] = run
                 self._here.ended(run)
-                if run.outcome == "failed":
-                    failed.add(stage.name)
-                else:
+                failed |= {name for name, one in result.runs.items() if one.outcome == "failed"}
+                if run.outcome != "failed":
                     self._here.finished(run)
         except WorkerGone as gone:
             result.timed_out = gone.why is Ended.TIMED_OUT
@@ -126,14 +128,21 @@ class Runner:
 
     # ------------------------------------------------------------------------------------- one stage
 
-    def _one(self, stage: StagePlan, unkept: Sequence[str]) -> StageRun:
+    def _one(self, stage: StagePlan, *, needed: bool = False, may_lack: bool = True) -> StageRun:
+        """Bring one stage up to date.
+
+        Args:
+            needed: its outputs have to be here afterwards, changed or not.
+            may_lack: what it reads and is not here may be supplied first.
+        """
         missing_before = self._missing()
-        self._aside.keep(unkept)
+        self._aside.keep(self._known[stage.name]["unkept"])
         started = time.monotonic()
         cause = sentence(stage.causes)
         # A stage that is stale of itself is; one that only stands on a stale one may turn out not to be.
-        strict = any(cause.kind != "upstream" for cause in stage.causes) or not stage.causes
-        command = {"do": "stage", "name": stage.name, "strict": strict, "patience": self._here.lock_patience}
+        strict = needed or any(cause.kind != "upstream" for cause in stage.causes) or not stage.causes
+        command = {"do": "stage", "name": stage.name, "strict": strict, "may_lack": may_lack,
+                   "patience": self._here.lock_patience}  # fmt: skip
         try:
             events = self._ask(command)
         except WorkerGone as gone:
@@ -153,7 +162,29 @@ class Runner:
         except BaseException:
             self._undo(missing_before)
             raise
+        lacking = next((event["lacking"] for event in events if event.get("outcome") == "lacking"), None)
+        if lacking is not None:
+            self._aside.discard()  # nothing was touched
+            self._supply(lacking)
+            return self._one(stage, needed=needed, may_lack=False)
         return self._judge(stage, cause, events, missing_before)
+
+    def _supply(self, lacking: Mapping[str, str]) -> None:
+        """What was to be made anew and turned out not to have changed is brought, or else made after all.
+
+        Args:
+            lacking: path -> name of the stage that makes it.
+        """
+        unchanged = {stage.name: stage for stage in self._stale if self.result.runs[stage.name].outcome == "unchanged"}
+        paths = [path for path, name in lacking.items() if name in unchanged]
+        if paths:
+            self._here.bring(paths)
+        for name in dict.fromkeys(lacking[path] for path in paths if not (self._here.root / path).exists()):
+            self._here.heading(f"stage {name}: because what it makes is needed and in no store")
+            self._here.started(name)
+            run = self._one(unchanged[name], needed=True)
+            self.result.runs[name] = run
+            self._here.ended(run)
 
     def _judge(
         self, stage: StagePlan, cause: str, events: Sequence[dict[str, Any]], missing_before: Collection[str]
@@ -187,7 +218,11 @@ class Runner:
         self.result.problems.append(f"stage '{name}' failed: {why}" if why != "interrupted" else f"in stage '{name}'")
 
     def _undo(self, missing_before: Collection[str]) -> None:
-        """The failed stage's outputs that Git keeps are as before the run; nothing that Git tracks is gone."""
+        """The failed stage's outputs that Git keeps are as before the run; nothing that Git tracks is gone.
+
+        A stage that was stopped while DVC wrote its locks has cut them short, and no DVC would run in this clone again.
+        """
+        mend_rwlock(self._here.root)
         self.result.put_back += self._aside.put_back()
         gone = sorted(self._missing() - set(missing_before))
         if gone:

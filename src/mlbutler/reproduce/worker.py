@@ -187,14 +187,15 @@ def _stage(command: dict[str, Any], send: Send) -> None:
     """Bring one stage up to date as ``dvc repro --single-item`` does, and say what happened.
 
     With `strict`, missing files count as changes. Without, the stage was planned only because one before it
-    was stale: when that one made the same outputs again, what is missing here need not be made.
+    was stale: when that one made the same outputs again, what is missing here need not be made. With `may_lack`,
+    files that it reads and that are not here are told, and nothing is done.
     """
     name, give_up = command["name"], time.monotonic() + command["patience"]
     seen = _Commands(name)
     sys.addaudithook(seen.hook)
     while True:
         try:
-            answer = _reproduced(name, command["strict"], seen)
+            answer = _reproduced(name, command["strict"], command["may_lack"], seen)
         except (Exception, KeyboardInterrupt) as error:
             busy = _kind(error) == "busy" and not seen.started
             if busy and time.monotonic() < give_up:
@@ -209,7 +210,7 @@ def _stage(command: dict[str, Any], send: Send) -> None:
         return
 
 
-def _reproduced(name: str, strict: bool, seen: _Commands) -> dict[str, Any]:
+def _reproduced(name: str, strict: bool, may_lack: bool, seen: _Commands) -> dict[str, Any]:
     from dvc.repo import Repo
 
     with Repo(str(Path.cwd())) as repo:
@@ -217,9 +218,11 @@ def _reproduced(name: str, strict: bool, seen: _Commands) -> dict[str, Any]:
             print(f"Stage '{name}' didn't change, skipping", flush=True)
             return {"outcome": "unchanged"}
         (stage,) = (stage for stage in repo.stage.collect(name) if stage.addressing == name)
-        missing = [str(dep) for dep in stage.deps if _is_missing(dep)]
-        if missing:  # DVC would delete the outputs before it notices
-            message = f"needs files that are not here: {', '.join(missing[:5])}"
+        lacking = _lacking(repo, stage)
+        if lacking and may_lack:
+            return {"outcome": "lacking", "lacking": lacking}
+        if lacking:  # DVC would delete the outputs before it notices
+            message = f"needs files that are not here: {', '.join(list(lacking)[:5])}"
             print(f"ERROR: stage '{name}' {message}", file=sys.stderr, flush=True)
             return {"outcome": "failed", "message": message}
         before = {out.def_path: _hash(out) for out in stage.outs}
@@ -247,9 +250,28 @@ def _is_changed(repo: Any, name: str) -> bool:
         logger.setLevel(level)
 
 
-def _is_missing(dependency: Any) -> bool:
-    is_params = hasattr(dependency, "params")  # DVC itself says what is wrong with those
-    return bool(dependency.protocol == "local" and dependency.def_path and not is_params and not dependency.exists)
+def _lacking(repo: Any, stage: Any) -> dict[str, str]:
+    """What the stage reads and is not here: path -> name of the stage that makes it, '' where none does.
+
+    A dependency may be a folder that stages put their outputs into: it is there, and one of those is not.
+    """
+    outs = [out for out in repo.index.outs if out.protocol == "local" and not out.stage.is_data_source]
+    found: dict[str, str] = {}
+    for dep in stage.deps:
+        if dep.protocol != "local" or not dep.def_path:
+            continue
+        here = [out for out in outs if _holds(out.fs_path, dep.fs_path)]
+        parts = [out for out in outs if _holds(dep.fs_path, out.fs_path) and out.fs_path != dep.fs_path]
+        for path, maker in [(dep.fs_path, here[0].stage.addressing if here else ""),
+                            *((out.fs_path, out.stage.addressing) for out in parts)]:  # fmt: skip
+            # Of a params file that no stage makes DVC itself says what is wrong.
+            if not Path(path).exists() and (maker or not hasattr(dep, "params")):
+                found[os.path.relpath(path).replace(os.sep, "/")] = maker
+    return found
+
+
+def _holds(folder: str, path: str) -> bool:
+    return path == folder or path.startswith(folder + os.sep)
 
 
 def _hash(out: Any) -> str | None:

@@ -6,6 +6,7 @@ Inside a whole run, what the run is about to reproduce and push is pending, not 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mlbutler.console import human_seconds
 from mlbutler.project.lock_check import check_lock
@@ -13,6 +14,9 @@ from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageStat
 from mlbutler.steps import plan as plan_step
 from mlbutler.steps.work import Work
 from mlbutler.store.pushed_before import Before
+
+if TYPE_CHECKING:
+    from mlbutler.project.artifact import Artifact
 
 LOCK, PUSHED = "lock", "pushed"
 
@@ -109,6 +113,7 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
             progress=progress,
             size_here=project.objects.size,
         )
+    made = _uncommitted(work, wanted, pushed.findings) if work.pipeline else set()
     told = not pushed.findings and not pushed.undetermined
     if told and all(remotes.address(name) for name in {artifact.remote for artifact in wanted}):
         before.keep(Before(pushed.checked, len(wanted), tuple(pushed.left_out), pushed.age))
@@ -116,13 +121,36 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
     return [said] if told else [], CheckResult(
         outcome=Outcome.PASSED,
         reason="",
-        findings=tuple(pushed.findings),
+        findings=tuple(finding for finding in pushed.findings if finding.subject not in made),
+        pending=tuple(finding for finding in pushed.findings if finding.subject in made),
         undetermined=tuple(pushed.undetermined),
         left_out=tuple(pushed.left_out),
         checked=pushed.checked,
         remembered=pushed.remembered,
         answers_age=round(pushed.age, 1),
     )
+
+
+def _uncommitted(work: Work, artifacts: Sequence[Artifact], findings: Sequence[Finding]) -> set[str]:
+    """Paths with a finding that no commit names yet, and that are here whole: a run that was killed before its push
+    made them, and this one sends them."""
+    from mlbutler.store.holdings import is_complete
+    from mlbutler.store.remotes import open_cache
+
+    subjects = {finding.subject for finding in findings}
+    suspects = [artifact for artifact in artifacts if artifact.path in subjects and artifact.oid is not None]
+    if not suspects:
+        return set()
+    owners, cache = work.project.stages.owners, open_cache(work.project)
+    locks = {artifact.path: work.prefix + owners[artifact.path][0].lock_file for artifact in suspects}
+    committed = {file: work.git.show("HEAD", file) or b"" for file in set(locks.values())}
+    return {
+        artifact.path
+        for artifact in suspects
+        if artifact.oid is not None
+        and artifact.oid.md5.encode() not in committed[locks[artifact.path]]
+        and is_complete(cache, [artifact.oid])
+    }
 
 
 def _all_there(objects: int, artifacts: int, remembered: int, age: float) -> str:

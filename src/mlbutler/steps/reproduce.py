@@ -16,6 +16,7 @@ from mlbutler.reproduce.progress import writing
 from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings, command_to_repeat
 from mlbutler.reproduce.stage_log import RELATIVE, StageLog
 from mlbutler.settings import FILE_NAME
+from mlbutler.steps import sync
 from mlbutler.steps.push import keep_in_mirror
 from mlbutler.steps.work import Work
 
@@ -72,6 +73,7 @@ def run(work: Work) -> ReproduceResult:
                 started=progress.starts,
                 ended=progress.ended,
                 finished=Keeper(work),
+                bring=lambda paths: sync.supply(work, paths),
                 timeout=work.settings.reproduce.timeout,
             ),
         )

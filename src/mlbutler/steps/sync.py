@@ -52,6 +52,25 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
     return result
 
 
+def supply(work: Work, paths: Sequence[str]) -> None:
+    """Put recorded artifacts into the work tree, those that can be had; what cannot is said and nothing else."""
+    from mlbutler.errors import MlbutlerError
+
+    work.project.reload()  # stages have run
+    needs = tuple(work.project.needs_of(paths))
+    if not needs:
+        return
+    try:
+        result, _ = _bring(work, needs)
+    except MlbutlerError as error:
+        work.console.line(f"Not brought: {error.message}")
+        return
+    if (before := work.record.sync) is not None:
+        work.record = dataclasses.replace(
+            work.record, sync=dataclasses.replace(before, moved=(*before.moved, *result.moved))
+        )
+
+
 def _vanished(work: Work, needs: Sequence[Need]) -> StoreError | None:
     """The error where a remote that was asked is a directory that is not there."""
     from mlbutler.store.local import LocalStore

@@ -19,7 +19,7 @@ from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreErr
 from mlbutler.retry_after import retry_after
 from mlbutler.store.curl import Broken, Driver, Receiver, Request, Response, Task
 from mlbutler.store.download import Download
-from mlbutler.store.http_access import Access
+from mlbutler.store.http_access import Access, encoded
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
 from mlbutler.store.pace import Pace
 from mlbutler.store.retry import Patience, Transient
@@ -63,7 +63,7 @@ class HttpStore:
         jobs: int | None = None,
         patience: Patience | None = None,
     ) -> None:
-        parts = urlsplit(url)
+        parts = urlsplit(encoded(url))
         self.name = name
         self.url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")).rstrip("/")
         self._origin = _origin(self.url)
@@ -242,7 +242,7 @@ class HttpStore:
                     f"dvc remote modify {self.name} url <the address it redirects to>",
                 )
             try:
-                url = urljoin(url, target)
+                url = encoded(urljoin(url, target))
                 own = _origin(url) == self._origin
             except ValueError:
                 raise StoreError(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import netrc
 import os
+import re
 import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pycurl
 
@@ -16,6 +17,7 @@ from mlbutler.errors import AccessDenied, SettingsError
 from mlbutler.store.curl import Request
 
 DEFAULT_TIMEOUT = 60.0
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _AUTHORITIES = ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 
@@ -42,10 +44,11 @@ class Access:
 
     def _identify(self, name: str, url: str, config: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         parts = urlsplit(url)
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
         kind = str(config.get("auth") or "").lower()
         if kind in ("basic", "digest"):
-            self._user = config.get("user") or parts.username or ""
-            self._password = config.get("password") or parts.password or ""
+            self._user = config.get("user") or user
+            self._password = config.get("password") or password
             self._digest = kind == "digest"
             if not self._user or not self._password:
                 raise _no_credentials(name, "a user and a password", ("USER", "PASSWORD"))
@@ -61,8 +64,8 @@ class Access:
             if any(c in f"{header}{secret}" for c in "\r\n\0"):
                 raise SettingsError(f"Remote '{name}': its header or value holds a line break.", "Set it again.")
             self._headers = [f"{header}: {secret}"]
-        elif parts.username and parts.password:
-            self._user, self._password = parts.username, parts.password
+        elif user and password:
+            self._user, self._password = user, password
         else:
             self._user, self._password = _netrc(parts.hostname or "", environ)
 
@@ -82,7 +85,6 @@ class Access:
             handle.setopt(pycurl.PASSWORD, self._password.encode())
         return self._headers
 
-
     def refused(self, name: str, status: int) -> str:
         """What to do about an answer of this status (401, 403, 407) to the remote `name`."""
         if status == 407:
@@ -93,6 +95,11 @@ class Access:
             wanted = ("PASSWORD",) if self._headers else ("USER", "PASSWORD")
             return f"The credentials are wrong: set {_variables(name, wanted)}."
         return "The credentials are known but not allowed to do this: ask for access to the remote."
+
+
+def encoded(url: str) -> str:
+    """An address as it is sent: spaces and letters outside ASCII escaped, as DVC's client does; escapes stay."""
+    return quote(_NO_ESCAPE.sub("%25", url), safe="%/:?#[]@!$&'()*+,;=~")
 
 
 def _netrc(host: str, environ: Mapping[str, str]) -> tuple[str, str]:

@@ -1,0 +1,89 @@
+"""Stages that were to run and turn out not to have changed: what they make is there for the stages after them."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mlbutler.record import Outcome
+from mlbutler.steps import sync
+from mlbutler.steps.reproduce import run
+from mlbutler.steps.work import Work
+from tests.steps.test_reproduce import commit, dvc, make, outcomes, planned
+
+DVC_YAML = """
+stages:
+  clean:
+    cmd: sh clean.sh
+    deps: [clean.sh]
+    outs: [clean.txt]
+  north:
+    cmd: mkdir -p parts && sed s/^/north-/ clean.txt > parts/north.txt
+    deps: [clean.txt]
+    outs: [parts/north.txt]
+  south:
+    cmd: mkdir -p parts && echo south > parts/south.txt
+    outs: [parts/south.txt]
+  join:
+    cmd: cat {reads} join.sh > joined.txt
+    deps: [{deps}, join.sh]
+    outs: [joined.txt]
+"""
+
+
+@pytest.fixture(params=[("parts/north.txt", "parts/north.txt"), ("parts/*", "parts")], ids=["file", "folder"])
+def cloned(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A clone without data in which a comment in `clean.sh` and a line in `join.sh` changed."""
+    reads, deps = request.param
+    files = {
+        "dvc.yaml": DVC_YAML.format(reads=reads, deps=deps),
+        "clean.sh": "echo cleaned > clean.txt\n",
+        "join.sh": "# one\n",
+    }
+    author = make(tmp_path / "author", files)
+    dvc(author, "remote", "add", "-q", "-d", "origin", str(tmp_path / "remote"))
+    dvc(author, "repro", "-q")
+    dvc(author, "push", "-q")
+    (author / "clean.sh").write_text("# says the same\n" + files["clean.sh"])
+    (author / "join.sh").write_text("# two\n")
+    commit(author, "changed")
+    subprocess.run(["git", "clone", "-q", str(author), str(tmp_path / "clone")], check=True)
+    return tmp_path / "clone"
+
+
+def brought(root: Path) -> Work:
+    work = planned(root)
+    work.record = dataclasses.replace(work.record, sync=sync.run(work))
+    return work
+
+
+def joined(root: Path) -> list[str]:
+    """What was joined, without the script's own line."""
+    return [line for line in (root / "joined.txt").read_text().splitlines() if not line.startswith("#")]
+
+
+def test_it_comes_from_the_remote(cloned: Path) -> None:
+    work = brought(cloned)
+    result = run(work)
+    assert result.outcome is Outcome.PASSED, result.reason
+    assert outcomes(result) | {"south": "unchanged"} == {
+        "clean": "ran", "north": "unchanged", "south": "unchanged", "join": "ran",
+    }  # fmt: skip
+    assert joined(cloned)[0] == "north-cleaned"
+    assert work.record.sync is not None
+    assert sum(moved.objects for moved in work.record.sync.moved if moved.place == "origin") >= 1
+    dvc(cloned, "pull", "-q", "--allow-missing")
+    dvc(cloned, "status", "-q")
+
+
+def test_it_is_made_after_all_where_no_store_holds_it(cloned: Path, tmp_path: Path) -> None:
+    work = brought(cloned)
+    shutil.rmtree(tmp_path / "remote" / "files")
+    result = run(work)
+    assert result.outcome is Outcome.PASSED, result.reason
+    assert outcomes(result)["north"] == outcomes(result)["join"] == "ran"
+    assert joined(cloned)[0] == "north-cleaned"

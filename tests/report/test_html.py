@@ -146,10 +146,10 @@ def test_both_sides_of_a_curve_are_drawn_and_an_unchanged_one_once(record: Recor
 
 def test_a_table_without_end_is_cut_aloud(record: Record) -> None:
     assert record.compare is not None
-    metrics = tuple(
-        r.MetricChange(file="m.json", name=f"n{n}", old=1, new=2, verdict=r.Verdict.BETTER) for n in range(6008)
+    params = tuple(
+        r.ParamChange(file="params.yaml", name=f"n{n}", kind="changed", old="1", new="2") for n in range(6000)
     )
-    compare = dataclasses.replace(record.compare, metrics=metrics, not_judged=())
+    compare = dataclasses.replace(record.compare, params=params)
     page = Page(html.render(dataclasses.replace(record, compare=compare), Settings()))
     assert "1,000 rows left out here: report.json has them all." in page.texts
     assert len(page.all("tr")) < 5200

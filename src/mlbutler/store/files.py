@@ -53,16 +53,14 @@ def make_folder(folder: Path) -> None:
         OSError: it cannot be created.
     """
     try:
-        folder.mkdir()
+        try:
+            folder.mkdir()
+        except FileNotFoundError:
+            make_folder(folder.parent)
+            folder.mkdir()  # fails again in /proc, or on a share whose server is gone
     except FileExistsError:
         if not folder.is_dir():
             raise
-        return
-    except FileNotFoundError:
-        if folder.parent.is_dir():  # /proc, a share whose server is gone: no folder comes into being there
-            raise
-        make_folder(folder.parent)
-        make_folder(folder)
         return
     share(folder)
 

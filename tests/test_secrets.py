@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -97,9 +98,24 @@ def test_what_stands_after_a_credential_s_name_is_hidden(text: str, secret: str)
     "could not read Password: terminal prompts disabled", "password=$DB_PASSWORD", "password: required",
     "Set MLBUTLER_REMOTE_ORIGIN_USER and MLBUTLER_REMOTE_ORIGIN_PASSWORD.", "secret santa: 12 of 13 files",
     "sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "key=0123456789abcdef",
+    "epoch: 10 loss=0.1234567890", "loss_per_token: 0.6931471805599453, step 2",
+    '{"nll_per_token": 1.234567890123456e-05}', "bits_per_token=-1.0986122886681098.",
 ])  # fmt: skip
 def test_words_that_only_sound_like_it_stay(text: str) -> None:
     assert Redactor(()).hide(text) == text
+
+
+@pytest.mark.parametrize("piece", [
+    "password:", "eyJ-", "eyJabcdefghij.", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "a.", "http://a:", "x_token=",
+    "secret ", "Bearer ", "AKIA",
+])  # fmt: skip
+@pytest.mark.parametrize("end", ["", "://", "-----END"])
+def test_a_long_line_that_never_becomes_a_secret_takes_no_time(piece: str, end: str) -> None:
+    """A stage can print any: the build must not stand still for it."""
+    line = piece * (200_000 // len(piece)) + end
+    began = time.process_time()
+    LineRedactor(Redactor(())).hide(line)
+    assert time.process_time() - began < 2.0
 
 
 _NAMES = ["password=", '"api_key": "', "x_token: ", "Bearer ", "-----BEGIN PRIVATE KEY-----\n"]

@@ -36,6 +36,7 @@ _NOT_VALUES = {"true", "false", "yes", "none", "null", "basic", "custom", "defau
 _SHORTEST = 6
 
 # Text that looks like a credential whoever wrote it: tokens with a known prefix, private keys, user:password@host.
+# Stages print what they like: none of these patterns goes over the same text again from each of many beginnings.
 _LOOKS_SECRET = re.compile(
     r"AKIA[0-9A-Z]{16}"
     r"|\bgh[pousr]_[A-Za-z0-9]{30,}"
@@ -44,26 +45,29 @@ _LOOKS_SECRET = re.compile(
     r"|\bxox[abprs]-[A-Za-z0-9-]{10,}"
     r"|\bhf_[A-Za-z0-9]{30,}"
     r"|\bsk-[A-Za-z0-9_-]{32,}"
-    r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"
+    r"|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]*"
     r"|(?<=Bearer )[A-Za-z0-9._~+/=-]{16,}"
     r"|(?<=Authorization: Basic )[A-Za-z0-9+/=]{8,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-    r"(?:(?s:.)*?-----END [A-Z ]*PRIVATE KEY-----|(?:\\n[A-Za-z0-9+/=]+|\n[A-Za-z0-9+/=]{40,})*)"
+    r"(?:[^-]*+(?:-(?!----(?:BEGIN|END) )[^-]*+)*+-----END [A-Z ]*PRIVATE KEY-----"
+    r"|(?:\\n[A-Za-z0-9+/=]+|\n[A-Za-z0-9+/=]{40,})*)"
 )
 # A value that follows a credential's name: ``DB_PASSWORD=...``, ``"api_key": "..."``. After a colon, where prose goes
-# on too, it holds a digit; what language models call a token (``pad_token=<|end|>``) is none. No quote and no backslash
-# belongs to it, so that JSON stays JSON.
+# on too, it holds a digit; what language models call a token (``pad_token=<|end|>``), and a measure of one
+# (``loss_per_token=0.69314718055994``), is none. No quote and no backslash belongs to it, so that JSON stays JSON.
 _ASSIGNED = re.compile(
     r"(?P<name>(?:(?:secret|passw(?:or)?d|passphrase|(?:api|access|private|account)_?key)[\"']?"
-    r"(?:\s?=\s?[\"']?|\s?:\s?[\"']?(?=[^\s\"']*[0-9])))|_token[\"']?\s?[=:]\s?[\"']?(?=[A-Za-z0-9_.+/=-]{16}))"
+    r"(?:\s?=\s?[\"']?|\s?:\s?[\"']?(?=[^\s\"']{0,99}[0-9])))"
+    r"|_token[\"']?\s?[=:]\s?[\"']?(?=[A-Za-z0-9_.+/=-]{16})"
+    r"(?![+-]?[0-9]*\.[0-9]*(?:e[+-]?[0-9]+)?(?!\.?[A-Za-z0-9_+/=-])))"
     r"[^\s\"'\\;,&$<{(*\[][^\s\"'\\;,&]{7,}",
     re.IGNORECASE,
 )
-_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?!.*-----END)")
+_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _KEY_GOES_ON = re.compile(r"[A-Za-z0-9+/=]*|[A-Za-z-]+: .*|-----END [A-Z ]*-----")
 _KEY_LINES = 200
 """Lines of the longest private key."""
-_USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s@:]*:[^/\s@]+@", re.IGNORECASE)
+_USERINFO = re.compile(r"(?P<scheme>[a-z0-9+.-]://)[^/\s@:]*:[^/\s@]+@", re.IGNORECASE)
 
 
 def is_secret_name(name: str) -> bool:
@@ -137,7 +141,7 @@ class LineRedactor:
         if self._left and _KEY_GOES_ON.fullmatch(line.strip()):
             self._left = 0 if "-----END" in line else self._left - 1
             return HIDDEN
-        self._left = _KEY_LINES if _KEY_BEGINS.search(line) else 0
+        self._left = _KEY_LINES if _KEY_BEGINS.search(line.rpartition("-----END")[2]) else 0
         return self._redactor.hide(line)
 
 

@@ -105,6 +105,26 @@ def test_a_build_that_comes_between_looking_and_writing_leaves_one_comment(
     assert posted.newer == ("" if order[-1] == HEAD else OTHER_HEAD)
 
 
+def test_what_a_newer_build_left_as_it_was_killed_is_not_removed_with_its_comment(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting.order = (HEAD, OTHER_HEAD)
+    forge = meeting.open()
+    assert isinstance(forge, Hosted)
+    create = forge.adapter.create
+
+    def both(about: Change, text: str) -> Comment:
+        made = create(about, text)
+        create(about, body(OTHER_HEAD, "of the other"))  # that build will not look again
+        return made
+
+    monkeypatch.setattr(forge.adapter, "create", both)
+    posted = forge.comment(change(), "mlbutler", body(HEAD, "of this"), meeting.is_older(HEAD))
+    (note,) = meeting.ours()
+    assert "of the other" in note.body
+    assert posted.newer == OTHER_HEAD
+
+
 def test_a_stale_build_that_had_to_wait_looks_again_before_it_writes(
     meeting: Meeting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

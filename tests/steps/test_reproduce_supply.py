@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import signal
 import subprocess
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from mlbutler.record import Outcome
+from mlbutler.errors import Interrupted
+from mlbutler.record import Outcome, ReproduceResult, StageRun
 from mlbutler.steps import sync
-from mlbutler.steps.reproduce import run
+from mlbutler.steps.reproduce import Keeper, run
 from mlbutler.steps.work import Work
 from tests.steps.test_reproduce import commit, dvc, make, outcomes, planned
 
@@ -87,3 +92,33 @@ def test_it_is_made_after_all_where_no_store_holds_it(cloned: Path, tmp_path: Pa
     assert result.outcome is Outcome.PASSED, result.reason
     assert outcomes(result)["north"] == outcomes(result)["join"] == "ran"
     assert joined(cloned)[0] == "north-cleaned"
+
+
+def test_who_keeps_what_stages_made_is_told_of_it_too(
+    cloned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[StageRun] = []
+    monkeypatch.setattr(Keeper, "__call__", lambda _, run: told.append(run))
+    work = brought(cloned)
+    shutil.rmtree(tmp_path / "remote" / "files")
+    run(work)
+    assert [one.name for one in told if one.outcome == "ran"] == ["clean", "north", "join"]
+
+
+def test_a_signal_stops_at_once_what_is_being_brought(cloned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unheard: list[bool] = []
+
+    def supply(work: Work, paths: Sequence[str]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        unheard.append(True)
+
+    work = brought(cloned)
+    monkeypatch.setattr(sync, "supply", supply)
+    with pytest.raises(Interrupted, match="stage 'join'") as stopped:
+        run(work)
+    assert not unheard
+    partial = stopped.value.partial
+    assert isinstance(partial, ReproduceResult)
+    assert outcomes(partial)["clean"] == "ran"
+    assert outcomes(partial)["join"] == "not reached"

@@ -86,6 +86,23 @@ def test_many_builds_leave_few_files_and_old_starts_none(cache: LocalStore, seen
     assert not old.exists()
 
 
+def test_one_build_that_saves_often_writes_once_what_others_saw(cache: LocalStore, seen: ObjectId) -> None:
+    others = [add_object(cache.root, b"%d" % number) for number in range(30)]
+    for oid in others[:25]:
+        one = Whole(cache.root)
+        one.note(oid, status(cache, oid))
+        one.save()
+    last = Whole(cache.root)
+    for oid in others:
+        if not last.knows(oid, status(cache, oid)):
+            last.note(oid, status(cache, oid))
+            last.save()
+    files = [path for path in (cache.root / FOLDER).rglob("*") if path.is_file()]
+    lines = [line for path in files for line in path.read_text().splitlines()]
+    assert len(lines) == len(set(lines)) == 31
+    assert all(knows(cache, oid) for oid in [seen, *others])
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"nonsense\n\n", b"a b c d e f g"])
 def test_what_makes_no_sense_is_passed_over(cache: LocalStore, seen: ObjectId, content: bytes) -> None:
     for folder in (cache.root / FOLDER).iterdir():

@@ -88,8 +88,8 @@ class Hosted:
             first = comments[0] if comments else None
             newer = next((c for c in comments if self._is_newer(c, title, change, is_older)), None)
             text = newer.body if newer else body
-            changed = wrote and first and first.body != before and marked_head(first.body, title) == change.head
-            if first and (changed or _same(first.body, text)):
+            changed = first and first.body != before and marked_head(first.body, title) == change.head
+            if first and ((wrote and changed and not newer) or _same(first.body, text)):
                 self._remove(change, comments[1:])
                 return Posted(first.url, newer=(marked_head(newer.body, title) or "") if newer else "")
             try:

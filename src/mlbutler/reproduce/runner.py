@@ -104,16 +104,9 @@ class Runner:
                 if failed & set(self._known[stage.name]["upstream"]):
                     continue
                 because = sentence(stage.causes)
-                self._here.heading(
-                    f"stage {stage.name} ({number} of {len(self._stale)})" + (f": because {because}" if because else "")
-                )
-                self._here.started(stage.name)
-                run = self._one(stage)
-                result.runs[stage.name] = run
-                self._here.ended(run)
+                heading = f"stage {stage.name} ({number} of {len(self._stale)})"
+                self._told(stage, heading + (f": because {because}" if because else ""))
                 failed |= {name for name, one in result.runs.items() if one.outcome == "failed"}
-                if run.outcome != "failed":
-                    self._here.finished(run)
         except WorkerGone as gone:
             result.timed_out = gone.why is Ended.TIMED_OUT
             result.interrupted = gone.why is Ended.INTERRUPTED
@@ -127,6 +120,16 @@ class Runner:
         return result
 
     # ------------------------------------------------------------------------------------- one stage
+
+    def _told(self, stage: StagePlan, heading: str, *, needed: bool = False) -> None:
+        """As `_one`, and whoever is to be told of it is."""
+        self._here.heading(heading)
+        self._here.started(stage.name)
+        run = self._one(stage, needed=needed)
+        self.result.runs[stage.name] = run
+        self._here.ended(run)
+        if run.outcome != "failed":
+            self._here.finished(run)
 
     def _one(self, stage: StagePlan, *, needed: bool = False, may_lack: bool = True) -> StageRun:
         """Bring one stage up to date.
@@ -165,26 +168,30 @@ class Runner:
         lacking = next((event["lacking"] for event in events if event.get("outcome") == "lacking"), None)
         if lacking is not None:
             self._aside.discard()  # nothing was touched
-            self._supply(lacking)
+            self._supply(stage.name, lacking)
             return self._one(stage, needed=needed, may_lack=False)
         return self._judge(stage, cause, events, missing_before)
 
-    def _supply(self, lacking: Mapping[str, str]) -> None:
+    def _supply(self, name: str, lacking: Mapping[str, str]) -> None:
         """What was to be made anew and turned out not to have changed is brought, or else made after all.
 
         Args:
-            lacking: path -> name of the stage that makes it.
+            name: the stage that needs it. lacking: path -> name of the stage that makes it.
+
+        Raises:
+            WorkerGone: we were told to stop.
         """
         unchanged = {stage.name: stage for stage in self._stale if self.result.runs[stage.name].outcome == "unchanged"}
-        paths = [path for path, name in lacking.items() if name in unchanged]
+        paths = [path for path, maker in lacking.items() if maker in unchanged]
         if paths:
-            self._here.bring(paths)
-        for name in dict.fromkeys(lacking[path] for path in paths if not (self._here.root / path).exists()):
-            self._here.heading(f"stage {name}: because what it makes is needed and in no store")
-            self._here.started(name)
-            run = self._one(unchanged[name], needed=True)
-            self.result.runs[name] = run
-            self._here.ended(run)
+            self._close()  # while there is a worker, a signal waits for it, and this may take long
+            try:
+                self._here.bring(paths)
+            except KeyboardInterrupt as stop:
+                self._problem(name, "interrupted")
+                raise WorkerGone(Ended.INTERRUPTED, None) from stop
+        for maker in dict.fromkeys(lacking[path] for path in paths if not (self._here.root / path).exists()):
+            self._told(unchanged[maker], f"stage {maker}: because what it makes is needed and in no store", needed=True)
 
     def _judge(
         self, stage: StagePlan, cause: str, events: Sequence[dict[str, Any]], missing_before: Collection[str]

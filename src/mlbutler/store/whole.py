@@ -63,14 +63,16 @@ class Whole:
             return
         with suppress(OSError, DiskFull):
             make_folder(self._folder)
-            if len(self._files) >= _MANY:
+            merged = self._files if len(self._files) >= _MANY else []
+            if merged:
                 assert self._seen is not None
                 lines = [*self._seen, *lines]
             file = self._folder / f"{time.time():017.6f}-{secrets.token_hex(4)}"
             write(file, "\n".join(lines).encode(), durable=False)
-            if len(self._files) >= _MANY:
-                for file in self._files:
-                    file.unlink(missing_ok=True)
+            if merged:
+                self._files = []  # once is enough, however often this process saves
+            for file in merged:
+                file.unlink(missing_ok=True)
             self._forget_old()
 
     def _read(self) -> None:
@@ -81,8 +83,8 @@ class Whole:
             with suppress(OSError):
                 self._files = sorted(self._folder.iterdir())
             for file in self._files:
-                with suppress(OSError, UnicodeDecodeError):
-                    seen.update(file.read_text(encoding="ascii").splitlines())
+                with suppress(OSError, UnicodeDecodeError), file.open(encoding="ascii") as lines:
+                    seen.update(line.rstrip("\n") for line in lines)
             self._seen = seen
 
     def _forget_old(self) -> None:

@@ -15,7 +15,7 @@ def forge(Map config, Closure command) {
 void command(String text) {
     try {
         sh(text)
-    } catch (Exception error) {
+    } catch (error) {
         // Jenkins' own code; a command that ends so is 255. No condition of `retry` covers it.
         if (!(error.message ?: '').endsWith('exit code -1')) { throw error }
         echo('the agent came back without the process: once more')

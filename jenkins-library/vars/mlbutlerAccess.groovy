@@ -11,6 +11,24 @@ def forge(Map config, Closure command) {
     bound([gitAccess(config)] + token, command)
 }
 
+/** Run one command, and once more when the agent came back and the process was gone: it takes up what was finished. */
+void command(String text) {
+    try {
+        sh(text)
+    } catch (error) {
+        // Jenkins' own code; a command that ends so is 255. No condition of `retry` covers it.
+        if (!(error.message ?: '').endsWith('exit code -1')) { throw error }
+        echo('the agent came back without the process: once more')
+        sh(text)
+    }
+}
+
+/** The exit code of one command, run once more as `command` does. */
+int judged(String text) {
+    int code = sh(returnStatus: true, script: text)
+    return code == -1 ? sh(returnStatus: true, script: text) : code
+}
+
 /** Run `body` in the project's image, or on the agent itself where no Dockerfile is named. */
 def inImage(Map config, Closure body) {
     if (!config.dockerfile) {

@@ -90,8 +90,8 @@ void look(Map config) {
     }
     stage('test and lint') {
         parallel(
-            test: { timeout(time: 2, unit: 'HOURS') { sh('mlbutler test') } },
-            lint: { timeout(time: 1, unit: 'HOURS') { sh('mlbutler lint') } },
+            test: { timeout(time: 2, unit: 'HOURS') { mlbutlerAccess.command('mlbutler test') } },
+            lint: { timeout(time: 1, unit: 'HOURS') { mlbutlerAccess.command('mlbutler lint') } },
         )
     }
 }
@@ -109,15 +109,15 @@ List planned(Map config) {
 
 void finish(Map config) {
     stage('check') { catchError(stageResult: 'FAILURE', catchInterruptions: false) { data(config, 'mlbutler check') } }
-    stage('reproduce') { timeout(time: 5, unit: 'DAYS') { sh('mlbutler reproduce') } }
+    stage('reproduce') { timeout(time: 5, unit: 'DAYS') { mlbutlerAccess.command('mlbutler reproduce') } }
     stage('push') { data(config, 'mlbutler push') }
     stage('compare') {
         if (config.gateAs == 'unstable') {
             int code = 0
-            mlbutlerAccess.data(config) { code = sh(returnStatus: true, script: 'mlbutler compare') }
+            mlbutlerAccess.data(config) { code = mlbutlerAccess.judged('mlbutler compare') }
             if (code == 1) {
                 unstable('a gate failed: see the report')
-            } else if (code != 0) { // also -1: the agent came back and the process was gone
+            } else if (code != 0) { // also -1: the process was gone a second time
                 error("mlbutler compare ended with exit code ${code}")
             }
         } else {
@@ -140,8 +140,8 @@ void tell(Map config) {
     String all = pattern(top)
     stage('report') {
         catchError { // first of all: the build of the results commit may abort this one
-            sh('mlbutler report')
-            mlbutlerAccess.forge(config) { sh('mlbutler publish') }
+            mlbutlerAccess.command('mlbutler report')
+            mlbutlerAccess.forge(config) { mlbutlerAccess.command('mlbutler publish') }
         }
         String more = config.junit ? ", ${config.junit}" : ''
         junit(allowEmptyResults: true, testResults: "${all}.mlbutler/report/report.xml${more}")
@@ -158,7 +158,7 @@ String pattern(String path) {
 }
 
 void data(Map config, String command) {
-    mlbutlerAccess.data(config) { sh(command) }
+    mlbutlerAccess.data(config) { mlbutlerAccess.command(command) }
 }
 
 void onAgent(Map config, Closure body) {

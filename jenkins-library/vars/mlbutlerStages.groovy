@@ -80,9 +80,13 @@ void onAgent(Map config, Map one, List earlier, String runs) {
                     mlbutlerAccess.inImage(config) {
                         withEnv(["MLBUTLER_DVC_STAGE=${one.name}"]) {
                             for (name in earlier) { unstash(name) }
-                            mlbutlerAccess.data(config) { sh('mlbutler sync "$MLBUTLER_DVC_STAGE"') }
-                            timeout(time: 5, unit: 'DAYS') { sh('mlbutler reproduce "$MLBUTLER_DVC_STAGE"') }
-                            mlbutlerAccess.data(config) { sh('mlbutler push') }
+                            mlbutlerAccess.data(config) {
+                                mlbutlerAccess.command('mlbutler sync "$MLBUTLER_DVC_STAGE"')
+                            }
+                            timeout(time: 5, unit: 'DAYS') {
+                                mlbutlerAccess.command('mlbutler reproduce "$MLBUTLER_DVC_STAGE"')
+                            }
+                            mlbutlerAccess.data(config) { mlbutlerAccess.command('mlbutler push') }
                             stash(name: runs, allowEmpty: true, useDefaultExcludes: false, includes: cached)
                         }
                     }

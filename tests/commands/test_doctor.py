@@ -8,12 +8,16 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlbutler.commands.doctor import machine
 from mlbutler.commands.doctor.machine import Gpu, parse_gpus
+from mlbutler.steps.work import Work
 from tests.commands.doctors import Surgery, open_surgery
 from tests.store.world import Remote
 
@@ -92,6 +96,28 @@ def test_a_server_in_trouble_is_no_refusal(surgery: Surgery) -> None:
     assert code == 1
     assert "'origin' cannot be asked" in found["remote"]["text"]
     assert "418" in found["remote"]["text"]
+
+
+def test_a_remote_that_is_down_and_nobody_else_to_ask_the_time(surgery: Surgery) -> None:
+    config = surgery.root / ".dvc" / "config"
+    before = config.read_text()
+    config.write_text(before + "['remote \"down\"']\n    url = http://127.0.0.1:9/x\n")
+    try:
+        code, found = surgery.examine(MLBUTLER_DATA_REMOTE="down")
+    finally:
+        config.write_text(before)
+    assert (code, found["remote"]["state"]) == (1, "missing")
+    assert "'down' cannot be" in found["remote"]["text"]
+    assert "127.0.0.1 is up" in found["remote"]["remedy"]
+    assert "127.0.0.1:9 told no time" in found["clock"]["text"]
+
+
+def test_what_keeps_it_from_looking_is_told_once(surgery: Surgery) -> None:
+    code, found = surgery.examine(MLBUTLER_DATA_REMOTE="nowhere")
+    assert code == 1
+    assert "There is no DVC remote 'nowhere'" in found["project"]["text"]
+    assert [name for name, row in found.items() if row["state"] == "missing"] == ["project"]
+    assert (found["remote"]["state"], found["remote"]["text"]) == ("note", "not looked at: see project")
 
 
 # -------------------------------------------------------------------------------------------- clock
@@ -174,6 +200,34 @@ def test_a_driver_that_does_not_answer_its_program_is_missing(surgery: Surgery, 
     assert (code, found["gpu"]["state"]) == (1, "missing")
     assert said in found["gpu"]["text"]
     assert "--gpus" in found["gpu"]["remedy"]
+
+
+def test_a_driver_that_hangs_is_not_waited_for(
+    surgery: Surgery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_GPU_TIMEOUT", 0.5)
+    path = card(tmp_path / "bin", "exec sleep 60")
+    found = machine.gpu(cast(Work, SimpleNamespace(environ={"PATH": path})))
+    assert (found.state, found.text) == ("missing", f"{tmp_path}/bin/nvidia-smi does not answer")
+    assert "Restart the machine" in found.remedy
+
+
+def test_an_old_git_is_told(surgery: Surgery, tmp_path: Path) -> None:
+    old = tmp_path / "git"
+    old.write_text(
+        '#!/bin/sh\nfor word; do [ "$word" = --version ] && echo "git version 2.20.1" && exit; done\n'
+        'exec /usr/bin/git "$@"\n'
+    )
+    old.chmod(0o755)
+    code, found = surgery.examine(PATH=f"{tmp_path}:/usr/bin:/bin")
+    assert (code, found["git"]["state"], found["git"]["text"]) == (1, "missing", "2.20.1 is too old")
+    assert "2.30" in found["git"]["remedy"]
+
+
+def test_a_container_without_a_home_and_without_a_name_for_git(surgery: Surgery) -> None:
+    code, found = surgery.examine(HOME="/", USER="", GIT_CONFIG_GLOBAL="/dev/null")
+    assert code == 0
+    assert not any(row["state"] == "missing" for row in found.values())
 
 
 def test_a_machine_without_a_card_lacks_nothing(surgery: Surgery, tmp_path: Path) -> None:

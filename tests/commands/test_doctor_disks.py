@@ -114,6 +114,45 @@ def test_a_disk_that_is_nearly_full(surgery: Surgery, tmp_path: Path, options: s
     assert found["disk"]["remedy"]
 
 
+def test_a_full_mirror_lets_no_object_be_written(surgery: Surgery, tmp_path: Path) -> None:
+    """An empty file can be made there all the same."""
+    mount = f"mount -t tmpfs -o size=64k none '{tmp_path}'; dd if=/dev/zero of='{tmp_path}/x' bs=4k 2>&- || true"
+    code, found = surgery.examine(via=mounted(mount), MLBUTLER_DATA_MIRROR=str(tmp_path))
+    assert (code, found["mirror"]["state"]) == (1, "missing")
+    assert found["mirror"]["text"] == f"{tmp_path} cannot be written: No space left on device"
+    assert "mlbutler store prune" in found["mirror"]["remedy"]
+    assert "only 0 B free for mirror" in found["disk"]["text"]
+    assert "only 0 B" not in found["disk"]["text"].split(";")[0]  # the work tree's disk is not little
+    assert "mlbutler store prune" in found["disk"]["remedy"]
+
+
+def test_a_mirror_that_is_mounted_read_only(surgery: Surgery, tmp_path: Path) -> None:
+    via = mounted(f"mount -t tmpfs -o ro none '{tmp_path}'")
+    code, found = surgery.examine(via=via, MLBUTLER_DATA_MIRROR=str(tmp_path))
+    assert (code, found["mirror"]["state"]) == (1, "missing")
+    assert found["mirror"]["text"] == f"{tmp_path} cannot be written: Read-only file system"
+    assert "Mount it for writing" in found["mirror"]["remedy"]
+
+
+@pytest.mark.parametrize("below", ["", "/mirror"])
+def test_a_file_in_the_mirrors_place(surgery: Surgery, tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").touch()
+    code, found = surgery.examine(MLBUTLER_DATA_MIRROR=f"{tmp_path}/file{below}")
+    assert (code, found["mirror"]["state"]) == (1, "missing")
+    assert "a file is in its place" in found["mirror"]["remedy"]
+
+
+def test_a_mirror_inside_the_workspace_goes_with_the_build(surgery: Surgery) -> None:
+    jenkins = {"JENKINS_URL": "http://jenkins/", "BUILD_URL": "http://jenkins/1/", "BRANCH_NAME": "main"}
+    try:
+        code, found = surgery.examine(**jenkins, MLBUTLER_DATA_MIRROR="kept/here")
+    finally:
+        shutil.rmtree(surgery.root / "kept", ignore_errors=True)
+    assert (code, found["mirror"]["state"]) == (0, "note")
+    assert "inside the work tree" in found["mirror"]["text"]
+    assert "a directory that the agent keeps" in found["mirror"]["remedy"]
+
+
 def test_a_mirror_that_this_user_may_not_write(surgery: Surgery, tmp_path: Path) -> None:
     mirror = tmp_path / "mirror"
     mirror.mkdir(mode=0o755)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +57,33 @@ def test_it_writes_and_a_second_time_changes_nothing(cli: Cli, root: Path, capsy
     assert content(root) == made
     assert cli("--update") == 0
     assert content(root) == made
+
+
+@pytest.mark.parametrize("at", range(1, 11))
+def test_an_interrupt_leaves_whole_files_and_a_second_time_finishes(
+    cli: Cli, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Ctrl-C at each write to the disk in turn: each file is synchronised once, and its folder once."""
+    before, wanted = set(content(root)), make(tmp_path / "undisturbed", KINDS["pip"])
+    monkeypatch.chdir(wanted)
+    assert cli() == 0
+    monkeypatch.chdir(root)
+    synchronise, seen = os.fsync, []
+
+    def interrupted(handle: int) -> None:
+        seen.append(handle)
+        if len(seen) == at:
+            os.kill(os.getpid(), signal.SIGINT)
+        synchronise(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupted)
+        assert cli() == 130
+    expected, left = content(wanted), content(root)
+    assert set(left) <= set(expected)  # no file half done, none beside them
+    assert all(left[name] == expected[name] for name in set(left) - before)
+    assert cli() == 0
+    assert content(root) == expected
 
 
 def test_several_remotes_and_no_default_is_said(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:

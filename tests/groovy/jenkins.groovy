@@ -34,6 +34,7 @@ class Build {
     static String result = 'SUCCESS'
     static int workspaces = 0
     static boolean lost = false
+    static int vanished = 0
     static InheritableThreadLocal<Frame> frames = new InheritableThreadLocal<Frame>()
 
     static Frame frame() { frames.get() }
@@ -63,10 +64,18 @@ class Build {
         (frame().secrets as Set).findAll { it }.inject(text) { String shown, String secret -> shown.replace(secret, '****') }
     }
 
+    /** The agent comes back and the process of this command is gone: as many commands as the plan says. */
+    static synchronized boolean vanishes(Frame frame) {
+        if (!plan.vanish || !(plan.vanish in frame.path) || vanished >= plan.times) { return false }
+        vanished++
+        true
+    }
+
     static int shell(String script) {
         Frame frame = frame()
         if (frame.workspace == null) { throw new Abort('sh outside of an agent') }
         if (plan.lose && !lost && plan.lose in frame.path) { lost = true; throw new AgentLost('the agent is lost') }
+        if (vanishes(frame)) { return -1 }
         ProcessBuilder builder = new ProcessBuilder('/bin/sh', '-xe', '-c', script)
         builder.directory(frame.workspace).redirectErrorStream(true)
         builder.environment().clear()

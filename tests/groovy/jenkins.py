@@ -57,19 +57,23 @@ def build(
     credentials: Mapping[str, Mapping[str, str]] = SECRETS,
     libraries: Sequence[Path] = (),
     lose: str = "",
+    vanish: str = "",
+    times: int = 1,
     labels: Sequence[str] = (),
 ) -> Built:
     """Run the Jenkinsfile `script`.
 
     Args:
         directory: an empty one, for workspaces and what is kept. checkout: a shell command that fills a workspace.
-        lose: the stage in which the agent is lost once. labels: that there are agents for; any if empty.
+        lose: the stage in which the agent is lost once. vanish: the one in which the agent comes back without
+            the process, so many `times`. labels: that there are agents for; any if empty.
     """
     directory.mkdir(parents=True, exist_ok=True)
     plan = {
         "script": str(script), "environment": dict(environ), "credentials": credentials, "checkout": checkout,
         "workspaces": str(directory / "workspaces"), "archive": str(directory / "archive"),
         "events": str(directory / "events.json"), "libraries": [str(path) for path in libraries], "lose": lose,
+        "vanish": vanish, "times": times,
         "labels": list(labels),
     }  # fmt: skip
     (directory / "plan.json").write_text(json.dumps(plan))

@@ -82,7 +82,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     remote.close()
 
 
-def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: str = "", **more: str) -> Built:
+def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: str = "", vanish: str = "",
+          times: int = 1, **more: str) -> Built:  # fmt: skip
     commit = commit or world.branch(name, {"params.yaml": f"rate: {rate}\n"})
     directory = world.directory / f"jenkins-{name}"
     (directory / "bin").mkdir(parents=True)
@@ -96,7 +97,7 @@ def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: s
     checkout = f"git clone -q --no-checkout {shlex.quote(str(world.bare))} . && git checkout -q --detach {commit}"
     return build(
         directory, directory / "Jenkinsfile", checkout, environ, credentials=CREDENTIALS, libraries=[LIBRARY],
-        labels=["docker", "gpu", "highmem"],
+        labels=["docker", "gpu", "highmem"], vanish=vanish, times=times,
     )  # fmt: skip
 
 
@@ -214,6 +215,24 @@ def test_a_gate_may_make_it_unstable(world: World) -> None:
     done = built(world, "worse", "mlbutlerPipeline(remote: 'http', gateAs: 'unstable')", rate=0.2)
     assert done.result == "UNSTABLE", done.log[-3000:]
     assert world.git(world.bare, "log", "-1", "--format=%an", "worse") == "mlbutler"
+
+
+@pytest.mark.parametrize("stage", ["reproduce", "compare"])
+def test_an_agent_that_comes_back_without_the_process_runs_it_once_more(world: World, stage: str) -> None:
+    call = "mlbutlerPipeline(remote: 'http', gateAs: 'unstable')"
+    done = built(world, f"gone-{stage}", call, vanish=stage)
+    assert done.result == "SUCCESS", done.log[-3000:]
+    assert done.commands(f"mlbutler {stage}") == [f"mlbutler {stage}"]  # the other never ended
+    assert len({event["workspace"] for event in done.events if event["step"] == "sh"}) == 1  # the same agent
+    assert world.git(world.bare, "log", "-1", "--format=%an", f"gone-{stage}") == "mlbutler"
+
+
+def test_a_process_that_is_gone_a_second_time_fails_the_build(world: World) -> None:
+    done = built(world, "gone-twice", "mlbutlerPipeline(remote: 'http')", vanish="reproduce", times=2)
+    assert done.result == "FAILURE"
+    assert "once more" in done.log
+    assert "exit code -1" in done.log
+    assert world.git(world.bare, "log", "-1", "--format=%an", "gone-twice") != "mlbutler"
 
 
 def test_a_fork_binds_nothing(world: World) -> None:

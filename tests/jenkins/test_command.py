@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,87 @@ def test_a_controller_that_ends_is_told_with_its_last_words(clone: Path, port: i
     assert "the controller has ended" in done.stderr
     assert "configuration is broken" in done.stderr
     mlbutler(clone, "down")
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(clone: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = mlbutler(clone, "up", "--war", "../jenkins.war", "--plugins", "../plugins", "--port", str(port))
+    assert done.returncode == 2
+    assert f"127.0.0.1 port {port}: Address already in use" in done.stderr
+    assert "--port" in done.stderr.splitlines()[-1]
+    assert not list(clone.parent.rglob("*.process.json"))
+
+
+# Docker, with or without Compose, that keeps what it was asked; a controller that runs has the port.
+DOCKER = """#!/bin/sh
+echo "$*" >> "$0.log"
+[ "$1 $2" = "compose version" ] && exit {plugin}
+case "$*" in *" ps "*) echo '{{"Service": "controller", "State": "{state}"}}' ;; *" up "*) exit 17 ;; esac
+"""
+
+
+def docker(clone: Path, *, plugin: int = 0, state: str = "exited") -> tuple[Path, str]:
+    """(Docker's log, a PATH with it)."""
+    program = clone.parent / "docker-bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(DOCKER.format(plugin=plugin, state=state))
+    program.chmod(0o755)
+    return program.with_name("docker.log"), f"{program.parent}:{os.environ['PATH']}"
+
+
+def test_docker_without_compose_names_the_package(clone: Path) -> None:
+    _, path = docker(clone, plugin=1)
+    done = mlbutler(clone, "up", PATH=path)
+    assert done.returncode == 2
+    assert "Docker is here, its Compose plugin is not" in done.stderr
+    assert "docker-compose-plugin" in done.stderr
+
+
+@pytest.mark.parametrize(("state", "code"), [("exited", 2), ("running", 3)])
+def test_compose_is_not_asked_for_a_port_that_another_has(clone: Path, state: str, code: int) -> None:
+    log, path = docker(clone, state=state)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = mlbutler(clone, "up", "--port", str(port), PATH=path)
+    assert done.returncode == code, done.stderr
+    assert (" up " in log.read_text()) is (state == "running")  # ours: it is brought up to the files
+
+
+def test_down_keeps_the_volumes_unless_told(clone: Path) -> None:
+    log, path = docker(clone, state="running")
+    mlbutler(clone, "up", PATH=path)
+    assert mlbutler(clone, "down", PATH=path).returncode == 0
+    assert log.read_text().splitlines()[-1].endswith(" down")
+    assert mlbutler(clone, "down", "--all", PATH=path).returncode == 0
+    assert log.read_text().splitlines()[-1].endswith(" down --volumes")
+    assert list((clone.parent / "data").rglob("secrets/ADMIN_PASSWORD"))
+
+
+def test_half_a_credential_stops_it_and_names_the_file(clone: Path) -> None:
+    _, path = docker(clone, state="running")
+    mlbutler(clone, "up", PATH=path)
+    (folder,) = (clone.parent / "data").rglob("secrets")
+    (folder / "GIT_USERNAME").write_text("bot")
+    done = mlbutler(clone, "up", PATH=path)
+    assert done.returncode == 2
+    assert "mlbutler-git is not complete: GIT_TOKEN is missing" in done.stderr
+    assert str(folder / "GIT_TOKEN") in done.stderr
+
+
+def test_without_the_password_the_status_says_so(clone: Path) -> None:
+    _, path = docker(clone, state="running")
+    mlbutler(clone, "up", PATH=path)
+    (password,) = (clone.parent / "data").rglob("ADMIN_PASSWORD")
+    password.unlink()
+    done = mlbutler(clone, "status", "--json", PATH=path)
+    assert done.returncode == 2
+    assert "ADMIN_PASSWORD" in done.stderr
+    assert "mlbutler jenkins up" in done.stderr
 
 
 def test_without_docker_the_other_way_is_named(clone: Path) -> None:

@@ -19,6 +19,7 @@ from mlbutler.scaffold.found import Found
 from mlbutler.scaffold.kept import Kept
 from mlbutler.scaffold.look import look
 from mlbutler.scaffold.render import KUBERNETES, LABEL, Wish, parse_agent, render
+from mlbutler.settings.reading import FILE_NAME
 
 _DONE = {
     Action.CREATE: "created", Action.UNCHANGED: "unchanged", Action.REPLACE: "overwritten", Action.MERGE: "updated",
@@ -56,7 +57,7 @@ def init(
     root, found = look(directory, os.environ)
     before = _settled(root, kept_files.read(root))
     wish = _wish(before.wish if before else Wish(), agent, mirror, image, gate_as, requirement)
-    files = render(found, wish, _dockerfile(root, before, wish))
+    files = _files(root, found, before, wish)
     git = Git(root, os.environ)
     changes = [
         decide(path, root, new, before.files.get(path) if before and update else None, merge(git))
@@ -98,13 +99,19 @@ def _wish(
     return wish
 
 
-def _dockerfile(root: Path, before: Kept | None, wish: Wish) -> str:
-    """Its name: a Dockerfile that somebody else wrote stays what it is."""
-    for name in ("Dockerfile", _OWN_DOCKERFILE):
-        if before is not None and name in before.files:
-            return name
-    there = any((root / name).exists() for name in ("Dockerfile", ".dockerignore"))
-    return _OWN_DOCKERFILE if there and wish.agent != LABEL else "Dockerfile"
+def _files(root: Path, found: Found, before: Kept | None, wish: Wish) -> dict[str, str]:
+    """What is generated; a Dockerfile that somebody else wrote stays what it is, and ours gets another name."""
+    names = ("Dockerfile", _OWN_DOCKERFILE)
+    known = next((name for name in names if before is not None and name in before.files), None)
+    if known is not None or wish.agent == LABEL:
+        return render(found, wish, known or "Dockerfile")
+    files = render(found, wish)
+    # Our own text there is no other's work: it is what a first `init` wrote before it was interrupted.
+    foreign = any(
+        (root / name).exists() and (root / name).read_bytes() != files[name].encode()
+        for name in ("Dockerfile", ".dockerignore")
+    )
+    return render(found, wish, _OWN_DOCKERFILE) if foreign else files
 
 
 def _settled(root: Path, before: Kept | None) -> Kept | None:
@@ -171,15 +178,28 @@ def _ask(console: Console, changes: Sequence[Change], *, yes: bool) -> None:
 
 
 def _write(root: Path, changes: Sequence[Change], kept: Kept) -> None:
+    """Write in an order that lets a second `init` finish after an interrupt.
+
+    What was kept comes after the files that are merged by it, and the settings last: where there are any, none are
+    generated.
+    """
+    settings = [change for change in changes if change.path == FILE_NAME]
     for change in changes:
-        if change.action is Action.CONFLICT:
-            atomic.write(root / f"{change.path}.merge", change.new.encode())
-        elif change.action is not Action.UNCHANGED:
-            atomic.write(root / change.path, change.new.encode())
+        if change not in settings:
+            _write_one(root, change)
     text = kept_files.text(kept)
     target = root / kept_files.FILE
     if not target.exists() or target.read_text(encoding="utf-8") != text:
         atomic.write(target, text.encode())
+    for change in settings:
+        _write_one(root, change)
+
+
+def _write_one(root: Path, change: Change) -> None:
+    if change.action is Action.CONFLICT:
+        atomic.write(root / f"{change.path}.merge", change.new.encode())
+    elif change.action is not Action.UNCHANGED:
+        atomic.write(root / change.path, change.new.encode())
 
 
 def _summary(console: Console, changes: Sequence[Change], *, dry_run: bool) -> None:

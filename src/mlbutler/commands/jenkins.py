@@ -15,7 +15,7 @@ from mlbutler.git import Git
 from mlbutler.jenkins.client import Client
 from mlbutler.jenkins.lint import Finding, lint
 from mlbutler.jenkins.server.compose import Compose
-from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, GIVEN, given, prepare
+from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, GIVEN, admin_password, given, prepare
 from mlbutler.jenkins.server.kinds import Kind, remember, remembered
 from mlbutler.jenkins.server.model import ADMIN, AGENT, Server, job_name
 from mlbutler.jenkins.server.native import Native
@@ -95,7 +95,7 @@ def status(directory: Path, console: Console, home: Path | None) -> int:
         found["parts"] = kind.parts()
     except MlbutlerError as error:
         found["trouble"] = error.message
-    password = (server.secrets / ADMIN_PASSWORD).read_text(encoding="ascii")
+    password = admin_password(server.secrets)
     with Client(server.url, ADMIN, password) as client:
         version = client.answers()
         found |= {"answers": version is not None, "version": version or "", "agent_online": False, "job": ""}
@@ -200,7 +200,7 @@ def _awaited(kind: Kind, console: Console, timeout: float) -> str:
 
 def _agent_awaited(kind: Kind, console: Console, timeout: float) -> None:
     began = told = time.monotonic()
-    password = (kind.server.secrets / ADMIN_PASSWORD).read_text(encoding="ascii")
+    password = admin_password(kind.server.secrets)
     with Client(kind.server.url, ADMIN, password) as client:
         while not client.is_online(AGENT):
             now = time.monotonic()

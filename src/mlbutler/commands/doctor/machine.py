@@ -54,10 +54,15 @@ def disk(work: Work) -> Examined:
         found[device] = os.statvfs(there)
     facts = {name: _free(found[device]) for device, names in disks.items() for name in names}
     text = "; ".join(
-        f"{human_bytes(_free(found[device]))} free for {', '.join(names)}" for device, names in disks.items()
-    )
-    if any(space < _LITTLE_SPACE for space in facts.values()):
-        return Examined("disk", NOTE, f"only {text}", "`dvc gc --workspace` removes unused objects.", facts)
+        f"{'only ' if _free(found[device]) < _LITTLE_SPACE else ''}{human_bytes(_free(found[device]))} free for "
+        f"{', '.join(names)}" for device, names in disks.items()
+    )  # fmt: skip
+    if little := [name for name, space in facts.items() if space < _LITTLE_SPACE]:
+        # What is little on the disk of both is made room for in the cache, which is this project's alone.
+        own = any(name != "mirror" for name in little)
+        what = "`dvc gc --workspace` removes unused objects." if own else \
+            "`mlbutler store prune --limit SIZE` evicts what was used least recently (docs/mirror.md)."  # fmt: skip
+        return Examined("disk", NOTE, text, what, facts)
     # File systems without such a limit say that there are none at all.
     few = [names[0] for device, names in disks.items() if found[device].f_files and found[device].f_favail < _FEW_FILES]
     if few:

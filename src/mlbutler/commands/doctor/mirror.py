@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
@@ -23,29 +25,47 @@ def mirror(work: Work) -> Examined:
         return Examined("mirror", NOTE, "none is set: every build downloads for itself", "Set data.mirror on agents.")
     if not work.trusted:
         return Examined("mirror", NOTE, f"a fork's change reads {path} and writes nothing there")
-    remedy = f"Give {_me()} the right (docs/mirror.md)."
     try:
         path.mkdir(parents=True, exist_ok=True)
         with _probe(path):
             pass
     except OSError as error:
-        return Examined("mirror", MISSING, f"{path} cannot be written: {error.strerror}", remedy)
+        return Examined("mirror", MISSING, f"{path} cannot be written: {error.strerror}", _remedy(error.errno))
     if (closed := _closed(path)) is not None:
-        return Examined("mirror", MISSING, f"{closed} belongs to {_owner(closed)} and cannot be written", remedy)
+        text = f"{closed} belongs to {_owner(closed)} and cannot be written"
+        return Examined("mirror", MISSING, text, _remedy(errno.EACCES))
     where = file_system(path)
     facts = {"path": str(path), "file_system": where.kind if where else "", "mount": where.mount if where else ""}
     text = f"{path} is writable" + (f", {_named(where)}" if where else "")
     if where is not None and (passing := _PASSING.get(where.kind)):
         return Examined("mirror", NOTE, f"{text}: it {passing}", f"Mount a volume at {path} (docs/mirror.md).", facts)
+    if path.resolve().is_relative_to(work.root.resolve()) and work.record.change.ci != "local":
+        remedy = "Set data.mirror to a directory that the agent keeps (docs/mirror.md)."
+        return Examined("mirror", NOTE, f"{text}: it is inside the work tree, which a build removes", remedy, facts)
     return Examined("mirror", OK, text, facts=facts)
+
+
+def _remedy(number: int | None) -> str:
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "Make room: `mlbutler store prune --limit SIZE`, and set data.mirror_limit (docs/mirror.md)."
+    if number == errno.EROFS:
+        return "Mount it for writing: it is mounted read-only (docs/mirror.md)."
+    if number in (errno.EEXIST, errno.ENOTDIR):
+        return "Set data.mirror to a directory: a file is in its place."
+    return f"Give {_me()} the right (docs/mirror.md)."
 
 
 def _named(where: FileSystem) -> str:
     return f"on {where.kind} at {where.mount}"
 
 
-def _probe(folder: Path) -> tempfile._TemporaryFileWrapper[bytes]:
-    return tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-")
+@contextmanager
+def _probe(folder: Path) -> Iterator[Path]:
+    """A file with content: a full disk lets empty ones be made."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-", buffering=0) as file:
+        file.write(_PROBE)
+        os.fsync(file.fileno())  # some file systems find out here that nothing is left
+        yield Path(file.name)
 
 
 def _closed(path: Path) -> Path | None:
@@ -87,9 +107,7 @@ def links(work: Work) -> Examined:
     try:
         make_folder(cache)
         with _probe(path) as probe:
-            probe.write(_PROBE)
-            probe.flush()
-            reflink, hardlink = (_tried(kind, Path(probe.name), cache) for kind in ("reflink", "hardlink"))
+            reflink, hardlink = (_tried(kind, probe, cache) for kind in ("reflink", "hardlink"))
     except OSError as error:
         return Examined("links", NOTE, f"not tried: {error.filename or path}: {error.strerror}")
     allowed = may_hardlink(work.project, trusted=work.trusted, link=work.settings.data.link)

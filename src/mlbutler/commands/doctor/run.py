@@ -51,24 +51,31 @@ def doctor(directory: Path, console: Console, *, settings: bool = False, forge: 
         if forge:
             from mlbutler.commands.doctor.forge import examine_forge
 
-            found = list(examine_forge(work))
+            looks = examine_forge(work)
         else:
-            found = list(examine(work))
-    for item in found:
-        remedy = f"\n         {item.remedy}" if item.remedy else ""
-        console.line(f"{_SIGNS[item.state]}  {item.subject}: {item.text}{remedy}")
+            looks = examine(work)
+        found = []
+        for item in looks:  # told one by one: a server that does not answer may take a minute or two
+            remedy = f"\n         {item.remedy}" if item.remedy else ""
+            console.line(f"{_SIGNS[item.state]}  {item.subject}: {item.text}{remedy}")
+            found.append(item)
     if console.json:
         print(json.dumps([dataclasses.asdict(item) for item in found], indent=2, ensure_ascii=False))
     return EXIT_JUDGED if any(item.state == MISSING for item in found) else EXIT_PASSED
 
 
 def examine(work: Work) -> Iterator[Examined]:
-    """Look at everything; what cannot be looked at is missing."""
+    """Look at everything; what cannot be looked at is missing, and the same reason is told once."""
+    told: dict[str, str] = {}
     for subject, look in _EXAMINATIONS:
         try:
             yield look(work)
         except MlbutlerError as error:
-            yield Examined(subject, MISSING, error.message, error.remedy)
+            if error.message in told:
+                yield Examined(subject, NOTE, f"not looked at: see {told[error.message]}")
+            else:
+                told[error.message] = subject
+                yield Examined(subject, MISSING, error.message, error.remedy)
 
 
 def _show_settings(work: Work) -> None:

@@ -15,7 +15,7 @@ from mlbutler.console import Console
 from mlbutler.errors import OutsideError, UsageError
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.credentials import AGENT_KEY, HOST_KEY, given, knows_hosts, mounted
-from mlbutler.jenkins.server.model import AGENT_HOME, ARTIFACT_POLICY, MIRROR, Server
+from mlbutler.jenkins.server.model import AGENT_HOME, ARTIFACT_POLICY, MIRROR, Server, must_be_free
 from mlbutler.jenkins.server.plugins import CONTROLLER, plugins_txt
 
 DOCKER = "docker:29.6.2-dind"
@@ -50,9 +50,11 @@ class Compose:
         """Build the images and start the containers.
 
         Raises:
-            UsageError: Docker or Compose is missing. OutsideError: they failed.
+            UsageError: Docker or Compose is missing, or the port is taken. OutsideError: they failed.
         """
         self._run("config", "--quiet")
+        if self.parts().get("controller") != "running":
+            must_be_free(self.server)
         self._run("up", "--detach", "--build", "--remove-orphans", console=console)
 
     def stop(self, console: Console, *, everything: bool) -> None:

@@ -75,6 +75,21 @@ def prepare(folder: Path) -> bool:
     return True
 
 
+def admin_password(folder: Path) -> str:
+    """The administrator's password.
+
+    Raises:
+        UsageError: its file is gone, or this user may not read it.
+    """
+    try:
+        return (folder / ADMIN_PASSWORD).read_text(encoding="ascii")
+    except OSError as error:
+        raise UsageError(
+            f"The administrator's password cannot be read: {folder / ADMIN_PASSWORD}: {error.strerror}.",
+            "`mlbutler jenkins up` makes a new one where it lacks.",
+        ) from error
+
+
 def _key(path: Path) -> None:
     if path.is_file() and path.with_suffix(".pub").is_file():
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,25 @@ class Server:
     def compose_name(self) -> str:
         """Of the compose project."""
         return f"mlbutler-{self.name}"
+
+
+def must_be_free(server: Server) -> None:
+    """See that nobody listens where the server is to listen.
+
+    Raises:
+        UsageError: somebody does, or this machine does not have the address, or this user may not take the port.
+    """
+    family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+    with socket.socket(family) as probe:
+        # A server that was just stopped leaves connections behind that do not hold the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((server.address, server.port))
+        except OSError as error:
+            raise UsageError(
+                f"Jenkins cannot listen on {server.address} port {server.port}: {error.strerror or error}.",
+                "Stop what does, or choose another port (--port 8081) or address (--bind).",
+            ) from error
 
 
 def job_name(text: str) -> str:

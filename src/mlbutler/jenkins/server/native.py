@@ -16,8 +16,8 @@ from mlbutler.console import Console
 from mlbutler.errors import OutsideError, UsageError
 from mlbutler.jenkins.client import Client
 from mlbutler.jenkins.server.casc import jenkins_yaml
-from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, given, knows_hosts
-from mlbutler.jenkins.server.model import ADMIN, AGENT, ARTIFACT_POLICY, Server
+from mlbutler.jenkins.server.credentials import admin_password, given, knows_hosts
+from mlbutler.jenkins.server.model import ADMIN, AGENT, ARTIFACT_POLICY, Server, must_be_free
 from mlbutler.jenkins.server.plugins import NEEDED, plugins_txt
 from mlbutler.secrets import secret_values, without_credentials
 
@@ -72,12 +72,13 @@ class Native:
         """Start the controller; the agent follows when it answers (`attend`).
 
         Raises:
-            UsageError: Java is missing, or it runs already. OutsideError: the port is taken.
+            UsageError: Java is missing, or the port is taken.
         """
         assert self.war is not None
         if self._alive("controller"):
             console.line("The controller runs already; it reads a changed configuration after `mlbutler jenkins down`.")
             return
+        must_be_free(self.server)
         self._launch(
             "controller",
             [
@@ -96,7 +97,7 @@ class Native:
         """Start the agent; the controller has to answer."""
         if self._alive(AGENT):
             return
-        password = (self.server.secrets / ADMIN_PASSWORD).read_text(encoding="ascii")
+        password = admin_password(self.server.secrets)
         with Client(self.server.url, ADMIN, password) as client:
             jar = self.server.home / "agent.jar"
             write(jar, client.download("jnlpJars/agent.jar"))

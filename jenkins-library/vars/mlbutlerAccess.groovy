@@ -29,6 +29,15 @@ int judged(String text) {
     return code == -1 ? sh(returnStatus: true, script: text) : code
 }
 
+/** Does the agent still run what it is told? A step that fails on one that is lost would fail the whole build. */
+boolean reachable() {
+    try {
+        return sh(returnStatus: true, script: ':') == 0
+    } catch (ignored) {
+        return false
+    }
+}
+
 /** Run `body` in the project's image, or on the agent itself where no Dockerfile is named. */
 def inImage(Map config, Closure body) {
     if (!config.dockerfile) {

@@ -60,7 +60,7 @@ void fannedOut(Map config) {
             stash(name: 'mlbutler-record', includes: record, useDefaultExcludes: false)
             looked = true
         } finally {
-            if (!looked) { tell(config) }
+            if (!looked && mlbutlerAccess.reachable()) { tell(config) }
         }
     }
     List runs = []
@@ -131,7 +131,8 @@ void reported(Map config, Closure body) {
     try {
         body()
     } finally {
-        tell(config)
+        // Nothing is told from an agent that is lost: the one that takes over does it.
+        if (mlbutlerAccess.reachable()) { tell(config) }
     }
 }
 
@@ -168,7 +169,7 @@ void onAgent(Map config, Closure body) {
                 checkout(scm)
                 mlbutlerAccess.inImage(config, body)
             } finally {
-                deleteDir()
+                if (mlbutlerAccess.reachable()) { deleteDir() }
             }
         }
     }

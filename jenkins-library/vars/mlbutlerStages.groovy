@@ -91,7 +91,7 @@ void onAgent(Map config, Map one, List earlier, String runs) {
                         }
                     }
                 } finally {
-                    deleteDir()
+                    if (mlbutlerAccess.reachable()) { deleteDir() }
                 }
             }
         }

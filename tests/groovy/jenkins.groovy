@@ -33,7 +33,7 @@ class Build {
     static List events = [].asSynchronized()
     static String result = 'SUCCESS'
     static int workspaces = 0
-    static boolean lost = false
+    static List<File> lost = [].asSynchronized()
     static int vanished = 0
     static InheritableThreadLocal<Frame> frames = new InheritableThreadLocal<Frame>()
 
@@ -71,10 +71,16 @@ class Build {
         true
     }
 
+    /** Every step that needs an agent fails on one that is lost. */
+    static void reach() {
+        if (frame().workspace in lost) { throw new AgentLost('the agent is lost') }
+    }
+
     static int shell(String script) {
         Frame frame = frame()
         if (frame.workspace == null) { throw new Abort('sh outside of an agent') }
-        if (plan.lose && !lost && plan.lose in frame.path) { lost = true; throw new AgentLost('the agent is lost') }
+        if (plan.lose && !lost && plan.lose in frame.path) { lost << frame.workspace }
+        reach()
         if (vanishes(frame)) { return -1 }
         ProcessBuilder builder = new ProcessBuilder('/bin/sh', '-xe', '-c', script)
         builder.directory(frame.workspace).redirectErrorStream(true)
@@ -235,7 +241,7 @@ class Stage {
                     throw new Abort('the checkout failed')
                 }
                 if (steps != null) { steps.call() } else { branches() }
-            } catch (AgentLost gone) { throw gone } // nothing runs on an agent that is gone
+            } catch (AgentLost gone) { failed = gone } // `post` runs all the same, before the stage is tried again
             catch (Throwable error) {
                 failed = error
                 Build.worsen('FAILURE')
@@ -320,8 +326,7 @@ abstract class PipelineScript extends Script {
     def catchError(Closure body) { catchError([:], body) }
     def waitUntil(Map given, Closure body) { while (!body()) { sleep(50) } }
     def catchError(Map given, Closure body) {
-        try { body() } catch (AgentLost gone) { throw gone }
-        catch (Abort error) {
+        try { body() } catch (Exception error) {
             Build.worsen(given.buildResult ?: 'FAILURE')
             println("ERROR: ${error.message}")
         }
@@ -388,9 +393,9 @@ abstract class PipelineScript extends Script {
         }]
     }
     def readJSON(Map given) { new JsonSlurper().parseText(given.text as String) }
-    def deleteDir() { Build.frame().workspace.deleteDir(); Build.event(step: 'deleteDir') }
+    def deleteDir() { Build.reach(); Build.frame().workspace.deleteDir(); Build.event(step: 'deleteDir') }
     def junit(Map given) { kept('junit', given.testResults as String, given.allowEmptyResults as boolean) }
-    def recordIssues(Map given) { Build.event(step: 'recordIssues') }
+    def recordIssues(Map given) { Build.reach(); Build.event(step: 'recordIssues') }
     def flake8() { 'flake8' }
     def pyLint() { 'pyLint' }
     def myPy() { 'myPy' }
@@ -405,6 +410,7 @@ abstract class PipelineScript extends Script {
         copies(where, Patterns.matching(Build.frame().workspace, patterns), mayBeEmpty)
     }
     def copies(String where, List names, boolean mayBeEmpty) {
+        Build.reach()
         File workspace = Build.frame().workspace
         if (names.isEmpty() && !mayBeEmpty) { throw new Abort("${where}: nothing matches") }
         names.each {

@@ -13,7 +13,7 @@ import click
 from mlbutler import __version__
 
 F = TypeVar("F", bound=Callable[..., Any])
-CHDIR = "MLBUTLER_CHDIR"
+CHDIR, IN_RUN = "MLBUTLER_CHDIR", "MLBUTLER_IN_RUN"
 
 _SETTINGS = {
     "auto_envvar_prefix": "MLBUTLER",
@@ -35,8 +35,11 @@ def common(function: F) -> F:
     @functools.wraps(function)
     def wrapper(chdir: Path, json: bool, quiet: bool, verbose: bool, **options: Any) -> Any:
         from mlbutler.console import Console
+        from mlbutler.verbs.variables import unknown
 
         console = Console(quiet=quiet, verbose=verbose, json=json)
+        for name, nearest in unknown(os.environ, cli):
+            console.line(f"Warning: mlbutler does not know the variable {name}. Did you mean {nearest}?")
         return function(directory=chdir, console=console, **options)
 
     return wrapper  # type: ignore[return-value]
@@ -58,7 +61,8 @@ def _examples(*lines: str) -> str:
 
 
 @click.group(context_settings=_SETTINGS, epilog=_examples("mlbutler demo", "mlbutler run", "mlbutler plan --json"))
-@click.version_option(__version__, prog_name="mlbutler")
+# Without a variable: MLBUTLER_VERSION in a Dockerfile says which to install, and would turn every verb into this.
+@click.version_option(__version__, prog_name="mlbutler", allow_from_autoenv=False)
 def cli() -> None:
     """Continuous machine learning for DVC projects: reproduce, compare, judge and report every pull request."""
 
@@ -81,4 +85,4 @@ def step(name: str, directory: Path, console: Any, **options: Any) -> int:
 def in_run(function: F) -> F:
     """The option of verbs that are steps; `MLBUTLER_IN_RUN` sets it for all of them."""
     text = "A step of one run whose steps are separate commands: heed the steps before it."
-    return click.option("--in-run", is_flag=True, envvar="MLBUTLER_IN_RUN", show_envvar=True, help=text)(function)
+    return click.option("--in-run", is_flag=True, envvar=IN_RUN, show_envvar=True, help=text)(function)

@@ -63,11 +63,16 @@ def doctor(directory: Path, console: Console, *, settings: bool = False, forge: 
 
 
 def examine(work: Work) -> Iterator[Examined]:
-    """Look at everything; what cannot be looked at is missing."""
+    """Look at everything; what cannot be looked at is missing. An error that stops several is explained once."""
+    told: dict[str, str] = {}
     for subject, look in _EXAMINATIONS:
         try:
             yield look(work)
         except MlbutlerError as error:
+            if first := told.get(error.message):
+                yield Examined(subject, NOTE, f"not looked at, for the reason under {first}")
+                continue
+            told[error.message] = subject
             yield Examined(subject, MISSING, error.message, error.remedy)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from mlbutler.errors import SettingsError
-from mlbutler.settings import Settings, load, parse
+from mlbutler.settings import Settings, load, parse, settings_at
 from mlbutler.settings.reading import _validated
 
 
@@ -129,3 +129,31 @@ def test_no_error_speaks_of_python(section: str, key: int, value: object, nested
         _validated("mlbutler.toml", {section: [inside] if several else inside}, {})
     except SettingsError as error:
         assert not re.search(r"Input|valid|tuple|dictionary|instance|integer|parse|Value error", error.message)
+
+
+def test_two_places_of_settings_are_told(tmp_path: Path) -> None:
+    (tmp_path / "mlbutler.toml").write_text("")
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n")
+    assert load(tmp_path, {}).note == ""
+    (tmp_path / "pyproject.toml").write_text("[[tool.mlbutler.gate]]\nmetric = 'a'\nmin = 1\n")
+    loaded = load(tmp_path, {})
+    assert loaded.settings.gate == ()
+    assert loaded.note == "mlbutler.toml is used, and [tool.mlbutler] in pyproject.toml is not read: keep one of them"
+    (tmp_path / "mlbutler.toml").unlink()
+    assert (load(tmp_path, {}).note, len(load(tmp_path, {}).settings.gate)) == ("", 1)
+
+
+@pytest.mark.parametrize(("files", "remote"), [
+    ({"mlbutler.toml": "[data]\nremote = 'own'", "pyproject.toml": "[tool.mlbutler.data]\nremote = 'shared'"}, "own"),
+    ({"mlbutler.toml": "", "pyproject.toml": "[tool.mlbutler.data]\nremote = 'shared'"}, None),
+    ({"pyproject.toml": "[tool.mlbutler.data]\nremote = 'shared'"}, "shared"),
+])  # fmt: skip
+def test_settings_of_another_revision_are_read_from_the_same_places(files: dict[str, str], remote: str | None) -> None:
+    found = settings_at(lambda name: files[name].encode() if name in files else None)
+    assert found is not None
+    assert found.data.remote == remote
+
+
+@pytest.mark.parametrize("files", [{}, {"pyproject.toml": "[project]"}, {"mlbutler.toml": "[dta]"}])
+def test_a_revision_may_have_no_settings(files: dict[str, str]) -> None:
+    assert settings_at(lambda name: files[name].encode() if name in files else None) is None

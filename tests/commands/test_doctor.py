@@ -307,3 +307,21 @@ def test_s3_is_read_and_its_endpoint_tells_the_time(surgery: Surgery) -> None:
     assert "does not hold data/raw" in said[0]["remote"]["text"]
     assert said[1]["clock"]["text"] == "agrees with the remote 's3'"
     assert "some-secret-key" not in before.out + before.err + after.out + after.err
+
+
+def test_an_error_that_stops_several_examinations_is_explained_once(surgery: Surgery) -> None:
+    code, found = surgery.examine(MLBUTLER_DATA_REMOTE="nowhere")
+    said = [name for name, row in found.items() if "no DVC remote 'nowhere'" in row["text"]]
+    assert (code, said) == (1, ["project"])
+    assert found["remote"]["text"] == "not looked at, for the reason under project"
+
+
+def test_a_local_remote_whose_directory_is_gone_does_not_answer(surgery: Surgery, tmp_path: Path) -> None:
+    local = surgery.root / ".dvc" / "config.local"
+    local.write_text(f"['remote \"disk\"']\n    url = {tmp_path / 'unmounted'}\n")
+    try:
+        code, found = surgery.examine(MLBUTLER_DATA_REMOTE="disk")
+    finally:
+        local.unlink()
+    assert (code, found["remote"]["state"]) == (1, "missing")
+    assert f"The directory of the store 'disk' is not there: {tmp_path / 'unmounted'}" in found["remote"]["text"]

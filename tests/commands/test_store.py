@@ -70,7 +70,7 @@ def test_prune_by_limit_and_age(
     later = time.time() + 86400
     monkeypatch.setattr("mlbutler.store.upkeep.prune.time.time", lambda: later)
     assert cli("prune", "--mirror", "mirror", "--limit", "2.5 KB", "--dry-run") == 0
-    assert "1 objects would be evicted" in capsys.readouterr().out
+    assert "1 object would be evicted" in capsys.readouterr().out
     assert cli("prune", "--mirror", "mirror", "--older-than", "12h", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["objects"], found["left_objects"], found["dry_run"]) == (3, 0, False)
@@ -100,3 +100,21 @@ def test_the_mirror_and_its_limit_come_from_the_settings(
     found = json.loads(capsys.readouterr().out)
     assert found["limit"] == 200 * 1024**3
     assert found["mirror"] == os.fspath(mirror.root)
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("--limit", "20X"), "--limit must be a size, as 5000 or '200 GB', not '20X'."),
+    (("--older-than", "30y"), "--older-than must be a duration, as 90, '90s', '15m', '2h' or '1d', not '30y'."),
+])  # fmt: skip
+def test_a_wrong_size_or_age_is_told_with_its_option(
+    cli: Cli, mirror: LocalStore, capsys: pytest.CaptureFixture[str], words: tuple[str, str], said: str
+) -> None:
+    assert cli("prune", "--mirror", "mirror", *words) == 2
+    assert f"error: {said}\n" in capsys.readouterr().err
+
+
+def test_prune_by_age_says_why_nothing_goes(
+    cli: Cli, mirror: LocalStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli("prune", "--mirror", "mirror", "--older-than", "1s") == 0
+    assert "What was used within the last hour always stays.\n" in capsys.readouterr().out

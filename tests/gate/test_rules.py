@@ -59,7 +59,8 @@ def test_a_sentence_never_says_that_a_number_broke_a_limit_that_looks_the_same(
 @pytest.mark.parametrize(
     ("metrics", "words"),
     [
-        ([], "was not measured"),
+        ([], "accuracy was not measured;"),
+        ([metric(1, 1, "acuracy")], "accuracy was not measured (did you mean acuracy?);"),
         ([metric(1, 1), MetricChange(file="n.json", name="accuracy", old=1, new=1)], "ambiguous"),
         ([metric(1, None, verdict=Verdict.GONE)], "is gone;"),
         ([metric(1, None, verdict=Verdict.GONE, reason="not valid JSON")], "is gone (not valid JSON);"),

@@ -93,6 +93,7 @@ def test_what_is_stale_runs_and_then_nothing_is_left(project: Path, capfd: pytes
     for text in (log, shown):
         assert "== stage second (2 of 2)" in text
         assert text.index("stage first") < text.index("cp in.txt first.txt") < text.index("stage second")
+        assert "git add" not in text  # DVC's advice after each stage; the step `commit` says what to commit
     commit(project, "results")
     again = run(planned(project))
     assert again.outcome is Outcome.PASSED

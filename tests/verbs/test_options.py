@@ -6,6 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from mlbutler.cli import cli
+from mlbutler.pipeline import NAMES
 from mlbutler.verbs.options import common
 
 
@@ -33,3 +35,29 @@ def test_the_directory_comes_from_the_option_else_the_verbs_variable_else_the_on
     done = CliRunner().invoke(group, ["look", *words], env=environ, auto_envvar_prefix="MLBUTLER")
     assert done.exit_code == 0, done.output
     assert seen == [Path(directory)]
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["run", "--every", "5"], "--every needs --live."),
+    (["publish", "--every", "5"], "--every needs --live."),
+    (["compare", "--only", "accuracy"], "--only needs --repeats."),
+    (["report", "--output", "out"], "--output needs --record."),
+])  # fmt: skip
+def test_an_option_that_would_do_nothing_is_refused(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(cli, words)
+    assert (done.exit_code, said in done.output) == (2, True)
+
+
+def test_what_an_agent_sets_for_every_call_is_not_refused(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["run", "-C", str(tmp_path / "nowhere")], env={"MLBUTLER_RUN_EVERY": "5"})
+    assert "needs --live" not in done.output
+    assert "No such directory" in str(done.exception)
+
+
+def test_the_lists_of_verbs_and_steps_are_whole() -> None:
+    for words in ([], ["store"], ["gate"], ["jenkins"]):
+        listed = CliRunner().invoke(cli, [*words, "--help"], terminal_width=80).output.partition("Commands:")[2]
+        assert listed
+        assert "..." not in listed
+    helped = " ".join(CliRunner().invoke(cli, ["run", "--help"]).output.split())
+    assert f"Take only these steps, of {', '.join(NAMES)}." in helped

@@ -100,7 +100,7 @@ def _show(console: Console, one: Tried) -> None:
     found = one.found
     screen = Screen(console)
     mean = sum(one.values) / len(one.values)
-    average = f"{mean:.5g} on average of {len(one.values)} seeds, deviation {found.deviation:.3g}"
+    average = f"{mean:.5g} on average of {len(one.values)} seeds, standard deviation {found.deviation:.3g}"
     screen.line(f"{one.metric}: {average}")
     names = ("Worse by", "Fails", "Inconclusive", "Passes", "One run, same limit: fails", "Any drop: fails")
     rows = []

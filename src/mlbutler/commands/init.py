@@ -13,6 +13,7 @@ from mlbutler import atomic
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, UsageError
 from mlbutler.git import Git
+from mlbutler.report.numbers import count
 from mlbutler.scaffold import kept as kept_files
 from mlbutler.scaffold.changes import Action, Change, decide, merge
 from mlbutler.scaffold.found import Found
@@ -132,7 +133,8 @@ def _kept(wish: Wish, before: Kept | None, files: dict[str, str], changes: Seque
 
 
 def _tell(console: Console, found: Found, changes: Sequence[Change]) -> None:
-    console.line(f"project   {found.name}{f', in {found.folder}' if found.folder else ''}: {len(found.stages)} stages")
+    where = f", in {found.folder}" if found.folder else ""
+    console.line(f"project   {found.name}{where}: {count(len(found.stages), 'stage')}")
     console.line(f"data      {_data(found)}")
     console.line(f"forge     {found.source}, pull requests go to {found.target or 'an unknown branch'}")
     files = ", ".join(found.image.files) or "no dependency file"

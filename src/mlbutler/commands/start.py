@@ -63,6 +63,8 @@ def begin(
     console.redactor = Redactor(secret_values(environ))
     root, git = _find(directory, environ)
     loaded = load(root, environ)
+    if loaded.note:
+        console.line(f"Warning: {loaded.note}.")
     with ExitStack() as stack:
         if watching:
             record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline, mend=False)

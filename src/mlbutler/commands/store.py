@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlbutler.console import Console, human_bytes, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, SettingsError
+from mlbutler.report.numbers import count
 
 if TYPE_CHECKING:
     from mlbutler.settings import Data
@@ -54,13 +55,13 @@ def status(directory: Path, console: Console, mirror: Path | None) -> int:
     }  # fmt: skip
     of = f" of {human_bytes(place.limit)}" if place.limit else ", no limit (data.mirror_limit)"
     console.line(f"mirror     {place.mirror}")
-    console.line(f"holds      {human_bytes(size)}{of}: {objects:,} objects, {directories:,} of them directories")
+    console.line(f"holds      {human_bytes(size)}{of}: {count(objects, 'object')}, {directories:,} of them directories")
     console.line(f"disk       {human_bytes(free.free)} of {human_bytes(free.total)} free")
     ago = f", the least recent {human_seconds(max(time.time() - oldest, 0))} ago" if oldest is not None else ""
-    console.line(f"used       {len(use.last):,} artifacts{ago}")
+    console.line(f"used       {count(len(use.last), 'artifact')}{ago}")
     console.line(f"builds     {use.builds} at work")
     if unfinished:
-        console.line(f"unfinished {unfinished} transfers; `mlbutler store prune` removes those of days before")
+        console.line(f"unfinished {count(unfinished, 'transfer')}; `mlbutler store prune` removes those of days before")
     return _end(console, found, EXIT_PASSED)
 
 
@@ -78,7 +79,7 @@ def verify(directory: Path, console: Console, mirror: Path | None, jobs: int) ->
         console.line(f"not readable: {oid.key}: {reason}")
     bad = len(done.damaged) + len(done.unreadable)
     console.line(
-        f"{done.objects:,} objects hashed, {human_bytes(done.bytes)}: "
+        f"{count(done.objects, 'object')} hashed, {human_bytes(done.bytes)}: "
         + (f"{len(done.damaged)} damaged, {len(done.unreadable)} not readable" if bad else "all are whole")
     )
     found = {
@@ -101,14 +102,16 @@ def prune(
     with console.progress("evicted") as progress:
         done = evict(place.mirror, size, age, dry=dry, progress=progress.advance)
     would = "would be evicted" if dry else "evicted"
-    console.line(f"{done.objects:,} objects {would}, {human_bytes(done.bytes)}")
+    console.line(f"{count(done.objects, 'object')} {would}, {human_bytes(done.bytes)}")
     if done.unfinished:
-        console.line(f"{done.unfinished} unfinished files of transfers {'would be ' if dry else ''}removed")
-    console.line(f"{done.left_objects:,} objects stay, {human_bytes(done.left_bytes)}")
+        console.line(f"{count(done.unfinished, 'unfinished file')} of transfers {'would be ' if dry else ''}removed")
+    console.line(f"{count(done.left_objects, 'object')} left, {human_bytes(done.left_bytes)}")
     if size is None and age is None:
         console.line("There is no limit: set data.mirror_limit, or pass --limit or --older-than.")
     elif size is not None and done.left_bytes > size:
         console.line(f"That is above the limit of {human_bytes(size)}: the rest was used within the last hour.")
+    elif age is not None and not done.objects:
+        console.line("What was used within the last hour always stays.")
     return _end(console, {"mirror": str(place.mirror), "dry_run": dry, **dataclasses.asdict(done)}, EXIT_PASSED)
 
 
@@ -146,11 +149,13 @@ def _checked(key: str, text: str, option: str) -> Any:
     from pydantic import ValidationError
 
     from mlbutler.settings import Data
+    from mlbutler.settings.problems import problem
 
     try:
         return getattr(Data.model_validate({key: text}), key)
     except ValidationError as error:
-        raise SettingsError(f"{option}: {error.errors()[0]['msg']}.", "Such as 200GB, or 30d.") from error
+        example = "200GB" if key == "mirror_limit" else "30d"
+        raise SettingsError(f"{option} {problem(error.errors()[0])}.", f"Such as {option} {example}.") from error
 
 
 def _store(place: Place) -> LocalStore:

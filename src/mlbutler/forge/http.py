@@ -305,7 +305,7 @@ class Api:
             how = f"broke the connection ({type(error).__name__})"
         proxies = [name for name in _PROXIES[:-1] if os.environ.get(name) or os.environ.get(name.lower())]
         return ForgeError(
-            f"{self.name} at {self._origin.host} {how}: {what}.",
+            f"{self.name} at {self._origin.host} {how} ({what}).",
             f"Check the network{''.join(f' and {name}' for name in proxies)}, then run `mlbutler publish`.",
         )
 

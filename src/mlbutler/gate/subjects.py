@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlbutler.compare.comparison import owner_of
@@ -65,7 +66,15 @@ def _metric(gate: Gate, evidence: Evidence) -> Found:
     found = [metric for metric in named if metric.key == gate.metric] or named
     if len(found) > 1:
         return Found(problem=f"{gate.metric} is ambiguous: {', '.join(metric.key for metric in found[:5])}")
-    return Found(found[0]) if found else Found(problem=f"{gate.metric} was not measured")
+    if found:
+        return Found(found[0])
+    names = [name for metric in evidence.metrics for name in (metric.key, metric.name)]
+    return Found(problem=f"{gate.metric} was not measured{_near(gate.subject, names)}")
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _number(gate: Gate, old: float | None, new: float | None) -> Found:
@@ -131,7 +140,8 @@ def _rows(gate: Gate, path: str, evidence: Evidence) -> Found:
 def _stage(gate: Gate, evidence: Evidence) -> Found:
     run = next((run for run in evidence.runs if run.name == gate.stage), None)
     if run is None:
-        return Found(problem=f"there is no stage {gate.stage} in this run", excused=not evidence.runs)
+        near = _near(str(gate.stage), [run.name for run in evidence.runs])
+        return Found(problem=f"there is no stage {gate.stage} in this run{near}", excused=not evidence.runs)
     if run.outcome != "ran":
         return Found(problem=f"stage {gate.stage} did not run ({run.outcome})", excused=run.outcome != "failed")
     if gate.of == "memory":

@@ -227,6 +227,7 @@ def _reproduced(name: str, strict: bool, may_lack: bool, seen: _Commands) -> dic
             return {"outcome": "failed", "message": message}
         before = {out.def_path: _hash(out) for out in stage.outs}
         seen.watch(repo.lock)
+        repo.scm_context.quiet = True  # "git add dvc.lock" after each stage: the step `commit` does that
         done = repo.reproduce(name, single_item=True)
         if not done:
             return {"outcome": "unchanged"}

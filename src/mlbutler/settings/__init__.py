@@ -4,7 +4,7 @@ They are read from ``mlbutler.toml`` at the project's root, or ``[tool.mlbutler]
 overridden by environment variables ``MLBUTLER_<SECTION>_<KEY>``. A project without any file works.
 """
 
-from mlbutler.settings.reading import FILE_NAME, Loaded, load, parse
+from mlbutler.settings.reading import FILE_NAME, Loaded, load, parse, settings_at
 from mlbutler.settings.sections import Data, Forge, Gate, Predictions, Project, Report, Reproduce, Settings
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "Settings",
     "load",
     "parse",
+    "settings_at",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,21 @@ from mlbutler.errors import SettingsError
 from mlbutler.settings.problems import problem
 from mlbutler.settings.sections import Gate, Predictions, Settings
 
-FILE_NAME = "mlbutler.toml"
+FILE_NAME, SHARED = "mlbutler.toml", "pyproject.toml"
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings and, for each ``section.key``, its source: ``default``, a file name, or a variable's name."""
+    """Settings and where they come from.
+
+    Attributes:
+        sources: for each ``section.key``, ``default``, a file name, or a variable's name.
+        note: what is wrong with the files although they can be read, '' for nothing.
+    """
 
     settings: Settings
     sources: Mapping[str, str]
+    note: str = ""
 
 
 def load(root: Path, environ: Mapping[str, str] | None = None) -> Loaded:
@@ -36,7 +43,11 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> Loaded:
     """
     environ = os.environ if environ is None else environ
     name, values = _from_file(root)
-    return _validated(name, values, environ)
+    loaded = _validated(name, values, environ)
+    if name == FILE_NAME and (root / FILE_NAME).is_file() and _shared(root) is not None:
+        said = f"{FILE_NAME} is used, and [tool.mlbutler] in {SHARED} is not read: keep one of them"
+        return dataclasses.replace(loaded, note=said)
+    return loaded
 
 
 def parse(text: str, name: str = FILE_NAME) -> Settings:
@@ -54,9 +65,27 @@ def parse(text: str, name: str = FILE_NAME) -> Settings:
         raise SettingsError(f"{name} is not valid TOML: {error}", f"Mend {name}.") from error
 
 
+def settings_at(content: Callable[[str], bytes | None]) -> Settings | None:
+    """Settings of another revision; None where it has none, or none that can be read.
+
+    Args:
+        content: of a file beside dvc.yaml at that revision, None where it does not exist.
+    """
+    for name in (FILE_NAME, SHARED):
+        found = content(name)
+        text = None if found is None else found.decode("utf-8", "replace")
+        if text is None or (name == SHARED and _table(text) is None):
+            continue
+        try:
+            return parse(text, name)
+        except SettingsError:
+            return None
+    return None
+
+
 def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) -> Loaded:
     sources = dict.fromkeys(_keys(values), name)
-    for variable, section, key in _variables():
+    for variable, section, key in variables():
         if (text := environ.get(variable)) is not None and text != "":
             section_values = values.setdefault(section, {})
             if not isinstance(section_values, dict):
@@ -71,21 +100,31 @@ def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) ->
 
 
 def _from_file(root: Path) -> tuple[str, dict[str, Any]]:
-    own, shared = root / FILE_NAME, root / "pyproject.toml"
-    for path, inside in ((own, ()), (shared, ("tool", "mlbutler"))):
-        if not path.is_file():
-            continue
+    own = root / FILE_NAME
+    if own.is_file():
         try:
-            values: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+            return FILE_NAME, tomllib.loads(own.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            if path == shared:  # somebody else's file: not ours to complain about
-                continue
-            raise SettingsError(f"{path.name} is not valid TOML: {error}", f"Mend {path.name}.") from error
-        for key in inside:
-            values = values.get(key) if isinstance(values, dict) else None
-        if isinstance(values, dict):
-            return path.name, values
-    return FILE_NAME, {}
+            raise SettingsError(f"{FILE_NAME} is not valid TOML: {error}", f"Mend {FILE_NAME}.") from error
+    shared = _shared(root)
+    return (FILE_NAME, {}) if shared is None else (SHARED, shared)
+
+
+def _shared(root: Path) -> dict[str, Any] | None:
+    try:
+        return _table((root / SHARED).read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError):
+        return None
+
+
+def _table(text: str) -> dict[str, Any] | None:
+    """Our table of a pyproject.toml; None where it has none, or is broken: others complain about that file."""
+    try:
+        tool = tomllib.loads(text).get("tool")
+    except tomllib.TOMLDecodeError:
+        return None
+    found = tool.get("mlbutler") if isinstance(tool, dict) else None
+    return found if isinstance(found, dict) else None
 
 
 def _keys(values: Mapping[str, Any]) -> Iterator[str]:
@@ -96,7 +135,8 @@ def _keys(values: Mapping[str, Any]) -> Iterator[str]:
             yield section
 
 
-def _variables() -> Iterator[tuple[str, str, str]]:
+def variables() -> Iterator[tuple[str, str, str]]:
+    """Each setting's environment variable, section and key."""
     for section, field in Settings.model_fields.items():
         model = field.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):

@@ -240,7 +240,7 @@ class Notify(_Section):
     """Who else is told, through the webhook in ``MLBUTLER_NOTIFY_WEBHOOK``."""
 
     on: Literal["end", "verdict-change"] = Field(
-        "end", description="after every run, or when the verdict is another than in the run before"
+        "end", description="after every run, or when the verdict differs from that of the run before"
     )
     form: Literal["json", "slack"] = Field("json", description="a document, or the message that Slack and others take")
 

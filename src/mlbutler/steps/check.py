@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlbutler.console import human_seconds
 from mlbutler.project.lock_check import check_lock
 from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState
+from mlbutler.report.numbers import count
 from mlbutler.steps import plan as plan_step
 from mlbutler.steps.work import Work
 from mlbutler.store.pushed_before import Before
@@ -98,7 +99,7 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
         finding = Finding(
             check=PUSHED,
             subject=wanted[0].path,
-            problem=f"no DVC remote is configured, so {len(wanted)} artifacts are only where they were made",
+            problem=f"no DVC remote is configured to hold {count(len(wanted), 'artifact')}",
             remedy="dvc remote add -d NAME URL",
         )
         return [], CheckResult(outcome=Outcome.FAILED, reason="", findings=(finding,), left_out=left_out)
@@ -154,7 +155,7 @@ def _uncommitted(work: Work, artifacts: Sequence[Artifact], findings: Sequence[F
 
 
 def _all_there(objects: int, artifacts: int, remembered: int, age: float) -> str:
-    said = f"all {objects} objects of {artifacts} artifacts are on the remote"
+    said = f"all {count(objects, 'object')} of {count(artifacts, 'artifact')} are on the remote"
     return said + (f" ({remembered} of them when last asked, {human_seconds(age)} ago)" if remembered else "")
 
 
@@ -172,5 +173,5 @@ def _sentence(
     if undetermined:
         parts.append(f"could not be found out: {undetermined[0].problem}")
     if pending:
-        parts.append(f"{len(pending)} to be mended by this run")
+        parts.append(f"{len(pending)} that this run is about to mend")
     return "; ".join([*parts, *notes]) or "nothing to check"

@@ -12,7 +12,7 @@ from mlbutler.gate import waivers
 from mlbutler.gate.rules import judge
 from mlbutler.gate.subjects import Evidence
 from mlbutler.record import GateResult, RepeatResult
-from mlbutler.settings import FILE_NAME, Settings, parse
+from mlbutler.settings import Settings, settings_at
 from mlbutler.steps.work import Work
 from mlbutler.store.trust import target_revisions
 
@@ -98,11 +98,7 @@ def _trusts_changes(work: Work, revisions: list[str]) -> bool:
 
 
 def _settings_at(work: Work, revision: str) -> Settings | None:
-    content = work.git.show(revision, work.prefix + FILE_NAME)
-    try:
-        return parse(content.decode("utf-8", "replace")) if content else None
-    except SettingsError:
-        return None
+    return settings_at(lambda name: work.git.show(revision, work.prefix + name))
 
 
 def _loosened(work: Work, base: str | None) -> Iterator[tuple[str, str]]:

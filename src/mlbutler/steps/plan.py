@@ -9,6 +9,7 @@ from mlbutler.console import human_bytes, human_seconds
 from mlbutler.project.planned import Watched
 from mlbutler.project.times import read_times
 from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
+from mlbutler.report.numbers import count
 from mlbutler.steps.work import Work
 
 _SIGNS = {
@@ -96,7 +97,8 @@ def _sentence(result: PlanResult) -> str:
         return "the project has no stages"
     if not result.stale():
         frozen = f", {counts[StageState.FROZEN]} frozen" if counts[StageState.FROZEN] else ""
-        return f"nothing is stale: {counts[StageState.UP_TO_DATE]} of {len(result.stages)} stages up to date{frozen}"
+        stages = count(len(result.stages), "stage")
+        return f"nothing is stale: {counts[StageState.UP_TO_DATE]} of {stages} up to date{frozen}"
     parts = [f"{counts[state]} {state}" for state in StageState if counts[state]]
     return ", ".join(parts) + _expectation(result.expected)
 
@@ -111,5 +113,5 @@ def _expectation(cost: Cost | None) -> str:
     if cost.seconds:
         known.append(f"about {human_seconds(cost.seconds)} to run")
         if cost.untimed:
-            known[-1] += f" and {len(cost.untimed)} stages that were never timed"
+            known[-1] += f" and {count(len(cost.untimed), 'stage')} never timed"
     return f"; {', '.join(known)}" if known else ""

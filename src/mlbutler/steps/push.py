@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import Moved, Outcome, PushResult
+from mlbutler.report.numbers import count
 from mlbutler.steps.work import Work
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def _whole(work: Work, result: PushResult, pushed: Sequence[Artifact], cache: Lo
         error = StoreError(f"Not known whether all is on the remote: {first.problem}.", first.remedy)
         error.partial = dataclasses.replace(result, outcome=Outcome.ERROR, reason=error.message)
         raise error
-    return dataclasses.replace(result, reason=f"{result.reason}; {len(away)} artifacts that are not here are there")
+    there = f"{count(len(away), 'artifact')} not here but there already"
+    return dataclasses.replace(result, reason=f"{result.reason}; {there}")
 
 
 def keep_in_mirror(work: Work) -> None:
@@ -136,7 +138,8 @@ def _nothing_to_do(work: Work) -> bool:
 
 def _result(moved: Sequence[Moved], notes: Sequence[str], kept: str) -> PushResult:
     sent = [item for item in moved if item.objects]
-    parts = [f"{item.objects} objects to {item.place}" for item in sent] or ["nothing to push: all is there already"]
+    parts = [f"{count(item.objects, 'object')} sent to {item.place}" for item in sent]
+    parts = parts or ["nothing to push: all is there already"]
     return PushResult(outcome=Outcome.PASSED, reason="; ".join([*parts, *notes]), moved=tuple(sent), run_cache=kept)
 
 
@@ -193,7 +196,7 @@ def _to_remotes(
         by_remote.setdefault(remotes.name(artifact.remote), []).append(artifact.oid)
     notes = []
     if unplaced := by_remote.pop(None, None):
-        notes.append(f"{len(unplaced)} artifacts have no DVC remote")
+        notes.append(f"{count(len(unplaced), 'artifact')} without a DVC remote")
     kept = ""
     private = {a.oid for a in artifacts if a.cached and not a.pushed}
     if work.remote is not None:

@@ -56,6 +56,8 @@ def repeated(work: Work, metrics: Sequence[MetricChange], wish: Wish | None = No
     """
     base = work.record.change.base
     wanted = _wanted(work.settings.gate, metrics, wish)
+    if not wanted and wish is not None:
+        work.console.line("No repeats: no metric with a gate is on both sides. Name others: --only METRIC.")
     if not wanted or base is None:
         return ()
     if _unchanged(work, base):

@@ -15,7 +15,6 @@ from mlbutler.reproduce.pass_environment import allowed
 from mlbutler.reproduce.progress import writing
 from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings, command_to_repeat
 from mlbutler.reproduce.stage_log import RELATIVE, StageLog
-from mlbutler.settings import FILE_NAME
 from mlbutler.steps import sync
 from mlbutler.steps.push import keep_in_mirror
 from mlbutler.steps.work import Work
@@ -138,7 +137,7 @@ def _changed_inputs(work: Work, done: Reproduction, before: Collection[str]) -> 
 
 
 def _passed(work: Work) -> tuple[str, ...]:
-    return allowed(work.loaded, work.record.change, lambda rev: work.git.show(rev, f"{work.prefix}{FILE_NAME}"))
+    return allowed(work.loaded, work.record.change, lambda rev, name: work.git.show(rev, f"{work.prefix}{name}"))
 
 
 def _nothing_to_run(plan: PlanResult) -> ReproduceResult:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import suppress
+from functools import partial
 
 from mlbutler import record_file
-from mlbutler.errors import MlbutlerError, SettingsError
+from mlbutler.errors import MlbutlerError
 from mlbutler.forge import detect
 from mlbutler.forge.http import Patience
 from mlbutler.forge.interface import Forge, State
@@ -14,8 +14,8 @@ from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.record import Change, Outcome, Record
 from mlbutler.record_ended import ended
-from mlbutler.settings import FILE_NAME, parse
 from mlbutler.settings import Forge as Settings
+from mlbutler.settings import settings_at
 from mlbutler.steps.work import Work
 from mlbutler.store.trust import target_revisions
 
@@ -46,14 +46,13 @@ def opened(work: Work, patience: Patience | None = None) -> Forge | None:
 
 def _settings_before(work: Work) -> list[Settings]:
     """Settings of the target branch and of the commit that the change grew from."""
-    found = []
-    for rev in target_revisions(work.git, work.record.change):
-        for name in (FILE_NAME, "pyproject.toml"):
-            if (content := work.git.show(rev, work.prefix + name)) is not None:
-                with suppress(SettingsError):
-                    found.append(parse(content.decode("utf-8", "replace"), name).forge)
-                break
-    return found
+    revisions = target_revisions(work.git, work.record.change)
+    found = [settings_at(partial(_shown, work, revision)) for revision in revisions]
+    return [settings.forge for settings in found if settings is not None]
+
+
+def _shown(work: Work, revision: str, name: str) -> bytes | None:
+    return work.git.show(revision, work.prefix + name)
 
 
 def placed(work: Work, forge: Forge) -> Change:

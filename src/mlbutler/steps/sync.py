@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.record import Outcome, PlanResult, StepResult, SyncResult
+from mlbutler.report.numbers import count
 from mlbutler.steps.work import Work
 
 if TYPE_CHECKING:
@@ -199,7 +200,8 @@ def _result(work: Work, brought: Brought, absent: frozenset[str], paths: tuple[s
         arrived = sum(moved.objects for moved in brought.moved if moved.place != "cache")
         here = sum(moved.objects for moved in brought.moved if moved.place == "cache")
         places = ", ".join(f"{m.objects} from {m.place}" for m in brought.moved if m.place != "cache")
-        reason = f"{arrived} objects brought ({places}), {here} here already" if arrived else f"all {here} objects here"
+        brought_now = f"{count(arrived, 'object')} brought ({places}), {here} here already"
+        reason = brought_now if arrived else f"nothing to bring: {count(here, 'object')} here already"
         return SyncResult(outcome=Outcome.PASSED, reason=reason, paths=paths, moved=brought.moved)
     missing = tuple(found.path for found in brought.missing) or tuple(sorted(absent))
     shown = ", ".join(missing[:_SHOWN]) + (f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else "")
@@ -210,7 +212,7 @@ def _result(work: Work, brought: Brought, absent: frozenset[str], paths: tuple[s
     work.console.line(f"missing: {shown}")
     return SyncResult(
         outcome=Outcome.FAILED,
-        reason=f"{len(missing)} objects are in no store ({where} were asked): {shown}",
+        reason=f"{count(len(missing), 'object')} in no store ({where} were asked): {shown}",
         remedy=f"Whoever has the data pushes it: {command}",
         paths=paths,
         moved=brought.moved,

@@ -14,6 +14,7 @@ from mlbutler.console import Console
 from mlbutler.git import Git
 from mlbutler.project.seen import Look
 from mlbutler.record import Record
+from mlbutler.report.numbers import count
 from mlbutler.settings import Loaded, Settings
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Work:
             self.console.line(f"The mirror stays as large as it is: {error.message}")
             return
         if done is not None and done.objects:
-            self.console.line(f"The mirror was above its limit: {done.objects} objects evicted")
+            self.console.line(f"The mirror was above its limit: {count(done.objects, 'object')} evicted")
 
     @property
     def pushed_before(self) -> PushedBefore:

@@ -12,7 +12,7 @@ from mlbutler.verbs.options import F, cli, common, verb
 
 @cli.group()
 def store() -> None:
-    """The mirror: the directory of artifacts that an agent's builds share."""
+    """The mirror: a directory of artifacts that builds share."""
 
 
 def _mirror(function: F) -> F:
@@ -32,7 +32,7 @@ def store_status(directory: Path, console: Any, mirror: Path | None) -> int:
     return status(directory, console, mirror)
 
 
-@verb("verify", "mlbutler store verify", group=store)
+@verb("verify", "mlbutler store verify", group=store, short="Hash every object and remove damaged ones.")
 @_mirror
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, show_envvar=True,
               help="Files hashed at once.")  # fmt: skip
@@ -44,7 +44,8 @@ def store_verify(directory: Path, console: Any, mirror: Path | None, jobs: int) 
     return verify(directory, console, mirror, jobs)
 
 
-@verb("prune", "mlbutler store prune --limit 200GB", "mlbutler store prune --older-than 30d --dry-run", group=store)
+@verb("prune", "mlbutler store prune --limit 200GB", "mlbutler store prune --older-than 30d --dry-run", group=store,
+      short="Evict what was used least recently.")  # fmt: skip
 @_mirror
 @click.option("--limit", metavar="SIZE", show_envvar=True, help="Such as 200GB (default: data.mirror_limit).")
 @click.option("--older-than", metavar="TIME", show_envvar=True, help="Also what was not used for so long, such as 30d.")
@@ -60,7 +61,7 @@ def store_prune(
 
 
 @verb("init", "mlbutler init --dry-run", "mlbutler init --agent label:gpu --gate-as unstable",
-       "mlbutler init --update")  # fmt: skip
+       "mlbutler init --update", short="Write Jenkinsfile, Dockerfile and mlbutler.toml.")  # fmt: skip
 @click.option("--agent", metavar="KIND", show_envvar=True,
               help="Where builds run: docker (default), label:NAME for agents of that label, kubernetes.")  # fmt: skip
 @click.option("--mirror", metavar="DIR", show_envvar=True,
@@ -84,7 +85,7 @@ def init(directory: Path, console: Any, **wish: Any) -> int:
 
 @cli.group()
 def jenkins() -> None:
-    """A Jenkins controller on this machine, and checking a Jenkinsfile."""
+    """A Jenkins server on this machine, and a check of Jenkinsfiles."""
 
 
 def _home(function: F) -> F:
@@ -95,23 +96,29 @@ def _home(function: F) -> F:
 
 
 @verb("up", "mlbutler jenkins up", "mlbutler jenkins up --source gitea --port 8081",
-       "mlbutler jenkins up --war jenkins.war --plugins plugins/", group=jenkins)  # fmt: skip
+       "mlbutler jenkins up --war jenkins.war --plugins plugins/", group=jenkins,
+      short="Start a controller with an agent and a job for this repository.")  # fmt: skip
 @_home
-@click.option("--name", metavar="NAME", show_envvar=True, help="Of the server and its job (default: the repository's).")
+@click.option("--name", metavar="NAME", show_envvar=True,
+              help="Name of the server and its job (default: the repository's).")  # fmt: skip
 @click.option("--url", metavar="URL", show_envvar=True, help="What the job builds (default: the remote 'origin').")
 @click.option("--source", metavar="KIND", show_envvar=True,
               help="git, github, gitlab, gitea, bitbucket or dagshub (default: by the host's name).")  # fmt: skip
 @click.option("--server", metavar="URL", show_envvar=True, help="The forge's address (default: the repository's host).")
-@click.option("--script", default="Jenkinsfile", metavar="PATH", show_envvar=True, help="The Jenkinsfile's path.")
-@click.option("--bind", default="127.0.0.1", metavar="ADDRESS", show_envvar=True, help="Where to listen.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, show_envvar=True, help="Port.")
-@click.option("--label", default="docker", metavar="LABELS", show_envvar=True, help="What the agent offers.")
+@click.option("--script", default="Jenkinsfile", metavar="PATH", show_default=True, show_envvar=True,
+              help="The Jenkinsfile's path.")  # fmt: skip
+@click.option("--bind", default="127.0.0.1", metavar="ADDRESS", show_default=True, show_envvar=True,
+              help="Address to listen on.")  # fmt: skip
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, show_envvar=True,
+              metavar="N", help="Port to listen on.")  # fmt: skip
+@click.option("--label", default="docker", metavar="LABELS", show_default=True, show_envvar=True,
+              help="Labels that the agent offers.")  # fmt: skip
 @click.option("--executors", type=click.IntRange(1), default=2, show_default=True, show_envvar=True,
               help="Builds at once on the agent.")  # fmt: skip
 @click.option("--war", type=click.Path(path_type=Path), metavar="FILE", show_envvar=True,
               help="Without Docker: run this jenkins.war with Java.")  # fmt: skip
 @click.option("--plugins", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
-              help="With --war: a folder of .hpi or .jpi files to put in.")  # fmt: skip
+              help="With --war: a folder of .hpi or .jpi files to install.")  # fmt: skip
 @click.option("--java", default="java", metavar="PATH", show_envvar=True, help="With --war: the Java to use.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=600, metavar="SECONDS", show_envvar=True,
               help="How long to wait for an answer (default: 600).")  # fmt: skip
@@ -123,7 +130,8 @@ def jenkins_up(directory: Path, console: Any, label: str, timeout: float, **wish
     return up(directory, console, Wish(labels=label, **wish), timeout=timeout)
 
 
-@verb("down", "mlbutler jenkins down", "mlbutler jenkins down --all", group=jenkins)
+@verb("down", "mlbutler jenkins down", "mlbutler jenkins down --all", group=jenkins,
+      short="Stop the controller and its agent.")  # fmt: skip
 @_home
 @click.option("--all", "everything", is_flag=True, show_envvar=True, help="Remove builds, workspaces and mirror too.")
 @common
@@ -145,7 +153,7 @@ def jenkins_status(directory: Path, console: Any, home: Path | None) -> int:
 
 
 @verb("validate", "mlbutler jenkins validate", "mlbutler jenkins validate ci/Jenkinsfile --url https://jenkins.example.org/",
-       group=jenkins)  # fmt: skip
+      group=jenkins, short="Check a Jenkinsfile, offline or with a controller.")  # fmt: skip
 @click.argument("file", type=click.Path(path_type=Path), default=Path("Jenkinsfile"))
 @click.option("--url", metavar="URL", show_envvar=True, help="Ask this controller's own validator too.")
 @common

@@ -12,10 +12,11 @@ from mlbutler.verbs.options import against, cli, common, verb
 
 @cli.group()
 def gate() -> None:
-    """Gates that judge by repeated runs."""
+    """How reliable gates are that judge by repeated runs."""
 
 
-@verb("calibrate", "mlbutler gate calibrate", "mlbutler gate calibrate accuracy --repeats 5 --runs 40", group=gate)
+@verb("calibrate", "mlbutler gate calibrate", "mlbutler gate calibrate accuracy --repeats 5 --runs 40", group=gate,
+      short="How often does a gate raise a false alarm, and what does it miss.")  # fmt: skip
 @click.argument("metric", required=False)
 @against
 @click.option("--repeats", type=click.IntRange(2, 200), metavar="N", show_envvar=True,

@@ -13,7 +13,7 @@ import click
 from mlbutler import __version__
 
 F = TypeVar("F", bound=Callable[..., Any])
-CHDIR = "MLBUTLER_CHDIR"
+CHDIR, IN_RUN = "MLBUTLER_CHDIR", "MLBUTLER_IN_RUN"
 
 _SETTINGS = {
     "auto_envvar_prefix": "MLBUTLER",
@@ -35,8 +35,11 @@ def common(function: F) -> F:
     @functools.wraps(function)
     def wrapper(chdir: Path, json: bool, quiet: bool, verbose: bool, **options: Any) -> Any:
         from mlbutler.console import Console
+        from mlbutler.verbs.variables import unknown
 
         console = Console(quiet=quiet, verbose=verbose, json=json)
+        for name, nearest in unknown(os.environ, cli):
+            console.line(f"Warning: mlbutler does not know the variable {name}. Did you mean {nearest}?")
         return function(directory=chdir, console=console, **options)
 
     return wrapper  # type: ignore[return-value]
@@ -50,22 +53,47 @@ def against(function: F) -> F:
 def every(function: F) -> F:
     text = "With --live: seconds between two versions of the comment, at least."
     kind = click.FloatRange(1, 86_400)
-    return click.option("--every", type=kind, default=30, metavar="S", show_envvar=True, help=text)(function)
+    return click.option(
+        "--every", type=kind, default=30, metavar="S", show_default=True, show_envvar=True, help=text
+    )(function)
 
 
 def _examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-@click.group(context_settings=_SETTINGS, epilog=_examples("mlbutler demo", "mlbutler run", "mlbutler plan --json"))
-@click.version_option(__version__, prog_name="mlbutler")
+_FIRST = _examples("mlbutler demo", "mlbutler run", "mlbutler plan --json")
+_CODES = """\b
+Exit codes:
+  0 passed            1 judged and failed (test, lint, lock, artifact, gate)
+  2 wrong use         3 something outside failed: a retry may help
+  70 mlbutler's bug   130 interrupted"""
+
+
+@click.group(context_settings=_SETTINGS, epilog=f"{_FIRST}\n\n{_CODES}")
+# Without a variable: MLBUTLER_VERSION in a Dockerfile says which to install, and would turn every verb into this.
+@click.version_option(__version__, prog_name="mlbutler", allow_from_autoenv=False)
 def cli() -> None:
     """Continuous machine learning for DVC projects: reproduce, compare, judge and report every pull request."""
 
 
-def verb(name: str, *examples: str, group: click.Group = cli) -> Callable[[F], click.Command]:
-    """A command; with a `group`, the second word of one: `verb("status", ..., group=store)`."""
-    return group.command(name, epilog=_examples(*examples))
+def verb(name: str, *examples: str, group: click.Group = cli, short: str | None = None) -> Callable[[F], click.Command]:
+    """A command; with a `group`, the second word of one: `verb("status", ..., group=store)`.
+
+    Args:
+        short: its line in the list of commands, where its docstring is too long for 80 columns.
+    """
+    return group.command(name, epilog=_examples(*examples), short_help=short)
+
+
+def needs(option: str, other: str, *, given: bool) -> None:
+    """Refuse `option` on the command line without `other`, where it would do nothing.
+
+    A variable may be set for every call on an agent, and is not refused.
+    """
+    source = click.get_current_context().get_parameter_source(option.removeprefix("--"))
+    if not given and source is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError(f"{option} needs {other}.")
 
 
 def split(text: str) -> list[str]:
@@ -81,4 +109,4 @@ def step(name: str, directory: Path, console: Any, **options: Any) -> int:
 def in_run(function: F) -> F:
     """The option of verbs that are steps; `MLBUTLER_IN_RUN` sets it for all of them."""
     text = "A step of one run whose steps are separate commands: heed the steps before it."
-    return click.option("--in-run", is_flag=True, envvar="MLBUTLER_IN_RUN", show_envvar=True, help=text)(function)
+    return click.option("--in-run", is_flag=True, envvar=IN_RUN, show_envvar=True, help=text)(function)

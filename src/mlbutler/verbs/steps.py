@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from mlbutler.errors import EXIT_PASSED
-from mlbutler.verbs.options import against, common, every, in_run, split, step, verb
+from mlbutler.verbs.options import against, common, every, in_run, needs, split, step, verb
+
+_STEPS = "test, lint, plan, sync, check, reproduce, push, compare, commit, report, publish"
 
 
 @verb("demo", "mlbutler demo", "mlbutler demo /tmp/world --json")
@@ -26,7 +28,8 @@ def demo(directory: Path, console: Any, target: Path) -> int:
     "mlbutler run --live",
 )  # fmt: skip
 @against
-@click.option("--only", metavar="STEP,...", default="", show_envvar=True, help="Take only these steps.")
+@click.option("--only", metavar="STEP,...", default="", show_envvar=True,
+              help=f"Take only these steps, of {_STEPS}.")  # fmt: skip
 @click.option("--skip", metavar="STEP,...", default="", show_envvar=True, help="Leave these steps out.")
 @click.option("--no-publish", is_flag=True, show_envvar=True, help="Tell the forge nothing.")
 @click.option("--live", is_flag=True, show_envvar=True, help="Keep the comment up to date while the run is under way.")
@@ -38,6 +41,7 @@ def run(
     """Every step, from tests to telling the reviewers."""
     from mlbutler.commands.run import run as command
 
+    needs("--every", "--live", given=live)
     return command(
         directory, console, against=against, only=split(only), skip=split(skip), publish=not no_publish,
         live=every if live else None,
@@ -69,7 +73,8 @@ def plan(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...]) -
     return step("plan", directory, console, in_run=in_run, targets=stages)
 
 
-@verb("sync", "mlbutler sync", "mlbutler sync --all")
+@verb("sync", "mlbutler sync", "mlbutler sync --all",
+      short="Bring the data that stale stages need, and nothing else.")  # fmt: skip
 @click.argument("stages", nargs=-1)
 @click.option("--all", "everything", is_flag=True, show_envvar=True, help="Bring every artifact.")
 @in_run
@@ -85,7 +90,8 @@ def sync(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], e
     return step("sync", directory, console, in_run=in_run, targets=stages, call=call)
 
 
-@verb("check", "mlbutler check", "mlbutler check lock", "mlbutler check pushed")
+@verb("check", "mlbutler check", "mlbutler check lock", "mlbutler check pushed",
+      short="Is dvc.lock up to date; is every artifact on the remote.")  # fmt: skip
 @click.argument("what", nargs=-1, type=click.Choice(["lock", "pushed"]))
 @click.option("--anew", is_flag=True, show_envvar=True,
               help="Ask the remote for every object, whatever earlier builds were told.")  # fmt: skip
@@ -111,7 +117,7 @@ def reproduce(directory: Path, console: Any, in_run: bool, stages: tuple[str, ..
     return step("reproduce", directory, console, in_run=in_run, targets=stages)
 
 
-@verb("push", "mlbutler push")
+@verb("push", "mlbutler push", short="Send new outputs to the remote and the mirror.")
 @in_run
 @common
 def push(directory: Path, console: Any, in_run: bool) -> int:
@@ -119,7 +125,8 @@ def push(directory: Path, console: Any, in_run: bool) -> int:
     return step("push", directory, console, in_run=in_run)
 
 
-@verb("compare", "mlbutler compare", "mlbutler compare --against v1.0", "mlbutler compare --repeats 5 --only accuracy")
+@verb("compare", "mlbutler compare", "mlbutler compare --against v1.0", "mlbutler compare --repeats 5 --only accuracy",
+      short="Compare the results with the target branch, and judge the gates.")  # fmt: skip
 @against
 @click.option("--repeats", type=click.IntRange(2, 200), metavar="N", show_envvar=True,
               help="Run the stages behind gated metrics with N seeds on both sides.")  # fmt: skip
@@ -129,8 +136,7 @@ def push(directory: Path, console: Any, in_run: bool) -> int:
 @common
 def compare(directory: Path, console: Any, in_run: bool, against: str | None, repeats: int | None, only: str) -> int:
     """Compare metrics, params, plots, data and predictions with the target branch, and judge the gates."""
-    if only and repeats is None:
-        raise click.UsageError("--only needs --repeats.")
+    needs("--only", "--repeats", given=repeats is not None)
 
     def call(work: Any) -> Any:
         from mlbutler.steps.compare import run as step
@@ -141,7 +147,8 @@ def compare(directory: Path, console: Any, in_run: bool, against: str | None, re
     return step("compare", directory, console, in_run=in_run, against=against, call=call)
 
 
-@verb("history", "mlbutler history", "mlbutler history accuracy", "mlbutler history 'metrics.json:*' --branch v1.0")
+@verb("history", "mlbutler history", "mlbutler history accuracy", "mlbutler history 'metrics.json:*' --branch v1.0",
+      short="What the metrics were over the target branch's commits.")  # fmt: skip
 @click.argument("metric", required=False)
 @click.option("--branch", metavar="REV", show_envvar=True, help="A branch, tag or commit (default: the target branch).")
 @click.option("--commits", type=click.IntRange(1, 100_000), default=200, metavar="N", show_default=True,
@@ -174,6 +181,7 @@ def report(
     directory: Path, console: Any, in_run: bool, record: Path | None, output: Path | None, schema: bool
 ) -> int:
     """Render the record as Markdown, HTML, JSON and JUnit."""
+    needs("--output", "--record", given=record is not None)
     if schema:
         from mlbutler.record_schema import text
 
@@ -198,6 +206,7 @@ def publish(
     directory: Path, console: Any, in_run: bool, command: str | None, live: bool, every: float
 ) -> int:
     """Put the report on the pull request and set the commit's status."""
+    needs("--every", "--live", given=live)
     if live:
         from mlbutler.commands.live import live as follow
 

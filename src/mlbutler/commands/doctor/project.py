@@ -6,13 +6,15 @@ import re
 from datetime import UTC, datetime
 
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
+from mlbutler.report.numbers import count
 from mlbutler.steps.work import Work
 
 
 def project(work: Work) -> Examined:
     """What DVC knows of the project."""
     stages = work.project.stages
-    return Examined("project", OK, f"{work.root}: {len(stages.pipeline())} stages, {len(stages.owners)} outputs")
+    held = f"{count(len(stages.pipeline()), 'stage')}, {count(len(stages.owners), 'output')}"
+    return Examined("project", OK, f"{work.root}: {held}")
 
 
 def change(work: Work) -> Examined:
@@ -23,10 +25,11 @@ def change(work: Work) -> Examined:
             "change", NOTE, "nothing to compare with: no merge base with a target branch",
             "Set project.target, or pass --against to `mlbutler compare`.",
         )  # fmt: skip
+    where = "a work tree, not on a CI server" if change.ci == "local" else f"{change.ci}, {change.kind}"
     return Examined(
         "change",
         OK,
-        f"{change.ci}, {change.kind}, compared with {change.base[:10]} ({change.target_branch})",
+        f"{where}, compared with {change.base[:10]} ({change.target_branch})",
     )
 
 

@@ -14,6 +14,7 @@ _MOST = 3
 
 def remote(work: Work) -> Examined:
     """Ask for an object that cannot be there, and for some that this commit's dvc.lock names. Nothing is written."""
+    from mlbutler.store.local import LocalStore
     from mlbutler.store.remotes import open_remote
 
     name = work.remote
@@ -21,7 +22,11 @@ def remote(work: Work) -> Examined:
         return Examined("remote", MISSING, "no DVC remote is configured", "dvc remote add -d NAME URL")
     named = _named(work, name)
     try:
-        answers = open_remote(work.project, name, work.environ).ask([_NOWHERE, *named])
+        store = open_remote(work.project, name, work.environ)
+        if isinstance(store, LocalStore) and (gone := store.vanished()) is not None:
+            # Nothing was pushed yet, or a disk is not mounted: where this commit names objects, builds fail.
+            return Examined("remote", MISSING if named else NOTE, gone.message, gone.remedy)
+        answers = store.ask([_NOWHERE, *named])
     except AccessDenied:
         if work.trusted:
             raise

@@ -1,0 +1,72 @@
+"""Environment variables that mlbutler reads: one that is misspelt would be ignored in silence."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+
+import click
+
+_PREFIX = "MLBUTLER_"
+_OF_REMOTES = ("USER", "PASSWORD", "PRIVATE_KEY_FILE", "PASSPHRASE")
+_OF_ONE_REMOTE = (*_OF_REMOTES, "ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+_REMOTE = re.compile(rf"MLBUTLER_REMOTE_(({'|'.join(_OF_REMOTES)})|[A-Z0-9_]+_({'|'.join(_OF_ONE_REMOTE)}))")
+# What mlbutler itself gives to commands that it starts, which may start mlbutler; the last is the Jenkins library's.
+_GIVEN = re.compile(r"MLBUTLER_(CHANGE_[A-Z_]+|REPORT_TITLE|REPORT_STATE|REPORT_SENTENCE|DVC_STAGE)")
+
+
+def unknown(environ: Mapping[str, str], root: click.Group) -> Iterator[tuple[str, str]]:
+    """Variables that look like mlbutler's and are none, each with the nearest one that is.
+
+    Args:
+        root: the command line, whose options have variables of their own.
+    """
+    ours = [name for name in environ if re.fullmatch(rf"{_PREFIX}[A-Za-z0-9_]+", name)]
+    ours = [name for name in ours if not _REMOTE.fullmatch(name) and not _GIVEN.fullmatch(name)]
+    if not ours:
+        return
+    known = {*_of_options(root, _PREFIX), *_of_settings(), *_single()}
+    for name in sorted(set(ours) - known):
+        yield name, _nearest(name, known)
+
+
+def _of_options(group: click.Group, prefix: str) -> Iterator[str]:
+    for word, command in group.commands.items():
+        mine = f"{prefix}{word}_".upper().replace("-", "_")
+        if isinstance(command, click.Group):
+            yield from _of_options(command, mine)
+        for option in command.params:
+            if isinstance(option, click.Option):
+                yield f"{mine}{option.name}".upper()
+
+
+def _of_settings() -> Iterator[str]:
+    from mlbutler.settings.reading import variables
+
+    yield from (name for name, _, _ in variables())
+
+
+def _single() -> tuple[str, ...]:
+    from mlbutler import git
+    from mlbutler.forge import opening, webhook
+    from mlbutler.jenkins import client
+    from mlbutler.store.trust import HOSTS_VARIABLE
+    from mlbutler.verbs.options import CHDIR, IN_RUN
+
+    return (
+        CHDIR, IN_RUN, git.USER_VARIABLE, git.TOKEN_VARIABLE, git.KEY_VARIABLE, opening.TOKEN_VARIABLE,
+        opening.USER_VARIABLE, webhook.VARIABLE, client.USER_VARIABLE, client.TOKEN_VARIABLE, HOSTS_VARIABLE,
+    )  # fmt: skip
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    candidates = {*known, *(f"MLBUTLER_REMOTE_{key}" for key in _OF_REMOTES)}
+    if name.startswith("MLBUTLER_REMOTE_"):
+        parts = name.removeprefix("MLBUTLER_REMOTE_").split("_")
+        remotes = ["_".join(parts[:length]) for length in range(1, len(parts))]
+        candidates |= {f"MLBUTLER_REMOTE_{remote}_{key}" for remote in remotes for key in _OF_ONE_REMOTE}
+    # Without what all have in common, so that this does not make them alike.
+    shown = {candidate.removeprefix(_PREFIX): candidate for candidate in sorted(candidates)}
+    (near,) = difflib.get_close_matches(name.removeprefix(_PREFIX).upper(), shown, n=1, cutoff=0.0)
+    return shown[near]

@@ -309,13 +309,6 @@ def test_s3_is_read_and_its_endpoint_tells_the_time(surgery: Surgery) -> None:
     assert "some-secret-key" not in before.out + before.err + after.out + after.err
 
 
-def test_an_error_that_stops_several_examinations_is_explained_once(surgery: Surgery) -> None:
-    code, found = surgery.examine(MLBUTLER_DATA_REMOTE="nowhere")
-    said = [name for name, row in found.items() if "no DVC remote 'nowhere'" in row["text"]]
-    assert (code, said) == (1, ["project"])
-    assert found["remote"]["text"] == "not looked at, for the reason under project"
-
-
 def test_a_local_remote_whose_directory_is_gone_does_not_answer(surgery: Surgery, tmp_path: Path) -> None:
     local = surgery.root / ".dvc" / "config.local"
     local.write_text(f"['remote \"disk\"']\n    url = {tmp_path / 'unmounted'}\n")

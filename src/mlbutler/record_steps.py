@@ -247,7 +247,10 @@ class ReportResult(StepResult):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishResult(StepResult):
-    """Where the comment and the status went; empty when the forge takes none."""
+    """Where the comment and the status went; empty when the forge takes none.
+
+    `comment` is the name of a branch where the report went to one instead.
+    """
 
     forge: str = ""
     comment: str = ""

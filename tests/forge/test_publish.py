@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import pytest
 
 from mlbutler.console import Console
 from mlbutler.errors import ForgeError
+from mlbutler.forge.opening import TOKEN_VARIABLE
 from mlbutler.record import Change, CompareResult, Environment, Outcome, PublishResult, Record, SyncResult, Verdict
 from mlbutler.secrets import Redactor
 from mlbutler.settings import Loaded, parse
 from mlbutler.steps import publish
 from mlbutler.steps.work import Work
+from tests.forge.fake import TOKEN, Answer, FakeForge, Fault
+from tests.forge.more_dialects import DagsHub
 
 Git = Callable[..., str]
 ENVIRONMENT = Environment(mlbutler="1", dvc="3", git="2", python="3.11", platform="x", host="h", cpus=2, memory=4)
@@ -160,3 +164,38 @@ def test_a_forge_that_cannot_be_written_is_an_error(clone: Path, git: Git) -> No
     (clone.parent / "forge").write_text("in the way")
     with pytest.raises(ForgeError):
         publish.run(work(clone, git(clone, "rev-parse", "HEAD")))
+
+
+@pytest.fixture
+def dagshub() -> Iterator[FakeForge]:
+    """A DagsHub that takes no comments."""
+    server = FakeForge(DagsHub())
+    server.faults = [Fault("GET", "/comments", answer=Answer(404), times=99)]
+    yield server
+    server.shutdown()
+    server.server_close()
+    assert server.violations == []
+
+
+def test_where_no_comment_is_taken_a_branch_shows_the_report(clone: Path, git: Git, dagshub: FakeForge) -> None:
+    def published(head: str) -> PublishResult:
+        settings = f'[forge]\nkind = "dagshub"\nurl = "{dagshub.url}"\nrepository = "team/digits"\n'
+        job = work(clone, head, settings=settings)
+        job.loaded = replace(job.loaded, sources={f"forge.{key}": "MLBUTLER_" for key in ("kind", "url", "repository")})
+        job.environ = {**os.environ, TOKEN_VARIABLE: TOKEN}
+        return publish.run(job)
+
+    old, new = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")
+    result = published(new)
+    assert (result.outcome, result.comment) == (Outcome.PASSED, "mlbutler/report-17")
+    assert "takes no comment" in result.reason
+    bare = clone.parent / "bare.git"
+    text = git(bare, "show", "mlbutler/report-17:mlbutler/README.md")
+    assert text.startswith("**Better**: f1 0.8 -> 0.9 ")
+    assert "hunter22" not in text
+    assert f"newer commit {new[:8]} stays" in published(old).reason
+    assert git(bare, "rev-list", "--count", "mlbutler/report-17") == "1"
+    git(clone, "remote", "set-url", "origin", str(clone.parent / "away.git"))
+    lost = published(new)
+    assert (lost.outcome, "on no branch" in lost.reason) == (Outcome.SKIPPED, True)
+    assert "artifact" in lost.remedy

@@ -78,8 +78,8 @@ def place(build: Build, remote: str, branch: str, head: str, touched: Collection
         done = git.push(remote, commit, ref)
         if done.code == 0:
             return Placed(commit, tip)
-        if (refusal := _refusal(done)) is not None:
-            return Placed(reason=f"the remote refused the push: {refusal}")
+        if (said := refusal(done)) is not None:
+            return Placed(reason=f"the remote refused the push: {said}")
     return Placed(reason=f"the branch {branch} moved {_TRIES} times in a row")
 
 
@@ -91,7 +91,7 @@ def _ours(git: Git, head: str, tip: str) -> str:
     return tip
 
 
-def _refusal(done: Done) -> str | None:
+def refusal(done: Done) -> str | None:
     """Why the remote does not take the push; None when somebody was faster.
 
     Raises:

@@ -41,9 +41,9 @@ class ScratchIndex:
 
 
 @contextmanager
-def scratch_index(git: Git, commit: str) -> Iterator[ScratchIndex]:
-    """An index that holds the tree of `commit`. `git` runs at the repository's root."""
+def scratch_index(git: Git, commit: str | None) -> Iterator[ScratchIndex]:
+    """An index that holds the tree of `commit`, None: nothing. `git` runs at the repository's root."""
     with tempfile.TemporaryDirectory(prefix="mlbutler-index-") as folder:
         environ = {"GIT_INDEX_FILE": os.fspath(Path(folder, "index"))}
-        git.run("read-tree", commit, extra=environ)
+        git.run("read-tree", commit or "--empty", extra=environ)
         yield ScratchIndex(git, environ)

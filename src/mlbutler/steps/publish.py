@@ -92,9 +92,7 @@ def _told(work: Work) -> PublishResult:
         try:
             posted = _comment(work, forge, change)
         except NotOffered as error:
-            return dataclasses.replace(
-                _skipped(f"{error.message[:-1]}; the report is in {place}"), remedy=error.remedy, forge=forge.name
-            )
+            return _left(work, forge, change, error)
         except Refused as error:
             refused = error  # the token may still set statuses, and a pending one would stay
     status = ""
@@ -112,6 +110,27 @@ def _told(work: Work) -> PublishResult:
         forge=forge.name,
         comment=posted.location if posted else "",
         status=status,
+    )
+
+
+def _left(work: Work, forge: Forge, change: Change, error: NotOffered) -> PublishResult:
+    """The forge takes no comment: the report goes to a branch, whose files the forge shows."""
+    from mlbutler.steps.report_branch import leave
+
+    kept = f"{error.message[:-1]}; the report is in {work.settings.report.directory}"
+    try:
+        branch, newer = leave(work, change, is_older(work, change))
+    except MlbutlerError as problem:
+        reason = f"{kept}, and on no branch: {problem.message}"
+        return dataclasses.replace(_skipped(reason), remedy=error.remedy, forge=forge.name)
+    if not branch:
+        return dataclasses.replace(_skipped(kept), remedy=error.remedy, forge=forge.name)
+    stays = f", where that of the newer commit {newer[:8]} stays" if newer else ""
+    return PublishResult(
+        outcome=Outcome.PASSED,
+        reason=f"{error.message[:-1]}; the report is on the branch {branch}{stays}",
+        forge=forge.name,
+        comment=branch,
     )
 
 

@@ -1,0 +1,83 @@
+"""The report as files on a branch of its own, for a forge that takes no comment: anybody sees them on its pages.
+
+The branch shares no history with the project's, so that nothing of it can be merged by mistake and no CI server finds
+anything to build there. Each report is one commit more, never by force.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mlbutler.commitback.build import Author
+from mlbutler.commitback.place import refusal
+from mlbutler.commitback.scratch import scratch_index
+from mlbutler.errors import GitError
+from mlbutler.git import Git, TreeEntry
+
+REPORTED = "Mlbutler-Reported"
+_TRIES = 6
+_PAUSE = 0.2
+_FILE = "100644"
+
+
+@dataclass(frozen=True)
+class ReportBranch:
+    """One pull request's reports.
+
+    Args:
+        git: at the repository's root. remote: the git remote. name: the branch's name.
+    """
+
+    git: Git
+    remote: str
+    name: str
+    author: Author
+
+    def leave(self, folder: str, files: Mapping[str, bytes], head: str, is_older: Callable[[str], bool]) -> str:
+        """Put the files there, in place of what the folder held; returns the newer commit whose report stays, or ''.
+
+        Args:
+            folder: one for each title. files: name in it -> content. head: the commit that the report is of.
+            is_older: is `head` older than this commit?
+
+        Raises:
+            AccessDenied: the remote refused the credentials. GitError: it could not be reached, or took no such branch.
+        """
+        ref = f"refs/heads/{self.name}"
+        for attempt in range(_TRIES):
+            time.sleep(_PAUSE * attempt)
+            tip = self.git.remote_refs(self.remote, ref).get(ref)
+            if tip is not None:
+                self.git.fetch(self.remote, ref)
+                if self.git.resolve(tip) is None:
+                    continue  # it moved between the two questions
+                told = self._told(tip, folder)
+                if told and is_older(told):
+                    return told
+            done = self.git.push(self.remote, self._commit(tip, folder, files, head), ref)
+            if done.code == 0:
+                return ""
+            if (said := refusal(done)) is not None:
+                raise GitError(f"The remote took no branch {self.name}: {said}", "Let this user create branches there.")
+        raise GitError(f"The branch {self.name} moved {_TRIES} times in a row.", "Run again.")
+
+    def _told(self, tip: str, folder: str) -> str:
+        """The commit whose report the folder holds."""
+        last = self.git.run("rev-list", "--max-count=1", tip, "--", folder).text.strip()
+        return self.git.trailers(last).get(REPORTED, "") if last else ""
+
+    def _commit(self, tip: str | None, folder: str, files: Mapping[str, bytes], head: str) -> str:
+        git = self.git
+        there = git.tree(tip, folder) if tip is not None else ()
+        entries: dict[str, TreeEntry | None] = {entry.path: None for entry in there}
+        for name, content in files.items():
+            oid = git.run("hash-object", "-w", "--stdin", input=content).text.strip()
+            entries[f"{folder}/{name}"] = TreeEntry(_FILE, oid, f"{folder}/{name}")
+        with scratch_index(git, tip) as index:
+            index.put(entries)
+            tree = index.tree()
+        parent = ["-p", tip] if tip is not None else []
+        text = f"Report of {head[:10]}\n\n{REPORTED}: {head}\n"
+        return git.run("commit-tree", tree, *parent, "-F", "-", input=text.encode(), extra=self.author.environ()).text

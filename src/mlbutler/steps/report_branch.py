@@ -1,0 +1,39 @@
+"""A report on the branch that stands in for a comment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mlbutler.record import Change
+from mlbutler.steps.reviewers import redacted
+from mlbutler.steps.work import Work
+
+_PREFIX = "mlbutler/report-"
+
+
+def leave(work: Work, change: Change, is_older: Callable[[str], bool]) -> tuple[str, str]:
+    """Put the report, with its pictures, on the pull request's report branch.
+
+    Returns:
+        the branch, '' where there is no git remote or no name for it; the newer commit whose report stays there, or ''.
+
+    Raises:
+        AccessDenied, GitError: the branch cannot be written.
+    """
+    from mlbutler.commitback.build import Author
+    from mlbutler.commitback.report_branch import ReportBranch
+    from mlbutler.forge.folder import file_name
+    from mlbutler.git import Git
+    from mlbutler.report import build, markdown, pictures
+
+    name = f"{_PREFIX}{change.number}"
+    if change.git_remote is None or not work.git.is_branch_name(name):
+        return "", ""
+    report = build.build(redacted(work, change), work.settings.report)
+    files = {file.name: file.content for file in pictures.of_report(report)}
+    text = markdown.fit(report, markdown.Limits(), {name: name for name in files})
+    git = Git(work.git.toplevel(), work.environ)
+    branch = ReportBranch(git, change.git_remote, name, Author.parse(work.settings.commit.author))
+    newer = branch.leave(file_name(report.title), files | {"README.md": text.encode("utf-8", "replace")},
+                         change.head, is_older)  # fmt: skip
+    return name, newer

@@ -83,7 +83,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: str = "", vanish: str = "",
-          times: int = 1, **more: str) -> Built:  # fmt: skip
+          times: int = 1, lose: str = "", **more: str) -> Built:  # fmt: skip
     commit = commit or world.branch(name, {"params.yaml": f"rate: {rate}\n"})
     directory = world.directory / f"jenkins-{name}"
     (directory / "bin").mkdir(parents=True)
@@ -97,7 +97,7 @@ def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: s
     checkout = f"git clone -q --no-checkout {shlex.quote(str(world.bare))} . && git checkout -q --detach {commit}"
     return build(
         directory, directory / "Jenkinsfile", checkout, environ, credentials=CREDENTIALS, libraries=[LIBRARY],
-        labels=["docker", "gpu", "highmem"], vanish=vanish, times=times,
+        labels=["docker", "gpu", "highmem"], vanish=vanish, times=times, lose=lose,
     )  # fmt: skip
 
 
@@ -225,6 +225,14 @@ def test_an_agent_that_comes_back_without_the_process_runs_it_once_more(world: W
     assert done.commands(f"mlbutler {stage}") == [f"mlbutler {stage}"]  # the other never ended
     assert len({event["workspace"] for event in done.events if event["step"] == "sh"}) == 1  # the same agent
     assert world.git(world.bare, "log", "-1", "--format=%an", f"gone-{stage}") == "mlbutler"
+
+
+def test_a_lost_agent_is_replaced_and_marks_nothing_failed(world: World) -> None:
+    done = built(world, "lost", "mlbutlerPipeline(remote: 'http')", lose="reproduce")
+    assert done.result == "SUCCESS", done.log[-3000:]
+    ran_on = {event["script"]: event["workspace"] for event in done.events if event["step"] == "sh"}
+    assert ran_on["mlbutler report"] == ran_on["mlbutler reproduce"] == "workspace-2"
+    assert world.git(world.bare, "log", "-1", "--format=%an", "lost") == "mlbutler"
 
 
 def test_a_process_that_is_gone_a_second_time_fails_the_build(world: World) -> None:

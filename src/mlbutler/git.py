@@ -22,11 +22,7 @@ from pathlib import Path
 
 from mlbutler.errors import AccessDenied, GitError, UsageError
 from mlbutler.secrets import Redactor, secret_values, without_credentials
-
-USER_VARIABLE = "MLBUTLER_GIT_USERNAME"
-TOKEN_VARIABLE = "MLBUTLER_GIT_TOKEN"
-
-KEY_VARIABLE = "MLBUTLER_GIT_PRIVATE_KEY_FILE"
+from mlbutler.variables import GIT_KEY, GIT_TOKEN, GIT_USER
 
 # Jenkins' gitUsernamePassword binds GIT_USERNAME and GIT_PASSWORD: its GIT_ASKPASS prints them.
 _KEPT = {
@@ -87,6 +83,13 @@ class Git:
     def __init__(self, directory: Path, environ: Mapping[str, str] | None = None) -> None:
         self.directory = directory
         self._environ = dict(os.environ if environ is None else environ)
+        self._toplevel: Path | None = None
+
+    def at(self, directory: Path) -> Git:
+        """git in another directory of the same work tree."""
+        other = Git(directory, self._environ)
+        other._toplevel = self._toplevel
+        return other
 
     def without_credentials(self) -> Git:
         """The same work tree, with nothing in the environment that a remote would accept as a password."""
@@ -117,7 +120,7 @@ class Git:
         environ = dict(self._networked if network else self._local)
         environ |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
         # With a token given, no helper is asked: one that stores passwords would write it to a file.
-        own = ("-c", "credential.helper=") if network and self._environ.get(TOKEN_VARIABLE) else ()
+        own = ("-c", "credential.helper=") if network and self._environ.get(GIT_TOKEN) else ()
         command = ["git", *_OPTIONS, *own, *args]
         with self._credentials(network) as asked:
             try:
@@ -151,7 +154,7 @@ class Git:
         if network and _DENIED.search(err):
             return AccessDenied(
                 f"git {verb}: the remote refused the credentials: {message}",
-                f"Set {USER_VARIABLE} and {TOKEN_VARIABLE}, or {KEY_VARIABLE}, or give git a credential helper.",
+                f"Set {GIT_USER} and {GIT_TOKEN}, or {GIT_KEY}, or give git a credential helper.",
             )
         if network:
             remedy = "Check the network and that the clone's remote (`git remote -v`) may be read, then run again."
@@ -172,7 +175,7 @@ class Git:
 
     @contextmanager
     def _credentials(self, network: bool) -> Iterator[dict[str, str]]:
-        token, key = self._environ.get(TOKEN_VARIABLE), self._environ.get(KEY_VARIABLE)
+        token, key = self._environ.get(GIT_TOKEN), self._environ.get(GIT_KEY)
         if network and key and not token:
             yield {"GIT_SSH_COMMAND": f"ssh -i {shlex.quote(key)} -o IdentitiesOnly=yes -o BatchMode=yes "
                    "-o StrictHostKeyChecking=accept-new"}
@@ -184,12 +187,12 @@ class Git:
             program = Path(folder, "askpass")
             # The program holds no secret: it prints what its own environment holds.
             program.write_text(
-                f'#!/bin/sh\ncase "$1" in\n[Uu]sername*) printf %s "${USER_VARIABLE}" ;;\n'
-                f'*) printf %s "${TOKEN_VARIABLE}" ;;\nesac\n'
+                f'#!/bin/sh\ncase "$1" in\n[Uu]sername*) printf %s "${GIT_USER}" ;;\n'
+                f'*) printf %s "${GIT_TOKEN}" ;;\nesac\n'
             )
             program.chmod(stat.S_IRWXU)
-            user = self._environ.get(USER_VARIABLE) or "git"
-            yield {"GIT_ASKPASS": str(program), USER_VARIABLE: user, TOKEN_VARIABLE: token}
+            user = self._environ.get(GIT_USER) or "git"
+            yield {"GIT_ASKPASS": str(program), GIT_USER: user, GIT_TOKEN: token}
 
     # ------------------------------------------------------------------------------------ reading
 
@@ -199,10 +202,14 @@ class Git:
         Raises:
             UsageError: not inside a work tree.
         """
-        done = self.run("rev-parse", "--show-toplevel", check=False)
-        if done.code != 0:
-            raise UsageError(f"Not a git repository: {self.directory.resolve()}", "Run inside a clone, or pass -C DIR.")
-        return Path(os.fsdecode(done.out).rstrip("\n"))
+        if self._toplevel is None:
+            done = self.run("rev-parse", "--show-toplevel", check=False)
+            if done.code != 0:
+                raise UsageError(
+                    f"Not a git repository: {self.directory.resolve()}", "Run inside a clone, or pass -C DIR."
+                )
+            self._toplevel = Path(os.fsdecode(done.out).rstrip("\n"))
+        return self._toplevel
 
     def resolve(self, rev: str) -> str | None:
         """The commit id of `rev`, None when there is no such commit here."""
@@ -224,13 +231,10 @@ class Git:
         """Commit ids of the parents of `rev` (none in a shallow clone's last commit)."""
         return tuple(self.run("rev-list", "--parents", "-n", "1", rev).text.split()[1:])
 
-    def message(self, rev: str) -> str:
-        """The full commit message."""
-        return self.run("show", "-s", "--format=%B", rev).text.strip()
-
-    def author(self, rev: str) -> str:
-        """The author's name."""
-        return self.run("show", "-s", "--format=%an", rev).text.strip()
+    def described(self, rev: str) -> tuple[str, str]:
+        """The author's name, and the full commit message."""
+        author, _, message = self.run("show", "-s", "--format=%an%x00%B", rev).text.partition("\0")
+        return author.strip(), message.strip()
 
     def trailers(self, rev: str) -> dict[str, str]:
         """The trailers of a commit message, the last one of each name."""

@@ -9,7 +9,7 @@ import math
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from mlbutler import atomic
 from mlbutler.errors import OutsideError, ProjectError
@@ -56,14 +56,27 @@ def loads(text: str | bytes) -> Record:
         ProjectError: it is no record, or one of another schema version.
     """
     from pydantic import ValidationError
+    from pydantic_core import from_json
 
     remedy = "Delete the file; the next run writes a new one."
     try:
-        record = _adapter().validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise ProjectError(f"Not a record of mlbutler: {where}: {first['msg']}.", remedy) from error
+        content = from_json(text)
+    except ValueError as error:
+        raise ProjectError(f"Not a record of mlbutler: the document: Invalid JSON: {error}.", remedy) from error
+    if not isinstance(content, dict):
+        raise ProjectError("Not a record of mlbutler: the document: no JSON object.", remedy)
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(Record):
+        if field.name in content:
+            try:
+                values[field.name] = _adapter(field.name).validate_python(content[field.name])
+            except ValidationError as error:
+                first = error.errors(include_url=False, include_input=False)[0]
+                where = ".".join(str(part) for part in (field.name, *first["loc"]))
+                raise ProjectError(f"Not a record of mlbutler: {where}: {first['msg']}.", remedy) from error
+        elif field.default is field.default_factory is dataclasses.MISSING:
+            raise ProjectError(f"Not a record of mlbutler: {field.name}: Field required.", remedy)
+    record = Record(**values)
     if record.schema != SCHEMA_VERSION:
         raise ProjectError(
             f"The record has schema version {record.schema}, this mlbutler reads {SCHEMA_VERSION}.", remedy
@@ -112,10 +125,16 @@ def read(path: Path, *, strict: bool = False) -> Record | None:
 
 
 @cache
-def _adapter() -> TypeAdapter[Record]:
+def _adapter(name: str) -> TypeAdapter[Any]:
+    """For one field: most records hold few of the steps, and a schema of all their types takes its time."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Record)
+    return TypeAdapter(_types()[name])
+
+
+@cache
+def _types() -> dict[str, Any]:
+    return get_type_hints(Record)
 
 
 def _plain(value: Any, redactor: Redactor) -> Any:

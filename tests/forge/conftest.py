@@ -12,10 +12,11 @@ import pytest
 from mlbutler.forge.detect import Place
 from mlbutler.forge.http import Patience
 from mlbutler.forge.interface import Forge
-from mlbutler.forge.opening import TOKEN_VARIABLE, Opening
+from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.record import Change
 from mlbutler.report.markdown import marked_head, marker
+from mlbutler.variables import FORGE_TOKEN
 from tests.forge.dialects import Gitea, GitHub, GitLab
 from tests.forge.fake import HEAD, TOKEN, Dialect, FakeForge, Note
 from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
@@ -45,7 +46,7 @@ class Meeting:
 
     def open(self, patience: Patience = PATIENCE) -> Forge:
         """A new process' view of it."""
-        environ = {TOKEN_VARIABLE: TOKEN}
+        environ = {FORGE_TOKEN: TOKEN}
         return open_forge(Opening(place=self.place(), environ=environ, root=self.root, patience=patience))
 
     def post(self, head: str = HEAD, text: str = "text", title: str = "mlbutler", number: str | None = "17") -> str:

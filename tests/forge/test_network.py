@@ -17,8 +17,9 @@ from mlbutler.errors import ForgeError
 from mlbutler.forge.detect import Place
 from mlbutler.forge.http import Refused
 from mlbutler.forge.interface import Forge, State
-from mlbutler.forge.opening import TOKEN_VARIABLE, Opening
+from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
+from mlbutler.variables import FORGE_TOKEN
 from tests.forge.conftest import PATIENCE, change
 from tests.forge.fake import TOKEN
 
@@ -54,7 +55,7 @@ def start(server: ThreadingHTTPServer) -> int:
 
 def gitea(url: str, **environ: str) -> Forge:
     place = Place("gitea", url, "team/digits")
-    return open_forge(Opening(place=place, environ={TOKEN_VARIABLE: TOKEN, **environ}, root=Path(), patience=PATIENCE))
+    return open_forge(Opening(place=place, environ={FORGE_TOKEN: TOKEN, **environ}, root=Path(), patience=PATIENCE))
 
 
 def test_the_proxy_of_the_environment_is_used(server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:

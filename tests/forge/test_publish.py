@@ -10,12 +10,12 @@ import pytest
 
 from mlbutler.console import Console
 from mlbutler.errors import ForgeError
-from mlbutler.forge.opening import TOKEN_VARIABLE
 from mlbutler.record import Change, CompareResult, Environment, Outcome, PublishResult, Record, SyncResult, Verdict
 from mlbutler.secrets import Redactor
 from mlbutler.settings import Loaded, parse
 from mlbutler.steps import publish
 from mlbutler.steps.work import Work
+from mlbutler.variables import FORGE_TOKEN
 from tests.forge.fake import TOKEN, Answer, FakeForge, Fault
 from tests.forge.more_dialects import DagsHub
 
@@ -182,7 +182,7 @@ def test_where_no_comment_is_taken_a_branch_shows_the_report(clone: Path, git: G
         settings = f'[forge]\nkind = "dagshub"\nurl = "{dagshub.url}"\nrepository = "team/digits"\n'
         job = work(clone, head, settings=settings)
         job.loaded = replace(job.loaded, sources={f"forge.{key}": "MLBUTLER_" for key in ("kind", "url", "repository")})
-        job.environ = {**os.environ, TOKEN_VARIABLE: TOKEN}
+        job.environ = {**os.environ, FORGE_TOKEN: TOKEN}
         return publish.run(job)
 
     old, new = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")

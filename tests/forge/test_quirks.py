@@ -11,8 +11,9 @@ import pytest
 from mlbutler.errors import ForgeError
 from mlbutler.forge.http import Refused
 from mlbutler.forge.interface import NotOffered, State
-from mlbutler.forge.opening import TOKEN_VARIABLE, USER_VARIABLE, NoToken, Opening
+from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
+from mlbutler.variables import FORGE_TOKEN, FORGE_USER
 from tests.forge.conftest import Meeting, body, change
 from tests.forge.dialects import Gitea, GitHub, GitLab
 from tests.forge.fake import HEAD, SOMEBODY, TOKEN, Answer, Dialect, FakeForge, Fault, Seen, paged
@@ -150,7 +151,7 @@ def test_basic_authentication_where_a_user_is_named(meet: Meet) -> None:
     meeting = meet(BitbucketCloud())
     pair = base64.b64encode(f"ada@example.org:{TOKEN}".encode()).decode()
     meeting.dialect.token_header = ("Authorization", f"Basic {pair}")
-    environ = {TOKEN_VARIABLE: TOKEN, USER_VARIABLE: "ada@example.org"}
+    environ = {FORGE_TOKEN: TOKEN, FORGE_USER: "ada@example.org"}
     forge = open_forge(Opening(place=meeting.place(), environ=environ, root=Path()))
     forge.comment(change(), "mlbutler", body(), lambda head: False)
     assert len(meeting.ours()) == 1
@@ -176,7 +177,7 @@ def test_an_old_data_center_has_statuses_elsewhere(meet: Meet) -> None:
 @pytest.mark.parametrize("token", [None, "", "  ", "not\nsendable", "ünsendable"])
 def test_a_token_that_cannot_be_sent_is_named_without_it(meet: Meet, token: str | None) -> None:
     meeting = meet(GitHub())
-    environ = {} if token is None else {TOKEN_VARIABLE: token}
+    environ = {} if token is None else {FORGE_TOKEN: token}
     with pytest.raises(NoToken) as caught:
         open_forge(Opening(place=meeting.place(), environ=environ, root=Path()))
     assert "GITHUB_TOKEN" in caught.value.remedy

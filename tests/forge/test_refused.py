@@ -8,10 +8,10 @@ import json
 import pytest
 
 from mlbutler.forge.http import Refused
-from mlbutler.forge.opening import TOKEN_VARIABLE
 from mlbutler.record import CompareResult, Outcome, PublishResult
 from mlbutler.steps import publish
 from mlbutler.steps.work import Work
+from mlbutler.variables import FORGE_TOKEN
 from tests.conftest import GitCommand
 from tests.forge.conftest import Meeting
 from tests.forge.fake import TOKEN, Answer, Fault, Seen
@@ -26,7 +26,7 @@ def job(meeting: Meeting, git: GitCommand) -> Work:
     git(root, "commit", "-q", "--allow-empty", "-m", "one")
     settings = {"kind": place.kind, "url": place.url, "repository": place.repository, "api": place.api}
     text = "[forge]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items() if value)
-    made = work(root, git(root, "rev-parse", "HEAD"), {TOKEN_VARIABLE: TOKEN}, text)
+    made = work(root, git(root, "rev-parse", "HEAD"), {FORGE_TOKEN: TOKEN}, text)
     compare = large().compare
     assert isinstance(compare, CompareResult)
     made.record = dataclasses.replace(made.record, compare=compare)

@@ -10,10 +10,10 @@ import pytest
 
 from mlbutler.errors import ForgeError, MlbutlerError, SettingsError
 from mlbutler.forge import http
-from mlbutler.forge.webhook import VARIABLE
 from mlbutler.record import Outcome, Verdict
 from mlbutler.steps import publish
 from mlbutler.steps.work import Work
+from mlbutler.variables import WEBHOOK
 from tests.conftest import GitCommand
 from tests.forge.fake import Answer, Dialect, FakeForge, Fault, Seen
 from tests.forge.work import work
@@ -47,7 +47,7 @@ def clone(tmp_path: Path, git: GitCommand) -> Path:
 
 
 def job(server: FakeForge, clone: Path, git: GitCommand, settings: str = "", **more: Any) -> Work:
-    environ = {VARIABLE: f"{server.url}{SECRET}"}
+    environ = {WEBHOOK: f"{server.url}{SECRET}"}
     return work(clone, git(clone, "rev-parse", "HEAD"), environ, settings, **more)
 
 
@@ -135,6 +135,6 @@ def test_a_fork_has_no_webhook(server: FakeForge, clone: Path, git: GitCommand) 
 @pytest.mark.parametrize("address", ["hooks.example.org/x", "file:///etc/passwd", "https://"])
 def test_a_webhook_that_is_no_address_is_named_by_its_variable(clone: Path, git: GitCommand, address: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        publish.run(work(clone, git(clone, "rev-parse", "HEAD"), {VARIABLE: address}))
-    assert VARIABLE in caught.value.message
+        publish.run(work(clone, git(clone, "rev-parse", "HEAD"), {WEBHOOK: address}))
+    assert WEBHOOK in caught.value.message
     assert address not in caught.value.message

@@ -44,6 +44,7 @@ def complete(git: Git, facts: Facts, settings: Project, against: str | None) -> 
                 f"The pull request has no common history with its target branch '{target.branch}'.",
                 f"Rebase it onto {target.branch}, or name a commit to compare with: --against REV.",
             )
+    author, message = git.described(head)
     return Change(
         ci=facts.ci,
         kind=facts.kind,
@@ -56,12 +57,12 @@ def complete(git: Git, facts: Facts, settings: Project, against: str | None) -> 
         number=facts.number,
         fork=fork,
         title=facts.title,
-        author=facts.author or git.author(head),
+        author=facts.author or author,
         url=facts.url,
         build_url=facts.build_url,
         git_remote=remote,
         repository=without_userinfo(git.remote_url(remote)) if remote else "",
-        message=git.message(head),
+        message=message,
         note=facts.note,
     )
 

@@ -147,7 +147,7 @@ def _find(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Git]:
     except UnicodeEncodeError as error:
         raise UsageError(f"{root}: DVC cannot work in a folder whose name is not UTF-8.", "Rename it.") from error
     os.chdir(root)  # DVC names stages relative to the current directory
-    return root, Git(root, environ)
+    return root, git.at(root)
 
 
 @contextmanager

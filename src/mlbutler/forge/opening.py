@@ -10,9 +10,7 @@ from pathlib import Path
 from mlbutler.errors import ForgeError
 from mlbutler.forge.detect import Place
 from mlbutler.forge.http import Api, Patience
-
-TOKEN_VARIABLE = "MLBUTLER_FORGE_TOKEN"
-USER_VARIABLE = "MLBUTLER_FORGE_USER"
+from mlbutler.variables import FORGE_TOKEN, FORGE_USER
 
 
 class NoToken(ForgeError):
@@ -30,26 +28,26 @@ class Opening:
     patience: Patience | None = None
 
     def token(self, *names: str) -> str:
-        """The token: `TOKEN_VARIABLE`'s, else that of the first variable of `names` that is set.
+        """The token: `FORGE_TOKEN`'s, else that of the first variable of `names` that is set.
 
         Raises:
             NoToken: none is set, or it cannot be sent.
         """
-        token = next((self.environ[name].strip() for name in (TOKEN_VARIABLE, *names) if self.environ.get(name)), "")
+        token = next((self.environ[name].strip() for name in (FORGE_TOKEN, *names) if self.environ.get(name)), "")
         if not token or not token.isascii() or not token.isprintable():
             raise NoToken(
                 f"There is no {'usable ' if token else ''}token for {self.place.url}.",
-                f"Set {' or '.join((TOKEN_VARIABLE, *names))} (docs/forges.md says what it must be allowed to do).",
+                f"Set {' or '.join((FORGE_TOKEN, *names))} (docs/forges.md says what it must be allowed to do).",
             )
         return token
 
     def bearer_or_basic(self, *names: str) -> dict[str, str]:
-        """The header for a token, or for a user and a token or password where `USER_VARIABLE` is set.
+        """The header for a token, or for a user and a token or password where `FORGE_USER` is set.
 
         Raises:
             NoToken: as `token`.
         """
-        token, user = self.token(*names), self.environ.get(USER_VARIABLE, "").strip()
+        token, user = self.token(*names), self.environ.get(FORGE_USER, "").strip()
         if not user:
             return {"Authorization": f"Bearer {token}"}
         pair = base64.b64encode(f"{user}:{token}".encode()).decode()
@@ -66,7 +64,7 @@ class Opening:
             self.place.api or base,
             headers=headers,
             secret=secret,
-            remedy=f"Set {TOKEN_VARIABLE} to a token that may do this (docs/forges.md).",
+            remedy=f"Set {FORGE_TOKEN} to a token that may do this (docs/forges.md).",
             environ=self.environ,
             say=self.say,
             patience=self.patience,

@@ -15,8 +15,8 @@ from mlbutler.forge.http import Api, Patience
 from mlbutler.forge.interface import State
 from mlbutler.record import Change
 from mlbutler.report.escape import visible, web_address
+from mlbutler.variables import WEBHOOK
 
-VARIABLE = "MLBUTLER_NOTIFY_WEBHOOK"
 _TEXT_LIMIT = 600
 
 
@@ -77,10 +77,10 @@ def send(
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"{VARIABLE} is no address.", f"Set {VARIABLE} to the webhook's https address.")
+        raise SettingsError(f"{WEBHOOK} is no address.", f"Set {WEBHOOK} to the webhook's https address.")
     base = urlunsplit(parts._replace(path="", query="", fragment=""))
     api = Api(
-        "The webhook", base, headers={}, secret={}, remedy=f"Check {VARIABLE}.", environ=environ, say=say,
+        "The webhook", base, headers={}, secret={}, remedy=f"Check {WEBHOOK}.", environ=environ, say=say,
         patience=patience, discreet=True,
     )  # fmt: skip
     api.send("POST", url, json=message.slack() if form == "slack" else message.json(), again=True)

@@ -9,9 +9,7 @@ from typing import Any, Self
 import httpx
 
 from mlbutler.errors import AccessDenied, OutsideError, UsageError
-
-USER_VARIABLE = "MLBUTLER_JENKINS_USER"
-TOKEN_VARIABLE = "MLBUTLER_JENKINS_TOKEN"
+from mlbutler.variables import JENKINS_TOKEN, JENKINS_USER
 
 
 class Client:
@@ -28,7 +26,7 @@ class Client:
             raise UsageError(f"'{url}' is no address of a Jenkins controller.", "Such as https://jenkins.example.org/")
         if address.userinfo:
             raise UsageError(
-                "The address holds a user name or a password.", f"Set {USER_VARIABLE} and {TOKEN_VARIABLE} instead."
+                "The address holds a user name or a password.", f"Set {JENKINS_USER} and {JENKINS_TOKEN} instead."
             )
         self.url = url if url.endswith("/") else f"{url}/"
         self._http = httpx.Client(
@@ -42,7 +40,7 @@ class Client:
     @classmethod
     def from_environment(cls, url: str, environ: Mapping[str, str]) -> Self:
         """One whose user and token come from the environment."""
-        return cls(url, environ.get(USER_VARIABLE, ""), environ.get(TOKEN_VARIABLE, ""))
+        return cls(url, environ.get(JENKINS_USER, ""), environ.get(JENKINS_TOKEN, ""))
 
     def __enter__(self) -> Self:
         return self
@@ -130,7 +128,7 @@ class Client:
         if response.status_code in (401, 403) or to_login:
             raise AccessDenied(
                 f"{self.url} refused {path} ({response.status_code}).",
-                f"Set {USER_VARIABLE} and {TOKEN_VARIABLE} to a user and an API token of his.",
+                f"Set {JENKINS_USER} and {JENKINS_TOKEN} to a user and an API token of his.",
             )
         if response.status_code != 200:
             raise OutsideError(f"{self.url} answered {response.status_code} to {path}.", "Try again, or see its log.")

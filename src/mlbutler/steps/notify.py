@@ -18,10 +18,11 @@ def notified(work: Work) -> str:
     Raises:
         SettingsError, ForgeError: the webhook's address is none, or it did not take the message.
     """
-    from mlbutler.forge.webhook import VARIABLE, Message, send
+    from mlbutler.forge.webhook import Message, send
     from mlbutler.report import build, headline
+    from mlbutler.variables import WEBHOOK
 
-    url = work.environ.get(VARIABLE, "").strip()
+    url = work.environ.get(WEBHOOK, "").strip()
     if not url or not work.trusted:
         return ""
     change = work.record.change

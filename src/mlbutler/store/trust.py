@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from mlbutler.errors import UntrustedRemote
 from mlbutler.git import Git
 from mlbutler.record import Change
+from mlbutler.variables import REMOTE_HOSTS
 
-HOSTS_VARIABLE = "MLBUTLER_REMOTE_HOSTS"
 CONFIG = ".dvc/config"
 _SECTION = re.compile(r"""\s*remote\s+"(?P<name>.*)"\s*""")
 _FREE = {
@@ -69,12 +69,12 @@ def refused(root: Path, known: Iterable[Sections] | None, environ: Mapping[str, 
 
     Args:
         root: the project's root; its ``.dvc/config`` and ``.dvc/config.local`` are looked at as they are now.
-        known: what was agreed to. environ: where `HOSTS_VARIABLE` names further hosts.
+        known: what was agreed to. environ: where `REMOTE_HOSTS` names further hosts.
     """
     if known is None:
         return {}
     agreements = tuple(known)
-    hosts = {host.strip().lower() for host in environ.get(HOSTS_VARIABLE, "").split(",") if host.strip()}
+    hosts = {host.strip().lower() for host in environ.get(REMOTE_HOSTS, "").split(",") if host.strip()}
     now: dict[str, dict[str, str]] = {}
     for name in (CONFIG, f"{CONFIG}.local"):
         for remote, section in sections(_read(root / name)).items():
@@ -98,7 +98,7 @@ def require(remote: str, reasons: Mapping[str, str]) -> None:
     if (reason := reasons.get(remote.lower())) is not None:
         raise UntrustedRemote(
             f"The DVC remote '{remote}' is not used: {reason}.",
-            f"Merge that change of {CONFIG} by itself first, or let the agent's {HOSTS_VARIABLE} name the host, "
+            f"Merge that change of {CONFIG} by itself first, or let the agent's {REMOTE_HOSTS} name the host, "
             "as example.org or example.org:9000.",
         )
 

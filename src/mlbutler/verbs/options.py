@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from mlbutler import __version__
+from mlbutler.variables import CHDIR, IN_RUN
 
 F = TypeVar("F", bound=Callable[..., Any])
-CHDIR, IN_RUN = "MLBUTLER_CHDIR", "MLBUTLER_IN_RUN"
 
 _SETTINGS = {
     "auto_envvar_prefix": "MLBUTLER",

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 
 import click
 
+from mlbutler.variables import ALL
+
 _PREFIX = "MLBUTLER_"
 _OF_REMOTES = ("USER", "PASSWORD", "PRIVATE_KEY_FILE", "PASSPHRASE")
 _OF_ONE_REMOTE = (*_OF_REMOTES, "ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
@@ -26,7 +28,7 @@ def unknown(environ: Mapping[str, str], root: click.Group) -> Iterator[tuple[str
     ours = [name for name in ours if not _REMOTE.fullmatch(name) and not _GIVEN.fullmatch(name)]
     if not ours:
         return
-    known = {*_of_options(root, _PREFIX), *_of_settings(), *_single()}
+    known = {*_of_options(root, _PREFIX), *_of_settings(), *ALL}
     for name in sorted(set(ours) - known):
         yield name, _nearest(name, known)
 
@@ -45,19 +47,6 @@ def _of_settings() -> Iterator[str]:
     from mlbutler.settings.reading import variables
 
     yield from (name for name, _, _ in variables())
-
-
-def _single() -> tuple[str, ...]:
-    from mlbutler import git
-    from mlbutler.forge import opening, webhook
-    from mlbutler.jenkins import client
-    from mlbutler.store.trust import HOSTS_VARIABLE
-    from mlbutler.verbs.options import CHDIR, IN_RUN
-
-    return (
-        CHDIR, IN_RUN, git.USER_VARIABLE, git.TOKEN_VARIABLE, git.KEY_VARIABLE, opening.TOKEN_VARIABLE,
-        opening.USER_VARIABLE, webhook.VARIABLE, client.USER_VARIABLE, client.TOKEN_VARIABLE, HOSTS_VARIABLE,
-    )  # fmt: skip
 
 
 def _nearest(name: str, known: set[str]) -> str:

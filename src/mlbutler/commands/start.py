@@ -18,6 +18,8 @@ from mlbutler.anonymous import anonymous
 from mlbutler.console import Console
 from mlbutler.errors import BusyError, DiskFull, UsageError
 from mlbutler.git import Git
+from mlbutler.project.ahead import claimed
+from mlbutler.project.signature import Look
 from mlbutler.record import Environment, Record
 from mlbutler.record_file import read
 from mlbutler.secrets import Redactor, secret_values
@@ -78,8 +80,10 @@ def begin(
         if record.change.note:
             console.line(f"Note: {record.change.note}.")
         left = stack.enter_context(anonymous() if record.change.fork else nullcontext(environ))
+        ahead = claimed(root)
         yield Work(
-            root=root, loaded=loaded, console=console, record=record, environ=left, agreed_remotes=known
+            root=root, loaded=loaded, console=console, record=record, environ=left, agreed_remotes=known,
+            ahead=ahead, look=Look(ahead),
         )  # fmt: skip
 
 

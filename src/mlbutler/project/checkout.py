@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from mlbutler.errors import CorruptObject, DiskFull, ProjectError, StoreError
 from mlbutler.project.load import one_line, relative
 from mlbutler.project.model import Output
-from mlbutler.project.seen import Signature, signature_of
+from mlbutler.project.signature import Signature, signature_of
 from mlbutler.store.files import duplicate, explained
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.manifest import parse_manifest

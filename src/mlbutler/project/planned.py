@@ -12,17 +12,18 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.atomic import write
 from mlbutler.errors import DiskFull
-from mlbutler.project.seen import Look, settled
+from mlbutler.project.signature import Look, settled
 from mlbutler.record import StagePlan
 
 _FILE = "planned.json"
-_VERSION = 1
+_VERSION = 2
 _MOST = 20_000
 _CODE = (".py", ".pyc", ".so", ".pth", ".egg-link")
 _CONFIG = (".dvc/config", ".dvc/config.local")
@@ -62,6 +63,17 @@ class Watched:
             (self.files if event == "open" else self.folders)[inside] = None
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A plan that is remembered, and what it rests on: statuses of paths and folders, names in those folders."""
+
+    key: str
+    artifacts: str
+    paths: Mapping[str, str | None]
+    folders: Mapping[str, list[int] | None]
+    listings: Mapping[str, frozenset[str]]
+
+
 class Planned:
     """The memory of one clone.
 
@@ -92,23 +104,72 @@ class Planned:
             return False
 
     def keep(
-        self, plan: Sequence[StagePlan], targets: Sequence[str], paths: Iterable[str], watched: Watched
-    ) -> None:
-        """Remember a plan without stale stages.
+        self, plan: Sequence[StagePlan], targets: Sequence[str], paths: Iterable[str], watched: Watched,
+        artifacts: str = "",
+    ) -> Kept | None:  # fmt: skip
+        """Remember a plan without stale stages; returns what `keep_again` takes, None when it cannot be remembered.
 
         Args:
             paths: dependencies, parameter files and outputs. watched: what else was read for it.
+            artifacts: tells the artifacts that belong to it, and where they are pushed to, from all others.
         """
-        names = dict.fromkeys((*paths, *watched.files, *_CONFIG))
+        looked_at = dict.fromkeys(paths)
+        names = dict.fromkeys((*looked_at, *watched.files, *_CONFIG))
         if len(names) + len(watched.folders) > _MOST:
-            return
-        found = {path: self._status(path) for path in names}
-        folders = {path: _folder(self._root, path) for path in watched.folders}
-        if None in found.values() or None in folders.values():
-            return
-        content = {"key": self._key(plan, targets), "paths": found, "folders": folders}
+            return None
+        above = {folder for path in looked_at for folder in _above(path)}
+        kept = Kept(
+            key=self._key(plan, targets),
+            artifacts=artifacts,
+            paths={path: self._status(path) for path in names},
+            folders={path: _folder(self._root, path) for path in watched.folders},
+            listings={path: _listing(self._root, path) for path in watched.folders if path in above},
+        )
+        return kept if self._write(kept) else None
+
+    def keep_again(self, kept: Kept, laid_out: Collection[str]) -> Kept | None:
+        """Remember the plan after recorded artifacts were put into the work tree, whole: it holds as it did.
+
+        Not where anything else changed meanwhile; then the next verb plans anew.
+        """
+        added: dict[str, set[str]] = {}
+        for path in laid_out:
+            for folder, name in _above(path).items():
+                added.setdefault(folder, set()).add(name)
+        now = Kept(
+            key=kept.key,
+            artifacts=kept.artifacts,
+            paths={path: self._status(path) for path in kept.paths},
+            # Where a folder was made, a file that appears in it would be read for the next plan.
+            folders={path: _folder(self._root, path) for path in (*kept.folders, *added)},
+            listings={path: _listing(self._root, path) for path in kept.listings},
+        )
+        expected = {path: names | added.get(path, set()) for path, names in kept.listings.items()}
+        unchanged = [path for path in kept.folders if path not in added or path not in kept.listings]
+        others = [path for path in kept.paths if not any(_lies_in(path, artifact) for artifact in laid_out)]
+        same = (
+            now.listings == expected
+            and all(now.folders[path] == kept.folders[path] for path in unchanged)
+            and all(now.paths[path] == kept.paths[path] for path in others)
+        )
+        return now if same and self._write(now) else None
+
+    @property
+    def artifacts(self) -> str:
+        """What tells the artifacts that belong to the plan from others, '' where that is not known."""
+        try:
+            return str(json.loads(self._file.read_text(encoding="utf-8"))["artifacts"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def _write(self, kept: Kept) -> bool:
+        if None in kept.paths.values() or None in kept.folders.values():
+            return False
+        content = {"key": kept.key, "artifacts": kept.artifacts, "paths": kept.paths, "folders": kept.folders}
         with suppress(OSError, DiskFull):
-            write(self._file, json.dumps(content).encode())
+            write(self._file, json.dumps(content).encode(), durable=False)
+            return True
+        return False
 
     def forget(self) -> None:
         """The next verb plans anew."""
@@ -134,3 +195,20 @@ def _folder(root: Path, path: str) -> list[int] | None:
     except OSError:
         return None
     return [status.st_ino, status.st_mtime_ns] if settled(("", status.st_mtime)) else None
+
+
+def _listing(root: Path, path: str) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(root / path))  # noqa: PTH208
+    except OSError:
+        return frozenset()
+
+
+def _above(path: str) -> dict[str, str]:
+    """Each folder above `path`, and the name in it that leads there."""
+    parts = path.split("/")
+    return {"/".join(parts[:depth]): parts[depth] for depth in range(len(parts))}
+
+
+def _lies_in(path: str, artifact: str) -> bool:
+    return path == artifact or path.startswith(f"{artifact}/")

@@ -13,7 +13,8 @@ from mlbutler.errors import ProjectError, UsageError
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.model import Recorded, Stage, Stages
 from mlbutler.project.objects import Objects
-from mlbutler.project.seen import Look, Seen
+from mlbutler.project.seen import Seen
+from mlbutler.project.signature import Look
 from mlbutler.project.worktree import WorkTree, note_partial, partial_directories
 from mlbutler.record import StagePlan, StageState
 from mlbutler.store.interface import Need
@@ -156,6 +157,12 @@ class Project:
             known = ", ".join(sorted(remotes)) or "none"
             raise UsageError(f"There is no DVC remote '{name}' (configured: {known}).", "See `dvc remote list`.")
         return dict(remotes[name])
+
+    def settings_files(self) -> tuple[Path, ...]:
+        """The user's and the machine's configuration of DVC, whether they exist or not."""
+        from dvc.config import Config
+
+        return tuple(Path(Config.get_dir(level), Config.CONFIG) for level in ("global", "system"))
 
     def secrets(self) -> tuple[str, ...]:
         """Credentials found in DVC's configuration, to be hidden everywhere."""

@@ -12,7 +12,8 @@ from typing import Any
 from mlbutler.errors import ProjectError
 from mlbutler.project.load import relative
 from mlbutler.project.model import LEGACY_MD5, MD5, Recorded, Stages
-from mlbutler.project.seen import Seen, statuses
+from mlbutler.project.seen import Seen
+from mlbutler.project.signature import statuses
 from mlbutler.store.interface import ObjectId
 
 Manifest = Mapping[str, str]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from mlbutler.console import human_bytes, human_seconds
 from mlbutler.project.planned import Watched
 from mlbutler.project.times import read_times
 from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
 from mlbutler.report.numbers import count
+from mlbutler.secrets import without_userinfo
 from mlbutler.steps.work import Work
+from mlbutler.store.pushed_before import key_of
 
 _SIGNS = {
     StageState.UP_TO_DATE: "=",
@@ -30,17 +32,30 @@ def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
     if not lost and before is not None and not before.stale() and work.planned.holds(before.stages, targets):
         work.plan_held = True
         return PlanResult(outcome=Outcome.PASSED, reason=_sentence(before), stages=before.stages)
-    work.plan_held = False
+    work.plan_held, work.plan_kept = False, None
     fresh = "project" not in vars(work)
     watched = Watched(work.root)
     with watched.watching():
         project = work.project
         result = _planned(work, lost)
     if fresh and not lost and result.stages and not result.stale() and not project.stages.orphans:
-        work.planned.keep(result.stages, targets, project.read_paths(), watched)
+        artifacts = key_of(project.artifacts(), _address(work))
+        work.plan_kept = work.planned.keep(result.stages, targets, project.read_paths(), watched, artifacts)
     else:
         work.planned.forget()
     return result
+
+
+def _address(work: Work) -> Callable[[str | None], str]:
+    """Where a remote is, without credentials; '' where there is none, or where it is a directory."""
+    configured = work.project.repo.config["remote"]
+
+    def address(own: str | None) -> str:
+        settings = configured.get(own or work.remote or "", {})
+        url = str(settings.get("url", ""))
+        return f"{settings.get('endpointurl', '')} {without_userinfo(url)}" if "://" in url else ""
+
+    return address
 
 
 def _planned(work: Work, lost: Collection[str]) -> PlanResult:

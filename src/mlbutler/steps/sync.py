@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mlbutler.record import Outcome, PlanResult, StepResult, SyncResult
+from mlbutler.record import Moved, Outcome, PlanResult, StepResult, SyncResult
 from mlbutler.report.numbers import count
 from mlbutler.steps.work import Work
 
@@ -33,6 +33,8 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
     stale = plan.stale() if plan is not None else ()
     if not everything and plan is not None and not stale:
         return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: no stage is stale")
+    if everything and (known := _in_place(work)) is not None:
+        return known
     if plan is None and not everything:
         from mlbutler.steps import plan as plan_step
 
@@ -44,7 +46,9 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
         needs = (*needs, *(need for need in work.project.needed(stale) if not need.checkout))
     if not needs:
         return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: all that is needed is here")
-    result, absent = _bring(work, needs)
+    result, absent, brought = _bring(work, needs)
+    if everything and not absent:
+        _keep(work, needs, brought)
     if absent and not everything and plan is not None:
         result = _made_again(work, plan, result, absent)
     if result.outcome is Outcome.FAILED and (gone := _vanished(work, needs)) is not None:
@@ -62,7 +66,7 @@ def supply(work: Work, paths: Sequence[str]) -> None:
     if not needs:
         return
     try:
-        result, _ = _bring(work, needs)
+        result, _, _ = _bring(work, needs)
     except MlbutlerError as error:
         work.console.line(f"Not brought: {error.message}")
         return
@@ -99,7 +103,7 @@ def _made_again(work: Work, plan: PlanResult, failed: SyncResult, absent: frozen
         made = {stage.name for stage in anew.stale()}
         if any(owners[path][0].name not in made for path in lost):
             return failed  # not among the targets
-        result, absent = _bring(work, work.project.needed(anew.stale()))
+        result, absent, _ = _bring(work, work.project.needed(anew.stale()))
         plan = anew
     work.record = dataclasses.replace(work.record, plan=dataclasses.replace(plan, **_times(work.record.plan)))
     named = ", ".join(sorted(lost)[:_SHOWN]) + (f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else "")
@@ -137,7 +141,50 @@ def _bring_run_cache(work: Work) -> None:
         work.console.detail(f"{copied} entries of the run cache from the mirror")
 
 
-def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str]]:
+def _in_place(work: Work) -> SyncResult | None:
+    """The result where all was brought before and nothing has changed since; None where that is not certain."""
+    if not work.plan_held or not work.trusted or work.settings.data.verify == "always":
+        return None
+    digest = work.ahead.objects() if work.ahead is not None else None
+    known = work.brought_before.read(work.look, digest)
+    if known is None:
+        return None
+    work.use_of_mirror(known.artifacts)
+    return SyncResult(
+        outcome=Outcome.PASSED,
+        reason=f"nothing to bring: {count(known.objects, 'object')} here already",
+        paths=known.paths,
+        moved=(Moved(place="cache", objects=known.objects, bytes=known.bytes),),
+    )
+
+
+def _keep(work: Work, needs: Sequence[Need], brought: Brought) -> None:
+    """Remember for the next verb that all is in place: neither it nor the plan has to be found out again."""
+    from mlbutler.store.brought_before import Brought as Before
+    from mlbutler.store.remotes import open_cache
+
+    project, paths = work.project, tuple(dict.fromkeys(need.path for need in needs if need.checkout))
+    if work.plan_kept is not None:
+        work.plan_kept = work.planned.keep_again(work.plan_kept, paths)
+    if not work.trusted:
+        return
+    signatures = {path: known for path in paths if (known := project.seen.signature(path)) is not None}
+    work.brought_before.keep(
+        Before(
+            paths,
+            tuple(need.oid for need in needs),
+            sum(moved.objects for moved in brought.moved),
+            sum(moved.bytes for moved in brought.moved),
+        ),
+        brought.objects,
+        project.cache_dir,
+        open_cache(project).whole,
+        signatures,
+        project.settings_files(),
+    )
+
+
+def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought]:
     """What was brought, and the paths that no store holds."""
     from mlbutler.store.engine import bring, worst
     from mlbutler.store.remotes import Remotes, open_cache, open_mirror
@@ -179,7 +226,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
     if error is not None:
         error.partial = SyncResult(outcome=Outcome.ERROR, reason=error.message, paths=paths, moved=brought.moved)
         raise error
-    return _result(work, brought, absent, paths), frozenset(absent)
+    return _result(work, brought, absent, paths), frozenset(absent), brought
 
 
 def _import(work: Work, needs: Sequence[Need]) -> frozenset[str]:

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 from mlbutler.console import Console
 from mlbutler.git import Git
-from mlbutler.project.seen import Look
+from mlbutler.project.signature import Look
 from mlbutler.record import Record
 from mlbutler.report.numbers import count
 from mlbutler.settings import Loaded, Settings
 
 if TYPE_CHECKING:
-    from mlbutler.project.planned import Planned
+    from mlbutler.project.ahead import Ahead
+    from mlbutler.project.planned import Kept, Planned
     from mlbutler.project.project import Project
     from mlbutler.steps.live import Beside
+    from mlbutler.store.brought_before import BroughtBefore
     from mlbutler.store.interface import ObjectId
     from mlbutler.store.pushed_before import PushedBefore
     from mlbutler.store.remembered import Remembered
@@ -38,6 +40,8 @@ class Work:
         agreed_remotes: DVC remotes as the target branch configures them (`mlbutler.store.trust.agreed`), None when the
             work tree's own configuration is trusted.
         plan_held: the plan in the record was looked at and holds, so that nothing is stale in dvc.lock.
+        plan_kept: the plan that this process made and that is remembered for the next.
+        ahead: other processes that began to look at this project's files while this one started.
         pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
         live: keeps the comment up to date until the verdict is told.
         taken: names of the steps that this process has taken or begun; another may take others at the same time, and
@@ -51,6 +55,8 @@ class Work:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     pipeline: bool = False
     plan_held: bool = False
+    plan_kept: Kept | None = None
+    ahead: Ahead | None = None
     look: Look = field(default_factory=Look)
     agreed_remotes: tuple[Sections, ...] | None = None
     _held: list[Held] = field(default_factory=list)
@@ -141,10 +147,17 @@ class Work:
 
     @property
     def pushed_before(self) -> PushedBefore:
-        """That all was on the remote when this clone last asked."""
+        """That all was on the remote when this clone, or another build on this agent, last asked."""
         from mlbutler.store.pushed_before import PushedBefore
 
-        return PushedBefore(self.planned.file, self.settings.data.remote or "", self.settings.data.remember)
+        return PushedBefore(self.planned, self.settings.data.remote or "", self.settings.data.remember, self.mirror)
+
+    @property
+    def brought_before(self) -> BroughtBefore:
+        """That everything was in place when this clone last synced."""
+        from mlbutler.store.brought_before import BroughtBefore
+
+        return BroughtBefore(self.root, self.planned.file)
 
     @property
     def remembered(self) -> Remembered:

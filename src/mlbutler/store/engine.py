@@ -7,7 +7,7 @@ directory look new; then files, each once however many paths share it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -43,13 +43,14 @@ class Brought:
     Attributes:
         moved: objects and bytes by the place they came from; ``cache`` are those that were there already.
         missing: what no place holds. errors: what could not be read, for whatever else is absent.
-        incomplete: paths of the needs that are not fully at hand.
+        incomplete: paths of the needs that are not fully at hand. objects: all that was wanted.
     """
 
     moved: tuple[Moved, ...] = ()
     missing: tuple[Missing, ...] = ()
     errors: tuple[MlbutlerError, ...] = ()
     incomplete: frozenset[str] = frozenset()
+    objects: Collection[ObjectId] = ()
 
 
 @dataclass
@@ -135,7 +136,7 @@ class _Bringing:
         files = _by_name(files)
         self.fetch(files)
         self.fetch(self._torn(parts, files), hashing=True)
-        return self._result(needs, parts)
+        return self._result(needs, parts, {**first, **files})
 
     def _read(self, oid: ObjectId) -> bytes:
         try:
@@ -272,7 +273,9 @@ class _Bringing:
         self.stop.clear()
         return found
 
-    def _result(self, needs: Sequence[Need], parts: Iterable[tuple[Need, Mapping[str, str]]]) -> Brought:
+    def _result(
+        self, needs: Sequence[Need], parts: Iterable[tuple[Need, Mapping[str, str]]], objects: Collection[ObjectId]
+    ) -> Brought:
         gone = set(self.absent) | set(self.failed)
         incomplete = {need.path for need in needs if need.oid in gone}
         missing = [Missing(path, oid) for oid, path in self.absent.items()]
@@ -285,6 +288,7 @@ class _Bringing:
             missing=tuple(sorted(missing, key=lambda found: found.path)),
             errors=tuple(dict.fromkeys(self.failed.values())),
             incomplete=frozenset(incomplete),
+            objects=objects,
         )
 
 

@@ -18,6 +18,7 @@ from mlbutler.atomic import write
 from mlbutler.errors import DiskFull
 from mlbutler.store.files import make_folder
 from mlbutler.store.interface import Answer, ObjectId, Presence
+from mlbutler.store.pushed_before import forget_shared
 
 FOLDER = Path("mlbutler") / "pushed"
 _MAGIC = b"mlbutler pushed 1\n"
@@ -47,7 +48,7 @@ class Remembered:
     """
 
     def __init__(self, root: Path, lifetime: float) -> None:
-        self._root, self._lifetime = root / FOLDER, lifetime
+        self._top, self._root, self._lifetime = root, root / FOLDER, lifetime
 
     def known(self, address: str) -> dict[ObjectId, Known]:
         """What the remote at `address` was seen to hold, not too long ago."""
@@ -89,6 +90,7 @@ class Remembered:
 
     def forget(self, address: str) -> None:
         """The remote turned out to lack something: nothing that was said of it is believed any more."""
+        forget_shared(self._top)
         for file in self._folder(address).glob("*.answers"):
             with suppress(OSError):
                 file.unlink()

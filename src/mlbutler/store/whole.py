@@ -23,6 +23,7 @@ from mlbutler.store.interface import ObjectId
 
 FOLDER = Path("mlbutler") / "whole"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_LEGACY = " dos2unix"
 _MANY = 20
 _FORGOTTEN_AFTER = 30 * 86400.0
 
@@ -36,10 +37,10 @@ class Whole:
 
     def __init__(self, root: Path) -> None:
         self._top = root / FOLDER
-        self._folder = self._top / _started()
-        self._seen: set[str] | None = None
+        self._folder = self._top / started()
+        self._seen: dict[str, str] | None = None
         self._files: list[Path] = []
-        self._new: list[str] = []
+        self._new: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def knows(self, oid: ObjectId, found: os.stat_result) -> bool:
@@ -47,28 +48,42 @@ class Whole:
         if self._seen is None:
             self._read()
         assert self._seen is not None
-        return _line(oid, found) in self._seen
+        return self._seen.get(_name(oid)) == _status(found)
+
+    def status(self, oid: ObjectId) -> str | None:
+        """The status (`_status`) that the object's file had when it was last seen whole, None when it never was."""
+        if self._seen is None:
+            self._read()
+        assert self._seen is not None
+        name = _name(oid)
+        return self._new.get(name) or self._seen.get(name)
 
     def note(self, oid: ObjectId, found: os.stat_result) -> None:
         """The object is whole: it has just been hashed, or is the same file as one that was."""
-        line = _line(oid, found)
-        if self._seen is None or line not in self._seen:
-            self._new.append(line)
+        self.note_status(oid, _status(found))
+
+    def note_status(self, oid: ObjectId, status: str) -> None:
+        """As `note`, for a file whose status another memory knew."""
+        name = _name(oid)
+        if self._seen is None or self._seen.get(name) != status:
+            self._new[name] = status
 
     def save(self) -> None:
         """Keep what was noted; a directory that cannot be written to is done without."""
         with self._lock:
-            lines, self._new = self._new, []
-        if not lines:
+            new, self._new = self._new, {}
+            if self._seen is not None:
+                self._seen |= new
+        if not new:
             return
         with suppress(OSError, DiskFull):
             make_folder(self._folder)
             merged = self._files if len(self._files) >= _MANY else []
             if merged:
                 assert self._seen is not None
-                lines = [*self._seen, *lines]
+                new = self._seen
             file = self._folder / f"{time.time():017.6f}-{secrets.token_hex(4)}"
-            write(file, "\n".join(lines).encode(), durable=False)
+            write(file, "\n".join(map(_line, new.items())).encode(), durable=False)
             if merged:
                 self._files = []  # once is enough, however often this process saves
             for file in merged:
@@ -79,12 +94,12 @@ class Whole:
         with self._lock:
             if self._seen is not None:
                 return
-            seen: set[str] = set()
+            seen: dict[str, str] = {}
             with suppress(OSError):
                 self._files = sorted(self._folder.iterdir())
             for file in self._files:
-                with suppress(OSError, UnicodeDecodeError), file.open(encoding="ascii") as lines:
-                    seen.update(line.rstrip("\n") for line in lines)
+                with suppress(OSError, UnicodeDecodeError):
+                    seen.update(map(_entry, file.read_text(encoding="ascii").split("\n")))
             self._seen = seen
 
     def _forget_old(self) -> None:
@@ -96,12 +111,25 @@ class Whole:
                 folder.rmdir()
 
 
-def _line(oid: ObjectId, found: os.stat_result) -> str:
-    kind = " dos2unix" if oid.legacy else ""
-    return f"{oid.md5} {found.st_ino} {found.st_size} {found.st_mtime_ns}{kind}"
+def _name(oid: ObjectId) -> str:
+    return f"{oid.md5}{_LEGACY}" if oid.legacy else oid.md5
 
 
-def _started() -> str:
+def _status(found: os.stat_result) -> str:
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
+
+
+def _line(entry: tuple[str, str]) -> str:
+    name, status = entry
+    return f"{name.removesuffix(_LEGACY)} {status}{_LEGACY if name.endswith(_LEGACY) else ''}"
+
+
+def _entry(line: str) -> tuple[str, str]:
+    name, _, status = line.partition(" ")
+    return (name + _LEGACY, status.removesuffix(_LEGACY)) if status.endswith(_LEGACY) else (name, status)
+
+
+def started() -> str:
     """What tells one start of this machine from the next, and from other machines that share the directory."""
     try:
         return _BOOT.read_text(encoding="ascii").strip()

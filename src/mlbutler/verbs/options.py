@@ -15,6 +15,9 @@ from mlbutler.variables import CHDIR, IN_RUN
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_LOOKING = ("plan", "sync", "check")
+"""Verbs that look at every file that the last plan rested on; that begins before the rest of mlbutler is imported."""
+
 _SETTINGS = {
     "auto_envvar_prefix": "MLBUTLER",
     "help_option_names": ["-h", "--help"],
@@ -36,6 +39,11 @@ def common(function: F) -> F:
     def wrapper(chdir: Path, json: bool, quiet: bool, verbose: bool, **options: Any) -> Any:
         from mlbutler.console import Console
         from mlbutler.verbs.variables import unknown
+
+        if function.__name__ in _LOOKING:
+            from mlbutler.project.ahead import look_ahead
+
+            look_ahead(chdir, objects=bool(options.get("everything")))
 
         console = Console(quiet=quiet, verbose=verbose, json=json)
         for name, nearest in unknown(os.environ, cli):

@@ -1,0 +1,157 @@
+"""That all artifacts were brought when this clone last synced, kept in the clone: what is in place is not read again.
+
+It is believed for the very plan it was given for, while each object in the cache is the file that was seen whole
+(`mlbutler.store.whole`), each artifact in the work tree is what was laid out, and DVC is configured as it was. To find
+that out takes a look at every file and no more; manifests are not read, DVC's project is not opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlbutler.project.signature import Look
+    from mlbutler.store.interface import ObjectId
+    from mlbutler.store.whole import Whole
+
+_FILE = "brought.json"
+_VERSION = 1
+_VARIABLES = ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR")
+_KIND_AND_WRITERS = stat.S_IFMT(0o177777) | 0o222
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What was brought: the artifacts' paths and objects, and how many objects with how many bytes that were in all."""
+
+    paths: tuple[str, ...]
+    artifacts: tuple[ObjectId, ...]
+    objects: int
+    bytes: int
+
+
+class BroughtBefore:
+    """The memory of one clone.
+
+    Args:
+        root: the project's root. plan: the file that holds the plan's signature; without it nothing is kept.
+    """
+
+    def __init__(self, root: Path, plan: Path) -> None:
+        self._root, self._plan = root, plan
+        self._file = plan.with_name(_FILE)
+
+    def read(self, look: Look, digest: str | None) -> Brought | None:
+        """What was brought and is still in place, None where that is not certain.
+
+        Args:
+            look: tells what the work tree holds now. digest: `digest_at` the memory, where it is known already.
+        """
+        from mlbutler.store.interface import ObjectId
+
+        try:
+            found, names = _read(self._file)
+            if found["key"] != self._key() or any(_file_status(path) != was for path, was in found["settings"].items()):
+                return None
+            for path, signature in found["paths"].items():
+                now = look(self._root, path)
+                if now is None or now[0] != signature:
+                    return None
+            if (digest or _digest(Path(found["cache"]), names)) != found["digest"]:
+                return None
+            artifacts = tuple(ObjectId(str(md5)) for md5 in found["artifacts"])
+            return Brought(tuple(found["paths"]), artifacts, int(found["objects"]), int(found["bytes"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def keep(
+        self,
+        brought: Brought,
+        objects: Iterable[ObjectId],
+        cache: Path,
+        whole: Whole,
+        signatures: Mapping[str, str],
+        settings: Collection[Path],
+    ) -> None:
+        """Remember what was just brought; what cannot be remembered is looked at again the next time.
+
+        Args:
+            objects: all of them, each once. cache: where they lie. whole: knows the file of each.
+            signatures: of the artifacts in the work tree. settings: files that configure DVC.
+        """
+        from mlbutler.atomic import write
+        from mlbutler.errors import DiskFull
+
+        statuses = {oid.md5: None if oid.legacy else whole.status(oid) for oid in objects}
+        if None in statuses.values() or set(brought.paths) != set(signatures):
+            return
+        names = sorted(statuses)
+        with suppress(OSError, DiskFull):
+            content = {
+                "key": self._key(), "cache": str(cache), "digest": _digest_of((n, str(statuses[n])) for n in names),
+                "paths": dict(signatures), "artifacts": [oid.md5 for oid in brought.artifacts],
+                "objects": brought.objects, "bytes": brought.bytes,
+                "settings": {str(path): _file_status(str(path)) for path in settings},
+            }  # fmt: skip
+            text = "\n".join((json.dumps(content), *names))
+            write(self._file, text.encode("utf-8", "surrogateescape"), durable=False)
+
+    def forget(self) -> None:
+        """The next sync looks at everything."""
+        with suppress(OSError):
+            self._file.unlink()
+
+    def _key(self) -> list[object]:
+        from mlbutler.store.whole import started
+
+        places = [os.environ.get(name, "") for name in _VARIABLES]
+        return [_VERSION, started(), hashlib.sha256(self._plan.read_bytes()).hexdigest(), *places]
+
+
+def digest_at(memory: Path) -> str | None:
+    """The digest of the objects that a memory names, as they are now; None when one is absent or no object.
+
+    Raises:
+        OSError, ValueError, KeyError: there is no such memory, or it is torn.
+    """
+    found, names = _read(memory)
+    return _digest(Path(found["cache"]), names)
+
+
+def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
+    head, *names = file.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+    return json.loads(head), names
+
+
+def _digest(cache: Path, names: Sequence[str]) -> str | None:
+    top = f"{cache}/files/md5/"
+    entries = []
+    for name in names:
+        try:
+            found = os.stat(f"{top}{name[:2]}/{name[2:]}")  # noqa: PTH116 - for each of 50,000 objects
+        except OSError:
+            return None
+        if found.st_mode & _KIND_AND_WRITERS != stat.S_IFREG:  # an object is a file that nobody writes into
+            return None
+        entries.append((name, f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"))
+    return _digest_of(entries)
+
+
+def _digest_of(entries: Iterable[tuple[str, str]]) -> str:
+    return hashlib.sha256("\n".join(map(" ".join, entries)).encode()).hexdigest()
+
+
+def _file_status(path: str) -> str:
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return ""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
-_GC_THRESHOLD = 400_000
+_GC_THRESHOLD = 1_500_000
 _ESCAPED = "mlbutler-escaped"
 
 

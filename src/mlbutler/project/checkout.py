@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
 from mlbutler.errors import CorruptObject, DiskFull, ProjectError, StoreError
 from mlbutler.project.load import one_line, relative
 from mlbutler.project.model import Output
-from mlbutler.project.signature import Signature, signature_of
+from mlbutler.project.signature import Signature, Status, signature_of
+from mlbutler.project.telling import Telling
 from mlbutler.store.files import duplicate, explained
 from mlbutler.store.interface import ObjectId
+from mlbutler.store.linking import MANY, Jobs, Linked, link_here, second
 from mlbutler.store.manifest import parse_manifest
+from mlbutler.store.whole import Whole
 
+_MINE = 0.25
+"""The share of a directory's links that is made here, while a second process makes the others."""
 _KINDS = ("reflink", "hardlink", "copy")
 _JOBS = 4
 _AT_ONCE = 256
@@ -37,7 +44,7 @@ class Progress(Protocol):
 
 def lay_out(
     root: Path, repo: Any, cache: Path, outputs: Iterable[Output], progress: Progress | None = None,
-    *, hardlink: bool = False,
+    *, hardlink: bool = False, whole: Whole | None = None,
 ) -> dict[str, Signature | None]:  # fmt: skip
     """Put outputs into the work tree; returns the paths of those that are there now, whole, with their signatures.
 
@@ -45,6 +52,7 @@ def lay_out(
 
     Args:
         hardlink: link files where DVC's configuration (``cache.type``) does not say otherwise.
+        whole: knows the files of the cache's objects.
 
     Raises:
         DiskFull: no space is left.
@@ -64,7 +72,8 @@ def lay_out(
         try:
             files = dict(_files(cache, recorded.oid))
             scratch.parent.mkdir(parents=True, exist_ok=True)
-            states = _fill(scratch, cache, files, kinds, output.path in executable, progress)
+            telling = Telling(repo, path, files)
+            states = _fill(scratch, cache, files, kinds, output.path in executable, progress, whole, telling)
             path.parent.mkdir(parents=True, exist_ok=True)
             scratch.rename(path)
         except DiskFull:
@@ -76,13 +85,13 @@ def lay_out(
         except BaseException:
             _clear(scratch)
             raise
-        _tell(repo, path, states, files)
+        telling.after(states)
         done[output.path] = _signature(root, output.path, states, files)
     return done
 
 
 def _signature(
-    root: Path, path: str, states: dict[str, os.stat_result], files: dict[str, ObjectId]
+    root: Path, path: str, states: Mapping[str, Status], files: Mapping[str, ObjectId]
 ) -> Signature | None:
     """None where it has to be looked at: a file that was renamed, or linked again, since has another status by now."""
     if "" in files or len(set(files.values())) < len(files):
@@ -129,9 +138,9 @@ def _files(cache: Path, oid: ObjectId) -> Iterator[tuple[str, ObjectId]]:
 
 
 def _fill(
-    scratch: Path, cache: Path, files: dict[str, ObjectId], kinds: list[str], executable: bool,
-    progress: Progress | None,
-) -> dict[str, os.stat_result]:  # fmt: skip
+    scratch: Path, cache: Path, files: Mapping[str, ObjectId], kinds: list[str], executable: bool,
+    progress: Progress | None, whole: Whole | None, telling: Telling,
+) -> dict[str, Status]:  # fmt: skip
     """Make all files; their statuses."""
     _clear(scratch)
     if "" not in files:
@@ -156,8 +165,14 @@ def _fill(
 
     items = list(files.items())
     parts = [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]
-    statuses: dict[str, os.stat_result] = {}
+    statuses: dict[str, Status] = {}
     try:
+        if whole is not None and not executable and len(items) >= MANY and kinds != ["copy"]:
+            statuses.update(make(parts.pop(0)))  # shows which kind of link works
+            if left[0] == "hardlink":
+                statuses |= _linked(scratch, cache, items[_AT_ONCE:], whole, progress, telling)
+            rest = [item for item in items if item[0] not in statuses]
+            parts = [rest[start : start + _AT_ONCE] for start in range(0, len(rest), _AT_ONCE)]
         while parts and (len(parts) == 1 or not statuses or left[0] != "copy"):  # for links, threads cost more
             statuses.update(make(parts.pop(0)))
         pool = ThreadPoolExecutor(_JOBS)
@@ -169,6 +184,41 @@ def _fill(
     except OSError as error:
         raise explained(error, "putting data into the work tree", scratch.parent) from error
     return statuses
+
+
+def _linked(
+    place: Path, cache: Path, items: Sequence[tuple[str, ObjectId]], whole: Whole, progress: Progress | None,
+    telling: Telling,
+) -> dict[str, Status]:  # fmt: skip
+    """Hardlink those of a directory's files whose objects are known; their statuses. A second process makes the links
+    while this one tells DVC of them."""
+    known = whole.statuses([oid for _, oid in items])
+    jobs = [(oid, path, status) for path, oid in items if (status := known.get(oid)) is not None]
+    jobs.sort(key=itemgetter(0))  # as they lie on the disk, which then writes half as much
+    mine, others = Jobs.of(cache, place, jobs).split(_MINE)
+    beside = second(others)
+
+    def count(done: int) -> None:
+        if progress is not None:
+            progress.advance(objects=done)
+
+    try:
+        future = {path: Linked(status, time.time_ns()) for _, path, status in jobs}
+        if beside is None:
+            done = link_here(mine, count) + link_here(others, count)
+        else:
+            telling.before(future)
+            done = link_here(mine, count) + beside.result()
+            count(len(others))
+    except BaseException:
+        if beside is not None:
+            beside.stop()
+        raise
+    when = time.time_ns()
+    made = {path: future[path] for (_, path, _), one in zip(jobs, done, strict=True) if one}
+    for linked in made.values():
+        linked.st_ctime_ns = when
+    return dict(made)
 
 
 def _bringer(left: list[str]) -> Callable[[str, str], None]:
@@ -190,24 +240,6 @@ def _bringer(left: list[str]) -> Callable[[str, str], None]:
                 return
 
     return bring
-
-
-def _tell(repo: Any, path: Path, states: dict[str, os.stat_result], files: dict[str, ObjectId]) -> None:
-    """Let DVC's state database know the files, by their final names."""
-    from dvc_data.hashfile.hash_info import HashInfo
-
-    names = {False: "md5", True: "md5-dos2unix"}
-    top = str(path)
-    rows = [
-        (
-            f"{top}{os.sep}{name.replace('/', os.sep)}" if name else top,
-            HashInfo(names[files[name].legacy], files[name].md5),
-            {"ino": status.st_ino, "mtime": status.st_mtime, "size": status.st_size},
-        )
-        for name, status in states.items()
-    ]
-    with suppress(Exception):  # without it DVC hashes the files again, and is right too
-        repo.state.save_many(rows, repo.fs)
 
 
 def _clear(scratch: Path) -> None:

@@ -22,6 +22,7 @@ from mlbutler.store.interface import Need
 if TYPE_CHECKING:
     from mlbutler.project.side import Side
     from mlbutler.store.trust import Sections
+    from mlbutler.store.whole import Whole
 
 CREDENTIALS = (
     "user", "password", "secret_access_key", "access_key_id", "session_token", "account_key", "sas_token",
@@ -288,8 +289,11 @@ class Project:
             inside = (path[len(out.path) + 1 :],) if path != out.path else ()
             yield Need(path, oid, inside, recorded.size, True, out.remote, owner[0].imported)
 
-    def checkout(self, paths: Sequence[str], progress: Any = None) -> None:
+    def checkout(self, paths: Sequence[str], progress: Any = None, whole: Whole | None = None) -> None:
         """Put recorded artifacts from the cache into the work tree; a path may lie inside a directory.
+
+        Args:
+            whole: knows the files of the cache's objects.
 
         Raises:
             ProjectError: DVC could not, because a file is in the way or an object is not in the cache.
@@ -299,14 +303,15 @@ class Project:
 
         partial = partial_directories(self.root)
         outputs = {path: owner[1] for path in paths if (owner := self.stages.owners.get(path)) is not None}
-        whole = {path: out.recorded for path, out in outputs.items() if out.recorded is not None}
-        left = [path for path in paths if path in partial or not self._is_seen(path, whole.get(path))]
+        recorded = {path: out.recorded for path, out in outputs.items() if out.recorded is not None}
+        left = [path for path in paths if path in partial or not self._is_seen(path, recorded.get(path))]
         wanted = [outputs[path] for path in left if path in outputs]
-        made = lay_out(self.root, self.repo, self.cache_dir, wanted, progress, hardlink=self.hardlink)
+        made = lay_out(self.root, self.repo, self.cache_dir, wanted, progress, hardlink=self.hardlink, whole=whole)
         by_dvc(self.root, self.repo, [path for path in left if path not in made])
         owners = {owner[1].path for path in paths if (owner := self.stages.owner(path)) is not None}
-        note_partial(self.root, add=owners - whole.keys(), remove=whole)
-        self.seen.remember({path: whole[path] for path in left if path in whole}, wait=True, written=made)
+        note_partial(self.root, add=owners - recorded.keys(), remove=recorded)
+        self.seen.remember({path: recorded[path] for path in left if path in recorded}, wait=True, written=made)
+        self.look.note(self.root, {path: signature for path, signature in made.items() if signature is not None})
         self.__dict__.pop("tree", None)
 
     @cached_property

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlbutler.errors import StoreError
     from mlbutler.store.engine import Brought
     from mlbutler.store.interface import Need
+    from mlbutler.store.whole import Whole
 
 _MOST_LISTED = 1000
 _SHOWN = 3
@@ -46,9 +47,9 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
         needs = (*needs, *(need for need in work.project.needed(stale) if not need.checkout))
     if not needs:
         return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: all that is needed is here")
-    result, absent, brought = _bring(work, needs)
+    result, absent, brought, whole = _bring(work, needs)
     if everything and not absent:
-        _keep(work, needs, brought)
+        _keep(work, needs, brought, whole)
     if absent and not everything and plan is not None:
         result = _made_again(work, plan, result, absent)
     if result.outcome is Outcome.FAILED and (gone := _vanished(work, needs)) is not None:
@@ -66,7 +67,7 @@ def supply(work: Work, paths: Sequence[str]) -> None:
     if not needs:
         return
     try:
-        result, _, _ = _bring(work, needs)
+        result, *_ = _bring(work, needs)
     except MlbutlerError as error:
         work.console.line(f"Not brought: {error.message}")
         return
@@ -103,7 +104,7 @@ def _made_again(work: Work, plan: PlanResult, failed: SyncResult, absent: frozen
         made = {stage.name for stage in anew.stale()}
         if any(owners[path][0].name not in made for path in lost):
             return failed  # not among the targets
-        result, absent, _ = _bring(work, work.project.needed(anew.stale()))
+        result, absent, *_ = _bring(work, work.project.needed(anew.stale()))
         plan = anew
     work.record = dataclasses.replace(work.record, plan=dataclasses.replace(plan, **_times(work.record.plan)))
     named = ", ".join(sorted(lost)[:_SHOWN]) + (f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else "")
@@ -158,10 +159,9 @@ def _in_place(work: Work) -> SyncResult | None:
     )
 
 
-def _keep(work: Work, needs: Sequence[Need], brought: Brought) -> None:
+def _keep(work: Work, needs: Sequence[Need], brought: Brought, whole: Whole) -> None:
     """Remember for the next verb that all is in place: neither it nor the plan has to be found out again."""
     from mlbutler.store.brought_before import Brought as Before
-    from mlbutler.store.remotes import open_cache
 
     project, paths = work.project, tuple(dict.fromkeys(need.path for need in needs if need.checkout))
     if work.plan_kept is not None:
@@ -178,14 +178,14 @@ def _keep(work: Work, needs: Sequence[Need], brought: Brought) -> None:
         ),
         brought.objects,
         project.cache_dir,
-        open_cache(project).whole,
+        whole,
         signatures,
         project.settings_files(),
     )
 
 
-def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought]:
-    """What was brought, and the paths that no store holds."""
+def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, Whole]:
+    """What was brought, the paths that no store holds, and which objects of the cache are known to be whole."""
     from mlbutler.store.engine import bring, worst
     from mlbutler.store.remotes import Remotes, open_cache, open_mirror
 
@@ -222,11 +222,11 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
         absent -= _import(work, [need for need in needs if need.imported and need.path in absent])
     paths = tuple(dict.fromkeys(need.path for need in needs if need.checkout and need.path not in absent))
     with work.console.progress("files into the work tree") as progress:
-        project.checkout(paths, progress)
+        project.checkout(paths, progress, cache.whole)
     if error is not None:
         error.partial = SyncResult(outcome=Outcome.ERROR, reason=error.message, paths=paths, moved=brought.moved)
         raise error
-    return _result(work, brought, absent, paths), frozenset(absent), brought
+    return _result(work, brought, absent, paths), frozenset(absent), brought, cache.whole
 
 
 def _import(work: Work, needs: Sequence[Need]) -> frozenset[str]:

@@ -75,7 +75,7 @@ class BroughtBefore:
     def keep(
         self,
         brought: Brought,
-        objects: Iterable[ObjectId],
+        objects: Collection[ObjectId],
         cache: Path,
         whole: Whole,
         signatures: Mapping[str, str],
@@ -90,13 +90,13 @@ class BroughtBefore:
         from mlbutler.atomic import write
         from mlbutler.errors import DiskFull
 
-        statuses = {oid.md5: None if oid.legacy else whole.status(oid) for oid in objects}
-        if None in statuses.values() or set(brought.paths) != set(signatures):
+        statuses = {oid.md5: status for oid, status in whole.statuses(objects).items()}
+        if len(statuses) != len(objects) or set(brought.paths) != set(signatures):
             return
         names = sorted(statuses)
         with suppress(OSError, DiskFull):
             content = {
-                "key": self._key(), "cache": str(cache), "digest": _digest_of((n, str(statuses[n])) for n in names),
+                "key": self._key(), "cache": str(cache), "digest": _digest_of((n, statuses[n]) for n in names),
                 "paths": dict(signatures), "artifacts": [oid.md5 for oid in brought.artifacts],
                 "objects": brought.objects, "bytes": brought.bytes,
                 "settings": {str(path): _file_status(str(path)) for path in settings},

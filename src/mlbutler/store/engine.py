@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from operator import itemgetter
 
 from mlbutler.errors import AccessDenied, CorruptObject, DiskFull, Interrupted, MlbutlerError, StoreError
 from mlbutler.record import Moved
 from mlbutler.store.interface import Answer, Need, ObjectId, Presence, Results, Store
+from mlbutler.store.linking import MOST
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest, select
 from mlbutler.store.pool import each
@@ -222,15 +224,25 @@ class _Bringing:
     def _linked(self, oids: Sequence[ObjectId], wants: Mapping[ObjectId, _Want]) -> dict[ObjectId, int]:
         """Objects that a hardlink brought from the mirror, with their sizes."""
         linked: dict[ObjectId, int] = {}
-        for start in range(0, len(oids), _AT_ONCE):
-            some = {oid: self.mover.link(oid, wants[oid].size) for oid in oids[start : start + _AT_ONCE]}
-            taken = {oid: size for oid, size in some.items() if size is not None}
-            if taken and self.mover.mirror is not None:
-                self.tally.moved(sum(taken.values()))
-                self.tally.add(self.mover.mirror.name, sum(taken.values()), len(taken))
-                linked |= taken
+        for start in range(0, len(oids), MOST):
+            sizes = {oid: wants[oid].size for oid in oids[start : start + MOST]}
+            linked |= self._counted(self.mover.link_seen(sizes, self._go_on))
+        others = [oid for oid in oids if oid not in linked]
+        for start in range(0, len(others), _AT_ONCE):
+            some = {oid: self.mover.link(oid, wants[oid].size) for oid in others[start : start + _AT_ONCE]}
+            linked |= self._counted({oid: size for oid, size in some.items() if size is not None})
         self.sizes.update(linked)
         return linked
+
+    def _counted(self, taken: dict[ObjectId, int]) -> dict[ObjectId, int]:
+        if taken and self.mover.mirror is not None:
+            self.tally.moved(sum(taken.values()))
+            self.tally.add(self.mover.mirror.name, sum(taken.values()), len(taken))
+        return taken
+
+    def _go_on(self, _: int) -> None:
+        if self.stop.is_set():
+            raise Interrupted("Stopped.")
 
     def _from_remote(self, name: str | None, group: Mapping[ObjectId, _Want]) -> None:
         try:
@@ -294,7 +306,7 @@ class _Bringing:
 
 def _by_name(objects: Mapping[ObjectId, _Want]) -> dict[ObjectId, _Want]:
     """In the order of the folders that they lie in, which costs a disk half of what jumping between them does."""
-    return {oid: objects[oid] for oid in sorted(objects)}
+    return {oid: objects[oid] for oid in sorted(objects, key=itemgetter(0))}
 
 
 def moved(tally: Tally) -> tuple[Moved, ...]:

@@ -93,13 +93,18 @@ class Links:
         self._hardlink = hardlink
         self._reflink = True
 
+    @property
+    def at_once(self) -> bool:
+        """Is a hardlink the way to go?"""
+        return self._hardlink and not self._reflink
+
     def link(self, source: str, final: str) -> bool:
         """Give `source` a second name at once, where that is the way to go; False where it is not (yet known).
 
         Raises:
             FileNotFoundError: `source`, or the folder of `final`, is missing.
         """
-        if not self._hardlink or self._reflink:
+        if not self.at_once:
             return False
         try:
             os.link(source, final)

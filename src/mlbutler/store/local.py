@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from threading import Event
 
@@ -25,6 +25,7 @@ from mlbutler.store.files import (
     temporary_name,
 )
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
+from mlbutler.store.linking import Jobs
 from mlbutler.store.pool import Threaded
 from mlbutler.store.verify import EMPTY_MD5
 from mlbutler.store.whole import Whole
@@ -220,6 +221,22 @@ class LocalStore(Threaded):
                 self.prepare(oid)
         return False
 
+    @property
+    def links_at_once(self) -> bool:
+        """Are its objects taken by hardlinks, as was found out with the first?"""
+        return self._links.at_once
+
+    def jobs_from(self, other: LocalStore, statuses: Mapping[ObjectId, str]) -> Jobs:
+        """What `linker.link` has to do to make these objects of another store this one's; their folders exist.
+
+        Raises:
+            StoreError, DiskFull: a folder cannot be created.
+        """
+        for first in {oid.md5[:2]: oid for oid in statuses}.values():
+            self.prepare(first)
+        jobs = [(oid, "", status) for oid, status in statuses.items()]
+        return Jobs.of(other.root, self.root / "files" / "md5", jobs)
+
     def prepare(self, oid: ObjectId) -> Path:
         """A temporary name for an object that is about to arrive; its folder exists.
 
@@ -270,11 +287,12 @@ def is_sound(found: os.stat_result, oid: ObjectId, size: int | None) -> bool:
     DVC makes objects read-only when they are whole; one that somebody can write into, of another size than recorded,
     or empty where it must not be, has to be hashed first.
     """
-    if size is not None and found.st_size != size:
-        return False
-    if found.st_size == 0 and oid.md5 != EMPTY_MD5:
-        return False
-    return is_protected(found.st_mode)
+    return is_expected(found.st_size, oid, size) and is_protected(found.st_mode)
+
+
+def is_expected(bytes_there: int, oid: ObjectId, size: int | None) -> bool:
+    """Can an object of so many bytes be the one that is meant? `size`: as recorded."""
+    return (size is None or bytes_there == size) and (bytes_there > 0 or oid.md5 == EMPTY_MD5)
 
 
 WRITE_FAILURES = (StoreError, DiskFull)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,8 +14,10 @@ from typing import Protocol
 from mlbutler.errors import Interrupted, MlbutlerError, StoreError
 from mlbutler.store.files import explained, is_protected
 from mlbutler.store.interface import Answer, Arrived, ObjectId, Presence, Results, Store
-from mlbutler.store.local import WRITE_FAILURES, LocalStore, is_sound
+from mlbutler.store.linking import link_all
+from mlbutler.store.local import WRITE_FAILURES, LocalStore, is_expected, is_sound
 from mlbutler.store.verify import is_object, require_object, wrong_content
+from mlbutler.store.whole import size_in
 
 _HASHERS = 2
 SMALL = 1 << 20
@@ -126,6 +128,21 @@ class Mover:
             raise explained(error, "reading an object", self.cache.root) from error
         self.cache.distrust(oid)
         return None
+
+    def link_seen(self, sizes: Mapping[ObjectId, int | None], each: Callable[[int], None]) -> dict[ObjectId, int]:
+        """As `link`, for those of many objects of which the mirror knows the file; their bytes."""
+        mirror = self.mirror
+        if mirror is None or self._verify or not mirror.links_at_once:
+            return {}
+        known = {
+            oid: status
+            for oid, status in mirror.whole.statuses(sizes).items()
+            if is_expected(size_in(status), oid, sizes[oid])
+        }
+        done = link_all(self.cache.jobs_from(mirror, known), each)
+        taken = {oid: status for (oid, status), one in zip(known.items(), done, strict=True) if one}
+        self.cache.whole.note_all(taken)
+        return {oid: size_in(status) for oid, status in taken.items()}
 
     def link(self, oid: ObjectId, size: int | None) -> int | None:
         """Take it from the mirror by a hardlink, where that is allowed and its content is believed.

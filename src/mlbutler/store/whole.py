@@ -13,6 +13,7 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,7 +41,9 @@ class Whole:
         self._folder = self._top / started()
         self._seen: dict[str, str] | None = None
         self._files: list[Path] = []
+        self._noted: dict[str, str] = {}
         self._new: dict[str, str] = {}
+        """Of what was noted, what is not saved yet."""
         self._lock = threading.Lock()
 
     def knows(self, oid: ObjectId, found: os.stat_result) -> bool:
@@ -50,30 +53,45 @@ class Whole:
         assert self._seen is not None
         return self._seen.get(_name(oid)) == _status(found)
 
-    def status(self, oid: ObjectId) -> str | None:
-        """The status (`_status`) that the object's file had when it was last seen whole, None when it never was."""
-        if self._seen is None:
+    def statuses(self, objects: Iterable[ObjectId]) -> dict[ObjectId, str]:
+        """The status (``inode bytes mtime_ns``) of each object's file when it was last seen whole; others are left out.
+
+        Args:
+            objects: of DVC 3; others are left out.
+        """
+        if self._seen is None and not self._noted:
             self._read()
-        assert self._seen is not None
-        name = _name(oid)
-        return self._new.get(name) or self._seen.get(name)
+        noted, seen = self._noted, self._seen or {}
+        found = {}
+        left = False
+        for oid in objects:
+            md5, legacy = oid
+            status = None if legacy else noted.get(md5) or seen.get(md5)
+            if status is not None:
+                found[oid] = status
+            else:
+                left = True
+        if left and self._seen is None:
+            self._read()
+            return self.statuses(objects)
+        return found
 
     def note(self, oid: ObjectId, found: os.stat_result) -> None:
         """The object is whole: it has just been hashed, or is the same file as one that was."""
-        self.note_status(oid, _status(found))
-
-    def note_status(self, oid: ObjectId, status: str) -> None:
-        """As `note`, for a file whose status another memory knew."""
-        name = _name(oid)
+        name, status = _name(oid), _status(found)
         if self._seen is None or self._seen.get(name) != status:
-            self._new[name] = status
+            self._noted[name] = self._new[name] = status
+
+    def note_all(self, statuses: Mapping[ObjectId, str]) -> None:
+        """As `note`, for files whose statuses another memory knew."""
+        new = {_name(oid): status for oid, status in statuses.items()}
+        self._noted |= new
+        self._new |= new
 
     def save(self) -> None:
         """Keep what was noted; a directory that cannot be written to is done without."""
         with self._lock:
             new, self._new = self._new, {}
-            if self._seen is not None:
-                self._seen |= new
         if not new:
             return
         with suppress(OSError, DiskFull):
@@ -81,7 +99,7 @@ class Whole:
             merged = self._files if len(self._files) >= _MANY else []
             if merged:
                 assert self._seen is not None
-                new = self._seen
+                new = self._seen | new
             file = self._folder / f"{time.time():017.6f}-{secrets.token_hex(4)}"
             write(file, "\n".join(map(_line, new.items())).encode(), durable=False)
             if merged:
@@ -117,6 +135,11 @@ def _name(oid: ObjectId) -> str:
 
 def _status(found: os.stat_result) -> str:
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
+
+
+def size_in(status: str) -> int:
+    """Bytes of the file that has this status."""
+    return int(status.split(" ")[1])
 
 
 def _line(entry: tuple[str, str]) -> str:

@@ -1,0 +1,53 @@
+"""Telling DVC's state database of files in the work tree, so that DVC hashes nothing afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mlbutler.project.signature import Status
+from mlbutler.store.interface import ObjectId
+
+_NAMES = {False: "md5", True: "md5-dos2unix"}
+
+
+class Telling:
+    """What DVC is told of one artifact.
+
+    Args:
+        repo: an opened `dvc.repo.Repo`. path: the artifact's final place.
+        files: path below it ('' for a file) and object of each file.
+    """
+
+    def __init__(self, repo: Any, path: Path, files: Mapping[str, ObjectId]) -> None:
+        self._repo, self._top, self._files = repo, str(path), files
+        self._told: Mapping[str, Status] = {}
+
+    def before(self, states: Mapping[str, Status]) -> None:
+        """Files are being made that are going to have these statuses.
+
+        DVC compares: one that is another file after all is hashed.
+        """
+        self._tell(states)
+        self._told = states
+
+    def after(self, states: Mapping[str, Status]) -> None:
+        """Files have been made with these statuses; what was told `before` is not told again."""
+        self._tell({name: status for name, status in states.items() if self._told.get(name) is not status})
+
+    def _tell(self, states: Mapping[str, Status]) -> None:
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        rows = [
+            (
+                f"{self._top}{os.sep}{name.replace('/', os.sep)}" if name else self._top,
+                HashInfo(_NAMES[self._files[name].legacy], self._files[name].md5),
+                {"ino": status.st_ino, "mtime": status.st_mtime, "size": status.st_size},
+            )
+            for name, status in states.items()
+        ]
+        with suppress(Exception):  # without it DVC hashes the files again, and is right too
+            self._repo.state.save_many(rows, self._repo.fs)

@@ -1,0 +1,135 @@
+"""Many hardlinks at once, some of them by a second process: the kernel makes links on two cores side by side."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlbutler.forked import cores
+from mlbutler.store import linker
+from mlbutler.store.interface import ObjectId
+
+MANY = 4000
+"""Links that are worth starting a process for."""
+MOST = 100_000
+"""Links for which memory is taken at once."""
+_AT_ONCE = 512 * linker.FIELDS
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What `linker.link` takes."""
+
+    source: str
+    target: str
+    fields: list[str]
+
+    @classmethod
+    def of(cls, source: Path, target: Path, jobs: list[tuple[ObjectId, str, str]]) -> Jobs:
+        """Object (of DVC 3), name below `target` ('': its own) and status of each; `source` holds ``files/md5``."""
+        return cls(f"{source}/files/md5", str(target), [field for oid, name, s in jobs for field in (oid.md5, name, s)])
+
+    def __len__(self) -> int:
+        return len(self.fields) // linker.FIELDS
+
+    def split(self, share: float) -> tuple[Jobs, Jobs]:
+        """The first of them, and the others."""
+        cut = int(len(self) * share) * linker.FIELDS
+        return Jobs(self.source, self.target, self.fields[:cut]), Jobs(self.source, self.target, self.fields[cut:])
+
+
+class Linked:
+    """The status of a file that was just linked, as far as its object's memory knows it (as `os.stat_result`).
+
+    Args:
+        status: ``inode bytes mtime_ns``. when: when it was linked, nanoseconds since the epoch.
+    """
+
+    __slots__ = ("st_ctime_ns", "st_ino", "st_mtime_ns", "st_size")
+
+    st_mode = stat.S_IFREG | 0o444
+    st_nlink = 2
+
+    def __init__(self, status: str, when: int) -> None:
+        inode, size, written = status.split(" ")
+        self.st_ino, self.st_size, self.st_mtime_ns, self.st_ctime_ns = int(inode), int(size), int(written), when
+
+    @property
+    def st_mtime(self) -> float:
+        """Seconds, to the last bit what `os.stat` says: DVC compares it."""
+        return self.st_mtime_ns // 10**9 + 1e-9 * (self.st_mtime_ns % 10**9)
+
+
+class Second:
+    """Jobs that a second process does.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._count = len(jobs)
+        with tempfile.TemporaryFile() as file:
+            file.write(os.fsencode("\0".join((jobs.source, jobs.target, *jobs.fields))))
+            file.seek(0)
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(Path(linker.__file__))],
+                stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={},
+            )  # fmt: skip
+
+    def result(self) -> bytes:
+        """A byte for each job, as `linker.link`; waits. Those that it did not come to are not done."""
+        with self._process as process:
+            assert process.stdout is not None
+            done = process.stdout.read()
+        return done[: self._count].ljust(self._count, b"\0")
+
+    def stop(self) -> None:
+        """Do no more."""
+        self._process.kill()
+        self._process.wait()
+
+
+def second(jobs: Jobs) -> Second | None:
+    """Let a second process do these jobs; None where it would be no help, or cannot be started."""
+    if len(jobs) < MANY // 2 or cores() < 2 or not sys.executable:
+        return None
+    try:
+        return Second(jobs)
+    except OSError:  # no more processes are allowed, or there is no space for the list
+        return None
+
+
+def link_all(jobs: Jobs, each: Callable[[int], None]) -> bytes:
+    """A byte for each job, as `linker.link`.
+
+    Args:
+        each: told after some of them how many were looked at; it may raise to stop.
+    """
+    mine, others = jobs.split(0.5)
+    beside = second(others)
+    if beside is None:
+        return link_here(jobs, each)
+    try:
+        done = link_here(mine, each) + beside.result()
+    except BaseException:
+        beside.stop()
+        raise
+    each(len(others))
+    return done
+
+
+def link_here(jobs: Jobs, each: Callable[[int], None]) -> bytes:
+    """As `link_all`, without a second process."""
+    done = b""
+    for start in range(0, len(jobs.fields), _AT_ONCE):
+        some = linker.link(jobs.source, jobs.target, jobs.fields[start : start + _AT_ONCE])
+        done += some
+        each(len(some))
+    return done

@@ -56,12 +56,11 @@ def loads(text: str | bytes) -> Record:
         ProjectError: it is no record, or one of another schema version.
     """
     from pydantic import ValidationError
-    from pydantic_core import from_json
 
     remedy = "Delete the file; the next run writes a new one."
     try:
-        content = from_json(text)
-    except ValueError as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ProjectError(f"Not a record of mlbutler: the document: Invalid JSON: {error}.", remedy) from error
     if not isinstance(content, dict):
         raise ProjectError("Not a record of mlbutler: the document: no JSON object.", remedy)

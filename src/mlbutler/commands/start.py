@@ -18,7 +18,7 @@ from mlbutler.anonymous import anonymous
 from mlbutler.console import Console
 from mlbutler.errors import BusyError, DiskFull, UsageError
 from mlbutler.git import Git
-from mlbutler.project.ahead import claimed
+from mlbutler.project.ahead import claimed, leave
 from mlbutler.project.signature import Look
 from mlbutler.record import Environment, Record
 from mlbutler.record_file import read
@@ -67,6 +67,7 @@ def begin(
     loaded = load(root, environ)
     if loaded.note:
         console.line(f"Warning: {loaded.note}.")
+    ahead = claimed(root)
     with ExitStack() as stack:
         if watching:
             record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline, mend=False)
@@ -80,7 +81,6 @@ def begin(
         if record.change.note:
             console.line(f"Note: {record.change.note}.")
         left = stack.enter_context(anonymous() if record.change.fork else nullcontext(environ))
-        ahead = claimed(root)
         yield Work(
             root=root, loaded=loaded, console=console, record=record, environ=left, agreed_remotes=known,
             ahead=ahead, look=Look(ahead),
@@ -166,7 +166,10 @@ def _lock(root: Path, name: str = "lock", patience: float = 0) -> Iterator[None]
             ignore.write_text("*\n", encoding="utf-8")
         lock = FileLock(folder / name, timeout=patience)
         with lock:
-            yield
+            try:
+                yield
+            finally:
+                leave(root)
     except Timeout as error:
         raise BusyError(
             f"Another mlbutler works in {root}.", "Wait for it to end, or run in a clone of its own."

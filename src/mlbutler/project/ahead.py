@@ -7,8 +7,10 @@ at each object of the cache). Neither needs the other.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from mlbutler.forked import Forked, forked
 from mlbutler.project.root import find_root
 from mlbutler.project.signature import Signature, signature_of, statuses
 
-PLANNED, BROUGHT = "planned.json", "brought.json"
+_PLANNED, _BROUGHT, _LOCK = "planned.json", "brought.json", "lock"
 _FOLDER = ".mlbutler"
 _ahead: dict[Path, Ahead] = {}
 
@@ -26,14 +28,14 @@ class Ahead:
     """What is being looked at below one project's root.
 
     Attributes:
-        began: when (monotonic).
+        began: when (monotonic). stamp: of the clone's lock then.
     """
 
     def __init__(self, root: Path, *, objects: bool) -> None:
-        self.began = time.monotonic()
+        self.began, self.stamp = time.monotonic(), _stamp(root)
         folder = root / _FOLDER
-        self._files = _looking(folder / PLANNED, lambda: _signatures(root, folder / PLANNED))
-        self._objects = _looking(folder / BROUGHT, lambda: _digest(folder / BROUGHT)) if objects else None
+        self._files = _looking(folder / _PLANNED, lambda: _signatures(root, folder / _PLANNED))
+        self._objects = _looking(folder / _BROUGHT, lambda: _digest(folder / _BROUGHT)) if objects else None
 
     def signatures(self) -> dict[str, Signature]:
         """Of the paths that the last plan rested on, once; waits for them."""
@@ -60,8 +62,25 @@ def look_ahead(directory: Path, *, objects: bool) -> None:
 
 
 def claimed(root: Path) -> Ahead | None:
-    """What was begun for the project at `root`, once."""
-    return _ahead.pop(root, None)
+    """What was begun for the project at `root`, once; None where another mlbutler worked there since.
+
+    To be asked before the clone is locked.
+    """
+    found = _ahead.pop(root, None)
+    return found if found is not None and found.stamp == _stamp(root) else None
+
+
+def leave(root: Path) -> None:
+    """Whoever began to look at the project while it was locked must not believe what he saw: it was being changed."""
+    with suppress(OSError):
+        os.utime(root / _FOLDER / _LOCK)
+
+
+def _stamp(root: Path) -> int | None:
+    try:
+        return (root / _FOLDER / _LOCK).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _looking(memory: Path, function: Callable[[], Any]) -> Forked | None:

@@ -191,11 +191,14 @@ def _linked(
     telling: Telling,
 ) -> dict[str, Status]:  # fmt: skip
     """Hardlink those of a directory's files whose objects are known; their statuses. A second process makes the links
-    while this one tells DVC of them."""
+    while this one tells DVC of them.
+
+    Should one be another file by then, its status here is not its own: whoever compares them, as DVC does, hashes it.
+    """
     known = whole.statuses([oid for _, oid in items])
     jobs = [(oid, path, status) for path, oid in items if (status := known.get(oid)) is not None]
     jobs.sort(key=itemgetter(0))  # as they lie on the disk, which then writes half as much
-    mine, others = Jobs.of(cache, place, jobs).split(_MINE)
+    mine, others = Jobs.of(cache, place, ((oid, path, "") for oid, path, _ in jobs)).split(_MINE)
     beside = second(others)
 
     def count(done: int) -> None:

@@ -1,7 +1,8 @@
 """Makes many hardlinks to objects: here, or as a program of its own, which needs nothing but the standard library.
 
 Each job names an object, the name that it gets, and the status that its file has to have: inode, bytes, time of last
-change, of a file that nobody may write into. What is another file by now is not linked.
+change, of a file that nobody may write into. What is another file by now is not linked. Without a status, whoever reads
+the names compares them himself.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def link(source: str, target: str, fields: Sequence[str]) -> bytes:
     """Link objects of DVC's layout below `source` into the folder `target`, which holds all the folders of their names.
 
     Args:
-        fields: of each job, one job after the other: MD5, name ('': as in `source`), ``inode bytes mtime_ns``.
+        fields: of each job, one job after the other: MD5, name ('': as in `source`), ``inode bytes mtime_ns``, or ''.
 
     Returns:
         for each job a 1 when its name is a link to the very file that was meant, else a 0, and there is none.
@@ -34,6 +35,9 @@ def link(source: str, target: str, fields: Sequence[str]) -> bytes:
             os.link(f"{source}/{key}", made)
         except OSError:  # whoever gave the job finds out what is the matter
             done.append(0)
+            continue
+        if not status:
+            done.append(1)
             continue
         # Looked at afterwards: what was linked is what counts, whatever happens to the source meanwhile.
         found = os.stat(made)  # noqa: PTH116 - for each of 50,000 objects

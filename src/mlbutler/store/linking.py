@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,13 @@ class Jobs:
     fields: list[str]
 
     @classmethod
-    def of(cls, source: Path, target: Path, jobs: list[tuple[ObjectId, str, str]]) -> Jobs:
-        """Object (of DVC 3), name below `target` ('': its own) and status of each; `source` holds ``files/md5``."""
-        return cls(f"{source}/files/md5", str(target), [field for oid, name, s in jobs for field in (oid.md5, name, s)])
+    def of(cls, source: Path, target: Path, jobs: Iterable[tuple[ObjectId, str, str]]) -> Jobs:
+        """Object (of DVC 3), name below `target` ('': its own) and status ('': any) of each.
+
+        Args:
+            source: holds ``files/md5``.
+        """
+        return cls(f"{source}/files/md5", str(target), [field for oid, name, s in jobs for field in (oid[0], name, s)])
 
     def __len__(self) -> int:
         return len(self.fields) // linker.FIELDS

@@ -234,7 +234,7 @@ class LocalStore(Threaded):
         """
         for first in {oid.md5[:2]: oid for oid in statuses}.values():
             self.prepare(first)
-        jobs = [(oid, "", status) for oid, status in statuses.items()]
+        jobs = ((oid, "", status) for oid, status in statuses.items())
         return Jobs.of(other.root, self.root / "files" / "md5", jobs)
 
     def prepare(self, oid: ObjectId) -> Path:

@@ -134,15 +134,18 @@ class Mover:
         mirror = self.mirror
         if mirror is None or self._verify or not mirror.links_at_once:
             return {}
-        known = {
-            oid: status
-            for oid, status in mirror.whole.statuses(sizes).items()
-            if is_expected(size_in(status), oid, sizes[oid])
-        }
+        known: dict[ObjectId, str] = {}
+        there: dict[ObjectId, int] = {}
+        for oid, status in mirror.whole.statuses(sizes).items():
+            size = size_in(status)
+            if is_expected(size, oid, sizes[oid]):
+                known[oid], there[oid] = status, size
         done = link_all(self.cache.jobs_from(mirror, known), each)
-        taken = {oid: status for (oid, status), one in zip(known.items(), done, strict=True) if one}
-        self.cache.whole.note_all(taken)
-        return {oid: size_in(status) for oid, status in taken.items()}
+        if not all(done):
+            known = {oid: status for (oid, status), one in zip(known.items(), done, strict=True) if one}
+            there = {oid: there[oid] for oid in known}
+        self.cache.whole.note_all(known)
+        return there
 
     def link(self, oid: ObjectId, size: int | None) -> int | None:
         """Take it from the mirror by a hardlink, where that is allowed and its content is believed.

@@ -84,7 +84,7 @@ class Whole:
 
     def note_all(self, statuses: Mapping[ObjectId, str]) -> None:
         """As `note`, for files whose statuses another memory knew."""
-        new = {_name(oid): status for oid, status in statuses.items()}
+        new = {oid.md5 if not oid.legacy else _name(oid): status for oid, status in statuses.items()}
         self._noted |= new
         self._new |= new
 

@@ -7,44 +7,32 @@ database is told, so that DVC too hashes nothing afterwards.
 from __future__ import annotations
 
 import os
-import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from mlbutler.errors import CorruptObject, DiskFull, ProjectError, StoreError
+from mlbutler.errors import CorruptObject, ProjectError, StoreError
+from mlbutler.project.directory_links import DirectoryLinks, Early, Progress, clear, make_folders, new_scratch
 from mlbutler.project.load import one_line, relative
 from mlbutler.project.model import Output
 from mlbutler.project.signature import Signature, Status, signature_of
 from mlbutler.project.telling import Telling
 from mlbutler.store.files import duplicate, explained
 from mlbutler.store.interface import ObjectId
-from mlbutler.store.linking import MANY, Jobs, Linked, link_here, second
+from mlbutler.store.linking import MANY
 from mlbutler.store.manifest import parse_manifest
 from mlbutler.store.whole import Whole
 
-_MINE = 0.25
-"""The share of a directory's links that is made here, while a second process makes the others."""
 _KINDS = ("reflink", "hardlink", "copy")
 _JOBS = 4
 _AT_ONCE = 256
 
 
-class Progress(Protocol):
-    """Whoever shows a long operation."""
-
-    def advance(self, objects: int = 0, nbytes: int = 0) -> None:
-        """Count finished files."""
-        ...
-
-
 def lay_out(
     root: Path, repo: Any, cache: Path, outputs: Iterable[Output], progress: Progress | None = None,
-    *, hardlink: bool = False, whole: Whole | None = None,
+    *, hardlink: bool = False, whole: Whole | None = None, early: Early | None = None,
 ) -> dict[str, Signature | None]:  # fmt: skip
     """Put outputs into the work tree; returns the paths of those that are there now, whole, with their signatures.
 
@@ -52,38 +40,37 @@ def lay_out(
 
     Args:
         hardlink: link files where DVC's configuration (``cache.type``) does not say otherwise.
-        whole: knows the files of the cache's objects.
+        whole: knows the files of the cache's objects. early: directories that have been begun.
 
     Raises:
         DiskFull: no space is left.
     """
-    kinds = list(repo.cache.local.cache_types)
-    if hardlink and not repo.config["cache"].get("type"):
-        kinds = list(_KINDS)
-    if not kinds or any(kind not in _KINDS for kind in kinds):
+    kinds = kinds_of_links(repo, hardlink=hardlink)
+    if not kinds:
         return {}
-    executable = _executable(repo)
+    executable = executables(repo)
     done: dict[str, Signature | None] = {}
     for output in outputs:
         path, recorded = root / output.path, output.recorded
         if recorded is None or recorded.oid is None or output.external or os.path.lexists(path):
             continue
-        scratch = root / ".dvc" / "tmp" / f"mlbutler-{os.getpid()}-{len(done)}"
+        begun = early.take(output.path) if early is not None else None
+        scratch = begun.scratch if begun is not None else new_scratch(root)
         try:
             files = dict(_files(cache, recorded.oid))
-            scratch.parent.mkdir(parents=True, exist_ok=True)
             telling = Telling(repo, path, files)
-            states = _fill(scratch, cache, files, kinds, output.path in executable, progress, whole, telling)
+            if begun is None and "" not in files:
+                make_folders(scratch, files)
+            filling = _Filling(scratch, cache, kinds, progress, executable=output.path in executable)
+            states = filling.fill(files, whole, telling, begun)
             path.parent.mkdir(parents=True, exist_ok=True)
             scratch.rename(path)
-        except DiskFull:
-            _clear(scratch)
-            raise
-        except (OSError, StoreError, CorruptObject):  # DVC's own checkout says what is the matter
-            _clear(scratch)
-            continue
-        except BaseException:
-            _clear(scratch)
+        except BaseException as error:
+            if begun is not None:
+                begun.stop()
+            clear(scratch)
+            if isinstance(error, OSError | StoreError | CorruptObject):  # DVC's own checkout says what is the matter
+                continue
             raise
         telling.after(states)
         done[output.path] = _signature(root, output.path, states, files)
@@ -122,7 +109,20 @@ def by_dvc(root: Path, repo: Any, paths: Sequence[str]) -> None:
         raise ProjectError(f"DVC could not check out: {one_line(error)}", "Run `dvc checkout` to see why.") from error
 
 
-def _executable(repo: Any) -> frozenset[str]:
+def kinds_of_links(repo: Any, *, hardlink: bool) -> list[str]:
+    """How files may get into the work tree, the best first; none where that is DVC's alone to do.
+
+    Args:
+        hardlink: link files where DVC's configuration does not say otherwise.
+    """
+    kinds = list(repo.cache.local.cache_types)
+    if hardlink and not repo.config["cache"].get("type"):
+        kinds = list(_KINDS)
+    return kinds if all(kind in _KINDS for kind in kinds) else []
+
+
+def executables(repo: Any) -> frozenset[str]:
+    """Paths of outputs that are programs."""
     outs = (out for stage in repo.index.stages for out in stage.outs)
     return frozenset(relative(repo, out)[0] for out in outs if getattr(out.meta, "isexec", False))
 
@@ -137,91 +137,72 @@ def _files(cache: Path, oid: ObjectId) -> Iterator[tuple[str, ObjectId]]:
         yield relpath, ObjectId(md5, oid.legacy)
 
 
-def _fill(
-    scratch: Path, cache: Path, files: Mapping[str, ObjectId], kinds: list[str], executable: bool,
-    progress: Progress | None, whole: Whole | None, telling: Telling,
-) -> dict[str, Status]:  # fmt: skip
-    """Make all files; their statuses."""
-    _clear(scratch)
-    if "" not in files:
-        scratch.mkdir()
-        for folder in sorted({path.rpartition("/")[0] for path in files} - {""}):
-            (scratch / folder).mkdir(parents=True, exist_ok=True)
-    left = list(kinds)
-    bring = _bringer(left)
-    place, store = str(scratch), str(cache)
+class _Filling:
+    """Makes the files of one artifact at `scratch`, where the folders of a directory are already."""
 
-    def make(some: list[tuple[str, ObjectId]]) -> list[tuple[str, os.stat_result]]:
+    def __init__(
+        self, scratch: Path, cache: Path, kinds: Sequence[str], progress: Progress | None, *, executable: bool
+    ) -> None:
+        self._scratch, self._cache, self._executable, self._progress = scratch, cache, executable, progress
+        self._left = list(kinds)
+        self._bring = _bringer(self._left)
+
+    def fill(
+        self, files: Mapping[str, ObjectId], whole: Whole | None, telling: Telling, begun: DirectoryLinks | None
+    ) -> dict[str, Status]:
+        """Make all files; their statuses.
+
+        Args:
+            begun: those that are being made already.
+        """
+        statuses: dict[str, Status] = {}
+        items = list(files.items())
+        try:
+            if whole is not None and not self._executable and len(items) >= MANY:
+                statuses = self._linked(items, whole, telling, begun)
+                items = [item for item in items if item[0] not in statuses]
+            elif begun is not None:
+                begun.stop()
+            parts = [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]
+            # For links, threads cost more than they bring.
+            while parts and (len(parts) == 1 or not statuses or self._left[0] != "copy"):
+                statuses.update(self._make(parts.pop(0)))
+            pool = ThreadPoolExecutor(_JOBS)
+            try:
+                for made in pool.map(self._make, parts):
+                    statuses.update(made)
+            finally:
+                pool.shutdown(cancel_futures=True)
+        except OSError as error:
+            raise explained(error, "putting data into the work tree", self._scratch.parent) from error
+        return statuses
+
+    def _linked(
+        self, items: list[tuple[str, ObjectId]], whole: Whole, telling: Telling, begun: DirectoryLinks | None
+    ) -> dict[str, Status]:
+        """What could be hardlinked at once."""
+        statuses: dict[str, Status] = {}
+        if begun is None:
+            first, rest = items[:_AT_ONCE], items[_AT_ONCE:]
+            if self._left[0] != "copy":
+                statuses.update(self._make(first))  # shows which kind of link works
+            if self._left[0] != "hardlink":
+                return statuses
+            known = whole.statuses([oid for _, oid in rest])
+            begun = DirectoryLinks(self._scratch, self._cache, rest, known)
+        return statuses | begun.finish(whole, telling, self._progress)
+
+    def _make(self, some: list[tuple[str, ObjectId]]) -> list[tuple[str, os.stat_result]]:
         made = []
         for path, oid in some:
-            target = f"{place}/{path}" if path else place
-            bring(f"{store}/{oid.key}", target)
-            if executable:
+            target = f"{self._scratch}/{path}" if path else str(self._scratch)
+            self._bring(f"{self._cache}/{oid.key}", target)
+            if self._executable:
                 os.chmod(target, os.stat(target).st_mode | 0o100)  # noqa: PTH101, PTH116
             made.append((path, os.stat(target)))  # noqa: PTH116 - for each of 50,000 files
-        if progress is not None:
-            progress.advance(objects=len(made))
+        if self._progress is not None:
+            self._progress.advance(objects=len(made))
         return made
-
-    items = list(files.items())
-    parts = [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]
-    statuses: dict[str, Status] = {}
-    try:
-        if whole is not None and not executable and len(items) >= MANY and kinds != ["copy"]:
-            statuses.update(make(parts.pop(0)))  # shows which kind of link works
-            if left[0] == "hardlink":
-                statuses |= _linked(scratch, cache, items[_AT_ONCE:], whole, progress, telling)
-            rest = [item for item in items if item[0] not in statuses]
-            parts = [rest[start : start + _AT_ONCE] for start in range(0, len(rest), _AT_ONCE)]
-        while parts and (len(parts) == 1 or not statuses or left[0] != "copy"):  # for links, threads cost more
-            statuses.update(make(parts.pop(0)))
-        pool = ThreadPoolExecutor(_JOBS)
-        try:
-            for made in pool.map(make, parts):
-                statuses.update(made)
-        finally:
-            pool.shutdown(cancel_futures=True)
-    except OSError as error:
-        raise explained(error, "putting data into the work tree", scratch.parent) from error
-    return statuses
-
-
-def _linked(
-    place: Path, cache: Path, items: Sequence[tuple[str, ObjectId]], whole: Whole, progress: Progress | None,
-    telling: Telling,
-) -> dict[str, Status]:  # fmt: skip
-    """Hardlink those of a directory's files whose objects are known; their statuses. A second process makes the links
-    while this one tells DVC of them.
-
-    Should one be another file by then, its status here is not its own: whoever compares them, as DVC does, hashes it.
-    """
-    known = whole.statuses([oid for _, oid in items])
-    jobs = [(oid, path, status) for path, oid in items if (status := known.get(oid)) is not None]
-    jobs.sort(key=itemgetter(0))  # as they lie on the disk, which then writes half as much
-    mine, others = Jobs.of(cache, place, ((oid, path, "") for oid, path, _ in jobs)).split(_MINE)
-    beside = second(others)
-
-    def count(done: int) -> None:
-        if progress is not None:
-            progress.advance(objects=done)
-
-    try:
-        future = {path: Linked(status, time.time_ns()) for _, path, status in jobs}
-        if beside is None:
-            done = link_here(mine, count) + link_here(others, count)
-        else:
-            telling.before(future)
-            done = link_here(mine, count) + beside.result()
-            count(len(others))
-    except BaseException:
-        if beside is not None:
-            beside.stop()
-        raise
-    when = time.time_ns()
-    made = {path: future[path] for (_, path, _), one in zip(jobs, done, strict=True) if one}
-    for linked in made.values():
-        linked.st_ctime_ns = when
-    return dict(made)
 
 
 def _bringer(left: list[str]) -> Callable[[str, str], None]:
@@ -243,10 +224,3 @@ def _bringer(left: list[str]) -> Callable[[str, str], None]:
                 return
 
     return bring
-
-
-def _clear(scratch: Path) -> None:
-    if scratch.is_dir() and not scratch.is_symlink():
-        shutil.rmtree(scratch, ignore_errors=True)
-    else:
-        scratch.unlink(missing_ok=True)

@@ -20,7 +20,9 @@ from mlbutler.record import StagePlan, StageState
 from mlbutler.store.interface import Need
 
 if TYPE_CHECKING:
+    from mlbutler.project.directory_links import Early
     from mlbutler.project.side import Side
+    from mlbutler.store.local import LocalStore
     from mlbutler.store.trust import Sections
     from mlbutler.store.whole import Whole
 
@@ -289,11 +291,25 @@ class Project:
             inside = (path[len(out.path) + 1 :],) if path != out.path else ()
             yield Need(path, oid, inside, recorded.size, True, out.remote, owner[0].imported)
 
-    def checkout(self, paths: Sequence[str], progress: Any = None, whole: Whole | None = None) -> None:
+    def early(self, paths: Iterable[str], mirror: LocalStore | None) -> Early:
+        """Begins to link these artifacts into the work tree, as far as it can, while `mirror` still fills the cache."""
+        from mlbutler.project.checkout import executables, kinds_of_links
+        from mlbutler.project.directory_links import Early
+
+        if mirror is None or "hardlink" not in kinds_of_links(self.repo, hardlink=self.hardlink)[:2]:
+            return Early(self.root, None, ())
+        without = executables(self.repo) | partial_directories(self.root)
+        owners = {path: self.stages.owners.get(path) for path in paths}
+        found = {path for path, owner in owners.items() if owner is not None and not owner[1].external}
+        return Early(self.root, mirror, found - without)
+
+    def checkout(
+        self, paths: Sequence[str], progress: Any = None, whole: Whole | None = None, early: Early | None = None
+    ) -> None:
         """Put recorded artifacts from the cache into the work tree; a path may lie inside a directory.
 
         Args:
-            whole: knows the files of the cache's objects.
+            whole: knows the files of the cache's objects. early: has begun with some.
 
         Raises:
             ProjectError: DVC could not, because a file is in the way or an object is not in the cache.
@@ -306,7 +322,9 @@ class Project:
         recorded = {path: out.recorded for path, out in outputs.items() if out.recorded is not None}
         left = [path for path in paths if path in partial or not self._is_seen(path, recorded.get(path))]
         wanted = [outputs[path] for path in left if path in outputs]
-        made = lay_out(self.root, self.repo, self.cache_dir, wanted, progress, hardlink=self.hardlink, whole=whole)
+        made = lay_out(
+            self.root, self.repo, self.cache_dir, wanted, progress, hardlink=self.hardlink, whole=whole, early=early
+        )
         by_dvc(self.root, self.repo, [path for path in left if path not in made])
         owners = {owner[1].path for path in paths if (owner := self.stages.owner(path)) is not None}
         note_partial(self.root, add=owners - recorded.keys(), remove=recorded)

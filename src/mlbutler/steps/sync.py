@@ -197,32 +197,37 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
     new = work.mirror is not None and not work.mirror.is_dir()
     if not new:
         work.use_of_mirror([need.oid for need in needs])
-    with work.console.progress("objects", total_bytes=total) as progress:
-        brought = bring(
-            needs,
-            cache,
-            open_mirror(work.mirror, project, trusted=work.trusted, link=data.link),
-            remotes,
-            jobs=data.jobs,
-            verify=data.verify == "always",
-            trusted=work.trusted,
-            progress=progress,
-            warn=work.console.line,
-        )
-    if new:  # it came into being with the first object
-        work.use_of_mirror([need.oid for need in needs])
-    work.mirror_grew(sum(moved.bytes for moved in brought.moved if moved.place not in ("cache", "mirror")))
-    if brought.missing and work.trusted:  # what was said of the remote is not to be believed any more
-        for own in {need.remote for need in needs}:
-            work.remembered.forget(remotes.address(own))
-            work.pushed_before.forget()
-    error = worst(brought.errors)
-    absent = brought.incomplete
-    if absent and error is None:
-        absent -= _import(work, [need for need in needs if need.imported and need.path in absent])
-    paths = tuple(dict.fromkeys(need.path for need in needs if need.checkout and need.path not in absent))
-    with work.console.progress("files into the work tree") as progress:
-        project.checkout(paths, progress, cache.whole)
+    mirror = open_mirror(work.mirror, project, trusted=work.trusted, link=data.link)
+    verify = data.verify == "always"
+    wanted = [need.path for need in needs if need.checkout]
+    with project.early(wanted if work.trusted and not verify else (), mirror) as early:
+        with work.console.progress("objects", total_bytes=total) as progress:
+            brought = bring(
+                needs,
+                cache,
+                mirror,
+                remotes,
+                jobs=data.jobs,
+                verify=verify,
+                trusted=work.trusted,
+                progress=progress,
+                warn=work.console.line,
+                opened=early.begin,
+            )
+        if new:  # it came into being with the first object
+            work.use_of_mirror([need.oid for need in needs])
+        work.mirror_grew(sum(moved.bytes for moved in brought.moved if moved.place not in ("cache", "mirror")))
+        if brought.missing and work.trusted:  # what was said of the remote is not to be believed any more
+            for own in {need.remote for need in needs}:
+                work.remembered.forget(remotes.address(own))
+                work.pushed_before.forget()
+        error = worst(brought.errors)
+        absent = brought.incomplete
+        if absent and error is None:
+            absent -= _import(work, [need for need in needs if need.imported and need.path in absent])
+        paths = tuple(dict.fromkeys(path for path in wanted if path not in absent))
+        with work.console.progress("files into the work tree") as progress:
+            project.checkout(paths, progress, cache.whole, early)
     if error is not None:
         error.partial = SyncResult(outcome=Outcome.ERROR, reason=error.message, paths=paths, moved=brought.moved)
         raise error

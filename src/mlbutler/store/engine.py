@@ -75,6 +75,7 @@ def bring(
     trusted: bool = True,
     progress: Progress | None = None,
     warn: Callable[[str], None] = lambda _: None,
+    opened: Callable[[Need, Mapping[str, str]], None] = lambda *_: None,
 ) -> Brought:
     """Get objects into the cache.
 
@@ -84,14 +85,14 @@ def bring(
         jobs: transfers at once; found out when None.
         verify: hash what the mirror holds before it is taken. What a remote sends is always hashed.
         trusted: may the mirror be filled, and be believed without hashing.
-        warn: told when the mirror fails.
+        warn: told when the mirror fails. opened: told of each directory's files before they are brought, path -> MD5.
 
     Raises:
         DiskFull: the cache's disk is full. CorruptObject: a manifest is hostile.
         StoreError: the cache cannot be read or written.
     """
     items = list(wanted)
-    run = _Bringing(cache, mirror, remote, jobs, verify or not trusted, trusted, progress, warn)
+    run = _Bringing(cache, mirror, remote, jobs, verify or not trusted, trusted, progress, warn, opened)
     try:
         return run.all(
             [item for item in items if isinstance(item, Need)],
@@ -106,8 +107,9 @@ class _Bringing:
     def __init__(
         self, cache: LocalStore, mirror: LocalStore | None, remote: Store | RemoteFor | None, jobs: int | None,
         verify: bool, trusted: bool, progress: Progress | None, warn: Callable[[str], None],
+        opened: Callable[[Need, Mapping[str, str]], None],
     ) -> None:  # fmt: skip
-        self.cache, self.jobs = cache, jobs
+        self.cache, self.jobs, self._opened = cache, jobs, opened
         self._remote: RemoteFor = remote if callable(remote) else lambda _: remote
         self.stop = threading.Event()
         self.tally = Tally(progress)
@@ -131,6 +133,7 @@ class _Bringing:
                 content = parse_manifest(self._read(need.oid), need.oid)
                 chosen = select(content, need.inside)
                 parts.append((need, chosen))
+                self._opened(need, chosen)
                 folder = directory_path(need)
                 for path, md5 in chosen.items():
                     oid = ObjectId(md5, need.oid.legacy)

@@ -1,0 +1,184 @@
+"""A directory of the work tree as hardlinks to objects, which a second process makes while this one does other things.
+
+Where the mirror holds all of a directory, its links are begun before the cache has them: mirror, cache and work tree
+then share the files, so that it does not matter which of their names is linked.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import time
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from operator import itemgetter
+from pathlib import Path
+from typing import Protocol, Self
+
+from mlbutler.project.signature import Status
+from mlbutler.project.telling import Telling
+from mlbutler.store.interface import Need, ObjectId
+from mlbutler.store.linking import MANY, Jobs, Linked, link_here, second
+from mlbutler.store.local import LocalStore
+from mlbutler.store.whole import Whole
+
+_NUMBERS = itertools.count()
+_HERE = 0.25
+"""The share of the links that is made here where nothing else is under way."""
+
+
+_MOST = 2
+"""Directories that are begun at once."""
+
+
+class Progress(Protocol):
+    """Whoever shows a long operation."""
+
+    def advance(self, objects: int = 0, nbytes: int = 0) -> None:
+        """Count finished files."""
+        ...
+
+
+def new_scratch(root: Path) -> Path:
+    """Where to build an artifact of the project at `root` before it is renamed; not there yet, but its folder is."""
+    scratch = root / ".dvc" / "tmp" / f"mlbutler-{os.getpid()}-{next(_NUMBERS)}"
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    clear(scratch)
+    return scratch
+
+
+def make_folders(scratch: Path, paths: Iterable[str]) -> None:
+    """The directory at `scratch` with the folders of these paths below it.
+
+    Raises:
+        OSError: they cannot be made.
+    """
+    scratch.mkdir()
+    for folder in sorted({path.rpartition("/")[0] for path in paths} - {""}):
+        (scratch / folder).mkdir(parents=True, exist_ok=True)
+
+
+def clear(scratch: Path) -> None:
+    """Remove what was begun."""
+    if scratch.is_dir() and not scratch.is_symlink():
+        shutil.rmtree(scratch, ignore_errors=True)
+    else:
+        scratch.unlink(missing_ok=True)
+
+
+class DirectoryLinks:
+    """The links of one directory, under way.
+
+    Should a file be another by the time that it is linked, then the status that is told of it is not its own: whoever
+    compares them, as DVC does, hashes it.
+
+    Args:
+        scratch: the directory, with all its folders. store: holds ``files/md5``.
+        files: path and object. statuses: of the objects' files; those of others are left out.
+        here: the share that is left for this process.
+    """
+
+    def __init__(
+        self, scratch: Path, store: Path, files: Iterable[tuple[str, ObjectId]], statuses: Mapping[ObjectId, str],
+        here: float = _HERE,
+    ) -> None:  # fmt: skip
+        self.scratch, self._statuses = scratch, statuses
+        jobs = [(oid, path) for path, oid in files if oid in statuses]
+        jobs.sort(key=itemgetter(0))  # as they lie on the disk, which then writes half as much
+        self._jobs = jobs
+        self._here, others = Jobs.of(store, scratch, ((oid, path, "") for oid, path in jobs)).split(here)
+        self._second = second(others)
+        self._others = None if self._second is not None else others
+
+    def finish(self, whole: Whole, telling: Telling, progress: Progress | None) -> dict[str, Status]:
+        """Wait for the links, and tell DVC of them meanwhile; the statuses of those that are there.
+
+        Args:
+            whole: knows the files of the cache's objects; a link to another file is taken back.
+        """
+        known = whole.statuses([oid for oid, _ in self._jobs])
+        future = {
+            path: Linked(self._statuses[oid], time.time_ns())
+            for oid, path in self._jobs
+            if known.get(oid) == self._statuses[oid]
+        }
+        try:
+            telling.before(future)
+            done = self._done(progress)
+        except BaseException:
+            self.stop()
+            raise
+        when = time.time_ns()
+        made: dict[str, Status] = {}
+        for (_, path), one in zip(self._jobs, done, strict=True):
+            linked = future.get(path)
+            if one and linked is not None:
+                linked.st_ctime_ns = when
+                made[path] = linked
+            else:
+                with suppress(FileNotFoundError):
+                    (self.scratch / path).unlink()
+        return made
+
+    def _done(self, progress: Progress | None) -> bytes:
+        def count(done: int) -> None:
+            if progress is not None:
+                progress.advance(objects=done)
+
+        done = link_here(self._here, count)
+        if self._others is not None:
+            return done + link_here(self._others, count)
+        assert self._second is not None
+        rest = self._second.result()
+        count(len(rest))
+        return done + rest
+
+    def stop(self) -> None:
+        """Make no more links."""
+        if self._second is not None:
+            self._second.stop()
+
+
+class Early:
+    """Directories whose links were begun while their objects are still being brought.
+
+    Args:
+        root: the project's root. mirror: holds the objects. paths: artifacts that may be begun.
+    """
+
+    def __init__(self, root: Path, mirror: LocalStore | None, paths: Collection[str]) -> None:
+        self._root, self._mirror, self._paths = root, mirror, paths
+        self._begun: dict[str, DirectoryLinks] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give up what nobody took."""
+        for begun in self._begun.values():
+            begun.stop()
+            clear(begun.scratch)
+        self._begun.clear()
+
+    def begin(self, need: Need, files: Mapping[str, str]) -> None:
+        """Begin with a directory that has to be brought, if the mirror holds all of it; `files`: path -> MD5."""
+        mirror = self._mirror
+        if mirror is None or len(files) < MANY or need.path not in self._paths or need.oid.legacy or need.inside:
+            return
+        if len(self._begun) >= _MOST or not mirror.links_at_once or os.path.lexists(self._root / need.path):
+            return
+        objects = [(path, ObjectId(md5)) for path, md5 in files.items()]
+        statuses = mirror.whole.statuses([oid for _, oid in objects])
+        if len(statuses) < len(set(files.values())):
+            return
+        scratch = new_scratch(self._root)
+        try:
+            make_folders(scratch, files)
+            self._begun[need.path] = DirectoryLinks(scratch, mirror.root, objects, statuses, here=0.0)
+        except OSError:  # said when it is tried in its turn
+            clear(scratch)
+
+    def take(self, path: str) -> DirectoryLinks | None:
+        """What was begun of an artifact, once."""
+        return self._begun.pop(path, None)

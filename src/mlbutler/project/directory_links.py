@@ -23,6 +23,7 @@ from mlbutler.store.linking import MANY, Jobs, Linked, link_here, second
 from mlbutler.store.local import LocalStore
 from mlbutler.store.whole import Whole
 
+_PREFIX = "mlbutler-"
 _NUMBERS = itertools.count()
 _HERE = 0.25
 """The share of the links that is made here where nothing else is under way."""
@@ -41,9 +42,16 @@ class Progress(Protocol):
 
 
 def new_scratch(root: Path) -> Path:
-    """Where to build an artifact of the project at `root` before it is renamed; not there yet, but its folder is."""
-    scratch = root / ".dvc" / "tmp" / f"mlbutler-{os.getpid()}-{next(_NUMBERS)}"
-    scratch.parent.mkdir(parents=True, exist_ok=True)
+    """Where to build an artifact of the project at `root` before it is renamed; not there yet, but its folder is.
+
+    The clone is locked: what lies there of another process was left by one that was killed.
+    """
+    folder, mine = root / ".dvc" / "tmp", f"{_PREFIX}{os.getpid()}-"
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"{_PREFIX}*"):
+        if not left.name.startswith(mine):
+            clear(left)
+    scratch = folder / f"{mine}{next(_NUMBERS)}"
     clear(scratch)
     return scratch
 

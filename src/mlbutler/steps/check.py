@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlbutler.console import human_seconds
-from mlbutler.project.lock_check import check_lock
 from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState
 from mlbutler.report.numbers import count
 from mlbutler.steps import plan as plan_step
@@ -38,7 +37,7 @@ def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = Fals
     notes = []
     will_run = work.pipeline and _reproduces(work)
     if LOCK in checks:
-        found = () if work.plan_held else check_lock(work.project.stages, plan.stages)
+        found = () if work.plan_held else _stale(work, plan)
         rerun = {stage.name for stage in plan.stale()}
         for finding in found:
             (pending if will_run and finding.subject in rerun else findings).append(finding)
@@ -69,6 +68,12 @@ def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = Fals
     )
 
 
+def _stale(work: Work, plan: PlanResult) -> Sequence[Finding]:
+    from mlbutler.project.lock_check import check_lock
+
+    return check_lock(work.project.stages, plan.stages)
+
+
 def _reproduces(work: Work) -> bool:
     from mlbutler.reproduce.when import decide
 
@@ -76,15 +81,15 @@ def _reproduces(work: Work) -> bool:
 
 
 def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:
-    from mlbutler.store.pushed import check_pushed
-    from mlbutler.store.remotes import Remotes
-
     before = work.pushed_before
     if work.plan_held and work.trusted and not anew and (known := before.read()) is not None:
         return [_all_there(known.objects, known.artifacts, known.objects, known.age)], CheckResult(
             outcome=Outcome.PASSED, reason="", left_out=known.left_out, checked=known.objects,
             remembered=known.objects, answers_age=round(known.age, 1),
         )  # fmt: skip
+    from mlbutler.store.pushed import check_pushed
+    from mlbutler.store.remotes import Remotes
+
     project = work.project
     rerun = {stage.name for stage in plan.stages if stage.state in (StageState.STALE, StageState.RESTORABLE)}
     artifacts = [a for a in project.artifacts() if not (will_run and a.owner in rerun)]

@@ -5,6 +5,7 @@ It is a copy of this process, so it has to be made early: while this one is smal
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -14,6 +15,9 @@ from contextlib import suppress
 from typing import Any
 
 _STEP = 1 << 16
+_FIRST = 3
+_MOST = 1 << 16
+"""Descriptors below this number are closed in the second process; more are hardly ever allowed."""
 
 
 def cores() -> int:
@@ -32,7 +36,9 @@ class Forked:
     """
 
     def __init__(self, process: int, reader: int) -> None:
-        self._process, self._reader = process, reader
+        self._process, self._reader, self._owner = process, reader, os.getpid()
+        # One that nobody asks must not outlive us, nor stay a zombie where process 1 takes care of none.
+        atexit.register(self.stop)
 
     def result(self) -> Any:
         """What the function returned, once; waits for it. None when it failed, or the process was killed."""
@@ -41,13 +47,22 @@ class Forked:
             while part := os.read(self._reader, _STEP):
                 parts.append(part)
         finally:
-            os.close(self._reader)
-        with suppress(ChildProcessError):
-            os.waitpid(self._process, 0)
+            self.stop()
         try:
             return json.loads(b"".join(parts))
         except ValueError:
             return None
+
+    def stop(self) -> None:
+        """Let it do no more; nothing is left of it."""
+        atexit.unregister(self.stop)
+        if self._reader < 0 or os.getpid() != self._owner:
+            return
+        os.close(self._reader)
+        self._reader = -1
+        with suppress(OSError):  # its answer is read, or not wanted
+            os.kill(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
 
 
 def forked(function: Callable[[], Any]) -> Forked | None:
@@ -77,11 +92,13 @@ def forked(function: Callable[[], Any]) -> Forked | None:
 def _answer(function: Callable[[], Any], reader: int, writer: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    os.close(reader)
-    # Whoever reads what this program says must not wait for the second process to end as well.
+    # Whoever reads what this program says, or waits for a lock that it was given, must not wait for the second
+    # process to end as well.
     nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
+    for stream in range(_FIRST):
         os.dup2(nothing, stream)
+    os.closerange(_FIRST, writer)
+    os.closerange(writer + 1, _MOST)
     answer = memoryview(json.dumps(function()).encode())
     while answer:
         answer = answer[os.write(writer, answer) :]

@@ -47,6 +47,13 @@ class Ahead:
         found, self._objects = self._objects.result() if self._objects is not None else None, None
         return found if isinstance(found, str) else None
 
+    def stop(self) -> None:
+        """What was seen is not wanted."""
+        for process in (self._files, self._objects):
+            if process is not None:
+                process.stop()
+        self._files = self._objects = None
+
 
 def look_ahead(directory: Path, *, objects: bool) -> None:
     """Begin to look at the project that `directory` lies in, if there is one and it was looked at before.
@@ -67,7 +74,10 @@ def claimed(root: Path) -> Ahead | None:
     To be asked before the clone is locked.
     """
     found = _ahead.pop(root, None)
-    return found if found is not None and found.stamp == _stamp(root) else None
+    if found is None or found.stamp == _stamp(root):
+        return found
+    found.stop()
+    return None
 
 
 def leave(root: Path) -> None:

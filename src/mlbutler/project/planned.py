@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,10 +24,16 @@ from mlbutler.project.signature import Look, settled
 from mlbutler.record import StagePlan
 
 _FILE = "planned.json"
-_VERSION = 2
+_VERSION = 3
 _MOST = 20_000
 _CODE = (".py", ".pyc", ".so", ".pth", ".egg-link")
 _CONFIG = (".dvc/config", ".dvc/config.local")
+# Where DVC looks for the user's and the machine's configuration, and where the libraries under it look for the place
+# of a remote.
+_VARIABLES = (
+    "HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "AWS_PROFILE",
+    "AWS_CONFIG_FILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AZURE_STORAGE_ACCOUNT",
+)  # fmt: skip
 _OURS = (".mlbutler", ".git", ".dvc/tmp", ".dvc/cache")
 
 
@@ -65,13 +72,18 @@ class Watched:
 
 @dataclass(frozen=True)
 class Kept:
-    """A plan that is remembered, and what it rests on: statuses of paths and folders, names in those folders."""
+    """A plan that is remembered, and what it rests on: statuses of paths and folders, names in those folders.
+
+    Attributes:
+        settings: statuses of the files outside the project that configure DVC.
+    """
 
     key: str
     artifacts: str
     paths: Mapping[str, str | None]
     folders: Mapping[str, list[int] | None]
     listings: Mapping[str, frozenset[str]]
+    settings: Mapping[str, str]
 
 
 class Planned:
@@ -80,10 +92,11 @@ class Planned:
     Args:
         root: the project's root. versions: of whoever plans; another version plans anew.
         look: shared with whoever else looks at the same files.
+        anonymous: the user's and the machine's configuration are not read, for a fork's change.
     """
 
-    def __init__(self, root: Path, versions: Sequence[str], look: Look) -> None:
-        self._look = look
+    def __init__(self, root: Path, versions: Sequence[str], look: Look, *, anonymous: bool = False) -> None:
+        self._look, self._anonymous = look, anonymous
         self._root, self._file, self._versions = root, root / ".mlbutler" / _FILE, list(versions)
 
     @property
@@ -97,21 +110,25 @@ class Planned:
             content = json.loads(self._file.read_text(encoding="utf-8"))
             if content["key"] != self._key(plan, targets):
                 return False
-            return all(self._status(path) == found for path, found in content["paths"].items()) and all(
-                _folder(self._root, path) == found for path, found in content["folders"].items()
+            return (
+                all(_outside(path) == found for path, found in content["settings"].items())
+                and all(self._status(path) == found for path, found in content["paths"].items())
+                and all(_folder(self._root, path) == found for path, found in content["folders"].items())
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
 
     def keep(
         self, plan: Sequence[StagePlan], targets: Sequence[str], paths: Iterable[str], watched: Watched,
-        artifacts: str = "",
+        artifacts: str = "", settings: Iterable[Path] = (), since: float = math.inf,
     ) -> Kept | None:  # fmt: skip
         """Remember a plan without stale stages; returns what `keep_again` takes, None when it cannot be remembered.
 
         Args:
             paths: dependencies, parameter files and outputs. watched: what else was read for it.
             artifacts: tells the artifacts that belong to it, and where they are pushed to, from all others.
+            settings: files outside the project that configure DVC, whether they exist or not.
+            since: when the plan began (seconds since the epoch; now). It may not have seen what changed later.
         """
         looked_at = dict.fromkeys(paths)
         names = dict.fromkeys((*looked_at, *watched.files, *_CONFIG))
@@ -121,9 +138,10 @@ class Planned:
         kept = Kept(
             key=self._key(plan, targets),
             artifacts=artifacts,
-            paths={path: self._status(path) for path in names},
-            folders={path: _folder(self._root, path) for path in watched.folders},
+            paths={path: self._status(path, since) for path in names},
+            folders={path: _folder(self._root, path, since) for path in watched.folders},
             listings={path: _listing(self._root, path) for path in watched.folders if path in above},
+            settings={} if self._anonymous else {str(path): _outside(str(path)) for path in settings},
         )
         return kept if self._write(kept) else None
 
@@ -143,12 +161,16 @@ class Planned:
             # Where a folder was made, a file that appears in it would be read for the next plan.
             folders={path: _folder(self._root, path) for path in (*kept.folders, *added)},
             listings={path: _listing(self._root, path) for path in kept.listings},
+            settings={path: _outside(path) for path in kept.settings},
         )
         expected = {path: names | added.get(path, set()) for path, names in kept.listings.items()}
         unchanged = [path for path in kept.folders if path not in added or path not in kept.listings]
         others = [path for path in kept.paths if not any(_lies_in(path, artifact) for artifact in laid_out)]
+        made = [path for path in added if path not in kept.folders]
         same = (
             now.listings == expected
+            and now.settings == kept.settings
+            and all(_listing(self._root, path) <= added[path] for path in made)
             and all(now.folders[path] == kept.folders[path] for path in unchanged)
             and all(now.paths[path] == kept.paths[path] for path in others)
         )
@@ -165,7 +187,10 @@ class Planned:
     def _write(self, kept: Kept) -> bool:
         if None in kept.paths.values() or None in kept.folders.values():
             return False
-        content = {"key": kept.key, "artifacts": kept.artifacts, "paths": kept.paths, "folders": kept.folders}
+        content = {
+            "key": kept.key, "artifacts": kept.artifacts, "settings": kept.settings, "paths": kept.paths,
+            "folders": kept.folders,
+        }  # fmt: skip
         with suppress(OSError, DiskFull):
             write(self._file, json.dumps(content).encode(), durable=False)
             return True
@@ -177,24 +202,34 @@ class Planned:
 
     def _key(self, plan: Sequence[StagePlan], targets: Sequence[str]) -> str:
         states = [(stage.name, str(stage.state), stage.command) for stage in plan]
-        text = json.dumps([_VERSION, self._versions, list(targets), str(self._root), states])
+        places = None if self._anonymous else [os.environ.get(name) for name in _VARIABLES]
+        text = json.dumps([_VERSION, self._versions, list(targets), str(self._root), places, states])
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _status(self, path: str) -> str | None:
-        """What a file or folder is now; None where that cannot be said for sure."""
+    def _status(self, path: str, since: float = math.inf) -> str | None:
+        """What a file or folder is now; None where that cannot be said for sure, or it changed `since`."""
         if not os.path.lexists(self._root / path):
             return "absent"
         found = self._look(self._root, path)
-        return found[0] if found is not None and settled(found) else None
+        return found[0] if found is not None and settled(found, since) else None
 
 
-def _folder(root: Path, path: str) -> list[int] | None:
+def _folder(root: Path, path: str, since: float = math.inf) -> list[int] | None:
     """A folder's own status: it changes when a name in it comes or goes."""
     try:
         status = os.stat(root / path)  # noqa: PTH116
     except OSError:
         return None
-    return [status.st_ino, status.st_mtime_ns] if settled(("", status.st_mtime)) else None
+    return [status.st_ino, status.st_mtime_ns] if settled(("", status.st_mtime), since) else None
+
+
+def _outside(path: str) -> str:
+    """What a file outside the project is now, '' when there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return ""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 def _listing(root: Path, path: str) -> frozenset[str]:

@@ -7,6 +7,7 @@ DVC's own state database compares.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import stat
 import time
@@ -48,9 +49,10 @@ class Status(Protocol):
     def st_ctime_ns(self) -> int: ...
 
 
-def settled(found: Signature) -> bool:
-    """Would a change that is made from now on show in this signature?"""
-    return found[1] + TICK <= time.time()
+def settled(found: Signature, since: float = math.inf) -> bool:
+    """Would a change that is made from now on show in this signature? And none was made `since`: seconds since the
+    epoch."""
+    return found[1] + TICK <= min(time.time(), since)
 
 
 class Look:

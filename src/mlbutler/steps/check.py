@@ -5,6 +5,7 @@ Inside a whole run, what the run is about to reproduce and push is pending, not 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,7 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
         )
         return [], CheckResult(outcome=Outcome.FAILED, reason="", findings=(finding,), left_out=left_out)
     remotes = Remotes(project, work.remote, work.environ, work.settings.data.jobs)
+    asked = time.time()
     with work.console.progress("asking the remote") as progress:
         pushed = check_pushed(
             artifacts,
@@ -121,6 +123,8 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
         )
     made = _uncommitted(work, wanted, pushed.findings) if work.pipeline else set()
     told = not pushed.findings and not pushed.undetermined
+    if {finding.subject for finding in pushed.findings} & {a.path for a in wanted if a.oid is not None}:
+        before.forget(asked)
     if told and all(remotes.address(name) for name in {artifact.remote for artifact in wanted}):
         before.keep(Before(pushed.checked, len(wanted), tuple(pushed.left_out), pushed.age))
     said = _all_there(pushed.checked, len(wanted), pushed.remembered, pushed.age)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Collection, Sequence
 
 from mlbutler.console import human_bytes, human_seconds
@@ -10,7 +11,6 @@ from mlbutler.project.planned import Watched
 from mlbutler.project.times import read_times
 from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
 from mlbutler.report.numbers import count
-from mlbutler.secrets import without_userinfo
 from mlbutler.steps.work import Work
 from mlbutler.store.pushed_before import key_of
 
@@ -33,14 +33,16 @@ def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
         work.plan_held = True
         return PlanResult(outcome=Outcome.PASSED, reason=_sentence(before), stages=before.stages)
     work.plan_held, work.plan_kept = False, None
-    fresh = "project" not in vars(work)
+    fresh, began = "project" not in vars(work), time.time()
     watched = Watched(work.root)
     with watched.watching():
         project = work.project
         result = _planned(work, lost)
     if fresh and not lost and result.stages and not result.stale() and not project.stages.orphans:
         artifacts = key_of(project.artifacts(), _address(work))
-        work.plan_kept = work.planned.keep(result.stages, targets, project.read_paths(), watched, artifacts)
+        work.plan_kept = work.planned.keep(
+            result.stages, targets, project.read_paths(), watched, artifacts, project.settings_files(), began
+        )
     else:
         work.planned.forget()
     return result
@@ -48,14 +50,10 @@ def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
 
 def _address(work: Work) -> Callable[[str | None], str]:
     """Where a remote is, without credentials; '' where there is none, or where it is a directory."""
-    configured = work.project.repo.config["remote"]
+    from mlbutler.store.remotes import address
 
-    def address(own: str | None) -> str:
-        settings = configured.get(own or work.remote or "", {})
-        url = str(settings.get("url", ""))
-        return f"{settings.get('endpointurl', '')} {without_userinfo(url)}" if "://" in url else ""
-
-    return address
+    settings = work.project.repo.config
+    return lambda own: address(settings, own or work.remote or "", work.environ)
 
 
 def _planned(work: Work, lost: Collection[str]) -> PlanResult:

@@ -180,7 +180,6 @@ def _keep(work: Work, needs: Sequence[Need], brought: Brought, whole: Whole) -> 
         project.cache_dir,
         whole,
         signatures,
-        project.settings_files(),
     )
 
 

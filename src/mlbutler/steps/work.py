@@ -112,7 +112,8 @@ class Work:
         from mlbutler.project.planned import Planned
 
         environment = self.record.environment
-        return Planned(self.root, [environment.mlbutler, environment.dvc], self.look)
+        versions = [environment.mlbutler, environment.dvc]
+        return Planned(self.root, versions, self.look, anonymous=not self.trusted)
 
     @property
     def mirror(self) -> Path | None:
@@ -150,7 +151,14 @@ class Work:
         """That all was on the remote when this clone, or another build on this agent, last asked."""
         from mlbutler.store.pushed_before import PushedBefore
 
-        return PushedBefore(self.planned, self.settings.data.remote or "", self.settings.data.remember, self.mirror)
+        return PushedBefore(self.planned, self.settings.data.remote or "", self._believed, self.mirror)
+
+    @property
+    def _believed(self) -> float:
+        """Seconds for which an answer of a remote is believed."""
+        from mlbutler.store import lacked
+
+        return min(self.settings.data.remember, lacked.age((self.planned.file.parent, self.mirror)))
 
     @property
     def brought_before(self) -> BroughtBefore:
@@ -164,7 +172,7 @@ class Work:
         """What earlier builds saw on the remotes; beside the mirror where there is one, else in this clone alone."""
         from mlbutler.store.remembered import Remembered
 
-        return Remembered(self.mirror or self.root / ".mlbutler", self.settings.data.remember)
+        return Remembered(self.mirror or self.root / ".mlbutler", self._believed)
 
     @property
     def remote(self) -> str | None:

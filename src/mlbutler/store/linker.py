@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 
 FIELDS = 3
+HEAD = b"mlbutler.linker\n"
+"""What an answer begins with: other programs say other things."""
 _KIND_AND_WRITERS = stat.S_IFMT(0o177777) | 0o222
 _OFTEN = 256
 
@@ -40,21 +42,29 @@ def link(source: str, target: str, fields: Sequence[str]) -> bytes:
             done.append(1)
             continue
         # Looked at afterwards: what was linked is what counts, whatever happens to the source meanwhile.
+        done.append(_is_meant(made, status))
+    return bytes(done)
+
+
+def _is_meant(made: str, status: str) -> bool:
+    """Has the file `made` this status? One that has not is removed."""
+    try:
         found = os.stat(made)  # noqa: PTH116 - for each of 50,000 objects
         if (
             f"{found.st_ino} {found.st_size} {found.st_mtime_ns}" == status
             and found.st_mode & _KIND_AND_WRITERS == stat.S_IFREG
         ):
-            done.append(1)
-        else:
-            os.unlink(made)  # noqa: PTH108
-            done.append(0)
-    return bytes(done)
+            return True
+        os.unlink(made)  # noqa: PTH108
+    except OSError:  # another took it away
+        pass
+    return False
 
 
 def main() -> None:
-    """Do the jobs on standard input, fields ended by NUL; answer a byte for each on standard output."""
+    """Do the jobs on standard input, fields ended by NUL; answer `HEAD` and a byte for each on standard output."""
     parent = os.getppid()
+    sys.stdout.buffer.write(HEAD)
     source, target, *fields = os.fsdecode(sys.stdin.buffer.read()).split("\0")
     step = FIELDS * _OFTEN
     for start in range(0, len(fields), step):

@@ -91,8 +91,11 @@ class Second:
         """A byte for each job, as `linker.link`; waits. Those that it did not come to are not done."""
         with self._process as process:
             assert process.stdout is not None
-            done = process.stdout.read()
-        return done[: self._count].ljust(self._count, b"\0")
+            answer = process.stdout.read()
+        done = answer.removeprefix(linker.HEAD)
+        if done == answer or len(done) > self._count or done.strip(b"\0\1"):  # no answer of our program
+            done = b""
+        return done.ljust(self._count, b"\0")
 
     def stop(self) -> None:
         """Do no more."""

@@ -1,8 +1,9 @@
 """That every artifact of this plan was on the remote when last asked, kept in the clone and beside the mirror.
 
 `remembered` spares the questions; this spares reading what would be asked for. It is believed as long as those
-answers are. In the clone it is kept for the very plan it was given for, whose signature covers dvc.lock, every .dvc
-file and DVC's configuration; beside the mirror for the same artifacts on the same remotes, whichever clone has them.
+answers are, and not where a remote was found to lack something since (`lacked`). In the clone it is kept for the very
+plan it was given for, whose signature covers dvc.lock, every .dvc file and DVC's configuration, the user's and the
+machine's too; beside the mirror for the same artifacts on the same remotes, whichever clone has them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from mlbutler.atomic import write
 from mlbutler.errors import DiskFull
+from mlbutler.store import lacked
 from mlbutler.store.files import make_folder
 
 if TYPE_CHECKING:
@@ -92,12 +94,17 @@ class PushedBefore:
                 _forget_old(place.parent)
                 write(place, json.dumps({"key": [_VERSION], **content}).encode(), durable=False)
 
-    def forget(self) -> None:
-        """The remote turned out to lack something."""
+    def forget(self, when: float | None = None) -> None:
+        """The remote lacks something.
+
+        Args:
+            when: it was asked (seconds since the epoch; now); what it is asked later may be kept again.
+        """
         with suppress(OSError):
             self._file.unlink()
+        lacked.note(self._file.parent, when)
         if self._shared is not None:
-            forget_shared(self._shared)
+            forget_shared(self._shared, when)
 
     def _place(self) -> Path | None:
         artifacts = self._plan.artifacts
@@ -122,8 +129,9 @@ def key_of(artifacts: Iterable[Artifact], address: Callable[[str | None], str]) 
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest() if rows else ""
 
 
-def forget_shared(shared: Path) -> None:
-    """No build that shares the mirror believes any more what another was told."""
+def forget_shared(shared: Path, when: float | None = None) -> None:
+    """No build that shares the mirror believes any more what another was told before `when` (now)."""
+    lacked.note(shared, when)
     for file in (shared / SHARED).glob("*.json"):
         with suppress(OSError):
             file.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,10 @@ from mlbutler.store.retry import Patience
 from mlbutler.store.trust import require
 
 REMOTE_JOBS = 16
+_PLACE = ("endpointurl", "port", "account_name", "oss_endpoint", "projectname", "profile", "configpath")
+"""What else than the url tells in which place a remote is."""
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+_ACCOUNT = re.compile(r"(?:^|;)AccountName=([^;]*)", re.IGNORECASE)
 
 
 class Configured(Protocol):
@@ -134,6 +139,31 @@ def _other(project: Configured, name: str, jobs: int, patience: Patience | None)
     return OtherStore(name, connect, patience, jobs)
 
 
+def address(settings: Mapping[str, Any], name: str, environ: Mapping[str, str] | None = None) -> str:
+    """Where a remote is, without credentials; '' where there is none, and for a directory, which is asked quickly.
+
+    Args:
+        settings: DVC's merged configuration.
+    """
+    from dvc.config import ConfigError
+    from dvc.fs import get_fs_config
+
+    environ = os.environ if environ is None else environ
+    try:  # a remote may be named by its path on another
+        conf = dict(get_fs_config(settings, name=name))
+    except (ConfigError, KeyError):
+        return ""
+    url = str(conf.get("url", ""))
+    scheme = url.partition("://")[0].lower()
+    if "://" not in url or scheme in ("file", "local"):
+        return ""
+    if scheme == "s3" and not conf.get("endpointurl"):
+        conf["endpointurl"] = next((environ[key] for key in _ENDPOINTS if environ.get(key)), "")
+    account = _ACCOUNT.search(str(conf.get("connection_string", "")))
+    place = {key: str(conf[key]) for key in _PLACE if conf.get(key)} | ({"account": account[1]} if account else {})
+    return " ".join([without_userinfo(url), *(f"{key}={without_userinfo(text)}" for key, text in place.items())])
+
+
 class Remotes:
     """The remotes of one run, each opened once and only when something is asked of it.
 
@@ -157,12 +187,7 @@ class Remotes:
     def address(self, own: str | None) -> str:
         """Where a remote is, without credentials; '' for a directory, which is asked quickly."""
         name = self.name(own)
-        store = self(own) if name is not None else None
-        if store is None or isinstance(store, LocalStore):
-            return ""
-        conf = self._project.repo.config["remote"][name]
-        url = str(getattr(store, "url", "") or conf.get("url", ""))
-        return f"{conf.get('endpointurl', '')} {without_userinfo(url)}"
+        return "" if name is None else address(self._project.repo.config, name, self._environ)
 
     def __call__(self, own: str | None) -> Store | None:
         """The store for an artifact, None when no remote is configured.

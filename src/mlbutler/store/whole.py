@@ -10,6 +10,7 @@ Only a disk that changes bytes by itself shows in none of this; `mlbutler store 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import threading
 import time
@@ -25,6 +26,7 @@ from mlbutler.store.interface import ObjectId
 FOLDER = Path("mlbutler") / "whole"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _LEGACY = " dos2unix"
+_ENTRY = re.compile(r"^([0-9a-f]{32}(?:\.dir)?) ([0-9]+ [0-9]+ [0-9]+)( dos2unix)?$", re.MULTILINE)
 _MANY = 20
 _FORGOTTEN_AFTER = 30 * 86400.0
 
@@ -117,7 +119,7 @@ class Whole:
                 self._files = sorted(self._folder.iterdir())
             for file in self._files:
                 with suppress(OSError, UnicodeDecodeError):
-                    seen.update(map(_entry, file.read_text(encoding="ascii").split("\n")))
+                    seen.update(_entries(file.read_text(encoding="ascii")))
             self._seen = seen
 
     def _forget_old(self) -> None:
@@ -147,9 +149,9 @@ def _line(entry: tuple[str, str]) -> str:
     return f"{name.removesuffix(_LEGACY)} {status}{_LEGACY if name.endswith(_LEGACY) else ''}"
 
 
-def _entry(line: str) -> tuple[str, str]:
-    name, _, status = line.partition(" ")
-    return (name + _LEGACY, status.removesuffix(_LEGACY)) if status.endswith(_LEGACY) else (name, status)
+def _entries(text: str) -> dict[str, str]:
+    """What each whole line says; a power cut tears files, and others may write into the folder."""
+    return {md5 + kind: status for md5, status, kind in _ENTRY.findall(text)}
 
 
 def started() -> str:

@@ -135,6 +135,16 @@ def test_where_the_mirror_cannot_be_written_this_clone_doubts_what_it_says(serve
     assert served.run(root, {}, "pushed", verb="check").code == 1
 
 
+def test_a_push_that_fails_ends_what_was_remembered(served: World) -> None:
+    """The server takes nothing: what it lacks it goes on lacking."""
+    asked, root = served.clone("origin/main"), served.clone("origin/main")
+    assert served.run(root, {}, "--all", verb="sync").code == 0
+    assert served.run(asked, {}, "pushed", verb="check").code == 0
+    shutil.rmtree(served.remote / "files")
+    assert served.run(root, {}, verb="push").code == 3
+    assert served.run(asked, {}, "pushed", verb="check").code == 1
+
+
 def test_what_is_pushed_after_all_is_remembered_again(served: World) -> None:
     root = served.clone("origin/main")
     shutil.copytree(served.remote, served.directory / "kept")

@@ -61,6 +61,7 @@ def run(work: Work) -> PushResult:
     try:
         notes, place = _to_remotes(work, cache, artifacts, pushed, runs, moved)
     except MlbutlerError as error:
+        work.pushed_before.forget()  # it lacks what it did not take
         error.partial = PushResult(
             outcome=Outcome.ERROR, reason=error.message, moved=tuple(m for m in moved if m.objects), run_cache=kept
         )

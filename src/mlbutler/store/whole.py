@@ -4,7 +4,8 @@ An object's mode says that somebody thought it whole, once. Whoever writes into 
 changes its inode, its size or its time of last change: then it is hashed again before it is used. What was seen before
 the machine last started is not believed either, because a power cut tears files that look as they should.
 
-Only a disk that changes bytes by itself shows in none of this; `mlbutler store verify` hashes everything.
+What shows in none of this: a disk that changes bytes by itself, and somebody who makes a file writable, writes into it
+in place and sets its time back. `mlbutler store verify` hashes everything.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _FILE = "brought.json"
 _VERSION = 1
-_VARIABLES = ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR")
+_VARIABLES = ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
+"""They say where the user's and the machine's configuration of DVC lies."""
 _KIND_AND_WRITERS = stat.S_IFMT(0o177777) | 0o222
 
 

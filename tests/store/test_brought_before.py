@@ -32,7 +32,6 @@ class Clone:
         (root / "data").mkdir()
         for name in ("data/file", "café \udce9"):
             (root / name).write_text("content")
-        self.settings = root / "config"
         self.cache = LocalStore("cache", root / "cache")
         self.objects = [add_object(self.cache.root, content) for content in CONTENTS]
         for oid in self.objects:
@@ -41,9 +40,9 @@ class Clone:
     def keep(self, **other: object) -> None:
         look = Look()
         signatures = {path: found[0] for path in BROUGHT.paths if (found := look(self.root, path)) is not None}
-        words = {"brought": BROUGHT, "objects": self.objects, "signatures": signatures} | other
+        words = {"objects": self.objects, "signatures": signatures} | other
         BroughtBefore(self.root, self.plan).keep(
-            cache=self.cache.root, whole=self.cache.whole, settings=[self.settings], **words  # type: ignore[arg-type]
+            BROUGHT.paths, ARTIFACTS, cache=self.cache.root, whole=self.cache.whole, **words  # type: ignore[arg-type]
         )
 
     def read(self) -> Brought | None:
@@ -106,7 +105,6 @@ CHANGES: dict[str, Callable[[Clone], object]] = {
     "an object was replaced": _replaced,
     "somebody may write into an object": lambda clone: clone.object().chmod(0o646),
     "an object became a folder": _folder,
-    "settings that there were not": lambda clone: clone.settings.write_text("[cache]\n"),
     "the memory is gone": lambda clone: clone.file.unlink(),
 }
 
@@ -117,27 +115,11 @@ def test_whatever_changed_is_looked_at_again(clone: Clone, change: str) -> None:
     assert clone.read() is None
 
 
-def test_settings_that_were_there_may_not_change_or_go(clone: Clone) -> None:
-    clone.settings.write_text("[cache]\n")
-    clone.keep()
-    assert clone.read() == BROUGHT
-    clone.settings.write_text("[core]!\n")
-    assert clone.read() is None
-    clone.settings.unlink()
-    assert clone.read() is None
-
-
 def test_what_was_seen_before_the_machine_started_is_not_believed(
     clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "boot").write_text("another\n")
     monkeypatch.setattr("mlbutler.store.whole._BOOT", tmp_path / "boot")
-    assert clone.read() is None
-
-
-@pytest.mark.parametrize("name", ["DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "HOME", "XDG_CONFIG_HOME"])
-def test_dvc_s_settings_in_another_place_are_others(clone: Clone, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(name, "/elsewhere")
     assert clone.read() is None
 
 
@@ -179,7 +161,7 @@ def test_a_clone_without_a_plan_keeps_nothing(tmp_path: Path) -> None:
     assert not clone.file.exists()
 
 
-PARTS = ["", "key", "cache", "digest", "paths", "artifacts", "objects", "bytes", "settings"]
+PARTS = ["", "key", "cache", "digest", "paths", "artifacts", "objects", "bytes"]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=5), inside, max_size=3),
@@ -197,7 +179,7 @@ def test_a_memory_of_another_shape_is_no_memory(clone: Clone, name: str, value: 
     content = content | {name: value} if name else value
     clone.file.write_text("\n".join([json.dumps(content), *names]), encoding="utf-8", errors="surrogateescape")
     found = clone.read()
-    assert found is None or name in ("objects", "bytes", "artifacts", "paths", "settings")
+    assert found is None or name in ("objects", "bytes", "artifacts", "paths")
     if found is not None and name == "paths":
         assert found.paths == ()
 

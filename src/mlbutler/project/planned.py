@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,12 @@ from mlbutler.project.signature import Look, settled
 from mlbutler.record import StagePlan
 
 _FILE = "planned.json"
-_VERSION = 2
+_VERSION = 3
 _MOST = 20_000
 _CODE = (".py", ".pyc", ".so", ".pth", ".egg-link")
 _CONFIG = (".dvc/config", ".dvc/config.local")
+_PLACES = ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
+"""Variables that say where the user's and the machine's configuration of DVC lies."""
 _OURS = (".mlbutler", ".git", ".dvc/tmp", ".dvc/cache")
 
 
@@ -65,20 +67,22 @@ class Watched:
 
 @dataclass(frozen=True)
 class Kept:
-    """A plan that is remembered, and what it rests on: statuses of paths and folders, names in those folders."""
+    """A plan that is remembered, and what it rests on: statuses of paths and folders, names in those folders, and
+    DVC's configuration outside the project."""
 
     key: str
     artifacts: str
     paths: Mapping[str, str | None]
     folders: Mapping[str, list[int] | None]
     listings: Mapping[str, frozenset[str]]
+    settings: Mapping[str, str]
 
 
 class Planned:
     """The memory of one clone.
 
     Args:
-        root: the project's root. versions: of whoever plans; another version plans anew.
+        root: the project's root. versions: of whoever plans, and what else was said to him; otherwise he plans anew.
         look: shared with whoever else looks at the same files.
     """
 
@@ -97,21 +101,24 @@ class Planned:
             content = json.loads(self._file.read_text(encoding="utf-8"))
             if content["key"] != self._key(plan, targets):
                 return False
-            return all(self._status(path) == found for path, found in content["paths"].items()) and all(
-                _folder(self._root, path) == found for path, found in content["folders"].items()
+            return (
+                all(_file(path) == found for path, found in content["settings"].items())
+                and all(self._status(path) == found for path, found in content["paths"].items())
+                and all(_folder(self._root, path) == found for path, found in content["folders"].items())
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
 
     def keep(
         self, plan: Sequence[StagePlan], targets: Sequence[str], paths: Iterable[str], watched: Watched,
-        artifacts: str = "",
+        artifacts: str = "", settings: Iterable[Path] = (),
     ) -> Kept | None:  # fmt: skip
         """Remember a plan without stale stages; returns what `keep_again` takes, None when it cannot be remembered.
 
         Args:
             paths: dependencies, parameter files and outputs. watched: what else was read for it.
             artifacts: tells the artifacts that belong to it, and where they are pushed to, from all others.
+            settings: files outside the project that configure DVC, whether they exist or not.
         """
         looked_at = dict.fromkeys(paths)
         names = dict.fromkeys((*looked_at, *watched.files, *_CONFIG))
@@ -124,13 +131,17 @@ class Planned:
             paths={path: self._status(path) for path in names},
             folders={path: _folder(self._root, path) for path in watched.folders},
             listings={path: _listing(self._root, path) for path in watched.folders if path in above},
+            settings={str(path): _file(str(path)) for path in settings},
         )
         return kept if self._write(kept) else None
 
-    def keep_again(self, kept: Kept, laid_out: Collection[str]) -> Kept | None:
+    def keep_again(self, kept: Kept, laid_out: Mapping[str, str]) -> Kept | None:
         """Remember the plan after recorded artifacts were put into the work tree, whole: it holds as it did.
 
-        Not where anything else changed meanwhile; then the next verb plans anew.
+        Not where anything else changed meanwhile, or one of them since; then the next verb plans anew.
+
+        Args:
+            laid_out: their paths, with the signature that each had when it was put there.
         """
         added: dict[str, set[str]] = {}
         for path in laid_out:
@@ -143,14 +154,17 @@ class Planned:
             # Where a folder was made, a file that appears in it would be read for the next plan.
             folders={path: _folder(self._root, path) for path in (*kept.folders, *added)},
             listings={path: _listing(self._root, path) for path in kept.listings},
+            settings={path: _file(path) for path in kept.settings},
         )
         expected = {path: names | added.get(path, set()) for path, names in kept.listings.items()}
         unchanged = [path for path in kept.folders if path not in added or path not in kept.listings]
         others = [path for path in kept.paths if not any(_lies_in(path, artifact) for artifact in laid_out)]
         same = (
             now.listings == expected
+            and now.settings == kept.settings
             and all(now.folders[path] == kept.folders[path] for path in unchanged)
             and all(now.paths[path] == kept.paths[path] for path in others)
+            and all(now.paths.get(path, signature) == signature for path, signature in laid_out.items())
         )
         return now if same and self._write(now) else None
 
@@ -165,7 +179,10 @@ class Planned:
     def _write(self, kept: Kept) -> bool:
         if None in kept.paths.values() or None in kept.folders.values():
             return False
-        content = {"key": kept.key, "artifacts": kept.artifacts, "paths": kept.paths, "folders": kept.folders}
+        content = {
+            "key": kept.key, "artifacts": kept.artifacts, "paths": kept.paths, "folders": kept.folders,
+            "settings": kept.settings,
+        }  # fmt: skip
         with suppress(OSError, DiskFull):
             write(self._file, json.dumps(content).encode(), durable=False)
             return True
@@ -177,7 +194,8 @@ class Planned:
 
     def _key(self, plan: Sequence[StagePlan], targets: Sequence[str]) -> str:
         states = [(stage.name, str(stage.state), stage.command) for stage in plan]
-        text = json.dumps([_VERSION, self._versions, list(targets), str(self._root), states])
+        places = [os.environ.get(name, "") for name in _PLACES]
+        text = json.dumps([_VERSION, self._versions, list(targets), str(self._root), states, places])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _status(self, path: str) -> str | None:
@@ -195,6 +213,15 @@ def _folder(root: Path, path: str) -> list[int] | None:
     except OSError:
         return None
     return [status.st_ino, status.st_mtime_ns] if settled(("", status.st_mtime)) else None
+
+
+def _file(path: str) -> str:
+    """What a file of settings is now, '' where it is absent."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return ""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 def _listing(root: Path, path: str) -> frozenset[str]:

@@ -114,6 +114,10 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
             progress=progress,
             size_here=project.objects.size,
         )
+    if pushed.findings:  # what was said before is not to be believed any more
+        before.forget()
+        for address in {remotes.address(artifact.remote) for artifact in wanted} if anew else ():
+            work.remembered.forget(address)
     made = _uncommitted(work, wanted, pushed.findings) if work.pipeline else set()
     told = not pushed.findings and not pushed.undetermined
     if told and all(remotes.address(name) for name in {artifact.remote for artifact in wanted}):

@@ -40,7 +40,9 @@ def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
         result = _planned(work, lost)
     if fresh and not lost and result.stages and not result.stale() and not project.stages.orphans:
         artifacts = key_of(project.artifacts(), _address(work))
-        work.plan_kept = work.planned.keep(result.stages, targets, project.read_paths(), watched, artifacts)
+        work.plan_kept = work.planned.keep(
+            result.stages, targets, project.read_paths(), watched, artifacts, project.settings_files()
+        )
     else:
         work.planned.forget()
     return result

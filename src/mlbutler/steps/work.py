@@ -111,8 +111,8 @@ class Work:
         """What the last plan of this clone rested on."""
         from mlbutler.project.planned import Planned
 
-        environment = self.record.environment
-        return Planned(self.root, [environment.mlbutler, environment.dvc], self.look)
+        environment, remote = self.record.environment, self.settings.data.remote or ""
+        return Planned(self.root, [environment.mlbutler, environment.dvc, remote], self.look)
 
     @property
     def mirror(self) -> Path | None:

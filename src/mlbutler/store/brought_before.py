@@ -1,8 +1,8 @@
 """That all artifacts were brought when this clone last synced, kept in the clone: what is in place is not read again.
 
-It is believed for the very plan it was given for, while each object in the cache is the file that was seen whole
-(`mlbutler.store.whole`), each artifact in the work tree is what was laid out, and DVC is configured as it was. To find
-that out takes a look at every file and no more; manifests are not read, DVC's project is not opened.
+It is believed for the very plan it was given for, whose signature covers DVC's configuration too, while each object in
+the cache is the file that was seen whole (`mlbutler.store.whole`) and each artifact in the work tree is what was laid
+out. To find that out takes a look at every file and no more; manifests are not read, DVC's project is not opened.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from mlbutler.store.whole import Whole
 
 _FILE = "brought.json"
-_VERSION = 1
-_VARIABLES = ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
-"""They say where the user's and the machine's configuration of DVC lies."""
+_VERSION = 2
 _KIND_AND_WRITERS = stat.S_IFMT(0o177777) | 0o222
 
 
@@ -60,7 +58,7 @@ class BroughtBefore:
 
         try:
             found, names = _read(self._file)
-            if found["key"] != self._key() or any(_file_status(path) != was for path, was in found["settings"].items()):
+            if found["key"] != self._key():
                 return None
             for path, signature in found["paths"].items():
                 now = look(self._root, path)
@@ -70,37 +68,37 @@ class BroughtBefore:
                 return None
             artifacts = tuple(ObjectId(str(md5)) for md5 in found["artifacts"])
             return Brought(tuple(found["paths"]), artifacts, int(found["objects"]), int(found["bytes"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             return None
 
     def keep(
         self,
-        brought: Brought,
+        paths: Sequence[str],
+        artifacts: Sequence[ObjectId],
         objects: Collection[ObjectId],
         cache: Path,
         whole: Whole,
         signatures: Mapping[str, str],
-        settings: Collection[Path],
     ) -> None:
         """Remember what was just brought; what cannot be remembered is looked at again the next time.
 
         Args:
-            objects: all of them, each once. cache: where they lie. whole: knows the file of each.
-            signatures: of the artifacts in the work tree. settings: files that configure DVC.
+            paths: of the artifacts in the work tree. artifacts: their objects. objects: all that they are made of, each
+                once. cache: where these lie. whole: knows the file of each. signatures: of what is at `paths`.
         """
         from mlbutler.atomic import write
         from mlbutler.errors import DiskFull
+        from mlbutler.store.whole import size_in
 
         statuses = {oid.md5: status for oid, status in whole.statuses(objects).items()}
-        if len(statuses) != len(objects) or set(brought.paths) != set(signatures):
+        if len(statuses) != len(objects) or set(paths) != set(signatures):
             return
         names = sorted(statuses)
         with suppress(OSError, DiskFull):
             content = {
                 "key": self._key(), "cache": str(cache), "digest": _digest_of((n, statuses[n]) for n in names),
-                "paths": dict(signatures), "artifacts": [oid.md5 for oid in brought.artifacts],
-                "objects": brought.objects, "bytes": brought.bytes,
-                "settings": {str(path): _file_status(str(path)) for path in settings},
+                "paths": dict(signatures), "artifacts": [oid.md5 for oid in artifacts],
+                "objects": len(statuses), "bytes": sum(map(size_in, statuses.values())),
             }  # fmt: skip
             text = "\n".join((json.dumps(content), *names))
             write(self._file, text.encode("utf-8", "surrogateescape"), durable=False)
@@ -113,8 +111,7 @@ class BroughtBefore:
     def _key(self) -> list[object]:
         from mlbutler.store.whole import started
 
-        places = [os.environ.get(name, "") for name in _VARIABLES]
-        return [_VERSION, started(), hashlib.sha256(self._plan.read_bytes()).hexdigest(), *places]
+        return [_VERSION, started(), hashlib.sha256(self._plan.read_bytes()).hexdigest()]
 
 
 def digest_at(memory: Path) -> str | None:
@@ -148,11 +145,3 @@ def _digest(cache: Path, names: Sequence[str]) -> str | None:
 
 def _digest_of(entries: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256("\n".join(map(" ".join, entries)).encode()).hexdigest()
-
-
-def _file_status(path: str) -> str:
-    try:
-        found = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return ""
-    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"

@@ -1,8 +1,9 @@
-"""That every artifact of this plan was on the remote when last asked, kept in the clone and beside the mirror.
+"""That every artifact of this plan was on the remote when last asked, kept beside the mirror, else in the clone.
 
 `remembered` spares the questions; this spares reading what would be asked for. It is believed as long as those
-answers are. In the clone it is kept for the very plan it was given for, whose signature covers dvc.lock, every .dvc
-file and DVC's configuration; beside the mirror for the same artifacts on the same remotes, whichever clone has them.
+answers are. Beside the mirror it is kept for the same artifacts on the same remotes, whichever clone has them, until
+any build finds something missing; in the clone for the very plan it was given for, whose signature covers dvc.lock,
+every .dvc file and DVC's configuration.
 """
 
 from __future__ import annotations
@@ -56,14 +57,12 @@ class PushedBefore:
 
     def read(self) -> Before | None:
         """The answer, None when there is none that may be believed."""
+        if (place := self._place()) is not None:
+            return self._read(place, [_VERSION])
         try:
-            key = self._key()
+            return self._read(self._file, self._key())
         except OSError:
             return None
-        found = self._read(self._file, key)
-        if found is None and (place := self._place()) is not None:
-            found = self._read(place, [_VERSION])
-        return found
 
     def _read(self, file: Path, key: list[object]) -> Before | None:
         try:
@@ -73,7 +72,7 @@ class PushedBefore:
                 return None
             left_out = tuple((str(path), str(why)) for path, why in found["left_out"])
             return Before(int(found["objects"]), int(found["artifacts"]), left_out, age)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return None
 
     def keep(self, answer: Before) -> None:
@@ -85,9 +84,9 @@ class PushedBefore:
             "left_out": answer.left_out,
         }  # fmt: skip
         with suppress(OSError, DiskFull):
-            write(self._file, json.dumps({"key": self._key(), **content}).encode())
-        if (place := self._place()) is not None:
-            with suppress(OSError, DiskFull):
+            if (place := self._place()) is None:
+                write(self._file, json.dumps({"key": self._key(), **content}).encode())
+            else:
                 make_folder(place.parent)
                 _forget_old(place.parent)
                 write(place, json.dumps({"key": [_VERSION], **content}).encode(), durable=False)

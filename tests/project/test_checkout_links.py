@@ -213,11 +213,15 @@ class Interrupting:
 
 @pytest.mark.parametrize("after", [100, 300])
 def test_an_interruption_leaves_nothing_half_there(
-    root: Path, count: int, project: Project, started: list[subprocess.Popen[bytes]], after: int
-) -> None:
+    root: Path, count: int, project: Project, started: list[subprocess.Popen[bytes]], after: int, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     whole = seen_whole(project)
-    with pytest.raises(KeyboardInterrupt):
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(60)\n")
+    with monkeypatch.context() as slow, pytest.raises(KeyboardInterrupt):
+        slow.setattr(linker, "__file__", str(tmp_path / "slow.py"))
         project.checkout(["data"], Interrupting(after), whole)
+    assert all(process.poll() is not None for process in started)
     assert half_there(root) == []
     assert len(started) == (after > 256)
     again = Project(root)

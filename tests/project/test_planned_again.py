@@ -125,7 +125,7 @@ def test_a_change_after_it_is_noticed(root: Path, change: str) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_while_it_works_is_noticed(root: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_while_it_works_is_noticed(root: Path, change: str) -> None:
     """Right before the plan is remembered again."""
     keep_again = Planned.keep_again
 
@@ -135,10 +135,9 @@ def test_a_change_while_it_works_is_noticed(root: Path, change: str, monkeypatch
         self._look.again()  # as if it took long
         return keep_again(self, *words)
 
-    monkeypatch.setattr(Planned, "keep_again", late)
-    assert opened(root, *SYNC)
-    monkeypatch.undo()
-    monkeypatch.chdir(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Planned, "keep_again", late)
+        assert opened(root, *SYNC)
     assert opened(root, *PLAN)
 
 

@@ -200,6 +200,7 @@ def test_what_a_directory_holds_is_looked_at_every_time(agent: Path, tmp_path: P
     storage = copy_remote(tmp_path / "storage")
     for name in ("one", "two"):
         assert pushed(build(tmp_path / name, str(storage)))[1] is True
+        assert json.loads((tmp_path / name / ".mlbutler" / "planned.json").read_text())["artifacts"] == ""
     assert not (agent / SHARED).exists()
     (storage / MODEL.key).unlink()
     assert pushed(tmp_path / "two")[0]["outcome"] == "failed"

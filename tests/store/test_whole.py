@@ -121,10 +121,13 @@ def test_what_was_noted_last_counts_and_what_was_noted_alone_needs_no_file(cache
     other = cache.path(seen).with_name("other")
     other.write_bytes(b"content")
     other.replace(cache.path(seen))
-    memory = Whole(cache.root)
+    alone, memory = Whole(cache.root), Whole(cache.root)
+    alone.note(seen, status(cache, seen))
+    assert not memory.knows(seen, status(cache, seen))  # it has read what was seen of the other file
     memory.note(seen, status(cache, seen))
-    assert memory.statuses([seen]) == {seen: _text(status(cache, seen))}
-    assert memory.knows(seen, status(cache, seen)) is False or knows(cache, seen) is False  # not saved yet
+    for one in (alone, memory):
+        assert one.statuses([seen]) == {seen: _text(status(cache, seen))}
+    assert not knows(cache, seen)
     memory.save()
     assert knows(cache, seen)
     assert Whole(cache.root).statuses([seen]) == {seen: _text(status(cache, seen))}

@@ -153,10 +153,11 @@ class Planned:
             paths={path: self._status(path) for path in kept.paths},
             # Where a folder was made, a file that appears in it would be read for the next plan.
             folders={path: _folder(self._root, path) for path in (*kept.folders, *added)},
-            listings={path: _listing(self._root, path) for path in kept.listings},
+            listings={path: _listing(self._root, path) for path in {**kept.listings, **added}},
             settings={path: _file(path) for path in kept.settings},
         )
-        expected = {path: names | added.get(path, set()) for path, names in kept.listings.items()}
+        # A folder that was not listed for the plan was not there: it holds what was laid out.
+        expected = {path: kept.listings.get(path, frozenset()) | added.get(path, set()) for path in now.listings}
         unchanged = [path for path in kept.folders if path not in added or path not in kept.listings]
         others = [path for path in kept.paths if not any(_lies_in(path, artifact) for artifact in laid_out)]
         same = (

@@ -20,6 +20,29 @@ def test_a_remote_that_cannot_be_read_is_named_with_a_remedy(tmp_path: Path, git
     assert "git remote -v" in caught.value.remedy
 
 
+def test_an_author_and_his_message_are_read_at_once(tmp_path: Path, git: GitCommand) -> None:
+    git(tmp_path, "init", "-q")
+    message = "Ünïcode in the first line\n\nA body;\n  with an indent\n\nReviewed-by: Someone <a@b.c>"
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", message, "--author", "Zoë O'Neil <zoe@example.org>")
+    git(tmp_path, "commit", "-q", "--allow-empty", "--allow-empty-message", "-m", "")
+    repository = Git(tmp_path, {"PATH": "/usr/bin:/bin"})
+    assert repository.described("HEAD~1") == ("Zoë O'Neil", message)
+    assert repository.described("HEAD") == ("Ada", "")
+
+
+def test_another_folder_of_the_work_tree_has_the_same_top(tmp_path: Path, git: GitCommand) -> None:
+    git(tmp_path, "init", "-q")
+    (tmp_path / "project" / "sub").mkdir(parents=True)
+    (tmp_path / "project" / "file").touch()
+    repository = Git(tmp_path / "project" / "sub", {"PATH": "/usr/bin:/bin"})
+    top = repository.toplevel()
+    other = repository.at(tmp_path / "project")
+    assert other.toplevel() == top == tmp_path.resolve()
+    assert other.directory == tmp_path / "project"
+    assert other.run("ls-files", "--others").text.split() == ["file"]  # it works there
+    assert repository.at(tmp_path).run("ls-files", "--others").text.split() == ["project/file"]
+
+
 def test_where_there_is_no_repository_the_whole_path_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as caught:

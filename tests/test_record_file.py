@@ -4,7 +4,10 @@ import dataclasses
 import json
 import logging
 import math
+import typing
+from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from mlbutler import record_file
 from mlbutler.errors import OutsideError, ProjectError
 from mlbutler.record import (
+    STEP_NAMES,
     Change,
     CompareResult,
     Environment,
@@ -115,6 +119,105 @@ def test_a_broken_file_is_ignored_aloud_and_an_error_when_strict(
     with pytest.raises(ProjectError) as caught:
         record_file.read(path, strict=True)
     assert "Delete" in caught.value.remedy
+
+
+WHOLE: dict[str, Any] = json.loads(record_file.dumps(RECORD))
+METRIC: dict[str, Any] = {"file": "m.json", "name": "n", "old": 1, "new": 2}
+
+
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in WHOLE.items() if key != name}
+
+
+BROKEN: dict[str, tuple[object, str]] = {
+    "cut": (record_file.dumps(RECORD)[:-40], "the document: Invalid JSON: "),
+    "empty": ("", "the document: Invalid JSON: "),
+    "not UTF-8": (b'{"schema": "\xff"}', "the document: Invalid JSON: "),
+    "too deep": ("[" * 200_000, "the document: Invalid JSON: "),
+    "a list": ([WHOLE], "the document: no JSON object."),
+    "nothing": (None, "the document: no JSON object."),
+    "no change": (without("change"), "change: Field required."),
+    "no environment": (without("environment"), "environment: Field required."),
+    "a field of the change": (WHOLE | {"change": {"ci": "local"}}, "change.kind: Field required."),
+    "a number as the change": (WHOLE | {"change": 3}, "change: Input should be a dictionary"),
+    "text as memory": (WHOLE | {"environment": WHOLE["environment"] | {"memory": "much"}}, "environment.memory: Input"),
+    "another outcome": (WHOLE | {"test": {"outcome": "perhaps", "reason": ""}}, "test.outcome: Input should be "),
+    "deep inside": (
+        WHOLE | {"compare": {"outcome": "passed", "reason": "", "metrics": [METRIC, METRIC | {"verdict": "x"}]}},
+        "compare.metrics.1.verdict: Input should be ",
+    ),
+    "text as a list": (WHOLE | {"due": "plan"}, "due: Input should be "),
+    "text as seconds": (WHOLE | {"durations": {"plan": "long"}}, "durations.plan: Input should be "),
+    "another version": (WHOLE | {"schema": 99}, "The record has schema version 99, this mlbutler reads 1."),
+    "no version at all": (WHOLE | {"schema": None}, "schema: Input should be "),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_the_reason_names_the_place(tmp_path: Path, kind: str) -> None:
+    content, reason = BROKEN[kind]
+    path = tmp_path / "record.json"
+    path.write_bytes(content if isinstance(content, bytes) else (
+        content.encode() if isinstance(content, str) else json.dumps(content).encode()
+    ))  # fmt: skip
+    with pytest.raises(ProjectError) as caught:
+        record_file.read(path, strict=True)
+    assert caught.value.message.startswith(f"{path}: ")
+    assert reason in caught.value.message
+    assert len(caught.value.message) < len(str(path)) + 300
+    assert caught.value.remedy == "Delete the file; the next run writes a new one."
+    assert record_file.read(path) is None
+
+
+def test_fields_that_this_version_does_not_know_are_passed_over() -> None:
+    assert record_file.loads(json.dumps(WHOLE | {"later": {"x": 1}})) == RECORD
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=5), inside, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from([field.name for field in dataclasses.fields(Record)]), values)
+def test_whatever_stands_in_a_field_is_a_record_or_a_reason(name: str, value: object) -> None:
+    try:
+        record = record_file.loads(json.dumps(WHOLE | {name: value}))
+    except ProjectError as error:
+        assert name in error.message or "schema version" in error.message
+    else:
+        record_file.loads(record_file.dumps(record))
+
+
+def filled(kind: Any, depth: int = 0) -> Any:
+    """Some value of a type, with something in everything that can hold something."""
+    arguments = typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = typing.get_type_hints(kind)
+        return kind(**{field.name: filled(hints[field.name], depth + 1) for field in dataclasses.fields(kind)})
+    if typing.get_origin(kind) is tuple:
+        some = arguments[:1] if arguments[-1] is Ellipsis else arguments
+        return tuple(filled(argument, depth + 1) for argument in some)
+    if typing.get_origin(kind) is dict:
+        return {filled(arguments[0]): filled(arguments[1], depth + 1)}
+    if typing.get_origin(kind) is typing.Literal:
+        return arguments[-1]
+    if arguments:  # a union: its richest member
+        return filled(next(a for a in arguments if a is not type(None)), depth + 1)
+    if issubclass(kind, Enum):
+        return list(kind)[-1]
+    return {bool: True, int: 3, float: 0.25, str: "text é", object: "x"}[kind]
+
+
+def test_a_record_of_all_steps_is_read_back_exactly(tmp_path: Path) -> None:
+    record = dataclasses.replace(filled(Record), schema=RECORD.schema)
+    assert {name for name, _ in record.steps()} == set(STEP_NAMES)
+    record_file.write(tmp_path / "record.json", record, Redactor(()))
+    back = record_file.read(tmp_path / "record.json", strict=True)
+    assert back == record
+    assert repr(back) == repr(record)
 
 
 def test_another_schema_version_is_not_misread(tmp_path: Path) -> None:

@@ -246,11 +246,14 @@ def test_a_file_that_appears_in_a_folder_made_by_sync_is_read(tmp_path: Path) ->
     (tmp_path / "deep" / "out").write_text("made")
     time.sleep(0.1)
     look.again()
-    assert planned.keep_again(kept, ["deep/out"]) is not None
+    found = look(tmp_path, "deep/out")
+    assert found is not None
+    laid_out = {"deep/out": found[0]}
+    assert planned.keep_again(kept, laid_out) is not None
     (tmp_path / "deep" / "dvc.yaml").write_text("stages: {}")
     time.sleep(0.1)
     look.again()
-    assert planned.keep_again(kept, ["deep/out"]) is None
+    assert planned.keep_again(kept, laid_out) is None
 
 
 # ------------------------------------------------------------------------------------------- hash memory

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mlbutler.commands.step import step
+from mlbutler.console import Console
 from mlbutler.record import Outcome, StageState
 from mlbutler.steps import plan, sync
 from mlbutler.steps.work import Work
@@ -32,6 +36,32 @@ def test_an_import_is_brought_from_its_source(
     assert result.outcome is Outcome.PASSED, result.reason
     assert (root / "imported.txt").read_bytes() == (template().repo / "model.txt").read_bytes()
     assert status(root) == {}
+
+
+def synced(root: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What `mlbutler sync --all` says."""
+    capsys.readouterr()
+    step(root, Console(json=True, quiet=True), "sync", call=lambda work: sync.run(work, everything=True))
+    return str(json.loads(capsys.readouterr().out)["result"]["reason"])
+
+
+def test_an_import_is_counted_by_every_sync_after_the_one_that_brought_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage = copy_remote(tmp_path / "storage")
+    author = clone(tmp_path / "author", str(storage))
+    dvc(author, "import", "-q", str(template().repo), "params.yaml", "-o", "imported.txt")
+    commit(author, "import")
+    root = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(author), str(root)], check=True)
+    (root / ".dvc" / "config.local").write_text(f"['remote \"origin\"']\n    url = {storage}\n")
+    monkeypatch.chdir(root)
+    time.sleep(0.06)
+    synced(root, capsys)
+    assert (root / "imported.txt").read_text() == "rate: 1\n"
+    said = {synced(root, capsys) for _ in range(3)}
+    (root / ".mlbutler" / "brought.json").unlink()
+    assert {*said, synced(root, capsys)} == {"nothing to bring: 7 objects here already"}
 
 
 def test_a_dependency_inside_an_imported_directory_is_up_to_date(

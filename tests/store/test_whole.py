@@ -8,7 +8,7 @@ import pytest
 
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
-from mlbutler.store.whole import FOLDER, Whole
+from mlbutler.store.whole import FOLDER, Whole, size_in
 from tests.store.world import add_object
 
 
@@ -101,6 +101,44 @@ def test_one_build_that_saves_often_writes_once_what_others_saw(cache: LocalStor
     lines = [line for path in files for line in path.read_text().splitlines()]
     assert len(lines) == len(set(lines)) == 31
     assert all(knows(cache, oid) for oid in [seen, *others])
+
+
+def _text(found: os.stat_result) -> str:
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
+
+
+def test_the_statuses_of_many_are_told_at_once(cache: LocalStore, seen: ObjectId) -> None:
+    noted, legacy, unknown = add_object(cache.root, b"noted"), ObjectId(seen.md5, legacy=True), ObjectId("f" * 32)
+    memory = Whole(cache.root)
+    memory.note(noted, status(cache, noted))
+    memory.note(legacy, status(cache, seen))
+    known = memory.statuses([noted, seen, legacy, unknown])
+    assert known == {noted: _text(status(cache, noted)), seen: _text(status(cache, seen))}
+    assert size_in(known[seen]) == len(b"content")
+
+
+def test_what_was_noted_last_counts_and_what_was_noted_alone_needs_no_file(cache: LocalStore, seen: ObjectId) -> None:
+    other = cache.path(seen).with_name("other")
+    other.write_bytes(b"content")
+    other.replace(cache.path(seen))
+    alone, memory = Whole(cache.root), Whole(cache.root)
+    alone.note(seen, status(cache, seen))
+    assert not memory.knows(seen, status(cache, seen))  # it has read what was seen of the other file
+    memory.note(seen, status(cache, seen))
+    for one in (alone, memory):
+        assert one.statuses([seen]) == {seen: _text(status(cache, seen))}
+    assert not knows(cache, seen)
+    memory.save()
+    assert knows(cache, seen)
+    assert Whole(cache.root).statuses([seen]) == {seen: _text(status(cache, seen))}
+
+
+def test_what_another_memory_knew_is_noted_and_saved(cache: LocalStore, seen: ObjectId, mirror: LocalStore) -> None:
+    oid = add_object(mirror.root, b"content")
+    mirror.whole.note_all(cache.whole.statuses([seen]) | {seen: _text(status(mirror, oid))})
+    assert mirror.whole.statuses([seen]) == {seen: _text(status(mirror, oid))}
+    mirror.whole.save()
+    assert knows(mirror, oid)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"nonsense\n\n", b"a b c d e f g"])

@@ -213,6 +213,8 @@ def _bringer(left: list[str]) -> Callable[[str, str], None]:
             kind = left[0]
             try:
                 duplicate(kind, source, target)
+            except FileExistsError:  # made by a second process that was killed before it could say so
+                os.unlink(target)  # noqa: PTH108
             except OSError:
                 if kind == "copy" or len(left) == 1 or not os.path.exists(source):  # noqa: PTH110
                     raise

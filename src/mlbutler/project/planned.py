@@ -13,7 +13,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ class Planned:
     """The memory of one clone.
 
     Args:
-        root: the project's root. versions: of whoever plans; another version plans anew.
+        root: the project's root. versions: of whoever plans, and what else was said to him; otherwise he plans anew.
         look: shared with whoever else looks at the same files.
         anonymous: the user's and the machine's configuration are not read, for a fork's change.
     """
@@ -145,10 +145,13 @@ class Planned:
         )
         return kept if self._write(kept) else None
 
-    def keep_again(self, kept: Kept, laid_out: Collection[str]) -> Kept | None:
+    def keep_again(self, kept: Kept, laid_out: Mapping[str, str]) -> Kept | None:
         """Remember the plan after recorded artifacts were put into the work tree, whole: it holds as it did.
 
-        Not where anything else changed meanwhile; then the next verb plans anew.
+        Not where anything else changed meanwhile, or one of them since; then the next verb plans anew.
+
+        Args:
+            laid_out: their paths, with the signature that each had when it was put there.
         """
         added: dict[str, set[str]] = {}
         for path in laid_out:
@@ -160,19 +163,19 @@ class Planned:
             paths={path: self._status(path) for path in kept.paths},
             # Where a folder was made, a file that appears in it would be read for the next plan.
             folders={path: _folder(self._root, path) for path in (*kept.folders, *added)},
-            listings={path: _listing(self._root, path) for path in kept.listings},
+            listings={path: _listing(self._root, path) for path in {**kept.listings, **added}},
             settings={path: _outside(path) for path in kept.settings},
         )
-        expected = {path: names | added.get(path, set()) for path, names in kept.listings.items()}
+        # A folder that was not listed for the plan was not there: it holds what was laid out.
+        expected = {path: kept.listings.get(path, frozenset()) | added.get(path, set()) for path in now.listings}
         unchanged = [path for path in kept.folders if path not in added or path not in kept.listings]
         others = [path for path in kept.paths if not any(_lies_in(path, artifact) for artifact in laid_out)]
-        made = [path for path in added if path not in kept.folders]
         same = (
             now.listings == expected
             and now.settings == kept.settings
-            and all(_listing(self._root, path) <= added[path] for path in made)
             and all(now.folders[path] == kept.folders[path] for path in unchanged)
             and all(now.paths[path] == kept.paths[path] for path in others)
+            and all(now.paths.get(path, signature) == signature for path, signature in laid_out.items())
         )
         return now if same and self._write(now) else None
 

@@ -161,26 +161,13 @@ def _in_place(work: Work) -> SyncResult | None:
 
 def _keep(work: Work, needs: Sequence[Need], brought: Brought, whole: Whole) -> None:
     """Remember for the next verb that all is in place: neither it nor the plan has to be found out again."""
-    from mlbutler.store.brought_before import Brought as Before
-
     project, paths = work.project, tuple(dict.fromkeys(need.path for need in needs if need.checkout))
-    if work.plan_kept is not None:
-        work.plan_kept = work.planned.keep_again(work.plan_kept, paths)
+    signatures = {path: known for path in paths if (known := project.seen.signature(path)) is not None}
+    if work.plan_kept is not None and len(signatures) == len(paths):
+        work.plan_kept = work.planned.keep_again(work.plan_kept, signatures)
     if not work.trusted:
         return
-    signatures = {path: known for path in paths if (known := project.seen.signature(path)) is not None}
-    work.brought_before.keep(
-        Before(
-            paths,
-            tuple(need.oid for need in needs),
-            sum(moved.objects for moved in brought.moved),
-            sum(moved.bytes for moved in brought.moved),
-        ),
-        brought.objects,
-        project.cache_dir,
-        whole,
-        signatures,
-    )
+    work.brought_before.keep(paths, [need.oid for need in needs], brought.objects, project.cache_dir, whole, signatures)
 
 
 def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, Whole]:

@@ -111,8 +111,8 @@ class Work:
         """What the last plan of this clone rested on."""
         from mlbutler.project.planned import Planned
 
-        environment = self.record.environment
-        versions = [environment.mlbutler, environment.dvc]
+        environment, remote = self.record.environment, self.settings.data.remote or ""
+        versions = [environment.mlbutler, environment.dvc, remote]
         return Planned(self.root, versions, self.look, anonymous=not self.trusted)
 
     @property

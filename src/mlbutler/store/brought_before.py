@@ -68,12 +68,13 @@ class BroughtBefore:
                 return None
             artifacts = tuple(ObjectId(str(md5)) for md5 in found["artifacts"])
             return Brought(tuple(found["paths"]), artifacts, int(found["objects"]), int(found["bytes"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             return None
 
     def keep(
         self,
-        brought: Brought,
+        paths: Sequence[str],
+        artifacts: Sequence[ObjectId],
         objects: Collection[ObjectId],
         cache: Path,
         whole: Whole,
@@ -82,21 +83,22 @@ class BroughtBefore:
         """Remember what was just brought; what cannot be remembered is looked at again the next time.
 
         Args:
-            objects: all of them, each once. cache: where they lie. whole: knows the file of each.
-            signatures: of the artifacts in the work tree.
+            paths: of the artifacts in the work tree. artifacts: their objects. objects: all that they are made of, each
+                once. cache: where these lie. whole: knows the file of each. signatures: of what is at `paths`.
         """
         from mlbutler.atomic import write
         from mlbutler.errors import DiskFull
+        from mlbutler.store.whole import size_in
 
         statuses = {oid.md5: status for oid, status in whole.statuses(objects).items()}
-        if len(statuses) != len(objects) or set(brought.paths) != set(signatures):
+        if len(statuses) != len(objects) or set(paths) != set(signatures):
             return
         names = sorted(statuses)
         with suppress(OSError, DiskFull):
             content = {
                 "key": self._key(), "cache": str(cache), "digest": _digest_of((n, statuses[n]) for n in names),
-                "paths": dict(signatures), "artifacts": [oid.md5 for oid in brought.artifacts],
-                "objects": brought.objects, "bytes": brought.bytes,
+                "paths": dict(signatures), "artifacts": [oid.md5 for oid in artifacts],
+                "objects": len(statuses), "bytes": sum(map(size_in, statuses.values())),
             }  # fmt: skip
             text = "\n".join((json.dumps(content), *names))
             write(self._file, text.encode("utf-8", "surrogateescape"), durable=False)

@@ -75,7 +75,7 @@ class PushedBefore:
                 return None
             left_out = tuple((str(path), str(why)) for path, why in found["left_out"])
             return Before(int(found["objects"]), int(found["artifacts"]), left_out, age)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return None
 
     def keep(self, answer: Before) -> None:

@@ -1,0 +1,156 @@
+"""A digest of what files are now: whatever changes them changes it, and what does not, does not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlbutler.project.signature import TICK, Look, Signature, settled, signature_of, statuses
+
+
+def now(root: Path, path: str) -> Signature | None:
+    return signature_of(root, path, statuses(str(root / path)))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("data/sub/deep/a é.txt", "data/b.txt", "data/line\nbreak", "file"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("content")
+        os.utime(tmp_path / name, ns=(10**18, 10**18))
+    return tmp_path
+
+
+def _back_in_time(root: Path) -> None:
+    """The same size and time of change: only the status change tells."""
+    time.sleep(0.02)
+    (root / "data" / "b.txt").write_text("CONTENT")
+    os.utime(root / "data" / "b.txt", ns=(10**18, 10**18))
+
+
+def _replaced(root: Path) -> None:
+    other = root / "other"
+    other.write_text("CONTENT")
+    os.utime(other, ns=(10**18, 10**18))
+    other.replace(root / "data" / "b.txt")
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "content": lambda root: (root / "data" / "b.txt").write_text("other"),
+    "content, as old and as long as before": _back_in_time,
+    "another file": _replaced,
+    "one more": lambda root: (root / "data" / "sub" / "more").touch(),
+    "one less": lambda root: (root / "data" / "sub" / "deep" / "a é.txt").unlink(),
+    "another name": lambda root: (root / "data" / "b.txt").rename(root / "data" / "c.txt"),
+    "another folder": lambda root: (root / "data" / "b.txt").rename(root / "data" / "sub" / "b.txt"),
+    "a .dvcignore at the top": lambda root: (root / ".dvcignore").write_text("*.txt\n"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_shows(root: Path, change: str) -> None:
+    before = now(root, "data")
+    assert before is not None
+    assert now(root, "data") == before
+    CHANGES[change](root)
+    after = now(root, "data")
+    assert after is not None
+    assert after[0] != before[0]
+
+
+def test_an_ignore_file_in_a_folder_between_counts_too(root: Path) -> None:
+    before = now(root, "data/sub/deep")
+    (root / "data" / ".dvcignore").write_text("x\n")
+    after = now(root, "data/sub/deep")
+    assert before is not None and after is not None and before[0] != after[0]
+
+
+def test_further_names_of_a_file_change_nothing(root: Path) -> None:
+    (root / "object").hardlink_to(root / "data" / "b.txt")
+    before = now(root, "data")
+    time.sleep(0.02)
+    (root / "another clone").hardlink_to(root / "data" / "b.txt")
+    assert now(root, "data") == before or before is None or now(root, "data")[0] == before[0]  # type: ignore[index]
+    (root / "another clone").unlink()
+    after = now(root, "data")
+    assert before is not None and after is not None and after[0] == before[0]
+
+
+@pytest.mark.parametrize("odd", ["a symlink", "a pipe"])
+def test_what_is_no_plain_file_has_no_signature(root: Path, odd: str) -> None:
+    path = root / "data" / "sub" / "odd"
+    path.symlink_to("../b.txt") if odd == "a symlink" else os.mkfifo(path)
+    assert now(root, "data") is None
+    assert Look()(root, "data") is None
+    assert now(root, "file") is not None
+
+
+def test_what_is_not_there_has_none(root: Path) -> None:
+    assert Look()(root, "nothing") is None
+    assert Look()(root, "../elsewhere") is None
+
+
+def test_it_is_the_same_in_whatever_order_files_are_told(root: Path) -> None:
+    found = list(statuses(str(root / "data")))
+    assert len(found) == 3
+    assert signature_of(root, "data", found) == signature_of(root, "data", reversed(found))
+
+
+names = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1, max_size=8).filter(
+    lambda name: name not in (".", "..")
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(names, names, min_size=1, max_size=5), st.dictionaries(names, names, min_size=1, max_size=5))
+def test_other_names_have_another_signature(
+    tmp_path_factory: pytest.TempPathFactory, one: dict[str, str], other: dict[str, str]
+) -> None:
+    """The files are the same ones: only what they are called differs."""
+    root = tmp_path_factory.mktemp("names")
+    (root / "file").touch()
+    status = (root / "file").lstat()
+
+    def signature(of: dict[str, str]) -> Signature | None:
+        return signature_of(root, "data", [(f"{root}/data/{folder}/{name}", status) for folder, name in of.items()])
+
+    assert (signature(one) == signature(other)) is (one == other)
+
+
+def test_what_changed_within_a_tick_is_not_settled(root: Path) -> None:
+    (root / "file").write_text("new")
+    found = now(root, "file")
+    assert found is not None
+    assert not settled((found[0], time.time()))
+    time.sleep(TICK + 0.02)
+    assert settled(found)
+
+
+def test_a_look_is_believed_a_moment_and_not_after_a_change_of_our_own(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Look()
+    before = look(root, "file")
+    (root / "file").write_text("longer content")
+    assert look(root, "file") == before  # looked at a moment ago
+    look.again()
+    after = look(root, "file")
+    assert after != before
+    (root / "file").write_text("even longer content")
+    later = time.monotonic() + 6
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert look(root, "file") not in (before, after)
+
+
+def test_whoever_wrote_a_file_knows_its_signature_for_a_moment(root: Path) -> None:
+    look = Look()
+    look.note(root, {"file": ("known", 1.0)})
+    assert look(root, "file") == ("known", 1.0)
+    look.note(root, {"file": ("known long ago", 1.0)}, time.monotonic() - 60)
+    assert look(root, "file") == now(root, "file")

@@ -1,0 +1,194 @@
+"""That all was brought when this clone last synced: whatever might make it wrong makes it forgotten."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlbutler.project.signature import Look
+from mlbutler.store.brought_before import Brought, BroughtBefore, digest_at
+from mlbutler.store.interface import ObjectId
+from mlbutler.store.local import LocalStore
+from tests.store.world import add_object
+
+CONTENTS = [b"one", b"two", b"three"]
+ARTIFACTS = tuple(ObjectId(f"{number:032x}.dir") for number in range(2))
+BROUGHT = Brought(("data", "café \udce9"), ARTIFACTS, 3, 11)
+
+
+class Clone:
+    """A clone whose artifacts are in place, and what it remembers of that."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.plan = root, root / ".mlbutler" / "planned.json"
+        self.plan.parent.mkdir(parents=True)
+        self.plan.write_text("a plan")
+        (root / "data").mkdir()
+        for name in ("data/file", "café \udce9"):
+            (root / name).write_text("content")
+        self.cache = LocalStore("cache", root / "cache")
+        self.objects = [add_object(self.cache.root, content) for content in CONTENTS]
+        for oid in self.objects:
+            self.cache.whole.note(oid, self.cache.path(oid).stat())
+
+    def keep(self, **other: object) -> None:
+        look = Look()
+        signatures = {path: found[0] for path in BROUGHT.paths if (found := look(self.root, path)) is not None}
+        words = {"objects": self.objects, "signatures": signatures} | other
+        BroughtBefore(self.root, self.plan).keep(
+            BROUGHT.paths, ARTIFACTS, cache=self.cache.root, whole=self.cache.whole, **words  # type: ignore[arg-type]
+        )
+
+    def read(self) -> Brought | None:
+        """As the next process would; it may know the digest already."""
+        memory = BroughtBefore(self.root, self.plan)
+        found = memory.read(Look(), None)
+        try:
+            digest = digest_at(self.file)
+        except (OSError, ValueError, KeyError, TypeError):
+            digest = None
+        assert memory.read(Look(), digest) == found
+        return found
+
+    @property
+    def file(self) -> Path:
+        return self.plan.with_name("brought.json")
+
+    def object(self) -> Path:
+        return self.cache.path(self.objects[1])
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    made = Clone(tmp_path / "clone")
+    made.keep()
+    assert made.read() == BROUGHT
+    return made
+
+
+def _overwritten(clone: Clone) -> None:
+    path = clone.object()
+    path.chmod(0o644)
+    path.write_bytes(b"TWO")
+    path.chmod(0o444)
+
+
+def _replaced(clone: Clone) -> None:
+    other = clone.root / "other"
+    other.write_bytes(b"TWO")
+    other.chmod(0o444)
+    found = clone.object().stat()
+    os.utime(other, ns=(found.st_atime_ns, found.st_mtime_ns))
+    other.replace(clone.object())
+
+
+def _folder(clone: Clone) -> None:
+    clone.object().unlink()
+    clone.object().mkdir()
+
+
+CHANGES: dict[str, Callable[[Clone], object]] = {
+    "another plan": lambda clone: clone.plan.write_text("another"),
+    "no plan": lambda clone: clone.plan.unlink(),
+    "a file of an artifact": lambda clone: (clone.root / "data" / "file").write_text("CONTENT!"),
+    "one more file": lambda clone: (clone.root / "data" / "more").touch(),
+    "an artifact is gone": lambda clone: (clone.root / "café \udce9").unlink(),
+    "an artifact became a symlink": lambda clone: (clone.root / "data" / "link").symlink_to("file"),
+    "an object is gone": lambda clone: clone.object().unlink(),
+    "an object was overwritten in place": _overwritten,
+    "an object was replaced": _replaced,
+    "somebody may write into an object": lambda clone: clone.object().chmod(0o646),
+    "an object became a folder": _folder,
+    "the memory is gone": lambda clone: clone.file.unlink(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_changed_is_looked_at_again(clone: Clone, change: str) -> None:
+    CHANGES[change](clone)
+    assert clone.read() is None
+
+
+def test_what_was_seen_before_the_machine_started_is_not_believed(
+    clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "boot").write_text("another\n")
+    monkeypatch.setattr("mlbutler.store.whole._BOOT", tmp_path / "boot")
+    assert clone.read() is None
+
+
+def test_further_names_of_objects_change_nothing(clone: Clone, tmp_path: Path) -> None:
+    (tmp_path / "a link").hardlink_to(clone.object())
+    assert clone.read() == BROUGHT
+
+
+def test_what_was_forgotten_is_not_known(clone: Clone) -> None:
+    BroughtBefore(clone.root, clone.plan).forget()
+    BroughtBefore(clone.root, clone.plan).forget()
+    assert clone.read() is None
+
+
+@pytest.mark.parametrize("lack", ["an object that was not seen whole", "one of DVC 2", "an artifact without signature"])
+def test_what_is_not_certain_is_not_kept(tmp_path: Path, lack: str) -> None:
+    clone = Clone(tmp_path / "clone")
+    if lack == "an artifact without signature":
+        clone.keep(signatures={"data": "known"})
+    else:
+        more = ObjectId("9" * 32, legacy=lack == "one of DVC 2")
+        if more.legacy:
+            clone.cache.whole.note(more, clone.object().stat())
+        clone.keep(objects=[*clone.objects, more])
+    assert not clone.file.exists()
+
+
+def test_a_clone_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    clone = Clone(tmp_path / "clone")
+    clone.file.mkdir()
+    clone.keep()
+    assert clone.read() is None
+
+
+def test_a_clone_without_a_plan_keeps_nothing(tmp_path: Path) -> None:
+    clone = Clone(tmp_path / "clone")
+    clone.plan.unlink()
+    clone.keep()
+    assert not clone.file.exists()
+
+
+PARTS = ["", "key", "cache", "digest", "paths", "artifacts", "objects", "bytes"]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=5), inside, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(PARTS), json_values)
+def test_a_memory_of_another_shape_is_no_memory(clone: Clone, name: str, value: object) -> None:
+    """Nothing is believed but what the keys and the digest bear out, and nothing fails."""
+    clone.keep()
+    head, *names = clone.file.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+    content = json.loads(head)
+    content = content | {name: value} if name else value
+    clone.file.write_text("\n".join([json.dumps(content), *names]), encoding="utf-8", errors="surrogateescape")
+    found = clone.read()
+    assert found is None or name in ("objects", "bytes", "artifacts", "paths")
+    if found is not None and name == "paths":
+        assert found.paths == ()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 400), st.binary(max_size=4))
+def test_a_torn_memory_is_no_memory_or_says_the_same(clone: Clone, cut: int, instead: bytes) -> None:
+    clone.keep()
+    content = clone.file.read_bytes()
+    cut = min(cut, len(content) - 1)
+    clone.file.write_bytes(content[:cut] + instead)
+    assert clone.read() in (None, BROUGHT)

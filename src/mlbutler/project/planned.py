@@ -13,6 +13,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from mlbutler.atomic import write
 from mlbutler.errors import DiskFull
-from mlbutler.project.signature import Look, settled
+from mlbutler.project.signature import TICK, Look, settled
 from mlbutler.record import StagePlan
 
 _FILE = "planned.json"
@@ -35,6 +36,17 @@ _VARIABLES = (
     "AWS_CONFIG_FILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AZURE_STORAGE_ACCOUNT",
 )  # fmt: skip
 _OURS = (".mlbutler", ".git", ".dvc/tmp", ".dvc/cache")
+
+
+def begin(root: Path) -> float:
+    """When a plan begins (seconds since the epoch): when what this process itself has made in the project's folder can
+    be told from what others make there from now on."""
+    import dvc.repo  # noqa: F401 - here, since that takes longer than a tick
+
+    left = root.stat().st_mtime + TICK - time.time()
+    if 0 < left <= TICK:
+        time.sleep(left)
+    return time.time()
 
 
 class Watched:

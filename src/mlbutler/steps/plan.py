@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Collection, Sequence
 
 from mlbutler.console import human_bytes, human_seconds
-from mlbutler.project.planned import Watched
+from mlbutler.project.planned import Watched, begin
 from mlbutler.project.times import read_times
 from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
 from mlbutler.report.numbers import count
@@ -33,7 +32,7 @@ def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
         work.plan_held = True
         return PlanResult(outcome=Outcome.PASSED, reason=_sentence(before), stages=before.stages)
     work.plan_held, work.plan_kept = False, None
-    fresh, began = "project" not in vars(work), time.time()
+    fresh, began = "project" not in vars(work), begin(work.root)
     watched = Watched(work.root)
     with watched.watching():
         project = work.project

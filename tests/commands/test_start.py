@@ -13,6 +13,7 @@ import pytest
 
 from mlbutler import forked
 from mlbutler.commands.start import begin
+from mlbutler.commands.step import step
 from mlbutler.console import Console
 from mlbutler.errors import BusyError
 from mlbutler.project import ahead
@@ -23,26 +24,22 @@ QUIET = Console(quiet=True)
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone that was planned by a process of its own."""
+    """A clone that was planned."""
     monkeypatch.setattr(forked, "cores", lambda: 2)
     monkeypatch.setattr(threading, "active_count", lambda: 1)
     monkeypatch.setattr(ahead, "_ahead", {})
     root = clone(tmp_path / "clone", str(copy_remote(tmp_path / "remote")))
     monkeypatch.chdir(root)
     time.sleep(0.06)
-    plan(root)
+    step(root, QUIET, "plan")
     return root
-
-
-def plan(root: Path) -> None:
-    subprocess.run([sys.executable, "-m", "mlbutler", "plan", "--quiet"], cwd=root, check=True, timeout=100)
 
 
 def test_what_was_looked_at_ahead_is_believed_unless_another_worked_here_since(root: Path) -> None:
     for others in (0, 1, 0):
         ahead.look_ahead(root, objects=False)
         for _ in range(others):
-            plan(root)
+            subprocess.run([sys.executable, "-m", "mlbutler", "plan", "--quiet"], cwd=root, check=True, timeout=100)
         with begin(root, QUIET) as work:
             assert (work.ahead is None) is bool(others)
             assert work.look(root, "train.py") is not None

@@ -219,5 +219,6 @@ def test_a_fork_s_change_is_told_nothing(first: Path, remote: Remote, tmp_path: 
 def test_a_torn_answer_is_no_answer_and_is_replaced(first: Path, agent: Path) -> None:
     [file] = (agent / SHARED).iterdir()
     file.write_text(file.read_text()[:-20])
+    (first / ".mlbutler" / "pushed.json").unlink()
     assert pushed(first)[1] is True
     assert pushed(first)[1] is False

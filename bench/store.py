@@ -311,9 +311,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts, large = ([50], 0) if chosen.smoke else (chosen.files, chosen.large)
     lines: list[Line] = []
     with ExitStack() as stack:
+        root = Path(tempfile.mkdtemp(dir=chosen.directory, prefix="bench-"))
         # An ordinary user may not remove it from a folder of root's; the figures are not lost for that.
-        folder = tempfile.TemporaryDirectory(dir=chosen.directory, prefix="bench-", ignore_cleanup_errors=True)
-        root = Path(stack.enter_context(folder))
+        stack.callback(shutil.rmtree, root, ignore_errors=True)
         _without_root(root)
         try:
             for files, size in [*((count, SMALL) for count in counts), *([(large, LARGE)] if large else [])]:

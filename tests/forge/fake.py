@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -90,7 +91,7 @@ class Pull:
 Route = Callable[..., Answer]
 
 
-class Dialect:
+class Dialect(ABC):
     """One forge's API. Subclasses have `routes`: (method, pattern of the path, name of the method).
 
     Attributes:
@@ -160,9 +161,9 @@ class Dialect:
                 return handler(seen, query, *match.groups())
         return self.missing()
 
+    @abstractmethod
     def note(self, note: Note, path: str) -> dict[str, Any]:
         """A comment in the forge's own shape."""
-        raise NotImplementedError
 
     def text(self, sent: Any) -> str:
         """A comment's text in what was sent."""

@@ -15,7 +15,7 @@ from mlbutler.steps import publish
 from mlbutler.steps.work import Work
 from mlbutler.variables import WEBHOOK
 from tests.conftest import GitCommand
-from tests.forge.fake import Answer, Dialect, FakeForge, Fault, Seen
+from tests.forge.fake import Answer, Dialect, FakeForge, Fault, Note, Seen
 from tests.forge.work import work
 
 SECRET = "/services/T00000000/planted0webhook0secret"
@@ -26,6 +26,10 @@ class Receiver(Dialect):
 
     token_header = ("Content-Type", "application/json")
     routes = (("POST", SECRET, "take"),)
+
+    def note(self, note: Note, path: str) -> dict[str, Any]:
+        """It keeps no comments."""
+        return {}
 
     def take(self, seen: Seen, query: dict[str, str]) -> Answer:
         return Answer(200, "ok")

@@ -18,12 +18,12 @@ from mlbutler.project.project import Project
 from mlbutler.store import linker, linking
 from mlbutler.store.engine import bring
 from mlbutler.store.interface import Need, ObjectId
-from mlbutler.store.linking import MANY, Jobs
+from mlbutler.store.linking import MANY
 from mlbutler.store.local import LocalStore
 from mlbutler.store.remotes import open_cache
 from mlbutler.store.whole import Whole
 from tests.project.test_checkout import dvc
-from tests.store.world import add_directory, md5
+from tests.store.world import add_directory, md5, second_processes
 
 SMALL, LARGE = 800, MANY + 500
 SAME = 150
@@ -84,16 +84,7 @@ def project(root: Path) -> Project:
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
     """The second processes that were started; each has ended when the test has."""
     monkeypatch.setattr(linking, "cores", lambda: 2)
-    made: list[subprocess.Popen[bytes]] = []
-
-    class Watched(linking.Second):
-        def __init__(self, jobs: Jobs) -> None:
-            super().__init__(jobs)
-            made.append(self._process)
-
-    monkeypatch.setattr(linking, "Second", Watched)
-    yield made
-    assert all(process.poll() is not None for process in made)
+    yield from second_processes(monkeypatch)
 
 
 def seen_whole(project: Project) -> Whole:

@@ -20,7 +20,7 @@ from mlbutler.store.linking import MANY, Jobs, Linked, link_all
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest
 from mlbutler.store.whole import Whole
-from tests.store.world import add_directory, damage, md5, unsound
+from tests.store.world import add_directory, damage, md5, second_processes, unsound
 
 SMALL, LARGE = 1500, MANY + 600
 large = pytest.mark.parametrize("total", [LARGE])
@@ -79,16 +79,7 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
     """The second processes that were started."""
-    made: list[subprocess.Popen[bytes]] = []
-
-    class Watched(linking.Second):
-        def __init__(self, jobs: Jobs) -> None:
-            super().__init__(jobs)
-            made.append(self._process)
-
-    monkeypatch.setattr(linking, "Second", Watched)
-    yield made
-    assert all(process.poll() is not None for process in made)
+    yield from second_processes(monkeypatch)
 
 
 def objects(store: LocalStore, folder: ObjectId) -> list[ObjectId]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from mlbutler.store import linking
 from mlbutler.store.interface import ObjectId
 
 USER, PASSWORD = "ada", "s3cret-pässword"
@@ -68,6 +72,20 @@ def unsound(root: Path) -> list[str]:
 def leftovers(root: Path) -> list[Path]:
     """Unfinished files."""
     return list(root.rglob("*.tmp"))
+
+
+def second_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """A fixture's body: the second processes that make links; each has ended when the test has."""
+    made: list[subprocess.Popen[bytes]] = []
+
+    class Watched(linking.Second):
+        def __init__(self, jobs: linking.Jobs) -> None:
+            super().__init__(jobs)
+            made.append(self._process)
+
+    monkeypatch.setattr(linking, "Second", Watched)
+    yield made
+    assert all(process.poll() is not None for process in made)
 
 
 class _Server(ThreadingHTTPServer):

@@ -19,7 +19,7 @@ from typing import Protocol, Self
 from mlbutler.project.signature import Status
 from mlbutler.project.telling import Telling
 from mlbutler.store.interface import Need, ObjectId
-from mlbutler.store.linking import MANY, Jobs, Linked, link_here, second
+from mlbutler.store.linking import MANY, Jobs, Linked, Linking
 from mlbutler.store.local import LocalStore
 from mlbutler.store.whole import Whole
 
@@ -95,9 +95,7 @@ class DirectoryLinks:
         jobs = [(oid, path) for path, oid in files if oid in statuses]
         jobs.sort(key=itemgetter(0))  # as they lie on the disk, which then writes half as much
         self._jobs = jobs
-        self._here, others = Jobs.of(store, scratch, ((oid, path, "") for oid, path in jobs)).split(here)
-        self._second = second(others)
-        self._others = None if self._second is not None else others
+        self._linking = Linking(Jobs.of(store, scratch, ((oid, path, "") for oid, path in jobs)), here)
 
     def finish(self, whole: Whole, telling: Telling, progress: Progress | None) -> dict[str, Status]:
         """Wait for the links, and tell DVC of them meanwhile; the statuses of those that are there.
@@ -113,7 +111,7 @@ class DirectoryLinks:
         }
         try:
             telling.before(future)
-            done = self._done(progress)
+            done = self._linking.finish(lambda count: progress.advance(objects=count) if progress is not None else None)
         except BaseException:
             self.stop()
             raise
@@ -129,23 +127,9 @@ class DirectoryLinks:
                     (self.scratch / path).unlink()
         return made
 
-    def _done(self, progress: Progress | None) -> bytes:
-        def count(done: int) -> None:
-            if progress is not None:
-                progress.advance(objects=done)
-
-        done = link_here(self._here, count)
-        if self._others is not None:
-            return done + link_here(self._others, count)
-        assert self._second is not None
-        rest = self._second.result()
-        count(len(rest))
-        return done + rest
-
     def stop(self) -> None:
         """Make no more links."""
-        if self._second is not None:
-            self._second.stop()
+        self._linking.stop()
 
 
 class Early:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -158,7 +159,10 @@ class Project:
         remotes = self.repo.config["remote"]
         if name not in remotes:
             known = ", ".join(sorted(remotes)) or "none"
-            raise UsageError(f"There is no DVC remote '{name}' (configured: {known}).", "See `dvc remote list`.")
+            raise UsageError(
+                f"There is no DVC remote '{name}' (configured: {known}).",
+                f"dvc remote add {shlex.quote(name)} URL, or name another in data.remote (MLBUTLER_DATA_REMOTE).",
+            )
         return dict(remotes[name])
 
     def settings_files(self) -> tuple[Path, ...]:

@@ -13,10 +13,11 @@ import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from mlbutler.project.ahead import Ahead
+    from mlbutler.store.linking import Linked
 
 TICK = 0.05
 """Seconds; the clock of file times moves in steps of up to 10 ms."""
@@ -29,24 +30,8 @@ _KIND, _FILE = stat.S_IFMT(0o177777), stat.S_IFREG
 Signature = tuple[str, float]
 """A digest of every file's status, and the newest time in it."""
 
-
-class Status(Protocol):
-    """What a signature takes from `os.stat_result`."""
-
-    @property
-    def st_mode(self) -> int: ...
-    @property
-    def st_ino(self) -> int: ...
-    @property
-    def st_size(self) -> int: ...
-    @property
-    def st_nlink(self) -> int: ...
-    @property
-    def st_mtime_ns(self) -> int: ...
-    @property
-    def st_mtime(self) -> float: ...
-    @property
-    def st_ctime_ns(self) -> int: ...
+Status: TypeAlias = "os.stat_result | Linked"
+"""A file's status as the system tells it, or as it is known of a link that was just made."""
 
 
 def settled(found: Signature, since: float = math.inf) -> bool:

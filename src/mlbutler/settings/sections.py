@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mlbutler.settings.types import Amount, Bytes, Patience, Seconds, Strings
-
-with suppress(ImportError, AttributeError):  # it looks for plugins in the metadata of every installed package
-    from pydantic.plugin import _loader
-
-    _loader._plugins = _loader._plugins or {}
 
 
 class _Section(BaseModel):

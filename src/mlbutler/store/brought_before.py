@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mlbutler.store.linker import is_fixed, status_of
 
 if TYPE_CHECKING:
     from mlbutler.project.signature import Look
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _FILE = "brought.json"
 _VERSION = 2
-_KIND_AND_WRITERS = stat.S_IFMT(0o177777) | 0o222
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,9 @@ def _digest(cache: Path, names: Sequence[str]) -> str | None:
             found = os.stat(f"{top}{name[:2]}/{name[2:]}")  # noqa: PTH116 - for each of 50,000 objects
         except OSError:
             return None
-        if found.st_mode & _KIND_AND_WRITERS != stat.S_IFREG:  # an object is a file that nobody writes into
+        if not is_fixed(found):
             return None
-        entries.append((name, f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"))
+        entries.append((name, status_of(found)))
     return _digest_of(entries)
 
 

@@ -19,6 +19,16 @@ _KIND_AND_WRITERS = stat.S_IFMT(0o177777) | 0o222
 _OFTEN = 256
 
 
+def status_of(found: os.stat_result) -> str:
+    """``inode bytes mtime_ns``: tells a file from what it was before somebody wrote into it, or replaced it."""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
+
+
+def is_fixed(found: os.stat_result) -> bool:
+    """Is it a file that nobody may write into?"""
+    return found.st_mode & _KIND_AND_WRITERS == stat.S_IFREG
+
+
 def link(source: str, target: str, fields: Sequence[str]) -> bytes:
     """Link objects of DVC's layout below `source` into the folder `target`, which holds all the folders of their names.
 
@@ -50,10 +60,7 @@ def _is_meant(made: str, status: str) -> bool:
     """Has the file `made` this status? One that has not is removed."""
     try:
         found = os.stat(made)  # noqa: PTH116 - for each of 50,000 objects
-        if (
-            f"{found.st_ino} {found.st_size} {found.st_mtime_ns}" == status
-            and found.st_mode & _KIND_AND_WRITERS == stat.S_IFREG
-        ):
+        if status_of(found) == status and is_fixed(found):
             return True
         os.unlink(made)  # noqa: PTH108
     except OSError:  # another took it away

@@ -113,23 +113,47 @@ def second(jobs: Jobs) -> Second | None:
         return None
 
 
-def link_all(jobs: Jobs, each: Callable[[int], None]) -> bytes:
-    """A byte for each job, as `linker.link`.
+class Linking:
+    """Jobs under way in a second process, but for the share that is left for this one.
 
     Args:
-        each: told after some of them how many were looked at; it may raise to stop.
+        here: that share; where there is no second process, all of them are done here.
     """
-    mine, others = jobs.split(0.5)
-    beside = second(others)
-    if beside is None:
-        return link_here(jobs, each)
-    try:
-        done = link_here(mine, each) + beside.result()
-    except BaseException:
-        beside.stop()
-        raise
-    each(len(others))
-    return done
+
+    def __init__(self, jobs: Jobs, here: float) -> None:
+        self._mine, self._others = jobs.split(here)
+        self._second = second(self._others)
+
+    def finish(self, each: Callable[[int], None]) -> bytes:
+        """A byte for each job, as `linker.link`; does this process's share and waits for the others.
+
+        Args:
+            each: told after some of them how many were looked at; it may raise to stop.
+        """
+        try:
+            done = link_here(self._mine, each)
+            if self._second is None:
+                return done + link_here(self._others, each)
+            rest = self._second.result()
+        except BaseException:
+            self.stop()
+            raise
+        each(len(rest))
+        return done + rest
+
+    def stop(self) -> None:
+        """Make no more links."""
+        if self._second is not None:
+            self._second.stop()
+
+
+def link_all(jobs: Jobs, each: Callable[[int], None]) -> bytes:
+    """A byte for each job, as `linker.link`; a second process does half of them.
+
+    Args:
+        each: as for `Linking.finish`.
+    """
+    return Linking(jobs, 0.5).finish(each)
 
 
 def link_here(jobs: Jobs, each: Callable[[int], None]) -> bytes:

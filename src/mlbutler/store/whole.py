@@ -23,6 +23,7 @@ from mlbutler.atomic import write
 from mlbutler.errors import DiskFull
 from mlbutler.store.files import make_folder
 from mlbutler.store.interface import ObjectId
+from mlbutler.store.linker import status_of
 
 FOLDER = Path("mlbutler") / "whole"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -54,7 +55,7 @@ class Whole:
         if self._seen is None:
             self._read()
         assert self._seen is not None
-        return self._seen.get(_name(oid)) == _status(found)
+        return self._seen.get(_name(oid)) == status_of(found)
 
     def statuses(self, objects: Iterable[ObjectId]) -> dict[ObjectId, str]:
         """The status (``inode bytes mtime_ns``) of each object's file when it was last seen whole; others are left out.
@@ -81,7 +82,7 @@ class Whole:
 
     def note(self, oid: ObjectId, found: os.stat_result) -> None:
         """The object is whole: it has just been hashed, or is the same file as one that was."""
-        name, status = _name(oid), _status(found)
+        name, status = _name(oid), status_of(found)
         if self._seen is None or self._seen.get(name) != status:
             self._noted[name] = self._new[name] = status
 
@@ -134,10 +135,6 @@ class Whole:
 
 def _name(oid: ObjectId) -> str:
     return f"{oid.md5}{_LEGACY}" if oid.legacy else oid.md5
-
-
-def _status(found: os.stat_result) -> str:
-    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
 def size_in(status: str) -> int:

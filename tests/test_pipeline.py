@@ -152,7 +152,7 @@ def test_an_interruption_leaves_the_record_of_what_was_done(work: Work, taken: A
     assert names[-1] == "reproduce"
     assert record.sync is not None
     assert record.reproduce is not None
-    assert (record.sync.outcome, record.reproduce.outcome, record.push) == (Outcome.PASSED, Outcome.ERROR, None)
+    assert (record.sync.outcome, record.reproduce.outcome, record.push) == (Outcome.PASSED, Outcome.INTERRUPTED, None)
 
 
 def test_a_step_that_began_is_marked_until_it_ends(work: Work, taken: Any) -> None:

@@ -123,7 +123,7 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
         try:
             result = (call or step.call())(work)
         except Interrupted as stop:
-            partial = stop.partial or step.result(outcome=Outcome.ERROR, reason=stop.message)
+            partial = stop.partial or step.result(outcome=Outcome.INTERRUPTED, reason=stop.message)
             _keep(work, step, partial, started, clock)
             raise
         except MlbutlerError as error:
@@ -133,7 +133,7 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
     result = _keep(work, step, result, started, clock, began=not reason)
     if result.outcome is Outcome.FAILED:
         code = EXIT_JUDGED
-    elif result.outcome is Outcome.ERROR and code == EXIT_PASSED:
+    elif result.outcome in (Outcome.ERROR, Outcome.NOT_KNOWN) and code == EXIT_PASSED:
         code = EXIT_OUTSIDE
     return code
 
@@ -190,7 +190,7 @@ def show(work: Work, name: str, result: StepResult, *, began: bool = True) -> No
         began: its heading is on screen.
     """
     line = f"{name}: {result.outcome}: {result.reason}" + (f"\n  {result.remedy}" if result.remedy else "")
-    if result.outcome in (Outcome.FAILED, Outcome.ERROR):
+    if result.outcome in (Outcome.FAILED, Outcome.ERROR, Outcome.NOT_KNOWN, Outcome.INTERRUPTED):
         work.console.error(line)
     elif result.outcome is Outcome.SKIPPED and not began:
         work.console.detail(line)
@@ -198,13 +198,21 @@ def show(work: Work, name: str, result: StepResult, *, began: bool = True) -> No
         work.console.line(line)
 
 
+_PREVENTS = {
+    Outcome.FAILED: "failed",
+    Outcome.ERROR: "could not be done",
+    Outcome.INTERRUPTED: "was interrupted",
+}
+"""Outcomes that prevent the steps that need this one. After "not known" they do what they can."""
+
+
 def _blocked(record: Record, step: Step) -> str:
     for name in step.needs:
         before: StepResult | None = getattr(record, name)
         if name in record.began:
             return f"not taken: {name} did not end"
-        if before is not None and before.outcome in (Outcome.FAILED, Outcome.ERROR):
-            return f"not taken: {name} {'failed' if before.outcome is Outcome.FAILED else 'could not be done'}"
+        if before is not None and (why := _PREVENTS.get(before.outcome)):
+            return f"not taken: {name} {why}"
     return ""
 
 

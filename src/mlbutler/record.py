@@ -61,6 +61,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "STEP_NAMES",
     "TELLING",
+    "WEIGHTIEST_FIRST",
     "Cause",
     "Change",
     "CheckResult",
@@ -106,6 +107,8 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
+WEIGHTIEST_FIRST = (Outcome.INTERRUPTED, Outcome.ERROR, Outcome.NOT_KNOWN, Outcome.FAILED, Outcome.PASSED)
+"""Which outcome a run takes from its steps: what a retry may change outweighs a judgement."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,12 +208,9 @@ class Record:
         return tuple((name, result) for name, result in pairs if result is not None)
 
     def outcome(self) -> Outcome:
-        """The whole run: an error outweighs a failure, a failure outweighs a pass."""
+        """The whole run: the weightiest of its steps' outcomes, see `WEIGHTIEST_FIRST`."""
         outcomes = {result.outcome for _, result in self.steps()}
-        for worst in (Outcome.ERROR, Outcome.FAILED, Outcome.PASSED):
-            if worst in outcomes:
-                return worst
-        return Outcome.SKIPPED
+        return next((outcome for outcome in WEIGHTIEST_FIRST if outcome in outcomes), Outcome.SKIPPED)
 
 
 RESULTS: dict[str, type[StepResult]] = {

@@ -45,7 +45,7 @@ def _unended(record: Record) -> Iterator[tuple[str, str]]:
             blamed = True
             yield name, record.began[name]
         elif result is not None:
-            blamed = blamed or result.outcome in (Outcome.FAILED, Outcome.ERROR)
+            blamed = blamed or result.outcome in (Outcome.FAILED, Outcome.ERROR, Outcome.INTERRUPTED)
         elif name in due and not blamed:
             blamed = True
             yield name, ""

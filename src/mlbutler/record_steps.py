@@ -7,11 +7,17 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How a step ended. Only `FAILED` is a judgement on the change; `ERROR` is the world's fault."""
+    """How a step ended. Only `FAILED` is a judgement on the change; `ERROR` is the world's fault.
+
+    `NOT_KNOWN`: the step did its work but could not answer what it was asked; the reason says why. It is neither
+    green nor red, and its exit code is that of an error. `INTERRUPTED`: the run was told to stop; there is no verdict.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
     ERROR = "error"
+    NOT_KNOWN = "not known"
+    INTERRUPTED = "interrupted"
     SKIPPED = "skipped"
 
 
@@ -74,12 +80,18 @@ class LintResult(StepResult):
 
 
 class StageState(StrEnum):
-    """What a stage needs."""
+    """What a stage needs.
+
+    `NOT_KNOWN`: something it depends on could not be asked about. `CANNOT_RUN`: it is stale, and a file that it needs
+    is in neither Git nor DVC nor made by a stage, or a stage before it cannot run.
+    """
 
     UP_TO_DATE = "up to date"
     STALE = "stale"
     RESTORABLE = "restorable"
     FROZEN = "frozen"
+    NOT_KNOWN = "not known"
+    CANNOT_RUN = "cannot run"
 
 
 @dataclass(frozen=True, kw_only=True)

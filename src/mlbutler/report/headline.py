@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mlbutler.record import TELLING, CompareResult, GateResult, Outcome, Record, StepResult, Verdict
+from mlbutler.record import (
+    TELLING,
+    WEIGHTIEST_FIRST,
+    CompareResult,
+    GateResult,
+    Outcome,
+    Record,
+    StepResult,
+    Verdict,
+)
 from mlbutler.report.model import Headline, Tone
 
 _SENTENCE_LIMIT = 600
@@ -37,8 +46,17 @@ OUTCOME_TONES = {
     Outcome.PASSED: Tone.GOOD,
     Outcome.FAILED: Tone.BAD,
     Outcome.ERROR: Tone.WARN,
+    Outcome.NOT_KNOWN: Tone.WARN,
+    Outcome.INTERRUPTED: Tone.MUTED,
     Outcome.SKIPPED: Tone.MUTED,
 }
+_STOPS = (
+    (Outcome.INTERRUPTED, "Interrupted"),
+    (Outcome.ERROR, "Error"),
+    (Outcome.NOT_KNOWN, "Not known"),
+    (Outcome.FAILED, "Failed"),
+)
+"""Outcomes that keep a run from passing, the weightiest first, with the word that the headline begins with."""
 
 
 def judged(record: Record) -> tuple[tuple[str, StepResult], ...]:
@@ -49,7 +67,7 @@ def judged(record: Record) -> tuple[tuple[str, StepResult], ...]:
 def outcome(record: Record) -> Outcome:
     """How the run ended, whatever became of its report."""
     outcomes = {result.outcome for _, result in judged(record)}
-    return next((o for o in (Outcome.ERROR, Outcome.FAILED, Outcome.PASSED) if o in outcomes), Outcome.SKIPPED)
+    return next((o for o in WEIGHTIEST_FIRST if o in outcomes), Outcome.SKIPPED)
 
 
 def headline(record: Record) -> Headline:
@@ -57,7 +75,7 @@ def headline(record: Record) -> Headline:
     steps = judged(record)
     compare = record.compare
     verdict = _verdict(compare)
-    for worst, word in ((Outcome.ERROR, "Error"), (Outcome.FAILED, "Failed")):
+    for worst, word in _STOPS:
         bad = [(name, result) for name, result in steps if result.outcome == worst]
         if not bad:
             continue
@@ -71,7 +89,7 @@ def headline(record: Record) -> Headline:
         others = [
             f"{name}: {result.outcome}: {result.reason}"
             for name, result in steps
-            if result.outcome in (Outcome.ERROR, Outcome.FAILED) and name not in (first[0], "compare")
+            if result.outcome in dict(_STOPS) and name not in (first[0], "compare")
         ]
         if compare is not None and compare.outcome == Outcome.ERROR and first[1] is not compare:
             others.append(f"compare: error: {compare.reason}")

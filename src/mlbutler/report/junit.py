@@ -71,7 +71,13 @@ def _count(element: ElementTree.Element, cases: list[Case]) -> None:
 
 
 def _steps(record: Record) -> Iterable[Case]:
-    states = {Outcome.FAILED: "failure", Outcome.ERROR: "error", Outcome.SKIPPED: "skipped"}
+    states = {
+        Outcome.FAILED: "failure",
+        Outcome.ERROR: "error",
+        Outcome.NOT_KNOWN: "error",
+        Outcome.INTERRUPTED: "skipped",
+        Outcome.SKIPPED: "skipped",
+    }
     for name, result in judged(record):
         yield Case(name, states.get(result.outcome, ""), result.reason, result.remedy, result.duration)
 

@@ -18,6 +18,8 @@ _SIGNS = {
     StageState.FROZEN: "*",
     StageState.RESTORABLE: "<",
     StageState.STALE: "!",
+    StageState.NOT_KNOWN: "?",
+    StageState.CANNOT_RUN: "x",
 }
 
 

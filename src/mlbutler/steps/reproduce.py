@@ -87,7 +87,7 @@ def run(work: Work) -> ReproduceResult:
     if done.interrupted:
         where = "; ".join(done.problems) or "before the first stage"
         stop = Interrupted(f"Interrupted {where}.", "Run again: finished stages are kept.")
-        stop.partial = _result(work, done, Outcome.ERROR, stop.message)
+        stop.partial = _result(work, done, Outcome.INTERRUPTED, stop.message)
         raise stop
     result = _judged(work, done)
     if changed:

@@ -24,6 +24,8 @@ STATES = {
     Outcome.SKIPPED: State.SUCCESS,
     Outcome.FAILED: State.FAILURE,
     Outcome.ERROR: State.ERROR,
+    Outcome.NOT_KNOWN: State.ERROR,
+    Outcome.INTERRUPTED: State.ERROR,
 }
 _QUICK = Patience(attempts=2, pause=0.5, longest=5, connect=5, read=10)
 

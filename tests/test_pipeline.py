@@ -170,15 +170,50 @@ def test_a_step_that_began_is_marked_until_it_ends(work: Work, taken: Any) -> No
 
 
 def test_after_a_step_that_was_killed_those_that_need_it_are_not_taken(work: Work, taken: Any) -> None:
-    names = taken({"sync": raises(KeyboardInterrupt())})  # type: ignore[arg-type]
+    names = taken({"sync": raises(SystemExit())})  # type: ignore[arg-type]
     pipeline.join(work)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit):
         run_one(work, "sync")
     assert pipeline.blocked(kept(work), "reproduce") == "not taken: sync did not end"
     taken({})
     assert run_one(work, "sync") == 0
     assert names == ["sync"]
     assert pipeline.blocked(kept(work), "reproduce") == ""
+
+
+FOLLOWERS = {
+    "test": ("lint", "plan", "check", "compare", "report", "publish"),
+    "lint": ("plan", "check", "compare", "report", "publish"),
+    "plan": ("compare", "report", "publish"),
+    "sync": ("check", "compare", "report", "publish"),
+    "check": ("reproduce", "push", "compare", "commit", "report", "publish"),
+    "reproduce": ("push", "compare", "report", "publish"),
+    "push": ("compare", "report", "publish"),
+    "compare": ("commit", "report", "publish"),
+    "commit": ("report", "publish"),
+}
+
+
+@pytest.mark.parametrize("failed", FOLLOWERS)
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.ERROR])
+def test_a_failed_step_ends_only_what_needs_it(work: Work, taken: Any, failed: str, outcome: Outcome) -> None:
+    names = taken({failed: ends(outcome, failed)})
+    run_all(work)
+    assert tuple(names[names.index(failed) + 1 :]) == FOLLOWERS[failed] == pipeline.taken_after(failed)
+
+
+@pytest.mark.parametrize("stop", [Interrupted("Stopped."), KeyboardInterrupt()])
+def test_after_an_interruption_no_step_begins_but_those_that_tell_of_it(
+    work: Work, taken: Any, stop: BaseException
+) -> None:
+    taken({"check": raises(stop)})  # type: ignore[arg-type]
+    pipeline.join(work)
+    with pytest.raises(type(stop)):
+        run_one(work, "check")
+    assert kept(work).check.outcome is Outcome.INTERRUPTED  # type: ignore[union-attr]
+    blocked = {name: pipeline.blocked(kept(work), name) for name in pipeline.NAMES}
+    later = ("reproduce", "push", "compare", "commit")
+    assert blocked == dict.fromkeys(pipeline.NAMES, "") | dict.fromkeys(later, "not taken: check was interrupted")
 
 
 def test_processes_side_by_side_lose_none_of_each_others_results(work: Work, taken: Any) -> None:

@@ -1,6 +1,7 @@
 """The run, as a list.
 
-A step is not taken when one that it `needs` has failed; what it then leaves is a typed result with the reason.
+`STEPS` says what may follow a failure of what: a step is not taken when one that it `needs` has failed; what it then
+leaves is a typed result with the reason. After an interruption nothing but the telling follows.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from mlbutler.steps.work import Work
 class Step:
     """One line of the table: the step's module is `mlbutler.steps.<name>`.
 
-    `needs`: steps that must not have failed before it. `title`: what a reader of the log sees.
+    `needs`: steps that must not have failed before it. `after`: steps that may have failed, but must have come to
+    their end: what they finished is worth pushing and comparing. `title`: what a reader of the log sees.
     """
 
     name: str
     title: str
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
     def result(self) -> type[StepResult]:
@@ -51,13 +54,19 @@ STEPS: tuple[Step, ...] = (
     Step("check", "check: dvc.lock, and what is on the remote", needs=("plan",)),
     Step("reproduce", "reproduce: run what is stale", needs=("test", "lint", "plan", "sync")),
     Step("push", "push: results to the remote and the mirror", needs=("test", "lint", "plan", "sync")),
-    Step("compare", "compare: with the target branch", needs=("reproduce",)),
+    Step("compare", "compare: with the target branch", after=("reproduce",)),
     Step("commit", "commit: results onto the branch", needs=("test", "lint", "plan", "sync", "reproduce", "push")),
     Step("report", "report"),
     Step("publish", "publish: tell the reviewers"),
 )
 
 NAMES = tuple(step.name for step in STEPS)
+
+
+def taken_after(failed: str) -> tuple[str, ...]:
+    """The later steps that are taken although `failed` failed; what generated pipelines are held to."""
+    later = STEPS[NAMES.index(failed) + 1 :]
+    return tuple(step.name for step in later if failed not in step.needs)
 
 
 def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) -> int:
@@ -122,8 +131,9 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
         _begin(work, step, started)
         try:
             result = (call or step.call())(work)
-        except Interrupted as stop:
-            partial = stop.partial or step.result(outcome=Outcome.INTERRUPTED, reason=stop.message)
+        except (Interrupted, KeyboardInterrupt) as stop:
+            partial = stop.partial if isinstance(stop, Interrupted) else None
+            partial = partial or step.result(outcome=Outcome.INTERRUPTED, reason="Interrupted.")
             _keep(work, step, partial, started, clock)
             raise
         except MlbutlerError as error:
@@ -198,20 +208,20 @@ def show(work: Work, name: str, result: StepResult, *, began: bool = True) -> No
         work.console.line(line)
 
 
-_PREVENTS = {
-    Outcome.FAILED: "failed",
-    Outcome.ERROR: "could not be done",
-    Outcome.INTERRUPTED: "was interrupted",
-}
+_PREVENTS = {Outcome.FAILED: "failed", Outcome.ERROR: "could not be done"}
 """Outcomes that prevent the steps that need this one. After "not known" they do what they can."""
 
 
 def _blocked(record: Record, step: Step) -> str:
-    for name in step.needs:
-        before: StepResult | None = getattr(record, name)
-        if name in record.began:
+    if step.name in TELLING:
+        return ""
+    before: dict[str, StepResult | None] = {name: getattr(record, name) for name in NAMES[: NAMES.index(step.name)]}
+    for name, result in before.items():
+        if result is not None and result.outcome is Outcome.INTERRUPTED and name not in record.began:
+            return f"not taken: {name} was interrupted"
+        if name in record.began and name in (*step.needs, *step.after):
             return f"not taken: {name} did not end"
-        if before is not None and (why := _PREVENTS.get(before.outcome)):
+        if name in step.needs and result is not None and (why := _PREVENTS.get(result.outcome)):
             return f"not taken: {name} {why}"
     return ""
 

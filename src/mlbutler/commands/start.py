@@ -20,7 +20,7 @@ from mlbutler.errors import BusyError, DiskFull, UsageError
 from mlbutler.git import Git
 from mlbutler.project.ahead import claimed, leave
 from mlbutler.project.signature import Look
-from mlbutler.record import Environment, Record
+from mlbutler.record import Change, Environment, Record
 from mlbutler.record_file import read
 from mlbutler.secrets import Redactor, secret_values
 from mlbutler.settings import Loaded, load
@@ -44,6 +44,7 @@ def begin(
     offline: bool = False,
     beside: str = "",
     watching: bool = False,
+    telling: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Work]:
     """The working state for one command, with the clone locked against a second one.
@@ -56,9 +57,11 @@ def begin(
             about the change is taken from the record, and Git's remote is not asked again.
         beside: the name of a step that may work while others do; the clone is locked only while it begins.
         watching: nothing is changed: whoever works in this clone is left alone.
+        telling: the command tells what a run found: a record of another commit, build or pull request is refused.
 
     Raises:
-        UsageError: not a git repository, no commits, not a DVC project. SettingsError: see `settings.load`.
+        UsageError: not a git repository, no commits, not a DVC project; with `telling`, no record of this run.
+        SettingsError: see `settings.load`.
         BusyError: another mlbutler works in this clone.
     """
     environ = os.environ if environ is None else environ
@@ -77,7 +80,9 @@ def begin(
                 record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline)
         else:
             stack.enter_context(_lock(root))
-            record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline)
+            record, known = _record(
+                root, git, environ, loaded, against, anew=anew, offline=offline, telling=telling
+            )
         if record.change.note:
             console.line(f"Note: {record.change.note}.")
         left = stack.enter_context(anonymous() if record.change.fork else nullcontext(environ))
@@ -97,6 +102,7 @@ def _record(
     anew: bool,
     offline: bool,
     mend: bool = True,
+    telling: bool = False,
 ) -> tuple[Record, tuple[Sections, ...] | None]:
     """The record to go on with, and the DVC remotes that the target branch agreed to."""
     from mlbutler.ci import detect
@@ -108,6 +114,8 @@ def _record(
     before = None if anew else read(root / FOLDER / "record.json")
     change = before.change if before is not None and offline and not against and _holds(before, git, environ) else None
     change = change or detect(git, environ, loaded.settings, against)
+    if telling:
+        _refuse_another_run(before, change)
     folder = root.relative_to(git.toplevel().resolve()).as_posix()
     folder = "" if folder == "." else folder
     known = agreed(git, change, f"{folder}/" if folder else "")
@@ -117,6 +125,35 @@ def _record(
     kept = change if against else dataclasses.replace(before.change, build_url=change.build_url)
     before = dataclasses.replace(before, change=kept, environment=record.environment, lock_hash=record.lock_hash)
     return before, known
+
+
+def _refuse_another_run(before: Record | None, change: Change) -> None:
+    """Refuse to tell of a run that is not this one: its comment and status would go to the wrong commit.
+
+    On a CI server a build without any record is told of all the same: it ended before its first step.
+
+    Raises:
+        UsageError: the record is of another commit, build or pull request, or on a laptop there is none.
+    """
+    remedy = "Run `mlbutler run` here first; `mlbutler report --record FILE` renders any record."
+    if before is None:
+        if change.ci == "local":
+            raise UsageError("There is no record of a run in this clone.", remedy)
+        return
+    then = before.change
+    other_build = bool(then.build_url and change.build_url) and then.build_url != change.build_url
+    if not then.same_work(change) or other_build:
+        raise UsageError(
+            f"The record in {FOLDER} is not of this run: it is of {_named(then)}, and this is {_named(change)}.", remedy
+        )
+
+
+def _named(change: Change) -> str:
+    """What a run works on, in words that tell it from another."""
+    what = f"pull request {change.number}{', from a fork,' if change.fork else ''} at " if change.number else ""
+    merge = f" (checked out as {change.checkout[:10]})" if change.checkout != change.head else ""
+    where = change.build_url or ("a laptop" if change.ci == "local" else change.ci)
+    return f"{what}{change.head[:10]}{merge} on {where}"
 
 
 def _holds(before: Record, git: Git, environ: Mapping[str, str]) -> bool:

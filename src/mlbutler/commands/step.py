@@ -10,7 +10,7 @@ from pathlib import Path
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.pipeline import blocked, join, leave, run_one
-from mlbutler.record import StepResult
+from mlbutler.record import TELLING, StepResult
 from mlbutler.record_file import dumps
 from mlbutler.steps.work import Work
 
@@ -37,9 +37,13 @@ def step(
         targets: stages to restrict plan, sync and reproduce to. call: the step's function with its options.
         in_run: judge and refuse as `mlbutler run` does: what a later step mends is pending, and a step is not
             taken when one that it needs failed.
+
+    Raises:
+        UsageError: `report` or `publish` finds the record of another run, or as `begin`.
     """
     beside = name if name in _SIDE_BY_SIDE else ""
-    with begin(directory, console, against, offline=name in _OFFLINE, beside=beside) as work:
+    offline, telling = name in _OFFLINE, name in TELLING
+    with begin(directory, console, against, offline=offline, beside=beside, telling=telling) as work:
         if in_run:
             join(work)
         if targets:

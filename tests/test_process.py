@@ -17,16 +17,20 @@ from mlbutler.errors import Interrupted, OutsideError, UsageError
 from mlbutler.live_lines import LiveLines, clean
 from mlbutler.process import Finished, Grace, explain_exit, output_redactor, project_environment, run
 
-QUICK = Grace(interrupt=0.4, terminate=0.4)
+QUICK = Grace(interrupt=0.4, terminate=0.4, told=0.4)
 
 
 def go(
-    command: str | list[str], cwd: Path, timeout: float | None = None, further: Mapping[str, str] | None = None
+    command: str | list[str],
+    cwd: Path,
+    timeout: float | None = None,
+    further: Mapping[str, str] | None = None,
+    grace: Grace = QUICK,
 ) -> tuple[Finished, list[str]]:
     lines: list[str] = []
     environ = {"PATH": os.environ["PATH"], **(further or {})}
     hide = output_redactor(further or {})
-    done = run(command, cwd=cwd, environ=environ, on_line=lines.append, timeout=timeout, grace=QUICK, redactor=hide)
+    done = run(command, cwd=cwd, environ=environ, on_line=lines.append, timeout=timeout, grace=grace, redactor=hide)
     return done, lines
 
 
@@ -185,6 +189,18 @@ def test_interrupted_is_raised_in_the_same_process(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         go("sleep 30", tmp_path)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("end", ["kill -TERM $$", "kill -INT $$", "kill -HUP $$", "exit 143", "exit 130"])
+def test_a_ci_server_signals_the_children_before_us(tmp_path: Path, end: str) -> None:
+    with pytest.raises(Interrupted):
+        go(f"(sleep 0.4; kill -TERM {os.getpid()}) > /dev/null 2>&1 & {end}", tmp_path, grace=Grace(0.5, 0.5, told=30))
+
+
+@pytest.mark.parametrize(("end", "code"), [("kill -TERM $$", -15), ("kill -KILL $$", -9), ("exit 143", 143)])
+def test_a_command_that_somebody_else_ended_has_failed(tmp_path: Path, end: str, code: int) -> None:
+    done, _ = go(end, tmp_path, grace=Grace(0.5, 0.5, told=0.1))
+    assert done.exit_code == code
 
 
 def test_a_failing_reader_leaves_nothing_running(tmp_path: Path) -> None:

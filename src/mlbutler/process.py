@@ -34,14 +34,20 @@ _TAIL_LINES, _TAIL_WIDTH = 40, 500
 _READ_AFTER_EXIT = 2.0
 _POLL, _POLL_AT_END = 0.1, 0.005
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDED_BY_STOP = frozenset(code for number in _STOP_SIGNALS for code in (-number, 128 + number))
+_TOLD_BESIDE = 0.2
 
 
 @dataclass(frozen=True)
 class Grace:
-    """Seconds that a process group has after being interrupted, and then after being terminated."""
+    """Seconds that a process group has after being interrupted, and then after being terminated.
+
+    `told`: how long after a child that a signal asked to stop our own signal may come.
+    """
 
     interrupt: float = 10.0
     terminate: float = 5.0
+    told: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,8 @@ def run(
     deadline = None if timeout is None else started + timeout
     with Process(arguments, cwd=cwd, environ=environ, on_line=on_line, redactor=redactor, grace=grace) as process:
         ended = process.pump(deadline=deadline)
+        if ended is Ended.EXITED and process.told_to_stop(process.exit_code):
+            ended = Ended.INTERRUPTED
         if ended is not Ended.EXITED:
             process.stop()
     if ended is Ended.INTERRUPTED:
@@ -238,6 +246,20 @@ class Process:
                 return Ended.EXITED
             if deadline is not None and now >= deadline:
                 return Ended.TIMED_OUT
+
+    def told_to_stop(self, code: int | None) -> bool:
+        """Are we told to stop, now or in a moment? A CI server that aborts a build signals the children first.
+
+        Args:
+            code: how a child ended. The wait is for one that was asked to stop; to others, which may have
+                ended in an orderly way because they were asked, our own signal comes right away.
+        """
+        if not code or self._signals.wakeup is None:
+            return bool(self._signals.received)
+        until = time.monotonic() + (self._grace.told if code in _ENDED_BY_STOP else _TOLD_BESIDE)
+        while not self._signals.received and (left := until - time.monotonic()) > 0:
+            self._step(min(left, _POLL), None)
+        return bool(self._signals.received)
 
     def stop(self) -> None:
         """Interrupt the whole group, then terminate it, then kill it; back when none of it is left.

@@ -207,7 +207,7 @@ class CheckResult(StepResult):
 
 @dataclass(frozen=True, kw_only=True)
 class StageRun:
-    """One stage that was looked at: ``ran``, ``restored``, ``unchanged``, ``failed``, ``not reached``.
+    """One stage that was looked at: ``ran``, ``restored``, ``unchanged``, ``failed``, ``interrupted``, ``not reached``.
 
     `duration` in seconds, `peak_memory` in bytes (None if not measured), `tail` the log's last lines
     when it failed, `cause` the sentence of the plan.

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.integration.world import World, params
@@ -71,6 +73,41 @@ def test_a_reproduction_that_was_killed_between_commands(slow: World, tmp_path: 
     report = json.loads((root / ".mlbutler/report/report.json").read_text())
     assert report["reproduce"]["outcome"] == "error"
     assert 'name="reproduce"' in (root / ".mlbutler/report/report.xml").read_text()
+
+
+def aborted(world: World, root: Path, environ: Mapping[str, str], verb: str, begun: Path) -> int:
+    """Run the verb and end it as Jenkins does once `begun` is there: every process of the build, children first."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlbutler", verb], cwd=root, env=world.run_environ(environ),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    until = time.monotonic() + 90
+    while not begun.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    assert begun.exists()
+    own = psutil.Process(process.pid)
+    for child in reversed(own.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            child.terminate()
+    time.sleep(0.3)  # the stage is dead before its parents are told
+    process.terminate()
+    return process.wait()
+
+
+def test_a_build_that_was_aborted_has_no_verdict(slow: World, tmp_path: Path) -> None:
+    root, environ = slow.clone("origin/slow"), slow.jenkins("slow") | IN_RUN
+    for verb in ("plan", "sync"):
+        assert slow.run(root, environ, verb=verb).code == 0
+    assert aborted(slow, root, environ, "reproduce", tmp_path / "begun") == 130
+    for verb in ("push", "compare", "commit"):
+        after = slow.run(root, environ, verb=verb)
+        assert (after.code, "not taken: reproduce was interrupted" in after.out) == (0, True)
+    told(slow, root, environ)
+    assert (status(slow)["state"], status(slow)["description"][:22]) == ("error", "Interrupted: reproduce")
+    assert comment(slow).startswith("**Interrupted**: reproduce")
+    assert "failed" not in comment(slow).lower()
+    stages = {stage["name"]: stage["outcome"] for stage in after.record["reproduce"]["stages"]}
+    assert stages == {"prepare": "unchanged", "train": "interrupted"}
 
 
 def test_a_whole_run_that_was_killed(slow: World, tmp_path: Path) -> None:

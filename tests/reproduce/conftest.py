@@ -63,6 +63,7 @@ class World:
         environ: Mapping[str, str] | None = None,
         timeout: float | None = None,
         patience: float = 30.0,
+        told: float = 0.3,
     ) -> Runner:
         given = {**os.environ, **(environ or {})}
         return Runner(
@@ -76,14 +77,18 @@ class World:
                 on_line=self.lines.append,
                 timeout=timeout,
                 lock_patience=patience,
-                grace=Grace(0.5, 0.5),
+                grace=Grace(0.5, 0.5, told),
             ),
         )
 
     def reproduce(
-        self, *plan: StagePlan, environ: Mapping[str, str] | None = None, timeout: float | None = None
+        self,
+        *plan: StagePlan,
+        environ: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        told: float = 0.3,
     ) -> Reproduction:
-        return self.runner(*plan, environ=environ, timeout=timeout).run()
+        return self.runner(*plan, environ=environ, timeout=timeout, told=told).run()
 
     def outcomes(self, done: Reproduction) -> dict[str, str]:
         return {name: run.outcome for name, run in done.runs.items()}

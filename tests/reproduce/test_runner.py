@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -242,6 +243,31 @@ def test_a_killed_stage_is_a_failed_one(world: Make) -> None:
     assert project.outcomes(done) == {"a": "failed", "z": "failed"}
     assert [run.exit_code for run in done.runs.values()] == [-9, -9]
     assert all("out of memory?" in problem for problem in done.problems)
+
+
+@pytest.mark.parametrize(
+    "end", ["kill -TERM $$", "exit 143", "kill -TERM $PPID; sleep 9", "kill -TERM $(ps -o ppid= -p $PPID); sleep 9"]
+)
+def test_a_build_that_is_aborted_is_interrupted_though_its_stage_dies_first(world: Make, end: str) -> None:
+    told = f"(sleep 0.5; kill -TERM {os.getpid()}) > /dev/null 2>&1 &"
+    project = world(
+        {
+            "dvc.yaml": f"stages:\n  a: {{cmd: '{told} {end}', outs: [a], metrics: [m.json: {{cache: false}}]}}\n"
+            "  b: {cmd: echo > b, outs: [b]}\n",
+            "m.json": "{}",
+        }
+    )
+    done = project.reproduce(stale("a"), stale("b"), told=30)
+    assert done.interrupted
+    assert project.outcomes(done) == {"a": "interrupted", "b": "not reached"}
+    assert project.read("m.json") == "{}"
+
+
+def test_a_stage_that_somebody_else_ended_has_failed(world: Make) -> None:
+    project = world({"dvc.yaml": "stages:\n  a: {cmd: 'kill -TERM $$', outs: [a]}\n  b: {cmd: echo > b, outs: [b]}\n"})
+    done = project.reproduce(stale("a"), stale("b"))
+    assert project.outcomes(done) == {"a": "failed", "b": "ran"}
+    assert done.problems == ["stage 'a' failed: killed by SIGTERM"]
 
 
 def test_a_worker_that_is_killed_fails_its_stage_and_the_rest_goes_on(world: Make) -> None:

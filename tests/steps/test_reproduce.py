@@ -171,7 +171,7 @@ def test_an_interruption_keeps_what_was_done_and_puts_metrics_back(project: Path
         run(work)
     partial = caught.value.partial
     assert isinstance(partial, ReproduceResult)
-    assert outcomes(partial) == {"first": "ran", "second": "failed"}
+    assert outcomes(partial) == {"first": "ran", "second": "interrupted"}
     assert "in stage 'second'" in partial.reason
     assert (project / "m.json").read_text() == '{"edited": 1}'
     assert (project / "first.txt").read_text() == "2\n"

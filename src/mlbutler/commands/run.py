@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlbutler.commands.start import begin
 from mlbutler.console import Console, human_bytes, human_seconds
-from mlbutler.errors import UsageError
+from mlbutler.errors import Interrupted, UsageError
 from mlbutler.forge.interface import State
 from mlbutler.pipeline import NAMES, record_path, run_all
 from mlbutler.record import Outcome
@@ -49,9 +49,10 @@ def run(
             work.live = Beside(work, live)
         try:
             code = run_all(work, only=only, skip=left_out)
-        except BaseException:  # whatever it is: no status shall say for ever that the run is under way
+        except BaseException as stop:  # whatever it is: no status shall say for ever that the run is under way
             if tells:
-                announce(work, State.ERROR, "The run was stopped")
+                asked = isinstance(stop, (Interrupted, KeyboardInterrupt))
+                announce(work, State.ERROR, "Interrupted" if asked else "The run was stopped")
             raise
         finally:
             if work.live is not None:

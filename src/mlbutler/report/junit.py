@@ -99,7 +99,7 @@ def _checks(record: Record) -> Iterable[Case]:
 
 
 def _stages(record: Record) -> Iterable[Case]:
-    states = {"failed": "failure", "not reached": "skipped"}
+    states = {"failed": "failure", "interrupted": "skipped", "not reached": "skipped"}
     for stage in record.reproduce.stages if record.reproduce else ():
         said = f"{stage.outcome}{f': {stage.cause}' if stage.cause else ''}"
         yield Case(stage.name, states.get(stage.outcome, ""), said, "\n".join(stage.tail), stage.duration)

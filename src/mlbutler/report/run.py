@@ -29,7 +29,7 @@ from mlbutler.report.model import (
 )
 
 _LOG_LINES = 30
-_STAGE_TONES = {"failed": Tone.BAD, "not reached": Tone.WARN, "unchanged": Tone.MUTED}
+_STAGE_TONES = {"failed": Tone.BAD, "interrupted": Tone.WARN, "not reached": Tone.WARN, "unchanged": Tone.MUTED}
 _COMMIT_ID = re.compile(r"[0-9a-f]{7,64}")
 
 

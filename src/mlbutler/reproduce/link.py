@@ -85,6 +85,10 @@ class WorkerLink:
         """The last lines of output since `ask` was called."""
         return self._process.tail
 
+    def told_to_stop(self, code: int | None) -> bool:
+        """See `Process.told_to_stop`."""
+        return self._process.told_to_stop(code)
+
     def wait_until_ready(self, deadline: float | None) -> None:
         """Wait for the worker to have imported DVC. Raises as `ask`."""
         self._answer(deadline)

@@ -150,8 +150,9 @@ class Runner:
             events = self._ask(command)
         except WorkerGone as gone:
             self._undo(missing_before)
+            outcome = "interrupted" if gone.why is Ended.INTERRUPTED else "failed"
             run = StageRun(
-                name=stage.name, outcome="failed", duration=time.monotonic() - started, cause=cause,
+                name=stage.name, outcome=outcome, duration=time.monotonic() - started, cause=cause,
                 exit_code=gone.exit_code if gone.why is Ended.EXITED else None, tail=self._tail(),
             )  # fmt: skip
             self.result.runs[stage.name] = run
@@ -262,14 +263,23 @@ class Runner:
         return graph
 
     def _ask(self, command: Mapping[str, Any]) -> list[dict[str, Any]]:
-        if self._link is None:
+        if new := self._link is None:
             link = WorkerLink(
                 self._here.root, environ=self._here.environ, on_line=self._here.on_line,
                 redactor=self._here.redactor, grace=self._here.grace,
             )  # fmt: skip
             self._link = link.__enter__()
-            self._link.wait_until_ready(self._deadline)
-        return self._link.ask(command, self._deadline)
+        try:
+            if new:
+                self._link.wait_until_ready(self._deadline)
+            events = self._link.ask(command, self._deadline)
+        except WorkerGone as gone:
+            if gone.why is Ended.EXITED and self._link.told_to_stop(gone.exit_code):
+                raise WorkerGone(Ended.INTERRUPTED, gone.exit_code) from gone
+            raise
+        if self._link.told_to_stop(_failure(events)):
+            raise WorkerGone(Ended.INTERRUPTED, None)
+        return events
 
     def _close(self) -> None:
         link, self._link = self._link, None
@@ -281,6 +291,14 @@ class Runner:
 
     def _hide(self, text: str) -> str:
         return self._here.redactor.hide(" ".join(text.split()))
+
+
+def _failure(events: Sequence[Mapping[str, Any]]) -> int | None:
+    """The exit code of a stage that failed, or of the process that was to run it; None where there is none."""
+    told = next((event for event in events if event["event"] == "outcome"), None)
+    if told is None:
+        return int(events[-1].get("exit_code") or 0)
+    return (told.get("exit_code") or 1) if told["outcome"] == "failed" else None
 
 
 def command_to_repeat(name: str) -> str:

@@ -179,7 +179,7 @@ def _result(work: Work, done: Reproduction, outcome: Outcome, reason: str, remed
 
 def _counts(done: Reproduction, but: tuple[str, ...] = ()) -> str:
     parts = []
-    for outcome in ("ran", "restored", "unchanged", "failed", "not reached"):
+    for outcome in ("ran", "restored", "unchanged", "failed", "interrupted", "not reached"):
         count = sum(run.outcome == outcome for run in done.runs.values())
         if count and outcome not in but:
             parts.append(f"{count} {outcome}")

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-_CI = ("JENKINS_URL", "BUILD_URL", "GITHUB_ACTIONS", "GITLAB_CI", "CI", "CHANGE_ID", "BRANCH_NAME")
+from mlbutler.ci.servers import SERVERS
+
+_CI = (
+    "JENKINS_URL", "BUILD_URL", "GITHUB_ACTIONS", "GITLAB_CI", "CI", "CHANGE_ID", "BRANCH_NAME", "BUILD_ID",
+    "BUILD_NUMBER", "BUILD_TAG", "JOB_ID", "RUN_ID", "CONTINUOUS_INTEGRATION",
+    *(name for server in SERVERS for name in server.marks),
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -251,6 +251,11 @@ class Git:
         done = self.run("merge-base", one, other, check=False)
         return done.text.splitlines()[0] if done.code == 0 and done.text else None
 
+    def merged_tree(self, one: str, other: str) -> str | None:
+        """Id of the tree that a merge of two commits makes; None where they conflict, or git is older than 2.38."""
+        done = self.run("merge-tree", "--write-tree", one, other, check=False)
+        return done.text.splitlines()[0] if done.code == 0 and done.text else None
+
     def is_shallow(self) -> bool:
         """Does the clone lack history?"""
         return self.run("rev-parse", "--is-shallow-repository").text == "true"

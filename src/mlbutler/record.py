@@ -116,7 +116,7 @@ class Change:
     """What is being worked on: a pull request, a branch build, or a local work tree.
 
     Attributes:
-        ci: the environment it was read from: ``jenkins``, ``github-actions``, ``gitlab-ci``, ``local``.
+        ci: the environment it was read from: a key of `mlbutler.ci.ADAPTERS`, ``gitea-actions`` or ``forgejo-actions``.
         kind: ``pull-request``, ``branch`` or ``local``.
         head: commit id of the author's head, the one that results are committed onto.
         checkout: commit id of the work tree's HEAD; differs from `head` when CI built a local merge.
@@ -124,7 +124,8 @@ class Change:
         base: commit id of the merge base of `head` and the target branch, None when there is none.
         head_branch, target_branch: short branch names without ``refs/heads/``.
         number: the pull request's number as the forge shows it.
-        fork: True when the head comes from another repository: no credentials, no writes.
+        fork: True when the head comes from another repository, or nothing shows that it does not: no credentials, no
+            writes.
         git_remote: name of the git remote that holds target and head branch.
         repository: that remote's URL without any user name or password.
         message: the head commit's full message.

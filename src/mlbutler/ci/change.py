@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mlbutler.ci.head import find_fork, find_head
 from mlbutler.ci.history import History
-from mlbutler.ci.interface import Facts
+from mlbutler.ci.interface import Facts, Target
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
 from mlbutler.record import Change
 from mlbutler.secrets import without_userinfo
 from mlbutler.settings import Project
+from mlbutler.variables import TRUST
 
-
-@dataclass(frozen=True)
-class _Target:
-    branch: str | None = None
-    commit: str | None = None
+_UNPROVEN = (
+    "the CI server does not say whose change this is, and no branch of the repository is known to hold the commit: it "
+    f"is taken for a fork's, until {TRUST}=trusted in the server's own settings says otherwise"
+)
 
 
 def complete(git: Git, facts: Facts, settings: Project, against: str | None) -> Change:
@@ -32,7 +30,7 @@ def complete(git: Git, facts: Facts, settings: Project, against: str | None) -> 
     # With `against` the target branch only helps to tell a merge from a head: it need not exist.
     target = _target(history, facts, named, needed=against is None)
     head, merge = find_head(history, facts, checkout, branch, target.commit)
-    fork, branch = find_fork(history, facts, head, branch, target.branch)
+    fork, branch = find_fork(history, facts, checkout, head, branch, target)
     if against:
         base = history.merge_base(head, history.named(against))
     elif _is_target_itself(facts, branch, head, target):
@@ -63,7 +61,7 @@ def complete(git: Git, facts: Facts, settings: Project, against: str | None) -> 
         git_remote=remote,
         repository=without_userinfo(git.remote_url(remote)) if remote else "",
         message=message,
-        note=facts.note,
+        note=facts.note or (_UNPROVEN if fork and not facts.fork else ""),
     )
 
 
@@ -89,7 +87,7 @@ def _local_name(git: Git, facts: Facts, remote: str | None) -> str | None:
 # ------------------------------------------------------------------------------------------- target
 
 
-def _target(history: History, facts: Facts, named: str | None, *, needed: bool) -> _Target:
+def _target(history: History, facts: Facts, named: str | None, *, needed: bool) -> Target:
     """The target branch and its tip; no tip where nobody named it and it cannot be had.
 
     Raises:
@@ -98,8 +96,8 @@ def _target(history: History, facts: Facts, named: str | None, *, needed: bool) 
     for branch in (named,) if named else history.default_branches():
         commit = _tip(history, facts, branch, needed=needed and named is not None)
         if commit is not None:
-            return _Target(branch, commit)
-    return _Target(named)
+            return Target(branch, commit)
+    return Target(named)
 
 
 def _tip(history: History, facts: Facts, branch: str, *, needed: bool) -> str | None:
@@ -127,7 +125,7 @@ def _tip(history: History, facts: Facts, branch: str, *, needed: bool) -> str | 
 # ------------------------------------------------------------------------------------------- bases
 
 
-def _is_target_itself(facts: Facts, branch: str | None, head: str, target: _Target) -> bool:
+def _is_target_itself(facts: Facts, branch: str | None, head: str, target: Target) -> bool:
     if facts.kind == "pull-request":
         return False
     if target.commit is None:  # a laptop with no remote and another name for its only branch

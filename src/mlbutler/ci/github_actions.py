@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,61 @@ def read(environ: Mapping[str, str]) -> Facts | None:
     repository = environ.get("GITHUB_REPOSITORY", "")
     server = environ.get("GITHUB_SERVER_URL", "https://github.com")
     build_url = f"{server}/{repository}/actions/runs/{environ.get('GITHUB_RUN_ID', '')}" if repository else ""
-    if environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
-        return _pull_request(environ, repository, build_url)
+    name, event = environ.get("GITHUB_EVENT_NAME", ""), _event(environ)
+    if name.startswith("pull_request"):
+        return replace(_pull_request(environ, event, repository, build_url), ci=_name(environ))
+    run = _table(event, "workflow_run")
+    if name == "workflow_run" and (not run or not _is_ours(run, repository)):
+        return replace(_after(run, build_url), ci=_name(environ))
+    issue = _table(event, "issue")
+    if name == "issue_comment" and ("pull_request" in issue or not issue):
+        # GitHub checks out the default branch and says nothing of the head: Git is asked whose commit is here.
+        return Facts(
+            ci=_name(environ), kind="pull-request", number=_text(issue, "number") or None, title=_text(issue, "title"),
+            author=_text(_table(issue, "user"), "login"), url=_text(issue, "html_url"), build_url=build_url,
+        )  # fmt: skip
     branch = environ.get("GITHUB_REF_NAME") if environ.get("GITHUB_REF_TYPE", "branch") == "branch" else None
-    return Facts(ci="github-actions", kind="branch", head_branch=branch or None, fork=False, build_url=build_url)
+    ours = environ.get("GITHUB_SHA") or None
+    return Facts(
+        ci=_name(environ), kind="branch", head_branch=branch or None, fork=None if ours is None else False,
+        ours_at=ours, build_url=build_url,
+    )  # fmt: skip
 
 
-def _pull_request(environ: Mapping[str, str], repository: str, build_url: str) -> Facts:
-    event = _event(environ)
+def _name(environ: Mapping[str, str]) -> str:
+    """Gitea's and Forgejo's servers speak GitHub's language."""
+    for name in ("FORGEJO_ACTIONS", "GITEA_ACTIONS"):
+        if environ.get(name) == "true":
+            return name.lower().replace("_", "-")
+    return "github-actions"
+
+
+def _is_ours(run: Mapping[str, Any], repository: str) -> bool:
+    """Was the run that this one follows one of a branch of ours?"""
+    source = _text(_table(run, "head_repository"), "full_name").lower()
+    return not _text(run, "event").startswith("pull_request") and source == repository.lower()
+
+
+def _after(run: Mapping[str, Any], build_url: str) -> Facts:
+    """A run that follows another, of a pull request or of a fork; its secrets are at hand although the other had none.
+
+    GitHub names no pull request of a fork here, and checks out the default branch.
+    """
+    pulls = run.get("pull_requests")
+    pull = pulls[0] if isinstance(pulls, list) and pulls and isinstance(pulls[0], dict) else {}
+    source, target = (_text(_table(run, name), "full_name").lower() for name in ("head_repository", "repository"))
+    return Facts(
+        ci="github-actions",
+        kind="pull-request",
+        number=_text(pull, "number") or None,
+        head_branch=_text(run, "head_branch") or None,
+        target_branch=_text(_table(pull, "base"), "ref") or None,
+        fork=None if source and source == target else True,
+        build_url=build_url,
+    )
+
+
+def _pull_request(environ: Mapping[str, str], event: Mapping[str, Any], repository: str, build_url: str) -> Facts:
     pull = _table(event, "pull_request")
     head, base = _table(pull, "head"), _table(pull, "base")
     match = _PULL_REF.fullmatch(environ.get("GITHUB_REF", ""))

@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlbutler.ci.interface import Facts
+from mlbutler.ci.servers import Server
+
+# A pull request of a repository elsewhere that GitLab runs pipelines for.
+_EXTERNAL = Server(
+    name="gitlab-ci", marks={"CI_EXTERNAL_PULL_REQUEST_IID": ""}, number=("CI_EXTERNAL_PULL_REQUEST_IID",),
+    head_branch=("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_NAME",), head=("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_SHA",),
+    target=("CI_EXTERNAL_PULL_REQUEST_TARGET_BRANCH_NAME",), source=("CI_EXTERNAL_PULL_REQUEST_SOURCE_REPOSITORY",),
+    repository=("CI_EXTERNAL_PULL_REQUEST_TARGET_REPOSITORY",), build=("CI_JOB_URL",),
+)  # fmt: skip
 
 
 def read(environ: Mapping[str, str]) -> Facts | None:
@@ -14,6 +23,8 @@ def read(environ: Mapping[str, str]) -> Facts | None:
     build_url = environ.get("CI_JOB_URL", "")
     number = environ.get("CI_MERGE_REQUEST_IID")
     if not number:
+        if environ.get("CI_EXTERNAL_PULL_REQUEST_IID"):
+            return _EXTERNAL.read(environ)
         branch = environ.get("CI_COMMIT_BRANCH")
         return Facts(ci="gitlab-ci", kind="branch", head_branch=branch or None, fork=False, build_url=build_url)
     source, target = environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID"), environ.get("CI_MERGE_REQUEST_PROJECT_ID")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mlbutler.ci.history import History
-from mlbutler.ci.interface import Facts
+from mlbutler.ci.interface import Facts, Target
 from mlbutler.errors import UsageError
 
 # Where forges keep merges of their own making; a CI server may have fetched one as a remote-tracking ref.
@@ -82,34 +82,61 @@ def _refuse_target(history: History, facts: Facts, checkout: str, target: str | 
 
 
 def find_fork(
-    history: History, facts: Facts, head: str, branch: str | None, target: str | None
+    history: History, facts: Facts, checkout: str, head: str, branch: str | None, target: Target
 ) -> tuple[bool, str | None]:
     """(is it a fork's change, the head branch).
 
     Where the server leaves it open, the change is ours only if our repository's branch of that name holds the
     head: a fork's branch may be called like one of ours. Remote-tracking refs prove nothing here, for a server
     may have fetched a fork's head as ``origin/PR-7``. A pull request from the target branch into itself can
-    only be a fork's.
+    only be a fork's. What is checked out is the head, or a merge of the two that git makes just so: a fork's own
+    commit may have our branches for its parents.
     """
-    if facts.fork is not None or facts.kind != "pull-request":
+    if facts.fork or (facts.fork is False and facts.ours_at in (None, checkout)):
         return bool(facts.fork), branch
     if history.remote is None:
         return not facts.ours_unless_asked, branch
-    if branch is None:
-        return _branch_of(history, head, target)
-    if branch == target:
+    if facts.kind != "pull-request":
+        ours = _is_on_a_branch(history, head, branch, target)
+    elif branch is None:
+        ours, branch = _branch_of(history, head, target.branch)
+    elif branch == target.branch:
         return True, branch
-    fetched = history.fetch(branch)
-    if fetched.error:
-        return not facts.ours_unless_asked, branch
-    return fetched.commit is None or not history.git.is_ancestor(head, fetched.commit), branch
+    else:
+        fetched = history.fetch(branch)
+        if facts.ours_unless_asked and fetched.error:
+            return False, branch
+        ours = fetched.commit is not None and history.git.is_ancestor(head, fetched.commit)
+    return not ours or not (facts.ours_unless_asked or _is_merge_of_ours(history, checkout, head, target)), branch
+
+
+def _is_on_a_branch(history: History, head: str, branch: str | None, target: Target) -> bool:
+    """Does a branch of our repository hold the commit?"""
+    named = history.fetch(branch).commit if branch is not None else None
+    tips = [tip for tip in (named, target.commit) if tip is not None]
+    return any(history.git.is_ancestor(head, tip) for tip in tips) or head in _heads(history).values()
+
+
+def _is_merge_of_ours(history: History, checkout: str, head: str, target: Target) -> bool:
+    """Is `checkout` the head, or what git makes of it and of a commit of the target branch?"""
+    if checkout == head:
+        return True
+    git, others = history.git, [parent for parent in history.parents(checkout) if parent != head]
+    if len(others) != 1 or target.commit is None or not git.is_ancestor(others[0], target.commit):
+        return False
+    history.merge_base(head, others[0])  # brings what a shallow clone lacks of the two
+    return git.merged_tree(head, others[0]) == git.resolve(f"{checkout}^{{tree}}")
 
 
 def _branch_of(history: History, head: str, target: str | None) -> tuple[bool, str | None]:
-    """The one branch of our repository whose tip is the head, when the server does not name it."""
+    """Is the head the tip of a branch of our repository, and the name of the only one, when the server is silent?"""
+    names = [name for name, tip in _heads(history).items() if tip == head and name != target]
+    return bool(names), names[0] if len(names) == 1 else None
+
+
+def _heads(history: History) -> dict[str, str]:
+    """The branches of our repository as it has them now, and their tips."""
     assert history.remote is not None
     done = history.git.run("ls-remote", "--quiet", "--heads", "--", history.remote, check=False, network=True)
     pairs = (line.partition("\t") for line in done.text.splitlines())
-    names = [name.removeprefix("refs/heads/") for oid, _, name in pairs if oid == head]
-    names = [name for name in names if name != target]
-    return not names, names[0] if len(names) == 1 else None
+    return {name.removeprefix("refs/heads/"): oid for oid, _, name in pairs}

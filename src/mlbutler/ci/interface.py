@@ -18,6 +18,9 @@ class Facts:
         fork: None when the server leaves it open.
         ours_unless_asked: where `fork` is open and the remote cannot be asked either, may the change be taken for
             one of our own repository? Only where the server would have said so of a fork.
+        assumed: `fork` is no word of the server's: nothing shows that the change is one of our repository.
+        ours_at: the commit of our repository that the server checks out by itself; what lies there is ours, and of
+            another commit `fork` says nothing.
         note: what could not be found out, and what was made of that.
         head_parent: which parent of a merge that this server makes is the author's head.
     """
@@ -31,12 +34,22 @@ class Facts:
     target_branch: str | None = None
     fork: bool | None = None
     ours_unless_asked: bool = False
+    assumed: bool = False
+    ours_at: str | None = None
     head_parent: int = 1
     title: str = ""
     author: str = ""
     url: str = ""
     build_url: str = ""
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The target branch and its tip, as far as they are known."""
+
+    branch: str | None = None
+    commit: str | None = None
 
 
 class Adapter(Protocol):

@@ -1,0 +1,30 @@
+"""A CI server that mlbutler does not know: nothing says whose change it builds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlbutler.ci.interface import Facts
+from mlbutler.ci.servers import said
+from mlbutler.variables import TRUST
+
+# What CI servers set, each some of them. CI=false is a way to ask tools for less strictness, on CI servers too.
+_MARKS = (
+    "CI", "CONTINUOUS_INTEGRATION", "CI_NAME", "CI_BUILD_ID", "CI_BUILD_NUMBER", "CI_JOB_ID", "CI_PIPELINE_ID",
+    "CI_APP_ID", "BUILD_ID", "BUILD_NUMBER", "BUILD_TAG", "RUN_ID", "JOB_ID",
+)  # fmt: skip
+
+
+def read(environ: Mapping[str, str]) -> Facts | None:
+    """Facts of a build of which only that much is known that it is one; nobody's change is trusted there."""
+    mark = next((name for name in _MARKS if said(environ, (name,))), None)
+    if mark is None:
+        return None
+    return Facts(
+        ci="unknown",
+        kind="branch",
+        fork=True,
+        assumed=True,
+        note=f"this looks like a CI server ({mark} is set), and mlbutler does not know which: the change is taken for "
+        f"a fork's, until {TRUST}=trusted in the server's own settings says otherwise",
+    )

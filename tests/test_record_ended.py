@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from mlbutler.record import RESULTS, TELLING, Outcome, Record
-from mlbutler.record_ended import LEAST, ended
+from mlbutler.record_ended import LEAST, ended, interrupted
 from mlbutler.report.headline import headline, outcome
 from tests.report.conftest import record as full  # noqa: F401 - a fixture
 
@@ -49,3 +49,35 @@ def test_what_was_killed_leaves_nothing_of_an_earlier_attempt(full: Record) -> N
     assert (told.stages, told.started, told.reason) == ((), TIME, "did not end")
     assert "run it again" in told.remedy
     assert ended(full) == full
+
+
+@pytest.mark.parametrize(("began", "outcomes", "said"), [
+    (("reproduce",), {"plan": PASSED, "sync": PASSED}, "Interrupted: during reproduce"),
+    ((), {"plan": PASSED, "test": FAILED}, "Interrupted: before lint"),
+    ((), {}, "Interrupted: before test"),
+    ((), dict.fromkeys(LEAST, PASSED) | {"test": PASSED, "lint": PASSED, "check": PASSED, "push": PASSED},
+     "Interrupted: before commit"),
+    (("lint", "test"), {"plan": PASSED}, "Interrupted: during test"),
+    (("sync",), {"test": Outcome.INTERRUPTED, "plan": FAILED}, "Interrupted: before test"),
+])  # fmt: skip
+def test_an_aborted_build_was_interrupted_where_it_was(
+    full: Record, began: tuple[str, ...], outcomes: dict[str, Outcome], said: str  # noqa: F811
+) -> None:
+    record = interrupted(made(full, began, LEAST, **outcomes))
+    assert headline(record).plain(200).startswith(f"{said}; nothing is judged")
+    assert outcome(record) is Outcome.INTERRUPTED
+    assert headline(record).further == ()
+    assert record.began == {}
+    assert ended(record) == interrupted(record) == record
+
+
+def test_an_abort_after_the_last_step_changes_no_verdict(full: Record) -> None:  # noqa: F811
+    steps = dict.fromkeys([name for name in RESULTS if name not in TELLING], PASSED)
+    record = made(full, (), LEAST, **steps)
+    assert interrupted(record) == record
+
+
+def test_what_else_is_unended_in_an_interrupted_run_is_no_error(full: Record) -> None:  # noqa: F811
+    record = ended(made(full, ("lint",), LEAST, test=Outcome.INTERRUPTED, plan=PASSED))
+    assert record.lint is not None
+    assert record.lint.outcome is Outcome.INTERRUPTED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mlbutler.record import RESULTS, TELLING, Outcome, Record
@@ -14,13 +14,17 @@ LEAST = ("plan", "sync", "reproduce", "compare")
 _AGAIN = "read the build's log, then run it again"
 _KILLED = f"It was killed, or its agent lost, or memory ran out: {_AGAIN}."
 _NEVER = f"The run ended before it: {_AGAIN}."
+_STOPPED = "The build was aborted: what was finished is kept, run it again."
 
 
 def ended(record: Record) -> Record:
     """The record of a run that is over: what is unended in it has become an error.
 
     After a step that failed, those behind it may be missing: it is to blame. Where nothing ran, a whole run was due.
+    A run that was interrupted owes nothing.
     """
+    if any(result.outcome is Outcome.INTERRUPTED for _, result in record.steps()):
+        return _stopped(record, record.began)
     unended = dict(_unended(record))
     if not unended:
         return record
@@ -32,6 +36,30 @@ def ended(record: Record) -> Record:
         for name, time in unended.items()
     }  # fmt: skip
     return dataclasses.replace(record, began=record.began | unended, **results)
+
+
+def interrupted(record: Record) -> Record:
+    """The record of a run whose build was aborted: what had not ended was interrupted, else the first that was to come.
+
+    Where every step has its result the abort came too late, and nothing changes.
+    """
+    missing = [name for name in RESULTS if name not in TELLING and getattr(record, name) is None]
+    under_way = [name for name in RESULTS if name in record.began and name not in TELLING]
+    if under_way or any(result.outcome is Outcome.INTERRUPTED for _, result in record.steps()):
+        return _stopped(record, under_way)
+    return _stopped(record, missing[:1])
+
+
+def _stopped(record: Record, names: Iterable[str]) -> Record:
+    results: dict[str, Any] = {
+        name: RESULTS[name](
+            outcome=Outcome.INTERRUPTED, reason="the build was aborted", remedy=_STOPPED,
+            started=record.began.get(name, ""),
+        )
+        for name in names
+    }  # fmt: skip
+    left = {name: time for name, time in record.began.items() if name not in results}
+    return dataclasses.replace(record, began=left, **results) if results else record
 
 
 def _unended(record: Record) -> Iterator[tuple[str, str]]:

@@ -249,6 +249,8 @@ def test_a_status_is_set_and_changes(judging: Meeting) -> None:
     assert said[-2]["said"] == sentence
     assert said[-2]["url"] == "https://ci.example.org/1"
     assert said[-1]["name"] == "mlbutler vision"
+    forge.status(change(), "mlbutler", State.CANCELED, "Interrupted", "")
+    assert judging.dialect.statuses[-1]["state"].lower() in ("error", "canceled", "stopped", "failed")
 
 
 def test_a_status_survives_a_broken_line(judging: Meeting) -> None:

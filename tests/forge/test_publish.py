@@ -76,6 +76,27 @@ def test_the_state_follows_the_outcome_of_the_run(clone: Path, git: Git, outcome
     assert json.loads(Path(publish.run(job).status).read_text())["state"] == state
 
 
+def test_an_interrupted_build_is_cancelled_and_has_no_verdict(clone: Path, git: Git) -> None:
+    job = work(clone, git(clone, "rev-parse", "HEAD"))
+    job.record = replace(job.record, sync=SyncResult(outcome=Outcome.INTERRUPTED, reason="Interrupted.", started="t"))
+    result = publish.run(job)
+    status = json.loads(Path(result.status).read_text())
+    assert (status["state"], status["description"]) == ("canceled", "Interrupted: during sync; nothing is judged")
+    comment = Path(result.comment).read_text()
+    assert comment.startswith("**Interrupted**: during sync; nothing is judged")
+    assert not any(word in comment for word in ("Better", "failed", "f1"))
+
+
+def test_an_interrupted_build_leaves_the_comment_to_that_of_the_newer_commit(clone: Path, git: Git) -> None:
+    old, new = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")
+    job = work(clone, old)
+    job.record = replace(job.record, sync=SyncResult(outcome=Outcome.INTERRUPTED, reason="Interrupted.", started="t"))
+    result = publish.run(job)  # before the newer build wrote anything
+    assert f"newer commit {new[:8]}" in result.reason
+    assert not list((clone.parent / "forge").rglob("comments/*"))
+    assert json.loads(Path(result.status).read_text())["state"] == "canceled"
+
+
 def test_a_status_is_one_line_that_nothing_in_it_reorders(clone: Path, git: Git) -> None:
     job = work(clone, git(clone, "rev-parse", "HEAD"))
     said = "stage train\nsuccess \u202egnihtyreve\x1b[2J" + "x" * 300

@@ -103,8 +103,8 @@ def test_a_build_that_was_aborted_has_no_verdict(slow: World, tmp_path: Path) ->
         after = slow.run(root, environ, verb=verb)
         assert (after.code, "not taken: reproduce was interrupted" in after.out) == (0, True)
     told(slow, root, environ)
-    assert (status(slow)["state"], status(slow)["description"][:22]) == ("error", "Interrupted: reproduce")
-    assert comment(slow).startswith("**Interrupted**: reproduce")
+    assert (status(slow)["state"], status(slow)["description"][:29]) == ("canceled", "Interrupted: during reproduce")
+    assert comment(slow).startswith("**Interrupted**: during reproduce")
     assert "failed" not in comment(slow).lower()
     stages = {stage["name"]: stage["outcome"] for stage in after.record["reproduce"]["stages"]}
     assert stages == {"prepare": "unchanged", "train": "interrupted"}

@@ -55,3 +55,11 @@ def test_failing_tests_of_the_project_keep_their_names_and_messages(record: Reco
     assert failed is not None
     assert failed.get("name") == "tests.test_model: test_shape[3-4]"
     assert [child.get("message") for child in failed] == ["assert (3, 4) == (4, 3)\ufffd"]
+
+
+def test_an_interrupted_run_fails_no_case(record: Record) -> None:
+    assert record.push is not None
+    stopped = dataclasses.replace(record, push=dataclasses.replace(record.push, outcome=Outcome.INTERRUPTED))
+    root = ElementTree.fromstring(junit.render(stopped).encode())
+    assert (root.get("failures"), root.get("errors")) == ("0", "0")
+    assert ElementTree.fromstring(junit.render(record).encode()).get("failures") != "0"

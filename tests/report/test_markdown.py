@@ -318,3 +318,13 @@ def test_without_pictures_the_report_says_where_they_are(record: Record) -> None
     text = markdown.render(record, Settings())
     assert "![" not in text
     assert "Pictures are not shown here. The whole report: " in text
+
+
+def test_an_interrupted_run_has_no_verdict_and_shows_how_far_it_came(record: Record) -> None:
+    assert record.push is not None
+    push = dataclasses.replace(record.push, outcome=Outcome.INTERRUPTED, reason="Interrupted.", started="t")
+    text = markdown.render(dataclasses.replace(record, push=push), Settings())
+    assert text.startswith("**Interrupted**: during push")
+    assert "What failed" not in text
+    assert "accuracy" not in text
+    assert "Stages" in text

@@ -51,8 +51,10 @@ def run(
             code = run_all(work, only=only, skip=left_out)
         except BaseException as stop:  # whatever it is: no status shall say for ever that the run is under way
             if tells:
-                asked = isinstance(stop, (Interrupted, KeyboardInterrupt))
-                announce(work, State.ERROR, "Interrupted" if asked else "The run was stopped")
+                if isinstance(stop, (Interrupted, KeyboardInterrupt)):
+                    announce(work, State.CANCELED, "Interrupted: nothing is judged")
+                else:
+                    announce(work, State.ERROR, "The run was stopped")
             raise
         finally:
             if work.live is not None:

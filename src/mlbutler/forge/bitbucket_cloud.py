@@ -13,7 +13,10 @@ from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Pict
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
-_STATES = {State.PENDING: "INPROGRESS", State.SUCCESS: "SUCCESSFUL", State.FAILURE: "FAILED", State.ERROR: "FAILED"}
+_STATES = {
+    State.PENDING: "INPROGRESS", State.SUCCESS: "SUCCESSFUL", State.FAILURE: "FAILED", State.ERROR: "FAILED",
+    State.CANCELED: "STOPPED",
+}  # fmt: skip
 _LONGEST_KEY = 40
 _MOST_PULLS = 50
 _MOST_COMMENTS = 100

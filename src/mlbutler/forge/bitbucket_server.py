@@ -17,7 +17,10 @@ from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Pict
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
-_STATES = {State.PENDING: "INPROGRESS", State.SUCCESS: "SUCCESSFUL", State.FAILURE: "FAILED", State.ERROR: "FAILED"}
+_STATES = {
+    State.PENDING: "INPROGRESS", State.SUCCESS: "SUCCESSFUL", State.FAILURE: "FAILED", State.ERROR: "FAILED",
+    State.CANCELED: "FAILED",  # older servers know no other
+}  # fmt: skip
 _LONGEST_NAME = 255
 _LONGEST_URL = 450
 _LONGEST_REF = 1024

@@ -76,7 +76,8 @@ class Gitea:
 
     def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
         """See `Forge.status`."""
-        body = {"state": state.value, "context": title, "description": sentence}
+        stated = State.ERROR if state is State.CANCELED else state  # it knows no other
+        body = {"state": stated.value, "context": title, "description": sentence}
         if url := web_address(target_url):
             body["target_url"] = url
         path = f"{self._at}/statuses/{change.head}"

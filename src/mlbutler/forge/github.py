@@ -18,7 +18,8 @@ from mlbutler.record import Change
 from mlbutler.report.escape import markdown, web_address
 
 _PERSONAL = ("ghp_", "github_pat_", "gho_")
-_CONCLUSIONS = {State.SUCCESS: "success", State.FAILURE: "failure", State.ERROR: "cancelled"}
+_CONCLUSIONS = {State.SUCCESS: "success", State.FAILURE: "failure", State.ERROR: "cancelled",
+                State.CANCELED: "cancelled"}  # fmt: skip
 _NO_CHECKS = (403, 404, 410, 422)
 
 
@@ -112,7 +113,8 @@ class GitHub:
                 if error.status not in _NO_CHECKS:
                     raise
                 self._checks = False
-        body = {"state": state.value, "context": title, "description": sentence}
+        stated = State.ERROR if state is State.CANCELED else state  # only checks know more
+        body = {"state": stated.value, "context": title, "description": sentence}
         if url := web_address(target_url):
             body["target_url"] = url
         answer = self._api.json(self._api.send("POST", f"{self._at}/statuses/{change.head}", json=body, again=True))

@@ -13,7 +13,10 @@ from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
-_STATES = {State.PENDING: "running", State.SUCCESS: "success", State.FAILURE: "failed", State.ERROR: "failed"}
+_STATES = {
+    State.PENDING: "running", State.SUCCESS: "success", State.FAILURE: "failed", State.ERROR: "failed",
+    State.CANCELED: "canceled",
+}  # fmt: skip
 _LONGEST_URL = 255
 _ALREADY = "Cannot transition status"
 

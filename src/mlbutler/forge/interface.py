@@ -16,12 +16,15 @@ class NotOffered(ForgeError):
 
 
 class State(StrEnum):
-    """A commit status. `ERROR` says that nothing was judged because something outside failed."""
+    """A commit status. `ERROR` says that nothing was judged because something outside failed, `CANCELED` that the run
+    was told to stop; a forge without such a status is given an error.
+    """
 
     PENDING = "pending"
     SUCCESS = "success"
     FAILURE = "failure"
     ERROR = "error"
+    CANCELED = "canceled"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from mlbutler.record import Record
+import dataclasses
+from typing import Any
+
+from mlbutler.record import Outcome, Record
 from mlbutler.report import differences, history, metrics, predictions, repeats, run
-from mlbutler.report.headline import OUTCOME_TONES, headline, judged
+from mlbutler.report.headline import OUTCOME_TONES, headline, judged, outcome
 from mlbutler.report.model import Line, Report, Section, code, link, plain
 from mlbutler.settings import Report as Settings
 
@@ -18,18 +21,25 @@ def title(record: Record) -> str:
 
 
 def build(record: Record, settings: Settings) -> Report:
-    """The report on everything but itself: its own step and its publication are left out."""
-    compare = record.compare
+    """The report on everything but itself: its own step and its publication are left out.
+
+    Of an interrupted run it says how far it came, and nothing that could be read as a verdict.
+    """
+    interrupted = outcome(record) is Outcome.INTERRUPTED
+    record = _without_verdict(record) if interrupted else record
+    compare = None if interrupted else record.compare
     sections: list[Section | None] = []
     if compare is not None:
         sections += [*metrics.sections(compare, settings), repeats.section(compare, settings.precision)]
         about = predictions.section(compare, settings.precision)
         sections += [differences.not_judged(compare), about, differences.code_files(compare)]
-    sections += [run.results(record), run.failures(record), run.tests(record), run.checks(record)]
+    if not interrupted:  # what ended in between judges nothing
+        sections += [run.results(record), run.failures(record), run.tests(record), run.checks(record)]
     if compare is not None:
         sections.append(history.section(compare, settings.precision))
         sections += [differences.params(compare), differences.plots(compare, settings), differences.data(compare)]
-    sections += [run.stages(record), run.transfers(record), run.lint(record), run.steps(record), run.provenance(record)]
+    sections += [run.stages(record), run.transfers(record), None if interrupted else run.lint(record)]
+    sections += [run.steps(record), run.provenance(record)]
     return Report(
         title=title(record),
         headline=headline(record),
@@ -39,6 +49,14 @@ def build(record: Record, settings: Settings) -> Report:
         head=record.change.head,
         more=_more(record, settings),
     )
+
+
+def _without_verdict(record: Record) -> Record:
+    verdicts = {"check": record.check, "compare": record.compare}
+    left: dict[str, Any] = {
+        name: None for name, result in verdicts.items() if result and result.outcome is not Outcome.INTERRUPTED
+    }
+    return dataclasses.replace(record, **left)
 
 
 def _subject(record: Record) -> Line:

@@ -51,12 +51,14 @@ OUTCOME_TONES = {
     Outcome.SKIPPED: Tone.MUTED,
 }
 _STOPS = (
-    (Outcome.INTERRUPTED, "Interrupted"),
     (Outcome.ERROR, "Error"),
     (Outcome.NOT_KNOWN, "Not known"),
     (Outcome.FAILED, "Failed"),
 )
-"""Outcomes that keep a run from passing, the weightiest first, with the word that the headline begins with."""
+"""Outcomes that keep a run from passing, the weightiest first, with the word that the headline begins with.
+
+An interrupted run has its own headline.
+"""
 
 
 def judged(record: Record) -> tuple[tuple[str, StepResult], ...]:
@@ -73,6 +75,8 @@ def outcome(record: Record) -> Outcome:
 def headline(record: Record) -> Headline:
     """The verdict sentence. What stopped the run comes first, then the comparison."""
     steps = judged(record)
+    if outcome(record) is Outcome.INTERRUPTED:
+        return _interrupted(record)
     compare = record.compare
     verdict = _verdict(compare)
     for worst, word in _STOPS:
@@ -103,6 +107,17 @@ def headline(record: Record) -> Headline:
     if outcome(record) == Outcome.PASSED:
         return _limited(Headline("Passed", why, Tone.GOOD), [])
     return _limited(Headline("Nothing judged", why, Tone.MUTED), [])
+
+
+def _interrupted(record: Record) -> Headline:
+    """Where the run was when it was told to stop. What it had found by then is no verdict and is not told as one."""
+    name, result = next(pair for pair in judged(record) if pair[1].outcome is Outcome.INTERRUPTED)
+    where = f"during {name}" if result.started else f"before {name}"
+    stages = record.reproduce.stages if record.reproduce else ()
+    done = sum(stage.outcome in ("ran", "restored") for stage in stages)
+    finished = f", with {done} of {len(stages)} stages finished" if stages else ""
+    remedy = "What was finished is kept; the next build goes on from there."
+    return Headline("Interrupted", f"{where}{finished}; nothing is judged", Tone.MUTED, remedy)
 
 
 def _verdict(compare: CompareResult | None) -> Headline | None:

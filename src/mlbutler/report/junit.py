@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 
 from mlbutler.record import Outcome, Record
 from mlbutler.report.build import title
 from mlbutler.report.escape import xml
-from mlbutler.report.headline import judged
+from mlbutler.report.headline import judged, outcome
 
 _TEXT_LIMIT = 20_000
 
@@ -37,8 +37,9 @@ def render(record: Record) -> str:
     )
     root = ElementTree.Element("testsuites", {"name": xml(name)})
     everything: list[Case] = []
+    interrupted = outcome(record) is Outcome.INTERRUPTED
     for suite, cases in suites:
-        listed = list(cases)
+        listed = [_unjudged(case) for case in cases] if interrupted else list(cases)
         if listed:
             root.append(_suite(suite, listed))
             everything += listed
@@ -46,6 +47,11 @@ def render(record: Record) -> str:
     root.set("time", f"{sum(case.seconds for case in _steps(record)):.3f}")  # stages run within a step
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _unjudged(case: Case) -> Case:
+    """A case of an interrupted run: it fails no build."""
+    return replace(case, state="skipped") if case.state else case
 
 
 def _suite(name: str, cases: list[Case]) -> ElementTree.Element:

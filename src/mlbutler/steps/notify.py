@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlbutler.hints import Hints
+from mlbutler.record import Outcome
 from mlbutler.steps.reviewers import STATES, redacted
 from mlbutler.steps.work import Work
 
@@ -31,8 +32,12 @@ def notified(work: Work) -> str:
     hints = Hints("verdicts", work.root, work.mirror, change.repository, work.prefix)
     key = f"pull request {change.number}" if change.number else f"branch {change.head_branch or change.head}"
     previous = str(hints.read().get(key, ""))[:_WORD_LIMIT]
-    if work.settings.notify.on == "verdict-change" and previous == said.word:
-        return "the verdict is as before, nobody was notified"
+    interrupted = headline.outcome(record) is Outcome.INTERRUPTED
+    if work.settings.notify.on == "verdict-change":
+        if interrupted:
+            return "interrupted: there is no verdict, nobody was notified"
+        if previous == said.word:
+            return "the verdict is as before, nobody was notified"
     message = Message(
         title=build.title(record),
         change=record.change,
@@ -42,5 +47,6 @@ def notified(work: Work) -> str:
         previous=previous,
     )
     send(url, work.settings.notify.form, message, work.environ, work.console.line)
-    hints.write({key: said.word})  # only now: what was not told is told the next time
+    if not interrupted:
+        hints.write({key: said.word})  # only now: what was not told is told the next time
     return "the webhook was notified"

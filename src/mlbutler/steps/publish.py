@@ -10,6 +10,7 @@ from mlbutler.forge.http import Refused
 from mlbutler.forge.interface import Forge, NotOffered, Picture, Posted
 from mlbutler.forge.opening import NoToken
 from mlbutler.record import Change, Outcome, PublishResult
+from mlbutler.record_ended import ended
 from mlbutler.steps.notify import notified
 from mlbutler.steps.reviewers import STATES, opened, placed, redacted
 from mlbutler.steps.work import Work
@@ -88,7 +89,10 @@ def _told(work: Work) -> PublishResult:
         return _skipped(f"no forge configured; the report is in {place}")
     change = placed(work, forge)
     posted, refused = None, None
-    if change.number is not None or forge.capabilities.commit_comments:
+    tip = _superseded(work, change)
+    if tip:
+        posted = Posted("", newer=tip)
+    elif change.number is not None or forge.capabilities.commit_comments:
         try:
             posted = _comment(work, forge, change)
         except NotOffered as error:
@@ -111,6 +115,23 @@ def _told(work: Work) -> PublishResult:
         comment=posted.location if posted else "",
         status=status,
     )
+
+
+def _superseded(work: Work, change: Change) -> str:
+    """The commit that the branch of an interrupted build holds by now, '' while it is still ours.
+
+    The comment is left to the build of that commit, which may not have written it yet.
+    """
+    from mlbutler.report import headline
+
+    remote, branch = change.git_remote, change.head_branch
+    if headline.outcome(ended(work.record)) is not Outcome.INTERRUPTED or not remote or not branch:
+        return ""
+    try:
+        tip = work.git.remote_refs(remote, f"refs/heads/{branch}").get(f"refs/heads/{branch}", "")
+    except MlbutlerError:
+        return ""
+    return tip if tip != change.head else ""
 
 
 def _left(work: Work, forge: Forge, change: Change, error: NotOffered) -> PublishResult:
@@ -147,7 +168,7 @@ def _said(posted: Posted | None, status: bool) -> str:
         said = "no pull request to comment on"
         return f"status set; {said}" if status else said
     if posted.newer:
-        stays = f"the comment tells of the newer commit {posted.newer[:8]} and stays"
+        stays = f"the comment is that of the newer commit {posted.newer[:8]} and stays"
         return f"status set; {stays}" if status else stays
     return "comment and status set" if status else "comment set; this forge has no statuses"
 

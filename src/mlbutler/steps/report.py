@@ -7,18 +7,24 @@ from pathlib import Path
 from mlbutler import atomic, record_file
 from mlbutler.errors import OutsideError, SettingsError
 from mlbutler.record import Outcome, Record, ReportResult
-from mlbutler.record_ended import ended
+from mlbutler.record_ended import ended, interrupted
 from mlbutler.secrets import Redactor
 from mlbutler.settings import Report
 from mlbutler.steps.work import Work
 
 
-def run(work: Work) -> ReportResult:
+def run(work: Work, *, aborted: bool = False) -> ReportResult:
     """Write report.md, report.html, report.json and report.xml, made from the record alone.
+
+    Args:
+        aborted: the CI server aborted the build: what has no result was interrupted, here and in what is published.
 
     Raises:
         SettingsError: ``report.directory`` leaves the project. OutsideError: the files cannot be written.
     """
+    if aborted:
+        work.record = interrupted(work.record)
+        work.taken |= {name for name, result in work.record.steps() if result.outcome is Outcome.INTERRUPTED}
     directory = _directory(work.root, work.settings.report.directory)
     files = write_report(work.record, work.settings.report, directory, work.console.redactor)
     place = directory.relative_to(work.root.resolve()).as_posix()

@@ -25,7 +25,7 @@ STATES = {
     Outcome.FAILED: State.FAILURE,
     Outcome.ERROR: State.ERROR,
     Outcome.NOT_KNOWN: State.ERROR,
-    Outcome.INTERRUPTED: State.ERROR,
+    Outcome.INTERRUPTED: State.CANCELED,
 }
 _QUICK = Patience(attempts=2, pause=0.5, longest=5, connect=5, read=10)
 

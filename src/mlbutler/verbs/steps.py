@@ -175,11 +175,14 @@ def commit(directory: Path, console: Any, in_run: bool) -> int:
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
               help="Where to write with --record (default: here).")  # fmt: skip
 @click.option("--schema", is_flag=True, show_envvar=True, help="Print the JSON Schema of report.json, and end.")
+@click.option("--interrupted", is_flag=True, show_envvar=True,
+              help="The CI server aborted this build: there is no verdict.")  # fmt: skip
 @in_run
 @common
 def report(
-    directory: Path, console: Any, in_run: bool, record: Path | None, output: Path | None, schema: bool
-) -> int:
+    directory: Path, console: Any, in_run: bool, record: Path | None, output: Path | None, schema: bool,
+    interrupted: bool,
+) -> int:  # fmt: skip
     """Render the record as Markdown, HTML, JSON and JUnit."""
     needs("--output", "--record", given=record is not None)
     if schema:
@@ -191,7 +194,13 @@ def report(
         from mlbutler.commands.report import report as command
 
         return command(directory / record, directory / (output or Path()), console)
-    return step("report", directory, console, in_run=in_run)
+
+    def call(work: Any) -> Any:
+        from mlbutler.steps.report import run as step
+
+        return step(work, aborted=interrupted)
+
+    return step("report", directory, console, in_run=in_run, call=call)
 
 
 @verb("publish", "mlbutler publish", "mlbutler publish --command 'gh pr comment \"$MLBUTLER_CHANGE_NUMBER\" -F -'")

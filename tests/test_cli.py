@@ -79,6 +79,7 @@ def break_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("number", "code", "said"), [
     (errno.ENOSPC, 3, "Free some space"), (errno.EDQUOT, 3, "Free some space"), (errno.EROFS, 3, "the right"),
     (errno.EACCES, 3, "the right"), (errno.EIO, 3, "the disk"), (errno.EINVAL, 70, "report it"),
+    (errno.ENAMETOOLONG, 2, "names by this path"), (errno.ELOOP, 2, "names by this path"),
 ])  # fmt: skip
 def test_what_the_machine_refuses_is_no_bug(
     number: int, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -103,3 +104,16 @@ def test_a_bug_is_told_where_no_file_can_be_written(
     assert ended.value.code == json.loads(out)["exit_code"] == 70
     assert "Traceback" in err
     assert "ZeroDivisionError: seven" in err
+
+
+def test_a_working_directory_that_is_gone_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(SystemExit) as ended:
+        main(["plan"])
+    assert ended.value.code == 2
+    assert "does not exist any more" in capsys.readouterr().err

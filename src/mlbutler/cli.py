@@ -24,6 +24,8 @@ _MACHINE = {
     errno.ENOSPC: _SPACE, errno.EDQUOT: _SPACE, errno.EACCES: _RIGHTS, errno.EPERM: _RIGHTS, errno.EROFS: _RIGHTS,
     errno.EIO: _DISK, errno.ESTALE: _DISK,
 }  # fmt: skip
+_NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
+"""A file is not what its name is used for; the names are the project's."""
 _YES = ("1", "true", "t", "yes", "y", "on")  # as click reads them
 
 __all__ = ["agents", "cli", "gates", "main", "steps"]
@@ -88,11 +90,27 @@ def _wants_json(arguments: list[str]) -> bool:
 
 def _machine(error: OSError, as_json: bool) -> int:
     """A file that the machine did not let us read or write is no bug of ours."""
+    if error.errno == errno.ENOENT and _is_nowhere():
+        remedy = "Change to a directory that exists, or pass -C DIR."
+        return _told("The working directory does not exist any more.", remedy, EXIT_USAGE, as_json)
     remedy = _MACHINE.get(error.errno or 0)
+    code = EXIT_OUTSIDE
+    if remedy is None and error.errno in _NAMES:
+        remedy, code = "Look at what the project names by this path, and fix it.", EXIT_USAGE
     if remedy is None:
         return _bug(error, as_json)
     where = f" {error.filename}" if error.filename else ""
-    return _told(f"{error.strerror}:{where or ' a file could not be written'}.", remedy, EXIT_OUTSIDE, as_json)
+    return _told(f"{error.strerror}:{where or ' a file could not be written'}.", remedy, code, as_json)
+
+
+def _is_nowhere() -> bool:
+    import os
+
+    try:
+        os.getcwd()  # noqa: PTH109 - the same, without more that could fail
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _bug(error: Exception, as_json: bool) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from mlbutler import atomic
 from mlbutler.errors import OutsideError, ProjectError
+from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.record import SCHEMA_VERSION, Record
 from mlbutler.secrets import Redactor
 
@@ -59,9 +60,9 @@ def loads(text: str | bytes) -> Record:
 
     remedy = "Delete the file; the next run writes a new one."
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ProjectError(f"Not a record of mlbutler: the document: Invalid JSON: {error}.", remedy) from error
+        content = parse_json(text)
+    except Unreadable as error:
+        raise ProjectError(f"Not a record of mlbutler: the document: {error.problem}.", remedy) from error
     if not isinstance(content, dict):
         raise ProjectError("Not a record of mlbutler: the document: no JSON object.", remedy)
     values: dict[str, Any] = {}

@@ -6,6 +6,7 @@ PyYAML alone reads version 1.1; its parser in C is kept, for it is many times fa
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -19,17 +20,72 @@ _FLOAT = re.compile(
 )
 _CHANGED = {"bool": (_BOOLEAN, "tTfF"), "float": (_FLOAT, "-+0123456789."), "int": (_WHOLE, "-+0123456789")}
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
+_TAG = "tag:yaml.org,2002:"
+_CAN_FAIL = ("bool", "int", "float", "timestamp", "binary", "null")
+"""Kinds of words whose constructors raise whatever Python raises."""
+
+MOST_NODES = 1_000_000
+"""Values of a document, each counted as often as an alias repeats it."""
+_FREE_NODES, _TIMES = 10_000, 10
+"""What aliases may make of a document: so many values, or so many times what is written."""
+_DEEP, _LARGE = 200, 2 << 20
 
 
 def parse(text: str) -> Any:
     """The document in `text`; no objects are made but mappings, lists, numbers, texts, dates.
 
     Raises:
-        yaml.YAMLError: it is no valid YAML, or no plain data. ValueError: a number or date that there is not.
+        yaml.YAMLError: it is no valid YAML, no plain data, or `require_bounded` refuses it.
+        RecursionError: it is nested too deeply.
     """
     import yaml
 
+    require_bounded(text)
     return yaml.load(text, Loader=loader())
+
+
+def require_bounded(text: str) -> None:
+    """Refuse a document that would be far larger in memory than it is written: a few aliases of aliases are enough.
+
+    PyYAML's parser in C refuses what is nested a thousand times, on which others work long before they give up.
+
+    Raises:
+        yaml.YAMLError: it is such a one, or, where that had to be looked at, no YAML.
+    """
+    deep = text.count("[") + text.count("{") + text.count("- - ") > _DEEP
+    if ("&" not in text or "*" not in text) and not deep and len(text) < _LARGE:
+        return
+    import yaml
+
+    written = total = 0
+    sizes: dict[str, int | None] = {}  # of what anchors name; None while it has not ended
+    open_: list[tuple[str | None, int]] = []  # anchors of the collections around, and the total when they began
+    for event in yaml.parse(text, Loader=loader()):
+        if isinstance(event, yaml.AliasEvent):
+            size = sizes.get(str(event.anchor), 0)
+            if size is None:
+                raise _refused(f"the alias '*{event.anchor}' is inside of what it stands for", event)
+            total += size
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, began = open_.pop()
+            if anchor is not None:
+                sizes[anchor] = total - began
+        elif isinstance(event, yaml.NodeEvent):
+            written, total = written + 1, total + 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_.append((event.anchor, total - 1))
+            if event.anchor is not None:
+                sizes[event.anchor] = 1 if isinstance(event, yaml.ScalarEvent) else None
+        if total > MOST_NODES:
+            raise _refused(f"more than {MOST_NODES:,} values", event)
+    if total > max(_FREE_NODES, _TIMES * written):
+        raise _refused(f"its aliases make {total:,} values of {written:,}")
+
+
+def _refused(problem: str, event: Any = None) -> Exception:
+    from yaml import MarkedYAMLError
+
+    return MarkedYAMLError(problem=problem, problem_mark=event.start_mark if event is not None else None)
 
 
 @cache
@@ -38,15 +94,32 @@ def loader() -> Any:
     import yaml
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    prefix = "tag:yaml.org,2002:"
     made: Any = type("Yaml12Loader", (base,), {})
     made.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in rules if tag.removeprefix(prefix) not in _CHANGED]
+        first: [(tag, pattern) for tag, pattern in rules if tag.removeprefix(_TAG) not in _CHANGED]
         for first, rules in base.yaml_implicit_resolvers.items()
     }
     for name, (pattern, first) in _CHANGED.items():
-        made.add_implicit_resolver(prefix + name, re.compile(rf"(?:{pattern.pattern})\Z"), list(first))
-    made.add_constructor(prefix + "int", _whole)
+        made.add_implicit_resolver(_TAG + name, re.compile(rf"(?:{pattern.pattern})\Z"), list(first))
+    for name in _CAN_FAIL:
+        construct = _whole if name == "int" else base.yaml_constructors[_TAG + name]
+        made.add_constructor(_TAG + name, _located(name, construct))
+    return made
+
+
+def _located(name: str, construct: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The constructor, with the place of a word that it cannot take, as in ``!!bool maybe``."""
+    from yaml import MarkedYAMLError
+
+    def made(constructor: Any, node: Any) -> Any:
+        try:
+            return construct(constructor, node)
+        except MarkedYAMLError:
+            raise
+        except Exception as error:
+            problem = f"{str(node.value)[:40]!r} is no {name}"
+            raise MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+
     return made
 
 

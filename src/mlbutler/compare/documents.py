@@ -6,7 +6,6 @@ import ast
 import csv
 import hashlib
 import io
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlbutler.compare.snapshot import Source
+from mlbutler.parsing import Unreadable, decoded, parse_json, parse_toml, parse_yaml, reading
 from mlbutler.record import Scalar
-from mlbutler.yaml_file import loader, parse
 
 LARGEST = 20 * 1024 * 1024
 """Bytes of the largest file that is parsed."""
@@ -56,10 +55,8 @@ def read_document(path: str, source: Source) -> Document:
         return Document(values, remark=_remark([*twice, *same]))
     except _Unfit as error:
         return Document(problem=str(error))
-    except RecursionError:
-        return Document(problem="nested too deeply")
-    except MemoryError:
-        return Document(problem="too large to parse")
+    except Unreadable as error:
+        return Document(problem=error.problem)
 
 
 def _remark(twice: Sequence[str]) -> str:
@@ -71,14 +68,11 @@ def _remark(twice: Sequence[str]) -> str:
 
 def _parsed(path: str, content: bytes) -> tuple[Any, Sequence[str]]:
     """The content, and the keys that one of its mappings holds twice, where the format lets that be."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise _Unfit("not UTF-8 text") from None
+    text = decoded(content)
     extension = path.rpartition(".")[2].lower()
     if extension == "json":
         return _json(text)
-    return _PARSERS.get(extension, _yaml)(text), ()
+    return _PARSERS.get(extension, parse_yaml)(text), ()
 
 
 def _json(text: str) -> tuple[Any, Sequence[str]]:
@@ -91,39 +85,13 @@ def _json(text: str) -> tuple[Any, Sequence[str]]:
             twice.extend(key for key, count in counts.items() if count > 1)
         return made
 
-    try:
-        return json.loads(text, object_pairs_hook=mapping), twice
-    except ValueError as error:
-        raise _Unfit(f"not valid JSON: {error}"[:200]) from None
-
-
-def _yaml(text: str) -> Any:
-    import yaml
-
-    try:
-        if len(text) > 100_000 and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, Loader=loader())):
-            raise _Unfit("a large YAML file with aliases: not read")
-        return parse(text)
-    except (yaml.YAMLError, ValueError) as error:
-        raise _Unfit("not valid YAML: " + " ".join(str(error).split())[:160]) from None
-
-
-def _toml(text: str) -> Any:
-    import tomllib
-
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _Unfit(f"not valid TOML: {error}"[:200]) from None
+    return parse_json(text, pairs=mapping), twice
 
 
 def _python(text: str) -> Any:
     """Assignments of literals, at the top level, in classes and in ``__init__``, as DVC reads them."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError) as error:
-        raise _Unfit(f"not valid Python: {error}"[:200]) from None
-    return _assignments(tree.body)
+    with reading("Python"):
+        return _assignments(ast.parse(text).body)
 
 
 def _assignments(body: list[ast.stmt]) -> dict[str, Any]:
@@ -148,19 +116,31 @@ def _assignments(body: list[ast.stmt]) -> dict[str, Any]:
 
 def _csv(text: str) -> Any:
     """The last value of each name, by step, of a ``Name,Value,Timestamp,Step`` table."""
-    try:
-        rows = list(csv.DictReader(io.StringIO(text)))
-    except csv.Error as error:
-        raise _Unfit(f"not valid CSV: {error}") from None
+    with reading("CSV"):
+        rows = rows_of(text, ",")
     if not rows or not {"Name", "Value"} <= set(rows[0]):
         raise _Unfit("a CSV file of metrics needs the columns Name and Value")
     last: dict[str, tuple[float, Any]] = {}
     for row in rows:
         step, value = _number(row.get("Step")) or 0.0, _number(row.get("Value"))
-        name = str(row["Name"])
+        name = str(row.get("Name"))
         if name not in last or step >= last[name][0]:
-            last[name] = (step, row["Value"] if value is None else value)
+            last[name] = (step, row.get("Value") if value is None else value)
     return {name: value for name, (_, value) in last.items()}
+
+
+def rows_of(text: str, delimiter: str) -> list[dict[str, Any]]:
+    """The rows of a table below its header, the first with all columns.
+
+    Others lack those that they leave out: a file of many columns and many short rows must not grow.
+
+    Raises:
+        csv.Error: it is none.
+    """
+    lines = (row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row)
+    header = next(lines, [])
+    rows: list[dict[str, Any]] = [dict(zip(header, row, strict=False)) for row in lines]
+    return [dict.fromkeys(header) | rows[0], *rows[1:]] if rows else []
 
 
 def _number(text: object) -> float | None:
@@ -170,7 +150,7 @@ def _number(text: object) -> float | None:
         return None
 
 
-_PARSERS = {"yaml": _yaml, "yml": _yaml, "toml": _toml, "py": _python, "csv": _csv}
+_PARSERS = {"toml": parse_toml, "py": _python, "csv": _csv}
 
 
 def _flat(content: Mapping[Any, Any]) -> tuple[dict[str, Scalar], list[str]]:
@@ -218,7 +198,10 @@ def scalar(value: object) -> Scalar:
         return _cut(hex(value))  # Python refuses to print so many digits
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    return _cut(str(value))
+    try:
+        return _cut(str(value))
+    except RecursionError:
+        return "(nested too deeply)"
 
 
 def _cut(text: str) -> str:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mlbutler.compare.documents import ODD, is_number, scalar
+from mlbutler.compare.documents import ODD, is_number, rows_of, scalar
 from mlbutler.compare.images import image_kind, is_whole
 from mlbutler.compare.snapshot import PlotDefinition, Snapshot, Source
+from mlbutler.parsing import Unreadable, decoded, parse_json, parse_yaml, reading
 from mlbutler.record import PlotChange, Scalar
-from mlbutler.yaml_file import parse
 
 MOST_POINTS = 300
 """Points of a curve after thinning."""
@@ -75,8 +74,8 @@ def _file(definition: PlotDefinition, file: str, old: Source | None, new: Source
         return
     try:
         tables = [read_rows(file, content, definition.header) if content is not None else None for content in contents]
-    except (ValueError, RecursionError) as error:
-        yield unsupported(str(error)[:200])
+    except Unreadable as error:
+        yield unsupported(error.problem)
         return
     present = tables[1] if tables[1] is not None else tables[0]
     assert present is not None
@@ -98,35 +97,25 @@ def read_rows(file: str, content: bytes, header: bool) -> list[Row]:
     """The data points of a CSV, TSV, JSON or YAML file.
 
     Raises:
-        ValueError: it holds none, or is broken; the message says why. RecursionError: it is nested too deeply.
+        Unreadable: it holds none, or is broken.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError("not UTF-8 text") from None
+    text = decoded(content)
     extension = file.rpartition(".")[2].lower()
     if extension in ("csv", "tsv"):
         return _table(text, "\t" if extension == "tsv" else ",", header)
     if extension == "json":
-        return _listed(json.loads(text))
+        return _listed(parse_json(text))
     if extension in ("yaml", "yml"):
-        import yaml
-
-        try:
-            return _listed(parse(text))
-        except yaml.YAMLError:
-            raise ValueError("not valid YAML") from None
-    raise ValueError(f"files of type .{extension} are not plotted")
+        return _listed(parse_yaml(text))
+    raise Unreadable(f"files of type .{extension} are not plotted")
 
 
 def _table(text: str, delimiter: str, header: bool) -> list[Row]:
-    try:
+    with reading("CSV"):
         if header:
-            return list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+            return list(rows_of(text, delimiter))
         rows = csv.reader(io.StringIO(text), delimiter=delimiter)
         return [{str(index): cell for index, cell in enumerate(row)} for row in rows]
-    except csv.Error as error:
-        raise ValueError(f"not valid CSV: {error}") from None
 
 
 def _listed(content: Any) -> list[Row]:
@@ -137,7 +126,7 @@ def _listed(content: Any) -> list[Row]:
         for value in content.values():
             if isinstance(value, list) and value and isinstance(value[0], Mapping):
                 return _listed(value)
-    raise ValueError("holds no list of data points")
+    raise Unreadable("holds no list of data points")
 
 
 def cell_value(cell: object) -> Scalar:

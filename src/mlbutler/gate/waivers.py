@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Sequence
 from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlbutler.errors import SettingsError
+from mlbutler.parsing import Unreadable, parse_toml
 from mlbutler.record import GateResult
 
 FILE_NAME = "mlbutler-waivers.toml"
@@ -45,9 +45,9 @@ def parse(text: str) -> tuple[Waiver, ...]:
     """
     remedy = "Each [[waiver]] needs gate, reason, owner and until = 2026-12-31 (docs/compare.md)."
     try:
-        return _File.model_validate(tomllib.loads(text)).waiver
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{FILE_NAME} is not valid TOML: {error}", f"Mend {FILE_NAME}.") from error
+        return _File.model_validate(parse_toml(text, FILE_NAME)).waiver
+    except Unreadable as error:
+        raise SettingsError(error.message, error.remedy) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from mlbutler.errors import MlbutlerError, ProjectError
+from mlbutler.parsing import Unreadable, decoded, parse_yaml
+from mlbutler.project.dvc_yaml import guard
+from mlbutler.project.model import LEGACY_MD5, MD5, Dependency, Output, ParamsFile, Recorded, Stage, Stages
 
-from mlbutler.errors import ProjectError
-from mlbutler.project.model import Dependency, Output, ParamsFile, Recorded, Stage, Stages
-from mlbutler.yaml_file import parse
+_MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 
 
 def load_stages(repo: Any, *, read_params: bool = True) -> Stages:
@@ -26,23 +28,26 @@ def load_stages(repo: Any, *, read_params: bool = True) -> Stages:
         ProjectError: dvc.yaml, dvc.lock or a .dvc file cannot be read, or stages contradict each other.
     """
     import networkx
-    from dvc.exceptions import DvcException
 
+    guard()
     try:
-        graph = repo.index.graph
-        ordered = list(networkx.dfs_postorder_nodes(graph))
-    except DvcException as error:
+        ordered = list(networkx.dfs_postorder_nodes(repo.index.graph))
+        locks = _Locks(repo)
+        stages = tuple(_stage(repo, stage, locks, read_params) for stage in ordered)
+        return Stages(stages, orphans=tuple(_orphans(repo, ordered, locks)))
+    except MlbutlerError:
+        raise
+    except Exception as error:  # DVC raises whatever its parsers, Python or the file system do
         raise ProjectError(
             f"The DVC project cannot be read: {one_line(error)}",
-            "Mend the file; `dvc status` shows the same error.",
+            "Fix the file; `dvc status` shows the same error.",
         ) from error
-    locks = _Locks(repo)
-    stages = tuple(_stage(repo, stage, locks, read_params) for stage in ordered)
-    return Stages(stages, orphans=tuple(_orphans(repo, ordered, locks)))
 
 
 def one_line(error: BaseException) -> str:
     """A DVC error's message and its cause on one line."""
+    if isinstance(error, RecursionError | MemoryError):
+        return "a file is nested too deeply, or too large"
     texts = [" ".join(str(error).split())]
     if error.__cause__ is not None and (cause := " ".join(str(error.__cause__).split())):
         texts.append(cause)
@@ -126,14 +131,30 @@ def _label(stage: Any) -> str:
 
 def _with_record(repo: Any, item: Any) -> tuple[str, Recorded | None, bool]:
     path, external = relative(repo, item)
+    if "\0" in path or not is_text(path):
+        raise ProjectError(f"The project names a file that there cannot be: {path[:100]!r}.", "Fix its name.")
     return path, recorded(item), external
 
 
+def is_text(text: str) -> bool:
+    """Is it without halves of characters, which YAML and JSON can hold and nothing else can write?"""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def recorded(item: Any) -> Recorded | None:
-    """The hash that dvc.lock or a .dvc file records for a DVC output or dependency."""
+    """The hash that dvc.lock or a .dvc file records for a DVC output or dependency.
+
+    Raises:
+        ProjectError: what is recorded as an MD5 is none; it would be a path to anywhere.
+    """
     info = item.hash_info
     if not info or not isinstance(info.value, str):
         return None
+    if info.name in (MD5, LEGACY_MD5) and not _MD5.fullmatch(info.value):
+        raise ProjectError(
+            f"What is recorded for {str(item.def_path)[:100]!r} is no MD5: {info.value[:40]!r}.",
+            "Take dvc.lock or the .dvc file from Git as it was, or run `dvc repro` or `dvc add`.",
+        )
     meta = item.meta
     return Recorded(info.name, info.value, getattr(meta, "size", None), getattr(meta, "nfiles", None))
 
@@ -176,6 +197,7 @@ def params_in(content: bytes, params: ParamsFile) -> ParamsFile:
     from dvc.dependency.param import read_param_file
     from dvc.fs import localfs
 
+    guard()
     current: Mapping[str, Any] | None = None
     problem = ""
     with tempfile.TemporaryDirectory(prefix="mlbutler-params-") as folder:
@@ -208,12 +230,12 @@ class _Locks:
 
     def _load(self, path: str) -> Mapping[str, Any]:
         try:
-            with self._repo.fs.open(path, mode="r", encoding="utf-8") as file:
-                content = parse(file.read())
+            with self._repo.fs.open(path, mode="rb") as file:
+                content = parse_yaml(decoded(file.read(), path), path)
         except (FileNotFoundError, IsADirectoryError):
             return {}
-        except (yaml.YAMLError, ValueError) as error:
-            raise ProjectError(f"{path} cannot be read: {one_line(error)}", "Mend it, or run `dvc repro`.") from error
+        except Unreadable as error:
+            raise ProjectError(error.message, "Fix it, or run `dvc repro`.") from error
         if not isinstance(content, Mapping):
             return {}
         stages = content.get("stages", {}) if "schema" in content else content

@@ -81,8 +81,7 @@ class Project:
 
     def _opened(self, config: dict[str, Any]) -> Any:
         os.environ.setdefault("DVC_NO_ANALYTICS", "1")
-        from dvc.config import ConfigError
-        from dvc.exceptions import DvcException, NotDvcRepoError
+        from dvc.exceptions import NotDvcRepoError
         from dvc.repo import Repo
 
         from mlbutler.project.load import one_line
@@ -91,18 +90,19 @@ class Project:
             return Repo(str(self.root), config=config or None)
         except NotDvcRepoError as error:
             raise UsageError(f"Not a DVC project: {self.root}", "Run `dvc init` there, or pass -C DIR.") from error
-        except (ConfigError, DvcException) as error:
+        except Exception as error:  # DVC raises whatever its parsers, Python or the file system do
             raise ProjectError(f"DVC cannot open {self.root}: {one_line(error)}", "Check .dvc/config.") from error
 
     def _credentials(self) -> dict[str, Any]:
-        from dvc.config import Config, ConfigError
+        from dvc.config import Config
 
+        from mlbutler.project.load import one_line
         from mlbutler.store.credentials import credentials
 
         try:
             remotes = Config(str(self.root / ".dvc"))["remote"]
-        except ConfigError as error:
-            raise ProjectError(f".dvc/config cannot be read: {error}", "Mend .dvc/config.") from error
+        except Exception as error:  # as above
+            raise ProjectError(f".dvc/config cannot be read: {one_line(error)}", "Fix .dvc/config.") from error
         found = {
             name: dict(credentials(name, str(conf.get("url", "")), self._environ, conf))
             for name, conf in remotes.items()

@@ -10,11 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.project.load import address, relative
 from mlbutler.project.model import LEGACY_MD5, MD5, Recorded, Stage
-from mlbutler.yaml_file import parse
 
 
 def find_run(
@@ -33,7 +31,10 @@ def find_run(
     dvc_stage = next((found for found in repo.index.stages if address(repo, found) == stage.name), None)
     if dvc_stage is None or not hashes or not stage.outputs or any(o.persist or o.external for o in stage.outputs):
         return None
-    key = _key(repo, dvc_stage, stage, hashes)
+    try:
+        key = _key(repo, dvc_stage, stage, hashes)
+    except (TypeError, ValueError, RecursionError):  # a parameter that JSON has no word for: DVC keeps no such run
+        return None
     folders = [cache / key[:2] / key for cache in run_caches]
     entry = next((found for folder in folders if (found := _newest(folder)) is not None), None)
     if entry is None and fetch(key):
@@ -82,8 +83,8 @@ def _newest(folder: Path) -> Mapping[str, Any] | None:
         return None
     for file in files[:1]:  # DVC itself takes the newest and no other
         try:
-            content = parse(file.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, ValueError):
+            content = parse_yaml(decoded(file.read_bytes()))
+        except (OSError, Unreadable):
             continue
         if isinstance(content, Mapping):
             return content
@@ -93,10 +94,15 @@ def _newest(folder: Path) -> Mapping[str, Any] | None:
 def _outputs(repo: Any, dvc_stage: Any, entry: Mapping[str, Any]) -> dict[str, Recorded] | None:
     by_definition = {out.def_path: relative(repo, out)[0] for out in dvc_stage.outs}
     found: dict[str, Recorded] = {}
-    for out in entry.get("outs", ()):
-        path = by_definition.get(out.get("path"))
+    outs = entry.get("outs")
+    for out in outs if isinstance(outs, list) else ():
+        path = by_definition.get(str(out.get("path"))) if isinstance(out, Mapping) else None
         if path is None or not isinstance(out.get(MD5), str):
             return None
         algorithm = MD5 if out.get("hash") == "md5" else LEGACY_MD5
-        found[path] = Recorded(algorithm, out[MD5], out.get("size"), out.get("nfiles"))
+        found[path] = Recorded(algorithm, out[MD5], _whole(out.get("size")), _whole(out.get("nfiles")))
     return found if len(found) == len(by_definition) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None

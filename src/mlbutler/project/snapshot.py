@@ -60,7 +60,7 @@ def at_commit(project: Project, commit: str, prefix: str) -> Side | None:
 
 def opened_at(project: Project, commit: str, prefix: str) -> Side | None:
     """As `at_commit`, but not remembered."""
-    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.exceptions import NotDvcRepoError
 
     try:
         repo = _repo_of(project.root, commit, prefix)
@@ -72,7 +72,7 @@ def opened_at(project: Project, commit: str, prefix: str) -> Side | None:
         return None
     except ProjectError as error:
         raise _broken_then(commit, error.message) from error
-    except DvcException as error:
+    except Exception as error:  # DVC raises whatever its parsers, Python or git do
         raise _broken_then(commit, f"DVC cannot open the project: {one_line(error)}") from error
     return Side(project, repo, stages, commit, _FromGit(project.root, commit, prefix))
 

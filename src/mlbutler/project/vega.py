@@ -10,6 +10,7 @@ from typing import Any
 
 from mlbutler.compare.plots import cell_value, read_rows, thinned
 from mlbutler.compare.snapshot import PlotDefinition, Snapshot
+from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.record import PlotChange
 
 _SIDES = ("target", "this change")
@@ -48,7 +49,7 @@ def with_specifications(
             continue
         own = _is_own(root, definition.template)
         try:
-            text = json.dumps(_filled(root, definition, old, new, own=own), ensure_ascii=False, allow_nan=False)
+            text = _written(_filled(root, definition, old, new, own=own))
             if len(text) > _LARGEST:
                 raise _Unfit("too much data for its template")
         except _Unfit as problem:
@@ -58,6 +59,13 @@ def with_specifications(
         drawn = plot.kind == "unsupported" and plot.reason.startswith("no numbers in")
         made.append(replace(plot, specification=text, own_template=own, reason="" if drawn else plot.reason))
     return tuple(made)
+
+
+def _written(filled: dict[str, Any]) -> str:
+    try:
+        return json.dumps(filled, ensure_ascii=False, allow_nan=False)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _Unfit(f"its template cannot be filled: {error}"[:300]) from None
 
 
 def _is_vega(definition: PlotDefinition) -> bool:
@@ -87,9 +95,7 @@ def _template_file(root: Path, template: str) -> Path | None:
 
 
 def _filled(root: Path, definition: PlotDefinition, old: Snapshot, new: Snapshot, *, own: bool) -> dict[str, Any]:
-    from dvc.exceptions import DvcException
     from dvc.render.converter.vega import VegaConverter
-    from dvc_render.exceptions import DvcRenderError
     from dvc_render.vega import VegaRenderer
 
     points: list[dict[str, Any]] = []
@@ -112,7 +118,9 @@ def _filled(root: Path, definition: PlotDefinition, old: Snapshot, new: Snapshot
             points, definition.id, **{**properties, "template": template, "revs_with_datapoints": revisions}
         )
         return dict(renderer.get_filled_template())
-    except (DvcException, DvcRenderError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except _Unfit:
+        raise
+    except Exception as error:  # a template of the project can trip DVC's library up anywhere
         raise _Unfit(f"its template cannot be filled: {error}"[:300]) from error
 
 
@@ -126,8 +134,8 @@ def _template(root: Path, name: str, *, own: bool) -> Any:
         raise _Unfit(f"there is no template '{name}'")
     try:
         text = path.read_text(encoding="utf-8") if path.stat().st_size <= _LARGEST_TEMPLATE else ""
-        content = json.loads(text)
-    except (OSError, ValueError, RecursionError):
+        content = parse_json(text)
+    except (OSError, UnicodeDecodeError, Unreadable):
         raise _Unfit(f"the template '{name}' is no JSON of at most {_LARGEST_TEMPLATE >> 10} KB") from None
     if not isinstance(content, dict) or (refused := _refused(content)):
         what = f"holds '{refused}', which could fetch something" if isinstance(content, dict) else "is no object"
@@ -161,8 +169,8 @@ def _data(definition: PlotDefinition, snapshot: Snapshot) -> dict[str, list[dict
             continue
         try:
             rows = read_rows(file, source.content, definition.header)
-        except (ValueError, RecursionError) as error:
-            raise _Unfit(str(error)[:200]) from None
+        except Unreadable as error:
+            raise _Unfit(error.problem) from None
         if rows:
             data[file] = [{str(key)[:200]: cell_value(value) for key, value in row.items()} for row in rows]
     return data

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mlbutler.parsing import Unreadable, parse_toml
 from mlbutler.scaffold.found import Image
 
 _DEBIAN = "bookworm"
@@ -59,8 +59,8 @@ def read(path: Path) -> str:
 def toml(path: Path) -> Mapping[str, Any]:
     """A TOML file as data; empty when it is missing or broken: it is somebody else's file."""
     try:
-        return tomllib.loads(read(path))
-    except tomllib.TOMLDecodeError:
+        return parse_toml(read(path))
+    except Unreadable:
         return {}
 
 

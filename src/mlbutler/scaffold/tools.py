@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import configparser
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.scaffold.found import Image, Tool
 from mlbutler.scaffold.languages import names, read, toml
 
@@ -86,8 +86,8 @@ def _has_target(root: Path, name: str) -> bool:
 
 def _npm_script(root: Path, name: str) -> bool:
     try:
-        scripts: Any = json.loads(read(root / "package.json")).get("scripts", {})
-    except (ValueError, AttributeError):
+        scripts: Any = parse_json(read(root / "package.json")).get("scripts", {})
+    except (Unreadable, AttributeError):
         return False
     # What `npm init` writes when there are no tests.
     return isinstance(scripts, dict) and name in scripts and "no test specified" not in str(scripts[name])

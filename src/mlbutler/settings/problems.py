@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _SHOWN = 60
+_MOST_BITS = 1024
+"""Python does not write larger numbers in digits."""
 _EXPECTED = {
     "string_type": "must be a text in quotes",
     "tuple_type": "must be a text in quotes, or a list of such texts",
@@ -52,5 +54,7 @@ def _shown(value: object) -> str:
         return "a list"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return "so large a number"
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

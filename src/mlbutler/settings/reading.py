@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import os
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mlbutler.errors import SettingsError
+from mlbutler.parsing import Unreadable, parse_json, parse_toml
 from mlbutler.settings.problems import problem
 from mlbutler.settings.sections import Gate, Predictions, Settings
 
@@ -56,13 +55,17 @@ def parse(text: str, name: str = FILE_NAME) -> Settings:
     Raises:
         SettingsError: as `load`.
     """
+    values = _parsed(text, name)
+    if name != FILE_NAME:
+        values = _table(values) or {}
+    return _validated(name, values, {}).settings
+
+
+def _parsed(text: str | bytes, name: str) -> dict[str, Any]:
     try:
-        values = tomllib.loads(text)
-        if name != FILE_NAME:
-            values = values.get("tool", {}).get("mlbutler", {})
-        return _validated(name, values, {}).settings
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{name} is not valid TOML: {error}", f"Mend {name}.") from error
+        return parse_toml(text, name)
+    except Unreadable as error:
+        raise SettingsError(error.message, error.remedy) from error
 
 
 def settings_at(content: Callable[[str], bytes | None]) -> Settings | None:
@@ -73,11 +76,15 @@ def settings_at(content: Callable[[str], bytes | None]) -> Settings | None:
     """
     for name in (FILE_NAME, SHARED):
         found = content(name)
-        text = None if found is None else found.decode("utf-8", "replace")
-        if text is None or (name == SHARED and _table(text) is None):
+        if found is None:
             continue
+        text = found.decode("utf-8", "replace")
         try:
+            if name == SHARED and _table(parse_toml(text)) is None:
+                continue
             return parse(text, name)
+        except Unreadable:
+            continue
         except SettingsError:
             return None
     return None
@@ -102,27 +109,22 @@ def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) ->
 def _from_file(root: Path) -> tuple[str, dict[str, Any]]:
     own = root / FILE_NAME
     if own.is_file():
-        try:
-            return FILE_NAME, tomllib.loads(own.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{FILE_NAME} is not valid TOML: {error}", f"Mend {FILE_NAME}.") from error
+        return FILE_NAME, _parsed(own.read_bytes(), FILE_NAME)
     shared = _shared(root)
     return (FILE_NAME, {}) if shared is None else (SHARED, shared)
 
 
 def _shared(root: Path) -> dict[str, Any] | None:
+    """Our table of the project's pyproject.toml; None where it is broken too: others complain about that file."""
     try:
-        return _table((root / SHARED).read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError):
+        return _table(parse_toml((root / SHARED).read_bytes()))
+    except (FileNotFoundError, IsADirectoryError, Unreadable):
         return None
 
 
-def _table(text: str) -> dict[str, Any] | None:
-    """Our table of a pyproject.toml; None where it has none, or is broken: others complain about that file."""
-    try:
-        tool = tomllib.loads(text).get("tool")
-    except tomllib.TOMLDecodeError:
-        return None
+def _table(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Our table of a pyproject.toml, None where it has none."""
+    tool = values.get("tool")
     found = tool.get("mlbutler") if isinstance(tool, dict) else None
     return found if isinstance(found, dict) else None
 
@@ -151,8 +153,8 @@ def _from_text(section: str, key: str, text: str) -> Any:
     default = model.model_fields[key].default
     if isinstance(default, tuple) and text.lstrip().startswith("["):
         try:
-            return json.loads(text)
-        except json.JSONDecodeError:
+            return parse_json(text)
+        except Unreadable:
             return text
     return text
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlbutler.errors import CorruptObject
+from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.store.interface import ObjectId
 
 Manifest = Mapping[str, str]
@@ -50,8 +50,8 @@ def _parsed(content: bytes, name: str) -> Manifest:
         raise _refusal(name, f"larger than {MAX_BYTES >> 20} MB")
     try:
         # The hook turns each entry into a pair at once: a million dictionaries would take 250 MB more.
-        entries = json.loads(content, object_pairs_hook=_pair)
-    except (ValueError, RecursionError) as error:
+        entries = parse_json(content, pairs=_pair)
+    except Unreadable as error:
         raise _refusal(name, "not valid JSON") from error
     if not isinstance(entries, list):
         raise _refusal(name, "not a list")

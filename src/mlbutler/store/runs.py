@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlbutler.errors import StoreError
+from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.store.files import explained, make_folder, replace, temporary
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
@@ -67,8 +66,8 @@ def _entry(path: Path, key: str) -> Run | None:
     try:
         if path.stat().st_size > _LARGEST:
             return None
-        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError, ValueError, RecursionError):
+        content = parse_yaml(decoded(path.read_bytes()))
+    except (OSError, Unreadable):
         return None
     outputs = content.get("outs") if isinstance(content, Mapping) else None
     if not isinstance(outputs, list) or not outputs:

@@ -55,7 +55,7 @@ def sections(text: bytes) -> Sections:
 
     try:
         parsed = ConfigObj(text.decode("utf-8", "replace").splitlines(), list_values=False, interpolation=False)
-    except ConfigObjError:
+    except (ConfigObjError, RecursionError):
         return {}
     found = {}
     for title, section in parsed.items():

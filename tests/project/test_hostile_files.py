@@ -1,0 +1,60 @@
+"""Whatever a pull request writes into DVC's files, the project is read or refused with an error of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlbutler.errors import MlbutlerError, ProjectError
+from mlbutler.project.project import Project
+from tests.test_parsing import BOMB, DIGITS
+
+_TEXTS = {
+    "a word that is no timestamp": "a: !!timestamp x\n",
+    "a word that is no boolean": "a: !!bool maybe\n",
+    "a date": "n: 5\nother: 2020-01-01\n",
+    "bytes": "n: !!binary aGk=\n",
+    "a bomb": BOMB,
+    "itself": "n: &a [*a]\n",
+    "deep nesting": "n: " + "[" * 3000 + "]" * 3000,
+    "a large number": f"n: {DIGITS}\n",
+    "NaN": "n: .nan\n",
+    "keys twice": "n: 5\nn: 6\n",
+    "a NUL": "n: 5\0\n",
+    "an escaped NUL": 'n: "5\\0"\nstages: {a: {cmd: x, outs: ["a\\0b"]}}\nouts: [{md5: "x", path: "a\\0b"}]\n',
+    "half a character": 'n: "\\ud800"\nstages: {a: {cmd: x, outs: ["\\ud800"]}}\nouts: [{path: "\\ud800"}]\n',
+    "other types": "stages: {train@1: {cmd: [1], deps: 3}}\nouts: 7\n",
+    "a long name": f"outs: [{{path: {'x' * 300}}}]\nstages: {{a: {{cmd: x, deps: [{'y' * 300}]}}}}\n",
+    "an MD5 that is a path": "outs: [{md5: ../../../../etc, path: raw, hash: md5}]\n",
+    "no mapping": "- 1\n",
+}
+
+
+@pytest.mark.parametrize("content", _TEXTS)
+def test_no_text_in_a_file_of_dvc_s_breaks_mlbutler(full: Path, content: str) -> None:
+    for name in ("params.yaml", "dvc.yaml", "dvc.lock", "data/raw.dvc", ".dvc/config", "m1.json"):
+        file = full / name
+        before = file.read_bytes()
+        file.write_text(_TEXTS[content], encoding="utf-8")
+        try:
+            project = Project(full, {})
+            project.plan()
+            project.snapshots("HEAD", "")
+        except MlbutlerError as error:
+            assert error.message, name
+            assert error.remedy, name
+        file.write_bytes(before)
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "dvc.lock", "data/raw.dvc"])
+def test_what_would_keep_dvc_busy_for_minutes_is_refused_with_the_file_s_name(full: Path, name: str) -> None:
+    full.joinpath(name).write_text(BOMB)
+    with pytest.raises(ProjectError, match=f"{name} is not valid YAML: more than 1,000,000 values at line"):
+        _ = Project(full, {}).stages
+
+
+def test_what_is_recorded_as_an_md5_and_is_a_path_names_no_file(full: Path) -> None:
+    full.joinpath("data/raw.dvc").write_text("outs: [{md5: ab/../../../../etc/passwd, path: raw, hash: md5}]\n")
+    with pytest.raises(ProjectError, match=r"recorded for 'raw' is no MD5: 'ab/\.\./"):
+        _ = Project(full, {}).stages

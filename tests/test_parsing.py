@@ -121,12 +121,16 @@ def _document(extension: str) -> Callable[[bytes], object]:
     return lambda content: dict(read_document(f"m.{extension}", Source(content)).values)
 
 
+def _rows(extension: str) -> Callable[[bytes], object]:
+    return lambda content: read_rows(f"p.{extension}", content, True)
+
+
 _READERS: dict[str, Callable[[bytes], object]] = {
     "yaml": lambda content: parse_yaml(decoded(content)),
     "toml": parse_toml,
     "json": parse_json,
     **{f"metrics.{kind}": _document(kind) for kind in ("yaml", "json", "toml", "py", "csv", "txt")},
-    **{f"plot.{kind}": lambda c, k=kind: read_rows(f"p.{k}", c, True) for kind in ("yaml", "json", "csv", "tsv")},
+    **{f"plot.{kind}": _rows(kind) for kind in ("yaml", "json", "csv", "tsv")},
     "settings": lambda content: settings_of(decoded(content)),
     "pyproject": lambda content: settings_of(decoded(content), "pyproject.toml"),
     "waivers": lambda content: waivers.parse(decoded(content)),

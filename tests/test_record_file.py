@@ -130,10 +130,10 @@ def without(name: str) -> dict[str, Any]:
 
 
 BROKEN: dict[str, tuple[object, str]] = {
-    "cut": (record_file.dumps(RECORD)[:-40], "the document: Invalid JSON: "),
-    "empty": ("", "the document: Invalid JSON: "),
-    "not UTF-8": (b'{"schema": "\xff"}', "the document: Invalid JSON: "),
-    "too deep": ("[" * 200_000, "the document: Invalid JSON: "),
+    "cut": (record_file.dumps(RECORD)[:-40], "the document: not valid JSON: "),
+    "empty": ("", "the document: not valid JSON: "),
+    "not UTF-8": (b'{"schema": "\xff"}', "the document: not valid JSON: "),
+    "too deep": ("[" * 200_000, "the document: not valid JSON: "),
     "a list": ([WHOLE], "the document: no JSON object."),
     "nothing": (None, "the document: no JSON object."),
     "no change": (without("change"), "change: Field required."),

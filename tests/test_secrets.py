@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
+import re
 import time
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlbutler.live_lines import LiveLines
 from mlbutler.secrets import (
     HIDDEN,
     LineRedactor,
@@ -94,6 +100,100 @@ def test_what_stands_after_a_credential_s_name_is_hidden(text: str, secret: str)
 
 
 @pytest.mark.parametrize("text", [
+    "Basic dXNlcjpodW50ZXIy", "'authorization': 'basic dXNlcjpodW50ZXIy'",
+    "Proxy-Authorization: Basic dXNlcjpodW50ZXIy=",
+    "?auth=Basic%20dXNlcjpodW50ZXIy", "Basic+dXNlcjpodW50ZXIy%3D%3D", '{"h": "Basic\\u0020dXNlcjpodW50ZXIy"}',
+    "BASIC dXNlcjpodW50ZXIy.", "(Basic dXNlcjpodW50ZXIy)",
+])  # fmt: skip
+def test_a_user_and_a_password_as_http_writes_them_are_hidden_anywhere(text: str) -> None:
+    hidden = Redactor(()).hide(text)
+    assert "dXNlcjpodW50ZXIy" not in hidden
+    assert HIDDEN in hidden
+
+
+@pytest.mark.parametrize("text", [
+    "Basic training begins", "visual basic programming", "a basic question: what", "Basic 12345678", "basic  usage",
+])  # fmt: skip
+def test_the_word_basic_alone_hides_nothing(text: str) -> None:
+    assert Redactor(()).hide(text) == text
+
+
+_TOKENS = [
+    "ASIA" + "A1B2C3D4E5F6G7H8", "AIza" + "Sy0aB_cD-" * 3 + "12345678", "ATATT3x" + "aB3-_" * 6, "ya29." + "aB3-_" * 6,
+    "GOCSPX-" + "aB3-_" * 5, "SG." + "a1B2c3D4e5F6g7H8i9J0kL" + "." + "a1B2c3D4e5" * 4 + "abc", "glrt-" + "aB3_" * 6,
+    "glcbt-64_" + "aB3_" * 6, "gldt-" + "aB3_" * 6, "xapp-1-A012-345-" + "abcdef0123" * 4, "xoxe-" + "1-abc" * 4,
+    "hvs." + "aB3_" * 10, "sk-ant-api03-" + "aB3_" * 12, "sk_live_" + "aB3d" * 6, "rk_test_" + "aB3d" * 6,
+    "npm_" + "aB3d" * 9, "pypi-AgEIcHlwaS5vcmc" + "aB3_" * 12, "dckr_pat_" + "aB3_" * 6, "dop_v1_" + "0a1b" * 16,
+    "dapi" + "0a1b" * 8, "glsa_" + "aB3d" * 8 + "_0a1b2c3d", "AGE-SECRET-KEY-1" + "QPZRY9X8" * 7, "r8_" + "aB3d" * 9,
+    "whsec_" + "aB3d" * 8, "wandb_v1_" + "aB3d" * 9, "gsk_" + "aB3d" * 10, "api_org_" + "aB3d" * 9,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("token", _TOKENS, ids=lambda token: token[:9])
+@pytest.mark.parametrize("around", ["{}", "got {} there", 'TOKEN="{}"', "url?x={}&y", "\u0022{}\u0022", "{},{}"])
+def test_tokens_with_a_prefix_that_their_maker_documents_are_hidden(token: str, around: str) -> None:
+    hidden = Redactor(()).hide(around.format(token, token))
+    assert token[-12:] not in hidden
+    assert HIDDEN in hidden
+
+
+def test_what_signs_an_address_is_hidden_and_the_rest_of_it_stays() -> None:
+    url = "https://a.blob.core.windows.net/c/o?sv=2024&sig=aB3%2FdE%3D12345&se=1 and ?X-Amz-Signature=0123456789abcdef"
+    said = "https://a.blob.core.windows.net/c/o?sv=2024&sig=[hidden]&se=1 and ?X-Amz-Signature=[hidden]"
+    assert Redactor(()).hide(url) == said
+
+
+_ENDS = "\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+_VALUES = st.text(st.characters(codec="utf-8", exclude_characters=_ENDS), min_size=6).filter(
+    lambda value: len(value.strip()) > 5
+)
+
+
+def _small(quoted: str) -> str:
+    return re.sub("%..", lambda match: match[0].lower(), quoted)
+
+
+def _for_html(text: str) -> str:
+    return "".join(f"\\u{ord(c):04x}" if c in "<>&'" else c for c in json.dumps(text, ensure_ascii=False)[1:-1])
+
+
+_FORMS: dict[str, Callable[[str], str]] = {
+    "percent": lambda v: quote(v, safe=""),
+    "percent in small letters": lambda v: _small(quote(v, safe="")),
+    "form": quote_plus,
+    "json": lambda v: json.dumps(v)[1:-1],
+    "json in utf-8": lambda v: json.dumps(v, ensure_ascii=False)[1:-1],
+    "json with slashes": lambda v: json.dumps(v)[1:-1].replace("/", "\\/"),
+    "json in json": lambda v: json.dumps(json.dumps(v))[3:-3],
+    "html": html.escape,
+}
+
+
+@pytest.mark.parametrize("form", _FORMS)
+@given(value=_VALUES)
+@settings(deadline=None)
+def test_a_known_value_is_hidden_however_it_is_escaped(form: str, value: str) -> None:
+    text = _FORMS[form](value)
+    hidden = Redactor([value]).hide(f"<{text}>")
+    assert hidden == f"<{HIDDEN}>"
+
+
+def test_a_known_value_is_hidden_in_json_that_is_made_for_a_page() -> None:
+    value = "a<b>&'c\"d"
+    assert Redactor([value]).hide(f"[{_for_html('<x')}{_for_html(value)}]") == f"[\\u003cx{HIDDEN}]"
+
+
+@given(st.text(min_size=8), st.text(max_size=12), st.text(max_size=12))
+@settings(deadline=None)
+def test_a_known_value_is_hidden_in_base64_whatever_stands_before_and_behind_it(
+    value: str, before: str, after: str
+) -> None:
+    data = f"{before}{value}{after}".encode()
+    for coded in (base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()):
+        assert Redactor([value]).hide(f"x: {coded}.") == f"x: {HIDDEN}."
+
+
+@pytest.mark.parametrize("text", [
     "pad_token=<|endoftext|>", "eos_token: '<|im_end|>'", "max_new_tokens=4096, tokens: 123456789", "token 12345678",
     "could not read Password: terminal prompts disabled", "password=$DB_PASSWORD", "password: required",
     "Set MLBUTLER_REMOTE_ORIGIN_USER and MLBUTLER_REMOTE_ORIGIN_PASSWORD.", "secret santa: 12 of 13 files",
@@ -107,14 +207,14 @@ def test_words_that_only_sound_like_it_stay(text: str) -> None:
 
 @pytest.mark.parametrize("piece", [
     "password:", "eyJ-", "eyJabcdefghij.", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "a.", "http://a:", "x_token=",
-    "secret ", "Bearer ", "AKIA",
+    "secret ", "Bearer ", "AKIA", "Basic ", "basic", "?sig=", "SG.", "glpat-", "dapi", "s3cret-val", "\\", "\\u0026",
 ])  # fmt: skip
 @pytest.mark.parametrize("end", ["", "://", "-----END"])
 def test_a_long_line_that_never_becomes_a_secret_takes_no_time(piece: str, end: str) -> None:
     """A stage can print any: the build must not stand still for it."""
     line = piece * (200_000 // len(piece)) + end
     began = time.process_time()
-    LineRedactor(Redactor(())).hide(line)
+    LineRedactor(Redactor(["s3cret-value&\\\\\\\\\"x", "\\" * 30 + "secret", "ssssss"])).hide(line)
     assert time.process_time() - began < 2.0
 
 
@@ -149,3 +249,35 @@ def test_a_quoted_secret_is_hidden_too() -> None:
 )
 def test_a_url_loses_its_user_information(url: str, clean: str) -> None:
     assert without_userinfo(url) == clean
+
+
+def test_a_value_that_is_split_over_lines_is_hidden_in_both() -> None:
+    hide = LineRedactor(Redactor(["correct-horse-battery"])).hide
+    assert [hide(line) for line in ("a correct-hor", "  se-battery b", "se-battery")] == [
+        f"a {HIDDEN}", f"{HIDDEN} b", "se-battery",
+    ]  # fmt: skip
+    assert [hide(line) for line in ("correct-", "horse-", "battery")] == [HIDDEN, HIDDEN, "battery"]
+
+
+def test_the_lines_of_a_value_of_several_are_hidden_one_by_one() -> None:
+    value = "{\n  \"key\": \"9f8e7d6c5b4a\",\n}"
+    hide = LineRedactor(Redactor([value])).hide
+    assert [hide(line) for line in value.split("\n")] == ["{", HIDDEN, "}"]
+
+
+@given(st.integers(1, 40), st.lists(st.integers(1, 60), max_size=4))
+def test_a_stream_shows_no_part_of_a_secret_however_it_is_written(unfinished: int, cuts: list[int]) -> None:
+    """Written in pieces, and looked at between them, as a line that stays unfinished for long is."""
+    secret = "Tr0ub4dor-and-3-more"
+    said: list[str] = []
+    hidden = LineRedactor(Redactor([secret]))
+    lines = LiveLines(said.append, hidden.hide, hidden.hide_unfinished, pending_after=0)
+    data = f"epoch {'.' * (unfinished % 7)} {secret} then\nnext {secret}\n".encode()
+    place = 0
+    for cut in (*cuts, len(data)):
+        lines.feed(data[place : place + cut])
+        lines.show_pending()
+        place += cut
+    lines.close()
+    for text in said:
+        assert not any(secret[i : i + 8] in text for i in range(len(secret) - 7)), text

@@ -91,8 +91,8 @@ def _wants_json(arguments: list[str]) -> bool:
 def _machine(error: OSError, as_json: bool) -> int:
     """A file that the machine did not let us read or write is no bug of ours."""
     if error.errno == errno.ENOENT and _is_nowhere():
-        remedy = "Change to a directory that exists, or pass -C DIR."
-        return _told("The working directory does not exist any more.", remedy, EXIT_USAGE, as_json)
+        how = "Change to a directory that exists, or pass -C DIR."
+        return _told("The working directory does not exist any more.", how, EXIT_USAGE, as_json)
     remedy = _MACHINE.get(error.errno or 0)
     code = EXIT_OUTSIDE
     if remedy is None and error.errno in _NAMES:

@@ -31,7 +31,8 @@ class LiveLines:
 
     Args:
         emit: takes each finished line, without its end.
-        hide: replaces secrets; sees each line whole, before it is cut.
+        hide: replaces secrets; sees each line whole, before it is cut. hide_unfinished: the same of the beginning of
+            a line.
         limit: characters of a line that are kept.
     """
 
@@ -39,11 +40,13 @@ class LiveLines:
         self,
         emit: Callable[[str], None],
         hide: Callable[[str], str] = lambda text: text,
+        hide_unfinished: Callable[[str], str] | None = None,
         *,
         limit: int = 16_384,
         pending_after: float = 10.0,
     ) -> None:
         self._emit, self._hide, self._limit, self._pending_after = emit, hide, limit, pending_after
+        self._hide_unfinished = hide_unfinished or hide
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""  # a carriage return whose newline may come with the next bytes
         self._parts: list[str] = []
@@ -69,7 +72,7 @@ class LiveLines:
     def show_pending(self) -> None:
         """Emit the unfinished line when nothing was emitted for a while and it has changed since."""
         if self._parts and time.monotonic() - self._emitted >= self._pending_after:
-            self._show()
+            self._show(self._hide_unfinished)
 
     def close(self) -> None:
         """The stream has ended: emit what is left."""
@@ -89,12 +92,12 @@ class LiveLines:
 
     def _finish(self) -> None:
         if self._parts or self._shown is None:
-            self._show()
+            self._show(self._hide)
         self._clear()
         self._shown = None
 
-    def _show(self) -> None:
-        text = whole = self._hide(clean("".join(self._parts)))
+    def _show(self, hide: Callable[[str], str]) -> None:
+        text = whole = hide(clean("".join(self._parts)))
         if self._dropped:  # the end of what was kept may be the first half of a secret
             text = text[:-_OVERLAP]
         more = self._dropped + max(len(whole) - self._limit, 0)

@@ -171,7 +171,8 @@ class Process:
     ) -> None:
         self._command, self._cwd, self._environ = list(command), cwd, environ
         self._pass_fds, self._grace, self._on_line = tuple(pass_fds), grace or Grace(), on_line
-        self._lines = LiveLines(self._line, LineRedactor(redactor or Redactor(())).hide)
+        hidden = LineRedactor(redactor or Redactor(()))
+        self._lines = LiveLines(self._line, hidden.hide, hidden.hide_unfinished)
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._signals = _Signals()
         self._output: int | None = None

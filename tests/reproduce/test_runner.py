@@ -235,6 +235,54 @@ def test_dvc_runs_again_where_a_stage_was_stopped_while_its_locks_were_written(w
         project.dvc("repro", "--force", "--single-item", "c")
 
 
+EDITED = """
+stages:
+  train:
+    cmd: >-
+      cat code.txt folder/x params.yaml > model.txt; echo '{{}}' > m.json; {edit}
+    deps: [code.txt, folder]
+    params: [lr, nan]
+    outs: [model.txt]
+    metrics: [m.json: {{cache: false}}]
+  after: {{cmd: cat model.txt > after.txt, deps: [model.txt], outs: [after.txt]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        ("echo new > code.txt", "code.txt"),
+        ("echo 2 > folder/y", "folder"),
+        ("sed -i s/0.1/0.2/ params.yaml", "params.yaml:lr"),
+        ("touch code.txt folder/x; echo 'lr: 0.1' > params.yaml; echo 'nan: .nan' >> params.yaml", ""),
+        ("cp code.txt c; mv c code.txt", ""),
+    ],
+)
+def test_of_a_stage_whose_inputs_changed_while_it_ran_nothing_is_recorded(world: Make, edit: str, named: str) -> None:
+    project = world(
+        {
+            "dvc.yaml": EDITED.format(edit="true"), "code.txt": "1\n", "folder/x": "x\n",
+            "params.yaml": "lr: 0.1\nnan: .nan\n", "m.json": "committed",
+        }
+    )  # fmt: skip
+    project.dvc("repro", "-q")
+    project.commit("results")
+    project.write({"dvc.yaml": EDITED.format(edit=edit), "m.json": "edited"})
+    lock, cache = project.read("dvc.lock"), project.root / ".dvc" / "cache"
+    kept = sorted(path for path in cache.rglob("*") if path.is_file())
+    command = Cause(kind="command", subject="train")
+    done = project.reproduce(stale("train", command), stale("after", because_of("train")))
+    if not named:
+        assert project.outcomes(done)["train"] == "ran"
+        return
+    assert project.outcomes(done) == {"train": "failed", "after": "not reached"}
+    assert done.problems == [f"stage 'train' failed: inputs changed while it ran: {named}"]
+    assert done.moved == [named]
+    assert project.read("dvc.lock") == lock
+    assert sorted(path for path in cache.rglob("*") if path.is_file()) == kept
+    assert project.read("m.json") == "edited"
+
+
 def test_a_killed_stage_is_a_failed_one(world: Make) -> None:
     project = world(
         {"dvc.yaml": "stages:\n  a: {cmd: 'kill -9 $$', outs: [a]}\n  z: {cmd: kill -9 $PPID; sleep 5, outs: [z]}\n"}

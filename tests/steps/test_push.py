@@ -67,6 +67,21 @@ def test_new_outputs_go_to_the_remote_and_the_mirror(
     assert (again.outcome, again.moved) == (Outcome.PASSED, ())
 
 
+@pytest.mark.parametrize("mirror", [True, False])
+def test_where_no_run_cache_outlives_a_failed_run_it_says_how_to_get_that(
+    reproduced: Path, remote: Remote, working_state: State, tmp_path: Path, mirror: bool
+) -> None:
+    work = working_state(reproduced, f"data.mirror = '{tmp_path / 'mirror'}'" if mirror else "", LOGIN)
+    stages = (StageRun(name="train", outcome="ran"), StageRun(name="more", outcome="failed"))
+    failed = ReproduceResult(outcome=Outcome.FAILED, reason="stage 'more' failed", stages=stages)
+    work.record = dataclasses.replace(work.record, reproduce=failed)
+    result = push.run(work)
+    kept = "only this mirror keeps" if mirror else "nothing keeps"
+    assert f"{kept} which stages finished" in result.reason
+    assert "data.mirror" in result.remedy
+    assert "S3, SSH" in result.remedy
+
+
 def test_another_build_restores_from_the_mirror_what_this_one_ran(
     reproduced: Path, remote: Remote, working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

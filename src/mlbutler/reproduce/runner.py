@@ -58,12 +58,14 @@ class Reproduction:
         runs: stage name -> result, in the order of the plan. problems: sentences on failed stages.
         put_back: paths of outputs kept in Git that were restored after a failure.
         changed: stages that ran and made other outputs than dvc.lock had. interrupted: we were told to stop.
+        moved: inputs of stages that changed while these ran: what they made is recorded nowhere.
     """
 
     runs: dict[str, StageRun] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     put_back: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
     timed_out: bool = False
     interrupted: bool = False
 
@@ -214,6 +216,7 @@ class Runner:
         code = told.get("exit_code")
         if failed:
             self._problem(stage.name, explain_exit(code) if code is not None else self._hide(told["message"]))
+            self.result.moved += told.get("inputs", ())
         if told.get("changed") and told["outcome"] == "ran":
             self.result.changed.append(stage.name)
         return StageRun(

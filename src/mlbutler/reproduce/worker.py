@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from mlbutler import linux
-from mlbutler.reproduce import whole_files
+from mlbutler.reproduce import steady, whole_files
 
 _EXITED_WITH = re.compile(r"exited with (-?\d+)\s*$")
 _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
 _MEMORY_NOISE = 1024 * 1024
+_LARGE = 1 << 20
 
 Send = Callable[[dict[str, Any]], None]
 
@@ -192,7 +193,9 @@ def _stage(command: dict[str, Any], send: Send) -> None:
     """
     name, give_up = command["name"], time.monotonic() + command["patience"]
     seen = _Commands(name)
+    moved: list[str] = []
     sys.addaudithook(seen.hook)
+    steady.watch(lambda stage: seen.started and stage.addressing == name, moved.extend)
     while True:
         try:
             answer = _reproduced(name, command["strict"], command["may_lack"], seen)
@@ -205,7 +208,7 @@ def _stage(command: dict[str, Any], send: Send) -> None:
             print(f"ERROR: {message}", file=sys.stderr, flush=True)
             code = _EXITED_WITH.search(message)
             answer = {"outcome": "busy" if busy else "failed", "message": message,
-                      "exit_code": int(code[1]) if code else None}  # fmt: skip
+                      "exit_code": int(code[1]) if code else None, "inputs": moved}  # fmt: skip
         send({"event": "outcome", "peak": seen.peak(), **answer})
         return
 
@@ -232,7 +235,19 @@ def _reproduced(name: str, strict: bool, may_lack: bool, seen: _Commands) -> dic
         if not done:
             return {"outcome": "unchanged"}
         after = {out.def_path: _hash(out) for out in done[0].outs}
+        if seen.started:
+            _keep_run(repo, done[0])
         return {"outcome": "ran" if seen.started else "restored", "changed": before != after}
+
+
+def _keep_run(repo: Any, stage: Any) -> None:
+    """Put a run into the run cache that DVC leaves out of it: one with an uncached output that is no metric or plot.
+
+    The next agent would run the stage again. What is large is nothing for the cache: that is why it is not in it.
+    """
+    own = [out for out in stage.outs if not (out.use_cache or out.is_metric or out.is_plot)]
+    if own and all((out.meta.size or _LARGE) < _LARGE for out in own):
+        repo.stage_cache.save(stage)
 
 
 def _is_changed(repo: Any, name: str) -> bool:

@@ -67,6 +67,8 @@ def run(work: Work) -> PushResult:
         )
         raise
     result = _result(moved, notes, place or kept)
+    if runs and not place and _failed(work):
+        result = _only_here(result)
     return result if work.pipeline else _whole(work, result, pushed, cache)
 
 
@@ -135,6 +137,22 @@ def _nothing_to_do(work: Work) -> bool:
     if reproduce is not None and any(stage.outcome in _DONE for stage in reproduce.stages):
         return False
     return check is not None and check.checked > 0 and not (check.findings or check.pending or check.undetermined)
+
+
+def _failed(work: Work) -> bool:
+    reproduce = work.record.reproduce
+    return reproduce is not None and reproduce.outcome in (Outcome.FAILED, Outcome.ERROR)
+
+
+def _only_here(result: PushResult) -> PushResult:
+    """Finished stages of a run that goes on elsewhere are found by the run cache alone: no commit names them."""
+    where = "only this mirror keeps" if result.run_cache else "nothing keeps"
+    return dataclasses.replace(
+        result,
+        reason=f"{result.reason}; {where} which stages finished, for the remote cannot hold DVC's run cache",
+        remedy="So that another agent need not run them again, share one data.mirror between the agents, or use a DVC "
+        "remote that can hold a run cache: a directory, S3, SSH, Google or Azure storage, not HTTP.",
+    )
 
 
 def _result(moved: Sequence[Moved], notes: Sequence[str], kept: str) -> PushResult:

@@ -26,7 +26,7 @@ def run(work: Work) -> ReproduceResult:
     """Run what the plan calls stale.
 
     A failed stage stops those that stand on it. Finished stages are in dvc.lock and the cache; the failed one's
-    outputs that Git keeps are put back as they were.
+    outputs that Git keeps are put back as they were. A stage whose inputs changed while it ran has failed.
 
     Raises:
         UsageError: nothing was planned. Interrupted: we were told to stop; everything has ended. BusyError:
@@ -90,6 +90,7 @@ def run(work: Work) -> ReproduceResult:
         stop.partial = _result(work, done, Outcome.INTERRUPTED, stop.message)
         raise stop
     result = _judged(work, done)
+    changed = tuple(path for path in changed if path not in done.moved)
     if changed:
         said = f"a stage changed in place what it was given to read: {', '.join(changed[:3])}"
         work.console.line(f"Note: {said}. Write into a copy, or declare it as an output with persist: true.")
@@ -162,6 +163,11 @@ def _judged(work: Work, done: Reproduction) -> ReproduceResult:
     rest = _counts(done, but=("failed",))
     failed = next((run.name for run in done.runs.values() if run.outcome == "failed"), None)
     remedy = "Raise timeout under [reproduce] in mlbutler.toml." if done.timed_out else ""
+    if done.moved:
+        remedy = (
+            "Run again, and edit nothing meanwhile. If the stage itself writes there: let it write into a copy or "
+            "elsewhere, or name the file in .dvcignore."
+        )
     if not remedy and failed is not None:
         remedy = f"Read {RELATIVE}; {command_to_repeat(failed)} runs the stage by hand."
     return _result(work, done, Outcome.FAILED, f"{reason} ({rest})" if rest else reason, remedy)

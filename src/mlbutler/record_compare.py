@@ -25,7 +25,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricChange:
-    """One number of one metrics file on both sides. `goal`: ``maximize``, ``minimize`` or None."""
+    """One number of one metrics file on both sides. `goal`: ``maximize``, ``minimize`` or None.
+
+    A `name` of '' stands for all numbers of a file that is the same object on both sides and could not be read.
+    """
 
     file: str
     name: str
@@ -40,7 +43,7 @@ class MetricChange:
     @property
     def key(self) -> str:
         """The name used in gates and settings: ``metrics.json:accuracy``."""
-        return f"{self.file}:{self.name}"
+        return f"{self.file}:{self.name}" if self.name else self.file
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,45 @@ class CodeChange:
     kind: str
     stages: tuple[str, ...] = ()
     undeclared: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefinitionChange:
+    """One thing that dvc.yaml says otherwise of a stage.
+
+    `part`: ``command``, ``wdir``, ``frozen``, ``always_changed``, ``dependency``, ``param``, ``output``. `kind`:
+    ``added``, ``removed``, ``changed``. `name` is the path or parameter; `old` and `new` are the values where there
+    are any, for outputs what kind they are.
+    """
+
+    part: str
+    kind: str
+    name: str = ""
+    old: str = ""
+    new: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageDefinitionChange:
+    """A stage that dvc.yaml defines otherwise, with templates filled in.
+
+    `kind`: ``added``, ``removed``, ``changed``, ``renamed`` (from `old_name`: it makes the same outputs).
+    """
+
+    stage: str
+    kind: str
+    old_name: str = ""
+    parts: tuple[DefinitionChange, ...] = ()
+
+    def lost(self) -> tuple[DefinitionChange, ...]:
+        """The dependencies and params that the stage no longer has: DVC does not run it again when they change."""
+        if self.kind in ("added", "removed"):
+            return ()
+        return tuple(p for p in self.parts if p.kind == "removed" and p.part in ("dependency", "param"))
+
+    def freezes(self) -> bool:
+        """Is the stage frozen by this change: never run again, whatever changes?"""
+        return any(part.part == "frozen" and part.new for part in self.parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,8 +371,10 @@ class CompareResult(StepResult):
         old_rev, new_rev: commit ids; `new_rev` is '' for the work tree.
         verdict: better, worse, same, changed or not judged, for the whole.
         sentence: the verdict in words, naming the deciding number.
+        stages: what dvc.yaml says otherwise.
         history: what the metrics were at the commits up to `old_rev`.
         not_judged: (subject, reason) of everything that could not be compared.
+        old_problem, new_problem: which of DVC's own files could not be read on that side, and why; '' for none.
     """
 
     old_rev: str = ""
@@ -338,6 +382,7 @@ class CompareResult(StepResult):
     metrics: tuple[MetricChange, ...] = ()
     params: tuple[ParamChange, ...] = ()
     code: tuple[CodeChange, ...] = ()
+    stages: tuple[StageDefinitionChange, ...] = ()
     plots: tuple[PlotChange, ...] = ()
     data: tuple[DataChange, ...] = ()
     predictions: tuple[PredictionChange, ...] = ()
@@ -347,3 +392,5 @@ class CompareResult(StepResult):
     verdict: Verdict = Verdict.NOT_JUDGED
     sentence: str = ""
     not_judged: tuple[tuple[str, str], ...] = ()
+    old_problem: str = ""
+    new_problem: str = ""

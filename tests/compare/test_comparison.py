@@ -14,8 +14,10 @@ from mlbutler.compare.comparison import Comparison, compare, conclude, without_l
 from mlbutler.compare.metrics import guess_goal
 from mlbutler.compare.plots import MOST_POINTS, thinned
 from mlbutler.compare.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams, Stored
+from mlbutler.gate.rules import judge
+from mlbutler.gate.subjects import Evidence
 from mlbutler.record import Verdict
-from mlbutler.settings import Predictions
+from mlbutler.settings import Gate, Predictions
 from tests.compare.test_images import picture
 
 
@@ -191,6 +193,8 @@ def test_the_sentence_names_the_deciding_number_and_the_lack_of_a_gate() -> None
 
 # ---------------------------------------------------------------------------------- the verdict's balance
 
+REASON = "stage 'train' is stale and did not run: what is here is from before the change"
+
 
 @pytest.mark.parametrize("accuracy", [float("nan"), None, "diverged"])
 def test_a_number_that_is_lost_is_in_the_sentence_although_another_got_better(accuracy: object) -> None:
@@ -200,20 +204,56 @@ def test_a_number_that_is_lost_is_in_the_sentence_although_another_got_better(ac
     assert sentence.startswith("Mixed: m.json:loss 0.5 -> 0.4 (-0.1) better, m.json:accuracy was 0.9 and is ")
 
 
-def test_a_number_that_is_gone_is_in_the_sentence() -> None:
-    found = compare(side({"loss": 0.5, "accuracy": 0.9}), side({"loss": 0.4}), {})
-    assert "m.json:accuracy was 0.9 and is gone" in conclude(found, [])[1]
-    found = compare(side({"loss": 0.5, "accuracy": 0.9}), side({"loss": 0.5}), {})
-    verdict, sentence = conclude(found, [])
-    assert (verdict, sentence[:40]) == (Verdict.NOT_JUDGED, "Not judged: m.json:accuracy was 0.9 and ")
-    found = compare(side({"loss": 0.5, "accuracy": 0.9}), side({"loss": 0.6}), {})
-    verdict, sentence = conclude(found, [])
-    assert (verdict, sentence[:12]) == (Verdict.WORSE, "Worse: m.jso")
-    assert "m.json:accuracy was 0.9 and is gone" in sentence
+@pytest.mark.parametrize("loss", [0.4, 0.5, 0.6])
+def test_a_number_that_is_gone_comes_first(loss: float) -> None:
+    verdict, sentence = conclude(compare(side({"loss": 0.5, "accuracy": 0.9}), side({"loss": loss}), {}), [])
+    assert verdict is Verdict.GONE
+    assert sentence.startswith("Gone: m.json:accuracy was 0.9 and is gone (not measured any more)")
+    assert ("m.json:loss 0.5 -> 0.6 (+0.1) worse" in sentence) is (loss > 0.5)
+
+
+def test_a_file_that_is_gone_takes_numbers_without_a_direction_with_it() -> None:
+    gone = Snapshot("", metrics={"m.json": Source(None, "the file is missing", absent=True)})
+    verdict, sentence = conclude(compare(side({"epochs": 3}), gone, {}), [])
+    assert verdict is Verdict.GONE
+    assert sentence.startswith("Gone: m.json:epochs was 3 and is gone (the file is missing)")
+
+
+def test_a_gate_on_a_metric_that_is_gone_fails_and_says_why() -> None:
+    old = side({"accuracy": 0.9})
+    new = Snapshot("", metrics={"m.json": Source(None, "the file is missing", absent=True)})
+    metrics = compare(old, new, {}).metrics
+    [result] = judge([Gate(metric="m.json:accuracy", max_drop=0.1)], Evidence(metrics=metrics, old=old, new=new))
+    assert result.outcome == "failed"
+    assert "m.json:accuracy is gone (the file is missing)" in result.sentence
+
+
+OBJECT = "0123456789abcdef0123456789abcdef"
+
+
+def test_a_file_that_is_the_same_object_on_both_sides_is_the_same_without_being_read() -> None:
+    unread = Source(None, "in neither cache, mirror nor remote", identity=OBJECT)
+    old, new = (Snapshot(name, metrics={"m.json": unread}, params={"p.yaml": unread}) for name in ("1", ""))
+    found = compare(old, new, {})
+    assert [(m.key, m.verdict) for m in found.metrics] == [("m.json", Verdict.SAME)]
+    assert found.not_judged == ()
+    assert conclude(found, [])[0] is Verdict.SAME
+    evidence = Evidence(metrics=found.metrics, old=old, new=new)
+    drop, least = judge([Gate(metric="m.json:accuracy", max_drop=0.1, min=0.5)], evidence)[::-1]
+    assert (drop.outcome, least.outcome) == ("passed", "not judged")
+    other = Snapshot("1", metrics={"m.json": Source(None, "nowhere", identity=OBJECT[::-1])})
+    assert conclude(compare(other, new, {}), [])[0] is Verdict.NOT_JUDGED
+
+
+def test_a_target_that_cannot_be_read_makes_nothing_new() -> None:
+    old = Snapshot("1", metrics={"m.json": Source(None, "dvc.lock cannot be read")}, problem="dvc.lock cannot be read")
+    found = compare(old, side({"accuracy": 0.9}), {})
+    assert verdicts(found) == {"accuracy": Verdict.NOT_JUDGED}
+    assert "in the target: dvc.lock cannot be read" in found.metrics[0].reason
 
 
 def test_a_number_from_before_the_change_is_said_to_be_unknown_and_why() -> None:
-    found = without_left_over(compare(side({"accuracy": 0.9}), side({}), {}), {"m.json": "train"})
+    found = without_left_over(compare(side({"accuracy": 0.9}), side({}), {}), {"m.json": REASON})
     assert conclude(found, [])[1].startswith(
         "Not judged: m.json:accuracy was 0.9 and is not known (stage 'train' is stale and did not run"
     )
@@ -221,7 +261,7 @@ def test_a_number_from_before_the_change_is_said_to_be_unknown_and_why() -> None
 
 def test_a_target_that_cannot_be_read_is_said() -> None:
     found = compare(Snapshot("1", problem="dvc.yaml is broken"), side({"accuracy": 0.9}), {})
-    assert ("the target", "dvc.yaml is broken") in found.not_judged
+    assert ("the target", "dvc.yaml is broken; only what Git keeps is compared") in found.not_judged
 
 
 def test_a_new_number_and_one_without_direction_are_no_loss() -> None:
@@ -246,7 +286,7 @@ def test_what_is_left_from_before_has_no_verdict() -> None:
     spec = Predictions(file="out/p.csv", id="id", label="label", prediction="prediction")
     tables = ({"out/p.csv": predicted(0)}, {"out/p.csv": predicted(60)})
     old, new = side({"loss": 0.5}, tables=tables[0]), side({"loss": 0.4}, tables=tables[1])
-    found = without_left_over(compare(old, new, {}, [spec]), {"m.json": "train", "out": "predict"})
+    found = without_left_over(compare(old, new, {}, [spec]), {"m.json": REASON, "out": REASON})
     assert verdicts(found) == {"loss": Verdict.NOT_JUDGED}
     assert found.predictions[0].verdict is Verdict.NOT_JUDGED
     assert [subject for subject, _ in found.not_judged] == ["m.json", "out/p.csv"]

@@ -94,7 +94,7 @@ def test_metrics_that_dvc_keeps_are_read_from_the_cache_alone(full: Path) -> Non
     shutil.rmtree(full / ".dvc" / "cache")
     past = read_past(Project(full, {}), "", "HEAD", 2)
     assert [moment.metrics["m1.json"].content for moment in past] == [None] * 2
-    assert "in neither cache, mirror nor remote" in past[0].metrics["m1.json"].problem
+    assert "in neither cache nor mirror; the remote was not asked" in past[0].metrics["m1.json"].problem
 
 
 def test_no_project_there_and_no_such_commit(mono: Path, tmp_path: Path) -> None:

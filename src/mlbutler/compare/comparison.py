@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from mlbutler.compare.data import compare_data
 from mlbutler.compare.documents import is_number
-from mlbutler.compare.metrics import compare_metrics
+from mlbutler.compare.metrics import NOT_MEASURED, compare_metrics
 from mlbutler.compare.params import compare_params
 from mlbutler.compare.plots import compare_plots
 from mlbutler.compare.predictions import compare_predictions, unpaired
-from mlbutler.compare.snapshot import Snapshot, Stored
+from mlbutler.compare.snapshot import Artifact, Snapshot, Stored
+from mlbutler.compare.stages import compare_stages
 from mlbutler.record import (
     DataChange,
     GateResult,
@@ -19,6 +20,7 @@ from mlbutler.record import (
     ParamChange,
     PlotChange,
     PredictionChange,
+    StageDefinitionChange,
     Verdict,
 )
 from mlbutler.settings import Predictions
@@ -34,6 +36,7 @@ class Comparison:
     data: tuple[DataChange, ...]
     predictions: tuple[PredictionChange, ...]
     not_judged: tuple[tuple[str, str], ...]
+    stages: tuple[StageDefinitionChange, ...] = ()
 
 
 def compare(
@@ -54,31 +57,46 @@ def compare(
     metrics, metric_problems = compare_metrics(old.metrics, new.metrics, goals)
     params, param_problems = compare_params(old.params, new.params, new.stage_params)
     plots = charts(compare_plots(old, new))
-    data = compare_data(old.artifacts, new.artifacts, old.at_hand, new.at_hand)
+    data = compare_data(*_artifacts(old, new), old.at_hand, new.at_hand)
     nothing = Stored(problem="the file is missing")
     predictions = tuple(
         compare_predictions(spec, old.tables.get(spec.file, nothing), new.tables.get(spec.file, nothing), picture)
         for spec in declared
     )
-    not_judged = [("the target", old.problem)] if old.problem else []
+    sides = (("the target", old), ("this change", new))
+    not_judged = [(name, f"{side.problem}; only what Git keeps is compared") for name, side in sides if side.problem]
+    stages = _stages(old, new)
     not_judged += [*metric_problems, *param_problems]
     not_judged += [(metric.key, metric.reason) for metric in metrics if metric.verdict is Verdict.NOT_JUDGED]
     not_judged += [(plot.title, plot.reason) for plot in plots if plot.reason]
     not_judged += [(change.path, change.reason) for change in data if change.reason]
     not_judged += unpaired(predictions)
-    return Comparison(metrics, params, plots, data, predictions, tuple(dict.fromkeys(not_judged)))
+    return Comparison(metrics, params, plots, data, predictions, tuple(dict.fromkeys(not_judged)), stages)
+
+
+def _stages(old: Snapshot, new: Snapshot) -> tuple[StageDefinitionChange, ...]:
+    if not old.revision or old.definitions is None or new.definitions is None:
+        return ()
+    return compare_stages(old.definitions, new.definitions)
+
+
+def _artifacts(old: Snapshot, new: Snapshot) -> tuple[Mapping[str, Artifact], Mapping[str, Artifact]]:
+    """Those to compare: where one side could not be read, what it lacks need be neither new nor gone."""
+    if not old.problem and not new.problem:
+        return old.artifacts, new.artifacts
+    both = old.artifacts.keys() & new.artifacts.keys()
+    return {p: a for p, a in old.artifacts.items() if p in both}, {p: a for p, a in new.artifacts.items() if p in both}
 
 
 def without_left_over(comparison: Comparison, left_over: Mapping[str, str]) -> Comparison:
     """The comparison with no verdict on numbers that are not those of the change.
 
     Args:
-        left_over: path of an output that was not made anew though it should -> its stage.
+        left_over: path of an output, or of a metrics file, that need not be that of the change -> why.
     """
 
     def why(file: str) -> str:
-        stage = owner_of(file, left_over)
-        return f"stage '{stage}' is stale and did not run: this is from before the change" if stage else ""
+        return reason_for(file, left_over)
 
     metrics = tuple(
         replace(m, verdict=Verdict.NOT_JUDGED, reason=reason) if (reason := why(m.file)) else m
@@ -94,8 +112,8 @@ def without_left_over(comparison: Comparison, left_over: Mapping[str, str]) -> C
     return replace(comparison, metrics=metrics, predictions=predictions, not_judged=(*told, *kept))
 
 
-def owner_of(path: str, left_over: Mapping[str, str]) -> str:
-    """The stage that should have made the output `path`, or the folder it lies in, anew; '' for none."""
+def reason_for(path: str, left_over: Mapping[str, str]) -> str:
+    """Why the output `path`, or the folder it lies in, need not be that of the change; '' for none."""
     parts = path.split("/")
     return next((left_over[p] for n in range(len(parts), 0, -1) if (p := "/".join(parts[:n])) in left_over), "")
 
@@ -112,6 +130,9 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
             return _overall(comparison), f"{word}: {broken[0].sentence}{waiver}{more}"
     hint = "" if gates else " No gate is set, so nothing can stop a worse result."
     balance = _balance(comparison)
+    if balance.gone:
+        worse = f"; {balance.bad[0]}" if balance.bad else ""
+        return Verdict.GONE, f"Gone: {balance.gone[0]}{worse}.{hint}"
     if balance.overall is Verdict.CHANGED:
         return Verdict.CHANGED, f"Mixed: {balance.good[0]} better, {(*balance.bad, *balance.lost)[0]}.{hint}"
     if balance.bad:
@@ -137,11 +158,15 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
 
 @dataclass(frozen=True)
 class _Balance:
-    """What got better, what got worse, and which numbers were lost, each as text, the gravest first."""
+    """What got better, what got worse, and which numbers were lost, each as text, the gravest first.
+
+    `gone` are those of the lost ones that nobody measures any more.
+    """
 
     good: tuple[str, ...]
     bad: tuple[str, ...]
     lost: tuple[str, ...]
+    gone: tuple[str, ...]
 
     @property
     def overall(self) -> Verdict:
@@ -165,12 +190,19 @@ def _balance(comparison: Comparison) -> _Balance:
         (*better, *examples[Verdict.BETTER]),
         (*worse, *(f"{text} worse" for text in examples[Verdict.WORSE])),
         tuple(lost),
+        tuple(_lost(metric) for metric in comparison.metrics if _is_gone(metric)),
     )
 
 
 def _is_lost(metric: MetricChange) -> bool:
     """Was it a number in the target, and is none here? That a number is new, or was none before, is no loss."""
     return is_number(metric.old) and not is_number(metric.new) and metric.goal is not None
+
+
+def _is_gone(metric: MetricChange) -> bool:
+    """Had the target the number, and has nothing here? One without a direction counts only where its file is gone."""
+    gone = metric.verdict is Verdict.GONE and is_number(metric.old)
+    return gone and (metric.goal is not None or metric.reason != NOT_MEASURED)
 
 
 def _lost(metric: MetricChange) -> str:
@@ -188,7 +220,10 @@ def _flips(change: PredictionChange) -> str:
 
 def _overall(comparison: Comparison) -> Verdict:
     """Better, worse, or changed when there is both; a broken ceiling does not make an improvement worse."""
-    verdict = _balance(comparison).overall
+    balance = _balance(comparison)
+    if balance.gone:
+        return Verdict.GONE
+    verdict = balance.overall
     noise = verdict is Verdict.NOT_JUDGED and _of(comparison.metrics, Verdict.WITHIN_NOISE)
     return Verdict.WITHIN_NOISE if noise else verdict
 

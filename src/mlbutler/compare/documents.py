@@ -30,11 +30,15 @@ _LARGEST_NUMBER = 10**300
 
 @dataclass(frozen=True)
 class Document:
-    """Dotted name -> value of one file; `problem` says why there is nothing, `remark` what is odd about it."""
+    """Dotted name -> value of one file; `problem` says why there is nothing, `remark` what is odd about it.
+
+    `known`: that there is nothing is certain, for there is no such file; else it may hold anything.
+    """
 
     values: Mapping[str, Scalar] = field(default_factory=dict)
     problem: str = ""
     remark: str = ""
+    known: bool = True
 
 
 class _Unfit(Exception):
@@ -44,9 +48,9 @@ class _Unfit(Exception):
 def read_document(path: str, source: Source) -> Document:
     """Parse by the file's extension: JSON, YAML, TOML, Python literals, or a CSV of metrics."""
     if source.content is None:
-        return Document(problem=source.problem or "the file is missing")
+        return Document(problem=source.problem or "the file is missing", known=source.absent or not source.problem)
     if len(source.content) > LARGEST:
-        return Document(problem=f"larger than {LARGEST >> 20} MB: not read")
+        return Document(problem=f"larger than {LARGEST >> 20} MB: not read", known=False)
     try:
         content, twice = _parsed(path, source.content)
         if not isinstance(content, Mapping):
@@ -54,9 +58,9 @@ def read_document(path: str, source: Source) -> Document:
         values, same = _flat(content)
         return Document(values, remark=_remark([*twice, *same]))
     except _Unfit as error:
-        return Document(problem=str(error))
+        return Document(problem=str(error), known=False)
     except Unreadable as error:
-        return Document(problem=error.problem)
+        return Document(problem=error.problem, known=False)
 
 
 def _remark(twice: Sequence[str]) -> str:

@@ -58,6 +58,10 @@ _MINIMIZE = {
 }
 
 
+NOT_MEASURED = "not measured any more"
+"""Why a metric is gone whose file is there."""
+
+
 def compare_metrics(
     old: Mapping[str, Source], new: Mapping[str, Source], goals: Mapping[str, str]
 ) -> tuple[tuple[MetricChange, ...], tuple[tuple[str, str], ...]]:
@@ -69,6 +73,9 @@ def compare_metrics(
     changes: list[MetricChange] = []
     problems: list[tuple[str, str]] = []
     for file in dict.fromkeys((*new, *old)):
+        if _is_same_unread(old.get(file), new.get(file)):
+            changes.append(_unread(file, new[file].problem))
+            continue
         before = read_document(file, old[file]) if file in old else Document()
         after = read_document(file, new[file]) if file in new else Document()
         for document, side in ((before, "in the target"), (after, "here")):
@@ -76,6 +83,17 @@ def compare_metrics(
                 problems.append((file, f"{side}: {said}"))
         changes += _changes(file, before, after, goals)
     return tuple(changes), tuple(problems)
+
+
+def _is_same_unread(old: Source | None, new: Source | None) -> bool:
+    """Is it the same object on both sides, of which nobody here has the content?"""
+    return old is not None and new is not None and new.content is old.content is None and new.is_same_as(old)
+
+
+def _unread(file: str, problem: str) -> MetricChange:
+    """All numbers of a file that is the same on both sides and could not be read."""
+    reason = f"the same object on both sides; its numbers are not at hand ({problem})"
+    return MetricChange(file=file, name="", verdict=Verdict.SAME, reason=reason)
 
 
 def _changes(file: str, before: Document, after: Document, goals: Mapping[str, str]) -> Iterator[MetricChange]:
@@ -110,8 +128,12 @@ def _judged(file: str, name: str, before: Document, after: Document, goal: str |
         )  # fmt: skip
 
     if name not in after.values:
-        return change(Verdict.GONE, after.problem or "not measured any more")
+        if not after.known:
+            return change(Verdict.NOT_JUDGED, f"here: {after.problem}")
+        return change(Verdict.GONE, after.problem or NOT_MEASURED)
     if name not in before.values:
+        if not before.known:
+            return change(Verdict.NOT_JUDGED, f"in the target: {before.problem}")
         return change(Verdict.NEW, before.problem or "not measured in the target")
     alike = old == new and is_number(old) == is_number(new)  # True equals 1, and is no number
     if not is_number(new) and not alike:

@@ -18,6 +18,8 @@ def compare_params(
     changes: list[ParamChange] = []
     problems: list[tuple[str, str]] = []
     for file in dict.fromkeys((*new, *old)):
+        if file in old and file in new and new[file].content is None and new[file].is_same_as(old[file]):
+            continue
         before = read_document(file, old[file]) if file in old else Document()
         after = read_document(file, new[file]) if file in new else Document()
         for document, side in ((before, "in the target"), (after, "here")):

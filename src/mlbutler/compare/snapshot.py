@@ -16,11 +16,19 @@ from typing import BinaryIO
 class Source:
     """A file's content at one revision, or why there is none.
 
-    `content` is None when it could not be had; `problem` then says why in words fit for a report.
+    `content` is None when it could not be had; `problem` then says why in words fit for a report. `absent`: there is
+    certainly no such file at this revision. `identity`: the content's hash where it is recorded, '' otherwise: two with
+    the same identity are the same, whether they can be read or not.
     """
 
     content: bytes | None
     problem: str = ""
+    absent: bool = False
+    identity: str = ""
+
+    def is_same_as(self, other: Source) -> bool:
+        """Is it recorded as the same content?"""
+        return bool(self.identity) and self.identity == other.identity
 
 
 @dataclass(frozen=True)
@@ -114,12 +122,31 @@ class StageParams:
 
 
 @dataclass(frozen=True)
+class StageDefinition:
+    """What dvc.yaml says of one stage, with templates filled in.
+
+    `outputs` maps a path to what kind of output it is (``out``, ``metric``, ``plot``) with DVC's flags where they are
+    not the usual ones; `params` are ``file:name``, or the file alone.
+    """
+
+    name: str
+    command: str = ""
+    directory: str = ""
+    frozen: bool = False
+    always: bool = False
+    dependencies: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Everything that is compared, at one revision. Paths are relative to the project's root, with '/'.
 
     `revision` is a commit id, or '' for the work tree. `tables` holds the files that the settings name, by path;
     `at_hand` the tables among the data that may have changed, to be looked for in cache and mirror alone. `problem`
-    says why nothing could be read at this revision.
+    says what of DVC's own files could not be read at this revision; there is then no more here than Git keeps.
+    `definitions`: None where dvc.yaml could not be read.
     """
 
     revision: str
@@ -131,4 +158,5 @@ class Snapshot:
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
     tables: Mapping[str, Stored] = field(default_factory=dict)
     at_hand: Mapping[str, Stored] = field(default_factory=dict)
+    definitions: tuple[StageDefinition, ...] | None = ()
     problem: str = ""

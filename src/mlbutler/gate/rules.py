@@ -117,7 +117,9 @@ def _lacking(metric: MetricChange) -> str:
     """Why a metric holds no number, as the rest of a sentence."""
     if metric.verdict is Verdict.GONE:
         return f"is gone ({metric.reason})" if metric.reason else "is gone"
-    return "has no value" if metric.new is None else f"is {metric.new}, which is no number"
+    if metric.new is None:
+        return f"is not known ({metric.reason})" if metric.reason else "has no value"
+    return f"is {metric.new}, which is no number"
 
 
 def _drop(

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mlbutler.compare.comparison import owner_of
+from mlbutler.compare.comparison import reason_for
 from mlbutler.compare.snapshot import Snapshot
 from mlbutler.compare.tables import Unreadable, count_rows
 from mlbutler.record import MetricChange, PredictionChange, RepeatResult, StageRun, Verdict
@@ -22,7 +22,7 @@ class Evidence:
     Attributes:
         old, new: both sides; `tables` in them hold the files whose rows are counted.
         before: stage -> seconds of its last recorded run before this one. runs: the stages of this run.
-        left_over: path of an output that its stage should have made anew, and has not -> the stage.
+        left_over: path of an output, or of a metrics file, that need not be that of the change -> why.
         repeats: metric key -> what repeated runs gave; gates on it are judged by them.
     """
 
@@ -55,9 +55,8 @@ def find(gate: Gate, evidence: Evidence) -> Found:
     if gate.kind == "stage" or (found.number is not None and found.number.key in evidence.repeats):
         return found
     subject = found.number.file if found.number is not None else gate.subject.rpartition(":")[0]
-    if stage := owner_of(subject, evidence.left_over):
-        said = f"{subject} is from before the change: stage '{stage}' is stale and did not run"
-        return Found(problem=said, excused=True)
+    if reason := reason_for(subject, evidence.left_over):
+        return Found(problem=f"{subject}: {reason}", excused=True)
     return found
 
 
@@ -68,8 +67,23 @@ def _metric(gate: Gate, evidence: Evidence) -> Found:
         return Found(problem=f"{gate.metric} is ambiguous: {', '.join(metric.key for metric in found[:5])}")
     if found:
         return Found(found[0])
+    if (elsewhere := _unread(gate, evidence)) is not None:
+        return elsewhere
     names = [name for metric in evidence.metrics for name in (metric.key, metric.name)]
     return Found(problem=f"{gate.metric} was not measured{_near(gate.subject, names)}")
+
+
+def _unread(gate: Gate, evidence: Evidence) -> Found | None:
+    """Why a metric may be missing although it was measured: its file could not be read."""
+    file = gate.subject.rpartition(":")[0]
+    for metric in evidence.metrics:
+        if not metric.name and file in ("", metric.file):
+            return Found(problem=f"{metric.file}: {metric.reason}", excused=True, unchanged=bool(file))
+    unread = {path: why for path, why in evidence.left_over.items() if path in evidence.new.metrics}
+    for path, why in unread.items():
+        if file in ("", path):
+            return Found(problem=f"{gate.metric} was not found, and {path} is not known: {why}", excused=True)
+    return None
 
 
 def _near(name: str, known: Iterable[str]) -> str:

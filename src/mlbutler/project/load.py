@@ -224,8 +224,9 @@ class _Locks:
     def entries(self, stage: Any) -> Mapping[str, Any]:
         """The stages in the stage's dvc.lock, of either schema; empty when there is none."""
         path = self.path(stage)
-        if path not in self._read:
-            self._read[path] = self._load(path)
+        if path not in self._read:  # for DVC, too, a dvc.lock that is ignored is none
+            ignored = self._repo.dvcignore.is_ignored_file(path)
+            self._read[path] = {} if ignored else self._load(path)
         return self._read[path]
 
     def _load(self, path: str) -> Mapping[str, Any]:

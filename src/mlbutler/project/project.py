@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -78,6 +79,17 @@ class Project:
                 for key in CREDENTIALS:
                     conf.pop(key, None)
         return repo
+
+    def opened_again(self) -> Any:
+        """Another `dvc.repo.Repo` of the same project, for a caller that changes how it reads."""
+        return self._opened({} if self._anonymous else self._credentials())
+
+    def of(self, repo: Any, stages: Stages) -> Project:
+        """The same project with stages that were read otherwise; this one still refuses what it cannot read."""
+        other = copy.copy(self)
+        other.__dict__.pop("tree", None)
+        other.__dict__ |= {"repo": repo, "stages": stages}
+        return other
 
     def _opened(self, config: dict[str, Any]) -> Any:
         os.environ.setdefault("DVC_NO_ANALYTICS", "1")
@@ -232,8 +244,8 @@ class Project:
         except OSError as error:
             raise ProjectError(f"A dependency cannot be read: {error}", "Check its permissions.") from error
 
-    def stale(self) -> tuple[str, ...]:
-        """Names of the stages whose outputs are not those of the code, data and parameters here, in order.
+    def unsettled(self) -> tuple[StagePlan, ...]:
+        """The stages whose outputs are not, or not known to be, those of the code, data and parameters here, in order.
 
         Decided from what is at hand, like `plan`; no cache is asked what it could restore. A stage that DVC runs
         every time is none for that alone.
@@ -248,16 +260,17 @@ class Project:
             self.stages, self.tree, self.objects.listing, lambda stage, hashes: None, self.objects.at_hand,
             self.objects.params,
         )  # fmt: skip
-        stale: dict[str, None] = {}
+        stale: dict[str, StagePlan] = {}
+        states = (StageState.STALE, StageState.CANNOT_RUN, StageState.NOT_KNOWN)
         try:
             for plan in planner.plan():
                 own = any(cause.kind not in ("always", "upstream") for cause in plan.causes)
                 above = any(cause.kind == "upstream" and cause.subject in stale for cause in plan.causes)
-                if plan.state is StageState.STALE and (own or above):
-                    stale[plan.name] = None
+                if plan.state in states and (own or above):
+                    stale[plan.name] = plan
         except OSError as error:
             raise ProjectError(f"A dependency cannot be read: {error}", "Check its permissions.") from error
-        return tuple(stale)
+        return tuple(stale.values())
 
     def _check_targets(self, targets: Sequence[str]) -> None:
         known = {name for s in self.stages.pipeline() for name in (s.name, s.name.split("@")[0], s.file)}

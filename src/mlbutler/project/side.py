@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mlbutler.compare.snapshot import Artifact, Entry, Snapshot, Source, StageParams, Stored
+from mlbutler.compare.snapshot import Artifact, Entry, Snapshot, Source, StageDefinition, StageParams, Stored
 from mlbutler.compare.tables import is_table
 from mlbutler.project.model import Output, Stage, Stages
 from mlbutler.project.plot_definitions import definitions
@@ -25,6 +26,10 @@ TOO_LARGE = f"larger than {LARGEST // 1024 // 1024} MB: not read"
 LEADS_OUT = "it lies outside the project: not read"
 UNASKED = "the remote could not be asked"
 _NOWHERE = "in neither cache, mirror nor remote"
+_NOT_HERE = "in neither cache nor mirror; the remote was not asked"
+_NO_REMOTE = "in neither cache nor mirror, and no remote is configured"
+_MISSING = Source(None, "the file is missing", absent=True)
+_NOT_FOUND = "not found in"
 _DEFAULT_PARAMS = "params.yaml"
 
 
@@ -59,7 +64,12 @@ class Tracked(Protocol):
 
 
 class Side:
-    """One revision while it is read."""
+    """One revision while it is read.
+
+    Args:
+        problem: which of DVC's own files could not be read, '' for none: what they record is not known.
+        declared: could every dvc.yaml be read?
+    """
 
     def __init__(
         self,
@@ -68,13 +78,18 @@ class Side:
         stages: Stages,
         revision: str,
         tracked: Tracked,
+        problem: str = "",
+        *,
+        declared: bool = True,
     ) -> None:
         self._project, self._repo, self.stages, self._revision = project, repo, stages, revision
-        self._tracked = tracked
+        self._tracked, self.problem, self._declared = tracked, problem, declared
+        self._same: frozenset[str] = frozenset()
 
     def read(self, same: frozenset[str], tables: Sequence[str] = ()) -> Snapshot:
         """Everything that is compared; plots in `same` are left out."""
         metrics = dict.fromkeys(self.metric_paths())
+        self._same = same
         found = definitions(self._repo, self.stages, self._files, self._below, self._expanded)
         plots = [d for d in found if not all(self._is_same(file, same) for file in d.files)]
         files = dict.fromkeys(file for plot in plots for file in (*plot.files, *plot.xs))
@@ -99,6 +114,8 @@ class Side:
             tables={name: stored for path in tables for name, stored in self._tables(path, same)},
             artifacts=artifacts,
             at_hand=dict(self._at_hand(artifacts, same)),
+            definitions=tuple(map(_definition, self.stages.pipeline())) if self._declared else None,
+            problem=self.problem,
         )
 
     def _is_same(self, path: str, same: frozenset[str]) -> bool:
@@ -125,26 +142,44 @@ class Side:
         return bool(self._revision) or not (self._project.root / path).is_file()
 
     def _source(self, path: str, *, remote: bool = True) -> Source:
-        if self.is_object(path):
-            owner = self.stages.owner(path)
-            assert owner is not None
+        owner = self.stages.owner(path)
+        if owner is not None and self.is_object(path):
             return self._object(path, owner[1], remote=remote)
-        found = self._tracked(path)
-        return found if found is not None else Source(None, "the file is missing")
+        found = self._tracked(path) or _MISSING
+        if owner is None or found.content is None or not self._is_same(path, self._same):
+            return found
+        out = owner[1]  # in the work tree it need not be what is recorded
+        present = self._project.tree.hash(out.path, out.recorded.algorithm) if out.recorded else None
+        as_recorded = present is not None and out.recorded is not None and present.same_as(out.recorded)
+        return dataclasses.replace(found, identity=self._identity(path, out)) if as_recorded else found
+
+    def _identity(self, path: str, out: Output) -> str:
+        """What is recorded of `path`: the hash of the output that it is, or lies in."""
+        return f"{out.recorded.value} {path[len(out.path) + 1 :]}".rstrip() if out.recorded is not None else ""
 
     def _object(self, path: str, out: Output, *, remote: bool) -> Source:
+        if out.recorded is None or out.recorded.oid is None:
+            if self.problem:
+                return Source(None, self.problem)
+            return Source(None, "no content hash is recorded", absent=out.recorded is None)
+        identity = self._identity(path, out)
         oid, problem = self._identified(path, out, remote=remote)
         if oid is None:
-            return Source(None, problem)
-        if path == out.path and out.recorded is not None and (out.recorded.size or 0) > LARGEST:
-            return Source(None, TOO_LARGE)
+            absent = problem.startswith(_NOT_FOUND)
+            return Source(None, problem, absent=absent, identity="" if absent else identity)
+        if path == out.path and (out.recorded.size or 0) > LARGEST:
+            return Source(None, TOO_LARGE, identity=identity)
         content = self._project.objects.content(oid, LARGEST, remote=remote)
-        return Source(content) if content is not None else Source(None, self._nowhere())
+        return Source(content, "" if content is not None else self._nowhere(remote=remote), identity=identity)
 
-    def _nowhere(self) -> str:
+    def _nowhere(self, *, remote: bool = True) -> str:
         """Why an object is not at hand."""
         trouble = self._project.objects.problem
-        return f"{UNASKED}: {trouble.message}" if trouble is not None else _NOWHERE
+        if trouble is not None:
+            return f"{UNASKED}: {trouble.message}"
+        if self._project.remote_name is None:
+            return _NO_REMOTE
+        return _NOWHERE if remote else _NOT_HERE
 
     def _identified(self, path: str, out: Output, *, remote: bool = True) -> tuple[ObjectId | None, str]:
         """The object that is recorded for `path`, which may lie inside `out`; or why there is none."""
@@ -155,7 +190,8 @@ class Side:
             manifest = self._project.objects.manifest(oid, remote=remote)
             md5 = (manifest or {}).get(path[len(out.path) + 1 :])
             if md5 is None:
-                return None, f"not found in {out.path}" if manifest is not None else self._nowhere()
+                why = f"{_NOT_FOUND} {out.path}" if manifest is not None else self._nowhere(remote=remote)
+                return None, why
             oid = type(oid)(md5, oid.legacy)
         return oid, ""
 
@@ -183,7 +219,7 @@ class Side:
         """A file of any size: in the work tree as it is there, else as recorded."""
         owner = self.stages.owner(path)
         if owner is None or not owner[1].cached:
-            found = self._tracked(path) or Source(None, "the file is missing")
+            found = self._tracked(path) or _MISSING
             identity = hashlib.sha256(found.content).hexdigest() if found.content is not None else ""
             return Stored(content=found.content, problem=found.problem, identity=identity)
         if not self._revision and (self._project.root / path).is_file():
@@ -282,9 +318,35 @@ class Side:
             found = (file.relative_to(self._project.root) for file in sorted(folder.rglob("*")) if file.is_file())
             yield from (file.as_posix() for file in found)
         elif out.cached:
-            yield from (f"{out.path}/{name}" for name in self._project.objects.manifest(oid) or {})
+            manifest = self._project.objects.manifest(oid)
+            # Without its manifest the directory stands for its files: perhaps it is the same on both sides.
+            yield from (f"{out.path}/{name}" for name in manifest) if manifest is not None else (out.path,)
         else:
             yield from self._tracked.below(out.path)
+
+
+def _definition(stage: Stage) -> StageDefinition:
+    params = (f"{file.path}:{name}" if name else file.path for file in stage.params for name in file.names or ("",))
+    return StageDefinition(
+        name=stage.name,
+        command=stage.command,
+        directory=stage.directory,
+        frozen=stage.frozen,
+        always=stage.always,
+        dependencies=tuple(dependency.path for dependency in stage.dependencies),
+        params=tuple(params),
+        outputs={out.path: _kind(out) for out in stage.outputs},
+    )
+
+
+def _kind(out: Output) -> str:
+    flags = [
+        *(["cache: false"] if not out.cached else []),
+        *(["persist: true"] if out.persist else []),
+        *(["push: false"] if not out.can_push else []),
+        *([f"remote: {out.remote}"] if out.remote else []),
+    ]
+    return ", ".join(["out" if out.kind == "data" else out.kind, *flags])
 
 
 def _read_by(stage: Stage) -> dict[str, tuple[str, ...]]:

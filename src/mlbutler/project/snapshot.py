@@ -5,7 +5,8 @@ What is the same object on both sides is not read at all, so that a change which
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from mlbutler.compare.snapshot import Snapshot, Source
 from mlbutler.errors import ProjectError
 from mlbutler.project.load import load_stages, one_line
 from mlbutler.project.model import Stages
-from mlbutler.project.side import LARGEST, LEADS_OUT, TOO_LARGE, Side, leads_out
+from mlbutler.project.readable import readable_stages
+from mlbutler.project.side import LARGEST, LEADS_OUT, TOO_LARGE, Side, Tracked, leads_out
 
 if TYPE_CHECKING:
     from mlbutler.project.project import Project
@@ -24,24 +26,69 @@ def read_snapshots(
 ) -> tuple[Snapshot, Snapshot]:
     """The commit `base` and the work tree.
 
-    The first is empty when `base` is None, when it holds no project, and when what it holds is broken: a change that
-    mends the target branch must be able to pass.
+    The first is empty when `base` is None or holds no project. Where DVC's own files cannot be read on one side,
+    `problem` says so; what Git keeps is read all the same: a change that fixes the target branch must be able to pass.
 
     Args:
         tables: paths of files that are compared row by row; they may be of any size.
 
     Raises:
-        ProjectError: the work tree cannot be read.
+        ProjectError: DVC cannot open the work tree.
     """
-    new = Side(project, project.repo, project.stages, "", _FromDisk(project.root))
-    problem = ""
+    new = _work_tree(project)
+    old, problem = None, ""
     try:
         old = at_commit(project, base, prefix) if base else None
     except ProjectError as error:
-        old, problem = None, error.message
+        problem = error.message
     same = _same_objects(old.stages, new.stages) if old else frozenset()
-    empty = Snapshot(base or "", problem=problem)
-    return (old.read(same, tables) if old else empty), new.read(same, tables)
+    after = new.read(same, tables)
+    if old is not None:
+        before = old.read(same, tables)
+    else:
+        before = Snapshot(base or "", definitions=None if problem else (), problem=problem)
+    if base and before.definitions is None:
+        before = _filled(before, _FromGit(project.root, base, prefix), after)
+    elif after.definitions is None:
+        after = _filled(after, _FromDisk(project.root), before)
+    return _completed(before, after), _completed(after, before)
+
+
+def _work_tree(project: Project) -> Side:
+    files = _FromDisk(project.root)
+    try:
+        return Side(project, project.repo, project.stages, "", files)
+    except ProjectError:
+        found = readable_stages(project.opened_again())
+        return Side(
+            project.of(found.repo, found.stages), found.repo, found.stages, "", files, found.problem,
+            declared=found.declared,
+        )  # fmt: skip
+
+
+def _filled(one: Snapshot, tracked: Tracked, other: Snapshot) -> Snapshot:
+    """With the files that the other side declares: where dvc.yaml cannot be read, Git may keep them all the same."""
+
+    def filled(files: Mapping[str, Source], others: Iterable[str]) -> dict[str, Source]:
+        more = [path for path in others if path not in files]
+        tracked.ahead(more)
+        return {**files, **{path: tracked(path) or Source(None, one.problem) for path in more}}
+
+    return replace(one, metrics=filled(one.metrics, other.metrics), params=filled(one.params, other.params))
+
+
+def _completed(one: Snapshot, other: Snapshot) -> Snapshot:
+    """With the contents that are not at hand on this side, and are the same on the other."""
+
+    def completed(files: Mapping[str, Source], others: Mapping[str, Source]) -> dict[str, Source]:
+        return {
+            path: twin
+            if source.content is None and (twin := others.get(path)) is not None and twin.is_same_as(source)
+            else source
+            for path, source in files.items()
+        }
+
+    return replace(one, metrics=completed(one.metrics, other.metrics), params=completed(one.params, other.params))
 
 
 def at_commit(project: Project, commit: str, prefix: str) -> Side | None:
@@ -51,7 +98,8 @@ def at_commit(project: Project, commit: str, prefix: str) -> Side | None:
         prefix: the project's path from the repository's root, '' or ``sub/folder/``.
 
     Raises:
-        ProjectError: the project of then cannot be read.
+        ProjectError: DVC cannot open the project of then. Where it is single files that cannot be read, the side's
+            `problem` says which.
     """
     if (commit, prefix) not in project.sides:
         project.sides[commit, prefix] = opened_at(project, commit, prefix)
@@ -67,18 +115,18 @@ def opened_at(project: Project, commit: str, prefix: str) -> Side | None:
         inside = repo.root_dir.strip("/") == prefix.rstrip("/")
         if not inside:  # the project, or its folder, is new in this change
             return None
-        stages = load_stages(repo, read_params=False)
     except NotDvcRepoError:
         return None
-    except ProjectError as error:
-        raise _broken_then(commit, error.message) from error
     except Exception as error:  # DVC raises whatever its parsers, Python or git do
-        raise _broken_then(commit, f"DVC cannot open the project: {one_line(error)}") from error
-    return Side(project, repo, stages, commit, _FromGit(project.root, commit, prefix))
-
-
-def _broken_then(commit: str, message: str) -> ProjectError:
-    return ProjectError(f"As of {commit[:10]}: {message}", "Mend it on that branch, or name another commit.")
+        raise ProjectError(
+            f"DVC cannot open the project: {one_line(error)}", "Fix it on that branch, or name another commit."
+        ) from error
+    files = _FromGit(project.root, commit, prefix)
+    try:
+        return Side(project, repo, load_stages(repo, read_params=False), commit, files)
+    except ProjectError:
+        found = readable_stages(_repo_of(project.root, commit, prefix), read_params=False)
+        return Side(project, found.repo, found.stages, commit, files, found.problem, declared=found.declared)
 
 
 def _repo_of(root: Path, commit: str, prefix: str) -> Any:

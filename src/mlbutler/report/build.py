@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from mlbutler.record import Outcome, Record
-from mlbutler.report import differences, history, metrics, predictions, repeats, run
+from mlbutler.report import definitions, differences, history, metrics, predictions, repeats, run
 from mlbutler.report.headline import OUTCOME_TONES, headline, judged, outcome
 from mlbutler.report.model import Line, Report, Section, code, link, plain
 from mlbutler.settings import Report as Settings
@@ -33,6 +33,7 @@ def build(record: Record, settings: Settings) -> Report:
         sections += [*metrics.sections(compare, settings), repeats.section(compare, settings.precision)]
         about = predictions.section(compare, settings.precision)
         sections += [differences.not_judged(compare), about, differences.code_files(compare)]
+        sections.append(definitions.section(compare))
     if not interrupted:  # what ended in between judges nothing
         sections += [run.results(record), run.failures(record), run.tests(record), run.checks(record)]
     if compare is not None:

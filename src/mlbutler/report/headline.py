@@ -95,6 +95,8 @@ def headline(record: Record) -> Headline:
             for name, result in steps
             if result.outcome in dict(_STOPS) and name not in (first[0], "compare")
         ]
+        if compare is not None and compare.outcome == Outcome.NOT_KNOWN and first[1] is compare:
+            others += [text for text in (compare.sentence, *(verdict.further if verdict else ())) if text]
         if compare is not None and compare.outcome == Outcome.ERROR and first[1] is not compare:
             others.append(f"compare: error: {compare.reason}")
         if verdict is not None and first[1] is not compare:
@@ -127,7 +129,7 @@ def _verdict(compare: CompareResult | None) -> Headline | None:
     tone = VERDICT_TONES[compare.verdict]
     if compare.verdict == Verdict.WORSE or any(g.outcome in ("waived", "inconclusive") for g in compare.gates):
         tone = Tone.WARN  # worse, but no gate forbids it
-    further = (*_let_pass(compare, sentence), *_examples(compare), *_hidden(compare))
+    further = (*_unreadable(compare), *_let_pass(compare, sentence), *_examples(compare), *_hidden(compare))
     return Headline(word, sentence, tone, compare.remedy, further)
 
 
@@ -145,7 +147,8 @@ def _broken(compare: CompareResult) -> Headline:
     _, own = _split(compare.sentence, "")
     sentence = own or (broken[0].sentence if broken else compare.reason)
     word = "Worse" if verdicts == {Verdict.WORSE} else "Failed"
-    further = (*_untold(broken, sentence), *_let_pass(compare, sentence), *_examples(compare), *_hidden(compare))
+    told = (*_untold(broken, sentence), *_let_pass(compare, sentence))
+    further = (*_unreadable(compare), *told, *_examples(compare), *_hidden(compare))
     return Headline(word, sentence, Tone.BAD, compare.remedy, further)
 
 
@@ -171,8 +174,23 @@ def _examples(compare: CompareResult) -> Iterator[str]:
             yield f"{change.file}: worse where {where}: {shares}, adjusted p = {first.adjusted:.2g}{more}"
 
 
+def _unreadable(compare: CompareResult) -> Iterator[str]:
+    """What could not be read of DVC's own files, on either side."""
+    for side, problem in (("The target", compare.old_problem), ("This change", compare.new_problem)):
+        if problem and problem not in compare.reason:
+            yield f"{side} could not be read whole: {problem}; only what Git keeps is compared"
+
+
 def _hidden(compare: CompareResult) -> Iterator[str]:
-    """Code that changed and that a stage uses without declaring it: its numbers may be those of the old code."""
+    """What DVC does not see: stages that lost a dependency or are frozen, code that a stage uses undeclared."""
+    for stage in [s for s in compare.stages if s.lost() or s.freezes()][:2]:
+        lost = [part.name for part in stage.lost()]
+        more = f" and {len(lost) - 2} more" if len(lost) > 2 else ""
+        if lost:
+            named = ", ".join(lost[:2])
+            yield f"Stage {stage.stage} no longer depends on {named}{more}: it does not run again for that"
+        if stage.freezes():
+            yield f"Stage {stage.stage} is frozen by this change: it never runs again"
     for change in [c for c in compare.code if c.undeclared][:2]:
         stages = ", ".join(stage for stage, _ in change.undeclared[:3])
         yield f"{change.path} changed and is used by {stages}, which does not declare it: the numbers may be stale"

@@ -106,8 +106,8 @@ def _row(metric: MetricChange, compare: CompareResult, precision: int, twice: fr
     if share := numbers.percent(metric.relative):
         change += f" ({share})"
     tone = VERDICT_TONES[metric.verdict]
-    name: Line = (code(metric.name),)
-    if metric.name in twice:
+    name: Line = (code(metric.name or metric.file),)
+    if metric.name and metric.name in twice:
         name = (code(metric.name), plain(f" {metric.file}"))
     verdict = f"{VERDICT_ARROWS[metric.verdict]} {metric.verdict}"
     return Cell(name), cell(old), cell(new), cell(change, tone), cell(verdict, tone), _gate_cell(metric, compare)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mlbutler.compare.comparison import compare, conclude, without_left_over
-from mlbutler.compare.snapshot import Snapshot
+from mlbutler.compare.snapshot import Snapshot, Source
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import CodeChange, CompareResult, MetricChange, Outcome, PlotChange, RepeatResult
 from mlbutler.steps.compare_screen import show
@@ -21,12 +21,14 @@ from mlbutler.steps.work import Work
 def run(work: Work, wish: Wish | None = None) -> CompareResult:
     """Compare; with no merge base the new numbers stand alone, and only absolute limits are judged.
 
+    What cannot be read on one side has no verdict; where that is nearly everything, the result is *not known*.
+
     Args:
         wish: repeats asked for on the command line.
 
     Raises:
-        MlbutlerError: metrics or params are on a remote that does not answer; repeated runs or waivers could not be
-            had. What was compared until then is its `partial` result.
+        MlbutlerError: DVC cannot open the project; repeated runs or waivers could not be had. What was compared until
+            then is its `partial` result.
     """
     gates = work.settings.gate
     goals = {gate.metric: gate.goal for gate in gates if gate.metric is not None and gate.goal is not None}
@@ -40,9 +42,10 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         return with_specifications(work.root, plots, old, new)
 
     comparison = compare(old, new, goals, declared, lambda path: picture(work, path), charts)
-    stale = left_over(work)
-    comparison = without_left_over(comparison, stale)
-    history, unread = past_of(work, comparison.metrics, goals)
+    unread = _unasked(new.metrics, old.metrics)
+    doubtful = {**unread, **left_over(work, new)}
+    comparison = without_left_over(comparison, doubtful)
+    history, no_past = past_of(work, comparison.metrics, goals)
     code, unseen = _code(work, base, _compared(old) | _compared(new))
     compared = CompareResult(
         outcome=Outcome.ERROR,
@@ -51,33 +54,30 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         metrics=comparison.metrics,
         params=comparison.params,
         code=code,
+        stages=comparison.stages,
         plots=comparison.plots,
         data=comparison.data,
         predictions=comparison.predictions,
         history=history,
-        not_judged=(*comparison.not_judged, *unread, *unseen),
+        not_judged=(*comparison.not_judged, *no_past, *unseen),
+        old_problem=old.problem,
+        new_problem=new.problem,
     )
-    if (trouble := _unread(work, old, new)) is not None:
-        trouble.partial = dataclasses.replace(compared, reason=trouble.message)
-        raise trouble
     try:
         repeats = repeated(work, comparison.metrics, wish)
         comparison = dataclasses.replace(comparison, metrics=_with_repeats(comparison.metrics, repeats))
-        results, remarks = judged(work, old, new, comparison, repeats, stale)
+        results, remarks = judged(work, old, new, comparison, repeats, doubtful)
     except MlbutlerError as error:
         error.partial = dataclasses.replace(compared, reason=error.message)
         raise
     verdict, sentence = conclude(comparison, results)
-    failed = any(gate.outcome == "failed" for gate in results)
-    notes = [*comparison.not_judged, *unread, *unseen, *remarks]
+    notes = [*compared.not_judged, *remarks]
     if base is None:
         notes.insert(0, ("the whole", "there is no merge base with a target branch to compare with"))
-    remedy = "Improve the result, or change the gate or waive it in a reviewed commit on the target branch."
     done = dataclasses.replace(
         compared,
-        outcome=Outcome.FAILED if failed else Outcome.PASSED,
+        outcome=Outcome.PASSED,
         reason=sentence,
-        remedy=remedy if failed else "",
         metrics=comparison.metrics,
         repeats=repeats,
         gates=results,
@@ -85,18 +85,63 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         sentence=sentence,
         not_judged=tuple(notes),
     )
+    done = _ended(work, done, old, new)
     if not work.console.quiet:
         show(work.console, done, work.settings.report)
     return done
 
 
-def _unread(work: Work, old: Snapshot, new: Snapshot) -> MlbutlerError | None:
-    """The remote's error, where metrics or params could not be read for it: nothing is judged without them."""
+def _ended(work: Work, result: CompareResult, old: Snapshot, new: Snapshot) -> CompareResult:
+    """With the outcome: a broken gate fails; else what could not be compared is not known."""
+    if any(gate.outcome == "failed" for gate in result.gates):
+        remedy = "Improve the result, or change the gate or waive it in a reviewed commit on the target branch."
+        return dataclasses.replace(result, outcome=Outcome.FAILED, remedy=remedy)
+    trouble = work.project.objects.problem
+    pairs = ((old.metrics, new.metrics), (old.params, new.params))
+    unasked = any(_unasked(one, other) or _unasked(other, one) for one, other in pairs)
+    if trouble is not None and unasked:
+        reason = f"what the remote alone has could not be compared: {trouble.message}"
+        return dataclasses.replace(result, outcome=Outcome.NOT_KNOWN, reason=reason, remedy=trouble.remedy)
+    if _nothing_compared(old, new):
+        where, problem = ("the target", old.problem) if old.problem else ("this change", new.problem)
+        return dataclasses.replace(
+            result,
+            outcome=Outcome.NOT_KNOWN,
+            reason=f"{where} could not be compared: {problem}",
+            remedy=_REMEDIES[where],
+        )
+    return result
+
+
+_REMEDIES = {
+    "the target": "Fix that file on the target branch (`dvc repro` or `dvc commit` writes dvc.lock anew), or name "
+    "another commit with --against.",
+    "this change": "Fix that file; `dvc repro` or `dvc commit` writes dvc.lock anew.",
+}
+
+
+def _nothing_compared(old: Snapshot, new: Snapshot) -> bool:
+    """Was one side unreadable, so that no metric and no parameter could be compared?"""
+    if not old.problem and not new.problem:
+        return False
+    pairs = ((old.metrics, new.metrics), (old.params, new.params))
+    return not any(
+        source.content is not None and (other := after.get(path)) is not None and other.content is not None
+        for before, after in pairs
+        for path, source in before.items()
+    )
+
+
+def _unasked(side: Mapping[str, Source], other: Mapping[str, Source]) -> dict[str, str]:
+    """The files of a side that may differ from the other's and that the remote could not be asked for, and why."""
     from mlbutler.project.side import UNASKED
 
-    sources = (source for side in (old, new) for part in (side.metrics, side.params) for source in part.values())
-    unread = any(source.content is None and source.problem.startswith(UNASKED) for source in sources)
-    return work.project.objects.problem if unread else None
+    return {
+        path: source.problem
+        for path, source in side.items()
+        if source.content is None and source.problem.startswith(UNASKED)
+        if path not in other or not source.is_same_as(other[path])
+    }
 
 
 def _compared(side: Snapshot) -> set[str]:

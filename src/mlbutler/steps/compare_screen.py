@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlbutler.console import Console
-from mlbutler.record import CompareResult, PredictionChange
+from mlbutler.record import CompareResult, PredictionChange, StageDefinitionChange
 from mlbutler.report.metrics import table
 from mlbutler.report.model import Table
 from mlbutler.report.numbers import count
@@ -41,11 +41,24 @@ def _changes(result: CompareResult) -> list[str]:
         for change in result.code
         for stage, why in change.undeclared
     ]
+    stages = [line for change in result.stages for line in _defined(change)]
     lines = []
-    for kind, found in (("params", params), ("data", data), ("warnings", hidden)):
+    for kind, found in (("params", params), ("changes of stages", stages), ("data", data), ("warnings", hidden)):
         lines += found[:_LINES]
         if len(found) > _LINES:
             lines.append(f"{len(found) - _LINES} more {kind} are in the report")
+    return lines
+
+
+def _defined(change: StageDefinitionChange) -> list[str]:
+    """A stage that dvc.yaml defines otherwise: what it lost or gained, a line each."""
+    if change.kind in ("added", "removed"):
+        return [f"stage {change.stage}: {change.kind}"]
+    lines = [f"stage {change.stage}: was {change.old_name}"] if change.old_name else []
+    for part in change.parts:
+        warning = "warning: " if part in change.lost() or (part.part == "frozen" and part.new) else ""
+        value = part.name or (f"{part.old or '-'} -> {part.new or '-'}" if part.part != "frozen" else "")
+        lines.append(f"{warning}stage {change.stage}: {part.part} {part.kind}{': ' + value if value else ''}")
     return lines
 
 

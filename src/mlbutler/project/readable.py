@@ -1,0 +1,103 @@
+"""As much of a project as can be read where some of DVC's own files cannot: a torn dvc.lock, one of DVC 1, a merge's
+conflict markers in a .dvc file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mlbutler.errors import ProjectError
+from mlbutler.parsing import Unreadable, parse_yaml
+from mlbutler.project.dvc_yaml import guard
+from mlbutler.project.load import load_stages, one_line
+from mlbutler.project.model import Stages
+
+_CONFLICT = re.compile(r"^(?:<{7} |>{7} )", re.MULTILINE)
+_LOCK = "dvc.lock"
+_LONGEST, _LARGEST = 200, 1 << 20
+
+
+@dataclass(frozen=True)
+class Readable:
+    """The stages of the files that could be read.
+
+    `problem` says which files could not, and why. `declared`: every dvc.yaml could be read, so that at most hashes are
+    missing.
+    """
+
+    repo: Any
+    stages: Stages
+    problem: str
+    declared: bool
+
+
+def readable_stages(repo: Any, *, read_params: bool = True) -> Readable:
+    """What can be read of a project that `load_stages` refuses.
+
+    Args:
+        repo: a `dvc.repo.Repo` of its own; it overlooks the broken files from now on.
+    """
+    problems: dict[str, str] = {}
+    lost: dict[str, str] = {}
+
+    def overlook(file: str, error: Exception) -> None:
+        lost[_shown(repo, file)] = _why(repo, file, error)
+
+    guard()
+    repo.stage_collection_error_handler = overlook
+    repo.__dict__.pop("index", None)
+    _without_broken_locks(repo, problems)
+    try:
+        stages = load_stages(repo, read_params=read_params)
+    except ProjectError as error:
+        stages, lost = Stages(()), lost or {"dvc.yaml": error.message[:_LONGEST]}
+    said = "; ".join(f"{file} {why}" for file, why in (problems | lost).items())
+    return Readable(repo, stages, said, declared=not any(not file.endswith(".dvc") for file in lost))
+
+
+def _shown(repo: Any, path: str) -> str:
+    return str(repo.fs.relpath(repo.fs.abspath(path), repo.root_dir)).replace("\\", "/")
+
+
+def _without_broken_locks(repo: Any, problems: dict[str, str]) -> None:
+    """Let DVC take each dvc.lock that it cannot read for one that is ignored: then the stages have no hashes."""
+    from dvc.dvcfile import Lockfile
+
+    ignored: Callable[..., Any] = repo.dvcignore.is_ignored_file
+    known: dict[str, bool] = {}
+
+    def is_broken(path: str) -> bool:
+        if path not in known:
+            try:
+                Lockfile(repo, path)._load_yaml()
+                known[path] = False
+            except FileNotFoundError:
+                known[path] = False
+            except Exception as error:  # DVC raises whatever its parsers do
+                known[path] = True
+                problems[_shown(repo, path)] = _why(repo, path, error)
+        return known[path]
+
+    def is_ignored_file(path: str, *args: Any, **options: Any) -> bool:
+        if ignored(path, *args, **options):
+            return True
+        return path.endswith(_LOCK) and repo.fs.exists(path) and is_broken(path)
+
+    repo.dvcignore.is_ignored_file = is_ignored_file
+
+
+def _why(repo: Any, path: str, error: Exception) -> str:
+    """What is wrong with the file, in words that lead to a remedy where the fault is a common one."""
+    try:
+        with repo.fs.open(path, mode="r", encoding="utf-8") as file:
+            text = file.read(_LARGEST)
+        if _CONFLICT.search(text):
+            return "cannot be read: it holds conflict markers of Git"
+        content = parse_yaml(text) if path.endswith(_LOCK) else None
+        if isinstance(content, dict) and content and "schema" not in content:
+            return "cannot be read: it has the format of DVC 1"
+    except (OSError, ValueError, Unreadable):
+        pass
+    return f"cannot be read: {one_line(error)[:_LONGEST]}"

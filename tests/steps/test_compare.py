@@ -1,0 +1,123 @@
+"""`mlbutler compare` where one side cannot be read whole, as a user sees it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlbutler.cli import main
+from tests.project.conftest import bare, commit, dvc, full, master
+
+__all__ = ["bare", "full", "master"]
+
+Compared = tuple[int, dict[str, Any]]
+Cli = Callable[..., Compared]
+
+
+@pytest.fixture
+def compare(capsys: pytest.CaptureFixture[str]) -> Cli:
+    def call(*words: str) -> Compared:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["compare", "--json", *words])
+        assert isinstance(ended.value.code, int)
+        out = capsys.readouterr().out
+        found = json.loads(out)
+        assert "result" in found, found
+        return ended.value.code, found["result"]
+
+    return call
+
+
+def git(root: Path, *args: str) -> None:
+    subprocess.run(["git", *args], cwd=root, check=True, capture_output=True)
+
+
+def branch_with(root: Path, files: dict[str, str]) -> None:
+    git(root, "checkout", "-q", "-b", "try")
+    for path, text in files.items():
+        (root / path).write_text(text)
+    commit(root, "a change")
+
+
+def verdicts(result: dict[str, Any]) -> dict[str, str]:
+    return {metric["file"]: metric["verdict"] for metric in result["metrics"]}
+
+
+DVC_1 = "train:\n  cmd: echo\n  outs:\n  - path: final.txt\n    md5: 0123456789abcdef0123456789abcdef\n"
+TORN = "schema: '2.0'\nstages:\n  prepare:\n    cmd: [\n"
+CONFLICT = "schema: '2.0'\n<<<<<<< HEAD\nstages: {}\n=======\nstages: {}\n>>>>>>> other\n"
+
+
+@pytest.mark.parametrize(
+    ("lock", "why"), [(DVC_1, "format of DVC 1"), (TORN, "cannot be read"), (CONFLICT, "conflict markers")]
+)
+def test_a_target_with_a_broken_lock_is_compared_by_what_git_keeps(
+    full: Path, compare: Cli, lock: str, why: str
+) -> None:
+    good = (full / "dvc.lock").read_text()
+    (full / "dvc.lock").write_text(lock)
+    commit(full, "the lock breaks")
+    branch_with(full, {"dvc.lock": good})
+    (full / "params.yaml").write_text("n: 7\nother: 1\n")
+    dvc(full, "repro", "-q")
+    commit(full, "another n")
+    code, result = compare()
+    assert code == 0
+    assert why in result["old_problem"]
+    assert [m["old"] for m in result["metrics"]] == [0.15, 0.25]
+    assert "new" not in verdicts(result).values()
+    assert [change["name"] for change in result["params"]] == ["n"]
+    assert [change["parts"][0]["part"] for change in result["stages"]] == ["command", "command"]  # ${n} is filled in
+    assert result["data"] == []
+    assert any(subject == "the target" and why in reason for subject, reason in result["not_judged"])
+
+
+def test_a_target_whose_dvc_yaml_is_broken_is_compared_by_its_files(full: Path, compare: Cli) -> None:
+    good = (full / "dvc.yaml").read_text()
+    (full / "dvc.yaml").write_text("stages: [\n")
+    commit(full, "dvc.yaml breaks")
+    branch_with(full, {"dvc.yaml": good})
+    code, result = compare()
+    assert code == 0
+    assert "dvc.yaml cannot be read" in result["old_problem"]
+    assert verdicts(result) == {"m1.json": "same", "m2.json": "same"}
+
+
+def test_nothing_that_could_be_compared_is_not_known(full: Path, compare: Cli) -> None:
+    good = (full / "dvc.yaml").read_text()
+    (full / "dvc.yaml").write_text("stages: [\n")
+    git(full, "rm", "-q", "--cached", "m1.json", "m2.json", "params.yaml")
+    with (full / ".gitignore").open("a") as ignored:
+        ignored.write("/m1.json\n/m2.json\n/params.yaml\n")
+    commit(full, "dvc.yaml breaks")
+    branch_with(full, {"dvc.yaml": good})
+    code, result = compare()
+    assert (code, result["outcome"]) == (3, "not known")
+    assert "the target could not be compared: dvc.yaml cannot be read" in result["reason"]
+    assert set(verdicts(result).values()) == {"not judged"}
+
+
+def test_a_broken_lock_here_is_said_and_its_numbers_pass_no_gate(full: Path, compare: Cli) -> None:
+    gate = "[[gate]]\nmetric = 'm1.json:acc'\nmin = 0.0\n"
+    branch_with(full, {"dvc.lock": CONFLICT, "mlbutler.toml": gate})
+    code, result = compare()
+    assert code == 0
+    assert "dvc.lock cannot be read: it holds conflict markers" in result["new_problem"]
+    assert set(verdicts(result).values()) == {"not judged"}
+    assert [gate["outcome"] for gate in result["gates"]] == ["not judged"]
+
+
+def test_metrics_whose_objects_are_out_of_reach_and_the_same_are_the_same(bare: Path, compare: Cli) -> None:
+    text = (bare / "dvc.yaml").read_text() + "metrics: [model1/w, data/raw/f 1.txt]\n"
+    (bare / "dvc.yaml").write_text(text)
+    commit(bare, "metrics in directories of DVC")
+    branch_with(bare, {"notes": "nothing"})
+    code, result = compare("--against", "main")
+    assert code == 0, result["reason"]
+    assert verdicts(result) == dict.fromkeys(("m1.json", "m2.json", "model1/w", "data/raw/f 1.txt"), "same")

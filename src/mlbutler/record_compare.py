@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mlbutler.record_steps import StepResult
+from mlbutler.record_steps import EarlierBuild, StepResult
 
 Scalar = float | int | bool | str | None
 
@@ -44,6 +44,24 @@ class MetricChange:
     def key(self) -> str:
         """The name used in gates and settings: ``metrics.json:accuracy``."""
         return f"{self.file}:{self.name}" if self.name else self.file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the numbers of some metrics files come from.
+
+    `kind`: ``this build`` (its stage ran in it), ``run cache`` (restored in it from an earlier run), ``earlier build``
+    (reproduced by mlbutler in the build of `head`, as the results commit `commit` says; `url` is its page),
+    ``dvc.lock`` (its stage did not run here: as the author committed it in `commit`), ``file`` (the same, and no stage
+    makes it), ``work tree`` (not committed), ``not known`` (the clone's history is cut off).
+    """
+
+    files: tuple[str, ...]
+    kind: str
+    stage: str = ""
+    commit: str = ""
+    head: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -374,6 +392,8 @@ class CompareResult(StepResult):
         stages: what dvc.yaml says otherwise.
         history: what the metrics were at the commits up to `old_rev`.
         not_judged: (subject, reason) of everything that could not be compared.
+        old_origins, new_origins: where the numbers of both sides come from.
+        earlier: the build of mlbutler's that made what dvc.lock records here; None where the author did.
         old_problem, new_problem: which of DVC's own files could not be read on that side, and why; '' for none.
     """
 
@@ -394,3 +414,6 @@ class CompareResult(StepResult):
     not_judged: tuple[tuple[str, str], ...] = ()
     old_problem: str = ""
     new_problem: str = ""
+    old_origins: tuple[Origin, ...] = ()
+    new_origins: tuple[Origin, ...] = ()
+    earlier: EarlierBuild | None = None

@@ -223,6 +223,20 @@ class StageRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EarlierBuild:
+    """A build whose results a commit of mlbutler's holds, as that commit's message says.
+
+    `commit` is the results commit, `head` what was reproduced, `url` the build's page, '' if not known. `stages` are
+    those that ran or were restored in it.
+    """
+
+    commit: str
+    head: str
+    url: str = ""
+    stages: tuple[StageRun, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReproduceResult(StepResult):
     """The stages of this run. `log` is the path of the full log, relative to the project's root."""
 

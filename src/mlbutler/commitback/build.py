@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mlbutler.commitback import earlier
+from mlbutler.commitback.earlier import REPRODUCED
 from mlbutler.commitback.scratch import scratch_index
 from mlbutler.errors import SettingsError
 from mlbutler.git import Git, TreeEntry
-from mlbutler.record import Change
+from mlbutler.record import Change, StageRun
 
-REPRODUCED = "Mlbutler-Reproduced"
 CHECKOUT = "Mlbutler-Checkout"
 STAGES = "Mlbutler-Stages"
 _MOST_STAGES = 50
@@ -43,8 +44,12 @@ class Author:
                 for key, value in (("NAME", self.name), ("EMAIL", self.email))}  # fmt: skip
 
 
-def message(template: str, change: Change, stages: Sequence[str]) -> str:
-    """The commit message with its trailers; only {head} and {short} of the template are replaced."""
+def message(template: str, change: Change, stages: Sequence[str], runs: Sequence[StageRun] = ()) -> str:
+    """The commit message with its trailers; only {head} and {short} of the template are replaced.
+
+    Args:
+        stages: whose results are in it. runs: what became of the stages of this build.
+    """
     text = template.replace("{head}", change.head).replace("{short}", change.head[:10])
     text = _CONTROL.sub(" ", text).strip() or "Update results"
     trailers = [f"{REPRODUCED}: {change.head}"]
@@ -54,6 +59,7 @@ def message(template: str, change: Change, stages: Sequence[str]) -> str:
         named = ", ".join(" ".join(name.split()) for name in stages[:_MOST_STAGES])
         more = f" and {len(stages) - _MOST_STAGES} more" if len(stages) > _MOST_STAGES else ""
         trailers.append(f"{STAGES}: {named}{more}")
+    trailers += earlier.trailers(runs, change.build_url)
     return f"{text}\n\n" + "\n".join(trailers) + "\n"
 
 

@@ -11,7 +11,8 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from mlbutler.commitback.build import REPRODUCED, Build
+from mlbutler.commitback.build import Build
+from mlbutler.commitback.earlier import REPRODUCED
 from mlbutler.errors import AccessDenied
 from mlbutler.git import Done, Git
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from mlbutler.record import CompareResult, GateResult, MetricChange, Verdict
-from mlbutler.report import numbers
+from mlbutler.report import numbers, origins
 from mlbutler.report.headline import VERDICT_ARROWS, VERDICT_TONES
 from mlbutler.report.model import Cell, Column, Line, Paragraph, Row, Section, Table, Tone, cell, code, plain, strong
 from mlbutler.settings import Report as Settings
@@ -122,7 +122,7 @@ def _gate_cell(metric: MetricChange, compare: CompareResult) -> Cell:
 
 
 def _notes(compare: CompareResult, shown: Sequence[MetricChange], hidden: int) -> tuple[Paragraph, ...]:
-    notes: list[Paragraph] = []
+    notes: list[Paragraph] = list(origins.paragraphs(compare)) if shown or hidden else []
     if hidden:
         notes.append(Paragraph((plain(f"{numbers.count(hidden, 'unchanged metric')} left out."),), Tone.MUTED))
     if shown and not compare.gates:

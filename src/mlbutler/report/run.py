@@ -140,6 +140,8 @@ def checks(record: Record) -> Section | None:
 
 def stages(record: Record) -> Section | None:
     """What each stage did, or, where nothing ran, what each would do."""
+    if (section := _earlier_stages(record)) is not None:
+        return section
     if record.reproduce is not None and record.reproduce.stages:
         runs = record.reproduce.stages
         planned = {s.name: s for s in record.plan.stages} if record.plan else {}
@@ -181,6 +183,34 @@ def stages(record: Record) -> Section | None:
     counted = Counter(str(p.state) for p in record.plan.stages)
     summary = ", ".join(f"{n:,} {what}" for what, n in counted.items())
     return Section("stages", "Stages", (Table("Stages", columns, rows),), 60, summary)
+
+
+def _earlier_stages(record: Record) -> Section | None:
+    """What the stages did in the earlier build whose results these are; None where this one ran any."""
+    runs = record.reproduce.stages if record.reproduce is not None else ()
+    build = record.compare.earlier if record.compare is not None else None
+    if build is None or not build.stages or any(run.outcome != "unchanged" for run in runs):
+        return None
+    names = {stage.name for stage in record.plan.stages} if record.plan is not None else set()
+    told = {run.name: run for run in build.stages if run.name in names or not names}
+    if not told or (record.plan is not None and record.plan.stale()):
+        return None
+    rows = []
+    for run in told.values():
+        time, memory = cell(numbers.seconds(run.duration)), cell(numbers.size(run.peak_memory))
+        rows.append((cell(run.name, style=Style.CODE), cell(run.outcome, Tone.GOOD), time, memory))
+    rest = [name for name in names if name not in told]
+    columns = (Column("Stage"), Column("Outcome then"), Column("Time", True), Column("Memory", True))
+    page: Line = (link("an earlier build", build.url),) if build.url else (plain("an earlier build"),)
+    said: Line = (plain("Nothing had to run in this build. The results are those of "), *page, plain(" of "),
+                  code(short(build.head)), plain(", as the results commit "), code(short(build.commit)),
+                  plain(" says."))  # fmt: skip
+    counts = Counter(run.outcome for run in told.values())
+    summary = ", ".join(f"{n:,} {what}" for what, n in counts.items())
+    summary += f" in {numbers.seconds(sum(run.duration for run in told.values()))}, in the build of {short(build.head)}"
+    if rest:
+        summary += f", {len(rest):,} unchanged"
+    return Section("stages", "Stages", (Paragraph(said), Table("Stages", columns, tuple(rows))), 60, summary)
 
 
 def _predicted(record: Record) -> Paragraph | None:

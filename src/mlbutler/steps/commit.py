@@ -11,7 +11,7 @@ from mlbutler.commitback.files import Refused, Results, collect, from_root, glob
 from mlbutler.commitback.place import Placed, concerns, keep, place
 from mlbutler.errors import GitError
 from mlbutler.git import Git
-from mlbutler.record import Change, CommitResult, Outcome
+from mlbutler.record import Change, CommitResult, Outcome, StageRun
 from mlbutler.secrets import without_userinfo
 from mlbutler.steps.work import Work
 
@@ -137,7 +137,8 @@ def _committed(git: Git, work: Work, results: Results, touched: Sequence[str]) -
         files = results.for_parent(git, change.head)
     else:
         files = {path: results.files[path] for path in results.changed}
-    build = Build(git, files, message(settings.message, change, _stages(work)), Author.parse(settings.author))
+    text = message(settings.message, change, _stages(work), _runs(work))
+    build = Build(git, files, text, Author.parse(settings.author))
     placed = place(build, remote, branch, change.head, touched)
     if placed.reason:
         return _kept(build, change, remote, branch, placed)
@@ -160,6 +161,10 @@ def _committed(git: Git, work: Work, results: Results, touched: Sequence[str]) -
 def _stages(work: Work) -> list[str]:
     reproduce = work.record.reproduce
     return [run.name for run in (reproduce.stages if reproduce else ()) if run.outcome in ("ran", "restored")]
+
+
+def _runs(work: Work) -> tuple[StageRun, ...]:
+    return work.record.reproduce.stages if work.record.reproduce is not None else ()
 
 
 def _kept(build: Build, change: Change, remote: str, branch: str, placed: Placed) -> CommitResult:

@@ -8,7 +8,16 @@ from collections.abc import Collection, Mapping, Sequence
 from mlbutler.compare.comparison import compare, conclude, without_left_over
 from mlbutler.compare.snapshot import Snapshot, Source
 from mlbutler.errors import MlbutlerError
-from mlbutler.record import CodeChange, CompareResult, MetricChange, Outcome, PlotChange, RepeatResult
+from mlbutler.record import (
+    CodeChange,
+    CompareResult,
+    EarlierBuild,
+    MetricChange,
+    Origin,
+    Outcome,
+    PlotChange,
+    RepeatResult,
+)
 from mlbutler.steps.compare_screen import show
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
@@ -46,6 +55,7 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
     doubtful = {**unread, **left_over(work, new)}
     comparison = without_left_over(comparison, doubtful)
     history, no_past = past_of(work, comparison.metrics, goals)
+    old_origins, new_origins, build = _origins(work, comparison.metrics, base)
     code, unseen = _code(work, base, _compared(old) | _compared(new))
     compared = CompareResult(
         outcome=Outcome.ERROR,
@@ -60,6 +70,9 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         predictions=comparison.predictions,
         history=history,
         not_judged=(*comparison.not_judged, *no_past, *unseen),
+        old_origins=old_origins,
+        new_origins=new_origins,
+        earlier=build,
         old_problem=old.problem,
         new_problem=new.problem,
     )
@@ -142,6 +155,18 @@ def _unasked(side: Mapping[str, Source], other: Mapping[str, Source]) -> dict[st
         if source.content is None and source.problem.startswith(UNASKED)
         if path not in other or not source.is_same_as(other[path])
     }
+
+
+def _origins(
+    work: Work, metrics: Sequence[MetricChange], base: str | None
+) -> tuple[tuple[Origin, ...], tuple[Origin, ...], EarlierBuild | None]:
+    """Where the numbers come from, in the target and here; the build whose results dvc.lock records."""
+    from mlbutler.steps.origins import last_build, origins
+
+    try:
+        return (*origins(work, (metric.file for metric in metrics), base), last_build(work))
+    except MlbutlerError:  # the project cannot be read: said already
+        return (), (), None
 
 
 def _compared(side: Snapshot) -> set[str]:

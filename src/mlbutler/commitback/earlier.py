@@ -1,0 +1,92 @@
+"""What a results commit says of the build that made it, as trailers of its message: the next build, perhaps on another
+agent that shares nothing with this one, tells of it. Anybody can write such a message: what is read is checked."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mlbutler.git import Git
+from mlbutler.record import EarlierBuild, StageRun
+from mlbutler.secrets import without_userinfo
+
+REPRODUCED = "Mlbutler-Reproduced"
+BUILD = "Mlbutler-Build"
+RUNS = "Mlbutler-Runs"
+
+_TOLD = ("ran", "restored")
+_MOST_STAGES, _LONGEST_NAME, _LONGEST_URL, _LONGEST = 50, 100, 500, 20_000
+_MOST_SECONDS, _MOST_BYTES = 1e8, 2**60
+_INERT = re.compile(r"[A-Za-z0-9_@.:/-]")
+_URL = re.compile(r"https?://[^\s<>\"'\\^`{}|\x00-\x20\x7f-\U0010ffff]+")
+_COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+def trailers(stages: Sequence[StageRun], build_url: str) -> Iterator[str]:
+    """Lines for a results commit: which build it was, and what its stages took, the longest if there are many."""
+    url = without_userinfo(build_url)
+    if len(url) <= _LONGEST_URL and _URL.fullmatch(url):
+        yield f"{BUILD}: {url}"
+    told = [run for run in stages if run.outcome in _TOLD and len(run.name) <= _LONGEST_NAME]
+    longest = {run.name for run in sorted(told, key=lambda run: -run.duration)[:_MOST_STAGES]}
+    if told:
+        yield f"{RUNS}: [{','.join(_item(run) for run in told if run.name in longest)}]"
+
+
+def _item(run: StageRun) -> str:
+    memory = "null" if run.peak_memory is None else str(run.peak_memory)
+    return f'["{_inert(run.name)}","{run.outcome}",{round(run.duration, 3)},{memory}]'
+
+
+def _inert(text: str) -> str:
+    """The text inside JSON's quotes, with nothing in it that a forge or CI server acts on: ``#7``, ``[skip ci]``."""
+    return "".join(
+        char if _INERT.match(char) else f"\\u{ord(char):04x}" if ord(char) < 128 else json.dumps(char)[1:-1]
+        for char in text
+    )
+
+
+def read(git: Git, commit: str) -> EarlierBuild | None:
+    """What the commit's message says of the build that made it; None when it is no results commit."""
+    found = git.trailers(commit)
+    head = found.get(REPRODUCED, "")
+    if not _COMMIT_ID.fullmatch(head):
+        return None
+    url = found.get(BUILD, "")
+    return EarlierBuild(
+        commit=commit,
+        head=head,
+        url=url if len(url) <= _LONGEST_URL and _URL.fullmatch(url) else "",
+        stages=tuple(_runs(found.get(RUNS, ""))),
+    )
+
+
+def _runs(text: str) -> Iterator[StageRun]:
+    try:
+        items = json.loads(text[:_LONGEST]) if text else []
+    except (ValueError, RecursionError):
+        return
+    for item in items[:_MOST_STAGES] if isinstance(items, list) else ():
+        if (run := _run(item)) is not None:
+            yield run
+
+
+def _run(item: Any) -> StageRun | None:
+    if not isinstance(item, list) or len(item) != 4:
+        return None
+    name, outcome, seconds, memory = item
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME or outcome not in _TOLD:
+        return None
+    if not _is_number(seconds, _MOST_SECONDS) or not (memory is None or _is_number(memory, _MOST_BYTES)):
+        return None
+    return StageRun(
+        name=name, outcome=outcome, duration=float(seconds), peak_memory=None if memory is None else int(memory)
+    )
+
+
+def _is_number(value: Any, most: float) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and 0 <= value <= most and math.isfinite(value)

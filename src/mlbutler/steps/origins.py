@@ -1,0 +1,130 @@
+"""Where the numbers come from: this build, an earlier one of mlbutler's, or whoever committed dvc.lock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+
+from mlbutler.commitback import earlier
+from mlbutler.errors import GitError
+from mlbutler.git import Git
+from mlbutler.project.model import Output, Stage, Stages
+from mlbutler.record import EarlierBuild, Origin
+from mlbutler.steps.work import Work
+
+_BUILT = {"ran": "this build", "restored": "run cache"}
+_MOST = 30
+"""Groups of files whose history is asked for; each takes a process of git."""
+
+
+def origins(work: Work, files: Iterable[str], base: str | None) -> tuple[tuple[Origin, ...], tuple[Origin, ...]]:
+    """Where the numbers of these metrics files come from, in the target and here.
+
+    It stands beside the comparison and judges nothing, so that no error of git in it stops anything.
+
+    Raises:
+        ProjectError: the project cannot be read.
+    """
+    groups = _grouped(work.project.stages, files)[:_MOST]
+    run = work.record.reproduce
+    became = {stage.name: _BUILT.get(stage.outcome, "") for stage in run.stages} if run is not None else {}
+    look = _Look(work.git, work.prefix)
+    try:
+        edited = frozenset(work.git.dirty(untracked=True))
+        here = [origin for stage, paths in groups for origin in look.here(stage, paths, became, edited)]
+        there = [origin for stage, paths in groups for origin in look.at(base, stage, paths)] if base else []
+    except GitError:
+        return (), ()
+    return tuple(there), tuple(here)
+
+
+def last_build(work: Work) -> EarlierBuild | None:
+    """The build of mlbutler's that made what dvc.lock records here, None where its author did.
+
+    Raises:
+        ProjectError: the project cannot be read.
+    """
+    locks = dict.fromkeys(work.prefix + stage.lock_file for stage in work.project.stages.pipeline())
+    if not locks:
+        return None
+    try:
+        commit = _Look(work.git, work.prefix).last(work.record.change.checkout, locks)
+        return earlier.read(work.git, commit) if commit else None
+    except GitError:
+        return None
+
+
+_Group = tuple[tuple[Stage, Output] | None, tuple[str, ...]]
+
+
+def _grouped(stages: Stages, files: Iterable[str]) -> Sequence[_Group]:
+    """The files by who makes them: what one stage wrote came about in one run of it."""
+    owned = [(stages.owner(path), path) for path in dict.fromkeys(files)]
+    owned.sort(key=lambda pair: pair[0][0].name if pair[0] is not None else "")
+    found: list[_Group] = []
+    for name, pairs in groupby(owned, key=lambda pair: pair[0][0].name if pair[0] is not None else ""):
+        items = list(pairs)
+        if name:
+            found.append((items[0][0], tuple(path for _, path in items)))
+        else:
+            found += [(None, (path,)) for _, path in items]
+    return found
+
+
+class _Look:
+    """Asks git which commit a file's content came with."""
+
+    def __init__(self, git: Git, prefix: str) -> None:
+        self._git, self._prefix = git, prefix
+        self._cut_off = git.shallow_commits()
+
+    def here(
+        self,
+        owner: tuple[Stage, Output] | None,
+        paths: Sequence[str],
+        became: Mapping[str, str],
+        edited: Collection[str],
+    ) -> Iterator[Origin]:
+        """In the work tree."""
+        stage = owner[0].name if owner is not None else ""
+        if built := became.get(stage):
+            yield Origin(files=tuple(paths), kind=built, stage=stage)
+            return
+        looked_at = [self._prefix + path for path in paths]
+        if owner is not None:
+            looked_at.append(self._prefix + owner[0].lock_file)
+        if any(path in edited for path in looked_at):
+            yield Origin(files=tuple(paths), kind="work tree", stage=stage)
+            return
+        yield from self.at("HEAD", owner, paths)
+
+    def at(self, revision: str, owner: tuple[Stage, Output] | None, paths: Sequence[str]) -> Iterator[Origin]:
+        """At a commit."""
+        stage = owner[0].name if owner is not None else ""
+        commit = self._commit(revision, owner, paths)
+        if not commit or commit in self._cut_off:
+            yield Origin(files=tuple(paths), kind="not known", stage=stage)
+        elif (build := earlier.read(self._git, commit)) is not None:
+            yield Origin(
+                files=tuple(paths), kind="earlier build", stage=stage, commit=commit, head=build.head, url=build.url
+            )
+        else:
+            yield Origin(files=tuple(paths), kind="dvc.lock" if owner else "file", stage=stage, commit=commit)
+
+    def _commit(self, revision: str, owner: tuple[Stage, Output] | None, paths: Sequence[str]) -> str:
+        if owner is None or not owner[1].cached:
+            return self.last(revision, [self._prefix + path for path in paths])
+        recorded = owner[1].recorded
+        if recorded is None:
+            return ""
+        where = self._prefix + owner[0].lock_file
+        return self._asked(revision, f"-S{recorded.value}", [where])
+
+    def last(self, revision: str, paths: Iterable[str]) -> str:
+        """The last commit that changed one of these files, '' for none."""
+        return self._asked(revision, "", paths)
+
+    def _asked(self, revision: str, option: str, paths: Iterable[str]) -> str:
+        options = ["log", "-1", "--format=%H", *([option] if option else []), revision, "--"]
+        done = self._git.run(*options, *(f":(top,literal){path}" for path in paths), check=False)
+        return done.text.strip() if done.code == 0 else ""

@@ -199,7 +199,10 @@ FOLLOWERS = {
 def test_a_failed_step_ends_only_what_needs_it(work: Work, taken: Any, failed: str, outcome: Outcome) -> None:
     names = taken({failed: ends(outcome, failed)})
     run_all(work)
-    assert tuple(names[names.index(failed) + 1 :]) == FOLLOWERS[failed] == pipeline.taken_after(failed)
+    followers = FOLLOWERS[failed]
+    if (failed, outcome) == ("plan", Outcome.FAILED):  # some stages cannot run, the others do
+        followers = pipeline.NAMES[pipeline.NAMES.index("plan") + 1 :]
+    assert tuple(names[names.index(failed) + 1 :]) == followers == pipeline.taken_after(failed, outcome)
 
 
 @pytest.mark.parametrize("stop", [Interrupted("Stopped."), KeyboardInterrupt()])

@@ -63,10 +63,10 @@ STEPS: tuple[Step, ...] = (
 NAMES = tuple(step.name for step in STEPS)
 
 
-def taken_after(failed: str) -> tuple[str, ...]:
+def taken_after(failed: str, outcome: Outcome = Outcome.FAILED) -> tuple[str, ...]:
     """The later steps that are taken although `failed` failed; what generated pipelines are held to."""
     later = STEPS[NAMES.index(failed) + 1 :]
-    return tuple(step.name for step in later if failed not in step.needs)
+    return tuple(step.name for step in later if failed not in step.needs or not _prevents(failed, outcome))
 
 
 def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) -> int:
@@ -210,6 +210,13 @@ def show(work: Work, name: str, result: StepResult, *, began: bool = True) -> No
 
 _PREVENTS = {Outcome.FAILED: "failed", Outcome.ERROR: "could not be done"}
 """Outcomes that prevent the steps that need this one. After "not known" they do what they can."""
+_FAILS_IN_PART = ("plan",)
+"""Steps that fail for the stages that cannot run; the others can."""
+
+
+def _prevents(name: str, outcome: Outcome) -> str:
+    """What became of a step so that those that need it cannot be taken, '' where they can."""
+    return "" if name in _FAILS_IN_PART and outcome is Outcome.FAILED else _PREVENTS.get(outcome, "")
 
 
 def _blocked(record: Record, step: Step) -> str:
@@ -221,7 +228,7 @@ def _blocked(record: Record, step: Step) -> str:
             return f"not taken: {name} was interrupted"
         if name in record.began and name in (*step.needs, *step.after):
             return f"not taken: {name} did not end"
-        if name in step.needs and result is not None and (why := _PREVENTS.get(result.outcome)):
+        if name in step.needs and result is not None and (why := _prevents(name, result.outcome)):
             return f"not taken: {name} {why}"
     return ""
 

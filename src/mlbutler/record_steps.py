@@ -96,17 +96,20 @@ class StageState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
-    """Why a stage is stale.
+    """Why a stage is stale, not known, or cannot run.
 
     `kind` is one of: ``code`` (a dependency that Git tracks), ``data`` (a dependency that DVC tracks),
     ``param``, ``command``, ``upstream`` (a stage before it is stale), ``output`` (an output differs from
-    dvc.lock or is not declared there), ``never run``, ``always``.
-    `subject` names it (a path, ``params.yaml:train.lr``, a stage), `detail` says what differs.
+    dvc.lock or is not declared there), ``never run``, ``always`` (DVC runs it every time), ``not known`` (what the
+    subject is now could not be found out), ``missing`` and ``unreadable`` (it cannot run for lack of the subject).
+    `subject` names it (a path, ``params.yaml:train.lr``, a stage), `detail` says what differs, `remedy` what to do
+    where running the stage is not the answer.
     """
 
     kind: str
     subject: str
     detail: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,14 +149,22 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanResult(StepResult):
-    """All stages in an order in which they can run; `expected` is kept from the first plan of a run."""
+    """All stages in an order in which they can run; `expected` is kept from the first plan of a run.
+
+    `left_over`: (dvc.lock's path, stage) of entries whose stage no dvc.yaml declares any more.
+    """
 
     stages: tuple[StagePlan, ...] = ()
     expected: Cost | None = None
+    left_over: tuple[tuple[str, str], ...] = ()
 
     def stale(self) -> tuple[StagePlan, ...]:
         """The stages that have to run or to be restored, in order."""
         return tuple(s for s in self.stages if s.state in (StageState.STALE, StageState.RESTORABLE))
+
+    def settled(self) -> bool:
+        """Is every stage up to date or frozen?"""
+        return all(s.state in (StageState.UP_TO_DATE, StageState.FROZEN) for s in self.stages)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +205,7 @@ class CheckResult(StepResult):
         checked: number of objects asked for on the remote; 0 when only the lock was checked.
         remembered: how many of these an earlier build had asked for; `answers_age` is how many seconds ago, at most.
         pending: what is stale or not pushed now but that this very run is going to make and push.
+        notes: sentences on what is odd and does no harm, such as entries in dvc.lock of stages that are gone.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -203,6 +215,7 @@ class CheckResult(StepResult):
     remembered: int = 0
     answers_age: float = 0.0
     pending: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from mlbutler.project.lock_check import check_lock
+from mlbutler.project.lock_check import check_lock, leftovers
 from mlbutler.project.project import Project
 from tests.project.conftest import dvc
 
 
 def findings(root: Path) -> dict[str, str]:
-    project = Project(root, {})
-    return {finding.subject: finding.remedy for finding in check_lock(project.stages, project.plan())}
+    return {finding.subject: finding.remedy for finding in check_lock(Project(root, {}).plan()).findings}
 
 
 def test_a_good_lock_has_no_findings_without_data(with_manifests: Path) -> None:
@@ -26,10 +25,14 @@ def test_stale_stages_are_named_with_the_command_that_mends_them(with_manifests:
     assert found["train@1"] == "dvc repro train@1"
 
 
-def test_an_entry_of_a_stage_that_is_gone_is_found(with_manifests: Path) -> None:
+def test_an_entry_of_a_stage_that_is_gone_is_a_note(with_manifests: Path) -> None:
+    """DVC keeps it for ever, and `dvc status` says nothing of it."""
     text = (with_manifests / "dvc.yaml").read_text()
-    (with_manifests / "dvc.yaml").write_text(text[: text.index("  final:")])
-    assert set(findings(with_manifests)) == {"final"}
+    (with_manifests / "dvc.yaml").write_text(text.replace("  final:", "  last:"))
+    assert set(findings(with_manifests)) == {"last"}
+    entries = Project(with_manifests, {}).stages.orphans
+    assert entries == (("dvc.lock", "final"),)
+    assert leftovers(entries) == ("dvc.lock keeps what no dvc.yaml declares any more, which harms nothing: final",)
 
 
 def test_words_that_older_yaml_takes_for_others_are_names(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ def test_changed_data_is_seen_in_a_clone_without_data(with_manifests: Path, mast
     pointer.write_text(text.replace(before, "0" * 32 + ".dir"))
     stages = plan(with_manifests)
     assert causes(stages["prepare"]) == {("data", "data/raw")}
-    assert causes(stages["pick"]) == {("data", "data/raw/f 1.txt")}
+    assert causes(stages["pick"]) == {("not known", "data/raw/f 1.txt")}  # nobody has the new list of files
+    assert stages["pick"].state is StageState.NOT_KNOWN
 
 
 def test_one_file_of_a_directory_is_compared_by_itself(full: Path, plan: Plan) -> None:

@@ -60,5 +60,6 @@ def test_a_stage_that_makes_them_anew_is_the_cause(author: Path) -> None:
 
 def test_parameters_that_nobody_has_are_not_called_missing(author: Path, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "remote" / "files")
-    [(_, subject, detail)] = causes(author, "clone")["train"]
-    assert (subject, detail) == ("best.yaml", "not known: neither cache, mirror nor remote has it")
+    [(kind, subject, detail)] = causes(author, "clone")["train"]
+    assert (kind, subject) == ("not known", "best.yaml")
+    assert detail.startswith("its content is neither in cache nor mirror, and the remote '")

@@ -92,4 +92,6 @@ def test_a_dependency_inside_an_imported_directory_is_up_to_date(
             assert (stage.state, stage.causes) == (StageState.UP_TO_DATE, ())
         else:
             [cause] = stage.causes
-            assert cause.detail == "not known: the list of files of imported could not be had"
+            assert (stage.state, cause.kind) == (StageState.NOT_KNOWN, "not known")
+            assert f"nor could it be had from data of {source}" in cause.detail
+            assert "dvc update imported.dvc" in cause.remedy

@@ -157,6 +157,14 @@ def _number(text: object) -> float | None:
 _PARSERS = {"toml": parse_toml, "py": _python, "csv": _csv}
 
 
+def leaves(content: Mapping[Any, Any]) -> Mapping[str, Scalar] | None:
+    """Dotted name -> value of everything inside; None when that is too much."""
+    try:
+        return _flat(content)[0]
+    except _Unfit:
+        return None
+
+
 def _flat(content: Mapping[Any, Any]) -> tuple[dict[str, Scalar], list[str]]:
     """Dotted name -> value, and the names that more than one value has (``a.b`` beside ``a: {b: ...}``).
 

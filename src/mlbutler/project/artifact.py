@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from mlbutler.store.interface import ObjectId
 
+UNCACHED = "cache: false (kept in Git, or nowhere)"
+"""Why an output that DVC does not keep is left out."""
+
 
 @dataclass(frozen=True)
 class Artifact:

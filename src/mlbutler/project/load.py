@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from mlbutler.errors import MlbutlerError, ProjectError
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.project.dvc_yaml import guard
 from mlbutler.project.model import LEGACY_MD5, MD5, Dependency, Output, ParamsFile, Recorded, Stage, Stages
+from mlbutler.secrets import without_userinfo
 
 _MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 
@@ -83,7 +85,8 @@ def _stage(repo: Any, stage: Any, locks: _Locks, read_params: bool) -> Stage:
     dependencies = tuple(
         Dependency(*_with_record(repo, dep)) for dep in stage.deps if not isinstance(dep, ParamsDependency)
     )
-    params = tuple(_params(repo, dep, read_params) for dep in stage.deps if isinstance(dep, ParamsDependency))
+    lock = locks.entries(stage).get(stage.name) if pipeline else None
+    params = tuple(_params(repo, dep, lock, read_params) for dep in stage.deps if isinstance(dep, ParamsDependency))
     outputs = tuple(_output(repo, out) for out in stage.outs)
     records = [*(d.recorded for d in dependencies), *(o.recorded for o in outputs), *(p.recorded for p in params)]
     locked = any(record is not None for record in records)
@@ -97,6 +100,7 @@ def _stage(repo: Any, stage: Any, locks: _Locks, read_params: bool) -> Stage:
         always=bool(stage.always_changed or stage.is_callback),
         data_source=not stage.cmd,
         imported=bool(stage.is_import),
+        source=_source(stage) if stage.is_import else "",
         label=_label(stage),
         directory=_directory(repo, stage),
         variables=_variables(repo, stage),
@@ -104,6 +108,15 @@ def _stage(repo: Any, stage: Any, locks: _Locks, read_params: bool) -> Stage:
         params=params,
         outputs=outputs,
     )
+
+
+def _source(stage: Any) -> str:
+    """Where an import comes from, without credentials."""
+    dependency = stage.deps[0]
+    path = str(dependency.def_path)
+    repository = getattr(dependency, "def_repo", None)
+    url = repository.get("url") if isinstance(repository, Mapping) else None
+    return f"{path} of {without_userinfo(str(url))}" if url else without_userinfo(path)
 
 
 def _directory(repo: Any, stage: Any) -> str:
@@ -173,12 +186,17 @@ def _output(repo: Any, out: Any) -> Output:
     )
 
 
-def _params(repo: Any, dep: Any, read: bool) -> ParamsFile:
+def _params(repo: Any, dep: Any, lock: Any, read: bool) -> ParamsFile:
     path, _ = relative(repo, dep)
     value = dep.hash_info.value if dep.hash_info else None
+    written = ""
+    if not value and (elsewhere := _recorded_as_dvc_writes(dep, lock)) is not None:
+        value, written = elsewhere, str(dep.def_path)
     current: Mapping[str, Any] | None = None
     problem = ""
-    if read:
+    if read and dep.protocol != "local":
+        problem = "DVC reads parameters from files alone, and from no other storage"
+    elif read:
         try:
             current = dep.read_params() if dep.exists else None
         except Exception as error:  # DVC raises whatever the file's parser raises
@@ -189,7 +207,22 @@ def _params(repo: Any, dep: Any, read: bool) -> ParamsFile:
         recorded=value if isinstance(value, Mapping) else None,
         current=current,
         problem=problem,
+        written=written,
     )
+
+
+def _recorded_as_dvc_writes(dep: Any, lock: Any) -> Mapping[str, Any] | None:
+    """The values that dvc.lock has where DVC looks under the path as dvc.yaml writes it, but records another.
+
+    Args:
+        lock: the stage's entry in dvc.lock.
+    """
+    plain = posixpath.normpath(str(dep.def_path))
+    params = lock.get("params") if isinstance(lock, Mapping) else None
+    if plain == dep.def_path or not isinstance(params, Mapping) or not isinstance(params.get(plain), Mapping):
+        return None
+    values: Mapping[str, Any] = params[plain]
+    return {name: values[name] for name in (dep.params or values) if name in values}
 
 
 def params_in(content: bytes, params: ParamsFile) -> ParamsFile:

@@ -2,46 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from mlbutler.project.model import Stages
-from mlbutler.record import Finding, StagePlan, StageState
+from mlbutler.record import Cause, Finding, StagePlan, StageState
 
 CHECK = "lock"
 
 
-def check_lock(stages: Stages, plans: Iterable[StagePlan]) -> tuple[Finding, ...]:
-    """What is wrong with dvc.lock: stale stages with their causes, and entries of stages that are gone.
+@dataclass(frozen=True)
+class LockCheck:
+    """What dvc.lock says of the stages.
 
-    A stage that is only stale because DVC runs it every time is no finding.
+    Attributes:
+        findings: stages that it does not describe as they are now. undetermined: stages of which that is not known.
     """
-    return (*_stale(plans), *_orphans(stages))
+
+    findings: tuple[Finding, ...] = ()
+    undetermined: tuple[Finding, ...] = ()
 
 
-def _stale(plans: Iterable[StagePlan]) -> Iterator[Finding]:
-    always: set[str] = set()
+def check_lock(plans: Iterable[StagePlan]) -> LockCheck:
+    """What is wrong with dvc.lock, stage by stage, with the causes.
+
+    A stage that is only stale because dvc.yaml wants it run every time is no finding.
+    """
+    findings: list[Finding] = []
+    undetermined: list[Finding] = []
+    wanted: set[str] = set()
     for plan in plans:
         if plan.state in (StageState.UP_TO_DATE, StageState.FROZEN):
             continue
-        causes = [c for c in plan.causes if c.kind != "always" and not (c.kind == "upstream" and c.subject in always)]
+        causes = [cause for cause in plan.causes if not _is_wanted(cause, wanted)]
         if not causes:
-            always.add(plan.name)
-            continue
-        problem = "; ".join(f"{c.kind} {c.subject}: {c.detail}" for c in causes)
-        yield Finding(check=CHECK, subject=plan.name, problem=problem, remedy=f"dvc repro {_quoted(plan.name)}")
+            wanted.add(plan.name)
+        elif all(cause.kind == "not known" for cause in causes):
+            undetermined.append(_finding(plan, causes, "Run again when it can be found out."))
+        else:
+            findings.append(_finding(plan, causes, f"dvc repro {shlex.quote(plan.name)}"))
+    return LockCheck(tuple(findings), tuple(undetermined))
 
 
-def _orphans(stages: Stages) -> Iterator[Finding]:
-    for lock, name in stages.orphans:
-        yield Finding(
-            check=CHECK,
-            subject=name,
-            problem=f"{lock} records a stage that no dvc.yaml declares",
-            remedy=f"remove the entry {_quoted(name)} from {lock}",
-        )
+def leftovers(entries: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """A sentence for each dvc.lock that keeps stages which no dvc.yaml declares any more: DVC never drops them.
+
+    Args:
+        entries: (dvc.lock's path, stage).
+    """
+    by_lock: dict[str, list[str]] = {}
+    for lock, name in entries:
+        by_lock.setdefault(lock, []).append(name)
+    return tuple(
+        f"{lock} keeps what no dvc.yaml declares any more, which harms nothing: {', '.join(names)}"
+        for lock, names in by_lock.items()
+    )
 
 
-def _quoted(text: str) -> str:
-    import shlex
+def _is_wanted(cause: Cause, wanted: set[str]) -> bool:
+    """Is it only that dvc.yaml says so?"""
+    return (cause.kind == "always" and not cause.remedy) or (cause.kind == "upstream" and cause.subject in wanted)
 
-    return shlex.quote(text)
+
+def _finding(plan: StagePlan, causes: Sequence[Cause], otherwise: str) -> Finding:
+    problem = "; ".join(f"{cause.kind} {cause.subject}: {cause.detail}" for cause in causes)
+    remedy = next((cause.remedy for cause in causes if cause.remedy), otherwise)
+    return Finding(check=CHECK, subject=plan.name, problem=problem, remedy=remedy)

@@ -5,12 +5,13 @@ Paths are relative to the project's root, with '/', whatever directory a stage w
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from mlbutler.project.artifact import Artifact
+from mlbutler.project.artifact import UNCACHED, Artifact
 from mlbutler.store.interface import ObjectId
 
 MD5, LEGACY_MD5 = "md5", "md5-dos2unix"
@@ -41,12 +42,28 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class NotKnown:
+    """Why something could not be found out, and what to do about it."""
+
+    reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
 class Dependency:
-    """A file or directory that a stage reads. `external`: outside the project or on other storage."""
+    """A file or directory that a stage reads.
+
+    `external`: outside the project; then `path` is the file's whole path, or an address that has to be asked.
+    """
 
     path: str
     recorded: Recorded | None
     external: bool = False
+
+    @property
+    def is_url(self) -> bool:
+        """Is it on other storage?"""
+        return self.external and "://" in self.path
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,8 @@ class ParamsFile:
 
     `names`: the declared dotted names, empty for the whole file. `recorded`: values in dvc.lock, None when
     there are none. `current`: values in the work tree, None when the file is missing; `problem` says why
-    they could not be read.
+    they could not be read. `written`: how dvc.yaml writes the path where DVC, which writes it otherwise into dvc.lock,
+    does not find it there again, else ''.
     """
 
     path: str
@@ -63,6 +81,7 @@ class ParamsFile:
     recorded: Mapping[str, Any] | None
     current: Mapping[str, Any] | None
     problem: str = ""
+    written: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,10 +97,15 @@ class Output:
     remote: str | None = None
     external: bool = False
 
+    @property
+    def is_url(self) -> bool:
+        """Is it on other storage?"""
+        return self.external and "://" in self.path
+
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of dvc.yaml, or a .dvc file (`data_source`; `imported` when DVC can bring it from elsewhere).
+    """A stage of dvc.yaml, or a .dvc file (`data_source`; `imported` when DVC can bring it from elsewhere, `source`).
 
     `directory`: where its command runs, from the project's root ('' for the root itself). `variables`: file -> dotted
     names of what is filled into its definition as ``${name}``.
@@ -96,12 +120,32 @@ class Stage:
     always: bool = False
     data_source: bool = False
     imported: bool = False
+    source: str = ""
     label: str = ""
     directory: str = ""
     variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dependencies: tuple[Dependency, ...] = ()
     params: tuple[ParamsFile, ...] = ()
     outputs: tuple[Output, ...] = ()
+
+    def how_to_get(self, output: Output, remote: str | None) -> str:
+        """What to do about an output that no store holds.
+
+        Args:
+            remote: the name of the remote that it would be on.
+        """
+        path = shlex.quote(output.path)
+        if self.imported:
+            where = self.source or "its source"
+            return f"It is imported from {where}: dvc pull {path} where that can be read, or dvc update {self.file}."
+        if not output.cached:
+            return f"git add {path} where it is: DVC does not keep it (cache: false)."
+        if not output.can_push:
+            again = f"dvc repro --force {shlex.quote(self.name)}, or " if self.can_run else ""
+            return f"DVC pushes it nowhere (push: false): {again}take that out of {self.file} and push it."
+        if remote is None:
+            return "dvc remote add --default NAME URL, then dvc push where it was made."
+        return f"Push it from where it was made: dvc push -r {shlex.quote(remote)} {path}"
 
     @property
     def can_run(self) -> bool:
@@ -135,6 +179,15 @@ class Stages:
     def pipeline(self) -> tuple[Stage, ...]:
         """The stages that have a command."""
         return tuple(stage for stage in self.ordered if not stage.data_source)
+
+    @property
+    def asks_elsewhere(self) -> bool:
+        """Does a plan have to ask other storage than the project's remotes?"""
+        judged = [stage for stage in self.pipeline() if not stage.frozen]
+        return any(
+            any(dependency.is_url for dependency in stage.dependencies) or any(out.is_url for out in stage.outputs)
+            for stage in judged
+        )
 
     def owner(self, path: str) -> tuple[Stage, Output] | None:
         """Who makes `path`, or a directory that holds it; None when Git (or nobody) keeps it."""
@@ -181,12 +234,12 @@ def _parents(path: str) -> Iterator[str]:
 
 def _artifact(stage: Stage, output: Output) -> Artifact:
     recorded = output.recorded
-    if not output.cached:
-        left_out = "cache: false (kept in Git, or nowhere)"
-    elif output.external:
+    if output.external:
         left_out = "outside the project"
+    elif not output.cached:
+        left_out = UNCACHED
     elif stage.imported:
-        left_out = "an import: DVC brings it from its source"
+        left_out = f"an import: DVC brings it from {stage.source or 'its source'}"
     elif not output.can_push:
         left_out = "push: false"
     elif recorded is not None and recorded.oid is None:

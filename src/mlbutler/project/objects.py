@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreError
-from mlbutler.project.model import Output, ParamsFile
+from mlbutler.project.model import NotKnown, Output, ParamsFile
 from mlbutler.project.worktree import Manifest
 from mlbutler.store.interface import ObjectId
 
 if TYPE_CHECKING:
+    from mlbutler.project.model import Stage
     from mlbutler.project.project import Project
     from mlbutler.store.interface import Store
 
@@ -34,6 +35,7 @@ class Objects:
         self._manifests: dict[ObjectId, Manifest | None] = {}
         self._on_remote: dict[ObjectId, bool] = {}
         self._asked_of_source: set[ObjectId] = set()
+        self._failed: dict[ObjectId, MlbutlerError] = {}
         self.problem: MlbutlerError | None = None
 
     def manifest(self, oid: ObjectId, *, remote: bool = True) -> Manifest | None:
@@ -69,16 +71,57 @@ class Objects:
         if found is not None or oid in self._asked_of_source:
             return found
         self._asked_of_source.add(oid)
-        owners = self._project.stages.owners.items()
-        paths = [path for path, (stage, out) in owners if stage.imported and out.recorded and out.recorded.oid == oid]
+        paths = [path for path, (stage, _) in self._owners(oid) if stage.imported]
         if not paths:
             return None
         from mlbutler.store.imports import fetch_imports
 
-        with suppress(MlbutlerError):  # then the plan says that it could not be had
+        try:
             fetch_imports(self._project, paths[:1])
+        except MlbutlerError as error:
+            self._failed[oid] = error
+        else:
             self._manifests.pop(oid, None)
         return self.manifest(oid, remote=False)
+
+    def out_of_reach(self, oid: ObjectId) -> NotKnown:
+        """Why a manifest or a small file, which was asked for, could not be had, and what to do about it."""
+        what = "its list of files" if oid.is_directory else "its content"
+        name = self._remote_of(oid)
+        imported = next(((stage, out) for _, (stage, out) in self._owners(oid) if stage.imported), None)
+        if imported is not None:
+            stage, out = imported
+            why = f": {self._failed[oid].message}" if oid in self._failed else ""
+            where = stage.source or "its source"
+            return NotKnown(f"{what} is not here, nor could it be had from {where}{why}", stage.how_to_get(out, name))
+        error = self._failed.get(oid) or (self._gone(name) if self.problem is None else self.problem)
+        if error is not None:
+            return NotKnown(f"{what} is not here, and could not be had: {error.message}", error.remedy)
+        there = "no DVC remote is configured" if name is None else f"the remote '{name}' does not have it"
+        remedy = next((stage.how_to_get(out, name) for _, (stage, out) in self._owners(oid)), "dvc push")
+        return NotKnown(f"{what} is neither in cache nor mirror, and {there}", remedy)
+
+    def _gone(self, name: str | None) -> MlbutlerError | None:
+        """The error where the remote is a directory that is not there."""
+        from mlbutler.store.local import LocalStore
+
+        if name is None:
+            return None
+        try:
+            store = self._asked_quickly(name)
+        except MlbutlerError as error:
+            return error
+        return store.vanished() if isinstance(store, LocalStore) else None
+
+    def _owners(self, oid: ObjectId) -> Iterator[tuple[str, tuple[Stage, Output]]]:
+        for path, owner in self._project.stages.owners.items():
+            if owner[1].recorded is not None and owner[1].recorded.oid == oid:
+                yield path, owner
+
+    def _remote_of(self, oid: ObjectId) -> str | None:
+        """The remote that an artifact names for itself, else the project's."""
+        own = next((out.remote for _, (_, out) in self._owners(oid) if out.remote), None)
+        return own or self._project.remote_name
 
     def params(self, params: ParamsFile, oid: ObjectId) -> ParamsFile:
         """Parameters whose file is an artifact and not in the work tree, as cache, mirror or remote hold it."""
@@ -116,29 +159,30 @@ class Objects:
         from mlbutler.store.engine import bring
         from mlbutler.store.remotes import open_cache
 
-        if not self._may_ask():
+        if not self._may_ask(name := self._remote_of(oid)):
             return False
         try:
-            brought = bring([oid], open_cache(self._project), None, self._asked_quickly())
+            brought = bring([oid], open_cache(self._project), None, self._asked_quickly(name))
         except StoreError as error:
-            self.problem = error
+            self.problem = self._failed[oid] = error
             return False
         for problem in brought.errors:
+            self._failed[oid] = problem
             if not isinstance(problem, CorruptObject):  # that one says nothing of the others
                 self.problem = problem
         return not brought.missing and not brought.errors
 
-    def _may_ask(self) -> bool:
+    def _may_ask(self, name: str | None) -> bool:
         """Is there a remote, and has it answered so far? One that is down is not asked for each small thing."""
-        return self._project.remote_name is not None and self.problem is None
+        return name is not None and self.problem is None
 
-    def _asked_quickly(self) -> Store:
-        """The remote, for questions that a run can do without an answer to."""
+    def _asked_quickly(self, name: str | None) -> Store:
+        """A remote, for questions that a run can do without an answer to."""
         from mlbutler.store.remotes import open_remote
         from mlbutler.store.retry import Patience
 
         return open_remote(
-            self._project, self._project.remote_name, self._environ, patience=Patience(attempts=2, pause=0.2)
+            self._project, name, self._environ, patience=Patience(attempts=2, pause=0.2)
         )
 
     def at_hand(self, output: Output) -> bool:
@@ -164,10 +208,10 @@ class Objects:
         from mlbutler.store.remotes import open_cache
         from mlbutler.store.runs import fetch_runs
 
-        if not self._may_ask():
+        if not self._may_ask(self._project.remote_name):
             return False
         try:
-            remote = self._asked_quickly()
+            remote = self._asked_quickly(self._project.remote_name)
             return (
                 isinstance(remote, LocalStore | OtherStore) and fetch_runs(open_cache(self._project), remote, key) > 0
             )
@@ -187,7 +231,7 @@ class Objects:
         from mlbutler.store.engine import ask_all
         from mlbutler.store.interface import Presence
 
-        if not self._may_ask():
+        if not self._may_ask(name := self._remote_of(oid)):
             return False
         try:
             oids = [oid]
@@ -197,7 +241,7 @@ class Objects:
                     return False
                 oids += [ObjectId(md5, oid.legacy) for md5 in manifest.values()]
             lacking = [one for one in oids if not self.holds(one)]
-            answers = ask_all(self._asked_quickly(), lacking)
+            answers = ask_all(self._asked_quickly(name), lacking)
         except MlbutlerError as error:  # then it has to run
             self.problem = error
             return False

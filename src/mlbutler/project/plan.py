@@ -1,28 +1,26 @@
 """Which stages are stale, and why: decided from what is recorded, with or without data in the work tree.
 
-DVC's own check needs the data, or looks away where it is missing. Here a dependency's present hash is taken
-from the work tree where the file is, else from the record of whoever makes it: a stage's output in dvc.lock,
-a .dvc file, or an entry of a directory manifest.
+DVC's own check needs the data, or looks away where it is missing. `mlbutler.project.present` says what each dependency
+is now. What could not be found out makes a stage *not known*, never up to date and never stale.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from mlbutler.project.model import Dependency, Output, ParamsFile, Recorded, Stage, Stages
-from mlbutler.project.worktree import ReadManifest, WorkTree
+from mlbutler.project.model import Dependency, NotKnown, Output, ParamsFile, Recorded, Stage, Stages
+from mlbutler.project.param_causes import lacking, not_recordable, param_causes
+from mlbutler.project.present import Present
 from mlbutler.record import Cause, StagePlan, StageState
-from mlbutler.store.interface import ObjectId
 
 FindRun = Callable[[Stage, Mapping[str, Recorded]], Mapping[str, Recorded] | None]
 """Looks in the run caches for a run of the stage with these dependency hashes; output path -> hash."""
 
-ReadParams = Callable[[ParamsFile, ObjectId], ParamsFile]
-"""Parameters as that object holds them; as they were given when it cannot be had."""
+_NOT_KNOWN = "not known"
+_LACKING = ("missing", "unreadable")
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,8 @@ class Planner:
     """One pass over the stages in order.
 
     Args:
-        stages: all of them. tree: the work tree. manifest: reads directory manifests. find_run: looks into
-            the run caches. at_hand: does cache or mirror hold the object of this output?
-        read_params: reads a params file that is an artifact and not in the work tree.
+        stages: all of them. present: what they read and write, as it is now. find_run: looks into the run caches.
+        at_hand: does cache or mirror hold the object of this output?
         targets: plan only these stages and what they depend on; all if empty.
         lost: paths of outputs that no store holds, as somebody found out who asked.
     """
@@ -46,20 +43,19 @@ class Planner:
     def __init__(
         self,
         stages: Stages,
-        tree: WorkTree,
-        manifest: ReadManifest,
+        present: Present,
         find_run: FindRun,
         at_hand: Callable[[Output], bool],
-        read_params: ReadParams,
         *,
         targets: Collection[str] = (),
         hint: Hint | None = None,
         lost: Collection[str] = (),
     ) -> None:
-        self._stages, self._tree, self._manifest = stages, tree, manifest
-        self._find_run, self._at_hand, self._read_params = find_run, at_hand, read_params
+        self._stages, self._present = stages, present
+        self._find_run, self._at_hand = find_run, at_hand
         self._targets, self._hint, self._lost = targets, hint or Hint(), lost
         self._causes: dict[str, list[Cause]] = {}
+        self._cannot: set[str] = set()
         self._restored: dict[str, Mapping[str, Recorded]] = {}
 
     def plan(self) -> tuple[StagePlan, ...]:
@@ -67,9 +63,10 @@ class Planner:
         chosen = self._chosen()
         forced: set[str] = set()
         while True:  # a producer whose output nobody keeps turns stale when a stale stage needs it
-            self._causes, self._restored = {}, {}
+            self._causes, self._cannot, self._restored = {}, set(), {}
+            self._present.restored = self._restored
             for stage in chosen:
-                self._judge(stage, forced)
+                self._causes[stage.name] = [] if stage.frozen else self._judge(stage, forced)
             more = self._unavailable(chosen) - forced
             if not more:
                 break
@@ -94,183 +91,212 @@ class Planner:
 
     # -------------------------------------------------------------------------------------- judging
 
-    def _judge(self, stage: Stage, forced: Collection[str]) -> None:
-        causes: list[Cause] = []
-        if stage.frozen:
-            self._causes[stage.name] = causes
-            return
-        if stage.always:
-            causes.append(Cause(kind="always", subject=stage.name, detail="DVC runs it every time"))
-        if not stage.locked:
-            causes.append(Cause(kind="never run", subject=stage.name, detail="not in dvc.lock"))
-        else:
-            if stage.command_changed:
-                causes.append(Cause(kind="command", subject=stage.name, detail="the command differs from dvc.lock"))
-            for params in stage.params:
-                causes += self._params_causes(params)
-            for dependency in stage.dependencies:
-                causes += self._dependency_causes(dependency)
-            for output in stage.outputs:
-                causes += self._output_causes(output)
+    def _judge(self, stage: Stage, forced: Collection[str]) -> list[Cause]:
+        """Why it is stale or not known, [] when it is up to date."""
+        causes = list(self._causes_of(stage))
         upstream = {made.name for made, _ in self._stages.producers(stage) if self._is_rerun(made.name)}
         named = {cause.subject for cause in causes if cause.kind == "upstream"}
-        causes += [
-            Cause(kind="upstream", subject=name, detail="runs again before it") for name in sorted(upstream - named)
-        ]
+        causes += [self._upstream(name, "runs again before it") for name in sorted(upstream - named)]
         if stage.name in forced:
             causes.append(Cause(kind="output", subject=stage.name, detail="an output is needed and kept nowhere"))
-        self._causes[stage.name] = causes
-        if causes and not upstream and not stage.always and stage.name not in forced:
+        if not _is_stale(causes):
+            return causes + list(self._doubted_before(stage))
+        obstacles = [cause for cause in self._obstacles(stage) if cause not in causes]
+        if not upstream and not stage.always and stage.name not in forced and not obstacles:
             self._try_restore(stage)
+        if stage.name not in self._restored:
+            causes += obstacles
+            if any(cause.kind in _LACKING for cause in causes) or upstream & self._cannot:
+                self._cannot.add(stage.name)
+        return causes
+
+    def _causes_of(self, stage: Stage) -> Iterator[Cause]:
+        """What is known of the stage itself, in the order in which a reader looks for it."""
+        if stage.always:
+            yield Cause(kind="always", subject=stage.name, detail="DVC runs it every time")
+        if not stage.locked:
+            yield Cause(kind="never run", subject=stage.name, detail="not in dvc.lock")
+            return
+        if stage.command_changed:
+            yield Cause(kind="command", subject=stage.name, detail="the command differs from dvc.lock")
+        for params in stage.params:
+            yield from self._params_causes(stage, params)
+        for dependency in stage.dependencies:
+            yield from self._dependency_causes(stage, dependency)
+        for output in stage.outputs:
+            yield from self._output_causes(output)
 
     def _is_rerun(self, name: str) -> bool:
-        return bool(self._causes.get(name)) and name not in self._restored
+        return _is_stale(self._causes.get(name, ())) and name not in self._restored
+
+    def _is_doubted(self, name: str) -> bool:
+        return bool(self._causes.get(name)) and not _is_stale(self._causes[name])
+
+    def _upstream(self, name: str, detail: str) -> Cause:
+        return Cause(kind="upstream", subject=name, detail="cannot run" if name in self._cannot else detail)
+
+    def _doubted_before(self, stage: Stage) -> Iterator[Cause]:
+        for name in sorted({made.name for made, _ in self._stages.producers(stage) if self._is_doubted(made.name)}):
+            yield Cause(kind=_NOT_KNOWN, subject=name, detail="whether it has to run before this one")
 
     def _try_restore(self, stage: Stage) -> None:
         hashes: dict[str, Recorded] = {}
         for dependency in stage.dependencies:
-            present = self._present(dependency)
-            if present is None:
+            present = self._present.dependency(dependency)
+            if not isinstance(present, Recorded):
                 return
             hashes[dependency.path] = present
-        params = tuple(map(self._current, stage.params))
-        if any(file.current is None for file in params):
+        params = [self._present.params(file) for file in stage.params]
+        known = tuple(file for file in params if isinstance(file, ParamsFile) and file.current is not None)
+        if len(known) < len(params):
             return
-        if (found := self._find_run(dataclasses.replace(stage, params=params), hashes)) is not None:
+        if (found := self._find_run(dataclasses.replace(stage, params=known), hashes)) is not None:
             self._restored[stage.name] = found
 
-    def _params_causes(self, params: ParamsFile) -> list[Cause]:
+    def _params_causes(self, stage: Stage, params: ParamsFile) -> Iterator[Cause]:
         owner = self._stages.owner(params.path)
         if owner is not None and self._is_rerun(owner[0].name):
-            return [Cause(kind="upstream", subject=owner[0].name, detail=f"makes {params.path}")]
-        found = self._current(params)
-        if owner is None or found.current is not None or found.problem:
-            return _params_causes(found)
-        if owner[1].recorded is None or not owner[1].cached:
-            return []  # nobody can tell here; the producer is judged by itself
-        return [Cause(kind="param", subject=params.path, detail="not known: neither cache, mirror nor remote has it")]
+            yield self._upstream(owner[0].name, f"makes {params.path}")
+            return
+        found = self._present.params(params)
+        if isinstance(found, NotKnown):
+            if owner is not None and owner[1].cached:  # else the producer is judged by itself
+                yield _doubt(params.path, found)
+        elif owner is None or found.current is not None or found.problem:
+            yield from lacking(found, stage.file)
+            yield from param_causes(found)
 
-    def _current(self, params: ParamsFile) -> ParamsFile:
-        """With the values that are there now; those of an artifact come from whoever holds it."""
-        owner = self._stages.owner(params.path)
-        if owner is None:
-            return params
-        stage, output = owner
-        made = self._restored.get(stage.name)
-        if made is None and self._tree.exists(params.path):
-            return params
-        recorded = self._inside(output, made.get(output.path) if made is not None else output.recorded, params.path)
-        if recorded is None or recorded.oid is None:
-            return params
-        return self._read_params(params, recorded.oid)
-
-    def _dependency_causes(self, dependency: Dependency) -> list[Cause]:
-        if dependency.external:  # on other storage: asking would need its credentials
-            return []
-        owner = self._stages.owner(dependency.path)
+    def _dependency_causes(self, stage: Stage, dependency: Dependency) -> Iterator[Cause]:
+        path = dependency.path
+        owner = self._stages.owner(path)
         if owner is not None and self._is_rerun(owner[0].name):
-            return [Cause(kind="upstream", subject=owner[0].name, detail=f"makes {dependency.path}")]
-        if any(self._is_rerun(made.name) for made, _ in self._stages.inside(dependency.path)):
-            return []  # named with the other producers
-        kind = "data" if owner is not None and owner[1].cached else "code"
+            yield self._upstream(owner[0].name, f"makes {path}")
+            return
+        if any(self._is_rerun(made.name) for made, _ in self._stages.inside(path)):
+            return  # named with the other producers
+        kind = "data" if dependency.is_url or (owner is not None and owner[1].cached) else "code"
         if dependency.recorded is None:
-            return [Cause(kind=kind, subject=dependency.path, detail="no hash in dvc.lock")]
-        present = self._present(dependency)
-        if present is None:
-            if owner is None:
-                return [Cause(kind=kind, subject=dependency.path, detail="missing")]
-            if owner[1].recorded is None or not owner[1].cached:
-                return []  # nobody can tell here; the producer is judged by itself
-            return [Cause(kind=kind, subject=dependency.path, detail=self._absence(owner[1]))]
-        if present.same_as(dependency.recorded):
-            return []
-        detail = "differs from dvc.lock"
-        if present.algorithm != dependency.recorded.algorithm:
-            detail = "recorded by another hash (DVC 2); `dvc commit` converts it"
-        return [Cause(kind=kind, subject=dependency.path, detail=detail)]
+            yield Cause(kind=kind, subject=path, detail="no hash in dvc.lock")
+            return
+        present = self._present.dependency(dependency)
+        if isinstance(present, NotKnown):
+            if owner is None or owner[1].cached:  # else the producer is judged by itself
+                yield _doubt(path, present)
+        elif present is None:
+            yield from self._absent(stage, dependency)
+        elif not present.same_as(dependency.recorded):
+            detail = "differs from dvc.lock"
+            if not dependency.external and present.algorithm != dependency.recorded.algorithm:
+                detail = "recorded by another hash (DVC 2); `dvc commit` converts it"
+            yield Cause(kind=kind, subject=path, detail=detail)
 
-    def _absence(self, output: Output) -> str:
-        oid = output.recorded.oid if output.recorded is not None else None
-        if oid is not None and oid.is_directory and self._manifest(oid) is None:
-            return f"not known: the list of files of {output.path} could not be had"
-        return f"not found in {output.path}"
+    def _absent(self, stage: Stage, dependency: Dependency) -> Iterator[Cause]:
+        """What a dependency that certainly is not there means for the stage that reads it."""
+        path = dependency.path
+        owner = self._stages.owner(path)
+        if dependency.is_url:
+            remedy = f"Put it back, or correct the dependency in {stage.file}."
+            yield Cause(kind="missing", subject=path, detail="its server says that it is not there", remedy=remedy)
+        elif owner is None:
+            remedy = (
+                f"git add {shlex.quote(path)} if Git is to keep it, dvc add {shlex.quote(path)} if DVC is to, "
+                f"or correct the dependency in {stage.file}."
+            )
+            yield Cause(kind="missing", subject=path, detail="in neither Git nor DVC, and no stage makes it",
+                        remedy=remedy)  # fmt: skip
+        elif owner[1].recorded is not None and owner[1].cached:
+            remedy = f"Correct the dependency in {stage.file}, or what is in {owner[1].path}."
+            yield Cause(kind="missing", subject=path, detail=f"not found in {owner[1].path}", remedy=remedy)
+        # else nobody can tell here; the producer is judged by itself
 
-    def _present(self, dependency: Dependency) -> Recorded | None:
-        """What the dependency's content is now, wherever that can be known from; None when it cannot."""
-        algorithm = dependency.recorded.algorithm if dependency.recorded else "md5"
-        owner = self._stages.owner(dependency.path)
-        if owner is not None and owner[0].name in self._restored:
-            return self._inside(owner[1], self._restored[owner[0].name].get(owner[1].path), dependency.path)
-        if dependency.external:
-            return dependency.recorded
-        holder = owner[1].path if owner is not None else dependency.path
-        if self._tree.exists(dependency.path) and self._tree.exists(holder):
-            return self._tree.hash(dependency.path, algorithm)
-        if owner is None:
-            return None
-        return self._inside(owner[1], owner[1].recorded, dependency.path)
+    def _obstacles(self, stage: Stage) -> Iterator[Cause]:
+        """What a stage that has to run cannot run without."""
+        for params in stage.params:
+            owner = self._stages.owner(params.path)
+            if owner is None or not self._is_rerun(owner[0].name):
+                found = self._present.params(params)
+                if isinstance(found, ParamsFile) and (owner is None or found.current is not None or found.problem):
+                    yield from lacking(found, stage.file)
+                    yield from not_recordable(found)
+        for dependency in stage.dependencies:
+            path = dependency.path
+            owner = self._stages.owner(path)
+            if owner is not None and self._is_rerun(owner[0].name):
+                continue
+            if owner is not None and not owner[1].external and self._is_kept_nowhere(*owner):
+                yield Cause(
+                    kind="missing", subject=path, remedy=f"git add -f {shlex.quote(owner[1].path)} where it is.",
+                    detail=f"in neither Git nor DVC, and '{owner[0].name}', which makes it, is frozen",
+                )  # fmt: skip
+            elif dependency.external and not dependency.is_url and owner is None and not self._present.exists(path):
+                remedy = f"Put it there, or correct the dependency in {stage.file}."
+                yield Cause(kind="missing", subject=path, detail="not on this machine", remedy=remedy)
+            elif not self._stages.inside(path) and self._present.dependency(dependency) is None:
+                yield from self._absent(stage, dependency)
 
-    def _inside(self, output: Output, recorded: Recorded | None, path: str) -> Recorded | None:
-        """The record of `path`, which is `output` or lies in that directory."""
-        if recorded is None or output.path == path:
-            return recorded
-        if recorded.oid is None or not recorded.oid.is_directory:
-            return None
-        manifest = self._manifest(recorded.oid)
-        if manifest is None:
-            return None
-        relpath = path[len(output.path) + 1 :]
-        if relpath in manifest:
-            return Recorded(recorded.algorithm, manifest[relpath])
-        return _subdirectory(manifest, relpath, recorded.algorithm)
+    def _is_kept_nowhere(self, maker: Stage, output: Output) -> bool:
+        return not output.cached and not maker.can_run and not self._present.exists(output.path)
 
-    def _output_causes(self, output: Output) -> list[Cause]:
-        if output.external:
-            return []
+    def _output_causes(self, output: Output) -> Iterator[Cause]:
         if output.recorded is None:
-            return [Cause(kind="output", subject=output.path, detail="no hash in dvc.lock")]
-        if output.persist or not self._tree.exists(output.path):
-            return []
-        present = self._tree.hash(output.path, output.recorded.algorithm)
-        if present is None or present.same_as(output.recorded):
-            return []
-        return [Cause(kind="output", subject=output.path, detail="differs from dvc.lock")]
+            yield Cause(kind="output", subject=output.path, detail="no hash in dvc.lock")
+            return
+        if output.persist:
+            return
+        present = self._present.output(output)
+        if isinstance(present, NotKnown):
+            yield _doubt(output.path, present)
+        elif present is None:
+            if output.external:
+                yield Cause(kind="output", subject=output.path, detail="not there any more")
+        elif not present.same_as(output.recorded):
+            yield Cause(kind="output", subject=output.path, detail="differs from dvc.lock")
 
     def _unavailable(self, chosen: Sequence[Stage]) -> set[str]:
         """Stages judged up to date whose outputs a stale stage needs but that nobody keeps."""
         planned = {stage.name for stage in chosen}
         found = set()
         for stage in chosen:
-            if not self._causes[stage.name]:
+            if not _is_stale(self._causes[stage.name]) or stage.name in self._cannot:
                 continue
             for made, out in self._stages.producers(stage):
-                kept = self._tree.exists(out.path) or (
-                    out.cached and out.path not in self._lost and (out.can_push or self._at_hand(out))
-                )
-                if made.name in planned and not made.frozen and not self._causes[made.name] and not kept:
+                could = made.name in planned and not made.frozen and not _is_stale(self._causes[made.name])
+                if could and not self._is_kept(out):
                     found.add(made.name)
         return found
+
+    def _is_kept(self, output: Output) -> bool:
+        if output.external:
+            return self._present.output(output) is not None
+        return self._present.exists(output.path) or (
+            output.cached and output.path not in self._lost and (output.can_push or self._at_hand(output))
+        )
 
     # ------------------------------------------------------------------------------------ summaries
 
     def _summary(self, stage: Stage) -> StagePlan:
-        causes = tuple(self._causes[stage.name])
-        if stage.frozen:
-            state = StageState.FROZEN
-        elif not causes:
-            state = StageState.UP_TO_DATE
-        else:
-            state = StageState.RESTORABLE if stage.name in self._restored else StageState.STALE
+        state = self._state(stage)
         return StagePlan(
             name=stage.name,
             state=state,
-            causes=causes,
-            needs=tuple(self._needs(stage)) if causes else (),
+            causes=tuple(self._causes[stage.name]),
+            needs=tuple(self._needs(stage)) if state in (StageState.STALE, StageState.RESTORABLE) else (),
             last_duration=self._hint.durations.get(stage.name),
             command=stage.command,
             after=tuple(dict.fromkeys(made.name for made, _ in self._stages.producers(stage) if not made.data_source)),
             label=stage.label,
         )
+
+    def _state(self, stage: Stage) -> StageState:
+        if stage.frozen:
+            return StageState.FROZEN
+        if not self._causes[stage.name]:
+            return StageState.UP_TO_DATE
+        if self._is_doubted(stage.name):
+            return StageState.NOT_KNOWN
+        if stage.name in self._restored:
+            return StageState.RESTORABLE
+        return StageState.CANNOT_RUN if stage.name in self._cannot else StageState.STALE
 
     def _needs(self, stage: Stage) -> list[str]:
         """DVC-tracked paths that must be in the work tree before the stage can run."""
@@ -295,56 +321,17 @@ class Planner:
         return list(needed)
 
     def _remade(self, name: str) -> bool:
-        return bool(self._causes.get(name))
+        return _is_stale(self._causes.get(name, ()))
 
     def restored_outputs(self) -> Mapping[str, Mapping[str, Recorded]]:
         """For every restorable stage: output path -> hash, as the run cache has it. After `plan`."""
         return self._restored
 
 
-def _params_causes(params: ParamsFile) -> list[Cause]:
-    if params.problem:
-        return [Cause(kind="param", subject=params.path, detail=params.problem)]
-    if params.current is None:
-        return [Cause(kind="param", subject=params.path, detail="the file is missing")]
-    recorded: Mapping[str, Any] = params.recorded or {}
-    names = params.names or tuple(dict.fromkeys((*params.current, *recorded)))
-    causes = []
-    for name in names:
-        subject = f"{params.path}:{name}"
-        if name not in params.current:
-            causes.append(Cause(kind="param", subject=subject, detail="missing"))
-        elif name not in recorded:
-            causes.append(Cause(kind="param", subject=subject, detail="not in dvc.lock"))
-        elif not _equal(params.current[name], recorded[name]):
-            causes.append(
-                Cause(kind="param", subject=subject, detail=_difference(recorded[name], params.current[name]))
-            )
-    return causes
+def _is_stale(causes: Collection[Cause]) -> bool:
+    """Is there a cause that is known?"""
+    return any(cause.kind != _NOT_KNOWN for cause in causes)
 
 
-def _equal(one: Any, other: Any) -> bool:
-    if isinstance(one, tuple):
-        one = list(one)
-    return bool(one == other)
-
-
-def _difference(old: Any, new: Any) -> str:
-    shown = [json.dumps(value, default=str, ensure_ascii=False) for value in (old, new)]
-    return " -> ".join(text if len(text) <= 60 else text[:57] + "..." for text in shown)
-
-
-def _subdirectory(manifest: Mapping[str, str], relpath: str, algorithm: str) -> Recorded | None:
-    """The hash DVC gives to the directory `relpath` of a directory artifact; None when it is empty."""
-    from dvc_data.hashfile.hash_info import HashInfo
-    from dvc_data.hashfile.tree import Tree
-
-    prefix = relpath + "/"
-    inside = {name[len(prefix) :]: md5 for name, md5 in manifest.items() if name.startswith(prefix)}
-    if not inside:
-        return None
-    tree = Tree()
-    for name, md5 in inside.items():
-        tree.add(tuple(name.split("/")), None, HashInfo("md5", md5))
-    tree.digest()
-    return Recorded(algorithm, tree.hash_info.value)
+def _doubt(path: str, why: NotKnown) -> Cause:
+    return Cause(kind=_NOT_KNOWN, subject=path, detail=why.reason, remedy=why.remedy)

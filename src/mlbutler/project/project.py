@@ -23,6 +23,8 @@ from mlbutler.store.interface import Need
 
 if TYPE_CHECKING:
     from mlbutler.project.directory_links import Early
+    from mlbutler.project.outside import Outside
+    from mlbutler.project.present import Present
     from mlbutler.project.side import Side
     from mlbutler.store.local import LocalStore
     from mlbutler.store.trust import Sections
@@ -126,7 +128,7 @@ class Project:
     def reload(self) -> None:
         """Forget what was read: dvc.lock or the work tree changed."""
         self.look.again()
-        for name in ("repo", "stages", "tree"):
+        for name in ("repo", "stages", "tree", "outside"):
             self.__dict__.pop(name, None)
         self._planner = None
 
@@ -230,11 +232,9 @@ class Project:
 
         self._planner = Planner(
             self.stages,
-            self.tree,
-            self.objects.listing,
+            self._present(),
             find,
             self.objects.at_hand,
-            self.objects.params,
             targets=targets,
             hint=Hint(durations or {}),
             lost=lost,
@@ -256,10 +256,7 @@ class Project:
         from mlbutler.project.plan import Planner
         from mlbutler.record import StageState
 
-        planner = Planner(
-            self.stages, self.tree, self.objects.listing, lambda stage, hashes: None, self.objects.at_hand,
-            self.objects.params,
-        )  # fmt: skip
+        planner = Planner(self.stages, self._present(), lambda stage, hashes: None, self.objects.at_hand)
         stale: dict[str, StagePlan] = {}
         states = (StageState.STALE, StageState.CANNOT_RUN, StageState.NOT_KNOWN)
         try:
@@ -271,6 +268,18 @@ class Project:
         except OSError as error:
             raise ProjectError(f"A dependency cannot be read: {error}", "Check its permissions.") from error
         return tuple(stale.values())
+
+    def _present(self) -> Present:
+        from mlbutler.project.present import Present
+
+        return Present(self.stages, self.tree, self.objects, self.outside)
+
+    @cached_property
+    def outside(self) -> Outside:
+        """What lies on other storage than the project's own."""
+        from mlbutler.project.outside import Outside
+
+        return Outside(self.repo, self.refused, agreed=self._agreed is not None)
 
     def _check_targets(self, targets: Sequence[str]) -> None:
         known = {name for s in self.stages.pipeline() for name in (s.name, s.name.split("@")[0], s.file)}
@@ -397,10 +406,10 @@ class Project:
         return tuple(paths)
 
     def read_paths(self) -> tuple[str, ...]:
-        """Every path of the work tree that a plan looks at: dependencies, parameter files, outputs."""
+        """Every path on this machine that a plan looks at: dependencies, parameter files, outputs."""
         paths: dict[str, None] = {}
         for stage in self.stages.ordered:
-            paths |= dict.fromkeys(d.path for d in stage.dependencies if not d.external)
+            paths |= dict.fromkeys(d.path for d in stage.dependencies if not d.is_url)
             paths |= dict.fromkeys(params.path for params in stage.params)
-            paths |= dict.fromkeys(out.path for out in stage.outputs if not out.external)
+            paths |= dict.fromkeys(out.path for out in stage.outputs if not out.is_url)
         return tuple(paths)

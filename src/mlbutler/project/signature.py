@@ -81,14 +81,14 @@ class Look:
 def signature_of(root: Path, path: str, statuses: Iterable[tuple[str, Status]]) -> Signature | None:
     """The signature from the names (absolute) and statuses of all files of `path`.
 
-    What DVC ignores is not counted by it: the ``.dvcignore`` files above are part of the digest.
+    What DVC ignores is not counted by it: the ``.dvcignore`` files above, in the project, are part of the digest.
 
     Raises:
-        OSError: a ``.dvcignore`` cannot be read. ValueError: `path` lies elsewhere.
+        OSError: a ``.dvcignore`` cannot be read.
     """
     digest = hashlib.sha256()
     newest = 0
-    for above in (root / path).relative_to(root).parents:
+    for above in (root / path).relative_to(root).parents if (root / path).is_relative_to(root) else ():
         ignore = root / above / ".dvcignore"
         digest.update(ignore.read_bytes() if ignore.is_file() else b"")
         digest.update(b"\0")

@@ -25,6 +25,18 @@ ReadManifest = Callable[[ObjectId], Manifest | None]
 _PARTIAL = "partial.json"
 
 
+class NotListed(Exception):
+    """The files of a directory that is needed for a hash are not known.
+
+    Attributes:
+        oid: the directory's manifest.
+    """
+
+    def __init__(self, oid: ObjectId) -> None:
+        super().__init__(oid.key)
+        self.oid = oid
+
+
 class WorkTree:
     """Hashes of what is present, computed when asked and remembered.
 
@@ -54,6 +66,7 @@ class WorkTree:
 
         Raises:
             OSError: it cannot be read. ProjectError: it is, or holds, what is neither file nor folder.
+            NotListed: a directory that it holds is absent, and its manifest cannot be had.
         """
         key = (path, algorithm)
         if key not in self._hashes:
@@ -96,7 +109,7 @@ class WorkTree:
             if out.recorded.oid is not None and out.recorded.oid.is_directory:
                 entries = self._manifest(out.recorded.oid)
                 if entries is None:
-                    return None
+                    raise NotListed(out.recorded.oid)
                 for name, md5 in entries.items():
                     tree.add((*inside, *name.split("/")), None, HashInfo(MD5, md5))
             else:
@@ -112,7 +125,7 @@ def _refuse_special(root: Path, path: str) -> None:
         if stat.S_ISLNK(mode) and Path(name).exists():
             mode = Path(name).stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
-            shown = Path(name).relative_to(root).as_posix()
+            shown = Path(name).relative_to(root).as_posix() if Path(name).is_relative_to(root) else name
             raise ProjectError(
                 f"{shown} is neither a file nor a folder (a pipe, a socket or a device).",
                 f"Remove it, or name it in .dvcignore: rm {shlex.quote(shown)}",

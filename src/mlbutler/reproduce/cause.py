@@ -32,6 +32,10 @@ def _clause(cause: Cause) -> str:
         case "never run":
             return "it was never run"
         case "always":
-            return "it always runs"
+            return f"it always runs{detail}" if cause.remedy else "it always runs"
+        case "not known":
+            return f"not known: {cause.subject}{detail}"
+        case "missing" | "unreadable":
+            return f"{cause.subject} is {cause.kind}{detail}"
         case _:
             return f"{cause.kind} {cause.subject}{detail}"

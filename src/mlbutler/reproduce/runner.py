@@ -95,9 +95,7 @@ class Runner:
         """
         result = self.result
         for stage in self._plan:
-            outcome = "not reached" if stage in self._stale else "unchanged"
-            cause = "frozen" if stage.state is StageState.FROZEN else sentence(stage.causes)
-            result.runs[stage.name] = StageRun(name=stage.name, outcome=outcome, cause=cause)
+            result.runs[stage.name] = not_run(stage)
         self._aside.put_back_missing()
         try:
             self._known = self._graph()
@@ -302,6 +300,13 @@ def _failure(events: Sequence[Mapping[str, Any]]) -> int | None:
     if told is None:
         return int(events[-1].get("exit_code") or 0)
     return (told.get("exit_code") or 1) if told["outcome"] == "failed" else None
+
+
+def not_run(stage: StagePlan) -> StageRun:
+    """What is to be said of a stage that was not run: nothing had to be done, or it was not reached."""
+    settled = stage.state in (StageState.UP_TO_DATE, StageState.FROZEN)
+    cause = "frozen" if stage.state is StageState.FROZEN else sentence(stage.causes)
+    return StageRun(name=stage.name, outcome="unchanged" if settled else "not reached", cause=cause)
 
 
 def command_to_repeat(name: str) -> str:

@@ -5,21 +5,28 @@ Inside a whole run, what the run is about to reproduce and push is pending, not 
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlbutler.console import human_seconds
+from mlbutler.project.artifact import UNCACHED
+from mlbutler.project.kept import not_in_git
+from mlbutler.project.lock_check import check_lock, leftovers
 from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState
 from mlbutler.report.numbers import count
 from mlbutler.steps import plan as plan_step
 from mlbutler.steps.work import Work
+from mlbutler.store.pushed import NO_REMOTE
 from mlbutler.store.pushed_before import Before
 
 if TYPE_CHECKING:
     from mlbutler.project.artifact import Artifact
+    from mlbutler.project.model import Stage
 
 LOCK, PUSHED = "lock", "pushed"
+_KEPT = "kept"
 
 
 def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = False) -> CheckResult:
@@ -37,16 +44,20 @@ def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = Fals
     age = 0.0
     notes = []
     will_run = work.pipeline and _reproduces(work)
+    left_overs: tuple[str, ...] = ()
     if LOCK in checks:
-        found = () if work.plan_held else _stale(work, plan)
+        found, left_overs = check_lock(plan.stages), leftovers(plan.left_over)
         rerun = {stage.name for stage in plan.stale()}
-        for finding in found:
+        for finding in found.findings:
             (pending if will_run and finding.subject in rerun else findings).append(finding)
-        if not found:
+        undetermined += found.undetermined
+        if not found.findings and not found.undetermined:
             notes.append("dvc.lock is up to date")
+        for note in left_overs:
+            work.console.line(f"note: {note}")
     if PUSHED in checks:
         notes_pushed, result = _pushed(work, plan, will_run, anew)
-        findings += result.findings
+        findings += (*result.findings, *_kept_nowhere(work, result.left_out))
         undetermined += result.undetermined
         pending += result.pending
         left_out, checked = result.left_out, result.checked
@@ -54,7 +65,7 @@ def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = Fals
         notes += notes_pushed
     for finding in (*findings, *undetermined):
         work.console.line(f"{finding.check}: {finding.subject}: {finding.problem}\n    {finding.remedy}")
-    outcome = Outcome.FAILED if findings else Outcome.ERROR if undetermined else Outcome.PASSED
+    outcome = Outcome.FAILED if findings else Outcome.NOT_KNOWN if undetermined else Outcome.PASSED
     return CheckResult(
         outcome=outcome,
         reason=_sentence(findings, undetermined, pending, notes),
@@ -66,13 +77,8 @@ def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = Fals
         remembered=remembered,
         answers_age=age,
         pending=tuple(pending),
+        notes=left_overs,
     )
-
-
-def _stale(work: Work, plan: PlanResult) -> Sequence[Finding]:
-    from mlbutler.project.lock_check import check_lock
-
-    return check_lock(work.project.stages, plan.stages)
 
 
 def _reproduces(work: Work) -> bool:
@@ -105,8 +111,8 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
         finding = Finding(
             check=PUSHED,
             subject=wanted[0].path,
-            problem=f"no DVC remote is configured to hold {count(len(wanted), 'artifact')}",
-            remedy="dvc remote add -d NAME URL",
+            problem=f"{NO_REMOTE} to hold {count(len(wanted), 'artifact')}",
+            remedy="dvc remote add --default NAME URL",
         )
         return [], CheckResult(outcome=Outcome.FAILED, reason="", findings=(finding,), left_out=left_out)
     remotes = Remotes(project, work.remote, work.environ, work.settings.data.jobs)
@@ -139,6 +145,29 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
         remembered=pushed.remembered,
         answers_age=round(pushed.age, 1),
     )
+
+
+def _kept_nowhere(work: Work, left_out: Sequence[tuple[str, str]]) -> list[Finding]:
+    """Outputs that DVC does not keep, and Git neither."""
+    lacking = not_in_git(work.git, [path for path, why in left_out if why == UNCACHED])
+    owners = work.project.stages.owners if lacking else {}
+    return [
+        Finding(
+            check=_KEPT,
+            subject=path,
+            problem=f"neither in Git{' (which ignores it)' if ignored else ''} nor on the remote",
+            remedy=_to_keep(work, path, ignored, owners[path][0]),
+        )
+        for path, ignored in lacking.items()
+    ]
+
+
+def _to_keep(work: Work, path: str, ignored: bool, maker: Stage) -> str:
+    made = "" if (work.root / path).exists() else f"dvc repro --force {shlex.quote(maker.name)}, then "
+    if not ignored:
+        return f"{made}git add {shlex.quote(path)}"
+    add = f"{made}git add --force {shlex.quote(path)}"
+    return f"{add}, or take `cache: false` out of {maker.file} so that DVC keeps it."
 
 
 def _uncommitted(work: Work, artifacts: Sequence[Artifact], findings: Sequence[Finding]) -> set[str]:
@@ -175,12 +204,14 @@ def _sentence(
     notes: Sequence[str],
 ) -> str:
     parts = []
-    for check, words in ((LOCK, "stale in dvc.lock"), (PUSHED, "not on the remote")):
-        if names := [finding.subject for finding in findings if finding.check == check]:
+    for check, words in ((LOCK, "stale in dvc.lock"), (PUSHED, "not on the remote"), (_KEPT, "kept nowhere")):
+        if names := [f.subject for f in findings if f.check == check and not f.problem.startswith(NO_REMOTE)]:
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
             parts.append(f"{words}: {shown}")
+    parts += list(dict.fromkeys(finding.problem for finding in findings if finding.problem.startswith(NO_REMOTE)))
     if undetermined:
-        parts.append(f"could not be found out: {undetermined[0].problem}")
+        more = f" and {len(undetermined) - 1} more" if len(undetermined) > 1 else ""
+        parts.append(f"not known: {undetermined[0].subject}: {undetermined[0].problem}{more}")
     if pending:
         parts.append(f"{len(pending)} that this run is about to mend")
     return "; ".join([*parts, *notes]) or "nothing to check"

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Sequence
 
 from mlbutler.console import human_bytes, human_seconds
+from mlbutler.project.lock_check import leftovers
 from mlbutler.project.planned import Watched, begin
 from mlbutler.project.times import read_times
 from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
@@ -30,16 +31,18 @@ def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
         lost: paths of outputs that no store holds.
     """
     before, targets = work.record.plan, work.settings.reproduce.targets
-    if not lost and before is not None and not before.stale() and work.planned.holds(before.stages, targets):
+    if not lost and before is not None and before.settled() and work.planned.holds(before.stages, targets):
         work.plan_held = True
-        return PlanResult(outcome=Outcome.PASSED, reason=_sentence(before), stages=before.stages)
+        return PlanResult(
+            outcome=Outcome.PASSED, reason=_sentence(before), stages=before.stages, left_over=before.left_over
+        )
     work.plan_held, work.plan_kept = False, None
     fresh, began = "project" not in vars(work), begin(work.root)
     watched = Watched(work.root)
     with watched.watching():
         project = work.project
         result = _planned(work, lost)
-    if fresh and not lost and result.stages and not result.stale() and not project.stages.orphans:
+    if fresh and not lost and result.stages and result.settled() and not project.stages.asks_elsewhere:
         artifacts = key_of(project.artifacts(), _address(work))
         work.plan_kept = work.planned.keep(
             result.stages, targets, project.read_paths(), watched, artifacts, project.settings_files(), began
@@ -66,8 +69,29 @@ def _planned(work: Work, lost: Collection[str]) -> PlanResult:
         _show(work, stage)
     before = work.record.plan
     expected = before.expected if before is not None and before.expected is not None else _cost(work, stages)
-    result = PlanResult(outcome=Outcome.PASSED, reason="", stages=stages, expected=expected)
+    for note in leftovers(project.stages.orphans):
+        work.console.detail(note)
+    result = PlanResult(
+        outcome=_outcome(stages), reason="", remedy=_remedy(stages), stages=stages, expected=expected,
+        left_over=project.stages.orphans,
+    )  # fmt: skip
     return dataclasses.replace(result, reason=_sentence(result))
+
+
+def _outcome(stages: Sequence[StagePlan]) -> Outcome:
+    """Failed where a stage cannot run: nothing but a change of the project helps. The other stages run all the same."""
+    states = {stage.state for stage in stages}
+    if StageState.CANNOT_RUN in states:
+        return Outcome.FAILED
+    return Outcome.NOT_KNOWN if StageState.NOT_KNOWN in states else Outcome.PASSED
+
+
+def _remedy(stages: Sequence[StagePlan]) -> str:
+    for state in (StageState.CANNOT_RUN, StageState.NOT_KNOWN):
+        for stage in stages:
+            if stage.state is state and (said := next((cause.remedy for cause in stage.causes if cause.remedy), "")):
+                return said
+    return ""
 
 
 def _cost(work: Work, stages: Sequence[StagePlan]) -> Cost | None:
@@ -99,22 +123,34 @@ def _show(work: Work, stage: StagePlan) -> None:
     took = f", took {human_seconds(stage.last_duration)} last time" if stage.last_duration is not None else ""
     why = "; ".join(f"{cause.kind} {cause.subject} ({cause.detail})" for cause in stage.causes)
     text = f"{_SIGNS[stage.state]} {stage.name}: {stage.state}{': ' + why if why else ''}{took if why else ''}"
-    if stage.state in (StageState.STALE, StageState.RESTORABLE):
-        work.console.line(text)
-    else:
+    if stage.state in (StageState.UP_TO_DATE, StageState.FROZEN):
         work.console.detail(text)
+    else:
+        work.console.line(text)
 
 
 def _sentence(result: PlanResult) -> str:
     counts = {state: sum(stage.state == state for stage in result.stages) for state in StageState}
     if not result.stages:
         return "the project has no stages"
-    if not result.stale():
+    if result.settled():
         frozen = f", {counts[StageState.FROZEN]} frozen" if counts[StageState.FROZEN] else ""
         stages = count(len(result.stages), "stage")
         return f"nothing is stale: {counts[StageState.UP_TO_DATE]} of {stages} up to date{frozen}"
     parts = [f"{counts[state]} {state}" for state in StageState if counts[state]]
-    return ", ".join(parts) + _expectation(result.expected)
+    return ", ".join(parts) + _because(result) + _expectation(result.expected)
+
+
+def _because(result: PlanResult) -> str:
+    """What stages lack that cannot run, or else what is not known; what follows from that is not said again."""
+    for state, kinds in ((StageState.CANNOT_RUN, ("missing", "unreadable")), (StageState.NOT_KNOWN, ("not known",))):
+        stages = [stage for stage in result.stages if stage.state is state]
+        names = {stage.name for stage in result.stages}
+        causes = [c for stage in stages for c in stage.causes if c.kind in kinds and c.subject not in names]
+        said = list(dict.fromkeys(f"{cause.subject}: {cause.detail}" for cause in causes))
+        if said:
+            return f" ({'; '.join(said[:2])}{f' and {len(said) - 2} more' if len(said) > 2 else ''})"
+    return ""
 
 
 def _expectation(cost: Cost | None) -> str:

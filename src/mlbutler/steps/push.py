@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mlbutler.errors import MlbutlerError
-from mlbutler.record import Moved, Outcome, PushResult
+from mlbutler.record import CheckResult, Moved, Outcome, PushResult
 from mlbutler.report.numbers import count
 from mlbutler.steps.work import Work
 
@@ -66,13 +66,14 @@ def run(work: Work) -> PushResult:
             outcome=Outcome.ERROR, reason=error.message, moved=tuple(m for m in moved if m.objects), run_cache=kept
         )
         raise
-    result = _result(moved, notes, place or kept)
+    away = [artifact for artifact in pushed if artifact.oid and not project.objects.holds_whole(artifact.oid)]
+    result = _result(work, moved, notes, place or kept, away)
     if runs and not place and _failed(work):
         result = _only_here(result)
-    return result if work.pipeline else _whole(work, result, pushed, cache)
+    return result if work.pipeline else _whole(work, result, away)
 
 
-def _whole(work: Work, result: PushResult, pushed: Sequence[Artifact], cache: LocalStore) -> PushResult:
+def _whole(work: Work, result: PushResult, away: Sequence[Artifact]) -> PushResult:
     """By itself, `push` also answers for what was not here to be sent: is it on the remote? In a run `check` did.
 
     Raises:
@@ -82,7 +83,6 @@ def _whole(work: Work, result: PushResult, pushed: Sequence[Artifact], cache: Lo
     from mlbutler.store.pushed import check_pushed
     from mlbutler.store.remotes import Remotes
 
-    away = [a for a in pushed if a.oid is not None and not work.project.objects.holds_whole(a.oid)]
     if not away:
         return result
     remotes = Remotes(work.project, work.remote, work.environ, work.settings.data.jobs)
@@ -136,6 +136,11 @@ def _nothing_to_do(work: Work) -> bool:
     reproduce, check = work.record.reproduce, work.record.check
     if reproduce is not None and any(stage.outcome in _DONE for stage in reproduce.stages):
         return False
+    return _all_there(check)
+
+
+def _all_there(check: CheckResult | None) -> bool:
+    """Did `check` see that everything is on the remote?"""
     return check is not None and check.checked > 0 and not (check.findings or check.pending or check.undetermined)
 
 
@@ -155,10 +160,25 @@ def _only_here(result: PushResult) -> PushResult:
     )
 
 
-def _result(moved: Sequence[Moved], notes: Sequence[str], kept: str) -> PushResult:
+def _examples(artifacts: Sequence[Artifact]) -> str:
+    more = f" and {len(artifacts) - _SHOWN} more" if len(artifacts) > _SHOWN else ""
+    return ", ".join(artifact.path for artifact in artifacts[:_SHOWN]) + more
+
+
+def _result(
+    work: Work, moved: Sequence[Moved], notes: Sequence[str], kept: str, away: Sequence[Artifact]
+) -> PushResult:
+    """What was sent, and nothing claimed of what was neither here to be sent nor asked for.
+
+    Args:
+        away: artifacts that are not here.
+    """
     sent = [item for item in moved if item.objects]
     parts = [f"{count(item.objects, 'object')} sent to {item.place}" for item in sent]
-    parts = parts or ["nothing to push: all is there already"]
+    unknown = away and not (work.pipeline and _all_there(work.record.check))
+    parts = parts or [f"nothing to push: {'what is here' if unknown else 'all'} is there already"]
+    if unknown and work.pipeline:
+        parts.append(f"not verified for {count(len(away), 'artifact')} that are not here ({_examples(away)})")
     return PushResult(outcome=Outcome.PASSED, reason="; ".join([*parts, *notes]), moved=tuple(sent), run_cache=kept)
 
 

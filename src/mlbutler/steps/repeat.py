@@ -235,7 +235,7 @@ def _once(scratch: Work, found: Series) -> str:
     done = reproduce.run(scratch)
     found.runs += sum(run.outcome in ("ran", "restored") for run in done.stages)
     found.restored += sum(run.outcome == "restored" for run in done.stages)
-    if done.outcome is Outcome.FAILED:
+    if done.outcome in (Outcome.FAILED, Outcome.NOT_KNOWN):
         return done.reason
     if any(run.outcome == "ran" for run in done.stages):
         keep_in_mirror(scratch)

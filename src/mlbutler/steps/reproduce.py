@@ -9,11 +9,11 @@ from mlbutler.console import human_seconds
 from mlbutler.errors import Interrupted, MlbutlerError, UsageError
 from mlbutler.process import output_redactor, project_environment
 from mlbutler.project.times import write_times
-from mlbutler.record import Outcome, PlanResult, ReproduceResult, StageRun
+from mlbutler.record import Outcome, PlanResult, ReproduceResult, StageRun, StageState
 from mlbutler.reproduce import loop
 from mlbutler.reproduce.pass_environment import allowed
 from mlbutler.reproduce.progress import writing
-from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings, command_to_repeat
+from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings, command_to_repeat, not_run
 from mlbutler.reproduce.stage_log import RELATIVE, StageLog
 from mlbutler.steps import sync
 from mlbutler.steps.push import keep_in_mirror
@@ -23,7 +23,7 @@ _WORTH_KEEPING = 10.0  # seconds of work that may be lost
 
 
 def run(work: Work) -> ReproduceResult:
-    """Run what the plan calls stale.
+    """Run what the plan calls stale. Stages that cannot run, or of which that is not known, are left as they are.
 
     A failed stage stops those that stand on it. Finished stages are in dvc.lock and the cache; the failed one's
     outputs that Git keeps are put back as they were. A stage whose inputs changed while it ran has failed.
@@ -39,7 +39,7 @@ def run(work: Work) -> ReproduceResult:
     decision = decide(work.settings.reproduce, work.record.change, not work.pipeline)
     if not decision.run:
         return ReproduceResult(outcome=Outcome.SKIPPED, reason=decision.reason)
-    if plan is None or plan.outcome in (Outcome.FAILED, Outcome.ERROR):
+    if plan is None or plan.outcome is Outcome.ERROR:
         raise UsageError("The stages have not been planned.", "Run 'mlbutler plan' first, or 'mlbutler run'.")
     if not plan.stages:
         return ReproduceResult(outcome=Outcome.SKIPPED, reason=plan.reason or "the project has no stages")
@@ -89,7 +89,7 @@ def run(work: Work) -> ReproduceResult:
         stop = Interrupted(f"Interrupted {where}.", "Run again: finished stages are kept.")
         stop.partial = _result(work, done, Outcome.INTERRUPTED, stop.message)
         raise stop
-    result = _judged(work, done)
+    result = _with_left_alone(plan, _judged(work, done))
     changed = tuple(path for path in changed if path not in done.moved)
     if changed:
         said = f"a stage changed in place what it was given to read: {', '.join(changed[:3])}"
@@ -143,15 +143,26 @@ def _passed(work: Work) -> tuple[str, ...]:
 
 def _nothing_to_run(plan: PlanResult) -> ReproduceResult:
     count = len(plan.stages)
-    return ReproduceResult(
-        outcome=Outcome.PASSED,
-        reason="nothing to run: the only stage is up to date"
-        if count == 1
-        else f"nothing to run: all {count} stages are up to date",
-        stages=tuple(
-            StageRun(name=s.name, outcome="unchanged", cause="frozen" if s.state == "frozen" else "")
-            for s in plan.stages
-        ),
+    reason = "nothing to run"
+    if plan.settled():
+        reason += ": the only stage is up to date" if count == 1 else f": all {count} stages are up to date"
+    stages = tuple(not_run(stage) for stage in plan.stages)
+    return _with_left_alone(plan, ReproduceResult(outcome=Outcome.PASSED, reason=reason, stages=stages))
+
+
+def _with_left_alone(plan: PlanResult, result: ReproduceResult) -> ReproduceResult:
+    """Not passed where the plan has stages that had to be left as they are."""
+    cannot = [stage.name for stage in plan.stages if stage.state is StageState.CANNOT_RUN]
+    unknown = [stage.name for stage in plan.stages if stage.state is StageState.NOT_KNOWN]
+    said = [f"{words}: {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+            for words, names in (("cannot run", cannot), ("not known whether to run", unknown)) if names]  # fmt: skip
+    if not said:
+        return result
+    outcome = result.outcome
+    if outcome is Outcome.PASSED:
+        outcome = Outcome.FAILED if cannot else Outcome.NOT_KNOWN
+    return dataclasses.replace(
+        result, outcome=outcome, reason="; ".join([result.reason, *said]), remedy=result.remedy or plan.remedy
     )
 
 

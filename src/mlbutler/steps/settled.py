@@ -9,7 +9,7 @@ from mlbutler.record import Cause, StageState
 from mlbutler.steps.work import Work
 
 _BEFORE = "what is here is from before the change"
-_OUTDATED = (StageState.STALE, StageState.RESTORABLE, StageState.CANNOT_RUN)
+_OUTDATED = (StageState.STALE, StageState.RESTORABLE)
 
 
 def left_over(work: Work, new: Snapshot) -> Mapping[str, str]:
@@ -44,10 +44,12 @@ def _in_run(work: Work) -> Mapping[str, str]:
         outcome = became.get(stage.name, "")
         if outcome in ("ran", "restored"):
             continue
-        if outcome in ("failed", "not reached"):
+        if stage.state in (StageState.NOT_KNOWN, StageState.CANNOT_RUN):
+            reasons[stage.name] = _why(stage.name, stage.state, stage.causes)
+        elif outcome in ("failed", "not reached"):
             what = "failed" if outcome == "failed" else "was not reached"
             reasons[stage.name] = f"stage '{stage.name}' {what}: {_BEFORE}"
-        elif stage.state is StageState.NOT_KNOWN or (stage.state in _OUTDATED and outcome != "unchanged"):
+        elif stage.state in _OUTDATED and outcome != "unchanged":
             reasons[stage.name] = _why(stage.name, stage.state, stage.causes)
     return reasons
 

@@ -33,7 +33,8 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
     plan = work.record.plan
     stale = plan.stale() if plan is not None else ()
     if not everything and plan is not None and not stale:
-        return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: no stage is stale")
+        which = "no stage is stale" if plan.settled() else "no stage that can run is known to be stale"
+        return SyncResult(outcome=Outcome.PASSED, reason=f"nothing to bring: {which}")
     if everything and (known := _in_place(work)) is not None:
         return known
     if plan is None and not everything:
@@ -247,11 +248,13 @@ def _result(work: Work, brought: Brought, absent: frozenset[str], paths: tuple[s
     remote = work.remote
     where = "mirror and cache" if remote is None else f"remote '{remote}' and the mirror"
     command = f"dvc push -r {remote} {targets}" if remote else "dvc remote add --default NAME URL, then dvc push"
+    owners = [owner for path in sorted(absent) if (owner := work.project.stages.owner(path)) is not None]
+    others = [stage.how_to_get(out, remote) for stage, out in owners if stage.imported or not out.can_push]
     work.console.line(f"missing: {shown}")
     return SyncResult(
         outcome=Outcome.FAILED,
         reason=f"{count(len(missing), 'object')} in no store ({where} were asked): {shown}",
-        remedy=f"Whoever has the data pushes it: {command}",
+        remedy=others[0] if others else f"Push it from where it was made: {command}",
         paths=paths,
         moved=brought.moved,
         missing=missing[:_MOST_LISTED],

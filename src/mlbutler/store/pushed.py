@@ -21,6 +21,7 @@ from mlbutler.store.remembered import Remembered
 from mlbutler.store.transfer import Progress
 
 CHECK = "pushed"
+NO_REMOTE = "no DVC remote is configured"
 _EXAMPLES = 3
 
 ReadManifest = Callable[[ObjectId], Manifest | None]
@@ -142,7 +143,7 @@ def _check_group(
         result.undetermined += [_finding(artifact, gone.message, gone.remedy) for artifact in group]
         return
     if store is None:
-        problem = "no DVC remote is configured, so it is only where it was made"
+        problem = f"{NO_REMOTE}, so it is only where it was made"
         result.findings += [_finding(artifact, problem, "dvc remote add --default NAME URL") for artifact in group]
         return
     files: dict[str, Manifest | str] = {a.path: _files(a.oid, manifests) for a in group if a.oid and a.oid.is_directory}

@@ -1,0 +1,31 @@
+"""Which outputs that DVC does not keep Git does not keep either: a clone has no way to them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
+
+from mlbutler.git import Git
+
+_AT_ONCE = 500
+
+
+def not_in_git(git: Git, paths: Collection[str]) -> Mapping[str, bool]:
+    """Those of `paths` (files or folders, from git's directory) that Git does not track -> does it ignore them?"""
+    tracked: set[str] = set()
+    left = iter(paths)
+    while some := list(islice(left, _AT_ONCE)):
+        for name in _names(git.run("--literal-pathspecs", "ls-files", "-z", "--", *some).out):
+            tracked.add(name)
+            tracked |= {name[:at] for at, character in enumerate(name) if character == "/"}
+    lacking = [path for path in paths if path not in tracked]
+    if not lacking:
+        return {}
+    given = b"".join(os.fsencode(path) + b"\0" for path in lacking)
+    ignored = set(_names(git.run("check-ignore", "-z", "--stdin", input=given, check=False).out))
+    return {path: path in ignored for path in lacking}
+
+
+def _names(out: bytes) -> Sequence[str]:
+    return [os.fsdecode(name) for name in out.split(b"\0") if name]

@@ -14,7 +14,7 @@ from mlbutler import pipeline
 from mlbutler.console import Console
 from mlbutler.errors import AccessDenied, Interrupted, SettingsError, StoreError
 from mlbutler.pipeline import STEPS, run_all, run_one
-from mlbutler.record import Change, Environment, Outcome, Record, StepResult
+from mlbutler.record import Change, CheckResult, Environment, Finding, Outcome, Record, StepResult
 from mlbutler.record import TestResult as Tested
 from mlbutler.record_file import loads
 from mlbutler.settings import Loaded, Settings
@@ -102,7 +102,7 @@ def test_a_step_that_has_nothing_to_do_says_so_below_its_heading(
     assert run_one(work, "test") == 0
     assert capsys.readouterr().out == "\n== test: the project's tests\ntest: skipped: not configured\n  Set it.\n"
     run_all(work, only=["plan"])
-    assert "left out on the command line" not in capsys.readouterr().out
+    assert "skipped by --only or --skip" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_steps_that_are_left_out_say_so(work: Work, taken: Any) -> None:
     run_all(work, only=["plan", "sync"], skip=["sync"])
     assert names == ["plan"]
     assert work.record.sync is not None
-    assert work.record.sync.reason == "left out on the command line"
+    assert work.record.sync.reason == "skipped by --only or --skip"
 
 
 def test_one_step_alone_leaves_the_others_as_they_were(work: Work, taken: Any) -> None:
@@ -251,3 +251,46 @@ def test_one_step_alone_leaves_the_others_as_they_were(work: Work, taken: Any) -
     assert written["sync"]["outcome"] == "failed"
     assert written["sync"]["duration"] >= 0
     assert written["sync"]["started"].endswith("+00:00")
+
+
+@pytest.mark.parametrize(
+    ("commit", "skip", "code", "outcome"),
+    [
+        (Outcome.PASSED, (), 0, Outcome.PASSED),
+        (Outcome.SKIPPED, (), 1, Outcome.FAILED),  # a protected branch, say
+        (Outcome.PASSED, ("commit",), 1, Outcome.PASSED),  # told as failed, and another command may still commit
+        (Outcome.PASSED, ("commit", "report", "publish"), 0, Outcome.PASSED),
+    ],
+)
+def test_what_check_left_to_the_run_is_judged_by_what_became_of_it(
+    work: Work, taken: Any, commit: Outcome, skip: tuple[str, ...], code: int, outcome: Outcome
+) -> None:
+    work.record = dataclasses.replace(
+        work.record, change=dataclasses.replace(work.record.change, ci="jenkins", kind="pull-request")
+    )
+    stale = Finding(check="lock", subject="train", problem="p", remedy="dvc repro train")
+    checked = CheckResult(outcome=Outcome.PASSED, reason="1 that this run is about to fix", pending=(stale,))
+    taken({"check": lambda work: checked, "commit": ends(commit, "commit")})
+    assert run_all(work, skip=skip) == code
+    check = kept(work).check
+    assert check is not None
+    assert (check.outcome, [found.subject for found in check.findings]) == (
+        outcome, ["train"] if outcome is Outcome.FAILED else []
+    )  # fmt: skip
+
+
+def test_the_verb_commit_ends_red_where_the_branch_stays_stale(work: Work, taken: Any) -> None:
+    work.record = dataclasses.replace(
+        work.record, change=dataclasses.replace(work.record.change, ci="jenkins", kind="pull-request")
+    )
+    stale = Finding(check="lock", subject="train", problem="p", remedy="dvc repro train")
+    checked = CheckResult(outcome=Outcome.PASSED, reason="1 that this run is about to fix", pending=(stale,))
+    taken({"check": lambda work: checked, "reproduce": ends(Outcome.FAILED, "reproduce")})
+    pipeline.join(work)
+    assert run_one(work, "check") == 0
+    assert run_one(work, "reproduce") == 1
+    assert pipeline.leave(work, "commit", pipeline.blocked(work.record, "commit")) == 1
+    assert run_one(work, "report") == 0  # what comes after it must still be told
+    check = kept(work).check
+    assert check is not None
+    assert check.reason == "still stale in dvc.lock: train (commit: not taken: reproduce failed)"

@@ -7,66 +7,26 @@ leaves is a typed result with the reason. After an interruption nothing but the 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
-from mlbutler.record import RESULTS, TELLING, Outcome, Record, StepResult
+from mlbutler.record import TELLING, Outcome, Record, StepResult
 from mlbutler.record_ended import LEAST
 from mlbutler.record_file import read, write
+from mlbutler.record_pending import judged_again
+from mlbutler.run_table import NAMES, STEPS, Step, prevents, taken_after
 from mlbutler.steps.work import Work
 
-
-@dataclass(frozen=True)
-class Step:
-    """One line of the table: the step's module is `mlbutler.steps.<name>`.
-
-    `needs`: steps that must not have failed before it. `after`: steps that may have failed, but must have come to
-    their end: what they finished is worth pushing and comparing. `title`: what a reader of the log sees.
-    """
-
-    name: str
-    title: str
-    needs: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-
-    @property
-    def result(self) -> type[StepResult]:
-        """What it finds."""
-        return RESULTS[self.name]
-
-    def call(self) -> Callable[[Work], StepResult]:
-        """The step's function; its module is imported only now."""
-        function: Callable[[Work], StepResult] = importlib.import_module(f"mlbutler.steps.{self.name}").run
-        return function
+__all__ = ["NAMES", "STEPS", "Step", "blocked", "join", "leave", "run_all", "run_one", "take", "taken_after"]
 
 
-STEPS: tuple[Step, ...] = (
-    Step("test", "test: the project's tests"),
-    Step("lint", "lint: the project's linters"),
-    Step("plan", "plan: which stages are stale"),
-    Step("sync", "sync: bring the data they need", needs=("test", "lint", "plan")),
-    Step("check", "check: dvc.lock, and what is on the remote", needs=("plan",)),
-    Step("reproduce", "reproduce: run what is stale", needs=("test", "lint", "plan", "sync")),
-    Step("push", "push: results to the remote and the mirror", needs=("test", "lint", "plan", "sync")),
-    Step("compare", "compare: with the target branch", after=("reproduce",)),
-    Step("commit", "commit: results onto the branch", needs=("test", "lint", "plan", "sync", "reproduce", "push")),
-    Step("report", "report"),
-    Step("publish", "publish: tell the reviewers"),
-)
-
-NAMES = tuple(step.name for step in STEPS)
-
-
-def taken_after(failed: str, outcome: Outcome = Outcome.FAILED) -> tuple[str, ...]:
-    """The later steps that are taken although `failed` failed; what generated pipelines are held to."""
-    later = STEPS[NAMES.index(failed) + 1 :]
-    return tuple(step.name for step in later if failed not in step.needs or not _prevents(failed, outcome))
+_LAST = "commit"
+"""Whatever becomes of it, what `check` left to the run is judged after it."""
+_LEFT_OUT = "skipped by --only or --skip"
 
 
 def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) -> int:
@@ -88,9 +48,11 @@ def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) 
     code = EXIT_PASSED
     for step in STEPS:
         if (only and step.name not in only) or step.name in skip:
-            take(work, step, reason="left out on the command line")
+            take(work, step, reason=_LEFT_OUT)
             continue
         code = max(code, take(work, step, reason=_blocked(work.record, step)), key=_weight)
+        if step.name in TELLING and judged_again(work.record) is not None:  # told as failed: its fix was left out
+            code = max(code, EXIT_JUDGED, key=_weight)
     return code
 
 
@@ -141,6 +103,8 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
             result = dataclasses.replace(result, remedy=error.remedy)
             code = error.exit_code
     result = _keep(work, step, result, started, clock, began=not reason)
+    if step.name == _LAST and reason != _LEFT_OUT and _unfixed(work):
+        code = code or EXIT_JUDGED
     if result.outcome is Outcome.FAILED:
         code = EXIT_JUDGED
     elif result.outcome in (Outcome.ERROR, Outcome.NOT_KNOWN) and code == EXIT_PASSED:
@@ -159,6 +123,18 @@ def _keep(
         work.record = dataclasses.replace(work.record, began=left, **changes)
     show(work, step.name, result, began=began)
     return result
+
+
+def _unfixed(work: Work) -> bool:
+    """After the last step that could fix what `check` left as pending: keep and show what is still wrong."""
+    check = judged_again(work.record)
+    if check is None:
+        return False
+    work.taken.add("check")
+    with _joined(work):
+        work.record = dataclasses.replace(work.record, check=check)
+    show(work, "check", check)
+    return True
 
 
 def _begin(work: Work, step: Step, started: str) -> None:
@@ -208,17 +184,6 @@ def show(work: Work, name: str, result: StepResult, *, began: bool = True) -> No
         work.console.line(line)
 
 
-_PREVENTS = {Outcome.FAILED: "failed", Outcome.ERROR: "could not be done"}
-"""Outcomes that prevent the steps that need this one. After "not known" they do what they can."""
-_FAILS_IN_PART = ("plan",)
-"""Steps that fail for the stages that cannot run; the others can."""
-
-
-def _prevents(name: str, outcome: Outcome) -> str:
-    """What became of a step so that those that need it cannot be taken, '' where they can."""
-    return "" if name in _FAILS_IN_PART and outcome is Outcome.FAILED else _PREVENTS.get(outcome, "")
-
-
 def _blocked(record: Record, step: Step) -> str:
     if step.name in TELLING:
         return ""
@@ -228,7 +193,7 @@ def _blocked(record: Record, step: Step) -> str:
             return f"not taken: {name} was interrupted"
         if name in record.began and name in (*step.needs, *step.after):
             return f"not taken: {name} did not end"
-        if name in step.needs and result is not None and (why := _prevents(name, result.outcome)):
+        if name in step.needs and result is not None and (why := prevents(name, result.outcome)):
             return f"not taken: {name} {why}"
     return ""
 

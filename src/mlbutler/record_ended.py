@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mlbutler.record import RESULTS, TELLING, Outcome, Record
+from mlbutler.record_pending import judged_again
 
 LEAST = ("plan", "sync", "reproduce", "compare")
 """Steps that no run goes without; of one that left them out on purpose, each has a result that says so."""
@@ -21,10 +22,12 @@ def ended(record: Record) -> Record:
     """The record of a run that is over: what is unended in it has become an error.
 
     After a step that failed, those behind it may be missing: it is to blame. Where nothing ran, a whole run was due.
-    A run that was interrupted owes nothing.
+    A run that was interrupted owes nothing. What `check` left to the run is judged by what became of it.
     """
     if any(result.outcome is Outcome.INTERRUPTED for _, result in record.steps()):
         return _stopped(record, record.began)
+    if (check := judged_again(record)) is not None:
+        record = dataclasses.replace(record, check=check)
     unended = dict(_unended(record))
     if not unended:
         return record

@@ -3,7 +3,8 @@
 //
 // groovy jenkins.groovy PLAN: PLAN is JSON with `script`, `environment`, `credentials` (id -> variable values), `checkout` (a shell
 // command that fills an empty workspace), `workspaces`, `archive`, `events` (written), `libraries` (folders of `vars`),
-// `lose` (a stage at whose first `sh` the agent is lost, once), `labels` (that there are agents for).
+// `lose` (a stage at whose first `sh` the agent is lost, once), `abort` (a stage at whose first `sh` the build is aborted, once the
+// command has made the file `aborted_by`), `labels` (that there are agents for).
 
 import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
@@ -13,6 +14,8 @@ import org.codehaus.groovy.control.CompilerConfiguration
 
 class Abort extends RuntimeException { Abort(String text) { super(text) } }
 class AgentLost extends Abort { AgentLost(String text) { super(text) } }
+/** A build that was aborted: FlowInterruptedException. */
+class Interruption extends Abort { Interruption() { super('aborted') } }
 
 /** What a thread of the build knows: where it works, with which variables. */
 class Frame {
@@ -35,13 +38,14 @@ class Build {
     static int workspaces = 0
     static List<File> lost = [].asSynchronized()
     static int vanished = 0
+    static boolean aborted = false
     static InheritableThreadLocal<Frame> frames = new InheritableThreadLocal<Frame>()
 
     static Frame frame() { frames.get() }
     static void event(Map event) { events << ([path: frame()?.path?.join('/')] + event) }
 
     static synchronized void worsen(String to) {
-        List order = ['SUCCESS', 'UNSTABLE', 'FAILURE']
+        List order = ['SUCCESS', 'UNSTABLE', 'FAILURE', 'ABORTED']
         if (order.indexOf(to) > order.indexOf(result)) { result = to }
     }
 
@@ -76,6 +80,16 @@ class Build {
         if (frame().workspace in lost) { throw new AgentLost('the agent is lost') }
     }
 
+    /** As Jenkins does it: every process of the command gets SIGTERM, children first. */
+    static void abort(Process process) {
+        aborted = true
+        Thread.start {
+            while (process.alive && !new File(plan.aborted_by as String).exists()) { sleep(50) }
+            List all = process.descendants().collect { it }.reverse() + process.toHandle()
+            all.each { it.destroy() }
+        }
+    }
+
     static int shell(String script) {
         Frame frame = frame()
         if (frame.workspace == null) { throw new Abort('sh outside of an agent') }
@@ -88,9 +102,12 @@ class Build {
         builder.environment().putAll((plan.environment as Map<String, String>) + frame.variables + [WORKSPACE: frame.workspace.path])
         Process process = builder.start()
         process.outputStream.close()
+        boolean stops = plan.abort && !aborted && plan.abort in frame.path
+        if (stops) { abort(process) }
         process.inputStream.eachLine('UTF-8') { println(masked("[${frame.path.join('/')}] ${it}")) }
         int code = process.waitFor()
         event(step: 'sh', script: script, code: code, bound: frame.bound, workspace: frame.workspace.name, label: frame.label)
+        if (stops) { throw new Interruption() }
         code
     }
 }
@@ -149,7 +166,7 @@ class Post {
         conditions[name] = (args as List)[0] as Closure
     }
     void run(Throwable failed) {
-        List wanted = ['always', failed || Build.result == 'FAILURE' ? 'failure' : Build.result == 'UNSTABLE' ? 'unstable' : 'success']
+        List wanted = ['always', Build.result == 'ABORTED' ? 'aborted' : failed || Build.result == 'FAILURE' ? 'failure' : Build.result == 'UNSTABLE' ? 'unstable' : 'success']
         if (wanted[1] != 'success') { wanted << 'unsuccessful' }
         Throwable first = null
         (wanted + 'cleanup').findAll { conditions[it] }.each { name ->
@@ -244,7 +261,7 @@ class Stage {
             } catch (AgentLost gone) { failed = gone } // `post` runs all the same, before the stage is tried again
             catch (Throwable error) {
                 failed = error
-                Build.worsen('FAILURE')
+                Build.worsen(error instanceof Interruption ? 'ABORTED' : 'FAILURE')
                 println("stage ${name ?: 'pipeline'}: ${error.message}")
             }
             post.run(failed)
@@ -327,6 +344,7 @@ abstract class PipelineScript extends Script {
     def waitUntil(Map given, Closure body) { while (!body()) { sleep(50) } }
     def catchError(Map given, Closure body) {
         try { body() } catch (Exception error) {
+            if (error instanceof Interruption && given.catchInterruptions == false) { throw error }
             Build.worsen(given.buildResult ?: 'FAILURE')
             println("ERROR: ${error.message}")
         }
@@ -474,7 +492,10 @@ class Main {
 Build.plan = new JsonSlurper().parse(new File(args[0])) as Map
 Build.frames.set(new Frame())
 try { Main.load(new File(Build.plan.script as String), new Binding()).run() }
-catch (Abort error) { Build.worsen('FAILURE'); println("build: ${error.message}") }
+catch (Abort error) {
+    Build.worsen(error instanceof Interruption ? 'ABORTED' : 'FAILURE')
+    println("build: ${error.message}")
+}
 new File(Build.plan.events as String).text = JsonOutput.toJson([result: Build.result, events: Build.events])
 println("Finished: ${Build.result}")
 System.exit(0)

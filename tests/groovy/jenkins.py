@@ -60,6 +60,8 @@ def build(
     vanish: str = "",
     times: int = 1,
     labels: Sequence[str] = (),
+    abort: str = "",
+    aborted_by: Path | None = None,
 ) -> Built:
     """Run the Jenkinsfile `script`.
 
@@ -67,6 +69,7 @@ def build(
         directory: an empty one, for workspaces and what is kept. checkout: a shell command that fills a workspace.
         lose: the stage in which the agent is lost once. vanish: the one in which the agent comes back without
             the process, so many `times`. labels: that there are agents for; any if empty.
+        abort: the stage in which the build is aborted once its command has made the file `aborted_by`.
     """
     directory.mkdir(parents=True, exist_ok=True)
     plan = {
@@ -74,7 +77,7 @@ def build(
         "workspaces": str(directory / "workspaces"), "archive": str(directory / "archive"),
         "events": str(directory / "events.json"), "libraries": [str(path) for path in libraries], "lose": lose,
         "vanish": vanish, "times": times,
-        "labels": list(labels),
+        "labels": list(labels), "abort": abort, "aborted_by": str(aborted_by or directory),
     }  # fmt: skip
     (directory / "plan.json").write_text(json.dumps(plan))
     done = subprocess.run(

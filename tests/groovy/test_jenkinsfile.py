@@ -11,7 +11,7 @@ import pytest
 
 from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy
 from tests.integration.test_remotes import train_and_push, zoo
-from tests.integration.world import World, make, params
+from tests.integration.world import DVC_YAML, World, make, params
 from tests.store.world import PASSWORD, USER, Remote
 
 pytestmark = needs_groovy
@@ -59,7 +59,10 @@ def generated(world: World, *words: str) -> str:
     return text
 
 
-def built(world: World, name: str, commit: str, *words: str, lose: str = "", **more: str) -> Built:
+def built(
+    world: World, name: str, commit: str, *words: str, lose: str = "", abort: str = "", aborted_by: Path | None = None,
+    **more: str,
+) -> Built:  # fmt: skip
     directory = world.directory / f"jenkins-{name}"
     directory.mkdir()
     script = directory / "Jenkinsfile"
@@ -72,7 +75,9 @@ def built(world: World, name: str, commit: str, *words: str, lose: str = "", **m
     environ |= {"PATH": f"{wrapper.parent}:{environ['PATH']}"}
     environ |= {"MLBUTLER_FORGE_URL": str(directory / "forge"), "MLBUTLER_DATA_MIRROR": str(directory / "mirror")}
     checkout = f"git clone -q --no-checkout {shlex.quote(str(world.bare))} . && git checkout -q --detach {commit}"
-    return build(directory, script, checkout, environ, credentials=CREDENTIALS, lose=lose)
+    return build(
+        directory, script, checkout, environ, credentials=CREDENTIALS, lose=lose, abort=abort, aborted_by=aborted_by
+    )
 
 
 def secrets() -> list[str]:
@@ -153,11 +158,84 @@ def test_a_failed_test_costs_no_download_and_reviewers_are_told(world: World) ->
     commit = world.branch("broken", {"params.yaml": params(1.04), "mlbutler.toml": settings})
     done = built(world, "broken", commit)
     assert done.result == "FAILURE"
-    ran = {command.split()[1] for command in done.commands()}
-    assert ran == {"plan", "test", "lint", "report", "publish"}
     record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
     assert (record["test"]["outcome"], record["lint"]["outcome"]) == ("failed", "passed")
+    for step in ("sync", "reproduce", "push", "commit"):
+        assert (record[step]["outcome"], record[step]["reason"]) == ("skipped", "not taken: test failed")
+        assert done.event(f"mlbutler {step}")["code"] == (1 if step == "commit" else 0)  # dvc.lock stays stale
+    assert done.event("mlbutler publish")["code"] == 0
     assert world.git(world.bare, "rev-parse", "broken") == commit
+
+
+THIRD = """
+  score:
+    cmd: python -c "raise SystemExit('no luck today')"
+    deps: [model.txt]
+    outs: [score.txt]
+"""
+
+
+def test_of_three_stages_one_failed_and_the_others_are_pushed_and_compared(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    commit = world.branch("partly", {"params.yaml": params(0.05), "dvc.yaml": DVC_YAML + THIRD})
+    done = built(world, "partly", commit)
+    assert done.result == "FAILURE", done.log[-3000:]
+    codes = {step: done.event(f"mlbutler {step}")["code"] for step in STEPS}
+    assert codes == dict.fromkeys(STEPS, 0) | {"reproduce": 1, "commit": 1}
+    record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
+    stages = {stage["name"]: stage["outcome"] for stage in record["reproduce"]["stages"]}
+    assert stages == {"prepare": "unchanged", "train": "ran", "score": "failed"}
+    assert record["push"]["moved"]
+    assert {metric["name"]: metric["new"] for metric in record["compare"]["metrics"]}["accuracy"] == 0.95
+    assert record["commit"]["reason"] == "not taken: reproduce failed"
+    assert world.git(world.bare, "rev-parse", "partly") == commit
+    assert "score" in record["check"]["reason"]
+    [comment] = (world.directory / "jenkins-partly" / "forge").rglob("*.md")
+    assert comment.read_text().startswith("**Failed**: reproduce: stage 'score' failed")
+    assert "0.95" in comment.read_text()
+
+
+def test_results_that_the_branch_refuses_make_the_build_red(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    commit = world.branch("closed", {"params.yaml": params(0.05)})
+    hook = world.bare / "hooks" / "update"
+    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/closed ] || { echo closed to all; exit 1; }\n')
+    hook.chmod(0o755)
+    done = built(world, "closed", commit)
+    assert done.result == "FAILURE", done.log[-3000:]
+    assert {step for step in STEPS if done.event(f"mlbutler {step}")["code"]} == {"commit"}
+    [comment] = (world.directory / "jenkins-closed" / "forge").rglob("*.md")
+    said = "**Failed**: check: still stale in dvc.lock: train (commit: the remote refused"
+    assert comment.read_text().startswith(said)
+    assert f"git fetch origin refs/mlbutler/results/{commit}" in comment.read_text()
+    [status] = (world.directory / "jenkins-closed" / "forge" / "statuses").iterdir()
+    assert json.loads(status.read_text())["state"] == "failure"
+
+
+def test_a_build_that_is_aborted_is_told_as_interrupted(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    begun = tmp_path / "begun"
+    slow = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(100)\n"
+    commit = world.branch("stopped", {"src/train.py": slow})
+    done = built(world, "stopped", commit, abort="reproduce", aborted_by=begun)
+    assert done.result == "ABORTED", done.log[-3000:]
+    assert [command.split()[1] for command in done.commands()][-3:] == ["reproduce", "report", "publish"]
+    [comment] = (world.directory / "jenkins-stopped" / "forge").rglob("*.md")
+    assert comment.read_text().startswith("**Interrupted**: during reproduce, with 0 of 2 stages finished")
+    assert "ailed" not in comment.read_text()
+    [status] = (world.directory / "jenkins-stopped" / "forge" / "statuses").iterdir()
+    assert json.loads(status.read_text())["state"] == "canceled"
+    junit = (done.archive / "junit" / ".mlbutler" / "report" / "report.xml").read_text()
+    assert 'failures="0" errors="0"' in junit
+
+
+def test_a_build_that_is_aborted_between_two_commands_is_too(tmp_path: Path) -> None:
+    world = make(tmp_path)
+    commit = world.branch("between", {"params.yaml": params(0.05)})
+    done = built(world, "between", commit, abort="sync", aborted_by=tmp_path / "author")  # at once
+    assert done.result == "ABORTED", done.log[-3000:]
+    [comment] = (world.directory / "jenkins-between" / "forge").rglob("*.md")
+    assert comment.read_text().startswith("**Interrupted**: ")
 
 
 def test_a_fork_gets_no_credential_and_changes_nothing(world: World) -> None:

@@ -156,8 +156,10 @@ def test_a_push_that_outdates_the_results_keeps_them_aside(ready: World, path: s
     content = (ready.author / path).read_text() + "\n# changed\n"
     pushed = ready.branch("better", {path: content}, start="better")
     run = commit(ready)
-    assert run.code == 0, run.err
+    assert run.code == 1, run.out
     assert tip(ready) == pushed
+    check = run.record["check"]
+    assert (check["outcome"], check["remedy"]) == ("failed", run.record["commit"]["fetch_command"])
     result = run.record["commit"]
     assert (result["outcome"], path in result["reason"]) == ("skipped", True)
     assert taken_by_hand(ready, result["fetch_command"]) == 0.95
@@ -183,14 +185,14 @@ def meanwhile(world: World, *words: str) -> Run:
 def test_a_branch_that_is_rewritten_meanwhile_is_never_overwritten(world: World) -> None:
     other = world.branch("other", {"params.yaml": params(0.03)}, "another try")
     run = meanwhile(world, f"{other}:refs/heads/better")
-    assert (run.code, tip(world)) == (0, other), run.err
+    assert (run.code, tip(world)) == (1, other), run.err
     assert "rewritten" in run.record["commit"]["reason"]
     assert taken_by_hand(world, run.record["commit"]["fetch_command"]) == 0.95
 
 
 def test_a_branch_that_is_deleted_meanwhile_is_not_made_again(world: World) -> None:
     run = meanwhile(world, ":better")
-    assert run.code == 0, run.err
+    assert run.code == 1, run.err
     assert "gone" in run.record["commit"]["reason"]
     assert world.git(world.bare, "for-each-ref", "refs/heads/better") == ""
     assert taken_by_hand(world, run.record["commit"]["fetch_command"]) == 0.95
@@ -202,7 +204,7 @@ def test_a_protected_branch_says_what_the_server_said(ready: World) -> None:
     hook.chmod(0o755)
     head = tip(ready)
     run = commit(ready)
-    assert (run.code, tip(ready)) == (0, head)
+    assert (run.code, tip(ready)) == (1, head)
     assert "only by review" in run.record["commit"]["reason"]
     hook.unlink()
     assert taken_by_hand(ready, run.record["commit"]["fetch_command"]) == 0.95
@@ -226,7 +228,7 @@ def test_a_merge_that_the_server_made_never_reaches_the_branch(world: World, cho
     clone = world.clone("origin/main")
     world.git(clone, "merge", "-q", "--no-ff", "-m", "Merge commit into HEAD", head)
     run = world.run(clone, world.jenkins("better") | {"MLBUTLER_COMMIT_ON_MERGE": choice})
-    assert run.code == 0, run.err
+    assert run.code == (0 if committed else 1), run.err
     assert run.record["change"]["merge"] is True
     if not committed:
         assert tip(world) == head

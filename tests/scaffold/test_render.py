@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from mlbutler.errors import UsageError
 from mlbutler.jenkins.lint import lint
 from mlbutler.jenkins.server.plugins import plugins
+from mlbutler.record import TELLING
+from mlbutler.run_table import NAMES, taken_after
 from mlbutler.scaffold.found import Found, Image, Remote
 from mlbutler.scaffold.look import look
 from mlbutler.scaffold.render import Wish, groovy, parse_agent, render, toml
@@ -73,8 +75,22 @@ def test_git_over_ssh_and_over_https(seen: dict[str, Found]) -> None:
 def test_the_projects_own_code_runs_without_credentials(seen: dict[str, Found], agent: str) -> None:
     script = render(seen["pip"], AGENTS[agent])["Jenkinsfile"]
     for step in ("test", "lint", "reproduce", "report"):
-        (line,) = re.findall(rf".*sh 'mlbutler {step}'.*", script)
+        (line,) = re.findall(rf".*'mlbutler {step}'.*", script)
         assert "with" not in line.replace("without", "")
+
+
+@pytest.mark.parametrize("gate", ["fail", "unstable"])
+def test_what_may_follow_a_failure_does(seen: dict[str, Found], gate: str) -> None:
+    """The Jenkinsfile is held to the run's own table."""
+    script = render(seen["pip"], Wish(agent="label", label="any", gate_as=gate))["Jenkinsfile"]
+    steps = [name for name in NAMES if name not in TELLING]
+    commands = {name: "judge()" if (name, gate) == ("compare", "unstable") else f"'mlbutler {name}'" for name in steps}
+    lines = {name: next(line for line in script.splitlines() if command in line) for name, command in commands.items()}
+    assert {name for name, line in lines.items() if "failLater {" not in line} == {
+        name for name in steps if set(taken_after(name)) <= set(TELLING)
+    }  # fmt: skip
+    in_order = [name for name in steps if name not in ("plan", "test", "lint")]
+    assert [name for name in re.findall(r"stage\('(\w+)'\)", script) if name in in_order] == in_order
 
 
 @pytest.mark.parametrize(("agent", "mounted"), [

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from mlbutler import __version__
 from mlbutler.errors import UsageError
+from mlbutler.record import TELLING
+from mlbutler.run_table import NAMES, taken_after
 from mlbutler.scaffold.found import Found, Image
 
 if TYPE_CHECKING:
@@ -35,6 +37,10 @@ _GIT_SSH = (
 )
 # Docker Pipeline parts its arguments at blanks, and Docker a volume's two paths at a colon.
 _MOUNTABLE = re.compile(r"/[\w./@%+=~-]*")
+_OWN_CODE = {"test": "time: 2, unit: 'HOURS'", "lint": "time: 1, unit: 'HOURS'", "reproduce": "time: 5, unit: 'DAYS'"}
+"""Steps that run the project's own code: without credentials, and limited in time."""
+_LOOKING = ("plan", "test", "lint")
+"""Steps that come first: two of them side by side."""
 _IMAGE = re.compile(r"\w[\w./:@-]*")
 # DVC's plugins that are extras of mlbutler.
 _EXTRAS = {"s3": "s3", "ssh": "ssh"}
@@ -148,6 +154,8 @@ def _jenkins(found: Found, wish: Wish, dockerfile: str) -> Mapping[str, object]:
         "folder": found.folder,
         "dockerfile": dockerfile,
         "gate_as": wish.gate_as,
+        "steps": {name: _stage(name, wish.gate_as) for name in NAMES if name not in TELLING},
+        "in_order": [name for name in NAMES if name not in (*_LOOKING, *TELLING)],
         "pod": _pod(wish, mirror),
         "lost": "kubernetesAgent()" if wish.agent == KUBERNETES else "agent()",
         "git": _GIT_SSH if found.ssh else _GIT,
@@ -159,6 +167,14 @@ def _jenkins(found: Found, wish: Wish, dockerfile: str) -> Mapping[str, object]:
         "warnings": list(parsers),
         "plugins": _plugins(wish, bool(parsers), found.ssh or kind == "ssh"),
     }
+
+
+def _stage(name: str, gate_as: str) -> str:
+    """The command of one step, as the table of the run says: what may follow its failure does."""
+    command = "judge()" if (name, gate_as) == ("compare", "unstable") else f"sh 'mlbutler {name}'"
+    command = f"timeout({limit}) {{ {command} }}" if (limit := _OWN_CODE.get(name)) else f"withData {{ {command} }}"
+    goes_on = set(taken_after(name)) - set(TELLING)
+    return f"failLater {{ {command} }}" if goes_on else command
 
 
 def _plugins(wish: Wish, warnings: bool, ssh: bool) -> list[str]:

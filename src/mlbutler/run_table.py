@@ -1,0 +1,68 @@
+"""The run as a table: its steps in order, and what may follow a failure of what."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mlbutler.record import RESULTS, Outcome, StepResult
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the table: the step's module is `mlbutler.steps.<name>`.
+
+    `needs`: steps that must not have failed before it. `after`: steps that may have failed, but must have come to
+    their end: what they finished is worth pushing and comparing. `title`: what a reader of the log sees.
+    """
+
+    name: str
+    title: str
+    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+    @property
+    def result(self) -> type[StepResult]:
+        """What it finds."""
+        return RESULTS[self.name]
+
+    def call(self) -> Callable[[Any], StepResult]:
+        """The step's function; its module is imported only now."""
+        function: Callable[[Any], StepResult] = importlib.import_module(f"mlbutler.steps.{self.name}").run
+        return function
+
+
+STEPS: tuple[Step, ...] = (
+    Step("test", "test: the project's tests"),
+    Step("lint", "lint: the project's linters"),
+    Step("plan", "plan: which stages are stale"),
+    Step("sync", "sync: bring the data they need", needs=("test", "lint", "plan")),
+    Step("check", "check: dvc.lock, and what is on the remote", needs=("plan",)),
+    Step("reproduce", "reproduce: run what is stale", needs=("test", "lint", "plan", "sync")),
+    Step("push", "push: results to the remote and the mirror", needs=("test", "lint", "plan", "sync")),
+    Step("compare", "compare: with the target branch", after=("reproduce",)),
+    Step("commit", "commit: results onto the branch", needs=("test", "lint", "plan", "sync", "reproduce", "push")),
+    Step("report", "report"),
+    Step("publish", "publish: tell the reviewers"),
+)
+
+NAMES = tuple(step.name for step in STEPS)
+
+
+_PREVENTS = {Outcome.FAILED: "failed", Outcome.ERROR: "could not be done"}
+"""Outcomes that prevent the steps that need this one. After "not known" they do what they can."""
+_FAILS_IN_PART = ("plan",)
+"""Steps that fail for the stages that cannot run; the others can."""
+
+
+def prevents(name: str, outcome: Outcome) -> str:
+    """What became of a step so that those that need it cannot be taken, '' where they can."""
+    return "" if name in _FAILS_IN_PART and outcome is Outcome.FAILED else _PREVENTS.get(outcome, "")
+
+
+def taken_after(failed: str, outcome: Outcome = Outcome.FAILED) -> tuple[str, ...]:
+    """The later steps that are taken although `failed` failed; what generated pipelines are held to."""
+    later = STEPS[NAMES.index(failed) + 1 :]
+    return tuple(step.name for step in later if failed not in step.needs or not prevents(failed, outcome))

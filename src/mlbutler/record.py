@@ -138,6 +138,11 @@ class Change:
         repository: that remote's URL without any user name or password.
         message: the head commit's full message.
         note: what the CI server does not say although it should, and what was made of that.
+        on_target: True when the head is on the target branch itself, so that `base` is the commit before, or `head`
+            where the work tree differs from it.
+        uncommitted: on a laptop some of the files, from the repository's root, that differ from `head` or are new;
+            `uncommitted_count` is how many there are.
+        pushed: False when no branch of a git remote is known to hold `head`.
     """
 
     ci: str
@@ -158,6 +163,10 @@ class Change:
     repository: str = ""
     message: str = ""
     note: str = ""
+    on_target: bool = False
+    uncommitted: tuple[str, ...] = ()
+    uncommitted_count: int = 0
+    pushed: bool = True
 
     def same_work(self, other: Change) -> bool:
         """Is it the same commit for the same purpose? A record of one then speaks for the other."""

@@ -175,3 +175,36 @@ def test_a_password_in_the_remote_s_url_is_not_kept(origin: Path, git: GitComman
         ["git", "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"], cwd=work, check=True
     )
     assert found(work, {}).repository == "https://forge.invalid/x.git"
+
+
+# ---------------------------------------------------------------------------------------------- a laptop
+
+
+def test_a_laptop_tells_what_is_not_committed_and_whether_the_commit_is_pushed(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/feature")
+    git(work, "checkout", "-q", "-b", "own")
+    change = found(work, {})
+    assert (change.uncommitted, change.uncommitted_count, change.pushed, change.on_target) == ((), 0, True, False)
+    (work / "one").write_text("edited")
+    (work / "new").write_text("new")
+    (work / ".mlbutler").mkdir()
+    (work / ".mlbutler" / "record.json").write_text("{}")
+    assert found(work, {}).uncommitted == ("one", "new")
+    git(work, "add", "one", "new")
+    git(work, "commit", "-qm", "own")
+    assert (found(work, {}).uncommitted_count, found(work, {}).pushed) == (0, False)
+    for number in range(30):
+        (work / f"n{number}").write_text("")
+    assert (len(found(work, {}).uncommitted), found(work, {}).uncommitted_count) == (20, 30)
+    on_server = found(work, JENKINS)
+    assert (on_server.uncommitted_count, on_server.pushed) == (0, True)
+
+
+def test_the_target_branch_itself_is_said_to_be_it(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/main")
+    git(work, "checkout", "-q", "-B", "main", "origin/main")
+    change = found(work, {})
+    assert (change.on_target, change.base) == (True, git(work, "rev-parse", "main^"))
+    (work / "one").write_text("edited")
+    assert (found(work, {}).on_target, found(work, {}).base) == (True, change.head)
+    assert found(work, {}, against="main~1").on_target is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -117,3 +118,66 @@ def test_a_shallow_clone_brings_the_history_it_lacks(
     found = json.loads(capsys.readouterr().out)
     assert len(found["metrics"][0]["values"]) == 3
     assert found["cut_off"] is False
+
+
+# ------------------------------------------------------------------------- what cannot be read, and why
+
+
+def test_an_earlier_comparison_with_another_revision_leaves_no_trace(
+    root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["compare", "--quiet", "--against", "main~3"])
+    capsys.readouterr()
+    assert cli("--json") == 0
+    assert json.loads(capsys.readouterr().out)["branch"] == "main"
+
+
+def test_no_metrics_declared_and_files_never_committed_are_told_apart(
+    root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "dvc.yaml").write_text("metrics: [other.json]\n")
+    commit(root, "another file")
+    assert cli("--branch", "try") == 0
+    assert "the files were never committed: other.json" in capsys.readouterr().out
+    (root / "dvc.yaml").write_text("params: [p.yaml]\n")
+    commit(root, "no metrics")
+    assert cli("--branch", "try") == 0
+    assert "dvc.yaml there declares no metrics" in capsys.readouterr().out
+
+
+def test_a_tip_that_cannot_be_read_is_named_and_the_others_are_shown(
+    root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "dvc.yaml").write_text("<<<<<<< HEAD\nmetrics: [m.json]\n=======\n>>>>>>> other\n")
+    tip = commit(root, "a torn merge")
+    assert cli("test.accuracy", "--branch", "try", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [value["value"] for value in found["metrics"][0]["values"]] == [0.8, 0.85, 0.83, 0.99]
+    [problem] = found["problems"]
+    assert problem["file"] == f"commit {tip[:10]}"
+    assert "conflict markers" in problem["reason"]
+
+
+def test_metrics_in_a_directory_that_dvc_keeps_come_from_the_remote_or_say_why_not(
+    root: Path, cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = 'make: {cmd: "mkdir -p out; cp in.json out/s.json", deps: [in.json], outs: [out]}'
+    (root / "dvc.yaml").write_text(f"stages:\n  {stage}\nmetrics: [out/s.json]\n")
+    dvc(root, "remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
+    for score in (0.5, 0.6):
+        (root / "in.json").write_text(json.dumps({"score": score}))
+        dvc(root, "repro", "-q")
+        commit(root, f"score {score}")
+        dvc(root, "push", "-q")
+    shutil.rmtree(root / ".dvc" / "cache")
+    (root / ".dvc" / "config.local").write_text("['remote \"store\"']\n    url = /nonexistent/remote\n")
+    assert cli("--branch", "try", "--commits", "2") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "No metric was measured: the files could not be read." in said
+    assert "the remote could not be asked" in said
+    (root / ".dvc" / "config.local").unlink()
+    assert cli("--branch", "try", "--commits", "2", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [value["value"] for value in found["metrics"][0]["values"]] == [0.5, 0.6]
+    assert found["problems"] == []

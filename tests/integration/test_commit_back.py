@@ -68,6 +68,25 @@ def test_the_results_stand_on_the_author_s_head(ready: World) -> None:
     assert ready.git(ready.bare, "rev-parse", "better^") == head
 
 
+def test_the_build_of_the_results_commit_keeps_what_is_known_of_the_one_that_ran(ready: World, tmp_path: Path) -> None:
+    """On another agent: nothing but Git and the DVC remote is shared."""
+    head = tip(ready)
+    assert commit(ready).code == 0
+    elsewhere = ready.jenkins("better", BUILD_URL="http://jenkins.example/job/x/2/")
+    elsewhere["MLBUTLER_DATA_MIRROR"] = str(tmp_path / "another-mirror")
+    run = ready.run(ready.clone("origin/better"), elsewhere, "--skip", "publish")
+    assert run.code == 0, run.err
+    found = run.record["compare"]["earlier"]
+    assert (found["commit"], found["head"]) == (tip(ready), head)
+    assert found["url"] == "http://jenkins.example/job/x/1/"
+    assert [(stage["name"], stage["outcome"]) for stage in found["stages"]] == [("train", "ran")]
+    assert found["stages"][0]["duration"] > 0
+    assert [(o["kind"], o["commit"]) for o in run.record["compare"]["new_origins"]] == [("earlier build", tip(ready))]
+    assert [o["kind"] for o in run.record["compare"]["old_origins"]] == ["dvc.lock"]
+    text = (run.root / ".mlbutler" / "report" / "report.md").read_text()
+    assert "Nothing had to run in this build. The results are those of [an earlier build]" in text
+
+
 def test_clone_index_and_work_tree_stay_as_they_are(ready: World) -> None:
     root = ready.directory / "build-1"
     (root / "staged.txt").write_text("staged by somebody\n")

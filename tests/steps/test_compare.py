@@ -121,3 +121,33 @@ def test_metrics_whose_objects_are_out_of_reach_and_the_same_are_the_same(bare: 
     code, result = compare("--against", "main")
     assert code == 0, result["reason"]
     assert verdicts(result) == dict.fromkeys(("m1.json", "m2.json", "model1/w", "data/raw/f 1.txt"), "same")
+
+
+def test_on_the_target_branch_itself_nothing_is_new_and_the_way_out_is_said(full: Path, compare: Cli) -> None:
+    code, result = compare()
+    assert code == 0
+    assert set(verdicts(result).values()) == {"not judged"}
+    assert result["sentence"].startswith("Not judged: this is main, the target branch itself: it has no commit before")
+    assert "--against REV" in result["sentence"]
+    (full / "notes").write_text("nothing")
+    commit(full, "a second commit")
+    code, result = compare()
+    assert set(verdicts(result).values()) == {"same"}
+    [said] = [why for subject, why in result["not_judged"] if subject == "the whole"]
+    assert "this is main, the target branch itself: compared with the commit before" in said
+    assert [origin["kind"] for origin in result["new_origins"]] == ["dvc.lock", "dvc.lock"]
+
+
+def test_the_advice_to_commit_names_what_the_results_were_made_from(
+    full: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (full / "params.yaml").write_text("n: 7\nother: 1\n")
+    (full / "notes").write_text("nobody reads this")
+    dvc(full, "repro", "-q")
+    with pytest.raises(SystemExit):
+        main(["commit", "--json"])
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert set(result["remedy"].removeprefix("git add -- ").removesuffix(" && git commit").split()) == {
+        "dvc.lock", "m1.json", "m2.json", "params.yaml",
+    }  # fmt: skip
+    assert "what they were made from: params.yaml" in result["reason"]

@@ -31,9 +31,11 @@ def complete(git: Git, facts: Facts, settings: Project, against: str | None) -> 
     target = _target(history, facts, named, needed=against is None)
     head, merge = find_head(history, facts, checkout, branch, target.commit)
     fork, branch = find_fork(history, facts, checkout, head, branch, target)
+    edited = _uncommitted(git) if facts.kind == "local" else ()
+    on_target = not against and _is_target_itself(facts, branch, head, target)
     if against:
         base = history.merge_base(head, history.named(against))
-    elif _is_target_itself(facts, branch, head, target):
+    elif on_target:
         base = _before(history, facts, head)
     else:
         base = history.merge_base(head, target.commit) if target.commit else None
@@ -62,7 +64,24 @@ def complete(git: Git, facts: Facts, settings: Project, against: str | None) -> 
         repository=without_userinfo(git.remote_url(remote)) if remote else "",
         message=message,
         note=facts.note or (_UNPROVEN if fork and not facts.fork else ""),
+        on_target=on_target,
+        uncommitted=edited[:_MOST_NAMED],
+        uncommitted_count=len(edited),
+        pushed=facts.kind != "local" or _is_pushed(git, head),
     )
+
+
+_MOST_NAMED = 20
+
+
+def _uncommitted(git: Git) -> tuple[str, ...]:
+    """Files that differ from HEAD, and new ones that Git does not ignore; none of our own."""
+    return tuple(path for path in git.dirty(untracked=True) if ".mlbutler" not in path.split("/"))
+
+
+def _is_pushed(git: Git, head: str) -> bool:
+    """Is the commit on a branch of a remote, as this clone last saw them?"""
+    return bool(git.run("for-each-ref", "--count=1", f"--contains={head}", "refs/remotes").text)
 
 
 def _remote(git: Git, named: str | None) -> str | None:

@@ -16,8 +16,8 @@ from mlbutler.compare.documents import is_number
 from mlbutler.compare.history import Moment, histories
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
-from mlbutler.git_objects import Commit
-from mlbutler.project.past import Past, read_past
+from mlbutler.git_objects import Commit, first_parents
+from mlbutler.project.past import Past, declared, read_past
 from mlbutler.record import MetricHistory, PastValue
 from mlbutler.report import numbers
 from mlbutler.report.history import finite
@@ -31,10 +31,15 @@ _ROWS, _NAMED = 50, 8
 
 @dataclass(frozen=True)
 class _Found:
-    """What there is to show. `cut`: the clone's history ends before the asked number of commits did."""
+    """What there is to show.
+
+    `declared`: the metrics files. `problems`: (file or commit, reason). `cut`: the clone's history ends before the
+    asked number of commits did.
+    """
 
     branch: str
     tip: str
+    declared: tuple[str, ...]
     past: tuple[Past, ...]
     metrics: tuple[MetricHistory, ...]
     problems: tuple[tuple[str, str], ...]
@@ -72,13 +77,16 @@ def _find(work: Work, branch: str | None, commits: int) -> _Found:
         tip = change.checkout
     else:
         tip = git_history.known(name) or work.git.resolve(f"refs/heads/{name}") or change.checkout
-    past = read_past(work.project, work.prefix, tip, commits)
-    if 0 < len(past) < commits and work.git.is_shallow() and git_history.lengthen(commits, tip):
-        past = read_past(work.project, work.prefix, tip, commits)
+    looked = first_parents(work.git, tip, commits)
+    if len(looked) < commits and work.git.is_shallow() and git_history.lengthen(commits, tip):
+        looked = first_parents(work.git, tip, commits)
+    named = declared(work.project, work.prefix, looked)
+    past = read_past(work.project, work.prefix, tip, commits, remote=work.trusted)
     goals = {gate.metric: gate.goal for gate in work.settings.gate if gate.metric is not None and gate.goal is not None}
     metrics, problems = histories([Moment(p.commit.oid, p.commit.when, p.metrics) for p in past], goals)
-    cut = len(past) < commits and work.git.is_shallow()
-    return _Found(name or tip[:10], tip, past, metrics, problems, cut)
+    cut = len(looked) < commits and work.git.is_shallow()
+    unread = [(f"commit {commit}", why) for commit, why in named.problems]
+    return _Found(name or tip[:10], tip, named.paths, past, metrics, (*unread, *problems), cut)
 
 
 def _chosen(metrics: Sequence[MetricHistory], metric: str | None) -> list[MetricHistory]:
@@ -105,6 +113,7 @@ def _as_json(found: _Found, chosen: Sequence[MetricHistory]) -> dict[str, Any]:
         "tip": found.tip,
         "commits": len(found.past),
         "cut_off": found.cut,
+        "declared": list(found.declared),
         "metrics": [
             {
                 "file": h.file,
@@ -145,11 +154,23 @@ def _show(work: Work, found: _Found, chosen: Sequence[MetricHistory], *, one_by_
         if len(ordered) > _ROWS:
             screen.line(f"{len(ordered) - _ROWS:,} more: name some, as in mlbutler history '*accuracy*', or see --json")
     else:
-        screen.line("No metric was measured: dvc.yaml there declares none, or its files were never committed.")
+        screen.line(_nothing(found))
     for file, reason in found.problems:
         screen.line(f"not read: {file}: {reason}")
     if found.cut:
         screen.line("The clone's history is cut off here (a shallow clone): there is more in the repository.")
+
+
+def _nothing(found: _Found) -> str:
+    """Why there is no number."""
+    if not found.declared:
+        why = "dvc.yaml cannot be read there" if found.problems else "dvc.yaml there declares no metrics"
+    elif found.problems:
+        why = "the files could not be read"
+    else:
+        more = f" and {len(found.declared) - _NAMED} more" if len(found.declared) > _NAMED else ""
+        why = f"the files were never committed: {', '.join(found.declared[:_NAMED])}{more}"
+    return f"No metric was measured: {why}."
 
 
 def _overview(chosen: Sequence[MetricHistory], precision: int) -> Table:

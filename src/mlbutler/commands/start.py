@@ -49,7 +49,7 @@ def begin(
 ) -> Iterator[Work]:
     """The working state for one command, with the clone locked against a second one.
 
-    A record of the same commit is continued, with the merge base it began with unless `against` names
+    A record of the same commit is continued, on a CI server with the merge base it began with unless `against` names
     another; any other record, or any at all when `anew`, is begun again.
 
     Args:
@@ -122,8 +122,13 @@ def _record(
     record = Record(change=change, environment=_environment(git), lock_hash=_lock_hash(root), project=folder)
     if before is None or not before.change.same_work(change):
         return record, known
-    kept = change if against else dataclasses.replace(before.change, build_url=change.build_url)
-    before = dataclasses.replace(before, change=kept, environment=record.environment, lock_hash=record.lock_hash)
+    # On a laptop each command looks again: another target, or files edited since, would make the record untrue.
+    looks = bool(against) or not mend or (change.ci == "local" and not telling)
+    kept = change if looks else dataclasses.replace(before.change, build_url=change.build_url)
+    compare = before.compare if kept.base == before.change.base else None
+    before = dataclasses.replace(
+        before, change=kept, environment=record.environment, lock_hash=record.lock_hash, compare=compare
+    )
     return before, known
 
 

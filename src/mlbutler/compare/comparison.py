@@ -25,6 +25,8 @@ from mlbutler.record import (
 )
 from mlbutler.settings import Predictions
 
+NO_TARGET = "there is nothing to compare with"
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -55,6 +57,8 @@ def compare(
         charts: adds the specifications of plots that have a template.
     """
     metrics, metric_problems = compare_metrics(old.metrics, new.metrics, goals)
+    if not old.revision:  # against nothing, nothing is new
+        metrics = tuple(replace(m, verdict=Verdict.NOT_JUDGED, reason=NO_TARGET) for m in metrics)
     params, param_problems = compare_params(old.params, new.params, new.stage_params)
     plots = charts(compare_plots(old, new))
     data = compare_data(*_artifacts(old, new), old.at_hand, new.at_hand)
@@ -67,7 +71,8 @@ def compare(
     not_judged = [(name, f"{side.problem}; only what Git keeps is compared") for name, side in sides if side.problem]
     stages = _stages(old, new)
     not_judged += [*metric_problems, *param_problems]
-    not_judged += [(metric.key, metric.reason) for metric in metrics if metric.verdict is Verdict.NOT_JUDGED]
+    unjudged = (metric for metric in metrics if metric.verdict is Verdict.NOT_JUDGED and metric.reason != NO_TARGET)
+    not_judged += [(metric.key, metric.reason) for metric in unjudged]
     not_judged += [(plot.title, plot.reason) for plot in plots if plot.reason]
     not_judged += [(change.path, change.reason) for change in data if change.reason]
     not_judged += unpaired(predictions)

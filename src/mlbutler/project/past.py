@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlbutler.compare.snapshot import Source
+from mlbutler.errors import ProjectError
 from mlbutler.git import Git
 from mlbutler.git_objects import Blob, Commit, first_parents, read_blobs
 from mlbutler.project.side import Side
@@ -29,29 +30,66 @@ class Past:
     metrics: Mapping[str, Source]
 
 
-def read_past(project: Project, prefix: str, tip: str, limit: int) -> tuple[Past, ...]:
-    """The last `limit` first-parent commits up to `tip`, newest first, with the metrics that `tip` declares.
+@dataclass(frozen=True)
+class Declared:
+    """The metrics files that a branch declares, and the side that declares them; None where no commit can be read.
 
-    Files in Git are read through one process, however many commits there are. Files that DVC keeps are read
-    from cache or mirror; one that is in neither has no content there. No remote is asked.
+    `problems` are (commit, why) of newer commits whose dvc.yaml cannot be read.
+    """
+
+    side: Side | None
+    paths: tuple[str, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+_MOST_UNREADABLE = 20
+
+
+def declared(project: Project, prefix: str, commits: Sequence[Commit]) -> Declared:
+    """What the newest of the commits whose dvc.yaml can be read declares.
 
     Args:
-        prefix: the project's path from the repository's root, '' or ``sub/folder/``.
+        commits: newest first.
+    """
+    problems: list[tuple[str, str]] = []
+    for commit in commits[:_MOST_UNREADABLE]:
+        try:
+            side = at_commit(project, commit.oid, prefix)
+        except ProjectError as error:
+            problems.append((commit.oid[:10], error.message))
+            continue
+        if side is not None and side.problem:
+            problems.append((commit.oid[:10], side.problem))
+        if side is None or side.declared:
+            paths = tuple(dict.fromkeys(side.metric_paths())) if side is not None else ()
+            return Declared(side, paths, tuple(problems))
+    return Declared(None, (), tuple(problems))
+
+
+def read_past(project: Project, prefix: str, tip: str, limit: int, *, remote: bool = False) -> tuple[Past, ...]:
+    """The last `limit` first-parent commits up to `tip`, newest first, with the metrics that `declared` finds.
+
+    Files in Git are read through one process, however many commits there are. Files that DVC keeps are read
+    from cache or mirror; one that is in neither has no content there.
+
+    Args:
+        prefix: the project's path from the repository's root, '' or ``sub/folder/``. remote: may the remote be asked
+            for files that DVC keeps?
 
     Raises:
-        GitError: there is no commit `tip`. ProjectError: its dvc.yaml cannot be read.
+        GitError: there is no commit `tip`.
     """
     git = Git(project.root)
     commits = first_parents(git, tip, limit)
-    side = at_commit(project, commits[0].oid, prefix)
-    if side is None:
+    named = declared(project, prefix, commits)
+    if named.side is None:
         return ()
-    paths = list(dict.fromkeys(side.metric_paths()))
+    side, paths = named.side, named.paths
     kept = [path for path in paths if side.is_object(path)]
     tracked = [path for path in paths if path not in kept]
     blobs = read_blobs(git, [f"{commit.oid}:{prefix}{path}" for commit in commits for path in tracked], LARGEST)
     sources: dict[str, Source] = {}
-    objects = _objects(project, prefix, git, commits, side, kept)
+    objects = _objects(project, prefix, git, commits, side, kept, remote=remote)
     return tuple(
         Past(commit, {**_tracked(commit, prefix, tracked, blobs, sources), **stored})
         for commit, stored in zip(commits, objects, strict=True)
@@ -71,7 +109,14 @@ def _tracked(
 
 
 def _objects(
-    project: Project, prefix: str, git: Git, commits: Sequence[Commit], side: Side, paths: Sequence[str]
+    project: Project,
+    prefix: str,
+    git: Git,
+    commits: Sequence[Commit],
+    side: Side,
+    paths: Sequence[str],
+    *,
+    remote: bool,
 ) -> Iterator[Mapping[str, Source]]:
     """For each commit the metrics that DVC keeps, read again where a lock file is another than at the commit after."""
     owners = [owner[0].file for path in paths if (owner := side.stages.owner(path)) is not None]
@@ -83,10 +128,17 @@ def _objects(
         names = (f"{commit.oid}:{prefix}{file}" for file in recorded)
         key = tuple(blobs[name].oid if name in blobs else "" for name in names)
         if paths and key != before:
-            then = opened_at(project, commit.oid, prefix) if any(key) else None
-            every = then.metrics(remote=False) if then is not None else {}
-            found, before = {path: every[path] for path in paths if path in every}, key
+            found, before = (_then(project, prefix, commit, paths, remote=remote) if any(key) else {}), key
         yield found
+
+
+def _then(project: Project, prefix: str, commit: Commit, paths: Sequence[str], *, remote: bool) -> dict[str, Source]:
+    try:
+        then = opened_at(project, commit.oid, prefix)
+    except ProjectError as error:
+        return {path: Source(None, error.message) for path in paths}
+    found = then.sources(paths, remote=remote) if then is not None else {}
+    return {path: source for path, source in found.items() if not source.absent}
 
 
 def _lock_of(file: str) -> str:

@@ -83,7 +83,7 @@ class Side:
         declared: bool = True,
     ) -> None:
         self._project, self._repo, self.stages, self._revision = project, repo, stages, revision
-        self._tracked, self.problem, self._declared = tracked, problem, declared
+        self._tracked, self.problem, self.declared = tracked, problem, declared
         self._same: frozenset[str] = frozenset()
 
     def read(self, same: frozenset[str], tables: Sequence[str] = ()) -> Snapshot:
@@ -114,7 +114,7 @@ class Side:
             tables={name: stored for path in tables for name, stored in self._tables(path, same)},
             artifacts=artifacts,
             at_hand=dict(self._at_hand(artifacts, same)),
-            definitions=tuple(map(_definition, self.stages.pipeline())) if self._declared else None,
+            definitions=tuple(map(_definition, self.stages.pipeline())) if self.declared else None,
             problem=self.problem,
         )
 
@@ -124,13 +124,12 @@ class Side:
 
     # ------------------------------------------------------------------------------------- contents
 
-    def metrics(self, *, remote: bool = True) -> dict[str, Source]:
-        """The metrics files' contents.
+    def sources(self, paths: Sequence[str], *, remote: bool = True) -> dict[str, Source]:
+        """These files' contents.
 
         Args:
             remote: may a file that neither cache nor mirror holds be brought from the remote?
         """
-        paths = dict.fromkeys(self.metric_paths())
         self._tracked.ahead(path for path in paths if not self.is_object(path))
         return {path: self._source(path, remote=remote) for path in paths}
 

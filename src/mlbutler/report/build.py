@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from mlbutler.record import Outcome, Record
-from mlbutler.report import definitions, differences, history, metrics, predictions, repeats, run
+from mlbutler.record import Change, Outcome, Record
+from mlbutler.report import definitions, differences, history, metrics, numbers, predictions, repeats, run
 from mlbutler.report.headline import OUTCOME_TONES, headline, judged, outcome
 from mlbutler.report.model import Line, Report, Section, code, link, plain
 from mlbutler.settings import Report as Settings
@@ -64,14 +64,24 @@ def _subject(record: Record) -> Line:
     """What was looked at, against what."""
     change = record.change
     line: Line = (code(run.short(change.head)),)
+    if change.uncommitted_count:
+        line = (*line, plain(f" and {numbers.count(change.uncommitted_count, 'uncommitted file')}"))
     if change.number:
         what = f"pull request {change.number}"
         line = (*line, plain(" of "), link(what, change.url) if change.url else plain(what))
     elif change.head_branch:
         line = (*line, plain(f" of {change.head_branch}"))
     if base := change.base or (record.compare.old_rev if record.compare else ""):
-        line = (*line, plain(" against "), code(run.short(base)), plain(f" ({change.target_branch or 'target'})"))
+        line = (*line, plain(" against "), code(run.short(base)), plain(f" ({_target(change)})"))
     return (*line, plain(", from a fork")) if change.fork else line
+
+
+def _target(change: Change) -> str:
+    name = change.target_branch or "target"
+    if not change.on_target:
+        return name
+    which = "without the uncommitted files" if change.base == change.head else "the commit before"
+    return f"{which}: this is {name} itself"
 
 
 def _more(record: Record, settings: Settings) -> Line:

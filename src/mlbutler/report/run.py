@@ -29,6 +29,7 @@ from mlbutler.report.model import (
 )
 
 _LOG_LINES = 30
+_NAMED = 10
 _STAGE_TONES = {"failed": Tone.BAD, "interrupted": Tone.WARN, "not reached": Tone.WARN, "unchanged": Tone.MUTED}
 _COMMIT_ID = re.compile(r"[0-9a-f]{7,64}")
 
@@ -289,6 +290,10 @@ def provenance(record: Record) -> Section:
     """Which commits were compared, where, with what; and the command that does it again."""
     change, env = record.change, record.environment
     pairs: list[tuple[str, Cell]] = [("Head", cell(change.head, style=Style.CODE))]
+    if change.uncommitted_count:
+        names = ", ".join(change.uncommitted[:_NAMED])
+        more = change.uncommitted_count - len(change.uncommitted[:_NAMED])
+        pairs.append(("Not committed", cell(names + (f" and {more:,} more" if more > 0 else ""))))
     if change.checkout != change.head:
         what = " (a merge of head and target, made by the CI server)" if change.merge else ""
         pairs.append(("Checked out", Cell((code(change.checkout), plain(what)))))
@@ -313,4 +318,9 @@ def provenance(record: Record) -> Section:
     against = f" --against {shlex.quote(base)}" if base else ""
     again = (f"git checkout --detach {shlex.quote(change.head)}", f"mlbutler run{against} --no-publish")
     summary = f"{short(change.head)}{f' against {short(base)}' if base else ''}, mlbutler {env.mlbutler}"
-    return Section("provenance", "Provenance", (table, Log("To run it again", again)), 65, summary)
+    blocks: tuple[Block, ...] = (table, Log("To run it again", again))
+    if change.uncommitted_count or not change.pushed:
+        why = "there were uncommitted files beside it" if change.uncommitted_count else "it is in no remote"
+        said = f"Nobody else can run this again from the commit {short(change.head)}: {why}."
+        blocks = (table, Paragraph((plain(said),), Tone.WARN))
+    return Section("provenance", "Provenance", blocks, 65, summary)

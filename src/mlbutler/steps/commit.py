@@ -34,7 +34,9 @@ def run(work: Work) -> CommitResult:
     if not results.changed:
         return CommitResult(outcome=Outcome.PASSED, reason="nothing to commit: the results are those of the commit")
     if work.record.change.kind == "local":
-        return _by_hand(work, results.changed)
+        depended = _from_root(work, work.project.dependency_paths())
+        inputs = [path for path in git.dirty(untracked=True) if concerns(path, depended)]
+        return _by_hand(work, results.changed, [path for path in inputs if path not in results.changed])
     if (skipped := _not_this_time(work)) is not None:
         return skipped
     depended = _from_root(work, work.project.dependency_paths())
@@ -180,12 +182,17 @@ def _kept(build: Build, change: Change, remote: str, branch: str, placed: Placed
     )
 
 
-def _by_hand(work: Work, changed: Sequence[str]) -> CommitResult:
-    own = [posixpath.relpath(path, work.prefix or ".") for path in changed]
-    command = f"git add -- {' '.join(map(shlex.quote, own))} && git commit"
-    shown = ", ".join(own[:5]) + (f" and {len(own) - 5} more" if len(own) > 5 else "")
-    reason = f"on a laptop you commit yourself: {shown}"
+def _by_hand(work: Work, changed: Sequence[str], inputs: Sequence[str]) -> CommitResult:
+    """What to commit: the results, and what they were made from, or the commit would pair them with the old code."""
+    own, made_from = ([posixpath.relpath(path, work.prefix or ".") for path in paths] for paths in (changed, inputs))
+    command = f"git add -- {' '.join(map(shlex.quote, (*own, *made_from)))} && git commit"
+    reason = f"on a laptop you commit yourself: {_named(own)}"
+    reason += f"; and what they were made from: {_named(made_from)}" if made_from else ""
     return CommitResult(outcome=Outcome.SKIPPED, reason=reason, remedy=command, files=tuple(changed))
+
+
+def _named(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
 
 
 def _skipped(reason: str, remedy: str = "") -> CommitResult:

@@ -9,6 +9,7 @@ from mlbutler.compare.comparison import compare, conclude, without_left_over
 from mlbutler.compare.snapshot import Snapshot, Source
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import (
+    Change,
     CodeChange,
     CompareResult,
     EarlierBuild,
@@ -85,8 +86,11 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         raise
     verdict, sentence = conclude(comparison, results)
     notes = [*compared.not_judged, *remarks]
-    if base is None:
-        notes.insert(0, ("the whole", "there is no merge base with a target branch to compare with"))
+    if said := _about_target(work.record.change):
+        notes.insert(0, ("the whole", said))
+        work.console.line(f"Note: {said}.")
+        if base is None and not any(gate.outcome in ("failed", "waived", "warned") for gate in results):
+            sentence = f"Not judged: {said}."
     done = dataclasses.replace(
         compared,
         outcome=Outcome.PASSED,
@@ -102,6 +106,18 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
     if not work.console.quiet:
         show(work.console, done, work.settings.report)
     return done
+
+
+def _about_target(change: Change) -> str:
+    """That there is nothing to compare with, or that this is the target branch itself, and what to do; '' else."""
+    if change.on_target and change.kind == "local":
+        name = change.target_branch or "the target branch"
+        against = "it has no commit before this one to compare with"
+        if change.base is not None:
+            which = "its last commit" if change.base == change.head else "the commit before"
+            against = f"compared with {which}, {change.base[:10]}"
+        return f"this is {name}, the target branch itself: {against}; work on a branch, or name one with --against REV"
+    return "" if change.base is not None else "there is no merge base with a target branch to compare with"
 
 
 def _ended(work: Work, result: CompareResult, old: Snapshot, new: Snapshot) -> CompareResult:

@@ -47,20 +47,6 @@ def lint(work: Work) -> Examined:
     return Examined("lint", OK, "; ".join(work.settings.lint.commands))
 
 
-def gates(work: Work) -> Examined:
-    """Which numbers can stop a change."""
-    if not work.settings.gate:
-        return Examined(
-            "gates", NOTE, "none: no number can stop a pull request", "Add a [[gate]] (docs/settings.md)."
-        )
-    if any(gate.repeats for gate in work.settings.gate) and not work.settings.repeat.seed:
-        remedy = "Set repeat.seed (docs/compare.md)."
-        return Examined("gates", MISSING, "a gate has repeats, and no seed is named", remedy)
-    return Examined(
-        "gates", OK, f"{len(work.settings.gate)} on {', '.join(gate.subject for gate in work.settings.gate)}"
-    )
-
-
 def waivers(work: Work) -> Examined:
     """Which gates are waived, and no longer are."""
     from mlbutler.errors import SettingsError

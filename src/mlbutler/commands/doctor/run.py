@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mlbutler.commands.doctor import clock, machine, mirror, project, remote
+from mlbutler.commands.doctor import clock, gates, machine, mirror, project, remote
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
@@ -28,7 +28,7 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[Work], Examined]], ...] = (
     ("gpu", machine.gpu),
     ("test", project.test),
     ("lint", project.lint),
-    ("gates", project.gates),
+    ("gates", gates.gates),
     ("waivers", project.waivers),
     ("credentials", project.credentials),
     ("forge", project.forge),

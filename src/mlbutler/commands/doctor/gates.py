@@ -1,0 +1,82 @@
+"""Are there gates, and is there anything by the names that they give?"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+
+from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
+from mlbutler.compare.metrics import compare_metrics
+from mlbutler.compare.snapshot import Snapshot, Source
+from mlbutler.settings import Gate
+from mlbutler.steps.work import Work
+
+_SAID = 5
+
+
+def gates(work: Work) -> Examined:
+    """Which numbers can stop a change, and which of the gates would find none.
+
+    Raises:
+        MlbutlerError: the project cannot be read.
+    """
+    configured = work.settings.gate
+    if not configured:
+        return Examined("gates", NOTE, "none: no number can stop a pull request", "Add a [[gate]] (docs/settings.md).")
+    if any(gate.repeats for gate in configured) and not work.settings.repeat.seed:
+        remedy = "Set repeat.seed (docs/compare.md)."
+        return Examined("gates", MISSING, "a gate has repeats, and no seed is named", remedy)
+    committed, here = work.project.snapshots(work.record.change.checkout, work.prefix)
+    sources = _at_hand(here.metrics, committed.metrics)
+    numbers = compare_metrics({}, sources, {})[0]
+    keys = {name for metric in numbers for name in (metric.key, metric.name)}
+    unread = {file: source.problem for file, source in sources.items() if source.content is None and not source.absent}
+    lacking, unknown = [], []
+    for gate in configured:
+        if gate.metric is not None and gate.metric not in keys and (why := _unread(gate.metric, unread)):
+            unknown.append(f"{gate.subject}: {why}")
+        elif gate.metric is not None and not keys:
+            unknown.append(f"{gate.subject}: nothing is measured yet")
+        elif problem := _problem(work, gate, keys, here):
+            lacking.append(problem)
+    if lacking:
+        return Examined("gates", MISSING, "; ".join(lacking[:_SAID]), "Name what there is, or remove the gate.")
+    if unknown:
+        return Examined("gates", NOTE, f"not known whether there is a number: {'; '.join(unknown[:_SAID])}")
+    return Examined("gates", OK, f"{len(configured)} on {', '.join(gate.subject for gate in configured)}")
+
+
+def _at_hand(here: Mapping[str, Source], committed: Mapping[str, Source]) -> dict[str, Source]:
+    """The metrics files of the work tree; one that is not in it as it was committed."""
+    return {
+        file: committed[file] if source.content is None and file in committed else source
+        for file, source in here.items()
+    }
+
+
+def _unread(metric: str, unread: Mapping[str, str]) -> str:
+    """Why the metric may be there although nobody found it."""
+    file = metric.rpartition(":")[0]
+    return next((f"{path}: {why}" for path, why in unread.items() if file in ("", path)), "")
+
+
+def _problem(work: Work, gate: Gate, keys: Collection[str], here: Snapshot) -> str:
+    """What is wrong with the name that a gate gives, '' when there is something by that name."""
+    stages = here.definitions or ()
+    if gate.metric is not None:
+        return "" if gate.metric in keys else f"no metric is called {gate.metric}{_near(gate.metric, keys)}"
+    if gate.data is not None:
+        path, paths = gate.data.strip("/"), set(work.project.stages.owners)
+        owned = work.project.stages.owner(path) is not None if gate.of == "rows" else path in paths
+        return "" if owned else f"DVC tracks no {path}{_near(path, paths)}"
+    if gate.stage is not None:
+        names = {stage.name for stage in stages}
+        return "" if gate.stage in names else f"there is no stage {gate.stage}{_near(gate.stage, names)}"
+    declared = {spec.file for spec in work.settings.predictions}
+    file = str(gate.predictions)
+    return "" if file in declared else f"no [[predictions]] declares {file}{_near(file, declared)}"
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=2)
+    return f" (did you mean {' or '.join(near)}?)" if near else ""

@@ -19,6 +19,7 @@ from mlbutler.record import (
     PlotChange,
     RepeatResult,
 )
+from mlbutler.report.numbers import count
 from mlbutler.steps.compare_screen import show
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
@@ -104,6 +105,9 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
     )
     done = _ended(work, done, old, new)
     if not work.console.quiet:
+        if edited := work.record.change.uncommitted_count:
+            head = work.record.change.head[:8]
+            work.console.line(f"Compared is {head} and {count(edited, 'uncommitted file')}")
         show(work.console, done, work.settings.report)
     return done
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlbutler.console import Console
 from mlbutler.record import CompareResult, PredictionChange, StageDefinitionChange
+from mlbutler.report import origins
 from mlbutler.report.metrics import table
 from mlbutler.report.model import Table
 from mlbutler.report.numbers import count
@@ -25,6 +26,9 @@ def show(console: Console, result: CompareResult, settings: Settings) -> None:
         screen.line(f"{len(metrics.rows) - _ROWS:,} more metrics are in the report")
     if hidden:
         screen.line(f"{count(hidden, 'unchanged metric')} left out")
+    if metrics.rows:
+        for paragraph in origins.paragraphs(result):
+            screen.line("".join(span.text for span in paragraph.line), paragraph.tone)
     for line in (*_changes(result), *_judgements(result)):
         screen.line(line)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlbutler.compare.snapshot import Snapshot
-from mlbutler.record import Cause, StageState
+from mlbutler.record import Cause, Outcome, PlanResult, StageState
 from mlbutler.steps.work import Work
 
 _BEFORE = "what is here is from before the change"
+_UNDONE = {"failed": "failed", "interrupted": "was interrupted", "not reached": "was not reached"}
 _OUTDATED = (StageState.STALE, StageState.RESTORABLE)
 
 
@@ -29,11 +30,20 @@ def left_over(work: Work, new: Snapshot) -> Mapping[str, str]:
             made if new.definitions is not None else new.metrics,
             f"{new.problem}, so that nobody can tell whether this is of the code here",
         )
-    reasons = dict(_in_run(work) if work.pipeline and work.record.plan is not None else _here(work))
+    plan = work.record.plan
+    planned = work.pipeline and plan is not None and plan.outcome is not Outcome.ERROR
+    reasons = dict(_in_run(work) if planned else _here(work))
+    if planned and plan is not None and (beyond := _beyond(work, plan)):
+        reasons |= {name: why for name, why in _here(work).items() if name in beyond}
     if not reasons:
         return {}
     owners = work.project.stages.owners
     return {path: reasons[stage.name] for path, (stage, _) in owners.items() if stage.name in reasons}
+
+
+def _beyond(work: Work, plan: PlanResult) -> frozenset[str]:
+    """The stages that were not planned: those that ``reproduce.targets`` leaves out."""
+    return frozenset(stage.name for stage in work.project.stages.pipeline()) - {stage.name for stage in plan.stages}
 
 
 def _in_run(work: Work) -> Mapping[str, str]:
@@ -46,8 +56,7 @@ def _in_run(work: Work) -> Mapping[str, str]:
             continue
         if stage.state in (StageState.NOT_KNOWN, StageState.CANNOT_RUN):
             reasons[stage.name] = _why(stage.name, stage.state, stage.causes)
-        elif outcome in ("failed", "not reached"):
-            what = "failed" if outcome == "failed" else "was not reached"
+        elif what := _UNDONE.get(outcome):
             reasons[stage.name] = f"stage '{stage.name}' {what}: {_BEFORE}"
         elif stage.state in _OUTDATED and outcome != "unchanged":
             reasons[stage.name] = _why(stage.name, stage.state, stage.causes)

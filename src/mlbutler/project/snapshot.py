@@ -41,7 +41,7 @@ def read_snapshots(
         old = at_commit(project, base, prefix) if base else None
     except ProjectError as error:
         problem = error.message
-    same = _same_objects(old.stages, new.stages) if old else frozenset()
+    same = same_objects(old.stages, new.stages) if old else frozenset()
     after = new.read(same, tables)
     if old is not None:
         before = old.read(same, tables)
@@ -206,7 +206,7 @@ class _FromDisk:
         return tuple(file.relative_to(self._root).as_posix() for file in sorted(folder.rglob("*")) if file.is_file())
 
 
-def _same_objects(old: Stages, new: Stages) -> frozenset[str]:
+def same_objects(old: Stages, new: Stages) -> frozenset[str]:
     """Cached outputs that are recorded as the same object on both sides."""
     return frozenset(
         path

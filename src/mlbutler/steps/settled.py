@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from mlbutler.compare.snapshot import Snapshot
-from mlbutler.record import Cause, Outcome, PlanResult, StageState
+from mlbutler.errors import ProjectError
+from mlbutler.project.model import Stage
+from mlbutler.record import Cause, Outcome, PlanResult, StagePlan, StageState
 from mlbutler.steps.work import Work
 
 _BEFORE = "what is here is from before the change"
@@ -32,9 +34,13 @@ def left_over(work: Work, new: Snapshot) -> Mapping[str, str]:
         )
     plan = work.record.plan
     planned = work.pipeline and plan is not None and plan.outcome is not Outcome.ERROR
-    reasons = dict(_in_run(work) if planned else _here(work))
+    stages = list(plan.stages) if planned and plan is not None else list(work.project.unsettled())
+    reasons = dict(_in_run(work) if planned else _reasons(stages))
     if planned and plan is not None and (beyond := _beyond(work, plan)):
-        reasons |= {name: why for name, why in _here(work).items() if name in beyond}
+        stages += (others := [stage for stage in work.project.unsettled() if stage.name in beyond])
+        reasons |= _reasons(others)
+    for name in _as_in_target(work, [s for s in stages if s.state is StageState.NOT_KNOWN and s.name in reasons]):
+        del reasons[name]
     if not reasons:
         return {}
     owners = work.project.stages.owners
@@ -63,8 +69,47 @@ def _in_run(work: Work) -> Mapping[str, str]:
     return reasons
 
 
-def _here(work: Work) -> Mapping[str, str]:
-    return {plan.name: _why(plan.name, plan.state, plan.causes) for plan in work.project.unsettled()}
+def _reasons(plans: Iterable[StagePlan]) -> Mapping[str, str]:
+    return {plan.name: _why(plan.name, plan.state, plan.causes) for plan in plans}
+
+
+def _as_in_target(work: Work, unknown: Sequence[StagePlan]) -> frozenset[str]:
+    """The stages of which the same is recorded, and the same not known, as in the target: nothing changed for them.
+
+    That is so where a directory's list of files is out of reach, and the directory is the same on both sides. What
+    lies outside the project is recorded by nobody else, and stays not known.
+    """
+    from mlbutler.project.snapshot import at_commit, same_objects
+
+    base = work.record.change.base
+    if not unknown or base is None:
+        return frozenset()
+    try:
+        side = at_commit(work.project, base, work.prefix)
+    except ProjectError:
+        return frozenset()
+    if side is None or side.problem:
+        return frozenset()
+    here = work.project.stages
+    same = same_objects(side.stages, here)
+    before, after = ({stage.name: stage for stage in stages.ordered} for stages in (side.stages, here))
+    found: set[str] = set()
+    for plan in unknown:
+        then = before.get(plan.name)
+        if then is None or not _records_the_same(then, after[plan.name]):
+            continue
+        owners = [here.owner(cause.subject) for cause in plan.causes if cause.subject not in found]
+        if all(owner is not None and owner[1].path in same for owner in owners):
+            found.add(plan.name)
+    return frozenset(found)
+
+
+def _records_the_same(one: Stage, other: Stage) -> bool:
+    def of(stage: Stage) -> object:
+        params = [(file.path, file.names, file.recorded) for file in stage.params]
+        return stage.command, stage.dependencies, stage.outputs, params
+
+    return of(one) == of(other)
 
 
 def _why(name: str, state: StageState, causes: tuple[Cause, ...]) -> str:

@@ -196,6 +196,8 @@ class Record:
     `project` is the DVC project's folder from the repository's root, '' at the root; it tells the reports
     of several projects in one pull request apart.
 
+    `moved_remotes`: where data comes from and goes to otherwise than on the target branch, a sentence for each.
+
     `began`: the steps that began and have no result of it, with the time (UTC): they are under way, or were killed.
     In a report, '' for a step that was due and did not begin. `due`: the steps whose result a run owes.
     """
@@ -205,6 +207,7 @@ class Record:
     environment: Environment
     project: str = ""
     lock_hash: str = ""
+    moved_remotes: tuple[str, ...] = ()
     test: TestResult | None = None
     lint: LintResult | None = None
     plan: PlanResult | None = None

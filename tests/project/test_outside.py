@@ -15,6 +15,7 @@ from mlbutler.project.model import NotKnown, Recorded
 from mlbutler.project.outside import Outside
 from mlbutler.project.project import Project
 from mlbutler.record import StagePlan, StageState
+from mlbutler.store.trust import Agreement
 from tests.project.conftest import commit, dvc
 
 UP, STALE, NOT_KNOWN = StageState.UP_TO_DATE, StageState.STALE, StageState.NOT_KNOWN
@@ -216,7 +217,7 @@ def test_a_refused_remote_is_not_asked(project: Path, server: Server) -> None:
     text = config.read_text()
     config.write_text(text.replace("127.0.0.1", "localhost"))
     server.paths.clear()
-    agreed = ({"data": {"url": f"{server.url}/bucket"}},)
+    agreed = (Agreement({"data": {"url": f"{server.url}/bucket"}}),)
     stages = {stage.name: stage for stage in Project(project, {}, agreed).plan()}
     (cause,) = stages["bucket"].causes
     assert stages["bucket"].state is NOT_KNOWN

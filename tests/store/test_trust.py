@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import UntrustedRemote
-from mlbutler.store.trust import refused, require, sections
+from mlbutler.settings import load
+from mlbutler.store.trust import from_text, moved, refused, require, require_places, sections, without_moved_mirror
 
 HOME = b"""\
 [core]
@@ -29,7 +30,7 @@ def remote(name: str = "origin", **keys: str) -> str:
 
 
 def reasons(root: Path, config: str, base: str, local: str = "", **environ: str) -> dict[str, str]:
-    return refused(tree(root, config, local), (sections(base.encode()),), environ)
+    return refused(tree(root, config, local), (from_text(base.encode()),), environ)
 
 
 BASE = remote(url="https://dagshub.com/team/x.dvc", auth="basic")
@@ -42,8 +43,6 @@ BASE = remote(url="https://dagshub.com/team/x.dvc", auth="basic")
         remote(url="https://dagshub.com/team/other.dvc"),  # another path on the same host
         remote(url="https://DAGSHUB.com/team/x.dvc", jobs="4", read_timeout="9", method="PUT", user="me"),
         remote("renamed", url="https://dagshub.com/team/x.dvc"),
-        remote("place", url="/srv/remote"),  # a directory gets no credentials
-        remote("place", url="../remote"),
         "",
         "[core",
     ],
@@ -63,6 +62,9 @@ def test_what_gets_no_other_host_is_used(tmp_path: Path, config: str) -> None:
         (remote(url="https://dagshub.com/team/x.dvc", ssl_verify="false"), "sets its ssl_verify otherwise"),
         (remote(url="s3://bucket/x", configpath="evil.cfg"), "https://dagshub.com to s3://"),
         (remote("new", url="https://evil.example/x"), "has no such remote"),
+        (remote(url="/srv/remote"), "https://dagshub.com to the directory /srv/remote"),
+        (remote(url="file:///srv/remote"), "to the directory /srv/remote"),
+        (remote("place", url="../remote"), "none on the directory ../remote"),
     ],
 )
 def test_another_host_or_other_files_are_refused(tmp_path: Path, config: str, said: str) -> None:
@@ -114,3 +116,104 @@ def test_a_clone_of_ones_own_is_trusted(tmp_path: Path) -> None:
 def test_the_text_of_a_configuration() -> None:
     assert sections(HOME) == {"origin": {"url": "https://dagshub.com/team/x.dvc", "auth": "basic"}}
     assert sections(b"\xff[['") == {}
+
+
+DIRECTORY = remote(url="/srv/dvc")
+
+
+@pytest.mark.parametrize(
+    ("config", "base", "is_refused"),
+    [
+        (DIRECTORY, DIRECTORY, False),
+        (remote(url="/srv/dvc/"), DIRECTORY, False),
+        (remote("renamed", url="/srv/dvc"), DIRECTORY, False),
+        (remote(url="/srv/dvc2"), DIRECTORY, True),
+        (remote(url="/srv/dvc/../other"), DIRECTORY, True),
+        (remote(url="file:///srv/other"), DIRECTORY, True),
+        (remote(url="https://evil.example/"), DIRECTORY, True),
+        (remote(url="remote://base/../../x"), remote(url="remote://base/x"), True),
+    ],
+)
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_a_directory_is_used_only_where_the_target_branch_names_it(
+    tmp_path: Path, config: str, base: str, is_refused: bool, anonymous: bool
+) -> None:
+    found = refused(tree(tmp_path, config), (from_text(base.encode()),), {}, anonymous=anonymous)
+    assert bool(found) is (is_refused and not (anonymous and "://" in config and "file:" not in config))
+
+
+def test_the_agent_can_allow_a_directory_and_what_is_below_it(tmp_path: Path) -> None:
+    allowed = {"MLBUTLER_REMOTE_HOSTS": f"new.example, {tmp_path}/srv"}
+    for url, count in ((f"{tmp_path}/srv/x", 0), (f"{tmp_path}/srv/../x", 1), (f"{tmp_path}/srv2", 1)):
+        assert len(refused(tree(tmp_path, remote(url=url)), (from_text(BASE.encode()),), allowed)) == count
+
+
+TWO = remote("public", url="https://dagshub.com/p.dvc") + remote("private", url="https://data.example/p")
+
+
+def core(name: str) -> str:
+    return f"[core]\n    remote = {name}\n{TWO}"
+
+
+def test_another_of_two_agreed_remotes_is_not_made_the_project_s_by_the_change(tmp_path: Path) -> None:
+    base = (from_text(core("private").encode()),)
+    assert refused(tree(tmp_path, core("private")), base, {}, chosen="") == {}
+    found = refused(tree(tmp_path, core("public")), base, {}, chosen="")
+    assert list(found) == ["public"]
+    assert "in place of private" in found["public"]
+    assert list(refused(tree(tmp_path, core("private")), base, {}, chosen="public")) == ["public"]
+    assert refused(tree(tmp_path, core("public")), base, {}, chosen=None) == {}  # the environment says which
+
+
+@pytest.mark.parametrize(
+    ("config", "is_refused"),
+    [
+        ("[cache]\n    dir = /srv/other\n", True),
+        ("[cache]\n    dir = ../../other\n", True),
+        ("[core]\n    site_cache_dir = /home/butler/.ssh\n", True),
+        ("[cache]\n    dir = ../inside\n", False),
+        ("[cache]\n    dir = /srv/agreed\n", False),
+        ("[cache]\n    type = copy\n", False),
+    ],
+)
+def test_dvc_s_own_directories_stay_where_the_target_branch_has_them(
+    tmp_path: Path, config: str, is_refused: bool
+) -> None:
+    known = (from_text(b"[cache]\n    dir = /srv/agreed\n"),)
+    if not is_refused:
+        require_places(tree(tmp_path, config), known)
+        return
+    with pytest.raises(UntrustedRemote) as error:
+        require_places(tree(tmp_path, config), known)
+    assert error.value.exit_code == 2
+
+
+def test_a_mirror_that_only_the_change_names_is_not_used(tmp_path: Path) -> None:
+    (tree(tmp_path, "") / "mlbutler.toml").write_text('[data]\nmirror = "/srv/other"\n')
+    known = (from_text(b"", mirror="/srv/mirror"),)
+    loaded = load(tmp_path, {})
+    assert without_moved_mirror(loaded, known).settings.data.mirror is None
+    assert any("data.mirror to /srv/other, in place of /srv/mirror" in line for line in moved(tmp_path, loaded, known))
+    given = load(tmp_path, {"MLBUTLER_DATA_MIRROR": "/srv/agent"})
+    assert without_moved_mirror(given, known).settings.data.mirror == "/srv/agent"
+    assert without_moved_mirror(loaded, None).settings.data.mirror == "/srv/other"
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (BASE, []),
+        (remote(url="https://dagshub.com/team/other.dvc"), ["from https://dagshub.com/team/x.dvc to"]),
+        (remote(url="/srv/x"), ["moves the DVC remote 'origin' from https://dagshub.com/team/x.dvc to /srv/x",
+                                ]),
+        (BASE + remote("more", url="https://u:p@more.example/"), ["adds the DVC remote 'more', at https://more.example/",
+                                                                 "makes 'none' the project's"]),
+        ("", ["removes the DVC remote 'origin'", "makes 'none' the project's"]),
+        (remote(url="https://dagshub.com/team/x.dvc", ssl_verify="false"), ["sets its ssl_verify otherwise"]),
+    ],
+)  # fmt: skip
+def test_every_change_of_a_remote_is_told(tmp_path: Path, config: str, said: list[str]) -> None:
+    found = moved(tree(tmp_path, config), load(tmp_path, {}), (from_text(BASE.encode()),))
+    assert len(found) == len(said)
+    assert all(part in line for part, line in zip(said, found, strict=True))
+    assert "u:p@" not in str(found)

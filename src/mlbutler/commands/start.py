@@ -20,6 +20,7 @@ from mlbutler.errors import BusyError, DiskFull, UsageError
 from mlbutler.git import Git
 from mlbutler.project.ahead import claimed, leave
 from mlbutler.project.signature import Look
+from mlbutler.project.tracked import refuse_tracked
 from mlbutler.record import Change, Environment, Record
 from mlbutler.record_file import read
 from mlbutler.secrets import Redactor, secret_values
@@ -27,7 +28,7 @@ from mlbutler.settings import Loaded, load
 from mlbutler.steps.work import Work
 
 if TYPE_CHECKING:
-    from mlbutler.store.trust import Sections
+    from mlbutler.store.trust import Agreement
 
 FOLDER = ".mlbutler"
 # Seconds that a step which works beside others waits while one of them begins.
@@ -60,7 +61,8 @@ def begin(
         telling: the command tells what a run found: a record of another commit, build or pull request is refused.
 
     Raises:
-        UsageError: not a git repository, no commits, not a DVC project; with `telling`, no record of this run.
+        UsageError: not a git repository, no commits, not a DVC project; with `telling`, no record of this run; a commit
+            brings what only a clone remembers.
         SettingsError: see `settings.load`.
         BusyError: another mlbutler works in this clone.
     """
@@ -68,9 +70,12 @@ def begin(
     console.redactor = Redactor(secret_values(environ))
     root, git = _find(directory, environ)
     loaded = load(root, environ)
+    refuse_tracked(git, root, loaded.settings.data.mirror_path(root))
     if loaded.note:
         console.line(f"Warning: {loaded.note}.")
     ahead = claimed(root)
+    from mlbutler.store.trust import without_moved_mirror
+
     with ExitStack() as stack:
         if watching:
             record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline, mend=False)
@@ -85,10 +90,12 @@ def begin(
             )
         if record.change.note:
             console.line(f"Note: {record.change.note}.")
+        for sentence in record.moved_remotes:
+            console.line(f"Note: {sentence}.")
         left = stack.enter_context(anonymous() if record.change.fork else nullcontext(environ))
         yield Work(
-            root=root, loaded=loaded, console=console, record=record, environ=left, agreed_remotes=known,
-            ahead=ahead, look=Look(ahead),
+            root=root, loaded=without_moved_mirror(loaded, known), console=console, record=record, environ=left,
+            agreed_remotes=known, ahead=ahead, look=Look(ahead),
         )  # fmt: skip
 
 
@@ -103,11 +110,11 @@ def _record(
     offline: bool,
     mend: bool = True,
     telling: bool = False,
-) -> tuple[Record, tuple[Sections, ...] | None]:
+) -> tuple[Record, tuple[Agreement, ...] | None]:
     """The record to go on with, and the DVC remotes that the target branch agreed to."""
     from mlbutler.ci import detect
     from mlbutler.reproduce.leftover import mend_rwlock
-    from mlbutler.store.trust import agreed
+    from mlbutler.store.trust import agreed, moved
 
     if mend:
         mend_rwlock(root)
@@ -119,17 +126,18 @@ def _record(
     folder = root.relative_to(git.toplevel().resolve()).as_posix()
     folder = "" if folder == "." else folder
     known = agreed(git, change, f"{folder}/" if folder else "")
-    record = Record(change=change, environment=_environment(git), lock_hash=_lock_hash(root), project=folder)
+    record = Record(
+        change=change, environment=_environment(git), lock_hash=_lock_hash(root), project=folder,
+        moved_remotes=moved(root, loaded, known),
+    )  # fmt: skip
     if before is None or not before.change.same_work(change):
         return record, known
     # On a laptop each command looks again: another target, or files edited since, would make the record untrue.
     looks = bool(against) or not mend or (change.ci == "local" and not telling)
     kept = change if looks else dataclasses.replace(before.change, build_url=change.build_url)
     compare = before.compare if kept.base == before.change.base else None
-    before = dataclasses.replace(
-        before, change=kept, environment=record.environment, lock_hash=record.lock_hash, compare=compare
-    )
-    return before, known
+    now = {name: getattr(record, name) for name in ("environment", "lock_hash", "moved_remotes")}
+    return dataclasses.replace(before, change=kept, compare=compare, **now), known
 
 
 def _refuse_another_run(before: Record | None, change: Change) -> None:

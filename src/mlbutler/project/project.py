@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlbutler.project.present import Present
     from mlbutler.project.side import Side
     from mlbutler.store.local import LocalStore
-    from mlbutler.store.trust import Sections
+    from mlbutler.store.trust import Agreement
     from mlbutler.store.whole import Whole
 
 CREDENTIALS = (
@@ -46,17 +46,20 @@ class Project:
         agreed: remotes as the target branch configures them; others are refused (`mlbutler.store.trust`). None when the
             work tree's own configuration is trusted.
         anonymous: use no credentials at all, not even those of DVC's own configuration.
+        chosen: the remote that the project's settings name, '' for DVC's default; None when the environment names it.
     """
 
     def __init__(
         self,
         root: Path,
         environ: Mapping[str, str] | None = None,
-        agreed: tuple[Sections, ...] | None = None,
+        agreed: tuple[Agreement, ...] | None = None,
         *,
         anonymous: bool = False,
+        chosen: str | None = None,
     ) -> None:
         self.root = root
+        self._chosen = chosen
         self._agreed, self._anonymous = agreed, anonymous
         self.refused: Mapping[str, str] = {}
         self._environ = os.environ if environ is None else environ
@@ -71,10 +74,13 @@ class Project:
     @cached_property
     def repo(self) -> Any:
         """The opened `dvc.repo.Repo`; credentials are in its configuration in memory alone."""
-        from mlbutler.store.trust import refused
+        from mlbutler.store.trust import refused, require_places
 
         # Looked at each time: what runs between two openings can change the files.
-        self.refused = refused(self.root, self._agreed, self._environ)
+        require_places(self.root, self._agreed)
+        self.refused = refused(
+            self.root, self._agreed, self._environ, anonymous=self._anonymous, chosen=self._chosen
+        )
         repo = self._opened({} if self._anonymous else self._credentials())
         if self._anonymous:
             for conf in repo.config["remote"].values():

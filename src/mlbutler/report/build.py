@@ -34,6 +34,7 @@ def build(record: Record, settings: Settings) -> Report:
         about = predictions.section(compare, settings.precision)
         sections += [differences.not_judged(compare), about, differences.code_files(compare)]
         sections.append(definitions.section(compare))
+    sections.append(run.moved_remotes(record))
     if not interrupted:  # what ended in between judges nothing
         sections += [run.results(record), run.failures(record), run.tests(record), run.checks(record)]
     if compare is not None:

@@ -286,6 +286,15 @@ def results(record: Record) -> Section | None:
     return Section("results", "Get the results", tuple(blocks), 82, folded=False)
 
 
+def moved_remotes(record: Record) -> Section | None:
+    """Where data comes from and goes to otherwise than on the target branch: a reviewer has to see that."""
+    if not record.moved_remotes:
+        return None
+    items = Items(tuple((plain(sentence),) for sentence in record.moved_remotes))
+    summary = numbers.count(len(record.moved_remotes), "change")
+    return Section("remotes", "Where data goes", (items,), 88, summary, folded=False)
+
+
 def provenance(record: Record) -> Section:
     """Which commits were compared, where, with what; and the command that does it again."""
     change, env = record.change, record.environment

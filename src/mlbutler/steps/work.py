@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlbutler.store.interface import ObjectId
     from mlbutler.store.pushed_before import PushedBefore
     from mlbutler.store.remembered import Remembered
-    from mlbutler.store.trust import Sections
+    from mlbutler.store.trust import Agreement
     from mlbutler.store.upkeep.uses import Held
 
 
@@ -37,8 +37,8 @@ class Work:
     Attributes:
         root: the DVC project's root (where ``.dvc`` lies), which may be below the repository's root.
         record: what is known so far; steps read it and the pipeline replaces it.
-        agreed_remotes: DVC remotes as the target branch configures them (`mlbutler.store.trust.agreed`), None when the
-            work tree's own configuration is trusted.
+        agreed_remotes: DVC's remotes as the target branch configures them (`mlbutler.store.trust.agreed`), None when
+            the work tree's own configuration is trusted.
         plan_held: the plan in the record was looked at and holds, so that nothing is stale in dvc.lock.
         plan_kept: the plan that this process made and that is remembered for the next.
         ahead: other processes that began to look at this project's files while this one started.
@@ -58,7 +58,7 @@ class Work:
     plan_kept: Kept | None = None
     ahead: Ahead | None = None
     look: Look = field(default_factory=Look)
-    agreed_remotes: tuple[Sections, ...] | None = None
+    agreed_remotes: tuple[Agreement, ...] | None = None
     _held: list[Held] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     live: Beside | None = None
@@ -96,8 +96,11 @@ class Work:
         from mlbutler.project.project import Project
 
         environ = self.environ if self.trusted else {}
-        # A fork's change gets no credentials, so that it may name any remote; ours may not send them elsewhere.
-        project = Project(self.root, environ, self.agreed_remotes if self.trusted else None, anonymous=not self.trusted)
+        given = self.loaded.sources.get("data.remote", "").startswith("MLBUTLER_")
+        project = Project(
+            self.root, environ, self.agreed_remotes, anonymous=not self.trusted,
+            chosen=None if given else self.settings.data.remote or "",
+        )  # fmt: skip
         project.mirror, project.look = self.mirror, self.look
         project.hardlink = self.trusted and self.settings.data.link == "hardlink"
         if self.settings.data.remote:

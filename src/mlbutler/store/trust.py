@@ -1,21 +1,28 @@
-"""Which DVC remotes may be given credentials: those whose address the team has agreed to.
+"""Which DVC remotes may be used: those that the team has agreed to.
 
 A pull request can change ``.dvc/config``. Were a remote sent to another host, that host would get the password that
 the agent holds for the old one; were it given a file of credentials or settings from the work tree, libraries would
-run the command that such a file may name. So a remote is used only if the target branch, or the commit the change grew
-from, configures it alike; how fast or how patiently it is used may differ, and so may the path on the same host.
+run the command that such a file may name; were it a directory, the change's data would go there and come from there.
+So a remote is used only if the target branch, or the commit the change grew from, configures it alike; how fast or how
+patiently it is used may differ, and so may the path on the same host. The same goes for which remote is the project's,
+for DVC's cache and for the mirror.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlbutler.errors import UntrustedRemote
 from mlbutler.git import Git
 from mlbutler.record import Change
+from mlbutler.secrets import without_userinfo
+from mlbutler.settings import Loaded, settings_at
 from mlbutler.variables import REMOTE_HOSTS
 
 CONFIG = ".dvc/config"
@@ -25,12 +32,29 @@ _FREE = {
     "session_token", "method", "jobs", "checksum_jobs", "timeout", "connect_timeout", "read_timeout", "no_traverse",
     "verify", "listobjects", "region",
 }  # fmt: skip
+_PLACES = (("cache", "dir"), ("core", "site_cache_dir"))
+"""Directories besides remotes that DVC's configuration places."""
 
 Sections = Mapping[str, Mapping[str, str]]
 
 
-def agreed(git: Git, change: Change, prefix: str) -> tuple[Sections, ...] | None:
-    """The remotes of the target branch and of the merge base; None where nothing has to be agreed to.
+@dataclass(frozen=True)
+class Agreement:
+    """What one commit that the change cannot alter says.
+
+    Attributes:
+        remotes: name -> settings. default: the project's remote by DVC's configuration and our settings, '' for none.
+        places: of `_PLACES`, by section and key. mirror: of our settings, None for none.
+    """
+
+    remotes: Sections
+    default: str = ""
+    places: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    mirror: str | None = None
+
+
+def agreed(git: Git, change: Change, prefix: str) -> tuple[Agreement, ...] | None:
+    """What the target branch and the merge base say; None where nothing has to be agreed to.
 
     Args:
         prefix: the project's path from the repository's root, '' or ``sub/folder/``.
@@ -40,7 +64,21 @@ def agreed(git: Git, change: Change, prefix: str) -> tuple[Sections, ...] | None
     revisions = target_revisions(git, change)
     if not revisions:  # the only branch there is
         return None if change.kind == "branch" else ()
-    return tuple(sections(git.show(rev, f"{prefix}{CONFIG}") or b"") for rev in revisions)
+    return tuple(_agreement(git, rev, prefix) for rev in revisions)
+
+
+def _agreement(git: Git, revision: str, prefix: str) -> Agreement:
+    settings = settings_at(lambda name: git.show(revision, f"{prefix}{name}"))
+    data = settings.data if settings is not None else None
+    own = data.remote if data is not None else None
+    return from_text(git.show(revision, f"{prefix}{CONFIG}") or b"", own, data.mirror if data is not None else None)
+
+
+def from_text(text: bytes, chosen: str | None = None, mirror: str | None = None) -> Agreement:
+    """The agreement that a configuration file of DVC makes, with the remote and the mirror that our settings name."""
+    config = _parsed(text)
+    remotes = _remotes(config)
+    return Agreement(remotes, (chosen or _default(config, remotes)).lower(), _places(config), mirror)
 
 
 def target_revisions(git: Git, change: Change) -> list[str]:
@@ -51,42 +89,45 @@ def target_revisions(git: Git, change: Change) -> list[str]:
 
 def sections(text: bytes) -> Sections:
     """Remote -> its settings, from the text of a configuration file; what cannot be parsed is left out."""
-    from configobj import ConfigObj, ConfigObjError
-
-    try:
-        parsed = ConfigObj(text.decode("utf-8", "replace").splitlines(), list_values=False, interpolation=False)
-    except (ConfigObjError, RecursionError):
-        return {}
-    found = {}
-    for title, section in parsed.items():
-        if isinstance(section, dict) and (match := _SECTION.fullmatch(str(title))):
-            found[match["name"].lower()] = {str(key).lower(): str(value) for key, value in section.items()}
-    return found
+    return _remotes(_parsed(text))
 
 
-def refused(root: Path, known: Iterable[Sections] | None, environ: Mapping[str, str]) -> dict[str, str]:
+def refused(
+    root: Path, known: Iterable[Agreement] | None, environ: Mapping[str, str], *, anonymous: bool = False,
+    chosen: str | None = None,
+) -> dict[str, str]:  # fmt: skip
     """Remote -> why it is not used. Empty when `known` is None.
 
     Args:
         root: the project's root; its ``.dvc/config`` and ``.dvc/config.local`` are looked at as they are now.
-        known: what was agreed to. environ: where `REMOTE_HOSTS` names further hosts.
+        known: what was agreed to. environ: where `REMOTE_HOSTS` names further hosts and directories.
+        anonymous: nothing is given to a host, which may be any then; a directory of the agent's may not.
+        chosen: the remote that our settings name, '' for none; None when the environment names it.
     """
     if known is None:
         return {}
     agreements = tuple(known)
-    hosts = {host.strip().lower() for host in environ.get(REMOTE_HOSTS, "").split(",") if host.strip()}
-    now: dict[str, dict[str, str]] = {}
-    for name in (CONFIG, f"{CONFIG}.local"):
-        for remote, section in sections(_read(root / name)).items():
-            now.setdefault(remote, {}).update(section)
-    places = [section for agreement in agreements for section in agreement.values()]
-    return {
-        remote: _difference(section, [agreement[remote] for agreement in agreements if remote in agreement])
-        for remote, section in now.items()
-        if _endpoint(section) is not None
-        and not any(_alike(section, other) for other in places)
-        and not (hosts & _hosts(section) and not _further(section))
-    }
+    allowed = [name.strip() for name in environ.get(REMOTE_HOSTS, "").split(",") if name.strip()]
+    hosts = {name.lower() for name in allowed}
+    directories = [name for name in allowed if name.startswith("/")]
+    now, default = _now(root, chosen)
+    places = [section for agreement in agreements for section in agreement.remotes.values()]
+    found = {}
+    for remote, section in now.items():
+        before = [agreement.remotes[remote] for agreement in agreements if remote in agreement.remotes]
+        if any(_alike(section, other) for other in places):
+            continue
+        if _is_directory(section):
+            if any(_lies_in(root, section.get("url", ""), directory) for directory in directories):
+                continue
+        elif anonymous or (hosts & _hosts(section) and not _further(section)):
+            continue
+        found[remote] = _difference(section, before)
+    same = any(_same_default(default, now, one) for one in agreements)
+    if chosen is not None and not anonymous and default in now and not same:
+        old = next((one.default for one in agreements), "")
+        found.setdefault(default, f"the change makes it the project's remote in place of {old or 'none'}")
+    return found
 
 
 def require(remote: str, reasons: Mapping[str, str]) -> None:
@@ -98,9 +139,144 @@ def require(remote: str, reasons: Mapping[str, str]) -> None:
     if (reason := reasons.get(remote.lower())) is not None:
         raise UntrustedRemote(
             f"The DVC remote '{remote}' is not used: {reason}.",
-            f"Merge that change of {CONFIG} by itself first, or let the agent's {REMOTE_HOSTS} name the host, "
-            "as example.org or example.org:9000.",
+            f"Merge that change of {CONFIG} by itself first, or let the agent's environment say so: {REMOTE_HOSTS} "
+            "names a host, as example.org or example.org:9000, or a directory; MLBUTLER_DATA_REMOTE the project's "
+            "remote.",
         )
+
+
+def require_places(root: Path, known: Iterable[Agreement] | None) -> None:
+    """Let DVC's own directories pass where they are agreed to, or inside the project.
+
+    Raises:
+        UntrustedRemote: the change moves one of them.
+    """
+    for (section, key), _, new in _moved_places(root, known):
+        raise UntrustedRemote(
+            f"The change sets {section}.{key} to {new}, which the target branch does not: DVC would write there.",
+            f"Merge that change of {CONFIG} by itself first.",
+        )
+
+
+def without_moved_mirror(loaded: Loaded, known: Iterable[Agreement] | None) -> Loaded:
+    """The settings without a mirror that only the change names."""
+    if known is None or not _is_moved_mirror(loaded, tuple(known)):
+        return loaded
+    data = loaded.settings.data.model_copy(update={"mirror": None})
+    return dataclasses.replace(loaded, settings=loaded.settings.model_copy(update={"data": data}))
+
+
+def moved(root: Path, loaded: Loaded, known: Iterable[Agreement] | None) -> tuple[str, ...]:
+    """What the change says otherwise than the target branch of where data comes from and goes to, in sentences."""
+    if known is None:
+        return ()
+    agreements = tuple(known)
+    return tuple(_sentences(root, loaded, agreements, agreements[0] if agreements else Agreement({})))
+
+
+def _sentences(root: Path, loaded: Loaded, agreements: tuple[Agreement, ...], old: Agreement) -> Iterator[str]:
+    given = loaded.sources.get("data.remote", "").startswith("MLBUTLER_")
+    now, default = _now(root, None if given else loaded.settings.data.remote or "")
+    for remote, section in now.items():
+        url, same = section.get("url", ""), [one.remotes[remote] for one in agreements if remote in one.remotes]
+        if not same:
+            yield f"the change adds the DVC remote '{remote}', at {_address(url)}"
+        elif not any(url == other.get("url", "") for other in same):
+            before = _address(same[0].get("url", ""))
+            yield f"the change moves the DVC remote '{remote}' from {before} to {_address(url)}"
+        elif not any(_alike(section, other) for other in same):
+            yield f"of the DVC remote '{remote}': {_difference(section, same)}"
+    for remote in old.remotes:
+        if remote not in now:
+            yield f"the change removes the DVC remote '{remote}'"
+    if not given and not any(_same_default(default, now, one) for one in agreements):
+        yield f"the change makes '{default or 'none'}' the project's DVC remote, in place of '{old.default or 'none'}'"
+    for (section_name, key), before, new in _moved_places(root, agreements):
+        yield f"the change sets DVC's {section_name}.{key} to {new}, in place of {before or 'its default'}: not used"
+    if _is_moved_mirror(loaded, agreements):
+        mirror = loaded.settings.data.mirror
+        yield f"the change sets data.mirror to {mirror}, in place of {old.mirror or 'none'}: not used"
+
+
+def configured_directories(root: Path) -> tuple[Path, ...]:
+    """The directories that the work tree's configuration of DVC names: cache and remotes, as it writes them."""
+    configs = _configs(root)
+    urls = [section.get("url", "") for config in configs for section in _remotes(config).values()]
+    named = [value for config in configs for value in _places(config).values()]
+    return tuple(root / ".dvc" / _path(text) for text in (*urls, *named) if text and _is_directory({"url": text}))
+
+
+def _is_moved_mirror(loaded: Loaded, agreements: tuple[Agreement, ...]) -> bool:
+    mirror = loaded.settings.data.mirror
+    given = loaded.sources.get("data.mirror", "").startswith("MLBUTLER_")
+    return mirror is not None and not given and all(mirror != one.mirror for one in agreements)
+
+
+def _moved_places(root: Path, known: Iterable[Agreement] | None) -> Iterator[tuple[tuple[str, str], str, str]]:
+    """Which directory of DVC's, where it was and where the change puts it; inside the project it may put any."""
+    if known is None:
+        return
+    agreements = tuple(known)
+    now: dict[tuple[str, str], str] = {}
+    for config in _configs(root):
+        now |= _places(config)
+    for name, path in now.items():
+        if not any(path == one.places.get(name) for one in agreements) and not _lies_in(root, path, str(root)):
+            yield name, next((one.places[name] for one in agreements if name in one.places), ""), path
+
+
+# --------------------------------------------------------------------------------------- the files
+
+
+def _configs(root: Path) -> tuple[Sections, ...]:
+    return tuple(_parsed(_read(root / name)) for name in (CONFIG, f"{CONFIG}.local"))
+
+
+def _now(root: Path, chosen: str | None) -> tuple[dict[str, dict[str, str]], str]:
+    """The remotes of the work tree, and the project's."""
+    remotes: dict[str, dict[str, str]] = {}
+    core: dict[str, str] = {}
+    for config in _configs(root):
+        core |= config.get("core", {})
+        for remote, section in _remotes(config).items():
+            remotes.setdefault(remote, {}).update(section)
+    return remotes, (chosen or _default({"core": core}, remotes)).lower()
+
+
+def _parsed(text: bytes) -> Sections:
+    """Section -> its settings, names in small letters but for those of remotes."""
+    from configobj import ConfigObj, ConfigObjError
+
+    try:
+        parsed = ConfigObj(text.decode("utf-8", "replace").splitlines(), list_values=False, interpolation=False)
+    except (ConfigObjError, RecursionError):
+        return {}
+    return {
+        title if _SECTION.fullmatch(title) else title.strip().lower(): {
+            str(key).lower(): str(value) for key, value in section.items()
+        }
+        for title, section in ((str(title), section) for title, section in parsed.items())
+        if isinstance(section, dict)
+    }
+
+
+def _remotes(config: Sections) -> Sections:
+    return {match["name"].lower(): found for title, found in config.items() if (match := _SECTION.fullmatch(title))}
+
+
+def _default(config: Sections, remotes: Sections) -> str:
+    """DVC's default remote, else the only one there is."""
+    return config.get("core", {}).get("remote", "") or (next(iter(remotes)) if len(remotes) == 1 else "")
+
+
+def _same_default(default: str, now: Sections, agreement: Agreement) -> bool:
+    """Is the project's remote the agreed one, whatever it is called now?"""
+    one, other = now.get(default), agreement.remotes.get(agreement.default)
+    return default == agreement.default or (one is not None and other is not None and _alike(one, other))
+
+
+def _places(config: Sections) -> dict[tuple[str, str], str]:
+    return {(section, key): config[section][key] for section, key in _PLACES if key in config.get(section, {})}
 
 
 def _read(path: Path) -> bytes:
@@ -111,16 +287,14 @@ def _read(path: Path) -> bytes:
 
 
 def _endpoint(section: Mapping[str, str]) -> tuple[str, str, int | None] | None:
-    """Who gets the credentials: scheme, host, port. None for a directory, which gets none."""
-    url = section.get("url", "")
-    if "://" not in url:
+    """Who gets the credentials: scheme, host, port. None for a directory."""
+    if _is_directory(section):
         return None
+    url = section.get("url", "")
     parts = urlsplit(section.get("endpointurl") or url)
     scheme = parts.scheme.lower()
-    if scheme == "file":
-        return None
-    if scheme == "remote":  # another remote's address with something behind it
-        return ("remote", (parts.hostname or "").lower(), None)
+    if scheme == "remote":  # another remote's address with something behind it, which may lie in a directory
+        return ("remote", f"{parts.netloc.lower()}{parts.path}", None)
     host = "" if scheme in ("s3", "gs", "gcs", "azure", "oss", "gdrive") else (parts.hostname or "").lower()
     try:
         return (scheme, host, parts.port)
@@ -143,14 +317,38 @@ def _further(section: Mapping[str, str]) -> dict[str, str]:
 
 
 def _alike(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    if _is_directory(one) and _place(one) != _place(other):
+        return False
     return _endpoint(one) == _endpoint(other) and _further(one) == _further(other)
+
+
+def _is_directory(section: Mapping[str, str]) -> bool:
+    url = section.get("url", "")
+    return "://" not in url or urlsplit(url).scheme.lower() in ("file", "local")
+
+
+def _path(url: str) -> str:
+    return urlsplit(url).path if "://" in url else url
+
+
+def _place(section: Mapping[str, str]) -> str:
+    return os.path.normpath(_path(section.get("url", "")))
+
+
+def _lies_in(root: Path, path: str, directory: str) -> bool:
+    """Is it the directory, or below it? A relative path is taken from ``.dvc``, as DVC does; links are followed."""
+    return Path(os.path.realpath(root / ".dvc" / _path(path))).is_relative_to(os.path.realpath(directory))
+
+
+def _address(url: str) -> str:
+    return without_userinfo(url) or "nowhere"
 
 
 def _difference(section: Mapping[str, str], before: list[Mapping[str, str]]) -> str:
     if not before:
         return f"the target branch has no such remote, and none on {_shown(section)}"
     old = before[0]
-    if _endpoint(old) != _endpoint(section):
+    if _endpoint(old) != _endpoint(section) or (_is_directory(section) and _place(old) != _place(section)):
         return f"the change sends it from {_shown(old)} to {_shown(section)}"
     ours, theirs = _further(section), _further(old)
     keys = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
@@ -160,6 +358,6 @@ def _difference(section: Mapping[str, str], before: list[Mapping[str, str]]) -> 
 def _shown(section: Mapping[str, str]) -> str:
     endpoint = _endpoint(section)
     if endpoint is None:
-        return "a directory"
+        return f"the directory {_place(section)}"
     scheme, host, port = endpoint
     return f"{scheme}://{host}{f':{port}' if port else ''}"

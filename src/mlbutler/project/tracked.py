@@ -1,0 +1,68 @@
+"""What mlbutler and DVC remember of a clone never comes from a commit.
+
+Whoever commits below ``.mlbutler`` or into DVC's cache would tell mlbutler what it has seen itself: that all is on the
+remote, what a stage once made. So what Git tracks there is refused before anything of it is read, files as well as a
+link or a submodule in a folder's place.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlbutler.errors import UsageError
+from mlbutler.git import Git
+
+OWN = (".mlbutler", ".dvc/cache", ".dvc/tmp")
+# What a store's folder holds, where that is a folder of the project that holds other things too.
+_OF_STORES = ("files", "runs", "mlbutler")
+_SHOWN = 3
+
+
+def refuse_tracked(git: Git, root: Path, mirror: Path | None) -> None:
+    """Let a project pass in whose memories, cache and mirror Git tracks nothing.
+
+    Args:
+        git: at `root`, the project's.
+
+    Raises:
+        UsageError: Git tracks something there.
+    """
+    folders = [*OWN, *_stores(root, mirror)]
+    # A link or a submodule in place of .dvc would bring a cache with it, which Git then lists nowhere.
+    asked = [f":(icase,literal){path}" for path in (*folders, ".dvc")]
+    listed = git.run("ls-files", "-z", "--cached", "--", *asked).out.decode("utf-8", "surrogateescape")
+    found = [path for path in listed.split("\0") if path and (path.lower() == ".dvc" or _lies_in(path, folders))]
+    if not found:
+        return
+    named = ", ".join(_shown(path) for path in found[:_SHOWN])
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    inside = [folder for folder in folders if any(_lies_in(path, [folder]) for path in found)] or [".dvc"]
+    command = " ".join(shlex.quote(folder) for folder in dict.fromkeys(inside))
+    raise UsageError(
+        f"Git tracks {named}{more}: what mlbutler and DVC remember of a clone is not taken from a commit.",
+        f"git rm -r --cached {command}, and commit that.",
+    )
+
+
+def _lies_in(path: str, folders: list[str]) -> bool:
+    path = path.lower()
+    return any(path == folder.lower() or path.startswith(f"{folder.lower()}/") for folder in folders)
+
+
+def _shown(path: str) -> str:
+    return path.encode("ascii", "backslashreplace").decode() if not path.isprintable() else path
+
+
+def _stores(root: Path, mirror: Path | None) -> Iterator[str]:
+    """Folders of the work tree that are DVC's cache, a remote or the mirror by configuration."""
+    from mlbutler.store.trust import configured_directories
+
+    for place in [*configured_directories(root), *([mirror] if mirror is not None else [])]:
+        relative = os.path.relpath(os.path.normpath(root / place), root).replace(os.sep, "/")
+        if relative == ".":
+            yield from _OF_STORES
+        elif not relative.startswith("../") and relative != "..":
+            yield relative

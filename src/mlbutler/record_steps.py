@@ -251,11 +251,16 @@ class EarlierBuild:
 
 @dataclass(frozen=True, kw_only=True)
 class ReproduceResult(StepResult):
-    """The stages of this run. `log` is the path of the full log, relative to the project's root."""
+    """The stages of this run. `log` is the path of the full log, relative to the project's root.
+
+    `always_changes`: stages that made other outputs right after our own commit of theirs. `stale_again`: what makes a
+    stage stale as soon as it has run, with what to write instead.
+    """
 
     stages: tuple[StageRun, ...] = ()
     log: str = ""
     always_changes: tuple[str, ...] = ()
+    stale_again: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,6 +87,16 @@ def test_the_build_of_the_results_commit_keeps_what_is_known_of_the_one_that_ran
     assert "Nothing had to run in this build. The results are those of [an earlier build]" in text
 
 
+def test_entries_of_stages_that_are_gone_are_taken_out_with_the_results(ready: World) -> None:
+    lock = ready.directory / "build-1" / "dvc.lock"
+    made = lock.read_text()
+    lock.write_text(made.replace("stages:\n", "stages:\n  old name:\n    cmd: x\n    outs:\n    - path: model.txt\n"))
+    run = commit(ready)
+    assert (run.code, "taken out of dvc.lock: old name" in run.record["commit"]["reason"]) == (0, True), run.err
+    assert ready.git(ready.bare, "show", "better:dvc.lock") == made.strip()
+    assert lock.read_text() == made
+
+
 def test_clone_index_and_work_tree_stay_as_they_are(ready: World) -> None:
     root = ready.directory / "build-1"
     (root / "staged.txt").write_text("staged by somebody\n")

@@ -18,6 +18,7 @@ from mlbutler.console import Console
 from mlbutler.errors import Interrupted, UsageError
 from mlbutler.record import Change, Environment, Outcome, Record, ReproduceResult
 from mlbutler.settings import load
+from mlbutler.steps import commit as committing
 from mlbutler.steps import plan as planning
 from mlbutler.steps.reproduce import run
 from mlbutler.steps.work import Work
@@ -228,6 +229,52 @@ def test_stages_that_always_change_are_named_after_our_own_commit(tmp_path: Path
     assert outcomes(result) == {"dice": "ran", "after": "ran", "calm": "ran"}
     assert sorted(result.always_changes) == ["after", "dice"]
     assert "not deterministic: always changes: dice, after" in result.reason
+
+
+AGAIN = """
+stages:
+  dotted:
+    cmd: cp my.yaml dotted.txt
+    params: [./my.yaml: ]
+    outs: [dotted.txt]
+  nothing:
+    cmd: cp params.yaml nothing.txt
+    params: [rate]
+    outs: [nothing.txt]
+  late:
+    cmd: cp my.yaml late.txt
+    deps: [my.yaml]
+    outs: [late.txt]
+  rude:
+    cmd: echo more >> late.txt; echo rude > rude.txt
+    deps: [params.yaml]
+    outs: [rude.txt]
+  calm:
+    cmd: date +%N > calm.txt
+    deps: [my.yaml]
+    params: [own]
+    always_changed: true
+    outs: [calm.txt]
+"""
+
+
+def test_a_stage_that_is_stale_again_as_soon_as_it_ran_says_why(tmp_path: Path) -> None:
+    files = {"dvc.yaml": AGAIN, "my.yaml": "z: 1\n", "params.yaml": "rate: .nan\nown: 1\n"}
+    work = planned(make(tmp_path / "repo", files), head_branch="x", git_remote="origin")
+    result = run(work)
+    assert (result.outcome, set(outcomes(result).values())) == (Outcome.PASSED, {"ran"})
+    found = {finding.subject: (finding.problem, finding.remedy) for finding in result.stale_again}
+    assert found.keys() == {"dotted", "nothing", "late"}
+    assert found["dotted"][1] == "Write my.yaml instead of ./my.yaml in dvc.yaml."
+    assert "NaN never equals itself" in found["nothing"][0]
+    assert found["nothing"][1] == "Write null, or a text instead."
+    assert found["late"][0] == "late.txt: differs from dvc.lock"
+    assert "let nothing else write there" in found["late"][1]
+    assert "stale again as soon as it ran: " in result.reason
+    work.record = dataclasses.replace(work.record, reproduce=result)
+    committed = committing.run(work)
+    assert committed.outcome is Outcome.SKIPPED
+    assert committed.reason.startswith("stale again as soon as it ran: ")
 
 
 def test_a_pull_request_cannot_name_a_credential_for_itself(project: Path) -> None:

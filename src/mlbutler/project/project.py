@@ -259,21 +259,30 @@ class Project:
         Raises:
             ProjectError: the project cannot be read.
         """
-        from mlbutler.project.plan import Planner
         from mlbutler.record import StageState
 
-        planner = Planner(self.stages, self._present(), lambda stage, hashes: None, self.objects.at_hand)
         stale: dict[str, StagePlan] = {}
         states = (StageState.STALE, StageState.CANNOT_RUN, StageState.NOT_KNOWN)
+        for plan in self.judged():
+            own = any(cause.kind not in ("always", "upstream") for cause in plan.causes)
+            above = any(cause.kind == "upstream" and cause.subject in stale for cause in plan.causes)
+            if plan.state in states and (own or above):
+                stale[plan.name] = plan
+        return tuple(stale.values())
+
+    def judged(self) -> tuple[StagePlan, ...]:
+        """The state of every stage from what is at hand; no cache is asked what it could restore.
+
+        Raises:
+            ProjectError: the project cannot be read.
+        """
+        from mlbutler.project.plan import Planner
+
+        planner = Planner(self.stages, self._present(), lambda stage, hashes: None, self.objects.at_hand)
         try:
-            for plan in planner.plan():
-                own = any(cause.kind not in ("always", "upstream") for cause in plan.causes)
-                above = any(cause.kind == "upstream" and cause.subject in stale for cause in plan.causes)
-                if plan.state in states and (own or above):
-                    stale[plan.name] = plan
+            return tuple(planner.plan())
         except OSError as error:
             raise ProjectError(f"A dependency cannot be read: {error}", "Check its permissions.") from error
-        return tuple(stale.values())
 
     def _present(self) -> Present:
         from mlbutler.project.present import Present

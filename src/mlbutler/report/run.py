@@ -161,6 +161,9 @@ def stages(record: Record) -> Section | None:
         if record.reproduce.always_changes:
             names = ", ".join(record.reproduce.always_changes)
             blocks.append(Paragraph((plain(f"Not deterministic, always changes: {names}."),), Tone.WARN))
+        for found in record.reproduce.stale_again:
+            said = f"Stale again as soon as it ran: {found.subject} ({found.problem}). {found.remedy}"
+            blocks.append(Paragraph((plain(said),), Tone.WARN))
         if (line := _predicted(record)) is not None:
             blocks.append(line)
         counts = Counter(s.outcome for s in runs)

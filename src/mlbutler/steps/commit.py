@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 import shlex
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from mlbutler.commitback.files import Refused, Results, collect, from_root, glob
 from mlbutler.commitback.place import Placed, concerns, keep, place
 from mlbutler.errors import GitError
 from mlbutler.git import Git
+from mlbutler.project.leftovers import take_out
 from mlbutler.record import Change, CommitResult, Outcome, StageRun
 from mlbutler.secrets import without_userinfo
 from mlbutler.steps.work import Work
@@ -42,7 +44,11 @@ def run(work: Work) -> CommitResult:
     depended = _from_root(work, work.project.dependency_paths())
     if (skipped := _edited(git, work, depended, declared)) is not None:
         return skipped
-    return _committed(git, work, results, (*depended, *declared))
+    if gone := take_out(work.root, work.project.stages.orphans):
+        results = collect(git, work.record.change.checkout, declared)
+    done = _committed(git, work, results, (*depended, *declared))
+    named = f"{', '.join(gone[:3])}{f' and {len(gone) - 3} more' if len(gone) > 3 else ''}"
+    return dataclasses.replace(done, reason=f"{done.reason}; taken out of dvc.lock: {named}") if gone else done
 
 
 def _from_root(work: Work, paths: Iterable[str]) -> tuple[str, ...]:
@@ -73,6 +79,9 @@ def _before_anything(work: Work) -> CommitResult | None:
             f"not deterministic: always changes: {', '.join(reproduce.always_changes)}",
             "Fix the seeds of these stages, or write nothing that differs from run to run.",
         )
+    if reproduce.stale_again:
+        first = reproduce.stale_again[0]
+        return _skipped(f"stale again as soon as it ran: {first.subject} ({first.problem})", first.remedy)
     return None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from mlbutler.console import human_seconds
 from mlbutler.errors import Interrupted, MlbutlerError, UsageError
 from mlbutler.process import output_redactor, project_environment
+from mlbutler.project.stale_again import stale_again
 from mlbutler.project.times import write_times
 from mlbutler.record import Outcome, PlanResult, ReproduceResult, StageRun, StageState
 from mlbutler.reproduce import loop
@@ -19,6 +20,7 @@ from mlbutler.steps import sync
 from mlbutler.steps.push import keep_in_mirror
 from mlbutler.steps.work import Work
 
+_SHOWN = 3
 _WORTH_KEEPING = 10.0  # seconds of work that may be lost
 
 
@@ -95,7 +97,27 @@ def run(work: Work) -> ReproduceResult:
         said = f"a stage changed in place what it was given to read: {', '.join(changed[:3])}"
         work.console.line(f"Note: {said}. Write into a copy, or declare it as an output with persist: true.")
         result = dataclasses.replace(result, reason=f"{result.reason}; {said}")
+    result = _with_stale_again(work, result)
     return dataclasses.replace(result, **loop.verdict(work.git, settled, plan, done.changed, result.reason))
+
+
+def _with_stale_again(work: Work, result: ReproduceResult) -> ReproduceResult:
+    """Ask at once whether a stage that ran would run again: later builds would do so without a word."""
+    ran = {stage.name for stage in result.stages if stage.outcome == "ran"}
+    if not ran:
+        return result
+    work.project.reload()
+    again = stale_again(work.project.judged(), ran)
+    if not again:
+        return result
+    named = "; ".join(f"{found.subject} ({found.problem})" for found in again[:_SHOWN])
+    more = f" and {len(again) - _SHOWN} more" if len(again) > _SHOWN else ""
+    return dataclasses.replace(
+        result,
+        reason=f"{result.reason}; stale again as soon as it ran: {named}{more}",
+        remedy=result.remedy or again[0].remedy,
+        stale_again=again,
+    )
 
 
 class Keeper:

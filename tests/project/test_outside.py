@@ -244,3 +244,31 @@ def test_a_server_that_says_nothing_is_asked_for_so_long_and_no_longer(project: 
     answer = outside.ask(f"{server.url}/rows.csv")
     assert isinstance(answer, NotKnown)
     assert answer.reason == "no answer within 0.2 seconds"
+
+
+def test_storage_whose_plugin_is_missing_is_not_known_and_the_rest_is_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC itself reads no stage of such a project."""
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    dvc(tmp_path, "init", "-q")
+    (tmp_path / "dvc.yaml").write_text(
+        "stages:\n"
+        "  far: {cmd: echo 1 > far.txt, deps: ['oss://bucket/x'], outs: [far.txt]}\n"
+        "  shut: {cmd: echo 1 > shut.txt, deps: ['ssh://127.0.0.1:1/x'], outs: [shut.txt]}\n"
+        "  near: {cmd: echo 1 > near.txt, outs: [near.txt]}\n"
+    )
+    md5 = "hash: md5, md5: b026324c6904b2a9cb4b88d6d61c81d1"
+    out = "outs: [{path: %s.txt, " + md5 + "}]}\n"
+    (tmp_path / "dvc.lock").write_text(
+        "schema: '2.0'\nstages:\n"
+        "  far: {cmd: echo 1 > far.txt, deps: [{path: 'oss://bucket/x', hash: md5, etag: abc}], " + out % "far"
+        + "  shut: {cmd: echo 1 > shut.txt, deps: [{path: 'ssh://127.0.0.1:1/x', " + md5 + "}], " + out % "shut"
+        + "  near: {cmd: echo 1 > near.txt, " + out % "near"
+    )  # fmt: skip
+    stages = planned(tmp_path)
+    assert {name: stage.state for name, stage in stages.items()} == {"far": NOT_KNOWN, "shut": NOT_KNOWN, "near": UP}
+    (cause,) = stages["far"].causes
+    assert "requires 'dvc-oss' to be installed" in cause.detail
+    assert cause.remedy == "Install what that storage needs."

@@ -188,6 +188,13 @@ def test_an_outside_error_outweighs_a_failure_and_brings_its_remedy(record: Reco
     assert "**What to do**: Try again" in text
 
 
+def test_what_the_checks_only_note_is_told(record: Record) -> None:
+    assert record.check is not None
+    noted = dataclasses.replace(record.check, notes=("dvc.lock keeps what no dvc.yaml declares any more: old",))
+    text = markdown.render(dataclasses.replace(record, check=noted), Settings())
+    assert "dvc.lock keeps what no dvc.yaml declares any more: old." in text.replace("\\", "")
+
+
 def test_a_passing_comparison_is_told_by_its_verdict(record: Record) -> None:
     better = r.CompareResult(
         outcome=Outcome.PASSED, reason="", verdict=Verdict.BETTER, sentence="Better: f1 0.8 -> 0.9"

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.pipeline import blocked, join, leave, run_one
-from mlbutler.record import TELLING, StepResult
+from mlbutler.record import TELLING, Outcome, StepResult
 from mlbutler.record_file import dumps
 from mlbutler.steps.work import Work
 
@@ -54,9 +54,14 @@ def step(
             return _finish(work, console, name, leave(work, name, reason))
         if name in _NEED_PLAN:  # what was planned in an earlier process may no longer hold
             code = run_one(work, "plan")
-            if code:
+            if code and not _planned(work):
                 return _finish(work, console, "plan", code)
         return _finish(work, console, name, run_one(work, name, call))
+
+
+def _planned(work: Work) -> bool:
+    """Is there a plan to go by, though not of every stage? The step says itself what it could not do."""
+    return work.record.plan is not None and work.record.plan.outcome in (Outcome.FAILED, Outcome.NOT_KNOWN)
 
 
 def _finish(work: Work, console: Console, name: str, code: int) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from mlbutler.errors import MlbutlerError, ProjectError
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.project.dvc_yaml import guard
+from mlbutler.project.missing_plugins import stood_in_for
 from mlbutler.project.model import LEGACY_MD5, MD5, Dependency, Output, ParamsFile, Recorded, Stage, Stages
 from mlbutler.secrets import without_userinfo
 
@@ -33,7 +34,8 @@ def load_stages(repo: Any, *, read_params: bool = True) -> Stages:
 
     guard()
     try:
-        ordered = list(networkx.dfs_postorder_nodes(repo.index.graph))
+        with stood_in_for():
+            ordered = list(networkx.dfs_postorder_nodes(repo.index.graph))
         locks = _Locks(repo)
         stages = tuple(_stage(repo, stage, locks, read_params) for stage in ordered)
         return Stages(stages, orphans=tuple(_orphans(repo, ordered, locks)))

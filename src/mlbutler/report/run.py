@@ -106,12 +106,14 @@ def _commands(runs: tuple[CommandRun, ...]) -> Table:
 def checks(record: Record) -> Section | None:
     """What the checks found wrong, could not find out, or do not cover."""
     check = record.check
-    if check is None or not (check.findings or check.undetermined or check.pending or check.left_out or check.checked):
+    if check is None or not (
+        check.findings or check.undetermined or check.pending or check.left_out or check.checked or check.notes
+    ):
         return None
     blocks: list[Block] = []
     groups: tuple[tuple[str, tuple[Finding, ...], Tone], ...] = (
         ("Found wrong", check.findings, Tone.BAD),
-        ("Could not be found out", check.undetermined, Tone.WARN),
+        ("Not known", check.undetermined, Tone.WARN),
         ("This run mends", check.pending, Tone.MUTED),
     )
     for caption, findings, tone in groups:
@@ -130,6 +132,7 @@ def checks(record: Record) -> Section | None:
     if check.left_out:
         left_out = tuple((cell(path, style=Style.CODE), cell(reason)) for path, reason in check.left_out)
         blocks.append(Table("Not covered by the checks", (Column("Artifact"), Column("Reason")), left_out))
+    blocks += [Paragraph((plain(f"{note}."),), Tone.MUTED) for note in check.notes]
     asked = f"{numbers.count(check.checked, 'object')} asked for on the remote"
     if check.remembered:
         asked += f", {check.remembered} of them by an earlier build, at most {numbers.seconds(check.answers_age)} ago"

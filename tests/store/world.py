@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from mlbutler.store import linking
 from mlbutler.store.interface import ObjectId
 
+_FLOOD = 256 << 20
 USER, PASSWORD = "ada", "s3cret-pässword"
 
 
@@ -97,8 +99,8 @@ class Remote:
     """An HTTP server that keeps objects in a directory and misbehaves on demand.
 
     `faults` maps a path (or '' for all) to a list of faults, taken one for each request and the last one for
-    ever: a status number, ``ok``, ``cut``, ``cut-unknown``, ``login``, ``stall``, ``reset``, ``wrong``, ``yes`` and
-    ``nothing`` (200 whatever was asked for, with some body or with none), ``no length``, or a URL to redirect to.
+    ever: a status number, ``ok``, ``cut``, ``cut-unknown``, ``login``, ``stall``, ``reset``,
+    ``flood``, ``large``, ``trickle``, ``wrong``, ``yes`` and ``nothing`` (200 whatever was asked for, with some body or with none), ``no length``, or a URL to redirect to.
     `methods` limits faults to some HTTP methods.
     """
 
@@ -110,6 +112,7 @@ class Remote:
         self.requests: list[tuple[str, str]] = []
         self.received: list[Any] = []
         self.delay = 0.0
+        self.sent = 0
         self._lock = threading.Lock()
         self.server = _Server(("127.0.0.1", 0), self._handler())
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -215,6 +218,29 @@ class Remote:
                     self.wfile.write(b"x")
                     self.wfile.flush()
                     time.sleep(30)
+                elif fault in ("flood", "large"):  # without end, or of an announced length that is far too much
+                    self.send_response(200)
+                    if fault == "large":
+                        self.send_header("Content-Length", str(5 << 30))
+                    self.send_header("Connection", "close")
+                    self.end_headers()
+                    self.close_connection = True
+                    if self.command != "HEAD":
+                        with contextlib.suppress(OSError):
+                            for _ in range(_FLOOD >> 16):
+                                self.wfile.write(bytes(1 << 16))
+                                remote.sent += 1 << 16
+                elif fault == "trickle":
+                    self.send_response(200)
+                    self.send_header("Content-Length", "496")
+                    self.end_headers()
+                    self.close_connection = True
+                    if self.command != "HEAD":
+                        with contextlib.suppress(OSError):
+                            for _ in range(496):
+                                self.wfile.write(b"x")
+                                self.wfile.flush()
+                                time.sleep(0.1)
                 elif fault == "reset":
                     self.connection.close()
                     self.close_connection = True

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlbutler.errors import ForgeError
 from mlbutler.forge.answers import complaint
+from mlbutler.http_answer import received
 from mlbutler.retry_after import retry_after
 
 if TYPE_CHECKING:
@@ -227,6 +228,8 @@ class Api:
                     raise problem from None
                 self._pause(attempt, None, problem.message)
                 continue
+            except httpx.DecodingError as error:
+                raise Odd(f"{self.name}: {what}: {error}.", f"Is {self.base} the address of its API?") from None
             except httpx.HTTPError as error:
                 raise ForgeError(f"{self.name}: {what}: {type(error).__name__}.", "Check forge.url.") from None
             if answer.is_success:
@@ -268,7 +271,7 @@ class Api:
                 method, at, json=json, files=dict(files) if files else None, headers=self._secret if own else None
             )
             try:
-                answer = self._http.send(request)
+                answer = received(self._http, request)
             except ProtocolError as error:  # httpx lets it through
                 raise httpx.ProxyError("no SOCKS proxy") from error
             target = answer.headers.get("location")

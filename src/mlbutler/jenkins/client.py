@@ -9,7 +9,11 @@ from typing import Any, Self
 import httpx
 
 from mlbutler.errors import AccessDenied, OutsideError, UsageError
+from mlbutler.http_answer import received
 from mlbutler.variables import JENKINS_TOKEN, JENKINS_USER
+
+_LARGEST = 512 << 20
+"""Bytes of an answer: files of the controller come this way too."""
 
 
 class Client:
@@ -51,7 +55,7 @@ class Client:
     def answers(self) -> str | None:
         """Its version, '' when it does not say; None while it does not answer or is still starting."""
         try:
-            response = self._http.get("login")
+            response = self._answer("GET", "login")
         except httpx.HTTPError:
             return None
         if response.status_code != 200:
@@ -119,7 +123,7 @@ class Client:
         """
         headers = self._crumbs() if method == "POST" else {}
         try:
-            response = self._http.request(method, path, params=params, data=dict(data or {}) or None, headers=headers)
+            response = self._answer(method, path, params=params, data=dict(data or {}) or None, headers=headers)
         except httpx.HTTPError as error:
             raise OutsideError(f"{self.url} does not answer: {error}.", "Check the address and the network.") from error
         if response.status_code == 404 and missing_is_none:
@@ -134,12 +138,15 @@ class Client:
             raise OutsideError(f"{self.url} answered {response.status_code} to {path}.", "Try again, or see its log.")
         return response
 
+    def _answer(self, method: str, path: str, **content: Any) -> httpx.Response:
+        return received(self._http, self._http.build_request(method, path, **content), largest=_LARGEST)
+
     def _crumbs(self) -> dict[str, str]:
         """A password, unlike a token, needs a crumb; it belongs to the session whose cookie came with it."""
         if self._crumb is None:
             self._crumb = {}
             try:
-                answer = self._http.get("crumbIssuer/api/json")
+                answer = self._answer("GET", "crumbIssuer/api/json")
                 if answer.status_code == 200:
                     fields = answer.json()
                     self._crumb = {str(fields["crumbRequestField"]): str(fields["crumb"])}

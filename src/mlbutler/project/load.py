@@ -171,7 +171,12 @@ def recorded(item: Any) -> Recorded | None:
             "Take dvc.lock or the .dvc file from Git as it was, or run `dvc repro` or `dvc add`.",
         )
     meta = item.meta
-    return Recorded(info.name, info.value, getattr(meta, "size", None), getattr(meta, "nfiles", None))
+    return Recorded(info.name, info.value, _whole(getattr(meta, "size", None)), _whole(getattr(meta, "nfiles", None)))
+
+
+def _whole(value: object) -> int | None:
+    """A size; DVC takes any word for one."""
+    return value if isinstance(value, int) and value >= 0 else None
 
 
 def _output(repo: Any, out: Any) -> Output:

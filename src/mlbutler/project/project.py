@@ -330,7 +330,7 @@ class Project:
             if self.tree.exists(path) and self.tree.exists(out.path):
                 continue
             inside = (path[len(out.path) + 1 :],) if path != out.path else ()
-            yield Need(path, oid, inside, recorded.size, True, out.remote, owner[0].imported)
+            yield Need(path, oid, inside, recorded.size, True, out.remote, owner[0].imported, recorded.files)
 
     def early(self, paths: Iterable[str], mirror: LocalStore | None) -> Early:
         """Begins to link these artifacts into the work tree, as far as it can, while `mirror` still fills the cache."""

@@ -120,7 +120,9 @@ def _all_artifacts(work: Work) -> tuple[Need, ...]:
     from mlbutler.store.interface import Need
 
     return tuple(
-        Need(a.path, a.oid, (), a.size, remote=a.remote, imported=not a.pushed and "import" in a.left_out)
+        Need(
+            a.path, a.oid, (), a.size, remote=a.remote, imported=not a.pushed and "import" in a.left_out, files=a.files
+        )
         for a in work.project.artifacts()
         if a.cached and a.oid is not None
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import re
 import threading
 import time
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar
 
 import pycurl
+
+from mlbutler.store import limits
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -83,6 +86,11 @@ class Broken(Exception):
     def timed_out(self) -> bool:
         """Did nothing come for too long?"""
         return bool(self.code == pycurl.E_OPERATION_TIMEDOUT)
+
+    @property
+    def too_slow(self) -> bool:
+        """Did bytes come, but too few? libcurl has one number for both, and its text tells them apart."""
+        return self.timed_out and "too slow" in self.text
 
     @property
     def unreachable(self) -> bool:
@@ -401,6 +409,8 @@ class _Loop:
     def _set_up(self, handle: Any, request: Request, transfer: _Transfer) -> Any:
         """The handle with all that does not change from one request of a kind to the next."""
         handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.LOW_SPEED_LIMIT, limits.SLOWEST)
+        handle.setopt(pycurl.LOW_SPEED_TIME, math.ceil(max(limits.WINDOW, self._timeout)))
         handle.setopt(pycurl.BUFFERSIZE, _BUFFER)
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)

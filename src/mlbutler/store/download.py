@@ -10,6 +10,7 @@ from typing import IO
 from mlbutler.store.behind import Behind
 from mlbutler.store.curl import Receiver, Response
 from mlbutler.store.interface import Arrived, Counter, ObjectId
+from mlbutler.store.limits import too_much
 
 _HASHED_AT_ONCE = 1 << 20
 """Larger objects are hashed by other threads, behind what comes, so that the network does not wait."""
@@ -20,11 +21,12 @@ class Download:
     """An object's bytes, over several attempts if the server can go on where it stopped.
 
     Args:
-        destination: the file to write. count: called with the number of bytes just written; may raise to stop.
+        remote: its name, for messages. destination: the file to write. count: called with the number of bytes just
+            written; may raise to stop. most: bytes that may come, None when that is not known.
     """
 
-    def __init__(self, oid: ObjectId, destination: Path, count: Counter) -> None:
-        self._oid, self._destination, self._count = oid, destination, count
+    def __init__(self, remote: str, oid: ObjectId, destination: Path, count: Counter, most: int | None = None) -> None:
+        self._remote, self._oid, self._destination, self._count, self._most = remote, oid, destination, count, most
         self._file: IO[bytes] | None = None
         self.forget()
 
@@ -42,10 +44,17 @@ class Download:
         return (f"Range: bytes={self.size}-", f"If-Range: {self._version}")
 
     def receive(self, response: Response) -> Receiver | None:
-        """Open the file for a body that is (the rest of) the object."""
+        """Open the file for a body that is (the rest of) the object.
+
+        Raises:
+            CorruptObject: it is announced to be larger than the object can be.
+        """
         rest = response.status == 206 and response.headers.get("content-range", "").startswith(f"bytes {self.size}-")
         if not rest and (response.status == 206 or not 200 <= response.status < 300):
             return None
+        length = response.headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and len(length) < 20:
+            self._require_room(int(length) + (self.size if rest else 0))
         if not rest:
             self.forget()
             tag = response.headers.get("etag", "")
@@ -53,8 +62,13 @@ class Download:
         self._file = self._destination.open("ab" if rest else "wb", buffering=0)
         return self._write
 
+    def _require_room(self, size: int) -> None:
+        if self._most is not None and size > self._most:
+            raise too_much(self._remote, self._oid, self._most)
+
     def _write(self, block: bytes) -> None:
         assert self._file is not None
+        self._require_room(self.size + len(block))
         view = memoryview(block)
         while view:
             view = view[self._file.write(view) :]

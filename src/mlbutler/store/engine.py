@@ -15,6 +15,7 @@ from operator import itemgetter
 from mlbutler.errors import AccessDenied, CorruptObject, DiskFull, Interrupted, MlbutlerError, StoreError
 from mlbutler.record import Moved
 from mlbutler.store.interface import Answer, Need, ObjectId, Presence, Results, Store
+from mlbutler.store.limits import most_of
 from mlbutler.store.linking import MOST
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest, select
@@ -57,11 +58,12 @@ class Brought:
 
 @dataclass
 class _Want:
-    """One object: its recorded size, the remote that should hold it, one path for messages."""
+    """One object: its recorded size, the remote that should hold it, one path for messages, and bytes that may come."""
 
     size: int | None
     remote: str | None
     path: str
+    most: int | None = None
 
 
 def bring(
@@ -120,8 +122,12 @@ class _Bringing:
         """Of objects that are in the cache, as far as they were looked at."""
 
     def all(self, needs: Sequence[Need], singles: Sequence[ObjectId]) -> Brought:
-        first = {oid: _Want(None, None, oid.md5) for oid in singles}
-        first |= {need.oid: _Want(None, need.remote, need.path) for need in needs if need.oid.is_directory}
+        first = {oid: _Want(None, None, oid.md5, most_of(oid, None)) for oid in singles}
+        first |= {
+            need.oid: _Want(None, need.remote, need.path, most_of(need.oid, None, need.files))
+            for need in needs
+            if need.oid.is_directory
+        }
         self.fetch(first)
         files: dict[ObjectId, _Want] = {}
         parts: list[tuple[Need, Mapping[str, str]]] = []
@@ -129,6 +135,7 @@ class _Bringing:
             if not need.oid.is_directory:
                 known = files.setdefault(need.oid, _Want(need.size, need.remote, need.path))
                 known.size = known.size if known.size is not None else need.size
+                known.most = most_of(need.oid, known.size)
             elif need.oid not in self.absent and need.oid not in self.failed:
                 content = parse_manifest(self._read(need.oid), need.oid)
                 chosen = select(content, need.inside)
@@ -137,7 +144,9 @@ class _Bringing:
                 folder = directory_path(need)
                 for path, md5 in chosen.items():
                     oid = ObjectId(md5, need.oid.legacy)
-                    files.setdefault(oid, _Want(None, need.remote, f"{folder}/{path}"))
+                    known = files.setdefault(oid, _Want(None, need.remote, f"{folder}/{path}"))
+                    if known.most is None:  # no file of a directory is larger than all of it
+                        known.most = most_of(oid, need.size)
         files = _by_name(files)
         self.fetch(files)
         self.fetch(self._torn(parts, files), hashing=True)
@@ -256,7 +265,7 @@ class _Bringing:
         if store is None:
             self.absent.update((oid, want.path) for oid, want in group.items())
             return
-        found = self._collect(self.mover.from_remote(list(group), store))
+        found = self._collect(self.mover.from_remote({oid: want.most for oid, want in group.items()}, store))
         for oid, want in group.items():
             if found.get(oid):
                 self.failed.pop(oid, None)

@@ -20,7 +20,8 @@ from mlbutler.retry_after import retry_after
 from mlbutler.store.curl import Broken, Driver, Receiver, Request, Response, Task
 from mlbutler.store.download import Download
 from mlbutler.store.http_access import Access, encoded
-from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
+from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results, Wanted
+from mlbutler.store.limits import too_slow
 from mlbutler.store.pace import Pace
 from mlbutler.store.retry import Patience, Transient
 from mlbutler.store.verify import EMPTY_MD5
@@ -149,26 +150,26 @@ class HttpStore:
 
     # ------------------------------------------------------------------------------------ transfer
 
-    def get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
+    def get(self, oid: ObjectId, destination: Path, count: Counter, most: int | None = None) -> Arrived:
         """Stream the object to `destination`.
 
         Raises:
-            FileNotFoundError: 404. AccessDenied: 401, 403. CorruptObject: the body was cut short each time.
-            StoreError: it could not be read. OSError: `destination` cannot be written.
+            FileNotFoundError: 404. AccessDenied: 401, 403. CorruptObject: the body was cut short each time, or is
+            larger than `most`. StoreError: it could not be read. OSError: `destination` cannot be written.
         """
-        return self._driver.one(self._getting(oid, destination, count))
+        return self._driver.one(self._getting(Wanted(oid, destination, most), count))
 
     def get_many(
-        self, wanted: Iterable[tuple[ObjectId, Path]], count: Counter, stop: threading.Event
+        self, wanted: Iterable[Wanted], count: Counter, stop: threading.Event
     ) -> Results[Arrived | BaseException]:
         """As `get`, each when it has come."""
-        tasks = ((oid, self._getting(oid, destination, count)) for oid, destination in wanted)
+        tasks = ((one.oid, self._getting(one, count)) for one in wanted)
         return self._driver.run(tasks, self._pace, stop)
 
-    def _getting(self, oid: ObjectId, destination: Path, count: Counter) -> Task[Arrived]:
-        download = Download(oid, destination, count)
+    def _getting(self, wanted: Wanted, count: Counter) -> Task[Arrived]:
+        download = Download(self.name, wanted.oid, wanted.destination, count, wanted.most)
         try:
-            return (yield from self._patiently(lambda: self._get(oid, download)))
+            return (yield from self._patiently(lambda: self._get(wanted.oid, download)))
         finally:
             download.close()
 
@@ -286,6 +287,8 @@ class HttpStore:
                 f"Remote '{self.name}' shows a certificate that is not trusted, for {where}.",
                 f"dvc remote modify {self.name} ssl_verify <path of the certificate authority's file>",
             )
+        if broken.too_slow:
+            return too_slow(self.name, where)
         if broken.timed_out:
             what = "did not answer in time"
         elif broken.unreachable:

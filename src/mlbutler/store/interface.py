@@ -83,7 +83,7 @@ class Need:
             artifact.
         oid: the object that holds the artifact.
         inside: for a directory, the paths in it that are wanted (files or folders); empty means all.
-        size: bytes in all as recorded, None when unknown.
+        size: bytes in all as recorded, None when unknown. files: of a directory, likewise.
         checkout: put it into the work tree; False: the cache is enough.
         remote: name of a remote of its own, None for the project's.
         imported: DVC can bring it from its source when no store holds it.
@@ -96,6 +96,15 @@ class Need:
     checkout: bool = True
     remote: str | None = None
     imported: bool = False
+    files: int | None = None
+
+
+class Wanted(NamedTuple):
+    """An object that is to come: the file to write it to, and how many bytes may come (None: not known)."""
+
+    oid: ObjectId
+    destination: Path
+    most: int | None = None
 
 
 Counter = Callable[[int], None]
@@ -140,17 +149,20 @@ class Store(Protocol):
         """As `ask`, for many."""
         ...
 
-    def get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
+    def get(self, oid: ObjectId, destination: Path, count: Counter, most: int | None = None) -> Arrived:
         """Write the object's bytes to `destination`.
+
+        Args:
+            most: bytes that may come, None when that is not known.
 
         Raises:
             FileNotFoundError: the store does not hold it. AccessDenied, StoreError: it could not be read.
-            CorruptObject: what came was cut short.
+            CorruptObject: what came was cut short, or more than there can be.
         """
         ...
 
     def get_many(
-        self, wanted: Iterable[tuple[ObjectId, Path]], count: Counter, stop: Event
+        self, wanted: Iterable[Wanted], count: Counter, stop: Event
     ) -> Results[Arrived | BaseException]:
         """As `get`, for many."""
         ...

@@ -137,7 +137,7 @@ class LocalStore(Threaded):
                 "Create the directory or mount the disk, or mend the remote's url in .dvc/config.",
             )
 
-    def get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
+    def get(self, oid: ObjectId, destination: Path, count: Counter, most: int | None = None) -> Arrived:
         """Bring the object to `destination` by reflink, hardlink (where allowed) or copy.
 
         Raises:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from mlbutler.console import human_bytes
 from mlbutler.errors import AccessDenied, DiskFull, MlbutlerError, StoreError
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence
+from mlbutler.store.limits import Incoming
 from mlbutler.store.pool import Threaded
 from mlbutler.store.retry import Patience, Transient
 
@@ -111,13 +112,14 @@ class OtherStore(Threaded):
             )
         self._container_checked = True
 
-    def get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
+    def get(self, oid: ObjectId, destination: Path, count: Counter, most: int | None = None) -> Arrived:
         """Download the object.
 
         Raises:
             FileNotFoundError: it is absent. AccessDenied, StoreError, DiskFull: it could not be read.
+            CorruptObject: more comes than there can be.
         """
-        return self._patience.call(lambda: self._get(oid, destination, count))
+        return self._patience.call(lambda: self._get(oid, destination, Incoming(self.name, oid, count, most)))
 
     def _get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
         fs, root = self._opened()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlbutler.errors import Interrupted
-from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Results
+from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Results, Wanted
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -97,7 +97,7 @@ class Threaded(ABC):
         """As `Store.ask`."""
 
     @abstractmethod
-    def get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
+    def get(self, oid: ObjectId, destination: Path, count: Counter, most: int | None = None) -> Arrived:
         """As `Store.get`."""
 
     @abstractmethod
@@ -113,12 +113,16 @@ class Threaded(ABC):
                 yield oid, answer
 
     def get_many(
-        self, wanted: Iterable[tuple[ObjectId, Path]], count: Counter, stop: threading.Event
+        self, wanted: Iterable[Wanted], count: Counter, stop: threading.Event
     ) -> Results[Arrived | BaseException]:
         """As `Store.get_many`."""
-        with closing(each(lambda pair: self.get(pair[0], pair[1], count), wanted, self.jobs, stop)) as done:
-            for (oid, _), arrived in done:
-                yield oid, arrived
+
+        def get(one: Wanted) -> Arrived:
+            return self.get(one.oid, one.destination, count, one.most)
+
+        with closing(each(get, wanted, self.jobs, stop)) as done:
+            for one, arrived in done:
+                yield one.oid, arrived
 
     def put_many(
         self, sources: Iterable[tuple[ObjectId, Path]], count: Counter, stop: threading.Event

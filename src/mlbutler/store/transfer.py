@@ -13,7 +13,7 @@ from typing import Protocol
 
 from mlbutler.errors import Interrupted, MlbutlerError, StoreError
 from mlbutler.store.files import explained, is_protected
-from mlbutler.store.interface import Answer, Arrived, ObjectId, Presence, Results, Store
+from mlbutler.store.interface import Answer, Arrived, ObjectId, Presence, Results, Store, Wanted
 from mlbutler.store.linking import link_all
 from mlbutler.store.local import WRITE_FAILURES, LocalStore, is_expected, is_sound
 from mlbutler.store.verify import is_object, require_object, wrong_content
@@ -204,21 +204,25 @@ class Mover:
         hashing = hashing or self._verify or not self.mirror.sound(oid, found, size)
         return self._from_mirror(oid, self.mirror, found if hashing else None)
 
-    def from_remote(self, oids: Iterable[ObjectId], remote: Store) -> Results[bool | BaseException]:
+    def from_remote(self, wanted: Mapping[ObjectId, int | None], remote: Store) -> Results[bool | BaseException]:
         """Bring objects from the remote, hash them, and give the mirror its share.
+
+        Args:
+            wanted: objects, with the bytes that may come of each; None when that is not known.
 
         Yields each with True, with False when the remote lacks it, or with why it could not be brought: `AccessDenied`,
         `StoreError`; `CorruptObject` when something else came; `DiskFull` when the cache cannot be written.
         """
         unfinished: dict[ObjectId, Path] = {}
 
-        def wanted() -> Iterator[tuple[ObjectId, Path]]:
-            for oid in oids:
+        def expected() -> Iterator[Wanted]:
+            for oid, most in wanted.items():
                 unfinished[oid] = self._expect(oid)
-                yield oid, unfinished[oid]
+                yield Wanted(oid, unfinished[oid], most)
 
         hashing: dict[Future[bool], ObjectId] = {}
-        with ThreadPoolExecutor(_HASHERS) as pool, closing(remote.get_many(wanted(), self._count, self._stop)) as came:
+        coming = remote.get_many(expected(), self._count, self._stop)
+        with ThreadPoolExecutor(_HASHERS) as pool, closing(coming) as came:
             try:
                 for oid, arrived in came:
                     path = unfinished.pop(oid)

@@ -10,7 +10,7 @@ import pytest
 
 from mlbutler.cli import main
 from mlbutler.store.local import LocalStore
-from mlbutler.store.upkeep import uses
+from mlbutler.store.upkeep import mark, uses
 from tests.store.world import add_directory, add_object
 
 Cli = Callable[..., int]
@@ -33,6 +33,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 @pytest.fixture
 def mirror(tmp_path: Path) -> LocalStore:
     store = LocalStore("mirror", tmp_path / "mirror")
+    mark.begin(store.root)
     add_directory(store.root, {"a.txt": b"a" * 1000, "b.txt": b"b" * 2000})
     return store
 

@@ -14,7 +14,7 @@ from mlbutler.record import Outcome, PlanResult, StagePlan, StageState
 from mlbutler.steps import plan, sync
 from mlbutler.steps.work import Work
 from mlbutler.store.interface import ObjectId
-from mlbutler.store.upkeep import uses
+from mlbutler.store.upkeep import mark, uses
 from tests.store.dvc_world import FILES, clone, copy_remote, dvc, point_to, status, template
 from tests.store.world import PASSWORD, USER, Remote, add_object, md5, unsound
 
@@ -208,6 +208,7 @@ def test_a_mirror_above_its_limit_loses_what_this_build_does_not_use(
     root: Path, working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror = tmp_path / "mirror"
+    mark.begin(mirror)
     old = add_object(mirror, b"of an old build" * 1000)
     work = working_state(root, f"data.mirror = '{mirror}'\ndata.mirror_limit = '5 KB'", LOGIN)
     later = time.time() + 10 * 86400  # nothing counts as just come
@@ -227,6 +228,7 @@ def test_a_forks_build_evicts_nothing(
     root: Path, working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror = tmp_path / "mirror"
+    mark.begin(mirror)
     old = add_object(mirror, b"of an old build" * 1000)
     work = working_state(root, f"data.mirror = '{mirror}'\ndata.mirror_limit = 1", LOGIN)
     work.record = dataclasses.replace(work.record, change=dataclasses.replace(work.record.change, fork=True))

@@ -88,8 +88,8 @@ class _Endless(MemoryFileSystem):  # type: ignore[misc]
 
     protocol = "endless"
 
-    def get_file(self, path: str, local: str, callback: Any = None, **_: Any) -> None:
-        for _ in range(1000):
+    def get_file(self, path: str, local: str, callback: Any = None, **options: Any) -> None:
+        for _block in range(1000):
             callback.relative_update(1 << 16)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.console import Console, human_bytes, human_seconds
-from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, SettingsError
+from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, MlbutlerError, SettingsError, UsageError
 from mlbutler.report.numbers import count
 
 if TYPE_CHECKING:
@@ -91,16 +91,36 @@ def verify(directory: Path, console: Console, mirror: Path | None, jobs: int) ->
 
 
 def prune(
-    directory: Path, console: Console, mirror: Path | None, limit: str | None, older_than: str | None, *, dry: bool
+    directory: Path,
+    console: Console,
+    mirror: Path | None,
+    limit: str | None,
+    older_than: str | None,
+    *,
+    dry: bool,
+    adopt: Path | None = None,
 ) -> int:
-    """Evict what was used least recently, until the mirror is below its limit."""
+    """Evict what was used least recently, until the mirror is below its limit.
+
+    Args:
+        adopt: the mirror's path again: somebody says that it is no DVC remote.
+    """
+    from mlbutler.store.upkeep import mark
     from mlbutler.store.upkeep.prune import prune as evict
 
     place = _place(directory, mirror)
+    remotes = _local_remotes(directory)
+    if adopt is not None:
+        if not adopt.is_absolute() or adopt.resolve() != place.mirror.resolve():
+            raise UsageError(
+                f"--adopt {adopt} is not the mirror {place.mirror}.", f"Pass --adopt {place.mirror.absolute()}"
+            )
+        mark.adopt(place.mirror, remotes)
+        console.line(f"{place.mirror} is a mirror from now on, which may lose what it holds.")
     size = _checked("mirror_limit", limit, "--limit") if limit is not None else place.limit
     age = _checked("remember", older_than, "--older-than") if older_than is not None else None
     with console.progress("evicted") as progress:
-        done = evict(place.mirror, size, age, dry=dry, progress=progress.advance)
+        done = evict(place.mirror, size, age, remotes=remotes, dry=dry, progress=progress.advance)
     would = "would be evicted" if dry else "evicted"
     console.line(f"{count(done.objects, 'object')} {would}, {human_bytes(done.bytes)}")
     if done.unfinished:
@@ -123,9 +143,20 @@ def _place(directory: Path, mirror: Path | None) -> Place:
     return Place(path, data.mirror_limit)
 
 
+def _local_remotes(directory: Path) -> tuple[Path, ...]:
+    """Directories that are DVC remotes of the project, where there is one: an agent's cron job works outside of any."""
+    from mlbutler.project.project import Project
+    from mlbutler.project.root import find_root
+
+    try:
+        root = find_root(directory)
+    except MlbutlerError:
+        return ()
+    return Project(root, {}).local_remotes()
+
+
 def _data(directory: Path, *, required: bool) -> tuple[Data, Path]:
     """The settings, of the project if there is one: an agent's cron job works outside of any."""
-    from mlbutler.errors import MlbutlerError
     from mlbutler.settings import load
 
     try:

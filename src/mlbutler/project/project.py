@@ -185,6 +185,20 @@ class Project:
             )
         return dict(remotes[name])
 
+    def local_remotes(self) -> tuple[Path, ...]:
+        """The directories that are DVC remotes of the project."""
+        from dvc.fs import get_cloud_fs
+
+        found = []
+        for name in self.remote_names():
+            try:
+                kind, _, path = get_cloud_fs(self.repo.config, name=name)
+            except Exception:  # its plugin is missing, or it is broken: no directory
+                continue
+            if kind.protocol == "local":
+                found.append(Path(self.root, path))
+        return tuple(found)
+
     def settings_files(self) -> tuple[Path, ...]:
         """The user's and the machine's configuration of DVC, whether they exist or not."""
         from dvc.config import Config

@@ -43,6 +43,7 @@ def run(work: Work) -> PushResult:
     artifacts = [artifact for artifact in project.artifacts() if artifact.oid is not None]
     pushed = [artifact for artifact in artifacts if artifact.cached and artifact.pushed]
     cache = open_cache(project)
+    work.begin_mirror()
     mirror = open_mirror(work.mirror, project, trusted=True, link=work.settings.data.link)
     if mirror is None and work.remote is None and all(artifact.remote is None for artifact in pushed):
         return PushResult(
@@ -126,6 +127,7 @@ def keep_in_mirror(work: Work) -> None:
     work.project.reload()
     artifacts = [artifact for artifact in work.project.artifacts() if artifact.oid is not None]
     cache = open_cache(work.project)
+    work.begin_mirror()
     mirror = open_mirror(work.mirror, work.project, trusted=True, link=work.settings.data.link)
     assert mirror is not None
     runs = current(cache, [artifact.oid for artifact in artifacts if artifact.oid is not None])

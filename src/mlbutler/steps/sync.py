@@ -186,6 +186,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
     new = work.mirror is not None and not work.mirror.is_dir()
     if not new:
         work.use_of_mirror([need.oid for need in needs])
+    work.begin_mirror()
     mirror = open_mirror(work.mirror, project, trusted=work.trusted, link=data.link)
     verify = data.verify == "always"
     wanted = [need.path for need in needs if need.checkout]

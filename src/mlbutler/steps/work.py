@@ -130,19 +130,46 @@ class Work:
 
             self._held.append(hold(self.mirror, oids, passing=not self.trusted))
 
+    @cached_property
+    def _eviction(self) -> tuple[bool, int | None]:
+        from mlbutler.settings import settings_at
+        from mlbutler.steps.eviction import agreed
+        from mlbutler.store.trust import target_revisions
+
+        def target() -> Settings | None:
+            change = self.record.change
+            revisions = target_revisions(self.git, change)
+            if not revisions:  # the only branch there is
+                return self.settings if change.kind == "branch" else None
+            return settings_at(lambda name: self.git.show(revisions[0], f"{self.prefix}{name}"))
+
+        return agreed(self.loaded, self.record.change, target)
+
+    def begin_mirror(self) -> None:
+        """Mark the mirror as one, if this run is the first that uses it and may decide that."""
+        if self.mirror is None or not self.trusted:
+            return
+        from mlbutler.store.upkeep import mark
+
+        if not mark.is_marked(self.mirror) and self._eviction[0]:
+            mark.begin(self.mirror)
+
     def mirror_grew(self, size: int) -> None:
         """Let the mirror lose what was used least recently when `size` bytes more are too many."""
-        limit = self.settings.data.mirror_limit
         if self.mirror is None or not self.trusted or size <= 0 or not self.mirror.is_dir():
             return
         from mlbutler.errors import DiskFull, StoreError
         from mlbutler.store.upkeep import prune
 
+        known, limit = self._eviction
+        if not known:
+            return
+
         prune.grown(self.mirror, size)
         if limit is None:
             return
         try:
-            done = prune.keep_below(self.mirror, limit)
+            done = prune.keep_below(self.mirror, limit, self.project.local_remotes())
         except (StoreError, DiskFull) as error:
             self.console.line(f"The mirror stays as large as it is: {error.message}")
             return

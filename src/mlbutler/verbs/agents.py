@@ -50,14 +50,22 @@ def store_verify(directory: Path, console: Any, mirror: Path | None, jobs: int) 
 @click.option("--limit", metavar="SIZE", show_envvar=True, help="Such as 200GB (default: data.mirror_limit).")
 @click.option("--older-than", metavar="TIME", show_envvar=True, help="Also what was not used for so long, such as 30d.")
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Only say what would be evicted.")
+@click.option("--adopt", type=click.Path(path_type=Path), metavar="DIR", allow_from_autoenv=False,
+              help="Vouch that DIR, the mirror once more, is no DVC remote.")  # fmt: skip
 @common
 def store_prune(
-    directory: Path, console: Any, mirror: Path | None, limit: str | None, older_than: str | None, dry_run: bool
+    directory: Path,
+    console: Any,
+    mirror: Path | None,
+    limit: str | None,
+    older_than: str | None,
+    dry_run: bool,
+    adopt: Path | None,
 ) -> int:
     """Evict what was used least recently, but nothing that a running build uses."""
     from mlbutler.commands.store import prune
 
-    return prune(directory, console, mirror, limit, older_than, dry=dry_run)
+    return prune(directory, console, mirror, limit, older_than, dry=dry_run, adopt=adopt)
 
 
 @verb("init", "mlbutler init --dry-run", "mlbutler init --agent label:gpu --gate-as unstable",

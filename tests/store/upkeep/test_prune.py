@@ -9,11 +9,17 @@ import pytest
 from mlbutler.errors import BusyError, StoreError
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
-from mlbutler.store.upkeep import prune, uses
+from mlbutler.store.upkeep import mark, prune, uses
 from tests.store.world import add_directory, add_object
 
 DAY = 86400.0
 SIZE = 1000
+
+
+@pytest.fixture(autouse=True)
+def ours(mirror: LocalStore) -> None:
+    """The mirror is one that mlbutler made."""
+    mark.begin(mirror.root)
 
 
 @pytest.fixture(autouse=True)

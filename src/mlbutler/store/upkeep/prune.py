@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from mlbutler.store.files import explained, make_folder, share
 from mlbutler.store.holdings import files_of
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
-from mlbutler.store.upkeep import uses
+from mlbutler.store.upkeep import mark, uses
 from mlbutler.store.upkeep.survey import Found, survey
 
 RECENT = 3600.0
@@ -72,17 +72,20 @@ def _open_shared(path: Path, flags: int) -> int:
     return handle
 
 
-def keep_below(mirror: Path, limit: int) -> Pruned | None:
+def keep_below(mirror: Path, limit: int, remotes: Iterable[Path] = ()) -> Pruned | None:
     """Evict when the mirror is thought to be larger than `limit` bytes; None when it is not, or another build does it.
 
+    Args:
+        remotes: directories that are DVC remotes of the project.
+
     Raises:
-        StoreError: the mirror cannot be read or written.
+        StoreError: the mirror cannot be read or written, or is not known to be one.
     """
     size = _estimate(mirror)
     if size is not None and size <= limit:
         return None
     try:
-        return prune(mirror, limit)
+        return prune(mirror, limit, remotes=remotes)
     except BusyError:
         return None
 
@@ -92,17 +95,21 @@ def prune(
     limit: int | None = None,
     older_than: float | None = None,
     *,
+    remotes: Iterable[Path] = (),
     dry: bool = False,
     progress: Callable[[int, int], None] = lambda objects, size: None,
 ) -> Pruned:
     """Evict until nine tenths of `limit` are left, and what was not used for `older_than` seconds.
 
     Args:
-        limit: bytes. dry: only say what would be done. progress: told of evicted objects and bytes.
+        limit: bytes. remotes: directories that are DVC remotes of the project. dry: only say what would be done.
+        progress: told of evicted objects and bytes.
 
     Raises:
-        BusyError: another process prunes this mirror. StoreError: it cannot be read or written.
+        BusyError: another process prunes this mirror. UnmarkedMirror: it is not known to be a mirror.
+        StoreError: it cannot be read or written.
     """
+    mark.require(mirror, remotes)
     try:
         with _alone(mirror, dry):
             return _prune(mirror, limit, older_than, dry, progress)

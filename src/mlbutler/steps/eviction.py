@@ -1,0 +1,30 @@
+"""Whose settings decide which directory is a mirror, and what it may lose: not those that a change brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mlbutler.record import Change
+from mlbutler.settings import Loaded, Settings
+
+_KEYS = ("mirror", "mirror_limit")
+
+
+def agreed(loaded: Loaded, change: Change, target: Callable[[], Settings | None]) -> tuple[bool, int | None]:
+    """(may the mirror be marked as one and lose objects, the size above which it does).
+
+    On a CI server both come from the environment or from the target branch's settings; on one's own machine from the
+    settings as they are.
+
+    Args:
+        target: the target branch's settings, None where it has none.
+    """
+    data = loaded.settings.data
+    told = {key: loaded.sources.get(f"data.{key}", "").startswith("MLBUTLER_") for key in _KEYS}
+    if change.kind == "local" or all(told.values()):
+        return True, data.mirror_limit
+    theirs = target()
+    known = told["mirror"] or (theirs is not None and theirs.data.mirror == data.mirror)
+    if told["mirror_limit"]:
+        return known, data.mirror_limit
+    return known, theirs.data.mirror_limit if known and theirs is not None else None

@@ -254,26 +254,29 @@ def _to_remotes(
                 # The run cache comes another way, from the mirror or from agent to agent; what is small and not in
                 # dvc.lock's own artifacts, metrics above all, has to be there for it.
                 entries, outputs = [], [oid for oid in outputs if _is_small(cache, oid)]
-        _send(work, cache, store, [*oids, *outputs], moved)
+        seen = _send(work, cache, store, [*oids, *outputs], moved)
+        notes += [f"{count(seen, 'object')} read back from {store.name} and whole"] if seen else []
         if entries:
             _send_runs(cache, store, entries)
             kept = store.name
     return notes, kept
 
 
-def _send(work: Work, cache: LocalStore, store: Store, oids: Iterable[ObjectId], moved: list[Moved]) -> None:
+def _send(work: Work, cache: LocalStore, store: Store, oids: Iterable[ObjectId], moved: list[Moved]) -> int:
+    """Send what the store lacks; how many of these objects were read back and are whole."""
     from mlbutler.store.engine import send, worst
     from mlbutler.store.holdings import at_hand
 
     objects = at_hand(cache, oids)
     if not objects:
-        return
+        return 0
     with work.console.progress(f"to {store.name}") as progress:
         sent = send(objects, cache, store, progress=progress)
     moved.extend(sent.moved)
     error = worst(sent.errors)
     if error is not None:
         raise error
+    return sent.read_back
 
 
 def _is_small(cache: LocalStore, oid: ObjectId) -> bool:

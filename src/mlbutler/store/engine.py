@@ -20,6 +20,7 @@ from mlbutler.store.linking import MOST
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest, select
 from mlbutler.store.pool import each
+from mlbutler.store.read_back import read_back
 from mlbutler.store.transfer import SMALL, Mover, Progress, Tally
 
 LOCAL_JOBS = 4
@@ -357,10 +358,11 @@ def ask_all(store: Store, oids: Iterable[ObjectId], progress: Progress | None = 
 
 @dataclass(frozen=True)
 class Sent:
-    """What `send` did: objects and bytes put, and what could not be."""
+    """What `send` did: objects and bytes put, what could not be, and how many were read back and are whole."""
 
     moved: tuple[Moved, ...] = ()
     errors: tuple[MlbutlerError, ...] = ()
+    read_back: int = 0
 
 
 def send(
@@ -373,7 +375,7 @@ def send(
     """Put on a store what it lacks and the cache holds; files before the manifests that name them.
 
     Each object is asked for itself; one that the store holds with another size is replaced. Nothing is ever
-    deleted.
+    deleted. A few of them are read back (`read_back.sample`), but from a directory.
 
     Raises:
         AccessDenied, StoreError: the store does not answer, so nothing is known.
@@ -388,19 +390,27 @@ def send(
     tally = Tally(progress)
     mover = Mover(cache, None, share=False, verify=False, tally=tally, warn=lambda _: None, stop=stop)
     errors: list[MlbutlerError] = []
+    seen = 0
     for batch in ([o for o in lacking if not o.is_directory], [o for o in lacking if o.is_directory]):
         if errors:
             break  # a manifest must not promise files that are not there
+        arrived: list[ObjectId] = []
         with closing(mover.send(batch, store)) as done:
-            for _, result in done:
+            for oid, result in done:
+                if result is None:
+                    arrived.append(oid)
                 if isinstance(result, StoreError | DiskFull):
                     errors.append(result)
                     if not isinstance(result, CorruptObject):
                         break
                 elif isinstance(result, BaseException):
                     raise result
+        if not errors and not isinstance(store, LocalStore):
+            whole, wrong = read_back(store, {oid: cache.path(oid).stat().st_size for oid in arrived})
+            seen += whole
+            errors += wrong
     cache.whole.save()
-    return Sent(moved(tally), tuple(errors))
+    return Sent(moved(tally), tuple(errors), seen)
 
 
 def _lacks(answer: Answer, cache: LocalStore, oid: ObjectId) -> bool:

@@ -31,7 +31,7 @@ class UnmarkedMirror(StoreError):
 def begin(mirror: Path) -> None:
     """Make a directory that does not exist, or holds no object yet, a mirror; another stays what it is."""
     with suppress(OSError, StoreError, DiskFull):
-        if not mirror.exists() or {entry.name for entry in os.scandir(mirror)} <= _BEFORE_OBJECTS:
+        if not mirror.exists() or _holds_nothing(mirror):
             _write(mirror)
 
 
@@ -60,7 +60,7 @@ def require(mirror: Path, remotes: Iterable[Path]) -> None:
         UnmarkedMirror: it is none.
     """
     _require_no_remote(mirror, remotes)
-    if mirror.is_dir() and not is_marked(mirror):
+    if mirror.is_dir() and not is_marked(mirror) and not _holds_nothing(mirror):
         again = f"mlbutler store prune --mirror {mirror} --adopt {mirror.absolute()}"
         raise UnmarkedMirror(
             f"Nothing is evicted from {mirror}: it holds no mark of a mirror that mlbutler made, and could be a DVC "
@@ -76,6 +76,11 @@ def is_marked(mirror: Path) -> bool:
         return isinstance(content, dict) and content.get("inode") == mirror.stat().st_ino
     except (OSError, Unreadable):
         return False
+
+
+def _holds_nothing(mirror: Path) -> bool:
+    with os.scandir(mirror) as entries:
+        return {entry.name for entry in entries} <= _BEFORE_OBJECTS
 
 
 def _write(mirror: Path) -> None:

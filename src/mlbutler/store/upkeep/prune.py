@@ -109,8 +109,8 @@ def prune(
         BusyError: another process prunes this mirror. UnmarkedMirror: it is not known to be a mirror.
         StoreError: it cannot be read or written.
     """
-    mark.require(mirror, remotes)
     try:
+        mark.require(mirror, remotes)
         with _alone(mirror, dry):
             return _prune(mirror, limit, older_than, dry, progress)
     except (OSError, DiskFull) as error:

@@ -13,7 +13,7 @@ from mlbutler.store.engine import bring, send
 from mlbutler.store.http import HttpStore
 from mlbutler.store.interface import Need, ObjectId, Store
 from mlbutler.store.local import LocalStore
-from mlbutler.store.upkeep import prune
+from mlbutler.store.upkeep import mark, prune
 from tests.store.world import Remote, add_directory, add_object, damage, leftovers, md5, unsound
 
 Connect = Callable[..., HttpStore]
@@ -334,6 +334,7 @@ def test_a_builds_umask_shuts_no_other_build_out(
     oid = add_object(cache.root, b"content")
     before = os.umask(0o077)
     try:
+        mark.begin(mirror.root)
         send([oid], cache, mirror)
         prune.grown(mirror.root, 7)
         prune.prune(mirror.root)
@@ -345,7 +346,7 @@ def test_a_builds_umask_shuts_no_other_build_out(
         assert mode & stat.S_IROTH, path
         assert not mode & stat.S_IWOTH, path
         assert path.is_file() or mode & (stat.S_IXOTH | stat.S_IWGRP) == stat.S_IXOTH | stat.S_IWGRP, path
-    for name in ("growth", "prune.lock"):
+    for name in ("growth", "prune.lock", "mirror.json"):
         assert (mirror.root / "mlbutler" / name).stat().st_mode & stat.S_IWGRP
 
 

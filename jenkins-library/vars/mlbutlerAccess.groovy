@@ -45,14 +45,35 @@ def inImage(Map config, Closure body) {
         return
     }
     String folder = config.folder ?: '.'
+    if (env.CHANGE_FORK) { agreed(config) }
     // A tag for each job: two jobs on one agent must not take each other's image, and a job's name, which holds that of
     // a branch, may have what a tag may not.
     String tag = sh(returnStdout: true, script: 'printf %s "$JOB_NAME" | git hash-object --stdin').trim()
     String ids = '--build-arg UID=$(id -u) --build-arg GID=$(id -g)'
     def image = docker.build("mlbutler-${tag}", "${ids} -f '${folder}/${config.dockerfile}' '${folder}'")
-    // --init: no process stays behind. A fork's code may read the mirror and not write it.
+    // --init: no process stays behind. No set-uid program and no capability makes the user another.
+    String options = '--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096'
+    // A fork's code may read the mirror and not write it.
     String mirror = "${config.mirror}:${config.mirror}${env.CHANGE_FORK ? ':ro' : ''}"
-    image.inside("--init -e HOME=/home/butler -v ${mirror}", body)
+    image.inside("${options} -e HOME=/home/butler -v ${mirror}", body)
+}
+
+/** Read what the image is made of; Jenkins refuses what a fork's change has otherwise than the target branch. */
+void agreed(Map config) {
+    String top = config.folder ? "${config.folder}/" : ''
+    readTrusted("${top}${config.dockerfile}")
+    // Docker takes the first of these that is there, and Docker's build gets nothing else of the repository.
+    String ignore = "${top}${config.dockerfile}.dockerignore"
+    for (line in readTrusted(fileExists(ignore) ? ignore : "${top}.dockerignore").readLines()) {
+        String name = line.trim()
+        if (name.startsWith('!')) { readTrusted("${top}${name[1..-1]}") }
+    }
+}
+
+/** Remove the workspace; what cannot be removed is said, and ends nothing. */
+void clean() {
+    String said = 'The workspace could not be removed: does it hold files of another user, such as root?'
+    catchError(buildResult: 'SUCCESS', stageResult: 'UNSTABLE', message: said) { deleteDir() }
 }
 
 void bound(List access, Closure command) {

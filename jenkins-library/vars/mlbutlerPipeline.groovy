@@ -169,7 +169,7 @@ void onAgent(Map config, Closure body) {
                 checkout(scm)
                 mlbutlerAccess.inImage(config, body)
             } finally {
-                if (mlbutlerAccess.reachable()) { deleteDir() }
+                if (mlbutlerAccess.reachable()) { mlbutlerAccess.clean() }
             }
         }
     }

@@ -91,7 +91,7 @@ void onAgent(Map config, Map one, List earlier, String runs) {
                         }
                     }
                 } finally {
-                    if (mlbutlerAccess.reachable()) { deleteDir() }
+                    if (mlbutlerAccess.reachable()) { mlbutlerAccess.clean() }
                 }
             }
         }

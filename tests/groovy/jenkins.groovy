@@ -346,7 +346,7 @@ abstract class PipelineScript extends Script {
         try { body() } catch (Exception error) {
             if (error instanceof Interruption && given.catchInterruptions == false) { throw error }
             Build.worsen(given.buildResult ?: 'FAILURE')
-            println("ERROR: ${error.message}")
+            println("ERROR: ${given.message ?: ''} ${error.message}")
         }
     }
     def withEnv(List<String> pairs, Closure body) {
@@ -411,7 +411,16 @@ abstract class PipelineScript extends Script {
         }]
     }
     def readJSON(Map given) { new JsonSlurper().parseText(given.text as String) }
-    def deleteDir() { Build.reach(); Build.frame().workspace.deleteDir(); Build.event(step: 'deleteDir') }
+    def fileExists(String path) { new File(Build.frame().workspace, path).exists() }
+    def readTrusted(String path) {
+        Build.event(step: 'readTrusted', file: path)
+        if (path in (Build.plan.untrusted ?: [])) { throw new Abort("‘${path}’ has been modified in an untrusted revision") }
+        def show = ['git', '-C', Build.plan.trusted as String, 'show', "HEAD:${path}".toString()].execute()
+        String text = show.text
+        if (show.waitFor() != 0) { throw new Abort("${path} not found") }
+        text
+    }
+    def deleteDir() { Build.reach(); if (Build.plan.foreign) { throw new Abort('Unable to delete: rootsh') }; Build.frame().workspace.deleteDir(); Build.event(step: 'deleteDir') }
     def junit(Map given) { kept('junit', given.testResults as String, given.allowEmptyResults as boolean) }
     def recordIssues(Map given) { Build.reach(); Build.event(step: 'recordIssues') }
     def flake8() { 'flake8' }

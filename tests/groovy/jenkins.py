@@ -62,6 +62,9 @@ def build(
     labels: Sequence[str] = (),
     abort: str = "",
     aborted_by: Path | None = None,
+    trusted: Path | None = None,
+    untrusted: Sequence[str] = (),
+    foreign: bool = False,
 ) -> Built:
     """Run the Jenkinsfile `script`.
 
@@ -70,6 +73,8 @@ def build(
         lose: the stage in which the agent is lost once. vanish: the one in which the agent comes back without
             the process, so many `times`. labels: that there are agents for; any if empty.
         abort: the stage in which the build is aborted once its command has made the file `aborted_by`.
+        trusted: a clone of the target branch, for `readTrusted`. untrusted: what the change has otherwise there.
+        foreign: workspaces hold files that the agent's user cannot delete.
     """
     directory.mkdir(parents=True, exist_ok=True)
     plan = {
@@ -78,6 +83,7 @@ def build(
         "events": str(directory / "events.json"), "libraries": [str(path) for path in libraries], "lose": lose,
         "vanish": vanish, "times": times,
         "labels": list(labels), "abort": abort, "aborted_by": str(aborted_by or directory),
+        "trusted": str(trusted or ""), "untrusted": list(untrusted), "foreign": foreign,
     }  # fmt: skip
     (directory / "plan.json").write_text(json.dumps(plan))
     done = subprocess.run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -61,7 +61,7 @@ def generated(world: World, *words: str) -> str:
 
 def built(
     world: World, name: str, commit: str, *words: str, lose: str = "", abort: str = "", aborted_by: Path | None = None,
-    **more: str,
+    foreign: bool = False, untrusted: Sequence[str] = (), **more: str,
 ) -> Built:  # fmt: skip
     directory = world.directory / f"jenkins-{name}"
     directory.mkdir()
@@ -76,8 +76,9 @@ def built(
     environ |= {"MLBUTLER_FORGE_URL": str(directory / "forge"), "MLBUTLER_DATA_MIRROR": str(directory / "mirror")}
     checkout = f"git clone -q --no-checkout {shlex.quote(str(world.bare))} . && git checkout -q --detach {commit}"
     return build(
-        directory, script, checkout, environ, credentials=CREDENTIALS, lose=lose, abort=abort, aborted_by=aborted_by
-    )
+        directory, script, checkout, environ, credentials=CREDENTIALS, lose=lose, abort=abort, aborted_by=aborted_by,
+        foreign=foreign, trusted=world.author, untrusted=untrusted,
+    )  # fmt: skip
 
 
 def secrets() -> list[str]:
@@ -264,3 +265,32 @@ def test_a_credential_that_jenkins_does_not_know_stops_the_build(world: World, m
     assert done.result == "FAILURE"
     assert "Could not find credentials entry with ID 'mlbutler-dvc'" in done.log
     assert world.git(world.bare, "rev-parse", "unknown") == commit
+
+
+DOCKER = ("--agent", "docker")
+
+
+def test_a_fork_s_image_is_made_of_what_the_target_branch_has(world: World) -> None:
+    commit = world.branch("image", {"src/more.py": "# theirs\n"})
+    done = built(world, "image", commit, *DOCKER, CHANGE_FORK="theirs/words", untrusted=["Dockerfile"])
+    assert done.result == "FAILURE"
+    assert "‘Dockerfile’ has been modified in an untrusted revision" in done.log
+    assert done.commands("") == []  # nothing was built, and none of its code ran
+
+
+def test_ours_may_change_its_image(world: World) -> None:
+    commit = world.branch("own-image", {"params.yaml": params(1.07)})
+    done = built(world, "own-image", commit, *DOCKER, untrusted=["Dockerfile"])
+    assert done.result == "SUCCESS", done.log[-3000:]
+    agents = [event["agent"] for event in done.events if event["step"] == "stage"]
+    (docker,) = [agent["dockerfile"] for agent in agents if isinstance(agent, dict) and "dockerfile" in agent]
+    words = docker["args"].split()
+    assert {"no-new-privileges", "ALL", "--init"} < set(words)
+    assert words[-1] == "/mirror:/mirror"
+
+
+def test_a_workspace_that_cannot_be_removed_ends_no_build(world: World) -> None:
+    commit = world.branch("foreign", {"params.yaml": params(1.08)})
+    done = built(world, "foreign", commit, foreign=True)
+    assert done.result == "SUCCESS", done.log[-3000:]
+    assert "files of another user" in done.log

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -66,7 +66,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world.git(directory, "init", "-q", "--bare", "-b", "main", str(world.bare))
     world.git(directory, "clone", "-q", str(world.bare), str(world.author))
     world.git(world.author, "checkout", "-q", "-B", "main")
-    files = {"dvc.yaml": STAGES, "work.py": WORK, "params.yaml": "rate: 0.5\n", "mlbutler.toml": SETTINGS}
+    files = {"dvc.yaml": STAGES, "work.py": WORK, "params.yaml": "rate: 0.5\n", "mlbutler.toml": SETTINGS,
+             "Dockerfile": "FROM scratch\n", ".dockerignore": "# only these\n*\n!work.py\n"}  # fmt: skip
     for name, text in files.items():
         (world.author / name).write_text(text)
     world.dvc("init", "-q")
@@ -83,7 +84,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: str = "", vanish: str = "",
-          times: int = 1, lose: str = "", **more: str) -> Built:  # fmt: skip
+          times: int = 1, lose: str = "", untrusted: Sequence[str] = (), foreign: bool = False,
+          **more: str) -> Built:  # fmt: skip
     commit = commit or world.branch(name, {"params.yaml": f"rate: {rate}\n"})
     directory = world.directory / f"jenkins-{name}"
     (directory / "bin").mkdir(parents=True)
@@ -98,6 +100,7 @@ def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: s
     return build(
         directory, directory / "Jenkinsfile", checkout, environ, credentials=CREDENTIALS, libraries=[LIBRARY],
         labels=["docker", "gpu", "highmem"], vanish=vanish, times=times, lose=lose,
+        trusted=world.author, untrusted=untrusted, foreign=foreign,
     )  # fmt: skip
 
 
@@ -209,6 +212,24 @@ def test_images_of_two_jobs_have_two_tags_and_a_fork_cannot_write_the_mirror(wor
         tags += [event["tag"] for event in done.events if event["step"] == "docker build"]
     assert len(set(tags)) == 2
     assert all(re.fullmatch(r"mlbutler-[0-9a-f]{40}", tag) for tag in tags)
+    options = image["words"].partition(" -e ")[0]
+    assert options == "--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096"
+
+
+def test_a_fork_s_image_is_made_of_what_the_target_branch_has(world: World) -> None:
+    call = "mlbutlerPipeline(dockerfile: 'Dockerfile', remote: 'http')"
+    for name in ("Dockerfile", "work.py"):  # work.py is what its .dockerignore lets in
+        done = built(world, f"their-{name}", call, CHANGE_FORK="theirs/x", untrusted=[name])
+        assert done.result == "FAILURE"
+        assert f"‘{name}’ has been modified in an untrusted revision" in done.log
+        assert not any(event["step"] == "docker build" for event in done.events)
+    assert not any(e["step"] == "readTrusted" for e in built(world, "our-image", call, untrusted=["Dockerfile"]).events)
+
+
+def test_a_workspace_that_cannot_be_removed_ends_no_build(world: World) -> None:
+    done = built(world, "foreign", "mlbutlerPipeline(remote: 'http')", rate=0.72, foreign=True)
+    assert done.result == "SUCCESS", done.log[-3000:]
+    assert "files of another user" in done.log
 
 
 def test_a_gate_may_make_it_unstable(world: World) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 import tomllib
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ from mlbutler.record import TELLING
 from mlbutler.run_table import NAMES, taken_after
 from mlbutler.scaffold.found import Found, Image, Remote
 from mlbutler.scaffold.look import look
-from mlbutler.scaffold.render import Wish, groovy, parse_agent, render, toml
+from mlbutler.scaffold.render import Wish, _pod, groovy, parse_agent, render, toml
 from mlbutler.settings import parse
 from tests.scaffold.projects import KINDS, make
 
@@ -40,7 +42,7 @@ def test_every_file_of_every_kind_is_valid(seen: dict[str, Found], kind: str, ag
     )
     script = files["Jenkinsfile"]
     assert lint(script) == []
-    assert len(script.splitlines()) < 100
+    assert len(script.splitlines()) < 110
     assert max(map(len, script.splitlines())) <= 150
     settings = parse(files["mlbutler.toml"])
     assert settings.project.target == "main"
@@ -94,11 +96,33 @@ def test_what_may_follow_a_failure_does(seen: dict[str, Found], gate: str) -> No
 
 
 @pytest.mark.parametrize(("agent", "mounted"), [
-    ("docker", "args \"--init -e HOME=/home/butler -v /mirror:/mirror${env.CHANGE_FORK ? ':ro' : ''}\""),
+    ("docker", "-v /mirror:/mirror${env.CHANGE_FORK ? ':ro' : ''}"),
     ("kubernetes", '{name: mirror, mountPath: /mirror, readOnly: ${env.CHANGE_FORK != null}}'),
 ])  # fmt: skip
 def test_a_fork_cannot_write_the_mirror(seen: dict[str, Found], agent: str, mounted: str) -> None:
     assert mounted in render(seen["pip"], AGENTS[agent])["Jenkinsfile"]
+
+
+def test_no_program_in_a_container_makes_its_user_another(seen: dict[str, Found]) -> None:
+    script = render(seen["pip"], AGENTS["docker"])["Jenkinsfile"]
+    for option in ("--init", "--security-opt no-new-privileges", "--cap-drop ALL", "--pids-limit 4096"):
+        assert option in script
+    pod = yaml.safe_load(_pod(AGENTS["kubernetes"], "/mirror").replace("${env.CHANGE_FORK != null}", "true"))["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["containers"]:
+        assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
+def test_what_the_image_is_made_of_is_read_as_the_target_branch_has_it(seen: dict[str, Found]) -> None:
+    found = dataclasses.replace(seen["pip"], folder="sub")
+    script = render(found, Wish())["Jenkinsfile"]
+    (line,) = [line for line in script.splitlines() if line.startswith("def imageFiles()")]
+    named = re.findall(r"'([^']+)'", line)
+    assert named[:2] == ["sub/Dockerfile", "sub/.dockerignore"]
+    assert set(named[2:]) == {f"sub/{file}" for file in found.image.files}
+    assert script.index("agreed()") < script.index("dockerfile {")
 
 
 def test_reviewers_are_told_before_anything_else_and_what_may_be_missing_comes_last(seen: dict[str, Found]) -> None:

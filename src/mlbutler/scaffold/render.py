@@ -41,6 +41,7 @@ _OWN_CODE = {"test": "time: 2, unit: 'HOURS'", "lint": "time: 1, unit: 'HOURS'",
 """Steps that run the project's own code: without credentials, and limited in time."""
 _LOOKING = ("plan", "test", "lint")
 """Steps that come first: two of them side by side."""
+DOCKER_OPTIONS = "--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096"
 _IMAGE = re.compile(r"\w[\w./:@-]*")
 # DVC's plugins that are extras of mlbutler.
 _EXTRAS = {"s3": "s3", "ssh": "ssh"}
@@ -102,13 +103,18 @@ def render(found: Found, wish: Wish, dockerfile: str = "Dockerfile") -> dict[str
     environment = _environment()
     files = {"Jenkinsfile": environment.get_template("Jenkinsfile.j2").render(_jenkins(found, wish, dockerfile))}
     if wish.agent != LABEL:
-        ignore = ".dockerignore" if dockerfile == "Dockerfile" else f"{dockerfile}.dockerignore"
+        ignore = ignore_file(dockerfile)
         values = _docker(found, wish)
         files[dockerfile] = environment.get_template("Dockerfile.j2").render(values)
         files[ignore] = environment.get_template("dockerignore.j2").render(values)
     if not found.configured:
         files["mlbutler.toml"] = environment.get_template("mlbutler.toml.j2").render(_settings(found))
     return files
+
+
+def ignore_file(dockerfile: str) -> str:
+    """The file that says what Docker's build is given."""
+    return ".dockerignore" if dockerfile == "Dockerfile" else f"{dockerfile}.dockerignore"
 
 
 def _environment() -> Environment:
@@ -153,6 +159,8 @@ def _jenkins(found: Found, wish: Wish, dockerfile: str) -> Mapping[str, object]:
         "mirror": mirror,
         "folder": found.folder,
         "dockerfile": dockerfile,
+        "docker_options": DOCKER_OPTIONS,
+        "image_files": [at(path) for path in (dockerfile, ignore_file(dockerfile), *found.image.files)],
         "gate_as": wish.gate_as,
         "steps": {name: _stage(name, wish.gate_as) for name in NAMES if name not in TELLING},
         "in_order": [name for name in NAMES if name not in (*_LOOKING, *TELLING)],
@@ -193,15 +201,23 @@ def _forge(found: Found) -> str:
 
 
 def _pod(wish: Wish, mirror: str) -> str:
+    # No set-uid program and no capability makes a build's user another; the cluster is nothing that it may ask.
+    alone = "securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}\n"
     return (
         "spec:\n"
-        "  securityContext: {runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000}\n"
+        "  automountServiceAccountToken: false\n"
+        "  securityContext:\n"
+        "    {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, "
+        "seccompProfile: {type: RuntimeDefault}}\n"
         "  containers:\n"
         "    - name: mlbutler\n"
         f"      image: {wish.image}\n"
         "      command: [sleep, infinity]\n"
+        f"      {alone}"
         f"      volumeMounts: [{{name: mirror, mountPath: {mirror}, "
         "readOnly: ${env.CHANGE_FORK != null}}]\n"
+        "    - name: jnlp\n"
+        f"      {alone}"
         "  volumes:\n"
         "    - {name: mirror, persistentVolumeClaim: {claimName: mlbutler-mirror}}"
     )

@@ -140,6 +140,7 @@ def _controller(server: Server) -> dict[str, Any]:
     return {
         "build": {"context": "image", "dockerfile": "controller.Dockerfile", "args": {"JENKINS": CONTROLLER}},
         "restart": "unless-stopped",
+        "security_opt": ["no-new-privileges:true"],
         "ports": [f"{address}:{server.port}:8080"],
         "networks": ["jenkins"],
         "environment": {
@@ -164,6 +165,7 @@ def _agent() -> dict[str, Any]:
     return {
         "build": {"context": "image", "dockerfile": "agent.Dockerfile"},
         "restart": "unless-stopped",
+        "security_opt": ["no-new-privileges:true"],
         "init": True,
         "networks": ["jenkins", "docker"],
         "volumes": [f"workspaces:{AGENT_HOME}", f"mirror:{MIRROR}", "docker_certs:/certs/client:ro"],

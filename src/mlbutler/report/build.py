@@ -72,8 +72,10 @@ def _subject(record: Record) -> Line:
         line = (*line, plain(" of "), link(what, change.url) if change.url else plain(what))
     elif change.head_branch:
         line = (*line, plain(f" of {change.head_branch}"))
-    if base := change.base or (record.compare.old_rev if record.compare else ""):
-        line = (*line, plain(" against "), code(run.short(base)), plain(f" ({_target(change)})"))
+    if base := (record.compare.old_rev if record.compare else "") or change.base:
+        # Another than the change's where somebody compared with it by name and took other steps since.
+        name = _target(change) if base == (change.base or base) else "as asked for"
+        line = (*line, plain(" against "), code(run.short(base)), plain(f" ({name})"))
     return (*line, plain(", from a fork")) if change.fork else line
 
 

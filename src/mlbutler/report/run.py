@@ -312,8 +312,8 @@ def provenance(record: Record) -> Section:
     if change.checkout != change.head:
         what = " (a merge of head and target, made by the CI server)" if change.merge else ""
         pairs.append(("Checked out", Cell((code(change.checkout), plain(what)))))
-    if base := change.base or (record.compare.old_rev if record.compare else ""):
-        what = f" (merge base with {change.target_branch or 'the target'})"
+    if base := (record.compare.old_rev if record.compare else "") or change.base:
+        what = f" (merge base with {change.target_branch or 'the target'})" if base == (change.base or base) else ""
         pairs.append(("Compared with", Cell((code(base), plain(what)))))
     optional = (("dvc.lock", record.lock_hash), ("Results commit", record.commit.commit if record.commit else ""))
     pairs += [(name, cell(text, style=Style.CODE)) for name, text in optional if text]

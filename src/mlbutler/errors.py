@@ -50,6 +50,23 @@ class ProjectError(UsageError):
     """The DVC project cannot be read: dvc.yaml, dvc.lock, a .dvc file or a metric file is broken."""
 
 
+class PathRefused(MlbutlerError):
+    """A path that must not be written: it leads through a symbolic link, or into mlbutler's own folder."""
+
+    exit_code = EXIT_JUDGED
+
+
+class UnsavedWork(MlbutlerError):
+    """Files that no store holds would be replaced or removed: a judgement on the work tree.
+
+    Attributes:
+        paths: the first thousand of them, relative to the project's root.
+    """
+
+    exit_code = EXIT_JUDGED
+    paths: tuple[str, ...] = ()
+
+
 class GitError(MlbutlerError):
     """A git command failed for a reason the caller did not foresee."""
 

@@ -14,7 +14,7 @@ import shlex
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,6 +42,11 @@ _DENIED = re.compile(
     r"|returned error: 40[13]|Invalid username|not allowed to push|denied to",
     re.IGNORECASE,
 )
+
+
+_LINK = "120000"
+_AT_ONCE = 500
+"""Paths for one command line."""
 
 
 def _gist(lines: list[str]) -> str:
@@ -293,6 +298,32 @@ class Git:
         """Paths in the index below `directory`, relative to it."""
         out = self.run("ls-files", "-z").out
         return frozenset(os.fsdecode(item) for item in out.split(b"\0") if item)
+
+    def tracked_links(self, paths: Collection[str]) -> frozenset[str]:
+        """Those of `paths` (relative to `directory`) that are symbolic links in the index."""
+        items = self._listed("ls-files", "--stage", paths)
+        return frozenset(path for meta, _, path in (item.partition("\t") for item in items) if meta.startswith(_LINK))
+
+    def unmodified(self, paths: Collection[str]) -> frozenset[str]:
+        """Files at or below `paths` (relative to `directory`) whose content in the work tree is that in the index.
+
+        Files that Git was told to believe unchanged are none of them: it would not notice.
+        """
+        prefix = os.fsdecode(self.run("rev-parse", "--show-prefix").out).rstrip("\n")
+        tracked = {item[2:] for item in self._listed("ls-files", "-v", paths) if item.startswith("H ")}
+        lines = self._listed("status", "--porcelain", paths, "--no-renames", "--untracked-files=no")
+        modified = {line[3:].removeprefix(prefix) for line in lines if line[1:2] != " "}
+        return frozenset(tracked - modified)
+
+    def _listed(self, verb: str, option: str, paths: Collection[str], *more: str) -> list[str]:
+        """What git lists about these paths, which are no patterns."""
+        found: list[str] = []
+        left = list(paths)
+        for start in range(0, len(left), _AT_ONCE):
+            some = left[start : start + _AT_ONCE]
+            out = self.run(verb, option, "-z", *more, "--", *some, extra={"GIT_LITERAL_PATHSPECS": "1"}).out
+            found += [os.fsdecode(item) for item in out.split(b"\0") if item]
+        return found
 
     def changed(self, old: str, new: str) -> tuple[str, ...]:
         """Paths that differ between two commits, from the repository's root; renames as both paths."""

@@ -99,7 +99,8 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
             _keep(work, step, partial, started, clock)
             raise
         except MlbutlerError as error:
-            result = error.partial or step.result(outcome=Outcome.ERROR, reason=error.message)
+            outcome = Outcome.FAILED if error.exit_code == EXIT_JUDGED else Outcome.ERROR
+            result = error.partial or step.result(outcome=outcome, reason=error.message)
             result = dataclasses.replace(result, remedy=error.remedy)
             code = error.exit_code
     result = _keep(work, step, result, started, clock, began=not reason)

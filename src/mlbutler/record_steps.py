@@ -178,11 +178,15 @@ class Moved:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncResult(StepResult):
-    """What was brought, from where; `paths` are the artifacts now present in the work tree."""
+    """What was brought, from where; `paths` are the artifacts now present in the work tree.
+
+    `unsaved`: files that would have been replaced and that no store holds; nothing was done then.
+    """
 
     paths: tuple[str, ...] = ()
     moved: tuple[Moved, ...] = ()
     missing: tuple[str, ...] = ()
+    unsaved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,10 +259,12 @@ class ReproduceResult(StepResult):
 
     `always_changes`: stages that made other outputs right after our own commit of theirs. `stale_again`: what makes a
     stage stale as soon as it has run, with what to write instead.
+    `unsaved`: outputs that would have been removed and that no store holds; nothing was run then.
     """
 
     stages: tuple[StageRun, ...] = ()
     log: str = ""
+    unsaved: tuple[str, ...] = ()
     always_changes: tuple[str, ...] = ()
     stale_again: tuple[Finding, ...] = ()
 

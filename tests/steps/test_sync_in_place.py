@@ -69,7 +69,7 @@ def again(root: Path) -> tuple[dict[str, Any], bool]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Repo, "__init__", opening)
         look_ahead(root, objects=True)
-        step(root, Console(quiet=True), "sync", call=lambda work: sync.run(work, everything=True))
+        step(root, Console(quiet=True), "sync", call=lambda work: sync.run(work, everything=True), discard=True)
     return json.loads((root / ".mlbutler" / "record.json").read_text())["sync"], bool(opened)
 
 

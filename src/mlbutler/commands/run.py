@@ -25,11 +25,13 @@ def run(
     skip: Sequence[str] = (),
     publish: bool = True,
     live: float | None = None,
+    discard: bool = False,
 ) -> int:
     """Take every step on the checkout at `directory`; returns the exit code.
 
     Args:
         live: seconds between two versions of the comment, at least, while the run is under way; None: only its end.
+        discard: replace files of the work tree that no store holds.
 
     Raises:
         UsageError: a step's name is unknown, or as `begin`.
@@ -38,6 +40,7 @@ def run(
         if name not in NAMES:
             raise UsageError(f"There is no step '{name}'.", f"The steps are {', '.join(NAMES)}.")
     with begin(directory, console, against, anew=True) as work:
+        work.discard = discard
         _introduce(work)
         left_out = [*skip, *([] if publish else ["publish"])]
         tells = "publish" not in left_out and (not only or "publish" in only)

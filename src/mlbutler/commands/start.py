@@ -26,6 +26,7 @@ from mlbutler.record_file import read
 from mlbutler.secrets import Redactor, secret_values
 from mlbutler.settings import Loaded, load
 from mlbutler.steps.work import Work
+from mlbutler.symlinks import Symlinks
 
 if TYPE_CHECKING:
     from mlbutler.store.trust import Agreement
@@ -64,7 +65,7 @@ def begin(
         UsageError: not a git repository, no commits, not a DVC project; with `telling`, no record of this run; a commit
             brings what only a clone remembers.
         SettingsError: see `settings.load`.
-        BusyError: another mlbutler works in this clone.
+        BusyError: another mlbutler works in this clone. PathRefused: see `mlbutler.symlinks`.
     """
     environ = os.environ if environ is None else environ
     console.redactor = Redactor(secret_values(environ))
@@ -73,6 +74,7 @@ def begin(
     refuse_tracked(git, root, loaded.settings.data.mirror_path(root))
     if loaded.note:
         console.line(f"Warning: {loaded.note}.")
+    _check_symlinks(root, git, environ, loaded)
     ahead = claimed(root)
     from mlbutler.store.trust import without_moved_mirror
 
@@ -97,6 +99,15 @@ def begin(
             root=root, loaded=without_moved_mirror(loaded, known), console=console, record=record, environ=left,
             agreed_remotes=known, ahead=ahead, look=Look(ahead),
         )  # fmt: skip
+
+
+def _check_symlinks(root: Path, git: Git, environ: Mapping[str, str], loaded: Loaded) -> None:
+    from mlbutler.ci import facts
+
+    symlinks = Symlinks(root, git, every=facts(environ).ci != "local")
+    symlinks.check_folders()
+    if (mirror := loaded.settings.data.mirror_path(root)) is not None:
+        symlinks.check_inside(mirror, untracked=False)
 
 
 def _record(

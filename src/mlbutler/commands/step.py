@@ -30,6 +30,7 @@ def step(
     targets: Sequence[str] = (),
     call: Callable[[Work], StepResult] | None = None,
     in_run: bool = False,
+    discard: bool = False,
 ) -> int:
     """Take the step `name` on the checkout at `directory`; returns the exit code.
 
@@ -37,6 +38,7 @@ def step(
         targets: stages to restrict plan, sync and reproduce to. call: the step's function with its options.
         in_run: judge and refuse as `mlbutler run` does: what a later step mends is pending, and a step is not
             taken when one that it needs failed.
+        discard: replace files of the work tree that no store holds.
 
     Raises:
         UsageError: `report` or `publish` finds the record of another run, or as `begin`.
@@ -44,6 +46,7 @@ def step(
     beside = name if name in _SIDE_BY_SIDE else ""
     offline, telling = name in _OFFLINE, name in TELLING
     with begin(directory, console, against, offline=offline, beside=beside, telling=telling) as work:
+        work.discard = discard
         if in_run:
             join(work)
         if targets:

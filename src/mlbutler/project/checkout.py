@@ -64,7 +64,7 @@ def lay_out(
             filling = _Filling(scratch, cache, kinds, progress, executable=output.path in executable)
             states = filling.fill(files, whole, telling, begun)
             path.parent.mkdir(parents=True, exist_ok=True)
-            scratch.rename(path)
+            _move(scratch, path)
         except BaseException as error:
             if begun is not None:
                 begun.stop()
@@ -75,6 +75,25 @@ def lay_out(
         telling.after(states)
         done[output.path] = _signature(root, output.path, states, files)
     return done
+
+
+def _move(scratch: Path, path: Path) -> None:
+    """Give what was made its name, unless something has got that name meanwhile.
+
+    Raises:
+        OSError: it has; what was made is still in its old place.
+    """
+    if scratch.is_dir():  # never replaces a folder that holds anything
+        scratch.rename(path)
+        return
+    try:
+        os.link(scratch, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        scratch.rename(path)
+        return
+    scratch.unlink()
 
 
 def _signature(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from mlbutler.store.interface import ObjectId
 if TYPE_CHECKING:
     from mlbutler.project.model import Stage
     from mlbutler.project.project import Project
-    from mlbutler.store.interface import Store
+    from mlbutler.store.interface import Answer, Store
 
 _LARGEST_PARAMS = 64 << 20
 
@@ -245,11 +245,31 @@ class Objects:
         except MlbutlerError as error:  # then it has to run
             self.problem = error
             return False
-        unknown = [answer for answer in answers.values() if answer.presence is Presence.UNDETERMINED]
-        if unknown:
-            kind = AccessDenied if unknown[0].denied else StoreError
-            self.problem = kind(unknown[0].reason, unknown[0].remedy)
+        self._note_problem(answers.values())
         return all(answer.presence is Presence.PRESENT for answer in answers.values())
+
+    def _note_problem(self, answers: Iterable[Answer]) -> None:
+        from mlbutler.store.interface import Presence
+
+        unknown = next((answer for answer in answers if answer.presence is Presence.UNDETERMINED), None)
+        if unknown is not None:
+            self.problem = (AccessDenied if unknown.denied else StoreError)(unknown.reason, unknown.remedy)
+
+    def on_remote(self, oids: Collection[ObjectId], name: str | None = None) -> frozenset[ObjectId]:
+        """Those that the remote (None: the project's) says it has; none where it cannot be asked: see `problem`."""
+        from mlbutler.store.engine import ask_all
+        from mlbutler.store.interface import Presence
+
+        name = name or self._project.remote_name
+        if not oids or not self._may_ask(name):
+            return frozenset()
+        try:
+            answers = ask_all(self._asked_quickly(name), oids)
+        except MlbutlerError as error:
+            self.problem = error
+            return frozenset()
+        self._note_problem(answers.values())
+        return frozenset(oid for oid, answer in answers.items() if answer.presence is Presence.PRESENT)
 
     def holds_whole(self, oid: ObjectId) -> bool:
         """Does cache or mirror hold the object, a directory with all its files?"""

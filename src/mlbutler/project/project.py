@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlbutler.compare.snapshot import Snapshot
 from mlbutler.errors import ProjectError, UsageError
+from mlbutler.git import Git
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.model import Recorded, Stage, Stages
 from mlbutler.project.objects import Objects
@@ -20,6 +21,7 @@ from mlbutler.project.signature import Look
 from mlbutler.project.worktree import WorkTree, note_partial, partial_directories
 from mlbutler.record import StagePlan, StageState
 from mlbutler.store.interface import Need
+from mlbutler.symlinks import Symlinks
 
 if TYPE_CHECKING:
     from mlbutler.project.directory_links import Early
@@ -64,7 +66,9 @@ class Project:
         self.refused: Mapping[str, str] = {}
         self._environ = os.environ if environ is None else environ
         self.mirror: Path | None = None
-        self.hardlink = False
+        self.hardlink = self.discard = False
+        self.git = Git(root)
+        self.symlinks = Symlinks(root, self.git, every=False)
         self.look = Look()
         self._planner: Any = None
         self.sides: dict[tuple[str, str], Side | None] = {}
@@ -86,6 +90,8 @@ class Project:
             for conf in repo.config["remote"].values():
                 for key in CREDENTIALS:
                     conf.pop(key, None)
+        # ``cache.dir`` may have come with the change.
+        self.symlinks.check_inside(Path(str(repo.cache.legacy.path)), untracked=False)
         return repo
 
     def opened_again(self) -> Any:
@@ -358,6 +364,35 @@ class Project:
         found = {path for path, owner in owners.items() if owner is not None and not owner[1].external}
         return Early(self.root, mirror, found - without)
 
+    def check_laying_out(self, paths: Sequence[str]) -> None:
+        """May these recorded artifacts, or paths in them, be put into the work tree? See `project.overwriting`.
+
+        Raises:
+            PathRefused, UnsavedWork, ProjectError.
+        """
+        from mlbutler.project.overwriting import check_laying_out
+
+        check_laying_out(self, self._not_in_place(paths))
+
+    def check_running(self, names: Collection[str]) -> None:
+        """May these stages run, and DVC remove their outputs before? See `project.overwriting`.
+
+        Raises:
+            PathRefused, UnsavedWork, ProjectError.
+        """
+        from mlbutler.project.overwriting import check_running
+
+        self.look.again()
+        check_running(self, [stage for stage in self.stages.pipeline() if stage.name in names])
+
+    def _not_in_place(self, paths: Sequence[str]) -> list[str]:
+        partial, owners = partial_directories(self.root), self.stages.owners
+        return [
+            path
+            for path in paths
+            if path in partial or not self._is_seen(path, owners[path][1].recorded if path in owners else None)
+        ]
+
     def checkout(
         self, paths: Sequence[str], progress: Any = None, whole: Whole | None = None, early: Early | None = None
     ) -> None:
@@ -367,20 +402,25 @@ class Project:
             whole: knows the files of the cache's objects. early: has begun with some.
 
         Raises:
+            PathRefused, UnsavedWork: see `check_laying_out`.
             ProjectError: DVC could not, because a file is in the way or an object is not in the cache.
             DiskFull: no space is left.
         """
         from mlbutler.project.checkout import by_dvc, lay_out
+        from mlbutler.project.overwriting import check_laying_out, remove_links
 
-        partial = partial_directories(self.root)
+        left = self._not_in_place(paths)
         outputs = {path: owner[1] for path in paths if (owner := self.stages.owners.get(path)) is not None}
         recorded = {path: out.recorded for path, out in outputs.items() if out.recorded is not None}
-        left = [path for path in paths if path in partial or not self._is_seen(path, recorded.get(path))]
         wanted = [outputs[path] for path in left if path in outputs]
+        check_laying_out(self, left)  # bringing the objects may have taken hours
         made = lay_out(
             self.root, self.repo, self.cache_dir, wanted, progress, hardlink=self.hardlink, whole=whole, early=early
         )
-        by_dvc(self.root, self.repo, [path for path in left if path not in made])
+        rest = [path for path in left if path not in made]
+        if self.discard:
+            remove_links(self, rest)
+        by_dvc(self.root, self.repo, rest)
         owners = {owner[1].path for path in paths if (owner := self.stages.owner(path)) is not None}
         note_partial(self.root, add=owners - recorded.keys(), remove=recorded)
         self.seen.remember({path: recorded[path] for path in left if path in recorded}, wait=True, written=made)

@@ -84,7 +84,7 @@ class WorkTree:
             item = next((found for (where, _), found in self._items.items() if where == path), None)
         if item is None or item.protocol != "local":
             return None
-        _refuse_special(self.root, path)
+        refuse_special(self.root, path)
         name, before = item.hash_name, item.hash_info
         try:
             item.hash_name = algorithm
@@ -101,7 +101,7 @@ class WorkTree:
         for file in sorted((self.root / path).rglob("*")):
             relpath = file.relative_to(self.root / path).as_posix()
             if file.is_file() and not self._repo.dvcignore.is_ignored_file(str(file)):
-                tree.add(tuple(relpath.split("/")), None, HashInfo(MD5, _md5(file, algorithm)))
+                tree.add(tuple(relpath.split("/")), None, HashInfo(MD5, file_hash(file, algorithm)))
         for out in absent:
             if out.recorded is None:
                 return None
@@ -118,8 +118,12 @@ class WorkTree:
         return Recorded(algorithm, tree.hash_info.value)
 
 
-def _refuse_special(root: Path, path: str) -> None:
-    """A pipe or a device has no content to hash: reading one waits for ever."""
+def refuse_special(root: Path, path: str) -> None:
+    """Raise where there is a pipe or a device: it has no content to hash, and reading one waits for ever.
+
+    Raises:
+        ProjectError: there is one.
+    """
     for name, status in statuses(str(root / path)):
         mode = status.st_mode
         if stat.S_ISLNK(mode) and Path(name).exists():
@@ -136,7 +140,12 @@ def _present(path: Path) -> bool:
     return path.exists() or path.is_symlink()
 
 
-def _md5(path: Path, algorithm: str) -> str:
+def file_hash(path: Path, algorithm: str) -> str:
+    """Return the MD5 of a file, as DVC takes it by that algorithm.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     from dvc.fs import localfs
     from dvc_data.hashfile.hash import file_md5
 

@@ -29,7 +29,9 @@ class Surroundings:
     Attributes:
         environ: their whole environment: no credentials.
         heading: takes the title of each stage before it starts. on_line: takes each line they print.
+        refused: says why a stage must not run, '' when it may.
         started, ended: told of each stage by name before it starts, and of what became of it.
+        stopped: told of a stage of whose end nothing can be said.
         finished: told of each stage that has made its outputs.
         bring: takes paths of recorded artifacts and puts into the work tree those that can be had.
         timeout: seconds for all stages together. lock_patience: seconds to wait for another DVC process.
@@ -41,8 +43,10 @@ class Surroundings:
     redactor: Redactor
     heading: Callable[[str], None]
     on_line: Callable[[str], None]
-    started: Callable[[str], None] = lambda name: None
-    ended: Callable[[StageRun], None] = lambda run: None
+    refused: Callable[[str], str] = lambda name: ""
+    started: Callable[[str], object] = lambda name: None
+    stopped: Callable[[str], object] = lambda name: None
+    ended: Callable[[StageRun], object] = lambda run: None
     finished: Callable[[StageRun], None] = lambda run: None
     bring: Callable[[Sequence[str]], None] = lambda paths: None
     timeout: float | None = None
@@ -124,8 +128,16 @@ class Runner:
     def _told(self, stage: StagePlan, heading: str, *, needed: bool = False) -> None:
         """As `_one`, and whoever is to be told of it is."""
         self._here.heading(heading)
+        if why := self._here.refused(stage.name):
+            self.result.problems.append(f"stage '{stage.name}' was not run: {why}")
+            self.result.runs[stage.name] = StageRun(name=stage.name, outcome="failed", cause=sentence(stage.causes))
+            return
         self._here.started(stage.name)
-        run = self._one(stage, needed=needed)
+        try:
+            run = self._one(stage, needed=needed)
+        except BaseException:
+            self._here.stopped(stage.name)
+            raise
         self.result.runs[stage.name] = run
         self._here.ended(run)
         if run.outcome != "failed":

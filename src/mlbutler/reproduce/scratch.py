@@ -11,6 +11,7 @@ from pathlib import Path
 from mlbutler.commitback.scratch import scratch_index
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
+from mlbutler.symlinks import Symlinks
 
 FOLDER = "scratch"
 
@@ -45,6 +46,7 @@ def scratch_clone(
         inside.run("update-ref", "--no-deref", "HEAD", commit)
         inside.run("read-tree", "--reset", "-u", tree)
         project = target / prefix
+        Symlinks(target, inside, every=True).check([f"{prefix}.dvc", f"{prefix}.dvc/config.local"])
         if not (project / ".dvc").is_dir():
             raise UsageError("The target has no DVC project here.", "Leave repeats out for this change.")
         _share_cache(project, cache)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mlbutler.errors import ProjectError, SettingsError
+from mlbutler.git import Git
+from mlbutler.symlinks import Symlinks
 
 FIRST = 1
 
@@ -35,7 +37,7 @@ def set_params(root: Path, names: Sequence[str], value: int) -> None:
     """Write `value` into every param of `names`, through DVC's own writers, which keep comments and order.
 
     Raises:
-        ProjectError: a file or a param is missing: the seed of no stage would be set.
+        ProjectError: a file or a param is missing: the seed of no stage would be set. PathRefused: a link leads to it.
     """
     from dvc.exceptions import DvcException
     from dvc.utils.serialize import MODIFIERS
@@ -43,6 +45,7 @@ def set_params(root: Path, names: Sequence[str], value: int) -> None:
     for name in names:
         file, dotted = split(name)
         path = root / file
+        Symlinks(root, Git(root), every=True).check([file])
         remedy = "Declare the seed as a param of the stage (params: in dvc.yaml), and name it in repeat.seed."
         if not path.is_file() or path.is_symlink():
             raise ProjectError(f"There is no {file} to set the seed '{dotted}' in.", remedy)

@@ -198,7 +198,7 @@ def _scratch_work(work: Work, root: Path) -> Work:
     loaded = dataclasses.replace(work.loaded, settings=settings)
     return Work(
         root=root, loaded=loaded, console=work.console, record=record, environ=work.environ,
-        agreed_remotes=work.agreed_remotes,
+        agreed_remotes=work.agreed_remotes, discard=True,  # nobody works there
     )  # fmt: skip
 
 

@@ -21,11 +21,14 @@ def run(work: Work, *, aborted: bool = False) -> ReportResult:
 
     Raises:
         SettingsError: ``report.directory`` leaves the project. OutsideError: the files cannot be written.
+        PathRefused: a link is on the way to it.
     """
     if aborted:
         work.record = interrupted(work.record)
         work.taken |= {name for name, result in work.record.steps() if result.outcome is Outcome.INTERRUPTED}
-    directory = _directory(work.root, work.settings.report.directory)
+    setting = work.settings.report.directory
+    work.symlinks.check_inside(work.root / setting)
+    directory = _directory(work.root, setting)
     files = write_report(work.record, work.settings.report, directory, work.console.redactor)
     place = directory.relative_to(work.root.resolve()).as_posix()
     return ReportResult(

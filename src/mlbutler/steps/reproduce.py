@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Collection
 
 from mlbutler.console import human_seconds
-from mlbutler.errors import Interrupted, MlbutlerError, UsageError
+from mlbutler.errors import Interrupted, MlbutlerError, PathRefused, UnsavedWork, UsageError
 from mlbutler.process import output_redactor, project_environment
+from mlbutler.project.left_by_stages import LeftByStages
 from mlbutler.project.stale_again import stale_again
 from mlbutler.project.times import write_times
 from mlbutler.record import Outcome, PlanResult, ReproduceResult, StageRun, StageState
@@ -21,6 +22,7 @@ from mlbutler.steps.push import keep_in_mirror
 from mlbutler.steps.work import Work
 
 _SHOWN = 3
+_TO_RUN = (StageState.STALE, StageState.RESTORABLE)
 _WORTH_KEEPING = 10.0  # seconds of work that may be lost
 
 
@@ -31,7 +33,8 @@ def run(work: Work) -> ReproduceResult:
     outputs that Git keeps are put back as they were. A stage whose inputs changed while it ran has failed.
 
     Raises:
-        UsageError: nothing was planned. Interrupted: we were told to stop; everything has ended. BusyError:
+        UsageError: nothing was planned. PathRefused, UnsavedWork: an output must not be replaced; nothing was run.
+        Interrupted: we were told to stop; everything has ended. BusyError:
             another DVC process works here. ProjectError: DVC cannot read the project. DiskFull, OutsideError.
             What was done before an error is its `partial` result.
     """
@@ -47,8 +50,10 @@ def run(work: Work) -> ReproduceResult:
         return ReproduceResult(outcome=Outcome.SKIPPED, reason=plan.reason or "the project has no stages")
     if not plan.stale():
         return _nothing_to_run(plan)
+    _check(work, plan)
     settled = loop.is_settled(work.git)
     redactor = output_redactor(work.environ)
+    outputs = Outputs(work)
     head, stale = work.record.change.checkout, len(plan.stale())
     before = work.project.seen.intact()
     with StageLog(work.root) as log, writing(work.root, head, stale, redactor) as progress:
@@ -62,6 +67,14 @@ def run(work: Work) -> ReproduceResult:
             work.console.raw(text + "\n")
             log.line(text)
 
+        def started(name: str) -> None:
+            outputs.begins(name)
+            progress.starts(name)
+
+        def ended(run: StageRun) -> None:
+            outputs.ended(run)
+            progress.ended(run)
+
         runner = Runner(
             plan.stages,
             Surroundings(
@@ -71,8 +84,10 @@ def run(work: Work) -> ReproduceResult:
                 redactor=redactor,
                 heading=heading,
                 on_line=line,
-                started=progress.starts,
-                ended=progress.ended,
+                refused=outputs.refused,
+                started=started,
+                stopped=outputs.stopped,
+                ended=ended,
                 finished=Keeper(work),
                 bring=lambda paths: sync.supply(work, paths),
                 timeout=work.settings.reproduce.timeout,
@@ -118,6 +133,43 @@ def _with_stale_again(work: Work, result: ReproduceResult) -> ReproduceResult:
         remedy=result.remedy or again[0].remedy,
         stale_again=again,
     )
+
+
+def _check(work: Work, plan: PlanResult) -> None:
+    try:
+        work.project.check_running([stage.name for stage in plan.stages if stage.state in _TO_RUN])
+    except UnsavedWork as error:
+        error.partial = ReproduceResult(outcome=Outcome.FAILED, reason=error.message, unsaved=error.paths)
+        raise
+
+
+class Outputs:
+    """What is at the stages' outputs: may it go, and who left it there."""
+
+    def __init__(self, work: Work) -> None:
+        self._project = work.project
+        self._stages = {stage.name: stage for stage in work.project.stages.pipeline()}
+        self._left = LeftByStages(work.root)
+
+    def refused(self, name: str) -> str:
+        """Return why a stage may not run, '' when it may: its outputs may have been changed since the run began."""
+        try:
+            self._project.check_running([name])
+        except (PathRefused, UnsavedWork) as error:
+            return error.message
+        return ""
+
+    def begins(self, name: str) -> None:
+        """A stage is about to run."""
+        self._left.begins(self._stages[name])
+
+    def stopped(self, name: str) -> None:
+        """A stage was stopped before its end."""
+        self._left.ended(self._stages[name], well=False)
+
+    def ended(self, run: StageRun) -> None:
+        """A stage has ended."""
+        self._left.ended(self._stages[run.name], well=run.outcome != "failed")
 
 
 class Keeper:

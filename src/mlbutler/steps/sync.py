@@ -27,6 +27,7 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
     What cannot be made again is a judgement (outcome ``failed``).
 
     Raises:
+        PathRefused, UnsavedWork: an artifact must not be put into the work tree; see `project.overwriting`.
         AccessDenied, StoreError, CorruptObject: a store did not answer, refused, or sent something else.
         DiskFull: no space for what is needed.
     """
@@ -190,6 +191,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
     mirror = open_mirror(work.mirror, project, trusted=work.trusted, link=data.link)
     verify = data.verify == "always"
     wanted = [need.path for need in needs if need.checkout]
+    _check(work, wanted)
     with project.early(wanted if work.trusted and not verify else (), mirror) as early:
         with work.console.progress("objects", total_bytes=total) as progress:
             brought = bring(
@@ -222,6 +224,17 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
         error.partial = SyncResult(outcome=Outcome.ERROR, reason=error.message, paths=paths, moved=brought.moved)
         raise error
     return _result(work, brought, absent, paths), frozenset(absent), brought, cache.whole
+
+
+def _check(work: Work, paths: Sequence[str]) -> None:
+    """Before anything is brought."""
+    from mlbutler.errors import UnsavedWork
+
+    try:
+        work.project.check_laying_out(paths)
+    except UnsavedWork as error:
+        error.partial = SyncResult(outcome=Outcome.FAILED, reason=error.message, unsaved=error.paths)
+        raise
 
 
 def _import(work: Work, needs: Sequence[Need]) -> frozenset[str]:

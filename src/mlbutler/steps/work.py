@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlbutler.store.remembered import Remembered
     from mlbutler.store.trust import Agreement
     from mlbutler.store.upkeep.uses import Held
+    from mlbutler.symlinks import Symlinks
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Work:
         plan_kept: the plan that this process made and that is remembered for the next.
         ahead: other processes that began to look at this project's files while this one started.
         pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
+        discard: replace files of the work tree that no store holds.
         live: keeps the comment up to date until the verdict is told.
         taken: names of the steps that this process has taken or begun; another may take others at the same time, and
             write their results into the same record.
@@ -55,6 +57,7 @@ class Work:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     pipeline: bool = False
     plan_held: bool = False
+    discard: bool = False
     plan_kept: Kept | None = None
     ahead: Ahead | None = None
     look: Look = field(default_factory=Look)
@@ -85,6 +88,13 @@ class Work:
         return Git(self.root, self.environ)
 
     @cached_property
+    def symlinks(self) -> Symlinks:
+        """The work tree's links, and which of them may be written through."""
+        from mlbutler.symlinks import Symlinks
+
+        return Symlinks(self.root, self.git, every=self.record.change.ci != "local")
+
+    @cached_property
     def prefix(self) -> str:
         """The project's path from the repository's root: '' or ``sub/folder/``."""
         relative = self.root.resolve().relative_to(self.git.toplevel().resolve()).as_posix()
@@ -101,6 +111,7 @@ class Work:
             self.root, environ, self.agreed_remotes, anonymous=not self.trusted,
             chosen=None if given else self.settings.data.remote or "",
         )  # fmt: skip
+        project.symlinks, project.discard = self.symlinks, self.discard
         project.mirror, project.look = self.mirror, self.look
         project.hardlink = self.trusted and self.settings.data.link == "hardlink"
         if self.settings.data.remote:

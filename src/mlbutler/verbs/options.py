@@ -58,6 +58,12 @@ def against(function: F) -> F:
     return click.option("--against", metavar="REV", show_envvar=True, help=text)(function)
 
 
+def discard(function: F) -> F:
+    """The option of verbs that write into the work tree."""
+    text = "Replace files that are in no store too: unsaved work is lost."
+    return click.option("--discard", is_flag=True, show_envvar=True, help=text)(function)
+
+
 def every(function: F) -> F:
     text = "With --live: seconds between two versions of the comment, at least."
     kind = click.FloatRange(1, 86_400)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mlbutler.errors import EXIT_PASSED
-from mlbutler.verbs.options import against, common, every, in_run, needs, split, step, verb
+from mlbutler.verbs.options import against, common, discard, every, in_run, needs, split, step, verb
 
 _STEPS = "test, lint, plan, sync, check, reproduce, push, compare, commit, report, publish"
 
@@ -34,9 +34,11 @@ def demo(directory: Path, console: Any, target: Path) -> int:
 @click.option("--no-publish", is_flag=True, show_envvar=True, help="Tell the forge nothing.")
 @click.option("--live", is_flag=True, show_envvar=True, help="Keep the comment up to date while the run is under way.")
 @every
+@discard
 @common
 def run(
-    directory: Path, console: Any, against: str | None, only: str, skip: str, no_publish: bool, live: bool, every: float
+    directory: Path, console: Any, against: str | None, only: str, skip: str, no_publish: bool, live: bool,
+    every: float, discard: bool,
 ) -> int:
     """Every step, from tests to telling the reviewers."""
     from mlbutler.commands.run import run as command
@@ -44,7 +46,7 @@ def run(
     needs("--every", "--live", given=live)
     return command(
         directory, console, against=against, only=split(only), skip=split(skip), publish=not no_publish,
-        live=every if live else None,
+        live=every if live else None, discard=discard,
     )  # fmt: skip
 
 
@@ -77,9 +79,12 @@ def plan(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...]) -
       short="Bring the data that stale stages need, and nothing else.")  # fmt: skip
 @click.argument("stages", nargs=-1)
 @click.option("--all", "everything", is_flag=True, show_envvar=True, help="Bring every artifact.")
+@discard
 @in_run
 @common
-def sync(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], everything: bool) -> int:
+def sync(
+    directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], everything: bool, discard: bool
+) -> int:
     """Bring the data that stale stages need, and nothing else: cache, then mirror, then remote."""
 
     def call(work: Any) -> Any:
@@ -87,7 +92,7 @@ def sync(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], e
 
         return step(work, everything=everything)
 
-    return step("sync", directory, console, in_run=in_run, targets=stages, call=call)
+    return step("sync", directory, console, in_run=in_run, targets=stages, call=call, discard=discard)
 
 
 @verb("check", "mlbutler check", "mlbutler check lock", "mlbutler check pushed",
@@ -110,11 +115,12 @@ def check(directory: Path, console: Any, in_run: bool, what: tuple[str, ...], an
 
 @verb("reproduce", "mlbutler reproduce", "mlbutler reproduce train")
 @click.argument("stages", nargs=-1)
+@discard
 @in_run
 @common
-def reproduce(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...]) -> int:
+def reproduce(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], discard: bool) -> int:
     """Run the stale stages, in an environment without credentials."""
-    return step("reproduce", directory, console, in_run=in_run, targets=stages)
+    return step("reproduce", directory, console, in_run=in_run, targets=stages, discard=discard)
 
 
 @verb("push", "mlbutler push", short="Send new outputs to the remote and the mirror.")

@@ -159,6 +159,7 @@ def test_an_interruption_keeps_what_was_done_and_puts_metrics_back(project: Path
     (project / "in.txt").write_text("2\n")
     (project / "second.sh").write_text("touch started; sleep 60\n")
     (project / "m.json").write_text('{"edited": 1}')
+    subprocess.run(["git", "add", "m.json"], cwd=project, check=True)
     work = planned(project)
 
     def interrupt() -> None:

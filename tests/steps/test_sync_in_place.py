@@ -230,5 +230,5 @@ def test_a_change_is_seen_by_the_program_too(root: Path, without_dvc: dict[str, 
     (root / "data" / "a b.txt").unlink()
     (root / "data" / "a b.txt").write_text("own\n")
     assert "dvc was imported" in mlbutler(root, without_dvc, "sync", "--all")[1]
-    assert mlbutler(root, {}, "sync", "--all")[0] == 0
+    assert mlbutler(root, {}, "sync", "--all", "--discard")[0] == 0
     assert whole(root)

@@ -22,6 +22,7 @@ from mlbutler.steps.push import keep_in_mirror
 from mlbutler.steps.work import Work
 
 _SHOWN = 3
+_WELL = ("ran", "restored", "unchanged")
 _TO_RUN = (StageState.STALE, StageState.RESTORABLE)
 _WORTH_KEEPING = 10.0  # seconds of work that may be lost
 
@@ -169,7 +170,7 @@ class Outputs:
 
     def ended(self, run: StageRun) -> None:
         """A stage has ended."""
-        self._left.ended(self._stages[run.name], well=run.outcome != "failed")
+        self._left.ended(self._stages[run.name], well=run.outcome in _WELL)
 
 
 class Keeper:

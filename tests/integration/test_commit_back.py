@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -85,6 +87,36 @@ def test_the_build_of_the_results_commit_keeps_what_is_known_of_the_one_that_ran
     assert [o["kind"] for o in run.record["compare"]["old_origins"]] == ["dvc.lock"]
     text = (run.root / ".mlbutler" / "report" / "report.md").read_text()
     assert "Nothing had to run in this build. The results are those of [an earlier build]" in text
+
+
+KILLS = """#!/bin/sh
+if [ -e {armed} ]; then
+    case " $* " in *" {word} "*) rm {armed}; {act} kill -9 $PPID; exit 1;; esac
+fi
+exec {git} "$@"
+"""
+
+
+@pytest.mark.parametrize("word", ["commit-tree", "push"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_commit_that_was_killed_is_made_once_by_the_next(
+    ready: World, tmp_path: Path, word: str, after: bool
+) -> None:
+    armed, git = tmp_path / "armed", shutil.which("git")
+    armed.touch()
+    (tmp_path / "bin").mkdir()
+    wrapper = tmp_path / "bin" / "git"
+    wrapper.write_text(KILLS.format(armed=armed, word=word, git=git, act=f'{git} "$@";' if after else ""))
+    wrapper.chmod(0o755)
+    head, environ = tip(ready), {"PATH": f"{wrapper.parent}{os.pathsep}{ready.base_environ()['PATH']}"}
+    assert commit(ready, environ).code == -signal.SIGKILL
+    assert not armed.exists()
+    assert ready.git(ready.bare, "fsck", "--connectivity-only") in ("", "notice: HEAD points to an unborn branch")
+    again = commit(ready, environ)
+    assert again.code == 0, again.out + again.err
+    assert tip(ready) == again.record["commit"]["commit"]
+    assert ready.git(ready.bare, "rev-parse", "better^") == head
+    assert accuracy(ready, "better") == 0.95
 
 
 def test_entries_of_stages_that_are_gone_are_taken_out_with_the_results(ready: World) -> None:

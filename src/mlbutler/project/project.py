@@ -20,7 +20,7 @@ from mlbutler.project.seen import Seen
 from mlbutler.project.signature import Look
 from mlbutler.project.worktree import WorkTree, note_partial, partial_directories
 from mlbutler.record import StagePlan, StageState
-from mlbutler.store.interface import Need
+from mlbutler.store.interface import Need, ObjectId
 from mlbutler.symlinks import Symlinks
 
 if TYPE_CHECKING:
@@ -315,6 +315,16 @@ class Project:
         from mlbutler.project.outside import Outside
 
         return Outside(self.repo, self.refused, agreed=self._agreed is not None)
+
+    def runs_of(self, names: Collection[str]) -> dict[str, frozenset[ObjectId | None]]:
+        """Key in DVC's run cache -> outputs, of the runs of these stages that dvc.lock records now."""
+        from mlbutler.project.run_cache import recorded_key
+
+        return {
+            key: frozenset(out.recorded.oid if out.recorded else None for out in stage.outputs)
+            for stage in self.stages.pipeline()
+            if stage.name in names and (key := recorded_key(self.repo, stage)) is not None
+        }
 
     def _check_targets(self, targets: Sequence[str]) -> None:
         known = {name for s in self.stages.pipeline() for name in (s.name, s.name.split("@")[0], s.file)}

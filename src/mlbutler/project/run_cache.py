@@ -42,6 +42,16 @@ def find_run(
     return _outputs(repo, dvc_stage, entry) if entry is not None else None
 
 
+def recorded_key(repo: Any, stage: Stage) -> str | None:
+    """The key of the run that dvc.lock records of a stage, None where it records none that DVC keeps."""
+    hashes = {dependency.path: dependency.recorded for dependency in stage.dependencies if dependency.recorded}
+    dvc_stage = next((found for found in repo.index.stages if address(repo, found) == stage.name), None)
+    try:
+        return _key(repo, dvc_stage, stage, hashes) if dvc_stage is not None else None
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+
+
 def _key(repo: Any, dvc_stage: Any, stage: Stage, hashes: Mapping[str, Recorded]) -> str:
     from dvc.utils import dict_sha256
 

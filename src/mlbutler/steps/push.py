@@ -6,7 +6,7 @@ The mirror comes first: it is near, and keeps what was computed even when the re
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mlbutler.errors import MlbutlerError
@@ -36,7 +36,6 @@ def run(work: Work) -> PushResult:
     if _nothing_to_do(work):
         return PushResult(outcome=Outcome.PASSED, reason="nothing to push: no stage ran and all is on the remote")
     from mlbutler.store.remotes import open_cache, open_mirror
-    from mlbutler.store.runs import current
 
     project = work.project
     project.reload()
@@ -51,7 +50,9 @@ def run(work: Work) -> PushResult:
             reason="no DVC remote is configured, and no mirror",
             remedy="dvc remote add --default NAME URL",
         )
-    runs = current(cache, [artifact.oid for artifact in artifacts if artifact.oid is not None])
+    reproduce = work.record.reproduce
+    ran = {stage.name for stage in reproduce.stages if stage.outcome == "ran"} if reproduce is not None else set()
+    runs = _runs(work, cache, artifacts, ran)
     moved: list[Moved] = []
     kept = ""
     if mirror is not None:
@@ -117,12 +118,30 @@ def _whole(work: Work, result: PushResult, away: Sequence[Artifact]) -> PushResu
     return dataclasses.replace(result, reason=f"{result.reason}; {there}")
 
 
-def keep_in_mirror(work: Work) -> None:
-    """Put what dvc.lock records now into the mirror, with its run cache, if this run may and the mirror lets it."""
+def _runs(work: Work, cache: LocalStore, artifacts: Iterable[Artifact], ran: Collection[str]) -> tuple[Run, ...]:
+    """The entries of DVC's run cache that go along: what made what dvc.lock records now.
+
+    In CI those of stages that mlbutler has run in this build, and none that lies in the cache besides: tests and
+    stages can write there, and other builds would restore what it says.
+    """
+    from mlbutler.store.runs import current
+
+    found = current(cache, [artifact.oid for artifact in artifacts if artifact.oid is not None])
+    if work.record.change.kind == "local":
+        return found
+    made = work.project.runs_of(ran)
+    return tuple(run for run in found if made.get(run.stage_key) == run.outputs)
+
+
+def keep_in_mirror(work: Work, ran: Collection[str]) -> None:
+    """Put what dvc.lock records now into the mirror, with its run cache, if this run may and the mirror lets it.
+
+    Args:
+        ran: names of the stages that this build has run.
+    """
     if not work.trusted or work.mirror is None:
         return
     from mlbutler.store.remotes import open_cache, open_mirror
-    from mlbutler.store.runs import current
 
     work.project.reload()
     artifacts = [artifact for artifact in work.project.artifacts() if artifact.oid is not None]
@@ -130,7 +149,7 @@ def keep_in_mirror(work: Work) -> None:
     work.begin_mirror()
     mirror = open_mirror(work.mirror, work.project, trusted=True, link=work.settings.data.link)
     assert mirror is not None
-    runs = current(cache, [artifact.oid for artifact in artifacts if artifact.oid is not None])
+    runs = _runs(work, cache, artifacts, ran)
     _to_mirror(work, cache, mirror, artifacts, runs)
 
 

@@ -237,8 +237,8 @@ def _once(scratch: Work, found: Series) -> str:
     found.restored += sum(run.outcome == "restored" for run in done.stages)
     if done.outcome in (Outcome.FAILED, Outcome.NOT_KNOWN):
         return done.reason
-    if any(run.outcome == "ran" for run in done.stages):
-        keep_in_mirror(scratch)
+    if ran := {run.name for run in done.stages if run.outcome == "ran"}:
+        keep_in_mirror(scratch, ran)
     scratch.project.reload()
     return ""
 

@@ -181,15 +181,18 @@ class Keeper:
 
     def __init__(self, work: Work) -> None:
         self._work, self._unkept = work, 0.0
+        self._ran: set[str] = set()
 
     def __call__(self, run: StageRun) -> None:
         """Take note of one finished stage."""
-        self._unkept += run.duration if run.outcome == "ran" else 0
+        if run.outcome == "ran":
+            self._ran.add(run.name)
+            self._unkept += run.duration
         if self._unkept < _WORTH_KEEPING:
             return
         self._unkept = 0.0
         try:
-            keep_in_mirror(self._work)
+            keep_in_mirror(self._work, self._ran)
         except MlbutlerError as error:  # the step `push` tries again, and says what is wrong
             self._work.console.detail(f"Not kept in the mirror yet: {error.message}")
 

@@ -36,6 +36,11 @@ class Run:
     key: str
     outputs: frozenset[ObjectId]
 
+    @property
+    def stage_key(self) -> str:
+        """DVC's hash of the stage and its inputs."""
+        return self.key.split("/")[2]
+
 
 def keys(store: RunStore) -> frozenset[str]:
     """Paths of all entries of a store.

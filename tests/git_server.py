@@ -24,6 +24,10 @@ class GitServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    def environ(self, password: str) -> dict[str, str]:
+        """What a CI server says of ``origin.git`` here, and a password for it."""
+        return {"GIT_URL": f"{self.url}/origin.git", "MLBUTLER_GIT_USERNAME": "ci-bot", "MLBUTLER_GIT_TOKEN": password}
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()

@@ -4,6 +4,9 @@ Inherited ``GIT_*`` variables that would point git at another repository (hooks 
 those that carry credentials or configuration for the network are kept, and only for commands that talk to a
 remote. A password from the environment reaches git through an askpass program and never through argv, a URL
 or a file. Hooks never run: the code of a pull request can write them.
+
+On a CI server what talks to the remote does so from a repository of its own (`mlbutler.private_repository`), and what
+stays here is given what the project's code is given.
 """
 
 from __future__ import annotations
@@ -11,18 +14,21 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from mlbutler.errors import AccessDenied, GitError, UsageError
-from mlbutler.secrets import Redactor, secret_values, without_credentials
-from mlbutler.variables import GIT_KEY, GIT_TOKEN, GIT_USER
+from mlbutler.git_address import Access, Address
+from mlbutler.private_repository import PrivateRepository, is_out_of_reach
+from mlbutler.secrets import Redactor, is_secret_name, secret_values, without_credentials
+from mlbutler.variables import GIT_KEY, GIT_TOKEN, GIT_URL, GIT_USER
 
 # Jenkins' gitUsernamePassword binds GIT_USERNAME and GIT_PASSWORD: its GIT_ASKPASS prints them.
 _KEPT = {
@@ -83,22 +89,32 @@ class Git:
     Args:
         directory: where git runs; paths given to methods are relative to it unless said otherwise.
         environ: the environment to take credentials and configuration from.
+        access: how the remote is reached on a CI server; None where the clone's own configuration is believed.
     """
 
-    def __init__(self, directory: Path, environ: Mapping[str, str] | None = None) -> None:
-        self.directory = directory
+    def __init__(
+        self, directory: Path, environ: Mapping[str, str] | None = None, access: Access | None = None
+    ) -> None:
+        self.directory, self.access = directory, access
         self._environ = dict(os.environ if environ is None else environ)
         self._toplevel: Path | None = None
 
     def at(self, directory: Path) -> Git:
         """git in another directory of the same work tree."""
-        other = Git(directory, self._environ)
+        return self._alike(Git(directory, self._environ, self.access))
+
+    def reaching(self, access: Access) -> Git:
+        """The same work tree, whose remote is reached as `access` says."""
+        return self._alike(Git(self.directory, self._environ, access))
+
+    def _alike(self, other: Git) -> Git:
         other._toplevel = self._toplevel
         return other
 
     def without_credentials(self) -> Git:
         """The same work tree, with nothing in the environment that a remote would accept as a password."""
-        return Git(self.directory, without_credentials(self._environ, secret_values(self._environ)))
+        left = without_credentials(self._environ, secret_values(self._environ))
+        return self._alike(Git(self.directory, left, self.access))
 
     # ------------------------------------------------------------------------------------ running
 
@@ -122,33 +138,74 @@ class Git:
             GitError: git is missing, or (with `check`) the command failed. AccessDenied: the remote refused
                 the credentials. UsageError: git does not trust the directory.
         """
-        environ = dict(self._networked if network else self._local)
-        environ |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
+        environ = {**(self._networked if network and self.access is None else self._local), **(extra or {})}
         # With a token given, no helper is asked: one that stores passwords would write it to a file.
         own = ("-c", "credential.helper=") if network and self._environ.get(GIT_TOKEN) else ()
-        command = ["git", *_OPTIONS, *own, *args]
-        with self._credentials(network) as asked:
-            try:
-                done = subprocess.run(
-                    command, cwd=self.directory, env=environ | asked, input=input, capture_output=True,
-                    check=False, timeout=timeout, stdin=subprocess.DEVNULL if input is None else None,
-                )  # fmt: skip
-            except FileNotFoundError as error:
-                if not self.directory.is_dir():
-                    raise UsageError(f"No such directory: {self.directory}", "Check -C.") from error
-                raise GitError("git is not installed.", "Install git 2.30 or newer.") from error
-            except subprocess.TimeoutExpired as error:
-                raise GitError(f"git {args[0]} took longer than {timeout:.0f} s.", "Check the network.") from error
-        err = Redactor(secret_values(self._environ)).hide(done.stderr.decode("utf-8", "replace").strip())
-        if done.returncode != 0 and "dubious ownership" in err:
+        with self._credentials(network and self.access is None) as asked:
+            done = self.execute((*own, *args), environ=environ | asked, input=input, timeout=timeout)
+        err = done.err
+        if done.code != 0 and "dubious ownership" in err:
             place = self.directory.resolve()  # git compares whole paths
             raise UsageError(
                 f"git does not trust {place}: it belongs to another user.",
                 f"git config --global --add safe.directory {shlex.quote(str(place))}",
             )
-        if check and done.returncode != 0:
+        if check and done.code != 0:
             raise self.failure(args[0], err, network=network)
-        return Done(done.returncode, done.stdout, err)
+        return done
+
+    def execute(
+        self,
+        args: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        cwd: Path | None = None,
+        input: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Done:
+        """Start git with exactly this environment and wait for it, whatever it answers.
+
+        Args:
+            cwd: where; `directory` if None.
+
+        Raises:
+            GitError: git is missing, or took too long. UsageError: there is no such directory.
+        """
+        verb = next((word for word in args if not word.startswith("-")), "")
+        always = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+        try:
+            done = subprocess.run(
+                [self.program, *_OPTIONS, *args], cwd=cwd or self.directory, env=_PATIENCE | dict(environ) | always,
+                input=input, capture_output=True, check=False, timeout=timeout,
+                stdin=subprocess.DEVNULL if input is None else None,
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            if not self.directory.is_dir():
+                raise UsageError(f"No such directory: {self.directory}", "Check -C.") from error
+            raise GitError("git is not installed.", "Install git 2.30 or newer.") from error
+        except subprocess.TimeoutExpired as error:
+            raise GitError(f"git {verb} took longer than {timeout:.0f} s.", "Check the network.") from error
+        return Done(done.returncode, done.stdout, self._redactor.hide(done.stderr.decode("utf-8", "replace").strip()))
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        return Redactor(secret_values(self._environ))
+
+    @cached_property
+    def program(self) -> str:
+        """The git that is run. On a CI server none that lies in the work tree, and rather one that nobody here can
+        write."""
+        if self.access is None:
+            return "git"
+        here = self.directory.resolve()
+        top = next((folder for folder in (here, *here.parents) if os.path.lexists(folder / ".git")), here)
+        folders = [Path(entry) for entry in self._environ.get("PATH", os.defpath).split(os.pathsep) if entry]
+        found = [
+            str(folder / "git")
+            for folder in folders
+            if folder.is_absolute() and not folder.resolve().is_relative_to(top) and shutil.which("git", path=folder)
+        ]
+        return next((path for path in found if is_out_of_reach(Path(path))), found[0] if found else "git")
 
     @staticmethod
     def failure(verb: str, err: str, *, network: bool = True) -> GitError | AccessDenied:
@@ -340,12 +397,39 @@ class Git:
         """Can a branch be called so? Text from a CI server's environment need not be a name."""
         return self.run("check-ref-format", f"refs/heads/{name}", check=False).code == 0
 
+    def path(self, name: str) -> Path:
+        """Where a file or folder of the repository's own is, such as ``objects``."""
+        out = os.fsdecode(self.run("rev-parse", "--git-path", name).out).rstrip("\n")
+        return (self.directory / out).absolute()
+
     def shallow_commits(self) -> frozenset[str]:
         """Where a shallow clone's history is cut off."""
-        path = Path(self.directory, os.fsdecode(self.run("rev-parse", "--git-path", "shallow").out).rstrip("\n"))
+        path = self.path("shallow")
         return frozenset(path.read_text(encoding="ascii").split()) if path.is_file() else frozenset()
 
     # ------------------------------------------------------------------------------------ network
+
+    @property
+    def address(self) -> Address | None:
+        """Where the remote is, on a CI server; None on a laptop, and where nothing tells."""
+        return self.access.address if self.access is not None else None
+
+    def _private(self, *, writing: bool = False) -> PrivateRepository | None:
+        """What talks to the remote on a CI server; None where the clone itself does.
+
+        Raises:
+            UsageError: nothing tells where the remote is, and there is something to lose.
+        """
+        if self.access is None:
+            return None
+        if self.access.address is not None:
+            return PrivateRepository(self, self.access.address, self._environ)
+        if writing or any(is_secret_name(name) for name, value in self._environ.items() if value):
+            raise UsageError(
+                "Nothing tells where this repository is but .git/config, which the project's own code can write.",
+                f"Set {GIT_URL} in the job, or keep the CI server's own variable, such as Jenkins' GIT_URL.",
+            )
+        return None
 
     def fetch(
         self,
@@ -361,14 +445,39 @@ class Git:
             depth: commits of history at most. deepen: further commits beyond where the history is cut off.
             unshallow: bring the whole history.
         """
-        args = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]
+        args = ["--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"]
         if depth is not None:
             args.append(f"--depth={depth}")
         if deepen is not None:
             args.append(f"--deepen={deepen}")
         if unshallow:
             args.append("--unshallow")
-        return self.run(*args, "--", remote, *refspecs, check=False, network=True)
+        if (private := self._private()) is not None:
+            return private.fetch(args, refspecs)
+        return self.run("fetch", *args, "--", remote, *refspecs, check=False, network=True)
+
+    def fetch_one(self, remote: str, ref: str) -> str | None:
+        """The commit that a ref of the remote's names, brought here; None where there is none to be had."""
+        try:
+            refs = self.remote_refs(remote, ref, f"{ref}^{{}}")
+        except (GitError, AccessDenied):
+            return None
+        oid = refs.get(f"{ref}^{{}}") or refs.get(ref)
+        if oid is None or (self.resolve(oid) is None and self.fetch(remote, ref).code != 0):
+            return None
+        return self.resolve(oid)
+
+    def ask(self, remote: str, *options: str, patterns: Sequence[str] = (), timeout: float | None = None) -> Done:
+        """The remote's refs, as ``git ls-remote`` lists them with these options. Exit code in the result.
+
+        Raises:
+            GitError: it took longer than `timeout`.
+        """
+        options = ("--quiet", *options)
+        if (private := self._private()) is not None:
+            return private.ask(options, patterns, timeout)
+        args = (*options, "--", remote, *patterns)
+        return self.run("ls-remote", *args, check=False, network=True, timeout=timeout)
 
     def remote_refs(self, remote: str, *patterns: str) -> dict[str, str]:
         """ref name -> commit id on the remote.
@@ -376,10 +485,14 @@ class Git:
         Raises:
             GitError, AccessDenied: the remote did not answer.
         """
-        lines = self.run("ls-remote", "--quiet", "--", remote, *patterns, network=True).text.splitlines()
-        return {name: oid for oid, _, name in (line.partition("\t") for line in lines)}
+        done = self.ask(remote, patterns=patterns)
+        if done.code != 0:
+            raise self.failure("ls-remote", done.err)
+        return {name: oid for oid, _, name in (line.partition("\t") for line in done.text.splitlines())}
 
     def push(self, remote: str, commit: str, ref: str) -> Done:
         """Push one commit to one ref, never by force. Exit code and git's porcelain lines in the result."""
         options = ["--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"]
+        if (private := self._private(writing=True)) is not None:
+            return private.push(options, commit, ref)
         return self.run("push", *options, "--", remote, f"{commit}:{ref}", check=False, network=True)

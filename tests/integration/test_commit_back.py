@@ -183,7 +183,7 @@ def test_a_password_reaches_git_over_http_and_nothing_else(ready: World, server:
     watching.chmod(0o755)
     head = tip(ready)
     path = f"{watching.parent}:{ready.base_environ()['PATH']}"
-    run = commit(ready, {"MLBUTLER_GIT_USERNAME": "ci-bot", "MLBUTLER_GIT_TOKEN": TOKEN, "PATH": path})
+    run = commit(ready, server.environ(TOKEN) | {"PATH": path})
     assert run.code == 0, run.err
     assert ready.git(ready.bare, "rev-parse", "better^") == head
     assert server.refused  # git asks without a password first
@@ -196,11 +196,11 @@ def test_a_password_reaches_git_over_http_and_nothing_else(ready: World, server:
 
 def test_a_wrong_password_is_said_and_nothing_is_lost(ready: World, server: GitServer) -> None:
     head = tip(ready)
-    run = commit(ready, {"MLBUTLER_GIT_USERNAME": "ci-bot", "MLBUTLER_GIT_TOKEN": "wr0ng-token"})
+    run = commit(ready, server.environ("wr0ng-token"))
     assert run.code == 3
     assert "MLBUTLER_GIT_TOKEN" in run.err
     assert tip(ready) == head
-    assert commit(ready, {"MLBUTLER_GIT_USERNAME": "ci-bot", "MLBUTLER_GIT_TOKEN": TOKEN}).code == 0
+    assert commit(ready, server.environ(TOKEN)).code == 0
     assert accuracy(ready, "better") == 0.95
 
 

@@ -157,6 +157,7 @@ class World:
         return {
             "JENKINS_URL": "http://jenkins.example/",
             "BUILD_URL": f"http://jenkins.example/job/x/{number}/",
+            "GIT_URL": str(self.bare),
             "BRANCH_NAME": f"PR-{number}",
             "CHANGE_ID": str(number),
             "CHANGE_TARGET": "main",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlbutler.ci.access import ORIGIN
 from mlbutler.ci.head import find_fork, find_head
 from mlbutler.ci.history import History
 from mlbutler.ci.interface import Facts, Target
@@ -61,7 +62,7 @@ def complete(git: Git, facts: Facts, settings: Project, against: str | None) -> 
         url=facts.url,
         build_url=facts.build_url,
         git_remote=remote,
-        repository=without_userinfo(git.remote_url(remote)) if remote else "",
+        repository=git.address.url if git.address else without_userinfo(git.remote_url(remote)) if remote else "",
         message=message,
         note=facts.note or (_UNPROVEN if fork and not facts.fork else ""),
         on_target=on_target,
@@ -85,14 +86,16 @@ def _is_pushed(git: Git, head: str) -> bool:
 
 
 def _remote(git: Git, named: str | None) -> str | None:
+    if git.address is not None:  # then a remote's name is only that of its branches in the clone
+        return named or ORIGIN
     remotes = git.remotes()
     if named is not None:
         if named not in remotes:
             known = ", ".join(remotes) or "none"
             raise UsageError(f"There is no git remote '{named}' (configured: {known}).", "Set project.git_remote.")
         return named
-    if "origin" in remotes:
-        return "origin"
+    if ORIGIN in remotes:
+        return ORIGIN
     return remotes[0] if len(remotes) == 1 else None
 
 

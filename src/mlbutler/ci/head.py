@@ -65,7 +65,7 @@ def _is_on_remote(history: History, facts: Facts, commit: str, branch: str | Non
         tip = history.fetch(branch).commit
         if tip is not None and git.is_ancestor(commit, tip):
             return True
-    done = git.run("ls-remote", "--quiet", "--", remote, check=False, network=True)
+    done = git.ask(remote)
     pairs = (line.partition("\t") for line in done.text.splitlines())
     return any(oid == commit and not _FORGE_MERGE.fullmatch(name) for oid, _, name in pairs)
 
@@ -137,6 +137,6 @@ def _branch_of(history: History, head: str, target: str | None) -> tuple[bool, s
 def _heads(history: History) -> dict[str, str]:
     """The branches of our repository as it has them now, and their tips."""
     assert history.remote is not None
-    done = history.git.run("ls-remote", "--quiet", "--heads", "--", history.remote, check=False, network=True)
+    done = history.git.ask(history.remote, "--heads")
     pairs = (line.partition("\t") for line in done.text.splitlines())
     return {name.removeprefix("refs/heads/"): oid for oid, _, name in pairs}

@@ -56,7 +56,7 @@ class History:
         tracking = f"refs/remotes/{self.remote}/{branch}"
         done = self.git.fetch(self.remote, f"+refs/heads/{branch}:{tracking}", depth=depth)
         if done.code == 0:
-            return Fetched(self.git.resolve(tracking))
+            return Fetched(done.text or self.git.resolve(tracking))
         if "couldn't find remote ref" in done.err:
             return Fetched(missing=True)
         return Fetched(error=done.err or "no message")
@@ -76,9 +76,7 @@ class History:
     def _remote_default(self) -> list[str]:
         assert self.remote is not None
         try:
-            done = self.git.run(
-                "ls-remote", "--quiet", "--symref", "--", self.remote, "HEAD", check=False, network=True, timeout=60
-            )
+            done = self.git.ask(self.remote, "--symref", patterns=("HEAD",), timeout=60)
         except GitError:  # too slow an answer is none: there are guesses left
             return []
         lines = [line for line in done.text.splitlines() if line.startswith("ref: refs/heads/")]
@@ -93,9 +91,7 @@ class History:
     def _names(self) -> list[str]:
         names = self.git.run("for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags").text.splitlines()
         if self.remote is not None:
-            done = self.git.run(
-                "ls-remote", "--quiet", "--heads", "--tags", "--", self.remote, check=False, network=True
-            )
+            done = self.git.ask(self.remote, "--heads", "--tags")
             names += [line.partition("\t")[2] for line in done.text.splitlines()]
         found = (name.removeprefix("refs/heads/").removeprefix("refs/tags/").removesuffix("^{}") for name in names)
         return list(dict.fromkeys(found))
@@ -123,8 +119,8 @@ class History:
             self.git.fetch(self.remote, rev)  # refused by some servers
         elif (commit := self.fetch(rev.removeprefix(f"{self.remote}/")).commit) is not None:
             return commit
-        elif self.git.is_branch_name(rev) and self.git.fetch(self.remote, f"refs/tags/{rev}").code == 0:
-            return self.git.resolve("FETCH_HEAD")
+        elif self.git.is_branch_name(rev) and (tagged := self.git.fetch_one(self.remote, f"refs/tags/{rev}")):
+            return tagged
         if self.git.is_shallow() and self.git.resolve(rev) is None:
             self._deepen(None)
         return self.git.resolve(rev)

@@ -68,10 +68,14 @@ def begin(
         BusyError: another mlbutler works in this clone. PathRefused: see `mlbutler.symlinks`.
     """
     environ = os.environ if environ is None else environ
+    from mlbutler.ci import facts
+    from mlbutler.ci.access import access
+
     console.redactor = Redactor(secret_values(environ))
     root, git = _find(directory, environ)
     loaded = load(root, environ)
-    refuse_tracked(git, root, loaded.settings.data.mirror_path(root))
+            root=root, loaded=without_moved_mirror(loaded, known), console=console, record=record, environ=left,
+            agreed_remotes=known, ahead=ahead, look=Look(ahead), access=reached,
     if loaded.note:
         console.line(f"Warning: {loaded.note}.")
     _check_symlinks(root, git, environ, loaded)
@@ -97,7 +101,7 @@ def begin(
         left = stack.enter_context(anonymous() if record.change.fork else nullcontext(environ))
         yield Work(
             root=root, loaded=without_moved_mirror(loaded, known), console=console, record=record, environ=left,
-            agreed_remotes=known, ahead=ahead, look=Look(ahead),
+            agreed_remotes=known, ahead=ahead, look=Look(ahead), access=reached,
         )  # fmt: skip
 
 

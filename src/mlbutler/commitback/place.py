@@ -121,7 +121,7 @@ def keep(build: Build, remote: str, head: str) -> str:
     commit = build(head)
     if git.push(remote, commit, ref).code == 0:
         return ref
-    if git.fetch(remote, ref).code == 0 and (there := git.resolve("FETCH_HEAD")) is not None and build.is_in(there):
+    if (there := git.fetch_one(remote, ref)) is not None and build.is_in(there):
         return ref  # an earlier build of this head kept the same
     ref = f"{ref}-{commit[:12]}"
     return ref if git.push(remote, commit, ref).code == 0 else ""

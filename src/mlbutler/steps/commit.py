@@ -10,11 +10,9 @@ from collections.abc import Iterable, Sequence
 from mlbutler.commitback.build import Author, Build, message
 from mlbutler.commitback.files import Refused, Results, collect, from_root, globbed
 from mlbutler.commitback.place import Placed, concerns, keep, place
-from mlbutler.errors import GitError
 from mlbutler.git import Git
 from mlbutler.project.leftovers import take_out
 from mlbutler.record import Change, CommitResult, Outcome, StageRun
-from mlbutler.secrets import without_userinfo
 from mlbutler.steps.work import Work
 
 
@@ -23,11 +21,12 @@ def run(work: Work) -> CommitResult:
 
     Raises:
         AccessDenied: the remote refused the credentials. GitError: it cannot be reached.
+        UsageError: nothing but the clone tells where it is.
         SettingsError: commit.author or commit.paths is of the wrong form.
     """
     if (skipped := _before_anything(work)) is not None:
         return skipped
-    git = Git(work.git.toplevel(), work.environ)
+    git = work.git.at(work.git.toplevel())
     declared = _from_root(work, (*work.project.result_paths(), *globbed(work.git, work.settings.commit.paths)))
     try:
         results = collect(git, work.record.change.checkout, declared)
@@ -139,11 +138,6 @@ def _committed(git: Git, work: Work, results: Results, touched: Sequence[str]) -
     branch, remote = change.head_branch, change.git_remote
     assert branch is not None
     assert remote is not None
-    if without_userinfo(git.remote_url(remote)) != change.repository:
-        raise GitError(
-            f"The address of the git remote '{remote}' is not the one that the run began with.",
-            f"See what changes .git/config; it was {change.repository}.",
-        )
     if change.merge:
         files = results.for_parent(git, change.head)
     else:

@@ -12,7 +12,6 @@ from mlbutler.compare.documents import LARGEST, is_number, read_document
 from mlbutler.compare.snapshot import Source
 from mlbutler.errors import SettingsError
 from mlbutler.gate.repeated import summarise
-from mlbutler.git import Git
 from mlbutler.process import project_environment
 from mlbutler.record import MetricChange, Outcome, Record, RepeatResult
 from mlbutler.reproduce.scratch import scratch_clone
@@ -161,7 +160,7 @@ def measure(work: Work, revision: str | None, metrics: Sequence[Metric], seeds: 
         Interrupted: we were told to stop. MlbutlerError: git, DVC or a store failed; not when a stage did.
     """
     found = Series(values={metric: [] for metric in metrics})
-    git = Git(work.git.toplevel(), work.environ)
+    git = work.git.at(work.git.toplevel())
     environ = project_environment(work.environ)
     cache = work.project.cache_dir
     with (
@@ -197,7 +196,7 @@ def _scratch_work(work: Work, root: Path) -> Work:
     record = Record(change=work.record.change, environment=work.record.environment, project=work.record.project)
     loaded = dataclasses.replace(work.loaded, settings=settings)
     return Work(
-        root=root, loaded=loaded, console=work.console, record=record, environ=work.environ,
+        root=root, loaded=loaded, console=work.console, record=record, environ=work.environ, access=work.access,
         agreed_remotes=work.agreed_remotes, discard=True,  # nobody works there
     )  # fmt: skip
 

@@ -23,7 +23,6 @@ def leave(work: Work, change: Change, is_older: Callable[[str], bool]) -> tuple[
     from mlbutler.commitback.build import Author
     from mlbutler.commitback.report_branch import ReportBranch
     from mlbutler.forge.folder import file_name
-    from mlbutler.git import Git
     from mlbutler.report import build, markdown, pictures
 
     name = f"{_PREFIX}{change.number}"
@@ -32,7 +31,7 @@ def leave(work: Work, change: Change, is_older: Callable[[str], bool]) -> tuple[
     report = build.build(redacted(work, change), work.settings.report)
     files = {file.name: file.content for file in pictures.of_report(report)}
     text = markdown.fit(report, markdown.Limits(), {name: name for name in files})
-    git = Git(work.git.toplevel(), work.environ)
+    git = work.git.at(work.git.toplevel())
     branch = ReportBranch(git, change.git_remote, name, Author.parse(work.settings.commit.author))
     newer = branch.leave(file_name(report.title), files | {"README.md": text.encode("utf-8", "replace")},
                          change.head, is_older)  # fmt: skip

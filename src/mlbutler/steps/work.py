@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mlbutler.console import Console
 from mlbutler.git import Git
+from mlbutler.git_address import Access
 from mlbutler.project.signature import Look
 from mlbutler.record import Record
 from mlbutler.report.numbers import count
@@ -40,6 +41,7 @@ class Work:
         record: what is known so far; steps read it and the pipeline replaces it.
         agreed_remotes: DVC's remotes as the target branch configures them (`mlbutler.store.trust.agreed`), None when
             the work tree's own configuration is trusted.
+        access: how Git's remote is reached on a CI server, None on a laptop.
         plan_held: the plan in the record was looked at and holds, so that nothing is stale in dvc.lock.
         plan_kept: the plan that this process made and that is remembered for the next.
         ahead: other processes that began to look at this project's files while this one started.
@@ -62,6 +64,7 @@ class Work:
     ahead: Ahead | None = None
     look: Look = field(default_factory=Look)
     agreed_remotes: tuple[Agreement, ...] | None = None
+    access: Access | None = None
     _held: list[Held] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     live: Beside | None = None
@@ -85,7 +88,7 @@ class Work:
     @cached_property
     def git(self) -> Git:
         """git at the project's root."""
-        return Git(self.root, self.environ)
+        return Git(self.root, self.environ, self.access)
 
     @cached_property
     def symlinks(self) -> Symlinks:

@@ -1,0 +1,43 @@
+"""How Git's remote is reached in this build: on a CI server at an address that no pull request can change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlbutler import git_address
+from mlbutler.ci.interface import Facts
+from mlbutler.git import Git
+from mlbutler.git_address import Access, Address
+from mlbutler.settings import Loaded
+
+ORIGIN = "origin"
+
+
+def access(git: Git, facts: Facts, environ: Mapping[str, str], loaded: Loaded, *, fresh: bool) -> Access | None:
+    """None on a laptop, where the clone's own configuration is the user's.
+
+    The environment names the address. Where it does not, the clone's configuration is asked, as long as nothing of
+    the project has run in this build: the CI server fetched the build's commit from there.
+
+    Args:
+        fresh: nothing of the project has run yet.
+
+    Raises:
+        UsageError: what stands there is no address, or one that runs a program.
+    """
+    if facts.kind == "local":
+        return None
+    address = git_address.told(environ)
+    if address is None and fresh:
+        address = _in_clone(git, loaded)
+    return Access(address, fresh)
+
+
+def _in_clone(git: Git, loaded: Loaded) -> Address | None:
+    """What ``remote.<name>.url`` in the clone's own file says; no included file, and no other setting, counts."""
+    remote = loaded.settings.project.git_remote or ORIGIN
+    if remote != ORIGIN and not loaded.sources.get("project.git_remote", "").startswith("MLBUTLER_"):
+        return None  # the pull request names it
+    config = git.path("config")
+    done = git.run("config", "--file", str(config), "--no-includes", "--get-all", f"remote.{remote}.url", check=False)
+    return git_address.in_clone(config, done.text.splitlines())

@@ -1,0 +1,132 @@
+"""Where the repository is, told by those whom a pull request cannot change: the CI server and the agent's owner."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from mlbutler.errors import UsageError
+from mlbutler.variables import GIT_URL
+
+_REMEDY = f"Set {GIT_URL} to the repository's address: https://..., http://..., ssh://..., git@host:path or /a/folder."
+_SCP = re.compile(r"(?:(?P<user>[\w.+-]+)@)?(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:]+\]):(?P<path>(?!:)[^\s].*)")
+# What each CI server says of the repository that it builds, first the one that tells most.
+_SAID = (
+    "GIT_URL", "GIT_URL_1",  # Jenkins
+    "BUILD_REPOSITORY_URI",  # Azure Pipelines
+    "CIRCLE_REPOSITORY_URL", "BUILDKITE_REPO", "DRONE_GIT_HTTP_URL", "DRONE_REMOTE_URL", "CI_REPO_CLONE_URL",
+    "BITBUCKET_GIT_HTTP_ORIGIN", "SEMAPHORE_GIT_URL",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Address:
+    """A repository's address.
+
+    Attributes:
+        url: as git takes it, without a password. protocol: git's name of how it is reached.
+        host: ``host`` or ``host:port``, '' for a folder.
+        user, password: what stood before the host.
+    """
+
+    url: str
+    protocol: str
+    host: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The address without user name and password; of one over SSH the user belongs to it."""
+        return self.url
+
+
+@dataclass(frozen=True)
+class Access:
+    """How the remote repository is reached on a CI server.
+
+    Attributes:
+        address: None where nothing tells it that a pull request could not have written.
+        fresh: nothing of the project has run yet, so that the clone's own refs say what the CI server fetched.
+    """
+
+    address: Address | None
+    fresh: bool
+
+
+def parse(text: str) -> Address:
+    """An address, as git takes them.
+
+    Raises:
+        UsageError: it is none, or of a kind that runs a program (``ext::...``).
+    """
+    if "\n" in text or text.startswith("-") or re.match(r"[A-Za-z0-9+.-]+::", text):
+        raise _refused(text)
+    if text.startswith("/"):
+        return Address(text, "file")
+    if "://" not in text:
+        match = _SCP.fullmatch(text)
+        if match is None or match["host"].startswith("-"):
+            raise _refused(text)
+        return Address(text, "ssh", match["host"], match["user"] or "")
+    parts = urlsplit(text)
+    scheme = parts.scheme.lower()
+    if scheme == "file":
+        return Address(unquote(parts.path), "file")
+    if scheme not in ("http", "https", "ssh") or not parts.hostname or parts.hostname.startswith("-"):
+        raise _refused(text)
+    userinfo, _, place = parts.netloc.rpartition("@")
+    user, _, password = (unquote(part) for part in userinfo.partition(":"))
+    if scheme == "ssh":
+        place = f"{user}@{place}" if user else place
+        return Address(parts._replace(scheme=scheme, netloc=place).geturl(), scheme, parts.netloc, user)
+    return Address(parts._replace(scheme=scheme, netloc=place).geturl(), scheme, place, user, password)
+
+
+def _refused(text: str) -> UsageError:
+    scheme = re.match(r"[A-Za-z0-9+.-]{1,20}:", text)
+    what = f"of the kind '{scheme[0]}'" if scheme else "of no known form"
+    return UsageError(f"The repository's address is {what}, which is not used with credentials.", _REMEDY)
+
+
+def told(environ: Mapping[str, str]) -> Address | None:
+    """What the environment says of the repository that is built; None where it says nothing.
+
+    Raises:
+        UsageError: what it says is no address.
+    """
+    text = environ.get(GIT_URL) or _github(environ) or _gitlab(environ)
+    text = text or next((environ[name] for name in _SAID if environ.get(name)), "")
+    return parse(text) if text else None
+
+
+def _github(environ: Mapping[str, str]) -> str:
+    repository = environ.get("GITHUB_REPOSITORY")
+    if environ.get("GITHUB_ACTIONS") != "true" or not repository:
+        return ""
+    return f"{environ.get('GITHUB_SERVER_URL') or 'https://github.com'}/{repository}.git"
+
+
+def _gitlab(environ: Mapping[str, str]) -> str:
+    # CI_REPOSITORY_URL holds the job's token.
+    project = environ.get("CI_PROJECT_URL")
+    return f"{project}.git" if environ.get("GITLAB_CI") and project else ""
+
+
+def in_clone(config: Path, values: list[str]) -> Address | None:
+    """The address that a clone's own configuration names, for when nothing of the project has run yet.
+
+    Args:
+        config: where it stands. values: each that the file gives the remote.
+
+    Raises:
+        UsageError: it is no address.
+    """
+    if len(values) != 1:
+        return None
+    text = values[0]
+    folder = (config.parent.parent / text).resolve() if "://" not in text and not _SCP.fullmatch(text) else None
+    return parse(str(folder) if folder is not None and "::" not in text else text)

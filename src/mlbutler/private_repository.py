@@ -1,0 +1,305 @@
+"""A repository of our own, for the git commands that hold a credential on a CI server.
+
+The project's own code runs as the same user in the same clone: it can write ``.git/config``, hooks, ``~/.gitconfig``,
+``~/.netrc`` and ``~/.ssh/config``, and each of these can send a password elsewhere or have a program started. So git
+talks to the remote from a bare repository that is made for one command in a folder of ours. It shares nothing but
+objects with the clone, takes its configuration from us, from the environment and from files that this user cannot
+write, and holds one credential in its environment.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mlbutler.errors import GitError
+from mlbutler.git_address import Address
+from mlbutler.variables import GIT_KEY, GIT_TOKEN, GIT_USER
+
+if TYPE_CHECKING:
+    from mlbutler.git import Done, Git
+
+_FETCHED = "refs/mlbutler/fetched/"
+_KNOWN = "refs/mlbutler/known/"
+_MOST_KNOWN = 1000
+"""So many of the clone's refs tell the remote what is here already."""
+
+# What an agent's owner sets for git in the environment: proxies, certificates, SSH.
+_OWNERS = {
+    "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_SSL_NO_VERIFY", "GIT_PROXY_COMMAND",
+    "GIT_PROXY_SSL_CAINFO", "GIT_PROXY_SSL_CERT", "GIT_PROXY_SSL_KEY", "GIT_HTTP_LOW_SPEED_LIMIT",
+    "GIT_HTTP_LOW_SPEED_TIME", "GIT_HTTP_USER_AGENT", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT",
+    "GIT_EXEC_PATH", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE",
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+}  # fmt: skip
+_STANDARD_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+_CONFIG = """\
+[core]
+	repositoryformatversion = {version}
+	bare = true
+	hooksPath = /dev/null
+	fsmonitor = false
+	attributesFile = /dev/null
+	commitGraph = false
+	multiPackIndex = false
+	alternateRefsCommand = true
+[extensions]
+{extension}
+[gc]
+	auto = 0
+[maintenance]
+	auto = false
+[credential]
+{helper}
+[submodule]
+	recurse = false
+[push]
+	gpgSign = false
+	followTags = false
+	recurseSubmodules = no
+	useBitmaps = false
+[fetch]
+	writeCommitGraph = false
+[transfer]
+	advertiseSID = false
+"""
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What opens the remote: user name and password, a private key's file, or a program that git asks."""
+
+    user: str = ""
+    password: str = ""
+    key: str = ""
+    program: str = ""
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str], address: Address) -> Credential:
+        """The one credential for this address that the environment holds, or an empty one."""
+        get = environ.get
+        if address.protocol == "file":
+            return cls()
+        if address.protocol == "ssh":
+            return cls(key=get(GIT_KEY, ""))
+        if token := get(GIT_TOKEN):
+            return cls(get(GIT_USER) or address.user or "git", token)
+        if password := get("GIT_PASSWORD"):  # Jenkins' gitUsernamePassword
+            return cls(get("GIT_USERNAME") or address.user or "git", password)
+        if address.password:
+            return cls(address.user, address.password)
+        if (token := get("GITHUB_TOKEN")) and _is_at(address, get("GITHUB_SERVER_URL")):
+            return cls("x-access-token", token)
+        if (token := get("CI_JOB_TOKEN")) and _is_at(address, get("CI_SERVER_URL")):
+            return cls("gitlab-ci-token", token)
+        return cls(program=get("GIT_ASKPASS", ""))
+
+
+def _is_at(address: Address, server: str | None) -> bool:
+    """Is the repository on the server that the CI server's own token is for?"""
+    parts = urlsplit(server or "")
+    return bool(parts.netloc) and (address.protocol, address.host) == (parts.scheme, parts.netloc.rpartition("@")[2])
+
+
+class PrivateRepository:
+    """Talks to the remote at one address for a clone, whose configuration is never read.
+
+    Args:
+        clone: git in the clone, without credentials. environ: where credentials and the owner's settings are.
+    """
+
+    def __init__(self, clone: Git, address: Address, environ: Mapping[str, str]) -> None:
+        self._clone, self._address, self._environ = clone, address, environ
+
+    def fetch(self, options: Sequence[str], refspecs: Sequence[str]) -> Done:
+        """Bring refs into the clone, as ``git fetch`` does; the first one's commit is the result's text."""
+        from mlbutler.git import Done
+
+        pairs = [(spec.removeprefix("+").partition(":")) for spec in refspecs]
+        wanted = [f"+{source}:{_FETCHED}{number}" for number, (source, _, _) in enumerate(pairs)]
+        with self._room(known=True) as room:
+            done = room.run("fetch", *options, "--", self._address.url, *wanted)
+            if done.code != 0:
+                return done
+            listed = room.run("for-each-ref", "--format=%(refname) %(objectname)", _FETCHED).text.splitlines()
+            room.give_back_shallow()
+        found = dict(line.split(" ") for line in listed)
+        oids = [found.get(f"{_FETCHED}{number}", "") for number in range(len(pairs))]
+        for (_, _, target), oid in zip(pairs, oids, strict=True):
+            if target and oid:
+                self._clone.run("update-ref", "--no-deref", target, oid)
+        return Done(0, oids[0].encode() if oids else b"", done.err)
+
+    def ask(self, options: Sequence[str], patterns: Sequence[str], timeout: float | None) -> Done:
+        """The remote's refs, as ``git ls-remote`` lists them."""
+        with self._room() as room:
+            return room.run("ls-remote", *options, "--", self._address.url, *patterns, timeout=timeout)
+
+    def push(self, options: Sequence[str], commit: str, ref: str) -> Done:
+        """Push one commit to one ref."""
+        with self._room() as room:
+            return room.run("push", *options, "--", self._address.url, f"{commit}:{ref}")
+
+    @contextmanager
+    def _room(self, *, known: bool = False) -> Iterator[_Room]:
+        with tempfile.TemporaryDirectory(prefix="mlbutler-git-") as folder:  # 0700
+            room = _Room(Path(folder), self._clone, self._address, self._environ)
+            room.furnish(known=known)
+            yield room
+
+
+class _Room:
+    """The folder of one command: the bare repository, a home without settings, the program that git asks."""
+
+    def __init__(self, folder: Path, clone: Git, address: Address, environ: Mapping[str, str]) -> None:
+        self._folder, self._clone, self._address, self._environ = folder, clone, address, environ
+        self._repository = folder / "repository.git"
+        self._credential = Credential.of(environ, address)
+        self._objects = clone.path("objects")
+        self._shallow = clone.path("shallow")
+
+    def furnish(self, *, known: bool) -> None:
+        """Write what git needs to take the folder for a repository.
+
+        Args:
+            known: let it know the clone's refs, so that a fetch brings only what is missing.
+        """
+        repository = self._repository
+        for name in ("refs", "objects", "info"):
+            (repository / name).mkdir(parents=True)
+        (repository / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
+        long = len(self._clone.head()) == 64
+        text = _CONFIG.format(
+            version=1 if long else 0,
+            extension="\tobjectFormat = sha256" if long else "",
+            helper="\thelper =" if self._credential != Credential() else "",
+        )
+        (repository / "config").write_text(text, encoding="utf-8")
+        (self._folder / "gitconfig").write_text(self._global(), encoding="utf-8")
+        if known:
+            self._know_refs()
+        shallow = _content(self._shallow)
+        if shallow:
+            (repository / "shallow").write_bytes(shallow)
+
+    def _global(self) -> str:
+        lines = []
+        named = self._environ.get("GIT_CONFIG_GLOBAL", "")
+        if named and is_out_of_reach(Path(named)):
+            lines += ["[include]", f"\tpath = {_quoted(named)}"]
+        if self._address.protocol == "file":
+            lines += ["[safe]", f"\tdirectory = {_quoted(self._address.url)}"]
+            lines += [f"\tdirectory = {_quoted(f'{self._address.url}/.git')}"]
+        return "".join(f"{line}\n" for line in lines)
+
+    def _know_refs(self) -> None:
+        options = (f"--count={_MOST_KNOWN}", "--sort=-committerdate", "--format=%(objectname)")
+        listed = self._clone.run("for-each-ref", *options, "refs/heads", "refs/remotes", check=False).text.split()
+        oids = list(dict.fromkeys([self._clone.head(), *listed]))
+        lines = [f"{oid} {_KNOWN}{number}\n" for number, oid in enumerate(oids)]
+        (self._repository / "packed-refs").write_text("".join(sorted(lines, key=lambda line: line.split()[1])), "ascii")
+
+    def give_back_shallow(self) -> None:
+        """Let the clone know where its history is cut off now."""
+        before, after = _content(self._shallow), _content(self._repository / "shallow")
+        if before == after:
+            return
+        if not after:
+            self._shallow.unlink(missing_ok=True)
+            return
+        new = self._shallow.with_name(f"{self._shallow.name}.{os.getpid()}.mlbutler")
+        new.unlink(missing_ok=True)
+        new.write_bytes(after)
+        new.replace(self._shallow)
+
+    def run(self, *args: str, timeout: float | None = None) -> Done:
+        """Run one git command here."""
+        return self._clone.execute(args, cwd=self._folder, environ=self._variables(), timeout=timeout)
+
+    def _variables(self) -> dict[str, str]:
+        found = {name: value for name, value in self._environ.items() if self._is_owners(name, value)}
+        found |= {
+            "PATH": os.pathsep.join(dict.fromkeys([str(Path(self._clone.program).parent), *_STANDARD_PATH])),
+            "HOME": str(self._folder), "XDG_CONFIG_HOME": str(self._folder), "TMPDIR": str(self._folder),
+            "GIT_DIR": str(self._repository), "GIT_OBJECT_DIRECTORY": str(self._objects),
+            "GIT_CONFIG_GLOBAL": str(self._folder / "gitconfig"), "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1", "GIT_ALLOW_PROTOCOL": self._protocols(),
+        }  # fmt: skip
+        system = self._environ.get("GIT_CONFIG_SYSTEM") or "/etc/gitconfig"
+        if is_out_of_reach(Path(system)) and not self._environ.get("GIT_CONFIG_NOSYSTEM"):
+            found["GIT_CONFIG_SYSTEM"] = system
+        else:
+            found["GIT_CONFIG_NOSYSTEM"] = "1"
+        return found | self._ssh() | self._asked()
+
+    def _is_owners(self, name: str, value: str) -> bool:
+        if name.upper() in _OWNERS:
+            # A file in the work tree is one that the project's code can write.
+            return not (Path(value).is_absolute() and Path(value).resolve().is_relative_to(self._clone.toplevel()))
+        return name.startswith(("GIT_TRACE", "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))
+
+    def _protocols(self) -> str:
+        return "http:https" if self._address.protocol == "http" else self._address.protocol
+
+    def _ssh(self) -> dict[str, str]:
+        """``~/.ssh/config`` may start a program. ``known_hosts`` can at worst have the connection refused."""
+        if self._address.protocol != "ssh":
+            return {}
+        if not self._credential.key and (self._environ.get("GIT_SSH_COMMAND") or self._environ.get("GIT_SSH")):
+            return {}
+        system = Path("/etc/ssh/ssh_config")
+        key = ["-i", self._credential.key, "-o", "IdentitiesOnly=yes"] if self._credential.key else []
+        words = ["ssh", "-F", str(system) if is_out_of_reach(system) else "none", *key,
+                 "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new"]  # fmt: skip
+        return {"GIT_SSH_COMMAND": shlex.join(words)}
+
+    def _asked(self) -> dict[str, str]:
+        """The program that git asks for user name and password: it answers for this host alone."""
+        credential = self._credential
+        if credential.program:
+            return {"GIT_ASKPASS": credential.program}
+        if not credential.password:
+            return {}
+        program = self._folder / "askpass"
+        scheme, host = self._address.protocol, self._address.host
+        plain, begun, ended = map(shlex.quote, (f"'{scheme}://{host}'", f"'{scheme}://", f"@{host}'"))
+        ours = f"*{plain}*|*{begun}*{ended}*"
+        # The program holds no secret: it prints what its own environment holds.
+        program.write_text(
+            f'#!/bin/sh\ncase "$1" in {ours}) ;; *) exit 1 ;; esac\n'
+            f'case "$1" in [Uu]sername*) printf %s "${GIT_USER}" ;; *) printf %s "${GIT_TOKEN}" ;; esac\n',
+            encoding="utf-8",
+        )
+        program.chmod(stat.S_IRWXU)
+        return {"GIT_ASKPASS": str(program), GIT_USER: credential.user, GIT_TOKEN: credential.password}
+
+
+def is_out_of_reach(path: Path) -> bool:
+    """Is there such a file, and can this user neither write nor replace it? For root no file is."""
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return False
+    places = {real, *real.parents, *path.absolute().parents}
+    return not any(place.lstat().st_uid == os.geteuid() or os.access(place, os.W_OK) for place in places)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise GitError(f"{path} cannot be read: {error.strerror}", "Use a fresh clone.") from error
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

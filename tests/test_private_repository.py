@@ -1,0 +1,341 @@
+"""What unprivileged code wrote in the clone, or in its home, when git talks to the remote with a password."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlbutler import git_address
+from mlbutler.errors import AccessDenied, GitError, UsageError
+from mlbutler.git import Git
+from mlbutler.git_address import Access
+from mlbutler.private_repository import Credential, is_out_of_reach
+from tests.conftest import GitCommand
+from tests.git_server import GitServer
+
+TOKEN, DVC_PASSWORD = "git-t0ken-f0r-tests", "dvc-passw0rd-planted"
+
+
+@dataclass
+class Elsewhere:
+    """A server that nothing is meant for: asks everybody for a password and keeps what came."""
+
+    came: list[str] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Elsewhere]:
+    found = Elsewhere()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _any(self) -> None:
+            found.came.append(f"{self.command} {self.path} {dict(self.headers)}")
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="elsewhere"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST = do_CONNECT = do_PUT = do_PROPFIND = _any
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found.port = server.server_port
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield found
+    server.shutdown()
+    server.server_close()
+
+
+@dataclass
+class Place:
+    """A bare repository behind a password, a clone of it with one commit more, and a home."""
+
+    directory: Path
+    server: GitServer
+    run: GitCommand
+
+    @property
+    def bare(self) -> Path:
+        return self.directory / "origin.git"
+
+    @property
+    def clone(self) -> Path:
+        return self.directory / "clone"
+
+    @property
+    def home(self) -> Path:
+        return self.directory / "home"
+
+    @property
+    def marker(self) -> Path:
+        return self.directory / "ran"
+
+    @property
+    def program(self) -> Path:
+        """A program that says that it ran, and with which environment."""
+        path = self.directory / "program"
+        path.write_text(f"#!/bin/sh\nenv >> '{self.marker}'\ncat > /dev/null\nexit 1\n")
+        path.chmod(0o755)
+        return path
+
+    def git(self, more: Mapping[str, str] = {}, *, address: str | None = None) -> Git:
+        environ = {
+            "PATH": os.environ["PATH"], "HOME": str(self.home), "MLBUTLER_REMOTE_PASSWORD": DVC_PASSWORD,
+            "MLBUTLER_FORGE_TOKEN": "forge-t0ken-planted", **self.server.environ(TOKEN), **more,
+        }  # fmt: skip
+        where = git_address.parse(address) if address else git_address.told(environ)
+        return Git(self.clone, environ, Access(where, fresh=False))
+
+
+@pytest.fixture
+def place(tmp_path: Path, git: GitCommand) -> Iterator[Place]:
+    server = GitServer(tmp_path, "ci-bot", TOKEN)
+    place = Place(tmp_path, server, git)
+    git(tmp_path, "init", "-q", "--bare", "-b", "main", str(place.bare))
+    git(place.bare, "config", "http.receivepack", "true")
+    git(tmp_path, "clone", "-q", str(place.bare), str(place.clone))
+    place.home.mkdir()
+    (place.clone / "file").write_text("one")
+    git(place.clone, "add", "-A")
+    git(place.clone, "commit", "-qm", "one")
+    git(place.clone, "push", "-q", "origin", "HEAD:main")
+    git(place.clone, "remote", "set-url", "origin", f"{server.url}/origin.git")
+    git(place.clone, "commit", "-q", "--allow-empty", "-m", "two")
+    yield place
+    server.close()
+
+
+PROXY = '[remote "origin"]\n\tpushurl = {0}/x.git\n[http]\n\tproxy = {0}\n'
+HOSTILE: dict[str, Callable[[Place, Elsewhere], dict[str, str]]] = {
+    "remote.url": lambda p, e: {"remote.origin.url": f"{e.url}/x.git"},
+    "remote.pushurl": lambda p, e: {"remote.origin.pushurl": f"{e.url}/x.git"},
+    "remote.url ext": lambda p, e: {"remote.origin.url": f"ext::{p.program}", "protocol.ext.allow": "always"},
+    "remote.proxy": lambda p, e: {"remote.origin.proxy": e.url},
+    "remote.vcs": lambda p, e: {"remote.origin.vcs": "ext", "protocol.ext.allow": "always"},
+    "remote.receivepack": lambda p, e: {"remote.origin.receivepack": str(p.program)},
+    "remote by address": lambda p, e: {f"remote.{p.server.url}/origin.git.pushurl": f"{e.url}/x.git"},
+    "insteadOf": lambda p, e: {f"url.{e.url}/.insteadOf": p.server.url},
+    "pushInsteadOf": lambda p, e: {f"url.{e.url}/.pushInsteadOf": p.server.url},
+    "insteadOf ext": lambda p, e: {f"url.ext::{p.program} .insteadOf": "http:", "protocol.ext.allow": "always"},
+    "http.proxy": lambda p, e: {"http.proxy": e.url},
+    "http.url.proxy": lambda p, e: {f"http.{p.server.url}/.proxy": e.url},
+    "http.extraHeader": lambda p, e: {"http.extraHeader": "Authorization: Basic bm9ib2R5Om5vdGhpbmc="},
+    "http.curloptResolve": lambda p, e: {"http.curloptResolve": f"{p.server.url.removeprefix('http://')}:127.9.9.9"},
+    "credential.helper": lambda p, e: {"credential.helper": f"!{p.program}"},
+    "credential.url.helper": lambda p, e: {f"credential.{p.server.url}.helper": f"!{p.program}"},
+    "core.askPass": lambda p, e: {"core.askPass": str(p.program)},
+    "core.sshCommand": lambda p, e: {"core.sshCommand": str(p.program)},
+    "core.gitProxy": lambda p, e: {"core.gitProxy": str(p.program)},
+    "core.hooksPath": lambda p, e: {"core.hooksPath": str(hooks(p))},
+    "core.fsmonitor": lambda p, e: {"core.fsmonitor": str(p.program)},
+    "core.alternateRefsCommand": lambda p, e: {"core.alternateRefsCommand": str(p.program)},
+    "include.path": lambda p, e: {"include.path": included(p, PROXY.format(e.url))},
+    "includeIf": lambda p, e: {"includeIf.gitdir:/.path": included(p, PROXY.format(e.url))},
+    "filter": lambda p, e: {"filter.x.clean": str(p.program), "filter.x.process": str(p.program)},
+    "push.gpgSign": lambda p, e: {"push.gpgSign": "true", "gpg.program": str(p.program)},
+    "alias": lambda p, e: {f"alias.{verb}": f"!{p.program}" for verb in ("push", "fetch", "ls-remote")},
+    "submodules": lambda p, e: {"push.recurseSubmodules": "on-demand", "fetch.recurseSubmodules": "true"},
+    "trace2": lambda p, e: {"trace2.eventTarget": str(p.marker), "trace2.envVars": "MLBUTLER_GIT_TOKEN"},
+}  # fmt: skip
+
+
+def hooks(place: Place) -> Path:
+    folder = place.directory / "hooks"
+    folder.mkdir(exist_ok=True)
+    for name in ("pre-push", "reference-transaction", "post-checkout", "pre-auto-gc"):
+        shutil.copy(place.program, folder / name)
+    return folder
+
+
+def included(place: Place, text: str) -> str:
+    file = place.directory / "included"
+    file.write_text(text)
+    return str(file)
+
+
+def everything_goes_to_the_right_place(place: Place, elsewhere: Elsewhere, git: Git) -> None:
+    """Ask, fetch and push, and see who was asked, what ran, and what arrived."""
+    author = place.directory / "author"
+    place.run(place.directory, "clone", "-q", str(place.bare), str(author))
+    place.run(author, "commit", "-q", "--allow-empty", "-m", "meanwhile")
+    place.run(author, "push", "-q", "origin", "HEAD:other")
+    other = place.run(author, "rev-parse", "HEAD")
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=place.clone, env={"PATH": os.environ["PATH"]},
+                            capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+    assert git.remote_refs("origin", "refs/heads/other") == {"refs/heads/other": other}
+    assert git.fetch("origin", "+refs/heads/other:refs/remotes/origin/other").text == other
+    assert git.resolve("refs/remotes/origin/other") == other
+    done = git.push("origin", commit, "refs/heads/results")
+    assert done.code == 0, done.err
+    assert place.run(place.bare, "rev-parse", "refs/heads/results") == commit
+    assert elsewhere.came == []
+    said = place.marker.read_text() if place.marker.exists() else ""
+    assert not any(secret in said for secret in (TOKEN, DVC_PASSWORD, "forge-t0ken-planted"))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_settings_that_code_wrote_are_not_obeyed(place: Place, elsewhere: Elsewhere, name: str) -> None:
+    for key, value in HOSTILE[name](place, elsewhere).items():
+        place.run(place.directory, "config", "--file", str(place.clone / ".git" / "config"), key, value)
+    everything_goes_to_the_right_place(place, elsewhere, place.git())
+
+
+def test_nor_are_those_in_the_home(place: Place, elsewhere: Elsewhere) -> None:
+    file = place.home / ".gitconfig"
+    for settings in HOSTILE.values():
+        for key, value in settings(place, elsewhere).items():
+            place.run(place.directory, "config", "--file", str(file), key, value)
+    everything_goes_to_the_right_place(place, elsewhere, place.git({"GIT_CONFIG_GLOBAL": str(file)}))
+
+
+def test_files_that_code_wrote_are_not_obeyed(place: Place, elsewhere: Elsewhere) -> None:
+    inside = place.clone / ".git"
+    for name in ("pre-push", "reference-transaction", "post-index-change"):
+        (inside / "hooks").mkdir(exist_ok=True)
+        shutil.copy(place.program, inside / "hooks" / name)
+    (inside / "info").mkdir(exist_ok=True)
+    (inside / "info" / "attributes").write_text("* filter=x\n")
+    (inside / "info" / "grafts").write_text(f"{place.run(place.clone, 'rev-parse', 'HEAD')}\n")
+    (place.home / ".netrc").write_text("machine 127.0.0.1 login nobody password nothing\n")
+    (place.home / ".config" / "git").mkdir(parents=True)
+    (place.home / ".config" / "git" / "config").write_text(f"[http]\n\tproxy = {elsewhere.url}\n")
+    (place.clone / "git").symlink_to(place.program)
+    (place.clone / "git-remote-http").symlink_to(place.program)
+    path = f"{place.clone}:.:{os.environ['PATH']}"
+    everything_goes_to_the_right_place(place, elsewhere, place.git({"PATH": path}))
+    assert not place.marker.exists()
+
+
+def test_alternates_of_another_repository_run_nothing_there(place: Place, elsewhere: Elsewhere) -> None:
+    evil = place.directory / "evil.git"
+    place.run(place.directory, "init", "-q", "--bare", str(evil))
+    place.run(evil, "config", "core.fsmonitor", str(place.program))
+    (place.clone / ".git" / "objects" / "info" / "alternates").write_text(f"{evil}/objects\n")
+    everything_goes_to_the_right_place(place, elsewhere, place.git())
+    assert not place.marker.exists()
+
+
+@pytest.mark.parametrize("how", ["file", "link", "commondir"])
+def test_another_repository_in_place_of_the_clone_s(place: Place, elsewhere: Elsewhere, how: str) -> None:
+    inside, moved = place.clone / ".git", place.directory / "moved"
+    shutil.copytree(inside, moved)
+    place.run(moved, "config", "--file", str(moved / "config"), "remote.origin.pushurl", f"{elsewhere.url}/x.git")
+    place.run(moved, "config", "--file", str(moved / "config"), "http.proxy", elsewhere.url)
+    if how == "commondir":
+        (inside / "commondir").write_text(f"{moved}\n")
+    else:
+        shutil.rmtree(inside)
+        inside.write_text(f"gitdir: {moved}\n") if how == "file" else inside.symlink_to(moved)
+    everything_goes_to_the_right_place(place, elsewhere, place.git())
+
+
+def test_a_replaced_commit_is_not_what_is_pushed(place: Place, elsewhere: Elsewhere) -> None:
+    head = place.run(place.clone, "rev-parse", "HEAD")
+    place.run(place.clone, "replace", head, place.run(place.clone, "rev-parse", "HEAD~1"))
+    everything_goes_to_the_right_place(place, elsewhere, place.git())
+
+
+def test_git_is_given_its_own_password_alone(place: Place) -> None:
+    """What the local side of a transport could read, seen by a program that the owner names."""
+    place.program.write_text(f"#!/bin/sh\nenv > '{place.marker}'\nexit 1\n")
+    git = place.git({"GIT_SSH_COMMAND": str(place.program)}, address="git@host.example:x.git")
+    with pytest.raises((GitError, AccessDenied)):
+        git.remote_refs("origin")
+    said = place.marker.read_text()
+    assert not any(secret in said for secret in (TOKEN, DVC_PASSWORD, "forge-t0ken-planted"))
+
+
+def test_a_redirection_to_another_server_gets_no_password(place: Place, elsewhere: Elsewhere) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", f"{elsewhere.url}{self.path}")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        with pytest.raises((GitError, AccessDenied)):
+            place.git(address=f"http://127.0.0.1:{server.server_port}/origin.git").remote_refs("origin")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert elsewhere.came
+    assert not any("authorization" in request.lower() for request in elsewhere.came)
+
+
+@pytest.mark.parametrize("text", ["ext::sh -c id", "fd::7", "--upload-pack=id", "-x:y", "git://host/x", "ftp://h/x",
+                                  "http:///x", "a\nb", "", "relative/path", "ssh://-oProxyCommand=id/x"])  # fmt: skip
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        git_address.parse(text)
+
+
+@pytest.mark.parametrize(("environ", "url"), [
+    ({"GIT_URL": "https://ci:pw@host/x.git"}, "https://host/x.git"),
+    ({"GIT_URL": "git@host:team/x.git"}, "git@host:team/x.git"),
+    ({"MLBUTLER_GIT_URL": "/srv/x.git", "GIT_URL": "https://other/x"}, "/srv/x.git"),
+    ({"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "a/b"}, "https://github.com/a/b.git"),
+    ({"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "a/b", "GITHUB_SERVER_URL": "https://ghe"}, "https://ghe/a/b.git"),
+    ({"GITLAB_CI": "true", "CI_PROJECT_URL": "https://gl/a/b"}, "https://gl/a/b.git"),
+    ({"CIRCLE_REPOSITORY_URL": "git@github.com:a/b.git"}, "git@github.com:a/b.git"),
+    ({"PATH": "/bin"}, None),
+])  # fmt: skip
+def test_the_address_is_the_ci_server_s(environ: dict[str, str], url: str | None) -> None:
+    found = git_address.told(environ)
+    assert (found.url if found else None) == url
+
+
+def test_a_ci_server_s_token_is_for_its_own_host() -> None:
+    environ = {"GITHUB_TOKEN": "t0ken", "GITHUB_SERVER_URL": "https://github.com"}
+    assert Credential.of(environ, git_address.parse("https://github.com/a/b.git")).password == "t0ken"
+    assert Credential.of(environ, git_address.parse("https://github.com.evil/a/b.git")).password == ""
+    assert Credential.of(environ, git_address.parse("http://github.com/a/b.git")).password == ""
+
+
+def test_a_clone_that_is_cut_off_is_lengthened(place: Place) -> None:
+    shallow = place.directory / "shallow"
+    place.run(place.directory, "clone", "-q", "--depth=1", f"file://{place.bare}", str(shallow))
+    first = place.run(place.bare, "rev-parse", "main")
+    place.run(place.clone, "push", "-q", str(place.bare), "HEAD:main")
+    git = Git(shallow, {"PATH": os.environ["PATH"], **place.server.environ(TOKEN)},
+              Access(git_address.parse(f"{place.server.url}/origin.git"), fresh=False))  # fmt: skip
+    assert git.is_shallow()
+    assert git.fetch("origin", "+refs/heads/main:refs/remotes/origin/main", depth=1).code == 0
+    assert git.parents("refs/remotes/origin/main") == ()
+    assert git.fetch("origin", "HEAD", unshallow=True).code == 0
+    assert git.parents("refs/remotes/origin/main") == (first,)
+    assert not git.is_shallow()
+
+
+def test_without_an_address_nothing_is_pushed_and_no_password_is_used(place: Place) -> None:
+    git = Git(place.clone, {"PATH": os.environ["PATH"], "MLBUTLER_GIT_TOKEN": TOKEN}, Access(None, fresh=False))
+    for act in (lambda: git.push("origin", "HEAD", "refs/heads/x"), lambda: git.remote_refs("origin")):
+        with pytest.raises(UsageError) as caught:
+            act()
+        assert "MLBUTLER_GIT_URL" in caught.value.remedy
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files that belong to root are needed")
+def test_nothing_is_out_of_reach_of_root(tmp_path: Path) -> None:
+    assert not is_out_of_reach(Path("/etc/passwd"))
+    assert not is_out_of_reach(tmp_path / "none")

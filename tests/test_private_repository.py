@@ -253,8 +253,9 @@ def test_a_replaced_commit_is_not_what_is_pushed(place: Place, elsewhere: Elsewh
 
 def test_git_is_given_its_own_password_alone(place: Place) -> None:
     """What the local side of a transport could read, seen by a program that the owner names."""
-    place.program.write_text(f"#!/bin/sh\nenv > '{place.marker}'\nexit 1\n")
-    git = place.git({"GIT_SSH_COMMAND": str(place.program)}, address="git@host.example:x.git")
+    program = place.program
+    program.write_text(f"#!/bin/sh\nenv > '{place.marker}'\nexit 1\n")
+    git = place.git({"GIT_SSH_COMMAND": str(program)}, address="git@host.example:x.git")
     with pytest.raises((GitError, AccessDenied)):
         git.remote_refs("origin")
     said = place.marker.read_text()

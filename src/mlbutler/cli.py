@@ -65,9 +65,10 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
 def _told(message: str, remedy: str, code: int, as_json: bool) -> int:
     import os
 
-    from mlbutler.secrets import Redactor, secret_values
+    from mlbutler.held_back import values_to_hide
+    from mlbutler.secrets import Redactor
 
-    redactor = Redactor(secret_values(os.environ))
+    redactor = Redactor(values_to_hide(os.environ))
     message, remedy = redactor.hide(message), redactor.hide(remedy)
     print(f"error: {message}" + (f"\n  {remedy}" if remedy else ""), file=sys.stderr)
     if as_json:
@@ -118,9 +119,10 @@ def _bug(error: Exception, as_json: bool) -> int:
     import tempfile
     import traceback
 
-    from mlbutler.secrets import Redactor, secret_values
+    from mlbutler.held_back import values_to_hide
+    from mlbutler.secrets import Redactor
 
-    text = Redactor(secret_values(os.environ)).hide("".join(traceback.format_exception(error)))
+    text = Redactor(values_to_hide(os.environ)).hide("".join(traceback.format_exception(error)))
     text = f"mlbutler {__version__}, Python {sys.version}\n{text}"
     try:
         with tempfile.NamedTemporaryFile("wb", prefix="mlbutler-", suffix=".log", delete=False) as log:

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from mlbutler.errors import AccessDenied, GitError, UsageError
 from mlbutler.git_address import Access, Address
+from mlbutler.held_back import allowed, values_to_hide
 from mlbutler.private_repository import PrivateRepository, is_out_of_reach
 from mlbutler.secrets import Redactor, is_secret_name, secret_values, without_credentials
 from mlbutler.variables import GIT_KEY, GIT_TOKEN, GIT_URL, GIT_USER
@@ -175,8 +176,8 @@ class Git:
         always = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
         try:
             done = subprocess.run(
-                [self.program, *_OPTIONS, *args], cwd=cwd or self.directory, env=_PATIENCE | dict(environ) | always,
-                input=input, capture_output=True, check=False, timeout=timeout,
+                ["git", *_OPTIONS, *args], executable=self.program, cwd=cwd or self.directory,
+                env=_PATIENCE | dict(environ) | always, input=input, capture_output=True, check=False, timeout=timeout,
                 stdin=subprocess.DEVNULL if input is None else None,
             )  # fmt: skip
         except FileNotFoundError as error:
@@ -189,7 +190,7 @@ class Git:
 
     @cached_property
     def _redactor(self) -> Redactor:
-        return Redactor(secret_values(self._environ))
+        return Redactor(values_to_hide(self._environ))
 
     @cached_property
     def program(self) -> str:
@@ -232,6 +233,8 @@ class Git:
     @cached_property
     def _local(self) -> dict[str, str]:
         """For commands that stay here: a filter that the pull request configured may run in them."""
+        if self.access is not None:
+            return allowed(self._environ) | {"GIT_NO_REPLACE_OBJECTS": "1"}
         settings = [name for name in self._networked if name.startswith("GIT_CONFIG_")]
         return without_credentials(self._networked, secret_values(self._environ), keep=settings)
 

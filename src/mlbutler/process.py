@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import select
 import signal
 import subprocess
@@ -23,13 +22,19 @@ from types import TracebackType
 
 from mlbutler import linux
 from mlbutler.errors import Interrupted, OutsideError, UsageError
+from mlbutler.held_back import allowed, held_back, in_ci, values_to_hide
 from mlbutler.live_lines import LiveLines
-from mlbutler.secrets import LineRedactor, Redactor, is_secret_name, secret_values, without_credentials
+from mlbutler.secrets import (
+    LineRedactor,
+    Redactor,
+    is_secret_name,
+    secret_values,
+    without_credentials,
+    without_git_credentials,
+)
 
 # How Jenkins finds what a build started, so that it can end it; they open nothing.
 _BUILD_COOKIES = ("JENKINS_NODE_COOKIE", "JENKINS_SERVER_COOKIE", "HUDSON_COOKIE", "HUDSON_SERVER_COOKIE")
-_GIT_CONFIG = re.compile(r"GIT_CONFIG_(COUNT|PARAMETERS|KEY_\d+|VALUE_\d+)")
-_GIT_CREDENTIAL_KEY = re.compile(r"extraheader|credential|insteadof|proxy|cookie|sshcommand", re.IGNORECASE)
 _TAIL_LINES, _TAIL_WIDTH = 40, 500
 _READ_AFTER_EXIT = 2.0
 _POLL, _POLL_AT_END = 0.1, 0.005
@@ -69,26 +74,27 @@ class Ended(Enum):
 
 
 def project_environment(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, str]:
-    """The environment for the project's own code: no credentials but those named in `keep`."""
+    """The environment for the project's own code: no credentials but those named in `keep`.
+
+    On a CI server it holds what that code needs and nothing else; see `mlbutler.held_back`.
+    """
     kept = set(keep)
-    child = without_credentials(environ, secrets=secret_values(environ), keep=(*kept, *_BUILD_COOKIES))
-    for name in list(child):
+    if in_ci(environ):
+        child = allowed(environ, kept)
+    else:
+        child = without_credentials(environ, secrets=secret_values(environ), keep=(*kept, *_BUILD_COOKIES))
         # The project's code begins in its root: from there the folder that led to it leads nowhere.
-        if name.startswith(("MLBUTLER_GIT_", "MLBUTLER_CHDIR")) and name not in kept:
-            del child[name]
-    # git takes "http.extraHeader: AUTHORIZATION ..." from numbered variables with innocent names.
-    config = [name for name in child if _GIT_CONFIG.fullmatch(name)]
-    if any(_GIT_CREDENTIAL_KEY.search(child[name]) for name in config):
-        for name in config:
-            del child[name]
+        own = [name for name in child if name.startswith(("MLBUTLER_GIT_", "MLBUTLER_CHDIR")) and name not in kept]
+        child = without_git_credentials({name: value for name, value in child.items() if name not in own})
     # Without it, importing from a folder that a stage depends on would put a __pycache__ there and make it stale.
     return {"PYTHONDONTWRITEBYTECODE": "1"} | child | {"DVC_NO_ANALYTICS": "1"}
 
 
 def output_redactor(environ: Mapping[str, str]) -> Redactor:
     """Hides the values of `environ`'s credentials, in lines of output too when a value has several lines."""
-    values = set(secret_values(environ))
-    named = [value for name, value in environ.items() if is_secret_name(name) and "\n" in value]
+    values = set(values_to_hide(environ))
+    held = held_back(environ)
+    named = [value for name, value in environ.items() if "\n" in value and (name in held or is_secret_name(name))]
     lines = {line.strip() for value in named for line in value.splitlines()}
     return Redactor(values | {line for line in lines if len(line) >= 8})
 

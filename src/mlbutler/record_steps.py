@@ -60,7 +60,10 @@ class FailedCase:
 
 @dataclass(frozen=True, kw_only=True)
 class TestResult(StepResult):
-    """The project's tests. Counts are None when no JUnit file was written."""
+    """The project's tests. Counts are None when no JUnit file was written.
+
+    `held_back`: names of the environment variables that the commands were not given.
+    """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
@@ -70,13 +73,15 @@ class TestResult(StepResult):
     errors: int | None = None
     skipped: int | None = None
     failed_cases: tuple[FailedCase, ...] = ()
+    held_back: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class LintResult(StepResult):
-    """The project's linters, one run for each command."""
+    """The project's linters, one run for each command. `held_back`: as in `TestResult`."""
 
     runs: tuple[CommandRun, ...] = ()
+    held_back: tuple[str, ...] = ()
 
 
 class StageState(StrEnum):
@@ -260,6 +265,7 @@ class ReproduceResult(StepResult):
     `always_changes`: stages that made other outputs right after our own commit of theirs. `stale_again`: what makes a
     stage stale as soon as it has run, with what to write instead.
     `unsaved`: outputs that would have been removed and that no store holds; nothing was run then.
+    `held_back`: names of the environment variables that the stages were not given.
     """
 
     stages: tuple[StageRun, ...] = ()
@@ -267,6 +273,7 @@ class ReproduceResult(StepResult):
     unsaved: tuple[str, ...] = ()
     always_changes: tuple[str, ...] = ()
     stale_again: tuple[Finding, ...] = ()
+    held_back: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

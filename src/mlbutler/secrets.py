@@ -1,4 +1,7 @@
-"""Which values are secret, and how to keep them out of sight and out of children's environments."""
+"""What looks like a credential, and how to keep it out of sight and out of children's environments.
+
+On a CI server every variable is taken for one that is not known to be harmless: `mlbutler.held_back`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote_plus, unquote, urlsplit, urlunsplit
+
+from mlbutler.allowed_variables import is_known
 
 HIDDEN = "[hidden]"
 
@@ -37,6 +42,9 @@ _KEPT = {
 }
 _NOT_VALUES = {"true", "false", "yes", "none", "null", "basic", "custom", "default", "0", "1"}
 _SHORTEST = 6
+
+_GIT_CONFIG = re.compile(r"GIT_CONFIG_(COUNT|PARAMETERS|KEY_\d+|VALUE_\d+)")
+_GIT_CREDENTIAL_KEY = re.compile(r"extraheader|credential|insteadof|proxy|cookie|sshcommand", re.IGNORECASE)
 
 # Text that looks like a credential, known to us or not: tokens with a prefix that their maker documents, private keys.
 # Stages print what they like: none of these patterns goes over the same text again from each of many beginnings. Each
@@ -108,13 +116,13 @@ _USERINFO = re.compile(r"(?P<scheme>[a-z0-9+.-]://)[^/\s@:]*:[^/\s@]+@", re.IGNO
 
 def is_secret_name(name: str) -> bool:
     """Does an environment variable of this name usually hold a credential?"""
-    if name.upper() in _KEPT:
+    if name.upper() in _KEPT or is_known(name):
         return False
     return bool(_NAME.search(name)) or name.upper().startswith(_PREFIXES)
 
 
 def secret_values(environ: Mapping[str, str], further: Iterable[str] = ()) -> tuple[str, ...]:
-    """The values to hide: those of variables that look like credentials, and `further` ones."""
+    """The values of variables that look like credentials, and `further` ones, but for words that stand everywhere."""
     named = (value for name, value in environ.items() if is_secret_name(name))
     candidates = {value.strip() for value in (*named, *further)}
     return tuple(
@@ -125,7 +133,7 @@ def secret_values(environ: Mapping[str, str], further: Iterable[str] = ()) -> tu
 def without_credentials(
     environ: Mapping[str, str], secrets: Iterable[str] = (), keep: Iterable[str] = ()
 ) -> dict[str, str]:
-    """The environment for code that the pull request brought.
+    """The environment without what looks like a credential.
 
     A variable is dropped when its name looks like a credential's, or when its value contains one of
     `secrets` or a URL with a password; names in `keep` stay whatever they hold.
@@ -137,6 +145,17 @@ def without_credentials(
         for name, value in environ.items()
         if name in kept or not (is_secret_name(name) or any(s in value for s in known) or _USERINFO.search(value))
     }
+
+
+def without_git_credentials(environ: dict[str, str]) -> dict[str, str]:
+    """The environment without git's numbered settings, when one of them can hold a credential or send one elsewhere.
+
+    git takes ``http.extraHeader: AUTHORIZATION ...`` from variables with innocent names.
+    """
+    config = [name for name in environ if _GIT_CONFIG.fullmatch(name)]
+    if not any(_GIT_CREDENTIAL_KEY.search(environ[name]) for name in config):
+        return environ
+    return {name: value for name, value in environ.items() if name not in config}
 
 
 class Redactor:
@@ -303,6 +322,11 @@ class LineRedactor:
             return HIDDEN
         self._left = _KEY_LINES if _KEY_BEGINS.search(line.rpartition("-----END")[2]) else 0
         return self._redactor.hide(line)
+
+
+def has_userinfo(text: str) -> bool:
+    """Does the text hold a URL with a password?"""
+    return _USERINFO.search(text) is not None
 
 
 def without_userinfo(url: str) -> str:

@@ -18,12 +18,13 @@ from mlbutler.anonymous import anonymous
 from mlbutler.console import Console
 from mlbutler.errors import BusyError, DiskFull, UsageError
 from mlbutler.git import Git
+from mlbutler.held_back import values_to_hide
 from mlbutler.project.ahead import claimed, leave
 from mlbutler.project.signature import Look
 from mlbutler.project.tracked import refuse_tracked
 from mlbutler.record import Change, Environment, Record
 from mlbutler.record_file import read
-from mlbutler.secrets import Redactor, secret_values
+from mlbutler.secrets import Redactor
 from mlbutler.settings import Loaded, load
 from mlbutler.steps.work import Work
 from mlbutler.symlinks import Symlinks
@@ -71,7 +72,7 @@ def begin(
     from mlbutler.ci import facts
     from mlbutler.ci.access import access
 
-    console.redactor = Redactor(secret_values(environ))
+    console.redactor = Redactor(values_to_hide(environ))
     root, git = _find(directory, environ)
     loaded = load(root, environ)
             root=root, loaded=without_moved_mirror(loaded, known), console=console, record=record, environ=left,

@@ -71,7 +71,7 @@ class Reproduce(_Section):
         "[skip experiment]", description="text in a commit message that forbids a run, whatever `when` says"
     )
     pass_environment: Strings = Field(
-        (), description="environment variables handed to stages although they look like credentials"
+        (), description="environment variables handed to stages, tests and linters, which would be held back"
     )
 
 

@@ -20,14 +20,15 @@ def run(work: Work) -> LintResult:
             reason="not configured",
             remedy="Set commands under [lint] in mlbutler.toml, such as commands = ['ruff check'].",
         )
-    runs, redactor = run_commands(work, settings.commands, settings.timeout)
+    runs, redactor, ours = run_commands(work, settings.commands, settings.timeout)
     bad = [done for done in runs if done.exit_code != 0]
     if bad:
         return LintResult(
             outcome=Outcome.FAILED,
             reason=redactor.hide("; ".join(failure(done, settings.timeout) for done in bad)),
-            remedy="Mend what the linter names, or the commands under [lint] in mlbutler.toml.",
+            remedy=f"Fix what the linter names, or the commands under [lint] in mlbutler.toml. {ours.hint}".strip(),
             runs=runs,
+            held_back=ours.held_back,
         )
     passed = "the linter passed" if len(runs) == 1 else f"all {len(runs)} linters passed"
-    return LintResult(outcome=Outcome.PASSED, reason=passed, runs=runs)
+    return LintResult(outcome=Outcome.PASSED, reason=passed, runs=runs, held_back=ours.held_back)

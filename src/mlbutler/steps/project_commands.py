@@ -5,30 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlbutler.console import human_seconds
-from mlbutler.process import explain_exit, output_redactor, project_environment, run
+from mlbutler.process import explain_exit, output_redactor, run
 from mlbutler.record import CommandRun
 from mlbutler.secrets import Redactor
+from mlbutler.steps.given_variables import Given, given
 from mlbutler.steps.work import Work
 
 
-def run_commands(work: Work, commands: Sequence[str], timeout: float | None) -> tuple[tuple[CommandRun, ...], Redactor]:
+def run_commands(
+    work: Work, commands: Sequence[str], timeout: float | None
+) -> tuple[tuple[CommandRun, ...], Redactor, Given]:
     """Run every command at the project's root, in order, whatever the one before said.
 
     Returns:
-        the runs, and the redactor for whatever else is read from what the commands wrote.
+        the runs, the redactor for whatever else is read from what the commands wrote, and what they were given.
 
     Raises:
         Interrupted: we were told to stop. OutsideError: there is no shell.
     """
     redactor = output_redactor(work.environ)
-    environ = project_environment(work.environ)
+    ours = given(work)
     runs = []
     for command in commands:
         work.console.line(f"> {command}")
         done = run(
             command,
             cwd=work.root,
-            environ=environ,
+            environ=ours.environ,
             on_line=lambda line: work.console.raw(line + "\n"),
             timeout=timeout,
             redactor=redactor,
@@ -41,7 +44,7 @@ def run_commands(work: Work, commands: Sequence[str], timeout: float | None) -> 
                 tail=done.tail,
             )
         )
-    return tuple(runs), redactor
+    return tuple(runs), redactor, ours
 
 
 def failure(done: CommandRun, timeout: float | None) -> str:

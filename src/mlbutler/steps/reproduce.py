@@ -7,17 +7,17 @@ from collections.abc import Collection
 
 from mlbutler.console import human_seconds
 from mlbutler.errors import Interrupted, MlbutlerError, PathRefused, UnsavedWork, UsageError
-from mlbutler.process import output_redactor, project_environment
+from mlbutler.process import output_redactor
 from mlbutler.project.left_by_stages import LeftByStages
 from mlbutler.project.stale_again import stale_again
 from mlbutler.project.times import write_times
 from mlbutler.record import Outcome, PlanResult, ReproduceResult, StageRun, StageState
 from mlbutler.reproduce import loop
-from mlbutler.reproduce.pass_environment import allowed
 from mlbutler.reproduce.progress import writing
 from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings, command_to_repeat, not_run
 from mlbutler.reproduce.stage_log import RELATIVE, StageLog
 from mlbutler.steps import sync
+from mlbutler.steps.given_variables import given
 from mlbutler.steps.push import keep_in_mirror
 from mlbutler.steps.work import Work
 
@@ -81,7 +81,7 @@ def run(work: Work) -> ReproduceResult:
             Surroundings(
                 root=work.root,
                 git=work.git,
-                environ=project_environment(work.environ, _passed(work)),
+                environ=ours.environ,
                 redactor=redactor,
                 heading=heading,
                 on_line=line,
@@ -114,6 +114,9 @@ def run(work: Work) -> ReproduceResult:
         work.console.line(f"Note: {said}. Write into a copy, or declare it as an output with persist: true.")
         result = dataclasses.replace(result, reason=f"{result.reason}; {said}")
     result = _with_stale_again(work, result)
+    result = dataclasses.replace(result, held_back=ours.held_back)
+    if result.outcome is Outcome.FAILED and not done.timed_out:
+        result = dataclasses.replace(result, remedy=" ".join(filter(None, (result.remedy, ours.hint))))
     return dataclasses.replace(result, **loop.verdict(work.git, settled, plan, done.changed, result.reason))
 
 
@@ -213,10 +216,6 @@ def _changed_inputs(work: Work, done: Reproduction, before: Collection[str]) -> 
     stores = [open_cache(work.project), *([mirror] if mirror is not None else [])]
     ran = {run.name for run in done.runs.values() if run.outcome not in ("unchanged", "not reached")}
     return changed_in_place(work.project, before, ran, stores)
-
-
-def _passed(work: Work) -> tuple[str, ...]:
-    return allowed(work.loaded, work.record.change, lambda rev, name: work.git.show(rev, f"{work.prefix}{name}"))
 
 
 def _nothing_to_run(plan: PlanResult) -> ReproduceResult:

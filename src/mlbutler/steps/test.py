@@ -25,7 +25,7 @@ def run(work: Work) -> TestResult:
             remedy="Set command under [test] in mlbutler.toml, such as command = 'pytest'.",
         )
     since = time.time()
-    runs, redactor = run_commands(work, settings.command, settings.timeout)
+    runs, redactor, ours = run_commands(work, settings.command, settings.timeout)
     counts = junit_file.count(work.root, settings.junit, since)
     bad_runs = [done for done in runs if done.exit_code != 0]
     parts = [failure(done, settings.timeout) for done in bad_runs]
@@ -41,8 +41,9 @@ def run(work: Work) -> TestResult:
     result = TestResult(
         outcome=Outcome.FAILED if failed else Outcome.PASSED,
         reason=redactor.hide("; ".join(parts)),
-        remedy="Mend the tests, or the command under [test] in mlbutler.toml." if failed else "",
+        remedy=f"Fix the tests, or the command under [test] in mlbutler.toml. {ours.hint}".strip() if failed else "",
         runs=runs,
+        held_back=ours.held_back,
     )
     if not counts.files:
         return result

@@ -1,0 +1,38 @@
+"""The environment that the project's own code is given by a step, and what is told of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlbutler.held_back import held_back
+from mlbutler.process import project_environment
+from mlbutler.reproduce.pass_environment import allowed
+from mlbutler.steps.work import Work
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Given:
+    """`environ` for the project's code; `held_back`: names of the variables that a CI server's build has beside it."""
+
+    environ: dict[str, str]
+    held_back: tuple[str, ...]
+
+    @property
+    def hint(self) -> str:
+        """What to do when a variable is missed, '' where none was held back."""
+        if not self.held_back:
+            return ""
+        more = len(self.held_back) - _SHOWN
+        named = ", ".join(self.held_back[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        return f"Held back from it: {named}; what it needs of these belongs in reproduce.pass_environment."
+
+
+def given(work: Work) -> Given:
+    """What this run's stages, tests and linters are given; what is held back is told with --verbose."""
+    names = allowed(work.loaded, work.record.change, lambda rev, name: work.git.show(rev, f"{work.prefix}{name}"))
+    held = held_back(work.environ, names)
+    if held:
+        work.console.detail(f"Held back from the project's code: {', '.join(held)}")
+    return Given(project_environment(work.environ, names), held)

@@ -24,11 +24,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from mlbutler import git_verified
 from mlbutler.errors import AccessDenied, GitError, UsageError
 from mlbutler.git_address import Access, Address
 from mlbutler.held_back import allowed, values_to_hide
 from mlbutler.private_repository import PrivateRepository, is_out_of_reach
-from mlbutler.secrets import Redactor, is_secret_name, secret_values, without_credentials
+from mlbutler.secrets import Redactor, has_credentials, secret_values, without_credentials
 from mlbutler.variables import GIT_KEY, GIT_TOKEN, GIT_URL, GIT_USER
 
 # Jenkins' gitUsernamePassword binds GIT_USERNAME and GIT_PASSWORD: its GIT_ASKPASS prints them.
@@ -339,7 +340,14 @@ class Git:
         return self.run("remote", "get-url", name, check=False).text
 
     def show(self, rev: str, path: str) -> bytes | None:
-        """Content of a file (path from the repository's root) at a commit, None when it is not there."""
+        """Content of a file (path from the repository's root) at a commit, None when it is not there.
+
+        Raises:
+            GitError: on a CI server, where the project's code may have run: an object is not what its id says.
+        """
+        if self.access is not None and not self.access.fresh:
+            commit = self.resolve(rev)
+            return git_verified.file(self, commit, path) if commit is not None else None
         done = self.run("cat-file", "blob", f"{rev}:{path}", check=False)
         return done.out if done.code == 0 else None
 
@@ -427,7 +435,7 @@ class Git:
             return None
         if self.access.address is not None:
             return PrivateRepository(self, self.access.address, self._environ)
-        if writing or any(is_secret_name(name) for name, value in self._environ.items() if value):
+        if writing or has_credentials(self._environ):
             raise UsageError(
                 "Nothing tells where this repository is but .git/config, which the project's own code can write.",
                 f"Set {GIT_URL} in the job, or keep the CI server's own variable, such as Jenkins' GIT_URL.",

@@ -121,6 +121,11 @@ def is_secret_name(name: str) -> bool:
     return bool(_NAME.search(name)) or name.upper().startswith(_PREFIXES)
 
 
+def has_credentials(environ: Mapping[str, str]) -> bool:
+    """Does the environment hold anything that looks like a credential?"""
+    return any(is_secret_name(name) for name, value in environ.items() if value)
+
+
 def secret_values(environ: Mapping[str, str], further: Iterable[str] = ()) -> tuple[str, ...]:
     """The values of variables that look like credentials, and `further` ones, but for words that stand everywhere."""
     named = (value for name, value in environ.items() if is_secret_name(name))

@@ -139,7 +139,8 @@ def _tip(history: History, facts: Facts, branch: str, *, needed: bool) -> str | 
         raise history.no_such(branch)
     if fetched.commit is not None or fetched.missing:
         return fetched.commit
-    if known is None and needed and not facts.fork:  # a fork's change is given nothing to fetch with
+    believed = git.access is None or git.access.fresh or git.address is None  # else the clone's refs may be anybody's
+    if (known is None or not believed) and needed and not facts.fork:  # a fork's change is given nothing to fetch with
         raise git.failure("fetch", fetched.error)
     return known
 

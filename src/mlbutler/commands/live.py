@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED
 from mlbutler.report.numbers import count
+from mlbutler.secrets import has_credentials
 from mlbutler.steps.live import follow
 
 _PATIENCE = 600.0
@@ -23,7 +25,7 @@ def live(directory: Path, console: Console, every: float) -> int:
     Raises:
         ForgeError: the comment could never be written. SettingsError: a setting is missing.
     """
-    with begin(directory, console, offline=True, watching=True) as work:
+    with begin(directory, console, offline=not has_credentials(os.environ), watching=True) as work:
         if not work.trusted:
             console.line("A fork's change publishes nothing.")
             return EXIT_PASSED

@@ -137,6 +137,8 @@ def _record(
     before = None if anew else read(root / FOLDER / "record.json")
     change = before.change if before is not None and offline and not against and _holds(before, git, environ) else None
     change = change or detect(git, environ, loaded.settings, against)
+    if git.address is not None:  # what an earlier record says is no address to send a token to
+        change = dataclasses.replace(change, repository=git.address.url)
     if telling:
         _refuse_another_run(before, change)
     folder = root.relative_to(git.toplevel().resolve()).as_posix()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,11 +13,15 @@ from mlbutler.console import Console
 from mlbutler.pipeline import blocked, join, leave, run_one
 from mlbutler.record import TELLING, Outcome, StepResult
 from mlbutler.record_file import dumps
+from mlbutler.secrets import has_credentials
 from mlbutler.steps.work import Work
 
 _NEED_PLAN = ("sync", "check", "reproduce")
-# Nothing in these needs a credential; on a CI server they have none, and what the run began with still holds.
+# Nothing in these needs a credential; where a CI server gives them none, what the run began with still holds. With one
+# they find out again what the change is: the project's code can write the record.
 _OFFLINE = ("test", "lint", "reproduce", "compare", "report")
+# These run the project's code, which is given no credential, whatever this process has.
+_RUN = ("test", "lint", "reproduce")
 # These only run commands: a CI server may take them at once, in the same clone.
 _SIDE_BY_SIDE = ("test", "lint")
 
@@ -44,7 +49,7 @@ def step(
         UsageError: `report` or `publish` finds the record of another run, or as `begin`.
     """
     beside = name if name in _SIDE_BY_SIDE else ""
-    offline, telling = name in _OFFLINE, name in TELLING
+    offline, telling = name in _OFFLINE and (name in _RUN or not has_credentials(os.environ)), name in TELLING
     with begin(directory, console, against, offline=offline, beside=beside, telling=telling) as work:
         work.discard = discard
         if in_run:

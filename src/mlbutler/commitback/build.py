@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mlbutler import git_verified
 from mlbutler.commitback import earlier
 from mlbutler.commitback.earlier import REPRODUCED
 from mlbutler.commitback.scratch import scratch_index
-from mlbutler.errors import SettingsError
+from mlbutler.errors import GitError, SettingsError
 from mlbutler.git import Git, TreeEntry
 from mlbutler.record import Change, StageRun
 
@@ -73,13 +74,34 @@ class Build:
     author: Author
 
     def __call__(self, parent: str) -> str:
-        """The id of a commit on `parent`."""
+        """The id of a commit on `parent`.
+
+        Raises:
+            GitError: on a CI server, where the clone's objects are not what their ids say.
+        """
         with scratch_index(self.git, parent) as index:
             index.put(self.files)
             tree = index.tree()
         content = self.text.encode("utf-8", "replace")
         args = ["-c", "i18n.commitEncoding=UTF-8", "commit-tree", tree, "-p", parent, "-F", "-"]
-        return self.git.run(*args, input=content, extra=self.author.environ()).text
+        commit = self.git.run(*args, input=content, extra=self.author.environ()).text
+        if self.git.access is not None:
+            self._require(commit, parent)
+        return commit
+
+    def _require(self, commit: str, parent: str) -> None:
+        """The project's code may have written into the clone's objects: let nothing else of its be pushed.
+
+        Raises:
+            GitError: the commit is another than what was to be made.
+        """
+        expected = {**git_verified.tree(self.git, parent), **self.files}
+        found = git_verified.tree(self.git, commit)
+        content = git_verified.read(self.git, [commit]).get(commit, b"")
+        if found != {path: entry for path, entry in expected.items() if entry} or (
+            git_verified.parents(content) != [parent]
+        ):
+            raise GitError("The results commit does not hold what it should.", "Build in a fresh clone.")
 
     def is_in(self, commit: str) -> bool:
         """Does `commit` hold these very files already?"""

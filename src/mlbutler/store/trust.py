@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mlbutler import git_verified
 from mlbutler.errors import UntrustedRemote
 from mlbutler.git import Git
 from mlbutler.record import Change
@@ -63,7 +64,7 @@ def agreed(git: Git, change: Change, prefix: str) -> tuple[Agreement, ...] | Non
         return None
     revisions = target_revisions(git, change)
     if not revisions:  # the only branch there is
-        return None if change.kind == "branch" else ()
+        revisions = [change.checkout] if change.kind == "branch" else []
     return tuple(_agreement(git, rev, prefix) for rev in revisions)
 
 
@@ -84,7 +85,10 @@ def from_text(text: bytes, chosen: str | None = None, mirror: str | None = None)
 def target_revisions(git: Git, change: Change) -> list[str]:
     """The target branch's tip and the merge base, as far as they are known: what a change cannot alter."""
     tip = git.resolve(f"refs/remotes/{change.git_remote}/{change.target_branch}") if change.target_branch else None
-    return [rev for rev in dict.fromkeys((tip, change.base)) if rev]
+    base, believed = change.base, git.access is None or git.access.fresh
+    if not believed and base and tip and not git_verified.is_ancestor(git, base, tip):
+        base = None
+    return [rev for rev in dict.fromkeys((tip, base)) if rev]
 
 
 def sections(text: bytes) -> Sections:

@@ -38,6 +38,17 @@ boolean reachable() {
     }
 }
 
+/**
+ * Check out the build's commit and run `body` in the project's image. GIT_URL says where the commit came from: Jenkins
+ * sets it for declarative pipelines alone, and what stands in the clone's own configuration the change can write.
+ */
+void inCheckout(Map config, Closure body) {
+    Map found = checkout(scm) ?: [:]
+    inImage(config) {
+        withEnv(found.GIT_URL ? ["GIT_URL=${found.GIT_URL}"] : []) { body() }
+    }
+}
+
 /** Run `body` in the project's image, or on the agent itself where no Dockerfile is named. */
 def inImage(Map config, Closure body) {
     if (!config.dockerfile) {

@@ -166,8 +166,7 @@ void onAgent(Map config, Closure body) {
     retry(count: 2, conditions: [agent(), nonresumable()]) { // the agent is lost: once more, on another
         node(config.label) {
             try {
-                checkout(scm)
-                mlbutlerAccess.inImage(config, body)
+                mlbutlerAccess.inCheckout(config, body)
             } finally {
                 if (mlbutlerAccess.reachable()) { mlbutlerAccess.clean() }
             }

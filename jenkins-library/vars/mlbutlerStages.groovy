@@ -75,9 +75,8 @@ void onAgent(Map config, Map one, List earlier, String runs) {
         retry(count: 2, conditions: [agent(), nonresumable()]) { // the agent is lost: once more, on another
             node(label) {
                 try {
-                    checkout(scm)
                     // The name goes through the environment: text of the change is never part of a shell command.
-                    mlbutlerAccess.inImage(config) {
+                    mlbutlerAccess.inCheckout(config) {
                         withEnv(["MLBUTLER_DVC_STAGE=${one.name}"]) {
                             for (name in earlier) { unstash(name) }
                             mlbutlerAccess.data(config) {

@@ -378,7 +378,10 @@ abstract class PipelineScript extends Script {
             if (first) { Build.worsen('FAILURE'); throw first }
         } finally { pool.shutdown() }
     }
-    def checkout(Object what) { if (Build.shell(Build.plan.checkout as String) != 0) { throw new Abort('the checkout failed') } }
+    def checkout(Object what) {
+        if (Build.shell(Build.plan.checkout as String) != 0) { throw new Abort('the checkout failed') }
+        return [GIT_URL: Build.plan.environment?.GIT_URL]
+    }
     def agent() { 'agent()' }
     def nonresumable() { 'nonresumable()' }
     def properties(List given) { Build.event(step: 'properties', given: given*.toString()) }

@@ -75,8 +75,9 @@ def begin(
     console.redactor = Redactor(values_to_hide(environ))
     root, git = _find(directory, environ)
     loaded = load(root, environ)
-            root=root, loaded=without_moved_mirror(loaded, known), console=console, record=record, environ=left,
-            agreed_remotes=known, ahead=ahead, look=Look(ahead), access=reached,
+    refuse_tracked(git, root, loaded.settings.data.mirror_path(root))
+    if (reached := access(git, facts(environ), environ, loaded, fresh=anew)) is not None:
+        git = git.reaching(reached)
     if loaded.note:
         console.line(f"Warning: {loaded.note}.")
     _check_symlinks(root, git, environ, loaded)

@@ -53,7 +53,7 @@ def run(work: Work) -> ReproduceResult:
         return _nothing_to_run(plan)
     _check(work, plan)
     settled = loop.is_settled(work.git)
-    redactor = output_redactor(work.environ)
+    redactor, ours = output_redactor(work.environ), given(work)
     outputs = Outputs(work)
     head, stale = work.record.change.checkout, len(plan.stale())
     before = work.project.seen.intact()

@@ -175,9 +175,11 @@ def test_a_branch_build_sets_a_status_alone_and_a_laptop_nothing(clone: Path, gi
     assert result.comment == ""
     assert Path(result.status).is_file()
     laptop = work(clone, head, kind="local", number=None)
-    laptop.pipeline = True
-    assert publish.run(laptop).outcome is Outcome.SKIPPED
-    laptop.pipeline = False  # somebody asked for it
+    laptop.shares = False
+    skipped = publish.run(laptop)
+    assert skipped.outcome is Outcome.SKIPPED
+    assert "would put comment and status on" in skipped.reason
+    laptop.shares = True  # somebody asked for it
     assert publish.run(laptop).outcome is Outcome.PASSED
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlbutler.commands.start import begin
@@ -13,7 +13,10 @@ from mlbutler.pipeline import NAMES, record_path, run_all
 from mlbutler.record import Outcome
 from mlbutler.record_file import dumps
 from mlbutler.steps.reviewers import announce
+from mlbutler.steps.unshared import SHARE
 from mlbutler.steps.work import Work
+
+_BAD = (Outcome.FAILED, Outcome.ERROR, Outcome.NOT_KNOWN)
 
 
 def run(
@@ -24,12 +27,14 @@ def run(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     publish: bool = True,
+    share: bool = False,
     live: float | None = None,
     discard: bool = False,
 ) -> int:
     """Take every step on the checkout at `directory`; returns the exit code.
 
     Args:
+        share: outside CI, let results leave this machine; a CI server's run always does.
         live: seconds between two versions of the comment, at least, while the run is under way; None: only its end.
         discard: replace files of the work tree that no store holds.
 
@@ -41,6 +46,7 @@ def run(
             raise UsageError(f"There is no step '{name}'.", f"The steps are {', '.join(NAMES)}.")
     with begin(directory, console, against, anew=True) as work:
         work.discard = discard
+        work.shares = share or work.record.change.ci != "local"
         _introduce(work)
         left_out = [*skip, *([] if publish else ["publish"])]
         tells = "publish" not in left_out and (not only or "publish" in only)
@@ -93,3 +99,29 @@ def _summarize(work: Work) -> None:
         for kind, path in record.report.files:
             console.line(f"report ({kind}): {path}")
     console.line(f"record: {record_path(work).relative_to(work.root)}")
+    for line in _results(work):
+        console.line(line)
+
+
+def _results(work: Work) -> Iterator[str]:
+    """Where the results are, what was not shared, and what to do next."""
+    record = work.record
+    commit, push = record.commit, record.push
+    sent = ", ".join(f"{human_bytes(m.bytes)} to {m.place}" for m in push.moved if m.objects) if push else ""
+    if sent:
+        yield f"sent: {sent}"
+    if commit is not None and commit.commit:
+        yield f"results: commit {commit.commit[:10]} on {commit.branch}"
+    elif commit is not None and commit.files:
+        where = "in this work tree" if record.change.kind == "local" else "not on the branch"
+        yield f"results: {where}, {commit.reason}"
+    next_ones = [commit.remedy] if commit is not None and commit.files and commit.remedy else []
+    if not work.shares:
+        waiting = [step for step in (push, record.publish) if step is not None and step.remedy]
+        for step in waiting:
+            yield step.reason
+        next_ones += [f"{' and '.join(step.remedy for step in waiting)} (or {SHARE})"] if waiting else []
+    bad = next((result for _, result in record.steps() if result.outcome in _BAD and result.remedy), None)
+    next_ones = [bad.remedy] if bad is not None else next_ones
+    for what in next_ones:
+        yield f"next: {what}"

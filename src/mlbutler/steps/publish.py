@@ -11,6 +11,7 @@ from mlbutler.forge.interface import Forge, NotOffered, Picture, Posted
 from mlbutler.forge.opening import NoToken
 from mlbutler.record import Change, Outcome, PublishResult
 from mlbutler.record_ended import ended
+from mlbutler.steps import unshared
 from mlbutler.steps.notify import notified
 from mlbutler.steps.reviewers import STATES, opened, placed, redacted
 from mlbutler.steps.work import Work
@@ -29,6 +30,8 @@ def run(work: Work, command: str | None = None) -> PublishResult:
         ForgeError: forge or webhook could not be reached or written; the webhook is tried in any case.
         SettingsError: a setting is missing. UsageError: several pull requests hold the commit.
     """
+    if not work.shares:
+        return unshared.publish(work)
     problem: MlbutlerError | None = None
     if work.live is not None:
         work.live.end()
@@ -77,8 +80,6 @@ def _told(work: Work) -> PublishResult:
     place = work.settings.report.directory
     if not work.trusted:
         return _skipped(f"a fork's change publishes nothing; the report is in {place}")
-    if work.record.change.kind == "local" and work.pipeline:
-        return _skipped(f"not on a CI server; the report is in {place}, and `mlbutler publish` publishes it")
     try:
         forge = opened(work)
     except NoToken as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import CheckResult, Moved, Outcome, PushResult
 from mlbutler.report.numbers import count
+from mlbutler.steps import unshared
 from mlbutler.steps.work import Work
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def run(work: Work) -> PushResult:
     """
     if not work.trusted:
         return PushResult(outcome=Outcome.SKIPPED, reason="a fork's change: nothing is written to remote or mirror")
+    if not work.shares:
+        return unshared.push(work)
     if _nothing_to_do(work):
         return PushResult(outcome=Outcome.PASSED, reason="nothing to push: no stage ran and all is on the remote")
     from mlbutler.store.remotes import open_cache, open_mirror

@@ -47,6 +47,7 @@ class Work:
         ahead: other processes that began to look at this project's files while this one started.
         pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
         discard: replace files of the work tree that no store holds.
+        shares: may results leave this machine: on a CI server, and elsewhere when asked for.
         live: keeps the comment up to date until the verdict is told.
         taken: names of the steps that this process has taken or begun; another may take others at the same time, and
             write their results into the same record.
@@ -58,6 +59,7 @@ class Work:
     record: Record
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     pipeline: bool = False
+    shares: bool = True
     plan_held: bool = False
     discard: bool = False
     plan_kept: Kept | None = None

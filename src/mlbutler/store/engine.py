@@ -380,18 +380,13 @@ def send(
     Raises:
         AccessDenied, StoreError: the store does not answer, so nothing is known.
     """
-    unique = [oid for oid in dict.fromkeys(oids) if cache.stat(oid) is not None]
-    answers = ask_all(store, unique)
-    unknown = [answer for answer in answers.values() if answer.presence is Presence.UNDETERMINED]
-    if unknown:
-        raise _unanswered(store, unknown)
-    lacking = [oid for oid in unique if _lacks(answers[oid], cache, oid)]
+    missing = lacking(oids, cache, store)
     stop = threading.Event()
     tally = Tally(progress)
     mover = Mover(cache, None, share=False, verify=False, tally=tally, warn=lambda _: None, stop=stop)
     errors: list[MlbutlerError] = []
     seen = 0
-    for batch in ([o for o in lacking if not o.is_directory], [o for o in lacking if o.is_directory]):
+    for batch in ([o for o in missing if not o.is_directory], [o for o in missing if o.is_directory]):
         if errors:
             break  # a manifest must not promise files that are not there
         arrived: list[ObjectId] = []
@@ -411,6 +406,20 @@ def send(
             errors += wrong
     cache.whole.save()
     return Sent(moved(tally), tuple(errors), seen)
+
+
+def lacking(oids: Iterable[ObjectId], cache: LocalStore, store: Store) -> list[ObjectId]:
+    """Return those that the cache holds and the store lacks, or holds with another size.
+
+    Raises:
+        AccessDenied, StoreError: the store does not answer, so nothing is known.
+    """
+    unique = [oid for oid in dict.fromkeys(oids) if cache.stat(oid) is not None]
+    answers = ask_all(store, unique)
+    unknown = [answer for answer in answers.values() if answer.presence is Presence.UNDETERMINED]
+    if unknown:
+        raise _unanswered(store, unknown)
+    return [oid for oid in unique if _lacks(answers[oid], cache, oid)]
 
 
 def _lacks(answer: Answer, cache: LocalStore, oid: ObjectId) -> bool:

@@ -31,22 +31,24 @@ def demo(directory: Path, console: Any, target: Path) -> int:
 @click.option("--only", metavar="STEP,...", default="", show_envvar=True,
               help=f"Take only these steps, of {_STEPS}.")  # fmt: skip
 @click.option("--skip", metavar="STEP,...", default="", show_envvar=True, help="Leave these steps out.")
+@click.option("--share", is_flag=True, show_envvar=True,
+              help="Outside CI too: push the results and tell the forge.")  # fmt: skip
 @click.option("--no-publish", is_flag=True, show_envvar=True, help="Tell the forge nothing.")
 @click.option("--live", is_flag=True, show_envvar=True, help="Keep the comment up to date while the run is under way.")
 @every
 @discard
 @common
 def run(
-    directory: Path, console: Any, against: str | None, only: str, skip: str, no_publish: bool, live: bool,
+    directory: Path, console: Any, against: str | None, only: str, skip: str, share: bool, no_publish: bool, live: bool,
     every: float, discard: bool,
-) -> int:
+) -> int:  # fmt: skip
     """Every step, from tests to telling the reviewers."""
     from mlbutler.commands.run import run as command
 
     needs("--every", "--live", given=live)
     return command(
         directory, console, against=against, only=split(only), skip=split(skip), publish=not no_publish,
-        live=every if live else None, discard=discard,
+        share=share, live=every if live else None, discard=discard,
     )  # fmt: skip
 
 

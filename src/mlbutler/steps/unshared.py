@@ -1,0 +1,67 @@
+"""What a run outside CI would have sent: there nothing leaves the machine unless `--share` asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlbutler.console import human_bytes
+from mlbutler.errors import MlbutlerError
+from mlbutler.forge import detect
+from mlbutler.record import Outcome, PublishResult, PushResult
+from mlbutler.report.numbers import count
+from mlbutler.steps.work import Work
+
+SHARE = "mlbutler run --share"
+_ASKED = "`--share` does it"
+
+
+def push(work: Work) -> PushResult:
+    """Say which objects the remotes lack. They are asked, and nothing is written to them or to the mirror."""
+    try:
+        lacking = list(_lacking(work))
+    except MlbutlerError as error:
+        reason = f"not shared, and not known what there is to push: {error.message}"
+        return PushResult(outcome=Outcome.SKIPPED, reason=reason, remedy=error.remedy)
+    if not lacking:
+        return PushResult(outcome=Outcome.SKIPPED, reason="nothing to push: what is here is on the remote")
+    parts = [f"{count(objects, 'object')} ({human_bytes(size)}) to remote '{name}'" for name, objects, size in lacking]
+    reason = f"not shared: would push {', '.join(parts)}; {_ASKED}"
+    return PushResult(outcome=Outcome.SKIPPED, reason=reason, remedy="mlbutler push")
+
+
+def _lacking(work: Work) -> Iterator[tuple[str, int, int]]:
+    """(remote, objects, bytes) that `push` would send.
+
+    Raises:
+        StoreError: a remote does not say what it holds.
+    """
+    from mlbutler.store.engine import lacking
+    from mlbutler.store.holdings import at_hand
+    from mlbutler.store.interface import ObjectId
+    from mlbutler.store.remotes import Remotes, open_cache
+
+    work.project.reload()
+    cache, remotes = open_cache(work.project), Remotes(work.project, work.remote, work.environ, work.settings.data.jobs)
+    by_remote: dict[str, list[ObjectId]] = {}
+    for artifact in work.project.artifacts():
+        name = remotes.name(artifact.remote)
+        if artifact.oid is not None and artifact.cached and artifact.pushed and name is not None:
+            by_remote.setdefault(name, []).append(artifact.oid)
+    for name, oids in by_remote.items():
+        store = remotes(name)
+        assert store is not None
+        missing = lacking(at_hand(cache, oids), cache, store)
+        if missing:
+            sizes = [found.st_size for oid in missing if (found := cache.stat(oid)) is not None]
+            yield name, len(missing), sum(sizes)
+
+
+def publish(work: Work) -> PublishResult:
+    """Say which forge would have been told."""
+    report = work.settings.report.directory
+    there = detect.place(work.settings.forge, work.environ, work.record.change)
+    if there is None:
+        return PublishResult(outcome=Outcome.SKIPPED, reason=f"no forge configured; the report is in {report}")
+    told = f"would put comment and status on {there.url or there.kind}"
+    reason = f"not shared: {told}; {_ASKED}; the report is in {report}"
+    return PublishResult(outcome=Outcome.SKIPPED, reason=reason, remedy="mlbutler publish")

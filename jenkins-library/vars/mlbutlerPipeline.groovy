@@ -40,7 +40,6 @@ def call(Map given = [:]) {
             onAgent(config) {
                 reported(config) {
                     look(config)
-                    stage('sync') { data(config, 'mlbutler sync') }
                     finish(config)
                 }
             }
@@ -52,48 +51,65 @@ def call(Map given = [:]) {
 void fannedOut(Map config) {
     List stages = []
     String record = pattern("${config.folder ? config.folder + '/' : ''}.mlbutler/*.json")
+    boolean looked = false
     onAgent(config) {
-        boolean looked = false
+        boolean ended = false
         try {
-            look(config)
-            stages = planned(config)
-            stash(name: 'mlbutler-record', includes: record, useDefaultExcludes: false)
-            looked = true
+            boolean passed = look(config)
+            looked = passed && failLater {
+                stages = planned(config)
+                stash(name: 'mlbutler-record', includes: record, useDefaultExcludes: false)
+            }
+            if (!looked) { finish(config) }
+            ended = true
         } finally {
-            if (!looked && mlbutlerAccess.reachable()) { tell(config) }
+            if (!looked && mlbutlerAccess.reachable()) { tell(config, ended) }
         }
     }
+    if (!looked) { return }
     List runs = []
-    boolean made = false
+    List failed = []
     // A stage that failed is told of, on an agent; a build that was aborted ends, and takes none.
-    catchError(catchInterruptions: false) {
-        mlbutlerStages(config, stages, runs)
-        made = true
-    }
+    catchError(catchInterruptions: false) { mlbutlerStages(config, stages, runs, failed) }
     onAgent(config) {
         unstash('mlbutler-record')
         for (run in runs) { unstash(run) }
-        reported(config) {
-            if (made) {
-                // What ran elsewhere is restored from the run cache here.
-                stage('sync') { data(config, 'mlbutler sync') }
-                finish(config)
-            }
-        }
+        // What ran elsewhere is restored from the run cache here; what failed elsewhere is not run again.
+        reported(config) { withEnv(["MLBUTLER_REPRODUCE_FAILED=${failed.join(',')}"]) { finish(config) } }
     }
 }
 
-void look(Map config) {
+/** The steps that come first; did all of them pass? */
+boolean look(Map config) {
+    boolean passed = true
     stage('plan') {
         sh('git clean -ffdxq -e "**/.dvc/cache"') // what a killed build left behind
-        data(config, 'mlbutler plan')
+        passed = failLater { data(config, 'mlbutler plan') }
     }
     stage('test and lint') {
+        boolean tested = true
+        boolean linted = true
         parallel(
-            test: { timeout(time: 2, unit: 'HOURS') { mlbutlerAccess.command('mlbutler test') } },
-            lint: { timeout(time: 1, unit: 'HOURS') { mlbutlerAccess.command('mlbutler lint') } },
+            test: { tested = failLater { timeout(time: 2, unit: 'HOURS') { mlbutlerAccess.command('mlbutler test') } } },
+            lint: { linted = failLater { timeout(time: 1, unit: 'HOURS') { mlbutlerAccess.command('mlbutler lint') } } },
         )
+        passed = passed && tested && linted
     }
+    return passed
+}
+
+/** Run `command`; a failure fails the build at its end, and is no reason not to go on. Did it pass? */
+boolean failLater(Closure command) {
+    boolean passed = false
+    try {
+        command()
+        passed = true
+    } catch (error) {
+        // Where the agent is lost, another takes over.
+        if (!mlbutlerAccess.reachable()) { throw error }
+        catchError(stageResult: 'FAILURE', catchInterruptions: false) { throw error }
+    }
+    return passed
 }
 
 /** What `mlbutler plan` found, as plain maps: what the parser makes does not survive a restart of the controller. */
@@ -107,41 +123,48 @@ List planned(Map config) {
     return stages
 }
 
+/** The steps after those, whatever failed: each does nothing, and says so, when one that it needs has failed. */
 void finish(Map config) {
-    stage('check') { catchError(stageResult: 'FAILURE', catchInterruptions: false) { data(config, 'mlbutler check') } }
-    stage('reproduce') { timeout(time: 5, unit: 'DAYS') { mlbutlerAccess.command('mlbutler reproduce') } }
-    stage('push') { data(config, 'mlbutler push') }
-    stage('compare') {
-        if (config.gateAs == 'unstable') {
-            int code = 0
-            mlbutlerAccess.data(config) { code = mlbutlerAccess.judged('mlbutler compare') }
-            if (code == 1) {
-                unstable('a gate failed: see the report')
-            } else if (code != 0) { // also -1: the process was gone a second time
-                error("mlbutler compare ended with exit code ${code}")
-            }
-        } else {
-            catchError(stageResult: 'FAILURE', catchInterruptions: false) { data(config, 'mlbutler compare') }
+    stage('sync') { failLater { data(config, 'mlbutler sync') } }
+    stage('check') { failLater { data(config, 'mlbutler check') } }
+    stage('reproduce') { failLater { timeout(time: 5, unit: 'DAYS') { mlbutlerAccess.command('mlbutler reproduce') } } }
+    stage('push') { failLater { data(config, 'mlbutler push') } }
+    stage('compare') { failLater { compare(config) } }
+    stage('commit') { failLater { data(config, 'mlbutler commit') } }
+}
+
+void compare(Map config) {
+    if (config.gateAs == 'unstable') {
+        int code = 0
+        mlbutlerAccess.data(config) { code = mlbutlerAccess.judged('mlbutler compare') }
+        if (code == 1) {
+            unstable('a gate failed: see the report')
+        } else if (code != 0) { // also -1: the process was gone a second time
+            error("mlbutler compare ended with exit code ${code}")
         }
+    } else {
+        data(config, 'mlbutler compare')
     }
-    stage('commit') { data(config, 'mlbutler commit') }
 }
 
 void reported(Map config, Closure body) {
+    boolean ended = false
     try {
         body()
+        ended = true // a step that fails does not keep the others from being taken: only an abort does
     } finally {
         // Nothing is told from an agent that is lost: the one that takes over does it.
-        if (mlbutlerAccess.reachable()) { tell(config) }
+        if (mlbutlerAccess.reachable()) { tell(config, ended) }
     }
 }
 
-void tell(Map config) {
+/** Tell the reviewers. ended: the steps were taken; else the build was aborted. */
+void tell(Map config, boolean ended) {
     String top = config.folder ? "${config.folder}/" : ''
     String all = pattern(top)
     stage('report') {
         catchError { // first of all: the build of the results commit may abort this one
-            mlbutlerAccess.command('mlbutler report')
+            mlbutlerAccess.command(ended ? 'mlbutler report' : 'mlbutler report --interrupted')
             mlbutlerAccess.forge(config) { mlbutlerAccess.command('mlbutler publish') }
         }
         String more = config.junit ? ", ${config.junit}" : ''

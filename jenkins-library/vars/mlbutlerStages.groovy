@@ -9,9 +9,10 @@
  * need it do not run; the others do, and then the build fails.
  *
  * config.label: for stages that name none. config.labels: those that a stage may name; a change cannot ask for others.
- * stashes: gets the names as the stages end, so that a caller has them after a failure too.
+ * stashes: gets the names as the stages end, so that a caller has them after a failure too. broken: gets the names of
+ * the stages that failed themselves.
  */
-List call(Map config, List stages, List stashes = []) {
+List call(Map config, List stages, List stashes = [], List broken = []) {
     List stale = []
     for (one in stages) {
         if (one.state == 'stale' || one.state == 'restorable') {
@@ -36,7 +37,10 @@ List call(Map config, List stages, List stashes = []) {
                 stashes << runs
                 outcomes[one.name] = 'done'
             } finally {
-                if (outcomes[one.name] != 'done') { outcomes[one.name] = 'failed' }
+                if (outcomes[one.name] != 'done') {
+                    outcomes[one.name] = 'failed'
+                    broken << one.name
+                }
             }
         }
     }

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mlbutler.record import TELLING
+from mlbutler.run_table import NAMES, taken_after
 from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy
 from tests.integration.world import World, make, params
 from tests.store.world import PASSWORD, USER, Remote
@@ -166,17 +168,45 @@ def test_a_stage_that_fails_on_its_agent_is_told_of(world: World) -> None:
     assert done.commands()[-2:] == ["mlbutler report", "mlbutler publish"]
     [status] = (world.directory / "jenkins-bad" / "forge" / "statuses").iterdir()
     found = json.loads(status.read_text())
-    assert (found["state"], found["description"]) == ("error", "Stopped: sync did not begin")
+    assert (found["state"], found["description"]) == ("failure", found["description"])
+    assert found["description"].startswith("Failed: reproduce: stage 'left' failed on another agent")
 
 
 def test_one_stage_that_fails_keeps_only_those_that_need_it_from_running(world: World) -> None:
     done = built(world, "partly", "mlbutlerPipeline(remote: 'http', labels: ['gpu'])", rate=0.13)
     assert done.result == "FAILURE"
-    assert sorted(ran(world, "partly")) == ["left", "odd", "right", "tail"]
+    assert sorted(ran(world, "partly")) == ["left", "odd", "right", "tail"]  # `left` not a second time
+    record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
+    stages = {stage["name"]: stage["outcome"] for stage in record["reproduce"]["stages"]}
+    assert stages == {"still": "unchanged", "left": "failed", "join": "not reached"} | dict.fromkeys(
+        ("right", "odd", "tail"), "restored"
+    )
+    assert record["compare"]["outcome"] != "skipped"
+    assert record["commit"]["reason"] == "not taken: reproduce failed"
     assert "not run: a stage that it needs failed" in done.log
     pushed = [event["path"] for event in done.events if event["step"] == "sh" and event["script"] == "mlbutler push"]
-    assert sorted(pushed) == ["odd/odd", "right/right", "tail/tail"]
+    assert sorted(pushed) == ["odd/odd", "push", "right/right", "tail/tail"]
     assert done.commands()[-2:] == ["mlbutler report", "mlbutler publish"]
+
+
+def test_the_library_takes_what_the_table_of_the_run_lets_follow(world: World) -> None:
+    """A failed test: the steps that need it do nothing, the others are taken, the build is red."""
+    files = {"params.yaml": "rate: 0.72\n", "mlbutler.toml": SETTINGS.replace('"true"', '"false"')}
+    done = built(world, "untested", "mlbutlerPipeline(remote: 'http', labels: ['gpu'])",
+                 commit=world.branch("untested", files))  # fmt: skip
+    assert done.result == "FAILURE"
+    record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
+    skipped = {name for name in NAMES if record[name] and record[name]["reason"] == "not taken: test failed"}
+    assert skipped == set(NAMES) - set(taken_after("test")) - {"test"}
+    assert not (world.directory / "jenkins-untested" / "ran.log").exists()
+
+
+def test_the_library_has_every_step_of_the_table_in_its_order() -> None:
+    text = (LIBRARY / "vars" / "mlbutlerPipeline.groovy").read_text()
+    assert set(re.findall(r"'mlbutler (\w+)'", text)) == set(NAMES)
+    stages = [name for name in re.findall(r"stage\('(\w+)'\)", text) if name not in ("plan", *TELLING)]
+    assert stages == [name for name in NAMES if name not in ("plan", "test", "lint", *TELLING)]
+    assert len(re.findall(r"stage\('\w+'\) \{ failLater \{", text)) == len(stages)
 
 
 def test_a_stage_waits_for_those_that_it_needs_and_for_no_other(world: World) -> None:

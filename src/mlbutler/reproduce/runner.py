@@ -79,10 +79,11 @@ class Runner:
 
     Args:
         plan: all planned stages in runnable order; those that are up to date or frozen are left alone.
+        failed: names of stages that failed on another agent: they are not run again, nor what stands on them.
     """
 
-    def __init__(self, plan: Sequence[StagePlan], surroundings: Surroundings) -> None:
-        self._plan, self._here = plan, surroundings
+    def __init__(self, plan: Sequence[StagePlan], surroundings: Surroundings, failed: Collection[str] = ()) -> None:
+        self._plan, self._here, self._failed = plan, surroundings, failed
         self._stale = [s for s in plan if s.state in (StageState.STALE, StageState.RESTORABLE)]
         self._link: WorkerLink | None = None
         self._known: dict[str, dict[str, Any]] = {}
@@ -103,9 +104,9 @@ class Runner:
         self._aside.put_back_missing()
         try:
             self._known = self._graph()
-            failed: set[str] = set()
+            failed = self._failed_elsewhere()
             for number, stage in enumerate(self._stale, 1):
-                if failed & set(self._known[stage.name]["upstream"]):
+                if stage.name in failed or failed & set(self._known[stage.name]["upstream"]):
                     continue
                 because = sentence(stage.causes)
                 heading = f"stage {stage.name} ({number} of {len(self._stale)})"
@@ -122,6 +123,13 @@ class Runner:
         finally:
             self._close()
         return result
+
+    def _failed_elsewhere(self) -> set[str]:
+        names = [stage.name for stage in self._stale if stage.name in self._failed]
+        for name in names:
+            self.result.runs[name] = StageRun(name=name, outcome="failed", cause="on another agent: see its log")
+            self.result.problems.append(f"stage '{name}' failed on another agent")
+        return set(names)
 
     # ------------------------------------------------------------------------------------- one stage
 

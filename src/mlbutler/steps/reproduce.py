@@ -27,11 +27,14 @@ _TO_RUN = (StageState.STALE, StageState.RESTORABLE)
 _WORTH_KEEPING = 10.0  # seconds of work that may be lost
 
 
-def run(work: Work) -> ReproduceResult:
+def run(work: Work, failed: Collection[str] = ()) -> ReproduceResult:
     """Run what the plan calls stale. Stages that cannot run, or of which that is not known, are left as they are.
 
     A failed stage stops those that stand on it. Finished stages are in dvc.lock and the cache; the failed one's
     outputs that Git keeps are put back as they were. A stage whose inputs changed while it ran has failed.
+
+    Args:
+        failed: names of stages that failed on another agent of this build: not run again.
 
     Raises:
         UsageError: nothing was planned. PathRefused, UnsavedWork: an output must not be replaced; nothing was run.
@@ -93,6 +96,7 @@ def run(work: Work) -> ReproduceResult:
                 bring=lambda paths: sync.supply(work, paths),
                 timeout=work.settings.reproduce.timeout,
             ),
+            failed,
         )
         try:
             done = runner.run()

@@ -117,12 +117,22 @@ def check(directory: Path, console: Any, in_run: bool, what: tuple[str, ...], an
 
 @verb("reproduce", "mlbutler reproduce", "mlbutler reproduce train")
 @click.argument("stages", nargs=-1)
+@click.option("--failed", metavar="STAGE,...", default="", show_envvar=True,
+              help="Stages that failed on another agent: not run again.")  # fmt: skip
 @discard
 @in_run
 @common
-def reproduce(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], discard: bool) -> int:
+def reproduce(
+    directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], failed: str, discard: bool
+) -> int:
     """Run the stale stages, in an environment without credentials."""
-    return step("reproduce", directory, console, in_run=in_run, targets=stages, discard=discard)
+
+    def call(work: Any) -> Any:
+        from mlbutler.steps.reproduce import run as step
+
+        return step(work, split(failed))
+
+    return step("reproduce", directory, console, in_run=in_run, targets=stages, call=call, discard=discard)
 
 
 @verb("push", "mlbutler push", short="Send new outputs to the remote and the mirror.")

@@ -11,6 +11,7 @@ import pytest
 
 from mlbutler.errors import BusyError, ProjectError
 from mlbutler.record import Cause, StagePlan, StageState
+from mlbutler.reproduce.runner import Runner
 from tests.reproduce.conftest import World, because_of, stale
 
 Make = Callable[[Mapping[str, str]], World]
@@ -391,3 +392,13 @@ def test_a_killed_run_gives_the_metrics_back_to_the_next(world: Make) -> None:
     project.reproduce(stale("a"))
     assert project.read("m.json") == "edited"
     assert not (project.root.parent / "escaped").exists()
+
+
+def test_a_stage_that_failed_on_another_agent_is_not_run_again_nor_what_stands_on_it(world: Make) -> None:
+    stages = "a: {cmd: echo a > a, outs: [a]}, b: {cmd: cp a b, deps: [a], outs: [b]}, c: {cmd: echo c > c, outs: [c]}"
+    made = world({"dvc.yaml": f"stages: {{{stages}}}\n"})
+    runner = made.runner(stale("a"), stale("b"), stale("c"))
+    done = Runner(runner._plan, runner._here, ["a", "unknown"]).run()
+    assert made.outcomes(done) == {"a": "failed", "b": "not reached", "c": "ran"}
+    assert done.problems == ["stage 'a' failed on another agent"]
+    assert not (made.root / "a").exists()

@@ -15,7 +15,7 @@ TRAIN = StageDefinition(
 
 
 def changed(**fields: object) -> StageDefinition:
-    return StageDefinition(**{**vars(TRAIN), **fields})  # type: ignore[arg-type]
+    return StageDefinition(**{**vars(TRAIN), **fields})
 
 
 def test_what_a_stage_lost_is_named() -> None:

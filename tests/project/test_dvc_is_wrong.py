@@ -40,8 +40,7 @@ def dvc_status(root: Path) -> dict[str, object]:
 
 def ours(root: Path) -> set[str]:
     """Stages whose entry in dvc.lock is not up to date."""
-    project = Project(root, {})
-    return {finding.subject for finding in check_lock(project.stages, project.plan())}
+    return {finding.subject for finding in check_lock(Project(root, {}).plan()).findings}
 
 
 @pytest.fixture

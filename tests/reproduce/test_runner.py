@@ -12,6 +12,7 @@ import pytest
 from mlbutler.errors import BusyError, ProjectError
 from mlbutler.record import Cause, StagePlan, StageState
 from mlbutler.reproduce.runner import Runner
+from tests.late import LIMIT, time_is_up_with
 from tests.reproduce.conftest import World, because_of, stale
 
 Make = Callable[[Mapping[str, str]], World]
@@ -201,37 +202,41 @@ def test_stages_see_no_credential_and_printed_ones_are_hidden(world: Make) -> No
     assert secret not in str(done) + str(project.lines)
 
 
-def test_a_timeout_ends_the_stage_and_all_that_it_started(world: Make) -> None:
+def test_a_timeout_ends_the_stage_and_all_that_it_started(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     command = f"{sys.executable} stubborn.py & wait"
     project = world(
         {
             "dvc.yaml": f"stages:\n  a: {{cmd: '{command}', outs: [a], metrics: [m.json: {{cache: false}}]}}\n"
             "  b: {cmd: echo > b, deps: [a], outs: [b]}\n",
             "stubborn.py": "import os, signal, time\nfor n in (2, 15): signal.signal(n, signal.SIG_IGN)\n"
-            "open('pid', 'w').write(str(os.getpid()))\ntime.sleep(99)\n",
+            "open('written', 'w').write(str(os.getpid()))\nos.rename('written', 'pid')\ntime.sleep(999)\n",
             "m.json": "{}",
         }
     )
-    done = project.reproduce(stale("a"), stale("b"), timeout=4)
+    time_is_up_with(project.root / "pid", monkeypatch)
+    done = project.reproduce(stale("a"), stale("b"), timeout=LIMIT)
     assert done.timed_out
     assert project.outcomes(done) == {"a": "failed", "b": "not reached"}
-    assert done.problems == ["stage 'a' failed: timed out after 4.0 s"]
+    assert done.problems == ["stage 'a' failed: timed out after 1 h 0 min"]
     assert project.read("m.json") == "{}"
     pid = project.read("pid")
     state = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False).stdout
     assert state.strip() in ("", "Z")
 
 
-def test_dvc_runs_again_where_a_stage_was_stopped_while_its_locks_were_written(world: Make) -> None:
+def test_dvc_runs_again_where_a_stage_was_stopped_while_its_locks_were_written(
+    world: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cut = ": > .dvc/tmp/rwlock"
     project = world(
         {
             "dvc.yaml": f"stages:\n  a: {{cmd: '{cut} && kill -9 $PPID', outs: [a]}}\n"
-            f"  b: {{cmd: '{cut} && sleep 60', outs: [b]}}\n"
+            f"  b: {{cmd: '{cut} && touch cut && sleep 999', outs: [b]}}\n"
             "  c: {cmd: echo > c, outs: [c]}\n"
         }
     )
-    for name, timeout in (("a", None), ("b", 4)):
+    time_is_up_with(project.root / "cut", monkeypatch)
+    for name, timeout in (("a", None), ("b", LIMIT)):
         assert project.outcomes(project.reproduce(stale(name), timeout=timeout)) == {name: "failed"}
         project.dvc("repro", "--force", "--single-item", "c")
 

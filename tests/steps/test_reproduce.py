@@ -22,6 +22,7 @@ from mlbutler.steps import commit as committing
 from mlbutler.steps import plan as planning
 from mlbutler.steps.reproduce import run
 from mlbutler.steps.work import Work
+from tests.late import LIMIT, time_is_up_with
 
 IDENTITY = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
 TWO = """
@@ -143,12 +144,13 @@ def test_planted_secrets_are_in_no_log(project: Path, capfd: pytest.CaptureFixtu
     assert "[hidden]" in everything
 
 
-def test_a_timeout_is_a_judgement(project: Path) -> None:
-    (project / "second.sh").write_text("sleep 60\n")
-    (project / "mlbutler.toml").write_text("reproduce.timeout = 4\n")
+def test_a_timeout_is_a_judgement(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "second.sh").write_text("touch started; sleep 999\n")
+    (project / "mlbutler.toml").write_text(f"reproduce.timeout = {LIMIT:.0f}\n")
+    time_is_up_with(project / "started", monkeypatch)
     result = run(planned(project))
     assert result.outcome is Outcome.FAILED
-    assert "timed out after 4.0 s" in result.reason
+    assert "timed out after 1 h 0 min" in result.reason
     assert "timeout" in result.remedy
     assert outcomes(result) == {"first": "ran", "second": "failed"}
 
@@ -157,13 +159,13 @@ def test_an_interruption_keeps_what_was_done_and_puts_metrics_back(project: Path
     run(planned(project))
     commit(project, "results")
     (project / "in.txt").write_text("2\n")
-    (project / "second.sh").write_text("touch started; sleep 60\n")
+    (project / "second.sh").write_text("touch started; sleep 999\n")
     (project / "m.json").write_text('{"edited": 1}')
     subprocess.run(["git", "add", "m.json"], cwd=project, check=True)
     work = planned(project)
 
     def interrupt() -> None:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 300
         while not (project / "started").exists() and time.monotonic() < until:
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -180,21 +182,20 @@ def test_an_interruption_keeps_what_was_done_and_puts_metrics_back(project: Path
 
 
 def test_a_stage_outlives_not_the_one_who_started_it(project: Path) -> None:
-    (project / "second.sh").write_text("echo $$ > pid; sleep 60\n")
+    (project / "second.sh").write_text("echo $$ > written; mv written pid; sleep 999\n")
     program = (
         "import sys; from pathlib import Path; from tests.steps.test_reproduce import planned, run\n"
         "run(planned(Path(sys.argv[1])))\n"
     )
     path = os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])
     child = subprocess.Popen([sys.executable, "-c", program, str(project)], env={**os.environ, "PYTHONPATH": path})
-    until = time.monotonic() + 20
-    while not (project / "pid").exists() and time.monotonic() < until:
+    until = time.monotonic() + 300
+    while not (project / "pid").exists() and child.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
-    time.sleep(0.1)
     pid = (project / "pid").read_text().strip()
     child.kill()
     child.wait()
-    until = time.monotonic() + 3
+    until = time.monotonic() + 60
     state = "?"
     while state not in ("", "Z") and time.monotonic() < until:
         state = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False).stdout[:1]

@@ -34,7 +34,7 @@ class Surgery:
         """
         done = subprocess.run(
             [*via, sys.executable, "-m", "mlbutler", "doctor", "--json", *args], cwd=self.root,
-            env=self.world.run_environ({**self.environ, **environ}), capture_output=True, text=True, timeout=120,
+            env=self.world.run_environ({**self.environ, **environ}), capture_output=True, text=True, timeout=600,
             check=False,
         )  # fmt: skip
         assert done.stdout.startswith("["), done.stdout + done.stderr

@@ -39,7 +39,7 @@ def test_what_was_looked_at_ahead_is_believed_unless_another_worked_here_since(r
     for others in (0, 1, 0):
         ahead.look_ahead(root, objects=False)
         for _ in range(others):
-            subprocess.run([sys.executable, "-m", "mlbutler", "plan", "--quiet"], cwd=root, check=True, timeout=100)
+            subprocess.run([sys.executable, "-m", "mlbutler", "plan", "--quiet"], cwd=root, check=True, timeout=600)
         with begin(root, QUIET) as work:
             assert (work.ahead is None) is bool(others)
             assert work.look(root, "train.py") is not None

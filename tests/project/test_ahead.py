@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import threading
 import time
@@ -64,10 +65,17 @@ def test_it_is_found_from_a_folder_inside_and_looks_at_objects_when_asked_to(roo
     assert len(found.signatures()) == 3
 
 
+def until_it_looked(seen: Ahead) -> None:
+    """Wait until the second process has answered; it did so just now, however long that took here."""
+    assert seen._files is not None
+    select.select([seen._files._reader], [], [])
+    seen.began = time.monotonic()
+
+
 def test_a_look_ahead_is_taken_for_a_look(root: Path) -> None:
     seen = Ahead(root, objects=False)
     before = Look()(root, "data")
-    time.sleep(0.2)  # for the second process to look
+    until_it_looked(seen)
     (root / "data" / "more").touch()
     look = Look(seen)
     assert look(root, "data") == before
@@ -79,7 +87,7 @@ def test_a_look_ahead_is_taken_for_a_look(root: Path) -> None:
 @pytest.mark.parametrize("change", ["too long ago", "changed by this verb"])
 def test_a_look_that_is_too_old_is_not_believed(root: Path, change: str) -> None:
     seen = Ahead(root, objects=False)
-    time.sleep(0.2)
+    until_it_looked(seen)
     (root / "data" / "more").touch()
     look = Look(seen)
     if change == "too long ago":

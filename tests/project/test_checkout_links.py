@@ -211,7 +211,7 @@ def test_an_interruption_leaves_nothing_half_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     whole = seen_whole(project)
-    (tmp_path / "slow.py").write_text("import time\ntime.sleep(60)\n")
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(999)\n")
     with monkeypatch.context() as slow, pytest.raises(KeyboardInterrupt):
         slow.setattr(linker, "__file__", str(tmp_path / "slow.py"))
         project.checkout(["data"], Interrupting(after), whole)

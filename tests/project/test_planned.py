@@ -40,7 +40,7 @@ def opened(world: World, root: Path, *words: str) -> tuple[bool, dict[str, Any]]
     )
     done = subprocess.run(
         ["python", "-c", watch], cwd=root, capture_output=True, text=True, env=world.base_environ(), check=False,
-        timeout=120,
+        timeout=600,
     )  # fmt: skip
     assert done.stdout, done.stderr
     return done.stderr.strip().splitlines()[-1] == "True", json.loads(done.stdout)

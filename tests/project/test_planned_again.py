@@ -86,7 +86,7 @@ def test_so_they_do_in_programs_of_their_own(root: Path, tmp_path: Path) -> None
     for words in (PLAN, ("check", "lock"), SYNC):
         done = subprocess.run(
             [sys.executable, "-m", "mlbutler", *words, "--json"], cwd=root, env=environ, capture_output=True, text=True,
-            check=False, timeout=60,
+            check=False, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["result"]["outcome"] == "passed"

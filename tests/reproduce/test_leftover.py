@@ -27,7 +27,7 @@ def test_only_a_torn_file_goes(tmp_path: Path, content: str, stays: bool) -> Non
 def test_a_number_that_another_process_has_by_now_holds_nothing(tmp_path: Path, written: int, stays: bool) -> None:
     path = tmp_path / ".dvc" / "tmp" / "rwlock"
     path.parent.mkdir(parents=True)
-    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(999)"])
     try:
         info = {"pid": other.pid, "cmd": "dvc repro"}
         gone = {"pid": 2**22 + 1, "cmd": "dvc repro"}
@@ -46,7 +46,7 @@ def test_a_number_that_another_process_has_by_now_holds_nothing(tmp_path: Path, 
 
 
 def test_after_that_dvc_itself_goes_on(full: Path) -> None:
-    other = subprocess.Popen(["sleep", "60"])
+    other = subprocess.Popen(["sleep", "999"])
     try:
         path = full / ".dvc" / "tmp" / "rwlock"
         path.parent.mkdir(exist_ok=True)

@@ -32,7 +32,7 @@ OLD = "schema: '2.0'\nstages:\n  old:\n    cmd: 'true'\n"
 def written(tmp_path: Path, program: str) -> Path:
     path = tmp_path / "dvc.lock"
     path.write_text(OLD)
-    done = subprocess.run([sys.executable, "-c", program, str(path)], check=False, capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program, str(path)], check=False, capture_output=True, timeout=600)
     assert done.returncode == -9, done.stderr
     return path
 

@@ -182,7 +182,7 @@ def without_dvc(tmp_path: Path) -> dict[str, str]:
 def mlbutler(root: Path, environ: dict[str, str], *words: str) -> tuple[int, str, dict[str, Any]]:
     done = subprocess.run(
         [sys.executable, "-m", "mlbutler", *words, "--json", "--quiet"], cwd=root, env={**os.environ, **environ},
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     return done.returncode, done.stderr, json.loads(done.stdout)["result"] if done.returncode < 2 else {}
 
@@ -220,7 +220,7 @@ def test_so_it_does_on_one_core(root: Path, without_dvc: dict[str, str], cores: 
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=root, env={**os.environ, **without_dvc}, capture_output=True, text=True,
-        check=True, timeout=120,
+        check=True, timeout=600,
     )  # fmt: skip
     assert json.loads(done.stdout)["result"]["reason"] == IN_PLACE
     assert done.stderr == "forked\n" * 2 * (cores - 1)

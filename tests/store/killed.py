@@ -35,7 +35,8 @@ def transfer(what: str, url: str, cache: Path, mirror: Path, manifest: ObjectId)
 def main(what: str, url: str, cache: str, mirror: str, seed: str, times: str, manifest: str, *loses: str) -> None:
     """Kill `times` transfers, then say how many were under way when they died.
 
-    They die within the time that one takes on this machine, which the first one, left alone, tells.
+    They die within the time that one takes on this machine, which the last one that came to its end tells; the first is
+    left alone.
     """
     moments = random.Random(int(seed))
     killed, longest = 0, 0.0
@@ -51,8 +52,10 @@ def main(what: str, url: str, cache: str, mirror: str, seed: str, times: str, ma
             time.sleep(moments.uniform(0, longest))
             os.kill(pid, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        killed += code == -signal.SIGKILL
-        longest = longest or time.monotonic() - begun
+        if code == -signal.SIGKILL:
+            killed += 1
+        else:
+            longest = time.monotonic() - begun
     print(killed)
     sys.exit(transfer(what, url, Path(cache), Path(mirror), ObjectId(manifest)))
 

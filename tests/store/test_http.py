@@ -75,11 +75,12 @@ def test_a_refusal_or_a_failure_is_never_missing(remote: Remote, connect: Connec
 
 def test_a_server_that_is_down_is_undetermined_and_soon_given_up(remote: Remote) -> None:
     remote.close()
-    store = HttpStore("origin", remote.url, {}, environ={}, patience=Patience(attempts=3, pause=0.05, give_up_after=2))
-    started = time.monotonic()
+    patience = Patience(attempts=3, pause=0.05, give_up_after=2)
+    store = HttpStore("origin", remote.url, {"jobs": 8}, environ={}, patience=patience)
     answers = store.ask([ObjectId(f"{n:032x}") for n in range(200)])
     assert {answer.presence for answer in answers.values()} == {Presence.UNDETERMINED}
-    assert time.monotonic() - started < 3
+    insisted = [answer for answer in answers.values() if not answer.reason.startswith("Given up: ")]
+    assert 2 <= len(insisted) < 20  # those that were under way when the second had failed
 
 
 def test_passing_failures_are_retried(remote: Remote, connect: Connect, tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_a_body_that_ends_early_is_an_error(remote: Remote, connect: Connect, tm
     oid = add_object(remote.root, b"content" * 100)
     remote.faults[oid.key] = [fault]
     with pytest.raises(StoreError) as caught:
-        connect(remote, attempts=2, read_timeout=0.3).get(oid, tmp_path / "got", nothing)
+        connect(remote, attempts=2, read_timeout=0.3 if fault == "stall" else 60).get(oid, tmp_path / "got", nothing)
     assert oid.key in caught.value.message
     assert isinstance(caught.value, CorruptObject) is (fault == "cut")
 

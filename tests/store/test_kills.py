@@ -22,7 +22,7 @@ def killed(what: str, remote: Remote, cache: Path, mirror: Path, folder: ObjectI
     words += map(str, [cache, mirror] if what == "bring" else [remote.root])
     done = subprocess.run(
         [sys.executable, "-m", "tests.store.killed", *words], cwd=ROOT, capture_output=True, text=True, check=False,
-        timeout=200,
+        timeout=1800,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
@@ -62,7 +62,7 @@ def test_eight_builds_fill_one_empty_mirror_at_once(remote: Remote, tmp_path: Pa
         for number in range(8)
     ]  # fmt: skip
     pids = [str(build.pid) for build in builds]
-    timer = threading.Timer(120, lambda: subprocess.run(["kill", "-9", *pids], check=False))
+    timer = threading.Timer(1200, lambda: subprocess.run(["kill", "-9", *pids], check=False))
     timer.start()
     try:
         said = [build.communicate()[1] for build in builds]

@@ -28,7 +28,7 @@ def program(source: Path, target: Path, fields: Sequence[str | bytes], **options
     """Run it as `linking` does."""
     words = b"\0".join(os.fsencode(field) for field in (source / "files" / "md5", target, *fields))
     done = subprocess.run(
-        [sys.executable, "-I", "-S", linker.__file__], input=words, capture_output=True, env={}, check=True, timeout=60
+        [sys.executable, "-I", "-S", linker.__file__], input=words, capture_output=True, env={}, check=True, timeout=600
     )
     assert done.stderr == b""
     assert done.stdout.startswith(linker.HEAD)
@@ -151,7 +151,7 @@ def test_it_stops_where_nobody_waits_for_it_any_more(store: Path, target: Path, 
     starts = (
         "import subprocess, sys, time\n"
         f"it = subprocess.Popen([sys.executable, '-I', '-S', {linker.__file__!r}], stdin=0, stdout=1, env={{}})\n"
-        "print(it.pid, file=sys.stderr, flush=True)\ntime.sleep(60)"
+        "print(it.pid, file=sys.stderr, flush=True)\ntime.sleep(999)"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", starts], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

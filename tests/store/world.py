@@ -218,7 +218,7 @@ class Remote:
                     self.end_headers()
                     self.wfile.write(b"x")
                     self.wfile.flush()
-                    time.sleep(30)
+                    time.sleep(300)
                 elif fault in ("flood", "large"):  # without end, or of an announced length that is far too much
                     self.send_response(200)
                     if fault == "large":

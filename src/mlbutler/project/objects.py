@@ -201,11 +201,10 @@ class Objects:
                 return (place / oid.key).stat().st_size
         return None
 
-    def fetch_runs(self, key: str) -> bool:
-        """Bring the remote's run cache for one stage, where the remote can hold one."""
+    def fetch_runs(self, key: str, place: Path) -> bool:
+        """Bring the remote's run cache for one stage into the store at `place`, where the remote can hold one."""
         from mlbutler.store.local import LocalStore
         from mlbutler.store.other import OtherStore
-        from mlbutler.store.remotes import open_cache
         from mlbutler.store.runs import fetch_runs
 
         if not self._may_ask(self._project.remote_name):
@@ -213,7 +212,7 @@ class Objects:
         try:
             remote = self._asked_quickly(self._project.remote_name)
             return (
-                isinstance(remote, LocalStore | OtherStore) and fetch_runs(open_cache(self._project), remote, key) > 0
+                isinstance(remote, LocalStore | OtherStore) and fetch_runs(LocalStore("cache", place), remote, key) > 0
             )
         except MlbutlerError as error:  # then it has to run
             self.problem = error

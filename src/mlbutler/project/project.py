@@ -24,6 +24,7 @@ from mlbutler.store.interface import Need, ObjectId
 from mlbutler.symlinks import Symlinks
 
 if TYPE_CHECKING:
+    from mlbutler.project.build_runs import BuildRuns
     from mlbutler.project.directory_links import Early
     from mlbutler.project.outside import Outside
     from mlbutler.project.present import Present
@@ -66,6 +67,7 @@ class Project:
         self.refused: Mapping[str, str] = {}
         self._environ = os.environ if environ is None else environ
         self.mirror: Path | None = None
+        self.build_runs: BuildRuns | None = None
         self.hardlink = self.discard = False
         self.git = Git(root)
         self.symlinks = Symlinks(root, self.git, every=False)
@@ -247,10 +249,9 @@ class Project:
         from mlbutler.project.run_cache import find_run
 
         self._check_targets(targets)
-        folders = [place / "runs" for place in (self.cache_dir, self.mirror) if place is not None]
 
         def find(stage: Stage, hashes: Mapping[str, Recorded]) -> Mapping[str, Recorded] | None:
-            found = find_run(self.repo, stage, hashes, folders, self.objects.fetch_runs)
+            found = find_run(self.repo, stage, hashes, self._recorded_run)
             objects = [out.oid for out in found.values()] if found else []
             return (
                 found if objects and all(oid is not None and self.objects.obtainable(oid) for oid in objects) else None
@@ -269,6 +270,16 @@ class Project:
             return tuple(self._planner.plan())
         except OSError as error:
             raise ProjectError(f"A dependency cannot be read: {error}", "Check its permissions.") from error
+
+    def _recorded_run(self, key: str) -> Mapping[str, Any] | None:
+        """The entry of DVC's run cache for a key: in the clone, the mirror or the remote."""
+        from mlbutler.project.run_cache import newest
+
+        if self.build_runs is not None:
+            return self.build_runs.find(key, lambda folder: self.objects.fetch_runs(key, folder))
+        folders = [place / "runs" for place in (self.cache_dir, self.mirror) if place is not None]
+        found = newest(folders, key)
+        return newest(folders[:1], key) if found is None and self.objects.fetch_runs(key, self.cache_dir) else found
 
     def unsettled(self) -> tuple[StagePlan, ...]:
         """The stages whose outputs are not, or not known to be, those of the code, data and parameters here, in order.
@@ -316,15 +327,15 @@ class Project:
 
         return Outside(self.repo, self.refused, agreed=self._agreed is not None)
 
-    def runs_of(self, names: Collection[str]) -> dict[str, frozenset[ObjectId | None]]:
-        """Key in DVC's run cache -> outputs, of the runs of these stages that dvc.lock records now."""
-        from mlbutler.project.run_cache import recorded_key
+    def runs_of(self, names: Collection[str]) -> dict[str, frozenset[tuple[str, ObjectId | None]]]:
+        """Key in DVC's run cache -> named outputs, of the runs of these stages that dvc.lock records now."""
+        from mlbutler.project.run_cache import recorded_run
 
-        return {
-            key: frozenset(out.recorded.oid if out.recorded else None for out in stage.outputs)
+        return dict(
+            found
             for stage in self.stages.pipeline()
-            if stage.name in names and (key := recorded_key(self.repo, stage)) is not None
-        }
+            if stage.name in names and (found := recorded_run(self.repo, stage)) is not None
+        )
 
     def _check_targets(self, targets: Sequence[str]) -> None:
         known = {name for s in self.stages.pipeline() for name in (s.name, s.name.split("@")[0], s.file)}

@@ -6,27 +6,28 @@ is DVC's own hash of command, dependencies, parameters and output paths.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.project.load import address, relative
 from mlbutler.project.model import LEGACY_MD5, MD5, Recorded, Stage
+from mlbutler.store.interface import ObjectId
+from mlbutler.store.runs import newest_in
 
 
 def find_run(
     repo: Any,
     stage: Stage,
     hashes: Mapping[str, Recorded],
-    run_caches: Sequence[Path],
-    fetch: Callable[[str], bool] = lambda key: False,
+    look_up: Callable[[str], Mapping[str, Any] | None],
 ) -> dict[str, Recorded] | None:
     """The outputs (project path -> hash) of a recorded run with these inputs, None when there is none.
 
     Args:
-        hashes: content of every dependency, by project path. run_caches: ``runs`` directories to look into.
-        fetch: bring into the first of them what the remote has for a key; True when that is anything.
+        hashes: content of every dependency, by project path. look_up: finds the newest entry for a key.
     """
     dvc_stage = next((found for found in repo.index.stages if address(repo, found) == stage.name), None)
     if dvc_stage is None or not hashes or not stage.outputs or any(o.persist or o.external for o in stage.outputs):
@@ -35,19 +36,23 @@ def find_run(
         key = _key(repo, dvc_stage, stage, hashes)
     except (TypeError, ValueError, RecursionError):  # a parameter that JSON has no word for: DVC keeps no such run
         return None
-    folders = [cache / key[:2] / key for cache in run_caches]
-    entry = next((found for folder in folders if (found := _newest(folder)) is not None), None)
-    if entry is None and fetch(key):
-        entry = _newest(folders[0])
+    entry = look_up(key)
     return _outputs(repo, dvc_stage, entry) if entry is not None else None
 
 
-def recorded_key(repo: Any, stage: Stage) -> str | None:
-    """The key of the run that dvc.lock records of a stage, None where it records none that DVC keeps."""
+def recorded_run(repo: Any, stage: Stage) -> tuple[str, frozenset[tuple[str, ObjectId | None]]] | None:
+    """The key of the run that dvc.lock records of a stage, and its outputs by their names in DVC's run cache.
+
+    None where it records none that DVC keeps.
+    """
     hashes = {dependency.path: dependency.recorded for dependency in stage.dependencies if dependency.recorded}
     dvc_stage = next((found for found in repo.index.stages if address(repo, found) == stage.name), None)
+    if dvc_stage is None:
+        return None
+    recorded = {out.path: out.recorded.oid if out.recorded else None for out in stage.outputs}
     try:
-        return _key(repo, dvc_stage, stage, hashes) if dvc_stage is not None else None
+        outputs = frozenset((str(out.def_path), recorded[relative(repo, out)[0]]) for out in dvc_stage.outs)
+        return _key(repo, dvc_stage, stage, hashes), outputs
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
 
@@ -86,19 +91,23 @@ def _is_executable(path: Path, item: Any) -> bool:
     return bool(getattr(item.meta, "isexec", False))
 
 
-def _newest(folder: Path) -> Mapping[str, Any] | None:
-    try:
-        files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
-    except OSError:
-        return None
-    for file in files[:1]:  # DVC itself takes the newest and no other
-        try:
-            content = parse_yaml(decoded(file.read_bytes()))
-        except (OSError, Unreadable):
-            continue
-        if isinstance(content, Mapping):
-            return content
+def newest(run_caches: Iterable[Path], key: str) -> Mapping[str, Any] | None:
+    """The newest entry for a key in the first of these ``runs`` directories that has one."""
+    for runs in run_caches:
+        file = newest_in(runs / key[:2] / key)
+        with suppress(OSError):
+            if file is not None and (found := parsed(file.read_bytes())) is not None:
+                return found
     return None
+
+
+def parsed(content: bytes) -> Mapping[str, Any] | None:
+    """An entry as data, None when it is none."""
+    try:
+        found = parse_yaml(decoded(content))
+    except Unreadable:
+        return None
+    return found if isinstance(found, Mapping) else None
 
 
 def _outputs(repo: Any, dvc_stage: Any, entry: Mapping[str, Any]) -> dict[str, Recorded] | None:

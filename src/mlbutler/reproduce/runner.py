@@ -6,6 +6,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ class Surroundings:
         started, ended: told of each stage by name before it starts, and of what became of it.
         stopped: told of a stage of whose end nothing can be said.
         finished: told of each stage that has made its outputs.
+        runs: what the worker is told of DVC's run cache while one stage runs (`BuildRuns.told`); None: the clone's own
+            counts.
+        made: takes what DVC added to it.
         bring: takes paths of recorded artifacts and puts into the work tree those that can be had.
         timeout: seconds for all stages together. lock_patience: seconds to wait for another DVC process.
     """
@@ -48,6 +52,8 @@ class Surroundings:
     stopped: Callable[[str], object] = lambda name: None
     ended: Callable[[StageRun], object] = lambda run: None
     finished: Callable[[StageRun], None] = lambda run: None
+    runs: Callable[[], AbstractContextManager[Mapping[str, Any] | None]] = nullcontext
+    made: Callable[[Mapping[str, str]], None] = lambda entries: None
     bring: Callable[[Sequence[str]], None] = lambda paths: None
     timeout: float | None = None
     lock_patience: float = 30.0
@@ -167,7 +173,8 @@ class Runner:
         command = {"do": "stage", "name": stage.name, "strict": strict, "may_lack": may_lack,
                    "patience": self._here.lock_patience}  # fmt: skip
         try:
-            events = self._ask(command)
+            with self._here.runs() as runs:
+                events = self._ask({**command, "runs": runs})
         except WorkerGone as gone:
             self._undo(missing_before)
             outcome = "interrupted" if gone.why is Ended.INTERRUPTED else "failed"
@@ -225,6 +232,7 @@ class Runner:
             self._undo(missing_before)
         else:
             self._aside.discard()
+            self._here.made(told.get("runs") or {})
         if told["outcome"] == "busy":
             raise BusyError(
                 f"Another DVC process works in this clone: {self._hide(told['message'])}",

@@ -4,7 +4,8 @@ It is started as ``python -m mlbutler.reproduce.worker COMMANDS EVENTS`` with th
 environment without credentials, at the project's root. It reads one JSON object a line from the first pipe
 and answers on the second, which the stages' commands do not inherit; what they print goes to standard output.
 
-Commands: ``{"do": "graph", "stages": [...]}``, ``{"do": "stage", "name": ..., "strict": ..., "patience": ...}``.
+Commands: ``{"do": "graph", "stages": [...]}``, ``{"do": "stage", "name": ..., "strict": ..., "patience": ...}`` and
+what `_stage` says.
 Every command is answered by events that end with ``{"event": "end"}``.
 """
 
@@ -26,6 +27,7 @@ from typing import Any
 
 from mlbutler import linux
 from mlbutler.reproduce import steady, whole_files
+from mlbutler.reproduce.run_entries import RunEntries
 
 _EXITED_WITH = re.compile(r"exited with (-?\d+)\s*$")
 _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -189,7 +191,8 @@ def _stage(command: dict[str, Any], send: Send) -> None:
 
     With `strict`, missing files count as changes. Without, the stage was planned only because one before it
     was stale: when that one made the same outputs again, what is missing here need not be made. With `may_lack`,
-    files that it reads and that are not here are told, and nothing is done.
+    files that it reads and that are not here are told, and nothing is done. With `runs`, DVC's run cache is what that
+    says (`run_entries`) and not the clone's.
     """
     name, give_up = command["name"], time.monotonic() + command["patience"]
     seen = _Commands(name)
@@ -198,7 +201,7 @@ def _stage(command: dict[str, Any], send: Send) -> None:
     steady.watch(lambda stage: seen.started and stage.addressing == name, moved.extend)
     while True:
         try:
-            answer = _reproduced(name, command["strict"], command["may_lack"], seen)
+            answer = _reproduced(name, command["strict"], command["may_lack"], command["runs"], seen)
         except (Exception, KeyboardInterrupt) as error:
             busy = _kind(error) == "busy" and not seen.started
             if busy and time.monotonic() < give_up:
@@ -213,10 +216,15 @@ def _stage(command: dict[str, Any], send: Send) -> None:
         return
 
 
-def _reproduced(name: str, strict: bool, may_lack: bool, seen: _Commands) -> dict[str, Any]:
+def _reproduced(
+    name: str, strict: bool, may_lack: bool, runs: dict[str, Any] | None, seen: _Commands
+) -> dict[str, Any]:
     from dvc.repo import Repo
 
     with Repo(str(Path.cwd())) as repo:
+        entries = RunEntries(runs) if runs is not None else None
+        if entries is not None:
+            entries.take_the_place_of(repo.stage_cache)
         if not strict and not _is_changed(repo, name):
             print(f"Stage '{name}' didn't change, skipping", flush=True)
             return {"outcome": "unchanged"}
@@ -237,7 +245,8 @@ def _reproduced(name: str, strict: bool, may_lack: bool, seen: _Commands) -> dic
         after = {out.def_path: _hash(out) for out in done[0].outs}
         if seen.started:
             _keep_run(repo, done[0])
-        return {"outcome": "ran" if seen.started else "restored", "changed": before != after}
+        made = entries.made if entries is not None and seen.started else {}
+        return {"outcome": "ran" if seen.started else "restored", "changed": before != after, "runs": made}
 
 
 def _keep_run(repo: Any, stage: Any) -> None:

@@ -133,7 +133,7 @@ def _runs(work: Work, cache: LocalStore, artifacts: Iterable[Artifact], ran: Col
     if work.record.change.kind == "local":
         return found
     made = work.project.runs_of(ran)
-    return tuple(run for run in found if made.get(run.stage_key) == run.outputs)
+    return tuple(run for run in found if made.get(run.stage_key) == run.named)
 
 
 def keep_in_mirror(work: Work, ran: Collection[str]) -> None:

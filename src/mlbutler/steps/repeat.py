@@ -195,10 +195,12 @@ def _scratch_work(work: Work, root: Path) -> Work:
     settings = work.settings.model_copy(update={"data": data, "reproduce": reproduce})
     record = Record(change=work.record.change, environment=work.record.environment, project=work.record.project)
     loaded = dataclasses.replace(work.loaded, settings=settings)
-    return Work(
+    scratch = Work(
         root=root, loaded=loaded, console=work.console, record=record, environ=work.environ, access=work.access,
         agreed_remotes=work.agreed_remotes, discard=True,  # nobody works there
     )  # fmt: skip
+    scratch.project.build_runs = work.project.build_runs
+    return scratch
 
 
 def _with_targets(scratch: Work, targets: Sequence[str]) -> Work:

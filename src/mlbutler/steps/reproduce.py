@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from mlbutler.console import human_seconds
 from mlbutler.errors import Interrupted, MlbutlerError, PathRefused, UnsavedWork, UsageError
@@ -20,6 +21,9 @@ from mlbutler.steps import sync
 from mlbutler.steps.given_variables import given
 from mlbutler.steps.push import keep_in_mirror
 from mlbutler.steps.work import Work
+
+if TYPE_CHECKING:
+    from mlbutler.project.project import Project
 
 _SHOWN = 3
 _WELL = ("ran", "restored", "unchanged")
@@ -93,6 +97,7 @@ def run(work: Work, failed: Collection[str] = ()) -> ReproduceResult:
                 stopped=outputs.stopped,
                 ended=ended,
                 finished=Keeper(work),
+                **_run_cache(work.project),
                 bring=lambda paths: sync.supply(work, paths),
                 timeout=work.settings.reproduce.timeout,
             ),
@@ -122,6 +127,12 @@ def run(work: Work, failed: Collection[str] = ()) -> ReproduceResult:
     if result.outcome is Outcome.FAILED and not done.timed_out:
         result = dataclasses.replace(result, remedy=" ".join(filter(None, (result.remedy, ours.hint))))
     return dataclasses.replace(result, **loop.verdict(work.git, settled, plan, done.changed, result.reason))
+
+
+def _run_cache(project: Project) -> dict[str, Any]:
+    """How the runner uses DVC's run cache: on a CI server no entries that tests or stages could have written."""
+    runs = project.build_runs
+    return {} if runs is None else {"runs": runs.told, "made": lambda entries: runs.made(entries, project.cache_dir)}
 
 
 def _with_stale_again(work: Work, result: ReproduceResult) -> ReproduceResult:

@@ -135,7 +135,7 @@ def _bring_run_cache(work: Work) -> None:
     from mlbutler.store.remotes import open_cache
     from mlbutler.store.runs import bring_runs
 
-    if work.mirror is None:
+    if work.mirror is None or work.project.build_runs is not None:  # there it is looked up in the mirror itself
         return
     try:
         copied = bring_runs(open_cache(work.project), LocalStore("mirror", work.mirror))

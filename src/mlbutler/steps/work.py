@@ -20,6 +20,7 @@ from mlbutler.settings import Loaded, Settings
 
 if TYPE_CHECKING:
     from mlbutler.project.ahead import Ahead
+    from mlbutler.project.build_runs import BuildRuns
     from mlbutler.project.planned import Kept, Planned
     from mlbutler.project.project import Project
     from mlbutler.steps.live import Beside
@@ -117,13 +118,22 @@ class Work:
             chosen=None if given else self.settings.data.remote or "",
         )  # fmt: skip
         project.symlinks, project.discard = self.symlinks, self.discard
-        project.mirror, project.look = self.mirror, self.look
+        project.mirror, project.look, project.build_runs = self.mirror, self.look, self._build_runs
         project.hardlink = self.trusted and self.settings.data.link == "hardlink"
         if self.settings.data.remote:
             project.remote_config(self.settings.data.remote)  # an unknown name is an error at once
             project.remote_name = self.settings.data.remote
         self.console.redactor = self.console.redactor.adding(project.secrets())
         return project
+
+    @cached_property
+    def _build_runs(self) -> BuildRuns | None:
+        """The entries of DVC's run cache that count on a CI server, None on a laptop, where all do."""
+        if self.record.change.ci == "local":
+            return None
+        from mlbutler.project.build_runs import BuildRuns
+
+        return BuildRuns(self.mirror)
 
     @property
     def planned(self) -> Planned:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlbutler import atomic
 from mlbutler.errors import StoreError
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.store.files import explained, make_folder, replace, temporary
@@ -31,10 +32,15 @@ RunStore = LocalStore | OtherStore
 
 @dataclass(frozen=True)
 class Run:
-    """One entry: its path in a store (``runs/ab/<key>/<value>``) and the objects of its outputs."""
+    """One entry: its path in a store (``runs/ab/<key>/<value>``), its outputs as DVC names them with their objects."""
 
     key: str
-    outputs: frozenset[ObjectId]
+    named: frozenset[tuple[str, ObjectId]]
+
+    @property
+    def outputs(self) -> frozenset[ObjectId]:
+        """The objects of its outputs."""
+        return frozenset(oid for _, oid in self.named)
 
     @property
     def stage_key(self) -> str:
@@ -77,12 +83,13 @@ def _entry(path: Path, key: str) -> Run | None:
     outputs = content.get("outs") if isinstance(content, Mapping) else None
     if not isinstance(outputs, list) or not outputs:
         return None
-    found = {_object(out) for out in outputs}
-    return Run(key, frozenset(oid for oid in found if oid is not None)) if None not in found else None
+    found = [(str(out.get("path")), _object(out)) for out in outputs if isinstance(out, Mapping)]
+    named = frozenset((path, oid) for path, oid in found if oid is not None)
+    return Run(key, named) if len(named) == len(outputs) else None
 
 
-def _object(out: Any) -> ObjectId | None:
-    md5 = out.get("md5") if isinstance(out, Mapping) else None
+def _object(out: Mapping[str, Any]) -> ObjectId | None:
+    md5 = out.get("md5")
     if not isinstance(md5, str) or not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", md5):
         return None
     return ObjectId(md5, legacy=out.get("hash") != "md5")
@@ -116,6 +123,27 @@ def copy_entry(source: LocalStore, target: RunStore, key: str) -> None:
     finally:
         if unfinished.exists():
             unfinished.unlink(missing_ok=True)
+
+
+def newest_in(folder: Path) -> Path | None:
+    """The newest of a key's entries, the one that DVC takes; None when there is none."""
+    try:
+        return max(folder.iterdir(), key=lambda file: file.stat().st_mtime, default=None)
+    except OSError:
+        return None
+
+
+def put_entry(root: Path, key: str, content: bytes) -> None:
+    """Write one entry into a local store, whole.
+
+    Raises:
+        StoreError, DiskFull: it cannot be written.
+    """
+    try:
+        make_folder((root / key).parent)
+        atomic.write(root / key, content, durable=False)
+    except OSError as error:
+        raise explained(error, "storing the run cache", root) from error
 
 
 def bring_runs(cache: LocalStore, mirror: LocalStore) -> int:

@@ -1,0 +1,65 @@
+"""The entries of DVC's run cache that count in a build on a CI server.
+
+Tests and stages can write into the clone's ``.dvc/cache/runs``, and so could those of earlier builds in a kept
+workspace. So an entry counts that lies in the mirror or on the remote, where only builds of trusted changes put what
+they ran, or that DVC made when this process let it run a stage. These are kept in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from mlbutler.project.run_cache import newest, parsed
+from mlbutler.store.runs import newest_in, put_entry
+
+
+@dataclass
+class BuildRuns:
+    """What one process knows.
+
+    Attributes:
+        mirror: None where there is none.
+    """
+
+    mirror: Path | None
+    _known: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+
+    def find(self, key: str, fetch: Callable[[Path], bool]) -> Mapping[str, Any] | None:
+        """The newest entry for DVC's hash of a stage and its inputs, None when there is none.
+
+        Args:
+            fetch: brings into a folder what the remote has for the key; True when that is anything.
+        """
+        if key in self._known:
+            return parsed(self._known[key][1])
+        found = newest([self.mirror / "runs"] if self.mirror is not None else [], key)
+        if found is not None:
+            return found
+        with TemporaryDirectory(prefix="mlbutler-runs-") as folder:
+            file = newest_in(Path(folder, "runs", key[:2], key)) if fetch(Path(folder)) else None
+            if file is not None:
+                self._known[key] = file.name, file.read_bytes()
+        return parsed(self._known[key][1]) if key in self._known else None
+
+    def made(self, entries: Mapping[str, str], cache: Path) -> None:
+        """Take over what DVC kept of a run: ``<key>/<value>`` -> content; into `cache` too, where `push` finds it.
+
+        Raises:
+            StoreError, DiskFull: the cache cannot be written.
+        """
+        for name, text in entries.items():
+            key, _, value = name.partition("/")
+            self._known[key] = value, text.encode()
+            put_entry(cache, f"runs/{key[:2]}/{name}", text.encode())
+
+    @contextmanager
+    def told(self) -> Iterator[dict[str, Any]]:
+        """What the worker has to know while one stage runs; see `mlbutler.reproduce.run_entries`."""
+        known = {key: [value, content.decode(errors="replace")] for key, (value, content) in self._known.items()}
+        with TemporaryDirectory(prefix="mlbutler-runs-") as folder:
+            yield {"folder": folder, "mirror": str(self.mirror) if self.mirror is not None else None, "known": known}

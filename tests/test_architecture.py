@@ -30,7 +30,7 @@ LAYERS = (
 # What is imported under another name than its package's, and what a declared package brings on purpose.
 PACKAGES = {"yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn", "vl_convert": "vl-convert-python"}
 BROUGHT = {
-    **dict.fromkeys(("dvc_data", "dvc_objects", "dvc_render", "networkx", "fsspec"), "dvc"),
+    **dict.fromkeys(("dvc_data", "dvc_objects", "dvc_render", "networkx", "fsspec", "ruamel"), "dvc"),
     "markupsafe": "jinja2", "numpy": "scikit-learn", "asyncssh": "dvc-ssh",
 }  # fmt: skip
 PLUGINS = {"dvc-http", "dvc-s3", "dvc-ssh"}  # DVC finds them by itself

@@ -6,7 +6,7 @@ PyYAML alone reads version 1.1; its parser in C is kept, for it is many times fa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -44,10 +44,13 @@ def parse(text: str) -> Any:
     return yaml.load(text, Loader=loader())
 
 
-def require_bounded(text: str) -> None:
+def require_bounded(text: str, events: Callable[[str], Iterable[Any]] | None = None) -> None:
     """Refuse a document that would be far larger in memory than it is written: a few aliases of aliases are enough.
 
     PyYAML's parser in C refuses what is nested a thousand times, on which others work long before they give up.
+
+    Args:
+        events: of a document, as another parser sees them (default: PyYAML's in C).
 
     Raises:
         yaml.YAMLError: it is such a one, or, where that had to be looked at, no YAML.
@@ -55,31 +58,37 @@ def require_bounded(text: str) -> None:
     deep = text.count("[") + text.count("{") + text.count("- - ") > _DEEP
     if ("&" not in text or "*" not in text) and not deep and len(text) < _LARGE:
         return
-    import yaml
-
     written = total = 0
     sizes: dict[str, int | None] = {}  # of what anchors name; None while it has not ended
     open_: list[tuple[str | None, int]] = []  # anchors of the collections around, and the total when they began
-    for event in yaml.parse(text, Loader=loader()):
-        if isinstance(event, yaml.AliasEvent):
+    for event in (events or _events)(text):
+        kind = type(event).__name__  # the same in PyYAML and ruamel.yaml, which share no classes
+        if kind == "AliasEvent":
             size = sizes.get(str(event.anchor), 0)
             if size is None:
                 raise _refused(f"the alias '*{event.anchor}' is inside of what it stands for", event)
             total += size
-        elif isinstance(event, yaml.CollectionEndEvent):
+        elif kind in ("SequenceEndEvent", "MappingEndEvent"):
             anchor, began = open_.pop()
             if anchor is not None:
                 sizes[anchor] = total - began
-        elif isinstance(event, yaml.NodeEvent):
+        elif kind in ("ScalarEvent", "SequenceStartEvent", "MappingStartEvent"):
             written, total = written + 1, total + 1
-            if isinstance(event, yaml.CollectionStartEvent):
+            if kind != "ScalarEvent":
                 open_.append((event.anchor, total - 1))
             if event.anchor is not None:
-                sizes[event.anchor] = 1 if isinstance(event, yaml.ScalarEvent) else None
+                sizes[event.anchor] = 1 if kind == "ScalarEvent" else None
         if total > MOST_NODES:
             raise _refused(f"more than {MOST_NODES:,} values", event)
     if total > max(_FREE_NODES, _TIMES * written):
         raise _refused(f"its aliases make {total:,} values of {written:,}")
+
+
+def _events(text: str) -> Iterable[Any]:
+    import yaml
+
+    events: Iterable[Any] = yaml.parse(text, Loader=loader())
+    return events
 
 
 def _refused(problem: str, event: Any = None) -> Exception:

@@ -288,7 +288,7 @@ def test_s3_is_read_and_its_endpoint_tells_the_time(surgery: Surgery) -> None:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    httpx.put(f"http://{host}:{port}/bucket")
+    httpx.put(f"http://{host}:{port}/bucket", timeout=600)
     world = surgery.world
     world.dvc("remote", "add", "-q", "s3", "s3://bucket/prefix")
     world.dvc("remote", "modify", "-q", "s3", "endpointurl", f"http://{host}:{port}")

@@ -141,7 +141,7 @@ def s3_world(tmp_path: Path) -> Iterator[World]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    httpx.put(f"http://{host}:{port}/bucket")
+    httpx.put(f"http://{host}:{port}/bucket", timeout=600)
     environ = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1"}
     world = zoo(World(tmp_path, environ=environ), "s3://bucket/some/prefix")
     world.dvc("remote", "modify", "shared", "endpointurl", f"http://{host}:{port}")

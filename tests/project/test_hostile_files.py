@@ -48,8 +48,9 @@ def test_no_text_in_a_file_of_dvc_s_breaks_mlbutler(full: Path, content: str) ->
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "dvc.lock", "data/raw.dvc"])
-def test_what_would_keep_dvc_busy_for_minutes_is_refused_with_the_file_s_name(full: Path, name: str) -> None:
-    full.joinpath(name).write_text(BOMB)
+@pytest.mark.parametrize("also", ["", "only_dvc_takes: [x:]\n"])
+def test_what_would_keep_dvc_busy_for_minutes_is_refused_with_the_file_s_name(full: Path, name: str, also: str) -> None:
+    full.joinpath(name).write_text(also + BOMB)
     with pytest.raises(ProjectError, match=f"{name} is not valid YAML: more than 1,000,000 values at line"):
         _ = Project(full, {}).stages
 

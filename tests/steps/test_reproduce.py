@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -52,10 +55,17 @@ def commit(root: Path, *messages: str) -> str:
     return done.stdout.strip()
 
 
+@functools.cache
+def empty() -> tempfile.TemporaryDirectory[str]:
+    """``git init`` and ``dvc init``, once."""
+    folder = tempfile.TemporaryDirectory()
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=folder.name, check=True)
+    dvc(Path(folder.name), "init", "-q")
+    return folder
+
+
 def make(root: Path, files: Mapping[str, str]) -> Path:
-    root.mkdir()
-    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)
-    dvc(root, "init", "-q")
+    shutil.copytree(empty().name, root, symlinks=True)
     for name, text in files.items():
         (root / name).write_text(text)
     (root / ".gitignore").write_text("/.mlbutler\n")

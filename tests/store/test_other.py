@@ -58,7 +58,7 @@ def bucket(s3_server: str) -> str:
     import httpx
 
     name = f"bucket-{next(NUMBERS)}"
-    assert httpx.put(f"{s3_server}/{name}").status_code == 200
+    assert httpx.put(f"{s3_server}/{name}", timeout=600).status_code == 200
     return name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -22,7 +23,6 @@ def guard() -> None:
     from dvc.utils.serialize import _yaml
 
     from mlbutler.parsing import Unreadable, reading
-    from mlbutler.yaml_file import require_bounded
 
     theirs = _yaml.parse_yaml
 
@@ -31,10 +31,26 @@ def guard() -> None:
             if len(text) > _LARGEST:
                 raise Unreadable(f"larger than {_LARGEST >> 20} MB: not read", str(relpath(path)))
             try:
-                require_bounded(text)
+                _require_bounded(text)
                 return theirs(text, path, typ)
             except DvcException as error:
                 problem = error
         raise problem
 
     _yaml.parse_yaml = strictyaml.parse_yaml = parse_yaml
+
+
+def _require_bounded(text: str) -> None:
+    """As `yaml_file.require_bounded`, for a text that only DVC's own parser may take: ``[./my.yaml:]`` is one."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+    from yaml.parser import ParserError
+    from yaml.scanner import ScannerError
+
+    from mlbutler.yaml_file import require_bounded
+
+    try:
+        require_bounded(text)
+    except (ScannerError, ParserError):
+        with suppress(YAMLError):  # no YAML to DVC either, which says so
+            require_bounded(text, YAML(typ="safe").parse)

@@ -144,6 +144,18 @@ def test_a_step_that_had_done_a_part_keeps_it(work: Work, taken: Any) -> None:
     assert (work.record.push.reason, work.record.push.remedy) == ("3 of 5 objects", "again")
 
 
+def test_a_step_that_had_done_a_part_when_it_was_interrupted_is_no_error(work: Work, taken: Any) -> None:
+    result = next(step.result for step in STEPS if step.name == "compare")
+    stop = Interrupted("stopped", "again")
+    stop.partial = result(outcome=Outcome.ERROR, reason="3 of 5 seeds")
+    taken({"compare": raises(stop)})
+    with pytest.raises(Interrupted):
+        run_all(work)
+    compare = kept(work).compare
+    assert compare is not None
+    assert (compare.outcome, compare.reason) == (Outcome.INTERRUPTED, "3 of 5 seeds")
+
+
 def test_an_interruption_leaves_the_record_of_what_was_done(work: Work, taken: Any) -> None:
     names = taken({"reproduce": raises(Interrupted("stopped", "run it again"))})
     with pytest.raises(Interrupted):

@@ -96,7 +96,8 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
         except (Interrupted, KeyboardInterrupt) as stop:
             partial = stop.partial if isinstance(stop, Interrupted) else None
             partial = partial or step.result(outcome=Outcome.INTERRUPTED, reason="Interrupted.")
-            _keep(work, step, partial, started, clock)
+            # A step that keeps what it did until an error does not know that this one is no fault.
+            _keep(work, step, dataclasses.replace(partial, outcome=Outcome.INTERRUPTED), started, clock)
             raise
         except MlbutlerError as error:
             outcome = Outcome.FAILED if error.exit_code == EXIT_JUDGED else Outcome.ERROR

@@ -22,7 +22,7 @@ from tests.conftest import GitCommand
 def _mlbutler(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mlbutler", *arguments],
-        cwd=cwd, capture_output=True, text=True, check=False, timeout=300,
+        cwd=cwd, capture_output=True, text=True, check=False, timeout=1800,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.integration.world import World, params
+from tests.integration.world import World, began, params
 
 IN_RUN = {"MLBUTLER_IN_RUN": "true"}
 
@@ -36,10 +36,7 @@ def killed(world: World, root: Path, environ: Mapping[str, str], verb: str, begu
         [sys.executable, "-m", "mlbutler", verb], cwd=root, env=world.run_environ(environ),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    until = time.monotonic() + 90
-    while not begun.exists() and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.05)
-    assert begun.exists()
+    assert began(begun.parent, process)
     process.kill()
     process.wait()
 
@@ -81,10 +78,7 @@ def aborted(world: World, root: Path, environ: Mapping[str, str], verb: str, beg
         [sys.executable, "-m", "mlbutler", verb], cwd=root, env=world.run_environ(environ),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    until = time.monotonic() + 90
-    while not begun.exists() and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.05)
-    assert begun.exists()
+    assert began(begun.parent, process)
     own = psutil.Process(process.pid)
     for child in reversed(own.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):

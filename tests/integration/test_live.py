@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.world import World, params
+from tests.integration.world import World, params, waits
 
 
-def watched(world: World, process: subprocess.Popen[str]) -> list[str]:
-    """The first line of each version of the comment, until the process has ended."""
+def watched(world: World, process: subprocess.Popen[str], go: Path) -> list[str]:
+    """Return the first lines that the comment had until the process ended; `train` goes on once that tells of it."""
     seen: list[str] = []
     while process.poll() is None:
         for comment in world.forge.rglob("*.md"):
@@ -23,7 +23,10 @@ def watched(world: World, process: subprocess.Popen[str]) -> list[str]:
                 continue
             if line and line not in seen[-1:]:
                 seen.append(line)
+            if line.startswith("**Running**: stage train"):
+                go.touch()
         time.sleep(0.05)
+    go.touch()
     return seen
 
 
@@ -35,16 +38,16 @@ def start(world: World, root: Path, *words: str, number: int = 1) -> subprocess.
 
 
 @pytest.fixture
-def slow(world: World) -> World:
-    """A pull request whose stage `train` takes some seconds."""
+def slow(world: World, tmp_path: Path) -> World:
+    """A pull request whose stage `train` ends once the comment tells of it."""
     text = (world.project / "src" / "train.py").read_text()
-    world.branch("slow", {"src/train.py": f"import time; time.sleep(6)\n{text}", "params.yaml": params(0.02)})
+    world.branch("slow", {"src/train.py": waits(tmp_path) + text, "params.yaml": params(0.02)})
     return world
 
 
-def test_a_run_tells_how_far_it_is_and_then_the_verdict(slow: World) -> None:
+def test_a_run_tells_how_far_it_is_and_then_the_verdict(slow: World, tmp_path: Path) -> None:
     process = start(slow, slow.clone("origin/slow"), "run", "--live", "--every", "1")
-    seen = watched(slow, process)
+    seen = watched(slow, process, tmp_path / "go")
     out = process.communicate()[0]
     assert process.returncode in (0, 1), out
     assert any(line.startswith("**Running**: stage train") for line in seen), (seen, out)
@@ -53,13 +56,13 @@ def test_a_run_tells_how_far_it_is_and_then_the_verdict(slow: World) -> None:
     assert not comments[0].read_text().startswith("**Running**")
 
 
-def test_from_beside_it_follows_stages_that_run_without_the_token(slow: World) -> None:
+def test_from_beside_it_follows_stages_that_run_without_the_token(slow: World, tmp_path: Path) -> None:
     root = slow.clone("origin/slow")
     for verb in ("plan", "sync"):
         assert slow.run(root, slow.jenkins("slow"), "--in-run", verb=verb).code == 0
     live = start(slow, root, "publish", "--live", "--every", "1")
     stages = start(slow, root, "reproduce", "--in-run")
-    seen = watched(slow, live)
+    seen = watched(slow, live, tmp_path / "go")
     out, said = stages.communicate()[0], live.communicate()[0]
     assert stages.returncode == 0, out
     assert live.returncode == 0, said

@@ -26,7 +26,7 @@ def test_a_reader_that_leaves_changes_no_result(
     os.close(read)
     done = subprocess.run(
         [sys.executable, "-m", "mlbutler", "compare"], cwd=root, env=world.run_environ(unbuffered), stdout=write,
-        stderr=write, check=False, timeout=120,
+        stderr=write, check=False, timeout=1800,
     )  # fmt: skip
     os.close(write)
     assert done.returncode == code
@@ -36,7 +36,7 @@ def test_a_reader_that_leaves_changes_no_result(
 
 def test_a_closed_standard_output_is_no_error() -> None:
     command = f"exec {sys.executable} -m mlbutler --help >&-"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=1800)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -45,7 +45,7 @@ def test_a_locale_without_our_signs_is_no_error(world: World) -> None:
     main = world.git(world.bare, "rev-parse", "main")
     done = subprocess.run(
         [sys.executable, "-m", "mlbutler", "compare", "--against", main], cwd=before.root,
-        env=world.run_environ({"PYTHONIOENCODING": "ascii"}), capture_output=True, check=False, timeout=120,
+        env=world.run_environ({"PYTHONIOENCODING": "ascii"}), capture_output=True, check=False, timeout=1800,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert b"\\u25b2 better" in done.stdout
@@ -55,7 +55,7 @@ def test_a_locale_without_our_signs_is_no_error(world: World) -> None:
 def test_json_is_json_whatever_the_locale_and_the_name(encoding: str, tmp_path: Path) -> None:
     odd = os.fsencode(tmp_path) + "/ünï ☃ 🎲 ".encode() + b"\xff"
     done = subprocess.run(
-        [sys.executable, "-m", "mlbutler", "plan", "--json", "-C", odd], capture_output=True, check=False, timeout=60,
+        [sys.executable, "-m", "mlbutler", "plan", "--json", "-C", odd], capture_output=True, check=False, timeout=1800,
         env=os.environ | {"PYTHONIOENCODING": encoding},
     )  # fmt: skip
     assert done.returncode == 2
@@ -67,7 +67,7 @@ def test_a_project_in_a_folder_whose_name_is_no_text_is_refused(world: World) ->
     subprocess.run(["git", "clone", "-q", str(world.bare), place], check=True, capture_output=True)
     done = subprocess.run(
         [sys.executable, "-m", "mlbutler", "plan", "--json", "-C", place], env=world.run_environ({}),
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=1800,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert "not UTF-8" in json.loads(done.stdout)["error"]

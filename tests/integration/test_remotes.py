@@ -201,9 +201,7 @@ def test_a_pull_request_on_each_kind_of_remote(kind: str, request: pytest.Fixtur
         (404, 1, "in no store"),
     ],
 )
-def test_what_a_remote_answers_is_told_apart(
-    http_world: World, http: Remote, fault: Any, code: int, said: str
-) -> None:
+def test_what_a_remote_answers_is_told_apart(http_world: World, http: Remote, fault: Any, code: int, said: str) -> None:
     http.faults[""] = [fault]
     run = http_world.change("b", {"src/clean.py": CLEAN + "\n"})
     assert run.code == code, run.out + run.err

@@ -6,12 +6,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.integration.world import DVC_YAML, World, make
+from tests.integration.world import DVC_YAML, World, began, make, waits
 
 # Accuracy is `skill` plus noise that the seed decides; every run leaves a line, so that runs can be counted.
 _NOISY = """
@@ -128,23 +127,20 @@ def test_where_builds_do_not_train_they_do_not_repeat_either(noisy: World, tmp_p
 
 
 def test_an_interrupted_repeat_leaves_the_comparison_and_nothing_else(noisy: World, tmp_path: Path) -> None:
-    slow = _NOISY.replace("COUNT", str(tmp_path / "runs.log")) + "import time; time.sleep(p['seed'] == 6 and 60 or 0)\n"
+    wait = "".join(f"    {line}\n" for line in waits(tmp_path).splitlines())
+    slow = _NOISY.replace("COUNT", str(tmp_path / "runs.log")) + f"if p['seed'] == 6:\n{wait}"
     noisy.branch("slow", {"src/train.py": slow})
     root = noisy.clone("origin/slow")
     process = subprocess.Popen(
         [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=noisy.run_environ(noisy.jenkins("slow")),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "here, seed 6" in line:
-            break
-    time.sleep(5)
+    assert began(tmp_path, process)
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate()
     assert process.returncode == 130, out
     record = json.loads((root / ".mlbutler" / "record.json").read_text())
-    assert record["compare"]["outcome"] == "error"
+    assert record["compare"]["outcome"] == "interrupted"
     assert [metric["name"] for metric in record["compare"]["metrics"]] == ["accuracy"]
     assert not (root / ".mlbutler" / "scratch").exists()
 

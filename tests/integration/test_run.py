@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.world import DVC_YAML, PREPARE, World, params
+from tests.integration.world import DVC_YAML, PREPARE, World, began, params, waits
 
 
 def tip(world: World, branch: str) -> str:
@@ -104,19 +104,12 @@ def _prepare() -> str:
 
 
 def test_an_author_s_push_meanwhile_is_never_lost(world: World) -> None:
-    slow = f"import time; time.sleep(4)\n{_train()}"
-    head = world.branch("moving", {"src/train.py": slow})
-    root = world.clone(head)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=world.run_environ(world.jenkins("moving")),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    time.sleep(3)
-    pushed = world.branch("moving", {"README": "words alone"}, start="moving")
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, out
-    record = json.loads((root / ".mlbutler" / "record.json").read_text())
-    assert tip(world, "moving") == record["commit"]["commit"]
+    command = ["git", "-C", str(world.author), "push", "-q", "origin", "words:moving"]
+    head = world.branch("moving", {"src/train.py": f"import subprocess\nsubprocess.run({command!r})\n{_train()}"})
+    pushed = world.branch("words", {"README": "words alone"}, start="moving")
+    run = world.run(world.clone(head), world.jenkins("moving"))
+    assert run.code == 0, run.out + run.err
+    assert tip(world, "moving") == run.record["commit"]["commit"]
     assert world.git(world.bare, "rev-parse", "moving^") == pushed
 
 
@@ -244,18 +237,20 @@ def test_a_killed_run_started_again_ends_as_if_nothing_had_happened(world: World
     assert run.record["check"]["findings"] == []
 
 
-def test_two_runs_at_once_in_one_clone(world: World) -> None:
-    slow = f"import time; time.sleep(3)\n{_train()}"
-    root = world.clone(world.branch("twice", {"src/train.py": slow}))
+def test_two_runs_at_once_in_one_clone(world: World, tmp_path: Path) -> None:
+    root = world.clone(world.branch("twice", {"src/train.py": waits(tmp_path) + _train()}))
     environ = world.run_environ(world.jenkins("twice"))
     first = subprocess.Popen(
         [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=environ, stdout=subprocess.DEVNULL
     )
-    time.sleep(2)
-    second = world.run(root, world.jenkins("twice"))
+    try:
+        assert began(tmp_path, first)
+        second = world.run(root, world.jenkins("twice"))
+    finally:
+        (tmp_path / "go").touch()
     assert second.code == 3
     assert "Another mlbutler works" in second.err
-    assert first.wait(timeout=120) == 0
+    assert first.wait() == 0
 
 
 def test_json_is_one_document_and_nothing_else(world: World) -> None:

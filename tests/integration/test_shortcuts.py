@@ -225,7 +225,7 @@ def test_what_is_edited_while_a_plan_is_made_is_seen_by_the_next(world: World) -
     root = world.clone("origin/main")
     time.sleep(0.1)
     subprocess.run(
-        [sys.executable, "-c", EDITED_MEANWHILE], cwd=root, env=world.run_environ({}), check=True, timeout=120
+        [sys.executable, "-c", EDITED_MEANWHILE], cwd=root, env=world.run_environ({}), check=True, timeout=1800
     )
     run = world.run(root, {}, "lock", verb="check")
     assert run.code == 1
@@ -360,7 +360,7 @@ def test_no_process_is_left_whether_it_was_asked_or_not(world: World, words: tup
         words = words[:-1]
     done = subprocess.run(
         [sys.executable, "-c", ADOPTING, *words], cwd=root, env=world.run_environ({}), capture_output=True, text=True,
-        check=True, timeout=120,
+        check=True, timeout=1800,
     )  # fmt: skip
     assert done.stdout.strip() == "0"
 
@@ -372,7 +372,7 @@ def test_the_second_process_keeps_no_descriptor_that_was_handed_on(world: World)
         "one = forked.forked(lambda: time.sleep(20))\nassert one is not None\nos._exit(0)"
     )
     reader, writer = os.pipe()
-    subprocess.run([sys.executable, "-c", code], stdout=writer, pass_fds=(writer,), check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], stdout=writer, pass_fds=(writer,), check=True, timeout=1800)
     os.close(writer)
     begun = time.monotonic()
     assert os.read(reader, 1) == b""

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,7 +173,7 @@ class World:
         """`mlbutler run` in a clone, as CI does it."""
         done = subprocess.run(
             [sys.executable, "-m", "mlbutler", verb, *args], cwd=root, env=self.run_environ(environ),
-            capture_output=True, text=True, errors="replace", check=False, timeout=300,
+            capture_output=True, text=True, errors="replace", check=False, timeout=1800,
         )  # fmt: skip
         return Run(done.returncode, done.stdout, done.stderr, root)
 
@@ -189,6 +190,22 @@ class World:
 
 def params(rate: float) -> str:
     return f"train: {{rate: {rate}}}\n"
+
+
+def waits(places: Path) -> str:
+    """Return the first lines of a stage that says it has begun, and goes on once a test lets it, or after minutes."""
+    return (
+        f"import pathlib, time\npathlib.Path({str(places / 'begun')!r}).touch()\n"
+        f"until = time.monotonic() + 600\n"
+        f"while not pathlib.Path({str(places / 'go')!r}).exists() and time.monotonic() < until:\n    time.sleep(0.05)\n"
+    )
+
+
+def began(places: Path, process: subprocess.Popen[Any]) -> bool:
+    """Wait until such a stage has begun, however busy the machine is; False if the process ended before."""
+    while not (begun := (places / "begun").exists()) and process.poll() is None:
+        time.sleep(0.05)
+    return begun
 
 
 def make(

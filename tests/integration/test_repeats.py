@@ -135,7 +135,7 @@ def test_an_interrupted_repeat_leaves_the_comparison_and_nothing_else(noisy: Wor
         [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=noisy.run_environ(noisy.jenkins("slow")),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    assert began(tmp_path, process)
+    assert began(tmp_path, process), process.communicate()[0]
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate()
     assert process.returncode == 130, out

@@ -14,6 +14,8 @@ from mlbutler.git import Git
 from mlbutler.symlinks import Symlinks
 
 FOLDER = "scratch"
+LOCAL_CONFIG = ".dvc/config.local"
+"""In a scratch clone it names the cache, and nothing else."""
 
 
 @contextmanager
@@ -46,7 +48,7 @@ def scratch_clone(
         inside.run("update-ref", "--no-deref", "HEAD", commit)
         inside.run("read-tree", "--reset", "-u", tree)
         project = target / prefix
-        Symlinks(target, inside, every=True).check([f"{prefix}.dvc", f"{prefix}.dvc/config.local"])
+        Symlinks(target, inside, every=True).check([f"{prefix}.dvc", f"{prefix}{LOCAL_CONFIG}"])
         if not (project / ".dvc").is_dir():
             raise UsageError("The target has no DVC project here.", "Leave repeats out for this change.")
         _share_cache(project, cache)
@@ -66,6 +68,6 @@ def _share_cache(project: Path, cache: Path) -> None:
     from configobj import ConfigObj
 
     local = ConfigObj(encoding="utf-8")
-    local.filename = os.fspath(project / ".dvc" / "config.local")
+    local.filename = os.fspath(project / LOCAL_CONFIG)
     local["cache"] = {"dir": os.fspath(cache.resolve())}
     local.write()

@@ -14,10 +14,11 @@ from mlbutler.errors import SettingsError
 from mlbutler.gate.repeated import summarise
 from mlbutler.process import project_environment
 from mlbutler.record import MetricChange, Outcome, Record, RepeatResult
-from mlbutler.reproduce.scratch import scratch_clone
+from mlbutler.reproduce.scratch import LOCAL_CONFIG, scratch_clone
 from mlbutler.reproduce.seeds import series, set_params, split
 from mlbutler.settings import Gate
 from mlbutler.steps.work import Work
+from mlbutler.store.trust import from_text
 
 Metric = tuple[str, str]
 """File and dotted name."""
@@ -195,9 +196,12 @@ def _scratch_work(work: Work, root: Path) -> Work:
     settings = work.settings.model_copy(update={"data": data, "reproduce": reproduce})
     record = Record(change=work.record.change, environment=work.record.environment, project=work.record.project)
     loaded = dataclasses.replace(work.loaded, settings=settings)
+    agreed = work.agreed_remotes
+    if agreed is not None:  # DVC's cache is named in a file that is ours, now: nothing has run there yet
+        agreed = (*agreed, from_text((root / LOCAL_CONFIG).read_bytes()))
     scratch = Work(
         root=root, loaded=loaded, console=work.console, record=record, environ=work.environ, access=work.access,
-        agreed_remotes=work.agreed_remotes, discard=True,  # nobody works there
+        agreed_remotes=agreed, discard=True,  # nobody works there
     )  # fmt: skip
     scratch.project.build_runs = work.project.build_runs
     return scratch

@@ -133,7 +133,8 @@ def test_no_gate_is_judged_by_numbers_from_before_the_change(world: World, how: 
     compare = run.record["compare"]
     (gate,) = compare["gates"]
     assert gate["outcome"] == "not judged"
-    assert "metrics.json is from before the change: stage 'train' is stale and did not run" in gate["sentence"]
+    said = "metrics.json: stage 'train' is stale and did not run: what is here is from before the change"
+    assert said in gate["sentence"]
     assert compare["verdict"] == "not judged"
     assert compare["sentence"].startswith("Not judged: metrics.json:accuracy: stage 'train' is stale")
     assert {metric["verdict"] for metric in compare["metrics"]} == {"not judged"}

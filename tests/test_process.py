@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from mlbutler.errors import Interrupted, OutsideError, UsageError
 from mlbutler.live_lines import LiveLines, clean
 from mlbutler.process import Finished, Grace, explain_exit, output_redactor, project_environment, run
+from tests.late import LIMIT, time_is_up_with
 
 QUICK = Grace(interrupt=0.4, terminate=0.4, told=0.4)
 
@@ -42,7 +42,7 @@ def alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def gone(pid: int, seconds: float = 3.0) -> bool:
+def gone(pid: int, seconds: float = 60) -> bool:
     until = time.monotonic() + seconds
     while alive(pid) and time.monotonic() < until:
         time.sleep(0.02)
@@ -57,13 +57,11 @@ def test_output_and_errors_come_merged_with_the_exit_code(tmp_path: Path) -> Non
 
 
 def test_lines_come_while_the_command_runs(tmp_path: Path) -> None:
-    seen: list[float] = []
-    started = time.monotonic()
-    run(
-        "echo early; sleep 1", cwd=tmp_path, environ=dict(os.environ),
-        on_line=lambda _: seen.append(time.monotonic() - started),
+    done = run(
+        "echo early; while [ ! -e seen ]; do sleep 0.02; done", cwd=tmp_path, environ=dict(os.environ),
+        on_line=lambda _: (tmp_path / "seen").touch(), timeout=300,
     )  # fmt: skip
-    assert seen[0] < 0.7
+    assert done.exit_code == 0
 
 
 def test_only_the_last_lines_are_kept(tmp_path: Path) -> None:
@@ -117,13 +115,28 @@ def test_a_secret_at_the_end_of_a_cut_line_does_not_show_half() -> None:
     assert "s3cr" not in lines[0]
 
 
-def test_a_timeout_ends_the_whole_group(tmp_path: Path) -> None:
-    done, lines = go("sleep 100 & echo $!; wait", tmp_path, timeout=0.5)
+def until_said(command: str, cwd: Path, patch: pytest.MonkeyPatch) -> tuple[Finished, list[str]]:
+    """Run it with a time-out that is over as soon as it wrote a line, however long that took."""
+    lines: list[str] = []
+
+    def said(line: str) -> None:
+        lines.append(line)
+        (cwd / "said").touch()
+
+    time_is_up_with(cwd / "said", patch)
+    environ = {"PATH": os.environ["PATH"]}
+    return run(command, cwd=cwd, environ=environ, on_line=said, timeout=LIMIT, grace=QUICK), lines
+
+
+def test_a_timeout_ends_the_whole_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, lines = until_said("sleep 100 & echo $!; wait", tmp_path, monkeypatch)
     assert done.exit_code is None
     assert gone(int(lines[0]))
 
 
-def test_a_grandchild_that_ignores_interrupts_is_killed_although_its_parent_is_gone(tmp_path: Path) -> None:
+def test_a_grandchild_that_ignores_interrupts_is_killed_although_its_parent_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stubborn = (
         "import os, signal, time\n"
         "for number in (2, 15): signal.signal(number, signal.SIG_IGN)\n"
@@ -131,16 +144,16 @@ def test_a_grandchild_that_ignores_interrupts_is_killed_although_its_parent_is_g
         "time.sleep(99)\n"
     )
     tmp_path.joinpath("stubborn.py").write_text(stubborn)
-    done, lines = go(f"{sys.executable} stubborn.py & sleep 0.7; trap 'exit 3' INT; wait", tmp_path, timeout=1.2)
+    done, lines = until_said(f"trap 'exit 3' INT; {sys.executable} stubborn.py & wait", tmp_path, monkeypatch)
     assert done.exit_code is None
     assert gone(int(lines[0]))
 
 
 def test_a_process_in_the_background_does_not_hold_us_and_does_not_survive(tmp_path: Path) -> None:
     started = time.monotonic()
-    done, lines = go("sleep 60 & echo $!", tmp_path)
+    done, lines = go("sleep 600 & echo $!", tmp_path)
     assert done.exit_code == 0
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 500
     assert gone(int(lines[0]))
 
 
@@ -148,14 +161,16 @@ def test_a_process_in_the_background_does_not_hold_us_and_does_not_survive(tmp_p
 def test_a_daemon_that_leaves_the_group_does_not_survive(tmp_path: Path) -> None:
     daemon = (
         "import os,time\n"
+        "begun, begins = os.pipe()\n"
         "if os.fork() == 0:\n"
         "    os.setsid()\n"
         "    if os.fork() == 0:\n"
         "        print(os.getpid(), flush=True)\n"
+        "        os.write(begins, b'.')\n"
         "        n = os.open(os.devnull, os.O_RDWR); os.dup2(n, 1); os.dup2(n, 2)\n"
         "        time.sleep(99)\n"
         "    os._exit(0)\n"
-        "time.sleep(0.3)\n"
+        "os.read(begun, 1)\n"
     )
     _, lines = go([sys.executable, "-c", daemon], tmp_path)
     assert gone(int(lines[0]))
@@ -169,7 +184,7 @@ def test_signals_to_us_end_the_command_first(tmp_path: Path, number: int) -> Non
         "try:\n"
         "    run('trap \"echo told; exit 1\" INT; echo $$; while :; do sleep 0.05; done',\n"
         "        cwd=Path('.'), environ={'PATH': '/bin:/usr/bin'},\n"
-        "        on_line=lambda t: print(t, flush=True), grace=Grace(2, 1))\n"
+        "        on_line=lambda t: print(t, flush=True), grace=Grace(100, 100))\n"
         "except Interrupted:\n"
         "    print('interrupted', flush=True); sys.exit(130)\n"
     )
@@ -178,16 +193,16 @@ def test_signals_to_us_end_the_command_first(tmp_path: Path, number: int) -> Non
     pid = int(child.stdout.readline())
     child.send_signal(number)
     rest = child.stdout.read()
-    assert child.wait(20) == 130
+    assert child.wait(500) == 130
     assert rest.splitlines() == ["told", "interrupted"]
     assert gone(pid)
 
 
 def test_interrupted_is_raised_in_the_same_process(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
     with pytest.raises(Interrupted):
-        go("sleep 30", tmp_path)
+        run("echo begun; sleep 600", cwd=tmp_path, environ=dict(os.environ), grace=QUICK,
+            on_line=lambda _: os.kill(os.getpid(), signal.SIGTERM))  # fmt: skip
     assert signal.getsignal(signal.SIGTERM) == before
 
 

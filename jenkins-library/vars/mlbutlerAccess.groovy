@@ -75,9 +75,15 @@ void agreed(Map config) {
     readTrusted("${top}${config.dockerfile}")
     // Docker takes the first of these that is there, and Docker's build gets nothing else of the repository.
     String ignore = "${top}${config.dockerfile}.dockerignore"
-    for (line in readTrusted(fileExists(ignore) ? ignore : "${top}.dockerignore").readLines()) {
+    if (!fileExists(ignore)) { ignore = "${top}.dockerignore" }
+    boolean closed = false
+    for (line in readTrusted(ignore).readLines()) {
         String name = line.trim()
-        if (name.startsWith('!')) { readTrusted("${top}${name[1..-1]}") }
+        if (name in ['*', '**']) { closed = true }
+        if (name.startsWith('!')) { readTrusted("${top}${name.substring(1).trim()}") }
+    }
+    if (!closed) { // its own code would be run by what builds the image
+        error("mlbutler: no image is built of a fork's change where ${ignore} lacks a line '*', which keeps all else out")
     }
 }
 

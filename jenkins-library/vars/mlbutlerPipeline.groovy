@@ -39,8 +39,10 @@ def call(Map given = [:]) {
         } else {
             onAgent(config) {
                 reported(config) {
-                    look(config)
-                    finish(config)
+                    if (cleaned()) {
+                        look(config)
+                        finish(config)
+                    }
                 }
             }
         }
@@ -55,12 +57,14 @@ void fannedOut(Map config) {
     onAgent(config) {
         boolean ended = false
         try {
-            boolean passed = look(config)
-            looked = passed && failLater {
-                stages = planned(config)
-                stash(name: 'mlbutler-record', includes: record, useDefaultExcludes: false)
+            if (cleaned()) {
+                boolean passed = look(config)
+                looked = passed && failLater {
+                    stages = planned(config)
+                    stash(name: 'mlbutler-record', includes: record, useDefaultExcludes: false)
+                }
+                if (!looked) { finish(config) }
             }
-            if (!looked) { finish(config) }
             ended = true
         } finally {
             if (!looked && mlbutlerAccess.reachable()) { tell(config, ended) }
@@ -79,13 +83,15 @@ void fannedOut(Map config) {
     }
 }
 
+/** Remove what a killed build left behind; where that cannot be done, no step is taken, and the reviewers are told. */
+boolean cleaned() {
+    return failLater { sh('git clean -ffdxq -e "**/.dvc/cache"') }
+}
+
 /** The steps that come first; did all of them pass? */
 boolean look(Map config) {
     boolean passed = true
-    stage('plan') {
-        sh('git clean -ffdxq -e "**/.dvc/cache"') // what a killed build left behind
-        passed = failLater { data(config, 'mlbutler plan') }
-    }
+    stage('plan') { passed = failLater { data(config, 'mlbutler plan') } }
     stage('test and lint') {
         boolean tested = true
         boolean linted = true

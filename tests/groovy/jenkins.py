@@ -89,7 +89,7 @@ def build(
     done = subprocess.run(
         ["groovy", "-encoding", "UTF-8", str(Path(__file__).with_suffix(".groovy")), str(directory / "plan.json")],
         env=os.environ | {"JAVA_HOME": str(_java()), "LC_ALL": "C.UTF-8", "JAVA_OPTS": "-Dfile.encoding=UTF-8"},
-        capture_output=True, text=True, errors="replace", check=False, timeout=300,
+        capture_output=True, text=True, errors="replace", check=False, timeout=3000,
     )  # fmt: skip
     assert (directory / "events.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
     found = json.loads((directory / "events.json").read_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -69,7 +70,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world.git(directory, "clone", "-q", str(world.bare), str(world.author))
     world.git(world.author, "checkout", "-q", "-B", "main")
     files = {"dvc.yaml": STAGES, "work.py": WORK, "params.yaml": "rate: 0.5\n", "mlbutler.toml": SETTINGS,
-             "Dockerfile": "FROM scratch\n", ".dockerignore": "# only these\n*\n!work.py\n"}  # fmt: skip
+             "Dockerfile": "FROM scratch\n", ".dockerignore": "# only these\n*\n!work.py\n",
+             "Open": "FROM scratch\nCOPY . .\n", "Open.dockerignore": ".git\n"}  # fmt: skip
     for name, text in files.items():
         (world.author / name).write_text(text)
     world.dvc("init", "-q")
@@ -87,7 +89,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: str = "", vanish: str = "",
           times: int = 1, lose: str = "", untrusted: Sequence[str] = (), foreign: bool = False,
-          **more: str) -> Built:  # fmt: skip
+          unclean: bool = False, **more: str) -> Built:  # fmt: skip
     commit = commit or world.branch(name, {"params.yaml": f"rate: {rate}\n"})
     directory = world.directory / f"jenkins-{name}"
     (directory / "bin").mkdir(parents=True)
@@ -95,6 +97,10 @@ def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: s
     wrapper = directory / "bin" / "mlbutler"
     wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -m mlbutler "$@"\n')
     wrapper.chmod(0o755)
+    if unclean:
+        git = directory / "bin" / "git"
+        git.write_text(f'#!/bin/sh\n[ "$1" != clean ] || exit 1\nexec {shutil.which("git")} "$@"\n')
+        git.chmod(0o755)
     environ = world.run_environ(world.jenkins(name, 7, **more)) | {"RAN": str(directory / "ran.log")}
     environ |= {"PATH": f"{wrapper.parent}:{environ['PATH']}", "MLBUTLER_FORGE_URL": str(directory / "forge")}
     del environ["MLBUTLER_DATA_MIRROR"]  # agents far from each other
@@ -119,7 +125,8 @@ def test_the_pipeline_on_one_agent(world: World) -> None:
     assert sorted(ran(world, "one")) == ["join", "left", "odd", "right", "tail"]
     assert world.git(world.bare, "log", "-1", "--format=%an", "one") == "mlbutler"
     (image,) = [event["words"] for event in done.events if event["step"] == "docker inside"]
-    assert image == f"--init -e HOME=/home/butler -v {mirror}:{mirror}"
+    alone = "--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096"
+    assert image == f"{alone} -e HOME=/home/butler -v {mirror}:{mirror}"
     assert (mirror / "files").is_dir()
     without = {event["script"] for event in done.events if event["step"] == "sh" and not event["bound"]}
     assert {script for script in without if script.startswith("mlbutler")} == {
@@ -254,6 +261,22 @@ def test_a_fork_s_image_is_made_of_what_the_target_branch_has(world: World) -> N
         assert f"‘{name}’ has been modified in an untrusted revision" in done.log
         assert not any(event["step"] == "docker build" for event in done.events)
     assert not any(e["step"] == "readTrusted" for e in built(world, "our-image", call, untrusted=["Dockerfile"]).events)
+
+
+def test_a_fork_s_image_is_made_of_single_files_alone(world: World) -> None:
+    done = built(world, "open", "mlbutlerPipeline(dockerfile: 'Open', remote: 'http')", CHANGE_FORK="theirs/x")
+    assert done.result == "FAILURE"
+    assert "Open.dockerignore lacks a line '*'" in done.log
+    assert not any(event["step"] == "docker build" for event in done.events)
+
+
+def test_a_workspace_that_cannot_be_cleaned_ends_the_build_and_is_no_abort(world: World) -> None:
+    done = built(world, "unclean", "mlbutlerPipeline(remote: 'http')", unclean=True)
+    assert done.result == "FAILURE", done.log[-3000:]
+    assert done.commands() == ["mlbutler report", "mlbutler publish"]
+    [status] = (world.directory / "jenkins-unclean" / "forge" / "statuses").iterdir()
+    found = json.loads(status.read_text())
+    assert (found["state"], found["description"]) == ("error", "Stopped: plan did not begin")
 
 
 def test_a_workspace_that_cannot_be_removed_ends_no_build(world: World) -> None:

@@ -59,7 +59,7 @@ def test_all_groovy_that_a_team_gets_is_clean(tmp_path: Path) -> None:
     shutil.copytree(LIBRARY, linted / "library")
     shutil.copy(RULES, linted)
     command = [*linter, "--config", str(linted / RULES.name), "--failon", "none", "--output", "json"]
-    done = subprocess.run(command, cwd=linted, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, cwd=linted, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     files = json.loads(done.stdout[done.stdout.index("{") :])["files"]
     found = {Path(name).relative_to(linted): result["errors"] for name, result in files.items()}

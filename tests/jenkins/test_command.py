@@ -46,7 +46,7 @@ def clone(tmp_path: Path, java: Path) -> Path:
 def mlbutler(clone: Path, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"XDG_DATA_HOME": str(clone.parent / "data")} | environ
     return subprocess.run([sys.executable, "-m", "mlbutler", "jenkins", *args], cwd=clone, env=environment,
-                          capture_output=True, text=True, check=False, timeout=60)  # fmt: skip
+                          capture_output=True, text=True, check=False, timeout=600)  # fmt: skip
 
 
 def test_a_server_without_docker_from_up_to_down(clone: Path, port: int) -> None:

@@ -177,7 +177,7 @@ def test_a_browser_shows_it_and_runs_nothing(record: Record, tmp_path: Path) -> 
     done = subprocess.run(
         [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
          "--dump-dom", path.as_uri()],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=600, check=True,
     )  # fmt: skip
     page = Page(done.stdout)
     assert page.all("script")[0] == {"type": "application/json", "id": "record"}

@@ -83,7 +83,7 @@ void agreed(Map config) {
         if (name.startsWith('!')) { readTrusted("${top}${name.substring(1).trim()}") }
     }
     if (!closed) { // its own code would be run by what builds the image
-        error("mlbutler: no image is built of a fork's change where ${ignore} lacks a line '*', which keeps all else out")
+        error("mlbutler: no image is built of a fork's change: ${ignore} lacks a line '*', which keeps all else out")
     }
 }
 

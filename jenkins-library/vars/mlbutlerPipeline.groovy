@@ -96,8 +96,12 @@ boolean look(Map config) {
         boolean tested = true
         boolean linted = true
         parallel(
-            test: { tested = failLater { timeout(time: 2, unit: 'HOURS') { mlbutlerAccess.command('mlbutler test') } } },
-            lint: { linted = failLater { timeout(time: 1, unit: 'HOURS') { mlbutlerAccess.command('mlbutler lint') } } },
+            test: {
+                tested = failLater { timeout(time: 2, unit: 'HOURS') { mlbutlerAccess.command('mlbutler test') } }
+            },
+            lint: {
+                linted = failLater { timeout(time: 1, unit: 'HOURS') { mlbutlerAccess.command('mlbutler lint') } }
+            },
         )
         passed = passed && tested && linted
     }

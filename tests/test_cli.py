@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import NoReturn
@@ -117,3 +119,16 @@ def test_a_working_directory_that_is_gone_is_said(
         main(["plan"])
     assert ended.value.code == 2
     assert "does not exist any more" in capsys.readouterr().err
+
+
+def test_no_module_of_the_project_is_imported(tmp_path: Path) -> None:
+    """With ``python -m`` Python looks in the working directory first, then where PYTHONPATH says."""
+    below = tmp_path / "lib"
+    below.mkdir()
+    for folder in (tmp_path, below):
+        for name in ("click", "atexit", "gc", "yaml", "pydantic", "json", "filelock"):
+            (folder / f"{name}.py").write_text("raise SystemExit('hostile code ran')\n")
+    environ = os.environ | {"PYTHONPATH": f"lib:{below}"}
+    command = [sys.executable, "-m", "mlbutler", "plan", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

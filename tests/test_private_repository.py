@@ -151,6 +151,33 @@ HOSTILE: dict[str, Callable[[Place, Elsewhere], dict[str, str]]] = {
     "push.gpgSign": lambda p, e: {"push.gpgSign": "true", "gpg.program": str(p.program)},
     "alias": lambda p, e: {f"alias.{verb}": f"!{p.program}" for verb in ("push", "fetch", "ls-remote")},
     "submodules": lambda p, e: {"push.recurseSubmodules": "on-demand", "fetch.recurseSubmodules": "true"},
+    "worktreeConfig": lambda p, e: in_worktree(p, e),
+    "includeIf hasconfig": lambda p, e: {
+        f"includeIf.hasconfig:remote.*.url:{p.server.url}/**.path": included(p, PROXY.format(e.url))
+    },
+    "includeIf onbranch": lambda p, e: {"includeIf.onbranch:**.path": included(p, PROXY.format(e.url))},
+    "remote.pushDefault": lambda p, e: {"remote.pushDefault": "evil", "remote.evil.url": f"{e.url}/x.git"},
+    "branch.pushRemote": lambda p, e: {"branch.main.pushRemote": "evil", "remote.evil.url": f"{e.url}/x.git"},
+    "remotes group": lambda p, e: {"remotes.origin": "evil", "remote.evil.url": f"{e.url}/x.git"},
+    "promisor": lambda p, e: {
+        "extensions.partialClone": "evil", "remote.evil.promisor": "true", "remote.evil.url": f"ext::{p.program}",
+        "protocol.ext.allow": "always", "core.repositoryFormatVersion": "1",
+    },
+    "bundle uri": lambda p, e: {"fetch.bundleURI": f"{e.url}/bundle", "transfer.bundleURI": "true"},
+    "uploadpack hook": lambda p, e: {"uploadpack.packObjectsHook": str(p.program)},
+    "merge driver": lambda p, e: {"merge.x.driver": str(p.program), "merge.default": "x"},
+    "diff and textconv": lambda p, e: {"diff.external": str(p.program), "diff.x.textconv": str(p.program)},
+    "core.worktree": lambda p, e: {"core.worktree": str(elsewhere_tree(p))},
+    "http.cookieFile": lambda p, e: {"http.cookieFile": cookies(p), "http.saveCookies": "true"},
+    "http.sslCAInfo": lambda p, e: {"http.sslVerify": "false", "http.sslCAInfo": "/dev/null", "http.emptyAuth": "true"},
+    "http.followRedirects": lambda p, e: {"http.followRedirects": "true", "http.proactiveAuth": "basic"},
+    "credential.useHttpPath": lambda p, e: {"credential.useHttpPath": "true", "credential.username": "mallory"},
+    "ssh.variant": lambda p, e: {"ssh.variant": "simple", "core.sshCommand": str(p.program)},
+    "core.pager and editor": lambda p, e: {
+        "core.pager": str(p.program), "core.editor": str(p.program), "sequence.editor": str(p.program)
+    },
+    "commit signing": lambda p, e: {"commit.gpgSign": "true", "gpg.format": "ssh", "gpg.ssh.program": str(p.program)},
+    "maintenance": lambda p, e: {"maintenance.auto": "true", "gc.auto": "1", "gc.recentObjectsHook": str(p.program)},
     "trace2": lambda p, e: {"trace2.eventTarget": str(p.marker), "trace2.envVars": "MLBUTLER_GIT_TOKEN"},
 }  # fmt: skip
 
@@ -166,6 +193,23 @@ def hooks(place: Place) -> Path:
 def included(place: Place, text: str) -> str:
     file = place.directory / "included"
     file.write_text(text)
+    return str(file)
+
+
+def in_worktree(place: Place, elsewhere: Elsewhere) -> dict[str, str]:
+    (place.clone / ".git" / "config.worktree").write_text(PROXY.format(elsewhere.url))
+    return {"extensions.worktreeConfig": "true"}
+
+
+def elsewhere_tree(place: Place) -> Path:
+    folder = place.directory / "tree elsewhere"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def cookies(place: Place) -> str:
+    file = place.directory / "cookies"
+    file.write_text("")
     return str(file)
 
 
@@ -340,3 +384,68 @@ def test_without_an_address_nothing_is_pushed_and_no_password_is_used(place: Pla
 def test_nothing_is_out_of_reach_of_root(tmp_path: Path) -> None:
     assert not is_out_of_reach(Path("/etc/passwd"))
     assert not is_out_of_reach(tmp_path / "none")
+
+
+def legacy_remotes(place: Place, elsewhere: Elsewhere) -> None:
+    for folder in ("remotes", "branches"):
+        (place.clone / ".git" / folder).mkdir(exist_ok=True)
+    (place.clone / ".git" / "remotes" / "origin").write_text(f"URL: {elsewhere.url}/x.git\nPush: HEAD:evil\n")
+    (place.clone / ".git" / "branches" / "origin").write_text(f"{elsewhere.url}/x.git\n")
+
+
+def objects_behind_a_link(place: Place, elsewhere: Elsewhere) -> None:
+    evil = place.directory / "evil"
+    shutil.copytree(place.clone / ".git", evil)
+    place.run(evil, "config", "--file", str(evil / "config"), "remote.origin.pushurl", f"{elsewhere.url}/x.git")
+    shutil.rmtree(place.clone / ".git" / "objects")
+    (place.clone / ".git" / "objects").symlink_to(evil / "objects")
+
+
+def http_alternates(place: Place, elsewhere: Elsewhere) -> None:
+    info = place.clone / ".git" / "objects" / "info"
+    info.mkdir(exist_ok=True)
+    (info / "http-alternates").write_text(f"{elsewhere.url}/x.git/objects\n")
+    (info / "alternates").write_text(f"{place.directory}/none\n\n/proc/self/environ\n")
+
+
+def forged_graph(place: Place, elsewhere: Elsewhere) -> None:
+    place.run(place.clone, "commit-graph", "write", "--reachable")
+    file = place.clone / ".git" / "objects" / "info" / "commit-graph"
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:-40] + b"\0" * 40)
+
+
+def forged_refs(place: Place, elsewhere: Elsewhere) -> None:
+    head = place.run(place.clone, "rev-parse", "HEAD")
+    (place.clone / ".git" / "packed-refs").write_text(
+        "".join(f"{head} refs/{name}\n" for name in ("heads/--upload-pack=x", "heads/ext", "remotes/origin/results"))
+    )
+
+
+def forged_shallow(place: Place, elsewhere: Elsewhere) -> None:
+    (place.clone / ".git" / "shallow").write_text(place.run(place.clone, "rev-parse", "HEAD") + "\n")
+
+
+FILES = [legacy_remotes, objects_behind_a_link, http_alternates, forged_graph, forged_refs, forged_shallow]
+
+
+@pytest.mark.parametrize("forge", FILES, ids=lambda forge: forge.__name__)
+def test_whatever_lies_in_the_clone_the_password_goes_to_the_repository_alone(
+    place: Place, elsewhere: Elsewhere, forge: Callable[[Place, Elsewhere], None]
+) -> None:
+    git, before = place.git(), place.run(place.bare, "for-each-ref")
+    commit = place.run(place.clone, "rev-parse", "HEAD")
+    forge(place, elsewhere)
+    try:
+        git.remote_refs("origin")
+        git.fetch("origin", "+refs/heads/main:refs/remotes/origin/main")
+        pushed = git.push("origin", commit, "refs/heads/results").code == 0
+        git.show(commit, "file")
+        git.dirty()
+    except GitError:
+        pushed = False
+    after = place.run(place.bare, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/results")
+    assert after == (f"{commit} refs/heads/results" if pushed else ""), before
+    assert elsewhere.came == []
+    said = place.marker.read_text() if place.marker.exists() else ""
+    assert not any(secret in said for secret in (TOKEN, DVC_PASSWORD, "forge-t0ken-planted"))

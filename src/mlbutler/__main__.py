@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-import atexit
-import codecs
-import gc
-import io
 import os
 import sys
-from typing import Any, NoReturn
+
+
+def _import_nothing_of_the_project() -> None:
+    """A module of the project's may be called like one that is imported here later, with credentials at hand.
+
+    ``python -m`` looks in the working directory first, and then where ``PYTHONPATH`` says.
+    """
+    here = os.path.realpath(os.curdir)
+    ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+
+    def is_theirs(entry: str) -> bool:
+        place = os.path.realpath(entry)
+        inside = place == here or (entry in named and place.startswith(here + os.sep))
+        return inside and place != ours
+
+    sys.path[:] = [entry for entry in sys.path if not is_theirs(entry)]
+
+
+_import_nothing_of_the_project()
+
+import atexit  # noqa: E402
+import codecs  # noqa: E402
+import gc  # noqa: E402
+import io  # noqa: E402
+from typing import Any, NoReturn  # noqa: E402
 
 _GC_THRESHOLD = 1_500_000
 _ESCAPED = "mlbutler-escaped"

@@ -235,7 +235,7 @@ class Git:
     def _local(self) -> dict[str, str]:
         """For commands that stay here: a filter that the pull request configured may run in them."""
         if self.access is not None:
-            return allowed(self._environ) | {"GIT_NO_REPLACE_OBJECTS": "1"}
+            return allowed(self._environ) | {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1"}
         settings = [name for name in self._networked if name.startswith("GIT_CONFIG_")]
         return without_credentials(self._networked, secret_values(self._environ), keep=settings)
 

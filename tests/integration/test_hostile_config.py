@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -114,3 +115,26 @@ def test_a_fork_brings_no_credential_to_any_host(world: World, evil: ThreadingHT
     assert not any(secret in request for request in came(evil) for secret in (KEY, SECRET, PASSWORD))
     if kind == "http":
         assert came(evil)
+
+
+def test_settings_in_the_home_send_no_remote_elsewhere(world: World, evil: ThreadingHTTPServer, tmp_path: Path) -> None:
+    """What an earlier test or stage wrote into the home of the agent's user is read with no credential at hand."""
+    address, home = f"http://127.0.0.1:{evil.server_port}", tmp_path / "home"
+    url = "url = s3://bucket/x"
+    world.branch("main", {".dvc/config": config(world, url)})
+    files = {
+        ".aws/config": f"[default]\nendpoint_url = {address}\n",
+        ".aws/credentials": "[default]\ncredential_process = sh -c 'env >> ran'\n",
+        ".config/fsspec/conf.json": json.dumps({"s3": {"endpoint_url": address, "cache_regions": False}}),
+    }
+    for name, text in files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    world.branch("b", {"params.yaml": params(0.02)})
+    root = world.clone("origin/b")
+    # Nobody answers at the agreed place.
+    proxy = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+    environ = CREDENTIALS | {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "AWS_MAX_ATTEMPTS": "1"}
+    world.run(root, world.jenkins("b") | environ | proxy, "pushed", verb="check")
+    assert came(evil) == []
+    assert not (root / "ran").exists()

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlbutler import __version__
+from mlbutler import __version__, linux
 from mlbutler.anonymous import anonymous
 from mlbutler.console import Console
 from mlbutler.errors import BusyError, DiskFull, UsageError
@@ -24,15 +24,18 @@ from mlbutler.project.signature import Look
 from mlbutler.project.tracked import refuse_tracked
 from mlbutler.record import Change, Environment, Record
 from mlbutler.record_file import read
-from mlbutler.secrets import Redactor
+from mlbutler.secrets import Redactor, is_secret_name
 from mlbutler.settings import Loaded, load
 from mlbutler.steps.work import Work
 from mlbutler.symlinks import Symlinks
+from mlbutler.user_files import without_user_files
 
 if TYPE_CHECKING:
     from mlbutler.store.trust import Agreement
 
 FOLDER = ".mlbutler"
+# How names of credentials for DVC's remotes begin.
+_REMOTES = ("MLBUTLER_REMOTE_", "AWS_", "AZURE_", "GOOGLE_", "GCP_", "GCLOUD_", "DAGSHUB_", "OSS_", "ALIYUN_")
 # Seconds that a step which works beside others waits while one of them begins.
 _PATIENCE = 60.0
 
@@ -86,14 +89,16 @@ def begin(
 
     with ExitStack() as stack:
         if watching:
-            record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline, mend=False)
+            record, known, revisions = _record(
+                root, git, environ, loaded, against, anew=anew, offline=offline, mend=False
+            )
         elif beside:
             stack.enter_context(_lock(root, f"lock-{beside}"))
             with _lock(root, patience=_PATIENCE):
-                record, known = _record(root, git, environ, loaded, against, anew=anew, offline=offline)
+                record, known, revisions = _record(root, git, environ, loaded, against, anew=anew, offline=offline)
         else:
             stack.enter_context(_lock(root))
-            record, known = _record(
+            record, known, revisions = _record(
                 root, git, environ, loaded, against, anew=anew, offline=offline, telling=telling
             )
         if record.change.note:
@@ -101,10 +106,25 @@ def begin(
         for sentence in record.moved_remotes:
             console.line(f"Note: {sentence}.")
         left = stack.enter_context(anonymous() if record.change.fork else nullcontext(environ))
+        # From here on the project's code may have run: what is in the clone is held against its ids.
+        loaded = without_moved_mirror(loaded, known)
+        if reached is not None:
+            reached = dataclasses.replace(reached, fresh=False)
+            left, loaded = dict(left), _with_mirror(loaded, root)
+            stack.enter_context(without_user_files(git.toplevel()))
+            linux.hide_from_children()  # git may run a program that .git/config names
         yield Work(
-            root=root, loaded=without_moved_mirror(loaded, known), console=console, record=record, environ=left,
+            root=root, loaded=loaded, console=console, record=record, environ=left,
             agreed_remotes=known, ahead=ahead, look=Look(ahead), access=reached,
+            target_revisions=revisions,
         )  # fmt: skip
+
+
+def _with_mirror(loaded: Loaded, root: Path) -> Loaded:
+    """The settings with the mirror's whole path: ``~`` leads nowhere once there is no home."""
+    mirror = loaded.settings.data.mirror_path(root)
+    data = loaded.settings.data.model_copy(update={"mirror": str(mirror) if mirror is not None else None})
+    return dataclasses.replace(loaded, settings=loaded.settings.model_copy(update={"data": data}))
 
 
 def _check_symlinks(root: Path, git: Git, environ: Mapping[str, str], loaded: Loaded) -> None:
@@ -127,36 +147,61 @@ def _record(
     offline: bool,
     mend: bool = True,
     telling: bool = False,
-) -> tuple[Record, tuple[Agreement, ...] | None]:
-    """The record to go on with, and the DVC remotes that the target branch agreed to."""
+) -> tuple[Record, tuple[Agreement, ...] | None, tuple[str, ...] | None]:
+    """The record to go on with, the DVC remotes that the target branch agreed to, and the commits that the change
+    cannot alter; None for these where the record alone tells of them."""
     from mlbutler.ci import detect
     from mlbutler.reproduce.leftover import mend_rwlock
-    from mlbutler.store.trust import agreed, moved
+    from mlbutler.store.trust import agreed, moved, target_revisions
 
     if mend:
         mend_rwlock(root)
     before = None if anew else read(root / FOLDER / "record.json")
-    change = before.change if before is not None and offline and not against and _holds(before, git, environ) else None
+    change = None
+    if before is not None and offline and not against and _holds(before, git, environ):
+        change = _asked(git, environ, loaded) or before.change
+    told = change is not None and before is not None and change is before.change
     change = change or detect(git, environ, loaded.settings, against)
+    # What the record says of the change decides nothing about credentials: the project's code can write it.
+    revisions = None if told else tuple(target_revisions(git, change))
     if git.address is not None:  # what an earlier record says is no address to send a token to
         change = dataclasses.replace(change, repository=git.address.url)
     if telling:
         _refuse_another_run(before, change)
     folder = root.relative_to(git.toplevel().resolve()).as_posix()
     folder = "" if folder == "." else folder
-    known = agreed(git, change, f"{folder}/" if folder else "")
+    known = () if told and _opens_remotes(environ) else agreed(git, change, f"{folder}/" if folder else "")
     record = Record(
         change=change, environment=_environment(git), lock_hash=_lock_hash(root), project=folder,
         moved_remotes=moved(root, loaded, known),
     )  # fmt: skip
     if before is None or not before.change.same_work(change):
-        return record, known
+        return record, known, revisions
     # On a laptop each command looks again: another target, or files edited since, would make the record untrue.
     looks = bool(against) or not mend or (change.ci == "local" and not telling)
     kept = change if looks else dataclasses.replace(before.change, build_url=change.build_url)
     compare = before.compare if kept.base == before.change.base else None
     now = {name: getattr(record, name) for name in ("environment", "lock_hash", "moved_remotes")}
-    return dataclasses.replace(before, change=kept, compare=compare, **now), known
+    return dataclasses.replace(before, change=kept, compare=compare, **now), known, revisions
+
+
+def _asked(git: Git, environ: Mapping[str, str], loaded: Loaded) -> Change | None:
+    """The change as Git's remote tells of it where that decides which credentials the project's code is given; None
+    where it decides nothing, or the remote is not to be asked."""
+    from mlbutler.ci import detect
+    from mlbutler.errors import AccessDenied, GitError
+
+    if not loaded.settings.reproduce.pass_environment and not _opens_remotes(environ):
+        return None
+    try:
+        return detect(git, environ, loaded.settings)
+    except (AccessDenied, GitError):
+        return None
+
+
+def _opens_remotes(environ: Mapping[str, str]) -> bool:
+    """Is there a credential that DVC's remotes are opened with?"""
+    return any(name.startswith(_REMOTES) and is_secret_name(name) and value for name, value in environ.items())
 
 
 def _refuse_another_run(before: Record | None, change: Change) -> None:

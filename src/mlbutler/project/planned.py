@@ -105,10 +105,20 @@ class Planned:
         root: the project's root. versions: of whoever plans, and what else was said to him; otherwise he plans anew.
         look: shared with whoever else looks at the same files.
         anonymous: the user's and the machine's configuration are not read, for a fork's change.
+        environ: the environment that this process was started with.
     """
 
-    def __init__(self, root: Path, versions: Sequence[str], look: Look, *, anonymous: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        versions: Sequence[str],
+        look: Look,
+        *,
+        anonymous: bool = False,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self._look, self._anonymous = look, anonymous
+        self._environ = os.environ if environ is None else environ
         self._root, self._file, self._versions = root, root / ".mlbutler" / _FILE, list(versions)
 
     @property
@@ -217,7 +227,7 @@ class Planned:
 
     def _key(self, plan: Sequence[StagePlan], targets: Sequence[str]) -> str:
         states = [(stage.name, str(stage.state), stage.command) for stage in plan]
-        places = None if self._anonymous else [os.environ.get(name) for name in _VARIABLES]
+        places = None if self._anonymous else [self._environ.get(name) for name in _VARIABLES]
         text = json.dumps([_VERSION, self._versions, list(targets), str(self._root), places, states])
         return hashlib.sha256(text.encode()).hexdigest()
 

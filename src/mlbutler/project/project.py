@@ -126,6 +126,7 @@ class Project:
 
         from mlbutler.project.load import one_line
         from mlbutler.store.credentials import credentials
+        from mlbutler.user_files import ssh_key
 
         try:
             remotes = Config(str(self.root / ".dvc"))["remote"]
@@ -136,6 +137,12 @@ class Project:
             for name, conf in remotes.items()
             if name not in self.refused
         }
+        if self._agreed is not None:  # a CI server: SSH itself finds no home
+            for name, conf in remotes.items():
+                own = found.get(name, {})
+                if str(conf.get("url", "")).startswith("ssh://") and not {"keyfile", "password"} & set(own):
+                    key = "" if conf.get("password") else ssh_key(self._environ, str(conf.get("keyfile") or ""))
+                    found[name] = {**own, **({"keyfile": key} if key else {})}
         found = {name: conf for name, conf in found.items() if conf}
         return {"remote": found} if found else {}
 

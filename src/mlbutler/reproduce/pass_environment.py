@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from mlbutler.record import Change
 from mlbutler.settings import Loaded, settings_at
 
 
-def allowed(loaded: Loaded, change: Change, content: Callable[[str, str], bytes | None]) -> tuple[str, ...]:
+def allowed(
+    loaded: Loaded, change: Change, target: Iterable[str] | None, content: Callable[[str, str], bytes | None]
+) -> tuple[str, ...]:
     """The names in ``reproduce.pass_environment`` that the change itself did not bring.
 
-    A pull request brings its own settings: a name in it counts only when the merge base's have it too,
-    or when the name was given through the environment. A fork gets none.
+    A pull request brings its own settings: a name in it counts only when the target branch's have it too, or the
+    merge base's, or when the name was given through the environment. A fork gets none.
 
     Args:
+        target: the commits of these two; None where only the record tells of them, which the project's code can write.
         content: of a file at a commit, None where there is none.
     """
     names = loaded.settings.reproduce.pass_environment
@@ -22,6 +26,6 @@ def allowed(loaded: Loaded, change: Change, content: Callable[[str, str], bytes 
         return ()
     if change.kind != "pull-request" or loaded.sources.get("reproduce.pass_environment", "").startswith("MLBUTLER_"):
         return names
-    base = change.base
-    before = settings_at(lambda name: content(base, name)) if base else None
-    return tuple(name for name in names if before is not None and name in before.reproduce.pass_environment)
+    found = [settings_at(partial(content, revision)) for revision in target or ()]
+    agreed = {name for settings in found if settings is not None for name in settings.reproduce.pass_environment}
+    return tuple(name for name in names if name in agreed)

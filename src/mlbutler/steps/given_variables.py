@@ -31,7 +31,10 @@ class Given:
 
 def given(work: Work) -> Given:
     """What this run's stages, tests and linters are given; what is held back is told with --verbose."""
-    names = allowed(work.loaded, work.record.change, lambda rev, name: work.git.show(rev, f"{work.prefix}{name}"))
+    names = allowed(
+        work.loaded, work.record.change, work.target_revisions,
+        lambda revision, name: work.git.show(revision, f"{work.prefix}{name}"),
+    )  # fmt: skip
     held = held_back(work.environ, names)
     if held:
         work.console.detail(f"Held back from the project's code: {', '.join(held)}")

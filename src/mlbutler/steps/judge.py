@@ -14,7 +14,6 @@ from mlbutler.gate.subjects import Evidence
 from mlbutler.record import GateResult, RepeatResult
 from mlbutler.settings import Settings, settings_at
 from mlbutler.steps.work import Work
-from mlbutler.store.trust import target_revisions
 
 _NOTHING: Mapping[str, str] = {}
 Notes = tuple[tuple[str, str], ...]
@@ -68,7 +67,7 @@ def _waivers(work: Work) -> tuple[tuple[waivers.Waiver, ...], Notes]:
     own = _own(work)
     if change.kind != "pull-request":
         return waivers.parse(own), ()
-    revisions = target_revisions(work.git, change)
+    revisions = list(work.agreed_at)
     content = work.git.show(revisions[0], work.prefix + waivers.FILE_NAME) if revisions else None
     agreed = content.decode("utf-8", "replace") if content else ""
     if own == agreed or (not change.fork and _trusts_changes(work, revisions)):

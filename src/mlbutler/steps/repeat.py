@@ -201,7 +201,7 @@ def _scratch_work(work: Work, root: Path) -> Work:
         agreed = (*agreed, from_text((root / LOCAL_CONFIG).read_bytes()))
     scratch = Work(
         root=root, loaded=loaded, console=work.console, record=record, environ=work.environ, access=work.access,
-        agreed_remotes=agreed, discard=True,  # nobody works there
+        agreed_remotes=agreed, target_revisions=work.target_revisions, discard=True,  # nobody works there
     )  # fmt: skip
     scratch.project.build_runs = work.project.build_runs
     return scratch

@@ -17,7 +17,6 @@ from mlbutler.record_ended import ended
 from mlbutler.settings import Forge as Settings
 from mlbutler.settings import settings_at
 from mlbutler.steps.work import Work
-from mlbutler.store.trust import target_revisions
 
 STATES = {
     Outcome.PASSED: State.SUCCESS,
@@ -48,8 +47,7 @@ def opened(work: Work, patience: Patience | None = None) -> Forge | None:
 
 def _settings_before(work: Work) -> list[Settings]:
     """Settings of the target branch and of the commit that the change grew from."""
-    revisions = target_revisions(work.git, work.record.change)
-    found = [settings_at(partial(_shown, work, revision)) for revision in revisions]
+    found = [settings_at(partial(_shown, work, revision)) for revision in work.target_revisions or ()]
     return [settings.forge for settings in found if settings is not None]
 
 

@@ -49,6 +49,8 @@ class Work:
         pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
         discard: replace files of the work tree that no store holds.
         shares: may results leave this machine: on a CI server, and elsewhere when asked for.
+        target_revisions: the target branch's tip and the merge base, resolved before the project's code could move
+            refs; None where the record alone tells of them, which that code can write.
         live: keeps the comment up to date until the verdict is told.
         taken: names of the steps that this process has taken or begun; another may take others at the same time, and
             write their results into the same record.
@@ -68,6 +70,7 @@ class Work:
     look: Look = field(default_factory=Look)
     agreed_remotes: tuple[Agreement, ...] | None = None
     access: Access | None = None
+    target_revisions: tuple[str, ...] | None = ()
     _held: list[Held] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     live: Beside | None = None
@@ -142,7 +145,7 @@ class Work:
 
         environment, remote = self.record.environment, self.settings.data.remote or ""
         versions = [environment.mlbutler, environment.dvc, remote]
-        return Planned(self.root, versions, self.look, anonymous=not self.trusted)
+        return Planned(self.root, versions, self.look, anonymous=not self.trusted, environ=self.environ)
 
     @property
     def mirror(self) -> Path | None:
@@ -160,11 +163,9 @@ class Work:
     def _eviction(self) -> tuple[bool, int | None]:
         from mlbutler.settings import settings_at
         from mlbutler.steps.eviction import agreed
-        from mlbutler.store.trust import target_revisions
 
         def target() -> Settings | None:
-            change = self.record.change
-            revisions = target_revisions(self.git, change)
+            change, revisions = self.record.change, self.agreed_at
             if not revisions:  # the only branch there is
                 return self.settings if change.kind == "branch" else None
             return settings_at(lambda name: self.git.show(revisions[0], f"{self.prefix}{name}"))
@@ -208,6 +209,14 @@ class Work:
         from mlbutler.store.pushed_before import PushedBefore
 
         return PushedBefore(self.planned, self.settings.data.remote or "", self._believed, self.mirror)
+
+    @property
+    def agreed_at(self) -> tuple[str, ...]:
+        """The target branch's tip and the merge base, as this command found them, else as the record has them."""
+        from mlbutler.store.trust import target_revisions
+
+        found = self.target_revisions
+        return found if found is not None else tuple(target_revisions(self.git, self.record.change))
 
     @property
     def _believed(self) -> float:

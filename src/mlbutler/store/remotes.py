@@ -124,8 +124,9 @@ def open_remote(
     if kind.protocol in ("http", "https"):
         from mlbutler.store.http import HttpStore
 
-        return HttpStore(name, path, config, environ=os.environ if environ is None else environ, jobs=jobs,
-                         patience=patience)  # fmt: skip
+        # The process' own environment says where files of credentials may be: see `mlbutler.user_files`.
+        files = os.environ if environ is None or environ else {}
+        return HttpStore(name, path, config, environ=files, jobs=jobs, patience=patience)
     return _other(project, name, jobs or REMOTE_JOBS, patience)
 
 

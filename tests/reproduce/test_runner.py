@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 
 import pytest
 
@@ -407,3 +408,15 @@ def test_a_stage_that_failed_on_another_agent_is_not_run_again_nor_what_stands_o
     assert made.outcomes(done) == {"a": "failed", "b": "not reached", "c": "ran"}
     assert done.problems == ["stage 'a' failed on another agent"]
     assert not (made.root / "a").exists()
+
+
+def test_that_the_run_cache_has_no_such_stage_is_never_the_reason() -> None:
+    from dvc.exceptions import DvcException
+    from dvc.stage.cache import RunCacheNotFoundError
+
+    from mlbutler.reproduce.worker import _message
+
+    wrapped = DvcException("failed to reproduce 'train'")
+    wrapped.__cause__ = ConnectionRefusedError("cannot connect to host example.org")
+    wrapped.__cause__.__context__ = RunCacheNotFoundError(SimpleNamespace(addressing="train"))
+    assert _message(wrapped) == "cannot connect to host example.org"

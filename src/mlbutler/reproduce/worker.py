@@ -357,8 +357,11 @@ def _message(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     from dvc.exceptions import DvcException
+    from dvc.stage.cache import RunCacheNotFoundError
 
-    known = [link for link in _chain(error) if isinstance(link, DvcException | OSError) and str(link)]
+    # DVC looks into its run cache before it does anything: that a stage is not there is no reason.
+    chain = [link for link in _chain(error) if not isinstance(link, RunCacheNotFoundError)]
+    known = [link for link in chain if isinstance(link, DvcException | OSError) and str(link)]
     told = next((link for link in known if _EXITED_WITH.search(str(link))), known[-1] if known else error)
     return str(told) or type(told).__name__
 

@@ -194,7 +194,8 @@ EDITS: dict[str, tuple[Callable[[Path], None], str, str]] = {
         lambda root: edit(root / "prepared" / "notes.txt", "mine\n"), "prepared/notes.txt", "dvc commit prepare",
     ),
     "a file in an output that DVC ignores": (
-        lambda root: edit(root / "prepared" / "notes.log", "mine\n"), "prepared/notes.log", "dvc commit prepare",
+        lambda root: edit(root / "prepared" / "notes.log", "mine\n"), "prepared/notes.log",
+        "To keep it: move prepared/notes.log elsewhere. ",
     ),
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlbutler.errors import MlbutlerError, PathRefused, UnsavedWork
+from mlbutler.errors import PathRefused, UnsavedWork
 from mlbutler.project.left_by_stages import LeftByStages
 from mlbutler.project.model import LEGACY_MD5, MD5, Output, Recorded, Stage
 from mlbutler.project.signature import statuses
@@ -266,7 +266,7 @@ def _check(project: Project, found: Collection[_File]) -> None:
     if loose:
         loose = _in_no_remote(project, loose)
     if loose:
-        raise _unsaved(loose, project.objects.problem)
+        raise _unsaved(project, loose)
 
 
 def _is_held(project: Project, file: _File) -> bool:
@@ -285,11 +285,12 @@ def _in_no_remote(project: Project, files: Collection[_File]) -> list[_File]:
     return [file for file in files if file.oid is None or (file.output.remote, file.oid) not in held]
 
 
-def _unsaved(files: Collection[_File], problem: MlbutlerError | None) -> UnsavedWork:
+def _unsaved(project: Project, files: Collection[_File]) -> UnsavedWork:
+    problem = project.objects.problem
     paths = tuple(sorted({file.path for file in files}))
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     asked = f" (the remote could not be asked: {problem.message})" if problem is not None else ""
-    commands = list(dict.fromkeys(command for file in files if (command := _to_keep(file.stage, file.output))))
+    commands = list(dict.fromkeys(command for file in files if (command := _to_keep(project, file))))
     ways = "; ".join(commands[:_SHOWN]) + (" ..." if len(commands) > _SHOWN else "")
     error = UnsavedWork(
         f"Not saved in any store, and it would be lost: {', '.join(paths[:_SHOWN])}{more}{asked}.",
@@ -299,7 +300,10 @@ def _unsaved(files: Collection[_File], problem: MlbutlerError | None) -> Unsaved
     return error
 
 
-def _to_keep(stage: Stage, output: Output) -> str:
+def _to_keep(project: Project, file: _File) -> str:
+    stage, output = file.stage, file.output
+    if project.repo.dvcignore.is_ignored_file(str(project.root / file.path)):  # no DVC command takes it
+        return f"move {shlex.quote(file.path)} elsewhere"
     if stage.imported:
         return f"move {shlex.quote(output.path)} elsewhere"
     if stage.data_source:

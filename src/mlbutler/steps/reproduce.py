@@ -124,7 +124,7 @@ def run(work: Work, failed: Collection[str] = ()) -> ReproduceResult:
         result = dataclasses.replace(result, reason=f"{result.reason}; {said}")
     result = _with_stale_again(work, result)
     result = dataclasses.replace(result, held_back=ours.held_back)
-    if result.outcome is Outcome.FAILED and not done.timed_out:
+    if any(run.outcome == "failed" for run in done.runs.values()) and not done.timed_out:
         result = dataclasses.replace(result, remedy=" ".join(filter(None, (result.remedy, ours.hint))))
     return dataclasses.replace(result, **loop.verdict(work.git, settled, plan, done.changed, result.reason))
 

@@ -293,7 +293,16 @@ def test_a_merge_that_the_server_made_never_reaches_the_branch(world: World, cho
     assert run.record["change"]["merge"] is True
     if not committed:
         assert tip(world) == head
-        assert "on_merge" in run.record["commit"]["remedy"]
+        assert run.record["check"]["outcome"] == "failed"
+        remedy = run.record["commit"]["remedy"]
+        assert "on_merge" in remedy
+        assert "To get these: git fetch && git merge origin/main && mlbutler sync && mlbutler reproduce" in remedy
+        mine = world.clone("origin/better")
+        world.git(mine, "merge", "-q", "origin/main")
+        assert world.run(mine, {"MLBUTLER_DATA_MIRROR": ""}, verb="sync").code == 0
+        again = world.run(mine, {"MLBUTLER_DATA_MIRROR": ""}, verb="reproduce")
+        stages = {stage["name"]: stage["outcome"] for stage in again.record["reproduce"]["stages"]}
+        assert stages == {"prepare": "unchanged", "train": "restored"}
         return
     assert world.git(world.bare, "rev-parse", "better^") == head
     assert world.git(world.bare, "rev-list", "--merges", "better") == ""

@@ -89,7 +89,8 @@ def _not_this_time(work: Work) -> CommitResult | None:
     if change.merge and work.settings.commit.on_merge == "refuse":
         return _skipped(
             "what was reproduced is a merge that the CI server made, not the branch",
-            "Let the CI server check out the pull request's head, or set commit.on_merge = 'head'.",
+            "Let the CI server check out the pull request's head, or set commit.on_merge = 'head'."
+            f"{_by_the_same_merge(work)}",
         )
     if not _are_pushed(work):
         push = work.record.push
@@ -98,6 +99,16 @@ def _not_this_time(work: Work) -> CommitResult | None:
             (push.remedy if push else "") or "Run `mlbutler push` first.",
         )
     return None
+
+
+def _by_the_same_merge(work: Work) -> str:
+    """How to get results of which no commit can be made: by the same inputs DVC's run cache knows them."""
+    change, push = work.record.change, work.record.push
+    if not (change.target_branch and push is not None and push.run_cache):
+        return ""
+    target = shlex.quote(f"{change.git_remote}/{change.target_branch}")
+    merged = f"git fetch && git merge {target}"
+    return f" To get these: {merged} && mlbutler sync && mlbutler reproduce, which restores them."
 
 
 def _are_pushed(work: Work) -> bool:

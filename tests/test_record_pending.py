@@ -109,3 +109,13 @@ def test_what_was_wrong_before_stays_and_is_named_first(full: Record) -> None:  
     assert again is not None
     assert again.reason == "stale in dvc.lock: prepare; still stale in dvc.lock: train (commit was not taken)"
     assert again.remedy == "dvc repro prepare"
+
+
+def test_what_was_about_to_be_fixed_is_not_said_of_a_run_that_has_ended(full: Record) -> None:  # noqa: F811
+    wrong = Finding(check="lock", subject="first", problem="code: differs", remedy="dvc repro first")
+    reason = "stale in dvc.lock: first; 2 that this run is about to fix; 4 objects"
+    check = CheckResult(outcome=FAILED, reason=reason, findings=(wrong,), pending=(STALE, AWAY))
+    record = ended(made(full, check=check, commit=CommitResult(outcome=SKIPPED, reason="protected")))
+    assert record.check is not None
+    said = "stale in dvc.lock: first; 4 objects; still stale in dvc.lock: train (commit: protected)"
+    assert record.check.reason == said

@@ -150,7 +150,7 @@ PLACES: dict[str, Callable[[Path], object]] = {
 }
 SAID = {
     "not on the remote": "not on the remote: out.txt",
-    "on a remote that cannot be asked": "not known: out.txt",
+    "on a remote that cannot be asked": "out.txt: ",
     "without a remote": "no DVC remote is configured",
     "in neither Git nor DVC": "kept nowhere: m.json",
 }
@@ -163,6 +163,7 @@ def test_where_an_artifact_is_decides_what_check_says(root: Path, place: str) ->
     code, checked = verb(root, "check", call=lambda work: check.run(work, ("pushed",)))
     assert (checked["outcome"], code) == (outcome, int(ends))
     assert SAID.get(place, "") in checked["reason"]
+    assert not checked["reason"].startswith("not known")  # the outcome says that
     if place == "in neither Git nor DVC":
         assert checked["remedy"].startswith("git add --force m.json")
         assert checked["findings"][0]["problem"] == "neither in Git (which ignores it) nor on the remote"

@@ -11,6 +11,11 @@ LOCK, PUSHED = "lock", "pushed"
 _MADE = ("ran", "restored", "unchanged")
 
 
+def pending_words(count: int) -> str:
+    """Return how `check` says that it leaves something to the run."""
+    return f"{count} that this run is about to fix"
+
+
 def judged_again(record: Record) -> CheckResult | None:
     """Return the check's result with what the run did not fix among its findings, None when nothing changes.
 
@@ -30,11 +35,15 @@ def judged_again(record: Record) -> CheckResult | None:
     return dataclasses.replace(
         check,
         outcome=Outcome.FAILED,
-        reason=f"{check.reason}; {said}" if check.findings else said,
+        reason=f"{_without_pending(check)}; {said}" if check.findings else said,
         remedy=check.remedy or findings[0].remedy,
         findings=(*check.findings, *findings),
         pending=tuple(finding for finding in check.pending if finding not in left),
     )
+
+
+def _without_pending(check: CheckResult) -> str:
+    return check.reason.replace(f"; {pending_words(len(check.pending))}", "")
 
 
 def _unfixed(record: Record, finding: Finding) -> str | None:

@@ -196,7 +196,7 @@ class SyncResult(StepResult):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that a check found wrong: where, what, and the command that mends it."""
+    """One thing that a check found wrong: where, what, and the command that fixes it."""
 
     check: str
     subject: str

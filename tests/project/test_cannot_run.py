@@ -34,6 +34,12 @@ def test_a_file_that_nobody_keeps_is_named_and_the_other_stages_run(with_manifes
     assert "git add notes.txt" in cause.remedy
     assert next((c.subject, c.detail) for c in stages["final"].causes) == ("train@1", "cannot run")
     assert stages["prepare"].needs == ()
+    found_wrong = {finding.subject: finding for finding in check_lock(stages.values()).findings}
+    assert {name: found_wrong[name].remedy for name in ("prepare", "train@1", "final")} == dict.fromkeys(
+        ("prepare", "train@1", "final"), cause.remedy
+    )  # no `dvc repro` of a stage helps while one before it cannot run
+    assert found_wrong["final"].problem.count("upstream train@1: cannot run") == 1
+    assert found_wrong["pick"].remedy == "dvc repro pick"
 
 
 def test_a_file_that_was_deleted_is_the_same(with_manifests: Path, plan: Plan) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlbutler.record import Cause, Finding, StagePlan, StageState
@@ -31,6 +31,7 @@ def check_lock(plans: Iterable[StagePlan]) -> LockCheck:
     findings: list[Finding] = []
     undetermined: list[Finding] = []
     wanted: set[str] = set()
+    remedies: dict[str, str] = {}  # of stages that no `dvc repro` of a later one helps
     for plan in plans:
         if plan.state in (StageState.UP_TO_DATE, StageState.FROZEN):
             continue
@@ -38,9 +39,13 @@ def check_lock(plans: Iterable[StagePlan]) -> LockCheck:
         if not causes:
             wanted.add(plan.name)
         elif all(cause.kind == "not known" for cause in causes):
-            undetermined.append(_finding(plan, causes, "Run again when it can be found out."))
+            remedies[plan.name] = _remedy(causes, remedies) or "Run again when it can be found out."
+            undetermined.append(_finding(plan, causes, remedies[plan.name]))
         else:
-            findings.append(_finding(plan, causes, f"dvc repro {shlex.quote(plan.name)}"))
+            remedy = _remedy(causes, remedies)
+            if plan.state is StageState.CANNOT_RUN:
+                remedies[plan.name] = remedy
+            findings.append(_finding(plan, causes, remedy or f"dvc repro {shlex.quote(plan.name)}"))
     return LockCheck(tuple(findings), tuple(undetermined))
 
 
@@ -64,7 +69,11 @@ def _is_wanted(cause: Cause, wanted: set[str]) -> bool:
     return (cause.kind == "always" and not cause.remedy) or (cause.kind == "upstream" and cause.subject in wanted)
 
 
-def _finding(plan: StagePlan, causes: Sequence[Cause], otherwise: str) -> Finding:
+def _remedy(causes: Iterable[Cause], before: Mapping[str, str]) -> str:
+    """What helps against the first cause that says so, or whose stage before this one does."""
+    return next((said for cause in causes if (said := cause.remedy or before.get(cause.subject, ""))), "")
+
+
+def _finding(plan: StagePlan, causes: Sequence[Cause], remedy: str) -> Finding:
     problem = "; ".join(f"{cause.kind} {cause.subject}: {cause.detail}" for cause in causes)
-    remedy = next((cause.remedy for cause in causes if cause.remedy), otherwise)
     return Finding(check=CHECK, subject=plan.name, problem=problem, remedy=remedy)

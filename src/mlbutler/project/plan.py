@@ -93,7 +93,7 @@ class Planner:
 
     def _judge(self, stage: Stage, forced: Collection[str]) -> list[Cause]:
         """Why it is stale or not known, [] when it is up to date."""
-        causes = list(self._causes_of(stage))
+        causes = list(dict.fromkeys(self._causes_of(stage)))
         upstream = {made.name for made, _ in self._stages.producers(stage) if self._is_rerun(made.name)}
         named = {cause.subject for cause in causes if cause.kind == "upstream"}
         causes += [self._upstream(name, "runs again before it") for name in sorted(upstream - named)]

@@ -114,7 +114,7 @@ def checks(record: Record) -> Section | None:
     groups: tuple[tuple[str, tuple[Finding, ...], Tone], ...] = (
         ("Found wrong", check.findings, Tone.BAD),
         ("Not known", check.undetermined, Tone.WARN),
-        ("This run mends", check.pending, Tone.MUTED),
+        ("This run fixes", check.pending, Tone.MUTED),
     )
     for caption, findings, tone in groups:
         if findings:
@@ -127,7 +127,7 @@ def checks(record: Record) -> Section | None:
                 )
                 for f in findings
             )
-            columns = (Column("Subject"), Column("Check"), Column("Problem"), Column("What mends it"))
+            columns = (Column("Subject"), Column("Check"), Column("Problem"), Column("What fixes it"))
             blocks.append(Table(caption, columns, rows))
     if check.left_out:
         left_out = tuple((cell(path, style=Style.CODE), cell(reason)) for path, reason in check.left_out)

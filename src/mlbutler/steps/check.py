@@ -15,6 +15,7 @@ from mlbutler.project.artifact import UNCACHED
 from mlbutler.project.kept import not_in_git
 from mlbutler.project.lock_check import check_lock, leftovers
 from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState
+from mlbutler.record_pending import pending_words
 from mlbutler.report.numbers import count
 from mlbutler.steps import plan as plan_step
 from mlbutler.steps.work import Work
@@ -211,7 +212,8 @@ def _sentence(
     parts += list(dict.fromkeys(finding.problem for finding in findings if finding.problem.startswith(NO_REMOTE)))
     if undetermined:
         more = f" and {len(undetermined) - 1} more" if len(undetermined) > 1 else ""
-        parts.append(f"not known: {undetermined[0].subject}: {undetermined[0].problem}{more}")
+        also = "not known: " if findings else ""  # else the outcome says so
+        parts.append(f"{also}{undetermined[0].subject}: {undetermined[0].problem}{more}")
     if pending:
-        parts.append(f"{len(pending)} that this run is about to mend")
+        parts.append(pending_words(len(pending)))
     return "; ".join([*parts, *notes]) or "nothing to check"

@@ -57,7 +57,7 @@ def test_a_wrong_password_is_told_from_what_is_missing(surgery: Surgery) -> None
     code, found = surgery.examine(MLBUTLER_REMOTE_PASSWORD="wrong-but-long")
     assert code == 1
     assert found["remote"]["state"] == "missing"
-    assert "'origin' refuses these credentials" in found["remote"]["text"]
+    assert "'origin' gives no access" in found["remote"]["text"]
     assert "401" in found["remote"]["text"]
     assert "MLBUTLER_REMOTE_ORIGIN_PASSWORD" in found["remote"]["remedy"]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from mlbutler.errors import MlbutlerError, ProjectError
 from mlbutler.project.project import Project
+from mlbutler.record import StageState
 from tests.test_parsing import BOMB, DIGITS
 
 _TEXTS = {
@@ -59,3 +61,29 @@ def test_what_is_recorded_as_an_md5_and_is_a_path_names_no_file(full: Path) -> N
     full.joinpath("data/raw.dvc").write_text("outs: [{md5: ab/../../../../etc/passwd, path: raw, hash: md5}]\n")
     with pytest.raises(ProjectError, match=r"recorded for 'raw' is no MD5: 'ab/\.\./"):
         _ = Project(full, {}).stages
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "remedy"),
+    [
+        ("train:\n  cmd: echo\n", "dvc.lock: it has the format of DVC 1", "schema: '2.0'"),
+        ("<<<<<<< HEAD\nstages: {}\n=======\n>>>>>>> other\n", "conflict markers of Git", "Settle the merge"),
+    ],
+)
+def test_a_common_fault_of_dvc_lock_is_named_with_what_fixes_it(
+    full: Path, text: str, problem: str, remedy: str
+) -> None:
+    full.joinpath("dvc.lock").write_text(text)
+    with pytest.raises(ProjectError, match=problem) as caught:
+        Project(full, {}).plan()
+    assert remedy in caught.value.remedy
+
+
+def test_a_lock_of_dvc_1_is_read_after_what_the_remedy_says(full: Path) -> None:
+    whole = full.joinpath("dvc.lock").read_text()
+    old = textwrap.dedent(whole.partition("stages:\n")[2])
+    full.joinpath("dvc.lock").write_text(old)
+    with pytest.raises(ProjectError, match="format of DVC 1"):
+        Project(full, {}).plan()
+    full.joinpath("dvc.lock").write_text("schema: '2.0'\nstages:\n" + textwrap.indent(old, "  "))
+    assert {stage.state for stage in Project(full, {}).plan()} == {StageState.UP_TO_DATE}

@@ -271,4 +271,4 @@ def test_storage_whose_plugin_is_missing_is_not_known_and_the_rest_is_planned(
     assert {name: stage.state for name, stage in stages.items()} == {"far": NOT_KNOWN, "shut": NOT_KNOWN, "near": UP}
     (cause,) = stages["far"].causes
     assert "requires 'dvc-oss' to be installed" in cause.detail
-    assert cause.remedy == "Install what that storage needs."
+    assert cause.remedy == "pip install dvc-oss"

@@ -138,6 +138,15 @@ def test_on_the_target_branch_itself_nothing_is_new_and_the_way_out_is_said(full
     assert [origin["kind"] for origin in result["new_origins"]] == ["dvc.lock", "dvc.lock"]
 
 
+def test_of_a_target_without_a_metric_it_is_not_said_where_its_number_comes_from(full: Path, compare: Cli) -> None:
+    text = (full / "dvc.yaml").read_text() + "metrics: [extra.json]\n"
+    branch_with(full, {"dvc.yaml": text, "extra.json": '{"a": 1}'})
+    _, result = compare("--against", "main")
+    assert verdicts(result)["extra.json"] == "new"
+    assert "extra.json" in {file for origin in result["new_origins"] for file in origin["files"]}
+    assert "extra.json" not in {file for origin in result["old_origins"] for file in origin["files"]}
+
+
 def test_the_advice_to_commit_names_what_the_results_were_made_from(
     full: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

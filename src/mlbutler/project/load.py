@@ -42,10 +42,17 @@ def load_stages(repo: Any, *, read_params: bool = True) -> Stages:
     except MlbutlerError:
         raise
     except Exception as error:  # DVC raises whatever its parsers, Python or the file system do
-        raise ProjectError(
-            f"The DVC project cannot be read: {one_line(error)}",
-            "Fix the file; `dvc status` shows the same error.",
-        ) from error
+        problem, remedy = _fault(repo, error)
+        raise ProjectError(f"The DVC project cannot be read: {problem}", remedy) from error
+
+
+def _fault(repo: Any, error: Exception) -> tuple[str, str]:
+    from mlbutler.project.readable import common_fault
+
+    path = getattr(error, "path", None)
+    if isinstance(path, str) and (found := common_fault(repo, path)) is not None:
+        return f"{path}: {found[0]}", found[1]
+    return one_line(error), "Fix the file; `dvc status` shows the same error."
 
 
 def one_line(error: BaseException) -> str:

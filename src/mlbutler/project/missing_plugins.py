@@ -6,6 +6,7 @@ DVC cannot read any stage of a project when one of them names such an address. H
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -13,6 +14,15 @@ from typing import Any
 
 _CHECKSUMS = {"s3": "etag", "gs": "etag", "azure": "etag", "oss": "etag", "ssh": "md5"}
 """What DVC's plugins record; "checksum" for all others."""
+
+
+_PLUGIN = re.compile(r"\bdvc-[a-z0-9]+\b")
+
+
+def how_to_install(error: BaseException) -> str:
+    """Return how to get the plugin that DVC misses; DVC names it in its error."""
+    named = _PLUGIN.search(str(error))
+    return f"pip install {named[0]}" if named else "Install DVC's plugin for that storage, such as dvc-s3."
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from mlbutler.errors import UntrustedRemote
 from mlbutler.project.load import address, one_line, relative
+from mlbutler.project.missing_plugins import how_to_install
 from mlbutler.project.model import NotKnown, Recorded
 from mlbutler.store.trust import require
 
@@ -134,5 +135,5 @@ def _failed(error: BaseException) -> NotKnown:
     if isinstance(error, PermissionError) or "redential" in said:
         return NotKnown(f"not allowed: {said}", "Give this agent the credentials.")
     if "is supported, but requires" in said or isinstance(error, ImportError):
-        return NotKnown(said, "Install what that storage needs.")
+        return NotKnown(said, how_to_install(error))
     return NotKnown(said, "Check the network and the address, and run again.")

@@ -89,15 +89,21 @@ def _without_broken_locks(repo: Any, problems: dict[str, str]) -> None:
 
 
 def _why(repo: Any, path: str, error: Exception) -> str:
-    """What is wrong with the file, in words that lead to a remedy where the fault is a common one."""
+    fault = common_fault(repo, path)
+    return f"cannot be read: {fault[0] if fault else one_line(error)[:_LONGEST]}"
+
+
+def common_fault(repo: Any, path: str) -> tuple[str, str] | None:
+    """Return what is wrong with one of DVC's files, and its remedy, where the fault is a common one."""
     try:
         with repo.fs.open(path, mode="r", encoding="utf-8") as file:
             text = file.read(_LARGEST)
         if _CONFLICT.search(text):
-            return "cannot be read: it holds conflict markers of Git"
+            return "it holds conflict markers of Git", f"Settle the merge in {path}: keep one side, then dvc repro."
         content = parse_yaml(text) if path.endswith(_LOCK) else None
         if isinstance(content, dict) and content and "schema" not in content:
-            return "cannot be read: it has the format of DVC 1"
+            remedy = f"In {path} write `schema: '2.0'` and `stages:`, and indent all else below that."
+            return "it has the format of DVC 1", remedy
     except (OSError, ValueError, Unreadable):
         pass
-    return f"cannot be read: {one_line(error)[:_LONGEST]}"
+    return None

@@ -184,7 +184,9 @@ def _origins(
     from mlbutler.steps.origins import last_build, origins
 
     try:
-        return (*origins(work, (metric.file for metric in metrics), base), last_build(work))
+        there = [metric.file for metric in metrics if metric.old is not None or not metric.name]
+        here = [metric.file for metric in metrics if metric.new is not None or not metric.name]
+        return (*origins(work, there, here, base), last_build(work))
     except MlbutlerError:  # the project cannot be read: said already
         return (), (), None
 

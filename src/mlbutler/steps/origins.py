@@ -17,22 +17,24 @@ _MOST = 30
 """Groups of files whose history is asked for; each takes a process of git."""
 
 
-def origins(work: Work, files: Iterable[str], base: str | None) -> tuple[tuple[Origin, ...], tuple[Origin, ...]]:
-    """Where the numbers of these metrics files come from, in the target and here.
+def origins(
+    work: Work, theirs: Iterable[str], ours: Iterable[str], base: str | None
+) -> tuple[tuple[Origin, ...], tuple[Origin, ...]]:
+    """Where the numbers of the target's metrics files (`theirs`) come from, and those of the files here.
 
     It stands beside the comparison and judges nothing, so that no error of git in it stops anything.
 
     Raises:
         ProjectError: the project cannot be read.
     """
-    groups = _grouped(work.project.stages, files)[:_MOST]
+    old, new = (_grouped(work.project.stages, files)[:_MOST] for files in (theirs, ours))
     run = work.record.reproduce
     became = {stage.name: _BUILT.get(stage.outcome, "") for stage in run.stages} if run is not None else {}
     look = _Look(work.git, work.prefix)
     try:
         edited = frozenset(work.git.dirty(untracked=True))
-        here = [origin for stage, paths in groups for origin in look.here(stage, paths, became, edited)]
-        there = [origin for stage, paths in groups for origin in look.at(base, stage, paths)] if base else []
+        here = [origin for stage, paths in new for origin in look.here(stage, paths, became, edited)]
+        there = [origin for stage, paths in old for origin in look.at(base, stage, paths)] if base else []
     except GitError:
         return (), ()
     return tuple(there), tuple(here)

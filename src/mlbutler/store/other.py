@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from mlbutler.console import human_bytes
 from mlbutler.errors import AccessDenied, DiskFull, MlbutlerError, StoreError
+from mlbutler.project.missing_plugins import how_to_install
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence
 from mlbutler.store.limits import Incoming
 from mlbutler.store.pool import Threaded
@@ -251,5 +252,5 @@ def _translated(error: Exception, name: str, doing: str) -> MlbutlerError:
     if kinds.intersection(_REFUSALS) or isinstance(error, PermissionError):
         return AccessDenied(what, f"Check the credentials for the remote '{name}' and what they are allowed to do.")
     if kinds.intersection(_FOR_GOOD):
-        return StoreError(what, "Check .dvc/config and install DVC's plugin for this remote, such as dvc-s3.")
+        return StoreError(what, f"Check .dvc/config. {how_to_install(error)}")
     return Transient(what, "Check the network and the remote's url, then run again.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlbutler.errors import MlbutlerError, ProjectError, StoreError
+from mlbutler.project.missing_plugins import how_to_install
 from mlbutler.secrets import without_userinfo
 from mlbutler.store.interface import Store
 from mlbutler.store.local import LocalStore
@@ -110,7 +111,7 @@ def open_remote(
     except Exception as error:  # DVC raises what the missing plugin's import raises
         raise StoreError(
             f"The DVC remote '{name}' cannot be opened: {error}",
-            "Install DVC's plugin for it, such as dvc-s3.",
+            how_to_install(error),
         ) from error
     if config.get("version_aware") or config.get("worktree"):
         raise StoreError(

@@ -43,7 +43,7 @@ def remote(work: Work) -> Examined:
         )  # fmt: skip
     unclear = next((a for a in (absent, *here.values()) if a.presence is Presence.UNDETERMINED), None)
     if unclear is not None:
-        what = "refuses these credentials" if unclear.denied else "cannot be asked"
+        what = "gives no access" if unclear.denied else "cannot be asked"
         remedy = f"{unclear.remedy} See docs/credentials.md." if unclear.denied else unclear.remedy
         return Examined("remote", MISSING, f"'{name}' {what}: {unclear.reason}", remedy)
     if lacking and not held:

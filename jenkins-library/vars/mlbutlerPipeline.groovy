@@ -88,13 +88,14 @@ boolean cleaned() {
     return failLater { sh('git clean -ffdxq -e "**/.dvc/cache"') }
 }
 
-/** The steps that come first; did all of them pass? */
+/** The steps that come first; may stages run after them? A plan of which some stages cannot run has others that can. */
 boolean look(Map config) {
-    boolean passed = true
-    stage('plan') { passed = failLater { data(config, 'mlbutler plan') } }
+    boolean tested = true
+    boolean linted = true
+    stage('plan') {
+        failLater { data(config, 'mlbutler plan') }
+    }
     stage('test and lint') {
-        boolean tested = true
-        boolean linted = true
         parallel(
             test: {
                 tested = failLater { timeout(time: 2, unit: 'HOURS') { mlbutlerAccess.command('mlbutler test') } }
@@ -103,9 +104,8 @@ boolean look(Map config) {
                 linted = failLater { timeout(time: 1, unit: 'HOURS') { mlbutlerAccess.command('mlbutler lint') } }
             },
         )
-        passed = passed && tested && linted
     }
-    return passed
+    return tested && linted
 }
 
 /** Run `command`; a failure fails the build at its end, and is no reason not to go on. Did it pass? */
@@ -125,11 +125,20 @@ boolean failLater(Closure command) {
 /** What `mlbutler plan` found, as plain maps: what the parser makes does not survive a restart of the controller. */
 List planned(Map config) {
     String text = ''
-    mlbutlerAccess.data(config) { text = sh(returnStdout: true, script: 'mlbutler plan --json') }
+    // What its exit code says has been told; a plan with 1 (some stages cannot run) or 3 (not known) has others.
+    String script = 'mlbutler plan --json || case "$?" in 1|3) ;; *) exit 1 ;; esac'
+    mlbutlerAccess.data(config) { text = sh(returnStdout: true, script: script) }
     List stages = []
-    for (one in new JsonSlurper().parseText(text).result.stages) {
-        stages << [name: one.name, state: one.state, label: one.label, after: one.after.collect { name -> name }]
+    boolean known = false
+    def found = new JsonSlurper().parseText(text).result
+    if (found && found.outcome != 'error') {
+        known = true
+        for (one in found.stages) {
+            stages << [name: one.name, state: one.state, label: one.label, after: one.after.collect { name -> name }]
+        }
     }
+    found = null
+    if (!known) { error('mlbutler: there is no plan to go by') }
     return stages
 }
 

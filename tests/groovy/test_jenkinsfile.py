@@ -99,7 +99,7 @@ def test_a_pull_request_from_its_first_stage_to_the_comment(world: World) -> Non
     assert (done.archive / "junit" / ".mlbutler" / "report" / "report.xml").is_file()
     record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
     assert {step: record[step]["outcome"] for step in STEPS} == dict.fromkeys(STEPS, "passed")
-    assert record["check"]["findings"] == []  # what the run was about to mend is pending
+    assert record["check"]["findings"] == []  # what the run was about to fix is pending
     comments = list((world.directory / "jenkins-better" / "forge").rglob("*.md"))
     assert any("accuracy" in path.read_text() for path in comments)
     assert not list((world.directory / "jenkins-better" / "workspaces").iterdir())

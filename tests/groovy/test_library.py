@@ -208,6 +208,26 @@ def test_the_library_takes_what_the_table_of_the_run_lets_follow(world: World) -
     assert not (world.directory / "jenkins-untested" / "ran.log").exists()
 
 
+LOST = "{cmd: cp nowhere.txt lost.txt, deps: [nowhere.txt], outs: [lost.txt]}"
+
+
+def test_what_a_plan_says_of_one_stage_keeps_no_other_from_its_agent(world: World) -> None:
+    right = STAGES.splitlines()[3]
+    files = {"dvc.yaml": f"stages:\n{right}\n  lost: {LOST}\n", "params.yaml": "rate: 0.74\n"}
+    name = "partly-planned"
+    done = built(world, name, "mlbutlerPipeline(remote: 'http', labels: ['highmem'])",
+                 commit=world.branch(name, files))  # fmt: skip
+    assert done.result == "FAILURE"
+    assert done.event("mlbutler plan")["code"] == 1
+    on = [event["label"] for event in done.events if event["step"] == "sh" and event["path"] == "right/right"]
+    assert (ran(world, name), set(on)) == (["right"], {"highmem"})
+    record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
+    assert {stage["name"]: stage["outcome"] for stage in record["reproduce"]["stages"]}["right"] == "restored"
+    assert (record["plan"]["outcome"], record["reproduce"]["outcome"]) == ("failed", "failed")
+    assert record["commit"]["outcome"] == "skipped"
+    assert world.git(world.bare, "rev-parse", name) == world.git(world.author, "rev-parse", name)
+
+
 def test_the_library_has_every_step_of_the_table_in_its_order() -> None:
     text = (LIBRARY / "vars" / "mlbutlerPipeline.groovy").read_text()
     assert set(re.findall(r"'mlbutler (\w+)'", text)) == set(NAMES)

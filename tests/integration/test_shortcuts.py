@@ -70,6 +70,68 @@ def reason(run: Run, step: str) -> str:
     return str(run.record[step]["reason"])
 
 
+# ------------------------------------------------------------------------- what the project's code could have written
+
+LOGIN = {"MLBUTLER_REMOTE_USER": "ada", "MLBUTLER_REMOTE_PASSWORD": "correct horse battery staple"}
+
+
+def lose_three(world: World) -> None:
+    """Three files of a directory are on the remote no more, nor in the mirror."""
+    for folder in (world.remote, world.mirror):
+        files = [path for path in sorted((folder / "files").rglob("*")) if path.is_file() and path.suffix != ".dir"]
+        for path in files[:3]:
+            path.unlink()
+
+
+@pytest.mark.parametrize("where", ["in a kept workspace", "in the mirror"])
+@pytest.mark.parametrize("environ", [LOGIN, {}], ids=["with a credential", "without one"])
+def test_on_a_ci_server_no_forged_memory_says_that_all_is_on_the_remote(
+    served: World, where: str, environ: dict[str, str]
+) -> None:
+    """The project's code can write all that mlbutler writes, and has no credential."""
+    served.branch("change", {"notes.md": "a change"})
+    root, build = served.clone("origin/change"), served.jenkins("change")
+    assert served.run(root, build, "pushed", verb="check").code == 0
+    assert list(served.mirror.rglob("*.answers")), "a verb without a credential writes what the project's code could"
+    artifacts = json.loads((root / ".mlbutler" / "planned.json").read_text())["artifacts"]
+    memory = json.loads((root / ".mlbutler" / "pushed.json").read_text())
+    shared = served.mirror / "mlbutler" / "all-pushed" / f"{artifacts}.json"
+    shared.parent.mkdir(parents=True, exist_ok=True)
+    shared.write_text(json.dumps(memory | {"key": [2]}))
+    lose_three(served)
+    root = served.clone("origin/change") if where == "in the mirror" else root
+    run = served.run(root, build | environ, "pushed", verb="check")
+    assert run.code == 1, run.out + run.err
+    assert "not on the remote" in reason(run, "check")
+
+
+def test_on_a_ci_server_builds_with_the_remotes_credential_believe_one_another(served: World) -> None:
+    served.branch("change", {"notes.md": "a change"})
+    root, build = served.clone("origin/change"), served.jenkins("change") | LOGIN
+    assert served.run(root, build, "pushed", verb="check").code == 0
+    assert "when last asked" in reason(served.run(root, build, "pushed", verb="check"), "check")
+    fresh = served.clone("origin/change")
+    assert "when last asked" in reason(served.run(fresh, build, "pushed", verb="check"), "check")
+    other = served.run(root, build | {"MLBUTLER_REMOTE_PASSWORD": "a guess"}, "pushed", verb="check")
+    assert "when last asked" not in reason(other, "check")
+
+
+def test_on_a_ci_server_no_forged_memory_says_that_nothing_is_stale(served: World) -> None:
+    served.branch("change", {"notes.md": "a change"})
+    root, build = served.clone("origin/change"), served.jenkins("change") | LOGIN
+    assert served.run(root, build, verb="plan").code == 0
+    (root / "params.yaml").write_text("train: {rate: 0.5}\n")
+    time.sleep(0.1)
+    file = root / ".mlbutler" / "planned.json"
+    memory = json.loads(file.read_text())
+    found = Look()(root, "params.yaml")
+    assert found is not None
+    memory["paths"]["params.yaml"] = found[0]
+    file.write_text(json.dumps(memory))
+    assert served.run(root, build, "lock", verb="check").code == 1
+    assert {stage["state"] for stage in served.run(root, build, verb="plan").record["plan"]["stages"]} > {"stale"}
+
+
 # ---------------------------------------------------------------------------------------------- pushed
 
 

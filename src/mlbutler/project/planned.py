@@ -23,6 +23,7 @@ from mlbutler.atomic import write
 from mlbutler.errors import DiskFull
 from mlbutler.project.signature import TICK, Look, settled
 from mlbutler.record import StagePlan
+from mlbutler.store.seal import UNSEALED, Seal
 
 _FILE = "planned.json"
 _VERSION = 3
@@ -105,7 +106,7 @@ class Planned:
         root: the project's root. versions: of whoever plans, and what else was said to him; otherwise he plans anew.
         look: shared with whoever else looks at the same files.
         anonymous: the user's and the machine's configuration are not read, for a fork's change.
-        environ: the environment that this process was started with.
+        environ: the environment that this process was started with. seal: shows that mlbutler wrote it.
     """
 
     def __init__(
@@ -116,8 +117,9 @@ class Planned:
         *,
         anonymous: bool = False,
         environ: Mapping[str, str] | None = None,
+        seal: Seal = UNSEALED,
     ) -> None:
-        self._look, self._anonymous = look, anonymous
+        self._look, self._anonymous, self.seal = look, anonymous, seal
         self._environ = os.environ if environ is None else environ
         self._root, self._file, self._versions = root, root / ".mlbutler" / _FILE, list(versions)
 
@@ -130,7 +132,7 @@ class Planned:
         """Does `plan`, made for these targets, still hold?"""
         try:
             content = json.loads(self._file.read_text(encoding="utf-8"))
-            if content["key"] != self._key(plan, targets):
+            if content["key"] != self._key(plan, targets) or not self.seal.is_sealed(_FILE, content):
                 return False
             return (
                 all(_outside(path) == found for path, found in content["settings"].items())
@@ -205,8 +207,9 @@ class Planned:
     def artifacts(self) -> str:
         """What tells the artifacts that belong to the plan from others, '' where that is not known."""
         try:
-            return str(json.loads(self._file.read_text(encoding="utf-8"))["artifacts"])
-        except (OSError, ValueError, KeyError, TypeError):
+            content = json.loads(self._file.read_text(encoding="utf-8"))
+            return str(content["artifacts"]) if self.seal.is_sealed(_FILE, content) else ""
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return ""
 
     def _write(self, kept: Kept) -> bool:
@@ -217,7 +220,7 @@ class Planned:
             "folders": kept.folders,
         }  # fmt: skip
         with suppress(OSError, DiskFull):
-            write(self._file, json.dumps(content).encode(), durable=False)
+            write(self._file, json.dumps(self.seal.sealed(_FILE, content)).encode(), durable=False)
             return True
         return False
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlbutler.store.interface import ObjectId
     from mlbutler.store.pushed_before import PushedBefore
     from mlbutler.store.remembered import Remembered
+    from mlbutler.store.seal import Seal
     from mlbutler.store.trust import Agreement
     from mlbutler.store.upkeep.uses import Held
     from mlbutler.symlinks import Symlinks
@@ -138,6 +139,15 @@ class Work:
 
         return BuildRuns(self.mirror)
 
+    @cached_property
+    def _seal(self) -> Seal:
+        """Shows what was remembered by mlbutler itself; needed on a CI server alone."""
+        from mlbutler.store.seal import UNSEALED, Seal, secret
+
+        if self.record.change.ci == "local":
+            return UNSEALED
+        return Seal(secret(self.environ, self.settings.reproduce.pass_environment))
+
     @property
     def planned(self) -> Planned:
         """What the last plan of this clone rested on."""
@@ -145,7 +155,9 @@ class Work:
 
         environment, remote = self.record.environment, self.settings.data.remote or ""
         versions = [environment.mlbutler, environment.dvc, remote]
-        return Planned(self.root, versions, self.look, anonymous=not self.trusted, environ=self.environ)
+        return Planned(
+            self.root, versions, self.look, anonymous=not self.trusted, environ=self.environ, seal=self._seal
+        )
 
     @property
     def mirror(self) -> Path | None:
@@ -230,14 +242,14 @@ class Work:
         """That everything was in place when this clone last synced."""
         from mlbutler.store.brought_before import BroughtBefore
 
-        return BroughtBefore(self.root, self.planned.file)
+        return BroughtBefore(self.root, self.planned.file, self._seal)
 
     @property
     def remembered(self) -> Remembered:
         """What earlier builds saw on the remotes; beside the mirror where there is one, else in this clone alone."""
         from mlbutler.store.remembered import Remembered
 
-        return Remembered(self.mirror or self.root / ".mlbutler", self._believed)
+        return Remembered(self.mirror or self.root / ".mlbutler", self._believed, self._seal)
 
     @property
     def remote(self) -> str | None:

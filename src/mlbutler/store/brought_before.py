@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.store.linker import is_fixed, status_of
+from mlbutler.store.seal import UNSEALED, Seal
 
 if TYPE_CHECKING:
     from mlbutler.project.signature import Look
@@ -42,10 +43,11 @@ class BroughtBefore:
 
     Args:
         root: the project's root. plan: the file that holds the plan's signature; without it nothing is kept.
+        seal: shows that mlbutler wrote it.
     """
 
-    def __init__(self, root: Path, plan: Path) -> None:
-        self._root, self._plan = root, plan
+    def __init__(self, root: Path, plan: Path, seal: Seal = UNSEALED) -> None:
+        self._root, self._plan, self._seal = root, plan, seal
         self._file = plan.with_name(_FILE)
 
     def read(self, look: Look, digest: str | None) -> Brought | None:
@@ -58,7 +60,7 @@ class BroughtBefore:
 
         try:
             found, names = _read(self._file)
-            if found["key"] != self._key():
+            if found["key"] != self._key() or not self._seal.is_sealed(_FILE, found):
                 return None
             for path, signature in found["paths"].items():
                 now = look(self._root, path)
@@ -100,7 +102,7 @@ class BroughtBefore:
                 "paths": dict(signatures), "artifacts": [oid.md5 for oid in artifacts],
                 "objects": len(statuses), "bytes": sum(map(size_in, statuses.values())),
             }  # fmt: skip
-            text = "\n".join((json.dumps(content), *names))
+            text = "\n".join((json.dumps(self._seal.sealed(_FILE, content)), *names))
             write(self._file, text.encode("utf-8", "surrogateescape"), durable=False)
 
     def forget(self) -> None:

@@ -70,6 +70,8 @@ class PushedBefore:
     def _read(self, file: Path, key: list[object]) -> Before | None:
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
+            if not self._plan.seal.is_sealed(file.name, found):
+                return None
             age = time.time() - float(found["asked"])
             if found["key"] != key or not 0 <= age <= self._lifetime:
                 return None
@@ -87,12 +89,12 @@ class PushedBefore:
             "left_out": answer.left_out,
         }  # fmt: skip
         with suppress(OSError, DiskFull):
-            write(self._file, json.dumps({"key": self._key(), **content}).encode())
+            write(self._file, self._sealed(self._file, {"key": self._key(), **content}))
         if (place := self._place()) is not None:
             with suppress(OSError, DiskFull):
                 make_folder(place.parent)
                 _forget_old(place.parent)
-                write(place, json.dumps({"key": [_VERSION], **content}).encode(), durable=False)
+                write(place, self._sealed(place, {"key": [_VERSION], **content}), durable=False)
 
     def forget(self, when: float | None = None) -> None:
         """The remote lacks something.
@@ -105,6 +107,9 @@ class PushedBefore:
         lacked.note(self._file.parent, when)
         if self._shared is not None:
             forget_shared(self._shared, when)
+
+    def _sealed(self, file: Path, content: dict[str, object]) -> bytes:
+        return json.dumps(self._plan.seal.sealed(file.name, content)).encode()
 
     def _place(self) -> Path | None:
         artifacts = self._plan.artifacts

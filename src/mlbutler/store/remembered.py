@@ -13,15 +13,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mlbutler.atomic import write
 from mlbutler.errors import DiskFull
 from mlbutler.store.files import make_folder
 from mlbutler.store.interface import Answer, ObjectId, Presence
 from mlbutler.store.pushed_before import forget_shared
+from mlbutler.store.seal import LENGTH, UNSEALED, Seal
 
 FOLDER = Path("mlbutler") / "pushed"
-_MAGIC = b"mlbutler pushed 1\n"
+_MAGIC = b"mlbutler pushed 2\n"
 _HEAD = struct.Struct("<d")
 _ROW = struct.Struct("<16sBq")
 _DIRECTORY, _LEGACY = 1, 2
@@ -41,14 +43,16 @@ class Known:
 class Remembered:
     """Answers of one or several remotes.
 
-    Each file holds what one build asked: the time, a row for each object, and a digest that shows a torn file.
+    Each file holds what one build asked: the time, a row for each object, a digest that shows a torn file, and a code
+    that shows who wrote it.
 
     Args:
         root: the mirror, or another folder of ours. lifetime: seconds for which an answer is believed.
+        seal: shows that mlbutler wrote it.
     """
 
-    def __init__(self, root: Path, lifetime: float) -> None:
-        self._top, self._root, self._lifetime = root, root / FOLDER, lifetime
+    def __init__(self, root: Path, lifetime: float, seal: Seal = UNSEALED) -> None:
+        self._top, self._root, self._lifetime, self._seal = root, root / FOLDER, lifetime, seal
 
     def known(self, address: str) -> dict[ObjectId, Known]:
         """What the remote at `address` was seen to hold, not too long ago."""
@@ -56,11 +60,14 @@ class Remembered:
         now = time.time()
         for file in sorted(self._folder(address).glob("*.answers")):
             content = _read(file)
-            if content is None or not -_CLOCK_ERROR <= now - content[0] <= self._lifetime:
+            if content is None or not -_CLOCK_ERROR <= now - content.asked <= self._lifetime:
                 with suppress(OSError):  # useless to every build from now on
                     file.unlink()
                 continue
-            asked, rows = content
+            asked, body, code = content
+            if not self._seal.holds(code, address.encode(), body):
+                continue
+            rows = _rows(body)
             age = max(now - asked, 0.0)
             for oid, size in rows:
                 if oid not in found or found[oid].age > age:
@@ -82,7 +89,7 @@ class Remembered:
             return
         now = time.time()
         content = _MAGIC + _HEAD.pack(now) + b"".join(rows)
-        content += hashlib.sha256(content).digest()
+        content += hashlib.sha256(content).digest() + self._seal.of(address.encode(), content)
         name = f"{now:017.6f}-{hashlib.sha256(content).hexdigest()[:8]}.answers"
         with suppress(OSError, DiskFull):
             make_folder(self._folder(address))
@@ -99,13 +106,20 @@ class Remembered:
         return self._root / hashlib.sha256(address.encode()).hexdigest()[:32]
 
 
-def _read(file: Path) -> tuple[float, Iterator[tuple[ObjectId, int | None]]] | None:
-    """(when it was asked, object and size of each row); None when the file is torn or of another kind."""
+class _Content(NamedTuple):
+    asked: float
+    body: bytes
+    code: bytes
+
+
+def _read(file: Path) -> _Content | None:
+    """When it was asked, what was answered, and its code; None when the file is torn or of another kind."""
     try:
         content = file.read_bytes()
     except OSError:
         return None
-    body, digest = content[:-_DIGEST], content[-_DIGEST:]
+    rest, code = content[:-LENGTH], content[-LENGTH:]
+    body, digest = rest[:-_DIGEST], rest[-_DIGEST:]
     start = len(_MAGIC) + _HEAD.size
     if (
         not body.startswith(_MAGIC)
@@ -115,10 +129,11 @@ def _read(file: Path) -> tuple[float, Iterator[tuple[ObjectId, int | None]]] | N
     ):
         return None
     (asked,) = _HEAD.unpack_from(body, len(_MAGIC))
-    return asked, _rows(body[start:])
+    return _Content(asked, body, code)
 
 
 def _rows(body: bytes) -> Iterator[tuple[ObjectId, int | None]]:
-    for md5, flags, size in _ROW.iter_unpack(body):
+    """Object and size of each row."""
+    for md5, flags, size in _ROW.iter_unpack(body[len(_MAGIC) + _HEAD.size :]):
         name = md5.hex() + (".dir" if flags & _DIRECTORY else "")
         yield ObjectId(name, bool(flags & _LEGACY)), size if size >= 0 else None

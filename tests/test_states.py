@@ -169,6 +169,14 @@ def test_where_an_artifact_is_decides_what_check_says(root: Path, place: str) ->
         assert checked["findings"][0]["problem"] == "neither in Git (which ignores it) nor on the remote"
 
 
+def test_an_output_that_is_meant_to_be_kept_nowhere_is_left_out_and_named(root: Path) -> None:
+    untracked(root)
+    edit(root, "{cache: false}", "{cache: false, push: false}")
+    code, checked = verb(root, "check", call=lambda work: check.run(work, ("pushed",)))
+    assert (code, checked["findings"]) == (0, [])
+    assert ["m.json", "push: false"] in checked["left_out"]
+
+
 def test_a_remembered_plan_does_not_hold_when_a_file_outside_changed(root: Path) -> None:
     time.sleep(0.1)  # so that what was just copied can be told from what changes later
     verb(root, "plan")

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from mlbutler.console import Console
-from mlbutler.record import CompareResult, GateResult, MetricChange, Outcome, Verdict
+from mlbutler.record import (
+    CompareResult,
+    DefinitionChange,
+    GateResult,
+    MetricChange,
+    Outcome,
+    StageDefinitionChange,
+    Verdict,
+)
 from mlbutler.secrets import Redactor
 from mlbutler.settings import Report
 from mlbutler.steps.compare_screen import show
@@ -66,3 +74,11 @@ def test_hostile_names_do_nothing_and_secrets_are_hidden(capsys: pytest.CaptureF
     assert "\x1b" not in out
     assert "\u202e" not in out
     assert "hunter2" not in out
+
+
+def test_of_long_commands_it_shows_what_differs(capsys: pytest.CaptureFixture[str]) -> None:
+    command = "python train.py " + "--option value " * 30
+    parts = (DefinitionChange(part="command", kind="changed", old=command + "--lr 1", new=command + "--lr 2"),)
+    result = compared(stages=(StageDefinitionChange(stage="train", kind="changed", parts=parts),))
+    said = " ".join(shown(capsys, result).split())
+    assert "stage train: command changed: ... value --lr 1 -> ... value --lr 2" in said

@@ -236,7 +236,7 @@ def _artifact(stage: Stage, output: Output) -> Artifact:
     recorded = output.recorded
     if output.external:
         left_out = "outside the project"
-    elif not output.cached:
+    elif not output.cached and output.can_push:
         left_out = UNCACHED
     elif stage.imported:
         left_out = f"an import: DVC brings it from {stage.source or 'its source'}"

@@ -161,7 +161,11 @@ def _equal(one: Any, other: Any) -> bool:
 
 def difference(old: Any, new: Any) -> str:
     """``old -> new``; long ones from where they begin to differ."""
-    before, after = _shown(old), _shown(new)
+    return texts_differ(_shown(old), _shown(new))
+
+
+def texts_differ(before: str, after: str) -> str:
+    """Return ``before -> after``; long ones from where they begin to differ."""
     if len(before) <= _LONGEST and len(after) <= _LONGEST:
         return f"{before} -> {after}"
     pairs = zip(before, after, strict=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlbutler.console import Console
+from mlbutler.project.param_causes import texts_differ
 from mlbutler.record import CompareResult, PredictionChange, StageDefinitionChange
 from mlbutler.report import origins
 from mlbutler.report.metrics import table
@@ -61,7 +62,7 @@ def _defined(change: StageDefinitionChange) -> list[str]:
     lines = [f"stage {change.stage}: was {change.old_name}"] if change.old_name else []
     for part in change.parts:
         warning = "warning: " if part in change.lost() or (part.part == "frozen" and part.new) else ""
-        value = part.name or (f"{part.old or '-'} -> {part.new or '-'}" if part.part != "frozen" else "")
+        value = part.name or (texts_differ(part.old or "-", part.new or "-") if part.part != "frozen" else "")
         lines.append(f"{warning}stage {change.stage}: {part.part} {part.kind}{': ' + value if value else ''}")
     return lines
 

@@ -200,6 +200,7 @@ def test_a_shared_cache_and_a_project_behind_a_link_go_on_working(
     root, _ = world
     for name, value in JENKINS.items() if ci else ():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLBUTLER_REMOTE_HOSTS", str(tmp_path / "remote"))  # the target branch names another
     (tmp_path / "shared").mkdir()
     (root / ".dvc" / "cache").symlink_to(tmp_path / "shared")
     (tmp_path / "behind").symlink_to(root)
@@ -287,6 +288,7 @@ def test_folders_that_settings_name_are_behind_no_link(setting: str, world: tupl
         (root / "mlbutler.toml").write_text(text)
     commit(root, "a link")
     if setting == "report":
+        assert step(root, Console(quiet=True), "plan") == 0
         assert step(root, Console(quiet=True), "report") == 1
     elif setting == "mirror":
         with pytest.raises(PathRefused):

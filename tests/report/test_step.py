@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,7 @@ def test_a_link_out_of_the_project_is_not_followed(tmp_path: Path, record: Recor
     root, outside = tmp_path / "project", tmp_path / "outside"
     root.mkdir()
     outside.mkdir()
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
     (root / "reports").symlink_to(outside)
     with pytest.raises(SettingsError):
         report.run(work(root, record, '[report]\ndirectory = "reports"\n'))

@@ -202,22 +202,21 @@ def _forge(found: Found) -> str:
 
 def _pod(wish: Wish, mirror: str) -> str:
     # No set-uid program and no capability makes a build's user another; the cluster is nothing that it may ask.
-    alone = "securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}\n"
+    alone = "securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}"
     return (
         "spec:\n"
         "  automountServiceAccountToken: false\n"
         "  securityContext:\n"
-        "    {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, "
-        "seccompProfile: {type: RuntimeDefault}}\n"
+        "    {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000,\n"
+        "     seccompProfile: {type: RuntimeDefault}}\n"
         "  containers:\n"
         "    - name: mlbutler\n"
         f"      image: {wish.image}\n"
         "      command: [sleep, infinity]\n"
-        f"      {alone}"
+        f"      {alone}\n"
         f"      volumeMounts: [{{name: mirror, mountPath: {mirror}, "
         "readOnly: ${env.CHANGE_FORK != null}}]\n"
-        "    - name: jnlp\n"
-        f"      {alone}"
+        f"    - {{name: jnlp, {alone}}}\n"
         "  volumes:\n"
         "    - {name: mirror, persistentVolumeClaim: {claimName: mlbutler-mirror}}"
     )

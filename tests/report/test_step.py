@@ -9,7 +9,7 @@ import pytest
 
 from mlbutler import record_file
 from mlbutler.console import Console
-from mlbutler.errors import OutsideError, SettingsError
+from mlbutler.errors import OutsideError, PathRefused, SettingsError
 from mlbutler.record import CommandRun, Outcome, PublishResult, Record, TestResult
 from mlbutler.secrets import Redactor
 from mlbutler.settings import Loaded, parse
@@ -81,7 +81,7 @@ def test_a_link_out_of_the_project_is_not_followed(tmp_path: Path, record: Recor
     outside.mkdir()
     subprocess.run(["git", "init", "-q", str(root)], check=True)
     (root / "reports").symlink_to(outside)
-    with pytest.raises(SettingsError):
+    with pytest.raises(PathRefused):
         report.run(work(root, record, '[report]\ndirectory = "reports"\n'))
     assert not list(outside.iterdir())
 

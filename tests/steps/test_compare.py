@@ -160,3 +160,15 @@ def test_the_advice_to_commit_names_what_the_results_were_made_from(
         "dvc.lock", "m1.json", "m2.json", "params.yaml",
     }  # fmt: skip
     assert "what they were made from: params.yaml" in result["reason"]
+
+
+def test_a_dependency_above_the_project_is_the_same_at_both_commits(full: Path, compare: Cli) -> None:
+    """Git's root is the root of everything where DVC reads a commit."""
+    text = (full / "dvc.yaml").read_text()
+    assert "deps: [data/raw, src/prepare.py]" in text
+    outside = "deps: [data/raw, src/prepare.py, ../beside.txt, /nonexistent/far.txt]"
+    (full / "dvc.yaml").write_text(text.replace("deps: [data/raw, src/prepare.py]", outside))
+    commit(full, "dependencies outside")
+    branch_with(full, {"notes": "nothing"})
+    _, result = compare("--against", "main")
+    assert result["stages"] == []

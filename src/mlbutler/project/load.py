@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import posixpath
 import re
 import tempfile
@@ -67,11 +68,23 @@ def one_line(error: BaseException) -> str:
 
 def relative(repo: Any, item: Any) -> tuple[str, bool]:
     """(path from the project's root with '/', is it outside the project) of a DVC output or dependency."""
+    from dvc.fs import LocalFileSystem
+
     if item.protocol != "local":
         return str(item.def_path), True
+    if not isinstance(repo.fs, LocalFileSystem):
+        return _relative_in_git(repo, item)
     if not repo.fs.isin_or_eq(item.fs_path, repo.root_dir):
         return str(item.fs_path), True
     return repo.fs.relpath(item.fs_path, repo.root_dir).replace("\\", "/"), False
+
+
+def _relative_in_git(repo: Any, item: Any) -> tuple[str, bool]:
+    """As `relative` in the work tree: at a commit DVC takes Git's root for ``/``, and nothing lies above that."""
+    root, below = (Path(repo.scm.root_dir, repo.fs.relpath(path, "/")) for path in (repo.root_dir, item.stage.wdir))
+    path = os.path.normpath(below / item.def_path)
+    inside = os.path.relpath(path, root)
+    return (path, True) if Path(inside).parts[:1] == (os.pardir,) else (inside, False)
 
 
 def address(repo: Any, stage: Any) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.world import DVC_YAML, PREPARE, World, began, params, waits
+from tests.integration.world import DVC_YAML, PREPARE, SETTINGS, World, began, params, waits
 
 
 def tip(world: World, branch: str) -> str:
@@ -199,22 +199,49 @@ def test_a_stale_lock_is_judged_where_nothing_will_be_reproduced(world: World) -
     assert "dvc repro train" in run.out + run.err
 
 
+PLANTED = (
+    "MLBUTLER_GIT_TOKEN", "MLBUTLER_REMOTE_PASSWORD", "AWS_SECRET_ACCESS_KEY", "SOME_API_KEY", "REGISTRY_USR",
+    "REGISTRY_PSW", "NEXUS_PASS", "OPENAI_KEY", "WANDB_KEY", "SSHPASS", "JWT", "SIGNING_KEY", "DEPLOY_KEY",
+    "SERVICE_ACCOUNT_JSON", "UNSUSPICIOUS",
+)  # fmt: skip
+"""Names under which teams keep credentials, and one that nobody would take for one."""
+
+LEAKS = """
+import os, sys
+def told():
+    everything = "\\n".join(f"{name}={value}" for name, value in os.environ.items())
+    print(everything, flush=True)
+    print(everything, file=sys.stderr, flush=True)
+    return everything
+"""
+
+
 def test_planted_credentials_are_nowhere(world: World) -> None:
-    secret = "pl4nted-s3cret-value"
-    loud = "import os\nprint(dict(os.environ))\nprint('-'.join(['pl4nted', 's3cret', 'value']))\n" + _train()
-    head = world.branch("leaky", {"src/train.py": loud})
+    planted = {name: f"pl4nted-{at:02}-s3cret-value" for at, name in enumerate(PLANTED)}
+    in_pieces = "print('-'.join(['pl4nted', '00', 's3cret', 'value']))\n"
+    loud = "import os, sys\nsys.path.insert(0, '.')\nfrom leaks import told\nopen('seen.txt', 'w').write(told())\n"
+    settings = SETTINGS.replace("python -c 'print(40 + 2)'", "python -c 'import leaks; leaks.told()'")
+    settings = settings.replace("python -m compileall -q src", "python -c 'import leaks; leaks.told()'")
+    definition = DVC_YAML.replace("outs: [model.txt]", "outs: [model.txt, seen.txt]")
+    head = world.branch("leaky", {
+        "leaks.py": LEAKS, "mlbutler.toml": settings, "dvc.yaml": definition,
+        "src/train.py": loud + in_pieces + _train(),
+    })  # fmt: skip
     root = world.clone(head)
-    planted = {
-        "MLBUTLER_GIT_TOKEN": secret, "MLBUTLER_REMOTE_PASSWORD": secret, "AWS_SECRET_ACCESS_KEY": secret,
-        "SOME_API_KEY": secret, "UNSUSPICIOUS": f"x{secret}x",
-    }  # fmt: skip
-    run = world.run(root, world.jenkins("leaky") | planted)
+    run = world.run(root, world.jenkins("leaky") | planted, "--verbose")
     assert run.code == 0, run.out + run.err
-    assert secret not in run.out + run.err
+    for step in ("test", "lint", "reproduce"):
+        assert set(PLANTED) <= set(run.record[step]["held_back"])
+    assert "PATH=" in (root / "seen.txt").read_text()  # what a stage has been given, as an artifact
+    texts = {"output": (run.out + run.err).encode()}
     for folder in (world.directory, Path(os.environ["HOME"])):
-        for file in folder.rglob("*"):
-            if file.is_file() and not file.is_symlink() and secret.encode() in file.read_bytes():
-                pytest.fail(f"the secret is in {file}")
+        texts |= {str(f): f.read_bytes() for f in folder.rglob("*") if f.is_file() and not f.is_symlink()}
+    for repository in (world.bare, root):  # their objects are compressed
+        texts[f"objects of {repository}"] = subprocess.run(
+            ["git", "cat-file", "--batch-all-objects", "--batch"], cwd=repository, capture_output=True, check=True
+        ).stdout
+    values = {name: value.encode() for name, value in planted.items()}
+    assert not [(name, place) for place, text in texts.items() for name, value in values.items() if value in text]
 
 
 @pytest.mark.parametrize("delay", [0.6, 1.5, 2.5, 3.5, 5.0])

@@ -73,8 +73,10 @@ def make(root: Path, files: Mapping[str, str]) -> Path:
     return root
 
 
-def planned(root: Path, *, pipeline: bool = True, environ: Mapping[str, str] | None = None, **change: object) -> Work:
-    """A run at this root that has been through the plan step."""
+def planned(
+    root: Path, *, pipeline: bool = True, environ: Mapping[str, str] | None = None, base: str = "", **change: object
+) -> Work:
+    """A run at this root that has been through the plan step; `base` is the merge base, which Git's remote told of."""
     given = {**os.environ, **(environ or {})}
     about = Change(ci="jenkins", kind="pull-request", head="0" * 40, checkout="0" * 40)
     record = Record(
@@ -82,6 +84,7 @@ def planned(root: Path, *, pipeline: bool = True, environ: Mapping[str, str] | N
         environment=Environment(mlbutler="0", dvc="0", git="0", python="3", platform="x", host="h", cpus=1, memory=1),
     )
     work = Work(root, load(root, given), Console(), record, environ=given, pipeline=pipeline)
+    work.target_revisions = (base,) if base else ()
     work.record = dataclasses.replace(record, plan=planning.run(work))
     return work
 

@@ -143,7 +143,10 @@ def test_a_file_in_the_mirrors_place(surgery: Surgery, tmp_path: Path, below: st
 
 
 def test_a_mirror_inside_the_workspace_goes_with_the_build(surgery: Surgery) -> None:
-    jenkins = {"JENKINS_URL": "http://jenkins/", "BUILD_URL": "http://jenkins/1/", "BRANCH_NAME": "main"}
+    jenkins = {
+        "JENKINS_URL": "http://jenkins/", "BUILD_URL": "http://jenkins/1/", "BRANCH_NAME": "main",
+        "GIT_URL": str(surgery.world.bare),
+    }  # fmt: skip
     try:
         code, found = surgery.examine(**jenkins, MLBUTLER_DATA_MIRROR="kept/here")
     finally:

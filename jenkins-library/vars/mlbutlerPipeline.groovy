@@ -77,9 +77,10 @@ void fannedOut(Map config) {
     catchError(catchInterruptions: false) { mlbutlerStages(config, stages, runs, failed) }
     onAgent(config) {
         unstash('mlbutler-record')
-        for (run in runs) { unstash(run) }
+        mlbutlerStages.handOver(runs)
         // What ran elsewhere is restored from the run cache here; what failed elsewhere is not run again.
-        reported(config) { withEnv(["MLBUTLER_REPRODUCE_FAILED=${failed.join(',')}"]) { finish(config) } }
+        List handed = ["MLBUTLER_REPRODUCE_FAILED=${failed.join(',')}", 'MLBUTLER_HANDED_RUNS=true']
+        reported(config) { withEnv(handed) { finish(config) } }
     }
 }
 

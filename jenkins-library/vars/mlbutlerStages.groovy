@@ -71,6 +71,12 @@ boolean failed(List names, Map outcomes) {
     return false
 }
 
+/** Bring the entries of DVC's run cache that other agents of this build made, and none that lay here before. */
+void handOver(List stashes) {
+    sh('rm -rf "${MLBUTLER_CHDIR:-.}/.dvc/cache/runs"')
+    for (name in stashes) { unstash(name) }
+}
+
 void onAgent(Map config, Map one, List earlier, String runs) {
     // A pattern, in which a comma would part two.
     String cached = "${config.folder ? config.folder + '/' : ''}.dvc/cache/runs/**".replace(',', '?')
@@ -81,8 +87,8 @@ void onAgent(Map config, Map one, List earlier, String runs) {
                 try {
                     // The name goes through the environment: text of the change is never part of a shell command.
                     mlbutlerAccess.inCheckout(config) {
-                        withEnv(["MLBUTLER_DVC_STAGE=${one.name}"]) {
-                            for (name in earlier) { unstash(name) }
+                        withEnv(["MLBUTLER_DVC_STAGE=${one.name}", 'MLBUTLER_HANDED_RUNS=true']) {
+                            handOver(earlier)
                             mlbutlerAccess.data(config) {
                                 mlbutlerAccess.command('mlbutler sync "$MLBUTLER_DVC_STAGE"')
                             }

@@ -2,7 +2,9 @@
 
 Tests and stages can write into the clone's ``.dvc/cache/runs``, and so could those of earlier builds in a kept
 workspace. So an entry counts that lies in the mirror or on the remote, where only builds of trusted changes put what
-they ran, or that DVC made when this process let it run a stage. These are kept in memory.
+they ran, or that DVC made when this process let it run a stage. These are kept in memory. Where the stages of one build
+run on several agents, the pipeline hands the entries of one to the next (`HANDED_RUNS`): those are read once, before
+this process runs anything.
 """
 
 from __future__ import annotations
@@ -28,6 +30,12 @@ class BuildRuns:
 
     mirror: Path | None
     _known: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+
+    def take(self, runs: Path) -> None:
+        """Let the entries in this ``runs`` directory count: other agents of the same build made them."""
+        for folder in runs.glob("*/*"):
+            if (file := newest_in(folder)) is not None:
+                self._known[folder.name] = file.name, file.read_bytes()
 
     def find(self, key: str, fetch: Callable[[Path], bool]) -> Mapping[str, Any] | None:
         """The newest entry for DVC's hash of a stage and its inputs, None when there is none.

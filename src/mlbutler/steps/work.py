@@ -17,6 +17,7 @@ from mlbutler.project.signature import Look
 from mlbutler.record import Record
 from mlbutler.report.numbers import count
 from mlbutler.settings import Loaded, Settings
+from mlbutler.variables import HANDED_RUNS
 
 if TYPE_CHECKING:
     from mlbutler.project.ahead import Ahead
@@ -137,7 +138,10 @@ class Work:
             return None
         from mlbutler.project.build_runs import BuildRuns
 
-        return BuildRuns(self.mirror)
+        runs = BuildRuns(self.mirror)
+        if self.environ.get(HANDED_RUNS):
+            runs.take(self.root / ".dvc" / "cache" / "runs")
+        return runs
 
     @cached_property
     def _seal(self) -> Seal:

@@ -87,7 +87,8 @@ def test_two_projects_in_one_repository_do_not_touch_each_other(nested: World) -
     first = nested.run(clone, nested.jenkins("two", 4), "--only", "plan")
     assert [stage["name"] for stage in first.record["plan"]["stages"]] == ["prepare", "train"]
     assert first.record["plan"]["reason"] == "nothing is stale: 2 of 2 stages up to date"
-    allowed = {"MLBUTLER_REMOTE_HOSTS": str(nested.directory / "second")}  # the target branch has no such project
+    # The target branch has no such project, and so no such remote.
+    allowed = {"MLBUTLER_REMOTE_HOSTS": str(nested.directory / "second"), "MLBUTLER_DATA_REMOTE": "shared"}
     run = nested.run(top / "second", nested.jenkins("two", 4) | allowed)
     assert run.code == 0, run.err
     assert changed(nested, run.record["commit"]["commit"]) == {"second/dvc.lock"}

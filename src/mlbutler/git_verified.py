@@ -1,6 +1,6 @@
 """Git's objects, believed only where their content has the id that they are kept under.
 
-Whoever can write ``.git/objects`` can put any content under any id, and git does not look. What decides where
+Code that can write ``.git/objects`` can put any content under any id, and git does not look. What decides where
 credentials go, and what is pushed in our name, is read from here, once the project's own code has run in the clone.
 """
 

@@ -1,6 +1,6 @@
 """What dependencies, parameter files and outputs are now, wherever that can be known from.
 
-The work tree says it where the file is; else the record of whoever makes it: a stage's output in dvc.lock, a .dvc
+The work tree says it where the file is; else the record of the stage that makes it: a stage's output in dvc.lock, a .dvc
 file, or an entry of a directory manifest. What lies on other storage is asked for. What nobody tells is not known.
 """
 
@@ -70,7 +70,7 @@ class Present:
         return self._hash(output.path, algorithm, external=output.external)
 
     def params(self, params: ParamsFile) -> ParamsFile | NotKnown:
-        """With the values that are there now; those of an artifact come from whoever holds it."""
+        """With the values that are there now; those of an artifact come from the store that holds it."""
         owner = self._stages.owner(params.path)
         if owner is None:
             return params

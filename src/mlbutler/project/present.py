@@ -1,6 +1,6 @@
 """What dependencies, parameter files and outputs are now, wherever that can be known from.
 
-The work tree says it where the file is; else the record of the stage that makes it: a stage's output in dvc.lock, a .dvc
+The work tree says it where the file is; else the record of what makes it: a stage's output in dvc.lock, a .dvc
 file, or an entry of a directory manifest. What lies on other storage is asked for. What nobody tells is not known.
 """
 

@@ -51,6 +51,7 @@ test: $(INSTALLED) $(GROOVY_LINT)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check --quiet
 
 types: $(INSTALLED)
 	$(BIN)/mypy

@@ -25,9 +25,7 @@ from mlbutler.store.manifest import parse_manifest
 from mlbutler.store.trust import sections
 from mlbutler.yaml_file import MOST_NODES
 
-BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
-)
+BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
 DIGITS = "1" * 6000
 
 

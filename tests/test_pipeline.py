@@ -116,16 +116,12 @@ def test_a_step_that_has_nothing_to_do_says_so_below_its_heading(
         ({"publish": ends(Outcome.ERROR, "publish")}, 3),
     ],
 )
-def test_what_a_retry_may_mend_outweighs_a_judgement(
-    work: Work, taken: Any, plays: dict[str, Play], code: int
-) -> None:
+def test_what_a_retry_may_mend_outweighs_a_judgement(work: Work, taken: Any, plays: dict[str, Play], code: int) -> None:
     taken(plays)
     assert run_all(work) == code
 
 
-def test_an_error_is_kept_with_its_remedy_and_shown(
-    work: Work, taken: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_error_is_kept_with_its_remedy_and_shown(work: Work, taken: Any, capsys: pytest.CaptureFixture[str]) -> None:
     taken({"sync": raises(AccessDenied("401 from the remote", "Set the password."))})
     run_all(work)
     sync = kept(work).sync

@@ -34,7 +34,11 @@ def made(full: Record, began: tuple[str, ...], due: tuple[str, ...], **outcomes:
     ((), LEAST, dict.fromkeys(LEAST, Outcome.SKIPPED), "Nothing judged: not compared: r"),
 ])  # fmt: skip
 def test_what_is_owed_stopped_the_run(
-    full: Record, began: tuple[str, ...], due: tuple[str, ...], outcomes: dict[str, Outcome], said: str  # noqa: F811
+    full: Record,  # noqa: F811
+    began: tuple[str, ...],
+    due: tuple[str, ...],
+    outcomes: dict[str, Outcome],
+    said: str,
 ) -> None:
     record = ended(made(full, began, due, **outcomes))
     assert headline(record).plain(200).startswith(said)
@@ -61,7 +65,10 @@ def test_what_was_killed_leaves_nothing_of_an_earlier_attempt(full: Record) -> N
     (("sync",), {"test": Outcome.INTERRUPTED, "plan": FAILED}, "Interrupted: before test"),
 ])  # fmt: skip
 def test_an_aborted_build_was_interrupted_where_it_was(
-    full: Record, began: tuple[str, ...], outcomes: dict[str, Outcome], said: str  # noqa: F811
+    full: Record,  # noqa: F811
+    began: tuple[str, ...],
+    outcomes: dict[str, Outcome],
+    said: str,
 ) -> None:
     record = interrupted(made(full, began, LEAST, **outcomes))
     assert headline(record).plain(200).startswith(f"{said}; nothing is judged")

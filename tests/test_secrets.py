@@ -214,7 +214,7 @@ def test_a_long_line_that_never_becomes_a_secret_takes_no_time(piece: str, end: 
     """A stage can print any: the build must not stand still for it."""
     line = piece * (200_000 // len(piece)) + end
     began = time.process_time()
-    LineRedactor(Redactor(["s3cret-value&\\\\\\\\\"x", "\\" * 30 + "secret", "ssssss"])).hide(line)
+    LineRedactor(Redactor(['s3cret-value&\\\\\\\\"x', "\\" * 30 + "secret", "ssssss"])).hide(line)
     assert time.process_time() - began < 2.0
 
 
@@ -260,7 +260,7 @@ def test_a_value_that_is_split_over_lines_is_hidden_in_both() -> None:
 
 
 def test_the_lines_of_a_value_of_several_are_hidden_one_by_one() -> None:
-    value = "{\n  \"key\": \"9f8e7d6c5b4a\",\n}"
+    value = '{\n  "key": "9f8e7d6c5b4a",\n}'
     hide = LineRedactor(Redactor([value])).hide
     assert [hide(line) for line in value.split("\n")] == ["{", HIDDEN, "}"]
 

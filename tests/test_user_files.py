@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.user_files import elsewhere, ssh_key, without_user_files
+from mlbutler.user_files import EMPTY_FILE, elsewhere, ssh_key, without_user_files
 
 
 def test_nothing_is_read_below_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +32,7 @@ def test_what_the_environment_names_outside_the_clone_is_read(tmp_path: Path) ->
     named = {"AWS_CONFIG_FILE": str(tmp_path / "aws"), "NETRC": str(tmp_path / "netrc")}
     found = elsewhere(named, tmp_path / "clone")
     assert {name: found[name] for name in named} == named
-    assert elsewhere(named, tmp_path)["AWS_CONFIG_FILE"] == os.devnull
+    assert elsewhere(named, tmp_path)["AWS_CONFIG_FILE"] == EMPTY_FILE
 
 
 def test_a_key_for_ssh_is_found_in_the_home_all_the_same(tmp_path: Path) -> None:

@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlbutler.secrets import secret_values, without_credentials
+from mlbutler.user_files import EMPTY_FILE
 
-_NOWHERE = os.devnull
 # Where the libraries look when the environment says nothing, each sent to a place that holds nothing.
 _LOOKED_AT = {
-    "AWS_SHARED_CREDENTIALS_FILE": _NOWHERE,
-    "AWS_CONFIG_FILE": _NOWHERE,
+    "AWS_SHARED_CREDENTIALS_FILE": EMPTY_FILE,
+    "AWS_CONFIG_FILE": EMPTY_FILE,
     "AWS_EC2_METADATA_DISABLED": "true",
     "NO_GCE_CHECK": "true",
-    "NETRC": _NOWHERE,
+    "NETRC": EMPTY_FILE,
 }
 _DROPPED = ("SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "SSH_ASKPASS")
 

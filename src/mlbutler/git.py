@@ -94,9 +94,7 @@ class Git:
         access: how the remote is reached on a CI server; None where the clone's own configuration is believed.
     """
 
-    def __init__(
-        self, directory: Path, environ: Mapping[str, str] | None = None, access: Access | None = None
-    ) -> None:
+    def __init__(self, directory: Path, environ: Mapping[str, str] | None = None, access: Access | None = None) -> None:
         self.directory, self.access = directory, access
         self._environ = dict(os.environ if environ is None else environ)
         self._toplevel: Path | None = None
@@ -243,8 +241,10 @@ class Git:
     def _credentials(self, network: bool) -> Iterator[dict[str, str]]:
         token, key = self._environ.get(GIT_TOKEN), self._environ.get(GIT_KEY)
         if network and key and not token:
-            yield {"GIT_SSH_COMMAND": f"ssh -i {shlex.quote(key)} -o IdentitiesOnly=yes -o BatchMode=yes "
-                   "-o StrictHostKeyChecking=accept-new"}
+            yield {
+                "GIT_SSH_COMMAND": f"ssh -i {shlex.quote(key)} -o IdentitiesOnly=yes -o BatchMode=yes "
+                "-o StrictHostKeyChecking=accept-new"
+            }
             return
         if not network or not token:
             yield {}

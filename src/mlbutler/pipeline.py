@@ -114,9 +114,7 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
     return code
 
 
-def _keep(
-    work: Work, step: Step, result: StepResult, started: str, clock: float, *, began: bool = True
-) -> StepResult:
+def _keep(work: Work, step: Step, result: StepResult, started: str, clock: float, *, began: bool = True) -> StepResult:
     result = dataclasses.replace(result, started=started, duration=round(time.monotonic() - clock, 3))
     work.taken.add(step.name)
     changes: dict[str, Any] = {step.name: result}

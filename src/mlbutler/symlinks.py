@@ -128,9 +128,7 @@ def _leading(path: str) -> Iterator[str]:
         yield "/".join(parts[:end])
 
 
-def _entries(
-    folder: Path, below: Callable[[str], bool] = lambda path: False
-) -> Iterator[tuple[str, os.stat_result]]:
+def _entries(folder: Path, below: Callable[[str], bool] = lambda path: False) -> Iterator[tuple[str, os.stat_result]]:
     """Names (relative to it) and statuses of what a folder holds, and of what those folders hold that `below` names."""
     left = [""]
     while left:

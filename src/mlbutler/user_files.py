@@ -16,7 +16,9 @@ from pathlib import Path
 
 from mlbutler.private_repository import is_out_of_reach
 
-_EMPTY = os.devnull
+EMPTY_FILE = str(Path(__file__).with_name("no_settings.ini"))
+"""A file in which nothing is set, as far from the project's code as this program itself: botocore and dvc-s3 take no
+device (``/dev/null``) for a file."""
 _NOWHERE = "/proc/none"
 """There is no such folder, and nobody can make one."""
 # Variables that name a file or folder of settings, and where libraries look without them.
@@ -61,7 +63,7 @@ def elsewhere(environ: Mapping[str, str], clone: Path) -> dict[str, str | None]:
         if value and not _lies_in(value, clone):
             found[name] = value
         else:
-            nothing = _EMPTY if name in _FILES else _NOWHERE
+            nothing = EMPTY_FILE if name in _FILES else _NOWHERE
             found[name] = str(home / usual) if _is_out_of_reach(home / usual) else nothing
     for name in ("AWS_DATA_PATH", "XDG_CONFIG_DIRS"):
         parts = [part for part in environ.get(name, "").split(os.pathsep) if part and _is_out_of_reach(Path(part))]

@@ -24,9 +24,7 @@ class Surgery:
     empty: Remote
     environ: dict[str, str] = field(default_factory=dict)
 
-    def examine(
-        self, *args: str, via: Sequence[str] = (), **environ: str
-    ) -> tuple[int, dict[str, dict[str, Any]]]:
+    def examine(self, *args: str, via: Sequence[str] = (), **environ: str) -> tuple[int, dict[str, dict[str, Any]]]:
         """(exit code, subject -> what was said), in an environment with the password.
 
         Args:

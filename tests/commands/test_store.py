@@ -114,8 +114,6 @@ def test_a_wrong_size_or_age_is_told_with_its_option(
     assert f"error: {said}\n" in capsys.readouterr().err
 
 
-def test_prune_by_age_says_why_nothing_goes(
-    cli: Cli, mirror: LocalStore, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_prune_by_age_says_why_nothing_goes(cli: Cli, mirror: LocalStore, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli("prune", "--mirror", "mirror", "--older-than", "1s") == 0
     assert "What was used within the last hour always stays.\n" in capsys.readouterr().out

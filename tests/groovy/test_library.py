@@ -153,9 +153,7 @@ def test_a_graph_over_several_agents(world: World) -> None:
     record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
     assert record["test"]["outcome"] == "passed"
     outcomes = {stage["name"]: stage["outcome"] for stage in record["reproduce"]["stages"]}
-    assert outcomes == {"still": "unchanged"} | dict.fromkeys(
-        ("left", "right", "odd", "join", "tail"), "restored"
-    )
+    assert outcomes == {"still": "unchanged"} | dict.fromkeys(("left", "right", "odd", "join", "tail"), "restored")
 
 
 def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:

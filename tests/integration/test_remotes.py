@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -252,31 +252,37 @@ def test_when_to_run(local_world: World, when: str, environ: dict[str, str], run
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB; needs root."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    done = subprocess.run(mount, capture_output=True, check=False)
-    if done.returncode != 0:
-        pytest.skip("a small file system cannot be mounted here")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+def small_disk() -> Iterator[Callable[[Path], None]]:
+    """Mount a file system of 2 MB at a folder; needs root."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            pytest.skip("a small file system cannot be mounted here")
+        mounted.append(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_said_and_leaves_nothing_half_written(http_world: World, disk: Path) -> None:
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(
+    http_world: World, small_disk: Callable[[Path], None]
+) -> None:
     http_world.git(http_world.author, "checkout", "-q", "-B", "b", "main")
     (http_world.author / "data" / "english" / "long.txt").write_text("words and more words\n" * 100_000)  # 2 MB
     http_world.dvc("add", "-q", "data/english")
     http_world.dvc("push", "-q", "-r", "author")
     http_world.branch("b", {"src/clean.py": CLEAN + "\n"}, start="b")
     root = http_world.clone("origin/b")
-    http_world.shell(root, "python", "-m", "dvc", "config", "--local", "cache.dir", str(disk / "cache"))
+    small_disk(root / ".dvc" / "cache")
     run = http_world.run(root, http_world.jenkins("b") | {"MLBUTLER_DATA_MIRROR": ""})
     assert run.code == 3, run.out + run.err
     assert "space" in run.record["sync"]["reason"]
     assert run.record["sync"]["remedy"]
-    assert not list(disk.rglob("*.tmp"))
+    assert not list((root / ".dvc" / "cache").rglob("*.tmp"))
 
 
 def test_that_all_is_pushed_is_remembered_until_something_changes(http_world: World, http: Remote) -> None:

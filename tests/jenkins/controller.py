@@ -68,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(200, f"{SECRET}\n".encode())
         if path == "/pipeline-model-converter/validateJenkinsfile" and self.server.validates:
             text = parse_qs(body)["jenkinsfile"][0]
-            found = [{"error": ["Missing required section \"agent\" @ line 1"]}] if "agent" not in text else []
+            found = [{"error": ['Missing required section "agent" @ line 1']}] if "agent" not in text else []
             data = {"result": "failure" if found else "success", "errors": found}
             return self._send(200, json.dumps({"status": "ok", "data": data}).encode())
         return self._send(404, b"")

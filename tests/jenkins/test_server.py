@@ -238,7 +238,9 @@ def test_an_address_without_owner_and_name_is_refused(url: str) -> None:
     assert "--server" in error.value.remedy
 
 
-@pytest.mark.parametrize("url", ["/srv/repo.git", "file:///srv/repo.git", "C:\\repo", "https://", "http://host:port/x/y"])
+@pytest.mark.parametrize(
+    "url", ["/srv/repo.git", "file:///srv/repo.git", "C:\\repo", "https://", "http://host:port/x/y"]
+)
 def test_an_address_that_jenkins_cannot_reach_is_refused(url: str) -> None:
     with pytest.raises(UsageError) as error:
         repository(url, None)

@@ -144,9 +144,7 @@ def test_the_same_clone_with_another_remote_asks_that_one(
     assert result["outcome"] == "failed"
 
 
-def test_a_remote_that_is_elsewhere_since_is_asked_there(
-    first: Path, remote: Remote, tmp_path: Path
-) -> None:
+def test_a_remote_that_is_elsewhere_since_is_asked_there(first: Path, remote: Remote, tmp_path: Path) -> None:
     """By the user's own settings, which lie outside the clone."""
     second = clone(tmp_path / "second", remote.url)
     (second / ".dvc" / "config.local").unlink()

@@ -45,9 +45,7 @@ def test_on_a_ci_server_the_target_branch_s_settings_count(
     ({"mirror": "MLBUTLER_DATA_MIRROR"}, (True, 9000)),
     ({"mirror_limit": "MLBUTLER_DATA_MIRROR_LIMIT"}, (False, 1)),
 ])  # fmt: skip
-def test_what_the_agent_s_environment_says_counts(
-    variables: dict[str, str], expected: tuple[bool, int | None]
-) -> None:
+def test_what_the_agent_s_environment_says_counts(variables: dict[str, str], expected: tuple[bool, int | None]) -> None:
     assert agreed(loaded(SHARED, **variables), change("pull-request"), lambda: parse(TEAM)) == expected
 
 

@@ -92,9 +92,7 @@ def test_a_warm_mirror_spares_the_remote(root: Path, remote: Remote, working_sta
     assert status(other) == {}
 
 
-def test_a_plan_believes_no_damaged_manifest(
-    root: Path, remote: Remote, working_state: State, tmp_path: Path
-) -> None:
+def test_a_plan_believes_no_damaged_manifest(root: Path, remote: Remote, working_state: State, tmp_path: Path) -> None:
     settings = f"data.mirror = '{tmp_path / 'mirror'}'"
     sync.run(working_state(root, settings, LOGIN), everything=True)
     other = clone(tmp_path / "other", remote.url)

@@ -253,7 +253,7 @@ def test_what_a_failed_stage_left_may_go_and_what_was_changed_since_may_not(root
 
 def test_a_stage_that_failed_runs_again(root: Path) -> None:
     train = (root / "train.py").read_text()
-    (root / "train.py").write_text(train.replace('write_text(rate +', 'write_text("half" +') + "raise SystemExit(1)\n")
+    (root / "train.py").write_text(train.replace("write_text(rate +", 'write_text("half" +') + "raise SystemExit(1)\n")
     assert reproduce(root)[0] == 1
     assert (root / "model.txt").read_text().startswith("half")
     (root / "train.py").write_text(train + "# again\n")

@@ -42,7 +42,11 @@ class Clone:
         signatures = {path: found[0] for path in BROUGHT.paths if (found := look(self.root, path)) is not None}
         words = {"objects": self.objects, "signatures": signatures} | other
         BroughtBefore(self.root, self.plan).keep(
-            BROUGHT.paths, ARTIFACTS, cache=self.cache.root, whole=self.cache.whole, **words  # type: ignore[arg-type]
+            BROUGHT.paths,
+            ARTIFACTS,
+            cache=self.cache.root,
+            whole=self.cache.whole,
+            **words,  # type: ignore[arg-type]
         )
 
     def read(self) -> Brought | None:

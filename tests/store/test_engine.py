@@ -350,9 +350,7 @@ def test_a_builds_umask_shuts_no_other_build_out(
         assert (mirror.root / "mlbutler" / name).stat().st_mode & stat.S_IWGRP
 
 
-def test_a_mirror_where_no_folder_can_be_made_only_slows(
-    remote: Remote, connect: Connect, cache: LocalStore
-) -> None:
+def test_a_mirror_where_no_folder_can_be_made_only_slows(remote: Remote, connect: Connect, cache: LocalStore) -> None:
     oid = add_object(remote.root, b"content")
     warnings: list[str] = []
     brought = bring([oid], cache, LocalStore("mirror", Path("/proc/mirror")), connect(remote), warn=warnings.append)

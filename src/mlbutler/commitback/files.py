@@ -104,9 +104,7 @@ def collect(git: Git, checkout: str, paths: Iterable[str]) -> Results:
     return Results(files, tuple(path for path in kept if before.get(path) != after.get(path)))
 
 
-def _expanded(
-    top: Path, path: str, before: Mapping[str, TreeEntry], submodules: Collection[str]
-) -> Iterator[str]:
+def _expanded(top: Path, path: str, before: Mapping[str, TreeEntry], submodules: Collection[str]) -> Iterator[str]:
     for number in range(1, len(path.split("/")) + 1):
         part = "/".join(path.split("/")[:number])
         if part in submodules:

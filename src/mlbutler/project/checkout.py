@@ -96,9 +96,7 @@ def _move(scratch: Path, path: Path) -> None:
     scratch.unlink()
 
 
-def _signature(
-    root: Path, path: str, states: Mapping[str, Status], files: Mapping[str, ObjectId]
-) -> Signature | None:
+def _signature(root: Path, path: str, states: Mapping[str, Status], files: Mapping[str, ObjectId]) -> Signature | None:
     """None where it has to be looked at: a file that was renamed, or linked again, since has another status by now."""
     if "" in files or len(set(files.values())) < len(files):
         return None

@@ -53,9 +53,7 @@ class LeftByStages:
         for outputs in self._stages.values():
             for path, signature in outputs.items():
                 known.setdefault(path, set()).add(signature)
-        return frozenset(
-            path for path in paths if path in known and known[path] & {_ANY, self._signature(path)}
-        )
+        return frozenset(path for path in paths if path in known and known[path] & {_ANY, self._signature(path)})
 
     def _signature(self, path: str) -> str:
         if not os.path.lexists(self._root / path):

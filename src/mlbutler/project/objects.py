@@ -181,9 +181,7 @@ class Objects:
         from mlbutler.store.remotes import open_remote
         from mlbutler.store.retry import Patience
 
-        return open_remote(
-            self._project, name, self._environ, patience=Patience(attempts=2, pause=0.2)
-        )
+        return open_remote(self._project, name, self._environ, patience=Patience(attempts=2, pause=0.2))
 
     def at_hand(self, output: Output) -> bool:
         """Does cache or mirror hold the output's object?"""

@@ -84,9 +84,7 @@ class Project:
 
         # Looked at each time: what runs between two openings can change the files.
         require_places(self.root, self._agreed)
-        self.refused = refused(
-            self.root, self._agreed, self._environ, anonymous=self._anonymous, chosen=self._chosen
-        )
+        self.refused = refused(self.root, self._agreed, self._environ, anonymous=self._anonymous, chosen=self._chosen)
         repo = self._opened({} if self._anonymous else self._credentials())
         if self._anonymous:
             for conf in repo.config["remote"].values():

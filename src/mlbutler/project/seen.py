@@ -60,9 +60,7 @@ class Seen:
         return tuple(
             path
             for path, entry in self._known.items()
-            if path in since
-            and (found := self._look(self._root, path)) is not None
-            and found[0] != entry["signature"]
+            if path in since and (found := self._look(self._root, path)) is not None and found[0] != entry["signature"]
         )
 
     def remember(

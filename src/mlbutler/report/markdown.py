@@ -36,9 +36,7 @@ _TEXT_LIMIT = 1000
 _CELL_LIMIT = 160
 _ROWS = 100
 _CAPTION_LIMIT = 200
-_HEAD = re.compile(
-    r"(?:<!-- |\[//\]: # \()mlbutler:report:(?P<title>[^<>()]*) head=(?P<head>[^\s<>()]*)(?: -->|\))"
-)
+_HEAD = re.compile(r"(?:<!-- |\[//\]: # \()mlbutler:report:(?P<title>[^<>()]*) head=(?P<head>[^\s<>()]*)(?: -->|\))")
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,7 @@ def table(compare: CompareResult, settings: Settings) -> tuple[Table, int]:
 def _shown(compare: CompareResult, settings: Settings) -> tuple[list[MetricChange], int]:
     """The metrics to show, what matters most first, and how many unchanged ones are left out."""
     chosen = [m for m in compare.metrics if _wanted(m, settings)]
-    left = [
-        m for m in chosen if not (settings.hide_unchanged and m.verdict == Verdict.SAME and not _gates(m, compare))
-    ]
+    left = [m for m in chosen if not (settings.hide_unchanged and m.verdict == Verdict.SAME and not _gates(m, compare))]
     return sorted(left, key=lambda m: _rank(m, compare)), len(chosen) - len(left)
 
 

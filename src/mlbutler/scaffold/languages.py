@@ -103,6 +103,7 @@ def _has_package_below_src(root: Path) -> bool:
 
 def _locked(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """A lock file says exactly what to install."""
+
     def there(name: str) -> bool:
         return (root / name).is_file()
 
@@ -215,7 +216,7 @@ def _r(root: Path) -> Image | None:
     add = "Rscript -e 'install.packages(commandArgs(TRUE))' {}"
     base = Image("r", "rocker/r-ver:4.4.2", add=add, system=_SYSTEM_PYTHON)
     if (root / "renv.lock").is_file():
-        restore = "renv::restore(lockfile = \"renv.lock\", library = .Library.site[1], prompt = FALSE)"
+        restore = 'renv::restore(lockfile = "renv.lock", library = .Library.site[1], prompt = FALSE)'
         install = f"Rscript -e 'install.packages(\"renv\")' -e '{restore}'"
         off = (("RENV_CONFIG_AUTOLOADER_ENABLED", "FALSE"),)
         return dataclasses.replace(base, files=("renv.lock",), install=(install,), variables=off)

@@ -32,9 +32,7 @@ _BINDINGS = {
     "azure": "string(credentialsId: 'mlbutler-azure', variable: 'AZURE_STORAGE_CONNECTION_STRING')",
 }
 _GIT = "gitUsernamePassword(credentialsId: 'mlbutler-git', gitToolName: 'Default')"
-_GIT_SSH = (
-    "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh',\n    keyFileVariable: 'MLBUTLER_GIT_PRIVATE_KEY_FILE')"
-)
+_GIT_SSH = "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh',\n    keyFileVariable: 'MLBUTLER_GIT_PRIVATE_KEY_FILE')"
 # Docker Pipeline parts its arguments at blanks, and Docker a volume's two paths at a colon.
 _MOUNTABLE = re.compile(r"/[\w./@%+=~-]*")
 _OWN_CODE = {"test": "time: 2, unit: 'HOURS'", "lint": "time: 1, unit: 'HOURS'", "reproduce": "time: 5, unit: 'DAYS'"}

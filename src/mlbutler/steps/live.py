@@ -62,9 +62,7 @@ def written(sight: Sight, settings: Settings, now: float) -> Report:
         )
     report = build(record, settings)
     steps = tuple(step for step in report.steps if progress is None or step[0] != "reproduce")
-    return dataclasses.replace(
-        report, headline=Headline("Running", _sentence(sight, now), Tone.NONE), steps=steps
-    )
+    return dataclasses.replace(report, headline=Headline("Running", _sentence(sight, now), Tone.NONE), steps=steps)
 
 
 def _sentence(sight: Sight, now: float) -> str:

@@ -161,9 +161,7 @@ class Store(Protocol):
         """
         ...
 
-    def get_many(
-        self, wanted: Iterable[Wanted], count: Counter, stop: Event
-    ) -> Results[Arrived | BaseException]:
+    def get_many(self, wanted: Iterable[Wanted], count: Counter, stop: Event) -> Results[Arrived | BaseException]:
         """As `get`, for many."""
         ...
 

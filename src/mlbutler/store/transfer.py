@@ -357,9 +357,7 @@ class Mover:
         mirror.trust(oid)
         return False
 
-    def send(
-        self, oids: Iterable[ObjectId], remote: Store
-    ) -> Results[BaseException | None]:
+    def send(self, oids: Iterable[ObjectId], remote: Store) -> Results[BaseException | None]:
         """Store objects on the remote, and ask of each whether it arrived with its full size.
 
         Yields each with None, or with why it is not there: `CorruptObject` when what the cache holds is damaged;
@@ -388,9 +386,7 @@ class Mover:
                 yield oid, self._sent(oid, answer, sizes.pop(oid), remote)
         yield from damaged
 
-    def _sent(
-        self, oid: ObjectId, answer: Answer | BaseException, size: int, remote: Store
-    ) -> BaseException | None:
+    def _sent(self, oid: ObjectId, answer: Answer | BaseException, size: int, remote: Store) -> BaseException | None:
         if isinstance(answer, OSError):
             return explained(answer, "reading an object", self.cache.root)
         if isinstance(answer, BaseException):

@@ -90,7 +90,6 @@ def init(directory: Path, console: Any, **wish: Any) -> int:
     return command(directory, console, **wish)
 
 
-
 @cli.group()
 def jenkins() -> None:
     """A Jenkins server on this machine, and a check of Jenkinsfiles."""

@@ -67,9 +67,9 @@ def discard(function: F) -> F:
 def every(function: F) -> F:
     text = "With --live: seconds between two versions of the comment, at least."
     kind = click.FloatRange(1, 86_400)
-    return click.option(
-        "--every", type=kind, default=30, metavar="S", show_default=True, show_envvar=True, help=text
-    )(function)
+    return click.option("--every", type=kind, default=30, metavar="S", show_default=True, show_envvar=True, help=text)(
+        function
+    )
 
 
 def _examples(*lines: str) -> str:

@@ -84,9 +84,7 @@ def plan(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...]) -
 @discard
 @in_run
 @common
-def sync(
-    directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], everything: bool, discard: bool
-) -> int:
+def sync(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], everything: bool, discard: bool) -> int:
     """Bring the data that stale stages need, and nothing else: cache, then mirror, then remote."""
 
     def call(work: Any) -> Any:
@@ -122,9 +120,7 @@ def check(directory: Path, console: Any, in_run: bool, what: tuple[str, ...], an
 @discard
 @in_run
 @common
-def reproduce(
-    directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], failed: str, discard: bool
-) -> int:
+def reproduce(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], failed: str, discard: bool) -> int:
     """Run the stale stages, in an environment without credentials."""
 
     def call(work: Any) -> Any:
@@ -229,9 +225,7 @@ def report(
 @every
 @in_run
 @common
-def publish(
-    directory: Path, console: Any, in_run: bool, command: str | None, live: bool, every: float
-) -> int:
+def publish(directory: Path, console: Any, in_run: bool, command: str | None, live: bool, every: float) -> int:
     """Put the report on the pull request and set the commit's status."""
     needs("--every", "--live", given=live)
     if live:

@@ -183,9 +183,7 @@ def _forge(server: Server) -> dict[str, Any]:
         own = {"displayName": server.name, "serverUrl": repository.server, "manageHooks": False}
         return {"bitbucketEndpointConfiguration": {"endpoints": [{"bitbucketServerEndpoint": own}]}}
     if repository.source == "github" and repository.server not in ("", "https://github.com"):
-        return {
-            "gitHubConfiguration": {"endpoints": [{"apiUri": f"{repository.server}/api/v3", "name": server.name}]}
-        }
+        return {"gitHubConfiguration": {"endpoints": [{"apiUri": f"{repository.server}/api/v3", "name": server.name}]}}
     return {}
 
 

@@ -49,7 +49,9 @@ class Native:
             UsageError: there is no such WAR, or plugins that the configuration needs are missing.
         """
         if self.war is None or not self.war.is_file():
-            raise UsageError(f"There is no file {self.war}.", "Download jenkins.war from https://get.jenkins.io/war-stable/")
+            raise UsageError(
+                f"There is no file {self.war}.", "Download jenkins.war from https://get.jenkins.io/war-stable/"
+            )
         source = self.server.repository.source
         write(self.server.home / "plugins.txt", plugins_txt(source).encode())
         folder = self.home / "plugins"

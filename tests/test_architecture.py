@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -20,12 +20,52 @@ PURE = ("compare", "gate", "report", "stats")
 WORLD = {"dvc", "dvc_data", "dvc_objects", "dvc_render", "pygit2", "pycurl", "httpx", "requests", "socket", "ssl"}
 OUTWARD = ("mlbutler.git", "mlbutler.project", "mlbutler.store", "mlbutler.forge", "mlbutler.reproduce", "mlbutler.ci")
 DVC = {"dvc", "dvc_data", "dvc_objects", "dvc_render"}
-# From the edge to the middle; who stands later imports none of those before it.
-LAYERS = (
-    ("mlbutler.cli", "mlbutler.verbs"),
-    ("mlbutler.commands",),
-    ("mlbutler.pipeline",),
-    ("mlbutler.steps",),
+# Circles and arrows upwards that are still there: what goes is struck off here, and nothing is added.
+CIRCLES_OF_MODULES: tuple[tuple[str, ...], ...] = (
+    (
+        "mlbutler.ci",
+        "mlbutler.ci.access",
+        "mlbutler.ci.change",
+        "mlbutler.ci.head",
+        "mlbutler.ci.history",
+        "mlbutler.git",
+        "mlbutler.git_verified",
+        "mlbutler.held_back",
+        "mlbutler.private_repository",
+    ),
+    ("mlbutler.project.ahead", "mlbutler.project.signature", "mlbutler.store.brought_before"),
+    ("mlbutler.project.load", "mlbutler.project.readable"),
+    (
+        "mlbutler.project.objects",
+        "mlbutler.project.overwriting",
+        "mlbutler.project.plan",
+        "mlbutler.project.present",
+        "mlbutler.project.project",
+        "mlbutler.project.side",
+        "mlbutler.project.snapshot",
+    ),
+    (
+        "mlbutler.steps.live",
+        "mlbutler.steps.notify",
+        "mlbutler.steps.publish",
+        "mlbutler.steps.report_branch",
+        "mlbutler.steps.reviewers",
+        "mlbutler.steps.unshared",
+        "mlbutler.steps.work",
+    ),
+)
+CIRCLES_OF_ROOMS: tuple[tuple[str, ...], ...] = (
+    ("mlbutler.ci", "mlbutler.git", "mlbutler.git_verified", "mlbutler.held_back", "mlbutler.private_repository"),
+    ("mlbutler.project", "mlbutler.store"),
+)
+UPWARDS: tuple[tuple[str, str], ...] = (
+    ("mlbutler.held_back", "mlbutler.ci"),
+    ("mlbutler.store.brought_before", "mlbutler.project.signature"),
+    ("mlbutler.store.other", "mlbutler.project.missing_plugins"),
+    ("mlbutler.store.pushed", "mlbutler.project.artifact"),
+    ("mlbutler.store.pushed_before", "mlbutler.project.artifact"),
+    ("mlbutler.store.pushed_before", "mlbutler.project.planned"),
+    ("mlbutler.store.remotes", "mlbutler.project.missing_plugins"),
 )
 # What is imported under another name than its package's, and what a declared package brings on purpose.
 PACKAGES = {"yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn", "vl_convert": "vl-convert-python"}
@@ -46,20 +86,45 @@ MODULES = {module(path): path for path in sorted(SOURCE.rglob("*.py")) if TEMPLA
 
 @cache
 def imports(name: str) -> tuple[tuple[str, bool], ...]:
-    """What a module imports when it runs, and whether that happens while it is itself imported."""
-    return tuple(_imports(ast.parse(MODULES[name].read_text(encoding="utf-8")), True))
+    """Return what a module imports when it runs, and whether that happens while it is itself imported."""
+    return tuple(one for *one, run in _imports(name) if run)  # type: ignore[misc]
 
 
-def _imports(node: ast.AST, early: bool) -> Iterator[tuple[str, bool]]:
+@cache
+def arrows(name: str) -> frozenset[str]:
+    """Return the modules of ours that a module names in any import, those for types alone included."""
+    return frozenset(other for other, *_ in _imports(name) if other in MODULES and other != name)
+
+
+def _imports(name: str) -> Iterator[tuple[str, bool, bool]]:
+    return _imported(ast.parse(MODULES[name].read_text(encoding="utf-8")), early=True, run=True)
+
+
+def _imported(node: ast.AST, *, early: bool, run: bool) -> Iterator[tuple[str, bool, bool]]:
+    """Yield what is imported, whether while the module is, and whether at all when it runs."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue
         if isinstance(child, ast.Import):
-            yield from ((alias.name, early) for alias in child.names)
+            yield from ((alias.name, early, run) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, f"a relative import of {child.module}"
             names = [f"{child.module}.{alias.name}" for alias in child.names]
-            yield from ((name if name in MODULES else str(child.module), early) for name in names)
-        yield from _imports(child, early and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef))
+            yield from ((name if name in MODULES else str(child.module), early, run) for name in names)
+        typing = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+        inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+        yield from _imported(child, early=early and not inside, run=run and not typing)
+
+
+def room(name: str) -> str:
+    """Return the folder or module at the top that a module belongs to."""
+    return ".".join(name.split(".")[:2])
+
+
+@cache
+def layers() -> tuple[tuple[str, ...], ...]:
+    """Return the rooms of each layer as docs/architecture.md draws them, the highest first."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("## Layers")[1].split("```")[1]
+    lines = [line.split() for line in text.splitlines()]
+    return tuple(tuple(f"mlbutler.{name}" for name in names) for names in lines if names)
 
 
 def within(name: str, packages: tuple[str, ...]) -> bool:
@@ -92,13 +157,52 @@ def test_dvc_is_imported_in_three_folders_alone_and_only_when_it_is_needed() -> 
     assert [(name, other) for name, other, early in found if early] == []
 
 
-def test_arrows_go_one_way() -> None:
-    wrong = []
-    for name in MODULES.keys() - {"mlbutler.__main__"}:
-        own = next((i for i, layer in enumerate(LAYERS) if within(name, layer)), len(LAYERS))
-        outer = tuple(package for layer in LAYERS[:own] for package in layer)
-        wrong += [(name, other) for other, _ in imports(name) if within(other, outer)]
-    assert wrong == []
+def test_every_room_is_in_one_layer() -> None:
+    drawn = [name for layer in layers() for name in layer]
+    outside = {"mlbutler", "mlbutler.__main__"}
+    assert sorted(drawn) == sorted({room(name) for name in MODULES} - outside)
+
+
+def test_arrows_go_down_through_the_layers() -> None:
+    height = {name: -i for i, layer in enumerate(layers()) for name in layer}
+    found = {
+        (name, other)
+        for name in MODULES.keys() - {"mlbutler.__main__"}
+        for other in arrows(name)
+        if other != "mlbutler" and height[room(other)] > height[room(name)]
+    }
+    assert found == set(UPWARDS)
+
+
+def circles(graph: Mapping[str, Iterable[str]]) -> set[tuple[str, ...]]:
+    """Return the groups whose members all reach one another."""
+    reach: dict[str, set[str]] = {}
+    for start in graph:
+        seen: set[str] = set()
+        left = list(graph[start])
+        while left:
+            one = left.pop()
+            if one not in seen:
+                seen.add(one)
+                left += graph[one]
+        reach[start] = seen
+    groups = {tuple(sorted(b for b in reach[a] if a in reach[b])) for a in graph}
+    return {group for group in groups if len(group) > 1}
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": "b", "b": "c", "c": "b", "d": ""}) == {("b", "c")}
+
+
+def test_no_modules_import_one_another() -> None:
+    assert circles({name: arrows(name) for name in MODULES}) == set(CIRCLES_OF_MODULES)
+
+
+def test_no_folders_import_one_another() -> None:
+    graph: dict[str, set[str]] = {room(name): set() for name in MODULES}
+    for name in MODULES:
+        graph[room(name)] |= {room(other) for other in arrows(name)} - {room(name)}
+    assert circles(graph) == set(CIRCLES_OF_ROOMS)
 
 
 def test_only_one_module_runs_git() -> None:
@@ -115,7 +219,7 @@ def declared() -> set[str]:
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
     theirs = [path.read_text(encoding="utf-8") for path in TEMPLATE.rglob("*.py")]
     used = {other.split(".")[0] for name in MODULES for other, _ in imports(name)}
-    used |= {other.split(".")[0] for text in theirs for other, _ in _imports(ast.parse(text), True)}
+    used |= {n.split(".")[0] for text in theirs for n, *_ in _imported(ast.parse(text), early=True, run=True)}
     own = {"mlbutler", *(path.stem for path in TEMPLATE.rglob("*.py"))}
     foreign = used - set(sys.stdlib_module_names) - own
     packages = {PACKAGES.get(name, BROUGHT.get(name, name)) for name in foreign}

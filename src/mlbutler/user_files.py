@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlbutler.private_repository import is_out_of_reach
+from mlbutler.git.out_of_reach import is_out_of_reach
 
 EMPTY_FILE = str(Path(__file__).with_name("no_settings.ini"))
 """A file in which nothing is set, as far from the project's code as this program itself: botocore and dvc-s3 take no

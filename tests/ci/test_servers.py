@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.ci import detect, facts
+from mlbutler.change.detect import detect
+from mlbutler.ci import facts
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
 from mlbutler.record import Change

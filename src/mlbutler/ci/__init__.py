@@ -1,4 +1,4 @@
-"""Where am I: the CI server's environment and the clone, read into one `Change`."""
+"""Where am I: what the CI server says of the build, read from the environment alone."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mlbutler.ci import github_actions, gitlab_ci, jenkins, local, unknown
-from mlbutler.ci.change import complete
 from mlbutler.ci.interface import Adapter, Facts
 from mlbutler.ci.servers import SERVERS
 from mlbutler.errors import UsageError
-from mlbutler.git import Git
-from mlbutler.record import Change
-from mlbutler.settings import Settings
 from mlbutler.variables import TRUST
 
 ADAPTERS: dict[str, Adapter] = {
@@ -24,18 +20,6 @@ ADAPTERS: dict[str, Adapter] = {
     "local": local,
 }
 _TRUSTED, _UNTRUSTED = "trusted", ("untrusted", "fork")
-
-
-def detect(git: Git, environ: Mapping[str, str], settings: Settings, against: str | None = None) -> Change:
-    """The change that this clone and this environment stand for; what is missing in the clone is fetched.
-
-    Args:
-        against: a revision to compare with instead of the target branch.
-
-    Raises:
-        UsageError: `against`, or a target branch somebody named, does not exist. GitError: git failed.
-    """
-    return complete(git, facts(environ), settings.project, against)
 
 
 def facts(environ: Mapping[str, str]) -> Facts:

@@ -10,13 +10,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from mlbutler.ci.history import History
+from mlbutler.change.history import History
 from mlbutler.commands.start import begin
 from mlbutler.compare.documents import is_number
 from mlbutler.compare.history import Moment, histories
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
-from mlbutler.git_objects import Commit, first_parents
+from mlbutler.git.objects import Commit, first_parents
 from mlbutler.project.past import Past, declared, read_past
 from mlbutler.record import MetricHistory, PastValue
 from mlbutler.report import numbers

@@ -72,8 +72,8 @@ def begin(
         BusyError: another mlbutler works in this clone. PathRefused: see `mlbutler.symlinks`.
     """
     environ = os.environ if environ is None else environ
+    from mlbutler.change.access import access
     from mlbutler.ci import facts
-    from mlbutler.ci.access import access
 
     console.redactor = Redactor(values_to_hide(environ))
     root, git = _find(directory, environ)
@@ -150,7 +150,7 @@ def _record(
 ) -> tuple[Record, tuple[Agreement, ...] | None, tuple[str, ...] | None]:
     """The record to go on with, the DVC remotes that the target branch agreed to, and the commits that the change
     cannot alter; None for these where the record alone tells of them."""
-    from mlbutler.ci import detect
+    from mlbutler.change.detect import detect
     from mlbutler.reproduce.leftover import mend_rwlock
     from mlbutler.store.trust import agreed, moved, target_revisions
 
@@ -188,7 +188,7 @@ def _record(
 def _asked(git: Git, environ: Mapping[str, str], loaded: Loaded) -> Change | None:
     """The change as Git's remote tells of it where that decides which credentials the project's code is given; None
     where it decides nothing, or the remote is not to be asked."""
-    from mlbutler.ci import detect
+    from mlbutler.change.detect import detect
     from mlbutler.errors import AccessDenied, GitError
 
     if not loaded.settings.reproduce.pass_environment and not _opens_remotes(environ):

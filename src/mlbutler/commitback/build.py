@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlbutler import git_verified
 from mlbutler.commitback import earlier
 from mlbutler.commitback.earlier import REPRODUCED
 from mlbutler.commitback.scratch import scratch_index
 from mlbutler.errors import GitError, SettingsError
 from mlbutler.git import Git, TreeEntry
+from mlbutler.git import verified as git_verified
 from mlbutler.record import Change, StageRun
 
 CHECKOUT = "Mlbutler-Checkout"

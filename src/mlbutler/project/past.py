@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mlbutler.compare.snapshot import Source
 from mlbutler.errors import ProjectError
 from mlbutler.git import Git
-from mlbutler.git_objects import Blob, Commit, first_parents, read_blobs
+from mlbutler.git.objects import Blob, Commit, first_parents, read_blobs
 from mlbutler.project.side import Side
 from mlbutler.project.snapshot import at_commit, opened_at
 

@@ -159,7 +159,7 @@ class _FromGit:
 
     def ahead(self, paths: Iterable[str]) -> None:
         """Read all of these at once: a process for each would cost more than the files."""
-        from mlbutler.git_objects import read_blobs
+        from mlbutler.git.objects import read_blobs
 
         asked = [path for path in dict.fromkeys(paths) if path not in self._known]
         blobs = read_blobs(self._git, [self._start + path for path in asked], LARGEST)

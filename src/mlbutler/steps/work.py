@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mlbutler.console import Console
 from mlbutler.git import Git
-from mlbutler.git_address import Access
+from mlbutler.git.address import Access
 from mlbutler.project.signature import Look
 from mlbutler.record import Record
 from mlbutler.report.numbers import count

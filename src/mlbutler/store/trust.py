@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mlbutler import git_verified
 from mlbutler.errors import UntrustedRemote
 from mlbutler.git import Git
+from mlbutler.git import verified as git_verified
 from mlbutler.record import Change
 from mlbutler.secrets import without_userinfo
 from mlbutler.settings import Loaded, settings_at

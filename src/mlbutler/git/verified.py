@@ -9,17 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from mlbutler.errors import GitError
-
-if TYPE_CHECKING:
-    from mlbutler.git import Git, TreeEntry
+from mlbutler.git.command import GitCommand
+from mlbutler.git.tree import TreeEntry
 
 _TREE, _LONG = "40000", 64
 
 
-def read(git: Git, oids: Iterable[str]) -> dict[str, bytes]:
+def read(git: GitCommand, oids: Iterable[str]) -> dict[str, bytes]:
     """The contents of objects that are there.
 
     Raises:
@@ -49,7 +47,7 @@ def read(git: Git, oids: Iterable[str]) -> dict[str, bytes]:
     return found
 
 
-def file(git: Git, commit: str, path: str) -> bytes | None:
+def file(git: GitCommand, commit: str, path: str) -> bytes | None:
     """Content of a file at a commit, None when it is not there.
 
     Raises:
@@ -64,14 +62,12 @@ def file(git: Git, commit: str, path: str) -> bytes | None:
     return None if mode == _TREE else read(git, [oid]).get(oid)
 
 
-def tree(git: Git, commit: str) -> dict[str, TreeEntry]:
+def tree(git: GitCommand, commit: str) -> dict[str, TreeEntry]:
     """Path -> entry, for all files of a commit.
 
     Raises:
         GitError: as `read`.
     """
-    from mlbutler.git import TreeEntry
-
     found: dict[str, TreeEntry] = {}
     folders = [("", _tree_of(read(git, [commit]).get(commit, b"")))]
     while folders:
@@ -87,7 +83,7 @@ def tree(git: Git, commit: str) -> dict[str, TreeEntry]:
     return found
 
 
-def is_ancestor(git: Git, old: str, new: str) -> bool:
+def is_ancestor(git: GitCommand, old: str, new: str) -> bool:
     """Is `old` reachable from `new`, by the parents that the commits themselves name?
 
     Raises:

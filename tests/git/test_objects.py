@@ -9,7 +9,7 @@ import pytest
 
 from mlbutler.errors import GitError
 from mlbutler.git import Git
-from mlbutler.git_objects import first_parents, read_blobs
+from mlbutler.git.objects import first_parents, read_blobs
 from tests.project.conftest import commit
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlbutler import git_address
 from mlbutler.ci.interface import Facts
 from mlbutler.git import Git
-from mlbutler.git_address import Access, Address
+from mlbutler.git import address as git_address
+from mlbutler.git.address import Access, Address
 from mlbutler.settings import Loaded
 
 ORIGIN = "origin"

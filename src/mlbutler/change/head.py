@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mlbutler.ci.history import History
+from mlbutler.change.history import History
 from mlbutler.ci.interface import Facts, Target
 from mlbutler.errors import UsageError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.ci import detect
+from mlbutler.change.detect import detect
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
 from mlbutler.record import Change

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from mlbutler.ci.access import ORIGIN
-from mlbutler.ci.head import find_fork, find_head
-from mlbutler.ci.history import History
+from collections.abc import Mapping
+
+from mlbutler.change.access import ORIGIN
+from mlbutler.change.head import find_fork, find_head
+from mlbutler.change.history import History
+from mlbutler.ci import facts
 from mlbutler.ci.interface import Facts, Target
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
 from mlbutler.record import Change
 from mlbutler.secrets import without_userinfo
-from mlbutler.settings import Project
+from mlbutler.settings import Project, Settings
 from mlbutler.variables import TRUST
 
 _UNPROVEN = (
@@ -19,8 +22,19 @@ _UNPROVEN = (
 )
 
 
-def complete(git: Git, facts: Facts, settings: Project, against: str | None) -> Change:
-    """See `mlbutler.ci.detect`."""
+def detect(git: Git, environ: Mapping[str, str], settings: Settings, against: str | None = None) -> Change:
+    """The change that this clone and this environment stand for; what is missing in the clone is fetched.
+
+    Args:
+        against: a revision to compare with instead of the target branch.
+
+    Raises:
+        UsageError: `against`, or a target branch somebody named, does not exist. GitError: git failed.
+    """
+    return _complete(git, facts(environ), settings.project, against)
+
+
+def _complete(git: Git, facts: Facts, settings: Project, against: str | None) -> Change:
     checkout = git.head()
     remote = _remote(git, settings.git_remote)
     if facts.fork:

@@ -17,15 +17,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mlbutler.errors import GitError
-from mlbutler.git_address import Address
+from mlbutler.git.address import Address
+from mlbutler.git.clone import Clone
+from mlbutler.git.command import Done
+from mlbutler.git.out_of_reach import is_out_of_reach
 from mlbutler.variables import GIT_KEY, GIT_TOKEN, GIT_USER
-
-if TYPE_CHECKING:
-    from mlbutler.git import Done, Git
 
 _FETCHED = "refs/mlbutler/fetched/"
 _KNOWN = "refs/mlbutler/known/"
@@ -116,13 +115,11 @@ class PrivateRepository:
         clone: git in the clone, without credentials. environ: where credentials and the owner's settings are.
     """
 
-    def __init__(self, clone: Git, address: Address, environ: Mapping[str, str]) -> None:
+    def __init__(self, clone: Clone, address: Address, environ: Mapping[str, str]) -> None:
         self._clone, self._address, self._environ = clone, address, environ
 
     def fetch(self, options: Sequence[str], refspecs: Sequence[str]) -> Done:
         """Bring refs into the clone, as ``git fetch`` does; the first one's commit is the result's text."""
-        from mlbutler.git import Done
-
         pairs = [(spec.removeprefix("+").partition(":")) for spec in refspecs]
         wanted = [f"+{source}:{_FETCHED}{number}" for number, (source, _, _) in enumerate(pairs)]
         with self._room(known=True) as room:
@@ -159,7 +156,7 @@ class PrivateRepository:
 class _Room:
     """The folder of one command: the bare repository, a home without settings, the program that git asks."""
 
-    def __init__(self, folder: Path, clone: Git, address: Address, environ: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, clone: Clone, address: Address, environ: Mapping[str, str]) -> None:
         self._folder, self._clone, self._address, self._environ = folder, clone, address, environ
         self._repository = folder / "repository.git"
         self._credential = Credential.of(environ, address)
@@ -280,16 +277,6 @@ class _Room:
         )
         program.chmod(stat.S_IRWXU)
         return {"GIT_ASKPASS": str(program), GIT_USER: credential.user, GIT_TOKEN: credential.password}
-
-
-def is_out_of_reach(path: Path) -> bool:
-    """Is there such a file, and can this user neither write nor replace it? For root no file is."""
-    try:
-        real = path.resolve(strict=True)
-    except (OSError, RuntimeError):
-        return False
-    places = {real, *real.parents, *path.absolute().parents}
-    return not any(place.lstat().st_uid == os.geteuid() or os.access(place, os.W_OK) for place in places)
 
 
 def _content(path: Path) -> bytes:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler import git_verified
 from mlbutler.commitback.build import Author, Build
 from mlbutler.errors import GitError
 from mlbutler.git import Git, TreeEntry
-from mlbutler.git_address import Access
+from mlbutler.git import verified as git_verified
+from mlbutler.git.address import Access
 from tests.conftest import GitCommand
 
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from mlbutler import git_address
 from mlbutler.errors import AccessDenied, GitError, UsageError
 from mlbutler.git import Git
-from mlbutler.git_address import Access
-from mlbutler.private_repository import Credential, is_out_of_reach
+from mlbutler.git import address as git_address
+from mlbutler.git.address import Access
+from mlbutler.git.out_of_reach import is_out_of_reach
+from mlbutler.git.private_repository import Credential
 from tests.conftest import GitCommand
 from tests.git_server import GitServer
 

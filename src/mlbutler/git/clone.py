@@ -1,0 +1,176 @@
+"""What a clone says of itself: commits, files, the work tree. Nothing here talks to a remote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from mlbutler.errors import UsageError
+from mlbutler.git import verified
+from mlbutler.git.command import GitCommand
+from mlbutler.git.tree import TreeEntry
+
+_LINK = "120000"
+_AT_ONCE = 500
+"""Paths for one command line."""
+
+
+class Clone(GitCommand):
+    """git in one work tree (or bare repository): reading what is there."""
+
+    def toplevel(self) -> Path:
+        """The work tree's root.
+
+        Raises:
+            UsageError: not inside a work tree.
+        """
+        if self._toplevel is None:
+            done = self.run("rev-parse", "--show-toplevel", check=False)
+            if done.code != 0:
+                raise UsageError(
+                    f"Not a git repository: {self.directory.resolve()}", "Run inside a clone, or pass -C DIR."
+                )
+            self._toplevel = Path(os.fsdecode(done.out).rstrip("\n"))
+        return self._toplevel
+
+    def resolve(self, rev: str) -> str | None:
+        """The commit id of `rev`, None when there is no such commit here."""
+        done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", check=False)
+        return done.text.strip() if done.code == 0 else None
+
+    def head(self) -> str:
+        """The commit id of HEAD.
+
+        Raises:
+            UsageError: the repository has no commit yet.
+        """
+        head = self.resolve("HEAD")
+        if head is None:
+            raise UsageError("The repository has no commits yet.", "Commit something first.")
+        return head
+
+    def parents(self, rev: str) -> tuple[str, ...]:
+        """Commit ids of the parents of `rev` (none in a shallow clone's last commit)."""
+        return tuple(self.run("rev-list", "--parents", "-n", "1", rev).text.split()[1:])
+
+    def described(self, rev: str) -> tuple[str, str]:
+        """The author's name, and the full commit message."""
+        author, _, message = self.run("show", "-s", "--format=%an%x00%B", rev).text.partition("\0")
+        return author.strip(), message.strip()
+
+    def trailers(self, rev: str) -> dict[str, str]:
+        """The trailers of a commit message, the last one of each name."""
+        text = self.run("show", "-s", "--format=%(trailers:only,unfold)", rev).text
+        pairs = (line.partition(": ") for line in text.splitlines() if ": " in line)
+        return {name: value.strip() for name, _, value in pairs}
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Is `old` reachable from `new`?"""
+        return self.run("merge-base", "--is-ancestor", old, new, check=False).code == 0
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The best common ancestor, None for unrelated histories (or a clone too shallow to know)."""
+        done = self.run("merge-base", one, other, check=False)
+        return done.text.splitlines()[0] if done.code == 0 and done.text else None
+
+    def merged_tree(self, one: str, other: str) -> str | None:
+        """Id of the tree that a merge of two commits makes; None where they conflict, or git is older than 2.38."""
+        done = self.run("merge-tree", "--write-tree", one, other, check=False)
+        return done.text.splitlines()[0] if done.code == 0 and done.text else None
+
+    def is_shallow(self) -> bool:
+        """Does the clone lack history?"""
+        return self.run("rev-parse", "--is-shallow-repository").text == "true"
+
+    def branch(self) -> str | None:
+        """The branch that is checked out, None when HEAD is detached."""
+        done = self.run("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
+        return done.text if done.code == 0 else None
+
+    def remotes(self) -> tuple[str, ...]:
+        """Names of the configured remotes."""
+        return tuple(self.run("remote").text.splitlines())
+
+    def remote_url(self, name: str) -> str:
+        """Fetch URL of a remote, '' when it has none."""
+        return self.run("remote", "get-url", name, check=False).text
+
+    def show(self, rev: str, path: str) -> bytes | None:
+        """Content of a file (path from the repository's root) at a commit, None when it is not there.
+
+        Raises:
+            GitError: on a CI server, where the project's code may have run: an object is not what its id says.
+        """
+        if self.access is not None and not self.access.fresh:
+            commit = self.resolve(rev)
+            return verified.file(self, commit, path) if commit is not None else None
+        done = self.run("cat-file", "blob", f"{rev}:{path}", check=False)
+        return done.out if done.code == 0 else None
+
+    def tree(self, rev: str, path: str = "") -> tuple[TreeEntry, ...]:
+        """All files of a commit below `path`; paths are from the repository's root."""
+        args = ["ls-tree", "-r", "-z", "--full-tree", rev]
+        out = self.run(*args, *(["--", path] if path else [])).out
+        entries = []
+        for item in filter(None, out.split(b"\0")):
+            meta, _, name = item.partition(b"\t")
+            mode, _, oid = meta.decode().split()
+            entries.append(TreeEntry(mode, oid, os.fsdecode(name)))
+        return tuple(entries)
+
+    def tracked(self) -> frozenset[str]:
+        """Paths in the index below `directory`, relative to it."""
+        out = self.run("ls-files", "-z").out
+        return frozenset(os.fsdecode(item) for item in out.split(b"\0") if item)
+
+    def tracked_links(self, paths: Collection[str]) -> frozenset[str]:
+        """Those of `paths` (relative to `directory`) that are symbolic links in the index."""
+        items = self._listed("ls-files", "--stage", paths)
+        return frozenset(path for meta, _, path in (item.partition("\t") for item in items) if meta.startswith(_LINK))
+
+    def unmodified(self, paths: Collection[str]) -> frozenset[str]:
+        """Files at or below `paths` (relative to `directory`) whose content in the work tree is that in the index.
+
+        Files that Git was told to believe unchanged are none of them: it would not notice.
+        """
+        prefix = os.fsdecode(self.run("rev-parse", "--show-prefix").out).rstrip("\n")
+        tracked = {item[2:] for item in self._listed("ls-files", "-v", paths) if item.startswith("H ")}
+        lines = self._listed("status", "--porcelain", paths, "--no-renames", "--untracked-files=no")
+        modified = {line[3:].removeprefix(prefix) for line in lines if line[1:2] != " "}
+        return frozenset(tracked - modified)
+
+    def _listed(self, verb: str, option: str, paths: Collection[str], *more: str) -> list[str]:
+        """What git lists about these paths, which are no patterns."""
+        found: list[str] = []
+        left = list(paths)
+        for start in range(0, len(left), _AT_ONCE):
+            some = left[start : start + _AT_ONCE]
+            out = self.run(verb, option, "-z", *more, "--", *some, extra={"GIT_LITERAL_PATHSPECS": "1"}).out
+            found += [os.fsdecode(item) for item in out.split(b"\0") if item]
+        return found
+
+    def changed(self, old: str, new: str) -> tuple[str, ...]:
+        """Paths that differ between two commits, from the repository's root; renames as both paths."""
+        out = self.run("diff", "--name-only", "--no-renames", "-z", old, new).out
+        return tuple(os.fsdecode(item) for item in out.split(b"\0") if item)
+
+    def dirty(self, *, untracked: bool = False) -> tuple[str, ...]:
+        """Paths (from the repository's root) that differ from HEAD in index or work tree."""
+        mode = "all" if untracked else "no"
+        out = self.run("status", "--porcelain", "-z", "--no-renames", f"--untracked-files={mode}").out
+        return tuple(os.fsdecode(item[3:]) for item in out.split(b"\0") if item)
+
+    def is_branch_name(self, name: str) -> bool:
+        """Can a branch be called so? Text from a CI server's environment need not be a name."""
+        return self.run("check-ref-format", f"refs/heads/{name}", check=False).code == 0
+
+    def path(self, name: str) -> Path:
+        """Where a file or folder of the repository's own is, such as ``objects``."""
+        out = os.fsdecode(self.run("rev-parse", "--git-path", name).out).rstrip("\n")
+        return (self.directory / out).absolute()
+
+    def shallow_commits(self) -> frozenset[str]:
+        """Where a shallow clone's history is cut off."""
+        path = self.path("shallow")
+        return frozenset(path.read_text(encoding="ascii").split()) if path.is_file() else frozenset()

@@ -1,0 +1,14 @@
+"""A file of a commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TreeEntry:
+    """One file of a commit: its mode (``100644``, ``160000`` for a submodule), object id and path."""
+
+    mode: str
+    oid: str
+    path: str

@@ -51,14 +51,11 @@ CIRCLES_OF_MODULES: tuple[tuple[str, ...], ...] = (
         "mlbutler.steps.work",
     ),
 )
-CIRCLES_OF_ROOMS: tuple[tuple[str, ...], ...] = (("mlbutler.project", "mlbutler.store"),)
+CIRCLES_OF_ROOMS: tuple[tuple[str, ...], ...] = (("mlbutler.project", "mlbutler.remotes", "mlbutler.store"),)
 UPWARDS: tuple[tuple[str, str], ...] = (
     ("mlbutler.store.brought_before", "mlbutler.project.signature"),
-    ("mlbutler.store.other", "mlbutler.project.missing_plugins"),
-    ("mlbutler.store.pushed", "mlbutler.project.artifact"),
     ("mlbutler.store.pushed_before", "mlbutler.project.artifact"),
     ("mlbutler.store.pushed_before", "mlbutler.project.planned"),
-    ("mlbutler.store.remotes", "mlbutler.project.missing_plugins"),
 )
 # What is imported under another name than its package's, and what a declared package brings on purpose.
 PACKAGES = {"yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn", "vl_convert": "vl-convert-python"}
@@ -144,9 +141,9 @@ def test_comparing_judging_and_reporting_know_no_dvc_no_git_and_no_network(packa
         assert not {other for other in found if within(other, OUTWARD)}, name
 
 
-def test_dvc_is_imported_in_three_folders_alone_and_only_when_it_is_needed() -> None:
+def test_dvc_is_imported_in_four_folders_alone_and_only_when_it_is_needed() -> None:
     found = [(name, *one) for name in MODULES for one in imports(name) if one[0].split(".")[0] in DVC]
-    assert {name.split(".")[1] for name, _, _ in found} == {"project", "store", "reproduce"}
+    assert {name.split(".")[1] for name, _, _ in found} == {"project", "remotes", "store", "reproduce"}
     assert [(name, other) for name, other, early in found if early] == []
 
 

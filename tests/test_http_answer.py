@@ -15,7 +15,7 @@ import pytest
 
 from mlbutler import http_answer
 from mlbutler.errors import ForgeError, OutsideError
-from mlbutler.forge.http import Api, Patience
+from mlbutler.forge.http import Api, RetryPolicy
 from mlbutler.http_answer import received
 from mlbutler.jenkins import client as jenkins
 
@@ -83,9 +83,9 @@ def test_a_forge_or_controller_that_does_not_end_is_an_error_with_a_remedy(
     scaled: None, url: str, kind: str, asked: str
 ) -> None:
     def forge() -> object:
-        patience = Patience(attempts=1)
+        policy = RetryPolicy(attempts=1)
         return Api(
-            "Gitea", url, headers={}, secret={}, remedy="Set it.", environ={}, patience=patience
+            "Gitea", url, headers={}, secret={}, remedy="Set it.", environ={}, policy=policy
         ).get(f"/{kind}")  # fmt: skip
 
     def controller() -> object:

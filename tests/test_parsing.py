@@ -19,10 +19,10 @@ from mlbutler.gate import waivers
 from mlbutler.junit_file import count
 from mlbutler.parsing import Unreadable, decoded, parse_json, parse_toml, parse_yaml
 from mlbutler.record_file import loads
+from mlbutler.remotes.trust import sections
 from mlbutler.settings import parse as settings_of
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.manifest import parse_manifest
-from mlbutler.store.trust import sections
 from mlbutler.yaml_file import MOST_NODES
 
 BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlbutler.forge.detect import Place
-from mlbutler.forge.http import Patience
+from mlbutler.forge.http import RetryPolicy
 from mlbutler.forge.interface import Forge
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
@@ -22,7 +22,7 @@ from tests.forge.fake import HEAD, TOKEN, Dialect, FakeForge, Note
 from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
 
 DIALECTS = (GitHub, GitLab, Gitea, BitbucketCloud, BitbucketServer, DagsHub, Gogs)
-PATIENCE = Patience(attempts=3, pause=0.01, longest=5.0, connect=2.0, read=0.4)
+POLICY = RetryPolicy(attempts=3, pause=0.01, longest=5.0, connect=2.0, read=0.4)
 
 
 @dataclasses.dataclass
@@ -44,10 +44,10 @@ class Meeting:
             self.dialect.kind, self.server.url, self.dialect.repository, self.dialect.api and self.dialect.base
         )
 
-    def open(self, patience: Patience = PATIENCE) -> Forge:
+    def open(self, policy: RetryPolicy = POLICY) -> Forge:
         """A new process' view of it."""
         environ = {FORGE_TOKEN: TOKEN}
-        return open_forge(Opening(place=self.place(), environ=environ, root=self.root, patience=patience))
+        return open_forge(Opening(place=self.place(), environ=environ, root=self.root, policy=policy))
 
     def post(self, head: str = HEAD, text: str = "text", title: str = "mlbutler", number: str | None = "17") -> str:
         """Publish a comment; returns the newer commit it gave way to."""

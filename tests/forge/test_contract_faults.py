@@ -12,7 +12,7 @@ from mlbutler.errors import ForgeError
 from mlbutler.forge import http
 from mlbutler.forge.http import Refused
 from mlbutler.forge.interface import State
-from tests.forge.conftest import PATIENCE, Meeting, body, change
+from tests.forge.conftest import POLICY, Meeting, body, change
 from tests.forge.fake import HEAD, OTHER_HEAD, TOKEN, Answer, FakeForge, Fault
 
 # --------------------------------------------------------------------------------------- what goes wrong
@@ -132,9 +132,9 @@ def test_a_line_that_is_cut_before_anything_was_done_is_tried_again(meeting: Mee
 
 def test_a_forge_that_is_too_slow_is_an_error(meeting: Meeting) -> None:
     meeting.server.faults = [Fault(slow=0.3, done=False, times=9)]
-    patience = dataclasses.replace(PATIENCE, read=0.1, attempts=2)
+    policy = dataclasses.replace(POLICY, read=0.1, attempts=2)
     with pytest.raises(ForgeError, match="in time"):
-        meeting.open(patience).comment(change(), "mlbutler", body(), lambda head: False)
+        meeting.open(policy).comment(change(), "mlbutler", body(), lambda head: False)
 
 
 def test_a_forge_that_is_down_is_an_error(meeting: Meeting) -> None:

@@ -20,7 +20,7 @@ from mlbutler.forge.interface import Forge, State
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.variables import FORGE_TOKEN
-from tests.forge.conftest import PATIENCE, change
+from tests.forge.conftest import POLICY, change
 from tests.forge.fake import TOKEN
 
 
@@ -55,7 +55,7 @@ def start(server: ThreadingHTTPServer) -> int:
 
 def gitea(url: str, **environ: str) -> Forge:
     place = Place("gitea", url, "team/digits")
-    return open_forge(Opening(place=place, environ={FORGE_TOKEN: TOKEN, **environ}, root=Path(), patience=PATIENCE))
+    return open_forge(Opening(place=place, environ={FORGE_TOKEN: TOKEN, **environ}, root=Path(), policy=POLICY))
 
 
 def test_the_proxy_of_the_environment_is_used(server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,10 +20,10 @@ import pytest
 from mlbutler.project.planned import Planned, Watched
 from mlbutler.project.signature import Look
 from mlbutler.record import StagePlan, StageState
+from mlbutler.remotes.opening import address
 from mlbutler.store import lacked
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.linking import MANY, Jobs, link_all
-from mlbutler.store.remotes import address
 from mlbutler.store.whole import FOLDER, Whole, started
 from tests.integration.world import Run, World
 from tests.store.world import add_object, unsound

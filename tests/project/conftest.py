@@ -13,6 +13,9 @@ import pytest
 
 from mlbutler.project.project import Project
 from mlbutler.record import StagePlan
+from tests.store.conftest import cache, connect, make_remote, remote
+
+__all__ = ["cache", "connect", "make_remote", "remote"]
 
 DVC_YAML = """
 vars: [params.yaml]

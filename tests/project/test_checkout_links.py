@@ -15,12 +15,12 @@ import pytest
 
 from mlbutler.project import checkout
 from mlbutler.project.project import Project
+from mlbutler.remotes.opening import open_cache
 from mlbutler.store import linker, linking
 from mlbutler.store.engine import bring
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.linking import MANY
 from mlbutler.store.local import LocalStore
-from mlbutler.store.remotes import open_cache
 from mlbutler.store.whole import Whole
 from tests.project.test_checkout import dvc
 from tests.store.world import add_directory, md5, second_processes

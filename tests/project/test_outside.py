@@ -15,7 +15,7 @@ from mlbutler.project.model import NotKnown, Recorded
 from mlbutler.project.outside import Outside
 from mlbutler.project.project import Project
 from mlbutler.record import StagePlan, StageState
-from mlbutler.store.trust import Agreement
+from mlbutler.remotes.trust import Agreement
 from tests.project.conftest import commit, dvc
 
 UP, STALE, NOT_KNOWN = StageState.UP_TO_DATE, StageState.STALE, StageState.NOT_KNOWN

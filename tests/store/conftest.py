@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mlbutler.store.http import HttpStore
+from mlbutler.store.http.store import HttpStore
 from mlbutler.store.local import LocalStore
-from mlbutler.store.retry import Patience
+from mlbutler.store.retry import RetryPolicy
 from tests.store.world import Remote
 
 
@@ -37,8 +37,8 @@ def connect() -> Callable[..., HttpStore]:
     """A store on a test remote that does not wait long between attempts."""
 
     def make(remote: Remote, *, attempts: int = 3, **config: Any) -> HttpStore:
-        patience = Patience(attempts=attempts, pause=0.01)
-        return HttpStore("origin", remote.url, config, environ={}, patience=patience)
+        policy = RetryPolicy(attempts=attempts, pause=0.01)
+        return HttpStore("origin", remote.url, config, environ={}, policy=policy)
 
     return make
 

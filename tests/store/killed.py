@@ -16,15 +16,15 @@ from pathlib import Path
 
 from mlbutler.store.engine import bring, send
 from mlbutler.store.holdings import at_hand
-from mlbutler.store.http import HttpStore
+from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.local import LocalStore
-from mlbutler.store.retry import Patience
+from mlbutler.store.retry import RetryPolicy
 
 
 def transfer(what: str, url: str, cache: Path, mirror: Path, manifest: ObjectId) -> int:
     """One transfer to its end; the exit code."""
-    remote = HttpStore("origin", url, {}, environ={}, patience=Patience(attempts=2, pause=0.01))
+    remote = HttpStore("origin", url, {}, environ={}, policy=RetryPolicy(attempts=2, pause=0.01))
     near = LocalStore("cache", cache)
     if what == "send":
         return len(send(at_hand(near, [manifest]), near, remote).errors)

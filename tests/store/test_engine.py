@@ -10,7 +10,7 @@ import pytest
 
 from mlbutler.errors import AccessDenied, CorruptObject, StoreError
 from mlbutler.store.engine import bring, send
-from mlbutler.store.http import HttpStore
+from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need, ObjectId, Store
 from mlbutler.store.local import LocalStore
 from mlbutler.store.upkeep import mark, prune

@@ -17,7 +17,7 @@ import pytest
 from mlbutler.errors import DiskFull
 from mlbutler.store import limits
 from mlbutler.store.engine import bring, send
-from mlbutler.store.http import HttpStore
+from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need
 from mlbutler.store.local import LocalStore
 from tests.store.world import Remote, add_directory, add_object, leftovers, unsound
@@ -28,7 +28,7 @@ SYNC = """
 import sys
 from pathlib import Path
 from mlbutler.store.engine import bring
-from mlbutler.store.http import HttpStore
+from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.local import LocalStore
 url, oid, cache, mirror = sys.argv[1:]

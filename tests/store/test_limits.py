@@ -13,11 +13,11 @@ from fsspec.implementations.memory import MemoryFileSystem
 from mlbutler.errors import EXIT_OUTSIDE, CorruptObject
 from mlbutler.store import limits
 from mlbutler.store.engine import bring
-from mlbutler.store.http import HttpStore
+from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.other import OtherStore
-from mlbutler.store.retry import Patience, Transient
+from mlbutler.store.retry import RetryPolicy, Transient
 from tests.store.world import Remote, add_directory, add_object, leftovers
 
 Connect = Callable[..., HttpStore]
@@ -77,7 +77,7 @@ def test_a_remote_that_sends_a_few_bytes_a_second_is_given_up(
     monkeypatch.setattr(limits, "WINDOW", 1)
     oid = add_object(remote.root, b"x" * 496)
     remote.faults[oid.key], remote.methods = ["trickle"], ("GET",)
-    store = HttpStore("origin", remote.url, {"read_timeout": 1}, environ={}, patience=Patience(attempts=1))
+    store = HttpStore("origin", remote.url, {"read_timeout": 1}, environ={}, policy=RetryPolicy(attempts=1))
     with pytest.raises(Transient, match="less than 1,000 bytes a second") as error:
         store.get(oid, tmp_path / "x", nothing)
     assert "data.jobs" in error.value.remedy
@@ -110,7 +110,7 @@ class _Remote:
 
 def test_other_remotes_are_cut_off_too(tmp_path: Path) -> None:
     came: list[int] = []
-    store = OtherStore("origin", lambda: (_Remote(), "/data"), Patience(attempts=3, pause=0))
+    store = OtherStore("origin", lambda: (_Remote(), "/data"), RetryPolicy(attempts=3, pause=0))
     with pytest.raises(CorruptObject, match="sends more than"):
         store.get(ObjectId("0" * 32), tmp_path / "x", came.append, limits.most_of(ObjectId("0" * 32), 496))
     assert sum(came) <= (1 << 20) + 496

@@ -17,7 +17,7 @@ from mlbutler.store.engine import bring, send
 from mlbutler.store.interface import Need, ObjectId, Presence
 from mlbutler.store.local import LocalStore
 from mlbutler.store.other import OtherStore
-from mlbutler.store.retry import Patience
+from mlbutler.store.retry import RetryPolicy
 from mlbutler.store.runs import copy_entry, keys
 from tests.store.world import add_directory, add_object, md5, unsound
 
@@ -32,7 +32,7 @@ def store(kind: str, config: dict[str, Any], root: str) -> OtherStore:
 
         return get_fs_cls({}, scheme=kind)(**config), root
 
-    return OtherStore("origin", connect, Patience(attempts=1))
+    return OtherStore("origin", connect, RetryPolicy(attempts=1))
 
 
 def nothing(_: int) -> None:

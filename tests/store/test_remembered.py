@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbutler.project.artifact import Artifact
-from mlbutler.store.http import HttpStore
+from mlbutler.project.pushed import Pushed, check_pushed
+from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Answer, ObjectId, Presence
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest
-from mlbutler.store.pushed import Pushed, check_pushed
 from mlbutler.store.remembered import Remembered
 from tests.store.world import Remote, add_directory, add_object, manifest
 

@@ -31,7 +31,7 @@ from mlbutler.symlinks import Symlinks
 from mlbutler.user_files import without_user_files
 
 if TYPE_CHECKING:
-    from mlbutler.store.trust import Agreement
+    from mlbutler.remotes.trust import Agreement
 
 FOLDER = ".mlbutler"
 # How names of credentials for DVC's remotes begin.
@@ -85,7 +85,7 @@ def begin(
         console.line(f"Warning: {loaded.note}.")
     _check_symlinks(root, git, environ, loaded)
     ahead = claimed(root)
-    from mlbutler.store.trust import without_moved_mirror
+    from mlbutler.remotes.trust import without_moved_mirror
 
     with ExitStack() as stack:
         if watching:
@@ -151,8 +151,8 @@ def _record(
     """The record to go on with, the DVC remotes that the target branch agreed to, and the commits that the change
     cannot alter; None for these where the record alone tells of them."""
     from mlbutler.change.detect import detect
+    from mlbutler.remotes.trust import agreed, moved, target_revisions
     from mlbutler.reproduce.leftover import mend_rwlock
-    from mlbutler.store.trust import agreed, moved, target_revisions
 
     if mend:
         mend_rwlock(root)

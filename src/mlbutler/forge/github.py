@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from mlbutler.forge.answers import text
-from mlbutler.forge.http import Api, Refused, Unsure
+from mlbutler.forge.http import Api, OutcomeUnknown, Refused
 from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Picture, PullRequest, State
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
@@ -134,7 +134,7 @@ class GitHub:
             try:
                 answer = self._api.send("POST", f"{self._at}/check-runs", json={**body, "head_sha": change.head})
                 return text(self._api.json(answer), "html_url", "url")
-            except Unsure:
+            except OutcomeUnknown:
                 run = self._own_check(change, title)
                 if run is None:
                     raise

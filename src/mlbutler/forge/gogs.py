@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from mlbutler.errors import ForgeError
 from mlbutler.forge.answers import text
-from mlbutler.forge.http import Api, Odd, Refused
+from mlbutler.forge.http import Api, Refused, UnexpectedResponse
 from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Picture, PullRequest, State
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
@@ -64,7 +64,7 @@ class Gogs:
         """
         try:
             items = list(self._api.whole(f"{self._issue(change)}/comments"))
-        except (Refused, Odd) as error:
+        except (Refused, UnexpectedResponse) as error:
             # DagsHub does not describe comments: it may forbid to look at them too.
             raise self._absent(error, *((403,) if self.name == _DAGSHUB else ())) from error
         yield from (self._comment(change, item) for item in items)
@@ -78,7 +78,7 @@ class Gogs:
         try:
             answer = self._api.send("POST", f"{self._issue(change)}/comments", json={"body": body})
             return self._comment(change, self._api.json(answer))
-        except (Refused, Odd) as error:
+        except (Refused, UnexpectedResponse) as error:
             raise self._absent(error) from error
 
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
@@ -114,14 +114,14 @@ class Gogs:
         url = text(item, "html_url") or f"{self._web}/pulls/{change.number}"
         return Comment(id=text(item, "id"), body=text(item, "body"), author=text(item, "user.id"), url=url)
 
-    def _absent(self, error: Refused | Odd, *further: int) -> ForgeError:
+    def _absent(self, error: Refused | UnexpectedResponse, *further: int) -> ForgeError:
         """Is it the comments that are missing, or the whole repository? `further`: statuses that say so too."""
         said = f"{error.status} {error.said}".rstrip() if isinstance(error, Refused) else "a page for people"
         if isinstance(error, Refused) and error.status not in (*_ABSENT, *further):
             return error
         try:
             self._api.get(self._at)
-        except (Refused, Odd):
+        except (Refused, UnexpectedResponse):
             return error
         return NotOffered(
             f"{self.name} takes no comment on this pull request (its answer: {said}).",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from time import sleep
 
 from mlbutler.errors import ForgeError, UsageError
-from mlbutler.forge.http import Refused, Unsure
+from mlbutler.forge.http import OutcomeUnknown, Refused
 from mlbutler.forge.interface import Adapter, Comment, Me, Picture, Posted, PullRequest, State
 from mlbutler.record import Change
 from mlbutler.report.markdown import marked_head
@@ -103,7 +103,7 @@ class Hosted:
                     if created == _CREATIONS:  # it is there, whatever the list says
                         return Posted(comment.url)
                 wrote = True
-            except Unsure as error:
+            except OutcomeUnknown as error:
                 wrote, before, unsure = True, first.body if first else "", error  # perhaps: the next look tells
                 sleep(self._pause)
             except Refused as error:
@@ -124,7 +124,7 @@ class Hosted:
                 return Posted(there.url)
             try:
                 return Posted(self.adapter.create(change, body).url)
-            except Unsure as error:
+            except OutcomeUnknown as error:
                 unsure = error
                 sleep(self._pause)
         assert unsure is not None

@@ -51,16 +51,16 @@ class Refused(ForgeError):
         return self.status == 413 or (self.status in (400, 422) and bool(_LONG.search(self.said)))
 
 
-class Unsure(ForgeError):
+class OutcomeUnknown(ForgeError):
     """The connection broke, or the forge failed, after something was to be written: it may be there."""
 
 
-class Odd(ForgeError):
+class UnexpectedResponse(ForgeError):
     """The answer is no JSON of the kind that was asked for, such as a page for people."""
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to insist, in seconds.
 
     Attributes:
@@ -96,7 +96,7 @@ class Api:
         secret: Mapping[str, str],
         remedy: str,
         environ: Mapping[str, str],
-        patience: Patience | None = None,
+        policy: RetryPolicy | None = None,
         say: Callable[[str], None] | None = None,
         discreet: bool = False,
     ) -> None:
@@ -106,7 +106,7 @@ class Api:
         self.base = base.rstrip("/")
         self._secret = dict(secret)
         self._remedy = remedy
-        self._patience = patience or Patience()
+        self._policy = policy or RetryPolicy()
         self._discreet = discreet
         self._say = say or (lambda text: None)
         try:
@@ -117,7 +117,7 @@ class Api:
         try:
             self._http = httpx.Client(
                 headers={"User-Agent": "mlbutler", **headers},
-                timeout=httpx.Timeout(self._patience.read, connect=self._patience.connect),
+                timeout=httpx.Timeout(self._policy.read, connect=self._policy.connect),
                 verify=authorities,
                 follow_redirects=False,
             )
@@ -170,16 +170,16 @@ class Api:
         """The answer's JSON.
 
         Raises:
-            Odd: it is something else, such as a login page.
+            UnexpectedResponse: it is something else, such as a login page.
         """
         try:
             return answer.json()
         except ValueError:
             raise self._odd(answer) from None
 
-    def _odd(self, answer: httpx.Response) -> Odd:
+    def _odd(self, answer: httpx.Response) -> UnexpectedResponse:
         kind = answer.headers.get("content-type", "no type")[:60]
-        return Odd(
+        return UnexpectedResponse(
             f"{self.name} answered {answer.request.url.path} with something else than was asked for ({kind}).",
             f"Is {self.base} the address of its API? Set forge.url.",
         )
@@ -205,7 +205,8 @@ class Api:
             fresh: does it follow from what was read just before? After a wait it may be wrong: it is not sent again.
 
         Raises:
-            Refused: the forge answered with an error. Unsure: a creation, or what is `fresh`, may have been done.
+            Refused: the forge answered with an error.
+            OutcomeUnknown: a creation, or what is `fresh`, may have been done.
             ForgeError: the forge cannot be reached.
         """
         import httpx
@@ -213,8 +214,8 @@ class Api:
         repeatable = method != "POST" if again is None else again
         url = path if "://" in path else f"{self.base}{path}"
         what = f"{method} {'' if self._discreet else path.partition('?')[0]}".rstrip()
-        for attempt in range(1, self._patience.attempts + 1):
-            last = attempt == self._patience.attempts
+        for attempt in range(1, self._policy.attempts + 1):
+            last = attempt == self._policy.attempts
             try:
                 answer = self._exchange(method, httpx.URL(url, params=params) if params else url, json, files)
             except httpx.TransportError as error:
@@ -223,13 +224,15 @@ class Api:
                     raise problem from None
                 reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
                 if fresh or (reached and not repeatable):
-                    raise Unsure(problem.message, problem.remedy) from None
+                    raise OutcomeUnknown(problem.message, problem.remedy) from None
                 if last:
                     raise problem from None
                 self._pause(attempt, None, problem.message)
                 continue
             except httpx.DecodingError as error:
-                raise Odd(f"{self.name}: {what}: {error}.", f"Is {self.base} the address of its API?") from None
+                raise UnexpectedResponse(
+                    f"{self.name}: {what}: {error}.", f"Is {self.base} the address of its API?"
+                ) from None
             except httpx.HTTPError as error:
                 raise ForgeError(f"{self.name}: {what}: {type(error).__name__}.", "Check forge.url.") from None
             if answer.is_success:
@@ -239,12 +242,12 @@ class Api:
                 raise self._refused(answer, what)
             refused = self._refused(answer, what, wait)
             if wait is None and (fresh or not repeatable):
-                raise Unsure(refused.message, refused.remedy)
-            if last or (wait or 0.0) > self._patience.longest:
+                raise OutcomeUnknown(refused.message, refused.remedy)
+            if last or (wait or 0.0) > self._policy.longest:
                 raise refused
             self._pause(attempt, wait, f"{self.name} answered {answer.status_code}")
             if fresh:
-                raise Unsure(refused.message, refused.remedy)
+                raise OutcomeUnknown(refused.message, refused.remedy)
         raise AssertionError("unreachable")
 
     def _exchange(
@@ -281,7 +284,7 @@ class Api:
         raise ForgeError(f"{self.name} redirects {self._origin.path} without end.", "Check forge.url.")
 
     def _pause(self, attempt: int, asked: float | None, why: str) -> None:
-        seconds = self._patience.pause * 2 ** (attempt - 1) * random.uniform(0.75, 1.25) if asked is None else asked
+        seconds = self._policy.pause * 2 ** (attempt - 1) * random.uniform(0.75, 1.25) if asked is None else asked
         if seconds >= 5:
             self._say(f"{why.rstrip('.')}: trying again in {seconds:.0f} s")
         sleep(seconds)

@@ -166,7 +166,7 @@ class Adapter(Protocol):
     """One forge's API; `mlbutler.forge.hosted` makes a `Forge` of it.
 
     Every method raises `ForgeError` when the forge cannot be reached or refuses; a refusal is
-    `mlbutler.forge.http.Refused`, and a creation of which nobody knows whether it was done is `Unsure`.
+    `mlbutler.forge.http.Refused`, and a creation of which nobody knows whether it was done is `OutcomeUnknown`.
     Where a change has a number its pull request is meant, else its head.
     """
 

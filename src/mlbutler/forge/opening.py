@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlbutler.errors import ForgeError
 from mlbutler.forge.detect import Place
-from mlbutler.forge.http import Api, Patience
+from mlbutler.forge.http import Api, RetryPolicy
 from mlbutler.variables import FORGE_TOKEN, FORGE_USER
 
 
@@ -25,7 +25,7 @@ class Opening:
     environ: Mapping[str, str]
     root: Path
     say: Callable[[str], None] | None = None
-    patience: Patience | None = None
+    policy: RetryPolicy | None = None
 
     def token(self, *names: str) -> str:
         """The token: `FORGE_TOKEN`'s, else that of the first variable of `names` that is set.
@@ -67,5 +67,5 @@ class Opening:
             remedy=f"Set {FORGE_TOKEN} to a token that may do this (docs/forges.md).",
             environ=self.environ,
             say=self.say,
-            patience=self.patience,
+            policy=self.policy,
         )

@@ -29,4 +29,4 @@ def open_forge(opening: Opening) -> Forge:
     """
     opened: Callable[[Opening], Forge | Adapter] = importlib.import_module(FORGES[opening.place.kind]).from_opening
     forge = opened(opening)
-    return forge if isinstance(forge, Forge) else Hosted(forge, opening.patience.pause if opening.patience else 1.0)
+    return forge if isinstance(forge, Forge) else Hosted(forge, opening.policy.pause if opening.policy else 1.0)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from mlbutler.errors import SettingsError
-from mlbutler.forge.http import Api, Patience
+from mlbutler.forge.http import Api, RetryPolicy
 from mlbutler.forge.interface import State
 from mlbutler.record import Change
 from mlbutler.report.escape import visible, web_address
@@ -68,7 +68,7 @@ def send(
     message: Message,
     environ: Mapping[str, str],
     say: Callable[[str], None] | None = None,
-    patience: Patience | None = None,
+    policy: RetryPolicy | None = None,
 ) -> None:
     """Post `message` to the webhook.
 
@@ -81,7 +81,7 @@ def send(
     base = urlunsplit(parts._replace(path="", query="", fragment=""))
     api = Api(
         "The webhook", base, headers={}, secret={}, remedy=f"Check {WEBHOOK}.", environ=environ, say=say,
-        patience=patience, discreet=True,
+        policy=policy, discreet=True,
     )  # fmt: skip
     api.send("POST", url, json=message.slack() if form == "slack" else message.json(), again=True)
 

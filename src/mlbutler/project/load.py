@@ -14,9 +14,9 @@ from typing import Any
 from mlbutler.errors import MlbutlerError, ProjectError
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.project.dvc_yaml import guard
-from mlbutler.project.missing_plugins import stood_in_for
 from mlbutler.project.model import LEGACY_MD5, MD5, Dependency, Output, ParamsFile, Recorded, Stage, Stages
 from mlbutler.secrets import without_userinfo
+from mlbutler.store.missing_plugins import stood_in_for
 
 _MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 

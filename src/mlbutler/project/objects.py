@@ -74,7 +74,7 @@ class Objects:
         paths = [path for path, (stage, _) in self._owners(oid) if stage.imported]
         if not paths:
             return None
-        from mlbutler.store.imports import fetch_imports
+        from mlbutler.remotes.imports import fetch_imports
 
         try:
             fetch_imports(self._project, paths[:1])
@@ -156,8 +156,8 @@ class Objects:
         return self.object_file(oid, remote=False) if remote and self._bring_small(oid) else None
 
     def _bring_small(self, oid: ObjectId) -> bool:
+        from mlbutler.remotes.opening import open_cache
         from mlbutler.store.engine import bring
-        from mlbutler.store.remotes import open_cache
 
         if not self._may_ask(name := self._remote_of(oid)):
             return False
@@ -178,10 +178,10 @@ class Objects:
 
     def _asked_quickly(self, name: str | None) -> Store:
         """A remote, for questions that a run can do without an answer to."""
-        from mlbutler.store.remotes import open_remote
-        from mlbutler.store.retry import Patience
+        from mlbutler.remotes.opening import open_remote
+        from mlbutler.store.retry import RetryPolicy
 
-        return open_remote(self._project, name, self._environ, patience=Patience(attempts=2, pause=0.2))
+        return open_remote(self._project, name, self._environ, policy=RetryPolicy(attempts=2, pause=0.2))
 
     def at_hand(self, output: Output) -> bool:
         """Does cache or mirror hold the output's object?"""

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from mlbutler.errors import UntrustedRemote
 from mlbutler.project.load import address, one_line, relative
-from mlbutler.project.missing_plugins import how_to_install
 from mlbutler.project.model import NotKnown, Recorded
-from mlbutler.store.trust import require
+from mlbutler.remotes.trust import require
+from mlbutler.store.missing_plugins import how_to_install
 
 PATIENCE = 30.0
 """Seconds for all questions together."""
@@ -33,7 +33,7 @@ class Outside:
 
     Args:
         repo: the opened `dvc.repo.Repo`, with the credentials of the project's remotes.
-        refused: remotes that are given no credentials, and why (`mlbutler.store.trust`).
+        refused: remotes that are given no credentials, and why (`mlbutler.remotes.trust`).
         agreed: may only what the target branch agreed to be used? Then a stage brings no settings of its own.
     """
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from mlbutler.project.outside import Outside
     from mlbutler.project.present import Present
     from mlbutler.project.side import Side
+    from mlbutler.remotes.trust import Agreement
     from mlbutler.store.local import LocalStore
-    from mlbutler.store.trust import Agreement
     from mlbutler.store.whole import Whole
 
 CREDENTIALS = (
@@ -46,8 +46,8 @@ class Project:
 
     Args:
         root: where ``.dvc`` lies. environ: where remotes' credentials are read from.
-        agreed: remotes as the target branch configures them; others are refused (`mlbutler.store.trust`). None when the
-            work tree's own configuration is trusted.
+        agreed: remotes as the target branch configures them; others are refused (`mlbutler.remotes.trust`). None when
+            the work tree's own configuration is trusted.
         anonymous: use no credentials at all, not even those of DVC's own configuration.
         chosen: the remote that the project's settings name, '' for DVC's default; None when the environment names it.
     """
@@ -80,7 +80,7 @@ class Project:
     @cached_property
     def repo(self) -> Any:
         """The opened `dvc.repo.Repo`; credentials are in its configuration in memory alone."""
-        from mlbutler.store.trust import refused, require_places
+        from mlbutler.remotes.trust import refused, require_places
 
         # Looked at each time: what runs between two openings can change the files.
         require_places(self.root, self._agreed)
@@ -123,7 +123,7 @@ class Project:
         from dvc.config import Config
 
         from mlbutler.project.load import one_line
-        from mlbutler.store.credentials import credentials
+        from mlbutler.remotes.credentials import credentials
         from mlbutler.user_files import ssh_key
 
         try:

@@ -58,7 +58,7 @@ def _shown(path: str) -> str:
 
 def _stores(root: Path, mirror: Path | None) -> Iterator[str]:
     """Folders of the work tree that are DVC's cache, a remote or the mirror by configuration."""
-    from mlbutler.store.trust import configured_directories
+    from mlbutler.remotes.trust import configured_directories
 
     for place in [*configured_directories(root), *([mirror] if mirror is not None else [])]:
         relative = os.path.relpath(os.path.normpath(root / place), root).replace(os.sep, "/")

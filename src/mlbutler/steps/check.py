@@ -14,12 +14,12 @@ from mlbutler.console import human_seconds
 from mlbutler.project.artifact import UNCACHED
 from mlbutler.project.kept import not_in_git
 from mlbutler.project.lock_check import check_lock, leftovers
+from mlbutler.project.pushed import NO_REMOTE
 from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState
 from mlbutler.record_pending import pending_words
 from mlbutler.report.numbers import count
 from mlbutler.steps import plan as plan_step
 from mlbutler.steps.work import Work
-from mlbutler.store.pushed import NO_REMOTE
 from mlbutler.store.pushed_before import Before
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
             outcome=Outcome.PASSED, reason="", left_out=known.left_out, checked=known.objects,
             remembered=known.objects, answers_age=round(known.age, 1),
         )  # fmt: skip
-    from mlbutler.store.pushed import check_pushed
-    from mlbutler.store.remotes import Remotes
+    from mlbutler.project.pushed import check_pushed
+    from mlbutler.remotes.opening import Remotes
 
     project = work.project
     rerun = {stage.name for stage in plan.stages if stage.state in (StageState.STALE, StageState.RESTORABLE)}
@@ -174,8 +174,8 @@ def _to_keep(work: Work, path: str, ignored: bool, maker: Stage) -> str:
 def _uncommitted(work: Work, artifacts: Sequence[Artifact], findings: Sequence[Finding]) -> set[str]:
     """Paths with a finding that no commit names yet, and that are here whole: a run that was killed before its push
     made them, and this one sends them."""
+    from mlbutler.remotes.opening import open_cache
     from mlbutler.store.holdings import is_complete
-    from mlbutler.store.remotes import open_cache
 
     subjects = {finding.subject for finding in findings}
     suspects = [artifact for artifact in artifacts if artifact.path in subjects and artifact.oid is not None]

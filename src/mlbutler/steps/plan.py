@@ -54,7 +54,7 @@ def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
 
 def _address(work: Work) -> Callable[[str | None], str]:
     """Where a remote is, without credentials; '' where there is none, or where it is a directory."""
-    from mlbutler.store.remotes import address
+    from mlbutler.remotes.opening import address
 
     settings = work.project.repo.config
     return lambda own: address(settings, own or work.remote or "", work.environ)

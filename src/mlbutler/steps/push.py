@@ -38,7 +38,7 @@ def run(work: Work) -> PushResult:
         return unshared.push(work)
     if _nothing_to_do(work):
         return PushResult(outcome=Outcome.PASSED, reason="nothing to push: no stage ran and all is on the remote")
-    from mlbutler.store.remotes import open_cache, open_mirror
+    from mlbutler.remotes.opening import open_cache, open_mirror
 
     project = work.project
     project.reload()
@@ -85,8 +85,8 @@ def _whole(work: Work, result: PushResult, away: Sequence[Artifact]) -> PushResu
         StoreError: the remote does not say.
     """
     from mlbutler.errors import StoreError
-    from mlbutler.store.pushed import check_pushed
-    from mlbutler.store.remotes import Remotes
+    from mlbutler.project.pushed import check_pushed
+    from mlbutler.remotes.opening import Remotes
 
     if not away:
         return result
@@ -144,7 +144,7 @@ def keep_in_mirror(work: Work, ran: Collection[str]) -> None:
     """
     if not work.trusted or work.mirror is None:
         return
-    from mlbutler.store.remotes import open_cache, open_mirror
+    from mlbutler.remotes.opening import open_cache, open_mirror
 
     work.project.reload()
     artifacts = [artifact for artifact in work.project.artifacts() if artifact.oid is not None]
@@ -249,8 +249,8 @@ def _to_remotes(
     moved: list[Moved],
 ) -> tuple[list[str], str]:
     """Send to each artifact's remote; (remarks, name of the remote that keeps the run cache or '')."""
+    from mlbutler.remotes.opening import Remotes
     from mlbutler.store.holdings import is_complete
-    from mlbutler.store.remotes import Remotes
 
     remotes = Remotes(work.project, work.remote, work.environ, work.settings.data.jobs)
     by_remote: dict[str | None, list[ObjectId]] = {}

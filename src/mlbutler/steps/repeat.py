@@ -14,11 +14,11 @@ from mlbutler.errors import SettingsError
 from mlbutler.gate.repeated import summarise
 from mlbutler.process import project_environment
 from mlbutler.record import MetricChange, Outcome, Record, RepeatResult
+from mlbutler.remotes.trust import from_text
 from mlbutler.reproduce.scratch import LOCAL_CONFIG, scratch_clone
 from mlbutler.reproduce.seeds import series, set_params, split
 from mlbutler.settings import Gate
 from mlbutler.steps.work import Work
-from mlbutler.store.trust import from_text
 
 Metric = tuple[str, str]
 """File and dotted name."""

@@ -224,8 +224,8 @@ def _remember(work: Work, done: Reproduction) -> None:
 
 
 def _changed_inputs(work: Work, done: Reproduction, before: Collection[str]) -> tuple[str, ...]:
+    from mlbutler.remotes.opening import open_cache, open_mirror
     from mlbutler.reproduce.inputs import changed_in_place
-    from mlbutler.store.remotes import open_cache, open_mirror
 
     mirror = open_mirror(work.mirror if work.trusted else None, work.project, trusted=work.trusted)
     stores = [open_cache(work.project), *([mirror] if mirror is not None else [])]

@@ -8,7 +8,7 @@ from functools import partial
 from mlbutler import record_file
 from mlbutler.errors import MlbutlerError
 from mlbutler.forge import detect
-from mlbutler.forge.http import Patience
+from mlbutler.forge.http import RetryPolicy
 from mlbutler.forge.interface import Forge, State
 from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
@@ -26,10 +26,10 @@ STATES = {
     Outcome.NOT_KNOWN: State.ERROR,
     Outcome.INTERRUPTED: State.CANCELED,
 }
-_QUICK = Patience(attempts=2, pause=0.5, longest=5, connect=5, read=10)
+_QUICK = RetryPolicy(attempts=2, pause=0.5, longest=5, connect=5, read=10)
 
 
-def opened(work: Work, patience: Patience | None = None) -> Forge | None:
+def opened(work: Work, policy: RetryPolicy | None = None) -> Forge | None:
     """The forge that the settings, the CI server or the clone name, None when none does.
 
     Raises:
@@ -41,7 +41,7 @@ def opened(work: Work, patience: Patience | None = None) -> Forge | None:
     if there is None:
         return None
     detect.agree(work.loaded, there, change, work.environ, lambda: _settings_before(work))
-    opening = Opening(place=there, environ=work.environ, root=work.root, say=work.console.line, patience=patience)
+    opening = Opening(place=there, environ=work.environ, root=work.root, say=work.console.line, policy=policy)
     return open_forge(opening)
 
 

@@ -81,8 +81,8 @@ def supply(work: Work, paths: Sequence[str]) -> None:
 
 def _vanished(work: Work, needs: Sequence[Need]) -> StoreError | None:
     """The error where a remote that was asked is a directory that is not there."""
+    from mlbutler.remotes.opening import Remotes
     from mlbutler.store.local import LocalStore
-    from mlbutler.store.remotes import Remotes
 
     remotes = Remotes(work.project, work.remote, work.environ if work.trusted else {})
     stores = (remotes(own) for own in dict.fromkeys(need.remote for need in needs))
@@ -131,8 +131,8 @@ def _all_artifacts(work: Work) -> tuple[Need, ...]:
 
 def _bring_run_cache(work: Work) -> None:
     from mlbutler.errors import StoreError
+    from mlbutler.remotes.opening import open_cache
     from mlbutler.store.local import LocalStore
-    from mlbutler.store.remotes import open_cache
     from mlbutler.store.runs import bring_runs
 
     if work.mirror is None or work.project.build_runs is not None:  # there it is looked up in the mirror itself
@@ -176,8 +176,8 @@ def _keep(work: Work, needs: Sequence[Need], brought: Brought, whole: Whole) -> 
 
 def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, Whole]:
     """What was brought, the paths that no store holds, and which objects of the cache are known to be whole."""
+    from mlbutler.remotes.opening import Remotes, open_cache, open_mirror
     from mlbutler.store.engine import bring, worst
-    from mlbutler.store.remotes import Remotes, open_cache, open_mirror
 
     data, project = work.settings.data, work.project
     cache = open_cache(project)
@@ -241,9 +241,9 @@ def _import(work: Work, needs: Sequence[Need]) -> frozenset[str]:
     """Let DVC bring imports from where they were imported; the paths it brought whole."""
     if not needs:
         return frozenset()
+    from mlbutler.remotes.imports import fetch_imports
+    from mlbutler.remotes.opening import open_cache
     from mlbutler.store.engine import bring
-    from mlbutler.store.imports import fetch_imports
-    from mlbutler.store.remotes import open_cache
 
     fetch_imports(work.project, [need.path for need in needs])
     again = bring(needs, open_cache(work.project), None, None)

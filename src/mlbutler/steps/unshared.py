@@ -35,10 +35,10 @@ def _lacking(work: Work) -> Iterator[tuple[str, int, int]]:
     Raises:
         StoreError: a remote does not say what it holds.
     """
+    from mlbutler.remotes.opening import Remotes, open_cache
     from mlbutler.store.engine import lacking
     from mlbutler.store.holdings import at_hand
     from mlbutler.store.interface import ObjectId
-    from mlbutler.store.remotes import Remotes, open_cache
 
     work.project.reload()
     cache, remotes = open_cache(work.project), Remotes(work.project, work.remote, work.environ, work.settings.data.jobs)

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from mlbutler.project.build_runs import BuildRuns
     from mlbutler.project.planned import Kept, Planned
     from mlbutler.project.project import Project
+    from mlbutler.remotes.trust import Agreement
     from mlbutler.steps.live import Beside
     from mlbutler.store.brought_before import BroughtBefore
     from mlbutler.store.interface import ObjectId
     from mlbutler.store.pushed_before import PushedBefore
     from mlbutler.store.remembered import Remembered
     from mlbutler.store.seal import Seal
-    from mlbutler.store.trust import Agreement
     from mlbutler.store.upkeep.uses import Held
     from mlbutler.symlinks import Symlinks
 
@@ -42,7 +42,7 @@ class Work:
     Attributes:
         root: the DVC project's root (where ``.dvc`` lies), which may be below the repository's root.
         record: what is known so far; steps read it and the pipeline replaces it.
-        agreed_remotes: DVC's remotes as the target branch configures them (`mlbutler.store.trust.agreed`), None when
+        agreed_remotes: DVC's remotes as the target branch configures them (`mlbutler.remotes.trust.agreed`), None when
             the work tree's own configuration is trusted.
         access: how Git's remote is reached on a CI server, None on a laptop.
         plan_held: the plan in the record was looked at and holds, so that nothing is stale in dvc.lock.
@@ -229,7 +229,7 @@ class Work:
     @property
     def agreed_at(self) -> tuple[str, ...]:
         """The target branch's tip and the merge base, as this command found them, else as the record has them."""
-        from mlbutler.store.trust import target_revisions
+        from mlbutler.remotes.trust import target_revisions
 
         found = self.target_revisions
         return found if found is not None else tuple(target_revisions(self.git, self.record.change))

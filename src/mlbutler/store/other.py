@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 from mlbutler.console import human_bytes
 from mlbutler.errors import AccessDenied, DiskFull, MlbutlerError, StoreError
-from mlbutler.project.missing_plugins import how_to_install
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence
 from mlbutler.store.limits import Incoming
+from mlbutler.store.missing_plugins import how_to_install
 from mlbutler.store.pool import Threaded
-from mlbutler.store.retry import Patience, Transient
+from mlbutler.store.retry import RetryPolicy, Transient
 
 T = TypeVar("T")
 
@@ -42,17 +42,17 @@ class OtherStore(Threaded):
     Args:
         name: the remote's name. connect: opens the connection and returns DVC's file system (`dvc.fs.FileSystem`)
             and the path that holds ``files/md5``; called once, when first needed.
-        patience: how often a failing call is repeated. jobs: transfers at once.
+        policy: how often a failing call is repeated. jobs: transfers at once.
     """
 
     def __init__(
-        self, name: str, connect: Callable[[], tuple[Any, str]], patience: Patience | None = None, jobs: int = 16
+        self, name: str, connect: Callable[[], tuple[Any, str]], policy: RetryPolicy | None = None, jobs: int = 16
     ) -> None:
         import threading
 
         self.name, self.jobs = name, jobs
         self._connect = connect
-        self._patience = patience or Patience(attempts=3)
+        self._policy = policy or RetryPolicy(attempts=3)
         self._lock = threading.Lock()
         self._connected: tuple[Any, str] | None = None
         self._container_checked = False
@@ -75,7 +75,7 @@ class OtherStore(Threaded):
         answers = {}
         for oid in objects:
             try:
-                answers[oid] = self._patience.call(lambda oid=oid: self._ask(oid))  # type: ignore[misc]
+                answers[oid] = self._policy.call(lambda oid=oid: self._ask(oid))  # type: ignore[misc]
             except StoreError as error:
                 denied = isinstance(error, AccessDenied)
                 answers[oid] = Answer(Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy)
@@ -120,7 +120,7 @@ class OtherStore(Threaded):
             FileNotFoundError: it is absent. AccessDenied, StoreError, DiskFull: it could not be read.
             CorruptObject: more comes than there can be.
         """
-        return self._patience.call(lambda: self._get(oid, destination, Incoming(self.name, oid, count, most)))
+        return self._policy.call(lambda: self._get(oid, destination, Incoming(self.name, oid, count, most)))
 
     def _get(self, oid: ObjectId, destination: Path, count: Counter) -> Arrived:
         fs, root = self._opened()
@@ -140,7 +140,7 @@ class OtherStore(Threaded):
         Raises:
             AccessDenied, StoreError: it could not be written.
         """
-        self._patience.call(lambda: self._put(oid.key, source, count))
+        self._policy.call(lambda: self._put(oid.key, source, count))
 
     def _put(self, key: str, source: Path, count: Counter) -> None:
         from dvc_objects.fs.base import ObjectFileSystem
@@ -199,7 +199,7 @@ class OtherStore(Threaded):
         Raises:
             AccessDenied, StoreError: it could not be written.
         """
-        self._patience.call(lambda: self._put(key, source, lambda _: None))
+        self._policy.call(lambda: self._put(key, source, lambda _: None))
 
 
 def _never_prompt(fs: Any) -> None:

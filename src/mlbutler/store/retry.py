@@ -29,14 +29,14 @@ class Transient(StoreError):
         self.retry_after = retry_after
 
 
-class Patience:
+class RetryPolicy:
     """Repeats calls to one remote; shared by its threads.
 
     Args:
         attempts: calls in all for one object.
         pause: seconds before the second attempt; doubled each time, with jitter.
         give_up_after: objects in a row that failed for good before all further ones fail at once, so that a
-            remote that is down does not cost the full patience for each of thousands of objects.
+            remote that is down does not cost all attempts for each of thousands of objects.
     """
 
     def __init__(self, attempts: int = 5, pause: float = 0.5, give_up_after: int = 8) -> None:

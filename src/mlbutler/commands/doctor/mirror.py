@@ -96,8 +96,8 @@ def _owner(path: Path) -> str:
 
 def links(work: Work) -> Examined:
     """How objects come from the mirror into the project's cache: shared by reflink or hardlink, or copied."""
+    from mlbutler.remotes.opening import may_hardlink
     from mlbutler.store.files import make_folder
-    from mlbutler.store.remotes import may_hardlink
 
     path, cache = work.mirror, work.project.cache_dir
     if path is None:

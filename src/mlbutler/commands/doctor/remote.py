@@ -14,8 +14,8 @@ _MOST = 3
 
 def remote(work: Work) -> Examined:
     """Ask for an object that cannot be there, and for some that this commit's dvc.lock names. Nothing is written."""
+    from mlbutler.remotes.opening import open_remote
     from mlbutler.store.local import LocalStore
-    from mlbutler.store.remotes import open_remote
 
     name = work.remote
     if name is None:

@@ -7,11 +7,11 @@ import pytest
 
 from mlbutler.errors import MlbutlerError, ProjectError, StoreError
 from mlbutler.project.project import Project
-from mlbutler.store.http import HttpStore
+from mlbutler.remotes.opening import Remotes, open_mirror, open_remote
+from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import ObjectId, Presence
 from mlbutler.store.local import LocalStore
 from mlbutler.store.other import OtherStore
-from mlbutler.store.remotes import Remotes, open_mirror, open_remote
 from tests.store.dvc_world import clone
 from tests.store.world import PASSWORD, USER, Remote
 

@@ -9,11 +9,11 @@ import pytest
 
 from mlbutler.errors import AccessDenied, StoreError
 from mlbutler.project.artifact import Artifact
-from mlbutler.store.http import HttpStore
+from mlbutler.project.pushed import Pushed, check_pushed
+from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import ObjectId, Store
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import Manifest, parse_manifest
-from mlbutler.store.pushed import Pushed, check_pushed
 from tests.store.world import Remote, add_directory, add_object, damage, md5
 
 FILES = {f"f {n}.txt": f"content {n}".encode() for n in range(10)}
@@ -47,9 +47,9 @@ def check(remote: Remote | Path, connect: Callable[..., HttpStore], cache: Local
 
 @pytest.fixture
 def connect() -> Callable[..., HttpStore]:
-    from mlbutler.store.retry import Patience
+    from mlbutler.store.retry import RetryPolicy
 
-    return lambda remote: HttpStore("origin", remote.url, {}, environ={}, patience=Patience(2, 0.01))
+    return lambda remote: HttpStore("origin", remote.url, {}, environ={}, policy=RetryPolicy(2, 0.01))
 
 
 def test_all_pushed(remote: Remote, connect: Callable[..., HttpStore], cache: LocalStore) -> None:

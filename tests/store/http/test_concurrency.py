@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from mlbutler.store.pace import Pace
+from mlbutler.store.http.concurrency import AdaptiveConcurrency
 
 
 class Network:
@@ -9,7 +9,7 @@ class Network:
     def __init__(self, latency: float, limit: float) -> None:
         self.latency, self.limit, self.now = latency, limit, 0.0
 
-    def run(self, pace: Pace, seconds: float) -> None:
+    def run(self, pace: AdaptiveConcurrency, seconds: float) -> None:
         end = self.now + seconds
         while self.now < end:
             self.now += max(self.latency / pace.width, 1 / self.limit)
@@ -18,28 +18,28 @@ class Network:
 
 def test_a_slow_line_gets_as_many_transfers_as_there_are() -> None:
     network = Network(latency=0.1, limit=100_000)
-    pace = Pace(clock=lambda: network.now)
+    pace = AdaptiveConcurrency(clock=lambda: network.now)
     network.run(pace, 5)
     assert pace.width == 64
 
 
 def test_a_line_that_is_full_is_not_crowded() -> None:
     network = Network(latency=0.001, limit=1000)
-    pace = Pace(clock=lambda: network.now)
+    pace = AdaptiveConcurrency(clock=lambda: network.now)
     network.run(pace, 5)
     assert pace.width <= 16
 
 
 def test_a_number_that_was_set_stays() -> None:
     network = Network(latency=0.1, limit=100_000)
-    pace = Pace(3, clock=lambda: network.now)
+    pace = AdaptiveConcurrency(3, clock=lambda: network.now)
     network.run(pace, 5)
     assert pace.width == 3
 
 
 def test_a_remote_that_asks_to_slow_down_gets_fewer() -> None:
     network = Network(latency=0.1, limit=100_000)
-    pace = Pace(clock=lambda: network.now)
+    pace = AdaptiveConcurrency(clock=lambda: network.now)
     network.run(pace, 5)
     for expected in (32, 16, 8, 4, 2, 1, 1):
         pace.slow_down()
@@ -49,7 +49,7 @@ def test_a_remote_that_asks_to_slow_down_gets_fewer() -> None:
 
 def test_many_such_answers_at_once_count_once() -> None:
     network = Network(latency=0.1, limit=100_000)
-    pace = Pace(clock=lambda: network.now)
+    pace = AdaptiveConcurrency(clock=lambda: network.now)
     network.run(pace, 5)
     for _ in range(64):
         pace.slow_down()
@@ -58,7 +58,7 @@ def test_many_such_answers_at_once_count_once() -> None:
 
 def test_after_that_it_grows_slowly_and_not_above_what_was_set() -> None:
     network = Network(latency=0.1, limit=100_000)
-    pace = Pace(4, clock=lambda: network.now)
+    pace = AdaptiveConcurrency(4, clock=lambda: network.now)
     pace.slow_down()
     assert pace.width == 2
     network.run(pace, 4)

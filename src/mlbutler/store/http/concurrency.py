@@ -13,7 +13,7 @@ _OBJECT = 1 << 18
 """One finished object counts like so many bytes: small ones are limited by round trips, large ones by bandwidth."""
 
 
-class Pace:
+class AdaptiveConcurrency:
     """The number of transfers at once, for one remote.
 
     It doubles while that brings at least 15 % more in a quarter of a second. It is halved when the remote asks to slow

@@ -9,9 +9,9 @@ import pytest
 from yarl import URL
 
 from mlbutler.errors import AccessDenied, CorruptObject, StoreError
-from mlbutler.store.http import HttpStore
+from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import ObjectId, Presence
-from mlbutler.store.retry import Patience
+from mlbutler.store.retry import RetryPolicy
 from tests.store.world import PASSWORD, USER, Remote, add_object
 
 Connect = Callable[..., HttpStore]
@@ -75,8 +75,8 @@ def test_a_refusal_or_a_failure_is_never_missing(remote: Remote, connect: Connec
 
 def test_a_server_that_is_down_is_undetermined_and_soon_given_up(remote: Remote) -> None:
     remote.close()
-    patience = Patience(attempts=3, pause=0.05, give_up_after=2)
-    store = HttpStore("origin", remote.url, {"jobs": 8}, environ={}, patience=patience)
+    policy = RetryPolicy(attempts=3, pause=0.05, give_up_after=2)
+    store = HttpStore("origin", remote.url, {"jobs": 8}, environ={}, policy=policy)
     answers = store.ask([ObjectId(f"{n:032x}") for n in range(200)])
     assert {answer.presence for answer in answers.values()} == {Presence.UNDETERMINED}
     insisted = [answer for answer in answers.values() if not answer.reason.startswith("Given up: ")]
@@ -208,7 +208,7 @@ def test_an_upload_that_is_redirected_is_not_taken_for_done(remote: Remote, conn
 
 def test_no_message_holds_a_password(remote: Remote, tmp_path: Path) -> None:
     url = remote.url.replace("//", f"//{USER}:hunter2-secret@")
-    store = HttpStore("origin", url, {}, environ={}, patience=Patience(attempts=1))
+    store = HttpStore("origin", url, {}, environ={}, policy=RetryPolicy(attempts=1))
     messages = [store.url]
     for fault in (401, 403, 500, 404, "cut", "login", "reset", 302, "ftp://x/y", "http://[broken/"):
         oid = add_object(remote.root, b"content" * 50)
@@ -225,7 +225,7 @@ def test_no_message_holds_a_password(remote: Remote, tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["proj one", "größe", "a%20b", "100% sure"])
 def test_an_address_is_escaped_as_dvc_does(remote: Remote, folder: str, tmp_path: Path) -> None:
     (tmp_path / "new").write_bytes(b"new")
-    store = HttpStore("origin", f"{remote.url}/{folder}", {}, environ={}, patience=Patience(attempts=1))
+    store = HttpStore("origin", f"{remote.url}/{folder}", {}, environ={}, policy=RetryPolicy(attempts=1))
     store.put(ABSENT, tmp_path / "new", nothing)
     assert store.ask([ABSENT])[ABSENT].presence is Presence.PRESENT
     sent = URL(f"{remote.url}/{folder}").raw_path.removeprefix("/repo.dvc/")  # what DVC's client makes of it
@@ -243,5 +243,5 @@ def test_a_redirect_to_an_address_with_a_space_is_followed(remote: Remote, conne
 
 def test_escapes_in_the_address_user_and_password_are_undone(remote: Remote) -> None:
     url = remote.url.replace("//", "//an%40n:p%2Fw@")
-    HttpStore("origin", url, {}, environ={}, patience=Patience(attempts=1)).ask([ABSENT])
+    HttpStore("origin", url, {}, environ={}, policy=RetryPolicy(attempts=1)).ask([ABSENT])
     assert remote.received[0]["Authorization"] == f"Basic {base64.b64encode(b'an@n:p/w').decode()}"

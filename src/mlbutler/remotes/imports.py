@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlbutler.errors import StoreError
-from mlbutler.store.remotes import Configured
+from mlbutler.remotes.opening import Configured
 
 
 def fetch_imports(project: Configured, paths: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="mlbutler-md5")
 
 
-class Behind:
+class StreamingHash:
     """The hash of one file that only grows.
 
     Args:
@@ -34,7 +34,7 @@ class Behind:
         self._path, self._digest, self._done = path, digest, done
         self._work: Future[None] | None = None
 
-    def grown(self, size: int) -> None:
+    def advance(self, size: int) -> None:
         """The file has `size` bytes by now."""
         if size - self._done >= _STEP and (self._work is None or self._work.done()):
             self._work = _threads().submit(self._follow, size, lambda _: None)

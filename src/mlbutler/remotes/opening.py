@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlbutler.errors import MlbutlerError, ProjectError, StoreError
-from mlbutler.project.missing_plugins import how_to_install
+from mlbutler.remotes.trust import require
 from mlbutler.secrets import without_userinfo
 from mlbutler.store.interface import Store
 from mlbutler.store.local import LocalStore
-from mlbutler.store.retry import Patience
-from mlbutler.store.trust import require
+from mlbutler.store.missing_plugins import how_to_install
+from mlbutler.store.retry import RetryPolicy
 
 REMOTE_JOBS = 16
 _PLACE = ("endpointurl", "port", "account_name", "oss_endpoint", "projectname", "profile", "configpath")
@@ -82,12 +82,12 @@ def open_remote(
     environ: Mapping[str, str] | None = None,
     *,
     jobs: int | None = None,
-    patience: Patience | None = None,
+    policy: RetryPolicy | None = None,
 ) -> Store:
     """The store of a remote; None means the project's. Nothing is asked of it yet.
 
     Args:
-        patience: how long to insist when it does not answer; the store's own way if None.
+        policy: how long to insist when it does not answer; the store's own way if None.
 
     Raises:
         ProjectError: there is no such remote, or its configuration is broken.
@@ -123,22 +123,22 @@ def open_remote(
         store.require()
         return store
     if kind.protocol in ("http", "https"):
-        from mlbutler.store.http import HttpStore
+        from mlbutler.store.http.store import HttpStore
 
         # The process' own environment says where files of credentials may be: see `mlbutler.user_files`.
         files = os.environ if environ is None or environ else {}
-        return HttpStore(name, path, config, environ=files, jobs=jobs, patience=patience)
-    return _other(project, name, jobs or REMOTE_JOBS, patience)
+        return HttpStore(name, path, config, environ=files, jobs=jobs, policy=policy)
+    return _other(project, name, jobs or REMOTE_JOBS, policy)
 
 
-def _other(project: Configured, name: str, jobs: int, patience: Patience | None) -> Store:
+def _other(project: Configured, name: str, jobs: int, policy: RetryPolicy | None) -> Store:
     from mlbutler.store.other import OtherStore
 
     def connect() -> tuple[Any, str]:
         odb = project.repo.cloud.get_remote_odb(name, hash_name="md5-dos2unix")  # its path is the remote's root
         return odb.fs, str(odb.path)
 
-    return OtherStore(name, connect, patience, jobs)
+    return OtherStore(name, connect, policy, jobs)
 
 
 def address(settings: Mapping[str, Any], name: str, environ: Mapping[str, str] | None = None) -> str:

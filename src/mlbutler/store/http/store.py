@@ -18,13 +18,13 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 from mlbutler.console import human_bytes
 from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreError
 from mlbutler.retry_after import retry_after
-from mlbutler.store.curl import Broken, Driver, Receiver, Request, Response, Task
-from mlbutler.store.download import Download
-from mlbutler.store.http_access import Access, encoded
+from mlbutler.store.http.access import Access, encoded
+from mlbutler.store.http.concurrency import AdaptiveConcurrency
+from mlbutler.store.http.curl import Driver, Receiver, Request, Response, Task, TransferError
+from mlbutler.store.http.download import Download
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results, Wanted
 from mlbutler.store.limits import too_slow
-from mlbutler.store.pace import Pace
-from mlbutler.store.retry import Patience, Transient
+from mlbutler.store.retry import RetryPolicy, Transient
 from mlbutler.store.verify import EMPTY_MD5
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class HttpStore:
     Args:
         name: the remote's name.
         url: the remote's address; a user name and password in it are used and never shown.
-        config: keys of DVC's remote configuration; see `mlbutler.store.http_access.Access`, and ``method``.
+        config: keys of DVC's remote configuration; see `mlbutler.store.http.access.Access`, and ``method``.
         environ: where a .netrc file is looked for.
         jobs: transfers at once; found out when None.
 
@@ -63,7 +63,7 @@ class HttpStore:
         *,
         environ: Mapping[str, str] | None = None,
         jobs: int | None = None,
-        patience: Patience | None = None,
+        policy: RetryPolicy | None = None,
     ) -> None:
         parts = urlsplit(encoded(url))
         self.name = name
@@ -72,8 +72,8 @@ class HttpStore:
         self._access = Access(name, url, config, environ or {})
         self._driver = Driver(self._access.configure, self._access.read_timeout)
         self._method = str(config.get("method") or "POST").upper()
-        self._patience = patience or Patience()
-        self._pace = Pace(jobs)
+        self._policy = policy or RetryPolicy()
+        self._pace = AdaptiveConcurrency(jobs)
         self._believed: tuple[str, ...] | None = None
 
     # ------------------------------------------------------------------------------------ presence
@@ -218,7 +218,7 @@ class HttpStore:
     # ------------------------------------------------------------------------------------ exchange
 
     def _patiently(self, task: Callable[[], Task[T]]) -> Task[T]:
-        return self._patience.repeat(task, self._pace.slow_down)
+        return self._policy.repeat(task, self._pace.slow_down)
 
     def _exchange(
         self,
@@ -235,7 +235,7 @@ class HttpStore:
         for _ in range(_MOST_REDIRECTS + 1):
             try:
                 response = yield Request(method, url, own, headers, _past_redirects(receive), source, count)
-            except Broken as broken:
+            except TransferError as broken:
                 raise self._broken(broken, oid) from None
             assert response is not None
             target = response.headers.get("location")
@@ -274,7 +274,7 @@ class HttpStore:
             remedy = f"The server may want another method: dvc remote modify {self.name} method PUT"
         raise StoreError(f"{what}.", remedy)
 
-    def _broken(self, broken: Broken, oid: ObjectId) -> MlbutlerError:
+    def _broken(self, broken: TransferError, oid: ObjectId) -> MlbutlerError:
         # libcurl's own text may hold addresses; its kind says enough.
         where = f"{urlsplit(self.url).path.rstrip('/')}/{oid.key}"
         if broken.unusable:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlbutler.store.credentials import credentials
+from mlbutler.remotes.credentials import credentials
 
 MINE = {"MLBUTLER_REMOTE_MY_STORE_USER": "ada", "MLBUTLER_REMOTE_MY_STORE_PASSWORD": "own"}
 COMMON = {"MLBUTLER_REMOTE_USER": "bob", "MLBUTLER_REMOTE_PASSWORD": "common"}

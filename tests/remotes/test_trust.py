@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import UntrustedRemote
+from mlbutler.remotes.trust import from_text, moved, refused, require, require_places, sections, without_moved_mirror
 from mlbutler.settings import load
-from mlbutler.store.trust import from_text, moved, refused, require, require_places, sections, without_moved_mirror
 
 HOME = b"""\
 [core]

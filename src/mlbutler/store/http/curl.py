@@ -1,6 +1,6 @@
 """Many HTTP exchanges at once in one thread, by libcurl: the only module that knows `pycurl`.
 
-A task is a generator. It yields a `Request` and is sent its `Response`, or has a `Broken` thrown in; it yields a
+A task is a generator. It yields a `Request` and is sent its `Response`, or has a `TransferError` thrown in; it yields a
 number to pause for so many seconds; what it returns is its result. Thousands of tasks share a few connections.
 """
 
@@ -71,7 +71,7 @@ class Request:
 Task = Generator[Request | float, Response | None, T]
 
 
-class Broken(Exception):
+class TransferError(Exception):
     """An exchange that did not come to its end.
 
     Attributes:
@@ -113,7 +113,7 @@ class Broken(Exception):
         return self.code in (pycurl.E_URL_MALFORMAT, pycurl.E_UNSUPPORTED_PROTOCOL)
 
 
-class Pace(Protocol):
+class Concurrency(Protocol):
     """How many tasks run at once."""
 
     @property
@@ -222,7 +222,7 @@ class Driver:
         self._kept: _Loop | None = None
 
     def run(
-        self, tasks: Iterable[tuple[K, Task[T]]], pace: Pace, stop: threading.Event
+        self, tasks: Iterable[tuple[K, Task[T]]], pace: Concurrency, stop: threading.Event
     ) -> Generator[tuple[K, T | BaseException], None, None]:
         """Yield each task's key with its result or its exception, in the order in which they end.
 
@@ -282,7 +282,7 @@ class _Loop:
         self._multi.close()
 
     def run(
-        self, tasks: Iterable[tuple[K, Task[T]]], pace: Pace, stop: threading.Event
+        self, tasks: Iterable[tuple[K, Task[T]]], pace: Concurrency, stop: threading.Event
     ) -> Generator[tuple[K, T | BaseException], None, None]:
         todo = iter(tasks)
         more = True
@@ -359,7 +359,7 @@ class _Loop:
         if transfer.error is not None:
             self._advance(key, task, transfer.error)
         elif code and not transfer.stopped:
-            self._advance(key, task, Broken(code, text, transfer.response()))
+            self._advance(key, task, TransferError(code, text, transfer.response()))
         else:
             self._advance(key, task, transfer.response())
         self._pace.finished(transfer.moved)

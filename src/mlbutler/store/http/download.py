@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from mlbutler.store.behind import Behind
-from mlbutler.store.curl import Receiver, Response
+from mlbutler.store.http.curl import Receiver, Response
+from mlbutler.store.http.streaming_hash import StreamingHash
 from mlbutler.store.interface import Arrived, Counter, ObjectId
 from mlbutler.store.limits import too_much
 
@@ -35,7 +35,7 @@ class Download:
         self.size = 0
         self._version = ""
         self._digest = hashlib.md5(usedforsecurity=False)
-        self._behind: Behind | None = None
+        self._behind: StreamingHash | None = None
 
     def resuming(self) -> tuple[str, ...]:
         """Headers that ask for the rest of what came before, as long as it is still the same."""
@@ -78,8 +78,8 @@ class Download:
             if self.size <= _HASHED_AT_ONCE:
                 self._digest.update(block)
             else:
-                self._behind = self._behind or Behind(self._destination, self._digest, before)
-                self._behind.grown(self.size)
+                self._behind = self._behind or StreamingHash(self._destination, self._digest, before)
+                self._behind.advance(self.size)
         self._count(len(block))
 
     def arrived(self, came: str) -> Arrived:

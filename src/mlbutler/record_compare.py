@@ -164,7 +164,8 @@ class PlotChange:
     `kind`: ``linear`` (also scatter, simple, smooth), ``confusion``, ``image`` or ``unsupported``.
     For ``linear``, `old` and `new` are points (x, y), at most a few hundred; for ``confusion`` they are
     (row label, column label, count); for ``image`` they hold one item, (data URI,).
-    `old_total` and `new_total` count the points before thinning. Empty means absent on that side.
+    `old_total` and `new_total` count the points before thinning. Empty means absent on that side, or not known:
+    `reason` says so. `changed` is None where that cannot be told, since one side could not be read.
 
     `group` is the definition in dvc.yaml that it belongs to. Where that has a template of DVC's or of its own, the
     first plot of the group holds the `specification` of the whole as Vega-Lite JSON; `own_template`: it is the
@@ -174,7 +175,7 @@ class PlotChange:
     file: str
     title: str
     kind: str
-    changed: bool
+    changed: bool | None
     x: str = ""
     y: str = ""
     old: tuple[tuple[Scalar, ...], ...] = ()

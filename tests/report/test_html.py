@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from mlbutler import record as r
 from mlbutler import record_file
 from mlbutler.record import Record
-from mlbutler.report import html, vega
+from mlbutler.report import differences, html, vega
+from mlbutler.report.model import Table
 from mlbutler.settings import Report as Settings
 
 from .hostile import hostile_text, poisoned
@@ -185,3 +186,24 @@ def test_a_browser_shows_it_and_runs_nothing(record: Record, tmp_path: Path) -> 
     title = done.stdout.partition("<title>")[2].partition("</title>")[0]
     assert title.startswith("Failed: &lt;script")
     assert trap in "".join(page.texts)
+
+
+def test_a_plot_whose_target_could_not_be_read_is_not_called_new(record: Record) -> None:
+    assert record.compare is not None
+    points = ((0, 1.0), (1, 0.5))
+    plot = r.PlotChange(
+        file="a.csv", title="Curve", kind="linear", changed=None, new=points, new_total=2, reason="in the target: torn"
+    )
+    picture = r.PlotChange(
+        file="b.json", title="B", kind="unsupported", changed=None, reason="the remote was not asked"
+    )
+    compare = dataclasses.replace(record.compare, plots=(plot, picture), predictions=())
+    text = html.render(dataclasses.replace(record, compare=compare), Settings())
+    assert text.count("(not known whether it changed)") == 2
+    assert "same on both sides" not in text
+    section = differences.plots(compare, Settings())
+    assert section is not None and section.summary == "0 of 2 plots changed, 2 not known"
+    table = section.blocks[0]
+    assert isinstance(table, Table)
+    rows = [["".join(span.text for span in cell.line) for cell in row] for row in table.rows]
+    assert rows[0][2:] == ["not known", "0.5", "not known"]

@@ -107,10 +107,51 @@ def test_a_broken_lock_here_is_said_and_its_numbers_pass_no_gate(full: Path, com
     gate = "[[gate]]\nmetric = 'm1.json:acc'\nmin = 0.0\n"
     branch_with(full, {"dvc.lock": CONFLICT, "mlbutler.toml": gate})
     code, result = compare()
-    assert code == 0
+    assert (code, result["outcome"]) == (3, "not known")
+    assert "this change could not be compared: dvc.lock cannot be read" in result["reason"]
     assert "dvc.lock cannot be read: it holds conflict markers" in result["new_problem"]
     assert set(verdicts(result).values()) == {"not judged"}
     assert [gate["outcome"] for gate in result["gates"]] == ["not judged"]
+
+
+def test_a_target_whose_metrics_dvc_alone_keeps_is_not_known_where_its_lock_is_broken(full: Path, compare: Cli) -> None:
+    good = (full / "dvc.lock").read_text()
+    (full / "dvc.yaml").write_text((full / "dvc.yaml").read_text().replace(": {cache: false}}", ": {cache: true}}"))
+    git(full, "rm", "-q", "--cached", "m1.json", "m2.json")
+    dvc(full, "commit", "-f", "-q")
+    good = (full / "dvc.lock").read_text()
+    (full / "dvc.lock").write_text(CONFLICT)
+    commit(full, "the lock breaks")
+    branch_with(full, {"dvc.lock": good})
+    code, result = compare()
+    assert (code, result["outcome"]) == (3, "not known")
+    assert "the target could not be compared: dvc.lock" in result["reason"]
+    assert set(verdicts(result).values()) == {"not judged"}
+
+
+PLOTS = """
+  draw:
+    cmd: cp curve.csv drawn.csv
+    deps: [curve.csv]
+    plots: [drawn.csv: {x: step, y: loss}]
+plots:
+- curve.csv: {x: step, y: loss}
+"""
+
+
+def test_a_plot_of_a_target_whose_lock_is_broken_is_neither_new_nor_changed(full: Path, compare: Cli) -> None:
+    (full / "dvc.yaml").write_text((full / "dvc.yaml").read_text().rstrip() + PLOTS)
+    (full / "curve.csv").write_text("step,loss\n0,1.0\n1,0.5\n")
+    dvc(full, "repro", "-q")
+    good = (full / "dvc.lock").read_text()
+    (full / "dvc.lock").write_text(CONFLICT)
+    commit(full, "the lock breaks")
+    branch_with(full, {"dvc.lock": good})
+    _, result = compare()
+    plots = {plot["file"]: plot for plot in result["plots"]}
+    assert plots["drawn.csv"]["changed"] is None
+    assert plots["drawn.csv"]["reason"].startswith("in the target: dvc.lock cannot be read")
+    assert (plots["curve.csv"]["changed"], plots["curve.csv"]["reason"]) == (False, "")  # Git keeps it
 
 
 def test_metrics_whose_objects_are_out_of_reach_and_the_same_are_the_same(bare: Path, compare: Cli) -> None:

@@ -25,6 +25,8 @@ _MOST_OF_IMAGES = 24 * 1024 * 1024
 _MOST_CELLS = 2500
 _IMAGES = {"png", "jpg", "jpeg", "gif", "webp", "svg"}
 
+_SIDES = ("in the target", "here")
+
 Points = tuple[tuple[Scalar, ...], ...]
 Row = Mapping[str, Any]
 
@@ -37,9 +39,30 @@ def compare_plots(old: Snapshot, new: Snapshot) -> tuple[PlotChange, ...]:
     for name in dict.fromkeys((*after, *before)):
         definition = after.get(name) or before[name]
         for file in definition.files:
-            found = _file(definition, file, old.plot_data.get(file), new.plot_data.get(file))
-            changes += (replace(change, group=definition.id) for change in found)
+            sources = old.plot_data.get(file), new.plot_data.get(file)
+            for change in _file(definition, file, *sources):
+                reason = "; ".join(filter(None, (*_unread(sources), change.reason)))
+                changes.append(replace(change, group=definition.id, reason=reason))
     return tuple(_fitting(changes))
+
+
+def _unread(sources: tuple[Source | None, Source | None]) -> Iterator[str]:
+    """Of the side that could not be read, why; of neither where both could not: then nothing is drawn."""
+    if not any(source is not None and source.content is not None for source in sources):
+        return
+    for source, side in zip(sources, _SIDES, strict=True):
+        if source is not None and source.content is None and not source.absent:
+            yield f"{side}: {source.problem}"
+
+
+def _changed(old: Source | None, new: Source | None) -> bool | None:
+    """Do the files differ? None where that is not known."""
+    contents = [source.content if source else None for source in (old, new)]
+    unread = any(source is not None and source.content is None and not source.absent for source in (old, new))
+    if not unread:
+        return contents[0] != contents[1]
+    recorded = old is not None and new is not None and old.identity and new.identity
+    return old.identity != new.identity if recorded and old and new else None
 
 
 def _fitting(changes: list[PlotChange]) -> list[PlotChange]:
@@ -60,7 +83,7 @@ def _fitting(changes: list[PlotChange]) -> list[PlotChange]:
 def _file(definition: PlotDefinition, file: str, old: Source | None, new: Source | None) -> Iterator[PlotChange]:
     title = definition.title or definition.id
     contents = [source.content if source else None for source in (old, new)]
-    changed = contents[0] != contents[1]
+    changed = _changed(old, new)
 
     def unsupported(reason: str) -> PlotChange:
         return PlotChange(file=file, title=title, kind="unsupported", changed=changed, reason=reason)
@@ -142,11 +165,13 @@ def cell_value(cell: object) -> Scalar:
 # -------------------------------------------------------------------------------------------- kinds
 
 
-def _curve(file: str, title: str, changed: bool, x: str, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
+def _curve(
+    file: str, title: str, changed: bool | None, x: str, y: str, tables: Sequence[list[Row] | None]
+) -> PlotChange:
     sides: list[Points] = []
     totals = []
     reasons = []
-    for table, side in zip(tables, ("in the target", "here"), strict=True):
+    for table, side in zip(tables, _SIDES, strict=True):
         points = [
             (float(step) if not x else cell_value(row.get(x)), cell_value(row.get(y)))
             for step, row in enumerate(table or ())
@@ -180,7 +205,9 @@ def thinned(points: Sequence[tuple[Scalar, ...]], most: int = MOST_POINTS) -> Se
     return [points[round(index * last / (most - 1))] for index in range(most)]
 
 
-def _confusion(file: str, title: str, changed: bool, x: str, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
+def _confusion(
+    file: str, title: str, changed: bool | None, x: str, y: str, tables: Sequence[list[Row] | None]
+) -> PlotChange:
     sides: list[Points] = []
     totals = []
     for table in tables:
@@ -196,7 +223,11 @@ def _confusion(file: str, title: str, changed: bool, x: str, y: str, tables: Seq
 
 
 def _image(
-    file: str, title: str, changed: bool, contents: Iterable[bytes | None], unsupported: Callable[[str], PlotChange]
+    file: str,
+    title: str,
+    changed: bool | None,
+    contents: Iterable[bytes | None],
+    unsupported: Callable[[str], PlotChange],
 ) -> PlotChange:
     sides: list[Points] = []
     for side, content in zip(("in the target", "in this change"), contents, strict=True):

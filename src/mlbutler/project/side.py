@@ -144,7 +144,9 @@ class Side:
         owner = self.stages.owner(path)
         if owner is not None and self.is_object(path):
             return self._object(path, owner[1], remote=remote)
-        found = self._tracked(path) or _MISSING
+        found = self._tracked(path)
+        if found is None:  # what a file of DVC's that cannot be read declares might be its owner
+            return Source(None, self.problem) if owner is None and self.problem else _MISSING
         if owner is None or found.content is None or not self._is_same(path, self._same):
             return found
         out = owner[1]  # in the work tree it need not be what is recorded

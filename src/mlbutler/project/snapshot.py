@@ -74,7 +74,12 @@ def _filled(one: Snapshot, tracked: Tracked, other: Snapshot) -> Snapshot:
         tracked.ahead(more)
         return {**files, **{path: tracked(path) or Source(None, one.problem) for path in more}}
 
-    return replace(one, metrics=filled(one.metrics, other.metrics), params=filled(one.params, other.params))
+    return replace(
+        one,
+        metrics=filled(one.metrics, other.metrics),
+        params=filled(one.params, other.params),
+        plot_data=filled(one.plot_data, other.plot_data),
+    )
 
 
 def _completed(one: Snapshot, other: Snapshot) -> Snapshot:
@@ -88,7 +93,12 @@ def _completed(one: Snapshot, other: Snapshot) -> Snapshot:
             for path, source in files.items()
         }
 
-    return replace(one, metrics=completed(one.metrics, other.metrics), params=completed(one.params, other.params))
+    return replace(
+        one,
+        metrics=completed(one.metrics, other.metrics),
+        params=completed(one.params, other.params),
+        plot_data=completed(one.plot_data, other.plot_data),
+    )
 
 
 def at_commit(project: Project, commit: str, prefix: str) -> Side | None:

@@ -223,14 +223,15 @@ def plots(compare: CompareResult, settings: Settings) -> Section | None:
     chosen = [p for p in compare.plots if (settings.images if p.kind == "image" else settings.plots)]
     if not chosen:
         return None
-    chosen.sort(key=lambda p: not p.changed)
+    chosen.sort(key=lambda p: (not p.changed, p.changed is not None))
     table = Table(
         "Plots",
         (Column("Plot"), Column("Shows"), Column("Target", True), Column("This change", True), Column("Changed")),
         tuple(_plot_row(p, settings.precision) for p in chosen),
     )
-    changed = sum(p.changed for p in chosen)
+    changed, unknown = sum(p.changed is True for p in chosen), sum(p.changed is None for p in chosen)
     summary = f"{changed} of {numbers.count(len(chosen), 'plot')} changed"
+    summary += f", {unknown} not known" if unknown else ""
     pictures = tuple(Picture(p) for p in vega.to_draw(chosen))
     return Section("plots", "Plots", (table, *pictures), 40, summary)
 
@@ -238,6 +239,9 @@ def plots(compare: CompareResult, settings: Settings) -> Section | None:
 def _plot_row(plot: PlotChange, precision: int) -> Row:
     shows, old, new = _summary(plot, precision)
     name = cell(plot.title or plot.file, style=Style.CODE)
+    if plot.changed is None:
+        sides = (cell("not known" if text == numbers.ABSENT else text) for text in (old, new))
+        return name, cell(shows), *sides, cell("not known")
     changed = cell("changed" if plot.changed else "same", Tone.NONE if plot.changed else Tone.MUTED)
     return name, cell(shows), cell(old), cell(new), changed
 

@@ -66,7 +66,7 @@ class Figure:
 
     title: str
     note: str
-    changed: bool
+    changed: bool | None
     chart: Any = ""
     heatmaps: tuple[Heatmap, ...] = ()
     images: tuple[Image, ...] = ()
@@ -159,14 +159,15 @@ def _figure(plot: PlotChange, charts: Mapping[str, vega.Drawn]) -> Figure:
         maps = tuple(_heatmap(side, axes, counts, _labels(plot) or ()) for side, counts in sides if counts)
         return Figure(title, plot.reason, plot.changed, heatmaps=maps, problem="" if maps else "It is empty.")
     if plot.kind == "image":
-        if not plot.changed and plot.new:
+        if plot.changed is False and plot.new:
             return Figure(
                 title, "The same on both sides.", False, images=(_image("Both sides", plot.new, plot.reason),)
             )
         images = (_image("Target", plot.old, plot.reason), _image("This change", plot.new, plot.reason))
         third, note = _difference(images[0].source, images[1].source)
         return Figure(title, note, plot.changed, images=(*images, *third))
-    return Figure(title, "", True, problem=plot.reason or "This kind of plot cannot be drawn here.")
+    known = None if plot.changed is None else True  # what cannot be drawn is never called the same
+    return Figure(title, "", known, problem=plot.reason or "This kind of plot cannot be drawn here.")
 
 
 def _thinned(plot: PlotChange) -> str:

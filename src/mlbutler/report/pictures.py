@@ -32,7 +32,7 @@ class File:
 
 def is_picture(plot: PlotChange) -> bool:
     """Is the plot a picture, and no table, in a comment? Nothing is drawn to know it."""
-    return plot.changed and (plot.kind in ("linear", "image") or bool(plot.specification and vega.is_installed()))
+    return bool(plot.changed) and (plot.kind in ("linear", "image") or bool(plot.specification and vega.is_installed()))
 
 
 def of_plot(plot: PlotChange) -> tuple[File, ...]:

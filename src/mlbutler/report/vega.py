@@ -50,8 +50,9 @@ def to_draw(plots: Iterable[PlotChange]) -> tuple[PlotChange, ...]:
     plots = tuple(plots)
     whole = {plot.group for plot in plots if plot.specification}
     changed = {plot.group for plot in plots if plot.changed}
+    unknown = {plot.group for plot in plots if plot.changed is None} - changed
     return tuple(
-        replace(plot, changed=plot.group in changed) if plot.specification else plot
+        replace(plot, changed=None if plot.group in unknown else plot.group in changed) if plot.specification else plot
         for plot in plots
         if plot.group not in whole or plot.specification
     )

@@ -18,6 +18,7 @@ from mlbutler.record import (
     Outcome,
     PlotChange,
     RepeatResult,
+    Verdict,
 )
 from mlbutler.report.numbers import count
 from mlbutler.steps.compare_screen import show
@@ -135,7 +136,7 @@ def _ended(work: Work, result: CompareResult, old: Snapshot, new: Snapshot) -> C
     if trouble is not None and unasked:
         reason = f"what the remote alone has could not be compared: {trouble.message}"
         return dataclasses.replace(result, outcome=Outcome.NOT_KNOWN, reason=reason, remedy=trouble.remedy)
-    if _nothing_compared(old, new):
+    if _nothing_judged(result, old, new):
         where, problem = ("the target", old.problem) if old.problem else ("this change", new.problem)
         return dataclasses.replace(
             result,
@@ -153,15 +154,20 @@ _REMEDIES = {
 }
 
 
-def _nothing_compared(old: Snapshot, new: Snapshot) -> bool:
-    """Was one side unreadable, so that no metric and no parameter could be compared?"""
+def _nothing_judged(result: CompareResult, old: Snapshot, new: Snapshot) -> bool:
+    """Could one side not be read, so that no number has a verdict?
+
+    Where no number is declared: so that no parameter could be compared.
+    """
     if not old.problem and not new.problem:
         return False
-    pairs = ((old.metrics, new.metrics), (old.params, new.params))
+    if old.metrics or new.metrics or result.predictions or result.gates:
+        verdicts = [*(metric.verdict for metric in result.metrics), *(file.verdict for file in result.predictions)]
+        gates = all(gate.outcome == "not judged" for gate in result.gates)
+        return gates and all(verdict is Verdict.NOT_JUDGED for verdict in verdicts)
     return not any(
-        source.content is not None and (other := after.get(path)) is not None and other.content is not None
-        for before, after in pairs
-        for path, source in before.items()
+        source.content is not None and (other := new.params.get(path)) is not None and other.content is not None
+        for path, source in old.params.items()
     )
 
 

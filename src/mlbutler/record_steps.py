@@ -196,12 +196,16 @@ class SyncResult(StepResult):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that a check found wrong: where, what, and the command that fixes it."""
+    """One thing that a check found wrong: where, what, and the command that fixes it.
+
+    `silent_remote`: the name of the remote that did not say whether it holds it, '' where that is not the problem.
+    """
 
     check: str
     subject: str
     problem: str
     remedy: str
+    silent_remote: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

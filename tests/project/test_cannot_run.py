@@ -137,3 +137,14 @@ def test_what_is_in_the_run_cache_needs_nothing(full: Path, plan: Plan) -> None:
     edit(full, "n: 6", "n: 5", "params.yaml")
     shutil.rmtree(full / "model1")
     assert plan(full)["train@1"].state is StageState.RESTORABLE
+
+
+def test_what_an_ignored_file_of_dvcs_tracks_is_told_from_what_nobody_tracks(with_manifests: Path, plan: Plan) -> None:
+    with (with_manifests / ".gitignore").open("a") as ignored:
+        ignored.write("/data/raw.dvc\n")
+    stages = plan(with_manifests)
+    causes = {cause.subject: cause for cause in (*stages["prepare"].causes, *stages["pick"].causes)}
+    for path in ("data/raw", "data/raw/f 1.txt"):
+        assert causes[path].kind == "missing"
+        assert causes[path].detail.startswith("data/raw.dvc tracks it, but DVC does not read that file")
+        assert "git check-ignore --verbose --no-index data/raw.dvc" in causes[path].remedy

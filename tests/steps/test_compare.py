@@ -213,3 +213,14 @@ def test_a_dependency_above_the_project_is_the_same_at_both_commits(full: Path, 
     branch_with(full, {"notes": "nothing"})
     _, result = compare("--against", "main")
     assert result["stages"] == []
+
+
+def test_data_of_a_file_that_dvc_ignores_here_is_not_called_removed(bare: Path, compare: Cli) -> None:
+    (bare / "dvc.yaml").write_text((bare / "dvc.yaml").read_text() + "metrics: [data/raw/f 1.txt]\n")
+    commit(bare, "a metric in a directory of DVC's")
+    branch_with(bare, {".gitignore": (bare / ".gitignore").read_text() + "/data/raw.dvc\n"})
+    _, result = compare("--against", "main")
+    assert result["data"] == []
+    told = dict(result["not_judged"])
+    assert told["data/raw"].startswith("data/raw.dvc tracks it, but DVC does not read that file")
+    assert "gone" not in verdicts(result).values()

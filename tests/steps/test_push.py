@@ -245,3 +245,17 @@ def test_nothing_is_asked_when_nothing_ran_and_all_is_known_to_be_there(
     assert result.outcome is Outcome.PASSED
     assert bool(remote.requests) is asked
     assert ("nothing to push" in result.reason) is not asked
+
+
+def test_a_remote_that_is_down_is_told_once_and_nothing_is_claimed_of_what_is_not_here(
+    reproduced: Path, remote: Remote, working_state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remote.close()
+    shutil.rmtree(reproduced / ".dvc" / "cache")
+    work = dataclasses.replace(working_state(reproduced, "", LOGIN), pipeline=True)
+    result = check.run(work, [check.PUSHED])
+    lines = [line for line in "".join(capsys.readouterr()).splitlines() if line.startswith("pushed: ")]
+    assert (result.outcome, len(result.undetermined), len(lines)) == (Outcome.NOT_KNOWN, 3, 1)
+    assert ", ".join(finding.subject for finding in result.undetermined) in lines[0]
+    sent = push.run(work)
+    assert sent.reason.startswith("nothing to push: none of the project's data is here; not verified for 3 artifacts")

@@ -70,6 +70,7 @@ def compare(
     sides = (("the target", old), ("this change", new))
     not_judged = [(name, f"{side.problem}; only what Git keeps is compared") for name, side in sides if side.problem]
     stages = _stages(old, new)
+    not_judged += new.hidden.items()
     not_judged += [*metric_problems, *param_problems]
     unjudged = (metric for metric in metrics if metric.verdict is Verdict.NOT_JUDGED and metric.reason != NO_TARGET)
     not_judged += [(metric.key, metric.reason) for metric in unjudged]
@@ -88,7 +89,7 @@ def _stages(old: Snapshot, new: Snapshot) -> tuple[StageDefinitionChange, ...]:
 def _artifacts(old: Snapshot, new: Snapshot) -> tuple[Mapping[str, Artifact], Mapping[str, Artifact]]:
     """Those to compare: where one side could not be read, what it lacks need be neither new nor gone."""
     if not old.problem and not new.problem:
-        return old.artifacts, new.artifacts
+        return {path: a for path, a in old.artifacts.items() if path not in new.hidden}, new.artifacts
     both = old.artifacts.keys() & new.artifacts.keys()
     return {p: a for p, a in old.artifacts.items() if p in both}, {p: a for p, a in new.artifacts.items() if p in both}
 

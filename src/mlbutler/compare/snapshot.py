@@ -146,7 +146,8 @@ class Snapshot:
     `revision` is a commit id, or '' for the work tree. `tables` holds the files that the settings name, by path;
     `at_hand` the tables among the data that may have changed, to be looked for in cache and mirror alone. `problem`
     says what of DVC's own files could not be read at this revision; there is then no more here than Git keeps.
-    `definitions`: None where dvc.yaml could not be read.
+    `definitions`: None where dvc.yaml could not be read. `hidden`: paths that DVC does not see here, although a file of
+    its own tracks them -> why.
     """
 
     revision: str
@@ -160,3 +161,4 @@ class Snapshot:
     at_hand: Mapping[str, Stored] = field(default_factory=dict)
     definitions: tuple[StageDefinition, ...] | None = ()
     problem: str = ""
+    hidden: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlbutler.compare.documents import leaves
+from mlbutler.project import overlooked
 from mlbutler.project.model import ParamsFile
 from mlbutler.record import Cause
 
@@ -39,14 +40,18 @@ def param_causes(params: ParamsFile) -> list[Cause]:
     return causes
 
 
-def lacking(params: ParamsFile, file: str) -> Iterator[Cause]:
+def lacking(params: ParamsFile, file: str, hidden_by: str = "") -> Iterator[Cause]:
     """What keeps the stage from running: parameters that are missing or that DVC cannot read.
 
     Args:
-        file: where the stage is declared.
+        file: where the stage is declared. hidden_by: the .dvc file that tracks them and that DVC does not read.
     """
     if params.problem:
         yield Cause(kind="unreadable", subject=params.path, detail=params.problem, remedy=f"Fix {params.path}.")
+        return
+    if params.current is None and hidden_by:
+        yield Cause(kind="missing", subject=params.path, detail=overlooked.why(hidden_by),
+                    remedy=overlooked.remedy(hidden_by))  # fmt: skip
         return
     if params.current is None:
         remedy = f"git add {params.path}, or correct the path in {file}."

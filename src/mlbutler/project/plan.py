@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mlbutler.project import overlooked
 from mlbutler.project.model import Dependency, NotKnown, Output, ParamsFile, Recorded, Stage, Stages
 from mlbutler.project.param_causes import lacking, not_recordable, param_causes
 from mlbutler.project.present import Present
@@ -163,7 +164,7 @@ class Planner:
             if owner is not None and owner[1].cached:  # else the producer is judged by itself
                 yield _doubt(params.path, found)
         elif owner is None or found.current is not None or found.problem:
-            yield from lacking(found, stage.file)
+            yield from lacking(found, stage.file, self._present.overlooked(params.path))
             yield from param_causes(found)
 
     def _dependency_causes(self, stage: Stage, dependency: Dependency) -> Iterator[Cause]:
@@ -197,6 +198,8 @@ class Planner:
         if dependency.is_url:
             remedy = f"Put it back, or correct the dependency in {stage.file}."
             yield Cause(kind="missing", subject=path, detail="its server says that it is not there", remedy=remedy)
+        elif owner is None and (file := self._present.overlooked(path)):
+            yield Cause(kind="missing", subject=path, detail=overlooked.why(file), remedy=overlooked.remedy(file))
         elif owner is None:
             remedy = (
                 f"git add {shlex.quote(path)} if Git is to keep it, dvc add {shlex.quote(path)} if DVC is to, "
@@ -216,7 +219,7 @@ class Planner:
             if owner is None or not self._is_rerun(owner[0].name):
                 found = self._present.params(params)
                 if isinstance(found, ParamsFile) and (owner is None or found.current is not None or found.problem):
-                    yield from lacking(found, stage.file)
+                    yield from lacking(found, stage.file, self._present.overlooked(params.path))
                     yield from not_recordable(found)
         for dependency in stage.dependencies:
             path = dependency.path

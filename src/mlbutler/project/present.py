@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mlbutler.project.model import Dependency, NotKnown, Output, ParamsFile, Recorded, Stages
+from mlbutler.project.overlooked import overlooked
 from mlbutler.project.worktree import NotListed, WorkTree
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class Present:
     def exists(self, path: str) -> bool:
         """Is it in the work tree, or at that place on this machine?"""
         return self._tree.exists(path)
+
+    def overlooked(self, path: str) -> str:
+        """The .dvc file here that tracks `path` and that DVC does not read; '' for none."""
+        return overlooked(self._tree.root, self._stages, path)
 
     def dependency(self, dependency: Dependency) -> Now:
         """What a dependency's content is.

@@ -6,6 +6,7 @@ nothing about presence.
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -136,11 +137,11 @@ def _check_group(
     try:
         store = open_store(remote)
     except MlbutlerError as error:
-        result.undetermined += [_finding(artifact, error.message, error.remedy) for artifact in group]
+        result.undetermined += [_unasked(artifact, error, remote) for artifact in group]
         return
     gone = store.vanished() if isinstance(store, LocalStore) else None
     if gone is not None:
-        result.undetermined += [_finding(artifact, gone.message, gone.remedy) for artifact in group]
+        result.undetermined += [_unasked(artifact, gone, remote) for artifact in group]
         return
     if store is None:
         problem = f"{NO_REMOTE}, so it is only where it was made"
@@ -179,7 +180,7 @@ def _judge_file(artifact: Artifact, answers: Mapping[ObjectId, Answer], remote: 
     answer = answers[artifact.oid]
     if answer.presence is Presence.UNDETERMINED:
         problem = f"not known whether it is on '{remote}': {answer.reason}"
-        result.undetermined.append(_undetermined(artifact, problem, answer.remedy))
+        result.undetermined.append(_undetermined(artifact, problem, answer.remedy, remote))
     elif answer.presence is Presence.MISSING:
         result.findings.append(_finding(artifact, f"not on '{remote}'", _push(remote, artifact)))
     elif answer.size is not None and artifact.size is not None and answer.size != artifact.size:
@@ -202,7 +203,7 @@ def _judge_directory(
             problem = f"not on '{remote}' (its list of files is missing, and with it all of them)"
             result.findings.append(_finding(artifact, problem, _push(remote, artifact)))
         else:
-            result.undetermined.append(_undetermined(artifact, own.reason or content, own.remedy))
+            result.undetermined.append(_undetermined(artifact, own.reason or content, own.remedy, remote))
         return
     children = {path: answers[ObjectId(md5, artifact.oid.legacy)] for path, md5 in content.items()}
     missing = [path for path, answer in children.items() if answer.presence is Presence.MISSING]
@@ -216,7 +217,7 @@ def _judge_directory(
         asked = own if own.reason else children[unknown[0]]
         what = f" ({_counted(unknown, len(children))})" if unknown else ""
         problem = f"not known whether it is on '{remote}'{what}: {asked.reason}"
-        result.undetermined.append(_undetermined(artifact, problem, asked.remedy))
+        result.undetermined.append(_undetermined(artifact, problem, asked.remedy, remote))
     elif artifact.size is not None:
         sizes = [answer.size for answer in children.values()]
         there = sum(size for size in sizes if size is not None)
@@ -243,6 +244,11 @@ def _finding(artifact: Artifact, problem: str, remedy: str) -> Finding:
     return Finding(check=CHECK, subject=artifact.path, problem=f"{problem}{owner}", remedy=remedy)
 
 
-def _undetermined(artifact: Artifact, problem: str, remedy: str) -> Finding:
+def _undetermined(artifact: Artifact, problem: str, remedy: str, remote: str) -> Finding:
     general = "Run again when the remote answers; check its credentials if it refused them."
-    return _finding(artifact, problem, remedy or general)
+    return dataclasses.replace(_finding(artifact, problem.rstrip("."), remedy or general), silent_remote=remote)
+
+
+def _unasked(artifact: Artifact, error: MlbutlerError, remote: str | None) -> Finding:
+    """Of an artifact whose remote could not even be opened."""
+    return dataclasses.replace(_finding(artifact, error.message, error.remedy), silent_remote=remote or "the default")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mlbutler.compare.snapshot import Artifact, Entry, Snapshot, Source, StageDefinition, StageParams, Stored
 from mlbutler.compare.tables import is_table
 from mlbutler.project.model import Output, Stage, Stages
+from mlbutler.project.overlooked import overlooked, why
 from mlbutler.project.plot_definitions import definitions
 from mlbutler.project.worktree import partial_directories
 from mlbutler.store.interface import ObjectId
@@ -146,7 +147,9 @@ class Side:
             return self._object(path, owner[1], remote=remote)
         found = self._tracked(path)
         if found is None:  # what a file of DVC's that cannot be read declares might be its owner
-            return Source(None, self.problem) if owner is None and self.problem else _MISSING
+            file = overlooked(self._project.root, self.stages, path) if owner is None and not self._revision else ""
+            unseen = why(file) if file else self.problem if owner is None else ""
+            return Source(None, unseen) if unseen else _MISSING
         if owner is None or found.content is None or not self._is_same(path, self._same):
             return found
         out = owner[1]  # in the work tree it need not be what is recorded

@@ -14,6 +14,7 @@ from mlbutler.compare.snapshot import Snapshot, Source
 from mlbutler.errors import ProjectError
 from mlbutler.project.load import load_stages, one_line
 from mlbutler.project.model import Stages
+from mlbutler.project.overlooked import hidden, why
 from mlbutler.project.readable import readable_stages
 from mlbutler.project.side import LARGEST, LEADS_OUT, TOO_LARGE, Side, Tracked, leads_out
 
@@ -51,6 +52,8 @@ def read_snapshots(
         before = _filled(before, _FromGit(project.root, base, prefix), after)
     elif after.definitions is None:
         after = _filled(after, _FromDisk(project.root), before)
+    gone = [path for path in before.artifacts if path not in after.artifacts]
+    after = replace(after, hidden={p: why(file) for p, file in hidden(project.root, new.stages, gone).items()})
     return _completed(before, after), _completed(after, before)
 
 

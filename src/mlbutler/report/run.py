@@ -9,6 +9,7 @@ from collections import Counter
 from mlbutler.record import Cause, CommandRun, Finding, Outcome, Record, StageState
 from mlbutler.report import numbers
 from mlbutler.report.escape import log_line
+from mlbutler.report.findings import grouped
 from mlbutler.report.headline import OUTCOME_TONES, judged
 from mlbutler.report.model import (
     Block,
@@ -125,7 +126,7 @@ def checks(record: Record) -> Section | None:
                     cell(f.problem, tone),
                     cell(f.remedy, style=Style.CODE),
                 )
-                for f in findings
+                for f in grouped(findings)
             )
             columns = (Column("Subject"), Column("Check"), Column("Problem"), Column("What fixes it"))
             blocks.append(Table(caption, columns, rows))

@@ -14,9 +14,11 @@ from mlbutler.console import human_seconds
 from mlbutler.project.artifact import UNCACHED
 from mlbutler.project.kept import not_in_git
 from mlbutler.project.lock_check import check_lock, leftovers
+from mlbutler.project.overlooked import tracked_and_ignored, why
 from mlbutler.project.pushed import NO_REMOTE
 from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState
 from mlbutler.record_pending import pending_words
+from mlbutler.report.findings import grouped, named
 from mlbutler.report.numbers import count
 from mlbutler.steps import plan as plan_step
 from mlbutler.steps.work import Work
@@ -64,7 +66,7 @@ def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = Fals
         left_out, checked = result.left_out, result.checked
         remembered, age = result.remembered, result.answers_age
         notes += notes_pushed
-    for finding in (*findings, *undetermined):
+    for finding in (*grouped(findings), *grouped(undetermined)):
         work.console.line(f"{finding.check}: {finding.subject}: {finding.problem}\n    {finding.remedy}")
     outcome = Outcome.FAILED if findings else Outcome.NOT_KNOWN if undetermined else Outcome.PASSED
     return CheckResult(
@@ -103,6 +105,8 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
     artifacts = [a for a in project.artifacts() if not (will_run and a.owner in rerun)]
     wanted = [artifact for artifact in artifacts if artifact.pushed]
     left_out = tuple((artifact.path, artifact.left_out) for artifact in artifacts if artifact.left_out)
+    unseen = tuple((file.removesuffix(".dvc"), why(file)) for file in tracked_and_ignored(work.git))
+    left_out += unseen
     empty = CheckResult(outcome=Outcome.PASSED, reason="", left_out=left_out)
     if not wanted:
         return ["no artifact has to be on the remote"], empty
@@ -133,7 +137,7 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
     if {finding.subject for finding in pushed.findings} & {a.path for a in wanted if a.oid is not None}:
         before.forget(asked)
     if told and all(remotes.address(name) for name in {artifact.remote for artifact in wanted}):
-        before.keep(Before(pushed.checked, len(wanted), tuple(pushed.left_out), pushed.age))
+        before.keep(Before(pushed.checked, len(wanted), (*pushed.left_out, *unseen), pushed.age))
     said = _all_there(pushed.checked, len(wanted), pushed.remembered, pushed.age)
     return [said] if told else [], CheckResult(
         outcome=Outcome.PASSED,
@@ -141,7 +145,7 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
         findings=tuple(finding for finding in pushed.findings if finding.subject not in made),
         pending=tuple(finding for finding in pushed.findings if finding.subject in made),
         undetermined=tuple(pushed.undetermined),
-        left_out=tuple(pushed.left_out),
+        left_out=(*pushed.left_out, *unseen),
         checked=pushed.checked,
         remembered=pushed.remembered,
         answers_age=round(pushed.age, 1),
@@ -207,13 +211,13 @@ def _sentence(
     parts = []
     for check, words in ((LOCK, "stale in dvc.lock"), (PUSHED, "not on the remote"), (_KEPT, "kept nowhere")):
         if names := [f.subject for f in findings if f.check == check and not f.problem.startswith(NO_REMOTE)]:
-            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            parts.append(f"{words}: {shown}")
+            parts.append(f"{words}: {named(names)}")
     parts += list(dict.fromkeys(finding.problem for finding in findings if finding.problem.startswith(NO_REMOTE)))
     if undetermined:
-        more = f" and {len(undetermined) - 1} more" if len(undetermined) > 1 else ""
+        first, *others = grouped(undetermined)
+        more = f"; and {count(len(others), 'thing')} more" if others else ""
         also = "not known: " if findings else ""  # else the outcome says so
-        parts.append(f"{also}{undetermined[0].subject}: {undetermined[0].problem}{more}")
+        parts.append(f"{also}{first.subject}: {first.problem}{more}")
     if pending:
         parts.append(pending_words(len(pending)))
     return "; ".join([*parts, *notes]) or "nothing to check"

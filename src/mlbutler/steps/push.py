@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import CheckResult, Moved, Outcome, PushResult
+from mlbutler.report.findings import grouped, named
 from mlbutler.report.numbers import count
 from mlbutler.steps import unshared
 from mlbutler.steps.work import Work
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mlbutler.store.runs import Run
 
 _SMALL = 1 << 20
-_SHOWN = 3
+_NOTHING_HERE = "nothing to push: none of the project's data is here"
 _DONE = ("ran", "restored")
 
 
@@ -72,7 +73,7 @@ def run(work: Work) -> PushResult:
         )
         raise
     away = [artifact for artifact in pushed if artifact.oid and not project.objects.holds_whole(artifact.oid)]
-    result = _result(work, moved, notes, place or kept, away)
+    result = _result(work, moved, notes, place or kept, away, len(pushed))
     if runs and not place and _failed(work):
         result = _only_here(result)
     return result if work.pipeline else _whole(work, result, away)
@@ -101,24 +102,22 @@ def _whole(work: Work, result: PushResult, away: Sequence[Artifact]) -> PushResu
             progress=progress,
             size_here=work.project.objects.size,
         )
-    for finding in (*found.findings, *found.undetermined):
+    for finding in (*grouped(found.findings), *grouped(found.undetermined)):
         work.console.line(f"{finding.subject}: {finding.problem}")
     if found.findings:
-        named = ", ".join(finding.subject for finding in found.findings[:_SHOWN])
-        more = f" and {len(found.findings) - _SHOWN} more" if len(found.findings) > _SHOWN else ""
         return dataclasses.replace(
             result,
             outcome=Outcome.FAILED,
-            reason=f"neither here nor on the remote: {named}{more} ({result.reason})",
+            reason=f"neither here nor on the remote: {named([f.subject for f in found.findings])} ({result.reason})",
             remedy="Push from where they were made, or make them again: dvc repro, then mlbutler push.",
         )
     if found.undetermined:
         first = found.undetermined[0]
-        error = StoreError(f"Not known whether all is on the remote: {first.problem}.", first.remedy)
+        error = StoreError(f"Of what is not here: {first.problem.removesuffix('.')}.", first.remedy)
         error.partial = dataclasses.replace(result, outcome=Outcome.ERROR, reason=error.message)
         raise error
     there = f"{count(len(away), 'artifact')} not here but there already"
-    return dataclasses.replace(result, reason=f"{result.reason}; {there}")
+    return dataclasses.replace(result, reason=there if result.reason == _NOTHING_HERE else f"{result.reason}; {there}")
 
 
 def _runs(work: Work, cache: LocalStore, artifacts: Iterable[Artifact], ran: Collection[str]) -> tuple[Run, ...]:
@@ -184,25 +183,23 @@ def _only_here(result: PushResult) -> PushResult:
     )
 
 
-def _examples(artifacts: Sequence[Artifact]) -> str:
-    more = f" and {len(artifacts) - _SHOWN} more" if len(artifacts) > _SHOWN else ""
-    return ", ".join(artifact.path for artifact in artifacts[:_SHOWN]) + more
-
-
 def _result(
-    work: Work, moved: Sequence[Moved], notes: Sequence[str], kept: str, away: Sequence[Artifact]
+    work: Work, moved: Sequence[Moved], notes: Sequence[str], kept: str, away: Sequence[Artifact], wanted: int
 ) -> PushResult:
     """What was sent, and nothing claimed of what was neither here to be sent nor asked for.
 
     Args:
-        away: artifacts that are not here.
+        away: artifacts that are not here. wanted: how many there are in all.
     """
     sent = [item for item in moved if item.objects]
     parts = [f"{count(item.objects, 'object')} sent to {item.place}" for item in sent]
     unknown = away and not (work.pipeline and _all_there(work.record.check))
+    if not parts and unknown and len(away) == wanted:
+        parts = [_NOTHING_HERE]
     parts = parts or [f"nothing to push: {'what is here' if unknown else 'all'} is there already"]
     if unknown and work.pipeline:
-        parts.append(f"not verified for {count(len(away), 'artifact')} that are not here ({_examples(away)})")
+        paths = named([artifact.path for artifact in away])
+        parts.append(f"not verified for {count(len(away), 'artifact')} that are not here ({paths})")
     return PushResult(outcome=Outcome.PASSED, reason="; ".join([*parts, *notes]), moved=tuple(sent), run_cache=kept)
 
 

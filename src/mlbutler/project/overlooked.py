@@ -1,0 +1,47 @@
+"""Files of DVC's that are here and that DVC does not read: Git or DVC ignores them, be they tracked or not.
+
+At a commit DVC reads them all the same, so that what they track looks as if it had been removed since.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from mlbutler.git import Git
+from mlbutler.project.model import Stages
+
+
+def overlooked(root: Path, stages: Stages, path: str) -> str:
+    """The .dvc file beside `path`, or beside a folder that it lies in, that DVC does not read; '' for none."""
+    known = {stage.file for stage in stages.ordered}
+    parts = path.split("/")
+    files = ("/".join(parts[:length]) + ".dvc" for length in range(len(parts), 0, -1))
+    return next((file for file in files if file not in known and (root / file).is_file()), "")
+
+
+def why(file: str) -> str:
+    """What is to be said of what `file` tracks."""
+    return f"{file} tracks it, but DVC does not read that file, which is ignored"
+
+
+def remedy(file: str) -> str:
+    """How the file is read again."""
+    quoted = shlex.quote(file)
+    return (
+        f"Take out the line that ignores it: git check-ignore --verbose --no-index {quoted} names it, "
+        f"or dvc check-ignore --details {quoted}."
+    )
+
+
+def tracked_and_ignored(git: Git) -> tuple[str, ...]:
+    """The .dvc files that Git keeps although it ignores them, from git's directory."""
+    found = git.run("ls-files", "-z", "--cached", "--ignored", "--exclude-standard", "--", "*.dvc").out
+    return tuple(os.fsdecode(name) for name in found.split(b"\0") if name)
+
+
+def hidden(root: Path, stages: Stages, paths: Iterable[str]) -> dict[str, str]:
+    """Those of `paths` that a file tracks which DVC does not read -> that file."""
+    return {path: file for path in paths if stages.owner(path) is None and (file := overlooked(root, stages, path))}

@@ -9,30 +9,40 @@ INSTALLED := $(VENV)/.installed
 GROOVY_LINT := $(VENV)/groovy-lint/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types bench
+.PHONY: help install demo test test-oldest coverage lint types bench lock release
 
 help:
 	@echo "make demo    the whole story on real data, in a new folder ./mlbutler-demo"
 	@echo "make test    all tests that this machine can run"
-	@echo "make lint    ruff"
+	@echo "make lint    style, complexity, dead code"
 	@echo "make types   mypy"
 	@echo "make bench   speed against DVC, cp and curl; errors of gates: half an hour, some gigabytes; needs nginx, curl"
+	@echo "make coverage     the tests, with the lines and branches that they reach"
+	@echo "make test-oldest  the tests that work on DVC, with the oldest DVC that is supported"
+	@echo "make lock         requirements.lock anew, from pyproject.toml"
+	@echo "make release      dist/: wheel and sdist, each checked and tried in a fresh environment"
 
 install: $(INSTALLED)
 
 # uv where it works: pip tries old releases of the S3 libraries for many minutes. Like pip it is to trust the system's
 # certificates.
-$(INSTALLED): pyproject.toml
+$(INSTALLED): pyproject.toml requirements.lock
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "mlbutler needs Python 3.11 or newer. Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@"$(PYTHON)" -m venv $(VENV) || \
 		{ echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check uv && \
-		UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/python -m uv pip install \
-			--python $(BIN)/python --link-mode copy --editable '.[dev]'; } || \
+		UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/python -m uv pip install --python $(BIN)/python \
+			--link-mode copy --require-hashes --requirement requirements.lock; } || \
 		{ echo "uv did not do it; pip takes longer." >&2; \
-		$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'; }
+		$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements.lock; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# Every version and hash that `make install` takes, for every Python and system that is supported.
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+		--extra dev --output-file requirements.lock pyproject.toml
 
 # The linter of tests/groovy/test_lint.py, pinned with all that it needs. That test skips where this cannot be had.
 $(GROOVY_LINT): tests/groovy/npm/package.json tests/groovy/npm/package-lock.json | $(INSTALLED)
@@ -49,9 +59,23 @@ demo: $(INSTALLED)
 test: $(INSTALLED) $(GROOVY_LINT)
 	$(BIN)/python -m pytest -n 2 -q
 
+# What a new minor version of DVC would break first.
+ON_DVC := tests/project tests/remotes tests/reproduce tests/steps tests/store
+
+test-oldest: $(INSTALLED)
+	$(BIN)/python -m venv $(VENV)-oldest
+	sed -n 's/.*"dvc>=\([0-9.]*\),.*/dvc==\1/p' pyproject.toml >$(VENV)-oldest/dvc.txt
+	UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/uv pip install --quiet --python $(VENV)-oldest/bin/python \
+		--override $(VENV)-oldest/dvc.txt --editable '.[dev]'
+	$(VENV)-oldest/bin/python -m pytest -n 2 -q $(ON_DVC)
+
+coverage: $(INSTALLED) $(GROOVY_LINT)
+	$(BIN)/python -m pytest -n 2 -q --cov --cov-report term:skip-covered --cov-report html
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check --quiet
+	$(BIN)/vulture
 
 types: $(INSTALLED)
 	$(BIN)/mypy
@@ -60,3 +84,6 @@ bench: $(INSTALLED)
 	$(BIN)/python -m bench.store $(BENCH)
 	$(BIN)/python -m bench.compare $(BENCH)
 	$(BIN)/python -m bench.gates $(BENCH)
+
+release: $(INSTALLED)
+	bash .ci/release $(BIN)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "mlbutler"
 TEMPLATE = SOURCE / "demo" / "template"  # the demo's project: it knows nothing of mlbutler
 
-PURE = ("compare", "gate", "report", "stats")
+PURE = ("comparison", "gate", "report", "stats")
 WORLD = {"dvc", "dvc_data", "dvc_objects", "dvc_render", "pygit2", "pycurl", "httpx", "requests", "socket", "ssl"}
 OUTWARD = (
     "mlbutler.git",
@@ -157,7 +157,7 @@ def test_arrows_go_down_through_the_layers() -> None:
     height = {name: -i for i, layer in enumerate(layers()) for name in layer}
     found = {
         (name, other)
-        for name in MODULES.keys() - {"mlbutler.__main__"}
+        for name in MODULES.keys() - {"mlbutler", "mlbutler.__main__"}
         for other in arrows(name)
         if other != "mlbutler" and height[room(other)] > height[room(name)]
     }

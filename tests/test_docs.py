@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -116,3 +117,17 @@ def test_every_console_command_works(path: Path, documented_world: World) -> Non
                 env=environ, check=False,
             )  # fmt: skip
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_line_of_python_works(path: Path, documented_world: World) -> None:
+    """One page is one notebook: a block goes on where the one before it ended."""
+    blocks = re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    if not importlib.util.find_spec("pandas"):
+        blocks = [block for block in blocks if "import pandas" not in block]
+    if blocks:
+        done = subprocess.run(
+            [sys.executable, "-c", "\n".join(blocks)], cwd=documented_world.project, capture_output=True, text=True,
+            env=documented_world.base_environ(), check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr

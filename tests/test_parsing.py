@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlbutler import yaml_file
-from mlbutler.compare.documents import read_document
-from mlbutler.compare.plots import read_rows
-from mlbutler.compare.snapshot import Source
+from mlbutler.comparison.documents import read_document
+from mlbutler.comparison.plots import read_rows
+from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import MlbutlerError, SettingsError
 from mlbutler.gate import waivers
 from mlbutler.junit_file import count
@@ -171,7 +171,7 @@ def test_a_table_of_many_columns_and_many_short_rows_does_not_grow(name: str) ->
 
 
 def test_a_nested_cell_of_a_plot_is_a_text() -> None:
-    from mlbutler.compare.plots import cell_value
+    from mlbutler.comparison.plots import cell_value
 
     deep: Any = 1
     for _ in range(100_000):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from dvc.utils.serialize import parse_yaml
 
-from mlbutler.compare.documents import read_document
-from mlbutler.compare.snapshot import Source
+from mlbutler.comparison.documents import read_document
+from mlbutler.comparison.snapshot import Source
 from mlbutler.yaml_file import parse
 
 WORDS = (

@@ -13,10 +13,10 @@ from typing import NoReturn
 
 import click
 
-from mlbutler import __version__
 from mlbutler.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OUTSIDE, EXIT_PASSED, EXIT_USAGE, MlbutlerError
 from mlbutler.verbs import agents, gates, steps
 from mlbutler.verbs.options import cli
+from mlbutler.version import __version__
 
 _SPACE, _RIGHTS = "Free some space and run it again.", "Give this user the right to it and run it again."
 _DISK = "Look after the disk and run it again."

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
+_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 
 
 def hide_from_children() -> None:
@@ -20,11 +20,6 @@ def hide_from_children() -> None:
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends, so that none slips out of sight."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def die_with_parent(signal_number: int) -> None:
-    """Be sent this signal when the thread that started us ends, however it ends."""
-    _prctl(_PR_SET_PDEATHSIG, signal_number)
 
 
 def children() -> frozenset[int]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mlbutler.compare.snapshot import Artifact, Snapshot, Stored
+from mlbutler.comparison.snapshot import Artifact, Snapshot, Stored
 from mlbutler.gate.rules import judge
 from mlbutler.gate.subjects import Evidence
 from mlbutler.record import GateResult, PredictionChange, SliceChange, StageRun, Verdict

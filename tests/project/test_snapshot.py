@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.compare.data import compare_data
-from mlbutler.compare.params import compare_params
+from mlbutler.comparison.data import compare_data
+from mlbutler.comparison.params import compare_params
 from mlbutler.project.project import Project
 from tests.project.conftest import commit, dvc
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mlbutler.compare.comparison import compare
-from mlbutler.compare.snapshot import PlotDefinition, Snapshot, Source
+from mlbutler.comparison.comparison import compare
+from mlbutler.comparison.snapshot import PlotDefinition, Snapshot, Source
 from mlbutler.project.vega import with_specifications
 from mlbutler.record import PlotChange
 

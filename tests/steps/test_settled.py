@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.compare.snapshot import Snapshot, StageDefinition
+from mlbutler.comparison.snapshot import Snapshot, StageDefinition
 from mlbutler.record import Cause, Outcome, PlanResult, ReproduceResult, StagePlan, StageRun, StageState
 from mlbutler.steps.settled import left_over
 from mlbutler.steps.work import Work

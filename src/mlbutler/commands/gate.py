@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.commands.start import begin
-from mlbutler.compare.comparison import compare
-from mlbutler.compare.documents import is_number
+from mlbutler.comparison.comparison import compare
+from mlbutler.comparison.documents import is_number
 from mlbutler.console import Console
 from mlbutler.errors import OutsideError, UsageError
 from mlbutler.gate.calibrate import Calibration, calibrate

@@ -12,8 +12,8 @@ from typing import Any
 
 from mlbutler.change.history import History
 from mlbutler.commands.start import begin
-from mlbutler.compare.documents import is_number
-from mlbutler.compare.history import Moment, histories
+from mlbutler.comparison.documents import is_number
+from mlbutler.comparison.history import Moment, histories
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
 from mlbutler.git.objects import Commit, first_parents

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlbutler import __version__, linux
+from mlbutler import linux
 from mlbutler.anonymous import anonymous
 from mlbutler.console import Console
 from mlbutler.errors import BusyError, DiskFull, UsageError
@@ -29,6 +29,7 @@ from mlbutler.settings import Loaded, load
 from mlbutler.steps.work import Work
 from mlbutler.symlinks import Symlinks
 from mlbutler.user_files import without_user_files
+from mlbutler.version import __version__
 
 if TYPE_CHECKING:
     from mlbutler.remotes.trust import Agreement

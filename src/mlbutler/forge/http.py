@@ -126,11 +126,6 @@ class Api:
                 f"The proxy that the environment names for {name} is no address.", f"Mend {' or '.join(_PROXIES)}."
             ) from error
 
-    @property
-    def authenticated(self) -> bool:
-        """Is there a token?"""
-        return bool(self._secret)
-
     # ---------------------------------------------------------------------------------------- reading
 
     def get(self, path: str, **params: str | int) -> Any:
@@ -218,23 +213,12 @@ class Api:
             last = attempt == self._policy.attempts
             try:
                 answer = self._exchange(method, httpx.URL(url, params=params) if params else url, json, files)
-            except httpx.TransportError as error:
-                problem = self._broken(error, what)
-                if isinstance(problem, Refused):
-                    raise problem from None
-                reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
-                if fresh or (reached and not repeatable):
-                    raise OutcomeUnknown(problem.message, problem.remedy) from None
+            except httpx.HTTPError as error:
+                problem = self._not_answered(error, what, fresh=fresh, repeatable=repeatable)
                 if last:
                     raise problem from None
                 self._pause(attempt, None, problem.message)
                 continue
-            except httpx.DecodingError as error:
-                raise UnexpectedResponse(
-                    f"{self.name}: {what}: {error}.", f"Is {self.base} the address of its API?"
-                ) from None
-            except httpx.HTTPError as error:
-                raise ForgeError(f"{self.name}: {what}: {type(error).__name__}.", "Check forge.url.") from None
             if answer.is_success:
                 return answer
             wait = _asked_to_wait(answer)
@@ -249,6 +233,24 @@ class Api:
             if fresh:
                 raise OutcomeUnknown(refused.message, refused.remedy)
         raise AssertionError("unreachable")
+
+    def _not_answered(self, error: httpx.HTTPError, what: str, *, fresh: bool, repeatable: bool) -> ForgeError:
+        """Return what to raise when the last attempt has failed; raise at once what another attempt cannot help."""
+        import httpx
+
+        if isinstance(error, httpx.DecodingError):
+            raise UnexpectedResponse(
+                f"{self.name}: {what}: {error}.", f"Is {self.base} the address of its API?"
+            ) from None
+        if not isinstance(error, httpx.TransportError):
+            raise ForgeError(f"{self.name}: {what}: {type(error).__name__}.", "Check forge.url.") from None
+        problem = self._broken(error, what)
+        if isinstance(problem, Refused):
+            raise problem from None
+        reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
+        if fresh or (reached and not repeatable):
+            raise OutcomeUnknown(problem.message, problem.remedy) from None
+        return problem
 
     def _exchange(
         self,

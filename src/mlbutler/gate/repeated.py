@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mlbutler.compare.comparison import short
+from mlbutler.comparison.comparison import short
 from mlbutler.gate.noise import decide, margins, pairs_needed
 from mlbutler.record import GateResult, MetricChange, RepeatResult, Verdict
 from mlbutler.settings import Gate

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from mlbutler.compare.comparison import distinct, short
-from mlbutler.compare.documents import is_number
-from mlbutler.compare.metrics import guess_goal
+from mlbutler.comparison.comparison import distinct, short
+from mlbutler.comparison.documents import is_number
+from mlbutler.comparison.metrics import guess_goal
 from mlbutler.console import human_bytes, human_seconds
 from mlbutler.gate.repeated import judge_limit
 from mlbutler.gate.subjects import Evidence, find

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mlbutler.compare.comparison import reason_for
-from mlbutler.compare.snapshot import Snapshot
-from mlbutler.compare.tables import Unreadable, count_rows
+from mlbutler.comparison.comparison import reason_for
+from mlbutler.comparison.snapshot import Snapshot
+from mlbutler.comparison.tables import Unreadable, count_rows
 from mlbutler.record import MetricChange, PredictionChange, RepeatResult, StageRun, Verdict
 from mlbutler.settings import Gate
 

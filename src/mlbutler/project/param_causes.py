@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlbutler.compare.documents import leaves
+from mlbutler.comparison.documents import leaves
 from mlbutler.project import overlooked
 from mlbutler.project.model import ParamsFile
 from mlbutler.record import Cause

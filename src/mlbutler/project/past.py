@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlbutler.compare.snapshot import Source
+from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import ProjectError
 from mlbutler.git import Git
 from mlbutler.git.objects import Blob, Commit, first_parents, read_blobs

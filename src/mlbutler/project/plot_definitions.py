@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from mlbutler.compare.snapshot import PlotDefinition
+from mlbutler.comparison.snapshot import PlotDefinition
 from mlbutler.project.model import Output, Stages
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlbutler.compare.snapshot import Snapshot
+from mlbutler.comparison.snapshot import Snapshot
 from mlbutler.errors import ProjectError, UsageError
 from mlbutler.git import Git
 from mlbutler.project.artifact import Artifact

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mlbutler.compare.snapshot import Artifact, Entry, Snapshot, Source, StageDefinition, StageParams, Stored
-from mlbutler.compare.tables import is_table
+from mlbutler.comparison.snapshot import Artifact, Entry, Snapshot, Source, StageDefinition, StageParams, Stored
+from mlbutler.comparison.tables import is_table
 from mlbutler.project.model import Output, Stage, Stages
 from mlbutler.project.overlooked import overlooked, why
 from mlbutler.project.plot_definitions import definitions

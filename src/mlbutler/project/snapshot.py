@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlbutler.compare.snapshot import Snapshot, Source
+from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.errors import ProjectError
 from mlbutler.project.load import load_stages, one_line
 from mlbutler.project.model import Stages

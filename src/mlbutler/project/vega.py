@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlbutler.compare.plots import cell_value, read_rows, thinned
-from mlbutler.compare.snapshot import PlotDefinition, Snapshot
+from mlbutler.comparison.plots import cell_value, read_rows, thinned
+from mlbutler.comparison.snapshot import PlotDefinition, Snapshot
 from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.record import PlotChange
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from mlbutler import __version__
 from mlbutler.errors import UsageError
 from mlbutler.scaffold.render import Wish
+from mlbutler.version import __version__
 
 FILE = ".mlbutler-init.json"
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlbutler import __version__
 from mlbutler.errors import UsageError
 from mlbutler.record import TELLING
 from mlbutler.run_table import NAMES, taken_after
 from mlbutler.scaffold.found import Found, Image
+from mlbutler.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
-from mlbutler.compare.comparison import compare, conclude, without_left_over
-from mlbutler.compare.snapshot import Snapshot, Source
+from mlbutler.comparison.comparison import compare, conclude, without_left_over
+from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import (
     Change,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import PurePosixPath
 
-from mlbutler.compare.images import image_kind, is_whole
+from mlbutler.comparison.images import image_kind, is_whole
 from mlbutler.steps.work import Work
 from mlbutler.store.interface import ObjectId
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from mlbutler.compare.comparison import Comparison
-from mlbutler.compare.snapshot import Snapshot
+from mlbutler.comparison.comparison import Comparison
+from mlbutler.comparison.snapshot import Snapshot
 from mlbutler.errors import SettingsError
 from mlbutler.gate import waivers
 from mlbutler.gate.rules import judge

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mlbutler.compare.documents import is_number
-from mlbutler.compare.history import Moment, histories
+from mlbutler.comparison.documents import is_number
+from mlbutler.comparison.history import Moment, histories
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import MetricChange, MetricHistory, Verdict
 from mlbutler.steps.work import Work

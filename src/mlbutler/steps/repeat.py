@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlbutler.compare.documents import LARGEST, is_number, read_document
-from mlbutler.compare.snapshot import Source
+from mlbutler.comparison.documents import LARGEST, is_number, read_document
+from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import SettingsError
 from mlbutler.gate.repeated import summarise
 from mlbutler.process import project_environment

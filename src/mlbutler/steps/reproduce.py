@@ -46,18 +46,9 @@ def run(work: Work, failed: Collection[str] = ()) -> ReproduceResult:
             another DVC process works here. ProjectError: DVC cannot read the project. DiskFull, OutsideError.
             What was done before an error is its `partial` result.
     """
-    from mlbutler.reproduce.when import decide
-
-    plan = work.record.plan
-    decision = decide(work.settings.reproduce, work.record.change, not work.pipeline)
-    if not decision.run:
-        return ReproduceResult(outcome=Outcome.SKIPPED, reason=decision.reason)
-    if plan is None or plan.outcome is Outcome.ERROR:
-        raise UsageError("The stages have not been planned.", "Run 'mlbutler plan' first, or 'mlbutler run'.")
-    if not plan.stages:
-        return ReproduceResult(outcome=Outcome.SKIPPED, reason=plan.reason or "the project has no stages")
-    if not plan.stale():
-        return _nothing_to_run(plan)
+    plan = _to_run(work)
+    if isinstance(plan, ReproduceResult):
+        return plan
     _check(work, plan)
     settled = loop.is_settled(work.git)
     redactor, ours = output_redactor(work.environ), given(work)
@@ -127,6 +118,21 @@ def run(work: Work, failed: Collection[str] = ()) -> ReproduceResult:
     if any(run.outcome == "failed" for run in done.runs.values()) and not done.timed_out:
         result = dataclasses.replace(result, remedy=" ".join(filter(None, (result.remedy, ours.hint))))
     return dataclasses.replace(result, **loop.verdict(work.git, settled, plan, done.changed, result.reason))
+
+
+def _to_run(work: Work) -> PlanResult | ReproduceResult:
+    """Return the plan when there is something in it to run, else the result that says why nothing is run."""
+    from mlbutler.reproduce.when import decide
+
+    plan = work.record.plan
+    decision = decide(work.settings.reproduce, work.record.change, not work.pipeline)
+    if not decision.run:
+        return ReproduceResult(outcome=Outcome.SKIPPED, reason=decision.reason)
+    if plan is None or plan.outcome is Outcome.ERROR:
+        raise UsageError("The stages have not been planned.", "Run 'mlbutler plan' first, or 'mlbutler run'.")
+    if not plan.stages:
+        return ReproduceResult(outcome=Outcome.SKIPPED, reason=plan.reason or "the project has no stages")
+    return plan if plan.stale() else _nothing_to_run(plan)
 
 
 def _run_cache(project: Project) -> dict[str, Any]:

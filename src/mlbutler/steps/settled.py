@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mlbutler.compare.snapshot import Snapshot
+from mlbutler.comparison.snapshot import Snapshot
 from mlbutler.errors import ProjectError
 from mlbutler.project.model import Stage
 from mlbutler.record import Cause, Outcome, PlanResult, StagePlan, StageState

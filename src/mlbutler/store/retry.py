@@ -53,8 +53,8 @@ class RetryPolicy:
         """
 
         def once() -> Generator[float, None, T]:
+            yield from ()
             return function()
-            yield
 
         task = self.repeat(once)
         while True:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from mlbutler import __version__
 from mlbutler.variables import CHDIR, IN_RUN
+from mlbutler.version import __version__
 
 F = TypeVar("F", bound=Callable[..., Any])
 

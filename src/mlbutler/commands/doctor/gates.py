@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Collection, Mapping
 
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
-from mlbutler.compare.metrics import compare_metrics
-from mlbutler.compare.snapshot import Snapshot, Source
+from mlbutler.comparison.metrics import compare_metrics
+from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.settings import Gate
 from mlbutler.steps.work import Work
 

@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from mlbutler.compare.images import image_kind, is_whole
-from mlbutler.compare.plots import compare_plots
-from mlbutler.compare.snapshot import PlotDefinition, Snapshot, Source
+from mlbutler.comparison.images import image_kind, is_whole
+from mlbutler.comparison.plots import compare_plots
+from mlbutler.comparison.snapshot import PlotDefinition, Snapshot, Source
 from mlbutler.record import PlotChange
 
 image = pytest.importorskip("PIL.Image")

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from mlbutler.compare.snapshot import Stored
-from mlbutler.compare.tables import Unreadable, read_rows
+from mlbutler.comparison.snapshot import Stored
+from mlbutler.comparison.tables import Unreadable, read_rows
 from mlbutler.settings import Predictions
 
 MOST_EXAMPLES = 5_000_000

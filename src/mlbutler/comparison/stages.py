@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mlbutler.compare.snapshot import StageDefinition
+from mlbutler.comparison.snapshot import StageDefinition
 from mlbutler.record import DefinitionChange, StageDefinitionChange
 
 

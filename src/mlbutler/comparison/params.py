@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from mlbutler.compare.documents import Document, read_document
-from mlbutler.compare.snapshot import Source, StageParams
+from mlbutler.comparison.documents import Document, read_document
+from mlbutler.comparison.snapshot import Source, StageParams
 from mlbutler.record import ParamChange, Scalar
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from mlbutler.compare.snapshot import Stored
+from mlbutler.comparison.snapshot import Stored
 
 LONGEST_LINE = 1024 * 1024
 """Characters of the longest line that is read."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from mlbutler.compare.schema import Tables
-from mlbutler.compare.snapshot import Artifact, Stored
+from mlbutler.comparison.schema import Tables
+from mlbutler.comparison.snapshot import Artifact, Stored
 from mlbutler.record import DataChange, FolderChange
 
 _EXAMPLES = 20

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mlbutler.compare.data import compare_data
-from mlbutler.compare.documents import is_number
-from mlbutler.compare.metrics import NOT_MEASURED, compare_metrics
-from mlbutler.compare.params import compare_params
-from mlbutler.compare.plots import compare_plots
-from mlbutler.compare.predictions import compare_predictions, unpaired
-from mlbutler.compare.snapshot import Artifact, Snapshot, Stored
-from mlbutler.compare.stages import compare_stages
+from mlbutler.comparison.data import compare_data
+from mlbutler.comparison.documents import is_number
+from mlbutler.comparison.metrics import NOT_MEASURED, compare_metrics
+from mlbutler.comparison.params import compare_params
+from mlbutler.comparison.plots import compare_plots
+from mlbutler.comparison.predictions import compare_predictions, unpaired
+from mlbutler.comparison.snapshot import Artifact, Snapshot, Stored
+from mlbutler.comparison.stages import compare_stages
 from mlbutler.record import (
     DataChange,
     GateResult,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mlbutler.compare.snapshot import Stored
-from mlbutler.compare.tables import Shape, Unreadable, shape
+from mlbutler.comparison.snapshot import Stored
+from mlbutler.comparison.tables import Shape, Unreadable, shape
 from mlbutler.record import TableChange
 
 _MOST_TABLES = 20

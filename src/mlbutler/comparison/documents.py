@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlbutler.compare.snapshot import Source
+from mlbutler.comparison.snapshot import Source
 from mlbutler.parsing import Unreadable, decoded, parse_json, parse_toml, parse_yaml, reading
 from mlbutler.record import Scalar
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlbutler.compare.documents import read_document
-from mlbutler.compare.metrics import compare_metrics
-from mlbutler.compare.snapshot import Source
+from mlbutler.comparison.documents import read_document
+from mlbutler.comparison.metrics import compare_metrics
+from mlbutler.comparison.snapshot import Source
 from mlbutler.record import Verdict
 
 

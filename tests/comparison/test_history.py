@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlbutler.compare.history import Moment, histories
-from mlbutler.compare.snapshot import Source
+from mlbutler.comparison.history import Moment, histories
+from mlbutler.comparison.snapshot import Source
 
 
 def moments(*contents: object) -> list[Moment]:

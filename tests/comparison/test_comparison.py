@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlbutler.compare.comparison import Comparison, compare, conclude, without_left_over
-from mlbutler.compare.metrics import guess_goal
-from mlbutler.compare.plots import MOST_POINTS, thinned
-from mlbutler.compare.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams, Stored
+from mlbutler.comparison.comparison import Comparison, compare, conclude, without_left_over
+from mlbutler.comparison.metrics import guess_goal
+from mlbutler.comparison.plots import MOST_POINTS, thinned
+from mlbutler.comparison.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams, Stored
 from mlbutler.gate.rules import judge
 from mlbutler.gate.subjects import Evidence
 from mlbutler.record import Verdict
 from mlbutler.settings import Gate, Predictions
-from tests.compare.test_images import picture
+from tests.comparison.test_images import picture
 
 
 def side(metrics: object = None, params: str = "", **more: object) -> Snapshot:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlbutler.compare.snapshot import StageDefinition
-from mlbutler.compare.stages import compare_stages
+from mlbutler.comparison.snapshot import StageDefinition
+from mlbutler.comparison.stages import compare_stages
 
 TRAIN = StageDefinition(
     "train", "python train.py", dependencies=("src/train.py", "data"), params=("params.yaml:lr", "params.yaml:n"),

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mlbutler.compare.pairing import Pair, as_number, same_text
+from mlbutler.comparison.pairing import Pair, as_number, same_text
 from mlbutler.record import ScoreChange, Verdict
 from mlbutler.settings import Predictions
 from mlbutler.stats.auc import auc_difference

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from mlbutler.compare.documents import ODD, Document, is_number, read_document
-from mlbutler.compare.snapshot import Source
+from mlbutler.comparison.documents import ODD, Document, is_number, read_document
+from mlbutler.comparison.snapshot import Source
 from mlbutler.record import MetricChange, Scalar, Verdict
 
 _MAXIMIZE = {

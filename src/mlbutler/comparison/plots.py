@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mlbutler.compare.documents import ODD, is_number, rows_of, scalar
-from mlbutler.compare.images import image_kind, is_whole
-from mlbutler.compare.snapshot import PlotDefinition, Snapshot, Source
+from mlbutler.comparison.documents import ODD, is_number, rows_of, scalar
+from mlbutler.comparison.images import image_kind, is_whole
+from mlbutler.comparison.snapshot import PlotDefinition, Snapshot, Source
 from mlbutler.parsing import Unreadable, decoded, parse_json, parse_yaml, reading
 from mlbutler.record import PlotChange, Scalar
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlbutler.compare.documents import Document, is_number, read_document
-from mlbutler.compare.metrics import guess_goal
-from mlbutler.compare.snapshot import Source
+from mlbutler.comparison.documents import Document, is_number, read_document
+from mlbutler.comparison.metrics import guess_goal
+from mlbutler.comparison.snapshot import Source
 from mlbutler.record import MetricHistory, PastValue
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlbutler.compare.predictions import MOST_FLIPS, MOST_SLICES, compare_predictions, unpaired
-from mlbutler.compare.snapshot import Stored
+from mlbutler.comparison.predictions import MOST_FLIPS, MOST_SLICES, compare_predictions, unpaired
+from mlbutler.comparison.snapshot import Stored
 from mlbutler.record import PredictionChange, Verdict
 from mlbutler.settings import Predictions
 

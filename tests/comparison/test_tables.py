@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlbutler.compare.snapshot import Stored
-from mlbutler.compare.tables import LONGEST_LINE, Unreadable, count_rows, read_rows
+from mlbutler.comparison.snapshot import Stored
+from mlbutler.comparison.tables import LONGEST_LINE, Unreadable, count_rows, read_rows
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=20)
 

@@ -6,10 +6,10 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from mlbutler.compare.pairing import Pair, as_number, pairing, same_text
-from mlbutler.compare.scores import Scores
-from mlbutler.compare.snapshot import Stored
-from mlbutler.compare.tables import Unreadable
+from mlbutler.comparison.pairing import Pair, as_number, pairing, same_text
+from mlbutler.comparison.scores import Scores
+from mlbutler.comparison.snapshot import Stored
+from mlbutler.comparison.tables import Unreadable
 from mlbutler.record import Flip, PredictionChange, SliceChange, Verdict
 from mlbutler.settings import Predictions
 from mlbutler.stats.exact import got_worse, holm, mcnemar

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlbutler.compare import schema
-from mlbutler.compare.data import compare_data
-from mlbutler.compare.snapshot import Artifact, Entry, Stored
+from mlbutler.comparison import schema
+from mlbutler.comparison.data import compare_data
+from mlbutler.comparison.snapshot import Artifact, Entry, Stored
 from mlbutler.record import DataChange
 
 

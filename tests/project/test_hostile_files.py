@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from pathlib import Path
 
@@ -87,3 +88,9 @@ def test_a_lock_of_dvc_1_is_read_after_what_the_remedy_says(full: Path) -> None:
         Project(full, {}).plan()
     full.joinpath("dvc.lock").write_text("schema: '2.0'\nstages:\n" + textwrap.indent(old, "  "))
     assert {stage.state for stage in Project(full, {}).plan()} == {StageState.UP_TO_DATE}
+
+
+def test_a_file_whose_name_is_no_text_is_named_as_what_dvc_cannot_record(full: Path) -> None:
+    (full / "data" / "raw" / os.fsdecode(b"\xff")).write_text("x")
+    with pytest.raises(ProjectError, match=r"data/raw is, or holds, a file whose name is no UTF-8"):
+        Project(full, {}).plan()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mlbutler.project.lock_check import check_lock
 from mlbutler.project.model import NotKnown, Recorded
 from mlbutler.project.outside import Outside
 from mlbutler.project.project import Project
@@ -203,6 +204,22 @@ def test_a_stage_that_is_stale_for_another_cause_is_stale(project: Path, server:
     (project / "dvc.yaml").write_text(text.replace("echo w", "echo ww"))
     found = states(project)
     assert (found["web"], found["after"], found["bucket"]) == (STALE, STALE, NOT_KNOWN)
+
+
+def test_a_stage_that_never_ran_is_stale_and_that_its_dependency_is_out_of_reach_is_said(
+    project: Path, server: Server
+) -> None:
+    server.status = 500
+    text = (project / "dvc.yaml").read_text()
+    (project / "dvc.yaml").write_text(text.replace("  web:", "  newly:").replace("w.txt", "n.txt"))
+    found = planned(project)
+    assert found["newly"].state is STALE
+    assert [(c.kind, c.subject, c.detail) for c in found["newly"].causes] == [
+        ("never run", "newly", "not in dvc.lock"),
+        ("not known", f"{server.url}/rows.csv", "the server answers 500"),
+    ]
+    fixes = {finding.subject: finding.remedy for finding in check_lock(found.values()).findings}
+    assert fixes["newly"] == "dvc repro newly"
 
 
 def test_a_dependency_that_the_lock_has_never_held_is_stale(project: Path, server: Server) -> None:

@@ -420,3 +420,23 @@ def test_that_the_run_cache_has_no_such_stage_is_never_the_reason() -> None:
     wrapped.__cause__ = ConnectionRefusedError("cannot connect to host example.org")
     wrapped.__cause__.__context__ = RunCacheNotFoundError(SimpleNamespace(addressing="train"))
     assert _message(wrapped) == "cannot connect to host example.org"
+
+
+def test_a_fault_that_is_neither_dvcs_nor_the_file_systems_is_told_by_its_kind() -> None:
+    from dvc.exceptions import DvcException
+
+    from mlbutler.reproduce.worker import _message
+
+    fault = TypeError("cannot serialize a date")
+    fault.__context__ = FileNotFoundError("no such entry")  # was dealt with before
+    assert _message(fault) == "TypeError: cannot serialize a date"
+    wrapped = DvcException("failed to reproduce 'train'")
+    wrapped.__cause__ = fault
+    assert _message(wrapped) == "failed to reproduce 'train': TypeError: cannot serialize a date"
+
+
+def test_an_output_whose_name_dvc_cannot_record_fails_its_stage_with_the_cause(world: Make) -> None:
+    made = world({"dvc.yaml": "stages: {a: {cmd: \"mkdir a && touch a/$(printf '\\\\377')\", outs: [a]}}\n"})
+    done = made.runner(stale("a")).run()
+    assert made.outcomes(done) == {"a": "failed"}
+    assert "UnicodeEncodeError" in done.problems[0]

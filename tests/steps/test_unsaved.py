@@ -280,3 +280,19 @@ def test_a_fresh_clone_is_never_stopped(tmp_path: Path, monkeypatch: pytest.Monk
     commit(root, "another rate")
     assert step(root, Console(quiet=True), "sync") == 0
     assert reproduce(root)[0] == 0
+
+
+def test_a_file_in_the_place_of_an_outputs_folder_is_named_and_stays(root: Path) -> None:
+    for file in ("dvc.yaml", "dvc.lock"):
+        (root / file).write_text((root / file).read_text().replace("model.txt", "out/model.txt"))
+    (root / "out").write_text("precious")
+    for discard in (False, True):
+        code, result = bring(root, discard=discard)
+        assert (code, result["outcome"]) == (1, "failed")
+        assert result["reason"] == "out is no folder, and out/model.txt has to be put into it."
+        assert "mv out NAME" in result["remedy"]
+    (root / "params.yaml").write_text("rate: 3\n")
+    code, result = reproduce(root)
+    assert (code, result["outcome"], result["stages"]) == (1, "failed", [])
+    assert (root / "out").read_text() == "precious"
+    assert (root / "metrics.json").exists()

@@ -42,7 +42,7 @@ def check_lock(plans: Iterable[StagePlan]) -> LockCheck:
             remedies[plan.name] = _remedy(causes, remedies) or "Run again when it can be found out."
             undetermined.append(_finding(plan, causes, remedies[plan.name]))
         else:
-            remedy = _remedy(causes, remedies)
+            remedy = _remedy([cause for cause in causes if cause.kind != "not known"], remedies)
             if plan.state is StageState.CANNOT_RUN:
                 remedies[plan.name] = remedy
             findings.append(_finding(plan, causes, remedy or f"dvc repro {shlex.quote(plan.name)}"))

@@ -61,7 +61,7 @@ def check_laying_out(project: Project, paths: Iterable[str]) -> None:
     """May recorded artifacts, or paths in them, be put into the work tree?
 
     Raises:
-        PathRefused: a path leads through a link, or into mlbutler's own folder. UnsavedWork: see the module.
+        PathRefused: a path leads through a link or a file, or into mlbutler's own folder. UnsavedWork: see the module.
         ProjectError: a path holds what is neither file nor folder.
     """
     owners = {path: owner for path in paths if (owner := project.stages.owner(path)) is not None}
@@ -101,6 +101,23 @@ def _refuse(project: Project, paths: Iterable[str]) -> None:
         raise PathRefused(f"{ours} is an output, in the folder that is mlbutler's own.", "Give it another place.")
     if found := project.symlinks.refused(paths):
         raise refusal(found)
+    _refuse_no_folders(project.root, paths)
+
+
+def _refuse_no_folders(root: Path, paths: Iterable[str]) -> None:
+    """Raise where what is no folder lies in the place of one that a path needs: it is not ours to remove."""
+    folders: dict[str, str] = {}
+    for path in paths:
+        at = path.rpartition("/")[0]
+        while at and at not in folders:
+            folders[at] = path
+            at = at.rpartition("/")[0]
+    for folder, path in sorted(folders.items()):
+        if os.path.lexists(root / folder) and not (root / folder).is_dir():
+            raise PathRefused(
+                f"{folder} is no folder, and {path} has to be put into it.",
+                f"Move it elsewhere (mv {shlex.quote(folder)} NAME), or give {path} another place.",
+            )
 
 
 # ------------------------------------------------------------------------------------- what would go
@@ -233,7 +250,7 @@ def _hashed(project: Project, path: str, algorithm: str) -> tuple[str, dict[str,
     odb = repo.cache.legacy if legacy else repo.cache.local
     try:
         _, _, found = build(odb, str(project.root / path), localfs, algorithm, ignore=repo.dvcignore, dry_run=True)
-    except (OSError, DvcException):
+    except (OSError, DvcException, UnicodeError):  # a name that is no text is none for DVC's memory of hashes
         return "", {}
     if not isinstance(found, Tree):
         return found.hash_info.value, {"": ObjectId(found.hash_info.value, legacy)}

@@ -234,8 +234,12 @@ class Planner:
             elif dependency.external and not dependency.is_url and owner is None and not self._present.exists(path):
                 remedy = f"Put it there, or correct the dependency in {stage.file}."
                 yield Cause(kind="missing", subject=path, detail="not on this machine", remedy=remedy)
-            elif not self._stages.inside(path) and self._present.dependency(dependency) is None:
-                yield from self._absent(stage, dependency)
+            elif not self._stages.inside(path):
+                present = self._present.dependency(dependency)
+                if present is None:
+                    yield from self._absent(stage, dependency)
+                elif dependency.is_url and isinstance(present, NotKnown):  # it may not get what it needs
+                    yield _doubt(path, present)
 
     def _is_kept_nowhere(self, maker: Stage, output: Output) -> bool:
         return not output.cached and not maker.can_run and not self._present.exists(output.path)

@@ -65,7 +65,8 @@ class WorkTree:
         A directory that holds outputs of stages which are absent is taken with those as recorded.
 
         Raises:
-            OSError: it cannot be read. ProjectError: it is, or holds, what is neither file nor folder.
+            OSError: it cannot be read. ProjectError: it is, or holds, what is neither file nor folder, or has no name
+            that DVC could record.
             NotListed: a directory that it holds is absent, and its manifest cannot be had.
         """
         key = (path, algorithm)
@@ -89,6 +90,11 @@ class WorkTree:
         try:
             item.hash_name = algorithm
             meta, info = item._get_hash_meta() if hasattr(item, "_get_hash_meta") else (item.meta, item.get_hash())
+        except UnicodeError as error:  # of DVC's memory of hashes
+            raise ProjectError(
+                f"{path} is, or holds, a file whose name is no UTF-8: DVC cannot record it.",
+                "Rename it: LC_ALL=C ls -R --escape shows its name.",
+            ) from error
         finally:
             item.hash_name, item.hash_info = name, before
         return Recorded(info.name, info.value, getattr(meta, "size", None), getattr(meta, "nfiles", None))

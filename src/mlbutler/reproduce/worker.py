@@ -362,7 +362,16 @@ def _message(error: BaseException) -> str:
     # DVC looks into its run cache before it does anything: that a stage is not there is no reason.
     chain = [link for link in _chain(error) if not isinstance(link, RunCacheNotFoundError)]
     known = [link for link in chain if isinstance(link, DvcException | OSError) and str(link)]
-    told = next((link for link in known if _EXITED_WITH.search(str(link))), known[-1] if known else error)
+    if (ended := next((link for link in known if _EXITED_WITH.search(str(link))), None)) is not None:
+        return str(ended)
+    causes = [error]  # those that were named as such: beside them lies whatever was dealt with meanwhile
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    foreign = next((link for link in causes if not isinstance(link, DvcException | OSError)), None)
+    if foreign is not None:  # a fault of a library, or of DVC itself, whose text alone seldom says what it is
+        said = [str(link) for link in causes[: causes.index(foreign)] if str(link)]
+        return ": ".join([*said[-1:], f"{type(foreign).__name__}: {foreign}".removesuffix(": ")])
+    told = known[-1] if known else error
     return str(told) or type(told).__name__
 
 

@@ -32,7 +32,7 @@ $(INSTALLED): pyproject.toml requirements.lock
 	@"$(PYTHON)" -m venv $(VENV) || \
 		{ echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check uv && \
-		UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/python -m uv pip install --python $(BIN)/python \
+		UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/python -m uv pip install --quiet --python $(BIN)/python \
 			--link-mode copy --require-hashes --requirement requirements.lock; } || \
 		{ echo "uv did not do it; pip takes longer." >&2; \
 		$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements.lock; }

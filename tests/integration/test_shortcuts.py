@@ -1,4 +1,4 @@
-"""What is remembered and looked at ahead spares work, and never makes an answer false."""
+"""What is remembered spares work, and never makes an answer false."""
 
 from __future__ import annotations
 
@@ -425,21 +425,6 @@ def test_no_process_is_left_whether_it_was_asked_or_not(world: World, words: tup
         check=True, timeout=1800,
     )  # fmt: skip
     assert done.stdout.strip() == "0"
-
-
-def test_the_second_process_keeps_no_descriptor_that_was_handed_on(world: World) -> None:
-    """Whoever waits for the end of a pipe on descriptor 3 is not kept waiting by who looks ahead."""
-    code = (
-        "import json, os, time\nfrom mlbutler import forked\nforked.cores = lambda: 2\n"
-        "one = forked.forked(lambda: time.sleep(20))\nassert one is not None\nos._exit(0)"
-    )
-    reader, writer = os.pipe()
-    subprocess.run([sys.executable, "-c", code], stdout=writer, pass_fds=(writer,), check=True, timeout=1800)
-    os.close(writer)
-    begun = time.monotonic()
-    assert os.read(reader, 1) == b""
-    os.close(reader)
-    assert time.monotonic() - begun < 10
 
 
 def test_what_one_is_told_in_json_stays_one_document(world: World) -> None:

@@ -16,7 +16,6 @@ import pytest
 
 from mlbutler.commands.step import step
 from mlbutler.console import Console
-from mlbutler.project.ahead import look_ahead
 from mlbutler.steps import sync
 from mlbutler.steps.work import Work
 from mlbutler.store.interface import ObjectId
@@ -68,7 +67,6 @@ def again(root: Path) -> tuple[dict[str, Any], bool]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Repo, "__init__", opening)
-        look_ahead(root, objects=True)
         step(root, Console(quiet=True), "sync", call=lambda work: sync.run(work, everything=True), discard=True)
     return json.loads((root / ".mlbutler" / "record.json").read_text())["sync"], bool(opened)
 
@@ -206,24 +204,6 @@ def test_the_second_sync_opens_no_project_and_says_what_the_long_way_says(
         oid for oid in artifacts if oid.is_directory or oid == ObjectId(md5(MODEL.read_bytes()))
     }
     assert whole(root)
-
-
-@pytest.mark.parametrize("cores", [1, 2])
-def test_so_it_does_on_one_core(root: Path, without_dvc: dict[str, str], cores: int) -> None:
-    """There nobody looks ahead."""
-    program = (
-        "import sys, mlbutler.forked as forked\n"
-        f"forked.cores = lambda: {cores}\nfork = forked.os.fork\n"
-        "def counting():\n    print('forked', file=sys.stderr, flush=True)\n    return fork()\n"
-        "forked.os.fork = counting\n"
-        "from mlbutler.cli import main\nmain(['sync', '--all', '--json', '--quiet'])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=root, env={**os.environ, **without_dvc}, capture_output=True, text=True,
-        check=True, timeout=600,
-    )  # fmt: skip
-    assert json.loads(done.stdout)["result"]["reason"] == IN_PLACE
-    assert done.stderr == "forked\n" * 2 * (cores - 1)
 
 
 def test_a_change_is_seen_by_the_program_too(root: Path, without_dvc: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlbutler.project.signature import Look
-from mlbutler.store.brought_before import Brought, BroughtBefore, digest_at
+from mlbutler.store.brought_before import Brought, BroughtBefore
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from tests.store.world import add_object
@@ -50,15 +50,8 @@ class Clone:
         )
 
     def read(self) -> Brought | None:
-        """As the next process would; it may know the digest already."""
-        memory = BroughtBefore(self.root, self.plan)
-        found = memory.read(Look(), None)
-        try:
-            digest = digest_at(self.file)
-        except (OSError, ValueError, KeyError, TypeError):
-            digest = None
-        assert memory.read(Look(), digest) == found
-        return found
+        """As the next process would."""
+        return BroughtBefore(self.root, self.plan).read(Look())
 
     @property
     def file(self) -> Path:

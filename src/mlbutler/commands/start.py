@@ -19,8 +19,6 @@ from mlbutler.console import Console
 from mlbutler.errors import BusyError, DiskFull, UsageError
 from mlbutler.git import Git
 from mlbutler.held_back import values_to_hide
-from mlbutler.project.ahead import claimed, leave
-from mlbutler.project.signature import Look
 from mlbutler.project.tracked import refuse_tracked
 from mlbutler.record import Change, Environment, Record
 from mlbutler.record_file import read
@@ -85,7 +83,6 @@ def begin(
     if loaded.note:
         console.line(f"Warning: {loaded.note}.")
     _check_symlinks(root, git, environ, loaded)
-    ahead = claimed(root)
     from mlbutler.remotes.trust import without_moved_mirror
 
     with ExitStack() as stack:
@@ -116,8 +113,7 @@ def begin(
             linux.hide_from_children()  # git may run a program that .git/config names
         yield Work(
             root=root, loaded=loaded, console=console, record=record, environ=left,
-            agreed_remotes=known, ahead=ahead, look=Look(ahead), access=reached,
-            target_revisions=revisions,
+            agreed_remotes=known, access=reached, target_revisions=revisions,
         )  # fmt: skip
 
 
@@ -281,10 +277,7 @@ def _lock(root: Path, name: str = "lock", patience: float = 0) -> Iterator[None]
             ignore.write_text("*\n", encoding="utf-8")
         lock = FileLock(folder / name, timeout=patience)
         with lock:
-            try:
-                yield
-            finally:
-                leave(root)
+            yield
     except Timeout as error:
         raise BusyError(
             f"Another mlbutler works in {root}.", "Wait for it to end, or run in a clone of its own."

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from mlbutler.project.ahead import Ahead
     from mlbutler.store.linking import Linked
 
 TICK = 0.05
@@ -41,21 +40,13 @@ def settled(found: Signature, since: float = math.inf) -> bool:
 
 
 class Look:
-    """Signatures of paths as they are now; what one process looked at a moment ago it does not look at again.
+    """Signatures of paths as they are now; what one process looked at a moment ago it does not look at again."""
 
-    Args:
-        ahead: a second process that has begun to look.
-    """
-
-    def __init__(self, ahead: Ahead | None = None) -> None:
+    def __init__(self) -> None:
         self._at: dict[tuple[Path, str], tuple[Signature, float]] = {}
-        self._ahead = ahead
 
     def __call__(self, root: Path, path: str) -> Signature | None:
         """What a file or directory is now; None when absent or holding anything unusual."""
-        if self._ahead is not None:
-            self.note(root, self._ahead.signatures(), self._ahead.began)
-            self._ahead = None
         known = self._at.get((root, path))
         if known is not None and time.monotonic() - known[1] < _AT_ONCE:
             return known[0]
@@ -75,7 +66,6 @@ class Look:
     def again(self) -> None:
         """Files may have changed: nothing that was looked at is believed any more."""
         self._at.clear()
-        self._ahead = None
 
 
 def signature_of(root: Path, path: str, statuses: Iterable[tuple[str, Status]]) -> Signature | None:

@@ -150,8 +150,7 @@ def _in_place(work: Work) -> SyncResult | None:
     """The result where all was brought before and nothing has changed since; None where that is not certain."""
     if not work.plan_held or not work.trusted or work.settings.data.verify == "always":
         return None
-    digest = work.ahead.objects() if work.ahead is not None else None
-    known = work.brought_before.read(work.look, digest)
+    known = work.brought_before.read(work.look)
     if known is None:
         return None
     work.use_of_mirror(known.artifacts)

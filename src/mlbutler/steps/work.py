@@ -20,7 +20,6 @@ from mlbutler.settings import Loaded, Settings
 from mlbutler.variables import HANDED_RUNS
 
 if TYPE_CHECKING:
-    from mlbutler.project.ahead import Ahead
     from mlbutler.project.build_runs import BuildRuns
     from mlbutler.project.planned import Kept, Planned
     from mlbutler.project.project import Project
@@ -47,7 +46,6 @@ class Work:
         access: how Git's remote is reached on a CI server, None on a laptop.
         plan_held: the plan in the record was looked at and holds, so that nothing is stale in dvc.lock.
         plan_kept: the plan that this process made and that is remembered for the next.
-        ahead: other processes that began to look at this project's files while this one started.
         pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
         discard: replace files of the work tree that no store holds.
         shares: may results leave this machine: on a CI server, and elsewhere when asked for.
@@ -68,7 +66,6 @@ class Work:
     plan_held: bool = False
     discard: bool = False
     plan_kept: Kept | None = None
-    ahead: Ahead | None = None
     look: Look = field(default_factory=Look)
     agreed_remotes: tuple[Agreement, ...] | None = None
     access: Access | None = None

@@ -50,11 +50,11 @@ class BroughtBefore:
         self._root, self._plan, self._seal = root, plan, seal
         self._file = plan.with_name(_FILE)
 
-    def read(self, look: Look, digest: str | None) -> Brought | None:
+    def read(self, look: Look) -> Brought | None:
         """What was brought and is still in place, None where that is not certain.
 
         Args:
-            look: tells what the work tree holds now. digest: `digest_at` the memory, where it is known already.
+            look: tells what the work tree holds now.
         """
         from mlbutler.store.interface import ObjectId
 
@@ -66,7 +66,7 @@ class BroughtBefore:
                 now = look(self._root, path)
                 if now is None or now[0] != signature:
                     return None
-            if (digest or _digest(Path(found["cache"]), names)) != found["digest"]:
+            if _digest(Path(found["cache"]), names) != found["digest"]:
                 return None
             artifacts = tuple(ObjectId(str(md5)) for md5 in found["artifacts"])
             return Brought(tuple(found["paths"]), artifacts, int(found["objects"]), int(found["bytes"]))
@@ -114,16 +114,6 @@ class BroughtBefore:
         from mlbutler.store.whole import started
 
         return [_VERSION, started(), hashlib.sha256(self._plan.read_bytes()).hexdigest()]
-
-
-def digest_at(memory: Path) -> str | None:
-    """The digest of the objects that a memory names, as they are now; None when one is absent or no object.
-
-    Raises:
-        OSError, ValueError, KeyError: there is no such memory, or it is torn.
-    """
-    found, names = _read(memory)
-    return _digest(Path(found["cache"]), names)
 
 
 def _read(file: Path) -> tuple[dict[str, Any], list[str]]:

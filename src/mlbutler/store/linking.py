@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlbutler.forked import cores
 from mlbutler.store import linker
 from mlbutler.store.interface import ObjectId
 
@@ -68,6 +67,14 @@ class Linked:
     def st_mtime(self) -> float:
         """Seconds, to the last bit what `os.stat` says: DVC compares it."""
         return self.st_mtime_ns // 10**9 + 1e-9 * (self.st_mtime_ns % 10**9)
+
+
+def cores() -> int:
+    """Return how many processes can run at once here."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this operating system
+        return os.cpu_count() or 1
 
 
 class Second:

@@ -15,9 +15,6 @@ from mlbutler.version import __version__
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_LOOKING = ("plan", "sync", "check")
-"""Verbs that look at every file that the last plan rested on; that begins before the rest of mlbutler is imported."""
-
 _SETTINGS = {
     "auto_envvar_prefix": "MLBUTLER",
     "help_option_names": ["-h", "--help"],
@@ -39,11 +36,6 @@ def common(function: F) -> F:
     def wrapper(chdir: Path, json: bool, quiet: bool, verbose: bool, **options: Any) -> Any:
         from mlbutler.console import Console
         from mlbutler.verbs.variables import unknown
-
-        if function.__name__ in _LOOKING:
-            from mlbutler.project.ahead import look_ahead
-
-            look_ahead(chdir, objects=bool(options.get("everything")))
 
         console = Console(quiet=quiet, verbose=verbose, json=json)
         for name, nearest in unknown(os.environ, cli):

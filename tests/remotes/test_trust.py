@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlbutler.errors import UntrustedRemote
 from mlbutler.remotes.trust import from_text, moved, refused, require, require_places, sections, without_moved_mirror
@@ -217,3 +221,80 @@ def test_every_change_of_a_remote_is_told(tmp_path: Path, config: str, said: lis
     assert len(found) == len(said)
     assert all(part in line for part, line in zip(said, found, strict=True))
     assert "u:p@" not in str(found)
+
+
+MOVED = "https://evil.example/x"
+TITLES = {
+    "without a space": f"['remote\"origin\"']\n    url = {MOVED}\n",
+    "in capitals": f"['REMOTE \"Origin\"']\n    URL = {MOVED}\n",
+    "a section in a section": f"[remote]\n[['origin']]\n    url = {MOVED}\n",
+    "behind the agreed one": f"{BASE}[remote]\n[['origin']]\n    url = {MOVED}\n",
+    "a key in capitals behind the agreed one": f"{BASE}    URL = {MOVED}\n",
+    "filled in": f"[DEFAULT]\n    x = {MOVED}\n['remote \"origin\"']\n    url = %(x)s\n",
+    "in quotes": f'[\'remote "origin"\']\n    url = "{MOVED}"\n',
+}
+
+
+def as_dvc_reads(root: Path) -> dict[str, Any]:
+    """The remotes in ``.dvc/config``, by DVC's own reader."""
+    from dvc.config import Config
+
+    return dict(Config.load_file(str(root / ".dvc" / "config"))["remote"])
+
+
+@pytest.mark.parametrize("case", TITLES)
+def test_a_remote_is_found_however_dvc_lets_it_be_written(tmp_path: Path, case: str) -> None:
+    found = reasons(tmp_path, TITLES[case], BASE)
+    assert as_dvc_reads(tmp_path)["origin"]["url"] == MOVED
+    assert "to https://evil.example" in found["origin"]
+
+
+def test_a_value_that_the_change_fills_in_otherwise_is_another_value(tmp_path: Path) -> None:
+    written = "[DEFAULT]\n    x = {}\n['remote \"origin\"']\n    url = %(x)s\n"
+    assert reasons(tmp_path, written.format("https://a.example/x"), written.format("https://a.example/y")) == {}
+    found = reasons(tmp_path, written.format("https://evil.example/x"), written.format("https://a.example/y"))
+    assert "to https://evil.example" in found["origin"]
+
+
+_LINES = st.sampled_from(
+    ["[core]", "[remote]", "[[origin]]", "[['ORIGIN']]", "['remote \"origin\"']", "['remote\"origin\"']",
+     "[Remote 'x']", "['REMOTE \"a\"']", "['db \"origin\"']", "['remote \"origin\" ']", "[DEFAULT]", "remote = origin",
+     "x = https://b/", "url = https://a/", "URL = https://evil/", "url = %(x)s", "url = 'https://c/' # d", "url = a, b",
+     "user = \'\'\'", "\'\'\'", "# \x0b url = https://e/", "# \u2028", "# \r", "    url = \"https://f/\"", ""]
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.lists(_LINES, max_size=9))
+def test_what_dvc_takes_for_a_remote_is_one_here(lines: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        text = "\n".join(lines)
+        root = tree(Path(folder), "")
+        (root / ".dvc" / "config").write_bytes(text.encode())
+        try:
+            remotes = as_dvc_reads(root)
+        except Exception:  # whatever its parser raises: DVC opens no such project
+            return
+        named = {name: section for name, section in remotes.items() if isinstance(section, dict)}
+        read = {name: {key: str(value) for key, value in section.items()} for name, section in named.items()}
+        assert sections(text.encode()) == read
+
+
+def test_a_path_on_a_remote_that_the_change_moves_is_refused_too(tmp_path: Path) -> None:
+    further = remote("images", url="remote://origin/images") + remote("small", url="remote://IMAGES/small")
+    assert reasons(tmp_path, BASE + further, BASE + further) == {}
+    found = reasons(tmp_path, remote(url=MOVED) + further, BASE + further)
+    assert sorted(found) == ["images", "origin", "small"]
+    assert "evil.example" in found["images"]
+
+
+def test_addresses_that_go_round_in_circles_are_looked_at_once(tmp_path: Path) -> None:
+    circle = remote("a", url="remote://b/x") + remote("b", url="remote://a/x")
+    assert reasons(tmp_path, circle, circle) == {}
+
+
+def test_a_remote_does_not_get_the_place_of_another_with_other_credentials(tmp_path: Path) -> None:
+    other = remote("public", url="https://public.example/x")
+    assert reasons(tmp_path, BASE + other, BASE + other) == {}
+    found = reasons(tmp_path, remote(url="https://public.example/y") + other, BASE + other)
+    assert "to https://public.example" in found["origin"]

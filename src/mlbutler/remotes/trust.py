@@ -15,7 +15,9 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from mlbutler.errors import UntrustedRemote
@@ -27,7 +29,8 @@ from mlbutler.settings import Loaded, settings_at
 from mlbutler.variables import REMOTE_HOSTS
 
 CONFIG = ".dvc/config"
-_SECTION = re.compile(r"""\s*remote\s+"(?P<name>.*)"\s*""")
+_NAMED = re.compile(r"""^\s*(remote|machine|db)\s*"(.*)"\s*$""")
+"""A section's title as DVC takes it apart; of ``['remote "x"']`` and ``[remote] [[x]]`` the later one counts."""
 _FREE = {
     "auth", "custom_auth_header", "user", "password", "ask_password", "access_key_id", "secret_access_key",
     "session_token", "method", "jobs", "checksum_jobs", "timeout", "connect_timeout", "read_timeout", "no_traverse",
@@ -37,6 +40,8 @@ _PLACES = (("cache", "dir"), ("core", "site_cache_dir"))
 """Directories besides remotes that DVC's configuration places."""
 
 Sections = Mapping[str, Mapping[str, str]]
+Config = Mapping[str, Mapping[str, Any]]
+"""A file of DVC's as DVC reads it: section -> key -> value, and the remotes in the section ``remote``."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ def refused(
     found = {}
     for remote, section in now.items():
         before = [agreement.remotes[remote] for agreement in agreements if remote in agreement.remotes]
-        if any(_alike(section, other) for other in places):
+        if any(_alike(section, other) for other in before or places):  # its name decides which credentials it is given
             continue
         if _is_directory(section):
             if any(_lies_in(root, section.get("url", ""), directory) for directory in directories):
@@ -127,6 +132,10 @@ def refused(
         elif anonymous or (hosts & _hosts(section) and not _further(section)):
             continue
         found[remote] = _difference(section, before)
+    for remote in now:
+        for base in _bases(now, remote):
+            if base in found:
+                found.setdefault(remote, f"it is a path on the remote '{base}': {found[base]}")
     same = any(_same_default(default, now, one) for one in agreements)
     if chosen is not None and not anonymous and default in now and not same:
         old = next((one.default for one in agreements), "")
@@ -232,14 +241,14 @@ def _moved_places(root: Path, known: Iterable[Agreement] | None) -> Iterator[tup
 # --------------------------------------------------------------------------------------- the files
 
 
-def _configs(root: Path) -> tuple[Sections, ...]:
+def _configs(root: Path) -> tuple[Config, ...]:
     return tuple(_parsed(_read(root / name)) for name in (CONFIG, f"{CONFIG}.local"))
 
 
 def _now(root: Path, chosen: str | None) -> tuple[dict[str, dict[str, str]], str]:
     """The remotes of the work tree, and the project's."""
     remotes: dict[str, dict[str, str]] = {}
-    core: dict[str, str] = {}
+    core: dict[str, Any] = {}
     for config in _configs(root):
         core |= config.get("core", {})
         for remote, section in _remotes(config).items():
@@ -247,30 +256,42 @@ def _now(root: Path, chosen: str | None) -> tuple[dict[str, dict[str, str]], str
     return remotes, (chosen or _default({"core": core}, remotes)).lower()
 
 
-def _parsed(text: bytes) -> Sections:
-    """Section -> its settings, names in small letters but for those of remotes."""
+def _parsed(text: bytes) -> Config:
+    """The file as DVC reads it, with the same library and the same rules: what DVC takes for a remote is one here."""
     from configobj import ConfigObj, ConfigObjError
 
     try:
-        parsed = ConfigObj(text.decode("utf-8", "replace").splitlines(), list_values=False, interpolation=False)
-    except (ConfigObjError, RecursionError):
+        read = _lower_keys(ConfigObj(StringIO(text.decode("utf-8", "replace"), newline=None)).dict())
+    except (ConfigObjError, RecursionError):  # DVC reads no such file either
         return {}
+    found: dict[str, dict[str, Any]] = {"remote": {}}
+    for title, section in read.items():
+        match = _NAMED.search(title)
+        if match is not None and match[1] == "remote":
+            found["remote"][match[2]] = section
+        elif match is None and isinstance(section, dict):
+            found[title] = section
+    return found
+
+
+def _lower_keys(section: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        title if _SECTION.fullmatch(title) else title.strip().lower(): {
-            str(key).lower(): str(value) for key, value in section.items()
-        }
-        for title, section in ((str(title), section) for title, section in parsed.items())
-        if isinstance(section, dict)
+        str(key).lower(): _lower_keys(value) if isinstance(value, dict) else value for key, value in section.items()
     }
 
 
-def _remotes(config: Sections) -> Sections:
-    return {match["name"].lower(): found for title, found in config.items() if (match := _SECTION.fullmatch(title))}
+def _texts(section: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in section.items()}
 
 
-def _default(config: Sections, remotes: Sections) -> str:
+def _remotes(config: Config) -> Sections:
+    found = config.get("remote", {})
+    return {name: _texts(section) for name, section in found.items() if isinstance(section, dict)}
+
+
+def _default(config: Config, remotes: Sections) -> str:
     """DVC's default remote, else the only one there is."""
-    return config.get("core", {}).get("remote", "") or (next(iter(remotes)) if len(remotes) == 1 else "")
+    return str(config.get("core", {}).get("remote", "")) or (next(iter(remotes)) if len(remotes) == 1 else "")
 
 
 def _same_default(default: str, now: Sections, agreement: Agreement) -> bool:
@@ -279,8 +300,8 @@ def _same_default(default: str, now: Sections, agreement: Agreement) -> bool:
     return default == agreement.default or (one is not None and other is not None and _alike(one, other))
 
 
-def _places(config: Sections) -> dict[tuple[str, str], str]:
-    return {(section, key): config[section][key] for section, key in _PLACES if key in config.get(section, {})}
+def _places(config: Config) -> dict[tuple[str, str], str]:
+    return {(section, key): str(config[section][key]) for section, key in _PLACES if key in config.get(section, {})}
 
 
 def _read(path: Path) -> bytes:
@@ -304,6 +325,18 @@ def _endpoint(section: Mapping[str, str]) -> tuple[str, str, int | None] | None:
         return (scheme, host, parts.port)
     except ValueError:
         return (scheme, parts.netloc, None)
+
+
+def _bases(remotes: Sections, remote: str) -> Iterator[str]:
+    """The remotes on which one lies whose address is ``remote://...``: they say which host that is."""
+    seen: set[str] = set()
+    while remote not in seen:
+        seen.add(remote)
+        parts = urlsplit(remotes.get(remote, {}).get("url", ""))
+        if parts.scheme.lower() != "remote":
+            return
+        remote = parts.netloc.lower()
+        yield remote
 
 
 def _hosts(section: Mapping[str, str]) -> set[str]:

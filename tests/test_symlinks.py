@@ -163,13 +163,32 @@ def test_an_artifact_above_the_project_is_left_alone(world: tuple[Path, Path]) -
     assert untouched(outside)
 
 
-def test_an_output_in_the_folder_of_mlbutler_is_refused(
-    world: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+OWNED = {
+    "of mlbutler": (".mlbutler/seen.json", "mlbutler's"),
+    "of mlbutler, in capitals": (".MLButler/seen.json", "mlbutler's"),
+    "a hook of Git's": (".git/hooks/post-checkout", "Git's"),
+    "new settings of Git's": ("in/../.Git/config.worktree", "Git's"),
+    "a repository in a folder": ("in/.git/config", "Git's"),
+    "settings of DVC's": (".dvc/config", "DVC's"),
+    "DVC's run cache": (".dvc/cache/runs/ab/abc", "DVC's"),
+}
+
+
+@pytest.mark.parametrize("case", OWNED)
+def test_an_output_in_a_folder_of_settings_and_hooks_is_refused(
+    case: str, world: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, _ = world
-    track(root, ".mlbutler/seen.json")
+    path, owner = OWNED[case]
+    track(root, path)
+    (root / ".dvcignore").write_text("!.git/\n!.git\n!.git/**\n!.dvc/\n!.dvc/**\n")
+    commit(root, "DVC ignores nothing of its own")
+    before = (root / ".dvc" / "config").read_bytes()
     assert everything(root) == 1
-    assert "mlbutler's own" in capsys.readouterr().err
+    assert f"{owner} own" in capsys.readouterr().err
+    assert (root / ".dvc" / "config").read_bytes() == before
+    assert not os.path.lexists(root / path) or path == ".dvc/config"
+    assert not (root / "model.txt").exists()  # before anything was changed
 
 
 # ------------------------------------------------------------------------------------ links that Git does not track

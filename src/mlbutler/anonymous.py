@@ -1,7 +1,8 @@
 """Working for a fork's change: nothing that a remote would accept as a credential is within reach.
 
 Libraries for S3, Google, Azure and SSH look for credentials in the process' own environment and in files that it
-names, whatever is passed to them. So the process itself has to forget them.
+names, whatever is passed to them. So the process itself has to forget them. As credentials have any name, it keeps
+what the project's own code may have too, and mlbutler's settings.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mlbutler.held_back import allowed, is_setting
 from mlbutler.secrets import secret_values, without_credentials
 from mlbutler.user_files import EMPTY_FILE
 
@@ -22,7 +24,6 @@ _LOOKED_AT = {
     "NO_GCE_CHECK": "true",
     "NETRC": EMPTY_FILE,
 }
-_DROPPED = ("SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "SSH_ASKPASS")
 
 
 @contextmanager
@@ -33,15 +34,14 @@ def anonymous() -> Iterator[dict[str, str]]:
     """
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="mlbutler-nothing-") as empty:
-        left = without_credentials(before, secret_values(before)) | _LOOKED_AT
+        settings = without_credentials({n: v for n, v in before.items() if is_setting(n)}, secret_values(before))
+        left = allowed(before) | settings | _LOOKED_AT
         left |= {
             "DVC_GLOBAL_CONFIG_DIR": empty,
             "DVC_SYSTEM_CONFIG_DIR": empty,
             "CLOUDSDK_CONFIG": empty,
             "AZURE_CONFIG_DIR": empty,
         }
-        for name in _DROPPED:
-            left.pop(name, None)
         _become(left)
         try:
             yield left

@@ -42,6 +42,10 @@ class UsageError(MlbutlerError):
     """The command was used wrongly, or where it cannot work (no repository, no project)."""
 
 
+class NoAddress(UsageError):
+    """On a CI server nothing but the clone tells where Git's remote is, and there is a credential to lose."""
+
+
 class SettingsError(UsageError):
     """A setting is unknown, of the wrong type, or contradicts another."""
 
@@ -51,7 +55,7 @@ class ProjectError(UsageError):
 
 
 class PathRefused(MlbutlerError):
-    """A path that must not be written: it leads through a symbolic link, or into mlbutler's own folder."""
+    """A path that must not be written: it leads through a symbolic link, or into a folder of mlbutler, Git or DVC."""
 
     exit_code = EXIT_JUDGED
 

@@ -41,7 +41,7 @@ def held_back(environ: Mapping[str, str], keep: Iterable[str] = ()) -> tuple[str
     if not in_ci(environ):
         return ()
     given = allowed(environ, keep)
-    return tuple(sorted(name for name in environ if name not in given and not _is_setting(name)))
+    return tuple(sorted(name for name in environ if name not in given and not is_setting(name)))
 
 
 def values_to_hide(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -50,12 +50,13 @@ def values_to_hide(environ: Mapping[str, str]) -> tuple[str, ...]:
     What a harmless variable says too is not hidden: a branch's name stays readable though a variable of the job
     repeats it.
     """
-    known = (name for name in environ if is_harmless(name) or _is_setting(name))
+    known = (name for name in environ if is_harmless(name) or is_setting(name))
     open_ones = [environ[name] for name in known if not is_secret_name(name)]
     held = {environ[name].strip() for name in held_back(environ)}
     kept = {value for value in held if not (_PLAIN.fullmatch(value) or any(value in text for text in open_ones))}
     return secret_values(environ, kept)
 
 
-def _is_setting(name: str) -> bool:
+def is_setting(name: str) -> bool:
+    """Is it the name of a setting of mlbutler's that holds no credential?"""
     return name.startswith("MLBUTLER_") and not is_secret_name(name)

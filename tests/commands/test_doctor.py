@@ -53,6 +53,18 @@ def test_an_agent_that_lacks_nothing(surgery: Surgery) -> None:
 # ------------------------------------------------------------------------------------------- remote
 
 
+def test_on_a_ci_server_that_does_not_say_where_the_repository_is_the_rest_is_examined(surgery: Surgery) -> None:
+    build = {"JENKINS_URL": "http://ci.example/", "BUILD_URL": "http://ci.example/1/", "BRANCH_NAME": "main"}
+    asked = len(surgery.remote.requests)
+    code, found = surgery.examine(**build)
+    assert code == 1
+    assert found["address"]["state"] == "missing"
+    assert "MLBUTLER_GIT_URL" in found["address"]["remedy"]
+    assert found["project"]["state"] == "ok"
+    assert all("not looked at: see address" in found[name]["text"] for name in ("remote", "clock", "forge"))
+    assert len(surgery.remote.requests) == asked
+
+
 def test_a_wrong_password_is_told_from_what_is_missing(surgery: Surgery) -> None:
     code, found = surgery.examine(MLBUTLER_REMOTE_PASSWORD="wrong-but-long")
     assert code == 1

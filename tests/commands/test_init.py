@@ -46,6 +46,24 @@ def test_a_dry_run_writes_nothing(cli: Cli, root: Path, capsys: pytest.CaptureFi
     assert "Nothing was written." in out
 
 
+@pytest.mark.parametrize("path", ["Jenkinsfile", "Jenkinsfile.merge"])
+def test_nothing_is_read_or_written_through_a_link_that_was_committed(
+    cli: Cli, root: Path, tmp_path: Path, git: Callable[..., str], path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("a private key\n")
+    (root / path).symlink_to(outside)
+    git(root, "add", "-A")
+    before = content(root)
+    assert cli("--yes") == 1
+    said = capsys.readouterr()
+    assert f"{path} is a symbolic link" in said.err
+    assert "private key" not in said.out + said.err
+    assert content(root) == before
+    assert (root / path).is_symlink()
+    assert outside.read_text() == "a private key\n"
+
+
 def test_it_writes_and_a_second_time_changes_nothing(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = set(content(root))
     assert cli() == 0

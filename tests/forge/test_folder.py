@@ -2,20 +2,23 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlbutler.errors import ForgeError, SettingsError
+from mlbutler.errors import ForgeError, PathRefused, SettingsError
 from mlbutler.forge.detect import Place
 from mlbutler.forge.folder import Folder, file_name
 from mlbutler.forge.interface import Forge, Picture, State
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
+from mlbutler.git import Git
 from mlbutler.record import Change
 from mlbutler.report.markdown import marker
+from mlbutler.symlinks import Symlinks
 
 OLD, NEW = "a" * 40, "b" * 40
 
@@ -156,6 +159,33 @@ def test_the_folder_is_opened_by_path_or_file_url(tmp_path: Path) -> None:
     for url in ("forge", str(tmp_path / "forge"), (tmp_path / "forge").as_uri()):
         place = opened(tmp_path, url).status(change(), "mlbutler", State.SUCCESS, "", "")
         assert place.startswith(str(tmp_path / "forge"))
+
+
+@pytest.mark.parametrize("link", ["up", "forge/.lock", "forge/pull-requests/17", "forge/statuses"])
+def test_a_folder_in_the_project_is_written_behind_no_link(tmp_path: Path, git: Callable[..., str], link: str) -> None:
+    root, outside = tmp_path / "clone", tmp_path / "outside"
+    (root / link).parent.mkdir(parents=True)
+    outside.mkdir()
+    git(root, "init", "-q")
+    (root / link).symlink_to(outside / "lock" if link.endswith("lock") else outside)
+    git(root, "add", "-A")
+    check = Symlinks(root, Git(root), every=False).check_inside
+    place = Place("folder", "up/forge" if link == "up" else "forge", "")
+    forge = open_forge(Opening(place=place, environ={}, root=root, check=check))
+    pictures = [Picture("p.png", "image/png", b"x")]
+    calls: list[Callable[[], object]] = [
+        lambda: forge.status(change(), "mlbutler", State.SUCCESS, "", ""),
+        lambda: forge.comment(change(), "mlbutler", body(OLD), never),
+        lambda: forge.attach(change(), "mlbutler", pictures, never),
+    ]
+    refused = 0
+    for call in calls:
+        try:
+            call()
+        except PathRefused:
+            refused += 1
+    assert refused == (1 if link.endswith("statuses") else 2 if link.endswith("17") else 3)
+    assert list(outside.iterdir()) == []
 
 
 @pytest.mark.parametrize("url", ["", "https://git.example.org", "file://elsewhere/forge"])

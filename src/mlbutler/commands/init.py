@@ -21,6 +21,7 @@ from mlbutler.scaffold.kept import Kept
 from mlbutler.scaffold.look import look
 from mlbutler.scaffold.render import KUBERNETES, LABEL, Wish, parse_agent, render
 from mlbutler.settings.reading import FILE_NAME
+from mlbutler.symlinks import Symlinks
 
 _DONE = {
     Action.CREATE: "created", Action.UNCHANGED: "unchanged", Action.REPLACE: "overwritten", Action.MERGE: "updated",
@@ -54,12 +55,17 @@ def init(
 
     Raises:
         UsageError: no DVC project, options that do not fit, or a file would be lost and nobody can be asked.
+        PathRefused: a link is on the way of a file.
     """
     root, found = look(directory, os.environ)
     before = _settled(root, kept_files.read(root))
     wish = _wish(before.wish if before else Wish(), agent, mirror, image, gate_as, requirement)
     files = _files(root, found, before, wish)
     git = Git(root, os.environ)
+    # A file that is read here would be shown, and one that is written could be anybody's.
+    Symlinks(root, git, every=False).check(
+        name for path in (*files, kept_files.FILE) for name in (path, f"{path}.merge")
+    )
     changes = [
         decide(path, root, new, before.files.get(path) if before and update else None, merge(git))
         for path, new in files.items()

@@ -18,7 +18,7 @@ from mlbutler.anonymous import anonymous
 from mlbutler.console import Console
 from mlbutler.errors import BusyError, DiskFull, UsageError
 from mlbutler.git import Git
-from mlbutler.held_back import values_to_hide
+from mlbutler.held_back import held_back, values_to_hide
 from mlbutler.project.tracked import refuse_tracked
 from mlbutler.record import Change, Environment, Record
 from mlbutler.record_file import read
@@ -108,12 +108,14 @@ def begin(
         loaded = without_moved_mirror(loaded, known)
         if reached is not None:
             reached = dataclasses.replace(reached, fresh=False)
+            reached = reached.without_password() if record.change.fork else reached
             left, loaded = dict(left), _with_mirror(loaded, root)
             stack.enter_context(without_user_files(git.toplevel()))
             linux.hide_from_children()  # git may run a program that .git/config names
         yield Work(
             root=root, loaded=loaded, console=console, record=record, environ=left,
             agreed_remotes=known, access=reached, target_revisions=revisions,
+            given_up=held_back(environ) if record.change.fork else None,
         )  # fmt: skip
 
 

@@ -28,13 +28,17 @@ _LOCK_SECONDS = 60.0
 
 
 class Folder:
-    """Comments and statuses below `directory`, which is made when it is missing."""
+    """Comments and statuses below `directory`, which is made when it is missing.
+
+    Args:
+        check: raises for a path that must not be written.
+    """
 
     name = "folder"
     capabilities = Capabilities(comment_limit=None, unit="characters", sentence_limit=140, pictures="attached")
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, check: Callable[[Path], None] | None = None) -> None:
+        self._directory, self._check = directory, check
 
     def pull_request(self, change: Change) -> PullRequest | None:
         """See `Forge.pull_request`; a folder knows of none."""
@@ -88,6 +92,9 @@ class Folder:
         """Alone among the builds that write here: reading the old comment and replacing it is one act."""
         from filelock import FileLock, Timeout
 
+        if self._check is not None:
+            self._check(self._directory / ".lock")
+            self._check(path)
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             with FileLock(self._directory / ".lock", timeout=_LOCK_SECONDS):
@@ -125,10 +132,10 @@ def from_opening(opening: Opening) -> Folder:
     if not url:
         raise SettingsError("forge.kind is 'folder' but forge.url is not set.", "Set forge.url to a directory.")
     if "://" not in url:
-        return Folder(opening.root / Path(url).expanduser())
+        return Folder(opening.root / Path(url).expanduser(), opening.check)
     parts = urlsplit(url)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise SettingsError(
             "The folder forge takes a directory, not a network address.", "Set forge.url to a directory."
         )
-    return Folder(Path(unquote(parts.path)))
+    return Folder(Path(unquote(parts.path)), opening.check)

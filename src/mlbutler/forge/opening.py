@@ -19,13 +19,15 @@ class NoToken(ForgeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """See the module's own words. `say` is told of long waits; `root` is where relative paths begin."""
+    """See the module's own words. `say` is told of long waits; `root` is where relative paths begin; `check`
+    raises for a path that must not be written."""
 
     place: Place
     environ: Mapping[str, str]
     root: Path
     say: Callable[[str], None] | None = None
     policy: RetryPolicy | None = None
+    check: Callable[[Path], None] | None = None
 
     def token(self, *names: str) -> str:
         """The token: `FORGE_TOKEN`'s, else that of the first variable of `names` that is set.

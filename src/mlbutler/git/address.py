@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -55,6 +55,12 @@ class Access:
 
     address: Address | None
     fresh: bool
+
+    def without_password(self) -> Access:
+        """The same place, for a change that no credential is used for."""
+        if self.address is None:
+            return self
+        return replace(self, address=replace(self.address, password=""))
 
 
 def parse(text: str) -> Address:

@@ -100,7 +100,8 @@ class GitCommand:
     def without_credentials(self) -> Self:
         """The same work tree, with nothing in the environment that a remote would accept as a password."""
         left = without_credentials(self._environ, secret_values(self._environ))
-        return self._alike(type(self)(self.directory, left, self.access))
+        access = self.access.without_password() if self.access is not None else None
+        return self._alike(type(self)(self.directory, left, access))
 
     def run(
         self,

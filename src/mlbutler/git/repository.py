@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlbutler.errors import AccessDenied, GitError, UsageError
+from mlbutler.errors import AccessDenied, GitError, NoAddress
 from mlbutler.git.address import Address
 from mlbutler.git.clone import Clone
 from mlbutler.git.command import Done
@@ -25,14 +25,14 @@ class Git(Clone):
         """What talks to the remote on a CI server; None where the clone itself does.
 
         Raises:
-            UsageError: nothing tells where the remote is, and there is something to lose.
+            NoAddress: nothing tells where the remote is, and there is something to lose.
         """
         if self.access is None:
             return None
         if self.access.address is not None:
             return PrivateRepository(self, self.access.address, self._environ)
         if writing or has_credentials(self._environ):
-            raise UsageError(
+            raise NoAddress(
                 "Nothing tells where this repository is but .git/config, which the project's own code can write.",
                 f"Set {GIT_URL} in the job, or keep the CI server's own variable, such as Jenkins' GIT_URL.",
             )

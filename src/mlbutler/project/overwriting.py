@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from mlbutler.project.project import Project
 
 _SHOWN, _MOST = 3, 1000
+_OWNED = {STATE: "mlbutler's", ".git": "Git's", ".dvc": "DVC's"}
+"""Folders of settings, hooks and memories. DVC ignores its own and Git's, unless ``.dvcignore`` says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def check_laying_out(project: Project, paths: Iterable[str]) -> None:
     """May recorded artifacts, or paths in them, be put into the work tree?
 
     Raises:
-        PathRefused: a path leads through a link or a file, or into mlbutler's own folder. UnsavedWork: see the module.
+        PathRefused: a path leads through a link or a file, or into a folder of `_OWNED`. UnsavedWork: see the module.
         ProjectError: a path holds what is neither file nor folder.
     """
     owners = {path: owner for path in paths if (owner := project.stages.owner(path)) is not None}
@@ -96,9 +98,11 @@ def check_running(project: Project, stages: Iterable[Stage]) -> None:
 
 def _refuse(project: Project, paths: Iterable[str]) -> None:
     paths = tuple(paths)
-    ours = next((path for path in paths if path == STATE or path.startswith(f"{STATE}/")), None)
-    if ours is not None:
-        raise PathRefused(f"{ours} is an output, in the folder that is mlbutler's own.", "Give it another place.")
+    for path in paths:
+        # By capitals too: some file systems do not tell them apart.
+        owner = next((_OWNED[part] for part in path.lower().split("/") if part in _OWNED), None)
+        if owner is not None:
+            raise PathRefused(f"{path} is an output, in a folder that is {owner} own.", "Give it another place.")
     if found := project.symlinks.refused(paths):
         raise refusal(found)
     _refuse_no_folders(project.root, paths)

@@ -35,7 +35,7 @@ def given(work: Work) -> Given:
         work.loaded, work.record.change, work.target_revisions,
         lambda revision, name: work.git.show(revision, f"{work.prefix}{name}"),
     )  # fmt: skip
-    held = held_back(work.environ, names)
+    held = held_back(work.environ, names) if work.given_up is None else work.given_up
     if held:
         work.console.detail(f"Held back from the project's code: {', '.join(held)}")
     return Given(project_environment(work.environ, names), held)

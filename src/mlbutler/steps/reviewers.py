@@ -41,7 +41,10 @@ def opened(work: Work, policy: RetryPolicy | None = None) -> Forge | None:
     if there is None:
         return None
     detect.agree(work.loaded, there, change, work.environ, lambda: _settings_before(work))
-    opening = Opening(place=there, environ=work.environ, root=work.root, say=work.console.line, policy=policy)
+    opening = Opening(
+        place=there, environ=work.environ, root=work.root, say=work.console.line, policy=policy,
+        check=work.symlinks.check_inside,
+    )  # fmt: skip
     return open_forge(opening)
 
 

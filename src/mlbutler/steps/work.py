@@ -51,6 +51,8 @@ class Work:
         shares: may results leave this machine: on a CI server, and elsewhere when asked for.
         target_revisions: the target branch's tip and the merge base, resolved before the project's code could move
             refs; None where the record alone tells of them, which that code can write.
+        given_up: names of the variables that a fork's change is not given, and that this process does without too;
+            None for a change of the repository's own.
         live: keeps the comment up to date until the verdict is told.
         taken: names of the steps that this process has taken or begun; another may take others at the same time, and
             write their results into the same record.
@@ -70,6 +72,7 @@ class Work:
     agreed_remotes: tuple[Agreement, ...] | None = None
     access: Access | None = None
     target_revisions: tuple[str, ...] | None = ()
+    given_up: tuple[str, ...] | None = None
     _held: list[Held] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     live: Beside | None = None

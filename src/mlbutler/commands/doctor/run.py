@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from mlbutler.commands.doctor import clock, gates, machine, mirror, project, remote
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
-from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, MlbutlerError
+from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, MlbutlerError, NoAddress
+from mlbutler.secrets import secret_values, without_credentials
 from mlbutler.steps.work import Work
 
 _SIGNS = {OK: "ok     ", NOTE: "note   ", MISSING: "MISSING"}
@@ -35,6 +38,10 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[Work], Examined]], ...] = (
 )
 
 
+_WITH_CREDENTIALS = ("remote", "clock", "forge")
+"""What asks servers, which without credentials would answer otherwise."""
+
+
 def doctor(directory: Path, console: Console, *, settings: bool = False, forge: bool = False) -> int:
     """Examine the project at `directory`; returns 0 when nothing is missing, else 1.
 
@@ -44,16 +51,25 @@ def doctor(directory: Path, console: Console, *, settings: bool = False, forge: 
     Raises:
         UsageError: as `begin`.
     """
-    with begin(directory, console) as work:
+    with ExitStack() as stack:
+        unknown: Examined | None = None
+        try:
+            work = stack.enter_context(begin(directory, console))
+        except NoAddress as error:
+            unknown = Examined("address", MISSING, error.message, error.remedy)
+            left = without_credentials(os.environ, secret_values(os.environ))
+            work = stack.enter_context(begin(directory, console, environ=left))
         if settings:
             _show_settings(work)
             return EXIT_PASSED
-        if forge:
+        if forge and unknown is not None:
+            looks = iter([unknown])
+        elif forge:
             from mlbutler.commands.doctor.forge import examine_forge
 
             looks = examine_forge(work)
         else:
-            looks = examine(work)
+            looks = examine(work, unknown)
         found = []
         for item in looks:  # told one by one: a server that does not answer may take a minute or two
             remedy = f"\n         {item.remedy}" if item.remedy else ""
@@ -64,10 +80,19 @@ def doctor(directory: Path, console: Console, *, settings: bool = False, forge: 
     return EXIT_JUDGED if any(item.state == MISSING for item in found) else EXIT_PASSED
 
 
-def examine(work: Work) -> Iterator[Examined]:
-    """Look at everything; what cannot be looked at is missing, and the same reason is told once."""
+def examine(work: Work, unknown: Examined | None = None) -> Iterator[Examined]:
+    """Look at everything; what cannot be looked at is missing, and the same reason is told once.
+
+    Args:
+        unknown: says why no credential is used; what needs one is not looked at then.
+    """
     told: dict[str, str] = {}
+    if unknown is not None:
+        yield unknown
     for subject, look in _EXAMINATIONS:
+        if unknown is not None and subject in _WITH_CREDENTIALS:
+            yield Examined(subject, NOTE, f"not looked at: see {unknown.subject}")
+            continue
         try:
             yield look(work)
         except MlbutlerError as error:

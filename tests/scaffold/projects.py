@@ -25,8 +25,8 @@ class Kind:
     """Files of a project, and what has to be found.
 
     Attributes:
-        url: of the DVC remote, '' for none. git: of Git's remote. folder: where the project lies in the repository.
-        language, remote, source, tests, linters: what `look` has to say.
+        url: of the DVC remote. git: of Git's remote; '' for none. folder: where the project is in the repository.
+        language, remote, forge, tests, linters: what `look` has to say.
     """
 
     files: Mapping[str, str]
@@ -34,7 +34,7 @@ class Kind:
     url: str = "https://dagshub.com/ann/words.dvc"
     remote: str = "http"
     git: str = "https://github.com/ann/words.git"
-    source: str = "github"
+    forge: str = "github"
     folder: str = ""
     tests: tuple[str, ...] = ()
     linters: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ KINDS: dict[str, Kind] = {
     "pyproject": Kind(
         {**PY, "src/words/__init__.py": "", "tests/test_it.py": "def test_it(): pass\n",
          "pyproject.toml": '[project]\nname = "words"\nrequires-python = ">=3.9,<3.11"\n[tool.ruff]\n[tool.mypy]\n'},
-        "python", url="s3://bucket/words", remote="s3", git="git@gitlab.com:ann/words.git", source="gitlab",
+        "python", url="s3://bucket/words", remote="s3", git="git@gitlab.com:ann/words.git", forge="gitlab",
         tests=("pytest",), linters=("ruff", "mypy"),
     ),
     "uv": Kind(
@@ -60,17 +60,17 @@ KINDS: dict[str, Kind] = {
     "poetry": Kind(
         {**PY, "poetry.lock": "", "pyproject.toml": '[tool.poetry.dependencies]\npython = "^3.12"\n'},
         "python", url="azure://box/words", remote="azure", git="https://bitbucket.org/ann/words.git",
-        source="bitbucket",
+        forge="bitbucket",
     ),
     "conda": Kind(
         {**PY, "environment.yml": "name: words\ndependencies: [python=3.11, pytest]\n", "Makefile": "test:\n\ttrue\n"},
         "conda", url="ssh://ann@store.example.org/words", remote="ssh", git="ssh://git@git.example.org:2222/a/w.git",
-        source="git", tests=("pytest",),
+        forge="", tests=("pytest",),
     ),
     "r": Kind(
         {"dvc.yaml": STAGES.replace("python train.py", "Rscript train.R").replace("train.py", "train.R"),
          "train.R": "1\n", "renv.lock": "{}", "tests/testthat/test-it.R": "", ".lintr": "linters:"},
-        "r", git="https://dagshub.com/ann/words.git", source="dagshub", tests=("testthat",), linters=("lintr",),
+        "r", git="https://dagshub.com/ann/words.git", forge="dagshub", tests=("testthat",), linters=("lintr",),
     ),
     "node": Kind(
         {"dvc.yaml": STAGES.replace("python train.py", "node train.js").replace("train.py", "train.js"),
@@ -81,11 +81,11 @@ KINDS: dict[str, Kind] = {
     "shell": Kind(
         {"dvc.yaml": STAGES.replace("python train.py", "sh train.sh").replace("train.py", "train.sh"),
          "train.sh": "true\n", "tests/it.bats": "@test it { true; }\n", ".shellcheckrc": ""},
-        "shell", url="", remote="", git="/srv/git/words.git", source="git", tests=("bats",), linters=("shellcheck",),
+        "shell", url="", remote="", git="/srv/git/words.git", forge="", tests=("bats",), linters=("shellcheck",),
     ),
     "monorepo": Kind(
         {**PY, "requirements.txt": "pytest\n"}, "python", folder="teams/vision é", url="webdavs://dav.example.org/w",
-        git="https://gitea.com/ann/words.git", source="gitea", tests=("pytest",),
+        git="https://gitea.com/ann/words.git", forge="gitea", tests=("pytest",),
     ),
 }  # fmt: skip
 
@@ -114,7 +114,8 @@ def make(directory: Path, kind: Kind) -> Path:
     if kind.url:
         config += f"    remote = origin\n['remote \"origin\"']\n    url = {kind.url}\n"
     (root / ".dvc" / "config").write_text(config)
-    for words in (["remote", "add", "origin", kind.git], ["add", "-A"], ["commit", "-qm", "a project"]):
+    named = [["remote", "add", "origin", kind.git]] if kind.git else []
+    for words in (*named, ["add", "-A"], ["commit", "-qm", "a project"]):
         subprocess.run(
             ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", *words], cwd=top, check=True,
             capture_output=True,

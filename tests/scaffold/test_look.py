@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mlbutler.errors import UsageError
+from mlbutler.errors import SettingsError, UsageError
 from mlbutler.scaffold.look import look
+from mlbutler.scaffold.render import Wish, render
 from tests.scaffold.projects import KINDS, make
 
 
@@ -16,7 +18,7 @@ def test_what_a_project_is(tmp_path: Path, name: str) -> None:
     assert root == (tmp_path / "clone" / kind.folder).resolve()
     assert found.image.language == kind.language
     assert (found.remote.kind if found.remote else "") == kind.remote
-    assert (found.source, found.folder, found.target) == (kind.source, kind.folder, "main")
+    assert (found.forge, found.folder, found.target) == (kind.forge, kind.folder, "main")
     assert tuple(tool.name for tool in found.tests) == kind.tests
     assert tuple(tool.name for tool in found.linters) == kind.linters
     assert (found.stages, found.metrics, found.configured) == (("train",), ("metrics.json",), False)
@@ -44,3 +46,26 @@ def test_tools_that_no_file_names_are_missing(tmp_path: Path) -> None:
 def test_outside_of_a_project(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         look(tmp_path, {})
+
+
+@pytest.mark.parametrize(("git", "settings", "forge"), [
+    ("https://git.example.org/a/w.git", '[forge]\nkind = "gitlab"\n', "gitlab"),
+    ("https://git.example.org/a/w.git", '[forge]\nkind = "gitea"\nurl = "https://example.org/gitea"\n', "gitea"),
+    ("https://git.example.org/a/w.git", '[forge]\nurl = "https://gitlab.example.org"\n', "gitlab"),
+    ("https://github.com/a/w.git", '[forge]\nkind = "folder"\nurl = "/srv/told"\n', "folder"),
+    ("https://gogs.example.org/a/w.git", "", "gogs"),
+    ("https://ann:secret@git.example.org/a/w.git", "", ""),
+    ("", '[forge]\nkind = "gitlab"\n', "gitlab"),
+])  # fmt: skip
+def test_the_forge_is_the_one_that_a_run_publishes_to(tmp_path: Path, git: str, settings: str, forge: str) -> None:
+    files = {**KINDS["pip"].files, "mlbutler.toml": settings}
+    found = look(make(tmp_path, replace(KINDS["pip"], git=git, files=files)), {})[1]
+    assert found.forge == forge
+    bound = "mlbutler-forge" in render(found, Wish())["Jenkinsfile"]
+    assert bound is (forge not in ("", "folder"))
+
+
+def test_a_forge_that_no_run_could_find_is_named_at_once(tmp_path: Path) -> None:
+    files = {**KINDS["pip"].files, "mlbutler.toml": '[forge]\nurl = "https://git.example.org"\n'}
+    with pytest.raises(SettingsError, match=r"Nothing tells what forge"):
+        look(make(tmp_path, replace(KINDS["pip"], git="https://git.example.org/a/w.git", files=files)), {})

@@ -142,7 +142,7 @@ def test_the_pinned_plugins_have_every_step_that_a_jenkinsfile_takes(seen: dict[
     for found in seen.values():
         script = render(found, Wish())["Jenkinsfile"]
         taken = {plugin for step, plugin in steps.items() if re.search(rf"\b{step}\b", script)}
-        assert taken <= set(plugins(found.source))
+        assert taken <= set(plugins(found.forge or "git"))
 
 
 def test_forks_are_given_nothing(seen: dict[str, Found]) -> None:

@@ -142,7 +142,7 @@ def _tell(console: Console, found: Found, changes: Sequence[Change]) -> None:
     where = f", in {found.folder}" if found.folder else ""
     console.line(f"project   {found.name}{where}: {count(len(found.stages), 'stage')}")
     console.line(f"data      {_data(found)}")
-    console.line(f"forge     {found.source}, pull requests go to {found.target or 'an unknown branch'}")
+    console.line(f"forge     {found.forge or 'none known'}, pull requests go to {found.target or 'an unknown branch'}")
     files = ", ".join(found.image.files) or "no dependency file"
     console.line(f"code      {found.image.language}, {files}; runs on {found.image.base}")
     console.line(f"tests     {', '.join(tool.name for tool in found.tests) or 'none found'}")

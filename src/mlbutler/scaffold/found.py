@@ -63,7 +63,7 @@ class Found:
     Attributes:
         name: of the repository's folder or address.
         folder: the project's path from the repository's root, '' when it is the root.
-        source: the branch source for its forge, a key of `jenkins.server.job.SOURCES`; ``git`` for none.
+        forge: the kind of forge that a run publishes to, as `forge.kind` has it; '' for none.
         ssh: is Git reached over SSH. target: the branch that pull requests go to, '' when unknown.
         remotes: names of all DVC remotes; with several and no default one, `remote` is None.
         missing: packages of `tests` and `linters` that no dependency file names.
@@ -73,7 +73,7 @@ class Found:
 
     name: str
     folder: str = ""
-    source: str = "git"
+    forge: str = ""
     ssh: bool = False
     target: str = ""
     remote: Remote | None = None

@@ -7,13 +7,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlbutler.errors import UsageError
+from mlbutler.forge.detect import place
 from mlbutler.git import Git
 from mlbutler.project.project import Project
 from mlbutler.project.root import find_root
+from mlbutler.record import Change
 from mlbutler.scaffold.found import Found, Remote
 from mlbutler.scaffold.languages import image, toml
 from mlbutler.scaffold.tools import linters, missing, tests
-from mlbutler.settings import FILE_NAME, load
+from mlbutler.secrets import without_userinfo
+from mlbutler.settings import FILE_NAME, Forge, load
 
 _KINDS = {
     "http": "http", "https": "http", "webdav": "http", "webdavs": "http", "s3": "s3", "ssh": "ssh", "gs": "gs",
@@ -26,7 +29,7 @@ def look(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Found]:
 
     Raises:
         UsageError: not a git repository or not a DVC project. ProjectError: DVC cannot read it.
-        SettingsError: its settings are wrong.
+        SettingsError: its settings are wrong, or name a forge and not where it is.
     """
     top = Git(directory, environ).toplevel().resolve()
     root = find_root(directory)
@@ -46,7 +49,7 @@ def look(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Found]:
     return root, Found(
         name=_name(url) or top.name,
         folder="" if folder == "." else folder,
-        source=_source(url),
+        forge=_forge(settings.forge, url),
         ssh=_is_ssh(url),
         target=settings.project.target or _target(git),
         remote=_remote(project),
@@ -77,13 +80,13 @@ def _remote(project: Project) -> Remote | None:
     return Remote(name, _KINDS.get(scheme, "other"))
 
 
-def _source(url: str) -> str:
-    from mlbutler.jenkins.server.source import repository
-
-    try:
-        return repository(url, None).source
-    except UsageError:  # a path on this machine, or an address without an owner: plain Git reads it
-        return "git"
+def _forge(settings: Forge, url: str) -> str:
+    """The kind of forge that a build publishes to, as the run finds it: the settings may name one of one's own."""
+    if not url:  # the repository has no address yet
+        return settings.kind or ""
+    here = Change(ci="local", kind="local", head="", checkout="", repository=without_userinfo(url))
+    there = place(settings, {}, here)
+    return there.kind if there else ""
 
 
 def _is_ssh(url: str) -> bool:

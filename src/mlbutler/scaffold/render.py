@@ -40,6 +40,8 @@ _OWN_CODE = {"test": "time: 2, unit: 'HOURS'", "lint": "time: 1, unit: 'HOURS'",
 _LOOKING = ("plan", "test", "lint")
 """Steps that come first: two of them side by side."""
 DOCKER_OPTIONS = "--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096"
+_WITHOUT_TOKEN = ("", "folder")
+"""No forge, and the one that is a directory."""
 _IMAGE = re.compile(r"\w[\w./:@-]*")
 # DVC's plugins that are extras of mlbutler.
 _EXTRAS = {"s3": "s3", "ssh": "ssh"}
@@ -193,7 +195,7 @@ def _plugins(wish: Wish, warnings: bool, ssh: bool) -> list[str]:
 
 
 def _forge(found: Found) -> str:
-    if found.source == "git":
+    if found.forge in _WITHOUT_TOKEN:
         return ""
     return "string(credentialsId: 'mlbutler-forge', variable: 'MLBUTLER_FORGE_TOKEN')"
 

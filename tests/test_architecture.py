@@ -30,7 +30,6 @@ OUTWARD = (
 DVC = {"dvc", "dvc_data", "dvc_objects", "dvc_render"}
 # Circles and arrows upwards that are still there: what goes is struck off here, and nothing is added.
 CIRCLES_OF_MODULES: tuple[tuple[str, ...], ...] = (
-    ("mlbutler.project.load", "mlbutler.project.readable"),
     (
         "mlbutler.project.objects",
         "mlbutler.project.overwriting",
@@ -39,15 +38,6 @@ CIRCLES_OF_MODULES: tuple[tuple[str, ...], ...] = (
         "mlbutler.project.project",
         "mlbutler.project.side",
         "mlbutler.project.snapshot",
-    ),
-    (
-        "mlbutler.steps.live",
-        "mlbutler.steps.notify",
-        "mlbutler.steps.publish",
-        "mlbutler.steps.report_branch",
-        "mlbutler.steps.reviewers",
-        "mlbutler.steps.unshared",
-        "mlbutler.steps.work",
     ),
 )
 CIRCLES_OF_ROOMS: tuple[tuple[str, ...], ...] = (("mlbutler.project", "mlbutler.remotes", "mlbutler.store"),)

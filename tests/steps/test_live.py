@@ -14,7 +14,7 @@ from mlbutler.report import markdown
 from mlbutler.reproduce.progress import Progress
 from mlbutler.settings import Report
 from mlbutler.steps import live
-from mlbutler.steps.live import Live, Sight, follow, written
+from mlbutler.steps.live import Live, RunSnapshot, follow, written
 from mlbutler.steps.work import Work
 
 
@@ -29,14 +29,16 @@ def under_way(*done: StageRun, running: str = "train") -> Progress:
 
 
 def test_it_says_how_far_the_run_is(record: Record) -> None:
-    def first_line(sight: Sight) -> str:
-        return markdown.fit(written(sight, Report(), now=1075.0), markdown.Limits()).splitlines()[0]
+    def first_line(run: RunSnapshot) -> str:
+        return markdown.fit(written(run, Report(), now=1075.0), markdown.Limits()).splitlines()[0]
 
     done = StageRun(name="prepare", outcome="ran", duration=60.0)
-    assert first_line(Sight(record, None)) == "**Running**: plan done"
-    assert first_line(Sight(record, under_way(done))) == "**Running**: stage train, 1 of 3 stages done, 1 min so far"
-    assert first_line(Sight(record, under_way(running=""))).startswith("**Running**: between two stages, 0 of 3")
-    whole = markdown.fit(written(Sight(record, under_way(done)), Report(), now=0), markdown.Limits())
+    assert first_line(RunSnapshot(record, None)) == "**Running**: plan done"
+    assert (
+        first_line(RunSnapshot(record, under_way(done))) == "**Running**: stage train, 1 of 3 stages done, 1 min so far"
+    )
+    assert first_line(RunSnapshot(record, under_way(running=""))).startswith("**Running**: between two stages, 0 of 3")
+    whole = markdown.fit(written(RunSnapshot(record, under_way(done)), Report(), now=0), markdown.Limits())
     assert "| <code>prepare</code> | ran |" in whole
     assert "reproduce: passed" not in whole
 
@@ -53,8 +55,8 @@ def posts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which stage each comment that was written told of."""
     found: list[str] = []
 
-    def post(self: Live, sight: Sight) -> None:
-        found.append(sight.progress.running if sight.progress else "")
+    def post(self: Live, run: RunSnapshot) -> None:
+        found.append(run.progress.running if run.progress else "")
 
     monkeypatch.setattr(Live, "_post", post)
     return found
@@ -67,7 +69,7 @@ def test_it_is_written_when_something_is_new_and_not_too_often(
     one = Live(working_state(tmp_path), every=30, clock=clock)
     for now, running in ((0, "a"), (1, "a"), (2, "b"), (29, "c"), (31, "d"), (62, "d"), (100, "d"), (101, "e")):
         clock.now = now
-        one.glance(Sight(record, under_way(running=running)))
+        one.refresh(RunSnapshot(record, under_way(running=running)))
     assert posts == ["a", "d", "e"]
     assert one.written == 3
 
@@ -78,7 +80,7 @@ def test_a_forge_that_is_down_is_asked_ever_more_rarely_and_told_of_once(
 ) -> None:  # fmt: skip
     clock, asked = Clock(), []
 
-    def post(self: Live, sight: Sight) -> None:
+    def post(self: Live, run: RunSnapshot) -> None:
         asked.append(clock.now)
         raise ForgeError("The forge is down.", "Wait.")
 
@@ -86,7 +88,7 @@ def test_a_forge_that_is_down_is_asked_ever_more_rarely_and_told_of_once(
     one = Live(working_state(tmp_path), every=30, clock=clock)
     for now in range(0, 400, 10):
         clock.now = now
-        one.glance(Sight(record, under_way(running=str(now))))
+        one.refresh(RunSnapshot(record, under_way(running=str(now))))
     assert asked == [0, 60, 180]
     assert capsys.readouterr().out.count("No live comment for now: The forge is down.") == 1
 
@@ -96,9 +98,16 @@ def test_following_ends_with_the_stages(
     posts: list[str],
 ) -> None:  # fmt: skip
     over = dataclasses.replace(record, reproduce=ReproduceResult(outcome=Outcome.PASSED, reason="1 ran"))
-    sights = iter([Sight(record, None), Sight(record, None), Sight(record, under_way()), Sight(over, None)])
-    monkeypatch.setattr(live, "look", lambda work: next(sights))
-    monkeypatch.setattr(live, "_LOOK", 0.0)
+    snapshots = iter(
+        [
+            RunSnapshot(record, None),
+            RunSnapshot(record, None),
+            RunSnapshot(record, under_way()),
+            RunSnapshot(over, None),
+        ]
+    )
+    monkeypatch.setattr(live, "snapshot", lambda work: next(snapshots))
+    monkeypatch.setattr(live, "_INTERVAL", 0.0)
     assert follow(working_state(tmp_path), 0.0, patience=60).written == 3
     assert posts == ["", "train", ""]
 
@@ -107,13 +116,13 @@ def test_following_does_not_wait_for_ever_for_stages_that_never_begin(
     working_state: Callable[..., Work], record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     posts: list[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(live, "look", lambda work: Sight(record, None))
-    monkeypatch.setattr(live, "_LOOK", 0.0)
+    monkeypatch.setattr(live, "snapshot", lambda work: RunSnapshot(record, None))
+    monkeypatch.setattr(live, "_INTERVAL", 0.0)
     assert isinstance(follow(working_state(tmp_path), 0.0, patience=0.01), Live)
 
 
 def test_without_a_forge_it_says_so(working_state: Callable[..., Work], record: Record, tmp_path: Path) -> None:
     one = Live(working_state(tmp_path))
-    one.glance(Sight(record, None))
+    one.refresh(RunSnapshot(record, None))
     assert isinstance(one.problem, MlbutlerError)
     assert "No forge" in one.problem.message

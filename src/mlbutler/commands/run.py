@@ -53,9 +53,9 @@ def run(
         if tells:
             announce(work, State.PENDING, "Running")
         if tells and live is not None and work.trusted and work.record.change.kind != "local":
-            from mlbutler.steps.live import Beside
+            from mlbutler.steps.live import LiveThread
 
-            work.live = Beside(work, live)
+            work.live = LiveThread(work, live)
         try:
             code = run_all(work, only=only, skip=left_out)
         except BaseException as stop:  # whatever it is: no status shall say for ever that the run is under way

@@ -48,7 +48,7 @@ def load_stages(repo: Any, *, read_params: bool = True) -> Stages:
 
 
 def _fault(repo: Any, error: Exception) -> tuple[str, str]:
-    from mlbutler.project.readable import common_fault
+    from mlbutler.project.common_faults import common_fault
 
     path = getattr(error, "path", None)
     if isinstance(path, str) and (found := common_fault(repo, path)) is not None:

@@ -3,20 +3,18 @@ conflict markers in a .dvc file."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from mlbutler.errors import ProjectError
-from mlbutler.parsing import Unreadable, parse_yaml
+from mlbutler.project.common_faults import common_fault
 from mlbutler.project.dvc_yaml import guard
 from mlbutler.project.load import load_stages, one_line
 from mlbutler.project.model import Stages
 
-_CONFLICT = re.compile(r"^(?:<{7} |>{7} )", re.MULTILINE)
 _LOCK = "dvc.lock"
-_LONGEST, _LARGEST = 200, 1 << 20
+_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -91,19 +89,3 @@ def _without_broken_locks(repo: Any, problems: dict[str, str]) -> None:
 def _why(repo: Any, path: str, error: Exception) -> str:
     fault = common_fault(repo, path)
     return f"cannot be read: {fault[0] if fault else one_line(error)[:_LONGEST]}"
-
-
-def common_fault(repo: Any, path: str) -> tuple[str, str] | None:
-    """Return what is wrong with one of DVC's files, and its remedy, where the fault is a common one."""
-    try:
-        with repo.fs.open(path, mode="r", encoding="utf-8") as file:
-            text = file.read(_LARGEST)
-        if _CONFLICT.search(text):
-            return "it holds conflict markers of Git", f"Settle the merge in {path}: keep one side, then dvc repro."
-        content = parse_yaml(text) if path.endswith(_LOCK) else None
-        if isinstance(content, dict) and content and "schema" not in content:
-            remedy = f"In {path} write `schema: '2.0'` and `stages:`, and indent all else below that."
-            return "it has the format of DVC 1", remedy
-    except (OSError, ValueError, Unreadable):
-        pass
-    return None

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mlbutler.change.order import is_older
 from mlbutler.console import human_seconds
 from mlbutler.errors import MlbutlerError
 from mlbutler.forge.opening import NoToken
@@ -24,12 +25,12 @@ from mlbutler.steps.work import Work
 EVERY = 30.0
 """Seconds between two versions of the comment, at least: forges limit how often one writes."""
 
-_LOOK = 0.5
+_INTERVAL = 0.5
 _SOON = 60.0
 
 
 @dataclass(frozen=True)
-class Sight:
+class RunSnapshot:
     """What is to be seen of a run: the record so far, and the stages under way."""
 
     record: Record
@@ -42,36 +43,36 @@ class Sight:
         return tuple((name, result.outcome) for name, result in self.record.steps()), progress
 
 
-def look(work: Work) -> Sight:
+def snapshot(work: Work) -> RunSnapshot:
     """What the run at this commit has come to, in this process or in another."""
     found = read_record(work.root / ".mlbutler" / "record.json")
     record = found if found is not None and found.change.same_work(work.record.change) else work.record
     progress = read_progress(work.root)
     ours = progress is not None and progress.head == work.record.change.checkout
-    return Sight(dataclasses.replace(record, change=work.record.change), progress if ours else None)
+    return RunSnapshot(dataclasses.replace(record, change=work.record.change), progress if ours else None)
 
 
-def written(sight: Sight, settings: Settings, now: float) -> Report:
+def written(run: RunSnapshot, settings: Settings, now: float) -> Report:
     """The report of a run that has not ended; its headline says how far it is."""
     from mlbutler.report.build import build
 
-    record, progress = sight.record, sight.progress
+    record, progress = run.record, run.progress
     if progress is not None:
         record = dataclasses.replace(
             record, reproduce=ReproduceResult(outcome=Outcome.PASSED, reason="under way", stages=progress.done)
         )
     report = build(record, settings)
     steps = tuple(step for step in report.steps if progress is None or step[0] != "reproduce")
-    return dataclasses.replace(report, headline=Headline("Running", _sentence(sight, now), Tone.NONE), steps=steps)
+    return dataclasses.replace(report, headline=Headline("Running", _sentence(run, now), Tone.NONE), steps=steps)
 
 
-def _sentence(sight: Sight, now: float) -> str:
-    if (progress := sight.progress) is not None:
+def _sentence(run: RunSnapshot, now: float) -> str:
+    if (progress := run.progress) is not None:
         ended = sum(run.outcome != "unchanged" for run in progress.done)
         doing = f"stage {progress.running}" if progress.running else "between two stages"
         took = human_seconds(max(now - progress.started, 0))
         return f"{doing}, {ended} of {progress.stages} stages done, {took} so far"
-    done = [name for name, _ in sight.record.steps() if name not in TELLING]
+    done = [name for name, _ in run.record.steps() if name not in TELLING]
     return f"{', '.join(done)} done" if done else "it has begun"
 
 
@@ -90,12 +91,12 @@ class Live:
         self.written = 0
         self.problem: MlbutlerError | None = None
 
-    def glance(self, sight: Sight) -> None:
+    def refresh(self, run: RunSnapshot) -> None:
         """Write the comment anew if there is something new and the last time was long enough ago."""
-        if sight.state == self._state or self._clock() < self._next:
+        if run.state == self._state or self._clock() < self._next:
             return
         try:
-            self._post(sight)
+            self._post(run)
             self.written += 1
             self._wait = self._every
         except MlbutlerError as error:
@@ -103,11 +104,10 @@ class Live:
                 self._work.console.line(f"No live comment for now: {error.message}")
             self.problem = error
             self._wait = min(self._wait * 2, 600.0)
-        self._state, self._next = sight.state, self._clock() + self._wait
+        self._state, self._next = run.state, self._clock() + self._wait
 
-    def _post(self, sight: Sight) -> None:
+    def _post(self, run: RunSnapshot) -> None:
         from mlbutler.report import markdown
-        from mlbutler.steps.publish import is_older
 
         work = self._work
         forge = opened(work)
@@ -116,14 +116,14 @@ class Live:
         change = placed(work, forge)
         if change.number is None:
             return
-        record = without_secrets(dataclasses.replace(sight.record, change=change), work.console.redactor)
-        report = written(dataclasses.replace(sight, record=record), work.settings.report, time.time())
+        record = without_secrets(dataclasses.replace(run.record, change=change), work.console.redactor)
+        report = written(dataclasses.replace(run, record=record), work.settings.report, time.time())
         takes = forge.capabilities
         limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html)
-        forge.comment(change, report.title, markdown.fit(report, limits), is_older(work, change))
+        forge.comment(change, report.title, markdown.fit(report, limits), is_older(work.git, change))
 
 
-class Beside:
+class LiveThread:
     """A `Live` in a thread, for a run in this process; `end` it before the verdict is told."""
 
     def __init__(self, work: Work, every: float = EVERY) -> None:
@@ -133,9 +133,9 @@ class Beside:
         self._thread.start()
 
     def _watch(self) -> None:
-        while not self._over.wait(_LOOK):
+        while not self._over.wait(_INTERVAL):
             try:
-                self._live.glance(look(self._work))
+                self._live.refresh(snapshot(self._work))
             except Exception as error:  # a comment less; the verdict will be told
                 self._work.console.detail(f"No live comment any more: {type(error).__name__}")
                 return
@@ -152,14 +152,14 @@ def follow(work: Work, every: float, patience: float) -> Live:
     Args:
         patience: seconds to wait for the stages to begin.
     """
-    live, begun, before = Live(work, every), False, look(work).record.reproduce
+    live, begun, before = Live(work, every), False, snapshot(work).record.reproduce
     # A result that is there already may be that of stages which had nothing to do, or of the build before.
     until = time.monotonic() + (patience if before is None else min(patience, _SOON))
     while True:
-        sight = look(work)
-        begun = begun or sight.progress is not None or sight.record.reproduce != before
-        over = sight.progress is None and (begun or time.monotonic() > until)
-        live.glance(sight)
+        run = snapshot(work)
+        begun = begun or run.progress is not None or run.record.reproduce != before
+        over = run.progress is None and (begun or time.monotonic() > until)
+        live.refresh(run)
         if over:
             return live
-        time.sleep(_LOOK)
+        time.sleep(_INTERVAL)

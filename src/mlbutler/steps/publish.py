@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+from mlbutler.change.order import is_older
 from mlbutler.errors import MlbutlerError
 from mlbutler.forge.http import Refused
 from mlbutler.forge.interface import Forge, NotOffered, Picture, Posted
@@ -141,7 +142,7 @@ def _left(work: Work, forge: Forge, change: Change, error: NotOffered) -> Publis
 
     kept = f"{error.message[:-1]}; the report is in {work.settings.report.directory}"
     try:
-        branch, newer = leave(work, change, is_older(work, change))
+        branch, newer = leave(work, change, is_older(work.git, change))
     except MlbutlerError as problem:
         reason = f"{kept}, and on no branch: {problem.message}"
         return dataclasses.replace(_skipped(reason), remedy=error.remedy, forge=forge.name)
@@ -181,7 +182,7 @@ def _comment(work: Work, forge: Forge, change: Change) -> Posted:
     takes = forge.capabilities
     limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html)
     report = build.build(record, settings)
-    older = is_older(work, change)
+    older = is_older(work.git, change)
     files = pictures.of_report(report)[:_MOST_PICTURES]
 
     def post(placed: Mapping[str, str] | None = None, limits: markdown.Limits = limits) -> Posted:
@@ -215,38 +216,3 @@ def _status(work: Work, forge: Forge, change: Change) -> str:
     sentence = headline.headline(record).plain(forge.capabilities.sentence_limit)
     state = STATES[headline.outcome(record)]
     return forge.status(change, build.title(record), state, sentence, change.build_url)
-
-
-def is_older(work: Work, change: Change) -> Callable[[str], bool]:
-    """Is our head older than another commit? A clone that lacks the other asks the remote once.
-
-    Where neither grew from the other (a force-push), the one that the branch holds now is newer, whatever its date.
-    """
-    git, remote = work.git, change.git_remote
-    branch = f"refs/heads/{change.head_branch}" if remote and change.head_branch else ""
-
-    def older(other: str) -> bool:
-        if not _is_commit_id(other):
-            return False
-        if git.resolve(other) is None and remote and branch:
-            git.fetch(remote, branch)
-        if git.resolve(other) is None or git.is_ancestor(other, change.head):
-            return False
-        return git.is_ancestor(change.head, other) or replaced_by(other)
-
-    def replaced_by(other: str) -> bool:
-        if not remote or not branch:
-            return False
-        try:
-            tip = git.remote_refs(remote, branch).get(branch)
-        except MlbutlerError:
-            return False
-        if tip is not None and git.resolve(tip) is None:
-            git.fetch(remote, branch)
-        return tip is not None and git.is_ancestor(other, tip) and not git.is_ancestor(change.head, tip)
-
-    return older
-
-
-def _is_commit_id(text: str) -> bool:
-    return len(text) in (40, 64) and all(c in "0123456789abcdef" for c in text)

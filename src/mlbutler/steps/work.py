@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mlbutler.console import Console
 from mlbutler.git import Git
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mlbutler.project.planned import Kept, Planned
     from mlbutler.project.project import Project
     from mlbutler.remotes.trust import Agreement
-    from mlbutler.steps.live import Beside
     from mlbutler.store.brought_before import BroughtBefore
     from mlbutler.store.interface import ObjectId
     from mlbutler.store.pushed_before import PushedBefore
@@ -32,6 +31,14 @@ if TYPE_CHECKING:
     from mlbutler.store.seal import Seal
     from mlbutler.store.upkeep.uses import Held
     from mlbutler.symlinks import Symlinks
+
+
+class LiveComment(Protocol):
+    """What keeps the comment up to date while a run is under way."""
+
+    def end(self) -> None:
+        """Stop: the verdict is told next."""
+        ...
 
 
 @dataclass
@@ -75,7 +82,7 @@ class Work:
     given_up: tuple[str, ...] | None = None
     _held: list[Held] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
-    live: Beside | None = None
+    live: LiveComment | None = None
 
     def record_lock(self) -> AbstractContextManager[object]:
         """Held while the record is read, changed and written back."""

@@ -29,17 +29,7 @@ OUTWARD = (
 )
 DVC = {"dvc", "dvc_data", "dvc_objects", "dvc_render"}
 # Circles and arrows upwards that are still there: what goes is struck off here, and nothing is added.
-CIRCLES_OF_MODULES: tuple[tuple[str, ...], ...] = (
-    (
-        "mlbutler.project.objects",
-        "mlbutler.project.overwriting",
-        "mlbutler.project.plan",
-        "mlbutler.project.present",
-        "mlbutler.project.project",
-        "mlbutler.project.side",
-        "mlbutler.project.snapshot",
-    ),
-)
+CIRCLES_OF_MODULES: tuple[tuple[str, ...], ...] = ()
 CIRCLES_OF_ROOMS: tuple[tuple[str, ...], ...] = (("mlbutler.project", "mlbutler.remotes", "mlbutler.store"),)
 UPWARDS: tuple[tuple[str, str], ...] = (
     ("mlbutler.store.brought_before", "mlbutler.project.signature"),

@@ -117,7 +117,7 @@ def plan() -> Iterator[Plan]:
 
     def run(root: Path, *targets: str) -> dict[str, StagePlan]:
         os.chdir(root)
-        return {stage.name: stage for stage in Project(root, {}).plan(targets)}
+        return {stage.name: stage for stage in Project(root, {}).planning.plan(targets)}
 
     yield run
     os.chdir(before)

@@ -85,13 +85,13 @@ def test_what_dvc_would_run_every_time_says_what_to_write(full: Path, plan: Plan
         "  pick:\n",
     )
     dvc(full, "repro", "-q", "dotted", "never")
-    plans = Project(full, {}).plan()
+    plans = Project(full, {}).planning.plan()
     found = {finding.subject: finding for finding in check_lock(plans).findings}
     assert set(found) == {"dotted", "never"}
     assert found["dotted"].remedy == "Write my.yaml instead of ./my.yaml in dvc.yaml."
     assert found["never"].remedy == "Write null, or a text instead."
     assert {cause.kind for stage in plans for cause in stage.causes} == {"always"}
-    assert Project(full, {}).unsettled() == ()  # their outputs are those of what is here
+    assert Project(full, {}).planning.unsettled() == ()  # their outputs are those of what is here
 
 
 @pytest.mark.parametrize("kind", ["remote that is not there", "remote without it", "no remote"])

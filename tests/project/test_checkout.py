@@ -59,7 +59,7 @@ def test_dvc_agrees_with_what_was_laid_out_and_hashes_nothing(root: Path, kind: 
     if kind != "default":
         dvc(root, "config", "cache.type", kind)
     before = files(root)
-    emptied(root).checkout(["data", "tool.sh"])
+    emptied(root).checkout.lay_out(["data", "tool.sh"])
     assert files(root) == before
     assert subprocess.run([str(root / "tool.sh")], capture_output=True, check=True).stdout == b"works\n"
     linked = os.lstat(root / "data" / "deep er" / "file 1 é.txt")
@@ -82,18 +82,18 @@ def reads(root: Path, words: list[str]) -> list[str]:
 
 
 def test_what_is_in_place_is_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    emptied(root).checkout(["data", "tool.sh"])
+    emptied(root).checkout.lay_out(["data", "tool.sh"])
     project = Project(root)
     asked: list[str] = []
-    monkeypatch.setattr("mlbutler.project.checkout.by_dvc", lambda root, repo, paths: asked.extend(paths))
-    project.checkout(["data", "tool.sh"])
+    monkeypatch.setattr("mlbutler.project.lay_out.by_dvc", lambda root, repo, paths: asked.extend(paths))
+    project.checkout.lay_out(["data", "tool.sh"])
     assert asked == []
 
 
 @pytest.mark.parametrize("change", ["content", "added", "removed", "replaced", "touched back"])
 def test_a_change_in_the_work_tree_is_seen_and_put_right(root: Path, change: str) -> None:
     project = emptied(root)
-    project.checkout(["data", "tool.sh"])
+    project.checkout.lay_out(["data", "tool.sh"])
     before = files(root)
     victim = root / "data" / "deep er" / "file 7 é.txt"
     status = victim.stat()
@@ -110,12 +110,12 @@ def test_a_change_in_the_work_tree_is_seen_and_put_right(root: Path, change: str
         victim.write_text("Content 7")
         os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns))
     again = Project(root)
-    again.discard = True
+    again.checkout.discard = True
     recorded = again.stages.owners["data"][1].recorded
     assert recorded is not None
     assert again.seen.get("data", MD5) is None
     if change != "touched back":  # DVC's own state is fooled by that
-        again.checkout(["data"])
+        again.checkout.lay_out(["data"])
         assert files(root) == before
 
 
@@ -125,7 +125,7 @@ def test_an_object_that_is_not_in_the_cache_leaves_nothing_half_there(root: Path
     victim = next(path for path in objects if path.read_bytes() == b"content 7")
     victim.unlink()
     with pytest.raises(Exception, match=r"."):
-        project.checkout(["data"])
+        project.checkout.lay_out(["data"])
     assert not list((root / ".dvc" / "tmp").glob("mlbutler-*"))
 
 
@@ -133,16 +133,16 @@ def test_a_kill_while_laying_out_leaves_no_half_directory(root: Path) -> None:
     emptied(root)
     program = (
         "import os, signal, threading\nfrom pathlib import Path\n"
-        "from mlbutler.project import checkout\nfrom mlbutler.project.project import Project\n"
+        "from mlbutler.project import lay_out as checkout\nfrom mlbutler.project.project import Project\n"
         "made = checkout.duplicate\ncount = 0\n"
         "def slow(*args):\n    global count\n    count += 1\n"
         "    count > 300 and os.kill(os.getpid(), signal.SIGKILL)\n    made(*args)\n"
-        "checkout.duplicate = slow\nProject(Path('.').resolve()).checkout(['data'])\n"
+        "checkout.duplicate = slow\nProject(Path('.').resolve()).checkout.lay_out(['data'])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, check=False)
     assert done.returncode == -9
     assert not (root / "data").exists()
-    Project(root).checkout(["data"])
+    Project(root).checkout.lay_out(["data"])
     assert len(files(root)) == 601
 
 
@@ -183,7 +183,7 @@ def test_a_broken_memory_is_no_memory(tmp_path: Path, seen: Callable[[], Seen], 
 
 def test_links_that_other_builds_make_and_drop_change_nothing(root: Path, tmp_path: Path) -> None:
     dvc(root, "config", "cache.type", "hardlink")
-    emptied(root).checkout(["data"])
+    emptied(root).checkout.lay_out(["data"])
     recorded = Seen(root).get("data", MD5)
     assert recorded is not None
     for number, path in enumerate((root / ".dvc" / "cache").rglob("*")):

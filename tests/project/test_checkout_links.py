@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.project import checkout
+from mlbutler.project import lay_out as checkout
 from mlbutler.project.project import Project
 from mlbutler.remotes.opening import open_cache
 from mlbutler.store import linker, linking
@@ -76,7 +76,7 @@ def root(directory: Path, count: int, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def project(root: Path) -> Project:
     project = Project(root)
-    project.hardlink = True
+    project.checkout.hardlink = True
     return project
 
 
@@ -141,7 +141,7 @@ def test_all_are_links_and_dvc_agrees_without_reading_one(
     root: Path, count: int, project: Project, started: list[subprocess.Popen[bytes]]
 ) -> None:
     progress = Counting()
-    project.checkout(["data"], progress, seen_whole(project))
+    project.checkout.lay_out(["data"], progress, seen_whole(project))
     assert progress.files == count
     assert [process.returncode for process in started] == [0]
     assert wrong(root, count) == []
@@ -161,7 +161,7 @@ def test_a_cached_object_that_was_replaced_since_it_was_looked_at(root: Path, co
         other = path.with_name("other")
         shutil.copy2(path, other)
         other.replace(path)
-    project.checkout(["data"], None, whole)
+    project.checkout.lay_out(["data"], None, whole)
     assert wrong(root, count) == []
     status, read = said_by_dvc(root)
     assert status == {}
@@ -186,7 +186,7 @@ def test_the_second_process_is_a_help_and_no_more(
     with monkeypatch.context() as without:
         if kind == "cannot be started":
             without.setattr(sys, "executable", "/nowhere/python")
-        project.checkout(["data"], None, whole)
+        project.checkout.lay_out(["data"], None, whole)
     assert [process.returncode for process in started] == ([-signal.SIGKILL] if kind == "killed" else [])
     assert wrong(root, count) == []
     if kind == "killed":  # whoever told DVC of all of them has to tell it again of those that it made itself
@@ -214,13 +214,13 @@ def test_an_interruption_leaves_nothing_half_there(
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(999)\n")
     with monkeypatch.context() as slow, pytest.raises(KeyboardInterrupt):
         slow.setattr(linker, "__file__", str(tmp_path / "slow.py"))
-        project.checkout(["data"], Interrupting(after), whole)
+        project.checkout.lay_out(["data"], Interrupting(after), whole)
     assert all(process.poll() is not None for process in started)
     assert half_there(root) == []
     assert len(started) == (after > 256)
     again = Project(root)
-    again.hardlink = True
-    again.checkout(["data"], None, whole)
+    again.checkout.hardlink = True
+    again.checkout.lay_out(["data"], None, whole)
     assert wrong(root, count) == []
 
 
@@ -228,6 +228,6 @@ def test_without_hardlinks_the_work_tree_s_files_are_its_own(
     root: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
     project = Project(root)
-    project.checkout(["data"], None, seen_whole(project))
+    project.checkout.lay_out(["data"], None, seen_whole(project))
     assert started == []
     assert {path.stat().st_nlink for path in (root / "data").rglob("*") if path.is_file()} == {1}

@@ -50,13 +50,13 @@ class World:
 
     def sync(self, between: Callable[[], None] = lambda: None) -> Brought:
         project = Project(self.root)
-        project.hardlink = True
+        project.checkout.hardlink = True
         cache = LocalStore("cache", self.cache)
-        with project.early(["data"], self.mirror) as early:
+        with project.checkout.eager_links(["data"], self.mirror) as early:
             brought = bring([self.need], cache, self.mirror, self.remote, opened=early.begin)
             between()
             paths = [self.need.path] if self.need.path not in brought.incomplete else []
-            project.checkout(paths, whole=cache.whole, early=early)
+            project.checkout.lay_out(paths, whole=cache.whole, early=early)
         return brought
 
     def files(self) -> dict[str, bytes]:

@@ -40,7 +40,7 @@ def dvc_status(root: Path) -> dict[str, object]:
 
 def ours(root: Path) -> set[str]:
     """Stages whose entry in dvc.lock is not up to date."""
-    return {finding.subject for finding in check_lock(Project(root, {}).plan()).findings}
+    return {finding.subject for finding in check_lock(Project(root, {}).planning.plan()).findings}
 
 
 @pytest.fixture

@@ -42,8 +42,8 @@ def test_no_text_in_a_file_of_dvc_s_breaks_mlbutler(full: Path, content: str) ->
         file.write_text(_TEXTS[content], encoding="utf-8")
         try:
             project = Project(full, {})
-            project.plan()
-            project.snapshots("HEAD", "")
+            project.planning.plan()
+            project.snapshots.read("HEAD", "")
         except MlbutlerError as error:
             assert error.message, name
             assert error.remedy, name
@@ -76,7 +76,7 @@ def test_a_common_fault_of_dvc_lock_is_named_with_what_fixes_it(
 ) -> None:
     full.joinpath("dvc.lock").write_text(text)
     with pytest.raises(ProjectError, match=problem) as caught:
-        Project(full, {}).plan()
+        Project(full, {}).planning.plan()
     assert remedy in caught.value.remedy
 
 
@@ -85,12 +85,12 @@ def test_a_lock_of_dvc_1_is_read_after_what_the_remedy_says(full: Path) -> None:
     old = textwrap.dedent(whole.partition("stages:\n")[2])
     full.joinpath("dvc.lock").write_text(old)
     with pytest.raises(ProjectError, match="format of DVC 1"):
-        Project(full, {}).plan()
+        Project(full, {}).planning.plan()
     full.joinpath("dvc.lock").write_text("schema: '2.0'\nstages:\n" + textwrap.indent(old, "  "))
-    assert {stage.state for stage in Project(full, {}).plan()} == {StageState.UP_TO_DATE}
+    assert {stage.state for stage in Project(full, {}).planning.plan()} == {StageState.UP_TO_DATE}
 
 
 def test_a_file_whose_name_is_no_text_is_named_as_what_dvc_cannot_record(full: Path) -> None:
     (full / "data" / "raw" / os.fsdecode(b"\xff")).write_text("x")
     with pytest.raises(ProjectError, match=r"data/raw is, or holds, a file whose name is no UTF-8"):
-        Project(full, {}).plan()
+        Project(full, {}).planning.plan()

@@ -11,7 +11,7 @@ from tests.project.conftest import dvc
 
 
 def findings(root: Path) -> dict[str, str]:
-    return {finding.subject: finding.remedy for finding in check_lock(Project(root, {}).plan()).findings}
+    return {finding.subject: finding.remedy for finding in check_lock(Project(root, {}).planning.plan()).findings}
 
 
 def test_a_good_lock_has_no_findings_without_data(with_manifests: Path) -> None:

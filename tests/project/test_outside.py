@@ -126,7 +126,7 @@ def project(top: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def planned(root: Path) -> dict[str, StagePlan]:
-    return {stage.name: stage for stage in Project(root, {}).plan()}
+    return {stage.name: stage for stage in Project(root, {}).planning.plan()}
 
 
 def states(root: Path) -> dict[str, StageState]:
@@ -235,7 +235,7 @@ def test_a_refused_remote_is_not_asked(project: Path, server: Server) -> None:
     config.write_text(text.replace("127.0.0.1", "localhost"))
     server.paths.clear()
     agreed = (Agreement({"data": {"url": f"{server.url}/bucket"}}),)
-    stages = {stage.name: stage for stage in Project(project, {}, agreed).plan()}
+    stages = {stage.name: stage for stage in Project(project, {}, agreed).planning.plan()}
     (cause,) = stages["bucket"].causes
     assert stages["bucket"].state is NOT_KNOWN
     assert "the change sends it from http://127.0.0.1" in cause.detail

@@ -17,7 +17,7 @@ UP, STALE, RESTORABLE, FROZEN = StageState.UP_TO_DATE, StageState.STALE, StageSt
 
 
 def unsettled(root: Path) -> tuple[str, ...]:
-    return tuple(stage.name for stage in Project(root, {}).unsettled())
+    return tuple(stage.name for stage in Project(root, {}).planning.unsettled())
 
 
 def causes(stage: object) -> set[tuple[str, str]]:
@@ -164,7 +164,7 @@ def test_a_stage_in_a_sub_directory_is_named_as_dvc_names_it(full: Path, plan: P
 def test_a_dvc_yaml_that_does_not_parse_is_an_error_with_a_remedy(full: Path) -> None:
     (full / "dvc.yaml").write_text("stages: [\n")
     with pytest.raises(ProjectError, match=r"dvc\.yaml") as error:
-        Project(full, {}).plan()
+        Project(full, {}).planning.plan()
     assert error.value.remedy
 
 

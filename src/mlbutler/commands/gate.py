@@ -78,7 +78,7 @@ def calibrate_gates(
 
 
 def _chosen(work: Work, revision: str, metric: str | None) -> list[tuple[Gate, MetricChange]]:
-    old, _ = work.project.snapshots(revision, work.prefix)
+    old, _ = work.project.snapshots.read(revision, work.prefix)
     metrics = [found for found in compare(old, old, {}).metrics if is_number(found.new)]
     pairs = [
         (gate, found)

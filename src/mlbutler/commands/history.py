@@ -17,7 +17,7 @@ from mlbutler.comparison.history import Moment, histories
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
 from mlbutler.git.objects import Commit, first_parents
-from mlbutler.project.past import Past, declared, read_past
+from mlbutler.project.metric_history import Past, declared, metric_history
 from mlbutler.record import MetricHistory, PastValue
 from mlbutler.report import numbers
 from mlbutler.report.history import finite
@@ -80,8 +80,8 @@ def _find(work: Work, branch: str | None, commits: int) -> _Found:
     looked = first_parents(work.git, tip, commits)
     if len(looked) < commits and work.git.is_shallow() and git_history.lengthen(commits, tip):
         looked = first_parents(work.git, tip, commits)
-    named = declared(work.project, work.prefix, looked)
-    past = read_past(work.project, work.prefix, tip, commits, remote=work.trusted)
+    named = declared(work.project.snapshots, work.prefix, looked)
+    past = metric_history(work.project.snapshots, work.prefix, tip, commits, remote=work.trusted)
     goals = {gate.metric: gate.goal for gate in work.settings.gate if gate.metric is not None and gate.goal is not None}
     metrics, problems = histories([Moment(p.commit.oid, p.commit.when, p.metrics) for p in past], goals)
     cut = len(looked) < commits and work.git.is_shallow()

@@ -1,245 +1,121 @@
-"""Puts whole artifacts that are absent from the work tree there, from the cache, without asking DVC file by file.
-
-What is there already, parts of directories, and kinds of links that are rare are left to DVC's own checkout. Its state
-database is told, so that DVC too hashes nothing afterwards.
-"""
+"""Recorded artifacts into the work tree, and whether stages may write there."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from mlbutler.errors import CorruptObject, ProjectError, StoreError
-from mlbutler.project.directory_links import DirectoryLinks, Early, Progress, clear, make_folders, new_scratch
-from mlbutler.project.load import one_line, relative
-from mlbutler.project.model import Output
-from mlbutler.project.signature import Signature, Status, signature_of
-from mlbutler.project.telling import Telling
-from mlbutler.store.files import duplicate, explained
-from mlbutler.store.interface import ObjectId
-from mlbutler.store.linking import MANY
-from mlbutler.store.manifest import parse_manifest
-from mlbutler.store.whole import Whole
+from mlbutler.project.data import ProjectData
+from mlbutler.project.model import Recorded
+from mlbutler.project.worktree import note_partial, partial_directories
 
-_KINDS = ("reflink", "hardlink", "copy")
-_JOBS = 4
-_AT_ONCE = 256
+if TYPE_CHECKING:
+    from mlbutler.project.directory_links import EagerLinks
+    from mlbutler.store.local import LocalStore
+    from mlbutler.store.whole import Whole
 
 
-def lay_out(
-    root: Path, repo: Any, cache: Path, outputs: Iterable[Output], progress: Progress | None = None,
-    *, hardlink: bool = False, whole: Whole | None = None, early: Early | None = None,
-) -> dict[str, Signature | None]:  # fmt: skip
-    """Put outputs into the work tree; returns the paths of those that are there now, whole, with their signatures.
+class Checkout:
+    """Writes into the work tree of one project.
 
-    A directory is made under `.dvc/tmp` and renamed, so that a kill leaves nothing half there.
-
-    Args:
-        hardlink: link files where DVC's configuration (``cache.type``) does not say otherwise.
-        whole: knows the files of the cache's objects. early: directories that have been begun.
-
-    Raises:
-        DiskFull: no space is left.
+    Attributes:
+        hardlink: may files of the work tree be hardlinks to the cache's?
+        discard: replace files of the work tree that no store holds.
     """
-    kinds = kinds_of_links(repo, hardlink=hardlink)
-    if not kinds:
-        return {}
-    executable = executables(repo)
-    done: dict[str, Signature | None] = {}
-    for output in outputs:
-        path, recorded = root / output.path, output.recorded
-        if recorded is None or recorded.oid is None or output.external or os.path.lexists(path):
-            continue
-        begun = early.take(output.path) if early is not None else None
-        scratch = begun.scratch if begun is not None else new_scratch(root)
-        try:
-            files = dict(_files(cache, recorded.oid))
-            telling = Telling(repo, path, files)
-            if begun is None and "" not in files:
-                make_folders(scratch, files)
-            filling = _Filling(scratch, cache, kinds, progress, executable=output.path in executable)
-            states = filling.fill(files, whole, telling, begun)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _move(scratch, path)
-        except BaseException as error:
-            if begun is not None:
-                begun.stop()
-            clear(scratch)
-            if isinstance(error, OSError | StoreError | CorruptObject):  # DVC's own checkout says what is the matter
-                continue
-            raise
-        telling.after(states)
-        done[output.path] = _signature(root, output.path, states, files)
-    return done
 
+    def __init__(self, project: ProjectData) -> None:
+        self._project = project
+        self.hardlink = self.discard = False
 
-def _move(scratch: Path, path: Path) -> None:
-    """Give what was made its name, unless something has got that name meanwhile.
+    def eager_links(self, paths: Iterable[str], mirror: LocalStore | None) -> EagerLinks:
+        """Begin to link these artifacts into the work tree, as far as it can, while `mirror` still fills the cache."""
+        from mlbutler.project.directory_links import EagerLinks
+        from mlbutler.project.lay_out import executables, kinds_of_links
 
-    Raises:
-        OSError: it has; what was made is still in its old place.
-    """
-    if scratch.is_dir():  # never replaces a folder that holds anything
-        scratch.rename(path)
-        return
-    try:
-        os.link(scratch, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        scratch.rename(path)
-        return
-    scratch.unlink()
+        if mirror is None or "hardlink" not in kinds_of_links(self._project.repo, hardlink=self.hardlink)[:2]:
+            return EagerLinks(self._project.root, None, ())
+        without = executables(self._project.repo) | partial_directories(self._project.root)
+        owners = {path: self._project.stages.owners.get(path) for path in paths}
+        found = {path for path, owner in owners.items() if owner is not None and not owner[1].external}
+        return EagerLinks(self._project.root, mirror, found - without)
 
+    def check_laying_out(self, paths: Sequence[str]) -> None:
+        """May these recorded artifacts, or paths in them, be put into the work tree? See `project.overwriting`.
 
-def _signature(root: Path, path: str, states: Mapping[str, Status], files: Mapping[str, ObjectId]) -> Signature | None:
-    """None where it has to be looked at: a file that was renamed, or linked again, since has another status by now."""
-    if "" in files or len(set(files.values())) < len(files):
-        return None
-    top = str(root / path)
-    with suppress(OSError):
-        return signature_of(root, path, [(f"{top}/{name}", status) for name, status in states.items()])
-    return None
+        Raises:
+            PathRefused, UnsavedWork, ProjectError.
+        """
+        from mlbutler.project.overwriting import check_laying_out
 
+        check_laying_out(self._project, self._not_in_place(paths), discard=self.discard)
 
-def by_dvc(root: Path, repo: Any, paths: Sequence[str]) -> None:
-    """DVC's own checkout of artifacts, or of paths in them.
+    def check_running(self, names: Collection[str]) -> None:
+        """May these stages run, and DVC remove their outputs before? See `project.overwriting`.
 
-    Raises:
-        ProjectError: a file is in the way or an object is not in the cache.
-    """
-    from dvc.exceptions import CheckoutError, DvcException
+        Raises:
+            PathRefused, UnsavedWork, ProjectError.
+        """
+        from mlbutler.project.overwriting import check_running
 
-    if not paths:
-        return
-    targets = [str(root / path) for path in paths]
-    try:
-        repo.checkout(targets=targets, force=True, relink=False, recursive=False)
-    except CheckoutError as error:
-        shown = ", ".join(str(target) for target in error.target_infos[:5])
-        raise ProjectError(f"DVC could not check out: {shown}", "Run `dvc checkout` to see why.") from error
-    except DvcException as error:
-        raise ProjectError(f"DVC could not check out: {one_line(error)}", "Run `dvc checkout` to see why.") from error
+        self._project.look.again()
+        check_running(
+            self._project,
+            [stage for stage in self._project.stages.pipeline() if stage.name in names],
+            discard=self.discard,
+        )
 
+    def _not_in_place(self, paths: Sequence[str]) -> list[str]:
+        partial, owners = partial_directories(self._project.root), self._project.stages.owners
+        return [
+            path
+            for path in paths
+            if path in partial or not self._is_seen(path, owners[path][1].recorded if path in owners else None)
+        ]
 
-def kinds_of_links(repo: Any, *, hardlink: bool) -> list[str]:
-    """How files may get into the work tree, the best first; none where that is DVC's alone to do.
-
-    Args:
-        hardlink: link files where DVC's configuration does not say otherwise.
-    """
-    kinds = list(repo.cache.local.cache_types)
-    if hardlink and not repo.config["cache"].get("type"):
-        kinds = list(_KINDS)
-    return kinds if all(kind in _KINDS for kind in kinds) else []
-
-
-def executables(repo: Any) -> frozenset[str]:
-    """Paths of outputs that are programs."""
-    outs = (out for stage in repo.index.stages for out in stage.outs)
-    return frozenset(relative(repo, out)[0] for out in outs if getattr(out.meta, "isexec", False))
-
-
-def _files(cache: Path, oid: ObjectId) -> Iterator[tuple[str, ObjectId]]:
-    """Path below the artifact ('' for a file) and object of each of its files."""
-    if not oid.is_directory:
-        yield "", oid
-        return
-    content = parse_manifest((cache / oid.key).read_bytes(), oid)
-    for relpath, md5 in content.items():
-        yield relpath, ObjectId(md5, oid.legacy)
-
-
-class _Filling:
-    """Makes the files of one artifact at `scratch`, where the folders of a directory are already."""
-
-    def __init__(
-        self, scratch: Path, cache: Path, kinds: Sequence[str], progress: Progress | None, *, executable: bool
+    def lay_out(
+        self, paths: Sequence[str], progress: Any = None, whole: Whole | None = None, early: EagerLinks | None = None
     ) -> None:
-        self._scratch, self._cache, self._executable, self._progress = scratch, cache, executable, progress
-        self._left = list(kinds)
-        self._bring = _bringer(self._left)
-
-    def fill(
-        self, files: Mapping[str, ObjectId], whole: Whole | None, telling: Telling, begun: DirectoryLinks | None
-    ) -> dict[str, Status]:
-        """Make all files; their statuses.
+        """Put recorded artifacts from the cache into the work tree; a path may lie inside a directory.
 
         Args:
-            begun: those that are being made already.
+            whole: knows the files of the cache's objects. early: has begun with some.
+
+        Raises:
+            PathRefused, UnsavedWork: see `check_laying_out`.
+            ProjectError: DVC could not, because a file is in the way or an object is not in the cache.
+            DiskFull: no space is left.
         """
-        statuses: dict[str, Status] = {}
-        items = list(files.items())
-        try:
-            if whole is not None and not self._executable and len(items) >= MANY:
-                statuses = self._linked(items, whole, telling, begun)
-                items = [item for item in items if item[0] not in statuses]
-            elif begun is not None:
-                begun.stop()
-            parts = [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]
-            # For links, threads cost more than they bring.
-            while parts and (len(parts) == 1 or not statuses or self._left[0] != "copy"):
-                statuses.update(self._make(parts.pop(0)))
-            pool = ThreadPoolExecutor(_JOBS)
-            try:
-                for made in pool.map(self._make, parts):
-                    statuses.update(made)
-            finally:
-                pool.shutdown(cancel_futures=True)
-        except OSError as error:
-            raise explained(error, "putting data into the work tree", self._scratch.parent) from error
-        return statuses
+        from mlbutler.project.lay_out import by_dvc, lay_out
+        from mlbutler.project.overwriting import check_laying_out, remove_links
 
-    def _linked(
-        self, items: list[tuple[str, ObjectId]], whole: Whole, telling: Telling, begun: DirectoryLinks | None
-    ) -> dict[str, Status]:
-        """What could be hardlinked at once."""
-        statuses: dict[str, Status] = {}
-        if begun is None:
-            first, rest = items[:_AT_ONCE], items[_AT_ONCE:]
-            if self._left[0] != "copy":
-                statuses.update(self._make(first))  # shows which kind of link works
-            if self._left[0] != "hardlink":
-                return statuses
-            known = whole.statuses([oid for _, oid in rest])
-            begun = DirectoryLinks(self._scratch, self._cache, rest, known)
-        return statuses | begun.finish(whole, telling, self._progress)
+        left = self._not_in_place(paths)
+        outputs = {path: owner[1] for path in paths if (owner := self._project.stages.owners.get(path)) is not None}
+        recorded = {path: out.recorded for path, out in outputs.items() if out.recorded is not None}
+        wanted = [outputs[path] for path in left if path in outputs]
+        check_laying_out(self._project, left, discard=self.discard)  # bringing the objects may have taken hours
+        made = lay_out(
+            self._project.root,
+            self._project.repo,
+            self._project.cache_dir,
+            wanted,
+            progress,
+            hardlink=self.hardlink,
+            whole=whole,
+            early=early,
+        )
+        rest = [path for path in left if path not in made]
+        if self.discard:
+            remove_links(self._project, rest)
+        by_dvc(self._project.root, self._project.repo, rest)
+        owners = {owner[1].path for path in paths if (owner := self._project.stages.owner(path)) is not None}
+        note_partial(self._project.root, add=owners - recorded.keys(), remove=recorded)
+        self._project.seen.remember(
+            {path: recorded[path] for path in left if path in recorded}, wait=True, written=made
+        )
+        self._project.look.note(
+            self._project.root, {path: signature for path, signature in made.items() if signature is not None}
+        )
+        self._project.forget_tree()
 
-    def _make(self, some: list[tuple[str, ObjectId]]) -> list[tuple[str, os.stat_result]]:
-        made = []
-        for path, oid in some:
-            target = f"{self._scratch}/{path}" if path else str(self._scratch)
-            self._bring(f"{self._cache}/{oid.key}", target)
-            if self._executable:
-                os.chmod(target, os.stat(target).st_mode | 0o100)  # noqa: PTH101, PTH116
-            made.append((path, os.stat(target)))  # noqa: PTH116 - for each of 50,000 files
-        if self._progress is not None:
-            self._progress.advance(objects=len(made))
-        return made
-
-
-def _bringer(left: list[str]) -> Callable[[str, str], None]:
-    """The first kind of link in `left` that works; those that do not are taken out of it."""
-
-    def bring(source: str, target: str) -> None:
-        while True:
-            kind = left[0]
-            try:
-                duplicate(kind, source, target)
-            except FileExistsError:  # made by a second process that was killed before it could say so
-                os.unlink(target)  # noqa: PTH108
-            except OSError:
-                if kind == "copy" or len(left) == 1 or not os.path.exists(source):  # noqa: PTH110
-                    raise
-                with suppress(FileNotFoundError):
-                    os.unlink(target)  # noqa: PTH108
-                if left[0] == kind:  # another thread may have found out first
-                    left.pop(0)
-            else:
-                return
-
-    return bring
+    def _is_seen(self, path: str, recorded: Recorded | None) -> bool:
+        return recorded is not None and self._project.seen.get(path, recorded.algorithm) == recorded

@@ -6,15 +6,12 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlbutler.git import Git
 from mlbutler.project.model import Stage, Stages
+from mlbutler.project.opened import OpenedProject
 from mlbutler.project.python_imports import imported_files
 from mlbutler.record import CodeChange
-
-if TYPE_CHECKING:
-    from mlbutler.project.project import Project
 
 _KINDS = {"A": "added", "D": "removed"}
 _DVCS = {"dvc.yaml", "dvc.lock", ".gitignore", ".dvcignore", ".gitattributes"}
@@ -23,7 +20,7 @@ _MODULE = re.compile(r"(?:^|\s)-m\s+([A-Za-z_][\w.]*)")
 _MOST_SOURCES = 500
 
 
-def code_changes(project: Project, git: Git, prefix: str, base: str) -> tuple[CodeChange, ...]:
+def code_changes(project: OpenedProject, git: Git, prefix: str, base: str) -> tuple[CodeChange, ...]:
     """Every file in Git that differs between `base` and the work tree, with the stages that depend on it.
 
     Outputs, parameter files and DVC's own files are left out: they are compared as what they are. A file

@@ -132,7 +132,7 @@ class DirectoryLinks:
         self._linking.stop()
 
 
-class Early:
+class EagerLinks:
     """Directories whose links were begun while their objects are still being brought.
 
     Args:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreError
 from mlbutler.project.model import NotKnown, Output, ParamsFile
+from mlbutler.project.opened import OpenedProject
 from mlbutler.project.worktree import Manifest
 from mlbutler.store.interface import ObjectId
 
 if TYPE_CHECKING:
     from mlbutler.project.model import Stage
-    from mlbutler.project.project import Project
     from mlbutler.store.interface import Answer, Store
 
 _LARGEST_PARAMS = 64 << 20
@@ -23,15 +23,12 @@ _LARGEST_PARAMS = 64 << 20
 class Objects:
     """What is asked about objects on the way to a plan or a comparison.
 
-    Args:
-        environ: where the remote's credentials are read from.
-
     Attributes:
         problem: why the remote could not be asked; from then on it is not asked again.
     """
 
-    def __init__(self, project: Project, environ: Mapping[str, str]) -> None:
-        self._project, self._environ = project, environ
+    def __init__(self, project: OpenedProject) -> None:
+        self._project = project
         self._manifests: dict[ObjectId, Manifest | None] = {}
         self._on_remote: dict[ObjectId, bool] = {}
         self._asked_of_source: set[ObjectId] = set()
@@ -181,9 +178,9 @@ class Objects:
         from mlbutler.remotes.opening import open_remote
         from mlbutler.store.retry import RetryPolicy
 
-        return open_remote(self._project, name, self._environ, policy=RetryPolicy(attempts=2, pause=0.2))
+        return open_remote(self._project, name, self._project.environ, policy=RetryPolicy(attempts=2, pause=0.2))
 
-    def at_hand(self, output: Output) -> bool:
+    def is_local(self, output: Output) -> bool:
         """Does cache or mirror hold the output's object?"""
         oid = output.recorded.oid if output.recorded else None
         return oid is not None and self.holds(oid)

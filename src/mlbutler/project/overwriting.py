@@ -20,18 +20,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlbutler.errors import PathRefused, UnsavedWork
+from mlbutler.project.data import ProjectData
 from mlbutler.project.left_by_stages import LeftByStages
 from mlbutler.project.model import LEGACY_MD5, MD5, Output, Recorded, Stage
 from mlbutler.project.signature import statuses
 from mlbutler.project.worktree import file_hash, refuse_special
 from mlbutler.store.interface import ObjectId
 from mlbutler.symlinks import STATE, refusal
-
-if TYPE_CHECKING:
-    from mlbutler.project.project import Project
 
 _SHOWN, _MOST = 3, 1000
 _OWNED = {STATE: "mlbutler's", ".git": "Git's", ".dvc": "DVC's"}
@@ -59,7 +56,7 @@ class _Contents:
     links: Collection[str]
 
 
-def check_laying_out(project: Project, paths: Iterable[str]) -> None:
+def check_laying_out(project: ProjectData, paths: Iterable[str], *, discard: bool = False) -> None:
     """May recorded artifacts, or paths in them, be put into the work tree?
 
     Raises:
@@ -72,10 +69,11 @@ def check_laying_out(project: Project, paths: Iterable[str]) -> None:
     for path, (stage, output) in owners.items():
         if os.path.lexists(project.root / path):
             found += _replaced(project, path, stage, output)
-    _check(project, found)
+    if found and not discard:
+        _check(project, found)
 
 
-def check_running(project: Project, stages: Iterable[Stage]) -> None:
+def check_running(project: ProjectData, stages: Iterable[Stage], *, discard: bool = False) -> None:
     """May these stages run? DVC removes a stage's outputs before that.
 
     Raises:
@@ -90,13 +88,14 @@ def check_running(project: Project, stages: Iterable[Stage]) -> None:
     for stage, output in outputs:
         if not output.persist and os.path.lexists(project.root / output.path):
             found += _removed(project, stage, output)
-    _check(project, found)
+    if found and not discard:
+        _check(project, found)
 
 
 # ------------------------------------------------------------------------------------- paths
 
 
-def _refuse(project: Project, paths: Iterable[str]) -> None:
+def _refuse(project: ProjectData, paths: Iterable[str]) -> None:
     paths = tuple(paths)
     for path in paths:
         # By capitals too: some file systems do not tell them apart.
@@ -127,7 +126,7 @@ def _refuse_no_folders(root: Path, paths: Iterable[str]) -> None:
 # ------------------------------------------------------------------------------------- what would go
 
 
-def _replaced(project: Project, path: str, stage: Stage, output: Output) -> Iterator[_File]:
+def _replaced(project: ProjectData, path: str, stage: Stage, output: Output) -> Iterator[_File]:
     """Files at `path` that are not those of the record."""
     recorded = output.recorded
     if recorded is None or recorded.oid is None:
@@ -146,7 +145,7 @@ def _replaced(project: Project, path: str, stage: Stage, output: Output) -> Iter
             yield _File(f"{path}/{name}" if name else path, oid, size, stage, output)
 
 
-def _removed(project: Project, stage: Stage, output: Output) -> Iterator[_File]:
+def _removed(project: ProjectData, stage: Stage, output: Output) -> Iterator[_File]:
     """Files of an output; for those that DVC does not keep, only where they are not what dvc.lock records."""
     recorded = output.recorded
     algorithm = recorded.algorithm if recorded is not None and recorded.oid is not None else MD5
@@ -170,18 +169,18 @@ def _same_kind(one: Recorded, other: Recorded) -> bool:
     return one.value.endswith(".dir") == other.value.endswith(".dir")
 
 
-def _is_at_hand(project: Project, recorded: Recorded) -> bool:
+def _is_at_hand(project: ProjectData, recorded: Recorded) -> bool:
     return recorded.oid is not None and project.objects.holds_whole(recorded.oid)
 
 
-def _files_of(project: Project, recorded: Recorded) -> Mapping[str, str] | None:
+def _files_of(project: ProjectData, recorded: Recorded) -> Mapping[str, str] | None:
     """Path ('' for a file) -> MD5 of what a record stands for; None where a manifest cannot be had."""
     if recorded.oid is None:
         return None
     return project.objects.manifest(recorded.oid) if recorded.oid.is_directory else {"": recorded.oid.md5}
 
 
-def _target(project: Project, output: Output, recorded: Recorded, path: str) -> Mapping[str, str] | None:
+def _target(project: ProjectData, output: Output, recorded: Recorded, path: str) -> Mapping[str, str] | None:
     files = _files_of(project, recorded)
     if files is None or path == output.path:
         return files
@@ -194,7 +193,7 @@ def _target(project: Project, output: Output, recorded: Recorded, path: str) -> 
 # ------------------------------------------------------------------------------------- what is there
 
 
-def _contents(project: Project, path: str, algorithm: str, *, ignored: bool) -> _Contents:
+def _contents(project: ProjectData, path: str, algorithm: str, *, ignored: bool) -> _Contents:
     """What is at `path`, by DVC's own memory of hashes where that knows it.
 
     Args:
@@ -219,7 +218,7 @@ def _contents(project: Project, path: str, algorithm: str, *, ignored: bool) -> 
     return _Contents(value, files, links)
 
 
-def _top(project: Project, path: str) -> str:
+def _top(project: ProjectData, path: str) -> str:
     """The file or folder at `path`; a folder behind a link, where that may be followed, under its own name."""
     top = project.root / path
     return os.path.realpath(top) if top.is_dir() else str(top)
@@ -229,7 +228,7 @@ def _leads_into(link: str, folder: Path) -> bool:
     return os.path.join(os.path.dirname(link), os.readlink(link)).startswith(f"{folder}{os.sep}")  # noqa: PTH115, PTH118, PTH120
 
 
-def remove_links(project: Project, paths: Iterable[str]) -> None:
+def remove_links(project: ProjectData, paths: Iterable[str]) -> None:
     """Remove links to folders, or to nowhere, at and below these paths of artifacts: DVC would write through them.
 
     Only where what is there was given up. A link that may be followed to an artifact's own folder stays.
@@ -242,7 +241,7 @@ def remove_links(project: Project, paths: Iterable[str]) -> None:
                 os.unlink(name)  # noqa: PTH108
 
 
-def _hashed(project: Project, path: str, algorithm: str) -> tuple[str, dict[str, ObjectId]]:
+def _hashed(project: ProjectData, path: str, algorithm: str) -> tuple[str, dict[str, ObjectId]]:
     """The whole's hash, and each file's; nothing where one of them cannot be read, such as a link to nowhere."""
     from dvc.exceptions import DvcException
     from dvc.fs import localfs
@@ -276,9 +275,7 @@ def _size(name: str) -> int:
 # ------------------------------------------------------------------------------------- who holds it
 
 
-def _check(project: Project, found: Collection[_File]) -> None:
-    if project.discard or not found:
-        return
+def _check(project: ProjectData, found: Collection[_File]) -> None:
     left = LeftByStages(project.root).holds({file.output.path for file in found})
     loose = [file for file in found if file.output.path not in left and not _is_held(project, file)]
     if loose:
@@ -290,7 +287,7 @@ def _check(project: Project, found: Collection[_File]) -> None:
         raise _unsaved(project, loose)
 
 
-def _is_held(project: Project, file: _File) -> bool:
+def _is_held(project: ProjectData, file: _File) -> bool:
     """Do cache or mirror hold the content? One that is cut short does not."""
     if file.oid is None:
         return False
@@ -298,7 +295,7 @@ def _is_held(project: Project, file: _File) -> bool:
     return size is not None and (file.oid.legacy or size == file.size)
 
 
-def _in_no_remote(project: Project, files: Collection[_File]) -> list[_File]:
+def _in_no_remote(project: ProjectData, files: Collection[_File]) -> list[_File]:
     held: set[tuple[str | None, ObjectId]] = set()
     for remote in {file.output.remote for file in files}:
         oids = {file.oid for file in files if file.output.remote == remote and file.oid is not None}
@@ -306,7 +303,7 @@ def _in_no_remote(project: Project, files: Collection[_File]) -> list[_File]:
     return [file for file in files if file.oid is None or (file.output.remote, file.oid) not in held]
 
 
-def _unsaved(project: Project, files: Collection[_File]) -> UnsavedWork:
+def _unsaved(project: ProjectData, files: Collection[_File]) -> UnsavedWork:
     problem = project.objects.problem
     paths = tuple(sorted({file.path for file in files}))
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
@@ -321,7 +318,7 @@ def _unsaved(project: Project, files: Collection[_File]) -> UnsavedWork:
     return error
 
 
-def _to_keep(project: Project, file: _File) -> str:
+def _to_keep(project: ProjectData, file: _File) -> str:
     stage, output = file.stage, file.output
     if project.repo.dvcignore.is_ignored_file(str(project.root / file.path)):  # no DVC command takes it
         return f"move {shlex.quote(file.path)} elsewhere"

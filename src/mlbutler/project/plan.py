@@ -36,7 +36,7 @@ class Planner:
 
     Args:
         stages: all of them. present: what they read and write, as it is now. find_run: looks into the run caches.
-        at_hand: does cache or mirror hold the object of this output?
+        is_local: does cache or mirror hold the object of this output?
         targets: plan only these stages and what they depend on; all if empty.
         lost: paths of outputs that no store holds, as somebody found out who asked.
     """
@@ -46,14 +46,14 @@ class Planner:
         stages: Stages,
         present: Present,
         find_run: FindRun,
-        at_hand: Callable[[Output], bool],
+        is_local: Callable[[Output], bool],
         *,
         targets: Collection[str] = (),
         hint: Hint | None = None,
         lost: Collection[str] = (),
     ) -> None:
         self._stages, self._present = stages, present
-        self._find_run, self._at_hand = find_run, at_hand
+        self._find_run, self._at_hand = find_run, is_local
         self._targets, self._hint, self._lost = targets, hint or Hint(), lost
         self._causes: dict[str, list[Cause]] = {}
         self._cannot: set[str] = set()

@@ -8,65 +8,111 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.errors import ProjectError
+from mlbutler.project.data import ProjectData
 from mlbutler.project.load import load_stages, one_line
 from mlbutler.project.model import Stages
 from mlbutler.project.overlooked import hidden, why
 from mlbutler.project.readable import readable_stages
-from mlbutler.project.side import LARGEST, LEADS_OUT, TOO_LARGE, Side, Tracked, leads_out
-
-if TYPE_CHECKING:
-    from mlbutler.project.project import Project
+from mlbutler.project.revision_reader import LARGEST, LEADS_OUT, TOO_LARGE, RevisionReader, Tracked, leads_out
 
 
-def read_snapshots(
-    project: Project, base: str | None, prefix: str, tables: Sequence[str] = ()
-) -> tuple[Snapshot, Snapshot]:
-    """The commit `base` and the work tree.
+class SnapshotReader:
+    """Reads one project at commits and in its work tree; remembers the commits that it opened."""
 
-    The first is empty when `base` is None or holds no project. Where DVC's own files cannot be read on one side,
-    `problem` says so; what Git keeps is read all the same: a change that fixes the target branch must be able to pass.
+    def __init__(self, project: ProjectData) -> None:
+        self._project = project
+        self.git = project.git
+        self._opened: dict[tuple[str, str], RevisionReader | None] = {}
 
-    Args:
-        tables: paths of files that are compared row by row; they may be of any size.
+    def read(self, base: str | None, prefix: str, tables: Sequence[str] = ()) -> tuple[Snapshot, Snapshot]:
+        """Return both sides of a comparison: the commit `base` and the work tree.
 
-    Raises:
-        ProjectError: DVC cannot open the work tree.
-    """
-    new = _work_tree(project)
-    old, problem = None, ""
-    try:
-        old = at_commit(project, base, prefix) if base else None
-    except ProjectError as error:
-        problem = error.message
-    same = same_objects(old.stages, new.stages) if old else frozenset()
-    after = new.read(same, tables)
-    if old is not None:
-        before = old.read(same, tables)
-    else:
-        before = Snapshot(base or "", definitions=None if problem else (), problem=problem)
-    if base and before.definitions is None:
-        before = _filled(before, _FromGit(project.root, base, prefix), after)
-    elif after.definitions is None:
-        after = _filled(after, _FromDisk(project.root), before)
-    gone = [path for path in before.artifacts if path not in after.artifacts]
-    after = replace(after, hidden={p: why(file) for p, file in hidden(project.root, new.stages, gone).items()})
-    return _completed(before, after), _completed(after, before)
+        The first is empty when `base` is None or holds no project. Where DVC's own files cannot be read on one side,
+        `problem` says so; what Git keeps is read all the same: a change that fixes the target branch must be able to
+        pass.
 
+        Args:
+            prefix: the project's path from the repository's root, '' or ``sub/folder/``.
+            tables: paths of files that are compared row by row; they may be of any size.
 
-def _work_tree(project: Project) -> Side:
-    files = _FromDisk(project.root)
-    try:
-        return Side(project, project.repo, project.stages, "", files)
-    except ProjectError:
-        found = readable_stages(project.opened_again())
-        return Side(
-            project.of(found.repo, found.stages), found.repo, found.stages, "", files, found.problem,
-            declared=found.declared,
-        )  # fmt: skip
+        Raises:
+            ProjectError: DVC cannot open the work tree.
+        """
+        new = self._work_tree()
+        old, problem = None, ""
+        try:
+            old = self.at_commit(base, prefix) if base else None
+        except ProjectError as error:
+            problem = error.message
+        same = same_objects(old.stages, new.stages) if old else frozenset()
+        after = new.read(same, tables)
+        if old is not None:
+            before = old.read(same, tables)
+        else:
+            before = Snapshot(base or "", definitions=None if problem else (), problem=problem)
+        if base and before.definitions is None:
+            before = _filled(before, _FromGit(self._project.root, base, prefix), after)
+        elif after.definitions is None:
+            after = _filled(after, _FromDisk(self._project.root), before)
+        gone = [path for path in before.artifacts if path not in after.artifacts]
+        found = hidden(self._project.root, new.stages, gone)
+        after = replace(after, hidden={path: why(file) for path, file in found.items()})
+        return _completed(before, after), _completed(after, before)
+
+    def at_commit(self, commit: str, prefix: str) -> RevisionReader | None:
+        """Return the project as of a commit, None when there was none in this folder; read once for each commit.
+
+        Args:
+            prefix: the project's path from the repository's root, '' or ``sub/folder/``.
+
+        Raises:
+            ProjectError: DVC cannot open the project of then. Where it is single files that cannot be read, the side's
+                `problem` says which.
+        """
+        if (commit, prefix) not in self._opened:
+            self._opened[commit, prefix] = self.opened_at(commit, prefix)
+        return self._opened[commit, prefix]
+
+    def opened_at(self, commit: str, prefix: str) -> RevisionReader | None:
+        """Return the same as `at_commit`, without remembering it."""
+        from dvc.exceptions import NotDvcRepoError
+
+        project = self._project
+        try:
+            repo = _repo_of(project.root, commit, prefix)
+            inside = repo.root_dir.strip("/") == prefix.rstrip("/")
+            if not inside:  # the project, or its folder, is new in this change
+                return None
+        except NotDvcRepoError:
+            return None
+        except Exception as error:  # DVC raises whatever its parsers, Python or git do
+            raise ProjectError(
+                f"DVC cannot open the project: {one_line(error)}", "Fix it on that branch, or name another commit."
+            ) from error
+        files = _FromGit(project.root, commit, prefix)
+        try:
+            return RevisionReader(project, repo, load_stages(repo, read_params=False), commit, files)
+        except ProjectError:
+            found = readable_stages(_repo_of(project.root, commit, prefix), read_params=False)
+            return RevisionReader(
+                project, found.repo, found.stages, commit, files, found.problem, declared=found.declared
+            )
+
+    def _work_tree(self) -> RevisionReader:
+        project = self._project
+        files = _FromDisk(project.root)
+        try:
+            return RevisionReader(project, project.repo, project.stages, "", files)
+        except ProjectError:
+            found = readable_stages(project.opened_again())
+            return RevisionReader(
+                project.of(found.repo, found.stages), found.repo, found.stages, "", files, found.problem,
+                declared=found.declared,
+            )  # fmt: skip
 
 
 def _filled(one: Snapshot, tracked: Tracked, other: Snapshot) -> Snapshot:
@@ -102,44 +148,6 @@ def _completed(one: Snapshot, other: Snapshot) -> Snapshot:
         params=completed(one.params, other.params),
         plot_data=completed(one.plot_data, other.plot_data),
     )
-
-
-def at_commit(project: Project, commit: str, prefix: str) -> Side | None:
-    """The project as of a commit, None when there was none in this folder; read once for each commit.
-
-    Args:
-        prefix: the project's path from the repository's root, '' or ``sub/folder/``.
-
-    Raises:
-        ProjectError: DVC cannot open the project of then. Where it is single files that cannot be read, the side's
-            `problem` says which.
-    """
-    if (commit, prefix) not in project.sides:
-        project.sides[commit, prefix] = opened_at(project, commit, prefix)
-    return project.sides[commit, prefix]
-
-
-def opened_at(project: Project, commit: str, prefix: str) -> Side | None:
-    """As `at_commit`, but not remembered."""
-    from dvc.exceptions import NotDvcRepoError
-
-    try:
-        repo = _repo_of(project.root, commit, prefix)
-        inside = repo.root_dir.strip("/") == prefix.rstrip("/")
-        if not inside:  # the project, or its folder, is new in this change
-            return None
-    except NotDvcRepoError:
-        return None
-    except Exception as error:  # DVC raises whatever its parsers, Python or git do
-        raise ProjectError(
-            f"DVC cannot open the project: {one_line(error)}", "Fix it on that branch, or name another commit."
-        ) from error
-    files = _FromGit(project.root, commit, prefix)
-    try:
-        return Side(project, repo, load_stages(repo, read_params=False), commit, files)
-    except ProjectError:
-        found = readable_stages(_repo_of(project.root, commit, prefix), read_params=False)
-        return Side(project, found.repo, found.stages, commit, files, found.problem, declared=found.declared)
 
 
 def _repo_of(root: Path, commit: str, prefix: str) -> Any:

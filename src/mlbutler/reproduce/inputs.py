@@ -12,11 +12,11 @@ from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 
 if TYPE_CHECKING:
-    from mlbutler.project.project import Project
+    from mlbutler.project.data import ProjectData
 
 
 def changed_in_place(
-    project: Project, before: Collection[str], ran: Collection[str], stores: Collection[LocalStore]
+    project: ProjectData, before: Collection[str], ran: Collection[str], stores: Collection[LocalStore]
 ) -> tuple[str, ...]:
     """Artifacts that were laid out for reading and are otherwise now; damaged objects are taken out of `stores`.
 

@@ -12,6 +12,7 @@ from mlbutler.commitback.files import Refused, Results, collect, from_root, glob
 from mlbutler.commitback.place import Placed, concerns, keep, place
 from mlbutler.git import Git
 from mlbutler.project.leftovers import take_out
+from mlbutler.project.paths import dependency_paths, result_paths
 from mlbutler.record import Change, CommitResult, Outcome, StageRun
 from mlbutler.steps.work import Work
 
@@ -27,7 +28,7 @@ def run(work: Work) -> CommitResult:
     if (skipped := _before_anything(work)) is not None:
         return skipped
     git = work.git.at(work.git.toplevel())
-    declared = _from_root(work, (*work.project.result_paths(), *globbed(work.git, work.settings.commit.paths)))
+    declared = _from_root(work, (*result_paths(work.project.stages), *globbed(work.git, work.settings.commit.paths)))
     try:
         results = collect(git, work.record.change.checkout, declared)
     except Refused as refused:
@@ -35,12 +36,12 @@ def run(work: Work) -> CommitResult:
     if not results.changed:
         return CommitResult(outcome=Outcome.PASSED, reason="nothing to commit: the results are those of the commit")
     if work.record.change.kind == "local":
-        depended = _from_root(work, work.project.dependency_paths())
+        depended = _from_root(work, dependency_paths(work.project.stages))
         inputs = [path for path in git.dirty(untracked=True) if concerns(path, depended)]
         return _by_hand(work, results.changed, [path for path in inputs if path not in results.changed])
     if (skipped := _not_this_time(work)) is not None:
         return skipped
-    depended = _from_root(work, work.project.dependency_paths())
+    depended = _from_root(work, dependency_paths(work.project.stages))
     if (skipped := _edited(git, work, depended, declared)) is not None:
         return skipped
     if gone := take_out(work.root, work.project.stages.orphans):

@@ -46,7 +46,7 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
     goals = {gate.metric: gate.goal for gate in gates if gate.metric is not None and gate.goal is not None}
     base = work.record.change.base
     declared = work.settings.predictions
-    old, new = work.project.snapshots(base, work.prefix, tables(work.settings))
+    old, new = work.project.snapshots.read(base, work.prefix, tables(work.settings))
 
     def charts(plots: tuple[PlotChange, ...]) -> tuple[PlotChange, ...]:
         from mlbutler.project.vega import with_specifications
@@ -173,7 +173,7 @@ def _nothing_judged(result: CompareResult, old: Snapshot, new: Snapshot) -> bool
 
 def _unasked(side: Mapping[str, Source], other: Mapping[str, Source]) -> dict[str, str]:
     """The files of a side that may differ from the other's and that the remote could not be asked for, and why."""
-    from mlbutler.project.side import UNASKED
+    from mlbutler.project.revision_reader import UNASKED
 
     return {
         path: source.problem

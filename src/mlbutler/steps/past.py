@@ -21,13 +21,13 @@ def past_of(
 
     It is shown beside the comparison and judges nothing, so that no error in it stops anything.
     """
-    from mlbutler.project.past import read_past
+    from mlbutler.project.metric_history import metric_history
 
     base, limit = work.record.change.base, work.settings.report.history
     if base is None or not limit:
         return (), ()
     try:
-        past = read_past(work.project, work.prefix, base, limit)
+        past = metric_history(work.project.snapshots, work.prefix, base, limit)
     except MlbutlerError as error:
         return (), (("the past of the metrics", error.message),)
     found, _ = histories([Moment(p.commit.oid, p.commit.when, p.metrics) for p in past], goals)

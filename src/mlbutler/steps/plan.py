@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from mlbutler.console import human_bytes, human_seconds
 from mlbutler.project.lock_check import leftovers
+from mlbutler.project.paths import read_paths
 from mlbutler.project.planned import Watched, begin
 from mlbutler.project.times import read_times
 from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
@@ -45,7 +46,7 @@ def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
     if fresh and not lost and result.stages and result.settled() and not project.stages.asks_elsewhere:
         artifacts = key_of(project.artifacts(), _address(work))
         work.plan_kept = work.planned.keep(
-            result.stages, targets, project.read_paths(), watched, artifacts, project.settings_files(), began
+            result.stages, targets, read_paths(project.stages), watched, artifacts, project.settings_files(), began
         )
     else:
         work.planned.forget()
@@ -63,7 +64,7 @@ def _address(work: Work) -> Callable[[str | None], str]:
 def _planned(work: Work, lost: Collection[str]) -> PlanResult:
     project = work.project
     times = read_times(work.root, work.mirror, work.record.change.repository, work.prefix)
-    plans = project.plan(work.settings.reproduce.targets, times, lost)
+    plans = project.planning.plan(work.settings.reproduce.targets, times, lost)
     stages = tuple(_with_cost(work, plan) for plan in plans)
     for stage in stages:
         _show(work, stage)
@@ -109,7 +110,9 @@ def _cost(work: Work, stages: Sequence[StagePlan]) -> Cost | None:
 def _lacking(work: Work, plans: Sequence[StagePlan]) -> int | None:
     """Bytes of what these stages need that neither cache nor mirror holds whole; None when a size is unknown."""
     sizes = {
-        need.oid: need.size for need in work.project.needed(plans) if not work.project.objects.holds_whole(need.oid)
+        need.oid: need.size
+        for need in work.project.planning.needed(plans)
+        if not work.project.objects.holds_whole(need.oid)
     }
     known = [size for size in sizes.values() if size is not None]
     return sum(known) if len(known) == len(sizes) else None

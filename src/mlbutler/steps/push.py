@@ -131,7 +131,7 @@ def _runs(work: Work, cache: LocalStore, artifacts: Iterable[Artifact], ran: Col
     found = current(cache, [artifact.oid for artifact in artifacts if artifact.oid is not None])
     if work.record.change.kind == "local":
         return found
-    made = work.project.runs_of(ran)
+    made = work.project.planning.runs_of(ran)
     return tuple(run for run in found if made.get(run.stage_key) == run.named)
 
 

@@ -13,6 +13,7 @@ from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import SettingsError
 from mlbutler.gate.repeated import summarise
 from mlbutler.process import project_environment
+from mlbutler.project.paths import result_paths
 from mlbutler.record import MetricChange, Outcome, Record, RepeatResult
 from mlbutler.remotes.trust import from_text
 from mlbutler.reproduce.scratch import LOCAL_CONFIG, scratch_clone
@@ -102,7 +103,7 @@ def _wanted(gates: Sequence[Gate], metrics: Sequence[MetricChange], wish: Wish |
 
 def _unchanged(work: Work, base: str) -> bool:
     """Are commands, dependencies, params and outputs of every stage recorded alike on both sides?"""
-    locks = [path for path in work.project.result_paths() if path.endswith(".lock")]
+    locks = [path for path in result_paths(work.project.stages) if path.endswith(".lock")]
     try:
         return all(work.git.show(base, work.prefix + lock) == (work.root / lock).read_bytes() for lock in locks)
     except OSError:
@@ -203,7 +204,7 @@ def _scratch_work(work: Work, root: Path) -> Work:
         root=root, loaded=loaded, console=work.console, record=record, environ=work.environ, access=work.access,
         agreed_remotes=agreed, target_revisions=work.target_revisions, discard=True,  # nobody works there
     )  # fmt: skip
-    scratch.project.build_runs = work.project.build_runs
+    scratch.project.planning.build_runs = work.project.planning.build_runs
     return scratch
 
 
@@ -253,7 +254,7 @@ def _read(scratch: Work, found: Series) -> str:
     for (file, name), values in found.values.items():
         owner = scratch.project.stages.owner(file)
         if owner is not None and not scratch.project.tree.exists(owner[1].path):
-            scratch.project.checkout([owner[1].path])
+            scratch.project.checkout.lay_out([owner[1].path])
         document = read_document(file, _small_file(scratch.root / file))
         value = document.values.get(name)
         if not is_number(value):

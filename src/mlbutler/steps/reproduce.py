@@ -137,7 +137,7 @@ def _to_run(work: Work) -> PlanResult | ReproduceResult:
 
 def _run_cache(project: Project) -> dict[str, Any]:
     """How the runner uses DVC's run cache: on a CI server no entries that tests or stages could have written."""
-    runs = project.build_runs
+    runs = project.planning.build_runs
     return {} if runs is None else {"runs": runs.told, "made": lambda entries: runs.made(entries, project.cache_dir)}
 
 
@@ -147,7 +147,7 @@ def _with_stale_again(work: Work, result: ReproduceResult) -> ReproduceResult:
     if not ran:
         return result
     work.project.reload()
-    again = stale_again(work.project.judged(), ran)
+    again = stale_again(work.project.planning.judged(), ran)
     if not again:
         return result
     named = "; ".join(f"{found.subject} ({found.problem})" for found in again[:_SHOWN])
@@ -162,7 +162,7 @@ def _with_stale_again(work: Work, result: ReproduceResult) -> ReproduceResult:
 
 def _check(work: Work, plan: PlanResult) -> None:
     try:
-        work.project.check_running([stage.name for stage in plan.stages if stage.state in _TO_RUN])
+        work.project.checkout.check_running([stage.name for stage in plan.stages if stage.state in _TO_RUN])
     except UnsavedWork as error:
         error.partial = ReproduceResult(outcome=Outcome.FAILED, reason=error.message, unsaved=error.paths)
         raise
@@ -179,7 +179,7 @@ class Outputs:
     def refused(self, name: str) -> str:
         """Return why a stage may not run, '' when it may: its outputs may have been changed since the run began."""
         try:
-            self._project.check_running([name])
+            self._project.checkout.check_running([name])
         except (PathRefused, UnsavedWork) as error:
             return error.message
         return ""

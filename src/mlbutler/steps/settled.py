@@ -34,10 +34,10 @@ def left_over(work: Work, new: Snapshot) -> Mapping[str, str]:
         )
     plan = work.record.plan
     planned = work.pipeline and plan is not None and plan.outcome is not Outcome.ERROR
-    stages = list(plan.stages) if planned and plan is not None else list(work.project.unsettled())
+    stages = list(plan.stages) if planned and plan is not None else list(work.project.planning.unsettled())
     reasons = dict(_in_run(work) if planned else _reasons(stages))
     if planned and plan is not None and (beyond := _beyond(work, plan)):
-        stages += (others := [stage for stage in work.project.unsettled() if stage.name in beyond])
+        stages += (others := [stage for stage in work.project.planning.unsettled() if stage.name in beyond])
         reasons |= _reasons(others)
     for name in _as_in_target(work, [s for s in stages if s.state is StageState.NOT_KNOWN and s.name in reasons]):
         del reasons[name]
@@ -79,13 +79,13 @@ def _as_in_target(work: Work, unknown: Sequence[StagePlan]) -> frozenset[str]:
     That is so where a directory's list of files is out of reach, and the directory is the same on both sides. What
     lies outside the project is recorded by nobody else, and stays not known.
     """
-    from mlbutler.project.snapshot import at_commit, same_objects
+    from mlbutler.project.snapshot import same_objects
 
     base = work.record.change.base
     if not unknown or base is None:
         return frozenset()
     try:
-        side = at_commit(work.project, base, work.prefix)
+        side = work.project.snapshots.at_commit(base, work.prefix)
     except ProjectError:
         return frozenset()
     if side is None or side.problem:

@@ -44,9 +44,9 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
         stale = plan_step.run(work).stale()
     if stale:
         _bring_run_cache(work)
-    needs = _all_artifacts(work) if everything else work.project.needed(stale)
+    needs = _all_artifacts(work) if everything else work.project.planning.needed(stale)
     if everything and stale:
-        needs = (*needs, *(need for need in work.project.needed(stale) if not need.checkout))
+        needs = (*needs, *(need for need in work.project.planning.needed(stale) if not need.checkout))
     if not needs:
         return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: all that is needed is here")
     result, absent, brought, whole = _bring(work, needs)
@@ -65,7 +65,7 @@ def supply(work: Work, paths: Sequence[str]) -> None:
     from mlbutler.errors import MlbutlerError
 
     work.project.reload()  # stages have run
-    needs = tuple(work.project.needs_of(paths))
+    needs = tuple(work.project.planning.needs_of(paths))
     if not needs:
         return
     try:
@@ -106,7 +106,7 @@ def _made_again(work: Work, plan: PlanResult, failed: SyncResult, absent: frozen
         made = {stage.name for stage in anew.stale()}
         if any(owners[path][0].name not in made for path in lost):
             return failed  # not among the targets
-        result, absent, *_ = _bring(work, work.project.needed(anew.stale()))
+        result, absent, *_ = _bring(work, work.project.planning.needed(anew.stale()))
         plan = anew
     work.record = dataclasses.replace(work.record, plan=dataclasses.replace(plan, **_times(work.record.plan)))
     named = ", ".join(sorted(lost)[:_SHOWN]) + (f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else "")
@@ -135,7 +135,9 @@ def _bring_run_cache(work: Work) -> None:
     from mlbutler.store.local import LocalStore
     from mlbutler.store.runs import bring_runs
 
-    if work.mirror is None or work.project.build_runs is not None:  # there it is looked up in the mirror itself
+    if (
+        work.mirror is None or work.project.planning.build_runs is not None
+    ):  # there it is looked up in the mirror itself
         return
     try:
         copied = bring_runs(open_cache(work.project), LocalStore("mirror", work.mirror))
@@ -191,7 +193,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
     verify = data.verify == "always"
     wanted = [need.path for need in needs if need.checkout]
     _check(work, wanted)
-    with project.early(wanted if work.trusted and not verify else (), mirror) as early:
+    with project.checkout.eager_links(wanted if work.trusted and not verify else (), mirror) as early:
         with work.console.progress("objects", total_bytes=total) as progress:
             brought = bring(
                 needs,
@@ -218,7 +220,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
             absent -= _import(work, [need for need in needs if need.imported and need.path in absent])
         paths = tuple(dict.fromkeys(path for path in wanted if path not in absent))
         with work.console.progress("files into the work tree") as progress:
-            project.checkout(paths, progress, cache.whole, early)
+            project.checkout.lay_out(paths, progress, cache.whole, early)
     if error is not None:
         error.partial = SyncResult(outcome=Outcome.ERROR, reason=error.message, paths=paths, moved=brought.moved)
         raise error
@@ -230,7 +232,7 @@ def _check(work: Work, paths: Sequence[str]) -> None:
     from mlbutler.errors import UnsavedWork
 
     try:
-        work.project.check_laying_out(paths)
+        work.project.checkout.check_laying_out(paths)
     except UnsavedWork as error:
         error.partial = SyncResult(outcome=Outcome.FAILED, reason=error.message, unsaved=error.paths)
         raise

@@ -129,9 +129,10 @@ class Work:
             self.root, environ, self.agreed_remotes, anonymous=not self.trusted,
             chosen=None if given else self.settings.data.remote or "",
         )  # fmt: skip
-        project.symlinks, project.discard = self.symlinks, self.discard
-        project.mirror, project.look, project.build_runs = self.mirror, self.look, self._build_runs
-        project.hardlink = self.trusted and self.settings.data.link == "hardlink"
+        project.symlinks, project.mirror, project.look = self.symlinks, self.mirror, self.look
+        project.planning.build_runs = self._build_runs
+        project.checkout.discard = self.discard
+        project.checkout.hardlink = self.trusted and self.settings.data.link == "hardlink"
         if self.settings.data.remote:
             project.remote_config(self.settings.data.remote)  # an unknown name is an error at once
             project.remote_name = self.settings.data.remote

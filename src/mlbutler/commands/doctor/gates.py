@@ -26,7 +26,7 @@ def gates(work: Work) -> Examined:
     if any(gate.repeats for gate in configured) and not work.settings.repeat.seed:
         remedy = "Set repeat.seed (docs/compare.md)."
         return Examined("gates", MISSING, "a gate has repeats, and no seed is named", remedy)
-    committed, here = work.project.snapshots(work.record.change.checkout, work.prefix)
+    committed, here = work.project.snapshots.read(work.record.change.checkout, work.prefix)
     sources = _at_hand(here.metrics, committed.metrics)
     numbers = compare_metrics({}, sources, {})[0]
     keys = {name for metric in numbers for name in (metric.key, metric.name)}

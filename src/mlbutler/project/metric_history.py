@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import ProjectError
 from mlbutler.git import Git
 from mlbutler.git.objects import Blob, Commit, first_parents, read_blobs
-from mlbutler.project.side import Side
-from mlbutler.project.snapshot import at_commit, opened_at
-
-if TYPE_CHECKING:
-    from mlbutler.project.project import Project
+from mlbutler.project.revision_reader import RevisionReader
+from mlbutler.project.snapshot import SnapshotReader
 
 LARGEST = 1024 * 1024
 """Bytes of the largest metrics file whose past is read: every version of it is held at once."""
@@ -37,7 +33,7 @@ class Declared:
     `problems` are (commit, why) of newer commits whose dvc.yaml cannot be read.
     """
 
-    side: Side | None
+    side: RevisionReader | None
     paths: tuple[str, ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
 
@@ -45,7 +41,7 @@ class Declared:
 _MOST_UNREADABLE = 20
 
 
-def declared(project: Project, prefix: str, commits: Sequence[Commit]) -> Declared:
+def declared(snapshots: SnapshotReader, prefix: str, commits: Sequence[Commit]) -> Declared:
     """What the newest of the commits whose dvc.yaml can be read declares.
 
     Args:
@@ -54,7 +50,7 @@ def declared(project: Project, prefix: str, commits: Sequence[Commit]) -> Declar
     problems: list[tuple[str, str]] = []
     for commit in commits[:_MOST_UNREADABLE]:
         try:
-            side = at_commit(project, commit.oid, prefix)
+            side = snapshots.at_commit(commit.oid, prefix)
         except ProjectError as error:
             problems.append((commit.oid[:10], error.message))
             continue
@@ -66,7 +62,9 @@ def declared(project: Project, prefix: str, commits: Sequence[Commit]) -> Declar
     return Declared(None, (), tuple(problems))
 
 
-def read_past(project: Project, prefix: str, tip: str, limit: int, *, remote: bool = False) -> tuple[Past, ...]:
+def metric_history(
+    snapshots: SnapshotReader, prefix: str, tip: str, limit: int, *, remote: bool = False
+) -> tuple[Past, ...]:
     """The last `limit` first-parent commits up to `tip`, newest first, with the metrics that `declared` finds.
 
     Files in Git are read through one process, however many commits there are. Files that DVC keeps are read
@@ -79,9 +77,9 @@ def read_past(project: Project, prefix: str, tip: str, limit: int, *, remote: bo
     Raises:
         GitError: there is no commit `tip`.
     """
-    git = Git(project.root)
+    git = snapshots.git
     commits = first_parents(git, tip, limit)
-    named = declared(project, prefix, commits)
+    named = declared(snapshots, prefix, commits)
     if named.side is None:
         return ()
     side, paths = named.side, named.paths
@@ -89,7 +87,7 @@ def read_past(project: Project, prefix: str, tip: str, limit: int, *, remote: bo
     tracked = [path for path in paths if path not in kept]
     blobs = read_blobs(git, [f"{commit.oid}:{prefix}{path}" for commit in commits for path in tracked], LARGEST)
     sources: dict[str, Source] = {}
-    objects = _objects(project, prefix, git, commits, side, kept, remote=remote)
+    objects = _objects(snapshots, prefix, git, commits, side, kept, remote=remote)
     return tuple(
         Past(commit, {**_tracked(commit, prefix, tracked, blobs, sources), **stored})
         for commit, stored in zip(commits, objects, strict=True)
@@ -109,11 +107,11 @@ def _tracked(
 
 
 def _objects(
-    project: Project,
+    snapshots: SnapshotReader,
     prefix: str,
     git: Git,
     commits: Sequence[Commit],
-    side: Side,
+    side: RevisionReader,
     paths: Sequence[str],
     *,
     remote: bool,
@@ -128,13 +126,15 @@ def _objects(
         names = (f"{commit.oid}:{prefix}{file}" for file in recorded)
         key = tuple(blobs[name].oid if name in blobs else "" for name in names)
         if paths and key != before:
-            found, before = (_then(project, prefix, commit, paths, remote=remote) if any(key) else {}), key
+            found, before = (_then(snapshots, prefix, commit, paths, remote=remote) if any(key) else {}), key
         yield found
 
 
-def _then(project: Project, prefix: str, commit: Commit, paths: Sequence[str], *, remote: bool) -> dict[str, Source]:
+def _then(
+    snapshots: SnapshotReader, prefix: str, commit: Commit, paths: Sequence[str], *, remote: bool
+) -> dict[str, Source]:
     try:
-        then = opened_at(project, commit.oid, prefix)
+        then = snapshots.opened_at(commit.oid, prefix)
     except ProjectError as error:
         return {path: Source(None, error.message) for path in paths}
     found = then.sources(paths, remote=remote) if then is not None else {}

@@ -7,18 +7,16 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from mlbutler.comparison.snapshot import Artifact, Entry, Snapshot, Source, StageDefinition, StageParams, Stored
 from mlbutler.comparison.tables import is_table
+from mlbutler.project.data import ProjectData
 from mlbutler.project.model import Output, Stage, Stages
 from mlbutler.project.overlooked import overlooked, why
 from mlbutler.project.plot_definitions import definitions
 from mlbutler.project.worktree import partial_directories
 from mlbutler.store.interface import ObjectId
-
-if TYPE_CHECKING:
-    from mlbutler.project.project import Project
 
 LARGEST = 20 * 1024 * 1024
 """Bytes of the largest metric, parameter or plot file that is read."""
@@ -64,7 +62,7 @@ class Tracked(Protocol):
         ...
 
 
-class Side:
+class RevisionReader:
     """One revision while it is read.
 
     Args:
@@ -74,7 +72,7 @@ class Side:
 
     def __init__(
         self,
-        project: Project,
+        project: ProjectData,
         repo: Any,
         stages: Stages,
         revision: str,

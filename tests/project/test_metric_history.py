@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import GitError
-from mlbutler.project.past import LARGEST, read_past
+from mlbutler.project.metric_history import LARGEST, metric_history
 from mlbutler.project.project import Project
 from tests.project.conftest import commit, dvc
 
@@ -33,7 +33,7 @@ def mono(tmp_path: Path) -> Path:
 
 
 def contents(root: Path, prefix: str, path: str, tip: str = "HEAD", limit: int = 10) -> list[bytes | None]:
-    past = read_past(Project(root, {}), prefix, tip, limit)
+    past = metric_history(Project(root, {}).snapshots, prefix, tip, limit)
     return [moment.metrics[path].content if path in moment.metrics else None for moment in past]
 
 
@@ -53,7 +53,7 @@ def test_a_merged_branch_counts_once(mono: Path) -> None:
     git(mono, "checkout", "-q", "main")
     git(mono, "merge", "-q", "--no-ff", "-m", "merge side\n\nwith more", "side")
     assert contents(mono, "ml é/", "m.json") == [b'{"a": 8}', b'{"a": 1}']
-    [merge, _] = read_past(Project(mono, {}), "ml é/", "HEAD", 10)
+    [merge, _] = metric_history(Project(mono, {}).snapshots, "ml é/", "HEAD", 10)
     assert (merge.commit.subject, merge.commit.author) == ("merge side", "Ada")
 
 
@@ -70,7 +70,7 @@ def test_odd_names_and_large_files(mono: Path) -> None:
     (mono / 'a "b": ☃.json').write_text('{"a": 5}')
     (mono / "m.json").write_text(" " * (LARGEST + 1))
     commit(mono, "odd")
-    [newest, _] = read_past(Project(mono, {}), "ml é/", "HEAD", 10)
+    [newest, _] = metric_history(Project(mono, {}).snapshots, "ml é/", "HEAD", 10)
     assert newest.metrics['a "b": ☃.json'].content == b'{"a": 5}'
     assert newest.metrics["m.json"].content is None
     assert "larger than 1 MB" in newest.metrics["m.json"].problem
@@ -92,12 +92,12 @@ def test_metrics_that_dvc_keeps_are_read_from_the_cache_alone(full: Path) -> Non
     dvc(full, "push", "-q")
     assert contents(full, "", "m1.json", limit=2) == [b'{"acc":0.17}\n', b'{"acc":0.15}\n']
     shutil.rmtree(full / ".dvc" / "cache")
-    past = read_past(Project(full, {}), "", "HEAD", 2)
+    past = metric_history(Project(full, {}).snapshots, "", "HEAD", 2)
     assert [moment.metrics["m1.json"].content for moment in past] == [None] * 2
     assert "in neither cache nor mirror; the remote was not asked" in past[0].metrics["m1.json"].problem
 
 
 def test_no_project_there_and_no_such_commit(mono: Path, tmp_path: Path) -> None:
-    assert read_past(Project(mono, {}), "elsewhere/", "HEAD", 3) == ()
+    assert metric_history(Project(mono, {}).snapshots, "elsewhere/", "HEAD", 3) == ()
     with pytest.raises(GitError):
-        read_past(Project(mono, {}), "ml é/", "0" * 40, 3)
+        metric_history(Project(mono, {}).snapshots, "ml é/", "0" * 40, 3)

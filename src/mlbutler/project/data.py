@@ -1,0 +1,72 @@
+"""A project's data: what the work tree, cache, mirror and remote hold of what its stages record."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from mlbutler.project.model import Stages
+from mlbutler.project.objects import Objects
+from mlbutler.project.opened import OpenedProject
+from mlbutler.project.seen import Seen
+from mlbutler.project.signature import Look
+from mlbutler.project.worktree import WorkTree
+
+if TYPE_CHECKING:
+    from mlbutler.project.outside import Outside
+    from mlbutler.project.present import Present
+
+
+class ProjectData(OpenedProject):
+    """A DVC project, its files and its objects."""
+
+    @cached_property
+    def look(self) -> Look:
+        """What files of the work tree were when they were last looked at in this process."""
+        return Look()
+
+    def of(self, repo: Any, stages: Stages) -> Self:
+        """The same project with stages that were read otherwise; this one still refuses what it cannot read."""
+        other = copy.copy(self)
+        other.__dict__.pop("tree", None)
+        other.__dict__ |= {"repo": repo, "stages": stages}
+        return other
+
+    @cached_property
+    def tree(self) -> WorkTree:
+        """The work tree."""
+        return WorkTree(self.root, self.repo, self.stages, self.objects.manifest, self.seen)
+
+    @cached_property
+    def objects(self) -> Objects:
+        """The project's data by hash."""
+        return Objects(self)
+
+    @cached_property
+    def seen(self) -> Seen:
+        """What present files were when they were last looked at."""
+        return Seen(self.root, self.look)
+
+    @cached_property
+    def outside(self) -> Outside:
+        """What lies on other storage than the project's own."""
+        from mlbutler.project.outside import Outside
+
+        return Outside(self.repo, self.refused, agreed=self.agreed is not None)
+
+    def present(self) -> Present:
+        """Return what dependencies, parameter files and outputs are now."""
+        from mlbutler.project.present import Present
+
+        return Present(self.stages, self.tree, self.objects, self.outside)
+
+    def forget_tree(self) -> None:
+        """Forget what is in the work tree: something was written there."""
+        self.__dict__.pop("tree", None)
+
+    def reload(self) -> None:
+        """Forget what was read: dvc.lock or the work tree changed."""
+        self.look.again()
+        for name in ("repo", "stages", "tree", "outside"):
+            self.__dict__.pop(name, None)

@@ -1,0 +1,190 @@
+"""A DVC project opened: its configuration and its stages, with DVC itself behind this door."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlbutler.errors import ProjectError, UsageError
+from mlbutler.git import Git
+from mlbutler.project.artifact import Artifact
+from mlbutler.project.model import Stages
+from mlbutler.symlinks import Symlinks
+
+if TYPE_CHECKING:
+    from mlbutler.remotes.trust import Agreement
+
+CREDENTIALS = (
+    "user", "password", "secret_access_key", "access_key_id", "session_token", "account_key", "sas_token",
+    "connection_string", "client_secret", "gdrive_service_account_json", "credentialpath", "configpath", "profile",
+    "keyfile",
+)  # fmt: skip
+"""Keys of a remote's configuration that are credentials or name where they are."""
+
+
+class OpenedProject:
+    """A DVC project as its own files describe it.
+
+    Args:
+        root: where ``.dvc`` lies. environ: where remotes' credentials are read from.
+        agreed: remotes as the target branch configures them; others are refused (`mlbutler.remotes.trust`). None when
+            the work tree's own configuration is trusted.
+        anonymous: use no credentials at all, not even those of DVC's own configuration.
+        chosen: the remote that the project's settings name, '' for DVC's default; None when the environment names it.
+
+    Attributes:
+        mirror: the agent's store beside the cache, None for none.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        environ: Mapping[str, str] | None = None,
+        agreed: tuple[Agreement, ...] | None = None,
+        *,
+        anonymous: bool = False,
+        chosen: str | None = None,
+    ) -> None:
+        self.root = root
+        self.environ = os.environ if environ is None else environ
+        self.agreed = agreed
+        self.refused: Mapping[str, str] = {}
+        self.mirror: Path | None = None
+        self.git = Git(root)
+        self.symlinks = Symlinks(root, self.git, every=False)
+        self._anonymous, self._chosen = anonymous, chosen
+
+    @cached_property
+    def repo(self) -> Any:
+        """The opened `dvc.repo.Repo`; credentials are in its configuration in memory alone."""
+        from mlbutler.remotes.trust import refused, require_places
+
+        # Looked at each time: what runs between two openings can change the files.
+        require_places(self.root, self.agreed)
+        self.refused = refused(self.root, self.agreed, self.environ, anonymous=self._anonymous, chosen=self._chosen)
+        repo = self._opened({} if self._anonymous else self._credentials())
+        if self._anonymous:
+            for conf in repo.config["remote"].values():
+                for key in CREDENTIALS:
+                    conf.pop(key, None)
+        # ``cache.dir`` may have come with the change.
+        self.symlinks.check_inside(Path(str(repo.cache.legacy.path)), untracked=False)
+        return repo
+
+    def opened_again(self) -> Any:
+        """Another `dvc.repo.Repo` of the same project, for a caller that changes how it reads."""
+        return self._opened({} if self._anonymous else self._credentials())
+
+    def _opened(self, config: dict[str, Any]) -> Any:
+        os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+        from dvc.exceptions import NotDvcRepoError
+        from dvc.repo import Repo
+
+        from mlbutler.project.load import one_line
+
+        try:
+            return Repo(str(self.root), config=config or None)
+        except NotDvcRepoError as error:
+            raise UsageError(f"Not a DVC project: {self.root}", "Run `dvc init` there, or pass -C DIR.") from error
+        except Exception as error:  # DVC raises whatever its parsers, Python or the file system do
+            raise ProjectError(f"DVC cannot open {self.root}: {one_line(error)}", "Check .dvc/config.") from error
+
+    def _credentials(self) -> dict[str, Any]:
+        from dvc.config import Config
+
+        from mlbutler.project.load import one_line
+        from mlbutler.remotes.credentials import credentials
+        from mlbutler.user_files import ssh_key
+
+        try:
+            remotes = Config(str(self.root / ".dvc"))["remote"]
+        except Exception as error:  # as above
+            raise ProjectError(f".dvc/config cannot be read: {one_line(error)}", "Fix .dvc/config.") from error
+        found = {
+            name: dict(credentials(name, str(conf.get("url", "")), self.environ, conf))
+            for name, conf in remotes.items()
+            if name not in self.refused
+        }
+        if self.agreed is not None:  # a CI server: SSH itself finds no home
+            for name, conf in remotes.items():
+                own = found.get(name, {})
+                if str(conf.get("url", "")).startswith("ssh://") and not {"keyfile", "password"} & set(own):
+                    key = "" if conf.get("password") else ssh_key(self.environ, str(conf.get("keyfile") or ""))
+                    found[name] = {**own, **({"keyfile": key} if key else {})}
+        found = {name: conf for name, conf in found.items() if conf}
+        return {"remote": found} if found else {}
+
+    @cached_property
+    def stages(self) -> Stages:
+        """All stages and .dvc files as data."""
+        from mlbutler.project.load import load_stages
+
+        return load_stages(self.repo)
+
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """Every recorded output of the work tree's dvc.lock and .dvc files."""
+        return self.stages.artifacts()
+
+    @property
+    def cache_dir(self) -> Path:
+        """The cache's directory, the parent of ``files/md5``."""
+        return Path(str(self.repo.cache.legacy.path))
+
+    def default_remote(self) -> str | None:
+        """Name of DVC's default remote, None when none is set."""
+        name = self.repo.config["core"].get("remote")
+        return str(name) if name else None
+
+    def remote_names(self) -> tuple[str, ...]:
+        """All configured DVC remotes."""
+        return tuple(self.repo.config["remote"])
+
+    def remote_config(self, name: str) -> dict[str, Any]:
+        """DVC's merged configuration of one remote, credentials included: keep it in memory.
+
+        Raises:
+            UsageError: no such remote.
+        """
+        remotes = self.repo.config["remote"]
+        if name not in remotes:
+            known = ", ".join(sorted(remotes)) or "none"
+            raise UsageError(
+                f"There is no DVC remote '{name}' (configured: {known}).",
+                f"dvc remote add {shlex.quote(name)} URL, or name another in data.remote (MLBUTLER_DATA_REMOTE).",
+            )
+        return dict(remotes[name])
+
+    def local_remotes(self) -> tuple[Path, ...]:
+        """The directories that are DVC remotes of the project."""
+        from dvc.fs import get_cloud_fs
+
+        found = []
+        for name in self.remote_names():
+            try:
+                kind, _, path = get_cloud_fs(self.repo.config, name=name)
+            except Exception:  # its plugin is missing, or it is broken: no directory
+                continue
+            if kind.protocol == "local":
+                found.append(Path(self.root, path))
+        return tuple(found)
+
+    def settings_files(self) -> tuple[Path, ...]:
+        """The user's and the machine's configuration of DVC, whether they exist or not."""
+        from dvc.config import Config
+
+        return tuple(Path(Config.get_dir(level), Config.CONFIG) for level in ("global", "system"))
+
+    def secrets(self) -> tuple[str, ...]:
+        """Credentials found in DVC's configuration, to be hidden everywhere."""
+        remotes = self.repo.config["remote"].values()
+        return tuple(str(conf[key]) for conf in remotes for key in CREDENTIALS if key != "user" and conf.get(key))
+
+    @cached_property
+    def remote_name(self) -> str | None:
+        """The remote in use: set from the settings, else DVC's default, else the only one there is."""
+        names = self.remote_names()
+        return self.default_remote() or (names[0] if len(names) == 1 else None)

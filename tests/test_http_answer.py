@@ -15,7 +15,7 @@ import pytest
 
 from mlbutler import http_answer
 from mlbutler.errors import ForgeError, OutsideError
-from mlbutler.forge.http import Api, RetryPolicy
+from mlbutler.forge.http import Api, ApiOptions, RetryPolicy
 from mlbutler.http_answer import received
 from mlbutler.jenkins import client as jenkins
 
@@ -85,7 +85,7 @@ def test_a_forge_or_controller_that_does_not_end_is_an_error_with_a_remedy(
     def forge() -> object:
         policy = RetryPolicy(attempts=1)
         return Api(
-            "Gitea", url, headers={}, secret={}, remedy="Set it.", environ={}, policy=policy
+            "Gitea", url, headers={}, secret={}, remedy="Set it.", options=ApiOptions({}, policy)
         ).get(f"/{kind}")  # fmt: skip
 
     def controller() -> object:

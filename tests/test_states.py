@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mlbutler.commands.run import run
+from mlbutler.commands.run import RunOptions, run
 from mlbutler.commands.step import step
 from mlbutler.console import Console
 from mlbutler.record import StageState
@@ -123,7 +123,7 @@ def test_what_a_stage_is_decides_what_every_step_makes_of_it(root: Path, state: 
     code, checked = verb(root, "check", call=lambda work: check.run(work, ("lock",)))
     assert (checked["outcome"], code) == (lock, EXITS[lock])
     only = ("plan", "sync", "check", "reproduce", "compare")
-    code = run(root, Console(quiet=True), against="main", only=only)
+    code = run(root, Console(quiet=True), RunOptions(against="main", only=only))
     record = kept(root)
     assert [stage["outcome"] for stage in record["reproduce"]["stages"]] == [reproduce]
     (metric,) = record["compare"]["metrics"]

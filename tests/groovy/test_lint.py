@@ -15,7 +15,7 @@ import pytest
 
 from mlbutler.scaffold.found import Found, Image, Remote
 from mlbutler.scaffold.look import look
-from mlbutler.scaffold.render import Wish, render
+from mlbutler.scaffold.render import ScaffoldOptions, render
 from tests.groovy.test_library import LIBRARY
 from tests.scaffold.projects import KINDS, make
 from tests.scaffold.test_render import AGENTS
@@ -39,12 +39,15 @@ def _jenkinsfiles(directory: Path) -> Iterator[tuple[str, str]]:
     gates = itertools.cycle(["fail", "unstable"])
     for kind, project in KINDS.items():
         found = look(make(directory / kind, project), {})[1]
-        for agent, wish in AGENTS.items():
+        for agent, options in AGENTS.items():
             gate = next(gates)
-            yield f"{kind}-{agent}-{gate}", render(found, Wish(**{**wish.__dict__, "gate_as": gate}))["Jenkinsfile"]
+            yield (
+                f"{kind}-{agent}-{gate}",
+                render(found, ScaffoldOptions(**{**options.__dict__, "gate_as": gate}))["Jenkinsfile"],
+            )
     evil = "x'; sh 'touch /tmp/pwned'; '${y}\\"
     found = Found("x", folder=evil, remote=Remote(evil, "http"), target=evil, image=Image("shell", "debian:12"))
-    yield "hostile", render(found, Wish())["Jenkinsfile"]
+    yield "hostile", render(found, ScaffoldOptions())["Jenkinsfile"]
 
 
 def test_all_groovy_that_a_team_gets_is_clean(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from mlbutler.project.project import Project
 from mlbutler.store import linking
-from mlbutler.store.engine import Brought, bring
+from mlbutler.store.engine import BringOptions, Brought, bring
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.linking import MANY, Second
 from mlbutler.store.local import LocalStore
@@ -53,7 +53,7 @@ class World:
         project.checkout.hardlink = True
         cache = LocalStore("cache", self.cache)
         with project.checkout.eager_links(["data"], self.mirror) as early:
-            brought = bring([self.need], cache, self.mirror, self.remote, opened=early.begin)
+            brought = bring([self.need], cache, self.mirror, self.remote, BringOptions(opened=early.begin))
             between()
             paths = [self.need.path] if self.need.path not in brought.incomplete else []
             project.checkout.lay_out(paths, whole=cache.whole, early=early)

@@ -17,14 +17,14 @@ from mlbutler.record import TELLING
 from mlbutler.run_table import NAMES, taken_after
 from mlbutler.scaffold.found import Found, Image, Remote
 from mlbutler.scaffold.look import look
-from mlbutler.scaffold.render import Wish, _pod, groovy, parse_agent, render, toml
+from mlbutler.scaffold.render import ScaffoldOptions, _pod, groovy, parse_agent, render, toml
 from mlbutler.settings import parse
 from tests.scaffold.projects import KINDS, make
 
 AGENTS = {
-    "docker": Wish(),
-    "label": Wish(agent="label", label="gpu && linux"),
-    "kubernetes": Wish(agent="kubernetes", image="registry.example.org/words:1"),
+    "docker": ScaffoldOptions(),
+    "label": ScaffoldOptions(agent="label", label="gpu && linux"),
+    "kubernetes": ScaffoldOptions(agent="kubernetes", image="registry.example.org/words:1"),
 }
 
 
@@ -35,8 +35,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
 
 @pytest.mark.parametrize(("kind", "agent", "gate"), list(itertools.product(KINDS, AGENTS, ["fail", "unstable"])))
 def test_every_file_of_every_kind_is_valid(seen: dict[str, Found], kind: str, agent: str, gate: str) -> None:
-    wish = Wish(**{**AGENTS[agent].__dict__, "gate_as": gate})
-    files = render(seen[kind], wish)
+    options = ScaffoldOptions(**{**AGENTS[agent].__dict__, "gate_as": gate})
+    files = render(seen[kind], options)
     assert set(files) == {"Jenkinsfile", "mlbutler.toml"} | (
         set() if agent == "label" else {"Dockerfile", ".dockerignore"}
     )
@@ -60,17 +60,19 @@ def test_every_file_of_every_kind_is_valid(seen: dict[str, Found], kind: str, ag
     ("monorepo", "usernamePassword(credentialsId: 'mlbutler-dvc'"),
 ])  # fmt: skip
 def test_credentials_of_the_remotes_kind_are_bound_by_id(seen: dict[str, Found], kind: str, bound: str) -> None:
-    assert f"def dataAccess() {{ {bound}" in render(seen[kind], Wish())["Jenkinsfile"]
+    assert f"def dataAccess() {{ {bound}" in render(seen[kind], ScaffoldOptions())["Jenkinsfile"]
 
 
 def test_a_remote_without_credentials_binds_none(seen: dict[str, Found]) -> None:
     for kind in ("node", "shell"):
-        assert "dataAccess" not in render(seen[kind], Wish())["Jenkinsfile"]
+        assert "dataAccess" not in render(seen[kind], ScaffoldOptions())["Jenkinsfile"]
 
 
 def test_git_over_ssh_and_over_https(seen: dict[str, Found]) -> None:
-    assert "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh'" in render(seen["conda"], Wish())["Jenkinsfile"]
-    assert "gitUsernamePassword(credentialsId: 'mlbutler-git'" in render(seen["pip"], Wish())["Jenkinsfile"]
+    assert (
+        "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh'" in render(seen["conda"], ScaffoldOptions())["Jenkinsfile"]
+    )
+    assert "gitUsernamePassword(credentialsId: 'mlbutler-git'" in render(seen["pip"], ScaffoldOptions())["Jenkinsfile"]
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -84,7 +86,7 @@ def test_the_projects_own_code_runs_without_credentials(seen: dict[str, Found], 
 @pytest.mark.parametrize("gate", ["fail", "unstable"])
 def test_what_may_follow_a_failure_does(seen: dict[str, Found], gate: str) -> None:
     """The Jenkinsfile is held to the run's own table."""
-    script = render(seen["pip"], Wish(agent="label", label="any", gate_as=gate))["Jenkinsfile"]
+    script = render(seen["pip"], ScaffoldOptions(agent="label", label="any", gate_as=gate))["Jenkinsfile"]
     steps = [name for name in NAMES if name not in TELLING]
     commands = {name: "judge()" if (name, gate) == ("compare", "unstable") else f"'mlbutler {name}'" for name in steps}
     lines = {name: next(line for line in script.splitlines() if command in line) for name, command in commands.items()}
@@ -117,7 +119,7 @@ def test_no_program_in_a_container_makes_its_user_another(seen: dict[str, Found]
 
 def test_what_the_image_is_made_of_is_read_as_the_target_branch_has_it(seen: dict[str, Found]) -> None:
     found = dataclasses.replace(seen["pip"], folder="sub")
-    script = render(found, Wish())["Jenkinsfile"]
+    script = render(found, ScaffoldOptions())["Jenkinsfile"]
     (line,) = [line for line in script.splitlines() if line.startswith("def imageFiles()")]
     named = re.findall(r"'([^']+)'", line)
     assert named[:2] == ["sub/Dockerfile", "sub/.dockerignore"]
@@ -127,7 +129,7 @@ def test_what_the_image_is_made_of_is_read_as_the_target_branch_has_it(seen: dic
 
 def test_reviewers_are_told_before_anything_else_and_what_may_be_missing_comes_last(seen: dict[str, Found]) -> None:
     """A plugin that is not installed, or the next build that aborts this one, costs the least."""
-    script = render(seen["pip"], Wish())["Jenkinsfile"]
+    script = render(seen["pip"], ScaffoldOptions())["Jenkinsfile"]
     after = script[script.index("always {") :]
     order = ["mlbutler report", "mlbutler publish", "junit ", "publishHTML", "archiveArtifacts ", "recordIssues "]
     assert sorted(order, key=after.index) == order
@@ -140,26 +142,28 @@ def test_the_pinned_plugins_have_every_step_that_a_jenkinsfile_takes(seen: dict[
         "sshUserPrivateKey": "ssh-credentials",
     }  # fmt: skip
     for found in seen.values():
-        script = render(found, Wish())["Jenkinsfile"]
+        script = render(found, ScaffoldOptions())["Jenkinsfile"]
         taken = {plugin for step, plugin in steps.items() if re.search(rf"\b{step}\b", script)}
         assert taken <= set(plugins(found.forge or "git"))
 
 
 def test_forks_are_given_nothing(seen: dict[str, Found]) -> None:
-    script = render(seen["pip"], Wish())["Jenkinsfile"]
+    script = render(seen["pip"], ScaffoldOptions())["Jenkinsfile"]
     assert script.count("withCredentials") == 1
     assert "env.CHANGE_FORK ? command() : withCredentials(access, command)" in script
 
 
 def test_a_project_in_a_folder(seen: dict[str, Found]) -> None:
-    script = render(seen["monorepo"], Wish())["Jenkinsfile"]
+    script = render(seen["monorepo"], ScaffoldOptions())["Jenkinsfile"]
     assert "MLBUTLER_CHDIR = 'teams/vision é'" in script
     assert "dir 'teams/vision é'" in script
     assert "testResults: 'teams/vision é/.mlbutler/report/report.xml" in script
 
 
 def test_the_image_lets_in_what_it_is_built_from_and_runs_as_the_agents_user(seen: dict[str, Found]) -> None:
-    files = render(seen["pip"], Wish(mirror="/srv/mirror", requirement="mlbutler @ https://example.org/m.whl"))
+    files = render(
+        seen["pip"], ScaffoldOptions(mirror="/srv/mirror", requirement="mlbutler @ https://example.org/m.whl")
+    )
     docker = files["Dockerfile"]
     assert docker.splitlines()[2] == "FROM python:3.12-slim-bookworm"
     assert "ARG MLBUTLER='mlbutler @ https://example.org/m.whl'" in docker
@@ -174,7 +178,7 @@ def test_the_image_lets_in_what_it_is_built_from_and_runs_as_the_agents_user(see
 
 
 def test_another_dockerfile_has_an_ignore_file_of_its_own(seen: dict[str, Found]) -> None:
-    files = render(seen["pip"], Wish(), "Dockerfile.mlbutler")
+    files = render(seen["pip"], ScaffoldOptions(), "Dockerfile.mlbutler")
     assert {"Dockerfile.mlbutler", "Dockerfile.mlbutler.dockerignore"} < set(files)
     assert "filename 'Dockerfile.mlbutler'" in files["Jenkinsfile"]
 
@@ -204,21 +208,21 @@ def test_any_text_stays_a_text(text: str) -> None:
     assert re.fullmatch(r"'(?:[^'\\\n\r]|\\.)*'", literal, re.DOTALL)
 
 
-@pytest.mark.parametrize("wish", [
+@pytest.mark.parametrize("options", [
     {"mirror": "mirror"}, {"mirror": "/a b"}, {"mirror": "/a:/etc"}, {"mirror": '/a"${x}'}, {"mirror": "/a\n"},
     {"agent": "kubernetes", "image": "x: y"}, {"agent": "kubernetes", "image": "a\n      securityContext: {}"},
     {"agent": "kubernetes", "image": "${env.X}"},
 ])  # fmt: skip
-def test_what_cannot_stand_in_a_jenkinsfile_is_refused(wish: dict[str, str]) -> None:
+def test_what_cannot_stand_in_a_jenkinsfile_is_refused(options: dict[str, str]) -> None:
     with pytest.raises(UsageError):
-        Wish(**wish)
+        ScaffoldOptions(**options)
 
 
 def test_hostile_names_stay_names() -> None:
     evil = "x'; sh 'touch /tmp/pwned'; '"
     image = Image("shell", "debian:12")
     found = Found("x", folder=evil, remote=Remote(evil, "http"), target=evil, metrics=(evil,), image=image)
-    files = render(found, Wish())
+    files = render(found, ScaffoldOptions())
     assert lint(files["Jenkinsfile"]) == []
     assert not re.search(r"(?<!\\)'; sh", files["Jenkinsfile"])
     assert parse(files["mlbutler.toml"]).project.target == evil

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import AccessDenied, CorruptObject, StoreError
-from mlbutler.store.engine import bring, send
+from mlbutler.store.engine import BringOptions, bring, send
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need, ObjectId, Store
 from mlbutler.store.local import LocalStore
@@ -227,7 +227,7 @@ def test_verify_always_heals_the_mirror_too(
 ) -> None:
     oid = add_object(remote.root, b"content")
     damage(mirror.root, oid, b"CONTENT")
-    assert places(bring([Need("a", oid)], cache, mirror, connect(remote), verify=True)) == {"origin": 1}
+    assert places(bring([Need("a", oid)], cache, mirror, connect(remote), BringOptions(verify=True))) == {"origin": 1}
     assert mirror.path(oid).read_bytes() == b"content"
 
 
@@ -237,7 +237,7 @@ def test_an_untrusted_run_believes_no_mirror_and_writes_none(
     mirror = LocalStore("mirror", tmp_path / "mirror")
     poisoned, new = add_object(remote.root, b"content"), add_object(remote.root, b"more")
     damage(mirror.root, poisoned, b"CONTENT")
-    bring([Need("a", poisoned), Need("b", new)], cache, mirror, connect(remote), trusted=False)
+    bring([Need("a", poisoned), Need("b", new)], cache, mirror, connect(remote), BringOptions(trusted=False))
     assert not unsound(cache.root)
     assert mirror.path(poisoned).read_bytes() == b"CONTENT"
     assert not mirror.path(new).exists()
@@ -246,7 +246,7 @@ def test_an_untrusted_run_believes_no_mirror_and_writes_none(
 def test_verify_always_hashes_what_the_mirror_holds(cache: LocalStore, mirror: LocalStore) -> None:
     oid = ObjectId(md5(b"content"))
     damage(mirror.root, oid, b"CONTENT")
-    assert bring([Need("a", oid)], cache, mirror, None, verify=True).incomplete == {"a"}
+    assert bring([Need("a", oid)], cache, mirror, None, BringOptions(verify=True)).incomplete == {"a"}
     assert not cache.path(oid).exists()
 
 
@@ -268,7 +268,7 @@ def test_a_mirror_that_cannot_be_used_only_slows(
     warnings: list[str] = []
     needs = [Need(f"m{n}", add_object(remote.root, b"%d" % n)) for n in range(20)]
     broken = LocalStore("mirror", tmp_path / "file" / "mirror")
-    brought = bring(needs, cache, broken, connect(remote), warn=warnings.append)
+    brought = bring(needs, cache, broken, connect(remote), BringOptions(warn=warnings.append))
     assert places(brought) == {"origin": 20}
     assert not brought.errors
     assert len(warnings) == 1
@@ -298,7 +298,11 @@ def test_many_bring_into_one_mirror_at_once(
     def one(n: int) -> None:
         cache = LocalStore("cache", tmp_path / f"cache{n}")
         brought = bring(
-            [need], cache, LocalStore("mirror", mirror.root, hardlink=True), connect(remote), warn=problems.append
+            [need],
+            cache,
+            LocalStore("mirror", mirror.root, hardlink=True),
+            connect(remote),
+            BringOptions(warn=problems.append),
         )
         problems.extend([*brought.errors, *brought.missing, *unsound(cache.root), *leftovers(cache.root)])
 
@@ -353,7 +357,9 @@ def test_a_builds_umask_shuts_no_other_build_out(
 def test_a_mirror_where_no_folder_can_be_made_only_slows(remote: Remote, connect: Connect, cache: LocalStore) -> None:
     oid = add_object(remote.root, b"content")
     warnings: list[str] = []
-    brought = bring([oid], cache, LocalStore("mirror", Path("/proc/mirror")), connect(remote), warn=warnings.append)
+    brought = bring(
+        [oid], cache, LocalStore("mirror", Path("/proc/mirror")), connect(remote), BringOptions(warn=warnings.append)
+    )
     assert not brought.missing
     assert not brought.errors
     assert len(warnings) == 1

@@ -16,7 +16,7 @@ import pytest
 
 from mlbutler.errors import DiskFull
 from mlbutler.store import limits
-from mlbutler.store.engine import bring, send
+from mlbutler.store.engine import BringOptions, bring, send
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need
 from mlbutler.store.local import LocalStore
@@ -126,7 +126,7 @@ def test_a_full_mirror_only_slows(
     need = Need("data", add_directory(remote.root, FILES))
     warnings: list[str] = []
     mirror = LocalStore("mirror", small_disk / "mirror", hardlink=True)
-    brought = bring([need], cache, mirror, connect(remote), warn=warnings.append)
+    brought = bring([need], cache, mirror, connect(remote), BringOptions(warn=warnings.append))
     assert not brought.incomplete
     assert files(cache.root) == 41
     assert len(warnings) == 1
@@ -141,7 +141,7 @@ def test_a_read_only_mirror_is_read_and_otherwise_only_slows(
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     warnings: list[str] = []
     mirror = LocalStore("mirror", small_disk / "mirror", hardlink=True)
-    brought = bring([old, new], cache, mirror, connect(remote), warn=warnings.append)
+    brought = bring([old, new], cache, mirror, connect(remote), BringOptions(warn=warnings.append))
     assert not brought.missing
     assert {moved.place: moved.objects for moved in brought.moved} == {"mirror": 1, "origin": 1}
     assert len(warnings) == 1
@@ -166,7 +166,7 @@ def test_a_full_remote_is_an_error(small_disk: Path, cache: LocalStore) -> None:
 MILLION = """
 import json, re, sys
 from pathlib import Path
-from mlbutler.store.engine import bring
+from mlbutler.store.engine import BringOptions, bring
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.local import LocalStore
 cache, oid = LocalStore("cache", Path(sys.argv[1])), ObjectId(sys.argv[2])

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mlbutler import atomic
@@ -19,7 +19,7 @@ from mlbutler.scaffold.changes import Action, Change, decide, merge
 from mlbutler.scaffold.found import Found
 from mlbutler.scaffold.kept import Kept
 from mlbutler.scaffold.look import look
-from mlbutler.scaffold.render import KUBERNETES, LABEL, Wish, parse_agent, render
+from mlbutler.scaffold.render import KUBERNETES, LABEL, ScaffoldOptions, parse_agent, render
 from mlbutler.settings.reading import FILE_NAME
 from mlbutler.symlinks import Symlinks
 
@@ -34,24 +34,31 @@ _TO_DO = {
 _OWN_DOCKERFILE = "Dockerfile.mlbutler"
 
 
+@dataclass(frozen=True)
+class InitOptions:
+    """What the command line asks of `init`.
+
+    Attributes:
+        agent, mirror, image, gate_as, requirement: see `scaffold.render.ScaffoldOptions`; None: as the last time.
+        dry_run: write nothing. update: keep edits of what was generated. yes: overwrite without asking.
+    """
+
+    agent: str | None = None
+    mirror: str | None = None
+    image: str | None = None
+    gate_as: str | None = None
+    requirement: str | None = None
+    dry_run: bool = False
+    update: bool = False
+    yes: bool = False
+
+
 def init(
     directory: Path,
     console: Console,
-    *,
-    agent: str | None = None,
-    mirror: str | None = None,
-    image: str | None = None,
-    gate_as: str | None = None,
-    requirement: str | None = None,
-    dry_run: bool = False,
-    update: bool = False,
-    yes: bool = False,
+    asked: InitOptions,
 ) -> int:
     """Look at the project at `directory` and write what Jenkins needs.
-
-    Args:
-        agent, mirror, image, gate_as, requirement: see `scaffold.render.Wish`; None: as the last time.
-        dry_run: write nothing. update: keep edits of what was generated. yes: overwrite without asking.
 
     Raises:
         UsageError: no DVC project, options that do not fit, or a file would be lost and nobody can be asked.
@@ -59,66 +66,64 @@ def init(
     """
     root, found = look(directory, os.environ)
     before = _settled(root, kept_files.read(root))
-    wish = _wish(before.wish if before else Wish(), agent, mirror, image, gate_as, requirement)
-    files = _files(root, found, before, wish)
+    options = _options(before.options if before else ScaffoldOptions(), asked)
+    files = _files(root, found, before, options)
     git = Git(root, os.environ)
     # A file that is read here would be shown, and one that is written could be anybody's.
     Symlinks(root, git, every=False).check(
         name for path in (*files, kept_files.FILE) for name in (path, f"{path}.merge")
     )
     changes = [
-        decide(path, root, new, before.files.get(path) if before and update else None, merge(git))
+        decide(path, root, new, before.files.get(path) if before and asked.update else None, merge(git))
         for path, new in files.items()
     ]
     _tell(console, found, changes)
-    if not dry_run:
-        _ask(console, changes, yes=yes)
-        _write(root, changes, _kept(wish, before, files, changes))
+    if not asked.dry_run:
+        _ask(console, changes, yes=asked.yes)
+        _write(root, changes, _kept(options, before, files, changes))
     conflicts = [change for change in changes if change.action is Action.CONFLICT]
-    _summary(console, changes, dry_run=dry_run)
+    _summary(console, changes, dry_run=asked.dry_run)
     if console.json:
-        words = _TO_DO if dry_run else _DONE
+        words = _TO_DO if asked.dry_run else _DONE
         print(json.dumps({
-            "project": str(root), "dry_run": dry_run, "found": asdict(found), "options": asdict(wish),
+            "project": str(root), "dry_run": asked.dry_run, "found": asdict(found), "options": asdict(options),
             "files": [{"path": change.path, "action": words[change.action], "diff": _shown_diff(change)}
                       for change in changes],
         }, indent=2, ensure_ascii=False))  # fmt: skip
     return EXIT_JUDGED if conflicts else EXIT_PASSED
 
 
-def _wish(
-    last: Wish, agent: str | None, mirror: str | None, image: str | None, gate_as: str | None, requirement: str | None
-) -> Wish:
-    kind, label = parse_agent(agent) if agent is not None else (last.agent, last.label)
-    wish = Wish(
+def _options(last: ScaffoldOptions, asked: InitOptions) -> ScaffoldOptions:
+    kind, label = parse_agent(asked.agent) if asked.agent is not None else (last.agent, last.label)
+    options = ScaffoldOptions(
         agent=kind,
         label=label,
-        mirror=last.mirror if mirror is None else mirror,
-        image=last.image if image is None else image,
-        gate_as=gate_as or last.gate_as,
-        requirement=last.requirement if requirement is None else requirement,
+        mirror=last.mirror if asked.mirror is None else asked.mirror,
+        image=last.image if asked.image is None else asked.image,
+        gate_as=asked.gate_as or last.gate_as,
+        requirement=last.requirement if asked.requirement is None else asked.requirement,
     )
-    if wish.agent == KUBERNETES and not wish.image:
+    if options.agent == KUBERNETES and not options.image:
         raise UsageError(
             "Kubernetes pulls the image of its pod: its name is missing.",
             "Pass --image REGISTRY/NAME:TAG; the Dockerfile that is written builds it.",
         )
-    return wish
+    return options
 
 
-def _files(root: Path, found: Found, before: Kept | None, wish: Wish) -> dict[str, str]:
+def _files(root: Path, found: Found, before: Kept | None, options: ScaffoldOptions) -> dict[str, str]:
     """What is generated; a Dockerfile that somebody else wrote stays what it is, and ours gets another name."""
     names = ("Dockerfile", _OWN_DOCKERFILE)
     known = next((name for name in names if before is not None and name in before.files), None)
-    if known is not None or wish.agent == LABEL:
-        return render(found, wish, known or "Dockerfile")
-    files = render(found, wish)
+    if known is not None or options.agent == LABEL:
+        return render(found, options, known or "Dockerfile")
+    files = render(found, options)
     # Our own text there is no other's work: it is what a first `init` wrote before it was interrupted.
     foreign = any(
         (root / name).exists() and (root / name).read_bytes() != files[name].encode()
         for name in ("Dockerfile", ".dockerignore")
     )
-    return render(found, wish, _OWN_DOCKERFILE) if foreign else files
+    return render(found, options, _OWN_DOCKERFILE) if foreign else files
 
 
 def _settled(root: Path, before: Kept | None) -> Kept | None:
@@ -127,15 +132,15 @@ def _settled(root: Path, before: Kept | None) -> Kept | None:
         return None
     settled = {path: text for path, text in before.conflicts.items() if not (root / f"{path}.merge").exists()}
     open_ = {path: text for path, text in before.conflicts.items() if path not in settled}
-    return Kept(before.wish, {**before.files, **settled}, open_)
+    return Kept(before.options, {**before.files, **settled}, open_)
 
 
-def _kept(wish: Wish, before: Kept | None, files: dict[str, str], changes: Sequence[Change]) -> Kept:
+def _kept(options: ScaffoldOptions, before: Kept | None, files: dict[str, str], changes: Sequence[Change]) -> Kept:
     """What the next update starts from; a file in conflict is merged again from where it was, until it is settled."""
     kept = dict(before.files) if before else {}
     conflicts = {change.path: files[change.path] for change in changes if change.action is Action.CONFLICT}
     kept.update({path: text for path, text in files.items() if path not in conflicts})
-    return Kept(wish, kept, conflicts)
+    return Kept(options, kept, conflicts)
 
 
 def _tell(console: Console, found: Found, changes: Sequence[Change]) -> None:

@@ -26,7 +26,7 @@ _TELL_EVERY = 10.0
 
 
 @dataclass(frozen=True)
-class Wish:
+class ServerOptions:
     """What the command line asks of a new server; None where it leaves the choice to us."""
 
     home: Path | None = None
@@ -44,7 +44,7 @@ class Wish:
     java: str = "java"
 
 
-def up(directory: Path, console: Console, wish: Wish, *, timeout: float) -> int:
+def up(directory: Path, console: Console, options: ServerOptions, *, timeout: float) -> int:
     """Start a local server for the repository at `directory`, and wait until it and its agent answer.
 
     Args:
@@ -53,8 +53,8 @@ def up(directory: Path, console: Console, wish: Wish, *, timeout: float) -> int:
     Raises:
         UsageError: no repository, or Docker, Java or plugins are missing. OutsideError: it did not start.
     """
-    server = _server(directory, wish)
-    kind: Kind = Native(server, wish.war, wish.plugins, wish.java) if wish.war else Compose(server)
+    server = _server(directory, options)
+    kind: Kind = Native(server, options.war, options.plugins, options.java) if options.war else Compose(server)
     is_new = prepare(server.secrets)
     kind.write()
     remember(kind)
@@ -148,14 +148,14 @@ def validate(directory: Path, console: Console, file: Path, url: str | None) -> 
 # -------------------------------------------------------------------------------------- what to start
 
 
-def _server(directory: Path, wish: Wish) -> Server:
-    home = wish.home or _home(directory, wish.name)
-    if wish.labels and not re.fullmatch(r"[\w.+-]+( [\w.+-]+)*", wish.labels):
-        raise UsageError(f"'{wish.labels}' are no labels.", "Words with single spaces between: --label 'docker gpu'")
-    found = repository(wish.url or _remote_url(directory), wish.source, wish.server)
+def _server(directory: Path, options: ServerOptions) -> Server:
+    home = options.home or _home(directory, options.name)
+    if options.labels and not re.fullmatch(r"[\w.+-]+( [\w.+-]+)*", options.labels):
+        raise UsageError(f"'{options.labels}' are no labels.", "Words with single spaces between: --label 'docker gpu'")
+    found = repository(options.url or _remote_url(directory), options.source, options.server)
     return Server(
-        name=job_name(wish.name or home.name), home=home.resolve(), repository=found, script=wish.script,
-        address=wish.bind, port=wish.port, labels=wish.labels, executors=wish.executors,
+        name=job_name(options.name or home.name), home=home.resolve(), repository=found, script=options.script,
+        address=options.bind, port=options.port, labels=options.labels, executors=options.executors,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.commands.start import begin
@@ -19,45 +20,52 @@ from mlbutler.steps.work import Work
 _BAD = (Outcome.FAILED, Outcome.ERROR, Outcome.NOT_KNOWN)
 
 
-def run(
-    directory: Path,
-    console: Console,
-    *,
-    against: str | None = None,
-    only: Sequence[str] = (),
-    skip: Sequence[str] = (),
-    publish: bool = True,
-    share: bool = False,
-    live: float | None = None,
-    discard: bool = False,
-) -> int:
-    """Take every step on the checkout at `directory`; returns the exit code.
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line asks of a run.
 
-    Args:
+    Attributes:
         share: outside CI, let results leave this machine; a CI server's run always does.
         live: seconds between two versions of the comment, at least, while the run is under way; None: only its end.
         discard: replace files of the work tree that no store holds.
+    """
+
+    against: str | None = None
+    only: Sequence[str] = ()
+    skip: Sequence[str] = ()
+    publish: bool = True
+    share: bool = False
+    live: float | None = None
+    discard: bool = False
+
+
+def run(
+    directory: Path,
+    console: Console,
+    options: RunOptions,
+) -> int:
+    """Take every step on the checkout at `directory`; returns the exit code.
 
     Raises:
         UsageError: a step's name is unknown, or as `begin`.
     """
-    for name in (*only, *skip):
+    for name in (*options.only, *options.skip):
         if name not in NAMES:
             raise UsageError(f"There is no step '{name}'.", f"The steps are {', '.join(NAMES)}.")
-    with begin(directory, console, against, anew=True) as work:
-        work.discard = discard
-        work.shares = share or work.record.change.ci != "local"
+    with begin(directory, console, options.against, anew=True) as work:
+        work.discard = options.discard
+        work.shares = options.share or work.record.change.ci != "local"
         _introduce(work)
-        left_out = [*skip, *([] if publish else ["publish"])]
-        tells = "publish" not in left_out and (not only or "publish" in only)
+        left_out = [*options.skip, *([] if options.publish else ["publish"])]
+        tells = "publish" not in left_out and (not options.only or "publish" in options.only)
         if tells:
             announce(work, State.PENDING, "Running")
-        if tells and live is not None and work.trusted and work.record.change.kind != "local":
+        if tells and options.live is not None and work.trusted and work.record.change.kind != "local":
             from mlbutler.steps.live import LiveThread
 
-            work.live = LiveThread(work, live)
+            work.live = LiveThread(work, options.live)
         try:
-            code = run_all(work, only=only, skip=left_out)
+            code = run_all(work, only=options.only, skip=left_out)
         except BaseException as stop:  # whatever it is: no status shall say for ever that the run is under way
             if tells:
                 if isinstance(stop, (Interrupted, KeyboardInterrupt)):

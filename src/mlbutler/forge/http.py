@@ -11,7 +11,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -76,15 +76,28 @@ class RetryPolicy:
     read: float = 30.0
 
 
+@dataclass(frozen=True)
+class ApiOptions:
+    """How an API is talked to.
+
+    Attributes:
+        environ: proxies and certificate authorities: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE.
+        say: called with a line about every long wait. discreet: are the paths secrets, that no message may name?
+    """
+
+    environ: Mapping[str, str]
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    say: Callable[[str], None] | None = None
+    discreet: bool = False
+
+
 class Api:
     """One forge's API below one address.
 
     Args:
         name: the forge, as people call it. base: the API's address, without a final slash.
         headers: sent with each request. secret: those sent to the API's own host alone.
-        remedy: what to do when the token is refused. say: told of every long wait.
-        environ: proxies and certificate authorities: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, REQUESTS_CA_BUNDLE.
-        discreet: are the paths secrets, that no message may name?
+        remedy: what to do when the token is refused.
     """
 
     def __init__(
@@ -95,10 +108,7 @@ class Api:
         headers: Mapping[str, str],
         secret: Mapping[str, str],
         remedy: str,
-        environ: Mapping[str, str],
-        policy: RetryPolicy | None = None,
-        say: Callable[[str], None] | None = None,
-        discreet: bool = False,
+        options: ApiOptions,
     ) -> None:
         import httpx
 
@@ -106,14 +116,14 @@ class Api:
         self.base = base.rstrip("/")
         self._secret = dict(secret)
         self._remedy = remedy
-        self._policy = policy or RetryPolicy()
-        self._discreet = discreet
-        self._say = say or (lambda text: None)
+        self._policy = options.policy
+        self._discreet = options.discreet
+        self._say = options.say or (lambda text: None)
         try:
             self._origin = httpx.URL(self.base)
         except httpx.InvalidURL as error:
             raise ForgeError(f"{name} has no address '{base}'.", "Set forge.url, such as https://host.") from error
-        authorities = _authorities(environ)
+        authorities = _authorities(options.environ)
         try:
             self._http = httpx.Client(
                 headers={"User-Agent": "mlbutler", **headers},

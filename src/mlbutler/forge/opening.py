@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlbutler.errors import ForgeError
 from mlbutler.forge.detect import Place
-from mlbutler.forge.http import Api, RetryPolicy
+from mlbutler.forge.http import Api, ApiOptions, RetryPolicy
 from mlbutler.variables import FORGE_TOKEN, FORGE_USER
 
 
@@ -67,7 +67,5 @@ class Opening:
             headers=headers,
             secret=secret,
             remedy=f"Set {FORGE_TOKEN} to a token that may do this (docs/forges.md).",
-            environ=self.environ,
-            say=self.say,
-            policy=self.policy,
+            options=ApiOptions(self.environ, self.policy or RetryPolicy(), self.say),
         )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from mlbutler.errors import SettingsError
-from mlbutler.forge.http import Api, RetryPolicy
+from mlbutler.forge.http import Api, ApiOptions, RetryPolicy
 from mlbutler.forge.interface import State
 from mlbutler.record import Change
 from mlbutler.report.escape import visible, web_address
@@ -80,8 +80,8 @@ def send(
         raise SettingsError(f"{WEBHOOK} is no address.", f"Set {WEBHOOK} to the webhook's https address.")
     base = urlunsplit(parts._replace(path="", query="", fragment=""))
     api = Api(
-        "The webhook", base, headers={}, secret={}, remedy=f"Check {WEBHOOK}.", environ=environ, say=say,
-        policy=policy, discreet=True,
+        "The webhook", base, headers={}, secret={}, remedy=f"Check {WEBHOOK}.",
+        options=ApiOptions(environ, policy or RetryPolicy(), say, discreet=True),
     )  # fmt: skip
     api.send("POST", url, json=message.slack() if form == "slack" else message.json(), again=True)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mlbutler.errors import UsageError
-from mlbutler.scaffold.render import Wish
+from mlbutler.scaffold.render import ScaffoldOptions
 from mlbutler.version import __version__
 
 FILE = ".mlbutler-init.json"
@@ -22,7 +22,7 @@ class Kept:
     update starts from.
     """
 
-    wish: Wish = field(default_factory=Wish)
+    options: ScaffoldOptions = field(default_factory=ScaffoldOptions)
     files: Mapping[str, str] = field(default_factory=dict)
     conflicts: Mapping[str, str] = field(default_factory=dict)
 
@@ -38,7 +38,7 @@ def read(root: Path) -> Kept | None:
         files, conflicts = content["files"], content.get("conflicts", {})
         if not all(isinstance(text, str) for pair in (*files.items(), *conflicts.items()) for text in pair):
             raise TypeError
-        return Kept(Wish(**content["options"]), dict(files), dict(conflicts))
+        return Kept(ScaffoldOptions(**content["options"]), dict(files), dict(conflicts))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -49,7 +49,7 @@ def read(root: Path) -> Kept | None:
 
 def text(kept: Kept) -> str:
     """The file's text."""
-    content = {"mlbutler": __version__, "options": asdict(kept.wish), "files": dict(sorted(kept.files.items()))}
+    content = {"mlbutler": __version__, "options": asdict(kept.options), "files": dict(sorted(kept.files.items()))}
     if kept.conflicts:
         content["conflicts"] = dict(sorted(kept.conflicts.items()))
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

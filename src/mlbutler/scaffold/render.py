@@ -48,7 +48,7 @@ _EXTRAS = {"s3": "s3", "ssh": "ssh"}
 
 
 @dataclass(frozen=True)
-class Wish:
+class ScaffoldOptions:
     """What the user asked `mlbutler init` for.
 
     Attributes:
@@ -94,17 +94,17 @@ def parse_agent(text: str) -> tuple[str, str]:
     return kind, label.strip() or "docker"
 
 
-def render(found: Found, wish: Wish, dockerfile: str = "Dockerfile") -> dict[str, str]:
+def render(found: Found, options: ScaffoldOptions, dockerfile: str = "Dockerfile") -> dict[str, str]:
     """File name -> text, relative to the project's root.
 
     Args:
         dockerfile: name of the Dockerfile; another one than ``Dockerfile`` gets an ignore file of its own name.
     """
     environment = _environment()
-    files = {"Jenkinsfile": environment.get_template("Jenkinsfile.j2").render(_jenkins(found, wish, dockerfile))}
-    if wish.agent != LABEL:
+    files = {"Jenkinsfile": environment.get_template("Jenkinsfile.j2").render(_jenkins(found, options, dockerfile))}
+    if options.agent != LABEL:
         ignore = ignore_file(dockerfile)
-        values = _docker(found, wish)
+        values = _docker(found, options)
         files[dockerfile] = environment.get_template("Dockerfile.j2").render(values)
         files[ignore] = environment.get_template("dockerignore.j2").render(values)
     if not found.configured:
@@ -142,7 +142,7 @@ def toml(text: str) -> str:
 # -------------------------------------------------------------------------------------- Jenkinsfile
 
 
-def _jenkins(found: Found, wish: Wish, dockerfile: str) -> Mapping[str, object]:
+def _jenkins(found: Found, options: ScaffoldOptions, dockerfile: str) -> Mapping[str, object]:
     def at(path: str) -> str:
         return posixpath.join(found.folder, path)
 
@@ -152,20 +152,20 @@ def _jenkins(found: Found, wish: Wish, dockerfile: str) -> Mapping[str, object]:
     kind = found.remote.kind if found.remote else "local"
     own = [tool.junit for tool in found.tests if tool.junit] if not found.configured else list(found.junit)
     parsers = dict.fromkeys(f"{tool.warnings}()" for tool in found.linters if tool.warnings)
-    mirror = wish.mirror or ("" if wish.agent == LABEL else MIRROR)
+    mirror = options.mirror or ("" if options.agent == LABEL else MIRROR)
     return {
-        "agent": wish.agent,
-        "label": wish.label,
+        "agent": options.agent,
+        "label": options.label,
         "mirror": mirror,
         "folder": found.folder,
         "dockerfile": dockerfile,
         "docker_options": DOCKER_OPTIONS,
         "image_files": [at(path) for path in (dockerfile, ignore_file(dockerfile), *found.image.files)],
-        "gate_as": wish.gate_as,
-        "steps": {name: _stage(name, wish.gate_as) for name in NAMES if name not in TELLING},
+        "gate_as": options.gate_as,
+        "steps": {name: _stage(name, options.gate_as) for name in NAMES if name not in TELLING},
         "in_order": [name for name in NAMES if name not in (*_LOOKING, *TELLING)],
-        "pod": _pod(wish, mirror),
-        "lost": "kubernetesAgent()" if wish.agent == KUBERNETES else "agent()",
+        "pod": _pod(options, mirror),
+        "lost": "kubernetesAgent()" if options.agent == KUBERNETES else "agent()",
         "git": _GIT_SSH if found.ssh else _GIT,
         "data": _BINDINGS.get(kind, ""),
         "forge": _forge(found),
@@ -173,7 +173,7 @@ def _jenkins(found: Found, wish: Wish, dockerfile: str) -> Mapping[str, object]:
         "report": at(found.report),
         "artifacts": [matching(path) for path in (f"{found.report}/**", ".mlbutler/*.json", ".mlbutler/*.log")],
         "warnings": list(parsers),
-        "plugins": _plugins(wish, bool(parsers), found.ssh or kind == "ssh"),
+        "plugins": _plugins(options, bool(parsers), found.ssh or kind == "ssh"),
     }
 
 
@@ -185,8 +185,8 @@ def _stage(name: str, gate_as: str) -> str:
     return f"failLater {{ {command} }}" if goes_on else command
 
 
-def _plugins(wish: Wish, warnings: bool, ssh: bool) -> list[str]:
-    agent = {DOCKER: ["Docker Pipeline"], KUBERNETES: ["Kubernetes"]}.get(wish.agent, [])
+def _plugins(options: ScaffoldOptions, warnings: bool, ssh: bool) -> list[str]:
+    agent = {DOCKER: ["Docker Pipeline"], KUBERNETES: ["Kubernetes"]}.get(options.agent, [])
     keys = ["SSH Credentials"] if ssh else []
     return [
         "Pipeline", "Git", *agent, "Credentials Binding", *keys, "JUnit", "HTML Publisher",
@@ -200,7 +200,7 @@ def _forge(found: Found) -> str:
     return "string(credentialsId: 'mlbutler-forge', variable: 'MLBUTLER_FORGE_TOKEN')"
 
 
-def _pod(wish: Wish, mirror: str) -> str:
+def _pod(options: ScaffoldOptions, mirror: str) -> str:
     # No set-uid program and no capability makes a build's user another; the cluster is nothing that it may ask.
     alone = "securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}"
     return (
@@ -211,7 +211,7 @@ def _pod(wish: Wish, mirror: str) -> str:
         "     seccompProfile: {type: RuntimeDefault}}\n"
         "  containers:\n"
         "    - name: mlbutler\n"
-        f"      image: {wish.image}\n"
+        f"      image: {options.image}\n"
         "      command: [sleep, infinity]\n"
         f"      {alone}\n"
         f"      volumeMounts: [{{name: mirror, mountPath: {mirror}, "
@@ -225,16 +225,16 @@ def _pod(wish: Wish, mirror: str) -> str:
 # --------------------------------------------------------------------------------------- Dockerfile
 
 
-def _docker(found: Found, wish: Wish) -> Mapping[str, object]:
+def _docker(found: Found, options: ScaffoldOptions) -> Mapping[str, object]:
     image = found.image
     system = sorted({"ca-certificates", "git", "openssh-client", *image.system})
     return {
         "image": image,
         "system": system,
         "copies": _copies(image),
-        "requirement": wish.requirement or _requirement(found),
+        "requirement": options.requirement or _requirement(found),
         "add": image.add.format(" ".join(map(shlex.quote, found.missing))) if found.missing and image.add else "",
-        "mirror": shlex.quote(wish.mirror or MIRROR),
+        "mirror": shlex.quote(options.mirror or MIRROR),
     }
 
 

@@ -25,18 +25,18 @@ from mlbutler.steps.compare_screen import show
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
 from mlbutler.steps.past import past_of
-from mlbutler.steps.repeat import Wish, repeated
+from mlbutler.steps.repeat import RepeatOptions, repeated
 from mlbutler.steps.settled import left_over
 from mlbutler.steps.work import Work
 
 
-def run(work: Work, wish: Wish | None = None) -> CompareResult:
+def run(work: Work, asked: RepeatOptions | None = None) -> CompareResult:
     """Compare; with no merge base the new numbers stand alone, and only absolute limits are judged.
 
     What cannot be read on one side has no verdict; where that is nearly everything, the result is *not known*.
 
     Args:
-        wish: repeats asked for on the command line.
+        asked: repeats asked for on the command line.
 
     Raises:
         MlbutlerError: DVC cannot open the project; repeated runs or waivers could not be had. What was compared until
@@ -80,7 +80,7 @@ def run(work: Work, wish: Wish | None = None) -> CompareResult:
         new_problem=new.problem,
     )
     try:
-        repeats = repeated(work, comparison.metrics, wish)
+        repeats = repeated(work, comparison.metrics, asked)
         comparison = dataclasses.replace(comparison, metrics=_with_repeats(comparison.metrics, repeats))
         results, remarks = judged(work, old, new, comparison, repeats, doubtful)
     except MlbutlerError as error:

@@ -42,22 +42,24 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Wish:
+class RepeatOptions:
     """Repeats asked for on the command line: how many, and of which metrics (of all that have a gate if empty)."""
 
     count: int
     only: tuple[str, ...] = ()
 
 
-def repeated(work: Work, metrics: Sequence[MetricChange], wish: Wish | None = None) -> tuple[RepeatResult, ...]:
+def repeated(
+    work: Work, metrics: Sequence[MetricChange], asked: RepeatOptions | None = None
+) -> tuple[RepeatResult, ...]:
     """Measure again what gates with `repeats`, or the command line, ask for; nothing when no stage's record differs.
 
     Raises:
         SettingsError: a metric is unknown, or the seed is. And as `measure`.
     """
     base = work.record.change.base
-    wanted = _wanted(work.settings.gate, metrics, wish)
-    if not wanted and wish is not None:
+    wanted = _wanted(work.settings.gate, metrics, asked)
+    if not wanted and asked is not None:
         work.console.line("No repeats: no metric with a gate is on both sides. Name others: --only METRIC.")
     if not wanted or base is None:
         return ()
@@ -83,22 +85,22 @@ def repeated(work: Work, metrics: Sequence[MetricChange], wish: Wish | None = No
     return tuple(results)
 
 
-def _wanted(gates: Sequence[Gate], metrics: Sequence[MetricChange], wish: Wish | None) -> dict[str, int]:
+def _wanted(gates: Sequence[Gate], metrics: Sequence[MetricChange], asked: RepeatOptions | None) -> dict[str, int]:
     """Metric key -> how many repeats."""
     both = {metric.key: metric for metric in metrics if is_number(metric.old) and is_number(metric.new)}
     counts: dict[str, int] = {}
     for gate in gates:
-        count = wish.count if wish is not None else gate.repeats
+        count = asked.count if asked is not None else gate.repeats
         for key, metric in both.items():
             if count is not None and gate.metric in (key, metric.name):
                 counts[key] = max(count, counts.get(key, 0))
-    if wish is None or not wish.only:
+    if asked is None or not asked.only:
         return counts
-    for name in wish.only:
+    for name in asked.only:
         if not any(name in (key, metric.name) for key, metric in both.items()):
             known = ", ".join(list(both)[:8]) or "none"
             raise SettingsError(f"There is no metric '{name}' on both sides.", f"There are: {known}.")
-    return {key: wish.count for key, metric in both.items() if {key, metric.name} & set(wish.only)}
+    return {key: asked.count for key, metric in both.items() if {key, metric.name} & set(asked.only)}
 
 
 def _unchanged(work: Work, base: str) -> bool:

@@ -178,7 +178,7 @@ def _keep(work: Work, needs: Sequence[Need], brought: Brought, whole: Whole) -> 
 def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, Whole]:
     """What was brought, the paths that no store holds, and which objects of the cache are known to be whole."""
     from mlbutler.remotes.opening import Remotes, open_cache, open_mirror
-    from mlbutler.store.engine import bring, worst
+    from mlbutler.store.engine import BringOptions, bring, worst
 
     data, project = work.settings.data, work.project
     cache = open_cache(project)
@@ -195,18 +195,11 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
     _check(work, wanted)
     with project.checkout.eager_links(wanted if work.trusted and not verify else (), mirror) as early:
         with work.console.progress("objects", total_bytes=total) as progress:
-            brought = bring(
-                needs,
-                cache,
-                mirror,
-                remotes,
-                jobs=data.jobs,
-                verify=verify,
-                trusted=work.trusted,
-                progress=progress,
-                warn=work.console.line,
+            options = BringOptions(
+                jobs=data.jobs, verify=verify, trusted=work.trusted, progress=progress, warn=work.console.line,
                 opened=early.begin,
-            )
+            )  # fmt: skip
+            brought = bring(needs, cache, mirror, remotes, options)
         if new:  # it came into being with the first object
             work.use_of_mirror([need.oid for need in needs])
         work.mirror_grew(sum(moved.bytes for moved in brought.moved if moved.place not in ("cache", "mirror")))

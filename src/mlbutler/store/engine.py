@@ -67,35 +67,45 @@ class _Want:
     most: int | None = None
 
 
+@dataclass(frozen=True)
+class BringOptions:
+    """How objects are brought.
+
+    Attributes:
+        jobs: transfers at once; found out when None.
+        verify: hash what the mirror holds before it is taken. What a remote sends is always hashed.
+        trusted: may the mirror be filled, and be believed without hashing.
+        warn: called when the mirror fails.
+        opened: called with each directory's files, path -> MD5, before they are brought.
+    """
+
+    jobs: int | None = None
+    verify: bool = False
+    trusted: bool = True
+    progress: Progress | None = None
+    warn: Callable[[str], None] = lambda _: None
+    opened: Callable[[Need, Mapping[str, str]], None] = lambda *_: None
+
+
 def bring(
     wanted: Iterable[Need | ObjectId],
     cache: LocalStore,
     mirror: LocalStore | None,
     remote: Store | RemoteFor | None,
-    *,
-    jobs: int | None = None,
-    verify: bool = False,
-    trusted: bool = True,
-    progress: Progress | None = None,
-    warn: Callable[[str], None] = lambda _: None,
-    opened: Callable[[Need, Mapping[str, str]], None] = lambda *_: None,
+    options: BringOptions | None = None,
 ) -> Brought:
     """Get objects into the cache.
 
     Args:
         wanted: artifacts (a directory with its files), or single objects (a manifest without them).
         remote: one store, or a function that opens the store of a remote's name; asked only when needed.
-        jobs: transfers at once; found out when None.
-        verify: hash what the mirror holds before it is taken. What a remote sends is always hashed.
-        trusted: may the mirror be filled, and be believed without hashing.
-        warn: told when the mirror fails. opened: told of each directory's files before they are brought, path -> MD5.
 
     Raises:
         DiskFull: the cache's disk is full. CorruptObject: a manifest is hostile.
         StoreError: the cache cannot be read or written.
     """
     items = list(wanted)
-    run = _Bringing(cache, mirror, remote, jobs, verify or not trusted, trusted, progress, warn, opened)
+    run = _Bringing(cache, mirror, remote, options or BringOptions())
     try:
         return run.all(
             [item for item in items if isinstance(item, Need)],
@@ -108,15 +118,16 @@ def bring(
 
 class _Bringing:
     def __init__(
-        self, cache: LocalStore, mirror: LocalStore | None, remote: Store | RemoteFor | None, jobs: int | None,
-        verify: bool, trusted: bool, progress: Progress | None, warn: Callable[[str], None],
-        opened: Callable[[Need, Mapping[str, str]], None],
-    ) -> None:  # fmt: skip
-        self.cache, self.jobs, self._opened = cache, jobs, opened
+        self, cache: LocalStore, mirror: LocalStore | None, remote: Store | RemoteFor | None, options: BringOptions
+    ) -> None:
+        self.cache, self.jobs, self._opened = cache, options.jobs, options.opened
         self._remote: RemoteFor = remote if callable(remote) else lambda _: remote
         self.stop = threading.Event()
-        self.tally = Tally(progress)
-        self.mover = Mover(cache, mirror, share=trusted, verify=verify, tally=self.tally, warn=warn, stop=self.stop)
+        self.tally = Tally(options.progress)
+        verify = options.verify or not options.trusted
+        self.mover = Mover(
+            cache, mirror, share=options.trusted, verify=verify, tally=self.tally, warn=options.warn, stop=self.stop
+        )
         self.absent: dict[ObjectId, str] = {}
         self.failed: dict[ObjectId, MlbutlerError] = {}
         self.sizes: dict[ObjectId, int] = {}

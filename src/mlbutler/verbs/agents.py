@@ -83,11 +83,12 @@ def store_prune(
 @click.option("--update", is_flag=True, show_envvar=True, help="Keep your edits of what an earlier init wrote.")
 @click.option("--yes", is_flag=True, show_envvar=True, help="Overwrite files that are there without asking.")
 @common
-def init(directory: Path, console: Any, **wish: Any) -> int:
+def init(directory: Path, console: Any, **options: Any) -> int:
     """Write Jenkinsfile, Dockerfile and mlbutler.toml for this project."""
+    from mlbutler.commands.init import InitOptions
     from mlbutler.commands.init import init as command
 
-    return command(directory, console, **wish)
+    return command(directory, console, InitOptions(**options))
 
 
 @cli.group()
@@ -130,11 +131,11 @@ def _home(function: F) -> F:
 @click.option("--timeout", type=click.FloatRange(min=1), default=600, metavar="SECONDS", show_envvar=True,
               help="How long to wait for an answer (default: 600).")  # fmt: skip
 @common
-def jenkins_up(directory: Path, console: Any, label: str, timeout: float, **wish: Any) -> int:
+def jenkins_up(directory: Path, console: Any, label: str, timeout: float, **options: Any) -> int:
     """Start a controller with an agent and a job for this repository, and wait until they answer."""
-    from mlbutler.commands.jenkins import Wish, up
+    from mlbutler.commands.jenkins import ServerOptions, up
 
-    return up(directory, console, Wish(labels=label, **wish), timeout=timeout)
+    return up(directory, console, ServerOptions(labels=label, **options), timeout=timeout)
 
 
 @verb("down", "mlbutler jenkins down", "mlbutler jenkins down --all", group=jenkins,

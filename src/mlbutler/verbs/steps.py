@@ -39,17 +39,17 @@ def demo(directory: Path, console: Any, target: Path) -> int:
 @discard
 @common
 def run(
-    directory: Path, console: Any, against: str | None, only: str, skip: str, share: bool, no_publish: bool, live: bool,
-    every: float, discard: bool,
-) -> int:  # fmt: skip
+    directory: Path, console: Any, only: str, skip: str, no_publish: bool, live: bool, every: float, **options: Any
+) -> int:
     """Every step, from tests to telling the reviewers."""
+    from mlbutler.commands.run import RunOptions
     from mlbutler.commands.run import run as command
 
     needs("--every", "--live", given=live)
-    return command(
-        directory, console, against=against, only=split(only), skip=split(skip), publish=not no_publish,
-        share=share, live=every if live else None, discard=discard,
-    )  # fmt: skip
+    asked = RunOptions(
+        only=split(only), skip=split(skip), publish=not no_publish, live=every if live else None, **options
+    )
+    return command(directory, console, asked)
 
 
 @verb("test", "mlbutler test", "mlbutler test --json")
@@ -154,9 +154,9 @@ def compare(directory: Path, console: Any, in_run: bool, against: str | None, re
 
     def call(work: Any) -> Any:
         from mlbutler.steps.compare import run as step
-        from mlbutler.steps.repeat import Wish
+        from mlbutler.steps.repeat import RepeatOptions
 
-        return step(work, Wish(repeats, tuple(split(only))) if repeats is not None else None)
+        return step(work, RepeatOptions(repeats, tuple(split(only))) if repeats is not None else None)
 
     return step("compare", directory, console, in_run=in_run, against=against, call=call)
 

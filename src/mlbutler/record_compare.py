@@ -157,11 +157,19 @@ class StageDefinitionChange:
         return any(part.part == "frozen" and part.new for part in self.parts)
 
 
+class PlotKind(StrEnum):
+    """How a plot is compared and shown; ``linear`` is also for scatter, simple and smooth."""
+
+    LINEAR = "linear"
+    CONFUSION = "confusion"
+    IMAGE = "image"
+    UNSUPPORTED = "unsupported"
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlotChange:
     """One plot on both sides.
 
-    `kind`: ``linear`` (also scatter, simple, smooth), ``confusion``, ``image`` or ``unsupported``.
     For ``linear``, `old` and `new` are points (x, y), at most a few hundred; for ``confusion`` they are
     (row label, column label, count); for ``image`` they hold one item, (data URI,).
     `old_total` and `new_total` count the points before thinning. Empty means absent on that side, or not known:
@@ -174,7 +182,7 @@ class PlotChange:
 
     file: str
     title: str
-    kind: str
+    kind: PlotKind
     changed: bool | None
     x: str = ""
     y: str = ""

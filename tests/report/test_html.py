@@ -116,9 +116,10 @@ def test_tables_can_be_read_aloud(record: Record) -> None:
 def test_a_picture_that_cannot_be_shown_is_an_error_in_words_not_a_broken_link(record: Record) -> None:
     assert record.compare is not None
     plots = (
-        r.PlotChange(file="a.png", title="", kind="image", changed=True, old=(("https://evil.example/a.png",),),
+        r.PlotChange(file="a.png", title="", kind=r.PlotKind.IMAGE, changed=True, old=(("https://evil.example/a.png",),),
                      new=(("data:text/html;base64,PHNjcmlwdD4=",),)),
-        r.PlotChange(file="b.png", title="", kind="image", changed=True, reason="it is 40 MB, 5 MB are allowed"),
+        r.PlotChange(file="b.png", title="", kind=r.PlotKind.IMAGE, changed=True,
+                     reason="it is 40 MB, 5 MB are allowed"),
     )  # fmt: skip
     page = Page(
         html.render(
@@ -192,10 +193,16 @@ def test_a_plot_whose_target_could_not_be_read_is_not_called_new(record: Record)
     assert record.compare is not None
     points = ((0, 1.0), (1, 0.5))
     plot = r.PlotChange(
-        file="a.csv", title="Curve", kind="linear", changed=None, new=points, new_total=2, reason="in the target: torn"
+        file="a.csv",
+        title="Curve",
+        kind=r.PlotKind.LINEAR,
+        changed=None,
+        new=points,
+        new_total=2,
+        reason="in the target: torn",
     )
     picture = r.PlotChange(
-        file="b.json", title="B", kind="unsupported", changed=None, reason="the remote was not asked"
+        file="b.json", title="B", kind=r.PlotKind.UNSUPPORTED, changed=None, reason="the remote was not asked"
     )
     compare = dataclasses.replace(record.compare, plots=(plot, picture), predictions=())
     text = html.render(dataclasses.replace(record, compare=compare), Settings())

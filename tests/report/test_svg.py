@@ -4,7 +4,7 @@ from defusedxml import ElementTree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlbutler.record import PlotChange, Scalar
+from mlbutler.record import PlotChange, PlotKind, Scalar
 from mlbutler.report import svg
 
 from .hostile import hostile_text
@@ -17,7 +17,7 @@ points = st.lists(st.one_of(st.tuples(scalars, scalars), st.tuples(scalars)), ma
 
 
 def plot(old: Points, new: Points, **names: str) -> PlotChange:
-    return PlotChange(file="p.csv", title=names.get("title", "p"), kind="linear", changed=True, old=old, new=new,
+    return PlotChange(file="p.csv", title=names.get("title", "p"), kind=PlotKind.LINEAR, changed=True, old=old, new=new,
                       x=names.get("x", "step"), y=names.get("y", "loss"))  # fmt: skip
 
 

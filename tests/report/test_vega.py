@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.record import PlotChange, Record
+from mlbutler.record import PlotChange, PlotKind, Record
 from mlbutler.report import html, markdown, pictures, vega
 from mlbutler.report.differences import plots as section
 from mlbutler.report.model import Picture, Table
@@ -22,7 +22,7 @@ CHART = json.dumps({
     "encoding": {"x": {"field": "x", "type": "quantitative"}, "y": {"field": "y", "type": "quantitative"}},
 })  # fmt: skip
 LINE = PlotChange(
-    file="a.csv", title="Both", kind="linear", changed=False,
+    file="a.csv", title="Both", kind=PlotKind.LINEAR, changed=False,
     old=((0.0, 1.0), (1.0, 2.0)), new=((0.0, 1.0), (1.0, 3.0)), old_total=2, new_total=2, group="Both",
 )  # fmt: skip
 GROUP = (
@@ -120,7 +120,9 @@ def test_the_program_that_draws_has_no_credential(monkeypatch: pytest.MonkeyPatc
 def test_without_the_extra_each_series_is_drawn_and_the_rest_says_what_is_missing(
     record: Record, without_extra: None
 ) -> None:
-    bars = PlotChange(file="i.json", title="Bars", kind="unsupported", changed=True, specification=CHART, group="Bars")
+    bars = PlotChange(
+        file="i.json", title="Bars", kind=PlotKind.UNSUPPORTED, changed=True, specification=CHART, group="Bars"
+    )
     page = html.render(with_plots(record, *GROUP, bars), Settings())
     assert page.count('class="chart" role="img" aria-label="Both') == 2
     assert "pip install &#39;mlbutler[plots]&#39;" in page

@@ -6,15 +6,15 @@ import base64
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, assert_never
 
 from mlbutler.comparison.documents import ODD, is_number, rows_of, scalar
 from mlbutler.comparison.images import image_kind, is_whole
 from mlbutler.comparison.snapshot import PlotDefinition, Snapshot, Source
 from mlbutler.parsing import Unreadable, decoded, parse_json, parse_yaml, reading
-from mlbutler.record import PlotChange, Scalar
+from mlbutler.record import PlotChange, PlotKind, Scalar
 
 MOST_POINTS = 300
 """Points of a curve after thinning."""
@@ -71,46 +71,81 @@ def _fitting(changes: list[PlotChange]) -> list[PlotChange]:
     fitting = list(changes)
     for index in sorted(range(len(changes)), key=lambda place: not changes[place].changed):
         change = changes[index]
-        if change.kind != "image":
+        if change.kind is not PlotKind.IMAGE:
             continue
         left -= sum(len(str(item[0])) for side in (change.old, change.new) for item in side)
         if left < 0:
             reason = f"the pictures before it have {_MOST_OF_IMAGES >> 20} MB: left out"
-            fitting[index] = replace(change, kind="unsupported", old=(), new=(), reason=reason)
+            fitting[index] = replace(change, kind=PlotKind.UNSUPPORTED, old=(), new=(), reason=reason)
     return fitting
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A file to compare: its bytes on both sides, None where there are none; whether they differ, None: not known."""
+
+    definition: PlotDefinition
+    file: str
+    contents: tuple[bytes | None, bytes | None]
+    changed: bool | None
+
+    @property
+    def title(self) -> str:
+        return self.definition.title or self.definition.id
+
+    def unsupported(self, reason: str) -> PlotChange:
+        kind = PlotKind.UNSUPPORTED
+        return PlotChange(file=self.file, title=self.title, kind=kind, changed=self.changed, reason=reason)
+
+
 def _file(definition: PlotDefinition, file: str, old: Source | None, new: Source | None) -> Iterator[PlotChange]:
-    title = definition.title or definition.id
-    contents = [source.content if source else None for source in (old, new)]
-    changed = _changed(old, new)
-
-    def unsupported(reason: str) -> PlotChange:
-        return PlotChange(file=file, title=title, kind="unsupported", changed=changed, reason=reason)
-
-    if contents == [None, None]:
+    contents = (old.content if old else None, new.content if new else None)
+    asked = _Asked(definition, file, contents, _changed(old, new))
+    if asked.contents == (None, None):
         problem = (new or old or Source(None)).problem
-        yield unsupported(problem or "the file is missing")
+        yield asked.unsupported(problem or "the file is missing")
         return
+    yield from _compared(_kind(definition, file), asked)
+
+
+def _kind(definition: PlotDefinition, file: str) -> PlotKind:
+    """Return how the file of a definition is to be compared, before its content has been looked at."""
     if file.rpartition(".")[2].lower() in _IMAGES:
-        yield _image(file, title, changed, contents, unsupported)
-        return
+        return PlotKind.IMAGE
+    return PlotKind.CONFUSION if definition.template.startswith("confusion") else PlotKind.LINEAR
+
+
+def _compared(kind: PlotKind, asked: _Asked) -> Iterator[PlotChange]:
+    match kind:
+        case PlotKind.IMAGE:
+            yield _image(asked)
+        case PlotKind.CONFUSION:
+            yield from _of_rows(asked, _confusion)
+        case PlotKind.LINEAR:
+            yield from _of_rows(asked, _curve)
+        case PlotKind.UNSUPPORTED:
+            yield asked.unsupported("")
+        case _:
+            assert_never(kind)
+
+
+def _of_rows(asked: _Asked, compare: Callable[[_Asked, str, Sequence[list[Row] | None]], PlotChange]
+) -> Iterator[PlotChange]:  # fmt: skip
+    """Compare each field of a file of data points."""
+    definition = asked.definition
     try:
-        tables = [read_rows(file, content, definition.header) if content is not None else None for content in contents]
+        tables = [read_rows(asked.file, c, definition.header) if c is not None else None for c in asked.contents]
     except Unreadable as error:
-        yield unsupported(error.problem)
+        yield asked.unsupported(error.problem)
         return
     present = tables[1] if tables[1] is not None else tables[0]
     assert present is not None
     if not present:
-        yield unsupported("no data points")
+        yield asked.unsupported("no data points")
         return
-    fields = definition.y.get(file) or (list(present[0])[-1:] if present[0] else [])
+    fields = definition.y.get(asked.file) or (list(present[0])[-1:] if present[0] else [])
     for field in fields:
-        if definition.template.startswith("confusion"):
-            yield _confusion(file, title, changed, definition.x, str(field), tables)
-        else:
-            yield _curve(file, title, changed, definition.x, str(field), tables)
+        yield compare(asked, str(field), tables)
 
 
 # ------------------------------------------------------------------------------------------ reading
@@ -165,9 +200,8 @@ def cell_value(cell: object) -> Scalar:
 # -------------------------------------------------------------------------------------------- kinds
 
 
-def _curve(
-    file: str, title: str, changed: bool | None, x: str, y: str, tables: Sequence[list[Row] | None]
-) -> PlotChange:
+def _curve(asked: _Asked, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
+    x = asked.definition.x
     sides: list[Points] = []
     totals = []
     reasons = []
@@ -184,8 +218,9 @@ def _curve(
         sides.append(tuple(_with_gaps(points)))
     if not any(totals):
         reasons.append(f"no numbers in '{y}'")
+    kind = PlotKind.LINEAR if any(totals) else PlotKind.UNSUPPORTED
     return PlotChange(
-        file=file, title=title, kind="linear" if any(totals) else "unsupported", changed=changed, x=x or "step", y=y,
+        file=asked.file, title=asked.title, kind=kind, changed=asked.changed, x=x or "step", y=y,
         old=sides[0], new=sides[1], old_total=totals[0], new_total=totals[1], reason="; ".join(reasons),
     )  # fmt: skip
 
@@ -205,9 +240,8 @@ def thinned(points: Sequence[tuple[Scalar, ...]], most: int = MOST_POINTS) -> Se
     return [points[round(index * last / (most - 1))] for index in range(most)]
 
 
-def _confusion(
-    file: str, title: str, changed: bool | None, x: str, y: str, tables: Sequence[list[Row] | None]
-) -> PlotChange:
+def _confusion(asked: _Asked, y: str, tables: Sequence[list[Row] | None]) -> PlotChange:
+    x = asked.definition.x
     sides: list[Points] = []
     totals = []
     for table in tables:
@@ -217,20 +251,14 @@ def _confusion(
         totals.append(len(rows))
         sides.append(tuple((*labels, count) for labels, count in sorted(cells.items())[:_MOST_CELLS]))
     return PlotChange(
-        file=file, title=title, kind="confusion", changed=changed, x=x, y=y,
+        file=asked.file, title=asked.title, kind=PlotKind.CONFUSION, changed=asked.changed, x=x, y=y,
         old=sides[0], new=sides[1], old_total=totals[0], new_total=totals[1],
     )  # fmt: skip
 
 
-def _image(
-    file: str,
-    title: str,
-    changed: bool | None,
-    contents: Iterable[bytes | None],
-    unsupported: Callable[[str], PlotChange],
-) -> PlotChange:
+def _image(asked: _Asked) -> PlotChange:
     sides: list[Points] = []
-    for side, content in zip(("in the target", "in this change"), contents, strict=True):
+    for side, content in zip(("in the target", "in this change"), asked.contents, strict=True):
         kind = image_kind(content) if content is not None else None
         problem = ""
         if content is not None and kind is None:
@@ -240,7 +268,9 @@ def _image(
         elif content is not None and len(content) > _LARGEST_IMAGE:
             problem = f"a picture of more than {_LARGEST_IMAGE >> 20} MB is left out"
         if problem:
-            return unsupported(problem)
+            return asked.unsupported(problem)
         sides.append(((f"data:image/{kind};base64,{base64.b64encode(content).decode()}",),) if content else ())
-    return PlotChange(file=file, title=title, kind="image", changed=changed, old=sides[0], new=sides[1],
-                      old_total=len(sides[0]), new_total=len(sides[1]))  # fmt: skip
+    return PlotChange(
+        file=asked.file, title=asked.title, kind=PlotKind.IMAGE, changed=asked.changed,
+        old=sides[0], new=sides[1], old_total=len(sides[0]), new_total=len(sides[1]),
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 from mlbutler.comparison.plots import cell_value, read_rows, thinned
 from mlbutler.comparison.snapshot import PlotDefinition, Snapshot
 from mlbutler.parsing import Unreadable, parse_json
-from mlbutler.record import PlotChange
+from mlbutler.record import PlotChange, PlotKind
 
 _SIDES = ("target", "this change")
 _PLAIN = ("", "linear", "simple")
@@ -56,7 +56,7 @@ def with_specifications(
             made.append(replace(plot, reason="; ".join(filter(None, (plot.reason, str(problem))))))
             continue
         by_group[plot.group] = text
-        drawn = plot.kind == "unsupported" and plot.reason.startswith("no numbers in")
+        drawn = plot.kind is PlotKind.UNSUPPORTED and plot.reason.startswith("no numbers in")
         made.append(replace(plot, specification=text, own_template=own, reason="" if drawn else plot.reason))
     return tuple(made)
 

@@ -12,7 +12,7 @@ from mlbutler.record import (
     FolderChange,
     ParamChange,
     PlotChange,
-    Scalar,
+    PlotKind,
     TableChange,
     Verdict,
 )
@@ -32,6 +32,7 @@ from mlbutler.report.model import (
     plain,
     strong,
 )
+from mlbutler.report.plots.kinds import KINDS
 from mlbutler.settings import Report as Settings
 
 _KIND_TONES = {"added": Tone.NONE, "removed": Tone.WARN, "changed": Tone.NONE, "renamed": Tone.NONE}
@@ -220,7 +221,7 @@ def _file_changes(change: DataChange) -> str:
 
 def plots(compare: CompareResult, settings: Settings) -> Section | None:
     """A summary of every plot in numbers, and the plots themselves where pictures can be shown."""
-    chosen = [p for p in compare.plots if (settings.images if p.kind == "image" else settings.plots)]
+    chosen = [p for p in compare.plots if (settings.images if p.kind is PlotKind.IMAGE else settings.plots)]
     if not chosen:
         return None
     chosen.sort(key=lambda p: (not p.changed, p.changed is not None))
@@ -237,39 +238,13 @@ def plots(compare: CompareResult, settings: Settings) -> Section | None:
 
 
 def _plot_row(plot: PlotChange, precision: int) -> Row:
-    shows, old, new = _summary(plot, precision)
+    shows, old, new = KINDS[plot.kind].summary(plot, precision)
     name = cell(plot.title or plot.file, style=Style.CODE)
     if plot.changed is None:
         sides = (cell("not known" if text == numbers.ABSENT else text) for text in (old, new))
         return name, cell(shows), *sides, cell("not known")
     changed = cell("changed" if plot.changed else "same", Tone.NONE if plot.changed else Tone.MUTED)
     return name, cell(shows), cell(old), cell(new), changed
-
-
-def _summary(plot: PlotChange, precision: int) -> tuple[str, str, str]:
-    """What the plot shows, and one telling number of each side."""
-    if plot.kind == "linear":
-        pair = numbers.pair(_last(plot.old), _last(plot.new), precision)
-        return f"last {plot.y or 'value'}", *pair
-    if plot.kind == "confusion":
-        return "share on the diagonal", diagonal(plot.old), diagonal(plot.new)
-    if plot.kind == "image":
-        return "image", "shown" if plot.old else numbers.ABSENT, "shown" if plot.new else numbers.ABSENT
-    shows = "chart" if plot.specification and vega.is_installed() else "cannot be drawn"
-    return plot.reason or shows, numbers.ABSENT, numbers.ABSENT
-
-
-def _last(points: tuple[tuple[Scalar, ...], ...]) -> Scalar:
-    return points[-1][1] if points and len(points[-1]) > 1 else None
-
-
-def diagonal(counts: tuple[tuple[Scalar, ...], ...]) -> str:
-    """The share of a confusion matrix that was classified as what it is; a dash when it is empty."""
-    cells = [(c[0] == c[1], numbers.as_float(c[2]) or 0.0) for c in counts if len(c) == 3]
-    total = sum(n for _, n in cells)
-    if total <= 0 or not numbers.is_finite(total):
-        return numbers.ABSENT
-    return f"{sum(n for right, n in cells if right) / total:.1%}"
 
 
 def _counted(kinds: Iterable[str]) -> str:

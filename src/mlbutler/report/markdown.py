@@ -95,7 +95,7 @@ def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = Non
     The marker is always kept, as the last line, and a note says what was left out and where to find it.
 
     Args:
-        pictures: name of a `mlbutler.report.pictures.File` -> address at which it is shown, '' when it was refused.
+        pictures: name of a `mlbutler.report.plots.figure.File` -> address at which it is shown, '' when it was refused.
     """
     write = _Writer(limits.html, pictures or {}, _Writer(limits.html, {}, "").line(report.more))
     kept = [Part(write.headline(report)), *(write.section(section) for section in report.sections)]

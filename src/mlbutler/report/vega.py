@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mlbutler.record import PlotChange
+from mlbutler.record import PlotChange, PlotKind
 
 _WORKER = Path(__file__).with_name("vega_worker.py")
 _PATIENCE = 60.0
@@ -44,7 +44,9 @@ def to_draw(plots: Iterable[PlotChange]) -> tuple[PlotChange, ...]:
     """
     if not is_installed():
         return tuple(
-            replace(plot, reason=plot.reason or _MISSING) if plot.specification and plot.kind == "unsupported" else plot
+            replace(plot, reason=plot.reason or _MISSING)
+            if plot.specification and plot.kind is PlotKind.UNSUPPORTED
+            else plot
             for plot in plots
         )
     plots = tuple(plots)

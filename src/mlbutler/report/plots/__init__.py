@@ -1,0 +1,1 @@
+"""Plots in a report: a module for each kind, and the table of them."""

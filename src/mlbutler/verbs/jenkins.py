@@ -1,4 +1,4 @@
-"""What agents and servers need: the mirror, the files for Jenkins, a controller."""
+"""A controller on this machine, and a check of Jenkinsfiles."""
 
 from __future__ import annotations
 
@@ -8,87 +8,6 @@ from typing import Any
 import click
 
 from mlbutler.verbs.options import F, cli, common, verb
-
-
-@cli.group()
-def store() -> None:
-    """The mirror: a directory of artifacts that builds share."""
-
-
-def _mirror(function: F) -> F:
-    text = "The mirror's directory (default: the setting data.mirror)."
-    return click.option(
-        "--mirror", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True, help=text
-    )(function)  # fmt: skip
-
-
-@verb("status", "mlbutler store status", "mlbutler store status --mirror /mirror --json", group=store)
-@_mirror
-@common
-def store_status(directory: Path, console: Any, mirror: Path | None) -> int:
-    """Say what the mirror holds and who uses it."""
-    from mlbutler.commands.store import status
-
-    return status(directory, console, mirror)
-
-
-@verb("verify", "mlbutler store verify", group=store, short="Hash every object and remove damaged ones.")
-@_mirror
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, show_envvar=True,
-              help="Files hashed at once.")  # fmt: skip
-@common
-def store_verify(directory: Path, console: Any, mirror: Path | None, jobs: int) -> int:
-    """Hash every object of the mirror and remove damaged ones, which then come anew."""
-    from mlbutler.commands.store import verify
-
-    return verify(directory, console, mirror, jobs)
-
-
-@verb("prune", "mlbutler store prune --limit 200GB", "mlbutler store prune --older-than 30d --dry-run", group=store,
-      short="Evict what was used least recently.")  # fmt: skip
-@_mirror
-@click.option("--limit", metavar="SIZE", show_envvar=True, help="Such as 200GB (default: data.mirror_limit).")
-@click.option("--older-than", metavar="TIME", show_envvar=True, help="Also what was not used for so long, such as 30d.")
-@click.option("--dry-run", is_flag=True, show_envvar=True, help="Only say what would be evicted.")
-@click.option("--adopt", type=click.Path(path_type=Path), metavar="DIR", allow_from_autoenv=False,
-              help="Vouch that DIR, the mirror once more, is no DVC remote.")  # fmt: skip
-@common
-def store_prune(
-    directory: Path,
-    console: Any,
-    mirror: Path | None,
-    limit: str | None,
-    older_than: str | None,
-    dry_run: bool,
-    adopt: Path | None,
-) -> int:
-    """Evict what was used least recently, but nothing that a running build uses."""
-    from mlbutler.commands.store import prune
-
-    return prune(directory, console, mirror, limit, older_than, dry=dry_run, adopt=adopt)
-
-
-@verb("init", "mlbutler init --dry-run", "mlbutler init --agent label:gpu --gate-as unstable",
-       "mlbutler init --update", short="Write Jenkinsfile, Dockerfile and mlbutler.toml.")  # fmt: skip
-@click.option("--agent", metavar="KIND", show_envvar=True,
-              help="Where builds run: docker (default), label:NAME for agents of that label, kubernetes.")  # fmt: skip
-@click.option("--mirror", metavar="DIR", show_envvar=True,
-              help="What builds share (default: /mirror; with label:NAME the agent's setting).")  # fmt: skip
-@click.option("--image", metavar="NAME", show_envvar=True, help="With kubernetes: the image that the pod runs.")
-@click.option("--gate-as", type=click.Choice(["fail", "unstable"]), show_envvar=True,
-              help="What a failed gate makes of the build (default: fail).")  # fmt: skip
-@click.option("--requirement", metavar="SPEC", show_envvar=True,
-              help="What pip installs as mlbutler in the image (default: this version).")  # fmt: skip
-@click.option("--dry-run", is_flag=True, show_envvar=True, help="Show what would be written, and write nothing.")
-@click.option("--update", is_flag=True, show_envvar=True, help="Keep your edits of what an earlier init wrote.")
-@click.option("--yes", is_flag=True, show_envvar=True, help="Overwrite files that are there without asking.")
-@common
-def init(directory: Path, console: Any, **options: Any) -> int:
-    """Write Jenkinsfile, Dockerfile and mlbutler.toml for this project."""
-    from mlbutler.commands.init import InitOptions
-    from mlbutler.commands.init import init as command
-
-    return command(directory, console, InitOptions(**options))
 
 
 @cli.group()

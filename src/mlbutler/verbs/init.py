@@ -1,0 +1,33 @@
+"""The files that let Jenkins serve a project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlbutler.verbs.options import common, verb
+
+
+@verb("init", "mlbutler init --dry-run", "mlbutler init --agent label:gpu --gate-as unstable",
+       "mlbutler init --update", short="Write Jenkinsfile, Dockerfile and mlbutler.toml.")  # fmt: skip
+@click.option("--agent", metavar="KIND", show_envvar=True,
+              help="Where builds run: docker (default), label:NAME for agents of that label, kubernetes.")  # fmt: skip
+@click.option("--mirror", metavar="DIR", show_envvar=True,
+              help="What builds share (default: /mirror; with label:NAME the agent's setting).")  # fmt: skip
+@click.option("--image", metavar="NAME", show_envvar=True, help="With kubernetes: the image that the pod runs.")
+@click.option("--gate-as", type=click.Choice(["fail", "unstable"]), show_envvar=True,
+              help="What a failed gate makes of the build (default: fail).")  # fmt: skip
+@click.option("--requirement", metavar="SPEC", show_envvar=True,
+              help="What pip installs as mlbutler in the image (default: this version).")  # fmt: skip
+@click.option("--dry-run", is_flag=True, show_envvar=True, help="Show what would be written, and write nothing.")
+@click.option("--update", is_flag=True, show_envvar=True, help="Keep your edits of what an earlier init wrote.")
+@click.option("--yes", is_flag=True, show_envvar=True, help="Overwrite files that are there without asking.")
+@common
+def init(directory: Path, console: Any, **options: Any) -> int:
+    """Write Jenkinsfile, Dockerfile and mlbutler.toml for this project."""
+    from mlbutler.commands.init import InitOptions
+    from mlbutler.commands.init import init as command
+
+    return command(directory, console, InitOptions(**options))

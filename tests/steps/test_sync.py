@@ -232,7 +232,7 @@ def test_a_forks_build_evicts_nothing(
     work.record = dataclasses.replace(work.record, change=dataclasses.replace(work.record.change, fork=True))
     later = time.time() + 10 * 86400
     monkeypatch.setattr("mlbutler.store.upkeep.prune.time.time", lambda: later)
-    work.mirror_grew(10**9)
+    work.mirror_use.grew(10**9)
     assert (mirror / old.key).exists()
 
 

@@ -46,7 +46,7 @@ def run(work: Work) -> PushResult:
     artifacts = [artifact for artifact in project.artifacts() if artifact.oid is not None]
     pushed = [artifact for artifact in artifacts if artifact.cached and artifact.pushed]
     cache = open_cache(project)
-    work.begin_mirror()
+    work.mirror_use.begin()
     mirror = open_mirror(work.mirror, project, trusted=True, link=work.settings.data.link)
     if mirror is None and work.remote is None and all(artifact.remote is None for artifact in pushed):
         return PushResult(
@@ -148,7 +148,7 @@ def keep_in_mirror(work: Work, ran: Collection[str]) -> None:
     work.project.reload()
     artifacts = [artifact for artifact in work.project.artifacts() if artifact.oid is not None]
     cache = open_cache(work.project)
-    work.begin_mirror()
+    work.mirror_use.begin()
     mirror = open_mirror(work.mirror, work.project, trusted=True, link=work.settings.data.link)
     assert mirror is not None
     runs = _runs(work, cache, artifacts, ran)
@@ -217,7 +217,7 @@ def _to_mirror(
 
     recorded = [artifact.oid for artifact in artifacts if artifact.oid is not None and artifact.cached]
     objects = at_hand(cache, [*recorded, *(oid for run in runs for oid in run.outputs)])
-    work.use_of_mirror(recorded)
+    work.mirror_use.hold(recorded)
     try:
         with work.console.progress("to the mirror") as progress:
             sent = send(objects, cache, mirror, progress=progress)
@@ -230,7 +230,7 @@ def _to_mirror(
     except (StoreError, DiskFull) as error:
         work.console.line(f"The mirror is left out: {error.message}")
         return None
-    work.mirror_grew(sum(moved.bytes for moved in sent.moved))
+    work.mirror_use.grew(sum(moved.bytes for moved in sent.moved))
     return sent.moved[0] if sent.moved else Moved(place=mirror.name, objects=0, bytes=0)
 
 

@@ -155,7 +155,7 @@ def _in_place(work: Work) -> SyncResult | None:
     known = work.brought_before.read(work.look)
     if known is None:
         return None
-    work.use_of_mirror(known.artifacts)
+    work.mirror_use.hold(known.artifacts)
     return SyncResult(
         outcome=Outcome.PASSED,
         reason=f"nothing to bring: {count(known.objects, 'object')} here already",
@@ -187,8 +187,8 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
     remotes = Remotes(project, work.remote, work.environ if work.trusted else {}, data.jobs)
     new = work.mirror is not None and not work.mirror.is_dir()
     if not new:
-        work.use_of_mirror([need.oid for need in needs])
-    work.begin_mirror()
+        work.mirror_use.hold([need.oid for need in needs])
+    work.mirror_use.begin()
     mirror = open_mirror(work.mirror, project, trusted=work.trusted, link=data.link)
     verify = data.verify == "always"
     wanted = [need.path for need in needs if need.checkout]
@@ -201,8 +201,8 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
             )  # fmt: skip
             brought = bring(needs, cache, mirror, remotes, options)
         if new:  # it came into being with the first object
-            work.use_of_mirror([need.oid for need in needs])
-        work.mirror_grew(sum(moved.bytes for moved in brought.moved if moved.place not in ("cache", "mirror")))
+            work.mirror_use.hold([need.oid for need in needs])
+        work.mirror_use.grew(sum(moved.bytes for moved in brought.moved if moved.place not in ("cache", "mirror")))
         if brought.missing and work.trusted:  # what was said of the remote is not to be believed any more
             for own in {need.remote for need in needs}:
                 work.remembered.forget(remotes.address(own))

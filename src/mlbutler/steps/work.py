@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +15,6 @@ from mlbutler.git import Git
 from mlbutler.git.address import Access
 from mlbutler.project.signature import Look
 from mlbutler.record import Record
-from mlbutler.report.numbers import count
 from mlbutler.settings import Loaded, Settings
 from mlbutler.variables import HANDED_RUNS
 
@@ -24,12 +23,11 @@ if TYPE_CHECKING:
     from mlbutler.project.planned import Kept, Planned
     from mlbutler.project.project import Project
     from mlbutler.remotes.trust import Agreement
+    from mlbutler.steps.mirror import MirrorUse
     from mlbutler.store.brought_before import BroughtBefore
-    from mlbutler.store.interface import ObjectId
     from mlbutler.store.pushed_before import PushedBefore
     from mlbutler.store.remembered import Remembered
     from mlbutler.store.seal import Seal
-    from mlbutler.store.upkeep.uses import Held
     from mlbutler.symlinks import Symlinks
 
 
@@ -80,7 +78,6 @@ class Work:
     access: Access | None = None
     target_revisions: tuple[str, ...] | None = ()
     given_up: tuple[str, ...] | None = None
-    _held: list[Held] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     live: LiveComment | None = None
 
@@ -176,12 +173,15 @@ class Work:
         """The agent's mirror, None when none is set. A relative path is taken from the project's root."""
         return self.settings.data.mirror_path(self.root)
 
-    def use_of_mirror(self, oids: Collection[ObjectId]) -> None:
-        """Say that this build uses these artifacts: until it ends, the mirror keeps what it has of them."""
-        if self.mirror is not None:
-            from mlbutler.store.upkeep.uses import hold
+    @cached_property
+    def mirror_use(self) -> MirrorUse:
+        """What this run does to the mirror."""
+        from mlbutler.steps.mirror import MirrorUse
 
-            self._held.append(hold(self.mirror, oids, passing=not self.trusted))
+        return MirrorUse(
+            self.mirror, trusted=self.trusted, eviction=lambda: self._eviction,
+            remotes=lambda: self.project.local_remotes(), say=self.console.line,
+        )  # fmt: skip
 
     @cached_property
     def _eviction(self) -> tuple[bool, int | None]:
@@ -195,37 +195,6 @@ class Work:
             return settings_at(lambda name: self.git.show(revisions[0], f"{self.prefix}{name}"))
 
         return agreed(self.loaded, self.record.change, target)
-
-    def begin_mirror(self) -> None:
-        """Mark the mirror as one, if this run is the first that uses it and may decide that."""
-        if self.mirror is None or not self.trusted:
-            return
-        from mlbutler.store.upkeep import mark
-
-        if not mark.is_marked(self.mirror) and self._eviction[0]:
-            mark.begin(self.mirror)
-
-    def mirror_grew(self, size: int) -> None:
-        """Let the mirror lose what was used least recently when `size` bytes more are too many."""
-        if self.mirror is None or not self.trusted or size <= 0 or not self.mirror.is_dir():
-            return
-        from mlbutler.errors import DiskFull, StoreError
-        from mlbutler.store.upkeep import prune
-
-        known, limit = self._eviction
-        if not known:
-            return
-
-        prune.grown(self.mirror, size)
-        if limit is None:
-            return
-        try:
-            done = prune.keep_below(self.mirror, limit, self.project.local_remotes())
-        except (StoreError, DiskFull) as error:
-            self.console.line(f"The mirror stays as large as it is: {error.message}")
-            return
-        if done is not None and done.objects:
-            self.console.line(f"The mirror was above its limit: {count(done.objects, 'object')} evicted")
 
     @property
     def pushed_before(self) -> PushedBefore:

@@ -1,0 +1,77 @@
+"""A run's use of the agent's mirror: what it holds on to, and what the mirror may lose for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlbutler.report.numbers import count
+
+if TYPE_CHECKING:
+    from mlbutler.store.interface import ObjectId
+    from mlbutler.store.upkeep.uses import Held
+
+Eviction = tuple[bool, int | None]
+"""May the mirror be marked as one and lose objects; the size above which it does, None for no limit."""
+
+
+class MirrorUse:
+    """What one run does to the mirror.
+
+    Args:
+        mirror: the mirror, None where there is none. trusted: may the run write what others read?
+        eviction: see `mlbutler.steps.eviction`; asked when it is first needed.
+        remotes: the directories that are the project's remotes; nothing is evicted from these.
+        say: called with a line for people.
+    """
+
+    def __init__(
+        self,
+        mirror: Path | None,
+        *,
+        trusted: bool,
+        eviction: Callable[[], Eviction],
+        remotes: Callable[[], Collection[Path]],
+        say: Callable[[str], None],
+    ) -> None:
+        self._mirror, self._trusted = mirror, trusted
+        self._eviction, self._remotes, self._say = eviction, remotes, say
+        self._held: list[Held] = []
+
+    def hold(self, oids: Collection[ObjectId]) -> None:
+        """Say that this build uses these artifacts: until it ends, the mirror keeps what it has of them."""
+        if self._mirror is not None:
+            from mlbutler.store.upkeep.uses import hold
+
+            self._held.append(hold(self._mirror, oids, passing=not self._trusted))
+
+    def begin(self) -> None:
+        """Mark the mirror as one, if this run is the first that uses it and may decide that."""
+        if self._mirror is None or not self._trusted:
+            return
+        from mlbutler.store.upkeep import mark
+
+        if not mark.is_marked(self._mirror) and self._eviction()[0]:
+            mark.begin(self._mirror)
+
+    def grew(self, size: int) -> None:
+        """Let the mirror lose what was used least recently when `size` bytes more are too many."""
+        if self._mirror is None or not self._trusted or size <= 0 or not self._mirror.is_dir():
+            return
+        from mlbutler.errors import DiskFull, StoreError
+        from mlbutler.store.upkeep import prune
+
+        known, limit = self._eviction()
+        if not known:
+            return
+        prune.grown(self._mirror, size)
+        if limit is None:
+            return
+        try:
+            done = prune.keep_below(self._mirror, limit, self._remotes())
+        except (StoreError, DiskFull) as error:
+            self._say(f"The mirror stays as large as it is: {error.message}")
+            return
+        if done is not None and done.objects:
+            self._say(f"The mirror was above its limit: {count(done.objects, 'object')} evicted")

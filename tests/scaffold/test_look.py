@@ -7,7 +7,7 @@ import pytest
 
 from mlbutler.errors import SettingsError, UsageError
 from mlbutler.scaffold.look import look
-from mlbutler.scaffold.render import Wish, render
+from mlbutler.scaffold.render import ScaffoldOptions, render
 from tests.scaffold.projects import KINDS, make
 
 
@@ -61,7 +61,7 @@ def test_the_forge_is_the_one_that_a_run_publishes_to(tmp_path: Path, git: str, 
     files = {**KINDS["pip"].files, "mlbutler.toml": settings}
     found = look(make(tmp_path, replace(KINDS["pip"], git=git, files=files)), {})[1]
     assert found.forge == forge
-    bound = "mlbutler-forge" in render(found, Wish())["Jenkinsfile"]
+    bound = "mlbutler-forge" in render(found, ScaffoldOptions())["Jenkinsfile"]
     assert bound is (forge not in ("", "folder"))
 
 

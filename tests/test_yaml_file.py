@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import pytest
 from dvc.utils.serialize import parse_yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlbutler.comparison.documents import read_document
 from mlbutler.comparison.snapshot import Source
@@ -29,3 +34,40 @@ def test_a_metric_in_exponent_form_is_a_number() -> None:
 def test_nothing_but_plain_data_is_made() -> None:
     document = read_document("m.yaml", Source(b"a: !!python/object/apply:os.getcwd []\n"))
     assert "not valid YAML" in document.problem
+
+
+DOCUMENTS = (
+    "vars: [./my.yaml:]", "{a: b:}", "a: [x:, y:]", "{a:}", "- ./my.yaml:train", "%YAML 1.1\n---\na: yes\nb: 010",
+    "a: &x {q: 1}\nb: {<<: *x, r: 2}", "&k a: &k b", "[]: c", "a: 2001-01-01T00:00:00Z", "? a\n: b", "", "# only", "[]",
+    "a: |\n  x\n", "a: 'it''s'", "a: b #c", "a: !!float 1", "x: !!set {a}", "a: 'x'\n...\n", "\ufeffa: 1",
+)  # fmt: skip
+
+
+def as_dvc_reads_it(text: str) -> tuple[bool, Any]:
+    """Does DVC take it for YAML, and what it makes of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return True, parse_yaml(text, "dvc.yaml")
+        except Exception:  # it raises whatever its parser does
+            return False, None
+
+
+@pytest.mark.parametrize("text", DOCUMENTS)
+def test_a_document_is_what_dvc_takes_it_for(text: str) -> None:
+    readable, content = as_dvc_reads_it(text)
+    assert readable
+    assert (parse(text) or {}) == content
+
+
+PIECES = ("a", "b:", "- ", "\n", "\n  ", "[", "]", "{", "}", ",", ",", ": ", "./x.yaml:", "'q'", '"r"', "1", "1.5", "~",
+          "&k ", "*k", "# c", "|\n   t\n", "? ", " ", "yes", "%", "0o7", "1e3", "2001-01-01", "x:y", "---\n", "<<: ", "\t",
+          ">-\n  u\n", "é", "=", "@", "!!str ", "!!float ", "1_0", ":", "%YAML 1.1\n---\n")  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join))
+@settings(deadline=None, max_examples=300)
+def test_whatever_dvc_can_read_is_read_as_the_same(text: str) -> None:
+    readable, content = as_dvc_reads_it(text)
+    if readable:
+        assert (parse(text) or {}) == content

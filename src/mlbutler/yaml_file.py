@@ -1,6 +1,7 @@
 """YAML as DVC reads it: version 1.2, where 1e-3 is a number, 010 is ten and ``yes`` is a word.
 
-PyYAML alone reads version 1.1; its parser in C is kept, for it is many times faster than others.
+PyYAML alone reads version 1.1; its parser in C is kept, for it is many times faster than others. What that cannot take
+is read by ruamel.yaml, as DVC reads all: ``[./my.yaml:]`` is a list to it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _FLOAT = re.compile(
     r"|[-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
+_DIRECTIVE = re.compile(r"^%YAML\b", re.MULTILINE)
 _CHANGED = {"bool": (_BOOLEAN, "tTfF"), "float": (_FLOAT, "-+0123456789."), "int": (_WHOLE, "-+0123456789")}
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
 _TAG = "tag:yaml.org,2002:"
@@ -40,8 +42,27 @@ def parse(text: str) -> Any:
     """
     import yaml
 
-    require_bounded(text)
-    return yaml.load(text, Loader=loader())
+    if _DIRECTIVE.search(text):  # such a document names the version that it is read by
+        return _read_as_dvc(text)
+    try:
+        require_bounded(text)
+        return yaml.load(text, Loader=loader())
+    except yaml.YAMLError as error:
+        if len(text) > _LARGE:
+            raise
+        try:
+            return _read_as_dvc(text)
+        except Exception:  # it raises whatever its constructors do
+            raise error from None
+
+
+def _read_as_dvc(text: str) -> Any:
+    from ruamel.yaml import YAML
+
+    require_bounded(text, YAML(typ="safe").parse)
+    reader = YAML(typ="safe")
+    reader.composer.warn_double_anchors = False
+    return reader.load(text)
 
 
 def require_bounded(text: str, events: Callable[[str], Iterable[Any]] | None = None) -> None:

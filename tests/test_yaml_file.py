@@ -60,9 +60,12 @@ def test_a_document_is_what_dvc_takes_it_for(text: str) -> None:
     assert (parse(text) or {}) == content
 
 
-PIECES = ("a", "b:", "- ", "\n", "\n  ", "[", "]", "{", "}", ",", ",", ": ", "./x.yaml:", "'q'", '"r"', "1", "1.5", "~",
-          "&k ", "*k", "# c", "|\n   t\n", "? ", " ", "yes", "%", "0o7", "1e3", "2001-01-01", "x:y", "---\n", "<<: ", "\t",
-          ">-\n  u\n", "é", "=", "@", "!!str ", "!!float ", "1_0", ":", "%YAML 1.1\n---\n")  # fmt: skip
+PIECES = (
+    "a", "b:", "- ", "\n", "\n  ", "[", "]", "{", "}", ",", ",", ": ", "./x.yaml:", "'q'", '"r"', "1", "1.5", "~",
+    "&k ",
+    "*k", "# c", "|\n   t\n", "? ", " ", "yes", "%", "0o7", "1e3", "2001-01-01", "x:y", "---\n", "<<: ", "\t",
+    ">-\n  u\n", "é", "=", "@", "!!str ", "!!float ", "1_0", ":", "%YAML 1.1\n---\n",
+)  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join))

@@ -159,6 +159,18 @@ def test_a_tip_that_cannot_be_read_is_named_and_the_others_are_shown(
     assert "conflict markers" in problem["reason"]
 
 
+def test_a_tip_whose_lock_is_torn_is_not_called_unread_where_git_keeps_its_metrics(
+    root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "dvc.yaml").write_text("stages:\n  make: {cmd: echo, outs: [made.txt]}\nmetrics: [m.json]\n")
+    (root / "dvc.lock").write_text("schema: '2.0'\n<<<<<<< HEAD\nstages: {}\n=======\n>>>>>>> other\n")
+    commit(root, "a torn lock")
+    assert cli("test.accuracy", "--branch", "try", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [value["value"] for value in found["metrics"][0]["values"]] == [0.8, 0.85, 0.83, 0.99]
+    assert found["problems"] == []
+
+
 def test_metrics_in_a_directory_that_dvc_keeps_come_from_the_remote_or_say_why_not(
     root: Path, cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

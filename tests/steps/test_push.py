@@ -259,3 +259,20 @@ def test_a_remote_that_is_down_is_told_once_and_nothing_is_claimed_of_what_is_no
     assert ", ".join(finding.subject for finding in result.undetermined) in lines[0]
     sent = push.run(work)
     assert sent.reason.startswith("nothing to push: none of the project's data is here; not verified for 3 artifacts")
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_where_the_results_are_is_said_when_the_remote_does_not_take_them(
+    reproduced: Path, remote: Remote, working_state: State, tmp_path: Path, mirror: bool
+) -> None:
+    remote.close()
+    work = working_state(reproduced, f"data.mirror = '{tmp_path / 'mirror'}'" if mirror else "", LOGIN)
+    stages = (StageRun(name="train", outcome="ran"),)
+    work.record = dataclasses.replace(
+        work.record, reproduce=ReproduceResult(outcome=Outcome.PASSED, reason="", stages=stages)
+    )
+    with pytest.raises(StoreError) as failed:
+        push.run(work)
+    assert "run again. Until then the results of train are in " in failed.value.remedy
+    way = "a new build that shares it restores them and pushes" if mirror else "run mlbutler push there before it is"
+    assert way in failed.value.remedy

@@ -30,7 +30,7 @@ class Past:
 class Declared:
     """The metrics files that a branch declares, and the side that declares them; None where no commit can be read.
 
-    `problems` are (commit, why) of newer commits whose dvc.yaml cannot be read.
+    `problems` are (commit, why) of the newest commits, where DVC's files there cannot be read and metrics with them.
     """
 
     side: RevisionReader | None
@@ -54,12 +54,19 @@ def declared(snapshots: SnapshotReader, prefix: str, commits: Sequence[Commit]) 
         except ProjectError as error:
             problems.append((commit.oid[:10], error.message))
             continue
-        if side is not None and side.problem:
+        if side is None:
+            return Declared(side, (), tuple(problems))
+        paths = tuple(dict.fromkeys(side.metric_paths())) if side.declared else ()
+        if side.problem and not (side.declared and _are_all_read(side, paths)):
             problems.append((commit.oid[:10], side.problem))
-        if side is None or side.declared:
-            paths = tuple(dict.fromkeys(side.metric_paths())) if side is not None else ()
+        if side.declared:
             return Declared(side, paths, tuple(problems))
     return Declared(None, (), tuple(problems))
+
+
+def _are_all_read(side: RevisionReader, paths: Sequence[str]) -> bool:
+    """Whatever of DVC's own files cannot be read, Git may keep all of these."""
+    return all(source.content is not None for source in side.sources(paths, remote=False).values())
 
 
 def metric_history(

@@ -58,16 +58,18 @@ def run(work: Work) -> PushResult:
     ran = {stage.name for stage in reproduce.stages if stage.outcome == "ran"} if reproduce is not None else set()
     runs = _runs(work, cache, artifacts, ran)
     moved: list[Moved] = []
-    kept = ""
+    kept, mirrored = "", False
     if mirror is not None:
         done = _to_mirror(work, cache, mirror, artifacts, runs)
         if done is not None:
+            mirrored = True
             moved.append(done)
             kept = "mirror" if runs else ""
     try:
         notes, place = _to_remotes(work, cache, artifacts, pushed, runs, moved)
     except MlbutlerError as error:
         work.pushed_before.forget()  # it lacks what it did not take
+        error.remedy = " ".join(filter(None, (error.remedy, _where_results_are(work, mirrored, kept))))
         error.partial = PushResult(
             outcome=Outcome.ERROR, reason=error.message, moved=tuple(m for m in moved if m.objects), run_cache=kept
         )
@@ -77,6 +79,26 @@ def run(work: Work) -> PushResult:
     if runs and not place and _failed(work):
         result = _only_here(result)
     return result if work.pipeline else _whole(work, result, away)
+
+
+def _where_results_are(work: Work, mirrored: bool, kept: str) -> str:
+    """How to get what this run made while the remote does not take it; '' where it made nothing.
+
+    Args:
+        mirrored: the mirror took them. kept: not '' where their run cache is there too.
+    """
+    reproduce = work.record.reproduce
+    made = [stage.name for stage in reproduce.stages if stage.outcome in _DONE] if reproduce is not None else []
+    if not made:
+        return ""
+    host = work.record.environment.host
+    if mirrored:
+        way = "a new build that shares it restores them and pushes" if kept else f"mlbutler push on {host} sends them"
+        return f"Until then the results of {named(made)} are in the mirror of {host}: {way}."
+    return (
+        f"Until then the results of {named(made)} are in this workspace on {host} and nowhere else: run mlbutler push "
+        "there before it is cleaned, or the next build makes them again."
+    )
 
 
 def _whole(work: Work, result: PushResult, away: Sequence[Artifact]) -> PushResult:

@@ -1,6 +1,7 @@
-"""`python -m bench.compare`: what a comparison and its report cost beside DVC's three, and how soon the page opens.
+"""Measure, as `python -m bench.compare`, what a comparison and its report cost beside DVC's three diffs.
 
-Whole processes are timed, the interpreter's start included; rival and mlbutler take turns in the same run.
+How soon the page opens is measured too. Whole processes are timed, the interpreter's start included; rival and mlbutler
+take turns in the same run.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Line:
 
 
 def make(root: Path, size: Size) -> tuple[Path, dict[str, str]]:
-    """A project with two commits of results: `main`, and a branch that is checked out."""
+    """Create a project with two commits of results: `main`, and a branch that is checked out."""
     environ = environment(root)
     project = root / "project"
     project.mkdir(parents=True)
@@ -91,7 +92,7 @@ def make(root: Path, size: Size) -> tuple[Path, dict[str, str]]:
 
 
 def page_seconds(page: Path) -> float | None:
-    """The median of five times from asking for the page until it has been drawn once; None without a browser."""
+    """Return the median of five times from asking for the page until it has been drawn; None without a browser."""
     chromium = shutil.which("chromium")
     try:
         from playwright.sync_api import sync_playwright
@@ -114,7 +115,7 @@ def page_seconds(page: Path) -> float | None:
 
 
 def measure(root: Path, size: Size, repeats: int) -> Line:
-    """Both, in turns; the median of each."""
+    """Measure both, in turns; return the median of each."""
     project, environ = make(root / size.name, size)
     rival, own = [], []
     run_all(DIFFS, project, environ)  # both have looked at the project once
@@ -127,7 +128,7 @@ def measure(root: Path, size: Size, repeats: int) -> Line:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print a table, and the figures as JSON where asked; returns the exit code."""
+    """Measure, print a table, and the figures as JSON where asked; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--smoke", action="store_true", help="one size, once: does it run at all")

@@ -1,4 +1,4 @@
-"""`python -m bench.gates`: false alarms and power of gates by repeated runs, beside gates on one run.
+"""Measure, as `python -m bench.gates`, false alarms and power of gates by repeated runs, beside gates on one run.
 
 Real models are trained on scikit-learn's bundled digits (1,797 pictures, UCI). A trial is one pull request: its base is
 trained with several seeds, and so is the change. In the A/A arm the change is a refactoring: the same method, other
@@ -119,7 +119,7 @@ def judged(model: str, wrong: float, base: Sequence[float], change: Sequence[flo
 
 
 def measured(model: str, nulls: int, trials: int, repeats: int, pool: ProcessPoolExecutor) -> list[Arm]:
-    """Every arm of one model; `nulls` trials in the A/A arm, `trials` in each of the others."""
+    """Measure every arm of one model; `nulls` trials in the A/A arm, `trials` in each of the others."""
 
     def series(wrong: float, offset: int, count: int) -> list[float]:
         return list(pool.map(partial(accuracy, model, wrong, offset), range(count * repeats), chunksize=20))
@@ -135,14 +135,14 @@ def measured(model: str, nulls: int, trials: int, repeats: int, pool: ProcessPoo
 
 
 def too_many(failed: int, trials: int, rate: float) -> float:
-    """P(X >= `failed`) of a binomial: below 0.01 the promised rate is not believable."""
+    """Return P(X >= `failed`) of a binomial: below 0.01 the promised rate is not believable."""
     return math.fsum(
         math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(failed, trials + 1)
     )  # fmt: skip
 
 
 def table(arms: Sequence[Arm], repeats: int) -> str:
-    """Markdown."""
+    """Return the arms as a Markdown table."""
     head = (
         "| model | wrong labels | trials | true worsening | noise | any drop: fails | max_drop 0.01, one run: fails "
         f"| {repeats} repeats, max_drop 0: fails / inconclusive / passes | {repeats} repeats, max_drop 0.01 |\n"
@@ -163,7 +163,7 @@ def table(arms: Sequence[Arm], repeats: int) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; exit code 1 when the false alarms are more than chance makes of the nominal rate."""
+    """Measure and print; return 1 when the false alarms are more than chance makes of the nominal rate."""
     parser = argparse.ArgumentParser(description="False alarms and power of gates, on real models.")
     parser.add_argument("--nulls", type=int, default=1000, help="pull requests without an effect (default: 1000)")
     parser.add_argument("--trials", type=int, default=200, help="pull requests of each effect (default: 200)")

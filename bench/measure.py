@@ -1,4 +1,4 @@
-"""Whole processes, timed: wall seconds with the interpreter's start, and peak resident memory."""
+"""Time whole processes: wall seconds with the interpreter's start, and peak resident memory."""
 
 from __future__ import annotations
 

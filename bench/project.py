@@ -1,4 +1,4 @@
-"""The measured project: a directory of files in DVC, one stage that reads it, a remote, a mirror."""
+"""Make the measured project: a directory of files in DVC, one stage that reads it, a remote, a mirror."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Project:
     files: int
 
     def clone(self, name: str, url: str) -> Path:
-        """A fresh clone whose remotes are the HTTP server at `url` and, for DVC, the mirror."""
+        """Make a fresh clone whose remotes are the HTTP server at `url` and, for DVC, the mirror."""
         target = self.root / name
         shutil.rmtree(target, ignore_errors=True)
         git(self.root, self.environ, "clone", "-q", str(self.repository), str(target))
@@ -55,7 +55,7 @@ class Project:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """A plain environment with a home and DVC's site cache of its own."""
+    """Return a plain environment with a home and DVC's site cache of its own."""
     home = root / "home"
     home.mkdir(parents=True, exist_ok=True)
     return {

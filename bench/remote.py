@@ -1,4 +1,4 @@
-"""An authenticated HTTP remote on loopback: nginx, as a busy object store would be; its disk is a folder."""
+"""Serve an authenticated HTTP remote on loopback: nginx, as a busy object store would be; its disk is a folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class NoServer(RuntimeError):
 
 @contextmanager
 def http_remote(root: Path, data: Path) -> Iterator[str]:
-    """Serve `data`; yields the address.
+    """Serve `data`; yield the address.
 
     Raises:
         NoServer: there is no nginx.

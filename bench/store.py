@@ -1,6 +1,7 @@
-"""`python -m bench.store`: what moving data, and finding that nothing moves, costs beside DVC, cp and curl.
+"""Measure, as `python -m bench.store`, what moving data, and finding that nothing moves, costs beside the rivals.
 
-Whole processes are timed, the interpreter's start included; rival and mlbutler take turns in the same run.
+The rivals are DVC, cp and curl. Whole processes are timed, the interpreter's start included; rival and mlbutler take
+turns in the same run.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ SEED: tuple[Command, ...] = (
 
 
 def ours(*words: str) -> Command:
-    """A command of mlbutler."""
+    """Return a command of mlbutler."""
     return (sys.executable, "-m", "mlbutler", *words, "--quiet")
 
 
@@ -72,7 +73,7 @@ class Line:
 
     @property
     def met(self) -> bool:
-        """Is it as fast as it should be, in as little memory?"""
+        """Return whether it is as fast as it should be, in as little memory."""
         quick = not self.most or self.seconds <= self.most
         return quick and self.ratio >= self.target and (self.files > _MOST_FILES or self.peak <= _MOST_MEMORY)
 
@@ -90,18 +91,18 @@ class Bench:
         self.lines: list[Line] = []
 
     def small(self) -> None:
-        """All cases of many small files."""
+        """Measure all cases of many small files."""
         self.nothing_stale()
         self.warm_mirror()
         self.cold("cold, HTTP", target=2.0)
         self.pushed()
 
     def large(self) -> None:
-        """The case of few large files."""
+        """Measure the case of few large files."""
         self.cold("cold, large files, HTTP", target=0.0, curl_target=0.8)
 
     def nothing_stale(self) -> None:
-        """A clone without data in which no stage is stale."""
+        """Measure a clone without data in which no stage is stale."""
         clone = self._clone("fresh")
         rival = self._run("dvc status", [(*DVC, "status")], clone)
         mine = self._run("mlbutler", [ours("plan"), ours("sync"), ours("check", "lock")], clone)
@@ -111,7 +112,7 @@ class Bench:
         self._line("nothing stale: plan + sync + check lock", "dvc status", rival, mine, 3.0, most=1.0)
 
     def warm_mirror(self) -> None:
-        """A fresh clone on an agent whose mirror holds everything; then the same once more."""
+        """Measure a fresh clone on an agent whose mirror holds everything; then the same once more."""
         commands: list[Command] = [ours("sync", "--all"), ours("check")]
         theirs, clone = self._clone("theirs"), self._clone("ours")
         rival = self._run("the six commands", SEED, theirs)
@@ -132,7 +133,7 @@ class Bench:
         self._line("dvc status after it", "dvc status", status, status, 0.0)
 
     def cold(self, case: str, target: float, curl_target: float = 0.0) -> None:
-        """Nothing on this machine: all comes over HTTP."""
+        """Measure with nothing on this machine: all comes over HTTP."""
         clone = self._clone("theirs")
         rival = self._run("dvc pull", [(*DVC, "pull", "-q")], clone)
         shutil.rmtree(clone)
@@ -165,7 +166,7 @@ class Bench:
         return took
 
     def pushed(self) -> None:
-        """Is everything on the remote? The first time, and again."""
+        """Measure whether everything is on the remote: the first time, and again."""
         clone = self._clone("ours")
         mirror = self.project.root / "other-mirror"
         # Without what other cases made the mirror remember: nothing has been asked before.
@@ -186,7 +187,7 @@ class Bench:
         return clone
 
     def _settle(self) -> None:
-        """Let nobody pay for what was removed before: ext4 spares inodes freed in the last five seconds."""
+        """Wait for the cost of what was removed before: ext4 spares inodes freed in the last five seconds."""
         if self.project.files > 10:
             os.sync()
             time.sleep(_SETTLING)
@@ -243,7 +244,7 @@ _NOBODY = 65534
 
 
 def table(lines: Sequence[Line]) -> str:
-    """The comparisons as a Markdown table."""
+    """Return the comparisons as a Markdown table."""
     rows = ["| case | files | rival | rival, s | mlbutler, s | times faster | aimed at | peak, MB |", "|" + "---|" * 8]
     for line in sorted(lines, key=lambda line: (line.case, line.files)):
         aimed = f"{line.target:g}" if line.target else ""
@@ -274,7 +275,7 @@ class Growth:
 
 
 def growth(lines: Sequence[Line]) -> list[Growth]:
-    """Each case at a number of files beside the same at the next smaller number."""
+    """Return each case at a number of files beside the same at the next smaller number."""
     cases: dict[tuple[str, str], list[Line]] = {}
     for line in sorted(lines, key=lambda line: line.files):
         cases.setdefault((line.case, line.rival), []).append(line)
@@ -289,7 +290,7 @@ def growth(lines: Sequence[Line]) -> list[Growth]:
 
 
 def growth_table(found: Sequence[Growth]) -> str:
-    """As a Markdown table."""
+    """Return the growth as a Markdown table."""
     rows = ["| case | files | mlbutler, times | rival | rival, times | memory, MB more |", "|" + "---|" * 6]
     rows += [
         f"| {one.case} | {one.fewer:,} to {one.more:,} | {one.seconds:.1f} | {one.rival} | {one.rival_seconds:.1f} "

@@ -1,4 +1,4 @@
-"""The program: ``mlbutler``, ``python -m mlbutler``."""
+"""Run the program: ``mlbutler``, ``python -m mlbutler``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import sys
 
 
 def _import_nothing_of_the_project() -> None:
-    """A module of the project's may be called like one that is imported here later, with credentials at hand.
+    """Drop the project's directories from the search path of modules.
 
-    ``python -m`` looks in the working directory first, and then where ``PYTHONPATH`` says.
+    A module of the project's may be called like one that is imported here later, with credentials available. ``python
+    -m`` looks in the working directory first, and then where ``PYTHONPATH`` says.
     """
     here = os.path.realpath(os.curdir)
     ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
@@ -36,7 +37,7 @@ _ESCAPED = "mlbutler-escaped"
 
 
 class _Patient(io.FileIO):
-    """A stream that takes no notice when its reader leaves."""
+    """A stream that ignores its reader's leaving."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -46,7 +47,7 @@ class _Patient(io.FileIO):
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """What a stream's encoding lacks, and file names that are no text, as ``\\uXXXX``: JSON stays JSON."""
+    """Write what a stream's encoding lacks, and file names that are no text, as ``\\uXXXX``: JSON stays JSON."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
@@ -54,7 +55,7 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 
 def _outlast_readers() -> None:
-    """`mlbutler compare | head` works to its end: the record is whole, and the exit code says what was found.
+    """Let `mlbutler compare | head` work to its end: the record is whole, the exit code says what was found.
 
     So it does where the locale's encoding has no word for what is said.
     """

@@ -1,4 +1,4 @@
-"""Which environment variables the project's own code is given on a CI server: what it needs, and nothing else.
+"""List the environment variables that the project's own code is given on a CI server: what it needs, no more.
 
 Credentials have any name that their owner gave them (``NEXUS_PASS``, ``JWT``, ``REGISTRY_USR``), so that a list of what
 looks like one is never whole. This is a list of what is none.
@@ -84,12 +84,12 @@ _NOT = re.compile(r"TF_VAR_|TF_TOKEN_|DVC_STUDIO_TOKEN|SLURM_JWT|CI_PROJECT_.*TO
 
 
 def is_known(name: str) -> bool:
-    """Is this very name known to hold no credential, whatever it looks like?"""
+    """Return whether this very name is known to hold no credential, whatever it looks like."""
     return name in _FACTS or name in _NAMES
 
 
 def is_harmless(name: str) -> bool:
-    """May a variable of this name be given to the project's own code, if nothing in its value speaks against it?"""
+    """Return whether the project's own code may have a variable of this name, if its value is harmless too."""
     return (
         is_known(name) or name.upper() in _PROXIES or (name.startswith(_PREFIXES) and _NOT.match(name) is None)
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Working for a fork's change: nothing that a remote would accept as a credential is within reach.
+"""Work for a fork's change: nothing that a remote would accept as a credential is within reach.
 
 Libraries for S3, Google, Azure and SSH look for credentials in the process' own environment and in files that it
 names, whatever is passed to them. So the process itself has to forget them. As credentials have any name, it keeps
@@ -28,9 +28,9 @@ _LOOKED_AT = {
 
 @contextmanager
 def anonymous() -> Iterator[dict[str, str]]:
-    """Take every credential out of this process' environment while the block runs; yields what is left.
+    """Take every credential out of this process' environment while the block runs; yield what is left.
 
-    DVC's global and system configuration are left out too: they may hold a remote's password.
+    DVC's global and system configuration are ignored as well: they may hold a remote's password.
     """
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="mlbutler-nothing-") as empty:

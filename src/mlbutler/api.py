@@ -75,7 +75,7 @@ def _step(name: str, path: str | Path, *, against: str | None = None, stages: Se
 
 @contextmanager
 def _unchanged_directory() -> Iterator[None]:
-    """Opening a project changes to its root, since DVC names stages from there."""
+    """Restore the working directory: opening a project changes to its root, since DVC names stages from there."""
     before = Path.cwd()
     try:
         yield

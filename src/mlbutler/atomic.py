@@ -1,4 +1,4 @@
-"""Writing a file so that a reader sees the old content or the new, whatever happens in between."""
+"""Write a file so that a reader sees the old content or the new, whatever happens in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as a program: parse, dispatch, and the one error boundary.
+"""Run the command line as a program: parse, dispatch, and the one error boundary.
 
 Everything heavy is imported by the verb that needs it, so that `mlbutler --help` is quick.
 """
@@ -32,7 +32,7 @@ __all__ = ["cli", "gates", "init", "jenkins", "main", "steps", "store"]
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line; exits with the code of `mlbutler.errors`."""
+    """Run the command line; exit with the code of `mlbutler.errors`."""
     arguments = sys.argv[1:] if arguments is None else arguments
     signal.signal(signal.SIGTERM, _interrupt)
     as_json = _wants_json(arguments)
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:
-    """An aborted build sends SIGTERM; it is treated as Ctrl-C."""
+    """Treat SIGTERM, which an aborted build sends, as Ctrl-C."""
     raise KeyboardInterrupt
 
 
@@ -81,7 +81,7 @@ def _document(message: str, remedy: str, code: int) -> None:
 
 
 def _wants_json(arguments: list[str]) -> bool:
-    """Is JSON asked for? Known also where the command line is wrong, or cannot be read to its end."""
+    """Return whether JSON is asked for, also where the command line is wrong or cannot be read to its end."""
     import os
 
     verbs = ("_".join(arguments[:length]) for length in (1, 2))
@@ -90,7 +90,7 @@ def _wants_json(arguments: list[str]) -> bool:
 
 
 def _machine(error: OSError, as_json: bool) -> int:
-    """A file that the machine did not let us read or write is no bug of ours."""
+    """Return the error for a file that the machine did not let us read or write: that is no bug of ours."""
     if error.errno == errno.ENOENT and _is_nowhere():
         how = "Change to a directory that exists, or pass -C DIR."
         return _told("The working directory does not exist any more.", how, EXIT_USAGE, as_json)

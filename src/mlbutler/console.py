@@ -1,4 +1,4 @@
-"""What a person sees while mlbutler works.
+"""Show a person what happens while mlbutler works.
 
 Findings go to the record; this is only the live view. With ``--json`` standard output belongs to the
 one JSON document, and everything here goes to standard error.
@@ -20,7 +20,7 @@ _PLAIN_INTERVAL = 10.0
 
 @dataclass
 class Progress:
-    """The state of one long operation; whoever works advances it, whoever shows it reads it."""
+    """The state of one long operation: the worker advances it, the display reads it."""
 
     title: str
     total: int | None = None
@@ -35,7 +35,7 @@ class Progress:
         self.bytes += nbytes
 
     def line(self) -> str:
-        """One plain line: counts, bytes, rate."""
+        """Return one plain line: counts, bytes, rate."""
         seconds = max(time.monotonic() - self.started, 1e-6)
         of = f"/{self.total}" if self.total is not None else ""
         amount = f", {human_bytes(self.bytes)} ({human_bytes(self.bytes / seconds)}/s)" if self.bytes else ""
@@ -66,26 +66,26 @@ class Console:
         return sys.stderr if self.json else sys.stdout
 
     def heading(self, text: str) -> None:
-        """Start of a step or a stage."""
+        """Show the start of a step or a stage."""
         if not self.quiet:
             self._write(f"\n== {text}")
 
     def line(self, text: str = "") -> None:
-        """A normal message."""
+        """Show a normal message."""
         if not self.quiet:
             self._write(text)
 
     def detail(self, text: str) -> None:
-        """Only with --verbose."""
+        """Show a message only with --verbose."""
         if self.verbose and not self.quiet:
             self._write(text)
 
     def error(self, text: str) -> None:
-        """Always shown, on standard error."""
+        """Show a message always, on standard error."""
         print(self.redactor.hide(text), file=sys.stderr, flush=True)
 
     def raw(self, text: str) -> None:
-        """Live output of a child process, already split into lines; quiet drops it."""
+        """Show live output of a child process, already split into lines; quiet drops it."""
         if not self.quiet:
             self.stream.write(self.redactor.hide(text))
             self.stream.flush()
@@ -129,7 +129,7 @@ class Console:
 
 
 def human_bytes(count: float) -> str:
-    """``1536`` as ``1.5 KB``; powers of 1024."""
+    """Return ``1536`` as ``1.5 KB``; powers of 1024."""
     for unit in ("B", "KB", "MB", "GB"):
         if abs(count) < 1024:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -138,7 +138,7 @@ def human_bytes(count: float) -> str:
 
 
 def human_seconds(seconds: float) -> str:
-    """``3725`` as ``1 h 2 min``."""
+    """Return ``3725`` as ``1 h 2 min``."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""What is kept from the project's own code on a CI server: every variable that is not known to be harmless."""
+"""Hold back from the project's own code, on a CI server, every variable that is not known to be harmless."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _PLAIN = re.compile(r"[0-9.:,+\-TZ ]*")
 
 
 def in_ci(environ: Mapping[str, str]) -> bool:
-    """Is this the environment of a CI server's build?"""
+    """Return whether this is the environment of a CI server's build."""
     from mlbutler.ci import ADAPTERS
 
     return any(name != "local" and adapter.read(environ) is not None for name, adapter in ADAPTERS.items())
 
 
 def allowed(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, str]:
-    """What the project's own code is given of the environment on a CI server: what it needs, and what `keep` names."""
+    """Return what the project's own code is given of the environment on a CI server: what it needs, and `keep`."""
     kept, known = set(keep), secret_values(environ)
 
     def is_given(name: str, value: str) -> bool:
@@ -31,7 +31,7 @@ def allowed(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, s
 
 
 def held_back(environ: Mapping[str, str], keep: Iterable[str] = ()) -> tuple[str, ...]:
-    """Names of the variables that the project's own code is not given; none on a laptop.
+    """Return names of the variables that the project's own code is not given; none on a laptop.
 
     mlbutler's own settings are not among them: nothing of the project misses these.
 
@@ -45,7 +45,7 @@ def held_back(environ: Mapping[str, str], keep: Iterable[str] = ()) -> tuple[str
 
 
 def values_to_hide(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of what looks like a credential, and on a CI server of all that is held back.
+    """Return the values of what looks like a credential, and on a CI server of all that is held back.
 
     What a harmless variable says too is not hidden: a branch's name stays readable though a variable of the job
     repeats it.
@@ -58,5 +58,5 @@ def values_to_hide(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def is_setting(name: str) -> bool:
-    """Is it the name of a setting of mlbutler's that holds no credential?"""
+    """Return whether it is the name of a setting of mlbutler's that holds no credential."""
     return name.startswith("MLBUTLER_") and not is_secret_name(name)

@@ -32,7 +32,7 @@ class Hints:
     prefix: str
 
     def read(self) -> dict[str, Any]:
-        """What is known; what the mirror says counts more, as every build writes there."""
+        """Return what is known; what the mirror says counts more, as every build writes there."""
         found: dict[str, Any] = {}
         for path in self._places():
             with suppress(OSError, ValueError, TypeError):

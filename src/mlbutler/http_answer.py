@@ -1,4 +1,4 @@
-"""An answer over HTTP that ends: bounded in bytes and in time, whatever the server goes on sending."""
+"""Bound an answer over HTTP in bytes and in time, whatever the server goes on sending."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST = 120.0
 def received(
     client: httpx.Client, request: httpx.Request, *, largest: int | None = None, longest: float | None = None
 ) -> httpx.Response:
-    """The whole answer to a request, without following redirects.
+    """Return the whole answer to a request, without following redirects.
 
     Args:
         largest: bytes of its body. longest: seconds for its body. `LARGEST` and `LONGEST`, if None.

@@ -1,4 +1,4 @@
-"""Reads JUnit XML, in the dialects that test runners write, into counts and failed cases.
+"""Read JUnit XML, in the dialects that test runners write, into counts and failed cases.
 
 The files come from the code under test: they may be broken, huge, or made to harm the parser.
 """
@@ -100,7 +100,7 @@ def _matching(root: Path, patterns: Iterable[str], counts: Counts) -> list[Path]
 
 
 def _read(path: Path, counts: Counts) -> str:
-    """Add one file to `counts`; returns what is wrong with it, '' if nothing."""
+    """Add one file to `counts`; return what is wrong with it, '' if nothing."""
     suites: list[str] = []
     rooted = False
     try:

@@ -1,4 +1,4 @@
-"""What Linux offers to keep a child process at arm's length, and tells of file systems; elsewhere these do nothing."""
+"""Use what Linux offers to isolate a child process and to describe file systems; elsewhere these do nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def adopt_orphans() -> None:
 
 
 def children() -> frozenset[int]:
-    """Process ids of our direct children, zombies not counted; empty where /proc is not Linux's."""
+    """Return process ids of our direct children, zombies not counted; empty where /proc is not Linux's."""
     if not sys.platform.startswith("linux"):
         return frozenset()
     own, found = os.getpid(), set()
@@ -50,7 +50,7 @@ class FileSystem:
 
 
 def file_system(path: Path) -> FileSystem | None:
-    """The file system that holds a path, which exists; None where /proc is not Linux's.
+    """Return the file system that holds a path, which exists; None where /proc is not Linux's.
 
     Format: proc_pid_mountinfo(5). The longest mount point above the path counts, and of equal ones the last, which
     covers the others: device numbers do not do, because btrfs gives each subvolume one of its own.

@@ -1,4 +1,4 @@
-"""Turns the bytes that a program writes into bounded, harmless lines, while it writes them."""
+"""Turn the bytes that a program writes into bounded, harmless lines, while it writes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OVERLAP = 4_096
 
 
 def clean(text: str) -> str:
-    """Text without escape sequences and control characters (tabs and newlines stay)."""
+    """Return text without escape sequences and control characters (tabs and newlines stay)."""
     return _CONTROL.sub("", _ESCAPE.sub("", text))
 
 
@@ -75,7 +75,7 @@ class LiveLines:
             self._show(self._hide_unfinished)
 
     def close(self) -> None:
-        """The stream has ended: emit what is left."""
+        """Emit what is left: the stream has ended."""
         self.feed(b"", final=True)
         if self._parts:
             self._finish()

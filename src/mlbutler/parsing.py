@@ -1,4 +1,4 @@
-"""Text that others wrote, as plain data: the one place where what parsers raise becomes an error of ours.
+"""Parse text that others wrote: the one place where what parsers raise becomes an error of ours.
 
 A pull request brings such text. It ends in data or in `Unreadable`, after time and memory that grow with its length.
 """
@@ -48,7 +48,7 @@ def reading(kind: str, name: str = "") -> Iterator[None]:
 
 
 def decoded(content: bytes, name: str = "") -> str:
-    """The text of a file in UTF-8, without a byte order mark.
+    """Return the text of a file in UTF-8, without a byte order mark.
 
     Raises:
         Unreadable: it is something else.
@@ -61,7 +61,7 @@ def decoded(content: bytes, name: str = "") -> str:
 
 
 def parse_json(text: str | bytes, name: str = "", pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
-    """The JSON document in `text`; `pairs` makes something else than a dictionary of an object.
+    """Return the JSON document in `text`; `pairs` makes something else than a dictionary of an object.
 
     Raises:
         Unreadable: it is none, or nested too deeply.
@@ -71,7 +71,7 @@ def parse_json(text: str | bytes, name: str = "", pairs: Callable[[list[tuple[st
 
 
 def parse_toml(text: str | bytes, name: str = "") -> dict[str, Any]:
-    """The TOML document in `text`.
+    """Return the TOML document in `text`.
 
     Raises:
         Unreadable: it is none, or nested too deeply.
@@ -85,7 +85,7 @@ def parse_toml(text: str | bytes, name: str = "") -> dict[str, Any]:
 
 
 def parse_yaml(text: str, name: str = "") -> Any:
-    """The YAML document in `text`, as DVC reads it.
+    """Return the YAML document in `text`, as DVC reads it.
 
     Raises:
         Unreadable: it is none, no plain data, nested too deeply, or would be far larger than it is written.

@@ -1,7 +1,7 @@
-"""The run, as a list.
+"""Run the steps of the run, as a list.
 
-`STEPS` says what may follow a failure of what: a step is not taken when one that it `needs` has failed; what it then
-leaves is a typed result with the reason. After an interruption nothing but the telling follows.
+`STEPS` says what may follow a failure of what: a step is not run when one that it `needs` has failed; its result then
+gives the reason. After an interruption nothing but the reporting follows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LEFT_OUT = "skipped by --only or --skip"
 
 
 def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) -> int:
-    """Take every step in order; the record is written after each.
+    """Run every step in order; the record is written after each.
 
     Args:
         only: take these alone. skip: leave these out.
@@ -57,24 +57,27 @@ def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) 
 
 
 def join(work: Work) -> None:
-    """This process takes a step of a run whose steps are separate commands; kept with that step's result."""
+    """Count this process as a part of a run whose steps are separate commands.
+
+    The record notes that with the result of the step that it runs.
+    """
     work.pipeline = True
     work.record = dataclasses.replace(work.record, due=_united(work.record.due, LEAST))
 
 
 def run_one(work: Work, name: str, call: Callable[[Work], StepResult] | None = None) -> int:
-    """Take one step alone, as its verb does; `call` replaces the step's function to pass options."""
+    """Run one step alone, as its verb does; `call` replaces the step's function to pass options."""
     return take(work, _step(name), call=call)
 
 
 def leave(work: Work, name: str, reason: str) -> int:
-    """Record that a step was not taken, and say so: its verb was called. Returns the exit code."""
+    """Record that a step was not run, and say so: its verb was called. Return the exit code."""
     work.console.line(f"{name}: {reason}")
     return take(work, _step(name), reason=reason)
 
 
 def blocked(record: Record, name: str) -> str:
-    """Why the step cannot be taken after those that the record holds, '' when it can."""
+    """Return why the step cannot be run after those that the record holds, '' when it can."""
     return _blocked(record, _step(name))
 
 
@@ -83,7 +86,7 @@ def _step(name: str) -> Step:
 
 
 def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], StepResult] | None = None) -> int:
-    """Take `step`, or with a `reason` record that it was not taken. Returns the exit code it asks for."""
+    """Run `step`, or with a `reason` record that it was not run; return the exit code it asks for."""
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     code = EXIT_PASSED
     if reason:
@@ -126,7 +129,7 @@ def _keep(work: Work, step: Step, result: StepResult, started: str, clock: float
 
 
 def _unfixed(work: Work) -> bool:
-    """After the last step that could fix what `check` left as pending: keep and show what is still wrong."""
+    """Judge again what `check` left as pending, after the last step that could fix it; show what is still wrong."""
     check = judged_again(work.record)
     if check is None:
         return False
@@ -147,7 +150,10 @@ def _begin(work: Work, step: Step, started: str) -> None:
 
 @contextmanager
 def _joined(work: Work) -> Iterator[None]:
-    """To change the record and write it. What other processes in this clone wrote of their own steps is taken over."""
+    """Lock the record, to change and write it.
+
+    What other processes in this clone wrote of their own steps is taken over.
+    """
     with work.record_lock():
         now = read(record_path(work))
         if now is not None and now.change.same_work(work.record.change):
@@ -165,12 +171,12 @@ def _united(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def record_path(work: Work) -> Any:
-    """Where the record lies."""
+    """Return the path of the record."""
     return work.root / ".mlbutler" / "record.json"
 
 
 def show(work: Work, name: str, result: StepResult, *, began: bool = True) -> None:
-    """One line on screen for a finished step, with the remedy where there is one.
+    """Show one line for a finished step, with the remedy where there is one.
 
     Args:
         began: its heading is on screen.
@@ -199,5 +205,5 @@ def _blocked(record: Record, step: Step) -> str:
 
 
 def _weight(code: int) -> int:
-    """Which exit code wins when several steps ask for one: what a retry may mend outweighs a judgement."""
+    """Rank the exit codes of several steps: what a retry may fix outweighs a judgement."""
     return {EXIT_PASSED: 0, EXIT_JUDGED: 1, EXIT_OUTSIDE: 2}.get(code, 3)

@@ -1,4 +1,4 @@
-"""Runs the project's own code: live output, timeout, a shutdown in stages, and none of our credentials.
+"""Run the project's own code: live output, timeout, a shutdown in stages, and none of our credentials.
 
 The code may come from a stranger's pull request. It gets an environment without credentials, its own
 process group and an empty standard input; when it ends, nothing that it started goes on running.
@@ -65,7 +65,7 @@ class Finished:
 
 
 class Ended(Enum):
-    """Why `Process.pump` came back."""
+    """Why `Process.pump` returned."""
 
     READY = "ready"
     EXITED = "exited"
@@ -74,7 +74,7 @@ class Ended(Enum):
 
 
 def project_environment(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, str]:
-    """The environment for the project's own code: no credentials but those named in `keep`.
+    """Return the environment for the project's own code: no credentials but those named in `keep`.
 
     On a CI server it holds what that code needs and nothing else; see `mlbutler.held_back`.
     """
@@ -91,7 +91,7 @@ def project_environment(environ: Mapping[str, str], keep: Iterable[str] = ()) ->
 
 
 def output_redactor(environ: Mapping[str, str]) -> Redactor:
-    """Hides the values of `environ`'s credentials, in lines of output too when a value has several lines."""
+    """Return a redactor of `environ`'s credentials, in lines of output too when a value has several lines."""
     values = set(values_to_hide(environ))
     held = held_back(environ)
     named = [value for name, value in environ.items() if "\n" in value and (name in held or is_secret_name(name))]
@@ -100,7 +100,7 @@ def output_redactor(environ: Mapping[str, str]) -> Redactor:
 
 
 def explain_exit(code: int | None) -> str:
-    """An exit code in words, as the shell and DVC give it."""
+    """Return an exit code in words, as the shell and DVC give it."""
     if code is None:
         return "timed out"
     if code == 127:
@@ -186,11 +186,11 @@ class Process:
 
     @property
     def tail(self) -> tuple[str, ...]:
-        """The last lines of output since the start or `forget_tail`."""
+        """Return the last lines of output since the start or `forget_tail`."""
         return tuple(self._tail)
 
     def forget_tail(self) -> None:
-        """Let `tail` begin here."""
+        """Make `tail` begin here."""
         self._tail.clear()
 
     def __enter__(self) -> Process:
@@ -236,8 +236,11 @@ class Process:
     # ------------------------------------------------------------------------------------ waiting
 
     def pump(self, *, until: int | None = None, deadline: float | None = None) -> Ended:
-        """Pass output on until the file descriptor `until` can be read, the leader exits, `deadline`
-        (of `time.monotonic`) is reached, or we are told to stop. All output written before is passed on."""
+        """Pass output on until something happens, and return what did.
+
+        It returns when the file descriptor `until` can be read, the leader exits, `deadline` (of `time.monotonic`) is
+        reached, or we are asked to stop. All output written before is passed on.
+        """
         while True:
             now = time.monotonic()
             wait = _POLL if self._output is not None else _POLL_AT_END
@@ -255,7 +258,9 @@ class Process:
                 return Ended.TIMED_OUT
 
     def told_to_stop(self, code: int | None) -> bool:
-        """Are we told to stop, now or in a moment? A CI server that aborts a build signals the children first.
+        """Return whether we are asked to stop, now or in a moment.
+
+        A CI server that aborts a build signals the children first.
 
         Args:
             code: how a child ended. The wait is for one that was asked to stop; to others, which may have
@@ -269,7 +274,7 @@ class Process:
         return bool(self._signals.received)
 
     def stop(self) -> None:
-        """Interrupt the whole group, then terminate it, then kill it; back when none of it is left.
+        """Interrupt the whole group, then terminate it, then kill it; return when none of it is left.
 
         Another signal to us skips to the next stage.
         """
@@ -358,7 +363,7 @@ class Process:
             os.killpg(self._child.pid, number)
 
     def _end_leftovers(self) -> None:
-        """End what the command left behind: it could lie in wait for a step that has credentials."""
+        """End what the command left behind: it could wait for a step that has credentials."""
         for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 2.0)):
             until = time.monotonic() + patience
             told: set[int] = set()

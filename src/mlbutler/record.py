@@ -171,7 +171,7 @@ class Change:
     pushed: bool = True
 
     def same_work(self, other: Change) -> bool:
-        """Is it the same commit for the same purpose? A record of one then speaks for the other."""
+        """Return whether it is the same commit for the same purpose. A record of one then holds for the other."""
         names = ("ci", "kind", "head", "checkout", "number", "fork")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
@@ -192,8 +192,9 @@ class Environment:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Everything a run found. A step that has not been reached is None; one that did not apply is
-    a result with outcome ``skipped`` and a reason.
+    """Everything a run found.
+
+    A step that has not been reached is None; one that did not apply is a result with outcome ``skipped`` and a reason.
 
     `project` is the DVC project's folder from the repository's root, '' at the root; it tells the reports
     of several projects in one pull request apart.
@@ -226,12 +227,12 @@ class Record:
     due: tuple[str, ...] = ()
 
     def steps(self) -> tuple[tuple[str, StepResult], ...]:
-        """(name, result) of the steps reached so far, in pipeline order."""
+        """Return (name, result) of the steps reached so far, in pipeline order."""
         pairs = ((name, getattr(self, name)) for name in STEP_NAMES)
         return tuple((name, result) for name, result in pairs if result is not None)
 
     def outcome(self) -> Outcome:
-        """The whole run: the weightiest of its steps' outcomes, see `WEIGHTIEST_FIRST`."""
+        """Return how the whole run ended: the weightiest of its steps' outcomes, see `WEIGHTIEST_FIRST`."""
         outcomes = {result.outcome for _, result in self.steps()}
         return next((outcome for outcome in WEIGHTIEST_FIRST if outcome in outcomes), Outcome.SKIPPED)
 

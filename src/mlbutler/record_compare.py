@@ -147,13 +147,13 @@ class StageDefinitionChange:
     parts: tuple[DefinitionChange, ...] = ()
 
     def lost(self) -> tuple[DefinitionChange, ...]:
-        """The dependencies and params that the stage no longer has: DVC does not run it again when they change."""
+        """Return dependencies and params that the stage no longer has: DVC does not run it when they change."""
         if self.kind in ("added", "removed"):
             return ()
         return tuple(p for p in self.parts if p.kind == "removed" and p.part in ("dependency", "param"))
 
     def freezes(self) -> bool:
-        """Is the stage frozen by this change: never run again, whatever changes?"""
+        """Return whether this change freezes the stage, so that it never runs again, whatever changes."""
         return any(part.part == "frozen" and part.new for part in self.parts)
 
 

@@ -1,4 +1,4 @@
-"""What a run still owes when it is told of: a step that was killed, or that was due and never began, stopped it."""
+"""Find what a run still owes when it is reported: a step that was killed, or that was due and never began."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STOPPED = "The build was aborted: what was finished is kept, run it again."
 
 
 def ended(record: Record) -> Record:
-    """The record of a run that is over: what is unended in it has become an error.
+    """Return the record of a run that is over: what is unended in it has become an error.
 
     After a step that failed, those behind it may be missing: it is to blame. Where nothing ran, a whole run was due.
     A run that was interrupted owes nothing. What `check` left to the run is judged by what became of it.
@@ -42,7 +42,10 @@ def ended(record: Record) -> Record:
 
 
 def interrupted(record: Record) -> Record:
-    """The record of a run whose build was aborted: what had not ended was interrupted, else the first that was to come.
+    """Return the record of a run whose build was aborted: what had not ended was interrupted.
+
+    Where nothing was under way it is the first step that was to come. Where every step has its result the abort came
+    too late, and nothing changes.
 
     Where every step has its result the abort came too late, and nothing changes.
     """
@@ -66,7 +69,7 @@ def _stopped(record: Record, names: Iterable[str]) -> Record:
 
 
 def _unended(record: Record) -> Iterator[tuple[str, str]]:
-    """(step, time it began, '' if never) in pipeline order."""
+    """Yield (step, time it began, '' if never) in pipeline order."""
     steps = {name: result for name, result in record.steps() if name not in TELLING}
     due = record.due if steps or record.began else LEAST
     blamed = False

@@ -25,7 +25,7 @@ _NO_SECRETS = Redactor(())
 
 
 def redacted(record: Record, redactor: Redactor) -> Record:
-    """The same record with secrets hidden in every text, and every text and number fit for JSON.
+    """Return the same record with secrets hidden in every text, and every text and number fit for JSON.
 
     Lone surrogates (file names that are not UTF-8) become backslash escapes; a number that JSON cannot
     hold becomes ``"NaN"``, ``"Infinity"`` or ``"-Infinity"`` where a text may stand.
@@ -34,7 +34,7 @@ def redacted(record: Record, redactor: Redactor) -> Record:
 
 
 def dumps(record: Record, redactor: Redactor = _NO_SECRETS) -> str:
-    """The record as JSON, a line for each field of each step."""
+    """Return the record as JSON, a line for each field of each step."""
     lines = []
     for name, value in _plain(record, redactor).items():
         if isinstance(value, dict):
@@ -51,7 +51,7 @@ def _compact(value: Any) -> str:
 
 
 def loads(text: str | bytes) -> Record:
-    """The record that `dumps` wrote.
+    """Return the record that `dumps` wrote.
 
     Raises:
         ProjectError: it is no record, or one of another schema version.
@@ -99,7 +99,7 @@ def write(path: Path, record: Record, redactor: Redactor) -> None:
 
 
 def read(path: Path, *, strict: bool = False) -> Record | None:
-    """The record at `path`, None when there is none.
+    """Return the record at `path`, None when there is none.
 
     A file that cannot be used (broken, of another schema version) is None as well and the reason is
     logged, because a run can always start anew; with `strict` it is an error.
@@ -126,7 +126,7 @@ def read(path: Path, *, strict: bool = False) -> Record | None:
 
 @cache
 def _adapter(name: str) -> TypeAdapter[Any]:
-    """For one field: most records hold few of the steps, and a schema of all their types takes its time."""
+    """Return the adapter for one field: most records hold few steps, and a schema of all types takes its time."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(_types()[name])
@@ -138,7 +138,7 @@ def _types() -> dict[str, Any]:
 
 
 def _plain(value: Any, redactor: Redactor) -> Any:
-    """What `_clean` makes of a value, as dictionaries and lists."""
+    """Return what `_clean` makes of a value, as dictionaries and lists."""
     kind = type(value)
     if kind is float:
         return value if math.isfinite(value) else _clean(value, redactor)

@@ -1,4 +1,4 @@
-"""What `check` left as pending because the run was going to fix it, judged again at the end of the run."""
+"""Judge again, at the end of the run, what `check` left as pending because the run was going to fix it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _without_pending(check: CheckResult) -> str:
 
 
 def _unfixed(record: Record, finding: Finding) -> str | None:
-    """Why `finding` holds at the end of the run, None when it does not."""
+    """Return why `finding` holds at the end of the run, None when it does not."""
     laptop = record.change.kind == "local"
     if finding.check == PUSHED:
         skipped = record.push is None or record.push.outcome is Outcome.SKIPPED
@@ -65,7 +65,7 @@ def _not_passed(name: str, result: StepResult | None) -> str | None:
 
 
 def _found(record: Record, finding: Finding, why: str) -> Finding:
-    """The finding with what prevented its fix, and the way to get the results where there is one."""
+    """Return the finding with what prevented its fix, and the way to get the results where there is one."""
     remedies = [step.remedy for step in (record.commit, record.push, record.reproduce) if step and step.remedy]
     commit = record.commit
     if commit is not None and commit.fetch_command:

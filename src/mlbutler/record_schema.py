@@ -1,4 +1,4 @@
-"""The record's JSON Schema, for whoever reads `report.json` with programs of their own."""
+"""Write the record's JSON Schema, for programs that read `report.json`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema() -> dict[str, Any]:
-    """The schema (draft 2020-12) of the document that `record_file.dumps` writes."""
+    """Return the schema (draft 2020-12) of the document that `record_file.dumps` writes."""
     found = TypeAdapter(Record).json_schema(mode="serialization")
     for name, part in found["$defs"].items():
         documented = getattr(record, name, None)
@@ -26,5 +26,5 @@ def schema() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The schema as indented JSON."""
+    """Return the schema as indented JSON."""
     return json.dumps(schema(), indent=1, ensure_ascii=False, sort_keys=False) + "\n"

@@ -7,10 +7,10 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How a step ended. Only `FAILED` is a judgement on the change; `ERROR` is the world's fault.
+    """How a step ended. Only `FAILED` is a judgement on the change; `ERROR` is a fault outside of it.
 
-    `NOT_KNOWN`: the step did its work but could not answer what it was asked; the reason says why. It is neither
-    green nor red, and its exit code is that of an error. `INTERRUPTED`: the run was told to stop; there is no verdict.
+    `NOT_KNOWN`: the step did its work but could not answer what it was asked; the reason says why. It is neither green
+    nor red, and its exit code is that of an error. `INTERRUPTED`: the run was asked to stop; there is no verdict.
     """
 
     PASSED = "passed"
@@ -164,11 +164,11 @@ class PlanResult(StepResult):
     left_over: tuple[tuple[str, str], ...] = ()
 
     def stale(self) -> tuple[StagePlan, ...]:
-        """The stages that have to run or to be restored, in order."""
+        """Return the stages that have to run or to be restored, in order."""
         return tuple(s for s in self.stages if s.state in (StageState.STALE, StageState.RESTORABLE))
 
     def settled(self) -> bool:
-        """Is every stage up to date or frozen?"""
+        """Return whether every stage is up to date or frozen."""
         return all(s.state in (StageState.UP_TO_DATE, StageState.FROZEN) for s in self.stages)
 
 

@@ -1,4 +1,4 @@
-"""How long a server asks us to wait."""
+"""Read how long a server asks us to wait."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 
 def retry_after(text: str | None) -> float | None:
-    """Seconds from a ``Retry-After`` header, which holds a number or a date; None when it holds neither."""
+    """Return seconds from a ``Retry-After`` header, which holds a number or a date; None when it holds neither."""
     if not text:
         return None
     if text.strip().isdigit():

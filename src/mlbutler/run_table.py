@@ -29,7 +29,7 @@ class Step:
         return RESULTS[self.name]
 
     def call(self) -> Callable[[Any], StepResult]:
-        """The step's function; its module is imported only now."""
+        """Return the step's function; its module is imported only now."""
         function: Callable[[Any], StepResult] = importlib.import_module(f"mlbutler.steps.{self.name}").run
         return function
 
@@ -58,11 +58,11 @@ _FAILS_IN_PART = ("plan",)
 
 
 def prevents(name: str, outcome: Outcome) -> str:
-    """What became of a step so that those that need it cannot be taken, '' where they can."""
+    """Return what became of a step so that those that need it cannot be run, '' where they can."""
     return "" if name in _FAILS_IN_PART and outcome is Outcome.FAILED else _PREVENTS.get(outcome, "")
 
 
 def taken_after(failed: str, outcome: Outcome = Outcome.FAILED) -> tuple[str, ...]:
-    """The later steps that are taken although `failed` failed; what generated pipelines are held to."""
+    """Return the later steps that are run although `failed` failed; generated pipelines must match this."""
     later = STEPS[NAMES.index(failed) + 1 :]
     return tuple(step.name for step in later if failed not in step.needs or not prevents(failed, outcome))

@@ -1,6 +1,6 @@
-"""What looks like a credential, and how to keep it out of sight and out of children's environments.
+"""Recognise what looks like a credential, keep it out of sight and out of children's environments.
 
-On a CI server every variable is taken for one that is not known to be harmless: `mlbutler.held_back`.
+On a CI server every variable counts as one that is not known to be harmless: `mlbutler.held_back`.
 """
 
 from __future__ import annotations
@@ -115,19 +115,19 @@ _USERINFO = re.compile(r"(?P<scheme>[a-z0-9+.-]://)[^/\s@:]*:[^/\s@]+@", re.IGNO
 
 
 def is_secret_name(name: str) -> bool:
-    """Does an environment variable of this name usually hold a credential?"""
+    """Return whether an environment variable of this name usually holds a credential."""
     if name.upper() in _KEPT or is_known(name):
         return False
     return bool(_NAME.search(name)) or name.upper().startswith(_PREFIXES)
 
 
 def has_credentials(environ: Mapping[str, str]) -> bool:
-    """Does the environment hold anything that looks like a credential?"""
+    """Return whether the environment holds anything that looks like a credential."""
     return any(is_secret_name(name) for name, value in environ.items() if value)
 
 
 def secret_values(environ: Mapping[str, str], further: Iterable[str] = ()) -> tuple[str, ...]:
-    """The values of variables that look like credentials, and `further` ones, but for words that stand everywhere."""
+    """Return the values of variables that look like credentials, and `further` ones, but no common words."""
     named = (value for name, value in environ.items() if is_secret_name(name))
     candidates = {value.strip() for value in (*named, *further)}
     return tuple(
@@ -138,7 +138,7 @@ def secret_values(environ: Mapping[str, str], further: Iterable[str] = ()) -> tu
 def without_credentials(
     environ: Mapping[str, str], secrets: Iterable[str] = (), keep: Iterable[str] = ()
 ) -> dict[str, str]:
-    """The environment without what looks like a credential.
+    """Return the environment without what looks like a credential.
 
     A variable is dropped when its name looks like a credential's, or when its value contains one of
     `secrets` or a URL with a password; names in `keep` stay whatever they hold.
@@ -153,7 +153,7 @@ def without_credentials(
 
 
 def without_git_credentials(environ: dict[str, str]) -> dict[str, str]:
-    """The environment without git's numbered settings, when one of them can hold a credential or send one elsewhere.
+    """Drop git's numbered settings when one of them can hold a credential or send one elsewhere.
 
     git takes ``http.extraHeader: AUTHORIZATION ...`` from variables with innocent names.
     """
@@ -175,12 +175,12 @@ class Redactor:
         self._coded = re.compile("|".join(map(re.escape, coded))) if coded else None
 
     def adding(self, values: Iterable[str]) -> Redactor:
-        """One that hides `values` too; those too short to be told from ordinary text are passed over."""
+        """Return one that hides `values` too; those too short to be told from ordinary text are skipped."""
         further = (value for value in values if len(value) >= _SHORTEST and value.lower() not in _NOT_VALUES)
         return Redactor((*self._values, *further))
 
     def hide(self, text: str) -> str:
-        """`text` with every secret replaced by ``[hidden]``."""
+        """Return `text` with every secret replaced by ``[hidden]``."""
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         if self._coded is not None:
@@ -195,13 +195,13 @@ class Redactor:
 
 
 def _parts(value: str) -> tuple[str, ...]:
-    """The value, and the lines of one that has several: a stream shows them one by one."""
+    """Return the value, and the lines of one that has several: a stream shows them one by one."""
     lines = value.splitlines()
     return (value, *(line for line in lines if len(line.strip()) >= _LINE)) if len(lines) > 1 else (value,)
 
 
 def _pattern(value: str) -> str:
-    """A pattern for a value as it is, and as URLs, JSON (twice, too), HTML and Python's `repr` write it."""
+    """Return a pattern for a value as is, and as URLs, JSON (twice, too), HTML and Python's `repr` write it."""
     whole = [quote_plus(value), json.dumps(json.dumps(value))[3:-3]]
     if "\\" in value:  # character by character it is not known whose a backslash is
         plain = [json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]]
@@ -210,7 +210,10 @@ def _pattern(value: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    """A pattern for one character of a secret, escaped or not. No two of its forms begin alike without end."""
+    """Return a pattern for one character of a secret, escaped or not.
+
+    No two of its forms begin alike without end.
+    """
     if character.isascii() and (character.isalnum() or character in "-_.~"):
         return character if character != "." else r"\."
     number = ord(character)
@@ -230,7 +233,7 @@ def _escaped(character: str) -> str:
 
 
 def _in_base64(value: str) -> Iterator[str]:
-    """What base64 makes of a value at each of the three places where it can begin in what is coded."""
+    """Return what base64 makes of a value at each of the three places where it can begin in what is coded."""
     for shift in range(3):
         data = b"\0" * shift + value.encode("utf-8", "surrogatepass")
         whole = len(data) * 8 // 6  # further characters depend on what follows
@@ -240,7 +243,7 @@ def _in_base64(value: str) -> Iterator[str]:
 
 
 def _without_coded(text: str, coded: re.Pattern[str]) -> str:
-    """The text without the runs of base64 in which a value was found."""
+    """Return the text without the runs of base64 in which a value was found."""
     kept, end = [], 0
     for match in coded.finditer(text):
         if match.start() < end:
@@ -256,7 +259,7 @@ def _without_coded(text: str, coded: re.Pattern[str]) -> str:
 
 
 def _without_pair(match: re.Match[str]) -> str:
-    """``Basic`` and what follows, hidden where it is a user and a password."""
+    """Return ``Basic`` and what follows, hidden where it is a user and a password."""
     pair = unquote(match["pair"]).rstrip("=").replace("-", "+").replace("_", "/")
     try:
         decoded = base64.b64decode(pair + "=" * (-len(pair) % 4), validate=True)
@@ -281,7 +284,7 @@ class LineRedactor:
         self._longest = max(map(len, redactor.known), default=0)
 
     def hide(self, line: str) -> str:
-        """The line with every secret replaced by ``[hidden]``, with the half of one that it begins or ends with."""
+        """Return the line with every secret replaced by ``[hidden]``, also half a secret at its start or end."""
         line = self._whole(self._without_rest(line))
         begun = self._begun(line)
         if begun is None:
@@ -291,7 +294,7 @@ class LineRedactor:
         return line[:begun] + HIDDEN
 
     def hide_unfinished(self, text: str) -> str:
-        """The beginning of a line, without the word that it ends with if that may become a secret."""
+        """Return the beginning of a line, without its last word if that may become a secret."""
         before = self._left, self._rest
         found = self._whole(self._without_rest(text))
         self._left, self._rest = before
@@ -300,7 +303,7 @@ class LineRedactor:
         return found[:-_LONG_WORD] + _LAST_WORD.sub("…", found[-_LONG_WORD:])
 
     def _begun(self, line: str) -> int | None:
-        """Where the beginning of a known value stands at the line's end."""
+        """Return where the beginning of a known value stands at the line's end."""
         if self._begins is None:
             return None
         start = max(len(line) - self._longest, 0)
@@ -330,12 +333,12 @@ class LineRedactor:
 
 
 def has_userinfo(text: str) -> bool:
-    """Does the text hold a URL with a password?"""
+    """Return whether the text holds a URL with a password."""
     return _USERINFO.search(text) is not None
 
 
 def without_userinfo(url: str) -> str:
-    """A URL without the user name and password before the host; other text is returned as it is."""
+    """Return a URL without user name and password before the host; other text as it is."""
     if "://" not in url:
         return url
     parts = urlsplit(url)

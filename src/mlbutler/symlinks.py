@@ -1,7 +1,7 @@
-"""No path below the project's root is written through a symbolic link that may have come with a change.
+"""Refuse to write a path below the project's root through a symbolic link that may have come with a change.
 
-A pull request can commit ``up -> /outside`` and have an output at ``up/file``. Whatever is about to write asks here
-first; so do the verbs before they call DVC, which follows such links.
+A pull request can commit ``up -> /outside`` and have an output at ``up/file``. Every writer asks here first; so do the
+verbs before they call DVC, which follows such links.
 
 - A link that Git tracks is never written through, whoever runs mlbutler and wherever the link leads.
 - On a CI server no other is either: nobody but an earlier build made it. On a laptop it is the user's own arrangement,
@@ -40,7 +40,7 @@ class Symlinks:
         self._root, self._git, self._every = root, git, every
 
     def refused(self, paths: Iterable[str], *, untracked: bool | None = None) -> dict[str, str]:
-        """Path -> the link on its way that it must not be written through; paths are relative to the root.
+        """Map path -> the link on its way that it must not be written through; paths are relative to the root.
 
         The path itself counts where it is a link that Git tracks, or one to a folder.
 
@@ -69,12 +69,12 @@ class Symlinks:
             raise refusal({path: link})
 
     def check_inside(self, path: Path, *, untracked: bool | None = None) -> None:
-        """As `check`, for an absolute path; one that lies outside the project is none of ours to judge."""
+        """Check an absolute path like `check`; one outside the project is not ours to judge."""
         with suppress(ValueError):
             self.check([path.relative_to(self._root).as_posix()], untracked=untracked)
 
     def check_folders(self) -> None:
-        """Look at the folders that mlbutler and DVC keep their own files in.
+        """Check the folders that mlbutler and DVC keep their own files in.
 
         Raises:
             PathRefused: one is a link, or holds one. UsageError: something else is in the place of one.
@@ -109,7 +109,7 @@ class Symlinks:
 
 
 def refusal(found: dict[str, str], shown: int = 3) -> PathRefused:
-    """The error for paths that links are on the way of."""
+    """Return the error for paths that links are on the way of."""
     links = list(dict.fromkeys(found.values()))
     named = ", ".join(links[:shown]) + (f" and {len(links) - shown} more" if len(links) > shown else "")
     paths = [path for path, link in found.items() if path != link]
@@ -122,14 +122,17 @@ def refusal(found: dict[str, str], shown: int = 3) -> PathRefused:
 
 
 def _leading(path: str) -> Iterator[str]:
-    """``a``, ``a/b``, ``a/b/c`` of ``a/b/c``."""
+    """Yield ``a``, ``a/b``, ``a/b/c`` of ``a/b/c``."""
     parts = path.split("/")
     for end in range(1, len(parts) + 1):
         yield "/".join(parts[:end])
 
 
 def _entries(folder: Path, below: Callable[[str], bool] = lambda path: False) -> Iterator[tuple[str, os.stat_result]]:
-    """Names (relative to it) and statuses of what a folder holds, and of what those folders hold that `below` names."""
+    """Yield names (relative to it) and statuses of what a folder holds.
+
+    Of the folders in it those that `below` names are read too.
+    """
     left = [""]
     while left:
         at = left.pop()

@@ -1,4 +1,4 @@
-"""On a CI server: libraries read no file of this user's home that the project's code can write.
+"""Keep libraries on a CI server from any file of this user's home that the project's code can write.
 
 Libraries for S3, Google, Azure and SSH, DVC and fsspec look for settings in the home, whatever is passed to them:
 ``~/.aws/config`` may name another endpoint or a program to run, ``~/.ssh/config`` a proxy, fsspec's any argument.
@@ -40,7 +40,7 @@ _KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 @contextmanager
 def without_user_files(clone: Path) -> Iterator[None]:
-    """Have libraries in this process look nowhere that the project's code can write, while the block runs.
+    """Keep libraries from reading where the project's code can write, while the block runs.
 
     Args:
         clone: the work tree; what the environment names in there is not read either.
@@ -55,7 +55,7 @@ def without_user_files(clone: Path) -> Iterator[None]:
 
 
 def elsewhere(environ: Mapping[str, str], clone: Path) -> dict[str, str | None]:
-    """What the variables that lead to a user's files have to be; None for not set."""
+    """Return what the variables that lead to a user's files have to be; None for not set."""
     home = Path(environ.get("HOME") or _NOWHERE)
     found: dict[str, str | None] = dict.fromkeys(_HOMES, _NOWHERE)
     for name, usual in _NAMED.items():
@@ -72,7 +72,7 @@ def elsewhere(environ: Mapping[str, str], clone: Path) -> dict[str, str | None]:
 
 
 def ssh_key(environ: Mapping[str, str], named: str) -> str:
-    """The key for a DVC remote over SSH in the user's own home, '' for none: a key starts no program.
+    """Return the key for a DVC remote over SSH in the user's own home, '' for none: a key starts no program.
 
     Args:
         named: what DVC's configuration names, '' for what SSH takes by itself.
@@ -86,7 +86,7 @@ def ssh_key(environ: Mapping[str, str], named: str) -> str:
 
 
 def _is_out_of_reach(path: Path) -> bool:
-    """Can this user write neither the file nor, for a folder, anything in it?"""
+    """Return whether this user can write neither the file nor, for a folder, anything in it."""
     if not is_out_of_reach(path):
         return False
     return not path.is_dir() or all(map(is_out_of_reach, path.rglob("*")))

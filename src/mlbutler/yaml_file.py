@@ -1,4 +1,4 @@
-"""YAML as DVC reads it: version 1.2, where 1e-3 is a number, 010 is ten and ``yes`` is a word.
+"""Parse YAML as DVC does: version 1.2, where 1e-3 is a number, 010 is ten and ``yes`` is a word.
 
 PyYAML alone reads version 1.1; its parser in C is kept, for it is many times faster than others. What that cannot take
 is read by ruamel.yaml, as DVC reads all: ``[./my.yaml:]`` is a list to it.
@@ -34,7 +34,7 @@ _DEEP, _LARGE = 200, 2 << 20
 
 
 def parse(text: str) -> Any:
-    """The document in `text`; no objects are made but mappings, lists, numbers, texts, dates.
+    """Return the document in `text`; no objects are made but mappings, lists, numbers, texts, dates.
 
     Raises:
         yaml.YAMLError: it is no valid YAML, no plain data, or `require_bounded` refuses it.
@@ -66,7 +66,7 @@ def _read_as_dvc(text: str) -> Any:
 
 
 def require_bounded(text: str, events: Callable[[str], Iterable[Any]] | None = None) -> None:
-    """Refuse a document that would be far larger in memory than it is written: a few aliases of aliases are enough.
+    """Refuse a document that would be far larger in memory than it is written, as by aliases of aliases.
 
     PyYAML's parser in C refuses what is nested a thousand times, on which others work long before they give up.
 
@@ -120,7 +120,7 @@ def _refused(problem: str, event: Any = None) -> Exception:
 
 @cache
 def loader() -> Any:
-    """A safe loader of PyYAML's with the rules of YAML 1.2 for plain words."""
+    """Return a safe loader of PyYAML's with the rules of YAML 1.2 for plain words."""
     import yaml
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -138,7 +138,7 @@ def loader() -> Any:
 
 
 def _located(name: str, construct: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """The constructor, with the place of a word that it cannot take, as in ``!!bool maybe``."""
+    """Return the constructor, with the position of a word that it cannot take, as in ``!!bool maybe``."""
     from yaml import MarkedYAMLError
 
     def made(constructor: Any, node: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Where am I: what the CI server says of the build, read from the environment alone."""
+"""Read what the CI server says of the build, from the environment alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TRUSTED, _UNTRUSTED = "trusted", ("untrusted", "fork")
 
 
 def facts(environ: Mapping[str, str]) -> Facts:
-    """What the CI server says of the build; a laptop's work tree where there is none.
+    """Return what the CI server says of the build; a laptop's work tree where there is none.
 
     Raises:
         UsageError: `TRUST` has a value that it does not know.

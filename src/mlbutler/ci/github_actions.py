@@ -16,7 +16,7 @@ _PULL_REF = re.compile(r"refs/pull/(\d+)/(?:head|merge)")
 
 
 def read(environ: Mapping[str, str]) -> Facts | None:
-    """Facts of a workflow run."""
+    """Return the facts of a workflow run."""
     if environ.get("GITHUB_ACTIONS") != "true":
         return None
     repository = environ.get("GITHUB_REPOSITORY", "")
@@ -44,7 +44,7 @@ def read(environ: Mapping[str, str]) -> Facts | None:
 
 
 def _name(environ: Mapping[str, str]) -> str:
-    """Gitea's and Forgejo's servers speak GitHub's language."""
+    """Return the server's name: Gitea's and Forgejo's servers speak GitHub's language."""
     for name in ("FORGEJO_ACTIONS", "GITEA_ACTIONS"):
         if environ.get(name) == "true":
             return name.lower().replace("_", "-")
@@ -52,13 +52,15 @@ def _name(environ: Mapping[str, str]) -> str:
 
 
 def _is_ours(run: Mapping[str, Any], repository: str) -> bool:
-    """Was the run that this one follows one of a branch of ours?"""
+    """Return whether the run that this one follows was one of a branch of ours."""
     source = _text(_table(run, "head_repository"), "full_name").lower()
     return not _text(run, "event").startswith("pull_request") and source == repository.lower()
 
 
 def _after(run: Mapping[str, Any], build_url: str) -> Facts:
-    """A run that follows another, of a pull request or of a fork; its secrets are at hand although the other had none.
+    """Return the facts of a run that follows another one, of a pull request or of a fork.
+
+    Its secrets are available although the other run had none.
 
     GitHub names no pull request of a fork here, and checks out the default branch.
     """

@@ -17,7 +17,7 @@ _EXTERNAL = Server(
 
 
 def read(environ: Mapping[str, str]) -> Facts | None:
-    """Facts of a GitLab job."""
+    """Return the facts of a GitLab job."""
     if not environ.get("GITLAB_CI"):
         return None
     build_url = environ.get("CI_JOB_URL", "")

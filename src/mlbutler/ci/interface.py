@@ -56,5 +56,5 @@ class Adapter(Protocol):
     """One CI server: a module with this function."""
 
     def read(self, environ: Mapping[str, str]) -> Facts | None:
-        """The facts, None when the environment is not this server's."""
+        """Return the facts, None when the environment is not this server's."""
         ...

@@ -21,7 +21,7 @@ _BUILD = ("BUILD_URL", "BUILD_NUMBER", "BUILD_ID", "JOB_NAME", "BRANCH_NAME", "C
 
 
 def read(environ: Mapping[str, str]) -> Facts | None:
-    """Facts of a Jenkins build."""
+    """Return the facts of a Jenkins build."""
     named = any(environ.get(name) for name in _SERVER) or environ.get("BUILD_TAG", "").startswith("jenkins-")
     if not named or not any(environ.get(name) for name in _BUILD):
         return None

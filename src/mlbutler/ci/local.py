@@ -8,5 +8,5 @@ from mlbutler.ci.interface import Facts
 
 
 def read(environ: Mapping[str, str]) -> Facts | None:
-    """Always answers; the branch is Git's to tell."""
+    """Return the facts of a person's own work tree, always; the branch is Git's to say."""
     return Facts(ci="local", kind="local", fork=False)

@@ -26,7 +26,9 @@ _NO_BRANCH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|arn:.*")
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """One CI server: in which variables it says what. Of several names the first that is set counts; ``*`` is any text.
+    """One CI server: in which variables it says what.
+
+    Of several names the first that is set counts; ``*`` is any text.
 
     Attributes:
         marks: variables that it always sets, with their value, '' for any.
@@ -58,7 +60,7 @@ class Server:
     build: tuple[str, ...] = ()
 
     def read(self, environ: Mapping[str, str]) -> Facts | None:
-        """The facts, None when this is another server."""
+        """Return the facts, None when this is another server."""
         if not all(said(environ, (name,)) and value in ("", environ[name]) for name, value in self.marks.items()):
             return None
         build, named, forks = (said(environ, names) for names in (self.build, self.number, self.only_forks))
@@ -85,7 +87,7 @@ class Server:
         )
 
     def _name(self, ref: str) -> str | None:
-        """A branch's short name, None for what is no branch of the repository."""
+        """Return a branch's short name, None for what is no branch of the repository."""
         name = ref.removeprefix(self.prefix).removeprefix("refs/heads/")
         return None if PULL_REF.fullmatch(name) or _NO_BRANCH.fullmatch(name) else name or None
 
@@ -97,7 +99,7 @@ class Server:
 
 
 def said(environ: Mapping[str, str], names: tuple[str, ...], *, but: tuple[str, ...] = _NOTHING) -> str:
-    """The first of these variables that says anything, '' when none does."""
+    """Return the value of the first of these variables that is set, '' when none is."""
     values = (environ[name].strip() for one in names for name in _matching(environ, one))
     return next((value for value in values if value.lower() not in ("", *but)), "")
 
@@ -110,7 +112,7 @@ def _matching(environ: Mapping[str, str], name: str) -> Iterator[str]:
 
 
 def differ(source: str, target: str) -> bool | None:
-    """Are these two repositories? Their addresses, or ``owner/name``; None when one of them is not known."""
+    """Return whether these are two repositories, by address or ``owner/name``; None when one is not known."""
     if not source or not target:
         return None
     one, other = _slug(source), _slug(target)
@@ -120,7 +122,7 @@ def differ(source: str, target: str) -> bool | None:
 
 
 def _slug(text: str) -> tuple[str, ...]:
-    """Host and path of a repository's address, or the path alone; case and ``.git`` tell nothing."""
+    """Return host and path of a repository's address, or the path alone; case and ``.git`` mean nothing."""
     text = text.strip().lower().rstrip("/").removesuffix(".git")
     if "://" in text:
         parts = urlsplit(text)
@@ -131,7 +133,7 @@ def _slug(text: str) -> tuple[str, ...]:
 
 
 def _number(text: str) -> str | None:
-    """``12`` of ``12``, ``pr/12`` and ``https://example.org/o/r/pull/12``; other text as it is."""
+    """Return ``12`` of ``12``, ``pr/12`` and ``https://example.org/o/r/pull/12``; other text as it is."""
     match = re.search(r"(\d+)/?$", text)
     return match[1] if match else text or None
 

@@ -16,7 +16,7 @@ _MARKS = (
 
 
 def read(environ: Mapping[str, str]) -> Facts | None:
-    """Facts of a build of which only that much is known that it is one; nobody's change is trusted there."""
+    """Return the facts of a build of which nothing else is known; no change is trusted there."""
     mark = next((name for name in _MARKS if said(environ, (name,))), None)
     if mark is None:
         return None

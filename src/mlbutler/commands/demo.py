@@ -1,4 +1,4 @@
-"""`mlbutler demo`: the whole story on real data, in a new folder, offline."""
+"""Implement `mlbutler demo`: the whole story on real data, in a new folder, offline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NEEDED = 64 * 1024 * 1024
 
 
 def demo(directory: Path, console: Console) -> int:
-    """Tell the story in `directory`, which must be empty or new; returns the exit code.
+    """Tell the story in `directory`, which must be empty or new; return the exit code.
 
     Raises:
         UsageError: the folder is not empty or cannot be made, or the demo's libraries are not installed.

@@ -47,7 +47,7 @@ class _Found:
 
 
 def history(directory: Path, console: Console, metric: str | None, *, branch: str | None, commits: int) -> int:
-    """Print the past of one metric commit by commit, or of all of them a line each; returns the exit code 0.
+    """Print the past of one metric commit by commit, or of all of them a line each; return the exit code 0.
 
     Args:
         metric: ``accuracy``, ``metrics.json:accuracy``, or a glob of the latter; None for all.
@@ -162,7 +162,7 @@ def _show(work: Work, found: _Found, chosen: Sequence[MetricHistory], *, one_by_
 
 
 def _nothing(found: _Found) -> str:
-    """Why there is no number."""
+    """Return why there is no number."""
     if not found.declared:
         why = "dvc.yaml cannot be read there" if found.problems else "dvc.yaml there declares no metrics"
     elif found.problems:

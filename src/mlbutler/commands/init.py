@@ -112,7 +112,10 @@ def _options(last: ScaffoldOptions, asked: InitOptions) -> ScaffoldOptions:
 
 
 def _files(root: Path, found: Found, before: Kept | None, options: ScaffoldOptions) -> dict[str, str]:
-    """What is generated; a Dockerfile that somebody else wrote stays what it is, and ours gets another name."""
+    """Return what is generated.
+
+    A Dockerfile that somebody else wrote stays as it is, and ours gets another name.
+    """
     names = ("Dockerfile", _OWN_DOCKERFILE)
     known = next((name for name in names if before is not None and name in before.files), None)
     if known is not None or options.agent == LABEL:
@@ -127,7 +130,7 @@ def _files(root: Path, found: Found, before: Kept | None, options: ScaffoldOptio
 
 
 def _settled(root: Path, before: Kept | None) -> Kept | None:
-    """A conflict whose `.merge` file was deleted is settled: the file is what its user wants of both."""
+    """Return whether a conflict is settled: its `.merge` file was deleted, so the file is what its user wants."""
     if before is None:
         return None
     settled = {path: text for path, text in before.conflicts.items() if not (root / f"{path}.merge").exists()}
@@ -136,7 +139,10 @@ def _settled(root: Path, before: Kept | None) -> Kept | None:
 
 
 def _kept(options: ScaffoldOptions, before: Kept | None, files: dict[str, str], changes: Sequence[Change]) -> Kept:
-    """What the next update starts from; a file in conflict is merged again from where it was, until it is settled."""
+    """Return what the next update starts from.
+
+    A file in conflict is merged again from where it was, until it is settled.
+    """
     kept = dict(before.files) if before else {}
     conflicts = {change.path: files[change.path] for change in changes if change.action is Action.CONFLICT}
     kept.update({path: text for path, text in files.items() if path not in conflicts})

@@ -160,7 +160,7 @@ def _server(directory: Path, options: ServerOptions) -> Server:
 
 
 def _home(directory: Path, name: str | None) -> Path:
-    """Outside the repository: secrets lie in it."""
+    """Return a directory outside the repository: secrets are in it."""
     base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     return base / "mlbutler" / "jenkins" / job_name(name or Git(directory).toplevel().name)
 

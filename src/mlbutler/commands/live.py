@@ -17,7 +17,7 @@ _PATIENCE = 600.0
 
 
 def live(directory: Path, console: Console, every: float) -> int:
-    """Follow the run in this clone until its stages have ended; returns the exit code.
+    """Follow the run in this clone until its stages have ended; return the exit code.
 
     Args:
         every: seconds between two versions of the comment, at least.

@@ -12,7 +12,7 @@ from mlbutler.settings import Report
 
 
 def report(record_path: Path, directory: Path, console: Console) -> int:
-    """Write all renderings of the record at `record_path` into `directory`; returns the exit code.
+    """Write all renderings of the record at `record_path` into `directory`; return the exit code.
 
     Raises:
         UsageError: there is no record, or it was written by another version.

@@ -44,7 +44,7 @@ def run(
     console: Console,
     options: RunOptions,
 ) -> int:
-    """Take every step on the checkout at `directory`; returns the exit code.
+    """Run every step on the checkout at `directory`; return the exit code.
 
     Raises:
         UsageError: a step's name is unknown, or as `begin`.
@@ -112,7 +112,7 @@ def _summarize(work: Work) -> None:
 
 
 def _results(work: Work) -> Iterator[str]:
-    """Where the results are, what was not shared, and what to do next."""
+    """Say where the results are, what was not shared, and what to do next."""
     record = work.record
     commit, push = record.commit, record.push
     sent = ", ".join(f"{human_bytes(m.bytes)} to {m.place}" for m in push.moved if m.objects) if push else ""

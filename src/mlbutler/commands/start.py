@@ -1,4 +1,4 @@
-"""Opens a run: finds the project, reads settings, learns what the change is, and takes the clone's lock."""
+"""Open a run: find the project, read settings, find out what the change is, and take the clone's lock."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def begin(
     telling: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Work]:
-    """The working state for one command, with the clone locked against a second one.
+    """Return the working state for one command, with the clone locked against a second one.
 
     A record of the same commit is continued, on a CI server with the merge base it began with unless `against` names
     another; any other record, or any at all when `anew`, is begun again.
@@ -120,7 +120,7 @@ def begin(
 
 
 def _with_mirror(loaded: Loaded, root: Path) -> Loaded:
-    """The settings with the mirror's whole path: ``~`` leads nowhere once there is no home."""
+    """Return the settings with the mirror's whole path: ``~`` leads nowhere once there is no home."""
     mirror = loaded.settings.data.mirror_path(root)
     data = loaded.settings.data.model_copy(update={"mirror": str(mirror) if mirror is not None else None})
     return dataclasses.replace(loaded, settings=loaded.settings.model_copy(update={"data": data}))
@@ -147,8 +147,10 @@ def _record(
     mend: bool = True,
     telling: bool = False,
 ) -> tuple[Record, tuple[Agreement, ...] | None, tuple[str, ...] | None]:
-    """The record to go on with, the DVC remotes that the target branch agreed to, and the commits that the change
-    cannot alter; None for these where the record alone tells of them."""
+    """Return the record to continue, the DVC remotes agreed on the target branch, and the unalterable commits.
+
+    The last two are None where the record alone names them. The commits are those that the change cannot alter.
+    """
     from mlbutler.change.detect import detect
     from mlbutler.remotes.trust import agreed, moved, target_revisions
     from mlbutler.reproduce.leftover import mend_rwlock
@@ -185,8 +187,10 @@ def _record(
 
 
 def _asked(git: Git, environ: Mapping[str, str], loaded: Loaded) -> Change | None:
-    """The change as Git's remote tells of it where that decides which credentials the project's code is given; None
-    where it decides nothing, or the remote is not to be asked."""
+    """Return the change as Git's remote describes it, where that decides which credentials the code is given.
+
+    None where it decides nothing, or the remote is not to be asked.
+    """
     from mlbutler.change.detect import detect
     from mlbutler.errors import AccessDenied, GitError
 
@@ -199,14 +203,14 @@ def _asked(git: Git, environ: Mapping[str, str], loaded: Loaded) -> Change | Non
 
 
 def _opens_remotes(environ: Mapping[str, str]) -> bool:
-    """Is there a credential that DVC's remotes are opened with?"""
+    """Return whether there is a credential that DVC's remotes are opened with."""
     return any(name.startswith(_REMOTES) and is_secret_name(name) and value for name, value in environ.items())
 
 
 def _refuse_another_run(before: Record | None, change: Change) -> None:
-    """Refuse to tell of a run that is not this one: its comment and status would go to the wrong commit.
+    """Refuse to report a run that is not this one: its comment and status would go to the wrong commit.
 
-    On a CI server a build without any record is told of all the same: it ended before its first step.
+    On a CI server a build without any record is reported all the same: it ended before its first step.
 
     Raises:
         UsageError: the record is of another commit, build or pull request, or on a laptop there is none.
@@ -225,7 +229,7 @@ def _refuse_another_run(before: Record | None, change: Change) -> None:
 
 
 def _named(change: Change) -> str:
-    """What a run works on, in words that tell it from another."""
+    """Return what a run works on, in words that tell it from another."""
     what = f"pull request {change.number}{', from a fork,' if change.fork else ''} at " if change.number else ""
     merge = f" (checked out as {change.checkout[:10]})" if change.checkout != change.head else ""
     where = change.build_url or ("a laptop" if change.ci == "local" else change.ci)
@@ -233,7 +237,7 @@ def _named(change: Change) -> str:
 
 
 def _holds(before: Record, git: Git, environ: Mapping[str, str]) -> bool:
-    """Does the record speak of the build that this environment describes, and of what is checked out?"""
+    """Return whether the record is of the build that this environment describes, and of what is checked out."""
     from mlbutler.ci import facts
 
     now, then = facts(environ), before.change

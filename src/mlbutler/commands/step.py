@@ -1,4 +1,4 @@
-"""One step as a verb: `mlbutler plan`, `mlbutler sync --all`, `mlbutler check pushed`..."""
+"""Run one step as a verb: `mlbutler plan`, `mlbutler sync --all`, `mlbutler check pushed`..."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def step(
     in_run: bool = False,
     discard: bool = False,
 ) -> int:
-    """Take the step `name` on the checkout at `directory`; returns the exit code.
+    """Run the step `name` on the checkout at `directory`; return the exit code.
 
     Args:
         targets: stages to restrict plan, sync and reproduce to. call: the step's function with its options.
@@ -68,7 +68,10 @@ def step(
 
 
 def _planned(work: Work) -> bool:
-    """Is there a plan to go by, though not of every stage? The step says itself what it could not do."""
+    """Return whether there is a plan to go by, though not of every stage.
+
+    The step says itself what it could not do.
+    """
     return work.record.plan is not None and work.record.plan.outcome in (Outcome.FAILED, Outcome.NOT_KNOWN)
 
 

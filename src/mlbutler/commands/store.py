@@ -1,4 +1,4 @@
-"""`mlbutler store status|verify|prune`: looking after the agent's mirror."""
+"""Implement `mlbutler store status|verify|prune`: looking after the agent's mirror."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ def status(directory: Path, console: Console, mirror: Path | None) -> int:
 
 
 def verify(directory: Path, console: Console, mirror: Path | None, jobs: int) -> int:
-    """Hash every object of the mirror; damaged ones are removed, to come anew. Exit code 1 when there were any."""
+    """Hash every object of the mirror and remove damaged ones, which then come anew.
+
+    The exit code is 1 when there were any.
+    """
     from mlbutler.store.upkeep import verification
 
     store = _store(_place(directory, mirror))
@@ -144,7 +147,10 @@ def _place(directory: Path, mirror: Path | None) -> Place:
 
 
 def _local_remotes(directory: Path) -> tuple[Path, ...]:
-    """Directories that are DVC remotes of the project, where there is one: an agent's cron job works outside of any."""
+    """Return directories that are DVC remotes of the project.
+
+    None outside of a project, as when an agent runs it from cron.
+    """
     from mlbutler.project.project import Project
     from mlbutler.project.root import find_root
 
@@ -156,7 +162,7 @@ def _local_remotes(directory: Path) -> tuple[Path, ...]:
 
 
 def _data(directory: Path, *, required: bool) -> tuple[Data, Path]:
-    """The settings, of the project if there is one: an agent's cron job works outside of any."""
+    """Return the settings, of the project if there is one: an agent's cron job works outside of any."""
     from mlbutler.settings import load
 
     try:
@@ -176,7 +182,7 @@ def _data(directory: Path, *, required: bool) -> tuple[Data, Path]:
 
 
 def _checked(key: str, text: str, option: str) -> Any:
-    """The value of an option that is written as the setting `key` is."""
+    """Return the value of an option that is written as the setting `key` is."""
     from pydantic import ValidationError
 
     from mlbutler.settings import Data

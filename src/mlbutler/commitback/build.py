@@ -1,4 +1,7 @@
-"""A results commit: its files on any parent, its message, its author. No ref, index or work tree is touched."""
+"""Build a results commit: its files on any parent, its message, its author.
+
+No ref, index or work tree is touched.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 @dataclass(frozen=True)
 class Author:
-    """Who results commits are by."""
+    """The author of results commits."""
 
     name: str
     email: str
 
     @classmethod
     def parse(cls, text: str) -> Author:
-        """From ``Name <e-mail>``.
+        """Parse ``Name <e-mail>``.
 
         Raises:
             SettingsError: it is of another form.
@@ -40,13 +43,13 @@ class Author:
         return cls(match[1], match[2])
 
     def environ(self) -> dict[str, str]:
-        """For git, so that no configuration is needed or changed."""
+        """Return variables for git, so that no configuration is needed or changed."""
         return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
                 for key, value in (("NAME", self.name), ("EMAIL", self.email))}  # fmt: skip
 
 
 def message(template: str, change: Change, stages: Sequence[str], runs: Sequence[StageRun] = ()) -> str:
-    """The commit message with its trailers; only {head} and {short} of the template are replaced.
+    """Return the commit message with its trailers; only {head} and {short} of the template are replaced.
 
     Args:
         stages: whose results are in it. runs: what became of the stages of this build.
@@ -74,7 +77,7 @@ class Build:
     author: Author
 
     def __call__(self, parent: str) -> str:
-        """The id of a commit on `parent`.
+        """Create the commit on `parent` and return its id.
 
         Raises:
             GitError: on a CI server, where the clone's objects are not what their ids say.
@@ -90,7 +93,7 @@ class Build:
         return commit
 
     def _require(self, commit: str, parent: str) -> None:
-        """The project's code may have written into the clone's objects: let nothing else of its be pushed.
+        """Verify the commit that was made: the project's code may have written into the clone's objects.
 
         Raises:
             GitError: the commit is another than what was to be made.
@@ -104,6 +107,6 @@ class Build:
             raise GitError("The results commit does not hold what it should.", "Build in a fresh clone.")
 
     def is_in(self, commit: str) -> bool:
-        """Does `commit` hold these very files already?"""
+        """Return whether `commit` holds these very files already."""
         there = {entry.path: entry for entry in self.git.tree(commit)}
         return all(there.get(path) == entry for path, entry in self.files.items())

@@ -1,5 +1,8 @@
-"""What a results commit says of the build that made it, as trailers of its message: the next build, perhaps on another
-agent that shares nothing with this one, tells of it. Anybody can write such a message: what is read is checked."""
+"""Write and read what a results commit's trailers say of the build that made it.
+
+The next build, perhaps on another agent that shares nothing with this one, reports it. Anybody can write such a
+message: what is read is checked.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def trailers(stages: Sequence[StageRun], build_url: str) -> Iterator[str]:
-    """Lines for a results commit: which build it was, and what its stages took, the longest if there are many."""
+    """Return lines for a results commit: its build, and what its stages took, the longest if there are many."""
     url = without_userinfo(build_url)
     if len(url) <= _LONGEST_URL and _URL.fullmatch(url):
         yield f"{BUILD}: {url}"
@@ -42,7 +45,7 @@ def _item(run: StageRun) -> str:
 
 
 def _inert(text: str) -> str:
-    """The text inside JSON's quotes, with nothing in it that a forge or CI server acts on: ``#7``, ``[skip ci]``."""
+    """Return the text inside JSON's quotes, with nothing a forge or CI server acts on: ``#7``, ``[skip ci]``."""
     return "".join(
         char if _INERT.match(char) else f"\\u{ord(char):04x}" if ord(char) < 128 else json.dumps(char)[1:-1]
         for char in text
@@ -50,7 +53,7 @@ def _inert(text: str) -> str:
 
 
 def read(git: Git, commit: str) -> EarlierBuild | None:
-    """What the commit's message says of the build that made it; None when it is no results commit."""
+    """Return what the commit's message says of the build that made it; None when it is no results commit."""
     found = git.trailers(commit)
     head = found.get(REPRODUCED, "")
     if not _COMMIT_ID.fullmatch(head):

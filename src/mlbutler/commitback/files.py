@@ -35,7 +35,7 @@ class Results:
     changed: tuple[str, ...]
 
     def for_parent(self, git: Git, parent: str) -> dict[str, TreeEntry | None]:
-        """What a commit on `parent` has to hold when another tree, a merge with it, was reproduced.
+        """Return what a commit on `parent` has to hold when another tree, a merge with it, was reproduced.
 
         Metrics that equal the merge's may still differ from the parent's, and have to go with dvc.lock. Files
         that Git ignores by are nobody's result unless they changed.
@@ -51,7 +51,7 @@ class Results:
 
 
 def from_root(prefix: str, path: str) -> str | None:
-    """A path relative to the project's root as one from the repository's root; None when it lies outside."""
+    """Return a path relative to the project's root as one from the repository's root; None outside of it."""
     full = posixpath.normpath(prefix + path) if not path.startswith("/") else path
     parts = full.split("/")
     if full.startswith("/") or parts[0] in ("..", ".") or any(part.lower() == ".git" for part in parts):
@@ -60,7 +60,7 @@ def from_root(prefix: str, path: str) -> str | None:
 
 
 def globbed(git: Git, patterns: Iterable[str]) -> tuple[str, ...]:
-    """Files below `git.directory` that differ from the index or are new, and match one of the globs.
+    """Return files below `git.directory` that differ from the index or are new, and match one of the globs.
 
     Raises:
         SettingsError: Git cannot make sense of a pattern.
@@ -151,7 +151,7 @@ def _ignored(git: Git, paths: Iterable[str]) -> frozenset[str]:
 
 
 def _refuse_large_files(git: Git, paths: Iterable[str]) -> None:
-    """Git LFS keeps content outside Git; a pointer that is pushed without it would be a loss."""
+    """Refuse files of Git LFS: their content is outside Git, and a pointer pushed without it would be a loss."""
     listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
     fields = git.run("check-attr", "-z", "--stdin", "filter", input=listed).out.split(b"\0")
     for path, value in zip(fields[0::3], fields[2::3], strict=False):

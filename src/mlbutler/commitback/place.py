@@ -1,4 +1,4 @@
-"""Puts a results commit on the remote's branch, only ever as a fast-forward.
+"""Push a results commit to the remote's branch, only ever as a fast-forward.
 
 When the author pushed meanwhile, it goes on top of the new tip if nothing that a stage depends on changed
 between; else it is kept under a ref of its own, from which anybody can take it.
@@ -85,7 +85,7 @@ def place(build: Build, remote: str, branch: str, head: str, touched: Collection
 
 
 def _ours(git: Git, head: str, tip: str) -> str:
-    """The results commit for `head` below `tip`; `tip` itself where somebody made the same files otherwise."""
+    """Return the results commit for `head` below `tip`; `tip` itself where somebody made the same files otherwise."""
     for commit in git.run("rev-list", f"--max-count={_LOOK_BACK}", f"{head}..{tip}").text.split():
         if git.trailers(commit).get(REPRODUCED) == head:
             return commit
@@ -93,7 +93,7 @@ def _ours(git: Git, head: str, tip: str) -> str:
 
 
 def refusal(done: Done) -> str | None:
-    """Why the remote does not take the push; None when somebody was faster.
+    """Return why the remote does not take the push; None when somebody was faster.
 
     Raises:
         AccessDenied, GitError: it was no answer to this ref.
@@ -109,14 +109,14 @@ def refusal(done: Done) -> str | None:
 
 
 def concerns(path: str, touched: Collection[str]) -> bool:
-    """Is the changed `path` one of `touched`, below one, or a folder or submodule that holds one?"""
+    """Return whether the changed `path` is one of `touched`, below one, or a folder or submodule that holds one."""
     if path.rpartition("/")[2] == ".dvcignore":
         return True
     return any(path == item or path.startswith(f"{item}/") or item.startswith(f"{path}/") for item in touched)
 
 
 def keep(build: Build, remote: str, head: str) -> str:
-    """Push the commit to a ref of its own; returns the ref, '' when the remote takes none."""
+    """Push the commit to a ref of its own; return the ref, '' when the remote takes none."""
     git, ref = build.git, f"{RESULTS}{head}"
     commit = build(head)
     if git.push(remote, commit, ref).code == 0:

@@ -1,4 +1,4 @@
-"""The report as files on a branch of its own, for a forge that takes no comment: anybody sees them on its pages.
+"""Publish the report as files on a branch of its own, for a forge that takes no comments.
 
 The branch shares no history with the project's, so that nothing of it can be merged by mistake and no CI server finds
 anything to build there. Each report is one commit more, never by force.
@@ -36,7 +36,9 @@ class ReportBranch:
     author: Author
 
     def leave(self, folder: str, files: Mapping[str, bytes], head: str, is_older: Callable[[str], bool]) -> str:
-        """Put the files there, in place of what the folder held; returns the newer commit whose report stays, or ''.
+        """Put the files there, in place of what the folder held.
+
+        Returns the newer commit whose report stays, or ''.
 
         Args:
             folder: one for each title. files: name in it -> content. head: the commit that the report is of.
@@ -64,7 +66,7 @@ class ReportBranch:
         raise GitError(f"The branch {self.name} moved {_TRIES} times in a row.", "Run again.")
 
     def _told(self, tip: str, folder: str) -> str:
-        """The commit whose report the folder holds."""
+        """Return the commit whose report the folder holds."""
         last = self.git.run("rev-list", "--max-count=1", tip, "--", folder).text.strip()
         return self.git.trailers(last).get(REPORTED, "") if last else ""
 

@@ -1,4 +1,4 @@
-"""An index of our own: the author's stays as it is."""
+"""Use an index of our own: the author's stays as it is."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ScratchIndex:
 
 @contextmanager
 def scratch_index(git: Git, commit: str | None) -> Iterator[ScratchIndex]:
-    """An index that holds the tree of `commit`, None: nothing. `git` runs at the repository's root."""
+    """Open an index that holds the tree of `commit`, None: nothing. `git` runs at the repository's root."""
     with tempfile.TemporaryDirectory(prefix="mlbutler-index-") as folder:
         environ = {"GIT_INDEX_FILE": os.fspath(Path(folder, "index"))}
         git.run("read-tree", commit or "--empty", extra=environ)

@@ -1,4 +1,4 @@
-"""Both sides compared, and the verdict in one sentence that names the deciding number."""
+"""Compare both sides, and put the verdict in one sentence that names the deciding number."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _stages(old: Snapshot, new: Snapshot) -> tuple[StageDefinitionChange, ...]:
 
 
 def _artifacts(old: Snapshot, new: Snapshot) -> tuple[Mapping[str, Artifact], Mapping[str, Artifact]]:
-    """Those to compare: where one side could not be read, what it lacks need be neither new nor gone."""
+    """Return those to compare: where one side could not be read, what it lacks need be neither new nor gone."""
     if not old.problem and not new.problem:
         return {path: a for path, a in old.artifacts.items() if path not in new.hidden}, new.artifacts
     both = old.artifacts.keys() & new.artifacts.keys()
@@ -95,7 +95,7 @@ def _artifacts(old: Snapshot, new: Snapshot) -> tuple[Mapping[str, Artifact], Ma
 
 
 def without_left_over(comparison: Comparison, left_over: Mapping[str, str]) -> Comparison:
-    """The comparison with no verdict on numbers that are not those of the change.
+    """Return the comparison with no verdict on numbers that are not those of the change.
 
     Args:
         left_over: path of an output, or of a metrics file, that need not be that of the change -> why.
@@ -119,7 +119,7 @@ def without_left_over(comparison: Comparison, left_over: Mapping[str, str]) -> C
 
 
 def reason_for(path: str, left_over: Mapping[str, str]) -> str:
-    """Why the output `path`, or the folder it lies in, need not be that of the change; '' for none."""
+    """Return why the output `path`, or its folder, need not be that of the change; '' for none."""
     parts = path.split("/")
     return next((left_over[p] for n in range(len(parts), 0, -1) if (p := "/".join(parts[:n])) in left_over), "")
 
@@ -128,7 +128,7 @@ _BROKEN = (("failed", "Failed"), ("waived", "Waived"), ("inconclusive", "Inconcl
 
 
 def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdict, str]:
-    """The verdict on the whole and its sentence: the gravest outcome of a gate decides, then the metrics."""
+    """Return the overall verdict and its sentence: the gravest outcome of a gate decides, then the metrics."""
     for outcome, word in _BROKEN:
         if broken := [gate for gate in gates if gate.outcome == outcome]:
             more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
@@ -176,7 +176,7 @@ class _Balance:
 
     @property
     def overall(self) -> Verdict:
-        """Of all of them; a number that is lost may have been the worst of all."""
+        """Return the verdict on all of them; a number that is lost may have been the worst of all."""
         if self.good and (self.bad or self.lost):
             return Verdict.CHANGED
         if self.bad or self.good:
@@ -201,12 +201,18 @@ def _balance(comparison: Comparison) -> _Balance:
 
 
 def _is_lost(metric: MetricChange) -> bool:
-    """Was it a number in the target, and is none here? That a number is new, or was none before, is no loss."""
+    """Return whether the target had a number that is missing here.
+
+    That a number is new, or was none before, is no loss.
+    """
     return is_number(metric.old) and not is_number(metric.new) and metric.goal is not None
 
 
 def _is_gone(metric: MetricChange) -> bool:
-    """Had the target the number, and has nothing here? One without a direction counts only where its file is gone."""
+    """Return whether the target had the number and nothing here has.
+
+    One without a direction counts only where its file is gone.
+    """
     gone = metric.verdict is Verdict.GONE and is_number(metric.old)
     return gone and (metric.goal is not None or metric.reason != NOT_MEASURED)
 
@@ -225,7 +231,10 @@ def _flips(change: PredictionChange) -> str:
 
 
 def _overall(comparison: Comparison) -> Verdict:
-    """Better, worse, or changed when there is both; a broken ceiling does not make an improvement worse."""
+    """Return better, worse, or changed when there is both.
+
+    A broken ceiling does not make an improvement worse.
+    """
     balance = _balance(comparison)
     if balance.gone:
         return Verdict.GONE
@@ -235,19 +244,19 @@ def _overall(comparison: Comparison) -> Verdict:
 
 
 def describe(metric: MetricChange) -> str:
-    """``metrics.json:accuracy 0.91 -> 0.95 (+0.04)``."""
+    """Return ``metrics.json:accuracy 0.91 -> 0.95 (+0.04)``."""
     difference = f" ({metric.difference:+.5g})" if metric.difference is not None else ""
     old, new = distinct(metric.old, metric.new)
     return f"{metric.key} {old} -> {new}{difference}"
 
 
 def short(value: object, digits: int = 5) -> str:
-    """A number with so many significant digits, other values as they are."""
+    """Return a number with so many significant digits, other values as they are."""
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def distinct(first: object, second: object) -> tuple[str, str]:
-    """Both as `short` has them, with more digits where they would look the same and are not."""
+    """Return both as `short` has them, with more digits where they would look the same and are not."""
     for digits in range(5, 18):
         shown = short(first, digits), short(second, digits)
         if first == second or shown[0] != shown[1]:
@@ -256,6 +265,6 @@ def distinct(first: object, second: object) -> tuple[str, str]:
 
 
 def _of(metrics: Iterable[MetricChange], verdict: Verdict) -> list[MetricChange]:
-    """The metrics with that verdict, the largest relative change first."""
+    """Return the metrics with that verdict, the largest relative change first."""
     found = [metric for metric in metrics if metric.verdict is verdict]
     return sorted(found, key=lambda metric: -abs(metric.relative or 0.0))

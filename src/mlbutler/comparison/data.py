@@ -1,4 +1,4 @@
-"""Data and models that differ, from what is recorded; of files only tables at hand are opened."""
+"""Compare data and models by what is recorded; of files only tables in cache or mirror are opened."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def compare_data(
     old_tables: Mapping[str, Stored] = _NONE,
     new_tables: Mapping[str, Stored] = _NONE,
 ) -> tuple[DataChange, ...]:
-    """Artifacts that were added, removed, renamed or changed; for directories the files, where manifests are at hand.
+    """Return artifacts that were added, removed, renamed or changed.
+
+    For directories the files are compared, where manifests are in cache or mirror.
 
     Args:
         old_tables, new_tables: tables among the artifacts' files, which may be in cache or mirror or not.
@@ -39,7 +41,7 @@ def compare_data(
 
 
 def _moved(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
-    """New name -> old name of what has the same hash under another name; each is used once."""
+    """Map new name -> old name of what has the same hash under another name; each is used once."""
     gone: dict[str, list[str]] = {}
     for name in sorted(old.keys() - new.keys(), reverse=True):
         gone.setdefault(old[name], []).append(name)
@@ -86,7 +88,7 @@ def _change(path: str, before: Artifact | None, after: Artifact | None, tables: 
 
 
 def _by_folder(files: Mapping[str, list[str]]) -> tuple[FolderChange, ...]:
-    """How many files of each kind differ in each folder; nothing where there is but one folder."""
+    """Count the files of each kind that differ in each folder; nothing where there is but one folder."""
     counts: dict[str, Counter[str]] = {}
     for kind, names in files.items():
         for name in names:  # what was renamed counts where it is now

@@ -71,7 +71,7 @@ def _remark(twice: Sequence[str]) -> str:
 
 
 def _parsed(path: str, content: bytes) -> tuple[Any, Sequence[str]]:
-    """The content, and the keys that one of its mappings holds twice, where the format lets that be."""
+    """Return the content, and the keys that one of its mappings holds twice, where the format allows that."""
     text = decoded(content)
     extension = path.rpartition(".")[2].lower()
     if extension == "json":
@@ -93,7 +93,7 @@ def _json(text: str) -> tuple[Any, Sequence[str]]:
 
 
 def _python(text: str) -> Any:
-    """Assignments of literals, at the top level, in classes and in ``__init__``, as DVC reads them."""
+    """Return assignments of literals, at the top level, in classes and in ``__init__``, as DVC reads them."""
     with reading("Python"):
         return _assignments(ast.parse(text).body)
 
@@ -119,7 +119,7 @@ def _assignments(body: list[ast.stmt]) -> dict[str, Any]:
 
 
 def _csv(text: str) -> Any:
-    """The last value of each name, by step, of a ``Name,Value,Timestamp,Step`` table."""
+    """Return the last value of each name, by step, of a ``Name,Value,Timestamp,Step`` table."""
     with reading("CSV"):
         rows = rows_of(text, ",")
     if not rows or not {"Name", "Value"} <= set(rows[0]):
@@ -134,9 +134,9 @@ def _csv(text: str) -> Any:
 
 
 def rows_of(text: str, delimiter: str) -> list[dict[str, Any]]:
-    """The rows of a table below its header, the first with all columns.
+    """Yield the rows of a table below its header, the first with all columns.
 
-    Others lack those that they leave out: a file of many columns and many short rows must not grow.
+    Others have only the columns that they fill: a file of many columns and many short rows must not grow.
 
     Raises:
         csv.Error: it is none.
@@ -158,7 +158,7 @@ _PARSERS = {"toml": parse_toml, "py": _python, "csv": _csv}
 
 
 def leaves(content: Mapping[Any, Any]) -> Mapping[str, Scalar] | None:
-    """Dotted name -> value of everything inside; None when that is too much."""
+    """Map dotted name -> value of everything inside; None when that is too much."""
     try:
         return _flat(content)[0]
     except _Unfit:
@@ -166,7 +166,7 @@ def leaves(content: Mapping[Any, Any]) -> Mapping[str, Scalar] | None:
 
 
 def _flat(content: Mapping[Any, Any]) -> tuple[dict[str, Scalar], list[str]]:
-    """Dotted name -> value, and the names that more than one value has (``a.b`` beside ``a: {b: ...}``).
+    """Map dotted name -> value; also return names that several values have (``a.b`` beside ``a: {b: ...}``).
 
     What grows when it is unfolded (YAML's aliases) is bounded by the number of nodes, empty ones too.
     """
@@ -203,7 +203,7 @@ ODD = frozenset(("NaN", "Infinity", "-Infinity"))
 
 
 def scalar(value: object) -> Scalar:
-    """A value as the record holds it: odd floats and everything that is no JSON scalar as text."""
+    """Return a value as the record holds it: odd floats and everything that is no JSON scalar as text."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, int) and abs(value) >= _LARGEST_NUMBER:
@@ -217,7 +217,7 @@ def scalar(value: object) -> Scalar:
 
 
 def _cut(text: str) -> str:
-    """A long text's beginning, with what tells it from others that begin alike."""
+    """Return a long text's beginning, with a digest that tells it from others that begin alike."""
     if len(text) <= _LONGEST_TEXT:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
@@ -225,5 +225,5 @@ def _cut(text: str) -> str:
 
 
 def is_number(value: Scalar) -> bool:
-    """A finite number that can be judged; True and False are none."""
+    """Return whether it is a finite number that can be judged; True and False are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

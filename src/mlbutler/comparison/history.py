@@ -13,7 +13,7 @@ from mlbutler.record import MetricHistory, PastValue
 
 @dataclass(frozen=True)
 class Moment:
-    """The metrics files of 1 commit."""
+    """The metrics files of one commit."""
 
     commit: str
     when: str
@@ -23,7 +23,7 @@ class Moment:
 def histories(
     moments: Sequence[Moment], goals: Mapping[str, str]
 ) -> tuple[tuple[MetricHistory, ...], tuple[tuple[str, str], ...]]:
-    """The numbers of every metric, and (file, reason) where some could not be read.
+    """Return the numbers of every metric, and (file, reason) where some could not be read.
 
     A commit counts where its metrics file is another than at the commit before: without that nothing was measured.
 

@@ -1,4 +1,7 @@
-"""Pictures by their bytes: of what kind, and whole or not. Nothing is decoded: they come from the pull request."""
+"""Recognise pictures by their bytes: of what kind, and whole or not.
+
+Nothing is decoded: they come from the pull request.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,16 @@ _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
 
 
 def image_kind(content: bytes) -> str | None:
-    """The kind of picture that the first bytes tell: ``png``, ``jpeg``, ``gif``, ``webp``; None for anything else."""
+    """Return the kind of picture by its first bytes: ``png``, ``jpeg``, ``gif``, ``webp``; None for others."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "webp"
     return next((kind for magic, kind in _MAGIC if content.startswith(magic)), None)
 
 
 def is_whole(content: bytes, kind: str) -> bool:
-    """Has the picture its end, and a PNG the right checksums? A browser shows a part, or nothing, of one that has not.
+    """Return whether the picture has its end, and a PNG the right checksums.
+
+    A browser shows a part, or nothing, of one that has not.
 
     Args:
         kind: as `image_kind` tells it.
@@ -35,7 +40,10 @@ def is_whole(content: bytes, kind: str) -> bool:
 
 
 def _chunks(content: bytes) -> Iterator[bytes]:
-    """Names of a PNG's chunks up to its end, or to the first that is cut off or damaged (PNG specification, 5.3)."""
+    """Yield names of a PNG's chunks up to its end, or to the first that is cut off or damaged.
+
+    PNG specification, 5.3.
+    """
     at = len(_PNG) if content.startswith(_PNG) else len(content)
     while len(content) - at >= 12:
         length, name = struct.unpack_from(">I4s", content, at)

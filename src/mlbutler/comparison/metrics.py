@@ -1,4 +1,4 @@
-"""Metrics on both sides: difference, direction, verdict."""
+"""Compare metrics of both sides: difference, direction, verdict."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ NOT_MEASURED = "not measured any more"
 def compare_metrics(
     old: Mapping[str, Source], new: Mapping[str, Source], goals: Mapping[str, str]
 ) -> tuple[tuple[MetricChange, ...], tuple[tuple[str, str], ...]]:
-    """Every number on either side, and (file, reason) for files that could not be read.
+    """Return every number on either side, and (file, reason) for files that could not be read.
 
     Args:
         goals: ``file:name`` or a bare name -> ``maximize`` or ``minimize``; goes before what names tell.
@@ -86,12 +86,12 @@ def compare_metrics(
 
 
 def _is_same_unread(old: Source | None, new: Source | None) -> bool:
-    """Is it the same object on both sides, of which nobody here has the content?"""
+    """Return whether both sides have the same object, whose content is not available here."""
     return old is not None and new is not None and new.content is old.content is None and new.is_same_as(old)
 
 
 def _unread(file: str, problem: str) -> MetricChange:
-    """All numbers of a file that is the same on both sides and could not be read."""
+    """Return one entry for all numbers of a file that is the same on both sides and could not be read."""
     reason = f"the same object on both sides; its numbers are not at hand ({problem})"
     return MetricChange(file=file, name="", verdict=Verdict.SAME, reason=reason)
 
@@ -103,7 +103,7 @@ def _changes(file: str, before: Document, after: Document, goals: Mapping[str, s
 
 
 def guess_goal(name: str) -> str | None:
-    """The direction that a well-known name has; a minimizing word wins (``accuracy_error``).
+    """Return the direction that a well-known name has; a minimizing word wins (``accuracy_error``).
 
     ``valLoss`` holds loss, ``accuracy_2`` and ``accuracy2`` accuracy, ``mAP50`` map.
     """

@@ -1,4 +1,4 @@
-"""Examples of two predictions files, brought together by their ids in a temporary database on disk.
+"""Pair the examples of two predictions files by their ids, in a temporary database on disk.
 
 Both files may be larger than memory and in any order; what SQLite holds of them in memory is bounded.
 """
@@ -43,12 +43,12 @@ class Pairing:
         return int(self._database.execute(query).fetchone()[0])
 
     def counts(self) -> tuple[int, int, int]:
-        """Examples on both sides, only in the target, only here."""
+        """Return how many examples are on both sides, only in the target, only here."""
         both = self._number("SELECT count(*) FROM new CROSS JOIN old ON old.id = new.id")
         return (both, self._number("SELECT count(*) FROM old") - both, self._number("SELECT count(*) FROM new") - both)
 
     def pairs(self) -> Iterator[Pair]:
-        """Every example that is on both sides, in the order of the new file."""
+        """Yield every example that is on both sides, in the order of the new file."""
         query = "SELECT new.*, old.label, old.prediction, old.score FROM new CROSS JOIN old ON old.id = new.id"
         for place, id_, label, new, new_score, *extra, old_label, old, old_score in self._database.execute(query):
             yield Pair(place, id_, label, old_label, old, new, old_score, new_score, tuple(extra))
@@ -106,7 +106,7 @@ def _load(database: sqlite3.Connection, table: str, spec: Predictions, stored: S
 
 
 def same_text(one: str, other: str) -> bool:
-    """Are two labels the same: as text, or as numbers (``1`` and ``1.0``)?"""
+    """Return whether two labels are the same: as text, or as numbers (``1`` and ``1.0``)."""
     if one == other or one.strip() == other.strip():
         return True
     number = as_number(one)
@@ -114,7 +114,7 @@ def same_text(one: str, other: str) -> bool:
 
 
 def as_number(text: str) -> float | None:
-    """A finite number, None for everything else."""
+    """Return a finite number, None for everything else."""
     try:
         number = float(text)
     except ValueError:

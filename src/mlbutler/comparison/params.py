@@ -1,4 +1,4 @@
-"""Parameters that differ, and the stages they reach."""
+"""Compare parameters, and find the stages that they reach."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlbutler.record import ParamChange, Scalar
 def compare_params(
     old: Mapping[str, Source], new: Mapping[str, Source], stages: Iterable[StageParams]
 ) -> tuple[tuple[ParamChange, ...], tuple[tuple[str, str], ...]]:
-    """What changed, was added or removed; and (file, reason) for files that could not be read."""
+    """Return what changed, was added or removed; and (file, reason) for files that could not be read."""
     reach = tuple(stages)
     changes: list[ParamChange] = []
     problems: list[tuple[str, str]] = []
@@ -47,7 +47,7 @@ def compare_params(
 
 
 def _after(readers: Sequence[StageParams]) -> tuple[str, ...]:
-    """The stages after the readers, themselves left out."""
+    """Return the stages after the readers, without these."""
     names = {stage.stage for stage in readers}
     return tuple(dict.fromkeys(name for stage in readers for name in stage.after if name not in names))
 

@@ -1,4 +1,4 @@
-"""Plots on both sides: points of curves, cells of confusion matrices, pictures."""
+"""Compare plots of both sides: points of curves, cells of confusion matrices, pictures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ Row = Mapping[str, Any]
 
 
 def compare_plots(old: Snapshot, new: Snapshot) -> tuple[PlotChange, ...]:
-    """One entry for every plotted field, picture or matrix of either side; matched by the definition's id."""
+    """Return one entry for every plotted field, picture or matrix of either side.
+
+    They are matched by the definition's id.
+    """
     before = {definition.id: definition for definition in old.plots}
     after = {definition.id: definition for definition in new.plots}
     changes: list[PlotChange] = []
@@ -47,7 +50,7 @@ def compare_plots(old: Snapshot, new: Snapshot) -> tuple[PlotChange, ...]:
 
 
 def _unread(sources: tuple[Source | None, Source | None]) -> Iterator[str]:
-    """Of the side that could not be read, why; of neither where both could not: then nothing is drawn."""
+    """Return why one side could not be read; '' where both could not: then nothing is drawn."""
     if not any(source is not None and source.content is not None for source in sources):
         return
     for source, side in zip(sources, _SIDES, strict=True):
@@ -56,7 +59,7 @@ def _unread(sources: tuple[Source | None, Source | None]) -> Iterator[str]:
 
 
 def _changed(old: Source | None, new: Source | None) -> bool | None:
-    """Do the files differ? None where that is not known."""
+    """Return whether the files differ; None where that is not known."""
     contents = [source.content if source else None for source in (old, new)]
     unread = any(source is not None and source.content is None and not source.absent for source in (old, new))
     if not unread:
@@ -66,7 +69,7 @@ def _changed(old: Source | None, new: Source | None) -> bool | None:
 
 
 def _fitting(changes: list[PlotChange]) -> list[PlotChange]:
-    """With as many pictures as there is room for, those that changed first; the others say that they are left out."""
+    """Keep as many pictures as there is room for, those that changed first; the others get a note."""
     left = _MOST_OF_IMAGES
     fitting = list(changes)
     for index in sorted(range(len(changes)), key=lambda place: not changes[place].changed):
@@ -152,7 +155,7 @@ def _of_rows(asked: _Asked, compare: Callable[[_Asked, str, Sequence[list[Row] |
 
 
 def read_rows(file: str, content: bytes, header: bool) -> list[Row]:
-    """The data points of a CSV, TSV, JSON or YAML file.
+    """Return the data points of a CSV, TSV, JSON or YAML file.
 
     Raises:
         Unreadable: it holds none, or is broken.
@@ -177,7 +180,7 @@ def _table(text: str, delimiter: str, header: bool) -> list[Row]:
 
 
 def _listed(content: Any) -> list[Row]:
-    """A list of mappings, or the first such list inside a mapping, as DVC takes it."""
+    """Return a list of mappings, or the first such list inside a mapping, as DVC does."""
     if isinstance(content, list):
         return [row for row in content if isinstance(row, Mapping)]
     if isinstance(content, Mapping):
@@ -188,7 +191,7 @@ def _listed(content: Any) -> list[Row]:
 
 
 def cell_value(cell: object) -> Scalar:
-    """A data point's field as a number where it is one, else as text."""
+    """Return a data point's field as a number where it is one, else as text."""
     if isinstance(cell, str):
         try:
             return scalar(float(cell))
@@ -226,14 +229,14 @@ def _curve(asked: _Asked, y: str, tables: Sequence[list[Row] | None]) -> PlotCha
 
 
 def _with_gaps(points: Sequence[tuple[Scalar, ...]]) -> Iterator[tuple[Scalar, ...]]:
-    """The points after thinning, with gaps of the line that it would have closed: a curve that broke must look so."""
+    """Put gaps of the line back that thinning would have closed: a curve that broke must look so."""
     kept = {int(index[0] or 0) for index in thinned([(index,) for index in range(len(points))])}
     gaps = [index for index, point in enumerate(points) if point[1] in ODD]
     return (points[index] for index in sorted(kept.union(gaps[:MOST_POINTS])))
 
 
 def thinned(points: Sequence[tuple[Scalar, ...]], most: int = MOST_POINTS) -> Sequence[tuple[Scalar, ...]]:
-    """At most `most` of the points, evenly spaced, the first and the last among them."""
+    """Return at most `most` of the points, evenly spaced, the first and the last among them."""
     if len(points) <= most:
         return points
     last = len(points) - 1

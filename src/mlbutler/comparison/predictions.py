@@ -1,4 +1,4 @@
-"""Predictions on both sides, example by example: what flipped, whether that is chance, and where it got worse."""
+"""Compare predictions example by example: what flipped, whether that is chance, and where it got worse."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class _Worst:
 
 
 class _Seen:
-    """What was found in the pairs so far. Memory: the slices, a few flips, and what `Scores` keeps."""
+    """Counts over the pairs read so far. Memory: the slices, a few flips, and what `Scores` keeps."""
 
     def __init__(self, spec: Predictions, examples: int) -> None:
         self._spec = spec
@@ -181,7 +181,7 @@ def _verdict(found: _Counts, p: float, alpha: float) -> Verdict:
 
 
 def unpaired(changes: Sequence[PredictionChange]) -> list[tuple[str, str]]:
-    """(file, reason) of what could not be compared, or not wholly."""
+    """Return (file, reason) of what could not be compared, or only in part."""
     notes = []
     for change in changes:
         if change.reason and (change.examples or change.verdict is not Verdict.SAME):

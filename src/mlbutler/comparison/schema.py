@@ -1,4 +1,4 @@
-"""Rows and columns of tables that differ, where they are at hand."""
+"""Compare rows and columns of tables, where they are in cache or mirror."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Tables:
         self._left, self._tables = _BUDGET, _MOST_TABLES
 
     def compared(self, names: Iterable[str]) -> tuple[TableChange, ...]:
-        """Those of the files that are tables, and at hand on every side that has them."""
+        """Compare those of the files that are tables, and available on every side that has them."""
         return tuple(change for name in names if (change := self._one(name)) is not None)
 
     def _one(self, name: str) -> TableChange | None:

@@ -94,14 +94,14 @@ class Scores:
         return errors[1] - errors[0]
 
     def result(self) -> tuple[ScoreChange, ...]:
-        """All numbers that could be made."""
+        """Return all numbers that could be made."""
         found = [self._roc()] if self._auc else []
         if self._probabilities:
             found += [self._mean(mean) for mean in self._means if mean.means.count >= _LEAST]
         return tuple(change for change in found if change is not None)
 
     def remarks(self, made: Sequence[ScoreChange]) -> Iterator[str]:
-        """What is not in the numbers that were `made`, and why some are not there."""
+        """Return what is not in the numbers that were `made`, and why some are missing."""
         names = {change.name for change in made}
         if self._without:
             what = "score" if self._spec.tolerance is None else "prediction"

@@ -27,7 +27,7 @@ class Source:
     identity: str = ""
 
     def is_same_as(self, other: Source) -> bool:
-        """Is it recorded as the same content?"""
+        """Return whether it is recorded as the same content."""
         return bool(self.identity) and self.identity == other.identity
 
 
@@ -50,11 +50,11 @@ class Stored:
     identity: str = ""
 
     def why(self) -> str:
-        """Why there are no bytes, '' when that is not known."""
+        """Return why there are no bytes, '' when that is not known."""
         return self.explain() if self.explain is not None else self.problem
 
     def open(self) -> BinaryIO:
-        """The content as a stream.
+        """Return the content as a stream.
 
         Raises:
             OSError: there is none, `problem` says why; or it cannot be read.
@@ -97,8 +97,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One output or .dvc file as recorded. `entries` is None when it is no directory or the manifest
-    is not at hand (`problem` then says so)."""
+    """One output or .dvc file as recorded.
+
+    `entries` is None when it is no directory or the manifest is not available (`problem` then says so).
+    """
 
     path: str
     hash: str

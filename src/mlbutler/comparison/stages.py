@@ -1,4 +1,4 @@
-"""What dvc.yaml says of the stages, on both sides: a definition can change what is run without changing any code."""
+"""Compare what dvc.yaml says of the stages: a definition can change what is run without changing any code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mlbutler.record import DefinitionChange, StageDefinitionChange
 
 
 def compare_stages(old: Sequence[StageDefinition], new: Sequence[StageDefinition]) -> tuple[StageDefinitionChange, ...]:
-    """The stages that were added, removed, renamed or defined otherwise, in the order of the new side."""
+    """Return the stages that were added, removed, renamed or redefined, in the order of the new side."""
     before, after = ({stage.name: stage for stage in side} for side in (old, new))
     renamed = _renamed(before, after)
     changes = []
@@ -29,7 +29,7 @@ def compare_stages(old: Sequence[StageDefinition], new: Sequence[StageDefinition
 
 
 def _renamed(old: Mapping[str, StageDefinition], new: Mapping[str, StageDefinition]) -> dict[str, str]:
-    """New name -> old name of stages that make the same outputs or, where they make none, run the same command."""
+    """Map new name -> old name of stages that make the same outputs, or else run the same command."""
     gone: dict[object, str] = {}
     for name, stage in old.items():
         if name not in new:

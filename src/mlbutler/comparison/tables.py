@@ -1,4 +1,7 @@
-"""Tables row by row: CSV, TSV, JSON lines, Parquet. Their content is hostile and may be larger than memory."""
+"""Read tables row by row: CSV, TSV, JSON lines, Parquet.
+
+Their content is hostile and may be larger than memory.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class Unreadable(Exception):
 
 
 def read_rows(name: str, stored: Stored, columns: Sequence[str]) -> Iterator[Row]:
-    """The values of `columns` of each row, as text; '' where a row has none.
+    """Yield the values of `columns` of each row, as text; '' where a row has none.
 
     Args:
         name: the file's name, whose extension decides how it is read.
@@ -46,7 +49,7 @@ def read_rows(name: str, stored: Stored, columns: Sequence[str]) -> Iterator[Row
 
 
 def count_rows(name: str, stored: Stored) -> int:
-    """How many rows the table has; Parquet's come from its footer.
+    """Return how many rows the table has; Parquet's come from its footer.
 
     Raises:
         Unreadable: as `read_rows`.
@@ -69,7 +72,7 @@ class Shape:
 
 
 def shape(name: str, stored: Stored, most: int) -> Shape:
-    """A table's columns, and its rows unless counting them means to read more than `most` bytes.
+    """Return a table's columns, and its rows unless counting them means to read more than `most` bytes.
 
     Raises:
         Unreadable: as `read_rows`.
@@ -103,7 +106,7 @@ def _header(extension: str, line: str) -> list[str]:
 
 
 def is_table(name: str) -> bool:
-    """Can rows be counted in a file of this name?"""
+    """Return whether rows can be counted in a file of this name."""
     return name.rpartition(".")[2].lower() in _READERS
 
 

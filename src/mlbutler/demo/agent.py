@@ -1,4 +1,4 @@
-"""The CI server of the demo world: opens pull requests on the forge and builds them as a Jenkins agent does."""
+"""Play the CI server of the demo world: open pull requests on the forge and build them as a Jenkins agent does."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def open_pull_request(world: World, number: int, title: str, branch: str, target
 
 
 def build(world: World, pull_request: PullRequest, number: int, console: Console) -> Build:
-    """Build `number` of a pull request: a fresh clone in a workspace of its own, then ``mlbutler run``.
+    """Run build `number` of a pull request: a fresh clone in a workspace of its own, then ``mlbutler run``.
 
     Raises:
         StoryBroken: the run left no record.
@@ -104,7 +104,7 @@ def build(world: World, pull_request: PullRequest, number: int, console: Console
 
 
 def _check_out(world: World, pull_request: PullRequest, workspace: Path) -> str:
-    """What Jenkins' git plugin leaves: one fetched ref, a detached HEAD, no identity; returns the commit."""
+    """Leave what Jenkins' git plugin leaves: one fetched ref, a detached HEAD, no identity; return the commit."""
     name = f"PR-{pull_request.number}"
     reference = f"refs/pull/{pull_request.number}/head"
     world.git(world.repository).run("update-ref", reference, f"refs/heads/{pull_request.branch}")

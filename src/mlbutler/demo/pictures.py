@@ -8,7 +8,10 @@ _GREYS = 16  # the data set knows 0 (paper) to 16 (ink)
 
 
 def write_digits(folder: Path) -> int:
-    """Write ``<label>/<number>.png``, 8 by 8 pixels in grey; returns how many. The same bytes every time."""
+    """Write ``<label>/<number>.png``, 8 by 8 pixels in grey; return how many.
+
+    The bytes are the same every time.
+    """
     from PIL import Image
     from sklearn.datasets import load_digits
 

@@ -1,4 +1,4 @@
-"""The story of the demo, told on screen; each chapter ends with what must be true then."""
+"""Tell the story of the demo on screen; each chapter ends with what must be true then."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class World:
         return self.directory / "agent" / "workspaces"
 
     def environ(self) -> dict[str, str]:
-        """The environment that everybody in the world starts from: no credentials, no CI, an empty home."""
+        """Return the environment that everybody in the world starts from: no credentials, no CI, an empty home."""
         home = self.directory / "home"
         kept = {name: value for name in _KEPT if (value := os.environ.get(name))}
         if path := os.environ.get("PYTHONPATH"):  # a source tree: children run elsewhere
@@ -83,13 +83,13 @@ class World:
         }
 
     def git(self, directory: Path) -> Git:
-        """git in a folder of the world."""
+        """Run git in a folder of the world."""
         return Git(directory, self.environ())
 
     def call(
         self, module: str, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str], console: Console
     ) -> tuple[int, float]:
-        """Run a Python module as a program and show its output; returns its exit code and the seconds it took.
+        """Run a Python module as a program and show its output; return its exit code and the seconds it took.
 
         Raises:
             StoryBroken: it took longer than ten minutes. Interrupted: Ctrl-C.
@@ -116,7 +116,7 @@ class World:
 
 
 def create(directory: Path) -> World:
-    """The world's folders and an empty repository on its forge."""
+    """Create the world's folders and an empty repository on its forge."""
     world = World(directory)
     for folder in (world.repository, world.remote, world.workspaces, directory / "home", directory / "bin"):
         folder.mkdir(parents=True)
@@ -129,7 +129,7 @@ def create(directory: Path) -> World:
 
 
 def found_project(world: World, console: Console) -> int:
-    """The author makes the project, trains `main` and pushes code and data; returns the number of pictures."""
+    """Make the project, train `main` and push code and data, as the author; return the number of pictures."""
     from mlbutler.demo.pictures import write_digits
 
     git = world.git(world.project.parent)
@@ -153,7 +153,7 @@ def found_project(world: World, console: Console) -> int:
 
 
 def change_params(world: World, branch: str, message: str, changes: Mapping[str, tuple[str, str]]) -> str:
-    """The author changes params on a new branch from `main` and pushes it; returns the commit.
+    """Change params on a new branch from `main` and push it, as the author; return the commit.
 
     Args:
         changes: param of the stage train -> (old, new).

@@ -1,1 +1,1 @@
-"""Where reviewers are told: one comment that is updated in place, and a commit status."""
+"""Publish to reviewers: one comment that is updated in place, and a commit status."""

@@ -43,13 +43,13 @@ class Address:
 
     @property
     def web(self) -> str:
-        """The address of the pages on the same host. A port counts for HTTP alone: SSH's is another server's."""
+        """Return the address of the pages on the same host. A port counts for HTTP alone: SSH's is another server's."""
         if self.scheme not in ("http", "https"):
             return f"https://{self.host}"
         return f"{self.scheme}://{self.host}" + (f":{self.port}" if self.port else "")
 
     def repository(self, url: str) -> str:
-        """Owner and name, as ``owner/name``, on the forge whose pages are at `url`, which may be below a path."""
+        """Return ``owner/name`` on the forge whose pages are at `url`, which may be below a path."""
         below = urlsplit(url).path.strip("/")
         return (
             self.path.strip("/").removesuffix("/").removesuffix(".git").removeprefix(f"{below}/").removeprefix("scm/")
@@ -57,7 +57,7 @@ class Address:
 
 
 def address(url: str) -> Address | None:
-    """The parts of a repository's address, None when it is none on a network. `url` may be ``user@host:path``."""
+    """Parse a repository's address, None when it is none on a network. `url` may be ``user@host:path``."""
     if "://" not in url and (match := _SCP.fullmatch(url)):
         return Address("ssh", _host(match["host"]), match["path"], None)
     try:
@@ -76,7 +76,7 @@ def _host(name: str) -> str:
 
 
 def kind_of(host: str) -> str | None:
-    """The forge that a host's name stands for, None when it says nothing."""
+    """Return the forge that a host's name stands for, None when it says nothing."""
     if host in HOSTS:
         return HOSTS[host]
     if host.endswith(".ghe.com"):

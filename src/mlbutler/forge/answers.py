@@ -1,4 +1,4 @@
-"""Reading a forge's JSON: what is missing or of another type is '' and never a crash."""
+"""Read a forge's JSON: what is missing or of another type is '' and never a crash."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _COMPLAINT_LIMIT = 300
 
 
 def find(data: Any, path: str) -> Any:
-    """What lies at ``a.b.c``, None when there is nothing."""
+    """Return what lies at ``a.b.c``, None when there is nothing."""
     for key in path.split("."):
         if not isinstance(data, dict):
             return None
@@ -17,7 +17,7 @@ def find(data: Any, path: str) -> Any:
 
 
 def text(data: Any, *paths: str) -> str:
-    """The first of `paths` that holds a text or a number, as text; '' when none does."""
+    """Return the first of `paths` that holds a text or a number, as text; '' when none does."""
     for path in paths:
         value = find(data, path)
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
@@ -26,7 +26,7 @@ def text(data: Any, *paths: str) -> str:
 
 
 def complaint(data: Any) -> str:
-    """The forge's own words in an error's JSON, on one line; '' when it says nothing."""
+    """Return the forge's own words in an error's JSON, on one line; '' when it says nothing."""
     words = []
     if isinstance(data, dict):
         for key in ("message", "error", "errors", "error_description"):

@@ -82,7 +82,10 @@ class BitbucketCloud:
         return f"{self._at}/pullrequests/{quote(change.number, safe='')}"
 
     def _pages(self, path: str, size: int, **params: str) -> Iterator[Any]:
-        """Every item. The next page's address is followed as it is: the token goes with it to the same host alone."""
+        """Return every item.
+
+        The next page's address is followed as it is: the token goes with it to the same host alone.
+        """
         answer = self._api.get(path, **params, pagelen=size)
         while isinstance(answer, dict):
             values = answer.get("values")
@@ -93,7 +96,7 @@ class BitbucketCloud:
     # ------------------------------------------------------------------------------------ status
 
     def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
-        """Files cannot be uploaded here, as the capabilities say.
+        """Raise `NotOffered`: files cannot be uploaded here, as the capabilities say.
 
         Raises:
             NotOffered: always.
@@ -115,7 +118,7 @@ class BitbucketCloud:
 
 
 def key(title: str, longest: int) -> str:
-    """`title` where it fits, else its beginning and a digest."""
+    """Return `title` where it fits, else its beginning and a digest."""
     if len(title) <= longest:
         return title
     digest = hashlib.sha256(title.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -116,7 +116,7 @@ class BitbucketServer:
     # ------------------------------------------------------------------------------------ status
 
     def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
-        """Files cannot be uploaded here, as the capabilities say.
+        """Raise `NotOffered`: files cannot be uploaded here, as the capabilities say.
 
         Raises:
             NotOffered: always.

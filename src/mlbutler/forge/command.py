@@ -1,4 +1,4 @@
-"""Where no adapter fits: a command of the user's gets the report as Markdown, and the change in its environment."""
+"""Run the user's own command where no adapter fits: it gets the report as Markdown, the change in its environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which forge the repository is on: from the settings, the CI server's variables, the git remote's address."""
+"""Find the repository's forge: from the settings, the CI server's variables, the git remote's address."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Place:
 
 
 def place(settings: Settings, environ: Mapping[str, str], change: Change) -> Place | None:
-    """Where to publish, None when nothing tells.
+    """Return where to publish, None when nothing says.
 
     Raises:
         SettingsError: the settings name a forge, and its address or repository cannot be found.
@@ -115,7 +115,7 @@ def _from_remote(environ: Mapping[str, str], change: Change) -> Place | None:
 def agree(
     loaded: Loaded, there: Place, change: Change, environ: Mapping[str, str], before: Callable[[], list[Settings]]
 ) -> None:
-    """Let a place pass that the team agreed to: a pull request may not send the token elsewhere.
+    """Let a forge pass that the team agreed to: a pull request may not send the token elsewhere.
 
     What the environment says, and what follows from the clone and the CI server, is agreed to; what the project's own
     file says is when the target branch, or the commit the change grew from, says the same.

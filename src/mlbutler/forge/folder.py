@@ -89,7 +89,7 @@ class Folder:
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
-        """Alone among the builds that write here: reading the old comment and replacing it is one act."""
+        """Hold the lock of this folder: reading the old comment and replacing it is one act."""
         from filelock import FileLock, Timeout
 
         if self._check is not None:
@@ -109,7 +109,7 @@ class Folder:
 
 
 def file_name(text: str) -> str:
-    """`text` as one harmless file name; different texts have different names.
+    """Return `text` as one harmless file name; different texts have different names.
 
     Letters, digits and ``-_~.`` stay, all else is percent-encoded, a leading dot too.
     """
@@ -123,7 +123,7 @@ def file_name(text: str) -> str:
 
 
 def from_opening(opening: Opening) -> Folder:
-    """The folder that ``forge.url`` names: a path, relative to the project's root or absolute, or a file URL.
+    """Open the folder that ``forge.url`` names: a path, relative to the project's root or absolute, or a file URL.
 
     Raises:
         SettingsError: no directory is set, or it is an address on the network.

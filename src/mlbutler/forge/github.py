@@ -97,7 +97,7 @@ class GitHub:
     # ------------------------------------------------------------------------------------ status
 
     def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
-        """Files cannot be uploaded here, as the capabilities say.
+        """Raise `NotOffered`: files cannot be uploaded here, as the capabilities say.
 
         Raises:
             NotOffered: always.
@@ -166,7 +166,7 @@ def _comment(item: Any) -> Comment:
 
 
 def address(url: str) -> str:
-    """The API's address of the GitHub at `url`: its own host at github.com and ghe.com, a path elsewhere."""
+    """Return the API's address of the GitHub at `url`: its own host at github.com and ghe.com, a path elsewhere."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     if host == "github.com" or host.endswith(".ghe.com"):

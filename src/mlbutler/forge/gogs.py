@@ -92,7 +92,7 @@ class Gogs:
         self._api.send("DELETE", f"{self._issue(change)}/comments/{comment.id}")
 
     def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
-        """Files cannot be uploaded here, as the capabilities say.
+        """Raise `NotOffered`: files cannot be uploaded here, as the capabilities say.
 
         Raises:
             NotOffered: always.
@@ -100,7 +100,7 @@ class Gogs:
         raise NotOffered(f"{self.name} takes no files in comments.")
 
     def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
-        """There are none, as the capabilities say.
+        """Raise `NotOffered`: there are no statuses, as the capabilities say.
 
         Raises:
             NotOffered: always.
@@ -115,7 +115,10 @@ class Gogs:
         return Comment(id=text(item, "id"), body=text(item, "body"), author=text(item, "user.id"), url=url)
 
     def _absent(self, error: Refused | UnexpectedResponse, *further: int) -> ForgeError:
-        """Is it the comments that are missing, or the whole repository? `further`: statuses that say so too."""
+        """Return whether the comments are missing, and not the whole repository.
+
+        `further`: statuses that mean this too.
+        """
         said = f"{error.status} {error.said}".rstrip() if isinstance(error, Refused) else "a page for people"
         if isinstance(error, Refused) and error.status not in (*_ABSENT, *further):
             return error

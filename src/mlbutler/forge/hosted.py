@@ -34,7 +34,7 @@ class Hosted:
         self._me: Me | None = None
 
     def me(self) -> Me:
-        """Whose token it is; of nobody known where it may not ask.
+        """Return the token's account; an unknown one where the token may not ask.
 
         Raises:
             ForgeError: the forge cannot be reached, or the token is none.
@@ -49,7 +49,7 @@ class Hosted:
         return self._me
 
     def _learn(self, created: Comment) -> None:
-        """What the token wrote tells best whose it is; it may not even be allowed to ask."""
+        """Remember who wrote what the token wrote: it may not be allowed to ask for its own account."""
         if created.author:
             self._me = Me(created.author)
 
@@ -76,8 +76,8 @@ class Hosted:
         """See `Forge.comment`.
 
         After a write, or a wait before it, the comments are read again. Of two builds that both found none and both
-        wrote, each keeps the comment that came first, puts the newer commit's text there, and removes the other:
-        whoever is last, the same comment stays.
+        wrote, each keeps the comment that came first, puts the newer commit's text there, and removes the other: in
+        either order the same comment stays.
         """
         if change.number is None and not self.capabilities.editing:
             return self._added(change, title, body)
@@ -116,7 +116,7 @@ class Hosted:
         )
 
     def _added(self, change: Change, title: str, body: str) -> Posted:
-        """A comment where none can be changed: one more, unless it is there already."""
+        """Add a comment where none can be changed, unless it is there already."""
         unsure = None
         for _ in range(_ROUNDS):
             there = next((c for c in self._ours(change, title, set()) if _same(c.body, body)), None)
@@ -131,7 +131,7 @@ class Hosted:
         raise unsure
 
     def _ours(self, change: Change, title: str, not_ours: set[str]) -> list[Comment]:
-        """Our comments of this title, oldest first. A marker alone proves nothing: anybody can copy it."""
+        """Return our comments of this title, oldest first. A marker alone proves nothing: anybody can copy it."""
         marked = [c for c in self.adapter.comments(change) if marked_head(c.body, title) is not None]
         return [c for c in marked if c.id not in not_ours and self._is_mine(c)] if marked else []
 
@@ -184,5 +184,5 @@ class Hosted:
 
 
 def _same(there: str, ours: str) -> bool:
-    """Is it the same text? Forges trim white space and change line ends."""
+    """Return whether it is the same text. Forges trim white space and change line ends."""
     return there.split() == ours.split()

@@ -1,4 +1,4 @@
-"""Talking to a forge's API: repeats what may pass, waits where asked to, and keeps the token at home.
+"""Talk to a forge's API: retry transient failures, wait where asked to, send the token to its own host alone.
 
 The forges' client libraries repeat writes after a broken connection, or follow a redirect with the token; here
 a creation is never sent twice, and a token leaves for no other host than the one it was given for.
@@ -38,7 +38,7 @@ _AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class Refused(ForgeError):
-    """The forge answered with an error. `status` is HTTP's, `said` the answer's own words."""
+    """The forge answered with an error: `status` is HTTP's, `said` the answer's own words."""
 
     def __init__(self, message: str, remedy: str, status: int, said: str = "") -> None:
         super().__init__(message, remedy)
@@ -47,12 +47,12 @@ class Refused(ForgeError):
 
     @property
     def too_long(self) -> bool:
-        """Was what was sent longer than the forge, or a proxy before it, takes?"""
+        """Whether what was sent is longer than the forge, or a proxy before it, takes."""
         return self.status == 413 or (self.status in (400, 422) and bool(_LONG.search(self.said)))
 
 
 class OutcomeUnknown(ForgeError):
-    """The connection broke, or the forge failed, after something was to be written: it may be there."""
+    """The connection broke, or the forge failed, during a write: it may have been done."""
 
 
 class UnexpectedResponse(ForgeError):
@@ -61,7 +61,7 @@ class UnexpectedResponse(ForgeError):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to insist, in seconds.
+    """How often and how long to retry, in seconds.
 
     Attributes:
         attempts: requests in all. pause: before the second attempt; doubled each time, with jitter.
@@ -139,7 +139,7 @@ class Api:
     # ---------------------------------------------------------------------------------------- reading
 
     def get(self, path: str, **params: str | int) -> Any:
-        """The JSON that a GET answers with.
+        """Return the JSON that a GET answers with.
 
         Raises:
             Refused, ForgeError: see `send`.
@@ -147,7 +147,7 @@ class Api:
         return self.json(self.send("GET", path, params=params))
 
     def pages(self, path: str, *, size: int = 100, size_name: str = "per_page", **params: str | int) -> Iterator[Any]:
-        """Every item of a list, page by page.
+        """Return every item of a list, page by page.
 
         Pages are counted and not followed by the forge's own links, which name the wrong host behind some proxies.
         """
@@ -161,7 +161,7 @@ class Api:
                 return
 
     def whole(self, path: str) -> Iterator[Any]:
-        """Every item of a list that comes in one answer; of each page where a server gives it in pages after all."""
+        """Return every item of a list that comes in one answer; of each page where a server pages it after all."""
         for page in range(1, _MOST_PAGES):
             answer = self.send("GET", path, params={"page": page} if page > 1 else None)
             items = self.json(answer)
@@ -172,7 +172,7 @@ class Api:
                 return
 
     def json(self, answer: httpx.Response) -> Any:
-        """The answer's JSON.
+        """Return the answer's JSON.
 
         Raises:
             UnexpectedResponse: it is something else, such as a login page.
@@ -202,7 +202,7 @@ class Api:
         again: bool | None = None,
         fresh: bool = False,
     ) -> httpx.Response:
-        """The answer to one request; what may pass is repeated.
+        """Return the answer to one request; transient failures are retried.
 
         Args:
             path: below the API's address, or a whole address. files: field -> (name, content, media type).
@@ -269,7 +269,7 @@ class Api:
         json: Any,
         files: Mapping[str, tuple[str, bytes, str]] | None,
     ) -> httpx.Response:
-        """One request and its redirects, of which a write is repeated at the new address as it is."""
+        """Send one request and follow its redirects; a write is repeated at the new address as it is."""
         import httpx
         from socksio import ProtocolError
 
@@ -344,7 +344,7 @@ class Api:
 
 
 def _authorities(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """Whose certificates are believed: SSL_CERT_FILE and SSL_CERT_DIR, or what other tools' users have set."""
+    """Return whose certificates to believe: SSL_CERT_FILE and SSL_CERT_DIR, or what other tools' users have set."""
     own = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
     name = next((name for name in _AUTHORITIES if environ.get(name)), "") if not any(own) else ""
     try:
@@ -372,7 +372,10 @@ def _same_origin(one: httpx.URL, other: httpx.URL) -> bool:
 
 
 def _goes_on(answer: httpx.Response, items: int, size: int) -> bool:
-    """Is there a further page? A server may give fewer items than asked for, so the headers come first."""
+    """Return whether there is a further page.
+
+    A server may give fewer items than asked for, so the headers come first.
+    """
     if "next" in answer.links:
         return True
     following = answer.headers.get("x-next-page")
@@ -382,7 +385,7 @@ def _goes_on(answer: httpx.Response, items: int, size: int) -> bool:
 
 
 def _asked_to_wait(answer: httpx.Response) -> float | None:
-    """Seconds that a limit on requests asks us to wait, None when the answer is not about one.
+    """Return the seconds that a rate limit asks us to wait, None when the answer is not about one.
 
     GitHub says 403 or 429, with ``Retry-After``, or with no requests left until ``X-RateLimit-Reset`` (seconds since
     1970); others say 429.
@@ -405,7 +408,7 @@ def _asked_to_wait(answer: httpx.Response) -> float | None:
 
 
 def _said(answer: httpx.Response) -> str:
-    """The forge's own words in an error, on one line."""
+    """Return the forge's own words in an error, on one line."""
     try:
         return complaint(answer.json())
     except ValueError:

@@ -16,8 +16,10 @@ class NotOffered(ForgeError):
 
 
 class State(StrEnum):
-    """A commit status. `ERROR` says that nothing was judged because something outside failed, `CANCELED` that the run
-    was told to stop; a forge without such a status is given an error.
+    """A commit status.
+
+    `ERROR` says that nothing was judged because something outside failed, `CANCELED` that the run was stopped; a forge
+    without such a status is given an error.
     """
 
     PENDING = "pending"
@@ -101,7 +103,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Me:
-    """Whose token it is: the forge's `id` of the account, '' when the forge does not tell.
+    """The token's account: the forge's `id` of it, '' when the forge does not say.
 
     `program`: is it known to be no person's?
     """
@@ -119,7 +121,7 @@ class Forge(Protocol):
     capabilities: Capabilities
 
     def pull_request(self, change: Change) -> PullRequest | None:
-        """The open pull request of the change's commit and branch, None when there is none.
+        """Return the open pull request of the change's commit and branch, None when there is none.
 
         Raises:
             ForgeError: it could not be asked for. UsageError: there are several.
@@ -166,23 +168,23 @@ class Adapter(Protocol):
     """One forge's API; `mlbutler.forge.hosted` makes a `Forge` of it.
 
     Every method raises `ForgeError` when the forge cannot be reached or refuses; a refusal is
-    `mlbutler.forge.http.Refused`, and a creation of which nobody knows whether it was done is `OutcomeUnknown`.
-    Where a change has a number its pull request is meant, else its head.
+    `mlbutler.forge.http.RequestRefused`, and a creation that may or may not have been done is `OutcomeUnknown`. Where a
+    change has a number its pull request is meant, else its head.
     """
 
     name: str
     capabilities: Capabilities
 
     def me(self) -> Me:
-        """Whose token it is."""
+        """Return the token's account."""
         ...
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
-        """Open pull requests that hold the change's head, or whose branch is the change's."""
+        """Return open pull requests that hold the change's head, or whose branch is the change's."""
         ...
 
     def comments(self, change: Change) -> Iterator[Comment]:
-        """All comments, oldest first, through all pages."""
+        """Return all comments, oldest first, through all pages."""
         ...
 
     def create(self, change: Change, body: str) -> Comment:

@@ -14,13 +14,17 @@ from mlbutler.variables import FORGE_TOKEN, FORGE_USER
 
 
 class NoToken(ForgeError):
-    """There is nothing in the environment to show the forge."""
+    """The environment holds no token for the forge."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """See the module's own words. `say` is told of long waits; `root` is where relative paths begin; `check`
-    raises for a path that must not be written."""
+    """What an adapter is opened with.
+
+    Attributes:
+        root: where relative paths begin. say: called before every long wait.
+        check: raises for a path that must not be written.
+    """
 
     place: Place
     environ: Mapping[str, str]
@@ -30,7 +34,7 @@ class Opening:
     check: Callable[[Path], None] | None = None
 
     def token(self, *names: str) -> str:
-        """The token: `FORGE_TOKEN`'s, else that of the first variable of `names` that is set.
+        """Return the token: `FORGE_TOKEN`'s, else that of the first variable of `names` that is set.
 
         Raises:
             NoToken: none is set, or it cannot be sent.
@@ -44,7 +48,7 @@ class Opening:
         return token
 
     def bearer_or_basic(self, *names: str) -> dict[str, str]:
-        """The header for a token, or for a user and a token or password where `FORGE_USER` is set.
+        """Return the header for a token, or for a user and a token or password where `FORGE_USER` is set.
 
         Raises:
             NoToken: as `token`.
@@ -56,7 +60,7 @@ class Opening:
         return {"Authorization": f"Basic {pair}"}
 
     def api(self, name: str, base: str, headers: Mapping[str, str], secret: Mapping[str, str]) -> Api:
-        """The API at `base`, or where the settings say.
+        """Return the API at `base`, or where the settings say.
 
         Args:
             headers, secret: see `Api`.

@@ -22,7 +22,7 @@ FORGES = {
 
 
 def open_forge(opening: Opening) -> Forge:
-    """The forge at a place.
+    """Return the forge at a location.
 
     Raises:
         SettingsError: the forge needs a setting that is missing. ForgeError: there is no token for it.

@@ -1,6 +1,6 @@
-"""A message to a webhook when a run has ended: JSON, or the form that Slack and its likes take.
+"""Post a message to a webhook when a run has ended: JSON, or the form that Slack and its likes take.
 
-The webhook's address is a secret: whoever knows it can write there.
+The webhook's address is a secret: anybody who knows it can write there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TEXT_LIMIT = 600
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """What is told.
+    """What the webhook is sent.
 
     Attributes:
         title: which report it is. verdict: its word. previous: the word of the run before, '' when it is not known.
@@ -36,7 +36,7 @@ class Message:
     previous: str
 
     def json(self) -> dict[str, Any]:
-        """As a document."""
+        """Return it as a document."""
         change = self.change
         names = ("number", "title", "author", "url", "head", "head_branch", "target_branch", "repository", "fork")
         return {
@@ -51,7 +51,10 @@ class Message:
         }
 
     def slack(self) -> dict[str, Any]:
-        """As one line with links. Slack's own markup is escaped, and so are mentions, which begin with ``<``."""
+        """Return it as one line with links.
+
+        Slack's own markup is escaped, and so are mentions, which begin with ``<``.
+        """
         change = self.change
         what = f"pull request {change.number}" if change.number else change.head_branch or change.head[:8]
         named = _slack(f"{what}: {change.title}" if change.title else what)

@@ -1,4 +1,4 @@
-"""A gate that is tried on the target alone: how often it raises a false alarm, and what it misses."""
+"""Try a gate on the target alone: how often it raises a false alarm, and what it misses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gates on numbers that training noise moves: the verdict comes from an interval, not from one run."""
+"""Judge numbers that training noise moves: the verdict comes from an interval, not from one run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Decision:
 
 
 def margins(name: str, limit: float, goal: str, old: Sequence[float], new: Sequence[float]) -> list[float]:
-    """The margin of each pair of runs.
+    """Return the margin of each pair of runs.
 
     Args:
         name: ``min``, ``max``, ``max_drop`` or ``max_drop_relative``. goal: ``maximize`` or ``minimize``.
@@ -69,7 +69,7 @@ def decide(values: Sequence[float], confidence: float) -> Decision:
 
 
 def pairs_needed(margin: float, deviation: float, confidence: float) -> int | None:
-    """The least number of pairs that decides, with a chance of 80 %, a mean `margin` of such noise."""
+    """Return the least number of pairs that decides, with a chance of 80 %, a mean `margin` of such noise."""
     if margin == 0:
         return None
     extra = NormalDist().inv_cdf(_POWER)
@@ -80,7 +80,7 @@ def pairs_needed(margin: float, deviation: float, confidence: float) -> int | No
 
 
 def _counts() -> Iterator[int]:
-    """Each count up to 100, then in steps of about 2 %: more is not known anyway."""
+    """Yield each count up to 100, then in steps of about 2 %: more is not known anyway."""
     count = 2
     while count <= MOST_MORE:
         yield count

@@ -1,4 +1,4 @@
-"""Repeated runs as a verdict on a metric, and as the judgement of a limit on it."""
+"""Turn repeated runs into a verdict on a metric, and into the judgement of a limit on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlbutler.stats.student import t_interval
 def summarise(
     metric: MetricChange, seeds: Sequence[int], old: Sequence[float], new: Sequence[float], confidence: float
 ) -> RepeatResult:
-    """The paired difference over all seeds, with its interval and what that means.
+    """Return the paired difference over all seeds, with its interval and what that means.
 
     Args:
         seeds: at least two. old, new: the metric on both sides, one value for each seed.
@@ -42,7 +42,7 @@ def summarise(
 def judge_limit(
     gate: Gate, name: str, rule: str, limit: float, metric: MetricChange, goal: str | None, repeats: RepeatResult
 ) -> GateResult:
-    """One limit by repeated runs: passed, broken, or inconclusive with how many more would tell."""
+    """Judge one limit by repeated runs: passed, broken, or inconclusive with how many more would decide."""
     broken = "failed" if gate.level == "fail" else "warned"
 
     def result(outcome: str, sentence: str) -> GateResult:

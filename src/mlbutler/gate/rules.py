@@ -1,4 +1,4 @@
-"""`[[gate]]` rules applied to numbers. What cannot be measured never passes in silence."""
+"""Apply `[[gate]]` rules to numbers. What cannot be measured never passes in silence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOLERANCE = 8 * sys.float_info.epsilon
 
 
 def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[GateResult, ...]:
-    """One result for every limit of every gate."""
+    """Return one result for every limit of every gate."""
     return tuple(result for gate in gates for result in _judge(gate, evidence))
 
 
@@ -46,7 +46,7 @@ def _judge(gate: Gate, evidence: Evidence) -> Iterator[GateResult]:
 
 
 def limits(gate: Gate) -> Iterator[tuple[str, float]]:
-    """Each limit that is set: the setting's name and its value."""
+    """Return each limit that is set: the setting's name and its value."""
     for name in ("min", "max", "max_drop", "max_drop_relative"):
         limit = getattr(gate, name)
         if limit is not None:
@@ -54,7 +54,7 @@ def limits(gate: Gate) -> Iterator[tuple[str, float]]:
 
 
 def _shown(gate: Gate, value: Scalar) -> str:
-    """A value in the gate's unit."""
+    """Format a value in the gate's unit."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if gate.of in ("bytes", "memory"):
             return human_bytes(value)
@@ -68,7 +68,7 @@ def _shown(gate: Gate, value: Scalar) -> str:
 
 
 def _both(gate: Gate, first: float, second: float) -> tuple[str, str]:
-    """Two values in the gate's unit, in full where they would look the same and are not."""
+    """Format two values in the gate's unit, in full where they would look the same and are not."""
     if not gate.of:
         return distinct(first, second)
     shown = _shown(gate, first), _shown(gate, second)
@@ -114,7 +114,7 @@ def _limit(gate: Gate, name: str, rule: str, limit: float, metric: MetricChange)
 
 
 def _lacking(metric: MetricChange) -> str:
-    """Why a metric holds no number, as the rest of a sentence."""
+    """Return why a metric holds no number, as the rest of a sentence."""
     if metric.verdict is Verdict.GONE:
         return f"is gone ({metric.reason})" if metric.reason else "is gone"
     if metric.new is None:

@@ -1,4 +1,4 @@
-"""The number that a gate is about, on both sides: a metric, a size, a count, a time."""
+"""Find the number that a gate is about, on both sides: a metric, a size, a count, a time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Found:
 
 
 def find(gate: Gate, evidence: Evidence) -> Found:
-    """The number that `gate` judges; one that is from before the change is none."""
+    """Return the number that `gate` judges; one that is from before the change is none."""
     found = _FINDERS[gate.kind](gate, evidence)
     if gate.kind == "stage" or (found.number is not None and found.number.key in evidence.repeats):
         return found
@@ -74,7 +74,7 @@ def _metric(gate: Gate, evidence: Evidence) -> Found:
 
 
 def _unread(gate: Gate, evidence: Evidence) -> Found | None:
-    """Why a metric may be missing although it was measured: its file could not be read."""
+    """Return why a metric may be missing although it was measured: its file could not be read."""
     file = gate.subject.rpartition(":")[0]
     for metric in evidence.metrics:
         if not metric.name and file in ("", metric.file):

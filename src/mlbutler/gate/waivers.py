@@ -1,4 +1,4 @@
-"""Waivers: a reviewed file says which broken gate is let pass, why, on whose word, and until when."""
+"""Read waivers: a reviewed file says which broken gate is let pass, why, on whose word, and until when."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Waiver(BaseModel):
     until: date = Field(description="last day on which it holds, in UTC")
 
     def covers(self, result: GateResult) -> bool:
-        """Is it about this limit?"""
+        """Return whether it is about this limit."""
         name = result.metric.rpartition(":")[2]
         return self.gate in (result.metric, name, f"{result.metric}: {result.rule}", f"{name}: {result.rule}")
 
@@ -38,7 +38,7 @@ class _File(BaseModel):
 
 
 def parse(text: str) -> tuple[Waiver, ...]:
-    """The waivers in the text of a mlbutler-waivers.toml.
+    """Return the waivers in the text of a mlbutler-waivers.toml.
 
     Raises:
         SettingsError: it is no TOML, a key is missing or unknown, or a value does not fit.
@@ -57,7 +57,7 @@ def parse(text: str) -> tuple[Waiver, ...]:
 def apply(
     results: Sequence[GateResult], waivers: Sequence[Waiver], today: date
 ) -> tuple[tuple[GateResult, ...], tuple[tuple[str, str], ...]]:
-    """Failed gates that a waiver covers, as waived; and notes on waivers that lapsed or cover nothing.
+    """Mark failed gates that a waiver covers as waived; add notes on waivers that lapsed or cover nothing.
 
     Returns:
         the results, and (subject, remark).

@@ -15,13 +15,13 @@ NAME = "mlbutler"
 
 
 def title(record: Record) -> str:
-    """What tells this report from others in the same pull request: the project's folder in a monorepo."""
+    """Return what tells this report from others in the same pull request: the project's folder in a monorepo."""
     folder = record.project.strip("/")
     return f"{NAME} {folder}" if folder else NAME
 
 
 def build(record: Record, settings: Settings) -> Report:
-    """The report on everything but itself: its own step and its publication are left out.
+    """Build the report on everything but itself: its own step and its publication are omitted.
 
     Of an interrupted run it says how far it came, and nothing that could be read as a verdict.
     """
@@ -62,7 +62,7 @@ def _without_verdict(record: Record) -> Record:
 
 
 def _subject(record: Record) -> Line:
-    """What was looked at, against what."""
+    """Return what was compared with what."""
     change = record.change
     line: Line = (code(run.short(change.head)),)
     if change.uncommitted_count:

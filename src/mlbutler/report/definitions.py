@@ -13,7 +13,10 @@ _LABELS = {"wdir": "working directory"}
 
 
 def section(compare: CompareResult) -> Section | None:
-    """Every part of a definition that differs; a stage that lost a dependency or param, or is frozen, is unfolded."""
+    """Return every part of a definition that differs.
+
+    A stage that lost a dependency or param, or is frozen, is shown unfolded.
+    """
     if not compare.stages:
         return None
     lost = any(change.lost() for change in compare.stages)
@@ -44,7 +47,7 @@ def _rows(change: StageDefinitionChange) -> list[Row]:
 
 
 def _part(change: StageDefinitionChange, part: DefinitionChange) -> Row:
-    """A row for one part; what a stage lost stands out, unless the stage itself is gone."""
+    """Return a row for one part; what a stage lost stands out, unless the stage itself is gone."""
     freezes = part.part == "frozen" and bool(part.new)
     lost = part.kind == "removed" and part.part in ("dependency", "param", "output") and change.kind != "removed"
     old, new = (_value(part, value, present) for value, present in (

@@ -43,7 +43,7 @@ _STAGES = 5
 
 
 def not_judged(compare: CompareResult) -> Section | None:
-    """Everything that has no verdict, with the reason; nothing is left out silently."""
+    """Return everything that has no verdict, with the reason; nothing is dropped silently."""
     pairs = list(compare.not_judged)
     known = {subject for subject, _ in pairs}
     for metric in compare.metrics:
@@ -65,7 +65,7 @@ def not_judged(compare: CompareResult) -> Section | None:
 
 
 def _by_reason(pairs: Sequence[tuple[str, str]]) -> list[tuple[list[str], str]]:
-    """(subjects, reason): many subjects with one reason together, so that they hide no other; few each by itself."""
+    """Group as (subjects, reason): many subjects with one reason share a row, few get one each."""
     subjects = defaultdict(list)
     for subject, reason in pairs:
         subjects[reason].append(subject)
@@ -76,7 +76,7 @@ def _by_reason(pairs: Sequence[tuple[str, str]]) -> list[tuple[list[str], str]]:
 
 
 def params(compare: CompareResult) -> Section | None:
-    """Parameters that differ, and the stages that read them."""
+    """Return the parameters that differ, and the stages that read them."""
     if not compare.params:
         return None
     rows = tuple(
@@ -96,7 +96,7 @@ def params(compare: CompareResult) -> Section | None:
 
 
 def _reach(change: ParamChange) -> str:
-    """``train, then evaluate and report``; a dash for a parameter that no stage reads."""
+    """Return ``train, then evaluate and report``; a dash for a parameter that no stage reads."""
     readers = ", ".join(change.stages) or numbers.ABSENT
     if not change.after:
         return readers
@@ -105,7 +105,10 @@ def _reach(change: ParamChange) -> str:
 
 
 def code_files(compare: CompareResult) -> Section | None:
-    """Changed files and the stages that depend on them; those that a stage uses undeclared come first, unfolded."""
+    """Return changed files and the stages that depend on them.
+
+    Files that a stage uses without declaring them come first, unfolded.
+    """
     if not compare.code:
         return None
     hidden = [c for c in compare.code if c.undeclared]
@@ -136,7 +139,7 @@ def _code_row(change: CodeChange) -> Row:
 
 
 def data(compare: CompareResult) -> Section | None:
-    """Artifacts that differ: sizes, files added, removed and changed, some of them by name."""
+    """Return the artifacts that differ: sizes, files added, removed and changed, some of them by name."""
     if not compare.data:
         return None
     rows = tuple(_data_row(d) for d in compare.data)
@@ -166,7 +169,7 @@ def data(compare: CompareResult) -> Section | None:
 
 
 def _example(example: tuple[str, str]) -> tuple[str, str]:
-    """(kind, path) in whichever order it was recorded."""
+    """Return (kind, path) in whichever order it was recorded."""
     first, second = example
     return (second, first) if second in _KIND_TONES and first not in _KIND_TONES else (first, second)
 
@@ -182,7 +185,7 @@ def _data_row(change: DataChange) -> Row:
 
 
 def _counts(folder: FolderChange) -> tuple[int, int, int, int]:
-    """In the order of `_KIND_TONES`."""
+    """Return the counts in the order of `_KIND_TONES`."""
     return folder.added, folder.removed, folder.changed, folder.renamed
 
 
@@ -220,7 +223,7 @@ def _file_changes(change: DataChange) -> str:
 
 
 def plots(compare: CompareResult, settings: Settings) -> Section | None:
-    """A summary of every plot in numbers, and the plots themselves where pictures can be shown."""
+    """Return a summary of every plot in numbers, and the plots themselves where pictures can be shown."""
     chosen = [p for p in compare.plots if (settings.images if p.kind is PlotKind.IMAGE else settings.plots)]
     if not chosen:
         return None

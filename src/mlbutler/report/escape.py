@@ -1,4 +1,4 @@
-"""Making text that a pull request brought inert: in Markdown, in URLs, in XML.
+"""Make text that a pull request brought inert: in Markdown, in URLs, in XML.
 
 Names, values and logs are data. They may hold markup, mentions, control characters or bidirectional
 overrides; a reader should see them, and nothing should act on them.
@@ -33,7 +33,7 @@ _LINE_START = re.compile(r"^(?:[-+=](?=[-+=\s]|$)|[#>]|\d+(?=[.)](?:\s|$)))")
 
 
 def visible(text: str, limit: int | None = None) -> str:
-    """`text` on one line, with what would be invisible or would reorder the line as backslash escapes.
+    """Return `text` on one line, with invisible and reordering characters as backslash escapes.
 
     Args:
         limit: characters to keep; the rest becomes an ellipsis.
@@ -50,13 +50,13 @@ def _numbered(char: str) -> str:
 
 
 def log_line(line: str, limit: int = 300) -> str:
-    """One line of a program's output: no terminal codes; of a progress bar only its last state."""
+    """Return one line of a program's output: no terminal codes; of a progress bar only its last state."""
     line = _TERMINAL.sub("", line).rstrip("\r\n").rpartition("\r")[2]
     return visible(line.replace("\t", "    "), limit)
 
 
 def markdown(text: str, limit: int | None = None) -> str:
-    """`text` as inert inline Markdown, safe in a paragraph, a list item and a table cell.
+    """Return `text` as inert inline Markdown, safe in a paragraph, a list item and a table cell.
 
     Characters with a meaning become entities, which by CommonMark 2.5 are never structure.
     """
@@ -80,12 +80,12 @@ def _line_start(match: re.Match[str]) -> str:
 
 
 def preformatted(text: str) -> str:
-    """`text` for the inside of a ``<pre>`` element in Markdown: entities only."""
+    """Escape `text` for the inside of a ``<pre>`` element in Markdown: entities only."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def web_address(text: str) -> str | None:
-    """`text` as an http or https URL that is safe inside Markdown and HTML, None when it is none."""
+    """Return `text` as an http or https URL that is safe inside Markdown and HTML, None when it is none."""
     try:
         parts = urlsplit(text.strip())
     except ValueError:
@@ -96,10 +96,10 @@ def web_address(text: str) -> str | None:
 
 
 def xml(text: str) -> str:
-    """`text` without the characters that XML 1.0 cannot hold, and without terminal codes."""
+    """Return `text` without the characters that XML 1.0 cannot hold, and without terminal codes."""
     return _NOT_XML.sub("\ufffd", _TERMINAL.sub("", text))
 
 
 def hidden_comment(text: str) -> str:
-    """`text` fit for the inside of an HTML comment and for being found again: no ``--``, no markup."""
+    """Make `text` safe inside an HTML comment and findable again: no ``--``, no markup."""
     return quote(text.encode("utf-8", "replace"), safe=" /.").replace("--", "-%2D")

@@ -1,4 +1,4 @@
-"""What `check` found, without the same reason once for each artifact."""
+"""Group what `check` found, so that one reason is not repeated for each artifact."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ _SHOWN = 3
 
 
 def grouped(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """One finding in place of all that one cause is behind: the first's problem, and the first subjects with a count.
+    """Return one finding for each cause: the first one's problem, and the first subjects with a count.
+
+    A remote that does not say what it holds is one cause, although each object's answer names that object.
 
     What a remote does not tell is one cause, although each object's answer names that object.
     """
@@ -26,6 +28,6 @@ def grouped(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def named(subjects: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
+    """Return the first of them, and how many more there are."""
     more = f" and {len(subjects) - _SHOWN} more" if len(subjects) > _SHOWN else ""
     return ", ".join(subjects[:_SHOWN]) + more

@@ -62,18 +62,18 @@ An interrupted run has its own headline.
 
 
 def judged(record: Record) -> tuple[tuple[str, StepResult], ...]:
-    """The steps that a report tells of: all but the report itself and its publication."""
+    """Return the steps that a report covers: all but the report itself and its publication."""
     return tuple((name, result) for name, result in record.steps() if name not in TELLING)
 
 
 def outcome(record: Record) -> Outcome:
-    """How the run ended, whatever became of its report."""
+    """Return how the run ended, whatever became of its report."""
     outcomes = {result.outcome for _, result in judged(record)}
     return next((o for o in WEIGHTIEST_FIRST if o in outcomes), Outcome.SKIPPED)
 
 
 def headline(record: Record) -> Headline:
-    """The verdict sentence. What stopped the run comes first, then the comparison."""
+    """Return the verdict sentence. What stopped the run comes first, then the comparison."""
     steps = judged(record)
     if outcome(record) is Outcome.INTERRUPTED:
         return _interrupted(record)
@@ -112,7 +112,10 @@ def headline(record: Record) -> Headline:
 
 
 def _interrupted(record: Record) -> Headline:
-    """Where the run was when it was told to stop. What it had found by then is no verdict and is not told as one."""
+    """Say where the run was when it was stopped.
+
+    What it had found by then is no verdict and is not presented as one.
+    """
     name, result = next(pair for pair in judged(record) if pair[1].outcome is Outcome.INTERRUPTED)
     where = f"during {name}" if result.started else f"before {name}"
     stages = record.reproduce.stages if record.reproduce else ()
@@ -134,13 +137,16 @@ def _verdict(compare: CompareResult | None) -> Headline | None:
 
 
 def _deciding(bad: list[tuple[str, StepResult]]) -> tuple[str, StepResult]:
-    """A failed stage explains more than the comparison that it spoilt; a number more than the rest."""
+    """Choose what explains the verdict: a failed stage before the comparison it spoiled, a number before the rest."""
     by_name = dict(bad)
     return next(((name, by_name[name]) for name in ("reproduce", "compare") if name in by_name), bad[0])
 
 
 def _broken(compare: CompareResult) -> Headline:
-    """A broken gate. An improvement that is above a ceiling failed; "worse" is what the metric's verdict says."""
+    """Describe a broken gate.
+
+    An improvement that is above a ceiling failed; "worse" is what the metric's verdict says.
+    """
     broken = [g for g in compare.gates if g.outcome == "failed" and g.sentence]
     deciding = broken[0].metric if broken else ""
     verdicts = {m.verdict for m in compare.metrics if deciding in (m.key, m.name)} or {compare.verdict}
@@ -153,13 +159,13 @@ def _broken(compare: CompareResult) -> Headline:
 
 
 def _let_pass(compare: CompareResult, sentence: str) -> tuple[str, ...]:
-    """Broken gates that fail nothing: a waiver is seen until it lapses."""
+    """Describe broken gates that fail nothing: a waiver stays visible until it lapses."""
     waived = [f"Waived {g.waiver}: {g.sentence}" for g in compare.gates if g.waiver and g.sentence not in sentence]
     return (*waived, *_untold([g for g in compare.gates if g.outcome in ("inconclusive", "warned")], sentence))
 
 
 def _examples(compare: CompareResult) -> Iterator[str]:
-    """Where predictions got significantly worse: a mean can hide it."""
+    """Say where predictions got significantly worse: a mean can hide it."""
     for change in compare.predictions:
         named = change.file in compare.sentence
         if change.verdict == Verdict.WORSE and change.p is not None and not named:
@@ -175,14 +181,17 @@ def _examples(compare: CompareResult) -> Iterator[str]:
 
 
 def _unreadable(compare: CompareResult) -> Iterator[str]:
-    """What could not be read of DVC's own files, on either side."""
+    """Say what could not be read of DVC's own files, on either side."""
     for side, problem in (("The target", compare.old_problem), ("This change", compare.new_problem)):
         if problem and problem not in compare.reason:
             yield f"{side} could not be read whole: {problem}; only what Git keeps is compared"
 
 
 def _hidden(compare: CompareResult) -> Iterator[str]:
-    """What DVC does not see: stages that lost a dependency or are frozen, code that a stage uses undeclared."""
+    """Describe what DVC does not see.
+
+    Stages that lost a dependency or are frozen, and code that a stage uses without declaring it.
+    """
     for stage in [s for s in compare.stages if s.lost() or s.freezes()][:2]:
         lost = [part.name for part in stage.lost()]
         more = f" and {len(lost) - 2} more" if len(lost) > 2 else ""
@@ -197,14 +206,14 @@ def _hidden(compare: CompareResult) -> Iterator[str]:
 
 
 def _untold(gates: list[GateResult], sentence: str) -> tuple[str, ...]:
-    """What further gates say, but not a second time of a number that the sentence names."""
+    """Return what further gates say, but not a second time of a number that the sentence names."""
     return tuple(
         g.sentence for g in gates if g.sentence not in sentence and g.metric.rpartition(":")[2] not in sentence
     )
 
 
 def _split(sentence: str, word: str) -> tuple[str, str]:
-    """The word that a sentence begins with and the rest; `word` when it begins with none."""
+    """Return the word that a sentence begins with and the rest; `word` when it begins with none."""
     match = _WORD.match(sentence)
     return (match[1], sentence[match.end() :]) if match else (word, sentence)
 

@@ -1,4 +1,4 @@
-"""The section on what metrics were before: is this difference one of many, or out of the ordinary."""
+"""The section on what metrics were before: is this difference usual, or out of the ordinary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_CHARTS = 12
 
 
 def section(compare: CompareResult, precision: int) -> Section | None:
-    """Each metric's past beside its number now; None when nothing was measured twice."""
+    """Return each metric's past beside its number now; None when nothing was measured twice."""
     now = {metric.key: metric for metric in compare.metrics}
     told = [(history, past) for history in compare.history if len(past := finite(history)) > 1]
     if not told:
@@ -29,7 +29,7 @@ def section(compare: CompareResult, precision: int) -> Section | None:
 
 
 def finite(history: MetricHistory) -> list[tuple[str, float]]:
-    """(when and where, value) of the values that can be drawn, oldest first."""
+    """Return (when and where, value) of the values that can be drawn, oldest first."""
     return [
         (f"{value.when[:10]} {value.commit[:10]}", number)
         for value in history.values
@@ -51,7 +51,7 @@ def _row(history: MetricHistory, past: list[float], metric: MetricChange | None,
 
 
 def _place(past: Sequence[float], now: float | None, goal: str | None) -> Cell:
-    """Where the number now stands among those before: in words, and in the metric's direction where it has one."""
+    """Say where the number now ranks among earlier ones, by the metric's direction where it has one."""
     if now is None:
         return cell(numbers.ABSENT)
     all_of = f"all {len(past)}"

@@ -29,7 +29,7 @@ _UNFOLDED = ("params", "plots")  # a page has the room that a comment has not
 
 
 def render(record: Record, settings: Settings, document: str | None = None) -> str:
-    """The whole report as a self-contained document, with the record in it as JSON.
+    """Return the whole report as a self-contained document, with the record in it as JSON.
 
     Args:
         document: the record as JSON, where the caller has it.
@@ -71,12 +71,12 @@ def _own_script() -> str:
 
 
 def _digest(script: str) -> str:
-    """What a page's policy calls a script by."""
+    """Return the hash by which a page's policy names a script."""
     return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 
 def _script_safe(text: str) -> str:
-    """JSON whose text cannot end the element it stands in, nor begin another."""
+    """Return JSON whose text cannot end the element it stands in, nor begin another."""
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
     return text

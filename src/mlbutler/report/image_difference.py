@@ -1,4 +1,4 @@
-"""Where two pictures differ, as a third one; with Pillow, of the extra ``plots``."""
+"""Show where two pictures differ, as a third one; with Pillow, of the extra ``plots``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _NOTICED = 8
 
 @dataclass(frozen=True)
 class Difference:
-    """A PNG as data URI, bright where pictures differ; the share of pixels that do. `problem`: why there is none."""
+    """A PNG as data URI, bright where pictures differ, and the share of pixels that do.
+
+    `problem`: why there is none.
+    """
 
     source: str = ""
     share: float = 0.0

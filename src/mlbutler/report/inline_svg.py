@@ -25,7 +25,7 @@ _LARGEST = 2_000_000
 
 
 def element(drawing: str, label: str, prefix: str) -> str:
-    """The drawing as an ``<svg>`` element with nothing in it but shapes and texts, '' when there is more to it.
+    """Return the drawing as an ``<svg>`` element of shapes and texts alone, '' when there is more to it.
 
     Args:
         label: what it shows, for those who cannot see it. prefix: goes before the names of its parts, which are
@@ -49,7 +49,7 @@ def element(drawing: str, label: str, prefix: str) -> str:
 
 
 def _copy(source: Element, target: Element, prefix: str) -> bool:
-    """Was everything copied that can be seen?"""
+    """Copy an element, and return whether everything visible in it was copied."""
     stack = [(source, target)]
     while stack:
         old, new = stack.pop()

@@ -26,7 +26,7 @@ class Case:
 
 
 def render(record: Record) -> str:
-    """One test suite each for steps, gates, checks, stages, and the project's failing tests."""
+    """Return one test suite each for steps, gates, checks, stages, and the project's failing tests."""
     name = title(record)
     suites = (
         (f"{name}.steps", _steps(record)),
@@ -50,7 +50,7 @@ def render(record: Record) -> str:
 
 
 def _unjudged(case: Case) -> Case:
-    """A case of an interrupted run: it fails no build."""
+    """Return a case of an interrupted run: it fails no build."""
     return replace(case, state="skipped") if case.state else case
 
 

@@ -41,7 +41,7 @@ _HEAD = re.compile(r"(?:<!-- |\[//\]: # \()mlbutler:report:(?P<title>[^<>()]*) h
 
 @dataclass(frozen=True)
 class Limits:
-    """What a place takes.
+    """What a forge's comment can hold.
 
     Attributes:
         size: the longest text in `unit`, None without a limit.
@@ -53,7 +53,7 @@ class Limits:
     html: bool = True
 
     def measure(self, text: str) -> int:
-        """How long `text` is, in `unit`."""
+        """Return how long `text` is, in `unit`."""
         return len(text) if self.unit == "characters" else len(text.encode("utf-8"))
 
 
@@ -70,12 +70,12 @@ class Part:
 def render(
     record: Record, settings: Settings, limits: Limits | None = None, pictures: Mapping[str, str] | None = None
 ) -> str:
-    """The report as Markdown; see `fit`."""
+    """Return the report as Markdown; see `fit`."""
     return fit(build(record, settings), limits or Limits(), pictures)
 
 
 def marker(title: str, head: str, *, html: bool = True) -> str:
-    """The hidden last line, by which a forge's adapter finds the comment again and knows its commit.
+    """Return the hidden last line, by which a forge's adapter finds the comment again and knows its commit.
 
     Where HTML is shown as text it is the definition of a link that nothing uses, which Markdown shows nowhere.
     """
@@ -84,15 +84,15 @@ def marker(title: str, head: str, *, html: bool = True) -> str:
 
 
 def marked_head(body: str, title: str) -> str | None:
-    """The commit that a comment tells of, None when it is not ours or has another title."""
+    """Return the commit that a comment is about, None when it is not ours or has another title."""
     found = [m for m in _HEAD.finditer(body) if m["title"] == hidden_comment(title)]
     return found[-1]["head"] if found else None
 
 
 def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = None) -> str:
-    """The report as Markdown; where that is too long, the sections of least priority are left out whole.
+    """Return the report as Markdown; where that is too long, drop the sections of least priority whole.
 
-    The marker is always kept, as the last line, and a note says what was left out and where to find it.
+    The marker is always kept, as the last line, and a note says what was dropped and where to find it.
 
     Args:
         pictures: name of a `mlbutler.report.plots.figure.File` -> address at which it is shown, '' when it was refused.
@@ -122,7 +122,7 @@ def _joined(kept: Sequence[Part], dropped: Sequence[Part], last: str, more: str)
 
 
 class _Writer:
-    """Pieces of a report as Markdown. `more`: where the whole report is, as Markdown."""
+    """A report's pieces as Markdown. `more`: where the whole report is, as Markdown."""
 
     def __init__(self, html: bool, pictures: Mapping[str, str], more: str) -> None:
         self._html = html
@@ -130,7 +130,7 @@ class _Writer:
         self.more = more
 
     def headline(self, report: Report) -> str:
-        """The verdict and what was looked at."""
+        """Return the verdict and what was compared."""
         said = report.headline
         first = f"**{said.word}**" + (f": {markdown(said.sentence)}" if said.sentence else "")
         lines = [first, f"{markdown(report.title)} looked at {self.line(report.subject)}."]
@@ -141,7 +141,7 @@ class _Writer:
         return "\n\n".join(lines)
 
     def section(self, section: Section) -> Part:
-        """A section, folded where that is understood."""
+        """Return a section, folded where that is understood."""
         captions = sum(isinstance(block, Table) for block in section.blocks) > 1
         texts = [self._block(block, captions) for block in section.blocks]
         plots = [block.plot for block in section.blocks if isinstance(block, Picture)]
@@ -182,7 +182,7 @@ class _Writer:
         return f"{caption}\n\n<pre>\n{inside}\n</pre>"
 
     def _picture(self, block: Picture) -> str:
-        """The plot's pictures; one that should be here and is not is told of, for a broken link tells nothing."""
+        """Return the plot's pictures; name one that is missing, for a broken link would say nothing."""
         if not self._pictures:
             return ""
         title = block.plot.title or block.plot.file
@@ -211,7 +211,7 @@ class _Writer:
         return "| " + " | ".join(self.line(cell.line, _CELL_LIMIT) or " " for cell in row) + " |"
 
     def line(self, line: Line, limit: int = _TEXT_LIMIT) -> str:
-        """A line of styled pieces."""
+        """Return a line of styled pieces."""
         return "".join(self._span(span, limit) for span in line)
 
     def _span(self, span: Span, limit: int) -> str:
@@ -228,12 +228,12 @@ class _Writer:
 
 
 def _closed(address: str) -> str:
-    """An address that ends where the link's parenthesis does."""
+    """Escape the parentheses that would end the link's address early."""
     return address.replace("(", "%28").replace(")", "%29").replace(" ", "%20")
 
 
 def _inside(text: str, limit: int) -> str:
-    """Escaped text that keeps the spaces at its ends: pieces of a line stand side by side."""
+    """Return escaped text that keeps the spaces at its ends: pieces of a line stand side by side."""
     inner = markdown(text, limit)
     if not inner:
         return ""

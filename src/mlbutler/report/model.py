@@ -13,7 +13,7 @@ from mlbutler.report.escape import visible
 
 
 class Tone(StrEnum):
-    """How a thing is meant: follows the judgement, never the sign of a number."""
+    """How a thing is meant: decided by the judgement, never by the sign of a number."""
 
     NONE = ""
     GOOD = "good"
@@ -72,7 +72,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Items:
-    """A list; `left_out` counts the items that were too many."""
+    """A list; `left_out` counts the items that are not shown."""
 
     lines: tuple[Line, ...]
     left_out: int = 0
@@ -155,7 +155,7 @@ class Section:
 
     @property
     def rows(self) -> int:
-        """Rows and items in it, for saying how many were left out."""
+        """Count rows and items, for saying how many are not shown."""
         return sum(
             len(b.rows) if isinstance(b, Table) else len(b.lines) if isinstance(b, Items) else 0 for b in self.blocks
         )
@@ -172,7 +172,7 @@ class Headline:
     further: tuple[str, ...] = ()
 
     def plain(self, limit: int) -> str:
-        """One line of at most `limit` characters, for a commit status; nothing in it is invisible or reorders it."""
+        """Return one line of at most `limit` characters, for a commit status, without invisible characters."""
         text = visible(f"{self.word}: {self.sentence}" if self.sentence else self.word)
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -191,25 +191,25 @@ class Report:
 
 
 def plain(text: str) -> Span:
-    """Text as it is."""
+    """Return text as it is."""
     return Span(text)
 
 
 def strong(text: str) -> Span:
-    """Emphasised text."""
+    """Return emphasised text."""
     return Span(text, Style.STRONG)
 
 
 def code(text: str) -> Span:
-    """A name, path or command."""
+    """Return a name, path or command as code."""
     return Span(text, Style.CODE)
 
 
 def link(text: str, href: str) -> Span:
-    """Text that leads somewhere."""
+    """Return text that is a link."""
     return Span(text, Style.LINK, href)
 
 
 def cell(text: str, tone: Tone = Tone.NONE, style: Style = Style.PLAIN) -> Cell:
-    """A cell of one piece."""
+    """Return a cell of one piece."""
     return Cell((Span(text, style),), tone)

@@ -13,7 +13,7 @@ _EXPONENT_FROM = 1e9  # below, 123456.7 reads better as 123457 than as 1.2346e+0
 
 
 def value(item: object, precision: int) -> str:
-    """A metric's value: numbers with `precision` significant digits, whole numbers in full, text as it is."""
+    """Return a metric's value: numbers with `precision` significant digits, whole numbers in full, text as it is."""
     if item is None:
         return ABSENT
     if isinstance(item, bool):
@@ -35,7 +35,7 @@ def _large(item: int, precision: int) -> str:
 
 
 def pair(old: object, new: object, precision: int) -> tuple[str, str]:
-    """Both sides of a difference, with more digits than asked for where they would look the same."""
+    """Return both sides of a difference, with more digits than asked for where they would look the same."""
     for digits in range(precision, 18):
         shown = value(old, digits), value(new, digits)
         if shown[0] != shown[1] or old == new:
@@ -44,7 +44,7 @@ def pair(old: object, new: object, precision: int) -> tuple[str, str]:
 
 
 def difference(item: object, precision: int) -> str:
-    """A signed difference; a dash when there is none."""
+    """Return a signed difference; a dash when there is none."""
     if not is_finite(item):
         return ABSENT
     text = value(item, precision)
@@ -52,7 +52,7 @@ def difference(item: object, precision: int) -> str:
 
 
 def percent(item: object) -> str:
-    """A signed share as per cent, '' when there is none or it says nothing."""
+    """Return a signed share as per cent, '' when there is none or it says nothing."""
     if not is_finite(item) or not item:
         return ""
     share = float(item) * 100  # type: ignore[arg-type]  # is_finite has looked
@@ -63,12 +63,12 @@ def percent(item: object) -> str:
 
 
 def is_finite(item: object) -> bool:
-    """Is it a number that can be drawn and subtracted?"""
+    """Return whether it is a number that can be drawn and subtracted."""
     return isinstance(item, int | float) and not isinstance(item, bool) and as_float(item) is not None
 
 
 def as_float(item: object) -> float | None:
-    """A finite float, None for everything else (text, NaN, infinity, integers beyond a float's range)."""
+    """Return a finite float, None for everything else (text, NaN, infinity, integers beyond a float's range)."""
     if not isinstance(item, int | float):
         return None
     try:
@@ -79,17 +79,17 @@ def as_float(item: object) -> float | None:
 
 
 def size(count: int | None) -> str:
-    """Bytes, a dash when unknown."""
+    """Return a size in bytes in readable form, a dash when unknown."""
     return ABSENT if count is None else human_bytes(count)
 
 
 def seconds(duration: float | None) -> str:
-    """A duration, a dash when unknown."""
+    """Return a duration in readable form, a dash when unknown."""
     return ABSENT if duration is None else human_seconds(duration)
 
 
 def count(number: int, one: str, many: str = "") -> str:
-    """``1 row``, ``1,234 rows``."""
+    """Return ``1 row``, ``1,234 rows``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 

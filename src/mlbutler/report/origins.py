@@ -12,7 +12,10 @@ _FILES, _GROUPS = 3, 5
 
 
 def paragraphs(compare: CompareResult) -> tuple[Paragraph, ...]:
-    """Of the numbers here, then of the target's; files of one origin stand together, and alone need no name."""
+    """Describe where the numbers here, then the target's, come from.
+
+    Files of one origin share a line, and when there is only one origin they need no names.
+    """
     sides = (("The numbers here", compare.new_origins), ("Those of the target", compare.old_origins))
     return tuple(Paragraph(_line(name, origins), Tone.MUTED) for name, origins in sides if origins)
 

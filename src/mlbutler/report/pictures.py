@@ -12,12 +12,12 @@ from mlbutler.report.plots.kinds import KINDS
 
 
 def is_picture(plot: PlotChange) -> bool:
-    """Is the plot a picture, and no table, in a comment? Nothing is drawn to know it."""
+    """Return whether the plot is a picture, and no table, in a comment; nothing is drawn to know it."""
     return bool(plot.changed) and bool(KINDS[plot.kind].pictures or (plot.specification and vega.is_installed()))
 
 
 def of_plot(plot: PlotChange) -> tuple[File, ...]:
-    """The pictures of a plot; none for one that is a table in a report, or that did not change."""
+    """Return the pictures of a plot; none for one that is a table in a report, or that did not change."""
     if not plot.changed:
         return ()
     if plot.specification and vega.is_installed():
@@ -28,7 +28,7 @@ def of_plot(plot: PlotChange) -> tuple[File, ...]:
 
 
 def of_report(report: Report) -> tuple[File, ...]:
-    """All pictures of a report that can be shown."""
+    """Return all pictures of a report that can be shown."""
     plots = [block.plot for section in report.sections for block in section.blocks if isinstance(block, Picture)]
     if vega.is_installed():  # all at once: each of them would begin a process
         vega.draw((plot.specification for plot in plots if plot.specification and plot.changed), png=True)
@@ -36,5 +36,5 @@ def of_report(report: Report) -> tuple[File, ...]:
 
 
 def data_uri(file: File) -> str:
-    """The picture as an address that holds it."""
+    """Return the picture as an address that holds it."""
     return f"data:{file.media};base64,{base64.b64encode(file.content).decode('ascii')}"

@@ -28,7 +28,7 @@ _MENDED = 5
 
 
 def section(compare: CompareResult, precision: int) -> Section | None:
-    """Every declared predictions file; open and early in the report where something got significantly worse."""
+    """Return every declared predictions file; open and early where something got significantly worse."""
     told = [change for change in compare.predictions if change.examples or change.reason]
     if not told:
         return None

@@ -9,7 +9,7 @@ from mlbutler.report.model import Block, Column, Items, Line, Row, Section, Styl
 
 
 def section(compare: CompareResult, precision: int) -> Section | None:
-    """Means, the interval on the paired difference, and what would have to be done to know more."""
+    """Return means, the interval on the paired difference, and what would have to be done to know more."""
     if not compare.repeats:
         return None
     measured = [result for result in compare.repeats if result.new]

@@ -36,12 +36,12 @@ _COMMIT_ID = re.compile(r"[0-9a-f]{7,64}")
 
 
 def short(commit: str) -> str:
-    """A commit id as people write it; other text as it is."""
+    """Return a commit id as people write it; other text as it is."""
     return commit[:8] if _COMMIT_ID.fullmatch(commit) else commit
 
 
 def failures(record: Record) -> Section | None:
-    """The last lines of whatever failed."""
+    """Return the last lines of whatever failed."""
     logs: list[Block] = []
     for stage in record.reproduce.stages if record.reproduce else ():
         if stage.outcome == "failed":
@@ -67,7 +67,7 @@ def _ended(run: CommandRun) -> str:
 
 
 def tests(record: Record) -> Section | None:
-    """Counts of the project's tests, and the failing ones by name."""
+    """Return counts of the project's tests, and the failing ones by name."""
     result = record.test
     if result is None or not (result.runs or result.failed_cases or result.tests is not None):
         return None
@@ -87,7 +87,7 @@ def tests(record: Record) -> Section | None:
 
 
 def lint(record: Record) -> Section | None:
-    """The linters and how each ended."""
+    """Return the linters and how each ended."""
     if record.lint is None or not record.lint.runs:
         return None
     bad = sum(run.exit_code != 0 for run in record.lint.runs)
@@ -105,7 +105,7 @@ def _commands(runs: tuple[CommandRun, ...]) -> Table:
 
 
 def checks(record: Record) -> Section | None:
-    """What the checks found wrong, could not find out, or do not cover."""
+    """Return what the checks found wrong, could not find out, or do not cover."""
     check = record.check
     if check is None or not (
         check.findings or check.undetermined or check.pending or check.left_out or check.checked or check.notes
@@ -144,7 +144,7 @@ def checks(record: Record) -> Section | None:
 
 
 def stages(record: Record) -> Section | None:
-    """What each stage did, or, where nothing ran, what each would do."""
+    """Return what each stage did, or, where nothing ran, what each would do."""
     if (section := _earlier_stages(record)) is not None:
         return section
     if record.reproduce is not None and record.reproduce.stages:
@@ -194,7 +194,7 @@ def stages(record: Record) -> Section | None:
 
 
 def _earlier_stages(record: Record) -> Section | None:
-    """What the stages did in the earlier build whose results these are; None where this one ran any."""
+    """Return what the stages did in the earlier build whose results these are; None where this one ran any."""
     runs = record.reproduce.stages if record.reproduce is not None else ()
     build = record.compare.earlier if record.compare is not None else None
     if build is None or not build.stages or any(run.outcome != "unchanged" for run in runs):
@@ -222,7 +222,7 @@ def _earlier_stages(record: Record) -> Section | None:
 
 
 def _predicted(record: Record) -> Paragraph | None:
-    """What the plan expected, beside what it was."""
+    """Return what the plan expected, beside what happened."""
     cost = record.plan.expected if record.plan else None
     if cost is None or record.reproduce is None:
         return None
@@ -243,7 +243,7 @@ def _causes(causes: tuple[Cause, ...]) -> str:
 
 
 def transfers(record: Record) -> Section | None:
-    """Objects and bytes moved, by place and direction."""
+    """Return objects and bytes moved, by place and direction."""
     moved = [("from", m) for m in record.sync.moved] if record.sync else []
     moved += [("to", m) for m in record.push.moved] if record.push else []
     if not moved:
@@ -255,7 +255,7 @@ def transfers(record: Record) -> Section | None:
 
 
 def steps(record: Record) -> Section:
-    """Every step with outcome, time and reason."""
+    """Return every step with outcome, time and reason."""
     reached = judged(record)
     rows = tuple(
         (
@@ -273,7 +273,7 @@ def steps(record: Record) -> Section:
 
 
 def results(record: Record) -> Section | None:
-    """How to get the results, when they were committed or are at least pushed."""
+    """Say how to get the results, when they were committed or are at least pushed."""
     commit = record.commit
     if commit is None or not (commit.commit or commit.fetch_command):
         return None
@@ -294,7 +294,7 @@ def results(record: Record) -> Section | None:
 
 
 def moved_remotes(record: Record) -> Section | None:
-    """Where data comes from and goes to otherwise than on the target branch: a reviewer has to see that."""
+    """Say where data locations differ from the target branch's: a reviewer has to see that."""
     if not record.moved_remotes:
         return None
     items = Items(tuple((plain(sentence),) for sentence in record.moved_remotes))
@@ -303,7 +303,7 @@ def moved_remotes(record: Record) -> Section | None:
 
 
 def provenance(record: Record) -> Section:
-    """Which commits were compared, where, with what; and the command that does it again."""
+    """Return which commits were compared, where, with what; and the command that does it again."""
     change, env = record.change, record.environment
     pairs: list[tuple[str, Cell]] = [("Head", cell(change.head, style=Style.CODE))]
     if change.uncommitted_count:

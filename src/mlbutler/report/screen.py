@@ -1,4 +1,4 @@
-"""Lines and tables of a report on a terminal, in its colours where it has any."""
+"""Print lines and tables of a report on a terminal, in its colours where it has any."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STYLES = {Tone.GOOD: "green", Tone.BAD: "red", Tone.WARN: "yellow", Tone.MUTED:
 
 
 class Screen:
-    """Writes where a console's messages go; hides what it hides, and shows no control character."""
+    """Writes where a console's messages go; hides the same secrets, and shows no control character."""
 
     def __init__(self, console: Console) -> None:
         from rich.console import Console as Terminal
@@ -24,11 +24,11 @@ class Screen:
         self._terminal, self._redactor = Terminal(file=console.stream), console.redactor
 
     def line(self, said: str, tone: Tone = Tone.NONE) -> None:
-        """A line; a long one is wrapped."""
+        """Print a line; a long one is wrapped."""
         self._terminal.print(self._text(said, tone))
 
     def table(self, table: Table, *, whole: Sequence[str] = ()) -> None:
-        """A table with its caption above, folded to the terminal's width; the columns `whole` are not."""
+        """Print a table with its caption above, folded to the terminal's width; the columns `whole` are not."""
         from rich.table import Table as Grid
 
         grid = Grid(title=self._text(table.caption) if table.caption else None, title_justify="left")

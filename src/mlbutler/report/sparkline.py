@@ -14,7 +14,7 @@ _OLD, _NEW = "#7a8594", "#1f6feb"
 
 
 def blocks(values: Sequence[float], most: int = 20) -> str:
-    """The last `most` values as block characters between their least and their greatest: ``▁▃▅█``."""
+    """Return the last `most` values as block characters between their least and their greatest: ``▁▃▅█``."""
     shown = list(values)[-most:]
     if not shown:
         return ""
@@ -26,7 +26,10 @@ def blocks(values: Sequence[float], most: int = 20) -> str:
 
 
 def draw(trend: Trend) -> str:
-    """An ``<svg>`` element: the past as a line, each point with its label as a tooltip, the number now as a dot."""
+    """Return an ``<svg>`` element of the past as a line and the number now as a dot.
+
+    Each point has its label as a tooltip.
+    """
     numbers = [*trend.past, *(() if trend.now is None else (trend.now,))]
     low, high = min(numbers), max(numbers)
 

@@ -28,7 +28,7 @@ Segments = list[list[Point]]
 
 
 def line_chart(plot: PlotChange) -> str:
-    """An ``<svg>`` element that shows `old` and `new` of a linear plot, '' when there is no point to draw.
+    """Return an ``<svg>`` element that shows `old` and `new` of a linear plot, '' without a point to draw.
 
     Points that are no finite numbers interrupt the line. An x that is no number is numbered through. Where
     x goes back and forth (a scatter plot) the points are not joined.
@@ -63,7 +63,7 @@ def _text(text: str) -> str:
 
 
 def _positions(plot: PlotChange) -> dict[Scalar, int] | None:
-    """Where each x stands when they are not all numbers: in order of first appearance."""
+    """Return a position for each x when they are not all numbers: in order of first appearance."""
     xs = [point[0] for points in (plot.old, plot.new) for point in points if len(point) >= 2]
     if all(as_float(x) is not None for x in xs):
         return None
@@ -103,7 +103,7 @@ def _placed(scale: tuple[float, float], start: float, end: float) -> Callable[[f
 
 
 def ticks(low: float, high: float, wanted: int) -> list[float]:
-    """Round numbers between `low` and `high`, about `wanted` of them (steps of 1, 2 or 5 times a power of ten)."""
+    """Return about `wanted` round numbers between `low` and `high` (steps of 1, 2 or 5 times a power of ten)."""
     rough = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(rough)) if rough > 0 else 0.0
     if power == 0.0:  # a range too narrow for a float

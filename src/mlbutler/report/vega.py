@@ -33,12 +33,12 @@ class Drawn:
 
 @cache
 def is_installed() -> bool:
-    """Is the extra there?"""
+    """Return whether the extra ``plots`` is installed."""
     return find_spec("vl_convert") is not None
 
 
 def to_draw(plots: Iterable[PlotChange]) -> tuple[PlotChange, ...]:
-    """The plots of a report, one for each picture: a chart of several series stands for all of its group.
+    """Return the plots to draw, one for each picture: a chart of several series stands for all of its group.
 
     Without the extra each series is drawn by itself, and what cannot be drawn so says what is missing.
     """
@@ -61,7 +61,7 @@ def to_draw(plots: Iterable[PlotChange]) -> tuple[PlotChange, ...]:
 
 
 def draw(specifications: Iterable[str], *, png: bool = False) -> dict[str, Drawn]:
-    """Each specification -> its picture; drawn once in the life of the program, many at a time."""
+    """Map each specification to its picture; each is drawn once per process, many at a time."""
     asked = tuple(dict.fromkeys(specifications))
     new = [text for text in asked if (text, png) not in _KNOWN]
     if new:
@@ -79,9 +79,9 @@ def _read(chart: dict[str, str]) -> Drawn:
 
 
 def draw_with_library(plots: Sequence[PlotChange]) -> tuple[dict[str, Drawn], str]:
-    """The charts of these plots, and the JavaScript that makes them interactive, '' for none.
+    """Return the charts of these plots, and the JavaScript that makes them interactive, '' for none.
 
-    The library is left out where all templates are the project's own: those may hold code.
+    The library is omitted where all templates are the project's own: those may hold code.
     """
     if not plots or not is_installed():
         return {}, ""
@@ -99,7 +99,7 @@ def _library() -> str:
 
 
 def _asked(request: dict[str, Any]) -> dict[str, Any] | str:
-    """The worker's answer, or the reason why there is none."""
+    """Return the worker's answer, or the reason why there is none."""
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(_WORKER)], input=json.dumps(request), capture_output=True, text=True,

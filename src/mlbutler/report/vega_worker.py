@@ -1,4 +1,4 @@
-"""Draws Vega-Lite charts in a process of its own: reads a request as JSON, writes the answer as JSON.
+"""Draw Vega-Lite charts in a process of its own: reads a request as JSON, writes the answer as JSON.
 
 Run as a program, with nothing in its environment, by `mlbutler.report.vega`; a chart that is never finished, or that
 takes the interpreter with it, then costs its picture and nothing else.

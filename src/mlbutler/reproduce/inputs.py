@@ -1,4 +1,7 @@
-"""Did a stage write into data that it was given to read? Where files are links, that damages the cache as well."""
+"""Detect that a stage wrote into data that it was given to read.
+
+Where files are links, that damages the cache as well.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 def changed_in_place(
     project: ProjectData, before: Collection[str], ran: Collection[str], stores: Collection[LocalStore]
 ) -> tuple[str, ...]:
-    """Artifacts that were laid out for reading and are otherwise now; damaged objects are taken out of `stores`.
+    """Return artifacts laid out for reading that have changed; remove damaged objects from `stores`.
 
     Args:
         before: paths that were as they had been laid out when the first stage began (`Seen.intact`): what an earlier

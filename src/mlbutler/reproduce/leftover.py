@@ -1,4 +1,4 @@
-"""What a killed DVC leaves behind that would stop the next one."""
+"""Repair what a killed DVC leaves behind that would stop the next one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CLOCK = 2.0
 
 
 def mend_rwlock(root: Path) -> None:
-    """Make ``.dvc/tmp/rwlock`` fit for the next DVC.
+    """Remove from ``.dvc/tmp/rwlock`` what would stop the next DVC.
 
     One that a kill cut short is removed: DVC refuses to run beside a file it cannot read. (A file that is being
     written at this moment is whole a little later, and then stays.) Entries of a dead process are dropped if its number
@@ -42,7 +42,10 @@ def mend_rwlock(root: Path) -> None:
 
 
 def _of_the_living(content: Any, written: float) -> Any:
-    """The lock without entries of processes that were born after it was written; what has another form is kept."""
+    """Return the lock without entries of processes that were born after it was written.
+
+    What has another form is kept.
+    """
     if not isinstance(content, Mapping):
         return content
     reads, writes = content.get("read", {}), content.get("write", {})
@@ -57,7 +60,7 @@ def _of_the_living(content: Any, written: float) -> Any:
 
 
 def _is_dead(info: Any, written: float) -> bool:
-    """Is the process with the recorded number a zombie, younger than the record of it, or no Python program at all?"""
+    """Return whether the process with the recorded number is a zombie, younger than the record, or no Python."""
     import psutil
 
     try:

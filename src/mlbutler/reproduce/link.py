@@ -1,4 +1,4 @@
-"""The near end of the worker: starts it, asks it, passes its output on."""
+"""Start the worker, send it commands, pass its output on."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class WorkerLink:
 
     @property
     def tail(self) -> tuple[str, ...]:
-        """The last lines of output since `ask` was called."""
+        """Return the last lines of output since `ask` was called."""
         return self._process.tail
 
     def told_to_stop(self, code: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""Does a stage change every time it runs? Then a results commit would ask for the next one, for ever."""
+"""Detect a stage that changes every time it runs: a results commit would ask for the next one, for ever."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ TRAILER = "Mlbutler-Reproduced"
 
 
 def is_settled(git: Git) -> bool:
-    """Is HEAD a results commit of ours, with nothing changed since? Then nothing should be stale."""
+    """Return whether HEAD is a results commit of ours, with nothing changed since: nothing should be stale."""
     return TRAILER in git.trailers("HEAD") and not git.dirty()
 
 
 def verdict(git: Git, settled: bool, plan: PlanResult, changed: Sequence[str], reason: str) -> dict[str, Any]:
-    """Fields of the step's result for the stages that ran right after our own commit and made other outputs.
+    """Return fields of the step's result for the stages that ran right after our own commit and changed outputs.
 
     Args:
         settled: `is_settled` before the stages ran. changed: stages that ran and made other outputs.
@@ -38,7 +38,10 @@ def _changed_by_head(git: Git) -> frozenset[str]:
 
 
 def _is_explained(causes: Sequence[Cause], authored: Collection[str]) -> bool:
-    """Did somebody amend our commit? It never holds code, nor the files that define stages."""
+    """Return whether somebody amended our commit.
+
+    Ours never holds code, nor the files that define stages.
+    """
     files = {path.rpartition("/")[2] for path in authored}
     return any(
         (cause.kind == "code" and any(path == cause.subject or path.endswith(f"/{cause.subject}") for path in authored))

@@ -1,4 +1,4 @@
-"""Which variables that look like credentials the stages may have."""
+"""Decide which variables that look like credentials the stages may have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlbutler.settings import Loaded, settings_at
 def allowed(
     loaded: Loaded, change: Change, target: Iterable[str] | None, content: Callable[[str, str], bytes | None]
 ) -> tuple[str, ...]:
-    """The names in ``reproduce.pass_environment`` that the change itself did not bring.
+    """Return the names in ``reproduce.pass_environment`` that the change itself did not bring.
 
     A pull request brings its own settings: a name in it counts only when the target branch's have it too, or the
     merge base's, or when the name was given through the environment. A fork gets none.

@@ -1,4 +1,4 @@
-"""What stages are doing right now, for whoever watches from another process."""
+"""Share what stages are doing right now with other processes."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Writer:
         self._write()
 
     def starts(self, stage: str) -> None:
-        """`stage` begins to run."""
+        """Note that `stage` begins to run."""
         self._now = dataclasses.replace(self._now, running=stage)
         self._write()
 
     def ended(self, run: StageRun) -> None:
-        """A stage has ended."""
+        """Note that a stage has ended."""
         done = dataclasses.replace(run, tail=())  # the report of the whole run shows logs
         self._now = dataclasses.replace(self._now, running="", done=(*self._now.done, done))
         self._write()
@@ -62,7 +62,7 @@ class Writer:
 
 @contextmanager
 def writing(root: Path, head: str, stages: int, redactor: Redactor) -> Iterator[Writer]:
-    """A writer whose file says so while it is open, and is gone afterwards."""
+    """Open a writer whose file says what runs while it is open, and is gone afterwards."""
     from filelock import FileLock
 
     folder = root / ".mlbutler"
@@ -75,7 +75,7 @@ def writing(root: Path, head: str, stages: int, redactor: Redactor) -> Iterator[
 
 
 def read(root: Path) -> Progress | None:
-    """What runs now, None when nothing does: a file that a killed run left behind does not count."""
+    """Return what runs now, None when nothing does: a file that a killed run left behind does not count."""
     from filelock import FileLock, Timeout
 
     try:

@@ -1,4 +1,4 @@
-"""Which entries of its run cache DVC finds while it runs a stage on a CI server, and what it adds to them."""
+"""Control which entries of its run cache DVC finds while it runs a stage on a CI server, and what it adds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlbutler.store.runs import newest_in
 
 
 class RunEntries:
-    """Between DVC and its run cache; one for one stage.
+    """Stands between DVC and its run cache; one for one stage.
 
     Args:
         told: `BuildRuns.told`; ``folder`` is made for this stage alone, and what is below it has no known name.

@@ -1,4 +1,4 @@
-"""Runs the stale stages of a plan through DVC, one after the other, and says of each what happened."""
+"""Run the stale stages of a plan through DVC, one after the other, and report what happened to each."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Runner:
         self.result = Reproduction()
 
     def run(self) -> Reproduction:
-        """Run what is stale. A failed stage stops what stands on it, and nothing else.
+        """Run what is stale. A failed stage stops what depends on it, and nothing else.
 
         Raises:
             BusyError: another DVC process holds the repository's lock. ProjectError: DVC cannot read the
@@ -140,7 +140,7 @@ class Runner:
     # ------------------------------------------------------------------------------------- one stage
 
     def _told(self, stage: StagePlan, heading: str, *, needed: bool = False) -> None:
-        """As `_one`, and whoever is to be told of it is."""
+        """Bring one stage up to date as `_one` does, and call the callbacks."""
         self._here.heading(heading)
         if why := self._here.refused(stage.name):
             self.result.problems.append(f"stage '{stage.name}' was not run: {why}")
@@ -201,7 +201,7 @@ class Runner:
         return self._judge(stage, cause, events, missing_before)
 
     def _supply(self, name: str, lacking: Mapping[str, str]) -> None:
-        """What was to be made anew and turned out not to have changed is brought, or else made after all.
+        """Bring what turned out not to have changed instead of making it anew, or else make it after all.
 
         Args:
             name: the stage that needs it. lacking: path -> name of the stage that makes it.
@@ -255,7 +255,7 @@ class Runner:
         self.result.problems.append(f"stage '{name}' failed: {why}" if why != "interrupted" else f"in stage '{name}'")
 
     def _undo(self, missing_before: Collection[str]) -> None:
-        """The failed stage's outputs that Git keeps are as before the run; nothing that Git tracks is gone.
+        """Put the failed stage's outputs that Git keeps back as they were before the run.
 
         A stage that was stopped while DVC wrote its locks has cut them short, and no DVC would run in this clone again.
         """
@@ -323,7 +323,7 @@ class Runner:
 
 
 def _failure(events: Sequence[Mapping[str, Any]]) -> int | None:
-    """The exit code of a stage that failed, or of the process that was to run it; None where there is none."""
+    """Return the exit code of a stage that failed, or of the process that was to run it; None for neither."""
     told = next((event for event in events if event["event"] == "outcome"), None)
     if told is None:
         return int(events[-1].get("exit_code") or 0)
@@ -331,12 +331,12 @@ def _failure(events: Sequence[Mapping[str, Any]]) -> int | None:
 
 
 def not_run(stage: StagePlan) -> StageRun:
-    """What is to be said of a stage that was not run: nothing had to be done, or it was not reached."""
+    """Return the result of a stage that was not run: nothing had to be done, or it was not reached."""
     settled = stage.state in (StageState.UP_TO_DATE, StageState.FROZEN)
     cause = "frozen" if stage.state is StageState.FROZEN else sentence(stage.causes)
     return StageRun(name=stage.name, outcome="unchanged" if settled else "not reached", cause=cause)
 
 
 def command_to_repeat(name: str) -> str:
-    """The command that runs one stage by hand."""
+    """Return the command that runs one stage by hand."""
     return f"dvc repro --single-item {shlex.quote(name)}"

@@ -1,4 +1,4 @@
-"""A second work tree, for runs that are not the author's: a clone that shares objects and DVC's cache, nothing else."""
+"""Make a second work tree, for runs that are not the author's: a clone that shares objects and DVC's cache alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOCAL_CONFIG = ".dvc/config.local"
 def scratch_clone(
     git: Git, revision: str | None, root: Path, prefix: str, cache: Path, environ: Mapping[str, str]
 ) -> Iterator[Path]:
-    """A clone beside the record, removed at the end.
+    """Make a clone beside the record, removed at the end.
 
     Stages that run in it fill the same cache and the same run cache. It has no remote, and none of the settings in
     ``.git/config`` or ``.dvc/config.local``, where credentials can be.
@@ -58,7 +58,7 @@ def scratch_clone(
 
 
 def _tree_of_work(git: Git, commit: str) -> str:
-    """The work tree's files as a tree object: what is tracked or could be, changed or not."""
+    """Return the work tree's files as a tree object: what is tracked or could be, changed or not."""
     with scratch_index(git, commit) as index:
         index.take(git.dirty(untracked=True))
         return index.tree()

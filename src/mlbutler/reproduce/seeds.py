@@ -1,4 +1,4 @@
-"""Params that are a seed: read, and set in a work tree that is ours."""
+"""Read params that are a seed, and set them in a work tree that is ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FIRST = 1
 
 
 def split(name: str) -> tuple[str, str]:
-    """``params.yaml:train.seed`` as file and dotted name.
+    """Return ``params.yaml:train.seed`` as file and dotted name.
 
     Raises:
         SettingsError: it is not of that form.
@@ -28,7 +28,7 @@ def split(name: str) -> tuple[str, str]:
 
 
 def series(current: object, count: int) -> tuple[int, ...]:
-    """`count` seeds, the one in use first, so that a run that is in the run cache is not made again."""
+    """Return `count` seeds, the one in use first, so that a run that is in the run cache is not made again."""
     first = current if isinstance(current, int) and not isinstance(current, bool) and 0 <= current < 2**31 else FIRST
     return tuple(range(first, first + count))
 

@@ -1,7 +1,7 @@
-"""Keeps the outputs that DVC deletes before a stage runs and that no cache holds, until the stage has succeeded.
+"""Back up the outputs that DVC deletes before a stage runs and that no cache holds, until the stage has succeeded.
 
-They are metrics and other ``cache: false`` outputs: Git has them, or nobody (edits that are not committed).
-What is set aside lies in ``.mlbutler/aside`` and outlives a kill: the next run puts it back.
+They are metrics and other ``cache: false`` outputs: they are in Git, or nowhere (edits that are not committed). The
+backup is in ``.mlbutler/aside`` and outlives a kill: the next run restores it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _INDEX = "index.json"
 
 
 class SetAside:
-    """The outputs of one stage.
+    """The backup of one stage's outputs.
 
     Args:
         root: the project's root. state: the directory ``.mlbutler``.
@@ -29,7 +29,7 @@ class SetAside:
         self._root, self._store = root, state / "aside"
 
     def keep(self, paths: Sequence[str]) -> None:
-        """Set aside what exists of `paths` (relative to the root; others are left alone).
+        """Back up what exists of `paths` (relative to the root; others are left alone).
 
         Raises:
             DiskFull: no space is left for it.
@@ -49,7 +49,7 @@ class SetAside:
             raise DiskFull(f"The outputs in Git could not be set aside: {error}", "Free some space.") from error
 
     def put_back(self) -> tuple[str, ...]:
-        """Restore everything as it was set aside, in place of what lies there now; returns the paths."""
+        """Restore everything as it was, in place of what is there now; return the paths."""
         restored = []
         for name, path in self._index().items():
             target, kept = self._root / path, self._store / name
@@ -64,14 +64,14 @@ class SetAside:
         return tuple(restored)
 
     def put_back_missing(self) -> tuple[str, ...]:
-        """After a kill: restore what is missing now; returns the paths."""
+        """Restore what is missing now, after a kill; return the paths."""
         for name, path in self._index().items():
             if os.path.lexists(self._root / path):
                 _remove(self._store / name)
         return self.put_back()
 
     def discard(self) -> None:
-        """Forget what was set aside."""
+        """Delete the backup."""
         shutil.rmtree(self._store, ignore_errors=True)
 
     def _index(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The full log of a reproduction, kept beside the record; everything in it has been redacted before."""
+"""Keep the full log of a reproduction beside the record; everything in it has been redacted before."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StageLog:
         self._end()
 
     def line(self, text: str) -> None:
-        """Add one line."""
+        """Write one line."""
         if self._file is None:
             return
         try:

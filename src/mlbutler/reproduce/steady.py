@@ -1,4 +1,4 @@
-"""Did a stage's inputs stay what they were while it ran? DVC hashes them before and after, and records the latter.
+"""Detect that a stage's inputs changed while it ran: DVC hashes them before and after, and records the latter.
 
 What DVC would record then pairs the new code with an output of the old: of such a stage nothing is recorded, neither in
 dvc.lock nor in the run cache, and no output goes into the cache.
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def watch(started: Callable[[Any], bool], tell: Callable[[list[str]], None]) -> None:
-    """Let DVC, in this process, end a stage whose inputs changed before it records anything of it.
+    """Make DVC, in this process, end a stage whose inputs changed before it records anything of it.
 
     Args:
         started: has the command of this stage of DVC's been started? tell: is given what changed.

@@ -1,4 +1,4 @@
-"""Which builds reproduce the experiment: the five choices of ``reproduce.when``."""
+"""Decide which builds reproduce the experiment: the five choices of ``reproduce.when``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Decision:
 
 
 def decide(settings: Reproduce, change: Change, asked: bool) -> Decision:
-    """Should this build reproduce the experiment?
+    """Decide whether this build reproduces the experiment.
 
     Args:
         asked: a person asked for it by hand (`mlbutler reproduce`). A run on a laptop counts as asked.

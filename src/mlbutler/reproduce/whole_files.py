@@ -1,4 +1,4 @@
-"""dvc.lock is replaced, never cut short: DVC writes it in place, and a kill in between leaves half of it."""
+"""Replace dvc.lock whole: DVC writes it in place, and a kill in between leaves half of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlbutler import atomic
 
 
 def replace_dvc_files() -> None:
-    """Let DVC's writer of YAML files, in this process, replace the file it writes."""
+    """Make DVC's writer of YAML files, in this process, replace the file it writes."""
     for name in ("_common", "_yaml"):
         with contextlib.suppress(ImportError):  # a release that keeps it elsewhere writes as it always did
             module = importlib.import_module(f"dvc.utils.serialize.{name}")

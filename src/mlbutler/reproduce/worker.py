@@ -1,4 +1,4 @@
-"""The process that runs stages: it imports DVC once and forks for each stage.
+"""Run stages in a process that imports DVC once and forks for each stage.
 
 It is started as ``python -m mlbutler.reproduce.worker COMMANDS EVENTS`` with the numbers of two pipes, in an
 environment without credentials, at the project's root. It reads one JSON object a line from the first pipe
@@ -38,7 +38,7 @@ Send = Callable[[dict[str, Any]], None]
 
 
 def main(commands: int, events: int) -> int:
-    """Serve until the command pipe is closed. Returns the exit code."""
+    """Serve until the command pipe is closed; return the exit code."""
     for fd in (commands, events):
         os.set_inheritable(fd, False)
     linux.hide_from_children()  # a stage could reach the event pipe through /proc
@@ -60,7 +60,7 @@ def main(commands: int, events: int) -> int:
 
 
 class _Told:
-    """An interruption is for the stage, which may take its time to end; we end after it."""
+    """Passes an interruption to the stage, which may take its time to end; the worker ends after it."""
 
     def __init__(self) -> None:
         self.busy = self.interrupted = False
@@ -131,9 +131,9 @@ def _wait(pid: int, commands: int) -> int:
 
 
 def _end_group() -> None:
-    """An orphaned stage would work on, and hold its locks, beside the next run.
+    """End orphans of a stage: they would work on, and hold their locks, beside the next run.
 
-    Whoever has ended is reaped at once: as long as it is a zombie, DVC takes its locks for held.
+    A process that has ended is reaped at once: as long as it is a zombie, DVC considers its locks held.
     """
     linux.adopt_orphans()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -150,7 +150,7 @@ def _end_group() -> None:
 
 
 def _graph(command: dict[str, Any], send: Send) -> None:
-    """Which of the named stages each of them stands on, and the outputs that DVC would delete unkept."""
+    """Return which of the named stages each of them depends on, and the uncached outputs that DVC would delete."""
     try:
         from dvc.repo import Repo
 
@@ -250,9 +250,9 @@ def _reproduced(
 
 
 def _keep_run(repo: Any, stage: Any) -> None:
-    """Put a run into the run cache that DVC leaves out of it: one with an uncached output that is no metric or plot.
+    """Put a run into the run cache that DVC leaves out: one with an uncached output that is no metric or plot.
 
-    The next agent would run the stage again. What is large is nothing for the cache: that is why it is not in it.
+    The next agent would run the stage again. Large outputs are not put in: that is why they are not cached.
     """
     own = [out for out in stage.outs if not (out.use_cache or out.is_metric or out.is_plot)]
     if own and all((out.meta.size or _LARGE) < _LARGE for out in own):
@@ -276,7 +276,7 @@ def _is_changed(repo: Any, name: str) -> bool:
 
 
 def _lacking(repo: Any, stage: Any) -> dict[str, str]:
-    """What the stage reads and is not here: path -> name of the stage that makes it, '' where none does.
+    """Map path -> stage that makes it, '' where none does, of what the stage reads and is missing here.
 
     A dependency may be a folder that stages put their outputs into: it is there, and one of those is not.
     """
@@ -316,11 +316,11 @@ class _Commands:
         self.started = False
 
     def watch(self, lock: Any) -> None:
-        """`lock` is the repository's, which DVC lets go while the command runs."""
+        """Begin to watch. `lock` is the repository's, which DVC releases while the command runs."""
         self._lock = lock
 
     def hook(self, event: str, args: tuple[Any, ...]) -> None:
-        """An audit hook."""
+        """Note the start of a command; an audit hook."""
         if event == "subprocess.Popen" and args[3] is not None and args[3].get("DVC_STAGE") == self._name:
             self.started = True
             # A child starts with its parent's peak on its account.
@@ -329,7 +329,7 @@ class _Commands:
                 self._lock._wait = True  # results of hours are not thrown away because the lock is taken meanwhile
 
     def peak(self) -> int | None:
-        """Bytes that the largest process of the command held; None when it was too small to tell."""
+        """Return the bytes that the largest process of the command held; None when it was too small to measure."""
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _MEMORY_UNIT
         return peak if self.started and peak > self._floor + _MEMORY_NOISE else None
 

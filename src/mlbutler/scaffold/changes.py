@@ -1,4 +1,4 @@
-"""What becomes of each file: from what is generated, what is there, and what was generated before."""
+"""Decide what becomes of each file: from what is generated, what is there, and what was generated before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlbutler.git import Git
 
 
 class Action(StrEnum):
-    """What is done with a file. `REPLACE` loses what is there, so that it is asked about."""
+    """What is done with a file. `REPLACE` loses what is there, so mlbutler asks first."""
 
     CREATE = "create"
     UNCHANGED = "unchanged"
@@ -36,7 +36,7 @@ class Change:
     new: str
 
     def diff(self) -> str:
-        """The unified diff, without the last newline."""
+        """Return the unified diff, without the last newline."""
         before = "" if self.old is None else self.old
         lines = difflib.unified_diff(
             before.splitlines(), self.new.splitlines(), "/dev/null" if self.old is None else f"a/{self.path}",
@@ -46,7 +46,7 @@ class Change:
 
 
 def decide(path: str, root: Path, new: str, before: str | None, merge: Callable[[str, str, str], str | None]) -> Change:
-    """What becomes of the file `path`.
+    """Return what becomes of the file `path`.
 
     Args:
         before: what was generated the last time, None when nothing was, or when it shall not matter.
@@ -70,7 +70,7 @@ def decide(path: str, root: Path, new: str, before: str | None, merge: Callable[
 
 
 def merge(git: Git) -> Callable[[str, str, str], str | None]:
-    """Git's three-way merge of one file's texts, with conflict markers where both sides changed the same lines."""
+    """Merge one file's texts with Git, with conflict markers where both sides changed the same lines."""
 
     def merged(ours: str, before: str, new: str) -> str | None:
         with tempfile.TemporaryDirectory(prefix="mlbutler-") as folder:

@@ -1,4 +1,4 @@
-"""What `mlbutler init` wrote the last time, kept in the repository: edits are told from what was generated."""
+"""Keep in the repository what `mlbutler init` wrote the last time, so that edits can be told from generated text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Kept:
 
 
 def read(root: Path) -> Kept | None:
-    """What was kept; None when `mlbutler init` has not been here.
+    """Read the manifest; None when `mlbutler init` has not run here.
 
     Raises:
         UsageError: the file is not what `mlbutler init` writes.
@@ -48,7 +48,7 @@ def read(root: Path) -> Kept | None:
 
 
 def text(kept: Kept) -> str:
-    """The file's text."""
+    """Return the manifest file's text."""
     content = {"mlbutler": __version__, "options": asdict(kept.options), "files": dict(sorted(kept.files.items()))}
     if kept.conflicts:
         content["conflicts"] = dict(sorted(kept.conflicts.items()))

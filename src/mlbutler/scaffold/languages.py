@@ -1,4 +1,4 @@
-"""Which language a project is written in, and the image that its code runs in."""
+"""Find which language a project is written in, and the image that its code runs in."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOCAL_LINE = r"^[[:space:]]*(-e|--editable|\.{1,2}(\/|$))"
 
 
 def image(root: Path) -> Image:
-    """The image for the project at `root`; the first language that fits decides, the others are named."""
+    """Return the image for the project at `root`; the first language that fits decides, the others are named."""
     chosen: Image | None = None
     others: list[str] = []
     for look in (_conda, _python, _r, _node):
@@ -43,13 +43,13 @@ def image(root: Path) -> Image:
 
 
 def names(root: Path, files: Iterable[str], package: str) -> bool:
-    """Does one of the dependency files name the package?"""
+    """Return whether one of the dependency files names the package."""
     pattern = re.compile(rf"(?im)(?:^|[\s\"'])-?\s*{re.escape(package)}(?=[\s\"'=<>~!\[\];,:]|$)")
     return any(pattern.search(read(root / file)) for file in files)
 
 
 def read(path: Path) -> str:
-    """A text file's content, '' when there is none."""
+    """Return a text file's content, '' when there is none."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -57,7 +57,7 @@ def read(path: Path) -> str:
 
 
 def toml(path: Path) -> Mapping[str, Any]:
-    """A TOML file as data; empty when it is missing or broken: it is somebody else's file."""
+    """Return a TOML file as data; empty when it is missing or broken: it is somebody else's file."""
     try:
         return parse_toml(read(path))
     except Unreadable:
@@ -102,7 +102,7 @@ def _has_package_below_src(root: Path) -> bool:
 
 
 def _locked(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """A lock file says exactly what to install."""
+    """Return the image from a lock file, which says exactly what to install."""
 
     def there(name: str) -> bool:
         return (root / name).is_file()
@@ -129,7 +129,7 @@ def _locked(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
 
 
 def _listed(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """requirements.txt and its like, with the files that they include."""
+    """Return the image from requirements.txt and its like, with the files that they include."""
     listed = [name for name in _REQUIREMENTS if (root / name).is_file()]
     if not listed:
         return None
@@ -158,7 +158,10 @@ def _inside(path: PurePosixPath) -> str | None:
 
 
 def _declared(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """A package's own list, without building the package: its code comes with the checkout."""
+    """Return the image from a package's own list of dependencies.
+
+    The package itself is not built: its code comes with the checkout.
+    """
     found = next((name for name in ("pyproject.toml", "setup.cfg", "setup.py") if (root / name).is_file()), None)
     if found is None or (found == "pyproject.toml" and "project" not in toml(root / found)):
         return None
@@ -178,7 +181,7 @@ def _python_version(root: Path) -> str:
 
 
 def _allows(wish: str, version: str) -> bool:
-    """Does a requirement such as ``>=3.9,<3.12`` or ``^3.10`` allow the minor version?"""
+    """Return whether a requirement such as ``>=3.9,<3.12`` or ``^3.10`` allows the minor version."""
     minor = int(version.split(".")[1])
     tests: dict[str, Callable[[int], bool]] = {
         ">=": lambda least: minor >= least,

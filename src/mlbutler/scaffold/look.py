@@ -1,4 +1,4 @@
-"""Looks at a DVC project and says what `mlbutler init` has to know of it. Nothing is run, nothing fetched."""
+"""Detect what `mlbutler init` has to know of a DVC project. Nothing is run, nothing fetched."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KINDS = {
 
 
 def look(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Found]:
-    """(the project's root, what it is made of).
+    """Return (the project's root, what it is made of).
 
     Raises:
         UsageError: not a git repository or not a DVC project. ProjectError: DVC cannot read it.
@@ -81,7 +81,10 @@ def _remote(project: Project) -> Remote | None:
 
 
 def _forge(settings: Forge, url: str) -> str:
-    """The kind of forge that a build publishes to, as the run finds it: the settings may name one of one's own."""
+    """Return the kind of forge that a build publishes to, as the run finds it.
+
+    The settings may name a server of the team's own.
+    """
     if not url:  # the repository has no address yet
         return settings.kind or ""
     here = Change(ci="local", kind="local", head="", checkout="", repository=without_userinfo(url))
@@ -100,7 +103,7 @@ def _name(url: str) -> str:
 
 
 def _target(git: Git) -> str:
-    """The branch that pull requests go to, as far as the clone knows."""
+    """Return the branch that pull requests go to, as far as the clone knows."""
     done = git.run("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD", check=False)
     if done.code == 0:
         return done.text.removeprefix("refs/remotes/origin/")

@@ -1,4 +1,4 @@
-"""From what was found and what was asked for to the files' text. Pure."""
+"""Render the files' text from what was detected and what was asked for. Pure."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class ScaffoldOptions:
 
 
 def parse_agent(text: str) -> tuple[str, str]:
-    """(kind, label) of ``docker``, ``label:NAME`` or ``kubernetes``.
+    """Return (kind, label) of ``docker``, ``label:NAME`` or ``kubernetes``.
 
     Raises:
         UsageError: it is none of these, or no expression of labels.
@@ -95,7 +95,7 @@ def parse_agent(text: str) -> tuple[str, str]:
 
 
 def render(found: Found, options: ScaffoldOptions, dockerfile: str = "Dockerfile") -> dict[str, str]:
-    """File name -> text, relative to the project's root.
+    """Map file name -> text, relative to the project's root.
 
     Args:
         dockerfile: name of the Dockerfile; another one than ``Dockerfile`` gets an ignore file of its own name.
@@ -113,7 +113,7 @@ def render(found: Found, options: ScaffoldOptions, dockerfile: str = "Dockerfile
 
 
 def ignore_file(dockerfile: str) -> str:
-    """The file that says what Docker's build is given."""
+    """Return the file that says what Docker's build is given."""
     return ".dockerignore" if dockerfile == "Dockerfile" else f"{dockerfile}.dockerignore"
 
 
@@ -129,13 +129,13 @@ def _environment() -> Environment:
 
 
 def groovy(text: str) -> str:
-    """A single-quoted string of Groovy, which interpolates nothing."""
+    """Return a single-quoted string of Groovy, which interpolates nothing."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
     return f"'{escaped}'"
 
 
 def toml(text: str) -> str:
-    """A basic string of TOML: JSON's escapes are a part of TOML's."""
+    """Return a basic string of TOML: JSON's escapes are a part of TOML's."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -178,7 +178,7 @@ def _jenkins(found: Found, options: ScaffoldOptions, dockerfile: str) -> Mapping
 
 
 def _stage(name: str, gate_as: str) -> str:
-    """The command of one step, as the table of the run says: what may follow its failure does."""
+    """Return the command of one step, conditional on what the table of the run says may follow its failure."""
     command = "judge()" if (name, gate_as) == ("compare", "unstable") else f"sh 'mlbutler {name}'"
     command = f"timeout({limit}) {{ {command} }}" if (limit := _OWN_CODE.get(name)) else f"withData {{ {command} }}"
     goes_on = set(taken_after(name)) - set(TELLING)
@@ -239,7 +239,7 @@ def _docker(found: Found, options: ScaffoldOptions) -> Mapping[str, object]:
 
 
 def _copies(image: Image) -> list[str]:
-    """COPY lines that keep the files' folders."""
+    """Return COPY lines that keep the files' folders."""
     folders: dict[str, list[str]] = {}
     for file in image.files:
         folders.setdefault(posixpath.dirname(file), []).append(file)

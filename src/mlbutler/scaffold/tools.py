@@ -1,4 +1,4 @@
-"""Which test runner and which linters a project uses: taken from its configuration, never guessed from taste."""
+"""Find the test runner and linters that a project uses: from its configuration, never guessed from taste."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ JUNIT = ".mlbutler/junit.xml"
 
 
 def tests(root: Path, image: Image) -> tuple[Tool, ...]:
-    """The commands that run the project's tests."""
+    """Return the commands that run the project's tests."""
     return tuple(_tests(root, image))
 
 
 def linters(root: Path, image: Image) -> tuple[Tool, ...]:
-    """The commands that run its linters."""
+    """Return the commands that run its linters."""
     found = list(_linters(root, image))
     if not found and (root / ".pre-commit-config.yaml").is_file():
         found = [Tool("pre-commit", "pre-commit run --all-files", packages=("pre-commit",))]
@@ -28,7 +28,7 @@ def linters(root: Path, image: Image) -> tuple[Tool, ...]:
 
 
 def missing(root: Path, image: Image, tools: tuple[Tool, ...]) -> tuple[str, ...]:
-    """Packages of `tools` that no dependency file names: the image has to install them besides."""
+    """Return packages of `tools` that no dependency file names: the image has to install them besides."""
     wanted = dict.fromkeys(package for tool in tools for package in tool.packages)
     return tuple(package for package in wanted if not names(root, image.files, package))
 

@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in the words of the file that it stands in."""
+"""Describe what is wrong with a setting, in the words of the file that it stands in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EXPECTED = {
 
 
 def problem(item: Mapping[str, Any]) -> str:
-    """One error of pydantic's, such as "must be a whole number, not 'many'".
+    """Describe one of pydantic's errors, such as "must be a whole number, not 'many'".
 
     Args:
         item: one of `ValidationError.errors()`; its `loc` begins with the section.
@@ -47,7 +47,7 @@ def problem(item: Mapping[str, Any]) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as TOML has it, cut short."""
+    """Return a value as TOML has it, cut short."""
     if isinstance(value, Mapping):
         return "a table"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""From files and variables to settings that have been checked."""
+"""Read files and variables into settings that have been checked."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> Loaded:
 
 
 def parse(text: str, name: str = FILE_NAME) -> Settings:
-    """Settings from the text of a mlbutler.toml (another revision's, say), or a pyproject.toml; no environment.
+    """Return settings from the text of a mlbutler.toml (of any revision) or a pyproject.toml; no environment.
 
     Raises:
         SettingsError: as `load`.
@@ -69,7 +69,7 @@ def _parsed(text: str | bytes, name: str) -> dict[str, Any]:
 
 
 def settings_at(content: Callable[[str], bytes | None]) -> Settings | None:
-    """Settings of another revision; None where it has none, or none that can be read.
+    """Return settings of another revision; None where it has none, or none that can be read.
 
     Args:
         content: of a file beside dvc.yaml at that revision, None where it does not exist.
@@ -115,7 +115,10 @@ def _from_file(root: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _shared(root: Path) -> dict[str, Any] | None:
-    """Our table of the project's pyproject.toml; None where it is broken too: others complain about that file."""
+    """Return our table of the project's pyproject.toml.
+
+    None where that file is broken as well: other tools complain about it.
+    """
     try:
         return _table(parse_toml((root / SHARED).read_bytes()))
     except (FileNotFoundError, IsADirectoryError, Unreadable):
@@ -123,7 +126,7 @@ def _shared(root: Path) -> dict[str, Any] | None:
 
 
 def _table(values: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Our table of a pyproject.toml, None where it has none."""
+    """Return our table of a pyproject.toml, None where it has none."""
     tool = values.get("tool")
     found = tool.get("mlbutler") if isinstance(tool, dict) else None
     return found if isinstance(found, dict) else None
@@ -138,7 +141,7 @@ def _keys(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def variables() -> Iterator[tuple[str, str, str]]:
-    """Each setting's environment variable, section and key."""
+    """Yield each setting's environment variable, section and key."""
     for section, field in Settings.model_fields.items():
         model = field.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):

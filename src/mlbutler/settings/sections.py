@@ -37,7 +37,7 @@ class Data(_Section):
     )
 
     def mirror_path(self, root: Path) -> Path | None:
-        """Where the mirror is; a relative path is taken from the project's `root`. None when none is set."""
+        """Return where the mirror is; a relative path is taken from the project's `root`. None when none is set."""
         return root / Path(self.mirror).expanduser() if self.mirror else None
 
 
@@ -158,7 +158,7 @@ class Repeat(_Section):
 
 
 class Waivers(_Section):
-    """Whose waivers count."""
+    """Which people's waivers count."""
 
     trust: Literal["target", "change"] = Field(
         "target",
@@ -226,7 +226,7 @@ class Report(_Section):
 
 
 class Forge(_Section):
-    """Where reviewers are told."""
+    """Where the report is published."""
 
     kind: Literal["github", "gitlab", "gitea", "dagshub", "gogs", "bitbucket", "folder"] | None = Field(
         None, description="which forge; found out if unset"
@@ -237,7 +237,7 @@ class Forge(_Section):
 
 
 class Notify(_Section):
-    """Who else is told, through the webhook in ``MLBUTLER_NOTIFY_WEBHOOK``."""
+    """Who is notified besides, through the webhook in ``MLBUTLER_NOTIFY_WEBHOOK``."""
 
     on: Literal["end", "verdict-change"] = Field(
         "end", description="after every run, or when the verdict differs from that of the run before"

@@ -1,4 +1,4 @@
-"""Durations, sizes and lists as people write them."""
+"""Parse durations, sizes and lists as people write them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def _seconds(value: object) -> object:
-    """A number of seconds from ``90``, ``"90s"``, ``"15m"``, ``"2h"`` or ``"1d"``."""
+    """Return a number of seconds from ``90``, ``"90s"``, ``"15m"``, ``"2h"`` or ``"1d"``."""
     if isinstance(value, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
         if match is None:
@@ -24,7 +24,7 @@ _SIZES = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 <<
 
 
 def _bytes(value: object) -> object:
-    """A number of bytes from ``5000``, ``"200 GB"``, ``"1.5TB"``; powers of 1024."""
+    """Return a number of bytes from ``5000``, ``"200 GB"``, ``"1.5TB"``; powers of 1024."""
     if isinstance(value, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", value.upper())
         if match is None:
@@ -35,7 +35,10 @@ def _bytes(value: object) -> object:
 
 
 def _amount(value: object) -> object:
-    """A number as it is; bytes from ``"50 MB"`` (powers of 1024, as reports show them), seconds from ``"15m"``."""
+    """Return a number as it is, bytes from ``"50 MB"``, seconds from ``"15m"``.
+
+    Sizes are in powers of 1024, as reports show them.
+    """
     if isinstance(value, str):
         if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B)\s*", value, re.IGNORECASE):
             return float(match[1]) * _SIZES[match[2].upper()]
@@ -51,7 +54,7 @@ def _amount(value: object) -> object:
 
 
 def _listed(value: object) -> object:
-    """A single string stands for a list of one."""
+    """Return a list; a single string stands for a list of one."""
     return [value] if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-"""The area under the ROC curve of two scores of the same examples, and the interval on their difference."""
+"""Compare the areas under the ROC curves of two scores of the same examples."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ class AucDifference:
     error: float
 
     def interval(self, alpha: float) -> tuple[float, float]:
-        """Normal interval on ``new - old`` with coverage 1 - `alpha`."""
+        """Return the normal interval on ``new - old`` with coverage 1 - `alpha`."""
         width = NormalDist().inv_cdf(1 - alpha / 2) * self.error
         return self.new - self.old - width, self.new - self.old + width
 
 
 def auc_difference(positive: Sequence[bool], old: Sequence[float], new: Sequence[float]) -> AucDifference | None:
-    """DeLong's comparison of two correlated areas (DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837), by
-    mid-ranks in n log n (Sun and Xu 2014, IEEE Signal Processing Letters 21:1389).
+    """Compare two correlated areas by DeLong's method.
+
+    DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837; by mid-ranks in n log n (Sun and Xu 2014, IEEE Signal
+    Processing Letters 21:1389).
 
     Args:
         positive: is the example of the positive class. old, new: its scores.
@@ -46,7 +48,7 @@ def auc_difference(positive: Sequence[bool], old: Sequence[float], new: Sequence
 
 
 def _components(positive: Sequence[bool], scores: Sequence[float]) -> tuple[list[float], list[float]]:
-    """For each positive the share of negatives below it, for each negative the share of positives above it."""
+    """Return for each positive the share of negatives below it, for each negative the share of positives above."""
     everything = _mid_ranks(scores)
     positives = [score for score, is_positive in zip(scores, positive, strict=True) if is_positive]
     negatives = [score for score, is_positive in zip(scores, positive, strict=True) if not is_positive]

@@ -51,13 +51,13 @@ class PairedMeans:
         self.count += 1
 
     def means(self) -> tuple[float, float]:
-        """The means of both sides. At least one example must have been added."""
+        """Return the means of both sides. At least one example must have been added."""
         return math.fsum(self._old) / self.count, math.fsum(self._new) / self.count
 
     def interval(
         self, alpha: float, transform: Callable[[float], float] = float, resamples: int = RESAMPLES
     ) -> Interval:
-        """Percentile interval of ``transform(mean new) - transform(mean old)`` with coverage 1 - `alpha`."""
+        """Return the percentile interval of ``transform(mean new) - transform(mean old)``, coverage 1 - `alpha`."""
         used = [count > 0 for count in self._counts]
         counts, olds, news = (list(compress(values, used)) for values in (self._counts, self._old, self._new))
         indices = range(len(counts))
@@ -74,7 +74,7 @@ class PairedMeans:
 
 
 def _quantile(ordered: list[float], share: float) -> float:
-    """Linear interpolation between order statistics (type 7 of Hyndman and Fan 1996, NumPy's default)."""
+    """Interpolate linearly between order statistics (type 7 of Hyndman and Fan 1996, NumPy's default)."""
     place = share * (len(ordered) - 1)
     below = math.floor(place)
     above = min(below + 1, len(ordered) - 1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def binomial_tail(successes: int, trials: int) -> float:
-    """P(X <= `successes`) of a fair coin thrown `trials` times.
+    """Return P(X <= `successes`) of a fair coin thrown `trials` times.
 
     The largest term comes from `math.lgamma`, those below it by the ratio of neighbours, until they no longer count:
     exact to about 1e-9 for a million trials, where 2**trials is no float.
@@ -27,9 +27,10 @@ def binomial_tail(successes: int, trials: int) -> float:
 
 
 def mcnemar(broken: int, mended: int) -> float:
-    """Two-sided p-value of McNemar's exact test (McNemar 1947, Psychometrika 12:153; exact form: the sign test).
+    """Return the two-sided p-value of McNemar's exact test.
 
-    Only the pairs that disagree say anything: under the null hypothesis each is as likely to fall on either side.
+    McNemar 1947, Psychometrika 12:153; exact form: the sign test. Only the pairs that disagree say anything: under the
+    null hypothesis each is as likely to fall on either side.
 
     Args:
         broken: examples that were right and are wrong. mended: examples that were wrong and are right.
@@ -38,12 +39,14 @@ def mcnemar(broken: int, mended: int) -> float:
 
 
 def got_worse(broken: int, mended: int) -> float:
-    """One-sided p-value of the same test: how likely so many broken ones are if nothing got worse."""
+    """Return the one-sided p-value of the same test: how likely so many broken ones are if nothing got worse."""
     return binomial_tail(mended, broken + mended)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Adjusted p-values, in the order given; below alpha means rejected with family-wise error at most alpha.
+    """Return adjusted p-values, in the order given.
+
+    Below alpha means rejected with family-wise error at most alpha.
 
     Step-down procedure of Holm (1979), Scandinavian Journal of Statistics 6:65; holds under any dependence.
     """

@@ -21,7 +21,7 @@ class MeanInterval(NamedTuple):
 
 
 def t_interval(values: Sequence[float], confidence: float) -> MeanInterval:
-    """Two-sided interval on the mean of at least two values (Student 1908, Biometrika 6:1)."""
+    """Return the two-sided interval on the mean of at least two values (Student 1908, Biometrika 6:1)."""
     count = len(values)
     mean = math.fsum(values) / count
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
@@ -31,7 +31,7 @@ def t_interval(values: Sequence[float], confidence: float) -> MeanInterval:
 
 @lru_cache(maxsize=4096)
 def t_quantile(probability: float, freedom: int) -> float:
-    """The t below which `probability` (0.5 to below 1) of the distribution lies, by bisection."""
+    """Return the t below which `probability` (0.5 to below 1) of the distribution lies, by bisection."""
     if probability < 0.5:
         return -t_quantile(1 - probability, freedom)
     low, high = 0.0, 1.0
@@ -46,7 +46,7 @@ def t_quantile(probability: float, freedom: int) -> float:
 
 
 def t_cdf(t: float, freedom: int) -> float:
-    """P(T <= t), from the regularized incomplete beta function (Abramowitz and Stegun 26.7.1)."""
+    """Return P(T <= t), from the regularized incomplete beta function (Abramowitz and Stegun 26.7.1)."""
     square = t * t
     if square < freedom:  # the other end loses digits where the argument is nearly one
         return 0.5 + math.copysign(0.5, t) * _incomplete_beta(square / (freedom + square), 0.5, freedom / 2)
@@ -55,7 +55,7 @@ def t_cdf(t: float, freedom: int) -> float:
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:
-    """I_x(a, b), by its continued fraction (Abramowitz and Stegun 26.5.8) evaluated as Lentz did."""
+    """Return I_x(a, b), by its continued fraction evaluated as Lentz did (Abramowitz and Stegun 26.5.8)."""
     if x <= 0 or x >= 1:
         return 0.0 if x <= 0 else 1.0
     front = math.exp(
@@ -83,5 +83,5 @@ def _fraction(x: float, a: float, b: float) -> float:
 
 
 def _away(value: float) -> float:
-    """Not zero: Lentz's method divides by it."""
+    """Keep away from zero: Lentz's method divides by it."""
     return value if abs(value) > _TINY else _TINY

@@ -1,1 +1,1 @@
-"""What the command line offers: each verb parses its options and calls what does the work, imported only then."""
+"""Define what the command line offers: each verb parses its options and calls what does the work, imported then."""

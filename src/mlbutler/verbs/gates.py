@@ -1,4 +1,4 @@
-"""Looking after gates."""
+"""Verbs on gates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlbutler.verbs.options import against, cli, common, verb
 
 @cli.group()
 def gate() -> None:
-    """How reliable gates are that judge by repeated runs."""
+    """Measure how reliable gates are that judge by repeated runs."""
 
 
 @verb("calibrate", "mlbutler gate calibrate", "mlbutler gate calibrate accuracy --repeats 5 --runs 40", group=gate,
@@ -27,7 +27,7 @@ def gate() -> None:
 def gate_calibrate(
     directory: Path, console: Any, metric: str | None, against: str | None, repeats: int | None, runs: int | None
 ) -> int:
-    """Compare the target with itself: how often does the gate raise a false alarm, and what does it miss."""
+    """Compare the target with itself: how often the gate raises a false alarm, and what it misses."""
     from mlbutler.commands.gate import calibrate_gates
 
     return calibrate_gates(directory, console, metric, against=against, repeats=repeats, runs=runs)

@@ -12,7 +12,7 @@ from mlbutler.verbs.options import F, cli, common, verb
 
 @cli.group()
 def jenkins() -> None:
-    """A Jenkins server on this machine, and a check of Jenkinsfiles."""
+    """Run a Jenkins server on this machine, or check a Jenkinsfile."""
 
 
 def _home(function: F) -> F:
@@ -63,7 +63,7 @@ def jenkins_up(directory: Path, console: Any, label: str, timeout: float, **opti
 @click.option("--all", "everything", is_flag=True, show_envvar=True, help="Remove builds, workspaces and mirror too.")
 @common
 def jenkins_down(directory: Path, console: Any, home: Path | None, everything: bool) -> int:
-    """Stop the controller and its agent; their data stay unless told otherwise."""
+    """Stop the controller and its agent; their data stay unless --all is given."""
     from mlbutler.commands.jenkins import down
 
     return down(directory, console, home, everything=everything)

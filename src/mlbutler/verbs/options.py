@@ -23,7 +23,7 @@ _SETTINGS = {
 
 
 def common(function: F) -> F:
-    """The options that every verb takes; the verb gets `directory` and `console`."""
+    """Add the options that every verb takes; the verb gets `directory` and `console`."""
 
     # A default, so that the verb's own variable outweighs the one for all.
     @click.option("-C", "chdir", type=click.Path(path_type=Path), metavar="DIR",
@@ -51,7 +51,7 @@ def against(function: F) -> F:
 
 
 def discard(function: F) -> F:
-    """The option of verbs that write into the work tree."""
+    """Add the option of verbs that write into the work tree."""
     text = "Replace files that are in no store too: unsaved work is lost."
     return click.option("--discard", is_flag=True, show_envvar=True, help=text)(function)
 
@@ -84,7 +84,7 @@ def cli() -> None:
 
 
 def verb(name: str, *examples: str, group: click.Group = cli, short: str | None = None) -> Callable[[F], click.Command]:
-    """A command; with a `group`, the second word of one: `verb("status", ..., group=store)`.
+    """Register a command; with a `group`, the second word of one: `verb("status", ..., group=store)`.
 
     Args:
         short: its line in the list of commands, where its docstring is too long for 80 columns.
@@ -113,6 +113,6 @@ def step(name: str, directory: Path, console: Any, **options: Any) -> int:
 
 
 def in_run(function: F) -> F:
-    """The option of verbs that are steps; `MLBUTLER_IN_RUN` sets it for all of them."""
+    """Add the option of verbs that are steps; `MLBUTLER_IN_RUN` sets it for all of them."""
     text = "A step of one run whose steps are separate commands: heed the steps before it."
     return click.option("--in-run", is_flag=True, envvar=IN_RUN, show_envvar=True, help=text)(function)

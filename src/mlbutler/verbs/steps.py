@@ -17,7 +17,7 @@ _STEPS = "test, lint, plan, sync, check, reproduce, push, compare, commit, repor
 @click.argument("target", type=click.Path(path_type=Path), default=Path("mlbutler-demo"), metavar="[DIR]")
 @common
 def demo(directory: Path, console: Any, target: Path) -> int:
-    """The whole story on real data, in the new folder DIR, offline."""
+    """Tell the whole story on real data, offline, in the new folder DIR."""
     from mlbutler.commands.demo import demo as command
 
     return int(command(directory / target, console))
@@ -41,7 +41,7 @@ def demo(directory: Path, console: Any, target: Path) -> int:
 def run(
     directory: Path, console: Any, only: str, skip: str, no_publish: bool, live: bool, every: float, **options: Any
 ) -> int:
-    """Every step, from tests to telling the reviewers."""
+    """Run every step, from tests to publishing the report."""
     from mlbutler.commands.run import RunOptions
     from mlbutler.commands.run import run as command
 
@@ -96,14 +96,14 @@ def sync(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], e
 
 
 @verb("check", "mlbutler check", "mlbutler check lock", "mlbutler check pushed",
-      short="Is dvc.lock up to date; is every artifact on the remote.")  # fmt: skip
+      short="Check that dvc.lock is up to date and all artifacts are pushed.")  # fmt: skip
 @click.argument("what", nargs=-1, type=click.Choice(["lock", "pushed"]))
 @click.option("--anew", is_flag=True, show_envvar=True,
               help="Ask the remote for every object, whatever earlier builds were told.")  # fmt: skip
 @in_run
 @common
 def check(directory: Path, console: Any, in_run: bool, what: tuple[str, ...], anew: bool) -> int:
-    """Is dvc.lock up to date; is every artifact of this commit on the remote. Needs no data."""
+    """Check that dvc.lock is up to date and every artifact is on the remote. Needs no data."""
 
     def call(work: Any) -> Any:
         from mlbutler.steps.check import run as step
@@ -162,14 +162,14 @@ def compare(directory: Path, console: Any, in_run: bool, against: str | None, re
 
 
 @verb("history", "mlbutler history", "mlbutler history accuracy", "mlbutler history 'metrics.json:*' --branch v1.0",
-      short="What the metrics were over the target branch's commits.")  # fmt: skip
+      short="Show the metrics over the target branch's commits.")  # fmt: skip
 @click.argument("metric", required=False)
 @click.option("--branch", metavar="REV", show_envvar=True, help="A branch, tag or commit (default: the target branch).")
 @click.option("--commits", type=click.IntRange(1, 100_000), default=200, metavar="N", show_default=True,
               show_envvar=True, help="How many commits to look at.")  # fmt: skip
 @common
 def history(directory: Path, console: Any, metric: str | None, branch: str | None, commits: int) -> int:
-    """What the metrics were over the target branch's commits, or one METRIC commit by commit."""
+    """Show the metrics over the target branch's commits, or one METRIC commit by commit."""
     from mlbutler.commands.history import history as command
 
     return command(directory, console, metric, branch=branch, commits=commits)

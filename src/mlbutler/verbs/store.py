@@ -12,7 +12,7 @@ from mlbutler.verbs.options import F, cli, common, verb
 
 @cli.group()
 def store() -> None:
-    """The mirror: a directory of artifacts that builds share."""
+    """Look after the mirror that an agent's builds share."""
 
 
 def _mirror(function: F) -> F:

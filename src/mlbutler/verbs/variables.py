@@ -1,4 +1,4 @@
-"""Environment variables that mlbutler reads: one that is misspelt would be ignored in silence."""
+"""Check environment variables that mlbutler reads: one that is misspelt would be ignored in silence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GIVEN = re.compile(r"MLBUTLER_(CHANGE_[A-Z_]+|REPORT_TITLE|REPORT_STATE|REPORT_
 
 
 def unknown(environ: Mapping[str, str], root: click.Group) -> Iterator[tuple[str, str]]:
-    """Variables that look like mlbutler's and are none, each with the nearest one that is.
+    """Return variables that look like mlbutler's and are none, each with the nearest one that is.
 
     Args:
         root: the command line, whose options have variables of their own.

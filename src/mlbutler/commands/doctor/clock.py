@@ -1,4 +1,4 @@
-"""Is this machine's clock right? The servers that builds talk to say theirs in every answer."""
+"""Check this machine's clock: the servers that builds talk to send theirs with every answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REMEDY = "Let the machine keep its time: timedatectl set-ntp true, or chrony."
 
 
 def clock(work: Work) -> Examined:
-    """Compare it with the first server that tells the time: the remote's, the forge's, Git's."""
+    """Compare it with the first server that sends the time: the remote's, the forge's, Git's."""
     asked = []
     for name, origin in _servers(work):
         skew = ahead(origin)
@@ -39,7 +39,7 @@ def clock(work: Work) -> Examined:
 
 
 def _servers(work: Work) -> Iterator[tuple[str, str]]:
-    """(name, origin) of servers to ask, each once; addresses without path, user or password."""
+    """Yield (name, origin) of servers to ask, each once; addresses without path, user or password."""
     seen = set[str]()
     for name, url in _addresses(work):
         parts = urlsplit(url)
@@ -70,7 +70,10 @@ def _addresses(work: Work) -> Iterator[tuple[str, str]]:
 
 
 def ahead(origin: str) -> float | None:
-    """Seconds by which this clock is ahead of the server's; None when it tells no time. Accurate to about a second."""
+    """Return the seconds by which this clock is ahead of the server's; None when it sends no time.
+
+    Accurate to about a second.
+    """
     import httpx
 
     try:

@@ -20,7 +20,10 @@ _UNKNOWN_COMMIT = (400, 404, 422)
 
 
 def examine_forge(work: Work) -> Iterator[Examined]:
-    """Address, token, pull request, status, comment. A status and a comment are written; the comment is removed."""
+    """Examine address, token, pull request, status, comment.
+
+    A status and a comment are written; the comment is removed.
+    """
     if not work.trusted:
         yield Examined("forge", "note", "a fork's change publishes nothing and has no token")
         return

@@ -1,4 +1,4 @@
-"""Are there gates, and is there anything by the names that they give?"""
+"""Check that there are gates, and that the names they give exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SAID = 5
 
 
 def gates(work: Work) -> Examined:
-    """Which numbers can stop a change, and which of the gates would find none.
+    """Say which numbers can stop a change, and which of the gates would find none.
 
     Raises:
         MlbutlerError: the project cannot be read.
@@ -47,7 +47,7 @@ def gates(work: Work) -> Examined:
 
 
 def _at_hand(here: Mapping[str, Source], committed: Mapping[str, Source]) -> dict[str, Source]:
-    """The metrics files of the work tree; one that is not in it as it was committed."""
+    """Return the metrics files of the work tree; one that is not in it as it was committed."""
     return {
         file: committed[file] if source.content is None and file in committed else source
         for file, source in here.items()
@@ -55,13 +55,13 @@ def _at_hand(here: Mapping[str, Source], committed: Mapping[str, Source]) -> dic
 
 
 def _unread(metric: str, unread: Mapping[str, str]) -> str:
-    """Why the metric may be there although nobody found it."""
+    """Return why the metric may exist although it was not found."""
     file = metric.rpartition(":")[0]
     return next((f"{path}: {why}" for path, why in unread.items() if file in ("", path)), "")
 
 
 def _problem(work: Work, gate: Gate, keys: Collection[str], here: Snapshot) -> str:
-    """What is wrong with the name that a gate gives, '' when there is something by that name."""
+    """Return what is wrong with the name that a gate gives, '' when something by that name exists."""
     stages = here.definitions or ()
     if gate.metric is not None:
         return "" if gate.metric in keys else f"no metric is called {gate.metric}{_near(gate.metric, keys)}"

@@ -1,4 +1,4 @@
-"""The machine that the build is on: its programs, its disks, its graphics cards."""
+"""Check the machine that the build is on: its programs, its disks, its graphics cards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GPU_TIMEOUT = 30
 
 
 def git(work: Work) -> Examined:
-    """Is git there, and new enough?"""
+    """Check that git is there, and new enough."""
     text = work.record.environment.git
     numbers = tuple(int(part) for part in re.findall(r"\d+", text)[:2])
     if numbers < _OLDEST_GIT:
@@ -33,7 +33,7 @@ def git(work: Work) -> Examined:
 
 
 def dvc(work: Work) -> Examined:
-    """The DVC that runs the stages."""
+    """Check the DVC that runs the stages."""
     return Examined("dvc", OK, version("dvc"))
 
 
@@ -41,7 +41,7 @@ def dvc(work: Work) -> Examined:
 
 
 def disk(work: Work) -> Examined:
-    """Is there room where builds write: bytes, and files, of which small objects need many?"""
+    """Check for room where builds write: bytes, and files, of which small objects need many."""
     places = {"work tree": work.root, "cache": work.project.cache_dir}
     if work.mirror is not None:
         places["mirror"] = work.mirror
@@ -84,7 +84,7 @@ def _free(found: os.statvfs_result) -> int:
 
 @dataclass(frozen=True)
 class Gpu:
-    """One graphics card: `memory` in bytes, None where it is not told."""
+    """One graphics card: `memory` in bytes, None where it is not known."""
 
     name: str
     memory: int | None
@@ -92,7 +92,7 @@ class Gpu:
 
 
 def gpu(work: Work) -> Examined:
-    """NVIDIA's cards, as their own program tells."""
+    """List NVIDIA's cards, as their own program names them."""
     program = shutil.which("nvidia-smi", path=work.environ.get("PATH"))
     if program is None:
         return Examined("gpu", NOTE, "none: there is no nvidia-smi")
@@ -119,7 +119,7 @@ def gpu(work: Work) -> Examined:
 
 
 def parse_gpus(text: str) -> list[Gpu]:
-    """Cards from lines of ``name, memory in MiB, driver``; lines of any other form are left out."""
+    """Parse cards from lines of ``name, memory in MiB, driver``; lines of any other form are skipped."""
     found = []
     for line in text.splitlines():
         # A name may hold a comma, the other two do not; memory that is shared with the machine's is "[N/A]".

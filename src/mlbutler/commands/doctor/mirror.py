@@ -1,4 +1,4 @@
-"""The agent's mirror: may builds write there, on which file system is it, and do objects have to be copied."""
+"""Check the agent's mirror: may builds write there, on which file system is it, must objects be copied."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PASSING = {"overlay": "goes away with the container", "tmpfs": "is memory and g
 
 
 def mirror(work: Work) -> Examined:
-    """Can it be written, as a whole and in its folders, and will it last?"""
+    """Check that it can be written, as a whole and in its folders, and will last."""
     path = work.mirror
     if path is None:
         return Examined("mirror", NOTE, "none is set: every build downloads for itself", "Set data.mirror on agents.")
@@ -61,7 +61,7 @@ def _named(where: FileSystem) -> str:
 
 @contextmanager
 def _probe(folder: Path) -> Iterator[Path]:
-    """A file with content: a full disk lets empty ones be made."""
+    """Write a file with content: a full disk still allows empty ones."""
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-", buffering=0) as file:
         file.write(_PROBE)
         os.fsync(file.fileno())  # some file systems find out here that nothing is left
@@ -69,7 +69,7 @@ def _probe(folder: Path) -> Iterator[Path]:
 
 
 def _closed(path: Path) -> Path | None:
-    """The first folder of objects that this user cannot write into: a build as root left it, perhaps."""
+    """Return the first folder of objects that this user cannot write into, as a build run by root leaves it."""
     top = path / "files" / "md5"
     try:
         folders = [top, *sorted(top.iterdir())]
@@ -95,7 +95,7 @@ def _owner(path: Path) -> str:
 
 
 def links(work: Work) -> Examined:
-    """How objects come from the mirror into the project's cache: shared by reflink or hardlink, or copied."""
+    """Say how objects get from the mirror into the project's cache: by reflink, hardlink, or copied."""
     from mlbutler.remotes.opening import may_hardlink
     from mlbutler.store.files import make_folder
 
@@ -124,7 +124,7 @@ def links(work: Work) -> Examined:
 
 
 def _tried(kind: str, probe: Path, folder: Path) -> int:
-    """0 when the probe could be linked into the folder so, else the error's number.
+    """Return 0 when the probe could be linked into the folder so, else the error's number.
 
     Raises:
         OSError: the folder cannot be written at all.

@@ -1,4 +1,4 @@
-"""The project: its stages, what it is compared with, what is configured, and what lies open."""
+"""Check the project: its stages, what it is compared with, what is configured, and what credentials are exposed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mlbutler.steps.work import Work
 
 
 def project(work: Work) -> Examined:
-    """What DVC knows of the project."""
+    """Say what DVC knows of the project."""
     stages = work.project.stages
     held = f"{count(len(stages.pipeline()), 'stage')}, {count(len(stages.owners), 'output')}"
     return Examined("project", OK, f"{work.root}: {held}")
 
 
 def change(work: Work) -> Examined:
-    """What the change is compared with."""
+    """Say what the change is compared with."""
     change = work.record.change
     if change.base is None:
         return Examined(
@@ -34,21 +34,21 @@ def change(work: Work) -> Examined:
 
 
 def test(work: Work) -> Examined:
-    """Which tests there are to run."""
+    """Say which tests there are to run."""
     if not work.settings.test.command:
         return Examined("test", NOTE, "not configured", 'Set test.command, such as "pytest --junitxml=report.xml".')
     return Examined("test", OK, "; ".join(work.settings.test.command))
 
 
 def lint(work: Work) -> Examined:
-    """Which linters there are to run."""
+    """Say which linters there are to run."""
     if not work.settings.lint.commands:
         return Examined("lint", NOTE, "not configured", 'Set lint.commands, such as ["ruff check"].')
     return Examined("lint", OK, "; ".join(work.settings.lint.commands))
 
 
 def waivers(work: Work) -> Examined:
-    """Which gates are waived, and no longer are."""
+    """Say which gates are waived, and which waivers have lapsed."""
     from mlbutler.errors import SettingsError
     from mlbutler.gate.waivers import FILE_NAME, parse
 
@@ -67,7 +67,7 @@ def waivers(work: Work) -> Examined:
 
 
 def credentials(work: Work) -> Examined:
-    """Do any lie where a stage can read them?"""
+    """Check that no credentials are where a stage can read them."""
     local = work.root / ".dvc" / "config.local"
     if local.is_file() and re.search(
         r"^\s*(password|secret_access_key|access_key_id)\s*=", local.read_text(), re.MULTILINE
@@ -80,7 +80,7 @@ def credentials(work: Work) -> Examined:
 
 
 def forge(work: Work) -> Examined:
-    """Is one found, and is there a token? Nothing is asked over the network here."""
+    """Check that a forge is found and that there is a token; nothing is asked over the network here."""
     from mlbutler.forge.opening import NoToken
     from mlbutler.steps.reviewers import opened
 

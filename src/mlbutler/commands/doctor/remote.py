@@ -1,4 +1,4 @@
-"""Does the DVC remote answer, with the credentials that are here, and does it hold what this commit needs?"""
+"""Check that the DVC remote answers, with the credentials that are here, and holds what this commit needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _MOST = 3
 
 
 def remote(work: Work) -> Examined:
-    """Ask for an object that cannot be there, and for some that this commit's dvc.lock names. Nothing is written."""
+    """Ask for an object that cannot be there, and for some that this commit's dvc.lock names.
+
+    Nothing is written.
+    """
     from mlbutler.remotes.opening import open_remote
     from mlbutler.store.local import LocalStore
 
@@ -56,7 +59,7 @@ def remote(work: Work) -> Examined:
 
 
 def _named(work: Work, remote_name: str) -> dict[ObjectId, str]:
-    """Some objects that should be on this remote, with their paths."""
+    """Return some objects that should be on this remote, with their paths."""
     found: dict[ObjectId, str] = {}
     for artifact in work.project.artifacts():
         if artifact.pushed and artifact.oid is not None and artifact.remote in (None, remote_name):

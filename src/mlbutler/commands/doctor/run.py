@@ -1,4 +1,4 @@
-"""Everything that the doctor looks at, in the order in which it is told."""
+"""Run everything that the doctor examines, in the order in which it is shown."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _WITH_CREDENTIALS = ("remote", "clock", "forge")
 
 
 def doctor(directory: Path, console: Console, *, settings: bool = False, forge: bool = False) -> int:
-    """Examine the project at `directory`; returns 0 when nothing is missing, else 1.
+    """Examine the project at `directory`; return 0 when nothing is missing, else 1.
 
     Args:
         settings: show each setting with its source instead. forge: try the forge instead, by writing too.
@@ -81,7 +81,7 @@ def doctor(directory: Path, console: Console, *, settings: bool = False, forge: 
 
 
 def examine(work: Work, unknown: Examined | None = None) -> Iterator[Examined]:
-    """Look at everything; what cannot be looked at is missing, and the same reason is told once.
+    """Examine everything; what cannot be examined is missing, and one reason is given once.
 
     Args:
         unknown: says why no credential is used; what needs one is not looked at then.

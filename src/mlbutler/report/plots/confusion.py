@@ -31,7 +31,7 @@ def figure(plot: PlotChange) -> Figure:
 
 
 def diagonal(counts: tuple[tuple[Scalar, ...], ...]) -> str:
-    """The share of a confusion matrix that was classified as what it is; a dash when it is empty."""
+    """Return the share of a confusion matrix that was classified correctly; a dash when it is empty."""
     cells = [(c[0] == c[1], numbers.as_float(c[2]) or 0.0) for c in counts if len(c) == 3]
     total = sum(n for _, n in cells)
     if total <= 0 or not numbers.is_finite(total):

@@ -46,7 +46,7 @@ def _picture(plot: PlotChange, side: str, item: tuple[tuple[object, ...], ...]) 
 
 
 def _image(side: str, item: Sequence[Sequence[Scalar]], reason: str) -> Image:
-    """A picture that cannot be shown is said to be missing: a browser would only draw a broken one."""
+    """Return the picture, or a note that it is missing: a browser would only draw a broken one."""
     if not item or not item[0]:
         return Image(side, "", reason or "There is none on this side.")
     source = str(item[0][0])
@@ -56,7 +56,7 @@ def _image(side: str, item: Sequence[Sequence[Scalar]], reason: str) -> Image:
 
 
 def _difference(old: str, new: str) -> tuple[tuple[Image, ...], str]:
-    """The difference of two pictures as a third, and what to say of it beside the title."""
+    """Return the difference of two pictures as a third, and a remark on it to stand beside the title."""
     sides = [DATA_URI.fullmatch(source) for source in (old, new)]
     if sides[0] is None or sides[1] is None:
         return (), ""

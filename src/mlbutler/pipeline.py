@@ -7,6 +7,7 @@ gives the reason. After an interruption nothing but the reporting follows.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -95,7 +96,7 @@ def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
         work.console.heading(step.title)
         _begin(work, step, started)
         try:
-            result = (call or step.call())(work)
+            result = (call or _function(step))(work)
         except (Interrupted, KeyboardInterrupt) as stop:
             partial = stop.partial if isinstance(stop, Interrupted) else None
             partial = partial or step.result(outcome=Outcome.INTERRUPTED, reason="Interrupted.")
@@ -146,6 +147,12 @@ def _begin(work: Work, step: Step, started: str) -> None:
     if step.name not in TELLING:
         with _joined(work):
             work.record = dataclasses.replace(work.record, began=work.record.began | {step.name: started})
+
+
+def _function(step: Step) -> Callable[[Work], StepResult]:
+    """Return the step's function; its module is imported only now."""
+    function: Callable[[Work], StepResult] = importlib.import_module(f"mlbutler.steps.{step.name}").run
+    return function
 
 
 @contextmanager

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from mlbutler.record import RESULTS, Outcome, StepResult
 
@@ -27,11 +24,6 @@ class Step:
     def result(self) -> type[StepResult]:
         """What it finds."""
         return RESULTS[self.name]
-
-    def call(self) -> Callable[[Any], StepResult]:
-        """Return the step's function; its module is imported only now."""
-        function: Callable[[Any], StepResult] = importlib.import_module(f"mlbutler.steps.{self.name}").run
-        return function
 
 
 STEPS: tuple[Step, ...] = (

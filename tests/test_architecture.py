@@ -37,9 +37,15 @@ UPWARDS: tuple[tuple[str, str], ...] = (
     ("mlbutler.store.pushed_before", "mlbutler.project.planned"),
 )
 # What is imported under another name than its package's, and what a declared package brings on purpose.
-PACKAGES = {"yaml": "pyyaml", "PIL": "pillow", "sklearn": "scikit-learn", "vl_convert": "vl-convert-python"}
+PACKAGES = {
+    "yaml": "pyyaml",
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "vl_convert": "vl-convert-python",
+    "ruamel": "ruamel.yaml",
+}
 BROUGHT = {
-    **dict.fromkeys(("dvc_data", "dvc_objects", "dvc_render", "networkx", "fsspec", "ruamel"), "dvc"),
+    **dict.fromkeys(("dvc_data", "dvc_objects", "dvc_render", "networkx", "fsspec"), "dvc"),
     "markupsafe": "jinja2", "numpy": "scikit-learn", "asyncssh": "dvc-ssh",
 }  # fmt: skip
 PLUGINS = {"dvc-http", "dvc-s3", "dvc-ssh"}  # DVC finds them by itself

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.scaffold.found import Found, Image, Remote
-from mlbutler.scaffold.look import look
-from mlbutler.scaffold.render import ScaffoldOptions, render
+from mlbutler.scaffold.detect import detect_project
+from mlbutler.scaffold.detected import ContainerImage, DetectedProject, Remote
+from mlbutler.scaffold.render import ScaffoldOptions, render_files
 from tests.groovy.test_library import LIBRARY
 from tests.scaffold.projects import KINDS, make
 from tests.scaffold.test_render import AGENTS
@@ -38,16 +38,18 @@ def _jenkinsfiles(directory: Path) -> Iterator[tuple[str, str]]:
     """(name, text): every kind of project with every agent; either meaning of a failed gate with each agent."""
     gates = itertools.cycle(["fail", "unstable"])
     for kind, project in KINDS.items():
-        found = look(make(directory / kind, project), {})[1]
+        found = detect_project(make(directory / kind, project), {})[1]
         for agent, options in AGENTS.items():
             gate = next(gates)
             yield (
                 f"{kind}-{agent}-{gate}",
-                render(found, ScaffoldOptions(**{**options.__dict__, "gate_as": gate}))["Jenkinsfile"],
+                render_files(found, ScaffoldOptions(**{**options.__dict__, "gate_as": gate}))["Jenkinsfile"],
             )
     evil = "x'; sh 'touch /tmp/pwned'; '${y}\\"
-    found = Found("x", folder=evil, remote=Remote(evil, "http"), target=evil, image=Image("shell", "debian:12"))
-    yield "hostile", render(found, ScaffoldOptions())["Jenkinsfile"]
+    found = DetectedProject(
+        "x", folder=evil, remote=Remote(evil, "http"), target=evil, image=ContainerImage("shell", "debian:12")
+    )
+    yield "hostile", render_files(found, ScaffoldOptions())["Jenkinsfile"]
 
 
 def test_all_groovy_that_a_team_gets_is_clean(tmp_path: Path) -> None:

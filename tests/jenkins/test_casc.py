@@ -24,8 +24,8 @@ from mlbutler.jenkins.server.credentials import GIVEN, KNOWN_HOSTS, Credential, 
 from mlbutler.jenkins.server.job import SOURCES
 from mlbutler.jenkins.server.model import Server
 from mlbutler.jenkins.server.source import repository
-from mlbutler.scaffold.look import look
-from mlbutler.scaffold.render import ScaffoldOptions, render
+from mlbutler.scaffold.detect import detect_project
+from mlbutler.scaffold.render import ScaffoldOptions, render_files
 from tests.jenkins.casc_schema import SCHEMA, TRAITS
 from tests.scaffold.projects import KINDS, make
 
@@ -86,7 +86,7 @@ def test_a_jenkinsfile_asks_for_no_credential_that_the_server_cannot_be_given(tm
              "string": "text", "file": "file"}  # fmt: skip
     asked = set[tuple[str, str]]()
     for name, kind in KINDS.items():
-        script = render(look(make(tmp_path / name, kind), {})[1], ScaffoldOptions())["Jenkinsfile"]
+        script = render_files(detect_project(make(tmp_path / name, kind), {})[1], ScaffoldOptions())["Jenkinsfile"]
         bound = re.findall(r"(\w+)\(credentialsId: '([^']+)'", script)
         asked |= {(wanted, kinds[binding]) for binding, wanted in bound}
     assert len(asked) >= 7

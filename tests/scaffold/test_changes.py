@@ -7,12 +7,12 @@ import pytest
 
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
-from mlbutler.scaffold.changes import Action, Change, decide, merge
+from mlbutler.scaffold.changes import Action, FileChange, decide, merge
 
 OLD = "one\ntwo\nthree\nfour\nfive\nsix\n"
 
 
-def decided(root: Path, there: str | None, new: str, before: str | None) -> Change:
+def decided(root: Path, there: str | None, new: str, before: str | None) -> FileChange:
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     if there is not None:
         (root / "file").write_text(there)

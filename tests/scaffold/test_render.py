@@ -15,9 +15,9 @@ from mlbutler.jenkins.lint import lint
 from mlbutler.jenkins.server.plugins import plugins
 from mlbutler.record import TELLING
 from mlbutler.run_table import NAMES, taken_after
-from mlbutler.scaffold.found import Found, Image, Remote
-from mlbutler.scaffold.look import look
-from mlbutler.scaffold.render import ScaffoldOptions, _pod, groovy, parse_agent, render, toml
+from mlbutler.scaffold.detect import detect_project
+from mlbutler.scaffold.detected import ContainerImage, DetectedProject, Remote
+from mlbutler.scaffold.render import ScaffoldOptions, _pod, groovy_string, parse_agent, render_files, toml_string
 from mlbutler.settings import parse
 from tests.scaffold.projects import KINDS, make
 
@@ -29,14 +29,14 @@ AGENTS = {
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
-    return {name: look(make(tmp_path_factory.mktemp(name), kind), {})[1] for name, kind in KINDS.items()}
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, DetectedProject]:
+    return {name: detect_project(make(tmp_path_factory.mktemp(name), kind), {})[1] for name, kind in KINDS.items()}
 
 
 @pytest.mark.parametrize(("kind", "agent", "gate"), list(itertools.product(KINDS, AGENTS, ["fail", "unstable"])))
-def test_every_file_of_every_kind_is_valid(seen: dict[str, Found], kind: str, agent: str, gate: str) -> None:
+def test_every_file_of_every_kind_is_valid(seen: dict[str, DetectedProject], kind: str, agent: str, gate: str) -> None:
     options = ScaffoldOptions(**{**AGENTS[agent].__dict__, "gate_as": gate})
-    files = render(seen[kind], options)
+    files = render_files(seen[kind], options)
     assert set(files) == {"Jenkinsfile", "mlbutler.toml"} | (
         set() if agent == "label" else {"Dockerfile", ".dockerignore"}
     )
@@ -59,34 +59,40 @@ def test_every_file_of_every_kind_is_valid(seen: dict[str, Found], kind: str, ag
     ("poetry", "string(credentialsId: 'mlbutler-azure'"),
     ("monorepo", "usernamePassword(credentialsId: 'mlbutler-dvc'"),
 ])  # fmt: skip
-def test_credentials_of_the_remotes_kind_are_bound_by_id(seen: dict[str, Found], kind: str, bound: str) -> None:
-    assert f"def dataAccess() {{ {bound}" in render(seen[kind], ScaffoldOptions())["Jenkinsfile"]
+def test_credentials_of_the_remotes_kind_are_bound_by_id(
+    seen: dict[str, DetectedProject], kind: str, bound: str
+) -> None:
+    assert f"def dataAccess() {{ {bound}" in render_files(seen[kind], ScaffoldOptions())["Jenkinsfile"]
 
 
-def test_a_remote_without_credentials_binds_none(seen: dict[str, Found]) -> None:
+def test_a_remote_without_credentials_binds_none(seen: dict[str, DetectedProject]) -> None:
     for kind in ("node", "shell"):
-        assert "dataAccess" not in render(seen[kind], ScaffoldOptions())["Jenkinsfile"]
+        assert "dataAccess" not in render_files(seen[kind], ScaffoldOptions())["Jenkinsfile"]
 
 
-def test_git_over_ssh_and_over_https(seen: dict[str, Found]) -> None:
+def test_git_over_ssh_and_over_https(seen: dict[str, DetectedProject]) -> None:
     assert (
-        "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh'" in render(seen["conda"], ScaffoldOptions())["Jenkinsfile"]
+        "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh'"
+        in render_files(seen["conda"], ScaffoldOptions())["Jenkinsfile"]
     )
-    assert "gitUsernamePassword(credentialsId: 'mlbutler-git'" in render(seen["pip"], ScaffoldOptions())["Jenkinsfile"]
+    assert (
+        "gitUsernamePassword(credentialsId: 'mlbutler-git'"
+        in render_files(seen["pip"], ScaffoldOptions())["Jenkinsfile"]
+    )
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_the_projects_own_code_runs_without_credentials(seen: dict[str, Found], agent: str) -> None:
-    script = render(seen["pip"], AGENTS[agent])["Jenkinsfile"]
+def test_the_projects_own_code_runs_without_credentials(seen: dict[str, DetectedProject], agent: str) -> None:
+    script = render_files(seen["pip"], AGENTS[agent])["Jenkinsfile"]
     for step in ("test", "lint", "reproduce", "report"):
         (line,) = re.findall(rf".*'mlbutler {step}'.*", script)
         assert "with" not in line.replace("without", "")
 
 
 @pytest.mark.parametrize("gate", ["fail", "unstable"])
-def test_what_may_follow_a_failure_does(seen: dict[str, Found], gate: str) -> None:
+def test_what_may_follow_a_failure_does(seen: dict[str, DetectedProject], gate: str) -> None:
     """The Jenkinsfile is held to the run's own table."""
-    script = render(seen["pip"], ScaffoldOptions(agent="label", label="any", gate_as=gate))["Jenkinsfile"]
+    script = render_files(seen["pip"], ScaffoldOptions(agent="label", label="any", gate_as=gate))["Jenkinsfile"]
     steps = [name for name in NAMES if name not in TELLING]
     commands = {name: "judge()" if (name, gate) == ("compare", "unstable") else f"'mlbutler {name}'" for name in steps}
     lines = {name: next(line for line in script.splitlines() if command in line) for name, command in commands.items()}
@@ -101,12 +107,12 @@ def test_what_may_follow_a_failure_does(seen: dict[str, Found], gate: str) -> No
     ("docker", "-v /mirror:/mirror${env.CHANGE_FORK ? ':ro' : ''}"),
     ("kubernetes", '{name: mirror, mountPath: /mirror, readOnly: ${env.CHANGE_FORK != null}}'),
 ])  # fmt: skip
-def test_a_fork_cannot_write_the_mirror(seen: dict[str, Found], agent: str, mounted: str) -> None:
-    assert mounted in render(seen["pip"], AGENTS[agent])["Jenkinsfile"]
+def test_a_fork_cannot_write_the_mirror(seen: dict[str, DetectedProject], agent: str, mounted: str) -> None:
+    assert mounted in render_files(seen["pip"], AGENTS[agent])["Jenkinsfile"]
 
 
-def test_no_program_in_a_container_makes_its_user_another(seen: dict[str, Found]) -> None:
-    script = render(seen["pip"], AGENTS["docker"])["Jenkinsfile"]
+def test_no_program_in_a_container_makes_its_user_another(seen: dict[str, DetectedProject]) -> None:
+    script = render_files(seen["pip"], AGENTS["docker"])["Jenkinsfile"]
     for option in ("--init", "--security-opt no-new-privileges", "--cap-drop ALL", "--pids-limit 4096"):
         assert option in script
     pod = yaml.safe_load(_pod(AGENTS["kubernetes"], "/mirror").replace("${env.CHANGE_FORK != null}", "true"))["spec"]
@@ -117,9 +123,9 @@ def test_no_program_in_a_container_makes_its_user_another(seen: dict[str, Found]
         assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
-def test_what_the_image_is_made_of_is_read_as_the_target_branch_has_it(seen: dict[str, Found]) -> None:
+def test_what_the_image_is_made_of_is_read_as_the_target_branch_has_it(seen: dict[str, DetectedProject]) -> None:
     found = dataclasses.replace(seen["pip"], folder="sub")
-    script = render(found, ScaffoldOptions())["Jenkinsfile"]
+    script = render_files(found, ScaffoldOptions())["Jenkinsfile"]
     (line,) = [line for line in script.splitlines() if line.startswith("def imageFiles()")]
     named = re.findall(r"'([^']+)'", line)
     assert named[:2] == ["sub/Dockerfile", "sub/.dockerignore"]
@@ -127,41 +133,43 @@ def test_what_the_image_is_made_of_is_read_as_the_target_branch_has_it(seen: dic
     assert script.index("agreed()") < script.index("dockerfile {")
 
 
-def test_reviewers_are_told_before_anything_else_and_what_may_be_missing_comes_last(seen: dict[str, Found]) -> None:
+def test_reviewers_are_told_before_anything_else_and_what_may_be_missing_comes_last(
+    seen: dict[str, DetectedProject],
+) -> None:
     """A plugin that is not installed, or the next build that aborts this one, costs the least."""
-    script = render(seen["pip"], ScaffoldOptions())["Jenkinsfile"]
+    script = render_files(seen["pip"], ScaffoldOptions())["Jenkinsfile"]
     after = script[script.index("always {") :]
     order = ["mlbutler report", "mlbutler publish", "junit ", "publishHTML", "archiveArtifacts ", "recordIssues "]
     assert sorted(order, key=after.index) == order
 
 
-def test_the_pinned_plugins_have_every_step_that_a_jenkinsfile_takes(seen: dict[str, Found]) -> None:
+def test_the_pinned_plugins_have_every_step_that_a_jenkinsfile_takes(seen: dict[str, DetectedProject]) -> None:
     steps = {
         "junit": "junit", "publishHTML": "htmlpublisher", "recordIssues": "warnings-ng",
         "dockerfile": "docker-workflow", "withCredentials": "credentials-binding", "gitUsernamePassword": "git",
         "sshUserPrivateKey": "ssh-credentials",
     }  # fmt: skip
     for found in seen.values():
-        script = render(found, ScaffoldOptions())["Jenkinsfile"]
+        script = render_files(found, ScaffoldOptions())["Jenkinsfile"]
         taken = {plugin for step, plugin in steps.items() if re.search(rf"\b{step}\b", script)}
         assert taken <= set(plugins(found.forge or "git"))
 
 
-def test_forks_are_given_nothing(seen: dict[str, Found]) -> None:
-    script = render(seen["pip"], ScaffoldOptions())["Jenkinsfile"]
+def test_forks_are_given_nothing(seen: dict[str, DetectedProject]) -> None:
+    script = render_files(seen["pip"], ScaffoldOptions())["Jenkinsfile"]
     assert script.count("withCredentials") == 1
     assert "env.CHANGE_FORK ? command() : withCredentials(access, command)" in script
 
 
-def test_a_project_in_a_folder(seen: dict[str, Found]) -> None:
-    script = render(seen["monorepo"], ScaffoldOptions())["Jenkinsfile"]
+def test_a_project_in_a_folder(seen: dict[str, DetectedProject]) -> None:
+    script = render_files(seen["monorepo"], ScaffoldOptions())["Jenkinsfile"]
     assert "MLBUTLER_CHDIR = 'teams/vision é'" in script
     assert "dir 'teams/vision é'" in script
     assert "testResults: 'teams/vision é/.mlbutler/report/report.xml" in script
 
 
-def test_the_image_lets_in_what_it_is_built_from_and_runs_as_the_agents_user(seen: dict[str, Found]) -> None:
-    files = render(
+def test_the_image_lets_in_what_it_is_built_from_and_runs_as_the_agents_user(seen: dict[str, DetectedProject]) -> None:
+    files = render_files(
         seen["pip"], ScaffoldOptions(mirror="/srv/mirror", requirement="mlbutler @ https://example.org/m.whl")
     )
     docker = files["Dockerfile"]
@@ -177,8 +185,8 @@ def test_the_image_lets_in_what_it_is_built_from_and_runs_as_the_agents_user(see
     assert "-v /srv/mirror:/srv/mirror" in files["Jenkinsfile"]
 
 
-def test_another_dockerfile_has_an_ignore_file_of_its_own(seen: dict[str, Found]) -> None:
-    files = render(seen["pip"], ScaffoldOptions(), "Dockerfile.mlbutler")
+def test_another_dockerfile_has_an_ignore_file_of_its_own(seen: dict[str, DetectedProject]) -> None:
+    files = render_files(seen["pip"], ScaffoldOptions(), "Dockerfile.mlbutler")
     assert {"Dockerfile.mlbutler", "Dockerfile.mlbutler.dockerignore"} < set(files)
     assert "filename 'Dockerfile.mlbutler'" in files["Jenkinsfile"]
 
@@ -203,8 +211,8 @@ def test_any_text_stays_a_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         return
-    assert tomllib.loads(f"x = {toml(text)}")["x"] == text
-    literal = groovy(text)
+    assert tomllib.loads(f"x = {toml_string(text)}")["x"] == text
+    literal = groovy_string(text)
     assert re.fullmatch(r"'(?:[^'\\\n\r]|\\.)*'", literal, re.DOTALL)
 
 
@@ -220,9 +228,9 @@ def test_what_cannot_stand_in_a_jenkinsfile_is_refused(options: dict[str, str]) 
 
 def test_hostile_names_stay_names() -> None:
     evil = "x'; sh 'touch /tmp/pwned'; '"
-    image = Image("shell", "debian:12")
-    found = Found("x", folder=evil, remote=Remote(evil, "http"), target=evil, metrics=(evil,), image=image)
-    files = render(found, ScaffoldOptions())
+    image = ContainerImage("shell", "debian:12")
+    found = DetectedProject("x", folder=evil, remote=Remote(evil, "http"), target=evil, metrics=(evil,), image=image)
+    files = render_files(found, ScaffoldOptions())
     assert lint(files["Jenkinsfile"]) == []
     assert not re.search(r"(?<!\\)'; sh", files["Jenkinsfile"])
     assert parse(files["mlbutler.toml"]).project.target == evil

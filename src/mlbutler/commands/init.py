@@ -14,12 +14,12 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, UsageError
 from mlbutler.git import Git
 from mlbutler.report.numbers import count
-from mlbutler.scaffold import kept as kept_files
-from mlbutler.scaffold.changes import Action, Change, decide, merge
-from mlbutler.scaffold.found import Found
-from mlbutler.scaffold.kept import Kept
-from mlbutler.scaffold.look import look
-from mlbutler.scaffold.render import KUBERNETES, LABEL, ScaffoldOptions, parse_agent, render
+from mlbutler.scaffold import manifest
+from mlbutler.scaffold.changes import Action, FileChange, decide, merge
+from mlbutler.scaffold.detect import detect_project
+from mlbutler.scaffold.detected import DetectedProject
+from mlbutler.scaffold.manifest import ScaffoldManifest
+from mlbutler.scaffold.render import KUBERNETES, LABEL, ScaffoldOptions, parse_agent, render_files
 from mlbutler.settings.reading import FILE_NAME
 from mlbutler.symlinks import Symlinks
 
@@ -64,15 +64,13 @@ def init(
         UsageError: no DVC project, options that do not fit, or a file would be lost and nobody can be asked.
         PathRefused: a link is on the way of a file.
     """
-    root, found = look(directory, os.environ)
-    before = _settled(root, kept_files.read(root))
+    root, found = detect_project(directory, os.environ)
+    before = _settled(root, manifest.load_manifest(root))
     options = _options(before.options if before else ScaffoldOptions(), asked)
     files = _files(root, found, before, options)
     git = Git(root, os.environ)
     # A file that is read here would be shown, and one that is written could be anybody's.
-    Symlinks(root, git, every=False).check(
-        name for path in (*files, kept_files.FILE) for name in (path, f"{path}.merge")
-    )
+    Symlinks(root, git, every=False).check(name for path in (*files, manifest.FILE) for name in (path, f"{path}.merge"))
     changes = [
         decide(path, root, new, before.files.get(path) if before and asked.update else None, merge(git))
         for path, new in files.items()
@@ -80,7 +78,7 @@ def init(
     _tell(console, found, changes)
     if not asked.dry_run:
         _ask(console, changes, yes=asked.yes)
-        _write(root, changes, _kept(options, before, files, changes))
+        _write(root, changes, _next_manifest(options, before, files, changes))
     conflicts = [change for change in changes if change.action is Action.CONFLICT]
     _summary(console, changes, dry_run=asked.dry_run)
     if console.json:
@@ -111,7 +109,9 @@ def _options(last: ScaffoldOptions, asked: InitOptions) -> ScaffoldOptions:
     return options
 
 
-def _files(root: Path, found: Found, before: Kept | None, options: ScaffoldOptions) -> dict[str, str]:
+def _files(
+    root: Path, found: DetectedProject, before: ScaffoldManifest | None, options: ScaffoldOptions
+) -> dict[str, str]:
     """Return what is generated.
 
     A Dockerfile that somebody else wrote stays as it is, and ours gets another name.
@@ -119,26 +119,28 @@ def _files(root: Path, found: Found, before: Kept | None, options: ScaffoldOptio
     names = ("Dockerfile", _OWN_DOCKERFILE)
     known = next((name for name in names if before is not None and name in before.files), None)
     if known is not None or options.agent == LABEL:
-        return render(found, options, known or "Dockerfile")
-    files = render(found, options)
+        return render_files(found, options, known or "Dockerfile")
+    files = render_files(found, options)
     # Our own text there is no other's work: it is what a first `init` wrote before it was interrupted.
     foreign = any(
         (root / name).exists() and (root / name).read_bytes() != files[name].encode()
         for name in ("Dockerfile", ".dockerignore")
     )
-    return render(found, options, _OWN_DOCKERFILE) if foreign else files
+    return render_files(found, options, _OWN_DOCKERFILE) if foreign else files
 
 
-def _settled(root: Path, before: Kept | None) -> Kept | None:
+def _settled(root: Path, before: ScaffoldManifest | None) -> ScaffoldManifest | None:
     """Return whether a conflict is settled: its `.merge` file was deleted, so the file is what its user wants."""
     if before is None:
         return None
     settled = {path: text for path, text in before.conflicts.items() if not (root / f"{path}.merge").exists()}
     open_ = {path: text for path, text in before.conflicts.items() if path not in settled}
-    return Kept(before.options, {**before.files, **settled}, open_)
+    return ScaffoldManifest(before.options, {**before.files, **settled}, open_)
 
 
-def _kept(options: ScaffoldOptions, before: Kept | None, files: dict[str, str], changes: Sequence[Change]) -> Kept:
+def _next_manifest(
+    options: ScaffoldOptions, before: ScaffoldManifest | None, files: dict[str, str], changes: Sequence[FileChange]
+) -> ScaffoldManifest:
     """Return what the next update starts from.
 
     A file in conflict is merged again from where it was, until it is settled.
@@ -146,10 +148,10 @@ def _kept(options: ScaffoldOptions, before: Kept | None, files: dict[str, str], 
     kept = dict(before.files) if before else {}
     conflicts = {change.path: files[change.path] for change in changes if change.action is Action.CONFLICT}
     kept.update({path: text for path, text in files.items() if path not in conflicts})
-    return Kept(options, kept, conflicts)
+    return ScaffoldManifest(options, kept, conflicts)
 
 
-def _tell(console: Console, found: Found, changes: Sequence[Change]) -> None:
+def _tell(console: Console, found: DetectedProject, changes: Sequence[FileChange]) -> None:
     where = f", in {found.folder}" if found.folder else ""
     console.line(f"project   {found.name}{where}: {count(len(found.stages), 'stage')}")
     console.line(f"data      {_data(found)}")
@@ -168,7 +170,7 @@ def _tell(console: Console, found: Found, changes: Sequence[Change]) -> None:
             console.detail(f"\n{change.diff()}")
 
 
-def _data(found: Found) -> str:
+def _data(found: DetectedProject) -> str:
     if found.remote:
         return f"DVC remote '{found.remote.name}' ({found.remote.kind})"
     if not found.remotes:
@@ -177,11 +179,11 @@ def _data(found: Found) -> str:
     return f"no default among the DVC remotes {names}: name one with `dvc remote default`, or as data.remote"
 
 
-def _shown_diff(change: Change) -> str:
+def _shown_diff(change: FileChange) -> str:
     return change.diff() if change.action in (Action.REPLACE, Action.MERGE, Action.CONFLICT) else ""
 
 
-def _ask(console: Console, changes: Sequence[Change], *, yes: bool) -> None:
+def _ask(console: Console, changes: Sequence[FileChange], *, yes: bool) -> None:
     lost = [change.path for change in changes if change.action is Action.REPLACE]
     if not lost or yes:
         return
@@ -196,32 +198,32 @@ def _ask(console: Console, changes: Sequence[Change], *, yes: bool) -> None:
     click.confirm(f"\nOverwrite {names}?", abort=True, err=True)
 
 
-def _write(root: Path, changes: Sequence[Change], kept: Kept) -> None:
+def _write(root: Path, changes: Sequence[FileChange], kept: ScaffoldManifest) -> None:
     """Write in an order that lets a second `init` finish after an interrupt.
 
-    What was kept comes after the files that are merged by it, and the settings last: where there are any, none are
+    The manifest comes after the files that are merged by it, and the settings last: where there are any, none are
     generated.
     """
     settings = [change for change in changes if change.path == FILE_NAME]
     for change in changes:
         if change not in settings:
             _write_one(root, change)
-    text = kept_files.text(kept)
-    target = root / kept_files.FILE
+    text = manifest.render_manifest(kept)
+    target = root / manifest.FILE
     if not target.exists() or target.read_text(encoding="utf-8") != text:
         atomic.write(target, text.encode())
     for change in settings:
         _write_one(root, change)
 
 
-def _write_one(root: Path, change: Change) -> None:
+def _write_one(root: Path, change: FileChange) -> None:
     if change.action is Action.CONFLICT:
         atomic.write(root / f"{change.path}.merge", change.new.encode())
     elif change.action is not Action.UNCHANGED:
         atomic.write(root / change.path, change.new.encode())
 
 
-def _summary(console: Console, changes: Sequence[Change], *, dry_run: bool) -> None:
+def _summary(console: Console, changes: Sequence[FileChange], *, dry_run: bool) -> None:
     words = _TO_DO if dry_run else _DONE
     console.line("")
     for change in changes:

@@ -24,7 +24,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
-class Change:
+class FileChange:
     """One file: its path from the project's root, what is there (None: nothing), and what it is to become.
 
     Of a `CONFLICT`, `new` holds both sides between markers, and the file itself stays.
@@ -45,7 +45,9 @@ class Change:
         return "\n".join(lines)
 
 
-def decide(path: str, root: Path, new: str, before: str | None, merge: Callable[[str, str, str], str | None]) -> Change:
+def decide(
+    path: str, root: Path, new: str, before: str | None, merge: Callable[[str, str, str], str | None]
+) -> FileChange:
     """Return what becomes of the file `path`.
 
     Args:
@@ -57,16 +59,16 @@ def decide(path: str, root: Path, new: str, before: str | None, merge: Callable[
     """
     old = _read(root, path)
     if old is None:
-        return Change(path, Action.CREATE, None, new)
+        return FileChange(path, Action.CREATE, None, new)
     if old == new or before == new:  # nothing new to say: edits stay
-        return Change(path, Action.UNCHANGED, old, old)
+        return FileChange(path, Action.UNCHANGED, old, old)
     if before is None or old == before:
-        return Change(path, Action.REPLACE if before is None else Action.MERGE, old, new)
+        return FileChange(path, Action.REPLACE if before is None else Action.MERGE, old, new)
     merged = merge(old, before, new)
     if merged is None:
-        return Change(path, Action.CONFLICT, old, new)
+        return FileChange(path, Action.CONFLICT, old, new)
     action = Action.CONFLICT if "\n<<<<<<< " in f"\n{merged}" else Action.MERGE
-    return Change(path, Action.UNCHANGED if merged == old else action, old, merged)
+    return FileChange(path, Action.UNCHANGED if merged == old else action, old, merged)
 
 
 def merge(git: Git) -> Callable[[str, str, str], str | None]:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlbutler.parsing import Unreadable, parse_toml
-from mlbutler.scaffold.found import Image
+from mlbutler.scaffold.detected import ContainerImage
 
 _DEBIAN = "bookworm"
 # mlbutler needs Python 3.11 or newer; an older one of the project's stands beside it.
@@ -25,9 +25,9 @@ _REQUIREMENTS = (
 _LOCAL_LINE = r"^[[:space:]]*(-e|--editable|\.{1,2}(\/|$))"
 
 
-def image(root: Path) -> Image:
+def detect_image(root: Path) -> ContainerImage:
     """Return the image for the project at `root`; the first language that fits decides, the others are named."""
-    chosen: Image | None = None
+    chosen: ContainerImage | None = None
     others: list[str] = []
     for look in (_conda, _python, _r, _node):
         found = look(root)
@@ -38,17 +38,17 @@ def image(root: Path) -> Image:
         elif not (chosen.language == "conda" and found.language == "python"):
             others += found.files
     if chosen is None:
-        chosen = Image("shell", f"debian:{_DEBIAN}-slim", system=_SYSTEM_PYTHON, add=_apt())
+        chosen = ContainerImage("shell", f"debian:{_DEBIAN}-slim", system=_SYSTEM_PYTHON, add=_apt())
     return dataclasses.replace(chosen, others=tuple(others))
 
 
-def names(root: Path, files: Iterable[str], package: str) -> bool:
+def declares(root: Path, files: Iterable[str], package: str) -> bool:
     """Return whether one of the dependency files names the package."""
     pattern = re.compile(rf"(?im)(?:^|[\s\"'])-?\s*{re.escape(package)}(?=[\s\"'=<>~!\[\];,:]|$)")
-    return any(pattern.search(read(root / file)) for file in files)
+    return any(pattern.search(read_text(root / file)) for file in files)
 
 
-def read(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Return a text file's content, '' when there is none."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
@@ -56,10 +56,10 @@ def read(path: Path) -> str:
         return ""
 
 
-def toml(path: Path) -> Mapping[str, Any]:
+def read_toml(path: Path) -> Mapping[str, Any]:
     """Return a TOML file as data; empty when it is missing or broken: it is somebody else's file."""
     try:
-        return parse_toml(read(path))
+        return parse_toml(read_text(path))
     except Unreadable:
         return {}
 
@@ -71,7 +71,7 @@ def _apt() -> str:
 # ------------------------------------------------------------------------------------------- Python
 
 
-def _python(root: Path) -> Image | None:
+def _python(root: Path) -> ContainerImage | None:
     for look in (_locked, _listed, _declared):
         found = look(root)
         if found is not None:
@@ -84,7 +84,7 @@ def _python(root: Path) -> Image | None:
     version = _python_version(root)
     old = version not in _NEW_ENOUGH
     layout = (("PYTHONPATH", "src"),) if _has_package_below_src(root) else ()
-    return Image(
+    return ContainerImage(
         "python",
         f"python:{version}-slim-{_DEBIAN}",
         files,
@@ -112,7 +112,7 @@ def _locked(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
         return ("pyproject.toml", "uv.lock"), (
             f"pip install --no-cache-dir 'uv==0.9.*' && {export} && uv pip install --system -r /tmp/requirements.txt",
         )
-    if there("poetry.lock") or "poetry" in toml(root / "pyproject.toml").get("tool", {}):
+    if there("poetry.lock") or "poetry" in read_toml(root / "pyproject.toml").get("tool", {}):
         files = ("pyproject.toml", *(["poetry.lock"] if there("poetry.lock") else []))
         install = "POETRY_VIRTUALENVS_CREATE=false poetry install --no-root --no-interaction --all-groups --all-extras"
         return files, (f"pip install --no-cache-dir 'poetry==2.*' && {install}",)
@@ -135,11 +135,14 @@ def _listed(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
         return None
     files = list(listed)
     for name in files:  # grows while it is walked
-        for included in re.findall(r"(?m)^\s*(?:-r|-c|--requirement|--constraint)[ =]\s*(\S+)", read(root / name)):
+        text = read_text(root / name)
+        for included in re.findall(r"(?m)^\s*(?:-r|-c|--requirement|--constraint)[ =]\s*(\S+)", text):
             path = _inside(PurePosixPath(name).parent / included)
             if path is not None and (root / path).is_file() and path not in files:
                 files.append(path)
-    local = [name for name in files if re.search(_LOCAL_LINE.replace("[[:space:]]", r"\s"), read(root / name), re.M)]
+    local = [
+        name for name in files if re.search(_LOCAL_LINE.replace("[[:space:]]", r"\s"), read_text(root / name), re.M)
+    ]
     strip = f"sed -i -E '/{_LOCAL_LINE}/d' {shlex.join(local)} && " if local else ""
     wanted = " ".join(f"-r {shlex.quote(name)}" for name in listed)
     return tuple(files), (f"{strip}pip install --no-cache-dir {wanted}",)
@@ -163,7 +166,7 @@ def _declared(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     The package itself is not built: its code comes with the checkout.
     """
     found = next((name for name in ("pyproject.toml", "setup.cfg", "setup.py") if (root / name).is_file()), None)
-    if found is None or (found == "pyproject.toml" and "project" not in toml(root / found)):
+    if found is None or (found == "pyproject.toml" and "project" not in read_toml(root / found)):
         return None
     files = tuple(name for name in ("pyproject.toml", "setup.cfg", "setup.py") if (root / name).is_file())
     extras = " --all-extras" if found == "pyproject.toml" else ""
@@ -171,9 +174,9 @@ def _declared(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
 
 
 def _python_version(root: Path) -> str:
-    if match := re.match(r"\s*(3\.\d+)", read(root / ".python-version")):
+    if match := re.match(r"\s*(3\.\d+)", read_text(root / ".python-version")):
         return match[1]
-    data = toml(root / "pyproject.toml")
+    data = read_toml(root / "pyproject.toml")
     wish = data.get("project", {}).get("requires-python") or (
         data.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python")
     )
@@ -201,11 +204,11 @@ def _allows(wish: str, version: str) -> bool:
 # ---------------------------------------------------------------------------------- other languages
 
 
-def _conda(root: Path) -> Image | None:
+def _conda(root: Path) -> ContainerImage | None:
     found = next((name for name in ("environment.yml", "environment.yaml") if (root / name).is_file()), None)
     if found is None:
         return None
-    return Image(
+    return ContainerImage(
         "conda",
         "condaforge/miniforge3:24.11.3-0",
         (found,),
@@ -215,9 +218,9 @@ def _conda(root: Path) -> Image | None:
     )
 
 
-def _r(root: Path) -> Image | None:
+def _r(root: Path) -> ContainerImage | None:
     add = "Rscript -e 'install.packages(commandArgs(TRUE))' {}"
-    base = Image("r", "rocker/r-ver:4.4.2", add=add, system=_SYSTEM_PYTHON)
+    base = ContainerImage("r", "rocker/r-ver:4.4.2", add=add, system=_SYSTEM_PYTHON)
     if (root / "renv.lock").is_file():
         restore = 'renv::restore(lockfile = "renv.lock", library = .Library.site[1], prompt = FALSE)'
         install = f"Rscript -e 'install.packages(\"renv\")' -e '{restore}'"
@@ -229,7 +232,7 @@ def _r(root: Path) -> Image | None:
     return base if any(root.glob("*.R")) or any(root.glob("R/*.R")) or any(root.glob("src/*.R")) else None
 
 
-def _node(root: Path) -> Image | None:
+def _node(root: Path) -> ContainerImage | None:
     if not (root / "package.json").is_file():
         return None
     lock, install = next(
@@ -246,7 +249,7 @@ def _node(root: Path) -> Image | None:
         ("", "npm install"),
     )
     # Node looks for modules in every directory above the code: / is above every workspace.
-    return Image(
+    return ContainerImage(
         "node",
         f"node:22-{_DEBIAN}-slim",
         ("package.json", *([lock] if lock else [])),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mlbutler.errors import UsageError
 from mlbutler.record import TELLING
 from mlbutler.run_table import NAMES, taken_after
-from mlbutler.scaffold.found import Found, Image
+from mlbutler.scaffold.detected import ContainerImage, DetectedProject
 from mlbutler.version import __version__
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def parse_agent(text: str) -> tuple[str, str]:
     return kind, label.strip() or "docker"
 
 
-def render(found: Found, options: ScaffoldOptions, dockerfile: str = "Dockerfile") -> dict[str, str]:
+def render_files(found: DetectedProject, options: ScaffoldOptions, dockerfile: str = "Dockerfile") -> dict[str, str]:
     """Map file name -> text, relative to the project's root.
 
     Args:
@@ -124,17 +124,17 @@ def _environment() -> Environment:
         loader=PackageLoader("mlbutler.scaffold"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True, autoescape=False,  # Groovy, a Dockerfile, TOML: no HTML
     )  # fmt: skip
-    environment.filters |= {"groovy": groovy, "toml": toml, "sh": shlex.quote}
+    environment.filters |= {"groovy": groovy_string, "toml": toml_string, "sh": shlex.quote}
     return environment
 
 
-def groovy(text: str) -> str:
+def groovy_string(text: str) -> str:
     """Return a single-quoted string of Groovy, which interpolates nothing."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
     return f"'{escaped}'"
 
 
-def toml(text: str) -> str:
+def toml_string(text: str) -> str:
     """Return a basic string of TOML: JSON's escapes are a part of TOML's."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
@@ -142,7 +142,7 @@ def toml(text: str) -> str:
 # -------------------------------------------------------------------------------------- Jenkinsfile
 
 
-def _jenkins(found: Found, options: ScaffoldOptions, dockerfile: str) -> Mapping[str, object]:
+def _jenkins(found: DetectedProject, options: ScaffoldOptions, dockerfile: str) -> Mapping[str, object]:
     def at(path: str) -> str:
         return posixpath.join(found.folder, path)
 
@@ -194,7 +194,7 @@ def _plugins(options: ScaffoldOptions, warnings: bool, ssh: bool) -> list[str]:
     ]  # fmt: skip
 
 
-def _forge(found: Found) -> str:
+def _forge(found: DetectedProject) -> str:
     if found.forge in _WITHOUT_TOKEN:
         return ""
     return "string(credentialsId: 'mlbutler-forge', variable: 'MLBUTLER_FORGE_TOKEN')"
@@ -225,7 +225,7 @@ def _pod(options: ScaffoldOptions, mirror: str) -> str:
 # --------------------------------------------------------------------------------------- Dockerfile
 
 
-def _docker(found: Found, options: ScaffoldOptions) -> Mapping[str, object]:
+def _docker(found: DetectedProject, options: ScaffoldOptions) -> Mapping[str, object]:
     image = found.image
     system = sorted({"ca-certificates", "git", "openssh-client", *image.system})
     return {
@@ -238,7 +238,7 @@ def _docker(found: Found, options: ScaffoldOptions) -> Mapping[str, object]:
     }
 
 
-def _copies(image: Image) -> list[str]:
+def _copies(image: ContainerImage) -> list[str]:
     """Return COPY lines that keep the files' folders."""
     folders: dict[str, list[str]] = {}
     for file in image.files:
@@ -251,7 +251,7 @@ def _copies(image: Image) -> list[str]:
     ]
 
 
-def _requirement(found: Found) -> str:
+def _requirement(found: DetectedProject) -> str:
     kind = found.remote.kind if found.remote else ""
     extra = f"[{_EXTRAS[kind]}]" if kind in _EXTRAS else ""
     return f"mlbutler{extra}=={__version__}"
@@ -260,7 +260,7 @@ def _requirement(found: Found) -> str:
 # ---------------------------------------------------------------------------------------- settings
 
 
-def _settings(found: Found) -> Mapping[str, object]:
+def _settings(found: DetectedProject) -> Mapping[str, object]:
     return {
         "target": found.target,
         "remote": found.remote.name if found.remote else "",

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from mlbutler.parsing import Unreadable, parse_json
-from mlbutler.scaffold.found import Image, Tool
-from mlbutler.scaffold.languages import names, read, toml
+from mlbutler.scaffold.detected import ContainerImage, Tool
+from mlbutler.scaffold.languages import declares, read_text, read_toml
 
 JUNIT = ".mlbutler/junit.xml"
 
 
-def tests(root: Path, image: Image) -> tuple[Tool, ...]:
+def detect_tests(root: Path, image: ContainerImage) -> tuple[Tool, ...]:
     """Return the commands that run the project's tests."""
     return tuple(_tests(root, image))
 
 
-def linters(root: Path, image: Image) -> tuple[Tool, ...]:
+def detect_linters(root: Path, image: ContainerImage) -> tuple[Tool, ...]:
     """Return the commands that run its linters."""
     found = list(_linters(root, image))
     if not found and (root / ".pre-commit-config.yaml").is_file():
@@ -27,16 +27,16 @@ def linters(root: Path, image: Image) -> tuple[Tool, ...]:
     return tuple(found)
 
 
-def missing(root: Path, image: Image, tools: tuple[Tool, ...]) -> tuple[str, ...]:
+def undeclared_packages(root: Path, image: ContainerImage, tools: tuple[Tool, ...]) -> tuple[str, ...]:
     """Return packages of `tools` that no dependency file names: the image has to install them besides."""
     wanted = dict.fromkeys(package for tool in tools for package in tool.packages)
-    return tuple(package for package in wanted if not names(root, image.files, package))
+    return tuple(package for package in wanted if not declares(root, image.files, package))
 
 
 # -------------------------------------------------------------------------------------------- tests
 
 
-def _tests(root: Path, image: Image) -> Iterator[Tool]:
+def _tests(root: Path, image: ContainerImage) -> Iterator[Tool]:
     if image.language in ("python", "conda") and _uses_pytest(root, image):
         yield Tool("pytest", f"python -m pytest --junitxml={JUNIT}", JUNIT, ("pytest",))
     elif image.language in ("python", "conda") and _unittests(root):
@@ -55,18 +55,18 @@ def _tests(root: Path, image: Image) -> Iterator[Tool]:
         yield Tool("make test", "make test", packages=("make",) if image.language == "shell" else ())
 
 
-def _uses_pytest(root: Path, image: Image) -> bool:
+def _uses_pytest(root: Path, image: ContainerImage) -> bool:
     configured = (
         (root / "pytest.ini").is_file()
         or (root / "conftest.py").is_file()
-        or "pytest" in toml(root / "pyproject.toml").get("tool", {})
+        or "pytest" in read_toml(root / "pyproject.toml").get("tool", {})
         or _has_section(root / "setup.cfg", "tool:pytest")
         or _has_section(root / "tox.ini", "pytest")
     )
-    if configured or names(root, image.files, "pytest"):
+    if configured or declares(root, image.files, "pytest"):
         return True
-    tests = [*root.glob("tests/**/test_*.py"), *root.glob("test/**/test_*.py"), *root.glob("test_*.py")]
-    return any("unittest" not in read(path) for path in tests)
+    files = [*root.glob("tests/**/test_*.py"), *root.glob("test/**/test_*.py"), *root.glob("test_*.py")]
+    return any("unittest" not in read_text(path) for path in files)
 
 
 def _unittests(root: Path) -> bool:
@@ -81,12 +81,12 @@ def _bats(root: Path) -> str:
 
 
 def _has_target(root: Path, name: str) -> bool:
-    return any(line.startswith(f"{name}:") for line in read(root / "Makefile").splitlines())
+    return any(line.startswith(f"{name}:") for line in read_text(root / "Makefile").splitlines())
 
 
 def _npm_script(root: Path, name: str) -> bool:
     try:
-        scripts: Any = parse_json(read(root / "package.json")).get("scripts", {})
+        scripts: Any = parse_json(read_text(root / "package.json")).get("scripts", {})
     except (Unreadable, AttributeError):
         return False
     # What `npm init` writes when there are no tests.
@@ -96,7 +96,7 @@ def _npm_script(root: Path, name: str) -> bool:
 def _has_section(path: Path, name: str) -> bool:
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        parser.read_string(read(path))
+        parser.read_string(read_text(path))
     except configparser.Error:
         return False
     return parser.has_section(name)
@@ -105,7 +105,7 @@ def _has_section(path: Path, name: str) -> bool:
 # ------------------------------------------------------------------------------------------ linters
 
 
-def _linters(root: Path, image: Image) -> Iterator[Tool]:
+def _linters(root: Path, image: ContainerImage) -> Iterator[Tool]:
     if image.language in ("python", "conda"):
         yield from _python_linters(root, image)
     elif image.language == "r":
@@ -125,15 +125,15 @@ def _scripts(root: Path) -> str:
     return " ".join(pattern for pattern in ("*.sh", "*/*.sh") if any(root.glob(pattern)))
 
 
-def _python_linters(root: Path, image: Image) -> Iterator[Tool]:
-    tables = toml(root / "pyproject.toml").get("tool", {})
+def _python_linters(root: Path, image: ContainerImage) -> Iterator[Tool]:
+    tables = read_toml(root / "pyproject.toml").get("tool", {})
 
     def uses(name: str, *files: str, section: str = "") -> bool:
         return (
             name in tables
             or any((root / file).is_file() for file in files)
             or any(section and _has_section(root / file, section) for file in ("setup.cfg", "tox.ini"))
-            or names(root, image.files, name)
+            or declares(root, image.files, name)
         )
 
     if uses("ruff", "ruff.toml", ".ruff.toml"):

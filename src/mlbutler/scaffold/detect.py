@@ -12,9 +12,9 @@ from mlbutler.git import Git
 from mlbutler.project.project import Project
 from mlbutler.project.root import find_root
 from mlbutler.record import Change
-from mlbutler.scaffold.found import Found, Remote
-from mlbutler.scaffold.languages import image, toml
-from mlbutler.scaffold.tools import linters, missing, tests
+from mlbutler.scaffold.detected import DetectedProject, Remote
+from mlbutler.scaffold.languages import detect_image, read_toml
+from mlbutler.scaffold.tools import detect_linters, detect_tests, undeclared_packages
 from mlbutler.secrets import without_userinfo
 from mlbutler.settings import FILE_NAME, Forge, load
 
@@ -24,7 +24,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-def look(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Found]:
+def detect_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, DetectedProject]:
     """Return (the project's root, what it is made of).
 
     Raises:
@@ -43,10 +43,10 @@ def look(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Found]:
     if settings.data.remote:
         project.remote_config(settings.data.remote)
         project.remote_name = settings.data.remote
-    runs_in = image(root)
-    test_tools, lint_tools = tests(root, runs_in), linters(root, runs_in)
+    runs_in = detect_image(root)
+    test_tools, lint_tools = detect_tests(root, runs_in), detect_linters(root, runs_in)
     stages = project.stages
-    return root, Found(
+    return root, DetectedProject(
         name=_name(url) or top.name,
         folder="" if folder == "." else folder,
         forge=_forge(settings.forge, url),
@@ -60,7 +60,7 @@ def look(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Found]:
         ),
         tests=test_tools,
         linters=lint_tools,
-        missing=missing(root, runs_in, (*test_tools, *lint_tools)),
+        missing=undeclared_packages(root, runs_in, (*test_tools, *lint_tools)),
         image=runs_in,
         junit=settings.test.junit,
         report=settings.report.directory,
@@ -69,7 +69,7 @@ def look(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Found]:
 
 
 def _is_in_pyproject(root: Path) -> bool:
-    return "mlbutler" in toml(root / "pyproject.toml").get("tool", {})
+    return "mlbutler" in read_toml(root / "pyproject.toml").get("tool", {})
 
 
 def _remote(project: Project) -> Remote | None:

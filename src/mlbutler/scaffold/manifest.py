@@ -15,7 +15,7 @@ FILE = ".mlbutler-init.json"
 
 
 @dataclass(frozen=True)
-class Kept:
+class ScaffoldManifest:
     """The options that were chosen, and each file's text as it was generated.
 
     `conflicts` holds the text of those whose merge was left to the user: once they are merged by hand, what the next
@@ -27,7 +27,7 @@ class Kept:
     conflicts: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(root: Path) -> Kept | None:
+def load_manifest(root: Path) -> ScaffoldManifest | None:
     """Read the manifest; None when `mlbutler init` has not run here.
 
     Raises:
@@ -38,7 +38,7 @@ def read(root: Path) -> Kept | None:
         files, conflicts = content["files"], content.get("conflicts", {})
         if not all(isinstance(text, str) for pair in (*files.items(), *conflicts.items()) for text in pair):
             raise TypeError
-        return Kept(ScaffoldOptions(**content["options"]), dict(files), dict(conflicts))
+        return ScaffoldManifest(ScaffoldOptions(**content["options"]), dict(files), dict(conflicts))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -47,9 +47,13 @@ def read(root: Path) -> Kept | None:
         ) from error
 
 
-def text(kept: Kept) -> str:
+def render_manifest(manifest: ScaffoldManifest) -> str:
     """Return the manifest file's text."""
-    content = {"mlbutler": __version__, "options": asdict(kept.options), "files": dict(sorted(kept.files.items()))}
-    if kept.conflicts:
-        content["conflicts"] = dict(sorted(kept.conflicts.items()))
+    content = {
+        "mlbutler": __version__,
+        "options": asdict(manifest.options),
+        "files": dict(sorted(manifest.files.items())),
+    }
+    if manifest.conflicts:
+        content["conflicts"] = dict(sorted(manifest.conflicts.items()))
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

@@ -23,7 +23,7 @@ class Tool:
 
 
 @dataclass(frozen=True)
-class Image:
+class ContainerImage:
     """What the project's code runs in.
 
     Attributes:
@@ -57,7 +57,7 @@ class Remote:
 
 
 @dataclass(frozen=True)
-class Found:
+class DetectedProject:
     """A DVC project as `mlbutler init` sees it.
 
     Attributes:
@@ -83,7 +83,7 @@ class Found:
     tests: tuple[Tool, ...] = ()
     linters: tuple[Tool, ...] = ()
     missing: tuple[str, ...] = ()
-    image: Image = field(default_factory=lambda: Image("shell", "debian:12-slim"))
+    image: ContainerImage = field(default_factory=lambda: ContainerImage("shell", "debian:12-slim"))
     junit: tuple[str, ...] = ()
     report: str = ".mlbutler/report"
     configured: bool = False

@@ -43,10 +43,10 @@ def test_a_ci_server_is_still_told_from_a_laptop(monkeypatch: pytest.MonkeyPatch
     server = next((server for server in SERVERS if name in server.marks), None)
     for mark, value in (server.marks if server is not None else {name: ""}).items():
         monkeypatch.setenv(mark, value or "x1")
-    known = {kind for kind, adapter in ADAPTERS.items() if adapter.read(os.environ) is not None}
+    known = {kind for kind, adapter in ADAPTERS.items() if adapter.read_facts(os.environ) is not None}
     with anonymous() as left:
         assert in_ci(left)
-        assert {kind for kind, adapter in ADAPTERS.items() if adapter.read(left) is not None} == known
+        assert {kind for kind, adapter in ADAPTERS.items() if adapter.read_facts(left) is not None} == known
 
 
 def test_the_password_of_the_repository_s_address_is_not_used() -> None:

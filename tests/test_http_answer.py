@@ -15,7 +15,7 @@ import pytest
 
 from mlbutler import http_answer
 from mlbutler.errors import ForgeError, OutsideError
-from mlbutler.forge.http import Api, ApiOptions, RetryPolicy
+from mlbutler.forge.http import Api, ApiOptions, ApiRetryPolicy
 from mlbutler.http_answer import received
 from mlbutler.jenkins import client as jenkins
 
@@ -83,7 +83,7 @@ def test_a_forge_or_controller_that_does_not_end_is_an_error_with_a_remedy(
     scaled: None, url: str, kind: str, asked: str
 ) -> None:
     def forge() -> object:
-        policy = RetryPolicy(attempts=1)
+        policy = ApiRetryPolicy(attempts=1)
         return Api(
             "Gitea", url, headers={}, secret={}, remedy="Set it.", options=ApiOptions({}, policy)
         ).get(f"/{kind}")  # fmt: skip

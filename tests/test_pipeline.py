@@ -17,7 +17,7 @@ from mlbutler.pipeline import STEPS, run_all, run_one
 from mlbutler.record import Change, CheckResult, Environment, Finding, Outcome, Record, StepResult
 from mlbutler.record import TestResult as Tested
 from mlbutler.record_file import loads
-from mlbutler.settings import Loaded, Settings
+from mlbutler.settings import LoadedSettings, Settings
 from mlbutler.steps.work import Work
 
 Play = Callable[[Work], StepResult]
@@ -30,7 +30,7 @@ def work(tmp_path: Path) -> Work:
         environment=Environment(mlbutler="0", dvc="3", git="2", python="3", platform="x", host="h", cpus=1, memory=1),
         lock_hash="",
     )
-    return Work(root=tmp_path, loaded=Loaded(Settings(), {}), console=Console(), record=record, environ={})
+    return Work(root=tmp_path, loaded=LoadedSettings(Settings(), {}), console=Console(), record=record, environ={})
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ def in_ci(environ: Mapping[str, str]) -> bool:
     """Return whether this is the environment of a CI server's build."""
     from mlbutler.ci import ADAPTERS
 
-    return any(name != "local" and adapter.read(environ) is not None for name, adapter in ADAPTERS.items())
+    return any(name != "local" and adapter.read_facts(environ) is not None for name, adapter in ADAPTERS.items())
 
 
 def allowed(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, str]:

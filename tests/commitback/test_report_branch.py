@@ -37,7 +37,7 @@ def branch(bare: Path) -> ReportBranch:
 
 
 def test_the_files_are_there_and_nothing_of_the_project(bare: Path, branch: ReportBranch, git: Run) -> None:
-    assert branch.leave("mlbutler", {"README.md": "größer\n".encode(), "plot.png": b"\0\1"}, OLD, never) == ""
+    assert branch.publish("mlbutler", {"README.md": "größer\n".encode(), "plot.png": b"\0\1"}, OLD, never) == ""
     assert git(bare, "ls-tree", "-r", "--name-only", NAME).split() == ["mlbutler/README.md", "mlbutler/plot.png"]
     assert git(bare, "show", f"{NAME}:mlbutler/README.md") == "größer"
     assert git(bare, "log", "--format=%an %P", NAME) == "Butler"
@@ -45,32 +45,32 @@ def test_the_files_are_there_and_nothing_of_the_project(bare: Path, branch: Repo
 
 
 def test_a_later_report_replaces_its_own_files_on_top(bare: Path, branch: ReportBranch, git: Run) -> None:
-    branch.leave("one", {"README.md": b"old", "gone.png": b"x"}, OLD, never)
-    branch.leave("two", {"README.md": b"other"}, OLD, never)
-    branch.leave("one", {"README.md": b"new"}, NEW, never)
+    branch.publish("one", {"README.md": b"old", "gone.png": b"x"}, OLD, never)
+    branch.publish("two", {"README.md": b"other"}, OLD, never)
+    branch.publish("one", {"README.md": b"new"}, NEW, never)
     assert git(bare, "ls-tree", "-r", "--name-only", NAME).split() == ["one/README.md", "two/README.md"]
     assert git(bare, "show", f"{NAME}:one/README.md") == "new"
     assert git(bare, "rev-list", "--count", NAME) == "3"
 
 
 def test_a_newer_commits_report_stays_whoever_wrote_last(bare: Path, branch: ReportBranch, git: Run) -> None:
-    branch.leave("one", {"README.md": b"new"}, NEW, never)
-    branch.leave("two", {"README.md": b"other"}, OLD, never)
-    assert branch.leave("one", {"README.md": b"old"}, OLD, lambda other: other == NEW) == NEW
+    branch.publish("one", {"README.md": b"new"}, NEW, never)
+    branch.publish("two", {"README.md": b"other"}, OLD, never)
+    assert branch.publish("one", {"README.md": b"old"}, OLD, lambda other: other == NEW) == NEW
     assert git(bare, "show", f"{NAME}:one/README.md") == "new"
 
 
 def test_two_builds_at_once_lose_neither_report(bare: Path, branch: ReportBranch, git: Run, tmp_path: Path) -> None:
     git(tmp_path, "clone", str(bare), str(tmp_path / "other"))
     rival = ReportBranch(Git(tmp_path / "other", {}), "origin", NAME, branch.author)
-    branch.leave("first", {"README.md": b"1"}, OLD, never)
+    branch.publish("first", {"README.md": b"1"}, OLD, never)
 
     def meanwhile(_: str) -> bool:
         if not git(bare, "ls-tree", NAME, "rival"):
-            rival.leave("rival", {"README.md": b"2"}, OLD, never)
+            rival.publish("rival", {"README.md": b"2"}, OLD, never)
         return False
 
-    branch.leave("first", {"README.md": b"3"}, NEW, meanwhile)
+    branch.publish("first", {"README.md": b"3"}, NEW, meanwhile)
     assert git(bare, "show", f"{NAME}:first/README.md") == "3"
     assert git(bare, "show", f"{NAME}:rival/README.md") == "2"
 
@@ -80,5 +80,5 @@ def test_a_remote_that_takes_no_branch_is_said(bare: Path, branch: ReportBranch)
     hook.write_text("#!/bin/sh\necho 'no branches for robots' >&2\nexit 1\n")
     hook.chmod(0o755)
     with pytest.raises(GitError, match="no branches for robots") as caught:
-        branch.leave("one", {"README.md": b"x"}, OLD, never)
+        branch.publish("one", {"README.md": b"x"}, OLD, never)
     assert "create branches" in caught.value.remedy

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mlbutler.forge.detect import Place
-from mlbutler.forge.http import RetryPolicy
+from mlbutler.forge.detect import ForgeLocation
+from mlbutler.forge.http import ApiRetryPolicy
 from mlbutler.forge.interface import Forge
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
@@ -22,7 +22,7 @@ from tests.forge.fake import HEAD, TOKEN, Dialect, FakeForge, Note
 from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
 
 DIALECTS = (GitHub, GitLab, Gitea, BitbucketCloud, BitbucketServer, DagsHub, Gogs)
-POLICY = RetryPolicy(attempts=3, pause=0.01, longest=5.0, connect=2.0, read=0.4)
+POLICY = ApiRetryPolicy(attempts=3, pause=0.01, longest=5.0, connect=2.0, read=0.4)
 
 
 @dataclasses.dataclass
@@ -38,13 +38,13 @@ class Meeting:
         """The API that is played."""
         return self.server.dialect
 
-    def place(self) -> Place:
+    def place(self) -> ForgeLocation:
         """Where it is, as the settings would say."""
-        return Place(
+        return ForgeLocation(
             self.dialect.kind, self.server.url, self.dialect.repository, self.dialect.api and self.dialect.base
         )
 
-    def open(self, policy: RetryPolicy = POLICY) -> Forge:
+    def open(self, policy: ApiRetryPolicy = POLICY) -> Forge:
         """A new process' view of it."""
         environ = {FORGE_TOKEN: TOKEN}
         return open_forge(Opening(place=self.place(), environ=environ, root=self.root, policy=policy))

@@ -10,7 +10,7 @@ import pytest
 from mlbutler.errors import UsageError
 from mlbutler.forge import hosted, http
 from mlbutler.forge.hosted import Hosted
-from mlbutler.forge.interface import Comment, Picture, State
+from mlbutler.forge.interface import Comment, PictureFile, State
 from mlbutler.record import Change
 from tests.forge.conftest import Meeting, body, change
 from tests.forge.fake import HEAD, OTHER_HEAD, SOMEBODY, Answer, Fault, Pull
@@ -268,7 +268,7 @@ NAMES = (f"plot-{'0' * 19}1.png", f"plot-{'0' * 19}2.svg")
 
 def attach(meeting: Meeting, names: tuple[str, ...] = NAMES) -> dict[str, str] | None:
     media = {"png": "image/png", "svg": "image/svg+xml"}
-    pictures = [Picture(name, media[name.rpartition(".")[2]], PNG) for name in names]
+    pictures = [PictureFile(name, media[name.rpartition(".")[2]], PNG) for name in names]
     return meeting.open().attach(change(), "mlbutler", pictures, meeting.is_older(HEAD))
 
 

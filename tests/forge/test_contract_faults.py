@@ -10,7 +10,7 @@ import pytest
 
 from mlbutler.errors import ForgeError
 from mlbutler.forge import http
-from mlbutler.forge.http import Refused
+from mlbutler.forge.http import RequestRefused
 from mlbutler.forge.interface import State
 from tests.forge.conftest import POLICY, Meeting, body, change
 from tests.forge.fake import HEAD, OTHER_HEAD, TOKEN, Answer, FakeForge, Fault
@@ -23,7 +23,7 @@ from tests.forge.fake import HEAD, OTHER_HEAD, TOKEN, Answer, FakeForge, Fault
 )
 def test_a_refusal_says_what_to_do_and_writes_nothing(meeting: Meeting, status: int, word: str) -> None:
     meeting.server.faults = [Fault(answer=Answer(status, {"message": "the forge's own words"}), times=9)]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRefused) as caught:
         meeting.post()
     assert caught.value.exit_code == 3
     assert str(status) in caught.value.message
@@ -35,7 +35,7 @@ def test_a_refusal_says_what_to_do_and_writes_nothing(meeting: Meeting, status: 
 def test_a_refused_comment_is_told_in_the_forges_words(meeting: Meeting) -> None:
     said = {"message": "Validation Failed", "errors": [{"message": "Body is too long"}]}
     meeting.server.faults = [Fault("POST", answer=Answer(422, said))]
-    with pytest.raises(Refused, match=r"422.*Body is too long"):
+    with pytest.raises(RequestRefused, match=r"422.*Body is too long"):
         meeting.post()
     assert len(meeting.server.sent("POST")) == 1
 
@@ -86,7 +86,7 @@ def test_a_limit_that_names_the_time_of_its_end_is_waited_out(meeting: Meeting, 
 
 def test_a_limit_that_lasts_too_long_sends_the_user_away(meeting: Meeting, naps: list[float]) -> None:
     meeting.server.faults = [Fault(answer=Answer(429, {"message": "enough"}, {"Retry-After": "3600"}))]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRefused) as caught:
         meeting.post()
     assert "3600 s" in caught.value.remedy
     assert naps == []
@@ -176,7 +176,7 @@ def test_the_token_does_not_follow_a_redirect_to_another_host(meeting: Meeting) 
     assert all(TOKEN not in f"{seen.headers}{seen.path}{seen.query}" for seen in elsewhere.seen)
     elsewhere.seen.clear()
     meeting.server.faults = [Fault("POST", answer=Answer(307, None, {"Location": f"{elsewhere.url}/x"}))]
-    with pytest.raises(Refused, match="another host"):
+    with pytest.raises(RequestRefused, match="another host"):
         meeting.post()
     assert elsewhere.seen == []  # neither the token nor the report
     elsewhere.shutdown()
@@ -194,6 +194,6 @@ def test_the_token_is_in_a_header_and_nowhere_else(meeting: Meeting, caplog: pyt
         assert TOKEN.encode() not in seen.body
         assert sum(TOKEN in value for value in seen.headers.values()) == 1
     meeting.server.faults = [Fault(answer=Answer(403, {"message": "no"}), times=9)]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRefused) as caught:
         meeting.post()
     assert TOKEN not in f"{caught.value!r} {caught.value.message} {caught.value.remedy} {caplog.text}"

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbutler.errors import SettingsError
-from mlbutler.forge.address import address
-from mlbutler.forge.detect import Place, agree, place
+from mlbutler.forge.address import parse_address
+from mlbutler.forge.detect import ForgeLocation, locate_forge, require_agreed
 from mlbutler.record import Change
-from mlbutler.settings import Forge, Loaded, parse
+from mlbutler.settings import ForgeSettings, LoadedSettings, parse
 
 
 def change(repository: str = "", url: str = "", kind: str = "pull-request") -> Change:
@@ -53,14 +53,14 @@ GITLAB_CI = {"GITLAB_CI": "true", "CI_PROJECT_PATH": "fork/x", "CI_MERGE_REQUEST
 def test_the_forge_is_found(
     settings: dict[str, str], environ: dict[str, str], repository: str, url: str, expected: tuple[str, str, str]
 ) -> None:
-    found = place(Forge.model_validate(settings), environ, change(repository, url))
+    found = locate_forge(ForgeSettings.model_validate(settings), environ, change(repository, url))
     assert found is not None
     assert (found.kind, found.url, found.repository) == expected
 
 
 @pytest.mark.parametrize("repository", ["", "/srv/git/x.git", "file:///srv/x", "https://git.example.org/a/b"])
 def test_where_nothing_tells_there_is_no_forge(repository: str) -> None:
-    assert place(Forge(), {}, change(repository)) is None
+    assert locate_forge(ForgeSettings(), {}, change(repository)) is None
 
 
 @pytest.mark.parametrize(
@@ -76,38 +76,40 @@ def test_where_nothing_tells_there_is_no_forge(repository: str) -> None:
 )
 def test_what_is_missing_is_named(settings: dict[str, str], repository: str, word: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        place(Forge.model_validate(settings), {}, change(repository))
+        locate_forge(ForgeSettings.model_validate(settings), {}, change(repository))
     assert word in caught.value.remedy
     assert "secret" not in caught.value.message
 
 
 @given(st.text())
 def test_any_text_is_an_address_or_none(text: str) -> None:
-    address(text)
+    parse_address(text)
 
 
-OURS = Place("github", "https://github.com", "team/x")
-EVIL = Place("github", "https://evil.example.org", "team/x")
+OURS = ForgeLocation("github", "https://github.com", "team/x")
+EVIL = ForgeLocation("github", "https://evil.example.org", "team/x")
 
 
 def agreed(
     text: str,
-    there: Place,
+    there: ForgeLocation,
     before: str,
     source: str = "mlbutler.toml",
     kind: str = "pull-request",
     environ: dict[str, str] | None = None,
 ) -> None:
     settings = parse(text)
-    sources = {f"forge.{key}": source if getattr(settings.forge, key) else "default" for key in Forge.model_fields}
+    sources = {
+        f"forge.{key}": source if getattr(settings.forge, key) else "default" for key in ForgeSettings.model_fields
+    }
     ours = change("https://github.com/team/x", kind=kind)
-    agree(Loaded(settings, sources), there, ours, environ or {}, lambda: [parse(before).forge])
+    require_agreed(LoadedSettings(settings, sources), there, ours, environ or {}, lambda: [parse(before).forge])
 
 
 @pytest.mark.parametrize("key", ["url", "api"])
 def test_a_pull_request_cannot_send_the_token_elsewhere(key: str) -> None:
     text = f'[forge]\nkind = "github"\n{key} = "https://evil.example.org"\n'
-    there = EVIL if key == "url" else Place("github", OURS.url, OURS.repository, api="https://evil.example.org")
+    there = EVIL if key == "url" else ForgeLocation("github", OURS.url, OURS.repository, api="https://evil.example.org")
     with pytest.raises(SettingsError) as caught:
         agreed(text, there, '[forge]\nkind = "github"\n')
     assert f"MLBUTLER_FORGE_{key.upper()}" in caught.value.remedy
@@ -120,7 +122,7 @@ def test_a_pull_request_cannot_send_the_token_elsewhere(key: str) -> None:
 
 def test_a_pull_request_cannot_publish_to_another_repository() -> None:
     with pytest.raises(SettingsError, match=r"forge\.repository"):
-        agreed('[forge]\nrepository = "other/y"\n', Place("github", OURS.url, "other/y"), "")
+        agreed('[forge]\nrepository = "other/y"\n', ForgeLocation("github", OURS.url, "other/y"), "")
 
 
 def test_the_kind_alone_sends_the_token_nowhere_else() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbutler.errors import ForgeError, PathRefused, SettingsError
-from mlbutler.forge.detect import Place
+from mlbutler.forge.detect import ForgeLocation
 from mlbutler.forge.folder import Folder, file_name
-from mlbutler.forge.interface import Forge, Picture, State
+from mlbutler.forge.interface import Forge, PictureFile, State
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.git import Git
@@ -113,7 +113,7 @@ def test_a_status_says_what_a_forge_would_show(tmp_path: Path) -> None:
 
 def test_pictures_are_where_the_comment_looks_for_them(tmp_path: Path) -> None:
     forge = Folder(tmp_path)
-    placed = forge.attach(change(), "mlbutler", [Picture("plot-1.png", "image/png", b"png")], never)
+    placed = forge.attach(change(), "mlbutler", [PictureFile("plot-1.png", "image/png", b"png")], never)
     comment = Path(forge.comment(change(), "mlbutler", body(OLD), never).location)
     assert (comment.parent / placed["plot-1.png"]).read_bytes() == b"png"
 
@@ -152,7 +152,7 @@ def test_many_builds_at_once_leave_the_newest(tmp_path: Path) -> None:
 
 
 def opened(tmp_path: Path, url: str) -> Forge:
-    return open_forge(Opening(place=Place("folder", url, ""), environ={}, root=tmp_path))
+    return open_forge(Opening(place=ForgeLocation("folder", url, ""), environ={}, root=tmp_path))
 
 
 def test_the_folder_is_opened_by_path_or_file_url(tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ def test_a_folder_in_the_project_is_written_behind_no_link(tmp_path: Path, git: 
     (root / link).symlink_to(outside / "lock" if link.endswith("lock") else outside)
     git(root, "add", "-A")
     check = Symlinks(root, Git(root), every=False).check_inside
-    place = Place("folder", "up/forge" if link == "up" else "forge", "")
+    place = ForgeLocation("folder", "up/forge" if link == "up" else "forge", "")
     forge = open_forge(Opening(place=place, environ={}, root=root, check=check))
-    pictures = [Picture("p.png", "image/png", b"x")]
+    pictures = [PictureFile("p.png", "image/png", b"x")]
     calls: list[Callable[[], object]] = [
         lambda: forge.status(change(), "mlbutler", State.SUCCESS, "", ""),
         lambda: forge.comment(change(), "mlbutler", body(OLD), never),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlbutler import record as r
 from mlbutler.record import Outcome, Verdict
 from mlbutler.report import markdown
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 from tests.forge.conftest import Meeting, change
 
 ENVIRONMENT = r.Environment(mlbutler="1", dvc="3", git="2", python="3.11", platform="x", host="h", cpus=2, memory=4)

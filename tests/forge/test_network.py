@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import ForgeError
-from mlbutler.forge.detect import Place
-from mlbutler.forge.http import Refused
+from mlbutler.forge.detect import ForgeLocation
+from mlbutler.forge.http import RequestRefused
 from mlbutler.forge.interface import Forge, State
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
@@ -54,7 +54,7 @@ def start(server: ThreadingHTTPServer) -> int:
 
 
 def gitea(url: str, **environ: str) -> Forge:
-    place = Place("gitea", url, "team/digits")
+    place = ForgeLocation("gitea", url, "team/digits")
     return open_forge(Opening(place=place, environ={FORGE_TOKEN: TOKEN, **environ}, root=Path(), policy=POLICY))
 
 
@@ -81,7 +81,7 @@ def test_a_private_authority_is_believed_where_the_environment_names_it(
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     url = f"https://127.0.0.1:{start(server)}"
-    with pytest.raises(Refused, match="nobody here vouches for") as caught:
+    with pytest.raises(RequestRefused, match="nobody here vouches for") as caught:
         gitea(url).status(change(), "mlbutler", State.SUCCESS, "", "")
     assert "SSL_CERT_FILE" in caught.value.remedy
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):

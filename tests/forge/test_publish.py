@@ -13,7 +13,7 @@ from mlbutler.console import Console
 from mlbutler.errors import ForgeError
 from mlbutler.record import Change, CompareResult, Environment, Outcome, PublishResult, Record, SyncResult, Verdict
 from mlbutler.secrets import Redactor
-from mlbutler.settings import Loaded, parse
+from mlbutler.settings import LoadedSettings, parse
 from mlbutler.steps import publish
 from mlbutler.steps.work import Work
 from mlbutler.variables import FORGE_TOKEN
@@ -51,7 +51,7 @@ def work(clone: Path, head: str, *, kind: str = "pull-request", settings: str | 
         f'[forge]\nkind = "folder"\nurl = {json.dumps(str(clone.parent / "forge"))}\n' if settings is None else settings
     )
     console = Console(quiet=True, redactor=Redactor(["hunter22"]))
-    return Work(root=clone, loaded=Loaded(parse(text), {}), console=console, record=record)
+    return Work(root=clone, loaded=LoadedSettings(parse(text), {}), console=console, record=record)
 
 
 def test_comment_and_status_are_set_for_the_head_without_secrets(clone: Path, git: Git) -> None:

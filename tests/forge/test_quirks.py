@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import ForgeError
-from mlbutler.forge.http import Refused
+from mlbutler.forge.http import RequestRefused
 from mlbutler.forge.interface import NotOffered, State
 from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
@@ -82,7 +82,7 @@ def test_a_personal_token_asks_for_no_check_run(meet: Meet) -> None:
 def test_gitlab_refuses_other_transitions_aloud(meet: Meet) -> None:
     meeting = meet(GitLab())
     meeting.server.faults = [Fault("POST", answer=Answer(400, {"message": "ref is invalid"}))]
-    with pytest.raises(Refused, match="ref is invalid"):
+    with pytest.raises(RequestRefused, match="ref is invalid"):
         meeting.open().status(change(), "mlbutler", State.SUCCESS, "Better", "")
 
 
@@ -95,7 +95,7 @@ def test_dagshub_without_comments_is_said_and_no_error_of_the_token(meet: Meet) 
     with pytest.raises(NotOffered):
         meeting.post()
     meeting.server.faults = [Fault(answer=Answer(404), times=9)]  # the repository itself
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         meeting.post()
 
 
@@ -112,7 +112,7 @@ def test_dagshub_that_shows_no_comments_leaves_the_report_with_the_build(meet: M
 def test_gogs_that_forbids_comments_is_an_error_of_the_token(meet: Meet) -> None:
     meeting = meet(Gogs())
     meeting.server.faults = [Fault("GET", "/comments", answer=Answer(403), times=9)]
-    with pytest.raises(Refused, match="403"):
+    with pytest.raises(RequestRefused, match="403"):
         meeting.post()
 
 

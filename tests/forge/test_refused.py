@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from mlbutler.forge.http import Refused
+from mlbutler.forge.http import RequestRefused
 from mlbutler.record import CompareResult, Outcome, PublishResult
 from mlbutler.steps import publish
 from mlbutler.steps.work import Work
@@ -39,7 +39,7 @@ def test_the_status_is_set_though_the_comment_is_refused(
 ) -> None:
     meeting.server.faults = [Fault("POST", "/comments", answer=Answer(status, {"message": said})),
                              Fault("POST", "/notes", answer=Answer(status, {"message": said}))]  # fmt: skip
-    with pytest.raises(Refused, match=said) as caught:
+    with pytest.raises(RequestRefused, match=said) as caught:
         publish.run(job(meeting, git))
     assert meeting.dialect.notes == []
     result = caught.value.partial
@@ -73,6 +73,6 @@ def test_a_server_that_takes_less_than_others_gets_a_shorter_comment(
 
 def test_a_comment_that_cannot_be_shorter_is_refused_in_the_end(meeting: Meeting, git: GitCommand) -> None:
     meeting.server.faults = [Fault("POST", part, answer=Answer(413), times=99) for part in ("/comments", "/notes")]
-    with pytest.raises(Refused, match="413"):
+    with pytest.raises(RequestRefused, match="413"):
         publish.run(job(meeting, git))
     assert 1 < len(meeting.server.sent("POST")) < 20

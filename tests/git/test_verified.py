@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.commitback.build import Author, Build
+from mlbutler.commitback.build import Author, CommitBuilder
 from mlbutler.errors import GitError
 from mlbutler.git import Git, TreeEntry
 from mlbutler.git import verified as git_verified
@@ -78,7 +78,9 @@ def test_a_results_commit_holds_the_results_and_the_parent_s_files_alone(clone: 
     git(path, "commit", "-qam", "evil")
     forged = clone.run("rev-parse", f"{head}^{{tree}}").text
     oid = clone.run("hash-object", "-w", "--stdin", input=b"results").text
-    build = Build(clone, {"dvc.lock": TreeEntry("100644", oid, "dvc.lock")}, "Results\n", Author("B", "b@example.org"))
+    build = CommitBuilder(
+        clone, {"dvc.lock": TreeEntry("100644", oid, "dvc.lock")}, "Results\n", Author("B", "b@example.org")
+    )
     names = [entry.path for entry in clone.tree(build(head))]
     assert names == ["config", "dvc.lock", "sub/deep/ü file"]
     forge(clone, forged, clone.run("rev-parse", "HEAD^{tree}").text)

@@ -13,7 +13,7 @@ import pytest
 from mlbutler.jenkins.server.model import ARTIFACT_POLICY
 from mlbutler.record import Record
 from mlbutler.report import html, vega
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 from tests.report.test_vega import GROUP, with_plots
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

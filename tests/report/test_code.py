@@ -6,7 +6,7 @@ import dataclasses
 
 from mlbutler.record import CodeChange, Record
 from mlbutler.report import markdown
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 
 def with_code(record: Record, *code: CodeChange) -> str:

@@ -12,7 +12,7 @@ from mlbutler.report import html, markdown
 from mlbutler.report.history import section
 from mlbutler.report.model import Table
 from mlbutler.report.sparkline import blocks
-from mlbutler.settings import Report
+from mlbutler.settings import ReportSettings
 from tests.report.hostile import FRAGMENTS
 
 
@@ -69,10 +69,10 @@ def test_in_both_renderings_with_hostile_names(record: Record) -> None:
     compare = compared([0.1, 0.2, 1e308, -1e308], 0.3, name="".join(FRAGMENTS))
     assert record.compare is not None
     full = dataclasses.replace(record, compare=dataclasses.replace(record.compare, history=compare.history))
-    text = markdown.render(full, Report())
+    text = markdown.render(full, ReportSettings())
     assert "▅▅█▁" in text
     assert "<script" not in text
-    page = html.render(full, Report())
+    page = html.render(full, ReportSettings())
     charts = re.findall(r"<svg[^>]*role=\"img\".*?</svg>", page, re.DOTALL)
     assert any("2026-01-01 0000000000: 0.1" in chart for chart in charts)
     assert "<script>alert" not in page

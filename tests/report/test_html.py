@@ -17,7 +17,7 @@ from mlbutler import record_file
 from mlbutler.record import Record
 from mlbutler.report import differences, html, vega
 from mlbutler.report.model import Table
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 from .hostile import hostile_text, poisoned
 

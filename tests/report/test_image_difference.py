@@ -11,7 +11,7 @@ import pytest
 from mlbutler.record import Record
 from mlbutler.report import html
 from mlbutler.report.image_difference import difference
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 

@@ -8,7 +8,7 @@ import pytest
 
 from mlbutler.record import Record
 from mlbutler.report import html, markdown
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 from tests.report.conftest import HEAD
 
 

@@ -15,7 +15,7 @@ from mlbutler.report import markdown
 from mlbutler.report.build import build
 from mlbutler.report.model import Table
 from mlbutler.report.pictures import of_report
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 from .hostile import hostile_text, poisoned
 

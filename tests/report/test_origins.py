@@ -7,7 +7,7 @@ import dataclasses
 from mlbutler.record import EarlierBuild, Origin, Record, ReproduceResult, StageRun
 from mlbutler.record import Outcome as O
 from mlbutler.report import markdown
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 from tests.report.conftest import BASE, HEAD
 
 

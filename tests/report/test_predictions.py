@@ -6,7 +6,7 @@ import dataclasses
 
 from mlbutler.record import CompareResult, PredictionChange, Record, Verdict
 from mlbutler.report import html, markdown
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 
 def changed(record: Record, **values: object) -> Record:

@@ -6,7 +6,7 @@ import dataclasses
 
 from mlbutler.record import GateResult, Outcome, Record, Verdict
 from mlbutler.report import junit, markdown
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 
 def test_means_and_interval_are_a_row_and_what_would_help_is_told(record: Record) -> None:

@@ -12,7 +12,7 @@ from mlbutler.console import Console
 from mlbutler.errors import OutsideError, PathRefused, SettingsError
 from mlbutler.record import CommandRun, Outcome, PublishResult, Record, TestResult
 from mlbutler.secrets import Redactor
-from mlbutler.settings import Loaded, parse
+from mlbutler.settings import LoadedSettings, parse
 from mlbutler.steps import report
 from mlbutler.steps.work import Work
 
@@ -21,7 +21,7 @@ SECRET = 'op"en<sesame>&|1'
 
 def work(root: Path, record: Record, settings: str = "") -> Work:
     console = Console(quiet=True, redactor=Redactor([SECRET]))
-    return Work(root=root, loaded=Loaded(parse(settings), {}), console=console, record=record, environ={})
+    return Work(root=root, loaded=LoadedSettings(parse(settings), {}), console=console, record=record, environ={})
 
 
 def test_all_renderings_are_written_and_named_in_the_result(tmp_path: Path, record: Record) -> None:

@@ -14,7 +14,7 @@ from mlbutler.record import PlotChange, PlotKind, Record
 from mlbutler.report import html, markdown, pictures, vega
 from mlbutler.report.differences import plots as section
 from mlbutler.report.model import Picture, Table
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 CHART = json.dumps({
     "data": {"values": [{"x": n, "y": n * n, "rev": rev} for n in range(5) for rev in ("target", "this change")]},

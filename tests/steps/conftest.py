@@ -10,7 +10,7 @@ import pytest
 
 from mlbutler.console import Console
 from mlbutler.record import Change, Environment, Record
-from mlbutler.settings import Loaded, parse
+from mlbutler.settings import LoadedSettings, parse
 from mlbutler.steps.work import Work
 
 
@@ -25,6 +25,8 @@ def working_state() -> Callable[..., Work]:
                 mlbutler="0", dvc="0", git="0", python="3", platform="x", host="h", cpus=1, memory=1
             ),
         )
-        return Work(root, Loaded(parse(settings), {}), Console(), record, environ={**os.environ, **(environ or {})})
+        return Work(
+            root, LoadedSettings(parse(settings), {}), Console(), record, environ={**os.environ, **(environ or {})}
+        )
 
     return make

@@ -15,7 +15,7 @@ from mlbutler.record import (
     Verdict,
 )
 from mlbutler.secrets import Redactor
-from mlbutler.settings import Report
+from mlbutler.settings import ReportSettings
 from mlbutler.steps.compare_screen import show
 
 
@@ -37,8 +37,8 @@ def compared(*metrics: MetricChange, **more: object) -> CompareResult:
     return CompareResult(outcome=Outcome.PASSED, reason="", old_rev="a" * 40, metrics=metrics, **more)  # type: ignore[arg-type]
 
 
-def shown(capsys: pytest.CaptureFixture[str], result: CompareResult, settings: Report | None = None) -> str:
-    show(Console(redactor=Redactor(("hunter2hunter2",))), result, settings or Report())
+def shown(capsys: pytest.CaptureFixture[str], result: CompareResult, settings: ReportSettings | None = None) -> str:
+    show(Console(redactor=Redactor(("hunter2hunter2",))), result, settings or ReportSettings())
     return capsys.readouterr().out
 
 
@@ -60,7 +60,7 @@ def test_what_got_worse_comes_first_and_the_rest_is_counted(capsys: pytest.Captu
     rows = [line.split("│")[1].strip() for line in out.splitlines() if line.startswith("│")]
     assert rows[0] == "z"
     assert "11 more metrics are in the report" in out
-    out = shown(capsys, compared(*same, change("z", 1.0, 0.5)), Report(hide_unchanged=True, precision=3))
+    out = shown(capsys, compared(*same, change("z", 1.0, 0.5)), ReportSettings(hide_unchanged=True, precision=3))
     assert "60 unchanged metrics left out" in out
     assert "m000" not in out
 

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from mlbutler.record import Change
-from mlbutler.settings import Loaded, Settings, parse
+from mlbutler.settings import LoadedSettings, Settings, parse
 from mlbutler.steps.eviction import agreed
 
 SHARED = "[data]\nmirror = '/srv/dvc-remote'\nmirror_limit = 1\n"
@@ -22,9 +22,9 @@ def change(kind: Kind) -> Change:
     return Change(kind=kind, ci="jenkins", head="1" * 40, checkout="1" * 40)
 
 
-def loaded(text: str, **variables: str) -> Loaded:
+def loaded(text: str, **variables: str) -> LoadedSettings:
     settings = parse(text)
-    return Loaded(settings, {f"data.{key}": name for key, name in variables.items()})
+    return LoadedSettings(settings, {f"data.{key}": name for key, name in variables.items()})
 
 
 @pytest.mark.parametrize(("own", "target", "expected"), [

@@ -8,12 +8,12 @@ from mlbutler.ci.interface import Facts
 from mlbutler.git import Git
 from mlbutler.git import address as git_address
 from mlbutler.git.address import Access, Address
-from mlbutler.settings import Loaded
+from mlbutler.settings import LoadedSettings
 
 ORIGIN = "origin"
 
 
-def access(git: Git, facts: Facts, environ: Mapping[str, str], loaded: Loaded, *, fresh: bool) -> Access | None:
+def access(git: Git, facts: Facts, environ: Mapping[str, str], loaded: LoadedSettings, *, fresh: bool) -> Access | None:
     """None on a laptop, where the clone's own configuration is the user's.
 
     The environment names the address. Where it does not, the clone's configuration is asked, as long as nothing of
@@ -33,7 +33,7 @@ def access(git: Git, facts: Facts, environ: Mapping[str, str], loaded: Loaded, *
     return Access(address, fresh)
 
 
-def _in_clone(git: Git, loaded: Loaded) -> Address | None:
+def _in_clone(git: Git, loaded: LoadedSettings) -> Address | None:
     """What ``remote.<name>.url`` in the clone's own file says; no included file, and no other setting, counts."""
     remote = loaded.settings.project.git_remote or ORIGIN
     if remote != ORIGIN and not loaded.sources.get("project.git_remote", "").startswith("MLBUTLER_"):

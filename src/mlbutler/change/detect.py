@@ -13,7 +13,7 @@ from mlbutler.errors import UsageError
 from mlbutler.git import Git
 from mlbutler.record import Change
 from mlbutler.secrets import without_userinfo
-from mlbutler.settings import Project, Settings
+from mlbutler.settings import ProjectSettings, Settings
 from mlbutler.variables import TRUST
 
 _UNPROVEN = (
@@ -34,7 +34,7 @@ def detect(git: Git, environ: Mapping[str, str], settings: Settings, against: st
     return _complete(git, facts(environ), settings.project, against)
 
 
-def _complete(git: Git, facts: Facts, settings: Project, against: str | None) -> Change:
+def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | None) -> Change:
     checkout = git.head()
     remote = _remote(git, settings.git_remote)
     if facts.fork:

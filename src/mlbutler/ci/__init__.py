@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mlbutler.ci import github_actions, gitlab_ci, jenkins, local, unknown
-from mlbutler.ci.interface import Adapter, Facts
+from mlbutler.ci.interface import CIAdapter, Facts
 from mlbutler.ci.servers import SERVERS
 from mlbutler.errors import UsageError
 from mlbutler.variables import TRUST
 
-ADAPTERS: dict[str, Adapter] = {
+ADAPTERS: dict[str, CIAdapter] = {
     "jenkins": jenkins,
     "github-actions": github_actions,
     "gitlab-ci": gitlab_ci,
@@ -28,7 +28,7 @@ def facts(environ: Mapping[str, str]) -> Facts:
     Raises:
         UsageError: `TRUST` has a value that it does not know.
     """
-    found = next(found for adapter in ADAPTERS.values() if (found := adapter.read(environ)) is not None)
+    found = next(found for adapter in ADAPTERS.values() if (found := adapter.read_facts(environ)) is not None)
     told = environ.get(TRUST, "").strip().lower()
     if not told:
         return found

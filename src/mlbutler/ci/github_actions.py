@@ -15,7 +15,7 @@ _UNKNOWN = "GITHUB_EVENT_PATH names no file that says whose pull request this is
 _PULL_REF = re.compile(r"refs/pull/(\d+)/(?:head|merge)")
 
 
-def read(environ: Mapping[str, str]) -> Facts | None:
+def read_facts(environ: Mapping[str, str]) -> Facts | None:
     """Return the facts of a workflow run."""
     if environ.get("GITHUB_ACTIONS") != "true":
         return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlbutler.ci.interface import Facts
-from mlbutler.ci.servers import Server
+from mlbutler.ci.servers import ServerVariables
 
 # A pull request of a repository elsewhere that GitLab runs pipelines for.
-_EXTERNAL = Server(
+_EXTERNAL = ServerVariables(
     name="gitlab-ci", marks={"CI_EXTERNAL_PULL_REQUEST_IID": ""}, number=("CI_EXTERNAL_PULL_REQUEST_IID",),
     head_branch=("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_NAME",), head=("CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_SHA",),
     target=("CI_EXTERNAL_PULL_REQUEST_TARGET_BRANCH_NAME",), source=("CI_EXTERNAL_PULL_REQUEST_SOURCE_REPOSITORY",),
@@ -16,7 +16,7 @@ _EXTERNAL = Server(
 )  # fmt: skip
 
 
-def read(environ: Mapping[str, str]) -> Facts | None:
+def read_facts(environ: Mapping[str, str]) -> Facts | None:
     """Return the facts of a GitLab job."""
     if not environ.get("GITLAB_CI"):
         return None
@@ -24,7 +24,7 @@ def read(environ: Mapping[str, str]) -> Facts | None:
     number = environ.get("CI_MERGE_REQUEST_IID")
     if not number:
         if environ.get("CI_EXTERNAL_PULL_REQUEST_IID"):
-            return _EXTERNAL.read(environ)
+            return _EXTERNAL.read_facts(environ)
         branch = environ.get("CI_COMMIT_BRANCH")
         return Facts(ci="gitlab-ci", kind="branch", head_branch=branch or None, fork=False, build_url=build_url)
     source, target = environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID"), environ.get("CI_MERGE_REQUEST_PROJECT_ID")

@@ -52,9 +52,9 @@ class Target:
     commit: str | None = None
 
 
-class Adapter(Protocol):
+class CIAdapter(Protocol):
     """One CI server: a module with this function."""
 
-    def read(self, environ: Mapping[str, str]) -> Facts | None:
+    def read_facts(self, environ: Mapping[str, str]) -> Facts | None:
         """Return the facts, None when the environment is not this server's."""
         ...

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mlbutler.ci.interface import Facts
-from mlbutler.ci.servers import Server
+from mlbutler.ci.servers import ServerVariables
 
 _PULL_REQUEST = re.compile(r"(?:PR|MR)-(\d+)(?:-(?:head|merge))?", re.IGNORECASE)
 _SERVER = ("JENKINS_URL", "JENKINS_HOME")
@@ -20,7 +20,7 @@ _SERVER = ("JENKINS_URL", "JENKINS_HOME")
 _BUILD = ("BUILD_URL", "BUILD_NUMBER", "BUILD_ID", "JOB_NAME", "BRANCH_NAME", "CHANGE_ID")
 
 
-def read(environ: Mapping[str, str]) -> Facts | None:
+def read_facts(environ: Mapping[str, str]) -> Facts | None:
     """Return the facts of a Jenkins build."""
     named = any(environ.get(name) for name in _SERVER) or environ.get("BUILD_TAG", "").startswith("jenkins-")
     if not named or not any(environ.get(name) for name in _BUILD):
@@ -44,7 +44,7 @@ def read(environ: Mapping[str, str]) -> Facts | None:
             url=environ.get("CHANGE_URL", ""),
             build_url=build_url,
         )
-    if (plugin := next((facts for one in PLUGINS if (facts := one.read(plain)) is not None), None)) is not None:
+    if (plugin := next((facts for one in PLUGINS if (facts := one.read_facts(plain)) is not None), None)) is not None:
         return replace(plugin, head_parent=0, build_url=build_url)
     branch = name or environ.get("GIT_LOCAL_BRANCH", "")
     tracking = environ.get("GIT_BRANCH", "").removeprefix("refs/heads/").removeprefix("refs/remotes/")
@@ -67,35 +67,35 @@ def read(environ: Mapping[str, str]) -> Facts | None:
 # names of its own (Generic Webhook Trigger): then Git is asked whose commit it is. Names in small letters, since the
 # plugins' documents and the plugins do not agree on theirs.
 PLUGINS = (
-    Server(  # GitHub Pull Request Builder
+    ServerVariables(  # GitHub Pull Request Builder
         name="jenkins", marks={"ghprbpullid": ""}, number=("ghprbpullid",), head_branch=("ghprbsourcebranch",),
         target=("ghprbtargetbranch",), head=("ghprbactualcommit",), source=("ghprbauthorrepogiturl",),
         repository=("ghprbghrepository",), title=("ghprbpulltitle",), author=("ghprbpullauthorlogin",),
         url=("ghprbpulllink",),
     ),
-    Server(  # GitHub Integration
+    ServerVariables(  # GitHub Integration
         name="jenkins", marks={"github_pr_number": ""}, number=("github_pr_number",),
         head_branch=("github_pr_source_branch",), target=("github_pr_target_branch",), head=("github_pr_head_sha",),
         title=("github_pr_title",), author=("github_pr_author_login",), url=("github_pr_url",),
     ),
-    Server(  # GitLab
+    ServerVariables(  # GitLab
         name="jenkins", marks={"gitlabmergerequestiid": ""}, number=("gitlabmergerequestiid",),
         head_branch=("gitlabsourcebranch",), target=("gitlabtargetbranch",), head=("gitlabmergerequestlastcommit",),
         source=("gitlabsourcerepohttpurl", "gitlabsourcerepourl", "gitlabsourcereposshurl"),
         repository=("gitlabtargetrepohttpurl", "gitlabtargetrepourl", "gitlabtargetreposshurl"),
         title=("gitlabmergerequesttitle",), author=("gitlabuserusername", "gitlabusername"),
     ),
-    Server(  # Bitbucket and Stash Pull Request Builder
+    ServerVariables(  # Bitbucket and Stash Pull Request Builder
         name="jenkins", marks={"pullrequestid": "", "sourcebranch": ""}, number=("pullrequestid",),
         head_branch=("sourcebranch",), target=("targetbranch",), head=("sourcecommithash",),
         title=("pullrequesttitle",), author=("pullrequestauthor",),
     ),
-    Server(  # Bitbucket Push and Pull Request
+    ServerVariables(  # Bitbucket Push and Pull Request
         name="jenkins", marks={"bitbucket_pull_request_id": ""}, number=("bitbucket_pull_request_id",),
         head_branch=("bitbucket_source_branch",), target=("bitbucket_target_branch",),
         url=("bitbucket_pull_request_link",), title=("bitbucket_pull_request_title",), author=("bitbucket_actor",),
     ),
-    Server(  # Gerrit: everybody may upload a change, and none is on a branch before it was reviewed
+    ServerVariables(  # Gerrit: everybody may upload a change, and none is on a branch before it was reviewed
         name="jenkins", marks={"gerrit_change_number": "", "gerrit_refspec": ""}, number=("gerrit_change_number",),
         target=("gerrit_branch",), head=("gerrit_patchset_revision",), title=("gerrit_change_subject",),
         author=("gerrit_change_owner_name",), url=("gerrit_change_url",),

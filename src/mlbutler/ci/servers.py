@@ -25,7 +25,7 @@ _NO_BRANCH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|arn:.*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server:
+class ServerVariables:
     """One CI server: in which variables it says what.
 
     Of several names the first that is set counts; ``*`` is any text.
@@ -59,15 +59,15 @@ class Server:
     prefix: str = "refs/heads/"
     build: tuple[str, ...] = ()
 
-    def read(self, environ: Mapping[str, str]) -> Facts | None:
+    def read_facts(self, environ: Mapping[str, str]) -> Facts | None:
         """Return the facts, None when this is another server."""
-        if not all(said(environ, (name,)) and value in ("", environ[name]) for name, value in self.marks.items()):
+        if not all(first_set(environ, (name,)) and value in ("", environ[name]) for name, value in self.marks.items()):
             return None
-        build, named, forks = (said(environ, names) for names in (self.build, self.number, self.only_forks))
-        branch, head_branch = said(environ, self.branch), said(environ, self.head_branch)
+        build, named, forks = (first_set(environ, names) for names in (self.build, self.number, self.only_forks))
+        branch, head_branch = first_set(environ, self.branch), first_set(environ, self.head_branch)
         ref = PULL_REF.fullmatch(branch) or PULL_REF.fullmatch(head_branch)
         if not named and ref is None and not forks:
-            tag = said(environ, self.tag)
+            tag = first_set(environ, self.tag)
             return Facts(
                 ci=self.name, kind="branch", head_branch=None if tag else self._name(branch),
                 fork=False if self.certain else None, build_url=build,
@@ -76,13 +76,13 @@ class Server:
             ci=self.name,
             kind="pull-request",
             number=_number(named) or (_number_of(ref) if ref else None),
-            head=said(environ, self.head) or None,
+            head=first_set(environ, self.head) or None,
             head_branch=self._name(head_branch),
-            target_branch=self._name(said(environ, self.target)),
+            target_branch=self._name(first_set(environ, self.target)),
             fork=True if forks else self._fork(environ),
-            title=said(environ, self.title),
-            author=said(environ, self.author),
-            url=said(environ, self.url),
+            title=first_set(environ, self.title),
+            author=first_set(environ, self.author),
+            url=first_set(environ, self.url),
             build_url=build,
         )
 
@@ -92,13 +92,13 @@ class Server:
         return None if PULL_REF.fullmatch(name) or _NO_BRANCH.fullmatch(name) else name or None
 
     def _fork(self, environ: Mapping[str, str]) -> bool | None:
-        told = said(environ, self.is_fork, but=()).lower()
+        told = first_set(environ, self.is_fork, but=()).lower()
         if told in _YES or told in _NO:
             return told in _YES
-        return differ(said(environ, self.source), said(environ, self.repository))
+        return differ(first_set(environ, self.source), first_set(environ, self.repository))
 
 
-def said(environ: Mapping[str, str], names: tuple[str, ...], *, but: tuple[str, ...] = _NOTHING) -> str:
+def first_set(environ: Mapping[str, str], names: tuple[str, ...], *, but: tuple[str, ...] = _NOTHING) -> str:
     """Return the value of the first of these variables that is set, '' when none is."""
     values = (environ[name].strip() for one in names for name in _matching(environ, one))
     return next((value for value in values if value.lower() not in ("", *but)), "")
@@ -142,116 +142,117 @@ def _number_of(ref: re.Match[str]) -> str:
     return str(ref["number"] or ref["change"])
 
 
-SERVERS: tuple[Server, ...] = (
-    Server(
+SERVERS: tuple[ServerVariables, ...] = (
+    ServerVariables(
         name="azure-pipelines", marks={"TF_BUILD": ""}, certain=True,
         number=("SYSTEM_PULLREQUEST_PULLREQUESTNUMBER", "SYSTEM_PULLREQUEST_PULLREQUESTID"),
         branch=("BUILD_SOURCEBRANCH",), head_branch=("SYSTEM_PULLREQUEST_SOURCEBRANCH",),
         target=("SYSTEM_PULLREQUEST_TARGETBRANCH",), head=("SYSTEM_PULLREQUEST_SOURCECOMMITID",),
         is_fork=("SYSTEM_PULLREQUEST_ISFORK",),
     ),
-    Server(
+    ServerVariables(
         # A pull request from a fork is told by variables of its own; where the GitHub App builds it, by none.
         name="circleci", marks={"CIRCLECI": ""},
         number=("CIRCLE_PR_NUMBER", "CIRCLE_PULL_REQUEST"), branch=("CIRCLE_BRANCH",), head_branch=("CIRCLE_BRANCH",),
         only_forks=("CIRCLE_PR_REPONAME", "CIRCLE_PR_USERNAME", "CIRCLE_PR_NUMBER"), url=("CIRCLE_PULL_REQUEST",),
         tag=("CIRCLE_TAG",), author=("CIRCLE_PR_USERNAME",), build=("CIRCLE_BUILD_URL",),
     ),
-    Server(
+    ServerVariables(
         name="woodpecker", marks={"CI": "woodpecker"}, certain=True,
         number=("CI_COMMIT_PULL_REQUEST",), branch=("CI_COMMIT_BRANCH",), head_branch=("CI_COMMIT_SOURCE_BRANCH",),
         target=("CI_COMMIT_TARGET_BRANCH",), tag=("CI_COMMIT_TAG",),
         author=("CI_COMMIT_AUTHOR",), build=("CI_PIPELINE_URL",),
     ),
-    Server(
+    ServerVariables(
         name="drone", marks={"DRONE": "true"}, certain=True,
         number=("DRONE_PULL_REQUEST",), branch=("DRONE_BRANCH",), head_branch=("DRONE_SOURCE_BRANCH",),
         target=("DRONE_TARGET_BRANCH",), title=("DRONE_PULL_REQUEST_TITLE",), tag=("DRONE_TAG",),
         author=("DRONE_COMMIT_AUTHOR",), build=("DRONE_BUILD_LINK",),
     ),
-    Server(
+    ServerVariables(
         name="bitbucket-pipelines", marks={"BITBUCKET_BUILD_NUMBER": "", "BITBUCKET_COMMIT": ""}, certain=True,
         number=("BITBUCKET_PR_ID",), branch=("BITBUCKET_BRANCH",), head_branch=("BITBUCKET_BRANCH",),
         target=("BITBUCKET_PR_DESTINATION_BRANCH",), tag=("BITBUCKET_TAG",),
     ),
-    Server(  # of a pull request it says nothing in the environment
+    ServerVariables(  # of a pull request it says nothing in the environment
         name="teamcity", marks={"TEAMCITY_VERSION": ""}, branch=("TEAMCITY_BUILD_BRANCH", "BUILD_VCS_BRANCH"),
         build=("BUILD_URL",),
     ),
-    Server(
+    ServerVariables(
         name="buildkite", marks={"BUILDKITE": "true"}, certain=True,
         number=("BUILDKITE_PULL_REQUEST",), branch=("BUILDKITE_BRANCH",), head_branch=("BUILDKITE_BRANCH",),
         target=("BUILDKITE_PULL_REQUEST_BASE_BRANCH",), source=("BUILDKITE_PULL_REQUEST_REPO",),
         repository=("BUILDKITE_REPO",), tag=("BUILDKITE_TAG",), author=("BUILDKITE_BUILD_AUTHOR",),
         build=("BUILDKITE_BUILD_URL",),
     ),
-    Server(
+    ServerVariables(
         name="travis-ci", marks={"TRAVIS": "true"}, certain=True,
         number=("TRAVIS_PULL_REQUEST",), branch=("TRAVIS_BRANCH",), head_branch=("TRAVIS_PULL_REQUEST_BRANCH",),
         target=("TRAVIS_BRANCH",), head=("TRAVIS_PULL_REQUEST_SHA",), source=("TRAVIS_PULL_REQUEST_SLUG",),
         repository=("TRAVIS_REPO_SLUG",), tag=("TRAVIS_TAG",), build=("TRAVIS_BUILD_WEB_URL",),
     ),
-    Server(
+    ServerVariables(
         name="appveyor", marks={"APPVEYOR": ""}, certain=True,
         number=("APPVEYOR_PULL_REQUEST_NUMBER",), branch=("APPVEYOR_REPO_BRANCH",),
         head_branch=("APPVEYOR_PULL_REQUEST_HEAD_REPO_BRANCH",), target=("APPVEYOR_REPO_BRANCH",),
         head=("APPVEYOR_PULL_REQUEST_HEAD_COMMIT",), source=("APPVEYOR_PULL_REQUEST_HEAD_REPO_NAME",),
         repository=("APPVEYOR_REPO_NAME",), title=("APPVEYOR_PULL_REQUEST_TITLE",), tag=("APPVEYOR_REPO_TAG_NAME",),
     ),
-    Server(
+    ServerVariables(
         name="semaphore", marks={"SEMAPHORE": "true"}, certain=True,
         number=("SEMAPHORE_GIT_PR_NUMBER",), branch=("SEMAPHORE_GIT_BRANCH",), head_branch=("SEMAPHORE_GIT_PR_BRANCH",),
         target=("SEMAPHORE_GIT_BRANCH",), head=("SEMAPHORE_GIT_PR_SHA",), source=("SEMAPHORE_GIT_PR_SLUG",),
         repository=("SEMAPHORE_GIT_REPO_SLUG",), title=("SEMAPHORE_GIT_PR_NAME",), tag=("SEMAPHORE_GIT_TAG_NAME",),
     ),
-    Server(
+    ServerVariables(
         name="codefresh", marks={"CF_BUILD_ID": ""}, certain=True,
         number=("CF_PULL_REQUEST_NUMBER",), branch=("CF_BRANCH",), head_branch=("CF_BRANCH",),
         target=("CF_PULL_REQUEST_TARGET",), is_fork=("CF_PULL_REQUEST_IS_FORK",), build=("CF_BUILD_URL",),
     ),
-    Server(  # "pr/12", "branch/main", "tag/v1"; of a build by hand the version that was asked for
+    ServerVariables(  # "pr/12", "branch/main", "tag/v1"; of a build by hand the version that was asked for
         name="aws-codebuild", marks={"CODEBUILD_BUILD_ARN": ""},
         branch=("CODEBUILD_WEBHOOK_TRIGGER", "CODEBUILD_SOURCE_VERSION"), head_branch=("CODEBUILD_WEBHOOK_HEAD_REF",),
         target=("CODEBUILD_WEBHOOK_BASE_REF",), prefix="branch/", build=("CODEBUILD_BUILD_URL",),
     ),
-    Server(
+    ServerVariables(
         name="bamboo", marks={"bamboo_planKey": ""}, certain=True,
         number=("bamboo_repository_pr_key",),
         branch=("bamboo_planRepository_branchName", "bamboo_repository_branch_name"),
         head_branch=("bamboo_repository_pr_sourceBranch",), target=("bamboo_repository_pr_targetBranch",),
         build=("bamboo_buildResultsUrl", "bamboo_resultsUrl"),
     ),
-    Server(  # the user names the material, and its variables have that name in them
+    ServerVariables(  # the user names the material, and its variables have that name in them
         name="gocd", marks={"GO_PIPELINE_NAME": "", "GO_SERVER_URL": ""},
         number=("GO_SCM_*_PR_ID",), branch=("GO_SCM_*_CURRENT_BRANCH", "GO_MATERIAL_BRANCH"),
         head_branch=("GO_SCM_*_PR_BRANCH",), target=("GO_SCM_*_TARGET_BRANCH",), title=("GO_SCM_*_PR_TITLE",),
         author=("GO_SCM_*_PR_AUTHOR",), url=("GO_SCM_*_PR_URL",),
     ),
-    Server(name="concourse", marks={"ATC_EXTERNAL_URL": "", "BUILD_ID": ""}),  # to resources; to tasks it says nothing
-    Server(
+    # It sets these for resources; for tasks it sets nothing.
+    ServerVariables(name="concourse", marks={"ATC_EXTERNAL_URL": "", "BUILD_ID": ""}),
+    ServerVariables(
         name="buddy", marks={"BUDDY_WORKSPACE_ID": ""}, certain=True,
         number=("BUDDY_EXECUTION_PULL_REQUEST_NO", "BUDDY_EXECUTION_PULL_REQUEST_ID"),
         branch=("BUDDY_EXECUTION_BRANCH",), head_branch=("BUDDY_EXECUTION_PULL_REQUEST_HEAD_BRANCH",),
         target=("BUDDY_EXECUTION_PULL_REQUEST_BASE_BRANCH",), tag=("BUDDY_EXECUTION_TAG",),
         build=("BUDDY_EXECUTION_URL",),
     ),
-    Server(
+    ServerVariables(
         name="cirrus-ci", marks={"CIRRUS_CI": ""}, certain=True,
         number=("CIRRUS_PR",), branch=("CIRRUS_BRANCH",), head_branch=("CIRRUS_BRANCH",),
         target=("CIRRUS_BASE_BRANCH",), title=("CIRRUS_PR_TITLE",), tag=("CIRRUS_TAG",),
     ),
-    Server(
+    ServerVariables(
         name="bitrise", marks={"BITRISE_IO": "true"}, certain=True,
         number=("BITRISE_PULL_REQUEST",), branch=("BITRISE_GIT_BRANCH",), head_branch=("BITRISE_GIT_BRANCH",),
         target=("BITRISEIO_GIT_BRANCH_DEST",), source=("BITRISEIO_PULL_REQUEST_REPOSITORY_URL",),
         repository=("GIT_REPOSITORY_URL",), tag=("BITRISE_GIT_TAG",), build=("BITRISE_BUILD_URL",),
     ),
-    Server(
+    ServerVariables(
         name="codemagic", marks={"CM_BUILD_ID": ""}, certain=True,
         number=("CM_PULL_REQUEST_NUMBER",), branch=("CM_BRANCH",), head_branch=("CM_BRANCH",),
         target=("CM_PULL_REQUEST_DEST",), tag=("CM_TAG",),
     ),
-    Server(  # Kubernetes' Prow
+    ServerVariables(  # Kubernetes' Prow
         name="prow", marks={"PROW_JOB_ID": ""}, certain=True, number=("PULL_NUMBER",), branch=("PULL_BASE_REF",),
         head_branch=("PULL_HEAD_REF",), target=("PULL_BASE_REF",), head=("PULL_PULL_SHA",),
         title=("PULL_TITLE",),

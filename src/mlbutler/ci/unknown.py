@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlbutler.ci.interface import Facts
-from mlbutler.ci.servers import said
+from mlbutler.ci.servers import first_set
 from mlbutler.variables import TRUST
 
 # What CI servers set, each some of them. CI=false is a way to ask tools for less strictness, on CI servers too.
@@ -15,9 +15,9 @@ _MARKS = (
 )  # fmt: skip
 
 
-def read(environ: Mapping[str, str]) -> Facts | None:
+def read_facts(environ: Mapping[str, str]) -> Facts | None:
     """Return the facts of a build of which nothing else is known; no change is trusted there."""
-    mark = next((name for name in _MARKS if said(environ, (name,))), None)
+    mark = next((name for name in _MARKS if first_set(environ, (name,))), None)
     if mark is None:
         return None
     return Facts(

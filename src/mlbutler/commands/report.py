@@ -8,7 +8,7 @@ from pathlib import Path
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
 from mlbutler.record_file import read
-from mlbutler.settings import Report
+from mlbutler.settings import ReportSettings
 
 
 def report(record_path: Path, directory: Path, console: Console) -> int:
@@ -22,7 +22,7 @@ def report(record_path: Path, directory: Path, console: Console) -> int:
     record = read(record_path)
     if record is None:
         raise UsageError(f"No record that this version reads: {record_path}", "Name the record.json of a run.")
-    files = write_report(record, Report(), directory, console.redactor)
+    files = write_report(record, ReportSettings(), directory, console.redactor)
     for kind, path in files:
         console.line(f"report ({kind}): {path}")
     if console.json:

@@ -23,7 +23,7 @@ from mlbutler.project.tracked import refuse_tracked
 from mlbutler.record import Change, Environment, Record
 from mlbutler.record_file import read
 from mlbutler.secrets import Redactor, is_secret_name
-from mlbutler.settings import Loaded, load
+from mlbutler.settings import LoadedSettings, load
 from mlbutler.steps.work import Work
 from mlbutler.symlinks import Symlinks
 from mlbutler.user_files import without_user_files
@@ -119,14 +119,14 @@ def begin(
         )  # fmt: skip
 
 
-def _with_mirror(loaded: Loaded, root: Path) -> Loaded:
+def _with_mirror(loaded: LoadedSettings, root: Path) -> LoadedSettings:
     """Return the settings with the mirror's whole path: ``~`` leads nowhere once there is no home."""
     mirror = loaded.settings.data.mirror_path(root)
     data = loaded.settings.data.model_copy(update={"mirror": str(mirror) if mirror is not None else None})
     return dataclasses.replace(loaded, settings=loaded.settings.model_copy(update={"data": data}))
 
 
-def _check_symlinks(root: Path, git: Git, environ: Mapping[str, str], loaded: Loaded) -> None:
+def _check_symlinks(root: Path, git: Git, environ: Mapping[str, str], loaded: LoadedSettings) -> None:
     from mlbutler.ci import facts
 
     symlinks = Symlinks(root, git, every=facts(environ).ci != "local")
@@ -139,7 +139,7 @@ def _record(
     root: Path,
     git: Git,
     environ: Mapping[str, str],
-    loaded: Loaded,
+    loaded: LoadedSettings,
     against: str | None,
     *,
     anew: bool,
@@ -186,7 +186,7 @@ def _record(
     return dataclasses.replace(before, change=kept, compare=compare, **now), known, revisions
 
 
-def _asked(git: Git, environ: Mapping[str, str], loaded: Loaded) -> Change | None:
+def _asked(git: Git, environ: Mapping[str, str], loaded: LoadedSettings) -> Change | None:
     """Return the change as Git's remote describes it, where that decides which credentials the code is given.
 
     None where it decides nothing, or the remote is not to be asked.

@@ -15,14 +15,14 @@ from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, MlbutlerError, SettingsErr
 from mlbutler.report.numbers import count
 
 if TYPE_CHECKING:
-    from mlbutler.settings import Data
+    from mlbutler.settings import DataSettings
     from mlbutler.store.local import LocalStore
 
 _LISTED = 20
 
 
 @dataclass(frozen=True)
-class Place:
+class MirrorInfo:
     """A mirror, and what the settings say of it."""
 
     mirror: Path
@@ -138,12 +138,12 @@ def prune(
     return _end(console, {"mirror": str(place.mirror), "dry_run": dry, **dataclasses.asdict(done)}, EXIT_PASSED)
 
 
-def _place(directory: Path, mirror: Path | None) -> Place:
+def _place(directory: Path, mirror: Path | None) -> MirrorInfo:
     data, root = _data(directory, required=mirror is None)
     path = directory / mirror if mirror is not None else data.mirror_path(root)
     if path is None:
         raise SettingsError("No mirror is set.", "Pass --mirror DIR, or set data.mirror or MLBUTLER_DATA_MIRROR.")
-    return Place(path, data.mirror_limit)
+    return MirrorInfo(path, data.mirror_limit)
 
 
 def _local_remotes(directory: Path) -> tuple[Path, ...]:
@@ -161,7 +161,7 @@ def _local_remotes(directory: Path) -> tuple[Path, ...]:
     return Project(root, {}).local_remotes()
 
 
-def _data(directory: Path, *, required: bool) -> tuple[Data, Path]:
+def _data(directory: Path, *, required: bool) -> tuple[DataSettings, Path]:
     """Return the settings, of the project if there is one: an agent's cron job works outside of any."""
     from mlbutler.settings import load
 
@@ -176,26 +176,28 @@ def _data(directory: Path, *, required: bool) -> tuple[Data, Path]:
     except SettingsError:
         if required:
             raise
-        from mlbutler.settings import Data
+        from mlbutler.settings import DataSettings
 
-        return Data.model_construct(**{name: field.default for name, field in Data.model_fields.items()}), root
+        return DataSettings.model_construct(
+            **{name: field.default for name, field in DataSettings.model_fields.items()}
+        ), root
 
 
 def _checked(key: str, text: str, option: str) -> Any:
     """Return the value of an option that is written as the setting `key` is."""
     from pydantic import ValidationError
 
-    from mlbutler.settings import Data
+    from mlbutler.settings import DataSettings
     from mlbutler.settings.problems import problem
 
     try:
-        return getattr(Data.model_validate({key: text}), key)
+        return getattr(DataSettings.model_validate({key: text}), key)
     except ValidationError as error:
         example = "200GB" if key == "mirror_limit" else "30d"
         raise SettingsError(f"{option} {problem(error.errors()[0])}.", f"Such as {option} {example}.") from error
 
 
-def _store(place: Place) -> LocalStore:
+def _store(place: MirrorInfo) -> LocalStore:
     from mlbutler.store.local import LocalStore
 
     return LocalStore("mirror", place.mirror)

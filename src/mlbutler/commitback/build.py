@@ -68,7 +68,7 @@ def message(template: str, change: Change, stages: Sequence[str], runs: Sequence
 
 
 @dataclass(frozen=True)
-class Build:
+class CommitBuilder:
     """Makes the same results commit on any parent. `git` runs at the repository's root."""
 
     git: Git

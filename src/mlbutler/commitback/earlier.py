@@ -52,7 +52,7 @@ def _inert(text: str) -> str:
     )
 
 
-def read(git: Git, commit: str) -> EarlierBuild | None:
+def read_earlier_build(git: Git, commit: str) -> EarlierBuild | None:
     """Return what the commit's message says of the build that made it; None when it is no results commit."""
     found = git.trailers(commit)
     head = found.get(REPRODUCED, "")

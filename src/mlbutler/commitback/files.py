@@ -16,7 +16,7 @@ from mlbutler.git import Git, TreeEntry
 _LINK, _SUBMODULE = "120000", "160000"
 
 
-class Refused(Exception):
+class FileRefused(Exception):
     """A file that must not be committed: `reason` and `remedy` in words for the record."""
 
     def __init__(self, reason: str, remedy: str) -> None:
@@ -85,7 +85,7 @@ def collect(git: Git, checkout: str, paths: Iterable[str]) -> Results:
         paths: files and folders from the repository's root; those that are missing are passed over.
 
     Raises:
-        Refused: a path leads out of the repository or into a submodule, or is nothing that Git can keep.
+        FileRefused: a path leads out of the repository or into a submodule, or is nothing that Git can keep.
     """
     before = {entry.path: entry for entry in git.tree(checkout)}
     submodules = {path for path, entry in before.items() if entry.mode == _SUBMODULE}
@@ -108,9 +108,11 @@ def _expanded(top: Path, path: str, before: Mapping[str, TreeEntry], submodules:
     for number in range(1, len(path.split("/")) + 1):
         part = "/".join(path.split("/")[:number])
         if part in submodules:
-            raise Refused(f"{path} lies in the submodule {part}", "Keep results in the project's own repository.")
+            raise FileRefused(f"{path} lies in the submodule {part}", "Keep results in the project's own repository.")
         if part != path and (top / part).is_symlink():
-            raise Refused(f"{path} lies behind the symbolic link {part}", "Let the stage write below a real folder.")
+            raise FileRefused(
+                f"{path} lies behind the symbolic link {part}", "Let the stage write below a real folder."
+            )
     try:
         mode = (top / path).lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -134,9 +136,9 @@ def _plain(top: Path, path: str, before: Mapping[str, TreeEntry]) -> str:
     mode = (top / path).lstat().st_mode
     entry = before.get(path)
     if stat.S_ISLNK(mode) and (entry is None or entry.mode != _LINK):
-        raise Refused(f"{path} is a symbolic link", "Let the stage write a plain file.")
+        raise FileRefused(f"{path} is a symbolic link", "Let the stage write a plain file.")
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        raise Refused(f"{path} is no plain file", "Let the stage write a plain file.")
+        raise FileRefused(f"{path} is no plain file", "Let the stage write a plain file.")
     return path
 
 
@@ -157,4 +159,4 @@ def _refuse_large_files(git: Git, paths: Iterable[str]) -> None:
     for path, value in zip(fields[0::3], fields[2::3], strict=False):
         if value == b"lfs":
             remedy = "Take it out of .gitattributes, or cache it in DVC."
-            raise Refused(f"{os.fsdecode(path)} is kept in Git LFS", remedy)
+            raise FileRefused(f"{os.fsdecode(path)} is kept in Git LFS", remedy)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mlbutler.commitback.build import Author
-from mlbutler.commitback.place import refusal
+from mlbutler.commitback.push_results import refusal
 from mlbutler.commitback.scratch import scratch_index
 from mlbutler.errors import GitError
 from mlbutler.git import Git, TreeEntry
@@ -35,7 +35,7 @@ class ReportBranch:
     name: str
     author: Author
 
-    def leave(self, folder: str, files: Mapping[str, bytes], head: str, is_older: Callable[[str], bool]) -> str:
+    def publish(self, folder: str, files: Mapping[str, bytes], head: str, is_older: Callable[[str], bool]) -> str:
         """Put the files there, in place of what the folder held.
 
         Returns the newer commit whose report stays, or ''.

@@ -17,7 +17,7 @@ _JOB = "digits"
 
 
 @dataclass(frozen=True)
-class PullRequest:
+class DemoPullRequest:
     """A pull request on the folder forge."""
 
     number: int
@@ -28,7 +28,7 @@ class PullRequest:
 
 
 @dataclass(frozen=True)
-class Build:
+class FinishedBuild:
     """One finished build: where it ran, its exit code, wall-clock seconds, and what it recorded."""
 
     workspace: Path
@@ -49,16 +49,16 @@ class Build:
         return sum(item.bytes for item in moved if item.place not in ("cache", "mirror"))
 
 
-def open_pull_request(world: World, number: int, title: str, branch: str, target: str = "main") -> PullRequest:
+def open_pull_request(world: World, number: int, title: str, branch: str, target: str = "main") -> DemoPullRequest:
     """Put a pull request on the forge."""
     file = world.forge / "pull-requests" / str(number) / "pull-request.json"
     file.parent.mkdir(parents=True)
     content = {"number": number, "title": title, "branch": branch, "target": target, "author": "ada", "state": "open"}
     file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return PullRequest(number, title, branch, target, file)
+    return DemoPullRequest(number, title, branch, target, file)
 
 
-def build(world: World, pull_request: PullRequest, number: int, console: Console) -> Build:
+def build(world: World, pull_request: DemoPullRequest, number: int, console: Console) -> FinishedBuild:
     """Run build `number` of a pull request: a fresh clone in a workspace of its own, then ``mlbutler run``.
 
     Raises:
@@ -100,10 +100,10 @@ def build(world: World, pull_request: PullRequest, number: int, console: Console
             f"Build {number} of pull request {pull_request.number} (exit code {code}) left no record.",
             f"Look at its output above and into {workspace}.",
         )
-    return Build(workspace, code, seconds, record)
+    return FinishedBuild(workspace, code, seconds, record)
 
 
-def _check_out(world: World, pull_request: PullRequest, workspace: Path) -> str:
+def _check_out(world: World, pull_request: DemoPullRequest, workspace: Path) -> str:
     """Leave what Jenkins' git plugin leaves: one fetched ref, a detached HEAD, no identity; return the commit."""
     name = f"PR-{pull_request.number}"
     reference = f"refs/pull/{pull_request.number}/head"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlbutler.console import Console, human_bytes, human_seconds
-from mlbutler.demo.agent import Build, PullRequest, build, open_pull_request
+from mlbutler.demo.agent import DemoPullRequest, FinishedBuild, build, open_pull_request
 from mlbutler.demo.world import StoryBroken, World, change_params, create, found_project
 from mlbutler.record import Change, Outcome, Record, Verdict
 
@@ -99,7 +99,7 @@ def _main(world: World, console: Console) -> None:
     )
 
 
-def _propose(world: World, console: Console) -> PullRequest:
+def _propose(world: World, console: Console) -> DemoPullRequest:
     console.heading("2. pull request 1: a larger network, trained for longer")
     change_params(world, "larger-network", "Try a larger network", _BETTER)
     for name, (old, new) in _BETTER.items():
@@ -108,7 +108,7 @@ def _propose(world: World, console: Console) -> PullRequest:
     return open_pull_request(world, 1, "A larger network", "larger-network")
 
 
-def _first_build(world: World, pull_request: PullRequest, console: Console) -> Build:
+def _first_build(world: World, pull_request: DemoPullRequest, console: Console) -> FinishedBuild:
     console.heading("3. CI builds it: a fresh clone without any data, a detached HEAD, no git identity")
     done = build(world, pull_request, 1, console)
     record = done.record
@@ -125,7 +125,7 @@ def _first_build(world: World, pull_request: PullRequest, console: Console) -> B
     return done
 
 
-def _read_the_answer(world: World, pull_request: PullRequest, first: Build, console: Console) -> str:
+def _read_the_answer(world: World, pull_request: DemoPullRequest, first: FinishedBuild, console: Console) -> str:
     console.heading("4. what the reviewers find")
     record, git = first.record, world.git(world.repository)
     head = git.resolve(pull_request.branch)
@@ -153,7 +153,7 @@ def _read_the_answer(world: World, pull_request: PullRequest, first: Build, cons
     return head
 
 
-def _second_build(world: World, pull_request: PullRequest, commit: str, console: Console) -> Build:
+def _second_build(world: World, pull_request: DemoPullRequest, commit: str, console: Console) -> FinishedBuild:
     console.heading("5. the results commit is a new head, so CI builds once more")
     done = build(world, pull_request, 2, console)
     _expect_exit(done, 0, "build 2 of pull request 1")
@@ -172,7 +172,7 @@ def _second_build(world: World, pull_request: PullRequest, commit: str, console:
     return done
 
 
-def _take_the_results(world: World, pull_request: PullRequest, commit: str, console: Console) -> None:
+def _take_the_results(world: World, pull_request: DemoPullRequest, commit: str, console: Console) -> None:
     console.heading("6. Ada takes the results: git pull, dvc pull")
     git = world.git(world.project)
     git.run("pull", "--quiet", "--rebase", "origin", pull_request.branch)
@@ -184,7 +184,7 @@ def _take_the_results(world: World, pull_request: PullRequest, commit: str, cons
     console.line(f"The model is on her machine, untrained by it: {_metrics(world.project)}")
 
 
-def _bad_change(world: World, console: Console) -> Build:
+def _bad_change(world: World, console: Console) -> FinishedBuild:
     console.heading("7. pull request 2: half the epochs, to save time")
     change_params(world, "fewer-epochs", "Train half as long", _WORSE)
     pull_request = open_pull_request(world, 2, "Half the epochs", "fewer-epochs")
@@ -221,7 +221,7 @@ def _sum_up(outcome: Outcomes, console: Console) -> None:
 # --------------------------------------------------------------------------------- what builds left
 
 
-def _told(name: str, world: World, done: Build) -> Told:
+def _told(name: str, world: World, done: FinishedBuild) -> Told:
     compare = done.record.compare
     return Told(
         name=name, exit_code=done.exit_code, seconds=round(done.seconds, 2), verdict=_verdict(done.record),
@@ -240,7 +240,7 @@ def _verdict(record: Record) -> str:
     return str(record.compare.verdict) if record.compare else str(Verdict.NOT_JUDGED)
 
 
-def _report(world: World, done: Build) -> Path:
+def _report(world: World, done: FinishedBuild) -> Path:
     files = dict(done.record.report.files) if done.record.report else {}
     _expect("html" in files, "there is no HTML report", world)
     return done.workspace / files["html"]
@@ -271,7 +271,7 @@ def _read(path: Path, what: str, world: World) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _expect_exit(done: Build, code: int, name: str) -> None:
+def _expect_exit(done: FinishedBuild, code: int, name: str) -> None:
     if done.exit_code != code:
         raise StoryBroken(
             f"{name} ended with exit code {done.exit_code} instead of {code}.",

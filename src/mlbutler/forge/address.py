@@ -33,7 +33,7 @@ _SCHEMES = ("http", "https", "ssh", "git", "git+ssh", "ssh+git")
 
 
 @dataclass(frozen=True)
-class Address:
+class RepositoryAddress:
     """Where Git reads a repository: `path` as it stands there, `port` None where it is the scheme's own."""
 
     scheme: str
@@ -56,10 +56,10 @@ class Address:
         )
 
 
-def address(url: str) -> Address | None:
+def parse_address(url: str) -> RepositoryAddress | None:
     """Parse a repository's address, None when it is none on a network. `url` may be ``user@host:path``."""
     if "://" not in url and (match := _SCP.fullmatch(url)):
-        return Address("ssh", _host(match["host"]), match["path"], None)
+        return RepositoryAddress("ssh", _host(match["host"]), match["path"], None)
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -68,7 +68,7 @@ def address(url: str) -> Address | None:
     if parts.scheme not in _SCHEMES or not parts.hostname:
         return None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return Address(parts.scheme, _host(host), unquote(parts.path), port)
+    return RepositoryAddress(parts.scheme, _host(host), unquote(parts.path), port)
 
 
 def _host(name: str) -> str:

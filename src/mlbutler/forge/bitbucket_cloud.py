@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from mlbutler.forge.answers import find, text
-from mlbutler.forge.http import Api, Refused
-from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Picture, PullRequest, State
+from mlbutler.forge.http import Api, RequestRefused
+from mlbutler.forge.interface import Capabilities, Comment, NotOffered, PictureFile, PullRequest, State, TokenOwner
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
@@ -36,16 +36,16 @@ class BitbucketCloud:
         self._at = f"/repositories/{quote(repository)}"
         self._page = f"https://bitbucket.org/{quote(repository)}"
 
-    def me(self) -> Me:
+    def me(self) -> TokenOwner:
         """See `Adapter.me`; a repository's own token may not ask."""
         user = self._api.get("/user")
-        return Me(text(user, "uuid", "account_id"), text(user, "display_name", "nickname"))
+        return TokenOwner(text(user, "uuid", "account_id"), text(user, "display_name", "nickname"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
         """See `Adapter.pull_requests`. Those of a commit are not known while Bitbucket indexes it."""
         try:
             listed = list(self._pages(f"{self._at}/commit/{change.head}/pullrequests", _MOST_PULLS))
-        except Refused as error:
+        except RequestRefused as error:
             if error.status != 404:
                 raise
             listed = []
@@ -95,7 +95,7 @@ class BitbucketCloud:
 
     # ------------------------------------------------------------------------------------ status
 
-    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+    def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
         """Raise `NotOffered`: files cannot be uploaded here, as the capabilities say.
 
         Raises:

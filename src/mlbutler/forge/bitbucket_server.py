@@ -12,8 +12,8 @@ from urllib.parse import quote, unquote
 
 from mlbutler.forge.answers import find, text
 from mlbutler.forge.bitbucket_cloud import key
-from mlbutler.forge.http import Api, Refused
-from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Picture, PullRequest, State
+from mlbutler.forge.http import Api, RequestRefused
+from mlbutler.forge.interface import Capabilities, Comment, NotOffered, PictureFile, PullRequest, State, TokenOwner
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
@@ -43,17 +43,17 @@ class BitbucketServer:
         self._at = f"/api/latest/projects/{quote(project)}/repos/{quote(slug)}"
         self._page = f"{web}/projects/{quote(project)}/repos/{quote(slug)}"
 
-    def me(self) -> Me:
+    def me(self) -> TokenOwner:
         """See `Adapter.me`. Data Center names the user in a header of every answer."""
         answer = self._api.send("GET", "/api/latest/application-properties")
         name = unquote(answer.headers.get("x-ausername", ""))
-        return Me(name, name)
+        return TokenOwner(name, name)
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
         """See `Adapter.pull_requests`."""
         try:
             listed = list(self._pages(f"{self._at}/commits/{change.head}/pull-requests"))
-        except Refused as error:
+        except RequestRefused as error:
             if error.status != 404:
                 raise
             listed = []
@@ -115,7 +115,7 @@ class BitbucketServer:
 
     # ------------------------------------------------------------------------------------ status
 
-    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+    def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
         """Raise `NotOffered`: files cannot be uploaded here, as the capabilities say.
 
         Raises:
@@ -138,7 +138,7 @@ class BitbucketServer:
         in_repository = {**body, "ref": ref} if change.head_branch and len(ref) <= _LONGEST_REF else body
         try:
             self._api.send("POST", f"{self._at}/commits/{change.head}/builds", json=in_repository, again=True)
-        except Refused as error:
+        except RequestRefused as error:
             if error.status not in (404, 405):
                 raise
             self._api.send("POST", f"/build-status/latest/commits/{change.head}", json=body, again=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from mlbutler.errors import SettingsError
-from mlbutler.forge.address import address, kind_of
+from mlbutler.forge.address import kind_of, parse_address
 from mlbutler.record import Change
 from mlbutler.secrets import without_userinfo
-from mlbutler.settings import Forge as Settings
-from mlbutler.settings import Loaded
+from mlbutler.settings import ForgeSettings as Settings
+from mlbutler.settings import LoadedSettings
 
 _KEYS = ("kind", "url", "repository", "api")
 # How each forge's pages of pull requests are called; Gitea's own is told from GitHub's by its plural.
@@ -25,7 +25,7 @@ _PAGES = (
 
 
 @dataclass(frozen=True)
-class Place:
+class ForgeLocation:
     """A repository on a forge.
 
     Attributes:
@@ -43,14 +43,14 @@ class Place:
     chosen: bool = False
 
 
-def place(settings: Settings, environ: Mapping[str, str], change: Change) -> Place | None:
+def locate_forge(settings: Settings, environ: Mapping[str, str], change: Change) -> ForgeLocation | None:
     """Return where to publish, None when nothing says.
 
     Raises:
         SettingsError: the settings name a forge, and its address or repository cannot be found.
     """
     if settings.kind == "folder":
-        return Place("folder", settings.url or "", "", chosen=True)
+        return ForgeLocation("folder", settings.url or "", "", chosen=True)
     found = _from_ci(environ) or _from_remote(environ, change)
     if settings.url:
         return _with_url(settings, change, found)
@@ -65,7 +65,7 @@ def place(settings: Settings, environ: Mapping[str, str], change: Change) -> Pla
     return _complete(replace(found, repository=settings.repository or found.repository, api=settings.api or ""))
 
 
-def _with_url(settings: Settings, change: Change, found: Place | None) -> Place:
+def _with_url(settings: Settings, change: Change, found: ForgeLocation | None) -> ForgeLocation:
     url = (settings.url or "").rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -75,12 +75,12 @@ def _with_url(settings: Settings, change: Change, found: Place | None) -> Place:
     kind = settings.kind or kind_of(parts.hostname.lower()) or (found.kind if found else "")
     if not kind:
         raise SettingsError(f"Nothing tells what forge is at {url}.", "Set forge.kind.")
-    at = address(change.repository)
+    at = parse_address(change.repository)
     repository = settings.repository or (at.repository(url) if at else "") or (found.repository if found else "")
-    return _complete(Place(kind, url, repository, settings.api or "", chosen=True))
+    return _complete(ForgeLocation(kind, url, repository, settings.api or "", chosen=True))
 
 
-def _complete(there: Place) -> Place:
+def _complete(there: ForgeLocation) -> ForgeLocation:
     if "/" not in there.repository.strip("/"):
         raise SettingsError(
             f"Nothing tells which repository on {there.url} to publish to.", "Set forge.repository to owner/name."
@@ -88,32 +88,36 @@ def _complete(there: Place) -> Place:
     return replace(there, repository=there.repository.strip("/"))
 
 
-def _from_ci(environ: Mapping[str, str]) -> Place | None:
+def _from_ci(environ: Mapping[str, str]) -> ForgeLocation | None:
     if environ.get("GITHUB_ACTIONS") == "true" and environ.get("GITHUB_REPOSITORY"):
         gitea = any(environ.get(name) for name in ("GITEA_ACTIONS", "FORGEJO_ACTIONS"))
         url = environ.get("GITHUB_SERVER_URL") or "https://github.com"
-        return Place("gitea" if gitea else "github", url.rstrip("/"), environ["GITHUB_REPOSITORY"])
+        return ForgeLocation("gitea" if gitea else "github", url.rstrip("/"), environ["GITHUB_REPOSITORY"])
     project = environ.get("CI_MERGE_REQUEST_PROJECT_PATH") or environ.get("CI_PROJECT_PATH")
     if environ.get("GITLAB_CI") and project and environ.get("CI_SERVER_URL"):
-        return Place("gitlab", environ["CI_SERVER_URL"].rstrip("/"), project)
+        return ForgeLocation("gitlab", environ["CI_SERVER_URL"].rstrip("/"), project)
     if environ.get("BITBUCKET_REPO_FULL_NAME") and environ.get("BITBUCKET_BUILD_NUMBER"):
-        return Place("bitbucket", "https://bitbucket.org", environ["BITBUCKET_REPO_FULL_NAME"])
+        return ForgeLocation("bitbucket", "https://bitbucket.org", environ["BITBUCKET_REPO_FULL_NAME"])
     return None
 
 
-def _from_remote(environ: Mapping[str, str], change: Change) -> Place | None:
-    at = address(change.repository)
+def _from_remote(environ: Mapping[str, str], change: Change) -> ForgeLocation | None:
+    at = parse_address(change.repository)
     if at is None:
         return None
     own = urlsplit(environ.get("DAGSHUB_CLIENT_HOST", ""))  # read by DagsHub's own tools too
     if own.hostname == at.host:
-        return Place("dagshub", f"{own.scheme}://{own.netloc.rpartition('@')[2]}", at.repository(at.web))
+        return ForgeLocation("dagshub", f"{own.scheme}://{own.netloc.rpartition('@')[2]}", at.repository(at.web))
     kind = kind_of(at.host) or next((name for page, name in _PAGES if page.search(urlsplit(change.url).path)), "")
-    return Place(kind, at.web, at.repository(at.web))
+    return ForgeLocation(kind, at.web, at.repository(at.web))
 
 
-def agree(
-    loaded: Loaded, there: Place, change: Change, environ: Mapping[str, str], before: Callable[[], list[Settings]]
+def require_agreed(
+    loaded: LoadedSettings,
+    there: ForgeLocation,
+    change: Change,
+    environ: Mapping[str, str],
+    before: Callable[[], list[Settings]],
 ) -> None:
     """Let a forge pass that the team agreed to: a pull request may not send the token elsewhere.
 
@@ -133,7 +137,7 @@ def agree(
     own_machine = change.kind == "local" and not environ.get("CI")  # set by CI servers that are not known here too
     if there.kind == "folder" or own_machine or not brought:
         return
-    at = address(change.repository)
+    at = parse_address(change.repository)
     elsewhere = at is None or urlsplit(there.url).netloc != urlsplit(at.web).netloc or bool(there.api)
     if not elsewhere and brought == ["kind"]:
         return

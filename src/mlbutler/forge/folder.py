@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from mlbutler import atomic
 from mlbutler.errors import ForgeError, SettingsError
-from mlbutler.forge.interface import Capabilities, Picture, Posted, PullRequest, State
+from mlbutler.forge.interface import Capabilities, PictureFile, Posted, PullRequest, State
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.build import NAME
@@ -57,7 +57,7 @@ class Folder:
         return Posted(str(path))
 
     def attach(
-        self, change: Change, title: str, pictures: Sequence[Picture], is_older: Callable[[str], bool]
+        self, change: Change, title: str, pictures: Sequence[PictureFile], is_older: Callable[[str], bool]
     ) -> dict[str, str]:
         """See `Forge.attach`; the address is the path from the comment."""
         folder = self._comments(change.number or "").parent / "pictures"

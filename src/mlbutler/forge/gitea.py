@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mlbutler.forge.answers import text
 from mlbutler.forge.http import Api
-from mlbutler.forge.interface import Capabilities, Comment, Me, Picture, PullRequest, State
+from mlbutler.forge.interface import Capabilities, Comment, PictureFile, PullRequest, State, TokenOwner
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
@@ -26,10 +26,10 @@ class Gitea:
         self._api = api
         self._at = f"/repos/{quote(repository)}"
 
-    def me(self) -> Me:
+    def me(self) -> TokenOwner:
         """See `Adapter.me`; a token with few scopes may not ask."""
         user = self._api.get("/user")
-        return Me(text(user, "id"), text(user, "login"))
+        return TokenOwner(text(user, "id"), text(user, "login"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
         """See `Adapter.pull_requests`. The list cannot be asked by branch: all open ones are looked at."""
@@ -58,7 +58,7 @@ class Gitea:
         """See `Adapter.delete`."""
         self._api.send("DELETE", f"{self._at}/issues/comments/{comment.id}")
 
-    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+    def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
         """See `Adapter.attach`. One that is there already is not uploaded again."""
         path = f"{self._at}/issues/comments/{comment.id}/assets"
         listed = self._api.get(path)

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from mlbutler.forge.answers import text
-from mlbutler.forge.http import Api, OutcomeUnknown, Refused
-from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Picture, PullRequest, State
+from mlbutler.forge.http import Api, OutcomeUnknown, RequestRefused
+from mlbutler.forge.interface import Capabilities, Comment, NotOffered, PictureFile, PullRequest, State, TokenOwner
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.escape import markdown, web_address
@@ -42,21 +42,21 @@ class GitHub:
         self._owner = repository.partition("/")[0]
         self._checks = checks
 
-    def me(self) -> Me:
+    def me(self) -> TokenOwner:
         """See `Adapter.me`; an app's token may not ask."""
         try:
             user = self._api.get("/user")
-        except Refused as error:
+        except RequestRefused as error:
             if error.status != 403:
                 raise
-            return Me(name="an app", program=True)
-        return Me(text(user, "id"), text(user, "login"))
+            return TokenOwner(name="an app", program=True)
+        return TokenOwner(text(user, "id"), text(user, "login"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
         """See `Adapter.pull_requests`."""
         try:
             found = [_pull(p) for p in self._api.pages(f"{self._at}/commits/{change.head}/pulls") if _is_open(p)]
-        except Refused as error:
+        except RequestRefused as error:
             if error.status not in (404, 409, 422):  # the commit is not there
                 raise
             found = []
@@ -96,7 +96,7 @@ class GitHub:
 
     # ------------------------------------------------------------------------------------ status
 
-    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+    def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
         """Raise `NotOffered`: files cannot be uploaded here, as the capabilities say.
 
         Raises:
@@ -109,7 +109,7 @@ class GitHub:
         if self._checks:
             try:
                 return self._check(change, title, state, sentence, target_url)
-            except Refused as error:
+            except RequestRefused as error:
                 if error.status not in _NO_CHECKS:
                     raise
                 self._checks = False
@@ -165,7 +165,7 @@ def _comment(item: Any) -> Comment:
     )  # fmt: skip
 
 
-def address(url: str) -> str:
+def api_address(url: str) -> str:
     """Return the API's address of the GitHub at `url`: its own host at github.com and ghe.com, a path elsewhere."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
@@ -178,5 +178,5 @@ def from_opening(opening: Opening) -> GitHub:
     """See `mlbutler.forge.registry`."""
     token = opening.token("GITHUB_TOKEN", "GH_TOKEN", "GH_ENTERPRISE_TOKEN")
     headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-    api = opening.api(GitHub.name, address(opening.place.url), headers, {"Authorization": f"Bearer {token}"})
+    api = opening.api(GitHub.name, api_address(opening.place.url), headers, {"Authorization": f"Bearer {token}"})
     return GitHub(api, opening.place.repository, checks=not token.startswith(_PERSONAL))

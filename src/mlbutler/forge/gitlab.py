@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from mlbutler.forge.answers import text
-from mlbutler.forge.http import Api, Refused
-from mlbutler.forge.interface import Capabilities, Comment, Me, Picture, PullRequest, State
+from mlbutler.forge.http import Api, RequestRefused
+from mlbutler.forge.interface import Capabilities, Comment, PictureFile, PullRequest, State, TokenOwner
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
@@ -40,16 +40,16 @@ class GitLab:
         self._at = f"/projects/{quote(repository, safe='')}"
         self._web = f"{web}/{quote(repository)}"
 
-    def me(self) -> Me:
+    def me(self) -> TokenOwner:
         """See `Adapter.me`."""
         user = self._api.get("/user")
-        return Me(text(user, "id"), text(user, "username"))
+        return TokenOwner(text(user, "id"), text(user, "username"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
         """See `Adapter.pull_requests`."""
         try:
             listed = list(self._api.pages(f"{self._at}/repository/commits/{change.head}/merge_requests"))
-        except Refused as error:
+        except RequestRefused as error:
             if error.status != 404:  # the commit is not there
                 raise
             listed = []
@@ -92,7 +92,7 @@ class GitLab:
         if change.number is not None:
             self._api.send("DELETE", f"{self._merge_request(change)}/notes/{comment.id}")
 
-    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+    def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
         """See `Adapter.attach`. Uploads belong to the project; a second one of the same file harms nothing."""
         files = {"file": (picture.name, picture.content, picture.media)}
         return text(self._api.json(self._api.send("POST", f"{self._at}/uploads", files=files, again=True)), "url")
@@ -121,7 +121,7 @@ class GitLab:
             body["target_url"] = url
         try:
             self._api.send("POST", f"{self._at}/statuses/{change.head}", json=body, again=True)
-        except Refused as error:
+        except RequestRefused as error:
             if error.status != 400 or _ALREADY not in error.said:
                 raise
         return f"{self._web}/-/commit/{change.head}/pipelines"

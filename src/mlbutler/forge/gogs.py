@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from mlbutler.errors import ForgeError
 from mlbutler.forge.answers import text
-from mlbutler.forge.http import Api, Refused, UnexpectedResponse
-from mlbutler.forge.interface import Capabilities, Comment, Me, NotOffered, Picture, PullRequest, State
+from mlbutler.forge.http import Api, RequestRefused, UnexpectedResponse
+from mlbutler.forge.interface import Capabilities, Comment, NotOffered, PictureFile, PullRequest, State, TokenOwner
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 
@@ -40,16 +40,16 @@ class Gogs:
         self._at = f"/repos/{quote(repository)}"
         self._web = web
 
-    def me(self) -> Me:
+    def me(self) -> TokenOwner:
         """See `Adapter.me`."""
         user = self._api.get("/user")
-        return Me(text(user, "id"), text(user, "login", "username", "user_name"))
+        return TokenOwner(text(user, "id"), text(user, "login", "username", "user_name"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
         """See `Adapter.pull_requests`; none on a server that does not list them."""
         try:
             listed = self._api.get(f"{self._at}/pulls")
-        except Refused as error:
+        except RequestRefused as error:
             if error.status not in _ABSENT:
                 raise
             return []
@@ -64,7 +64,7 @@ class Gogs:
         """
         try:
             items = list(self._api.whole(f"{self._issue(change)}/comments"))
-        except (Refused, UnexpectedResponse) as error:
+        except (RequestRefused, UnexpectedResponse) as error:
             # DagsHub does not describe comments: it may forbid to look at them too.
             raise self._absent(error, *((403,) if self.name == _DAGSHUB else ())) from error
         yield from (self._comment(change, item) for item in items)
@@ -78,7 +78,7 @@ class Gogs:
         try:
             answer = self._api.send("POST", f"{self._issue(change)}/comments", json={"body": body})
             return self._comment(change, self._api.json(answer))
-        except (Refused, UnexpectedResponse) as error:
+        except (RequestRefused, UnexpectedResponse) as error:
             raise self._absent(error) from error
 
     def update(self, change: Change, comment: Comment, body: str) -> Comment:
@@ -91,7 +91,7 @@ class Gogs:
         """See `Adapter.delete`."""
         self._api.send("DELETE", f"{self._issue(change)}/comments/{comment.id}")
 
-    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+    def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
         """Raise `NotOffered`: files cannot be uploaded here, as the capabilities say.
 
         Raises:
@@ -114,17 +114,17 @@ class Gogs:
         url = text(item, "html_url") or f"{self._web}/pulls/{change.number}"
         return Comment(id=text(item, "id"), body=text(item, "body"), author=text(item, "user.id"), url=url)
 
-    def _absent(self, error: Refused | UnexpectedResponse, *further: int) -> ForgeError:
+    def _absent(self, error: RequestRefused | UnexpectedResponse, *further: int) -> ForgeError:
         """Return whether the comments are missing, and not the whole repository.
 
         `further`: statuses that mean this too.
         """
-        said = f"{error.status} {error.said}".rstrip() if isinstance(error, Refused) else "a page for people"
-        if isinstance(error, Refused) and error.status not in (*_ABSENT, *further):
+        said = f"{error.status} {error.said}".rstrip() if isinstance(error, RequestRefused) else "a page for people"
+        if isinstance(error, RequestRefused) and error.status not in (*_ABSENT, *further):
             return error
         try:
             self._api.get(self._at)
-        except (Refused, UnexpectedResponse):
+        except (RequestRefused, UnexpectedResponse):
             return error
         return NotOffered(
             f"{self.name} takes no comment on this pull request (its answer: {said}).",

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from time import sleep
 
 from mlbutler.errors import ForgeError, UsageError
-from mlbutler.forge.http import OutcomeUnknown, Refused
-from mlbutler.forge.interface import Adapter, Comment, Me, Picture, Posted, PullRequest, State
+from mlbutler.forge.http import OutcomeUnknown, RequestRefused
+from mlbutler.forge.interface import Comment, ForgeAdapter, PictureFile, Posted, PullRequest, State, TokenOwner
 from mlbutler.record import Change
 from mlbutler.report.markdown import marked_head
 
@@ -26,14 +26,14 @@ class Hosted:
         pause: seconds before what was created is looked for again after the connection broke.
     """
 
-    def __init__(self, adapter: Adapter, pause: float = 1.0) -> None:
+    def __init__(self, adapter: ForgeAdapter, pause: float = 1.0) -> None:
         self.name = adapter.name
         self.capabilities = adapter.capabilities
         self.adapter = adapter
         self._pause = pause
-        self._me: Me | None = None
+        self._me: TokenOwner | None = None
 
-    def me(self) -> Me:
+    def me(self) -> TokenOwner:
         """Return the token's account; an unknown one where the token may not ask.
 
         Raises:
@@ -42,16 +42,16 @@ class Hosted:
         if self._me is None:
             try:
                 self._me = self.adapter.me()
-            except Refused as error:
+            except RequestRefused as error:
                 if error.status not in (403, 404):
                     raise
-                self._me = Me()
+                self._me = TokenOwner()
         return self._me
 
     def _learn(self, created: Comment) -> None:
         """Remember who wrote what the token wrote: it may not be allowed to ask for its own account."""
         if created.author:
-            self._me = Me(created.author)
+            self._me = TokenOwner(created.author)
 
     # ------------------------------------------------------------------------------------ pull request
 
@@ -106,7 +106,7 @@ class Hosted:
             except OutcomeUnknown as error:
                 wrote, before, unsure = True, first.body if first else "", error  # perhaps: the next look tells
                 sleep(self._pause)
-            except Refused as error:
+            except RequestRefused as error:
                 if not first or error.status not in (403, *_GONE, _CONFLICT):
                     raise
                 if error.status != _CONFLICT:  # somebody else's, or removed meanwhile
@@ -150,14 +150,14 @@ class Hosted:
         for comment in comments:
             try:
                 self.adapter.delete(change, comment)
-            except Refused as error:
+            except RequestRefused as error:
                 if error.status not in (403, *_GONE, _CONFLICT):
                     raise
 
     # ------------------------------------------------------------------------------------ pictures
 
     def attach(
-        self, change: Change, title: str, pictures: Sequence[Picture], is_older: Callable[[str], bool]
+        self, change: Change, title: str, pictures: Sequence[PictureFile], is_older: Callable[[str], bool]
     ) -> dict[str, str] | None:
         """See `Forge.attach`. A picture that an earlier build uploaded is found by its name and used again."""
         first = next(iter(self._ours(change, title, set())), None)
@@ -168,10 +168,10 @@ class Hosted:
         shown = {match["name"]: match["address"] for match in _SHOWN.finditer(first.body)}
         return {p.name: shown.get(p.name) or self._uploaded(change, first, p) for p in pictures}
 
-    def _uploaded(self, change: Change, comment: Comment, picture: Picture) -> str:
+    def _uploaded(self, change: Change, comment: Comment, picture: PictureFile) -> str:
         try:
             return self.adapter.attach(change, comment, picture)
-        except Refused as error:
+        except RequestRefused as error:
             if error.status in (401, 429) or error.status >= 500 or not error.status:
                 raise
             return ""  # too large, of a type that is not allowed, or attachments are off

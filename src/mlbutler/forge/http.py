@@ -37,7 +37,7 @@ _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 _AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-class Refused(ForgeError):
+class RequestRefused(ForgeError):
     """The forge answered with an error: `status` is HTTP's, `said` the answer's own words."""
 
     def __init__(self, message: str, remedy: str, status: int, said: str = "") -> None:
@@ -60,7 +60,7 @@ class UnexpectedResponse(ForgeError):
 
 
 @dataclass(frozen=True)
-class RetryPolicy:
+class ApiRetryPolicy:
     """How often and how long to retry, in seconds.
 
     Attributes:
@@ -86,7 +86,7 @@ class ApiOptions:
     """
 
     environ: Mapping[str, str]
-    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    policy: ApiRetryPolicy = field(default_factory=ApiRetryPolicy)
     say: Callable[[str], None] | None = None
     discreet: bool = False
 
@@ -142,7 +142,7 @@ class Api:
         """Return the JSON that a GET answers with.
 
         Raises:
-            Refused, ForgeError: see `send`.
+            RequestRefused, ForgeError: see `send`.
         """
         return self.json(self.send("GET", path, params=params))
 
@@ -210,7 +210,7 @@ class Api:
             fresh: does it follow from what was read just before? After a wait it may be wrong: it is not sent again.
 
         Raises:
-            Refused: the forge answered with an error.
+            RequestRefused: the forge answered with an error.
             OutcomeUnknown: a creation, or what is `fresh`, may have been done.
             ForgeError: the forge cannot be reached.
         """
@@ -255,7 +255,7 @@ class Api:
         if not isinstance(error, httpx.TransportError):
             raise ForgeError(f"{self.name}: {what}: {type(error).__name__}.", "Check forge.url.") from None
         problem = self._broken(error, what)
-        if isinstance(problem, Refused):
+        if isinstance(problem, RequestRefused):
             raise problem from None
         reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
         if fresh or (reached and not repeatable):
@@ -277,7 +277,7 @@ class Api:
         for _ in range(_MOST_REDIRECTS + 1):
             own = _same_origin(at, self._origin)
             if not own and method != "GET":
-                raise Refused(
+                raise RequestRefused(
                     f"{self.name} sends a {method} on to {at.scheme}://{at.host}: another host than the token is for.",
                     "Set forge.url to the forge's true address.",
                     status=0,
@@ -308,13 +308,15 @@ class Api:
 
         text = str(error)
         if "CERTIFICATE_VERIFY_FAILED" in text:
-            return Refused(
+            return RequestRefused(
                 f"{self.name} at {self._origin.host} has a certificate that nobody here vouches for.",
                 "Set SSL_CERT_FILE to a file with its certificate authority.",
                 status=0,
             )
         if isinstance(error, httpx.UnsupportedProtocol):
-            return Refused(f"'{self.base}' is no address of {self.name}.", "Set forge.url, such as https://host.", 0)
+            return RequestRefused(
+                f"'{self.base}' is no address of {self.name}.", "Set forge.url, such as https://host.", 0
+            )
         if isinstance(error, httpx.TimeoutException):
             how = "did not answer in time"
         elif isinstance(error, httpx.ConnectError | httpx.ProxyError):
@@ -327,8 +329,8 @@ class Api:
             f"Check the network{''.join(f' and {name}' for name in proxies)}, then run `mlbutler publish`.",
         )
 
-    def _refused(self, answer: httpx.Response, what: str, wait: float | None = None) -> Refused:
-        status, said = answer.status_code, _said(answer)
+    def _refused(self, answer: httpx.Response, what: str, wait: float | None = None) -> RequestRefused:
+        status, said = answer.status_code, _error_text(answer)
         message = f"{self.name} answered {status} to {what}" + (f": {said}" if said else "")
         if wait is not None:
             remedy = f"The limit on requests is used up: run `mlbutler publish` again in {wait:.0f} s."
@@ -340,7 +342,7 @@ class Api:
             remedy = "The forge has a problem: run `mlbutler publish` again later."
         else:
             remedy = "`mlbutler doctor --forge` says what this token may do."
-        return Refused(message.rstrip(".") + ".", remedy, status, said)
+        return RequestRefused(message.rstrip(".") + ".", remedy, status, said)
 
 
 def _authorities(environ: Mapping[str, str]) -> ssl.SSLContext:
@@ -407,7 +409,7 @@ def _asked_to_wait(answer: httpx.Response) -> float | None:
     return None
 
 
-def _said(answer: httpx.Response) -> str:
+def _error_text(answer: httpx.Response) -> str:
     """Return the forge's own words in an error, on one line."""
     try:
         return complaint(answer.json())

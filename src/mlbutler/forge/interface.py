@@ -93,7 +93,7 @@ class Comment:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PictureFile:
     """A file to be shown in a comment; its name follows from its content."""
 
     name: str
@@ -102,7 +102,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Me:
+class TokenOwner:
     """The token's account: the forge's `id` of it, '' when the forge does not say.
 
     `program`: is it known to be no person's?
@@ -143,7 +143,7 @@ class Forge(Protocol):
         ...
 
     def attach(
-        self, change: Change, title: str, pictures: Sequence[Picture], is_older: Callable[[str], bool]
+        self, change: Change, title: str, pictures: Sequence[PictureFile], is_older: Callable[[str], bool]
     ) -> dict[str, str] | None:
         """Upload what the change's comment of this title does not show yet, where `capabilities.pictures` says so.
 
@@ -164,7 +164,7 @@ class Forge(Protocol):
         ...
 
 
-class Adapter(Protocol):
+class ForgeAdapter(Protocol):
     """One forge's API; `mlbutler.forge.hosted` makes a `Forge` of it.
 
     Every method raises `ForgeError` when the forge cannot be reached or refuses; a refusal is
@@ -175,7 +175,7 @@ class Adapter(Protocol):
     name: str
     capabilities: Capabilities
 
-    def me(self) -> Me:
+    def me(self) -> TokenOwner:
         """Return the token's account."""
         ...
 
@@ -199,7 +199,7 @@ class Adapter(Protocol):
         """Remove a comment."""
         ...
 
-    def attach(self, change: Change, comment: Comment, picture: Picture) -> str:
+    def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
         """Upload a file for a comment, where `capabilities.pictures` says so; returns the address to show it by."""
         ...
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.errors import ForgeError
-from mlbutler.forge.detect import Place
-from mlbutler.forge.http import Api, ApiOptions, RetryPolicy
+from mlbutler.forge.detect import ForgeLocation
+from mlbutler.forge.http import Api, ApiOptions, ApiRetryPolicy
 from mlbutler.variables import FORGE_TOKEN, FORGE_USER
 
 
@@ -26,11 +26,11 @@ class Opening:
         check: raises for a path that must not be written.
     """
 
-    place: Place
+    place: ForgeLocation
     environ: Mapping[str, str]
     root: Path
     say: Callable[[str], None] | None = None
-    policy: RetryPolicy | None = None
+    policy: ApiRetryPolicy | None = None
     check: Callable[[Path], None] | None = None
 
     def token(self, *names: str) -> str:
@@ -71,5 +71,5 @@ class Opening:
             headers=headers,
             secret=secret,
             remedy=f"Set {FORGE_TOKEN} to a token that may do this (docs/forges.md).",
-            options=ApiOptions(self.environ, self.policy or RetryPolicy(), self.say),
+            options=ApiOptions(self.environ, self.policy or ApiRetryPolicy(), self.say),
         )

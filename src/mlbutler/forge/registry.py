@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 
 from mlbutler.forge.hosted import Hosted
-from mlbutler.forge.interface import Adapter, Forge
+from mlbutler.forge.interface import Forge, ForgeAdapter
 from mlbutler.forge.opening import Opening
 
 FORGES = {
@@ -18,7 +18,7 @@ FORGES = {
     "bitbucket": "mlbutler.forge.bitbucket",
     "folder": "mlbutler.forge.folder",
 }
-"""Kind -> module, whose ``from_opening`` makes a `Forge`, or the `Adapter` of one on the network."""
+"""Kind -> module, whose ``from_opening`` makes a `Forge`, or the `ForgeAdapter` of one on the network."""
 
 
 def open_forge(opening: Opening) -> Forge:
@@ -27,6 +27,6 @@ def open_forge(opening: Opening) -> Forge:
     Raises:
         SettingsError: the forge needs a setting that is missing. ForgeError: there is no token for it.
     """
-    opened: Callable[[Opening], Forge | Adapter] = importlib.import_module(FORGES[opening.place.kind]).from_opening
+    opened: Callable[[Opening], Forge | ForgeAdapter] = importlib.import_module(FORGES[opening.place.kind]).from_opening
     forge = opened(opening)
     return forge if isinstance(forge, Forge) else Hosted(forge, opening.policy.pause if opening.policy else 1.0)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from mlbutler.errors import SettingsError
-from mlbutler.forge.http import Api, ApiOptions, RetryPolicy
+from mlbutler.forge.http import Api, ApiOptions, ApiRetryPolicy
 from mlbutler.forge.interface import State
 from mlbutler.record import Change
 from mlbutler.report.escape import visible, web_address
@@ -71,7 +71,7 @@ def send(
     message: Message,
     environ: Mapping[str, str],
     say: Callable[[str], None] | None = None,
-    policy: RetryPolicy | None = None,
+    policy: ApiRetryPolicy | None = None,
 ) -> None:
     """Post `message` to the webhook.
 
@@ -84,7 +84,7 @@ def send(
     base = urlunsplit(parts._replace(path="", query="", fragment=""))
     api = Api(
         "The webhook", base, headers={}, secret={}, remedy=f"Check {WEBHOOK}.",
-        options=ApiOptions(environ, policy or RetryPolicy(), say, discreet=True),
+        options=ApiOptions(environ, policy or ApiRetryPolicy(), say, discreet=True),
     )  # fmt: skip
     api.send("POST", url, json=message.slack() if form == "slack" else message.json(), again=True)
 

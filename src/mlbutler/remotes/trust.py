@@ -25,7 +25,7 @@ from mlbutler.git import Git
 from mlbutler.git import verified as git_verified
 from mlbutler.record import Change
 from mlbutler.secrets import without_userinfo
-from mlbutler.settings import Loaded, settings_at
+from mlbutler.settings import LoadedSettings, settings_at
 from mlbutler.variables import REMOTE_HOSTS
 
 CONFIG = ".dvc/config"
@@ -171,7 +171,7 @@ def require_places(root: Path, known: Iterable[Agreement] | None) -> None:
         )
 
 
-def without_moved_mirror(loaded: Loaded, known: Iterable[Agreement] | None) -> Loaded:
+def without_moved_mirror(loaded: LoadedSettings, known: Iterable[Agreement] | None) -> LoadedSettings:
     """The settings without a mirror that only the change names."""
     if known is None or not _is_moved_mirror(loaded, tuple(known)):
         return loaded
@@ -179,7 +179,7 @@ def without_moved_mirror(loaded: Loaded, known: Iterable[Agreement] | None) -> L
     return dataclasses.replace(loaded, settings=loaded.settings.model_copy(update={"data": data}))
 
 
-def moved(root: Path, loaded: Loaded, known: Iterable[Agreement] | None) -> tuple[str, ...]:
+def moved(root: Path, loaded: LoadedSettings, known: Iterable[Agreement] | None) -> tuple[str, ...]:
     """What the change says otherwise than the target branch of where data comes from and goes to, in sentences."""
     if known is None:
         return ()
@@ -187,7 +187,7 @@ def moved(root: Path, loaded: Loaded, known: Iterable[Agreement] | None) -> tupl
     return tuple(_sentences(root, loaded, agreements, agreements[0] if agreements else Agreement({})))
 
 
-def _sentences(root: Path, loaded: Loaded, agreements: tuple[Agreement, ...], old: Agreement) -> Iterator[str]:
+def _sentences(root: Path, loaded: LoadedSettings, agreements: tuple[Agreement, ...], old: Agreement) -> Iterator[str]:
     given = loaded.sources.get("data.remote", "").startswith("MLBUTLER_")
     now, default = _now(root, None if given else loaded.settings.data.remote or "")
     for remote, section in now.items():
@@ -219,7 +219,7 @@ def configured_directories(root: Path) -> tuple[Path, ...]:
     return tuple(root / ".dvc" / _path(text) for text in (*urls, *named) if text and _is_directory({"url": text}))
 
 
-def _is_moved_mirror(loaded: Loaded, agreements: tuple[Agreement, ...]) -> bool:
+def _is_moved_mirror(loaded: LoadedSettings, agreements: tuple[Agreement, ...]) -> bool:
     mirror = loaded.settings.data.mirror
     given = loaded.sources.get("data.mirror", "").startswith("MLBUTLER_")
     return mirror is not None and not given and all(mirror != one.mirror for one in agreements)

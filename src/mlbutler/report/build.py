@@ -9,7 +9,7 @@ from mlbutler.record import Change, Outcome, Record
 from mlbutler.report import definitions, differences, history, metrics, numbers, predictions, repeats, run
 from mlbutler.report.headline import OUTCOME_TONES, headline, judged, outcome
 from mlbutler.report.model import Line, Report, Section, code, link, plain
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 NAME = "mlbutler"
 

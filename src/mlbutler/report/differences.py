@@ -33,7 +33,7 @@ from mlbutler.report.model import (
     strong,
 )
 from mlbutler.report.plots.kinds import KINDS
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 _KIND_TONES = {"added": Tone.NONE, "removed": Tone.WARN, "changed": Tone.NONE, "renamed": Tone.NONE}
 _SAID_AT_ONCE = 20

@@ -21,7 +21,7 @@ from mlbutler.report.escape import visible, web_address
 from mlbutler.report.model import Picture
 from mlbutler.report.plots.figure import DATA_URI, Figure
 from mlbutler.report.plots.kinds import KINDS
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 _TEXT_LIMIT = 2000
 _MOST_ROWS = 5000  # of a table; a browser lays out that many in a second

@@ -28,7 +28,7 @@ from mlbutler.report.model import (
     Trends,
 )
 from mlbutler.report.pictures import is_picture, of_plot
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 Unit = Literal["characters", "bytes"]
 

@@ -10,7 +10,7 @@ from mlbutler.record import CompareResult, GateResult, MetricChange, Verdict
 from mlbutler.report import numbers, origins
 from mlbutler.report.headline import VERDICT_ARROWS, VERDICT_TONES
 from mlbutler.report.model import Cell, Column, Line, Paragraph, Row, Section, Table, Tone, cell, code, plain, strong
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 SHOWN = 8
 _MOST = 1_000

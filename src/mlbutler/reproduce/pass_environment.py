@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from mlbutler.record import Change
-from mlbutler.settings import Loaded, settings_at
+from mlbutler.settings import LoadedSettings, settings_at
 
 
 def allowed(
-    loaded: Loaded, change: Change, target: Iterable[str] | None, content: Callable[[str, str], bytes | None]
+    loaded: LoadedSettings, change: Change, target: Iterable[str] | None, content: Callable[[str, str], bytes | None]
 ) -> tuple[str, ...]:
     """Return the names in ``reproduce.pass_environment`` that the change itself did not bring.
 

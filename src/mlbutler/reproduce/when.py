@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlbutler.record import Change
-from mlbutler.settings import Reproduce
+from mlbutler.settings import ReproduceSettings
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Decision:
     reason: str
 
 
-def decide(settings: Reproduce, change: Change, asked: bool) -> Decision:
+def decide(settings: ReproduceSettings, change: Change, asked: bool) -> Decision:
     """Decide whether this build reproduces the experiment.
 
     Args:

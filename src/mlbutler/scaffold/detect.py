@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlbutler.errors import UsageError
-from mlbutler.forge.detect import place
+from mlbutler.forge.detect import locate_forge
 from mlbutler.git import Git
 from mlbutler.project.project import Project
 from mlbutler.project.root import find_root
@@ -16,7 +16,7 @@ from mlbutler.scaffold.detected import DetectedProject, Remote
 from mlbutler.scaffold.languages import detect_image, read_toml
 from mlbutler.scaffold.tools import detect_linters, detect_tests, undeclared_packages
 from mlbutler.secrets import without_userinfo
-from mlbutler.settings import FILE_NAME, Forge, load
+from mlbutler.settings import FILE_NAME, ForgeSettings, load
 
 _KINDS = {
     "http": "http", "https": "http", "webdav": "http", "webdavs": "http", "s3": "s3", "ssh": "ssh", "gs": "gs",
@@ -80,7 +80,7 @@ def _remote(project: Project) -> Remote | None:
     return Remote(name, _KINDS.get(scheme, "other"))
 
 
-def _forge(settings: Forge, url: str) -> str:
+def _forge(settings: ForgeSettings, url: str) -> str:
     """Return the kind of forge that a build publishes to, as the run finds it.
 
     The settings may name a server of the team's own.
@@ -88,7 +88,7 @@ def _forge(settings: Forge, url: str) -> str:
     if not url:  # the repository has no address yet
         return settings.kind or ""
     here = Change(ci="local", kind="local", head="", checkout="", repository=without_userinfo(url))
-    there = place(settings, {}, here)
+    there = locate_forge(settings, {}, here)
     return there.kind if there else ""
 
 

@@ -4,19 +4,28 @@ They are read from ``mlbutler.toml`` at the project's root, or ``[tool.mlbutler]
 overridden by environment variables ``MLBUTLER_<SECTION>_<KEY>``. A project without any file works.
 """
 
-from mlbutler.settings.reading import FILE_NAME, Loaded, load, parse, settings_at
-from mlbutler.settings.sections import Data, Forge, Gate, Predictions, Project, Report, Reproduce, Settings
+from mlbutler.settings.reading import FILE_NAME, LoadedSettings, load, parse, settings_at
+from mlbutler.settings.sections import (
+    DataSettings,
+    ForgeSettings,
+    Gate,
+    Predictions,
+    ProjectSettings,
+    ReportSettings,
+    ReproduceSettings,
+    Settings,
+)
 
 __all__ = [
     "FILE_NAME",
-    "Data",
-    "Forge",
+    "DataSettings",
+    "ForgeSettings",
     "Gate",
-    "Loaded",
+    "LoadedSettings",
     "Predictions",
-    "Project",
-    "Report",
-    "Reproduce",
+    "ProjectSettings",
+    "ReportSettings",
+    "ReproduceSettings",
     "Settings",
     "load",
     "parse",

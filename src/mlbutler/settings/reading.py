@@ -21,7 +21,7 @@ FILE_NAME, SHARED = "mlbutler.toml", "pyproject.toml"
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedSettings:
     """Settings and where they come from.
 
     Attributes:
@@ -34,7 +34,7 @@ class Loaded:
     note: str = ""
 
 
-def load(root: Path, environ: Mapping[str, str] | None = None) -> Loaded:
+def load(root: Path, environ: Mapping[str, str] | None = None) -> LoadedSettings:
     """Read the settings of the project at `root`.
 
     Raises:
@@ -90,7 +90,7 @@ def settings_at(content: Callable[[str], bytes | None]) -> Settings | None:
     return None
 
 
-def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) -> Loaded:
+def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) -> LoadedSettings:
     sources = dict.fromkeys(_keys(values), name)
     for variable, section, key in variables():
         if (text := environ.get(variable)) is not None and text != "":
@@ -103,7 +103,7 @@ def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) ->
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise _explained(error, name, sources) from error
-    return Loaded(settings, {key: sources.get(key, "default") for key in _keys(settings.model_dump())})
+    return LoadedSettings(settings, {key: sources.get(key, "default") for key in _keys(settings.model_dump())})
 
 
 def _from_file(root: Path) -> tuple[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
-class Data(_Section):
+class DataSettings(_Section):
     """Where artifacts live."""
 
     remote: str | None = Field(None, description="name of the shared DVC remote; DVC's default if unset")
@@ -41,7 +41,7 @@ class Data(_Section):
         return root / Path(self.mirror).expanduser() if self.mirror else None
 
 
-class Test(_Section):
+class TestSettings(_Section):
     """The project's tests."""
 
     __test__ = False
@@ -51,14 +51,14 @@ class Test(_Section):
     timeout: Seconds | None = Field(None, description="limit for each command, such as 90 or '15m'")
 
 
-class Lint(_Section):
+class LintSettings(_Section):
     """The project's linters."""
 
     commands: Strings = Field((), description="shell commands; all run, one failure fails the step")
     timeout: Seconds | None = Field(None, description="limit for each command, such as 90 or '15m'")
 
 
-class Reproduce(_Section):
+class ReproduceSettings(_Section):
     """When and how stages run."""
 
     when: Literal["pull-request", "every-commit", "target-branch", "manual", "message"] = Field(
@@ -149,7 +149,7 @@ class Gate(_Section):
         return f"{named}:{self.of}" if self.of else named
 
 
-class Repeat(_Section):
+class RepeatSettings(_Section):
     """How runs are repeated for gates with `repeats`."""
 
     seed: Strings = Field((), description="params that are the seed: '<file>:<dotted name>'; each run sets them all")
@@ -157,7 +157,7 @@ class Repeat(_Section):
     timeout: Seconds | None = Field(None, description="limit for all stages of one repeated run, such as '1h'")
 
 
-class Waivers(_Section):
+class WaiverSettings(_Section):
     """Which people's waivers count."""
 
     trust: Literal["target", "change"] = Field(
@@ -196,7 +196,7 @@ class Predictions(_Section):
         return PurePosixPath(path).as_posix()
 
 
-class Commit(_Section):
+class CommitSettings(_Section):
     """How results are committed back."""
 
     author: str = Field("mlbutler <mlbutler@localhost>", description="'Name <e-mail>' of results commits")
@@ -211,7 +211,7 @@ class Commit(_Section):
     )
 
 
-class Report(_Section):
+class ReportSettings(_Section):
     """What reports show."""
 
     metrics: Strings = Field((), description="globs of 'file:name' to show; all if empty")
@@ -225,7 +225,7 @@ class Report(_Section):
     directory: str = Field(".mlbutler/report", description="where the renderings are written")
 
 
-class Forge(_Section):
+class ForgeSettings(_Section):
     """Where the report is published."""
 
     kind: Literal["github", "gitlab", "gitea", "dagshub", "gogs", "bitbucket", "folder"] | None = Field(
@@ -236,7 +236,7 @@ class Forge(_Section):
     api: str | None = Field(None, description="address of the forge's API where it is not the usual one")
 
 
-class Notify(_Section):
+class NotifySettings(_Section):
     """Who is notified besides, through the webhook in ``MLBUTLER_NOTIFY_WEBHOOK``."""
 
     on: Literal["end", "verdict-change"] = Field(
@@ -245,7 +245,7 @@ class Notify(_Section):
     form: Literal["json", "slack"] = Field("json", description="a document, or the message that Slack and others take")
 
 
-class Project(_Section):
+class ProjectSettings(_Section):
     """What is compared with what."""
 
     target: str | None = Field(None, description="target branch where the CI names none; found out if unset")
@@ -255,16 +255,16 @@ class Project(_Section):
 class Settings(_Section):
     """All settings of a project."""
 
-    project: Project = Project.model_construct()
-    data: Data = Data.model_construct()
-    test: Test = Test.model_construct()
-    lint: Lint = Lint.model_construct()
-    reproduce: Reproduce = Reproduce.model_construct()
+    project: ProjectSettings = ProjectSettings.model_construct()
+    data: DataSettings = DataSettings.model_construct()
+    test: TestSettings = TestSettings.model_construct()
+    lint: LintSettings = LintSettings.model_construct()
+    reproduce: ReproduceSettings = ReproduceSettings.model_construct()
     gate: tuple[Gate, ...] = ()
     predictions: tuple[Predictions, ...] = ()
-    repeat: Repeat = Repeat.model_construct()
-    waivers: Waivers = Waivers.model_construct()
-    commit: Commit = Commit.model_construct()
-    report: Report = Report.model_construct()
-    forge: Forge = Forge.model_construct()
-    notify: Notify = Notify.model_construct()
+    repeat: RepeatSettings = RepeatSettings.model_construct()
+    waivers: WaiverSettings = WaiverSettings.model_construct()
+    commit: CommitSettings = CommitSettings.model_construct()
+    report: ReportSettings = ReportSettings.model_construct()
+    forge: ForgeSettings = ForgeSettings.model_construct()
+    notify: NotifySettings = NotifySettings.model_construct()

@@ -7,9 +7,9 @@ import posixpath
 import shlex
 from collections.abc import Iterable, Sequence
 
-from mlbutler.commitback.build import Author, Build, message
-from mlbutler.commitback.files import Refused, Results, collect, from_root, globbed
-from mlbutler.commitback.place import Placed, concerns, keep, place
+from mlbutler.commitback.build import Author, CommitBuilder, message
+from mlbutler.commitback.files import FileRefused, Results, collect, from_root, globbed
+from mlbutler.commitback.push_results import PushOutcome, concerns, push_results, push_to_own_ref
 from mlbutler.git import Git
 from mlbutler.project.leftovers import take_out
 from mlbutler.project.paths import dependency_paths, result_paths
@@ -31,7 +31,7 @@ def run(work: Work) -> CommitResult:
     declared = _from_root(work, (*result_paths(work.project.stages), *globbed(work.git, work.settings.commit.paths)))
     try:
         results = collect(git, work.record.change.checkout, declared)
-    except Refused as refused:
+    except FileRefused as refused:
         return _skipped(f"not committed: {refused.reason}", refused.remedy)
     if not results.changed:
         return CommitResult(outcome=Outcome.PASSED, reason="nothing to commit: the results are those of the commit")
@@ -155,8 +155,8 @@ def _committed(git: Git, work: Work, results: Results, touched: Sequence[str]) -
     else:
         files = {path: results.files[path] for path in results.changed}
     text = message(settings.message, change, _stages(work), _runs(work))
-    build = Build(git, files, text, Author.parse(settings.author))
-    placed = place(build, remote, branch, change.head, touched)
+    build = CommitBuilder(git, files, text, Author.parse(settings.author))
+    placed = push_results(build, remote, branch, change.head, touched)
     if placed.reason:
         return _kept(build, change, remote, branch, placed)
     if placed.found:
@@ -184,8 +184,8 @@ def _runs(work: Work) -> tuple[StageRun, ...]:
     return work.record.reproduce.stages if work.record.reproduce is not None else ()
 
 
-def _kept(build: Build, change: Change, remote: str, branch: str, placed: Placed) -> CommitResult:
-    ref = keep(build, remote, change.head)
+def _kept(build: CommitBuilder, change: Change, remote: str, branch: str, placed: PushOutcome) -> CommitResult:
+    ref = push_to_own_ref(build, remote, change.head)
     command = f"git fetch {shlex.quote(remote)} {ref} && git cherry-pick FETCH_HEAD && dvc pull" if ref else ""
     return CommitResult(
         outcome=Outcome.SKIPPED,

@@ -10,7 +10,7 @@ from mlbutler.report.metrics import table
 from mlbutler.report.model import Table
 from mlbutler.report.numbers import count
 from mlbutler.report.screen import Screen
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 
 _ROWS, _LINES = 50, 20
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mlbutler.record import Change
-from mlbutler.settings import Loaded, Settings
+from mlbutler.settings import LoadedSettings, Settings
 
 _KEYS = ("mirror", "mirror_limit")
 
 
-def agreed(loaded: Loaded, change: Change, target: Callable[[], Settings | None]) -> tuple[bool, int | None]:
+def agreed(loaded: LoadedSettings, change: Change, target: Callable[[], Settings | None]) -> tuple[bool, int | None]:
     """(may the mirror be marked as one and lose objects, the size above which it does).
 
     On a CI server both come from the environment or from the target branch's settings; on one's own machine from the

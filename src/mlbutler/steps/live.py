@@ -18,7 +18,7 @@ from mlbutler.record_file import redacted as without_secrets
 from mlbutler.report.model import Headline, Report, Tone
 from mlbutler.reproduce.progress import Progress
 from mlbutler.reproduce.progress import read as read_progress
-from mlbutler.settings import Report as Settings
+from mlbutler.settings import ReportSettings as Settings
 from mlbutler.steps.reviewers import opened, placed
 from mlbutler.steps.work import Work
 

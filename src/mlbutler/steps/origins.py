@@ -51,7 +51,7 @@ def last_build(work: Work) -> EarlierBuild | None:
         return None
     try:
         commit = _Look(work.git, work.prefix).last(work.record.change.checkout, locks)
-        return earlier.read(work.git, commit) if commit else None
+        return earlier.read_earlier_build(work.git, commit) if commit else None
     except GitError:
         return None
 
@@ -106,7 +106,7 @@ class _Look:
         commit = self._commit(revision, owner, paths)
         if not commit or commit in self._cut_off:
             yield Origin(files=tuple(paths), kind="not known", stage=stage)
-        elif (build := earlier.read(self._git, commit)) is not None:
+        elif (build := earlier.read_earlier_build(self._git, commit)) is not None:
             yield Origin(
                 files=tuple(paths), kind="earlier build", stage=stage, commit=commit, head=build.head, url=build.url
             )

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from mlbutler.change.order import is_older
 from mlbutler.errors import MlbutlerError
-from mlbutler.forge.http import Refused
-from mlbutler.forge.interface import Forge, NotOffered, Picture, Posted
+from mlbutler.forge.http import RequestRefused
+from mlbutler.forge.interface import Forge, NotOffered, PictureFile, Posted
 from mlbutler.forge.opening import NoToken
 from mlbutler.record import Change, Outcome, PublishResult
 from mlbutler.record_ended import ended
@@ -99,7 +99,7 @@ def _told(work: Work) -> PublishResult:
             posted = _comment(work, forge, change)
         except NotOffered as error:
             return _left(work, forge, change, error)
-        except Refused as error:
+        except RequestRefused as error:
             refused = error  # the token may still set statuses, and a pending one would stay
     status = ""
     if forge.capabilities.statuses:
@@ -189,7 +189,7 @@ def _comment(work: Work, forge: Forge, change: Change) -> Posted:
         text = markdown.fit(report, limits, placed)
         try:
             return forge.comment(change, report.title, text, older)
-        except Refused as error:
+        except RequestRefused as error:
             half = dataclasses.replace(limits, size=limits.measure(text) // 2)
             if not error.too_long or markdown.fit(report, half, placed) == text:
                 raise
@@ -199,7 +199,7 @@ def _comment(work: Work, forge: Forge, change: Change) -> Posted:
         return post()
     if takes.pictures == "data-uri":
         return post({file.name: pictures.data_uri(file) for file in files})
-    sent = [Picture(file.name, file.media, file.content) for file in files]
+    sent = [PictureFile(file.name, file.media, file.content) for file in files]
     at = forge.attach(change, report.title, sent, older)
     if at is None:
         posted = post()

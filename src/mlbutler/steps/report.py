@@ -9,7 +9,7 @@ from mlbutler.errors import OutsideError, SettingsError
 from mlbutler.record import Outcome, Record, ReportResult
 from mlbutler.record_ended import ended, interrupted
 from mlbutler.secrets import Redactor
-from mlbutler.settings import Report
+from mlbutler.settings import ReportSettings
 from mlbutler.steps.work import Work
 
 
@@ -38,7 +38,9 @@ def run(work: Work, *, aborted: bool = False) -> ReportResult:
     )
 
 
-def write_report(record: Record, settings: Report, directory: Path, redactor: Redactor) -> tuple[tuple[str, Path], ...]:
+def write_report(
+    record: Record, settings: ReportSettings, directory: Path, redactor: Redactor
+) -> tuple[tuple[str, Path], ...]:
     """Render `record` into `directory`; returns (kind, file).
 
     Raises:

@@ -33,6 +33,6 @@ def leave(work: Work, change: Change, is_older: Callable[[str], bool]) -> tuple[
     text = markdown.fit(report, markdown.Limits(), {name: name for name in files})
     git = work.git.at(work.git.toplevel())
     branch = ReportBranch(git, change.git_remote, name, Author.parse(work.settings.commit.author))
-    newer = branch.leave(file_name(report.title), files | {"README.md": text.encode("utf-8", "replace")},
+    newer = branch.publish(file_name(report.title), files | {"README.md": text.encode("utf-8", "replace")},
                          change.head, is_older)  # fmt: skip
     return name, newer

@@ -8,13 +8,13 @@ from functools import partial
 from mlbutler import record_file
 from mlbutler.errors import MlbutlerError
 from mlbutler.forge import detect
-from mlbutler.forge.http import RetryPolicy
+from mlbutler.forge.http import ApiRetryPolicy
 from mlbutler.forge.interface import Forge, State
 from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.record import Change, Outcome, Record
 from mlbutler.record_ended import ended
-from mlbutler.settings import Forge as Settings
+from mlbutler.settings import ForgeSettings as Settings
 from mlbutler.settings import settings_at
 from mlbutler.steps.work import Work
 
@@ -26,10 +26,10 @@ STATES = {
     Outcome.NOT_KNOWN: State.ERROR,
     Outcome.INTERRUPTED: State.CANCELED,
 }
-_QUICK = RetryPolicy(attempts=2, pause=0.5, longest=5, connect=5, read=10)
+_QUICK = ApiRetryPolicy(attempts=2, pause=0.5, longest=5, connect=5, read=10)
 
 
-def opened(work: Work, policy: RetryPolicy | None = None) -> Forge | None:
+def opened(work: Work, policy: ApiRetryPolicy | None = None) -> Forge | None:
     """The forge that the settings, the CI server or the clone name, None when none does.
 
     Raises:
@@ -37,10 +37,10 @@ def opened(work: Work, policy: RetryPolicy | None = None) -> Forge | None:
         NoToken: there is no token for it.
     """
     change = work.record.change
-    there = detect.place(work.settings.forge, work.environ, change)
+    there = detect.locate_forge(work.settings.forge, work.environ, change)
     if there is None:
         return None
-    detect.agree(work.loaded, there, change, work.environ, lambda: _settings_before(work))
+    detect.require_agreed(work.loaded, there, change, work.environ, lambda: _settings_before(work))
     opening = Opening(
         place=there, environ=work.environ, root=work.root, say=work.console.line, policy=policy,
         check=work.symlinks.check_inside,

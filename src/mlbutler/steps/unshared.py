@@ -59,7 +59,7 @@ def _lacking(work: Work) -> Iterator[tuple[str, int, int]]:
 def publish(work: Work) -> PublishResult:
     """Say which forge would have been told."""
     report = work.settings.report.directory
-    there = detect.place(work.settings.forge, work.environ, work.record.change)
+    there = detect.locate_forge(work.settings.forge, work.environ, work.record.change)
     if there is None:
         return PublishResult(outcome=Outcome.SKIPPED, reason=f"no forge configured; the report is in {report}")
     told = f"would put comment and status on {there.url or there.kind}"

@@ -15,7 +15,7 @@ from mlbutler.git import Git
 from mlbutler.git.address import Access
 from mlbutler.project.signature import Look
 from mlbutler.record import Record
-from mlbutler.settings import Loaded, Settings
+from mlbutler.settings import LoadedSettings, Settings
 from mlbutler.variables import HANDED_RUNS
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Work:
     """
 
     root: Path
-    loaded: Loaded
+    loaded: LoadedSettings
     console: Console
     record: Record
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)

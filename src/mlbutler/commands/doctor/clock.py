@@ -61,7 +61,7 @@ def _addresses(work: Work) -> Iterator[tuple[str, str]]:
         url = str(conf.get("url", ""))
         yield f"the remote '{name}'", str(conf.get("endpointurl") or _STORES.get(urlsplit(url).scheme, url))
     try:
-        place = detect.place(work.settings.forge, work.environ, work.record.change)
+        place = detect.locate_forge(work.settings.forge, work.environ, work.record.change)
     except MlbutlerError:  # it is told under "forge"
         place = None
     if place is not None:

@@ -8,7 +8,7 @@ from mlbutler.commands.doctor.examined import Examined
 from mlbutler.errors import MlbutlerError
 from mlbutler.forge import detect
 from mlbutler.forge.hosted import Hosted
-from mlbutler.forge.http import Refused
+from mlbutler.forge.http import RequestRefused
 from mlbutler.forge.interface import Forge, State
 from mlbutler.record import Change
 from mlbutler.report.markdown import marker
@@ -29,7 +29,7 @@ def examine_forge(work: Work) -> Iterator[Examined]:
         return
     try:
         forge = opened(work)
-        there = detect.place(work.settings.forge, work.environ, work.record.change)
+        there = detect.locate_forge(work.settings.forge, work.environ, work.record.change)
     except MlbutlerError as error:
         yield Examined("forge", "missing", error.message, error.remedy)
         return
@@ -59,7 +59,7 @@ def _status(forge: Forge, change: Change) -> Examined:
         return Examined("status", "note", f"{forge.name} has none")
     try:
         forge.status(change, _TITLE, State.SUCCESS, "The token may set statuses", change.build_url)
-    except Refused as error:
+    except RequestRefused as error:
         if error.status in _UNKNOWN_COMMIT and change.ci == "local":
             return Examined("status", "note", f"not set: {error.message}", "Push the commit, then try again.")
         return Examined("status", "missing", error.message, error.remedy)

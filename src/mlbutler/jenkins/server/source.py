@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlbutler.errors import UsageError
-from mlbutler.forge.address import Address, address, kind_of
+from mlbutler.forge.address import RepositoryAddress, kind_of, parse_address
 from mlbutler.jenkins.server.job import SOURCES
 from mlbutler.jenkins.server.model import Repository
 from mlbutler.secrets import without_userinfo
@@ -40,8 +40,8 @@ def repository(url: str, source: str | None, server: str | None = None) -> Repos
     return Repository(_public(url), chosen, pages, path)
 
 
-def _address(url: str) -> Address:
-    found = address(url)
+def _address(url: str) -> RepositoryAddress:
+    found = parse_address(url)
     if found is None:
         raise UsageError(
             f"Jenkins cannot read '{url}': it is no address on a network.",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from mlbutler.commitback.build import Build
+from mlbutler.commitback.build import CommitBuilder
 from mlbutler.commitback.earlier import REPRODUCED
 from mlbutler.errors import AccessDenied
 from mlbutler.git import Done, Git
@@ -29,7 +29,7 @@ _RACE = re.compile(
 
 
 @dataclass(frozen=True)
-class Placed:
+class PushOutcome:
     """What became of the commit.
 
     Attributes:
@@ -44,7 +44,7 @@ class Placed:
     reason: str = ""
 
 
-def place(build: Build, remote: str, branch: str, head: str, touched: Collection[str]) -> Placed:
+def push_results(build: CommitBuilder, remote: str, branch: str, head: str, touched: Collection[str]) -> PushOutcome:
     """Push the results commit.
 
     Args:
@@ -59,29 +59,29 @@ def place(build: Build, remote: str, branch: str, head: str, touched: Collection
         time.sleep(_PAUSE * attempt)
         tip = git.remote_refs(remote, ref).get(ref)
         if tip is None:
-            return Placed(reason=f"the branch {branch} is gone")
+            return PushOutcome(reason=f"the branch {branch} is gone")
         if tip != head:
             git.fetch(remote, ref)
             if git.resolve(tip) is None:
                 continue  # it moved again between the two questions
             if not git.is_ancestor(head, tip):
-                return Placed(reason=f"the branch {branch} was rewritten meanwhile")
+                return PushOutcome(reason=f"the branch {branch} was rewritten meanwhile")
             if build.is_in(tip):
                 commit = _ours(git, head, tip)
-                return Placed(commit, next(iter(git.parents(commit)), ""), found=True)
+                return PushOutcome(commit, next(iter(git.parents(commit)), ""), found=True)
             if changed := [path for path in git.changed(head, tip) if concerns(path, touched)]:
                 more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-                return Placed(
+                return PushOutcome(
                     reason="the branch moved meanwhile and changed what the results stand on: "
                     + f"{', '.join(changed[:3])}{more}"
                 )
         commit = build(tip)
         done = git.push(remote, commit, ref)
         if done.code == 0:
-            return Placed(commit, tip)
+            return PushOutcome(commit, tip)
         if (said := refusal(done)) is not None:
-            return Placed(reason=f"the remote refused the push: {said}")
-    return Placed(reason=f"the branch {branch} moved {_TRIES} times in a row")
+            return PushOutcome(reason=f"the remote refused the push: {said}")
+    return PushOutcome(reason=f"the branch {branch} moved {_TRIES} times in a row")
 
 
 def _ours(git: Git, head: str, tip: str) -> str:
@@ -115,7 +115,7 @@ def concerns(path: str, touched: Collection[str]) -> bool:
     return any(path == item or path.startswith(f"{item}/") or item.startswith(f"{path}/") for item in touched)
 
 
-def keep(build: Build, remote: str, head: str) -> str:
+def push_to_own_ref(build: CommitBuilder, remote: str, head: str) -> str:
     """Push the commit to a ref of its own; return the ref, '' when the remote takes none."""
     git, ref = build.git, f"{RESULTS}{head}"
     commit = build(head)

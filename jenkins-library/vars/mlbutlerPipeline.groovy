@@ -2,6 +2,7 @@
 //     @Library('mlbutler') _
 //     mlbutlerPipeline(label: 'docker', dockerfile: 'Dockerfile', remote: 'http')
 
+import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
 
 def call(Map given = [:]) {
@@ -79,9 +80,16 @@ void fannedOut(Map config) {
         unstash('mlbutler-record')
         mlbutlerStages.handOver(runs)
         // What ran elsewhere is restored from the run cache here; what failed elsewhere is not run again.
-        List handed = ["MLBUTLER_REPRODUCE_FAILED=${failed.join(',')}", 'MLBUTLER_HANDED_RUNS=true']
+        List handed = ["MLBUTLER_REPRODUCE_FAILED=${asJson(failed)}", 'MLBUTLER_HANDED_RUNS=true']
         reported(config) { withEnv(handed) { finish(config) } }
     }
+}
+
+/** Names as a JSON list: a comma may be in one. The sandbox lets single texts be written, and no lists. */
+String asJson(List names) {
+    List written = []
+    for (name in names) { written << JsonOutput.toJson(name as String) }
+    return "[${written.join(',')}]"
 }
 
 /** Remove what a killed build left behind; where that cannot be done, no step is taken, and the reviewers are told. */

@@ -7,8 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from mlbutler.cli import cli
+from mlbutler.errors import UsageError
 from mlbutler.pipeline import NAMES
-from mlbutler.verbs.options import common
+from mlbutler.verbs.options import common, names_of
 
 
 @pytest.mark.parametrize(("environ", "words", "directory"), [
@@ -61,3 +62,12 @@ def test_the_lists_of_verbs_and_steps_are_whole() -> None:
         assert "..." not in listed
     helped = " ".join(CliRunner().invoke(cli, ["run", "--help"]).output.split())
     assert f"Take only these steps, of {', '.join(NAMES)}." in helped
+
+
+def test_names_of_stages_may_hold_commas() -> None:
+    assert names_of("train, test") == ["train", "test"]
+    assert names_of('["train@a,b", "test"]') == ["train@a,b", "test"]
+    assert names_of("[]") == names_of("") == []
+    for wrong in ("[train]", "[1]", '["train"'):
+        with pytest.raises(UsageError, match="No JSON list of names"):
+            names_of(wrong)

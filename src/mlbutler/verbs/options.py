@@ -106,6 +106,26 @@ def split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def names_of(text: str) -> list[str]:
+    """Names of stages, of which those of `foreach` may hold a comma: a JSON list, or parted by commas.
+
+    Raises:
+        UsageError: it begins as a JSON list, which no name does, and is none of texts.
+    """
+    if not text.lstrip().startswith("["):
+        return split(text)
+    from mlbutler.errors import UsageError
+    from mlbutler.parsing import Unreadable, parse_json
+
+    try:
+        found = parse_json(text)
+    except Unreadable:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise UsageError(f"No JSON list of names: {text[:100]}", """Write it as '["train", "test"]'.""")
+    return found
+
+
 def step(name: str, directory: Path, console: Any, **options: Any) -> int:
     from mlbutler.commands.step import step
 

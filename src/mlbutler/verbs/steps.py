@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mlbutler.errors import EXIT_PASSED
-from mlbutler.verbs.options import against, common, discard, every, in_run, needs, split, step, verb
+from mlbutler.verbs.options import against, common, discard, every, in_run, names_of, needs, split, step, verb
 
 _STEPS = "test, lint, plan, sync, check, reproduce, push, compare, commit, report, publish"
 
@@ -116,7 +116,7 @@ def check(directory: Path, console: Any, in_run: bool, what: tuple[str, ...], an
 @verb("reproduce", "mlbutler reproduce", "mlbutler reproduce train")
 @click.argument("stages", nargs=-1)
 @click.option("--failed", metavar="STAGE,...", default="", show_envvar=True,
-              help="Stages that failed on another agent: not run again.")  # fmt: skip
+              help="Stages that failed on another agent, or a JSON list of them: not run again.")  # fmt: skip
 @discard
 @in_run
 @common
@@ -126,7 +126,7 @@ def reproduce(directory: Path, console: Any, in_run: bool, stages: tuple[str, ..
     def call(work: Any) -> Any:
         from mlbutler.steps.reproduce import run as step
 
-        return step(work, split(failed))
+        return step(work, names_of(failed))
 
     return step("reproduce", directory, console, in_run=in_run, targets=stages, call=call, discard=discard)
 

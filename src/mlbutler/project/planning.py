@@ -88,6 +88,22 @@ class Planning:
             else found
         )
 
+    def bring_run_cache(self) -> int:
+        """Copy the mirror's entries of DVC's run cache into the clone's; return how many were not there.
+
+        On a CI server nothing is copied: there they are looked up in the mirror itself.
+
+        Raises:
+            StoreError: an entry cannot be read or written.
+        """
+        from mlbutler.remotes.opening import open_cache
+        from mlbutler.store.local import LocalStore
+        from mlbutler.store.runs import bring_runs
+
+        if self._project.mirror is None or self.build_runs is not None:
+            return 0
+        return bring_runs(open_cache(self._project), LocalStore("mirror", self._project.mirror))
+
     def unsettled(self) -> tuple[StagePlan, ...]:
         """The stages whose outputs are not, or not known to be, those of the code, data and parameters here, in order.
 
@@ -157,6 +173,17 @@ class Planning:
                 if output.oid is not None:
                     needs[(path, output.oid.md5)] = Need(path, output.oid, (), output.size, False)
         return tuple(needs.values())
+
+    def all_artifacts(self) -> tuple[Need, ...]:
+        """Return the objects of every recorded artifact that DVC keeps."""
+        return tuple(
+            Need(
+                a.path, a.oid, (), a.size, remote=a.remote, imported=not a.pushed and "import" in a.left_out,
+                files=a.files,
+            )
+            for a in self._project.artifacts()
+            if a.cached and a.oid is not None
+        )  # fmt: skip
 
     def needs_of(self, paths: Iterable[str]) -> Iterator[Need]:
         """The objects of those recorded artifacts, or parts of them, that are not in the work tree."""

@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlbutler.errors import StoreError
-from mlbutler.remotes.opening import Configured
+from mlbutler.remotes.opening import Configured, open_cache
+from mlbutler.store.engine import bring
+from mlbutler.store.interface import Need
+
+
+def bring_imports(project: Configured, needs: Sequence[Need]) -> frozenset[str]:
+    """Let DVC bring imports from where they were imported; return the paths that it brought whole.
+
+    Raises:
+        StoreError: the source could not be read.
+    """
+    if not needs:
+        return frozenset()
+    fetch_imports(project, [need.path for need in needs])
+    again = bring(needs, open_cache(project), None, None)
+    return frozenset(need.path for need in needs) - again.incomplete
 
 
 def fetch_imports(project: Configured, paths: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -190,6 +190,11 @@ class Remotes:
         """Where a remote is, without credentials; '' for a directory, which is asked quickly."""
         name = self.name(own)
         return "" if name is None else address(self._project.repo.config, name, self._environ)
+
+    def vanished(self, names: Iterable[str | None]) -> StoreError | None:
+        """Return the error where one of these remotes is a directory that is not there."""
+        stores = (self(own) for own in dict.fromkeys(names))
+        return next((gone for s in stores if isinstance(s, LocalStore) and (gone := s.vanished()) is not None), None)
 
     def __call__(self, own: str | None) -> Store | None:
         """The store for an artifact, None when no remote is configured.

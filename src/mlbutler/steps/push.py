@@ -39,15 +39,13 @@ def run(work: Work) -> PushResult:
         return unshared.push(work)
     if _nothing_to_do(work):
         return PushResult(outcome=Outcome.PASSED, reason="nothing to push: no stage ran and all is on the remote")
-    from mlbutler.remotes.opening import open_cache, open_mirror
-
     project = work.project
     project.reload()
     artifacts = [artifact for artifact in project.artifacts() if artifact.oid is not None]
     pushed = [artifact for artifact in artifacts if artifact.cached and artifact.pushed]
-    cache = open_cache(project)
     work.mirror_use.begin()
-    mirror = open_mirror(work.mirror, project, trusted=True, link=work.settings.data.link)
+    stores = work.stores()
+    cache, mirror = stores.cache, stores.mirror
     if mirror is None and work.remote is None and all(artifact.remote is None for artifact in pushed):
         return PushResult(
             outcome=Outcome.SKIPPED,
@@ -109,11 +107,10 @@ def _whole(work: Work, result: PushResult, away: Sequence[Artifact]) -> PushResu
     """
     from mlbutler.errors import StoreError
     from mlbutler.project.pushed import check_pushed
-    from mlbutler.remotes.opening import Remotes
 
     if not away:
         return result
-    remotes = Remotes(work.project, work.remote, work.environ, work.settings.data.jobs)
+    remotes = work.stores().remotes
     with work.console.progress("asking the remote") as progress:
         found = check_pushed(
             away,
@@ -165,13 +162,11 @@ def keep_in_mirror(work: Work, ran: Collection[str]) -> None:
     """
     if not work.trusted or work.mirror is None:
         return
-    from mlbutler.remotes.opening import open_cache, open_mirror
-
     work.project.reload()
     artifacts = [artifact for artifact in work.project.artifacts() if artifact.oid is not None]
-    cache = open_cache(work.project)
     work.mirror_use.begin()
-    mirror = open_mirror(work.mirror, work.project, trusted=True, link=work.settings.data.link)
+    stores = work.stores()
+    cache, mirror = stores.cache, stores.mirror
     assert mirror is not None
     runs = _runs(work, cache, artifacts, ran)
     _to_mirror(work, cache, mirror, artifacts, runs)
@@ -268,10 +263,9 @@ def _to_remotes(
     moved: list[Moved],
 ) -> tuple[list[str], str]:
     """Send to each artifact's remote; (remarks, name of the remote that keeps the run cache or '')."""
-    from mlbutler.remotes.opening import Remotes
     from mlbutler.store.holdings import is_complete
 
-    remotes = Remotes(work.project, work.remote, work.environ, work.settings.data.jobs)
+    remotes = work.stores().remotes
     by_remote: dict[str | None, list[ObjectId]] = {}
     for artifact in pushed:
         assert artifact.oid is not None

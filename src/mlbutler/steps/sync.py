@@ -11,7 +11,6 @@ from mlbutler.report.numbers import count
 from mlbutler.steps.work import Work
 
 if TYPE_CHECKING:
-    from mlbutler.errors import StoreError
     from mlbutler.store.engine import Brought
     from mlbutler.store.interface import Need
     from mlbutler.store.whole import Whole
@@ -44,7 +43,7 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
         stale = plan_step.run(work).stale()
     if stale:
         _bring_run_cache(work)
-    needs = _all_artifacts(work) if everything else work.project.planning.needed(stale)
+    needs = work.project.planning.all_artifacts() if everything else work.project.planning.needed(stale)
     if everything and stale:
         needs = (*needs, *(need for need in work.project.planning.needed(stale) if not need.checkout))
     if not needs:
@@ -54,7 +53,8 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
         _keep(work, needs, brought, whole)
     if absent and not everything and plan is not None:
         result = _made_again(work, plan, result, absent)
-    if result.outcome is Outcome.FAILED and (gone := _vanished(work, needs)) is not None:
+    remotes = {need.remote for need in needs}
+    if result.outcome is Outcome.FAILED and (gone := work.stores().remotes.vanished(remotes)) is not None:
         gone.partial = dataclasses.replace(result, outcome=Outcome.ERROR, reason=gone.message)
         raise gone
     return result
@@ -77,16 +77,6 @@ def supply(work: Work, paths: Sequence[str]) -> None:
         work.record = dataclasses.replace(
             work.record, sync=dataclasses.replace(before, moved=(*before.moved, *result.moved))
         )
-
-
-def _vanished(work: Work, needs: Sequence[Need]) -> StoreError | None:
-    """The error where a remote that was asked is a directory that is not there."""
-    from mlbutler.remotes.opening import Remotes
-    from mlbutler.store.local import LocalStore
-
-    remotes = Remotes(work.project, work.remote, work.environ if work.trusted else {})
-    stores = (remotes(own) for own in dict.fromkeys(need.remote for need in needs))
-    return next((gone for s in stores if isinstance(s, LocalStore) and (gone := s.vanished()) is not None), None)
 
 
 def _made_again(work: Work, plan: PlanResult, failed: SyncResult, absent: frozenset[str]) -> SyncResult:
@@ -117,30 +107,11 @@ def _times(result: StepResult | None) -> dict[str, Any]:
     return {"started": result.started, "duration": result.duration} if result is not None else {}
 
 
-def _all_artifacts(work: Work) -> tuple[Need, ...]:
-    from mlbutler.store.interface import Need
-
-    return tuple(
-        Need(
-            a.path, a.oid, (), a.size, remote=a.remote, imported=not a.pushed and "import" in a.left_out, files=a.files
-        )
-        for a in work.project.artifacts()
-        if a.cached and a.oid is not None
-    )
-
-
 def _bring_run_cache(work: Work) -> None:
     from mlbutler.errors import StoreError
-    from mlbutler.remotes.opening import open_cache
-    from mlbutler.store.local import LocalStore
-    from mlbutler.store.runs import bring_runs
 
-    if (
-        work.mirror is None or work.project.planning.build_runs is not None
-    ):  # there it is looked up in the mirror itself
-        return
     try:
-        copied = bring_runs(open_cache(work.project), LocalStore("mirror", work.mirror))
+        copied = work.project.planning.bring_run_cache()
     except StoreError as error:
         work.console.line(f"The mirror's run cache is left out: {error.message}")
         return
@@ -177,19 +148,18 @@ def _keep(work: Work, needs: Sequence[Need], brought: Brought, whole: Whole) -> 
 
 def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, Whole]:
     """What was brought, the paths that no store holds, and which objects of the cache are known to be whole."""
-    from mlbutler.remotes.opening import Remotes, open_cache, open_mirror
+    from mlbutler.remotes.imports import bring_imports
     from mlbutler.store.engine import BringOptions, bring, worst
 
     data, project = work.settings.data, work.project
-    cache = open_cache(project)
     known = [need.size for need in needs]
     total = sum(size for size in known if size is not None) if None not in known else None
-    remotes = Remotes(project, work.remote, work.environ if work.trusted else {}, data.jobs)
     new = work.mirror is not None and not work.mirror.is_dir()
     if not new:
         work.mirror_use.hold([need.oid for need in needs])
     work.mirror_use.begin()
-    mirror = open_mirror(work.mirror, project, trusted=work.trusted, link=data.link)
+    stores = work.stores()
+    cache, mirror, remotes = stores.cache, stores.mirror, stores.remotes
     verify = data.verify == "always"
     wanted = [need.path for need in needs if need.checkout]
     _check(work, wanted)
@@ -210,7 +180,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
         error = worst(brought.errors)
         absent = brought.incomplete
         if absent and error is None:
-            absent -= _import(work, [need for need in needs if need.imported and need.path in absent])
+            absent -= bring_imports(project, [need for need in needs if need.imported and need.path in absent])
         paths = tuple(dict.fromkeys(path for path in wanted if path not in absent))
         with work.console.progress("files into the work tree") as progress:
             project.checkout.lay_out(paths, progress, cache.whole, early)
@@ -229,19 +199,6 @@ def _check(work: Work, paths: Sequence[str]) -> None:
     except UnsavedWork as error:
         error.partial = SyncResult(outcome=Outcome.FAILED, reason=error.message, unsaved=error.paths)
         raise
-
-
-def _import(work: Work, needs: Sequence[Need]) -> frozenset[str]:
-    """Let DVC bring imports from where they were imported; the paths it brought whole."""
-    if not needs:
-        return frozenset()
-    from mlbutler.remotes.imports import fetch_imports
-    from mlbutler.remotes.opening import open_cache
-    from mlbutler.store.engine import bring
-
-    fetch_imports(work.project, [need.path for need in needs])
-    again = bring(needs, open_cache(work.project), None, None)
-    return frozenset(need.path for need in needs) - again.incomplete
 
 
 def _result(work: Work, brought: Brought, absent: frozenset[str], paths: tuple[str, ...]) -> SyncResult:

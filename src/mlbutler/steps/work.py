@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlbutler.project.build_runs import BuildRuns
     from mlbutler.project.planned import Kept, Planned
     from mlbutler.project.project import Project
+    from mlbutler.remotes.stores import Stores
     from mlbutler.remotes.trust import Agreement
     from mlbutler.steps.mirror import MirrorUse
     from mlbutler.store.brought_before import BroughtBefore
@@ -172,6 +173,18 @@ class Work:
     def mirror(self) -> Path | None:
         """The agent's mirror, None when none is set. A relative path is taken from the project's root."""
         return self.settings.data.mirror_path(self.root)
+
+    def stores(self) -> Stores:
+        """Open cache, mirror and remotes; what is known of their objects is read anew."""
+        from mlbutler.remotes.opening import Remotes, open_cache, open_mirror
+        from mlbutler.remotes.stores import Stores
+
+        data, project = self.settings.data, self.project
+        return Stores(
+            open_cache(project),
+            open_mirror(self.mirror, project, trusted=self.trusted, link=data.link),
+            Remotes(project, self.remote, self.environ if self.trusted else {}, data.jobs),
+        )
 
     @cached_property
     def mirror_use(self) -> MirrorUse:

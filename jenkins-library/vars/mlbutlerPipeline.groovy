@@ -34,24 +34,42 @@ def call(Map given = [:]) {
     List variables = ['MLBUTLER_IN_RUN=true'] // the stages are the steps of one run: each heeds those before it
     if (config.dockerfile) { variables << "MLBUTLER_DATA_MIRROR=${config.mirror}" }
     if (config.folder) { variables << "MLBUTLER_CHDIR=${config.folder}" }
+    Map state = [told: false, stashed: false]
     withEnv(variables) {
-        if (config.labels) {
-            fannedOut(config)
-        } else {
-            onAgent(config) {
-                reported(config) {
-                    if (cleaned()) {
-                        look(config)
-                        finish(config)
+        // Not of a build that was aborted: that one ends.
+        catchError(catchInterruptions: false) {
+            if (config.labels) {
+                fannedOut(config, state)
+            } else {
+                onAgent(config) {
+                    reported(config, state) {
+                        if (cleaned()) {
+                            look(config)
+                            finish(config)
+                        }
                     }
                 }
             }
         }
+        if (!state.told) { lastWord(config, state) }
+    }
+}
+
+/** The agent was lost, and so was the one that took over: a third one tells how far the build came. */
+void lastWord(Map config, Map state) {
+    node(config.label) {
+        mlbutlerAccess.inCheckout(config) {
+            if (cleaned()) {
+                if (state.stashed) { unstash('mlbutler-record') }
+                tell(config, true, state)
+            }
+        }
+        mlbutlerAccess.clean()
     }
 }
 
 /** One agent looks, others run the stages, one finishes: no agent waits for another. */
-void fannedOut(Map config) {
+void fannedOut(Map config, Map state) {
     List stages = []
     String record = pattern("${config.folder ? config.folder + '/' : ''}.mlbutler/*.json")
     boolean looked = false
@@ -63,12 +81,13 @@ void fannedOut(Map config) {
                 looked = passed && failLater {
                     stages = planned(config)
                     stash(name: 'mlbutler-record', includes: record, useDefaultExcludes: false)
+                    state.stashed = true
                 }
                 if (!looked) { finish(config) }
             }
             ended = true
         } finally {
-            if (!looked && mlbutlerAccess.reachable()) { tell(config, ended) }
+            if (!looked && mlbutlerAccess.reachable()) { tell(config, ended, state) }
         }
     }
     if (!looked) { return }
@@ -81,7 +100,7 @@ void fannedOut(Map config) {
         mlbutlerStages.handOver(runs)
         // What ran elsewhere is restored from the run cache here; what failed elsewhere is not run again.
         List handed = ["MLBUTLER_REPRODUCE_FAILED=${asJson(failed)}", 'MLBUTLER_HANDED_RUNS=true']
-        reported(config) { withEnv(handed) { finish(config) } }
+        reported(config, state) { withEnv(handed) { finish(config) } }
     }
 }
 
@@ -175,19 +194,20 @@ void compare(Map config) {
     }
 }
 
-void reported(Map config, Closure body) {
+void reported(Map config, Map state, Closure body) {
     boolean ended = false
     try {
         body()
         ended = true // a step that fails does not keep the others from being taken: only an abort does
     } finally {
         // Nothing is told from an agent that is lost: the one that takes over does it.
-        if (mlbutlerAccess.reachable()) { tell(config, ended) }
+        if (mlbutlerAccess.reachable()) { tell(config, ended, state) }
     }
 }
 
 /** Tell the reviewers. ended: the steps were taken; else the build was aborted. */
-void tell(Map config, boolean ended) {
+void tell(Map config, boolean ended, Map state) {
+    state.told = true
     String top = config.folder ? "${config.folder}/" : ''
     String all = pattern(top)
     stage('report') {

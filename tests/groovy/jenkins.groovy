@@ -3,7 +3,7 @@
 //
 // groovy jenkins.groovy PLAN: PLAN is JSON with `script`, `environment`, `credentials` (id -> variable values), `checkout` (a shell
 // command that fills an empty workspace), `workspaces`, `archive`, `events` (written), `libraries` (folders of `vars`),
-// `lose` (a stage at whose first `sh` the agent is lost, once), `abort` (a stage at whose first `sh` the build is aborted, once the
+// `lose` (a stage at whose first `sh` the agent is lost, `loses` times), `abort` (a stage at whose first `sh` the build is aborted, once the
 // command has made the file `aborted_by`), `labels` (that there are agents for).
 
 import groovy.json.JsonOutput
@@ -93,7 +93,8 @@ class Build {
     static int shell(String script) {
         Frame frame = frame()
         if (frame.workspace == null) { throw new Abort('sh outside of an agent') }
-        if (plan.lose && !lost && plan.lose in frame.path) { lost << frame.workspace }
+        boolean loses = plan.lose in frame.path && !(frame.workspace in lost) && lost.size() < plan.loses
+        if (plan.lose && loses) { lost << frame.workspace }
         reach()
         if (vanishes(frame)) { return -1 }
         ProcessBuilder builder = new ProcessBuilder('/bin/sh', '-xe', '-c', script)

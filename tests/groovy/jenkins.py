@@ -57,6 +57,7 @@ def build(
     credentials: Mapping[str, Mapping[str, str]] = SECRETS,
     libraries: Sequence[Path] = (),
     lose: str = "",
+    loses: int = 1,
     vanish: str = "",
     times: int = 1,
     labels: Sequence[str] = (),
@@ -70,7 +71,7 @@ def build(
 
     Args:
         directory: an empty one, for workspaces and what is kept. checkout: a shell command that fills a workspace.
-        lose: the stage in which the agent is lost once. vanish: the one in which the agent comes back without
+        lose: the stage in which the agent is lost, `loses` times. vanish: the one in which the agent comes back without
             the process, so many `times`. labels: that there are agents for; any if empty.
         abort: the stage in which the build is aborted once its command has made the file `aborted_by`.
         trusted: a clone of the target branch, for `readTrusted`. untrusted: what the change has otherwise there.
@@ -81,6 +82,7 @@ def build(
         "script": str(script), "environment": dict(environ), "credentials": credentials, "checkout": checkout,
         "workspaces": str(directory / "workspaces"), "archive": str(directory / "archive"),
         "events": str(directory / "events.json"), "libraries": [str(path) for path in libraries], "lose": lose,
+        "loses": loses,
         "vanish": vanish, "times": times,
         "labels": list(labels), "abort": abort, "aborted_by": str(aborted_by or directory),
         "trusted": str(trusted or ""), "untrusted": list(untrusted), "foreign": foreign,

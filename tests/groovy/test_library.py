@@ -88,7 +88,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: str = "", vanish: str = "",
-          times: int = 1, lose: str = "", untrusted: Sequence[str] = (), foreign: bool = False,
+          times: int = 1, lose: str = "", loses: int = 1, untrusted: Sequence[str] = (), foreign: bool = False,
           unclean: bool = False, **more: str) -> Built:  # fmt: skip
     commit = commit or world.branch(name, {"params.yaml": f"rate: {rate}\n"})
     directory = world.directory / f"jenkins-{name}"
@@ -107,7 +107,7 @@ def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: s
     checkout = f"git clone -q --no-checkout {shlex.quote(str(world.bare))} . && git checkout -q --detach {commit}"
     return build(
         directory, directory / "Jenkinsfile", checkout, environ, credentials=CREDENTIALS, libraries=[LIBRARY],
-        labels=["docker", "gpu", "highmem"], vanish=vanish, times=times, lose=lose,
+        labels=["docker", "gpu", "highmem"], vanish=vanish, times=times, lose=lose, loses=loses,
         trusted=world.author, untrusted=untrusted, foreign=foreign,
     )  # fmt: skip
 
@@ -325,6 +325,14 @@ def test_a_lost_agent_is_replaced_and_marks_nothing_failed(world: World) -> None
     ran_on = {event["script"]: event["workspace"] for event in done.events if event["step"] == "sh"}
     assert ran_on["mlbutler report"] == ran_on["mlbutler reproduce"] == "workspace-2"
     assert world.git(world.bare, "log", "-1", "--format=%an", "lost") == "mlbutler"
+
+
+def test_two_lost_agents_are_told_of_from_a_third(world: World) -> None:
+    done = built(world, "twice", "mlbutlerPipeline(remote: 'http')", lose="reproduce", loses=2)
+    assert done.result == "FAILURE", done.log[-3000:]
+    [status] = (world.directory / "jenkins-twice" / "forge" / "statuses").glob("*.json")
+    found = json.loads(status.read_text())
+    assert (found["state"], found["description"]) == ("error", "Stopped: plan did not begin")
 
 
 def test_a_process_that_is_gone_a_second_time_fails_the_build(world: World) -> None:

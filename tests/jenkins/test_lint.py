@@ -118,3 +118,15 @@ def test_other_groovy_is_only_looked_at_for_balance_and_pasted_text() -> None:
 def test_no_text_breaks_it(text: str) -> None:
     for finding in lint(text):
         assert 1 <= finding.line <= text.count("\n") + 1
+
+
+@pytest.mark.parametrize("text", ["'a\\'", "'a\nb'", '"a\\"', "'''a\\'''", '"""a\\"""', "'''a''", '"""', "'a\\"])
+def test_a_string_without_an_end_is_found_at_its_line(text: str) -> None:
+    assert lint(f"x\n{text}") == [Finding("error", 2, "a string that does not end")]
+
+
+@pytest.mark.parametrize(
+    "text", ["''", '""', "''''''", '""""""', "'a\\'b'", "'''a'b''c'''", '"""a\n"b\\"""c"""', "'//'"]
+)
+def test_a_string_with_an_end_is_no_fault(text: str) -> None:
+    assert lint(f"x\n{text} y") == []

@@ -100,52 +100,31 @@ class _Unfinished(Exception):
         self.line, self.text = line, text
 
 
-_QUOTES = ("'''", '"""', "'", '"')
-_WORD = re.compile(r"[A-Za-z_$][\w$]*")
+_TOKEN = re.compile(
+    r"""
+    (?P<skipped> \A\#![^\n]* | //[^\n]* | /\*.*?\*/ | [^\S\n]+ )
+    | (?P<text> '''(?:\\.|(?!''')[^\\])*''' | \"{3}(?:\\.|(?!\"{3})[^\\])*\"{3}
+              | (?!''')'(?:\\.|[^'\\\n])*' | (?!\"{3})"(?:\\.|[^"\\\n])*" )
+    | (?P<unfinished> /\* | ['"] )
+    | (?P<word> [A-Za-z_$][\w$]* )
+    | (?P<open> [{(\[] ) | (?P<close> [})\]] ) | (?P<other> . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    at, line = 0, 1
-    if text.startswith("#!"):
-        at = text.find("\n") if "\n" in text else len(text)
-    while at < len(text):
-        character = text[at]
-        if character == "\n":
-            yield _Token("other", "\n", line)
-            line, at = line + 1, at + 1
-        elif text.startswith("//", at):
-            at = text.find("\n", at) if "\n" in text[at:] else len(text)
-        elif text.startswith("/*", at):
-            end = text.find("*/", at + 2)
-            if end < 0:
-                raise _Unfinished(line, "a comment that does not end")
-            line, at = line + text.count("\n", at, end), end + 2
-        elif quote := next((q for q in _QUOTES if text.startswith(q, at)), None):
-            content, end = _string(text, at, quote, line)
-            yield _Token("text", content, line, interpolates=quote[0] == '"')
-            line, at = line + text.count("\n", at, end), end
-        elif match := _WORD.match(text, at):
-            yield _Token("word", match[0], line)
-            at = match.end()
-        else:
-            kind = "open" if character in "{([" else "close" if character in "})]" else "other"
-            if not character.isspace():
-                yield _Token(kind, character, line)
-            at += 1
-
-
-def _string(text: str, at: int, quote: str, line: int) -> tuple[str, int]:
-    start = now = at + len(quote)
-    while now < len(text):
-        if text[now] == "\\":
-            now += 2
-        elif text.startswith(quote, now):
-            return text[start:now], now + len(quote)
-        elif text[now] == "\n" and len(quote) == 1:
-            break
-        else:
-            now += 1
-    raise _Unfinished(line, "a string that does not end")
+    line = 1
+    for found in _TOKEN.finditer(text):
+        kind, content = str(found.lastgroup), found[0]
+        if kind == "unfinished":
+            raise _Unfinished(line, "a comment that does not end" if content == "/*" else "a string that does not end")
+        if kind == "text":
+            width = 3 if len(content) > 5 and content[:3] in ("'''", '"""') else 1
+            yield _Token("text", content[width:-width], line, interpolates=content[0] == '"')
+        elif kind != "skipped":
+            yield _Token(kind, content, line)
+        line += content.count("\n")
 
 
 def _unbalanced(tokens: list[_Token]) -> Finding | None:

@@ -1,0 +1,140 @@
+"""push and reproduce, killed as a file is about to get its name or just has it: the next run ends right."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.integration.world import World, params
+from tests.store.world import unsound
+
+IN_RUN = {"MLBUTLER_IN_RUN": "true"}
+RATE = {"params.yaml": params(0.05)}
+
+KILLS = """
+import os, signal, sys
+ARMED, WORD, AFTER, STARTER = {armed!r}, {word!r}, {after!r}, {starter}
+struck = striking = False
+
+def strike():  # mlbutler first, so that it sees nothing of its children's end
+    global striking
+    if striking:  # what follows are events too
+        return
+    striking = True
+    try:
+        os.unlink(ARMED)
+    except FileNotFoundError:
+        return
+    chain = [os.getpid()]
+    while True:
+        with open(f"/proc/{{chain[-1]}}/stat") as file:
+            parent = int(file.read().rpartition(")")[2].split()[1])
+        if parent in (STARTER, 1, 0):
+            break
+        chain.append(parent)
+    for pid in reversed(chain):
+        os.kill(pid, signal.SIGKILL)
+
+def hook(event, words):
+    global struck
+    if struck and os.path.exists(ARMED):
+        strike()
+    if event in ("os.rename", "os.link") and WORD in os.fsdecode(words[1]) and os.path.exists(ARMED):
+        struck = True
+        if not AFTER:
+            strike()
+
+sys.addaudithook(hook)
+"""
+
+
+def killed(world: World, root: Path, environ: Mapping[str, str], verb: str, word: str, after: bool) -> None:
+    """Run the verb, and kill it and what it started when a file whose path has `word` gets its name, or just after."""
+    armed, folder = world.directory / "armed", world.directory / "kills"
+    armed.touch()
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        KILLS.format(armed=str(armed), word=word, after=after, starter=os.getpid())
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mlbutler", verb], cwd=root, check=False, capture_output=True,
+        env=world.run_environ(environ) | {"PYTHONPATH": str(folder)},
+    )  # fmt: skip
+    assert (done.returncode, armed.exists()) == (-signal.SIGKILL, False), done.stderr.decode()
+    shutil.rmtree(folder)
+
+
+def steps(world: World, root: Path, environ: Mapping[str, str], *verbs: str) -> None:
+    for verb in verbs:
+        done = world.run(root, environ, verb=verb)
+        assert done.code == 0, f"{verb}: {done.out}{done.err}"
+
+
+@pytest.fixture(scope="module")
+def made(master_world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A pull request's build in `build-1`, up to `reproduce`; `kept` beside it is the same."""
+    world = World(tmp_path_factory.mktemp("made") / "world")
+    shutil.copytree(master_world.directory, world.directory, symlinks=True)
+    world.git(world.author, "remote", "set-url", "origin", str(world.bare))
+    world.dvc("remote", "modify", "-q", "origin", "url", str(world.remote))
+    world.git(world.author, "commit", "-qam", "where the remote is")
+    world.git(world.author, "push", "-q", "origin", "main")
+    world.branch("better", RATE)
+    root = world.clone("origin/better")
+    steps(world, root, world.jenkins("better") | IN_RUN, "plan", "test", "lint", "sync", "check", "reproduce")
+    shutil.copytree(world.directory, world.directory.with_name("kept"), symlinks=True)
+    return world
+
+
+@pytest.fixture
+def begun(made: World) -> World:
+    """`made` as it was, in the same place: what is on disk names its paths."""
+    shutil.rmtree(made.directory)
+    shutil.copytree(made.directory.with_name("kept"), made.directory, symlinks=True)
+    return World(made.directory, clones=made.clones)
+
+
+def sound(world: World) -> bool:
+    return unsound(world.remote) == unsound(world.mirror) == []
+
+
+@pytest.mark.parametrize(("word", "after"), [
+    ("dvc-remote/files/md5", True), ("dvc-remote/runs", False), ("mirror/files", True),
+])  # fmt: skip
+def test_push(begun: World, word: str, after: bool) -> None:
+    world = begun
+    root, environ = world.directory / "build-1", world.jenkins("better") | IN_RUN
+    killed(world, root, environ, "push", word, after)
+    assert sound(world)
+    steps(world, root, environ, "push", "compare", "commit", "report", "publish")
+    assert sound(world)
+    world.git(root, "fetch", "-q", "origin")
+    fresh = world.clone("origin/better")
+    assert world.run(fresh, world.jenkins("better"), "pushed", "--anew", verb="check").code == 0
+    [status] = (world.forge / "statuses").glob("*.json")
+    assert '"success"' in status.read_text()
+
+
+@pytest.mark.parametrize(("word", "after"), [("dvc.lock", False), ("cache/files/md5", True)])
+def test_reproduce(begun: World, word: str, after: bool) -> None:
+    """The next build in the same workspace, which Jenkins cleans as the generated Jenkinsfile has it."""
+    world = begun
+    root, environ = world.clone("origin/better"), world.jenkins("better")
+    steps(world, root, environ | IN_RUN, "plan", "sync")
+    killed(world, root, environ | IN_RUN, "reproduce", word, after)
+    assert unsound(root / ".dvc" / "cache") == []
+    head = world.git(world.bare, "rev-parse", "better")
+    world.git(root, "reset", "-q", "--hard")
+    world.git(root, "clean", "-ffdxq", "-e", "**/.dvc/cache")
+    again = world.run(root, environ)
+    assert again.code == 0, again.out + again.err
+    assert world.git(world.bare, "rev-parse", "better^") == head
+    assert '"accuracy": 0.95' in world.git(world.bare, "show", "better:metrics.json")
+    assert sound(world)

@@ -131,7 +131,7 @@ _READERS: dict[str, Callable[[bytes], object]] = {
     **{f"plot.{kind}": _rows(kind) for kind in ("yaml", "json", "csv", "tsv")},
     "settings": lambda content: settings_of(decoded(content)),
     "pyproject": lambda content: settings_of(decoded(content), "pyproject.toml"),
-    "waivers": lambda content: waivers.parse(decoded(content)),
+    "waivers": lambda content: waivers.parse_waivers(decoded(content)),
     "record": loads,
     "manifest": lambda content: parse_manifest(content, _MD5),
     ".dvc/config": sections,

@@ -13,7 +13,7 @@ import pytest
 from mlbutler import pipeline
 from mlbutler.console import Console
 from mlbutler.errors import AccessDenied, Interrupted, SettingsError, StoreError
-from mlbutler.pipeline import STEPS, run_all, run_one
+from mlbutler.pipeline import STEPS, run_all, run_step
 from mlbutler.record import Change, CheckResult, Environment, Finding, Outcome, Record, StepResult
 from mlbutler.record import TestResult as Tested
 from mlbutler.record_file import loads
@@ -99,7 +99,7 @@ def test_a_step_that_has_nothing_to_do_says_so_below_its_heading(
     work: Work, taken: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     taken({"test": lambda work: Tested(outcome=Outcome.SKIPPED, reason="not configured", remedy="Set it.")})
-    assert run_one(work, "test") == 0
+    assert run_step(work, "test") == 0
     assert capsys.readouterr().out == "\n== test: the project's tests\ntest: skipped: not configured\n  Set it.\n"
     run_all(work, only=["plan"])
     assert "skipped by --only or --skip" not in capsys.readouterr().out
@@ -179,12 +179,12 @@ def test_a_step_that_began_is_marked_until_it_ends(work: Work, taken: Any) -> No
 
 def test_after_a_step_that_was_killed_those_that_need_it_are_not_taken(work: Work, taken: Any) -> None:
     names = taken({"sync": raises(SystemExit())})  # type: ignore[arg-type]
-    pipeline.join(work)
+    pipeline.resume(work)
     with pytest.raises(SystemExit):
-        run_one(work, "sync")
+        run_step(work, "sync")
     assert pipeline.blocked(kept(work), "reproduce") == "not taken: sync did not end"
     taken({})
-    assert run_one(work, "sync") == 0
+    assert run_step(work, "sync") == 0
     assert names == ["sync"]
     assert pipeline.blocked(kept(work), "reproduce") == ""
 
@@ -218,9 +218,9 @@ def test_after_an_interruption_no_step_begins_but_those_that_tell_of_it(
     work: Work, taken: Any, stop: BaseException
 ) -> None:
     taken({"check": raises(stop)})  # type: ignore[arg-type]
-    pipeline.join(work)
+    pipeline.resume(work)
     with pytest.raises(type(stop)):
-        run_one(work, "check")
+        run_step(work, "check")
     assert kept(work).check.outcome is Outcome.INTERRUPTED  # type: ignore[union-attr]
     blocked = {name: pipeline.blocked(kept(work), name) for name in pipeline.NAMES}
     later = ("reproduce", "push", "compare", "commit")
@@ -230,13 +230,13 @@ def test_after_an_interruption_no_step_begins_but_those_that_tell_of_it(
 def test_processes_side_by_side_lose_none_of_each_others_results(work: Work, taken: Any) -> None:
     def meanwhile(_: Work) -> StepResult:
         other = dataclasses.replace(work, record=before, taken=set())
-        run_one(other, "test")
+        run_step(other, "test")
         return ends(Outcome.PASSED, "sync")(work)
 
     taken({"sync": meanwhile, "test": ends(Outcome.FAILED, "test")})
-    run_one(work, "plan")
+    run_step(work, "plan")
     before = work.record
-    run_one(work, "sync")
+    run_step(work, "sync")
     assert [name for name, _ in kept(work).steps()] == ["test", "plan", "sync"]
     assert kept(work).began == {}
     assert pipeline.blocked(work.record, "reproduce") == "not taken: test failed"
@@ -252,8 +252,8 @@ def test_steps_that_are_left_out_say_so(work: Work, taken: Any) -> None:
 
 def test_one_step_alone_leaves_the_others_as_they_were(work: Work, taken: Any) -> None:
     taken({})
-    assert run_one(work, "plan") == 0
-    assert run_one(work, "sync", lambda work: ends(Outcome.FAILED, "sync")(work)) == 1
+    assert run_step(work, "plan") == 0
+    assert run_step(work, "sync", lambda work: ends(Outcome.FAILED, "sync")(work)) == 1
     written = json.loads((work.root / ".mlbutler" / "record.json").read_text())
     assert written["plan"]["outcome"] == "passed"
     assert written["sync"]["outcome"] == "failed"
@@ -294,11 +294,11 @@ def test_the_verb_commit_ends_red_where_the_branch_stays_stale(work: Work, taken
     stale = Finding(check="lock", subject="train", problem="p", remedy="dvc repro train")
     checked = CheckResult(outcome=Outcome.PASSED, reason="1 that this run is about to fix", pending=(stale,))
     taken({"check": lambda work: checked, "reproduce": ends(Outcome.FAILED, "reproduce")})
-    pipeline.join(work)
-    assert run_one(work, "check") == 0
-    assert run_one(work, "reproduce") == 1
-    assert pipeline.leave(work, "commit", pipeline.blocked(work.record, "commit")) == 1
-    assert run_one(work, "report") == 0  # what comes after it must still be told
+    pipeline.resume(work)
+    assert run_step(work, "check") == 0
+    assert run_step(work, "reproduce") == 1
+    assert pipeline.skip_step(work, "commit", pipeline.blocked(work.record, "commit")) == 1
+    assert run_step(work, "report") == 0  # what comes after it must still be told
     check = kept(work).check
     assert check is not None
     assert check.reason == "still stale in dvc.lock: train (commit: not taken: reproduce failed)"

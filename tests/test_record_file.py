@@ -99,12 +99,12 @@ def test_secrets_are_hidden_in_keys_and_values_but_not_in_our_own_words() -> Non
 def test_a_secret_is_hidden_before_json_escapes_it(tmp_path: Path) -> None:
     secret = 'sl\\ash"quote\tand tab'
     path = tmp_path / "record.json"
-    record_file.write(path, dataclasses.replace(RECORD, lock_hash=f"a {secret} b"), Redactor([secret]))
+    record_file.write_record(path, dataclasses.replace(RECORD, lock_hash=f"a {secret} b"), Redactor([secret]))
     assert json.loads(path.read_text())["lock_hash"] == "a [hidden] b"
 
 
 def test_a_missing_file_is_no_record(tmp_path: Path) -> None:
-    assert record_file.read(tmp_path / "none.json", strict=True) is None
+    assert record_file.read_record(tmp_path / "none.json", strict=True) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 1}', '{"schema": "x"}', "\x00", "null"])
@@ -114,10 +114,10 @@ def test_a_broken_file_is_ignored_aloud_and_an_error_when_strict(
     path = tmp_path / "record.json"
     path.write_text(content)
     with caplog.at_level(logging.WARNING):
-        assert record_file.read(path) is None
+        assert record_file.read_record(path) is None
     assert str(path) in caplog.text
     with pytest.raises(ProjectError) as caught:
-        record_file.read(path, strict=True)
+        record_file.read_record(path, strict=True)
     assert "Delete" in caught.value.remedy
 
 
@@ -161,12 +161,12 @@ def test_the_reason_names_the_place(tmp_path: Path, kind: str) -> None:
         content.encode() if isinstance(content, str) else json.dumps(content).encode()
     ))  # fmt: skip
     with pytest.raises(ProjectError) as caught:
-        record_file.read(path, strict=True)
+        record_file.read_record(path, strict=True)
     assert caught.value.message.startswith(f"{path}: ")
     assert reason in caught.value.message
     assert len(caught.value.message) < len(str(path)) + 300
     assert caught.value.remedy == "Delete the file; the next run writes a new one."
-    assert record_file.read(path) is None
+    assert record_file.read_record(path) is None
 
 
 def test_fields_that_this_version_does_not_know_are_passed_over() -> None:
@@ -214,8 +214,8 @@ def filled(kind: Any, depth: int = 0) -> Any:
 def test_a_record_of_all_steps_is_read_back_exactly(tmp_path: Path) -> None:
     record = dataclasses.replace(filled(Record), schema=RECORD.schema)
     assert {name for name, _ in record.steps()} == set(STEP_NAMES)
-    record_file.write(tmp_path / "record.json", record, Redactor(()))
-    back = record_file.read(tmp_path / "record.json", strict=True)
+    record_file.write_record(tmp_path / "record.json", record, Redactor(()))
+    back = record_file.read_record(tmp_path / "record.json", strict=True)
     assert back == record
     assert repr(back) == repr(record)
 
@@ -223,16 +223,16 @@ def test_a_record_of_all_steps_is_read_back_exactly(tmp_path: Path) -> None:
 def test_another_schema_version_is_not_misread(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     path.write_text(record_file.dumps(dataclasses.replace(RECORD, schema=99)))
-    assert record_file.read(path) is None
+    assert record_file.read_record(path) is None
     with pytest.raises(ProjectError, match="version 99"):
-        record_file.read(path, strict=True)
+        record_file.read_record(path, strict=True)
 
 
 def test_writing_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "record.json"
-    record_file.write(path, RECORD, Redactor(()))
-    record_file.write(path, dataclasses.replace(RECORD, lock_hash="new"), Redactor(()))
-    back = record_file.read(path)
+    record_file.write_record(path, RECORD, Redactor(()))
+    record_file.write_record(path, dataclasses.replace(RECORD, lock_hash="new"), Redactor(()))
+    back = record_file.read_record(path)
     assert back is not None
     assert back.lock_hash == "new"
     assert [p.name for p in path.parent.iterdir()] == ["record.json"]
@@ -241,5 +241,5 @@ def test_writing_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> No
 def test_a_place_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutsideError) as caught:
-        record_file.write(tmp_path / "file" / "record.json", RECORD, Redactor(()))
+        record_file.write_record(tmp_path / "file" / "record.json", RECORD, Redactor(()))
     assert caught.value.remedy

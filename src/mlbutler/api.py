@@ -16,9 +16,9 @@ from typing import cast
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.errors import ProjectError
-from mlbutler.pipeline import run_one
+from mlbutler.pipeline import run_step
 from mlbutler.record import CompareResult, PlanResult, Record
-from mlbutler.record_file import read
+from mlbutler.record_file import read_record
 
 
 def plan(path: str | Path = ".", stages: Sequence[str] = ()) -> PlanResult:
@@ -58,7 +58,7 @@ def load_record(path: str | Path = ".mlbutler/record.json") -> Record:
     Raises:
         mlbutler.errors.ProjectError: there is no such file, or it is no record of this version.
     """
-    record = read(Path(path), strict=True)
+    record = read_record(Path(path), strict=True)
     if record is None:
         raise ProjectError(f"There is no record at {path}.", "Run `mlbutler run` first, or name a build's report.json.")
     return record
@@ -69,7 +69,7 @@ def _step(name: str, path: str | Path, *, against: str | None = None, stages: Se
         if stages:
             reproduce = work.settings.reproduce.model_copy(update={"targets": tuple(stages)})
             work.loaded = replace(work.loaded, settings=work.settings.model_copy(update={"reproduce": reproduce}))
-        run_one(work, name)
+        run_step(work, name)
         return getattr(work.record, name)
 
 

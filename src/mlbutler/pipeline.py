@@ -17,12 +17,12 @@ from typing import Any
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
 from mlbutler.record import TELLING, Outcome, Record, StepResult
 from mlbutler.record_ended import LEAST
-from mlbutler.record_file import read, write
+from mlbutler.record_file import read_record, write_record
 from mlbutler.record_pending import judged_again
 from mlbutler.run_table import NAMES, STEPS, Step, prevents, taken_after
 from mlbutler.steps.work import Work
 
-__all__ = ["NAMES", "STEPS", "Step", "blocked", "join", "leave", "run_all", "run_one", "take", "taken_after"]
+__all__ = ["NAMES", "STEPS", "Step", "blocked", "resume", "run_all", "run_step", "skip_step", "taken_after"]
 
 
 _LAST = "commit"
@@ -45,19 +45,19 @@ def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) 
     work.pipeline = True
     due = tuple(name for name in NAMES if (not only or name in only) and name not in (*skip, *TELLING))
     work.record = dataclasses.replace(work.record, due=due)
-    write(record_path(work), work.record, work.console.redactor)  # whatever lies there is of another run
+    write_record(record_path(work), work.record, work.console.redactor)  # whatever lies there is of another run
     code = EXIT_PASSED
     for step in STEPS:
         if (only and step.name not in only) or step.name in skip:
-            take(work, step, reason=_LEFT_OUT)
+            _run(work, step, reason=_LEFT_OUT)
             continue
-        code = max(code, take(work, step, reason=_blocked(work.record, step)), key=_weight)
+        code = max(code, _run(work, step, reason=_blocked(work.record, step)), key=_weight)
         if step.name in TELLING and judged_again(work.record) is not None:  # told as failed: its fix was left out
             code = max(code, EXIT_JUDGED, key=_weight)
     return code
 
 
-def join(work: Work) -> None:
+def resume(work: Work) -> None:
     """Count this process as a part of a run whose steps are separate commands.
 
     The record notes that with the result of the step that it runs.
@@ -66,15 +66,15 @@ def join(work: Work) -> None:
     work.record = dataclasses.replace(work.record, due=_united(work.record.due, LEAST))
 
 
-def run_one(work: Work, name: str, call: Callable[[Work], StepResult] | None = None) -> int:
+def run_step(work: Work, name: str, call: Callable[[Work], StepResult] | None = None) -> int:
     """Run one step alone, as its verb does; `call` replaces the step's function to pass options."""
-    return take(work, _step(name), call=call)
+    return _run(work, _step(name), call=call)
 
 
-def leave(work: Work, name: str, reason: str) -> int:
+def skip_step(work: Work, name: str, reason: str) -> int:
     """Record that a step was not run, and say so: its verb was called. Return the exit code."""
     work.console.line(f"{name}: {reason}")
-    return take(work, _step(name), reason=reason)
+    return _run(work, _step(name), reason=reason)
 
 
 def blocked(record: Record, name: str) -> str:
@@ -86,7 +86,7 @@ def _step(name: str) -> Step:
     return next(step for step in STEPS if step.name == name)
 
 
-def take(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], StepResult] | None = None) -> int:
+def _run(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], StepResult] | None = None) -> int:
     """Run `step`, or with a `reason` record that it was not run; return the exit code it asks for."""
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     code = EXIT_PASSED
@@ -162,7 +162,7 @@ def _joined(work: Work) -> Iterator[None]:
     What other processes in this clone wrote of their own steps is taken over.
     """
     with work.record_lock():
-        now = read(record_path(work))
+        now = read_record(record_path(work))
         if now is not None and now.change.same_work(work.record.change):
             others: dict[str, Any] = {name: getattr(now, name) for name in NAMES if name not in work.taken}
             began = {name: time for name, time in now.began.items() if name not in work.taken}
@@ -170,7 +170,7 @@ def _joined(work: Work) -> Iterator[None]:
             due = _united(work.record.due, now.due)
             work.record = dataclasses.replace(work.record, began=began, due=due, **others)
         yield
-        write(record_path(work), work.record, work.console.redactor)
+        write_record(record_path(work), work.record, work.console.redactor)
 
 
 def _united(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ def loads(text: str | bytes) -> Record:
     return record
 
 
-def write(path: Path, record: Record, redactor: Redactor) -> None:
+def write_record(path: Path, record: Record, redactor: Redactor) -> None:
     """Replace the file at `path` atomically.
 
     Raises:
@@ -98,7 +98,7 @@ def write(path: Path, record: Record, redactor: Redactor) -> None:
         ) from error
 
 
-def read(path: Path, *, strict: bool = False) -> Record | None:
+def read_record(path: Path, *, strict: bool = False) -> Record | None:
     """Return the record at `path`, None when there is none.
 
     A file that cannot be used (broken, of another schema version) is None as well and the reason is

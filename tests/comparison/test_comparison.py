@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlbutler.comparison.comparison import Comparison, compare, conclude, without_left_over
+from mlbutler.comparison.comparison import Comparison, compare, conclude, without_stale_outputs
 from mlbutler.comparison.metrics import guess_goal
 from mlbutler.comparison.plots import MOST_POINTS, thinned
-from mlbutler.comparison.snapshot import Artifact, Entry, PlotDefinition, Snapshot, Source, StageParams, Stored
+from mlbutler.comparison.snapshot import ArtifactState, Entry, PlotDefinition, Snapshot, Source, StageParams, Stored
 from mlbutler.gate.rules import judge
 from mlbutler.gate.subjects import Evidence
 from mlbutler.record import Verdict
@@ -131,8 +131,8 @@ def test_a_curve_that_broke_looks_so() -> None:
 
 
 def test_data_counts_files_by_their_hashes() -> None:
-    def directory(digest: str, **files: str) -> Artifact:
-        return Artifact("d", digest, 10, len(files), True, tuple(Entry(name, md5) for name, md5 in files.items()))
+    def directory(digest: str, **files: str) -> ArtifactState:
+        return ArtifactState("d", digest, 10, len(files), True, tuple(Entry(name, md5) for name, md5 in files.items()))
 
     old, new = (
         side(artifacts={"d": directory("1", a="1", b="2", c="3")}),
@@ -253,7 +253,7 @@ def test_a_target_that_cannot_be_read_makes_nothing_new() -> None:
 
 
 def test_a_number_from_before_the_change_is_said_to_be_unknown_and_why() -> None:
-    found = without_left_over(compare(side({"accuracy": 0.9}), side({}), {}), {"m.json": REASON})
+    found = without_stale_outputs(compare(side({"accuracy": 0.9}), side({}), {}), {"m.json": REASON})
     assert conclude(found, [])[1].startswith(
         "Not judged: m.json:accuracy was 0.9 and is not known (stage 'train' is stale and did not run"
     )
@@ -286,12 +286,12 @@ def test_what_is_left_from_before_has_no_verdict() -> None:
     spec = Predictions(file="out/p.csv", id="id", label="label", prediction="prediction")
     tables = ({"out/p.csv": predicted(0)}, {"out/p.csv": predicted(60)})
     old, new = side({"loss": 0.5}, tables=tables[0]), side({"loss": 0.4}, tables=tables[1])
-    found = without_left_over(compare(old, new, {}, [spec]), {"m.json": REASON, "out": REASON})
+    found = without_stale_outputs(compare(old, new, {}, [spec]), {"m.json": REASON, "out": REASON})
     assert verdicts(found) == {"loss": Verdict.NOT_JUDGED}
     assert found.predictions[0].verdict is Verdict.NOT_JUDGED
     assert [subject for subject, _ in found.not_judged] == ["m.json", "out/p.csv"]
     assert "stage 'train' is stale and did not run" in conclude(found, [])[1]
-    assert without_left_over(compare(old, new, {}, [spec]), {}) == compare(old, new, {}, [spec])
+    assert without_stale_outputs(compare(old, new, {}, [spec]), {}) == compare(old, new, {}, [spec])
 
 
 @pytest.mark.parametrize(

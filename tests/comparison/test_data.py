@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from mlbutler.comparison import schema
 from mlbutler.comparison.data import compare_data
-from mlbutler.comparison.snapshot import Artifact, Entry, Stored
+from mlbutler.comparison.snapshot import ArtifactState, Entry, Stored
 from mlbutler.record import DataChange
 
 
-def folder(files: Mapping[str, str], path: str = "data") -> dict[str, Artifact]:
+def folder(files: Mapping[str, str], path: str = "data") -> dict[str, ArtifactState]:
     entries = tuple(Entry(name, content) for name, content in files.items())
-    return {path: Artifact(path, str(sorted(files.items())), files=len(files), directory=True, entries=entries)}
+    return {path: ArtifactState(path, str(sorted(files.items())), files=len(files), directory=True, entries=entries)}
 
 
 def only(old: Mapping[str, str], new: Mapping[str, str]) -> DataChange:
@@ -39,8 +39,14 @@ def test_of_several_files_alike_each_is_used_once() -> None:
 
 
 def test_a_whole_artifact_is_renamed() -> None:
-    old = {"data/raw": Artifact("data/raw", "h.dir", size=10, files=2, directory=True), "m": Artifact("m", "1")}
-    new = {"data/images": Artifact("data/images", "h.dir", size=10, files=2, directory=True), "m": Artifact("m", "1")}
+    old = {
+        "data/raw": ArtifactState("data/raw", "h.dir", size=10, files=2, directory=True),
+        "m": ArtifactState("m", "1"),
+    }
+    new = {
+        "data/images": ArtifactState("data/images", "h.dir", size=10, files=2, directory=True),
+        "m": ArtifactState("m", "1"),
+    }
     [change] = compare_data(old, new)
     assert (change.kind, change.old_path, change.path, change.new_size) == ("renamed", "data/raw", "data/images", 10)
 
@@ -77,8 +83,8 @@ def at_hand(directory: Path, files: Mapping[str, str]) -> dict[str, Stored]:
     return stored
 
 
-def one(path: str, hash: str) -> dict[str, Artifact]:
-    return {path: Artifact(path, hash)}
+def one(path: str, hash: str) -> dict[str, ArtifactState]:
+    return {path: ArtifactState(path, hash)}
 
 
 def test_rows_and_columns_of_a_table(tmp_path: Path) -> None:

@@ -7,14 +7,16 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlbutler.comparison.history import Moment, histories
+from mlbutler.comparison.history import MetricsAtCommit, metric_histories
 from mlbutler.comparison.snapshot import Source
 
 
-def moments(*contents: object) -> list[Moment]:
+def moments(*contents: object) -> list[MetricsAtCommit]:
     """Newest first, as they are given oldest first; None for a commit without the file."""
     made = [
-        Moment(f"c{number}", f"2026-01-{number + 1:02}", {} if content is None else {"m.json": source(content)})
+        MetricsAtCommit(
+            f"c{number}", f"2026-01-{number + 1:02}", {} if content is None else {"m.json": source(content)}
+        )
         for number, content in enumerate(contents)
     ]
     return made[::-1]
@@ -25,7 +27,7 @@ def source(content: object) -> Source:
 
 
 def values(*contents: object) -> dict[str, list[tuple[str, object]]]:
-    found, _ = histories(moments(*contents), {})
+    found, _ = metric_histories(moments(*contents), {})
     return {history.name: [(value.commit, value.value) for value in history.values] for history in found}
 
 
@@ -45,7 +47,7 @@ def test_what_never_was_a_number_is_left_out_and_what_once_was_is_kept() -> None
 
 
 def test_broken_commits_are_told_and_do_not_hide_the_others() -> None:
-    found, problems = histories(moments({"a": 1}, b"{", b"{,", {"a": 2}), {})
+    found, problems = metric_histories(moments({"a": 1}, b"{", b"{,", {"a": 2}), {})
     assert [value.value for value in found[0].values] == [1, 2]
     assert [file for file, _ in problems] == ["m.json"]
     assert "not valid JSON" in problems[0][1]
@@ -53,7 +55,7 @@ def test_broken_commits_are_told_and_do_not_hide_the_others() -> None:
 
 
 def test_the_goal_is_the_settings_else_the_names() -> None:
-    found, _ = histories(moments({"loss": 1, "x": 1, "acc": 1}), {"x": "minimize", "m.json:acc": "minimize"})
+    found, _ = metric_histories(moments({"loss": 1, "x": 1, "acc": 1}), {"x": "minimize", "m.json:acc": "minimize"})
     assert {history.name: history.goal for history in found} == {"loss": "minimize", "x": "minimize", "acc": "minimize"}
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbutler.comparison.snapshot import Stored
-from mlbutler.comparison.tables import LONGEST_LINE, Unreadable, count_rows, read_rows
+from mlbutler.comparison.tables import LONGEST_LINE, UnreadableTable, count_rows, read_rows
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=20)
 
@@ -43,7 +43,7 @@ def test_parquet_comes_back_and_is_counted_from_its_footer(tmp_path: Path) -> No
     stored = Stored(path=tmp_path / "x.parquet")
     assert list(read_rows("x.parquet", stored, ("said", "id"))) == [("x", "1"), ("é", "2"), ("z", "")]
     assert count_rows("x.parquet", stored) == 3
-    with pytest.raises(Unreadable, match="no column 'label'"):
+    with pytest.raises(UnreadableTable, match="no column 'label'"):
         list(read_rows("x.parquet", stored, ("label",)))
 
 
@@ -65,7 +65,7 @@ def test_parquet_comes_back_and_is_counted_from_its_footer(tmp_path: Path) -> No
 def test_what_cannot_be_read_says_why(name: str, content: bytes, why: str) -> None:
     if name.endswith("parquet"):
         pytest.importorskip("pyarrow")
-    with pytest.raises(Unreadable, match=why):
+    with pytest.raises(UnreadableTable, match=why):
         rows(name, content, "id")
 
 
@@ -74,7 +74,7 @@ def test_halves_of_characters_do_not_get_through() -> None:
 
 
 def test_a_missing_file_says_so() -> None:
-    with pytest.raises(Unreadable, match="in neither cache"):
+    with pytest.raises(UnreadableTable, match="in neither cache"):
         list(read_rows("x.csv", Stored(problem="in neither cache, mirror nor remote"), ("id",)))
 
 

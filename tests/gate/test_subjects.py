@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mlbutler.comparison.snapshot import Artifact, Snapshot, Stored
+from mlbutler.comparison.snapshot import ArtifactState, Snapshot, Stored
 from mlbutler.gate.rules import judge
 from mlbutler.gate.subjects import Evidence
 from mlbutler.record import GateResult, PredictionChange, SliceChange, StageRun, Verdict
@@ -19,7 +19,7 @@ def one(evidence: Evidence, **gate: Any) -> GateResult:
     return result
 
 
-def sides(old: Artifact | None, new: Artifact | None, **more: Any) -> Evidence:
+def sides(old: ArtifactState | None, new: ArtifactState | None, **more: Any) -> Evidence:
     return Evidence(
         old=Snapshot("o", artifacts={old.path: old} if old else {}),
         new=Snapshot("", artifacts={new.path: new} if new else {}),
@@ -28,8 +28,8 @@ def sides(old: Artifact | None, new: Artifact | None, **more: Any) -> Evidence:
 
 
 FOLDERS = sides(
-    Artifact("data/raw", "1", size=2**30, files=1000, directory=True),
-    Artifact("data/raw", "2", size=2**29, files=940, directory=True),
+    ArtifactState("data/raw", "1", size=2**30, files=1000, directory=True),
+    ArtifactState("data/raw", "2", size=2**29, files=940, directory=True),
 )
 
 
@@ -48,7 +48,7 @@ def test_less_data_is_worse_unless_the_goal_says_otherwise() -> None:
 
 
 def test_a_model_may_not_grow_over_its_size() -> None:
-    grown = sides(Artifact("model.pkl", "1", size=40 * 2**20), Artifact("model.pkl", "2", size=60 * 2**20))
+    grown = sides(ArtifactState("model.pkl", "1", size=40 * 2**20), ArtifactState("model.pkl", "2", size=60 * 2**20))
     result = one(grown, data="model.pkl", max="50 MB")
     assert (result.outcome, result.sentence) == ("failed", "model.pkl:bytes is 60.0 MB (must be at most 50.0 MB)")
     assert one(grown, data="model.pkl", goal="minimize", max_drop_relative=0.5).outcome == "passed"
@@ -58,10 +58,10 @@ def test_a_model_may_not_grow_over_its_size() -> None:
 @pytest.mark.parametrize(
     ("evidence", "outcome", "words"),
     [
-        (sides(Artifact("d", "1", size=1), None), "failed", "d is gone"),
+        (sides(ArtifactState("d", "1", size=1), None), "failed", "d is gone"),
         (sides(None, None), "failed", "is no output of a stage"),
-        (sides(None, Artifact("d", "1", size=5)), "not judged", "no number in the target"),
-        (sides(Artifact("d", "1", size=5), Artifact("d", "2")), "failed", "not recorded"),
+        (sides(None, ArtifactState("d", "1", size=5)), "not judged", "no number in the target"),
+        (sides(ArtifactState("d", "1", size=5), ArtifactState("d", "2")), "failed", "not recorded"),
     ],
 )
 def test_data_that_cannot_be_measured_is_never_green(evidence: Evidence, outcome: str, words: str) -> None:

@@ -50,7 +50,7 @@ def test_no_rendering_holds_a_secret_that_a_program_printed(tmp_path: Path, reco
 def test_it_can_be_made_again_from_the_json_anywhere(tmp_path: Path, record: Record) -> None:
     first, second = tmp_path / "one", tmp_path / "two"
     report.run(work(first, record))
-    kept = record_file.read(first / ".mlbutler/report/report.json", strict=True)
+    kept = record_file.read_record(first / ".mlbutler/report/report.json", strict=True)
     assert kept is not None
     report.run(work(second, kept))
     for name in ("report.md", "report.html", "report.json", "report.xml"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.record import StageRun
-from mlbutler.reproduce.progress import read, writing
+from mlbutler.reproduce.progress import load_progress, writing
 from mlbutler.secrets import Redactor
 
 WRITER = """
@@ -36,18 +36,18 @@ def other(tmp_path: Path) -> subprocess.Popen[str]:
 
 
 def test_another_process_sees_it_until_it_ends(tmp_path: Path, other: subprocess.Popen[str]) -> None:
-    found = read(tmp_path)
+    found = load_progress(tmp_path)
     assert found is not None
     assert (found.head, found.stages, found.running, found.done) == ("abc", 3, "train", ())
     other.communicate("")
-    assert read(tmp_path) is None
+    assert load_progress(tmp_path) is None
 
 
 def test_what_a_killed_process_left_behind_does_not_count(tmp_path: Path, other: subprocess.Popen[str]) -> None:
     other.kill()
     other.communicate()
     assert (tmp_path / ".mlbutler" / "progress.json").exists()
-    assert read(tmp_path) is None
+    assert load_progress(tmp_path) is None
     with writing(tmp_path, "def", 1, Redactor(())):
         pass
     assert not (tmp_path / ".mlbutler" / "progress.json").exists()
@@ -67,5 +67,5 @@ def test_stages_are_told_without_secrets_and_logs(tmp_path: Path, other: subproc
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"done": [{"x": 1}], "head": ""}'])
 def test_what_is_no_progress_is_none(tmp_path: Path, other: subprocess.Popen[str], text: str) -> None:
     (tmp_path / ".mlbutler" / "progress.json").write_text(text)
-    assert read(tmp_path) is None
+    assert load_progress(tmp_path) is None
     other.communicate("")

@@ -11,7 +11,7 @@ import pytest
 from mlbutler.errors import ForgeError, MlbutlerError
 from mlbutler.record import Outcome, PlanResult, Record, ReproduceResult, StageRun
 from mlbutler.report import markdown
-from mlbutler.reproduce.progress import Progress
+from mlbutler.reproduce.progress import StageProgress
 from mlbutler.settings import ReportSettings
 from mlbutler.steps import live
 from mlbutler.steps.live import Live, RunSnapshot, follow, written
@@ -24,8 +24,8 @@ def record(working_state: Callable[..., Work], tmp_path: Path) -> Record:
     return dataclasses.replace(working_state(tmp_path).record, plan=plan)
 
 
-def under_way(*done: StageRun, running: str = "train") -> Progress:
-    return Progress(head="0" * 40, started=1000.0, stages=3, running=running, done=done)
+def under_way(*done: StageRun, running: str = "train") -> StageProgress:
+    return StageProgress(head="0" * 40, started=1000.0, stages=3, running=running, done=done)
 
 
 def test_it_says_how_far_the_run_is(record: Record) -> None:

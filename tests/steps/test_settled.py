@@ -10,7 +10,7 @@ import pytest
 
 from mlbutler.comparison.snapshot import Snapshot, StageDefinition
 from mlbutler.record import Cause, Outcome, PlanResult, ReproduceResult, StagePlan, StageRun, StageState
-from mlbutler.steps.settled import left_over
+from mlbutler.steps.settled import stale_outputs
 from mlbutler.steps.work import Work
 from tests.project.conftest import full, master
 
@@ -38,7 +38,7 @@ def planned(work: Work, *stages: StagePlan, outcome: Outcome = Outcome.PASSED, *
         plan=PlanResult(outcome=outcome, reason="", stages=stages),
         reproduce=ReproduceResult(outcome=Outcome.PASSED, reason="", stages=runs) if runs else None,
     )
-    return dict(left_over(work, Snapshot("")))
+    return dict(stale_outputs(work, Snapshot("")))
 
 
 def test_what_did_not_run_is_from_before(work: Work) -> None:
@@ -74,5 +74,5 @@ def test_stages_that_nobody_planned_are_looked_at(work: Work) -> None:
 
 def test_where_the_lock_cannot_be_read_of_no_output_is_it_known(work: Work) -> None:
     definitions = (StageDefinition("train", outputs={"m.json": "metric"}),)
-    found = left_over(work, Snapshot("", definitions=definitions, problem="dvc.lock cannot be read"))
+    found = stale_outputs(work, Snapshot("", definitions=definitions, problem="dvc.lock cannot be read"))
     assert found == {"m.json": "dvc.lock cannot be read, so that nobody can tell whether this is of the code here"}

@@ -13,7 +13,7 @@ from typing import Any
 from mlbutler.change.history import History
 from mlbutler.commands.start import begin
 from mlbutler.comparison.documents import is_number
-from mlbutler.comparison.history import Moment, histories
+from mlbutler.comparison.history import MetricsAtCommit, metric_histories
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
 from mlbutler.git.objects import Commit, first_parents
@@ -83,7 +83,7 @@ def _find(work: Work, branch: str | None, commits: int) -> _Found:
     named = declared(work.project.snapshots, work.prefix, looked)
     past = metric_history(work.project.snapshots, work.prefix, tip, commits, remote=work.trusted)
     goals = {gate.metric: gate.goal for gate in work.settings.gate if gate.metric is not None and gate.goal is not None}
-    metrics, problems = histories([Moment(p.commit.oid, p.commit.when, p.metrics) for p in past], goals)
+    metrics, problems = metric_histories([MetricsAtCommit(p.commit.oid, p.commit.when, p.metrics) for p in past], goals)
     cut = len(looked) < commits and work.git.is_shallow()
     unread = [(f"commit {commit}", why) for commit, why in named.problems]
     return _Found(name or tip[:10], tip, named.paths, past, metrics, (*unread, *problems), cut)

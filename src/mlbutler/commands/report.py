@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
-from mlbutler.record_file import read
+from mlbutler.record_file import read_record
 from mlbutler.settings import ReportSettings
 
 
@@ -19,7 +19,7 @@ def report(record_path: Path, directory: Path, console: Console) -> int:
     """
     from mlbutler.steps.report import write_report
 
-    record = read(record_path)
+    record = read_record(record_path)
     if record is None:
         raise UsageError(f"No record that this version reads: {record_path}", "Name the record.json of a run.")
     files = write_report(record, ReportSettings(), directory, console.redactor)

@@ -21,7 +21,7 @@ from mlbutler.git import Git
 from mlbutler.held_back import held_back, values_to_hide
 from mlbutler.project.tracked import refuse_tracked
 from mlbutler.record import Change, Environment, Record
-from mlbutler.record_file import read
+from mlbutler.record_file import read_record
 from mlbutler.secrets import Redactor, is_secret_name
 from mlbutler.settings import LoadedSettings, load
 from mlbutler.steps.work import Work
@@ -153,11 +153,11 @@ def _record(
     """
     from mlbutler.change.detect import detect
     from mlbutler.remotes.trust import agreed, moved, target_revisions
-    from mlbutler.reproduce.leftover import mend_rwlock
+    from mlbutler.reproduce.rwlock import repair_rwlock
 
     if mend:
-        mend_rwlock(root)
-    before = None if anew else read(root / FOLDER / "record.json")
+        repair_rwlock(root)
+    before = None if anew else read_record(root / FOLDER / "record.json")
     change = None
     if before is not None and offline and not against and _holds(before, git, environ):
         change = _asked(git, environ, loaded) or before.change

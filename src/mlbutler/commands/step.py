@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
-from mlbutler.pipeline import blocked, join, leave, run_one
+from mlbutler.pipeline import blocked, resume, run_step, skip_step
 from mlbutler.record import TELLING, Outcome, StepResult
 from mlbutler.record_file import dumps
 from mlbutler.secrets import has_credentials
@@ -53,18 +53,18 @@ def step(
     with begin(directory, console, against, offline=offline, beside=beside, telling=telling) as work:
         work.discard = discard
         if in_run:
-            join(work)
+            resume(work)
         if targets:
             reproduce = work.settings.reproduce.model_copy(update={"targets": tuple(targets)})
             settings = work.settings.model_copy(update={"reproduce": reproduce})
             work.loaded = dataclasses.replace(work.loaded, settings=settings)
         if in_run and (reason := blocked(work.record, name)):
-            return _finish(work, console, name, leave(work, name, reason))
+            return _finish(work, console, name, skip_step(work, name, reason))
         if name in _NEED_PLAN:  # what was planned in an earlier process may no longer hold
-            code = run_one(work, "plan")
+            code = run_step(work, "plan")
             if code and not _planned(work):
                 return _finish(work, console, "plan", code)
-        return _finish(work, console, name, run_one(work, name, call))
+        return _finish(work, console, name, run_step(work, name, call))
 
 
 def _planned(work: Work) -> bool:

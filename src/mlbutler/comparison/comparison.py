@@ -11,7 +11,7 @@ from mlbutler.comparison.metrics import NOT_MEASURED, compare_metrics
 from mlbutler.comparison.params import compare_params
 from mlbutler.comparison.plots import compare_plots
 from mlbutler.comparison.predictions import compare_predictions, unpaired
-from mlbutler.comparison.snapshot import Artifact, Snapshot, Stored
+from mlbutler.comparison.snapshot import ArtifactState, Snapshot, Stored
 from mlbutler.comparison.stages import compare_stages
 from mlbutler.record import (
     DataChange,
@@ -86,7 +86,7 @@ def _stages(old: Snapshot, new: Snapshot) -> tuple[StageDefinitionChange, ...]:
     return compare_stages(old.definitions, new.definitions)
 
 
-def _artifacts(old: Snapshot, new: Snapshot) -> tuple[Mapping[str, Artifact], Mapping[str, Artifact]]:
+def _artifacts(old: Snapshot, new: Snapshot) -> tuple[Mapping[str, ArtifactState], Mapping[str, ArtifactState]]:
     """Return those to compare: where one side could not be read, what it lacks need be neither new nor gone."""
     if not old.problem and not new.problem:
         return {path: a for path, a in old.artifacts.items() if path not in new.hidden}, new.artifacts
@@ -94,15 +94,15 @@ def _artifacts(old: Snapshot, new: Snapshot) -> tuple[Mapping[str, Artifact], Ma
     return {p: a for p, a in old.artifacts.items() if p in both}, {p: a for p, a in new.artifacts.items() if p in both}
 
 
-def without_left_over(comparison: Comparison, left_over: Mapping[str, str]) -> Comparison:
+def without_stale_outputs(comparison: Comparison, stale_outputs: Mapping[str, str]) -> Comparison:
     """Return the comparison with no verdict on numbers that are not those of the change.
 
     Args:
-        left_over: path of an output, or of a metrics file, that need not be that of the change -> why.
+        stale_outputs: path of an output, or of a metrics file, that need not be that of the change -> why.
     """
 
     def why(file: str) -> str:
-        return reason_for(file, left_over)
+        return reason_for(file, stale_outputs)
 
     metrics = tuple(
         replace(m, verdict=Verdict.NOT_JUDGED, reason=reason) if (reason := why(m.file)) else m
@@ -118,10 +118,10 @@ def without_left_over(comparison: Comparison, left_over: Mapping[str, str]) -> C
     return replace(comparison, metrics=metrics, predictions=predictions, not_judged=(*told, *kept))
 
 
-def reason_for(path: str, left_over: Mapping[str, str]) -> str:
+def reason_for(path: str, stale_outputs: Mapping[str, str]) -> str:
     """Return why the output `path`, or its folder, need not be that of the change; '' for none."""
     parts = path.split("/")
-    return next((left_over[p] for n in range(len(parts), 0, -1) if (p := "/".join(parts[:n])) in left_over), "")
+    return next((stale_outputs[p] for n in range(len(parts), 0, -1) if (p := "/".join(parts[:n])) in stale_outputs), "")
 
 
 _BROKEN = (("failed", "Failed"), ("waived", "Waived"), ("inconclusive", "Inconclusive"), ("warned", "Warning"))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from mlbutler.comparison.schema import Tables
-from mlbutler.comparison.snapshot import Artifact, Stored
+from mlbutler.comparison.snapshot import ArtifactState, Stored
 from mlbutler.record import DataChange, FolderChange
 
 _EXAMPLES = 20
@@ -16,8 +16,8 @@ _NONE: Mapping[str, Stored] = {}
 
 
 def compare_data(
-    old: Mapping[str, Artifact],
-    new: Mapping[str, Artifact],
+    old: Mapping[str, ArtifactState],
+    new: Mapping[str, ArtifactState],
     old_tables: Mapping[str, Stored] = _NONE,
     new_tables: Mapping[str, Stored] = _NONE,
 ) -> tuple[DataChange, ...]:
@@ -48,7 +48,7 @@ def _moved(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
     return {name: gone[new[name]].pop() for name in sorted(new.keys() - old.keys()) if gone.get(new[name])}
 
 
-def _renamed(old_path: str, artifact: Artifact) -> DataChange:
+def _renamed(old_path: str, artifact: ArtifactState) -> DataChange:
     return DataChange(
         path=artifact.path,
         kind="renamed",
@@ -60,7 +60,7 @@ def _renamed(old_path: str, artifact: Artifact) -> DataChange:
     )
 
 
-def _change(path: str, before: Artifact | None, after: Artifact | None, tables: Tables) -> DataChange:
+def _change(path: str, before: ArtifactState | None, after: ArtifactState | None, tables: Tables) -> DataChange:
     kind = "added" if before is None else "removed" if after is None else "changed"
     sides = [side for side in (before, after) if side is not None]
     problem = next((side.problem for side in sides if side.problem), "")
@@ -100,7 +100,7 @@ def _by_folder(files: Mapping[str, list[str]]) -> tuple[FolderChange, ...]:
     return tuple(FolderChange(folder=folder, **counts[folder]) for folder in order[:_FOLDERS])
 
 
-def _files(before: Artifact | None, after: Artifact | None) -> dict[str, list[str]]:
+def _files(before: ArtifactState | None, after: ArtifactState | None) -> dict[str, list[str]]:
     old = {entry.path: entry.hash for entry in (before.entries or ())} if before else {}
     new = {entry.path: entry.hash for entry in (after.entries or ())} if after else {}
     moved = _moved(old, new)

@@ -41,7 +41,7 @@ class Document:
     known: bool = True
 
 
-class _Unfit(Exception):
+class _UnusableDocument(Exception):
     """The content cannot be used; the message says why."""
 
 
@@ -57,7 +57,7 @@ def read_document(path: str, source: Source) -> Document:
             content = {"": content} if isinstance(content, (int, float, str)) or content else {}
         values, same = _flat(content)
         return Document(values, remark=_remark([*twice, *same]))
-    except _Unfit as error:
+    except _UnusableDocument as error:
         return Document(problem=str(error), known=False)
     except Unreadable as error:
         return Document(problem=error.problem, known=False)
@@ -123,7 +123,7 @@ def _csv(text: str) -> Any:
     with reading("CSV"):
         rows = rows_of(text, ",")
     if not rows or not {"Name", "Value"} <= set(rows[0]):
-        raise _Unfit("a CSV file of metrics needs the columns Name and Value")
+        raise _UnusableDocument("a CSV file of metrics needs the columns Name and Value")
     last: dict[str, tuple[float, Any]] = {}
     for row in rows:
         step, value = _number(row.get("Step")) or 0.0, _number(row.get("Value"))
@@ -161,7 +161,7 @@ def leaves(content: Mapping[Any, Any]) -> Mapping[str, Scalar] | None:
     """Map dotted name -> value of everything inside; None when that is too much."""
     try:
         return _flat(content)[0]
-    except _Unfit:
+    except _UnusableDocument:
         return None
 
 
@@ -179,9 +179,9 @@ def _flat(content: Mapping[Any, Any]) -> tuple[dict[str, Scalar], list[str]]:
         nodes += 1
         characters += len(name)
         if characters > _LONGEST_NAMES:
-            raise _Unfit("nested too deeply")
+            raise _UnusableDocument("nested too deeply")
         if nodes > _MOST_NODES or len(found) > _MOST_VALUES:
-            raise _Unfit(f"more than {_MOST_VALUES:,} values")
+            raise _UnusableDocument(f"more than {_MOST_VALUES:,} values")
         if isinstance(value, Mapping):
             stack += [(_joined(name, key), inner) for key, inner in reversed(list(value.items()))]
         elif isinstance(value, (list, tuple, set)):

@@ -12,7 +12,7 @@ from mlbutler.record import MetricHistory, PastValue
 
 
 @dataclass(frozen=True)
-class Moment:
+class MetricsAtCommit:
     """The metrics files of one commit."""
 
     commit: str
@@ -20,8 +20,8 @@ class Moment:
     metrics: Mapping[str, Source]
 
 
-def histories(
-    moments: Sequence[Moment], goals: Mapping[str, str]
+def metric_histories(
+    moments: Sequence[MetricsAtCommit], goals: Mapping[str, str]
 ) -> tuple[tuple[MetricHistory, ...], tuple[tuple[str, str], ...]]:
     """Return the numbers of every metric, and (file, reason) where some could not be read.
 

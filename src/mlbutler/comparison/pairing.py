@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from mlbutler.comparison.snapshot import Stored
-from mlbutler.comparison.tables import Unreadable, read_rows
+from mlbutler.comparison.tables import UnreadableTable, read_rows
 from mlbutler.settings import Predictions
 
 MOST_EXAMPLES = 5_000_000
@@ -74,7 +74,7 @@ def pairing(spec: Predictions, old: Stored, new: Stored) -> Iterator[Pairing]:
         _load(database, "new", spec, new, extra)
         yield Pairing(database)
     except sqlite3.OperationalError as error:
-        raise Unreadable(f"no room to compare it: {error}") from None
+        raise UnreadableTable(f"no room to compare it: {error}") from None
     finally:
         database.close()
 
@@ -90,7 +90,7 @@ def _load(database: sqlite3.Connection, table: str, spec: Predictions, stored: S
         nonlocal last
         for number, row in enumerate(read_rows(spec.file, stored, columns), 1):
             if number > MOST_EXAMPLES:
-                raise Unreadable(f"more than {MOST_EXAMPLES:,} examples")
+                raise UnreadableTable(f"more than {MOST_EXAMPLES:,} examples")
             last, *values = row if spec.id is not None else (str(number), *row)
             if not spec.score:
                 values.insert(2, "")
@@ -100,9 +100,9 @@ def _load(database: sqlite3.Connection, table: str, spec: Predictions, stored: S
     try:
         database.executemany(f"INSERT INTO {table} VALUES ({marks})", rows())
     except sqlite3.IntegrityError:
-        raise Unreadable(f"{side}: the id '{last[:100]}' occurs more than once") from None
-    except Unreadable as error:
-        raise Unreadable(f"{side}: {error}") from None
+        raise UnreadableTable(f"{side}: the id '{last[:100]}' occurs more than once") from None
+    except UnreadableTable as error:
+        raise UnreadableTable(f"{side}: {error}") from None
 
 
 def same_text(one: str, other: str) -> bool:

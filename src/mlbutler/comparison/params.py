@@ -37,8 +37,8 @@ def compare_params(
                     file=file,
                     name=name,
                     kind="changed" if there and here else "added" if here else "removed",
-                    old=_shown(before.values[name]) if there else "",
-                    new=_shown(after.values[name]) if here else "",
+                    old=_format_value(before.values[name]) if there else "",
+                    new=_format_value(after.values[name]) if here else "",
                     stages=tuple(stage.stage for stage in readers),
                     after=_after(readers),
                 )
@@ -56,7 +56,7 @@ def _same(old: Scalar, new: Scalar) -> bool:
     return old == new and isinstance(old, bool) == isinstance(new, bool)
 
 
-def _shown(value: Scalar) -> str:
+def _format_value(value: Scalar) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 

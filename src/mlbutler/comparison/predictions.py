@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mlbutler.comparison.pairing import Pair, as_number, pairing, same_text
 from mlbutler.comparison.scores import Scores
 from mlbutler.comparison.snapshot import Stored
-from mlbutler.comparison.tables import Unreadable
+from mlbutler.comparison.tables import UnreadableTable
 from mlbutler.record import Flip, PredictionChange, SliceChange, Verdict
 from mlbutler.settings import Predictions
 from mlbutler.stats.exact import got_worse, holm, mcnemar
@@ -38,13 +38,15 @@ def compare_predictions(
         with pairing(spec, old, new) as both:
             examples, only_old, only_new = both.counts()
             if spec.id is None and (only_old or only_new):
-                raise Unreadable("the number of rows differs, and without an 'id' column only the order tells examples")
+                raise UnreadableTable(
+                    "the number of rows differs, and without an 'id' column only the order tells examples"
+                )
             if not examples:
-                raise Unreadable("no example is on both sides")
-            seen = _Seen(spec, examples)
+                raise UnreadableTable("no example is on both sides")
+            seen = _Tally(spec, examples)
             for pair in both.pairs():
                 seen.add(pair)
-    except Unreadable as error:
+    except UnreadableTable as error:
         return PredictionChange(file=spec.file, reason=str(error)[:300], alpha=spec.alpha)
     return seen.result(only_old, only_new, picture)
 
@@ -82,7 +84,7 @@ class _Worst:
         return [pair for _, _, pair in sorted(self.kept, reverse=True)]
 
 
-class _Seen:
+class _Tally:
     """Counts over the pairs read so far. Memory: the slices, a few flips, and what `Scores` keeps."""
 
     def __init__(self, spec: Predictions, examples: int) -> None:
@@ -118,7 +120,7 @@ class _Seen:
             return same_text(label, said)
         truth, number = as_number(label), as_number(said)
         if truth is None:
-            raise Unreadable(f"the label '{label[:60]}' is no number, which 'tolerance' needs")
+            raise UnreadableTable(f"the label '{label[:60]}' is no number, which 'tolerance' needs")
         return number is not None and abs(number - truth) <= self._spec.tolerance + _SLACK * abs(truth)
 
     def result(self, only_old: int, only_new: int, picture: Callable[[str], str]) -> PredictionChange:

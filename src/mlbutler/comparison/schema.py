@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mlbutler.comparison.snapshot import Stored
-from mlbutler.comparison.tables import Shape, Unreadable, shape
+from mlbutler.comparison.tables import Shape, UnreadableTable, shape
 from mlbutler.record import TableChange
 
 _MOST_TABLES = 20
@@ -35,7 +35,7 @@ class Tables:
         try:
             before = self._shape(name, old) if old is not None else None
             after = self._shape(name, new) if new is not None else None
-        except Unreadable as problem:
+        except UnreadableTable as problem:
             return TableChange(path=name, reason=str(problem))
         large = any(side is not None and side.rows is None for side in (before, after))
         types_before, types_after = dict(before.columns if before else ()), dict(after.columns if after else ())

@@ -96,7 +96,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Artifact:
+class ArtifactState:
     """One output or .dvc file as recorded.
 
     `entries` is None when it is no directory or the manifest is not available (`problem` then says so).
@@ -158,7 +158,7 @@ class Snapshot:
     stage_params: tuple[StageParams, ...] = ()
     plots: tuple[PlotDefinition, ...] = ()
     plot_data: Mapping[str, Source] = field(default_factory=dict)
-    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    artifacts: Mapping[str, ArtifactState] = field(default_factory=dict)
     tables: Mapping[str, Stored] = field(default_factory=dict)
     at_hand: Mapping[str, Stored] = field(default_factory=dict)
     definitions: tuple[StageDefinition, ...] | None = ()

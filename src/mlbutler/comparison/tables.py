@@ -22,7 +22,7 @@ _BATCH = 10_000
 Row = tuple[str, ...]
 
 
-class Unreadable(Exception):
+class UnreadableTable(Exception):
     """A table cannot be used; the message says why, fit for a report."""
 
 
@@ -38,14 +38,14 @@ def read_rows(name: str, stored: Stored, columns: Sequence[str]) -> Iterator[Row
     extension = name.rpartition(".")[2].lower()
     reader = _READERS.get(extension)
     if reader is None:
-        raise Unreadable(f"files of type .{extension[:20]} are not read: CSV, TSV, JSON lines and Parquet are")
+        raise UnreadableTable(f"files of type .{extension[:20]} are not read: CSV, TSV, JSON lines and Parquet are")
     try:
         with stored.open() as stream:
             yield from reader(stream, columns)
     except OSError as error:
-        raise Unreadable(stored.why() or f"cannot be read: {error.strerror or error}") from None
+        raise UnreadableTable(stored.why() or f"cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise Unreadable("not UTF-8 text") from None
+        raise UnreadableTable("not UTF-8 text") from None
 
 
 def count_rows(name: str, stored: Stored) -> int:
@@ -59,7 +59,7 @@ def count_rows(name: str, stored: Stored) -> int:
             with stored.open() as stream:
                 return int(_parquet(stream).metadata.num_rows)
         except OSError as error:
-            raise Unreadable(stored.why() or f"cannot be read: {error.strerror or error}") from None
+            raise UnreadableTable(stored.why() or f"cannot be read: {error.strerror or error}") from None
     return sum(1 for _ in read_rows(name, stored, ()))
 
 
@@ -88,9 +88,9 @@ def shape(name: str, stored: Stored, most: int) -> Shape:
             stream.seek(0)
             first = next(_lines(stream), "")
     except OSError as error:
-        raise Unreadable(stored.why() or f"cannot be read: {error.strerror or error}") from None
+        raise UnreadableTable(stored.why() or f"cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise Unreadable("not UTF-8 text") from None
+        raise UnreadableTable("not UTF-8 text") from None
     columns = tuple((column, "") for column in _header(extension, first))
     return Shape(columns, count_rows(name, stored) if size <= most else None)
 
@@ -114,7 +114,7 @@ def _lines(stream: BinaryIO) -> Iterator[str]:
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     while line := text.readline(LONGEST_LINE):
         if len(line) == LONGEST_LINE and not line.endswith("\n"):
-            raise Unreadable(f"a line has more than {LONGEST_LINE:,} characters")
+            raise UnreadableTable(f"a line has more than {LONGEST_LINE:,} characters")
         yield line
 
 
@@ -128,7 +128,7 @@ def _delimited(delimiter: str) -> Callable[[BinaryIO, Sequence[str]], Iterator[R
                 if row:  # the csv module gives blank lines as empty rows
                     yield tuple(row[place] if place < len(row) else "" for place in places)
         except csv.Error as error:
-            raise Unreadable(f"not valid CSV: {error}") from None
+            raise UnreadableTable(f"not valid CSV: {error}") from None
 
     return read
 
@@ -140,9 +140,9 @@ def _place(name: str, header: Sequence[str]) -> int:
         raise _no_column(name, header) from None
 
 
-def _no_column(name: str, known: Sequence[str]) -> Unreadable:
+def _no_column(name: str, known: Sequence[str]) -> UnreadableTable:
     there = ", ".join(str(column)[:60] for column in known[:12]) or "none"
-    return Unreadable(f"there is no column '{name}' (there are: {there})")
+    return UnreadableTable(f"there is no column '{name}' (there are: {there})")
 
 
 def _json_lines(stream: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
@@ -153,9 +153,9 @@ def _json_lines(stream: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
-            raise Unreadable(f"line {number} is not valid JSON") from None
+            raise UnreadableTable(f"line {number} is not valid JSON") from None
         if not isinstance(row, Mapping):
-            raise Unreadable(f"line {number} is no JSON object")
+            raise UnreadableTable(f"line {number} is no JSON object")
         if first and (missing := [name for name in columns if name not in row]):
             raise _no_column(missing[0], list(row))
         first = False
@@ -167,11 +167,11 @@ def _parquet(stream: BinaryIO) -> Any:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError:
-        raise Unreadable("reading Parquet needs pyarrow: pip install 'mlbutler[parquet]'") from None
+        raise UnreadableTable("reading Parquet needs pyarrow: pip install 'mlbutler[parquet]'") from None
     try:
         return ParquetFile(stream)
     except ArrowException as error:
-        raise Unreadable(f"not valid Parquet: {' '.join(str(error).split())[:160]}") from None
+        raise UnreadableTable(f"not valid Parquet: {' '.join(str(error).split())[:160]}") from None
 
 
 def _parquet_rows(stream: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
@@ -186,7 +186,7 @@ def _parquet_rows(stream: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
             values = [batch.column(name).to_pylist() for name in columns]
             yield from (tuple(map(_text, row)) for row in zip(*values, strict=True))
     except (ArrowException, ValueError) as error:
-        raise Unreadable(f"not valid Parquet: {' '.join(str(error).split())[:160]}") from None
+        raise UnreadableTable(f"not valid Parquet: {' '.join(str(error).split())[:160]}") from None
 
 
 def _text(value: object) -> str:

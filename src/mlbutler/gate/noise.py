@@ -17,7 +17,7 @@ _TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class Decision:
+class GateDecision:
     """What repeated runs say about one limit.
 
     A *margin* is how far one pair of runs (or one run) is on the right side of the limit, in the number's unit.
@@ -50,7 +50,7 @@ def margins(name: str, limit: float, goal: str, old: Sequence[float], new: Seque
     return [sign * (after - before) + spare for before, after, spare in zip(old, new, allowed, strict=True)]
 
 
-def decide(values: Sequence[float], confidence: float) -> Decision:
+def decide(values: Sequence[float], confidence: float) -> GateDecision:
     """Judge the margins of at least two pairs.
 
     Passed when the whole interval keeps the limit, failed when all of it breaks it. Seen from a change that is exactly
@@ -60,12 +60,12 @@ def decide(values: Sequence[float], confidence: float) -> Decision:
     found = t_interval(values, confidence)
     slack = _TOLERANCE * max((abs(value) for value in values), default=0.0)
     if found.low >= -slack:
-        return Decision("passed", found.mean, found.low, found.high)
+        return GateDecision("passed", found.mean, found.low, found.high)
     if found.high < -slack:
-        return Decision("failed", found.mean, found.low, found.high)
+        return GateDecision("failed", found.mean, found.low, found.high)
     needed = pairs_needed(found.mean, found.deviation, confidence)
     more = max(1, needed - len(values)) if needed is not None else None
-    return Decision("inconclusive", found.mean, found.low, found.high, more)
+    return GateDecision("inconclusive", found.mean, found.low, found.high, more)
 
 
 def pairs_needed(margin: float, deviation: float, confidence: float) -> int | None:

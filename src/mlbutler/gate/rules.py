@@ -26,7 +26,7 @@ def judge(gates: Sequence[Gate], evidence: Evidence) -> tuple[GateResult, ...]:
 def _judge(gate: Gate, evidence: Evidence) -> Iterator[GateResult]:
     found = find(gate, evidence)
     for name, limit in limits(gate):
-        shown = f"{limit:g}" if name == "max_drop_relative" else _shown(gate, limit)
+        shown = f"{limit:g}" if name == "max_drop_relative" else _format_value(gate, limit)
         rule = f"{name.replace('_', ' ')} {shown}"
         if found.unchanged and name.startswith("max_drop"):
             yield GateResult(
@@ -53,7 +53,7 @@ def limits(gate: Gate) -> Iterator[tuple[str, float]]:
             yield name, limit
 
 
-def _shown(gate: Gate, value: Scalar) -> str:
+def _format_value(gate: Gate, value: Scalar) -> str:
     """Format a value in the gate's unit."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if gate.of in ("bytes", "memory"):
@@ -71,7 +71,7 @@ def _both(gate: Gate, first: float, second: float) -> tuple[str, str]:
     """Format two values in the gate's unit, in full where they would look the same and are not."""
     if not gate.of:
         return distinct(first, second)
-    shown = _shown(gate, first), _shown(gate, second)
+    shown = _format_value(gate, first), _format_value(gate, second)
     if shown[0] == shown[1] and first != second:
         unit = {"bytes": " B", "memory": " B", "seconds": " s"}.get(gate.of, "")
         return f"{first:,.12g}{unit}", f"{second:,.12g}{unit}"
@@ -130,9 +130,9 @@ def _drop(
     allowed = limit if name == "max_drop" else limit * abs(old)
     kept = worsening <= allowed + _slack(old, new)
     before, after = _both(gate, old, new)
-    share = f", limit {_shown(gate, limit)}" if name == "max_drop" else f", limit {limit:.2%} of {before}"
+    share = f", limit {_format_value(gate, limit)}" if name == "max_drop" else f", limit {limit:.2%} of {before}"
     if gate.of:
-        change = f"{'-' if new < old else '+'}{_shown(gate, abs(new - old))}"
+        change = f"{'-' if new < old else '+'}{_format_value(gate, abs(new - old))}"
     else:
         change = f"{float(new - old):+.5g}"
     return result("passed" if kept else _broken(gate), f"{metric.key} {before} -> {after} ({change}{share})")

@@ -31,13 +31,13 @@ class Waiver(BaseModel):
         return self.gate in (result.metric, name, f"{result.metric}: {result.rule}", f"{name}: {result.rule}")
 
 
-class _File(BaseModel):
+class _WaiverFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     waiver: tuple[Waiver, ...] = ()
 
 
-def parse(text: str) -> tuple[Waiver, ...]:
+def parse_waivers(text: str) -> tuple[Waiver, ...]:
     """Return the waivers in the text of a mlbutler-waivers.toml.
 
     Raises:
@@ -45,7 +45,7 @@ def parse(text: str) -> tuple[Waiver, ...]:
     """
     remedy = "Each [[waiver]] needs gate, reason, owner and until = 2026-12-31 (docs/compare.md)."
     try:
-        return _File.model_validate(parse_toml(text, FILE_NAME)).waiver
+        return _WaiverFile.model_validate(parse_toml(text, FILE_NAME)).waiver
     except Unreadable as error:
         raise SettingsError(error.message, error.remedy) from error
     except ValidationError as error:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlbutler.comparison.snapshot import Artifact, Entry, Snapshot, Source, StageDefinition, StageParams, Stored
+from mlbutler.comparison.snapshot import ArtifactState, Entry, Snapshot, Source, StageDefinition, StageParams, Stored
 from mlbutler.comparison.tables import is_table
 from mlbutler.project.data import ProjectData
 from mlbutler.project.model import Output, Stage, Stages
@@ -239,7 +239,7 @@ class RevisionReader:
             identity=oid.md5,
         )
 
-    def _at_hand(self, artifacts: Mapping[str, Artifact], same: frozenset[str]) -> Iterator[tuple[str, Stored]]:
+    def _at_hand(self, artifacts: Mapping[str, ArtifactState], same: frozenset[str]) -> Iterator[tuple[str, Stored]]:
         """The tables among the artifacts that are not the same on both sides."""
         for path, artifact in artifacts.items():
             recorded = self.stages.owners[path][1].recorded
@@ -252,7 +252,7 @@ class RevisionReader:
                     locate = partial(self._project.objects.object_file, ObjectId(md5, oid.legacy), remote=False)
                     yield name, Stored(locate=locate, explain=self._nowhere, identity=md5)
 
-    def _artifact(self, path: str, out: Output, same: frozenset[str]) -> Artifact:
+    def _artifact(self, path: str, out: Output, same: frozenset[str]) -> ArtifactState:
         assert out.recorded is not None
         oid = out.recorded.oid
         directory = oid is not None and oid.is_directory
@@ -264,7 +264,9 @@ class RevisionReader:
                 problem = f"its manifest: {self._nowhere()}"
             else:
                 entries = tuple(Entry(name, md5) for name, md5 in manifest.items())
-        return Artifact(path, out.recorded.value, out.recorded.size, out.recorded.files, directory, entries, problem)
+        return ArtifactState(
+            path, out.recorded.value, out.recorded.size, out.recorded.files, directory, entries, problem
+        )
 
     # ---------------------------------------------------------------------------------- what counts
 

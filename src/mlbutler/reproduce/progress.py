@@ -19,7 +19,7 @@ _FILE, _LOCK = "progress.json", "progress.lock"
 
 
 @dataclass(frozen=True)
-class Progress:
+class StageProgress:
     """Stages under way.
 
     Attributes:
@@ -40,7 +40,7 @@ class Writer:
 
     def __init__(self, root: Path, head: str, stages: int, redactor: Redactor) -> None:
         self._path, self._redactor = root / ".mlbutler" / _FILE, redactor
-        self._now = Progress(head, time.time(), stages)
+        self._now = StageProgress(head, time.time(), stages)
         self._write()
 
     def starts(self, stage: str) -> None:
@@ -74,7 +74,7 @@ def writing(root: Path, head: str, stages: int, redactor: Redactor) -> Iterator[
             (folder / _FILE).unlink(missing_ok=True)
 
 
-def read(root: Path) -> Progress | None:
+def load_progress(root: Path) -> StageProgress | None:
     """Return what runs now, None when nothing does: a file that a killed run left behind does not count."""
     from filelock import FileLock, Timeout
 
@@ -88,10 +88,10 @@ def read(root: Path) -> Progress | None:
         return None
 
 
-def _parsed(text: str) -> Progress | None:
+def _parsed(text: str) -> StageProgress | None:
     try:
         found: dict[str, Any] = json.loads(text)
         done = tuple(StageRun(**{**run, "tail": ()}) for run in found.pop("done"))
-        return Progress(**found, done=done)
+        return StageProgress(**found, done=done)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -16,10 +16,10 @@ from mlbutler.errors import BusyError, OutsideError, ProjectError
 from mlbutler.git import Git
 from mlbutler.process import Ended, Grace, explain_exit
 from mlbutler.record import StagePlan, StageRun, StageState
+from mlbutler.reproduce.backup import OutputBackup
 from mlbutler.reproduce.cause import sentence
-from mlbutler.reproduce.leftover import mend_rwlock
 from mlbutler.reproduce.link import WorkerGone, WorkerLink
-from mlbutler.reproduce.set_aside import SetAside
+from mlbutler.reproduce.rwlock import repair_rwlock
 from mlbutler.secrets import Redactor
 
 
@@ -93,7 +93,7 @@ class Runner:
         self._stale = [s for s in plan if s.state in (StageState.STALE, StageState.RESTORABLE)]
         self._link: WorkerLink | None = None
         self._known: dict[str, dict[str, Any]] = {}
-        self._aside = SetAside(surroundings.root, surroundings.root / ".mlbutler")
+        self._backup = OutputBackup(surroundings.root, surroundings.root / ".mlbutler")
         self._deadline = None if surroundings.timeout is None else time.monotonic() + surroundings.timeout
         self.result = Reproduction()
 
@@ -107,7 +107,7 @@ class Runner:
         result = self.result
         for stage in self._plan:
             result.runs[stage.name] = not_run(stage)
-        self._aside.put_back_missing()
+        self._backup.restore_missing()
         try:
             self._known = self._graph()
             failed = self._failed_elsewhere()
@@ -116,7 +116,7 @@ class Runner:
                     continue
                 because = sentence(stage.causes)
                 heading = f"stage {stage.name} ({number} of {len(self._stale)})"
-                self._told(stage, heading + (f": because {because}" if because else ""))
+                self._run_and_notify(stage, heading + (f": because {because}" if because else ""))
                 failed |= {name for name, one in result.runs.items() if one.outcome == "failed"}
         except WorkerGone as gone:
             result.timed_out = gone.why is Ended.TIMED_OUT
@@ -139,7 +139,7 @@ class Runner:
 
     # ------------------------------------------------------------------------------------- one stage
 
-    def _told(self, stage: StagePlan, heading: str, *, needed: bool = False) -> None:
+    def _run_and_notify(self, stage: StagePlan, heading: str, *, needed: bool = False) -> None:
         """Bring one stage up to date as `_one` does, and call the callbacks."""
         self._here.heading(heading)
         if why := self._here.refused(stage.name):
@@ -165,7 +165,7 @@ class Runner:
             may_lack: what it reads and is not here may be supplied first.
         """
         missing_before = self._missing()
-        self._aside.keep(self._known[stage.name]["unkept"])
+        self._backup.backup(self._known[stage.name]["unkept"])
         started = time.monotonic()
         cause = sentence(stage.causes)
         # A stage that is stale of itself is; one that only stands on a stale one may turn out not to be.
@@ -195,7 +195,7 @@ class Runner:
             raise
         lacking = next((event["lacking"] for event in events if event.get("outcome") == "lacking"), None)
         if lacking is not None:
-            self._aside.discard()  # nothing was touched
+            self._backup.discard()  # nothing was touched
             self._supply(stage.name, lacking)
             return self._one(stage, needed=needed, may_lack=False)
         return self._judge(stage, cause, events, missing_before)
@@ -219,7 +219,9 @@ class Runner:
                 self._problem(name, "interrupted")
                 raise WorkerGone(Ended.INTERRUPTED, None) from stop
         for maker in dict.fromkeys(lacking[path] for path in paths if not (self._here.root / path).exists()):
-            self._told(unchanged[maker], f"stage {maker}: because what it makes is needed and in no store", needed=True)
+            self._run_and_notify(
+                unchanged[maker], f"stage {maker}: because what it makes is needed and in no store", needed=True
+            )
 
     def _judge(
         self, stage: StagePlan, cause: str, events: Sequence[dict[str, Any]], missing_before: Collection[str]
@@ -231,7 +233,7 @@ class Runner:
         if told["outcome"] in ("failed", "busy"):
             self._undo(missing_before)
         else:
-            self._aside.discard()
+            self._backup.discard()
             self._here.made(told.get("runs") or {})
         if told["outcome"] == "busy":
             raise BusyError(
@@ -259,8 +261,8 @@ class Runner:
 
         A stage that was stopped while DVC wrote its locks has cut them short, and no DVC would run in this clone again.
         """
-        mend_rwlock(self._here.root)
-        self.result.put_back += self._aside.put_back()
+        repair_rwlock(self._here.root)
+        self.result.put_back += self._backup.restore()
         gone = sorted(self._missing() - set(missing_before))
         if gone:
             paths = b"".join(os.fsencode(path) + b"\0" for path in gone)

@@ -42,7 +42,7 @@ def main(commands: int, events: int) -> int:
     for fd in (commands, events):
         os.set_inheritable(fd, False)
     linux.hide_from_children()  # a stage could reach the event pipe through /proc
-    told = _Told()
+    told = _Interruption()
     signal.signal(signal.SIGINT, told.interrupt)
     for name in ("DVC_ROOT", "DVC_STAGE"):  # we may ourselves be in a stage of another project
         os.environ.pop(name, None)
@@ -59,7 +59,7 @@ def main(commands: int, events: int) -> int:
     return 0
 
 
-class _Told:
+class _Interruption:
     """Passes an interruption to the stage, which may take its time to end; the worker ends after it."""
 
     def __init__(self) -> None:

@@ -35,8 +35,8 @@ def problem(item: Mapping[str, Any]) -> str:
     if kind == "value_error":
         said = str(item["ctx"]["error"])
         # One on the whole table speaks for itself.
-        return said if isinstance(item["input"], Mapping) else f"{said}, not {_shown(item['input'])}"
-    given = _shown(item["input"])
+        return said if isinstance(item["input"], Mapping) else f"{said}, not {_format_toml(item['input'])}"
+    given = _format_toml(item["input"])
     if kind == "tuple_type" and len(where) == 1:
         return f"must be a list of tables, not {given}: write [[{where[0]}]], in two brackets"
     if kind == "model_type":
@@ -46,7 +46,7 @@ def problem(item: Mapping[str, Any]) -> str:
     return f"{expected}, not {given}"
 
 
-def _shown(value: object) -> str:
+def _format_toml(value: object) -> str:
     """Return a value as TOML has it, cut short."""
     if isinstance(value, Mapping):
         return "a table"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
-from mlbutler.comparison.comparison import compare, conclude, without_left_over
+from mlbutler.comparison.comparison import compare, conclude, without_stale_outputs
 from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import (
@@ -26,7 +26,7 @@ from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
 from mlbutler.steps.past import past_of
 from mlbutler.steps.repeat import RepeatOptions, repeated
-from mlbutler.steps.settled import left_over
+from mlbutler.steps.settled import stale_outputs
 from mlbutler.steps.work import Work
 
 
@@ -55,8 +55,8 @@ def run(work: Work, asked: RepeatOptions | None = None) -> CompareResult:
 
     comparison = compare(old, new, goals, declared, lambda path: picture(work, path), charts)
     unread = _unasked(new.metrics, old.metrics)
-    doubtful = {**unread, **left_over(work, new)}
-    comparison = without_left_over(comparison, doubtful)
+    doubtful = {**unread, **stale_outputs(work, new)}
+    comparison = without_stale_outputs(comparison, doubtful)
     history, no_past = past_of(work, comparison.metrics, goals)
     old_origins, new_origins, build = _origins(work, comparison.metrics, base)
     code, unseen = _code(work, base, _compared(old) | _compared(new))

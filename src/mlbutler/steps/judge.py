@@ -31,7 +31,7 @@ def judged(
     new: Snapshot,
     comparison: Comparison,
     repeats: Sequence[RepeatResult] = (),
-    left_over: Mapping[str, str] = _NOTHING,
+    stale_outputs: Mapping[str, str] = _NOTHING,
 ) -> tuple[tuple[GateResult, ...], Notes]:
     """Every gate's results after waivers, and remarks for the report.
 
@@ -48,7 +48,7 @@ def judged(
         if plan
         else {},
         runs=run.stages if run else (),
-        left_over=left_over,
+        stale_outputs=stale_outputs,
         repeats={result.metric: result for result in repeats},
     )
     known, notes = _waivers(work)
@@ -66,15 +66,15 @@ def _waivers(work: Work) -> tuple[tuple[waivers.Waiver, ...], Notes]:
     change = work.record.change
     own = _own(work)
     if change.kind != "pull-request":
-        return waivers.parse(own), ()
+        return waivers.parse_waivers(own), ()
     revisions = list(work.agreed_at)
     content = work.git.show(revisions[0], work.prefix + waivers.FILE_NAME) if revisions else None
     agreed = content.decode("utf-8", "replace") if content else ""
     if own == agreed or (not change.fork and _trusts_changes(work, revisions)):
-        return waivers.parse(own), ()
+        return waivers.parse_waivers(own), ()
     if not own:
-        return waivers.parse(agreed), ()
-    return waivers.parse(agreed), (
+        return waivers.parse_waivers(agreed), ()
+    return waivers.parse_waivers(agreed), (
         (waivers.FILE_NAME, "changed by this pull request: only what is on the target branch counts"),
     )
 

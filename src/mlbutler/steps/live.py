@@ -13,11 +13,10 @@ from mlbutler.console import human_seconds
 from mlbutler.errors import MlbutlerError
 from mlbutler.forge.opening import NoToken
 from mlbutler.record import TELLING, Outcome, Record, ReproduceResult
-from mlbutler.record_file import read as read_record
+from mlbutler.record_file import read_record
 from mlbutler.record_file import redacted as without_secrets
 from mlbutler.report.model import Headline, Report, Tone
-from mlbutler.reproduce.progress import Progress
-from mlbutler.reproduce.progress import read as read_progress
+from mlbutler.reproduce.progress import StageProgress, load_progress
 from mlbutler.settings import ReportSettings as Settings
 from mlbutler.steps.reviewers import opened, placed
 from mlbutler.steps.work import Work
@@ -34,7 +33,7 @@ class RunSnapshot:
     """What is to be seen of a run: the record so far, and the stages under way."""
 
     record: Record
-    progress: Progress | None
+    progress: StageProgress | None
 
     @property
     def state(self) -> object:
@@ -47,7 +46,7 @@ def snapshot(work: Work) -> RunSnapshot:
     """What the run at this commit has come to, in this process or in another."""
     found = read_record(work.root / ".mlbutler" / "record.json")
     record = found if found is not None and found.change.same_work(work.record.change) else work.record
-    progress = read_progress(work.root)
+    progress = load_progress(work.root)
     ours = progress is not None and progress.head == work.record.change.checkout
     return RunSnapshot(dataclasses.replace(record, change=work.record.change), progress if ours else None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mlbutler.comparison.documents import is_number
-from mlbutler.comparison.history import Moment, histories
+from mlbutler.comparison.history import MetricsAtCommit, metric_histories
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import MetricChange, MetricHistory, Verdict
 from mlbutler.steps.work import Work
@@ -30,7 +30,7 @@ def past_of(
         past = metric_history(work.project.snapshots, work.prefix, base, limit)
     except MlbutlerError as error:
         return (), (("the past of the metrics", error.message),)
-    found, _ = histories([Moment(p.commit.oid, p.commit.when, p.metrics) for p in past], goals)
+    found, _ = metric_histories([MetricsAtCommit(p.commit.oid, p.commit.when, p.metrics) for p in past], goals)
     ranks = {metric.key: rank for rank, metric in enumerate(sorted(metrics, key=lambda m: _rank(work, m)))}
     chosen = sorted((h for h in found if h.key in ranks and len(h.values) > 1), key=lambda h: ranks[h.key])
     return tuple(chosen[:_MOST_METRICS]), ()

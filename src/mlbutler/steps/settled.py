@@ -15,7 +15,7 @@ _UNDONE = {"failed": "failed", "interrupted": "was interrupted", "not reached": 
 _OUTDATED = (StageState.STALE, StageState.RESTORABLE)
 
 
-def left_over(work: Work, new: Snapshot) -> Mapping[str, str]:
+def stale_outputs(work: Work, new: Snapshot) -> Mapping[str, str]:
     """Path of each output that need not be that of the change -> why, as a clause: its stage is stale and did not run.
 
     In a run the plan and what became of its stages say so; for `compare` alone the project is looked at.

@@ -50,10 +50,10 @@ def lint(work: Work) -> Examined:
 def waivers(work: Work) -> Examined:
     """Say which gates are waived, and which waivers have lapsed."""
     from mlbutler.errors import SettingsError
-    from mlbutler.gate.waivers import FILE_NAME, parse
+    from mlbutler.gate.waivers import FILE_NAME, parse_waivers
 
     try:
-        found = parse((work.root / FILE_NAME).read_text(encoding="utf-8"))
+        found = parse_waivers((work.root / FILE_NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Examined("waivers", OK, "none")
     except SettingsError as error:

@@ -26,7 +26,7 @@ class Heatmap:
 
 
 @dataclass(frozen=True)
-class Image:
+class EmbeddedImage:
     """A picture of one side: a checked data URI, or the reason why there is none."""
 
     side: str
@@ -47,7 +47,7 @@ class Figure:
     changed: bool | None
     chart: Any = ""
     heatmaps: tuple[Heatmap, ...] = ()
-    images: tuple[Image, ...] = ()
+    images: tuple[EmbeddedImage, ...] = ()
     problem: str = ""
     drawing: Any = ""
     source: str = ""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mlbutler.record import PlotChange, Scalar
 from mlbutler.report import numbers
 from mlbutler.report.image_difference import difference
-from mlbutler.report.plots.figure import DATA_URI, Figure, File, Image, picture_file
+from mlbutler.report.plots.figure import DATA_URI, EmbeddedImage, Figure, File, picture_file
 
 
 def summary(plot: PlotChange, precision: int) -> tuple[str, str, str]:
@@ -45,17 +45,17 @@ def _picture(plot: PlotChange, side: str, item: tuple[tuple[object, ...], ...]) 
         return File("", side, problem="it is a broken image")
 
 
-def _image(side: str, item: Sequence[Sequence[Scalar]], reason: str) -> Image:
+def _image(side: str, item: Sequence[Sequence[Scalar]], reason: str) -> EmbeddedImage:
     """Return the picture, or a note that it is missing: a browser would only draw a broken one."""
     if not item or not item[0]:
-        return Image(side, "", reason or "There is none on this side.")
+        return EmbeddedImage(side, "", reason or "There is none on this side.")
     source = str(item[0][0])
     if not DATA_URI.fullmatch(source):
-        return Image(side, "", "This picture cannot be shown: it is not an embedded image.")
-    return Image(side, source, "")
+        return EmbeddedImage(side, "", "This picture cannot be shown: it is not an embedded image.")
+    return EmbeddedImage(side, source, "")
 
 
-def _difference(old: str, new: str) -> tuple[tuple[Image, ...], str]:
+def _difference(old: str, new: str) -> tuple[tuple[EmbeddedImage, ...], str]:
     """Return the difference of two pictures as a third, and a remark on it to stand beside the title."""
     sides = [DATA_URI.fullmatch(source) for source in (old, new)]
     if sides[0] is None or sides[1] is None:
@@ -66,4 +66,4 @@ def _difference(old: str, new: str) -> tuple[tuple[Image, ...], str]:
         return (), ""
     if found is None or found.problem:
         return (), found.problem if found is not None else ""
-    return (Image("Difference", found.source, ""),), f"{found.share:.1%} of the pixels differ"
+    return (EmbeddedImage("Difference", found.source, ""),), f"{found.share:.1%} of the pixels differ"

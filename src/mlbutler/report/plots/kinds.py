@@ -1,6 +1,6 @@
 """The kinds of plots and what a report makes of each.
 
-A new kind is a value of `PlotKind`, a function in `compare/plots.py` and a module here; the type checker names each
+A new kind is a value of `PlotKind`, a function in `comparison/plots.py` and a module here; the type checker names each
 place that has been forgotten.
 """
 
@@ -16,7 +16,7 @@ from mlbutler.report.plots.figure import Figure, File
 
 
 @dataclass(frozen=True)
-class Kind:
+class PlotRenderer:
     """What a report makes of one kind of plot.
 
     Attributes:
@@ -30,18 +30,18 @@ class Kind:
     pictures: Callable[[PlotChange], tuple[File, ...]] | None = None
 
 
-def _kind(kind: PlotKind) -> Kind:
+def _kind(kind: PlotKind) -> PlotRenderer:
     match kind:
         case PlotKind.LINEAR:
-            return Kind(linear.summary, linear.figure, linear.pictures)
+            return PlotRenderer(linear.summary, linear.figure, linear.pictures)
         case PlotKind.CONFUSION:
-            return Kind(confusion.summary, confusion.figure)
+            return PlotRenderer(confusion.summary, confusion.figure)
         case PlotKind.IMAGE:
-            return Kind(image.summary, image.figure, image.pictures)
+            return PlotRenderer(image.summary, image.figure, image.pictures)
         case PlotKind.UNSUPPORTED:
-            return Kind(unsupported.summary, unsupported.figure)
+            return PlotRenderer(unsupported.summary, unsupported.figure)
         case _:
             assert_never(kind)
 
 
-KINDS: Mapping[PlotKind, Kind] = {kind: _kind(kind) for kind in PlotKind}
+KINDS: Mapping[PlotKind, PlotRenderer] = {kind: _kind(kind) for kind in PlotKind}

@@ -18,7 +18,7 @@ from mlbutler.errors import DiskFull
 _INDEX = "index.json"
 
 
-class SetAside:
+class OutputBackup:
     """The backup of one stage's outputs.
 
     Args:
@@ -28,7 +28,7 @@ class SetAside:
     def __init__(self, root: Path, state: Path) -> None:
         self._root, self._store = root, state / "aside"
 
-    def keep(self, paths: Sequence[str]) -> None:
+    def backup(self, paths: Sequence[str]) -> None:
         """Back up what exists of `paths` (relative to the root; others are left alone).
 
         Raises:
@@ -48,7 +48,7 @@ class SetAside:
             self.discard()
             raise DiskFull(f"The outputs in Git could not be set aside: {error}", "Free some space.") from error
 
-    def put_back(self) -> tuple[str, ...]:
+    def restore(self) -> tuple[str, ...]:
         """Restore everything as it was, in place of what is there now; return the paths."""
         restored = []
         for name, path in self._index().items():
@@ -63,12 +63,12 @@ class SetAside:
         self.discard()
         return tuple(restored)
 
-    def put_back_missing(self) -> tuple[str, ...]:
+    def restore_missing(self) -> tuple[str, ...]:
         """Restore what is missing now, after a kill; return the paths."""
         for name, path in self._index().items():
             if os.path.lexists(self._root / path):
                 _remove(self._store / name)
-        return self.put_back()
+        return self.restore()
 
     def discard(self) -> None:
         """Delete the backup."""

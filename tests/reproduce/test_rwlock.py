@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.reproduce.leftover import mend_rwlock
+from mlbutler.reproduce.rwlock import repair_rwlock
 
 
 @pytest.mark.parametrize(("content", "stays"), [("", False), ('{"a"', False), ("{}", True)])
@@ -19,7 +19,7 @@ def test_only_a_torn_file_goes(tmp_path: Path, content: str, stays: bool) -> Non
     path = tmp_path / ".dvc" / "tmp" / "rwlock"
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    mend_rwlock(tmp_path)
+    repair_rwlock(tmp_path)
     assert path.exists() is stays
 
 
@@ -34,7 +34,7 @@ def test_a_number_that_another_process_has_by_now_holds_nothing(tmp_path: Path, 
         path.write_text(json.dumps({"read": {"/a": [info, gone], "/b": [info]}, "write": {"/c": info, "/d": gone}}))
         born = time.time()
         os.utime(path, (born + written, born + written))
-        mend_rwlock(tmp_path)
+        repair_rwlock(tmp_path)
     finally:
         other.kill()
         other.wait()
@@ -53,7 +53,7 @@ def test_after_that_dvc_itself_goes_on(full: Path) -> None:
         path.write_text(json.dumps({"write": {str(full / "prepared.txt"): {"pid": other.pid, "cmd": "dvc repro"}}}))
         command = [sys.executable, "-m", "dvc", "repro", "-q", "-f", "prepare"]
         assert subprocess.run(command, cwd=full, capture_output=True, check=False).returncode != 0
-        mend_rwlock(full)
+        repair_rwlock(full)
         assert subprocess.run(command, cwd=full, capture_output=True, check=False).returncode == 0
     finally:
         other.kill()
@@ -69,7 +69,7 @@ def test_a_zombie_holds_nothing(full: Path) -> None:
         path.write_text(json.dumps({"write": {str(full / "prepared.txt"): {"pid": dead.pid, "cmd": "dvc repro"}}}))
         command = [sys.executable, "-m", "dvc", "repro", "-q", "-f", "prepare"]
         assert subprocess.run(command, cwd=full, capture_output=True, check=False).returncode != 0
-        mend_rwlock(full)
+        repair_rwlock(full)
         assert subprocess.run(command, cwd=full, capture_output=True, check=False).returncode == 0
     finally:
         dead.wait()
@@ -80,5 +80,5 @@ def test_a_lock_of_another_form_is_left_alone(tmp_path: Path, content: str) -> N
     path = tmp_path / ".dvc" / "tmp" / "rwlock"
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    mend_rwlock(tmp_path)
+    repair_rwlock(tmp_path)
     assert json.loads(path.read_text()) == json.loads(content)

@@ -15,7 +15,7 @@ _CLOCK = 2.0
 """Seconds by which a process's time of birth and a file's time may differ for one event."""
 
 
-def mend_rwlock(root: Path) -> None:
+def repair_rwlock(root: Path) -> None:
     """Remove from ``.dvc/tmp/rwlock`` what would stop the next DVC.
 
     One that a kill cut short is removed: DVC refuses to run beside a file it cannot read. (A file that is being

@@ -1,20 +1,43 @@
-"""Imports (`dvc import`, `dvc import-url`): DVC alone knows how to bring them from their source."""
+"""Imports (`dvc import`, `dvc import-url`): DVC alone knows how to bring them from their source.
+
+DVC opens the repository that an import names, follows that repository's configuration, and shows every server that it
+finds there what this process has. So an import is brought with credentials only from where the target branch has that
+import from, or from a remote that may be used; from elsewhere without any, and from no directory of the agent's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-from mlbutler.errors import StoreError
+from mlbutler.anonymous import anonymous
+from mlbutler.errors import StoreError, UsageError
+from mlbutler.git import address
+from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.remotes.opening import Configured, open_cache
+from mlbutler.remotes.trust import Agreement
 from mlbutler.store.engine import bring
 from mlbutler.store.interface import Need
 
+Source = tuple[object, ...]
+"""Where an import comes from, and the settings that it brings for that."""
 
-def bring_imports(project: Configured, needs: Sequence[Need]) -> frozenset[str]:
+
+class Importing(Configured, Protocol):
+    """What is asked of a DVC project here."""
+
+    @property
+    def agreed(self) -> tuple[Agreement, ...] | None:
+        """What the target branch agreed to; None where the work tree's own configuration is trusted."""
+        ...
+
+
+def bring_imports(project: Importing, needs: Sequence[Need]) -> frozenset[str]:
     """Let DVC bring imports from where they were imported; return the paths that it brought whole.
 
     Raises:
-        StoreError: the source could not be read.
+        StoreError: as `fetch_imports`.
     """
     if not needs:
         return frozenset()
@@ -23,24 +46,103 @@ def bring_imports(project: Configured, needs: Sequence[Need]) -> frozenset[str]:
     return frozenset(need.path for need in needs) - again.incomplete
 
 
-def fetch_imports(project: Configured, paths: Sequence[str]) -> None:
+def fetch_imports(project: Importing, paths: Sequence[str]) -> None:
     """Bring imported artifacts into the cache from where they were imported.
 
     Args:
         paths: the artifacts, relative to the project's root.
 
     Raises:
-        StoreError: the source could not be read.
+        StoreError: the source could not be read, or may not be.
     """
+    targets = [project.repo.fs.join(project.repo.root_dir, *path.split("/")) for path in paths]
+    if project.agreed is None:
+        _fetch(project, targets)
+        return
+    agreed = [target for target in targets if _is_agreed(project, _stage(project.repo, target))]
+    others = [target for target in targets if target not in agreed]
+    if agreed:
+        _fetch(project, agreed)
+    if others:
+        for target in others:
+            _refuse_local(_stage(project.repo, target))
+        with anonymous():
+            _fetch(project, others, " without credentials, since the target branch has no such import")
+
+
+def _fetch(project: Importing, targets: Sequence[str], how: str = "") -> None:
     from dvc.exceptions import DvcException
     from dvc.scm import CloneError, SCMError
 
-    targets = [project.repo.fs.join(project.repo.root_dir, *path.split("/")) for path in paths]
     try:
         project.repo.fetch(targets=targets, run_cache=False)
     except (DvcException, CloneError, SCMError, OSError) as error:
         text = (str(error).splitlines() or [type(error).__name__])[0]
         raise StoreError(
-            f"An import could not be brought from its source: {text}",
-            "Check that the repository or address in the .dvc file can be read from here.",
+            f"An import could not be brought from its source{how}: {text}",
+            "Merge the import by itself first."
+            if how
+            else "Check that the repository or address in the .dvc file can be read from here.",
         ) from error
+
+
+def _stage(repo: Any, target: str) -> Any:
+    """DVC's stage that imports what lies there."""
+    return next(stage for stage in repo.index.stages if any(out.fs_path == target for out in stage.outs))
+
+
+def _is_agreed(project: Importing, stage: Any) -> bool:
+    dependency = stage.deps[0]
+    if stage.is_db_import:
+        return False
+    parts = urlsplit(str(dependency.def_path))
+    if _repository(dependency) is None and parts.scheme == "remote":
+        own = bool(dependency.def_fs_config)
+        return not own and parts.netloc.lower() not in project.refused and ".." not in parts.path.split("/")
+    file = project.repo.fs.relpath(stage.path, project.repo.root_dir).replace("\\", "/")
+    source = _source(_repository(dependency), dependency.def_path, dependency.def_fs_config)
+    return any(source == _source_in(one.file(file), file) for one in project.agreed or ())
+
+
+def _repository(dependency: Any) -> Mapping[str, Any] | None:
+    return getattr(dependency, "def_repo", None)
+
+
+def _source(repository: Mapping[str, Any] | None, path: object, settings: object) -> Source:
+    if repository is not None:
+        return ("repository", repository.get("url"), repository.get("config"), repository.get("remote"))
+    return ("address", path, settings or None)
+
+
+def _source_in(content: bytes | None, file: str) -> Source | None:
+    """The source that a .dvc file names, None where it names none."""
+    try:
+        found = parse_yaml(decoded(content or b"", file), file)
+    except Unreadable:
+        return None
+    dependencies = found.get("deps") if isinstance(found, Mapping) else None
+    first = dependencies[0] if isinstance(dependencies, list) and dependencies else None
+    if not isinstance(first, Mapping):
+        return None
+    repository = first.get("repo")
+    return _source(repository if isinstance(repository, Mapping) else None, first.get("path"), first.get("fs_config"))
+
+
+def _refuse_local(stage: Any) -> None:
+    """Let an import pass that comes from a server."""
+    dependency = stage.deps[0]
+    repository = _repository(dependency)
+    if repository is None:
+        scheme = urlsplit(str(dependency.def_path)).scheme.lower()
+        is_local = scheme in ("", "file", "local", "remote")
+    else:
+        try:
+            is_local = address.parse(str(repository.get("url", ""))).protocol == "file"
+        except UsageError:  # none that is known, or one that runs a program
+            is_local = True
+    if is_local or dependency.def_fs_config:
+        raise StoreError(
+            f"The import {stage.relpath} is not brought: the target branch has none from there, and it names no server "
+            "that could be asked without credentials.",
+            "Merge the import by itself first.",
+        )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -51,12 +51,14 @@ class Agreement:
     Attributes:
         remotes: name -> settings. default: the project's remote by DVC's configuration and our settings, '' for none.
         places: of `_PLACES`, by section and key. mirror: of our settings, None for none.
+        file: the content of a file there, by its path from the project's root; None where there is none.
     """
 
     remotes: Sections
     default: str = ""
     places: Mapping[tuple[str, str], str] = field(default_factory=dict)
     mirror: str | None = None
+    file: Callable[[str], bytes | None] = field(default=lambda path: None, compare=False)
 
 
 def agreed(git: Git, change: Change, prefix: str) -> tuple[Agreement, ...] | None:
@@ -77,7 +79,9 @@ def _agreement(git: Git, revision: str, prefix: str) -> Agreement:
     settings = settings_at(lambda name: git.show(revision, f"{prefix}{name}"))
     data = settings.data if settings is not None else None
     own = data.remote if data is not None else None
-    return from_text(git.show(revision, f"{prefix}{CONFIG}") or b"", own, data.mirror if data is not None else None)
+    found = from_text(git.show(revision, f"{prefix}{CONFIG}") or b"", own, data.mirror if data is not None else None)
+    # Asked for later, when the project's code may have written into Git's objects.
+    return dataclasses.replace(found, file=lambda path: git_verified.file(git, revision, f"{prefix}{path}"))
 
 
 def from_text(text: bytes, chosen: str | None = None, mirror: str | None = None) -> Agreement:

@@ -1,0 +1,122 @@
+"""On a CI server an import gets credentials only where the target branch has it from the same place."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from mlbutler.commands.step import step
+from mlbutler.console import Console
+from mlbutler.steps import sync
+from tests.store.dvc_world import clone, commit, copy_remote, dvc, template
+
+JENKINS = {"JENKINS_URL": "http://ci/", "BUILD_URL": "http://ci/1/", "BRANCH_NAME": "feature"}
+MD5 = "0123456789abcdef0123456789abcdef"
+
+
+class _Listener(BaseHTTPRequestHandler):
+    """A server that asks for a password and keeps what it is given."""
+
+    def do_GET(self) -> None:
+        told = self.headers.get("Authorization")
+        self.server.told.append(told)  # type: ignore[attr-defined]
+        self.send_response(401 if told is None else 404)
+        if told is None:
+            self.send_header("WWW-Authenticate", 'Basic realm="x"')
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def listener() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Listener) as server:
+        server.told = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone in a build of Jenkins, whose git asks a program for the password."""
+    root = clone(tmp_path / "clone", str(copy_remote(tmp_path / "remote")))
+    program = tmp_path / "askpass"
+    program.write_text("#!/bin/sh\necho hunter2-hunter2\n")
+    program.chmod(0o700)
+    environ = {
+        "GIT_ASKPASS": str(program), "GIT_USERNAME": "ci", "GIT_PASSWORD": "hunter2-hunter2",
+        "MLBUTLER_GIT_URL": str(template().repo), "MLBUTLER_REMOTE_HOSTS": str(tmp_path),
+    }  # fmt: skip
+    for name, value in (JENKINS | environ).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(root)
+    return root
+
+
+def brought(root: Path) -> int:
+    return step(root, Console(quiet=True), "sync", call=lambda work: sync.run(work, everything=True))
+
+
+def add(root: Path, dependency: str) -> None:
+    """A .dvc file of an import, in a commit that the target branch does not have."""
+    output = f"outs:\n- md5: {MD5}\n  hash: md5\n  path: new.txt\n"
+    (root / "new.dvc").write_text(f"frozen: true\ndeps:\n- {dependency}\n{output}")
+    subprocess.run(["git", "add", "-f", "new.dvc"], cwd=root, check=True)
+    commit(root, "an import")
+
+
+def test_a_repository_that_only_the_change_names_is_not_given_the_password_of_git(
+    root: Path, listener: ThreadingHTTPServer
+) -> None:
+    url = f"http://127.0.0.1:{listener.server_port}/x.git"
+    add(root, f"path: model.txt\n  repo:\n    url: {url}\n    rev_lock: {'a' * 40}")
+    assert brought(root) == 1
+    assert listener.told  # type: ignore[attr-defined]
+    assert set(listener.told) == {None}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "dependency",
+    [
+        "path: /etc/hostname",
+        "path: file:///etc/hostname",
+        "path: remote://origin/../outside",
+        "path: s3://bucket/x\n  fs_config:\n    endpointurl: http://127.0.0.1:1/",
+        "path: x\n  repo:\n    url: ../other\n    rev_lock: {rev}",
+        "path: x\n  repo:\n    url: file:///srv/other\n    rev_lock: {rev}",
+        "path: x\n  repo:\n    url: 'ext::sh -c date'\n    rev_lock: {rev}",
+        "path: x\n  repo:\n    url: ssh://-oProxyCommand=date/x\n    rev_lock: {rev}",
+    ],
+)
+def test_no_directory_or_program_of_the_agent_is_asked(
+    root: Path, dependency: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(root, dependency.replace("{rev}", "a" * 40))
+    assert brought(root) == 3
+    assert "new.dvc is not brought" in capsys.readouterr().err
+
+
+def test_an_import_that_the_target_branch_has_is_brought(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author = clone(tmp_path / "author", str(tmp_path / "remote"))
+    dvc(author, "import", "-q", str(template().repo), "train.py", "-o", "imported.py")
+    commit(author, "an import")
+    subprocess.run(["git", "fetch", "-q", str(author), "HEAD"], cwd=root, check=True)
+    subprocess.run(["git", "reset", "-q", "--hard", "FETCH_HEAD"], cwd=root, check=True)
+    monkeypatch.setenv("MLBUTLER_GIT_URL", str(author))
+    assert brought(root) == 0
+    assert (root / "imported.py").read_bytes() == (template().repo / "train.py").read_bytes()
+    # The same address in a file that the target branch does not have is another import.
+    (root / "imported.py.dvc").rename(root / "moved.py.dvc")
+    (root / "imported.py").unlink()
+    subprocess.run(["rm", "-rf", ".dvc/cache", ".mlbutler"], cwd=root, check=True)
+    commit(root, "moved")
+    assert brought(root) == 3

@@ -122,6 +122,34 @@ def test_a_server_that_cannot_ask_its_repository_trusts_nobody(clone: Path, tmp_
         git(clone, "remote", "set-url", "origin", f"file://{clone.parent / 'origin.git'}")
 
 
+# What tells a fork's build from a branch's by one variable alone, which the server sets for nothing else.
+_BY_ONE_ALONE = {("prow fork", "PULL_NUMBER")}
+
+
+@pytest.mark.parametrize("blank", [False, True])
+def test_half_of_a_forks_variables_prove_nothing(tmp_path: Path, blank: bool) -> None:
+    trusted = set()
+    for build in (build for build in BUILDS if build.fork):
+        environ = dict(build.environ)
+        if build.event is not None:
+            (tmp_path / "event.json").write_text(json.dumps(build.event))
+            environ["GITHUB_EVENT_PATH"] = str(tmp_path / "event.json")
+        for name in environ:
+            half = {other: value for other, value in environ.items() if other != name} | ({name: ""} if blank else {})
+            told = facts(half)
+            # A commit of the server's own checkout is held against what lies there.
+            by_commit = told.ours_at is not None and "by hand" in build.name
+            if told.fork is False and not by_commit and any(half.values()):
+                trusted.add((build.name, name))
+    assert trusted - {("some CI", "CI"), ("some other CI", "BUILD_ID")} == _BY_ONE_ALONE
+
+
+def test_a_pull_request_of_github_needs_the_event_s_name() -> None:
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_SHA": "a" * 40, "GITHUB_REPOSITORY": "team/project"}
+    assert facts(environ | {"GITHUB_EVENT_NAME": "push"}).fork is False
+    assert facts(environ).fork is None
+
+
 def test_there_are_forty_and_more() -> None:
     assert len(BUILDS) >= 40
     assert len({build.expected[0] for build in BUILDS}) >= 20

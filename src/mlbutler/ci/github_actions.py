@@ -36,7 +36,8 @@ def read_facts(environ: Mapping[str, str]) -> Facts | None:
             author=_text(_table(issue, "user"), "login"), url=_text(issue, "html_url"), build_url=build_url,
         )  # fmt: skip
     branch = environ.get("GITHUB_REF_NAME") if environ.get("GITHUB_REF_TYPE", "branch") == "branch" else None
-    ours = environ.get("GITHUB_SHA") or None
+    # Of a pull request it is the merge with a fork's head: without the event's name nothing tells which it is.
+    ours = environ.get("GITHUB_SHA") or None if name else None
     return Facts(
         ci=_name(environ), kind="branch", head_branch=branch or None, fork=None if ours is None else False,
         ours_at=ours, build_url=build_url,

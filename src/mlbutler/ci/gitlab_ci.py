@@ -16,6 +16,10 @@ _EXTERNAL = ServerVariables(
 )  # fmt: skip
 
 
+# Set for merge requests and pull requests alone: where the number is missing, somebody passed on half of the variables.
+_OF_MERGES = ("CI_MERGE_REQUEST_ID", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "CI_EXTERNAL_PULL_REQUEST_SOURCE_REPOSITORY")
+
+
 def read_facts(environ: Mapping[str, str]) -> Facts | None:
     """Return the facts of a GitLab job."""
     if not environ.get("GITLAB_CI"):
@@ -26,7 +30,9 @@ def read_facts(environ: Mapping[str, str]) -> Facts | None:
         if environ.get("CI_EXTERNAL_PULL_REQUEST_IID"):
             return _EXTERNAL.read_facts(environ)
         branch = environ.get("CI_COMMIT_BRANCH")
-        return Facts(ci="gitlab-ci", kind="branch", head_branch=branch or None, fork=False, build_url=build_url)
+        named = branch or environ.get("CI_COMMIT_TAG")  # set in no pipeline of a merge request
+        fork = False if named and not any(environ.get(name) for name in _OF_MERGES) else None
+        return Facts(ci="gitlab-ci", kind="branch", head_branch=branch or None, fork=fork, build_url=build_url)
     source, target = environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID"), environ.get("CI_MERGE_REQUEST_PROJECT_ID")
     project = environ.get("CI_MERGE_REQUEST_PROJECT_URL", "")
     return Facts(

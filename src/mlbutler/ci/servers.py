@@ -70,7 +70,7 @@ class ServerVariables:
             tag = first_set(environ, self.tag)
             return Facts(
                 ci=self.name, kind="branch", head_branch=None if tag else self._name(branch),
-                fork=False if self.certain else None, build_url=build,
+                fork=False if self.certain and branch + tag and not self._hints(environ) else None, build_url=build,
             )  # fmt: skip
         return Facts(
             ci=self.name,
@@ -85,6 +85,12 @@ class ServerVariables:
             url=first_set(environ, self.url),
             build_url=build,
         )
+
+    def _hints(self, environ: Mapping[str, str]) -> bool:
+        """Is anything set that only pull requests have, as where a container was given half of the variables?"""
+        both = {*self.branch, *self.tag, *self.repository, *self.author, *self.build}
+        names = (*self.head_branch, *self.target, *self.head, *self.source, *self.title, *self.url)
+        return bool(first_set(environ, tuple(name for name in names if name not in both)))
 
     def _name(self, ref: str) -> str | None:
         """Return a branch's short name, None for what is no branch of the repository."""

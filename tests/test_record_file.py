@@ -24,6 +24,7 @@ from mlbutler.record import (
     MetricChange,
     Outcome,
     PlotChange,
+    PlotKind,
     Record,
     TestResult,
     Verdict,
@@ -43,7 +44,9 @@ metrics = st.builds(
     reason=text,
 )  # fmt: skip
 points = st.lists(st.tuples(scalars, scalars), max_size=3).map(tuple)
-plots = st.builds(PlotChange, file=text, title=text, kind=text, changed=st.booleans(), old=points, new=points)
+plots = st.builds(
+    PlotChange, file=text, title=text, kind=st.sampled_from(PlotKind), changed=st.booleans(), old=points, new=points
+)
 compares = st.builds(
     CompareResult, outcome=st.sampled_from(Outcome), reason=text, duration=finite,
     metrics=st.lists(metrics, max_size=3).map(tuple),

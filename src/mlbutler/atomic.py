@@ -15,7 +15,7 @@ def write(path: Path, data: bytes, *, durable: bool = True) -> None:
 
     Args:
         durable: survive a power cut. Without it the disk need not write at once all that was created just before, and
-            whoever reads the file has to bear with a torn one.
+            readers of the file must cope with a torn one.
 
     Raises:
         DiskFull: no space is left; the old file is untouched. OSError: any other failure.

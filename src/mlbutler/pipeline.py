@@ -52,7 +52,7 @@ def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) 
             _run(work, step, reason=_LEFT_OUT)
             continue
         code = max(code, _run(work, step, reason=_blocked(work.record, step)), key=_weight)
-        if step.name in TELLING and judged_again(work.record) is not None:  # told as failed: its fix was left out
+        if step.name in TELLING and judged_again(work.record) is not None:  # reported as failed: its fix was skipped
             code = max(code, EXIT_JUDGED, key=_weight)
     return code
 

@@ -345,7 +345,7 @@ class RepeatResult:
         metric: ``metrics.json:accuracy``. stages: what was run again. params: what was set to each of `seeds`.
         old, new: the metric on both sides, one value for each seed, in order.
         difference: mean of new - old; `low` and `high` bound it with coverage `confidence`.
-        more: about how many further seeds would tell the difference from none; None when it is told, or never.
+        more: about how many further seeds would tell the difference from none; None when it does, or never would.
         runs, restored: how many runs of stages there were, and how many the run cache spared.
         reason: why there is no verdict: the seeds change nothing, or a run failed. `excused`: on the target's side.
     """

@@ -3,7 +3,7 @@
 A pull request can commit ``up -> /outside`` and have an output at ``up/file``. Every writer asks here first; so do the
 verbs before they call DVC, which follows such links.
 
-- A link that Git tracks is never written through, whoever runs mlbutler and wherever the link leads.
+- A link that Git tracks is never written through, no matter who runs mlbutler or where the link leads.
 - On a CI server no other is either: nobody but an earlier build made it. On a laptop it is the user's own arrangement,
   such as data on another disk.
 - ``.dvc/cache``, ``cache.dir`` and ``data.mirror`` may be links that Git does not track, on a CI server too: disks are

@@ -111,7 +111,7 @@ def test_of_many_pictures_those_that_changed_have_room_first() -> None:
     shown = [plot.file for plot in found.plots if plot.kind == "image"]
     assert len(shown) == 9
     assert {"10.png", "11.png"} < set(shown)
-    assert ("09.png", "the pictures before it have 24 MB: left out") in found.not_judged
+    assert ("09.png", "the pictures before it have 24 MB: not shown") in found.not_judged
 
 
 def test_a_curve_that_broke_looks_so() -> None:

@@ -49,7 +49,7 @@ def test_a_large_report_fits_every_forge(meeting: Meeting) -> None:
     assert note.body.startswith("**Worse**: accuracy 0.9 -> 0.8")
     if takes.comment_limit is not None and takes.comment_limit < 100_000:
         assert not meeting.dialect.too_long(text)
-        assert "Left out to fit here: " in note.body
-        assert "rows left out)" in note.body
+        assert "Dropped to fit here: " in note.body
+        assert "rows not shown)" in note.body
     else:
         assert note.body.split() == whole.split()

@@ -68,7 +68,7 @@ def test_a_server_that_takes_less_than_others_gets_a_shorter_comment(
     assert publish.run(job(meeting, git)).outcome is Outcome.PASSED
     (note,) = meeting.ours()
     assert note.body.startswith("**Worse**: accuracy 0.9 -> 0.8")
-    assert "Left out to fit here: " in note.body
+    assert "Dropped to fit here: " in note.body
 
 
 def test_a_comment_that_cannot_be_shorter_is_refused_in_the_end(meeting: Meeting, git: GitCommand) -> None:

@@ -153,7 +153,7 @@ def test_a_table_without_end_is_cut_aloud(record: Record) -> None:
     )
     compare = dataclasses.replace(record.compare, params=params)
     page = Page(html.render(dataclasses.replace(record, compare=compare), Settings()))
-    assert "1,000 rows left out here: report.json has them all." in page.texts
+    assert "1,000 rows not shown here: report.json has them all." in page.texts
     assert len(page.all("tr")) < 5200
 
 

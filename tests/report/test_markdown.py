@@ -142,7 +142,7 @@ def test_metrics_are_chosen_by_globs_and_unchanged_ones_can_be_hidden(record: Re
     assert "latency_ms</code>" not in "\n".join(tables(chosen)[0])
     hidden = markdown.render(record, Settings(hide_unchanged=True))
     assert "<code>samples</code>" not in hidden
-    assert "2 unchanged metrics left out." in hidden
+    assert "2 unchanged metrics not shown." in hidden
 
 
 def test_precision_is_in_significant_digits_but_a_difference_stays_visible(record: Record) -> None:
@@ -274,7 +274,7 @@ def test_a_report_is_made_to_fit_by_dropping_whole_sections(record: Record, limi
     check_inert(text)
     assert text.startswith("**Worse**: test.accuracy")
     assert text.rstrip().endswith("-->")
-    assert "rows left out)" in text
+    assert "rows not shown)" in text
     assert "report.html</code> of [the build](https://ci.example.org/job/digits/job/PR-17/4/)" in text
 
 
@@ -285,7 +285,7 @@ def test_metrics_outlive_params_when_room_is_short(record: Record) -> None:
 
 
 def test_long_tables_say_how_many_rows_they_leave_out(record: Record) -> None:
-    assert "4,900 rows left out." in markdown.render(_large(record), Settings())
+    assert "4,900 rows not shown." in markdown.render(_large(record), Settings())
 
 
 def test_the_head_of_a_comment_is_found_again_by_its_title(record: Record) -> None:

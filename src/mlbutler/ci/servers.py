@@ -157,7 +157,7 @@ SERVERS: tuple[ServerVariables, ...] = (
         is_fork=("SYSTEM_PULLREQUEST_ISFORK",),
     ),
     ServerVariables(
-        # A pull request from a fork is told by variables of its own; where the GitHub App builds it, by none.
+        # A pull request from a fork has variables of its own; where the GitHub App builds it, it has none.
         name="circleci", marks={"CIRCLECI": ""},
         number=("CIRCLE_PR_NUMBER", "CIRCLE_PULL_REQUEST"), branch=("CIRCLE_BRANCH",), head_branch=("CIRCLE_BRANCH",),
         only_forks=("CIRCLE_PR_REPONAME", "CIRCLE_PR_USERNAME", "CIRCLE_PR_NUMBER"), url=("CIRCLE_PULL_REQUEST",),

@@ -57,7 +57,7 @@ def calibrate_gates(
         names = list(dict.fromkeys((found.file, found.name) for _, found in chosen))
         series = measure(work, revision, names, seeds_for(work, count), "in the target")
         if series.problem:
-            raise OutsideError(f"The gate cannot be calibrated: {series.problem}.", "Mend the stage, or repeat.seed.")
+            raise OutsideError(f"The gate cannot be calibrated: {series.problem}.", "Fix the stage, or repeat.seed.")
         confidence = work.settings.repeat.confidence
         tried = []
         for gate, found in chosen:

@@ -61,7 +61,7 @@ def begin(
         offline: the command uses no credential: on a CI server, what an earlier step of this build found out
             about the change is taken from the record, and Git's remote is not asked again.
         beside: the name of a step that may work while others do; the clone is locked only while it begins.
-        watching: nothing is changed: whoever works in this clone is left alone.
+        watching: nothing is changed, so that other processes may work in this clone.
         telling: the command tells what a run found: a record of another commit, build or pull request is refused.
 
     Raises:
@@ -88,7 +88,7 @@ def begin(
     with ExitStack() as stack:
         if watching:
             record, known, revisions = _record(
-                root, git, environ, loaded, against, anew=anew, offline=offline, mend=False
+                root, git, environ, loaded, against, anew=anew, offline=offline, repair=False
             )
         elif beside:
             stack.enter_context(_lock(root, f"lock-{beside}"))
@@ -144,7 +144,7 @@ def _record(
     *,
     anew: bool,
     offline: bool,
-    mend: bool = True,
+    repair: bool = True,
     telling: bool = False,
 ) -> tuple[Record, tuple[Agreement, ...] | None, tuple[str, ...] | None]:
     """Return the record to continue, the DVC remotes agreed on the target branch, and the unalterable commits.
@@ -155,7 +155,7 @@ def _record(
     from mlbutler.remotes.trust import agreed, moved, target_revisions
     from mlbutler.reproduce.rwlock import repair_rwlock
 
-    if mend:
+    if repair:
         repair_rwlock(root)
     before = None if anew else read_record(root / FOLDER / "record.json")
     change = None
@@ -179,7 +179,7 @@ def _record(
     if before is None or not before.change.same_work(change):
         return record, known, revisions
     # On a laptop each command looks again: another target, or files edited since, would make the record untrue.
-    looks = bool(against) or not mend or (change.ci == "local" and not telling)
+    looks = bool(against) or not repair or (change.ci == "local" and not telling)
     kept = change if looks else dataclasses.replace(before.change, build_url=change.build_url)
     compare = before.compare if kept.base == before.change.base else None
     now = {name: getattr(record, name) for name in ("environment", "lock_hash", "moved_remotes")}

@@ -41,7 +41,7 @@ def step(
 
     Args:
         targets: stages to restrict plan, sync and reproduce to. call: the step's function with its options.
-        in_run: judge and refuse as `mlbutler run` does: what a later step mends is pending, and a step is not
+        in_run: judge and refuse as `mlbutler run` does: what a later step fixes is pending, and a step is not
             taken when one that it needs failed.
         discard: replace files of the work tree that no store holds.
 

@@ -39,7 +39,7 @@ class Author:
         """
         match = re.fullmatch(r"\s*([^<>\x00-\x1f]*\w[^<>\x00-\x1f]*?)\s*<([^<>\s\x00-\x1f]+)>\s*", text)
         if match is None:
-            raise SettingsError(f"commit.author must be 'Name <e-mail>', not {text!r}.", "Mend commit.author.")
+            raise SettingsError(f"commit.author must be 'Name <e-mail>', not {text!r}.", "Fix commit.author.")
         return cls(match[1], match[2])
 
     def environ(self) -> dict[str, str]:

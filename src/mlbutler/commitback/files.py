@@ -68,11 +68,11 @@ def globbed(git: Git, patterns: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for pattern in patterns:
         if pattern.startswith("/") or "\0" in pattern or not pattern:
-            raise SettingsError(f"commit.paths: '{pattern}' is not relative to the project.", "Mend commit.paths.")
+            raise SettingsError(f"commit.paths: '{pattern}' is not relative to the project.", "Fix commit.paths.")
         try:
             out = git.run("ls-files", "-z", "-m", "-o", "--exclude-standard", "--", f":(glob){pattern}").out
         except GitError as error:
-            raise SettingsError(f"commit.paths: '{pattern}': {error.message}", "Mend commit.paths.") from error
+            raise SettingsError(f"commit.paths: '{pattern}': {error.message}", "Fix commit.paths.") from error
         found |= dict.fromkeys(os.fsdecode(item) for item in out.split(b"\0") if item)
     return tuple(found)
 

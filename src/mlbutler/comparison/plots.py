@@ -78,7 +78,7 @@ def _fitting(changes: list[PlotChange]) -> list[PlotChange]:
             continue
         left -= sum(len(str(item[0])) for side in (change.old, change.new) for item in side)
         if left < 0:
-            reason = f"the pictures before it have {_MOST_OF_IMAGES >> 20} MB: left out"
+            reason = f"the pictures before it have {_MOST_OF_IMAGES >> 20} MB: not shown"
             fitting[index] = replace(change, kind=PlotKind.UNSUPPORTED, old=(), new=(), reason=reason)
     return fitting
 
@@ -269,7 +269,7 @@ def _image(asked: _Asked) -> PlotChange:
         elif content is not None and kind is not None and not is_whole(content, kind):
             problem = f"{side}: a broken picture, cut off or damaged"
         elif content is not None and len(content) > _LARGEST_IMAGE:
-            problem = f"a picture of more than {_LARGEST_IMAGE >> 20} MB is left out"
+            problem = f"a picture of more than {_LARGEST_IMAGE >> 20} MB is not shown"
         if problem:
             return asked.unsupported(problem)
         sides.append(((f"data:image/{kind};base64,{base64.b64encode(content).decode()}",),) if content else ())

@@ -15,7 +15,7 @@ from mlbutler.settings import ForgeSettings as Settings
 from mlbutler.settings import LoadedSettings
 
 _KEYS = ("kind", "url", "repository", "api")
-# How each forge's pages of pull requests are called; Gitea's own is told from GitHub's by its plural.
+# How each forge's pages of pull requests are called; Gitea's differs from GitHub's by its plural.
 _PAGES = (
     (re.compile(r"/-/merge_requests/\d+"), "gitlab"),
     (re.compile(r"/pull-requests/\d+"), "bitbucket"),

@@ -31,7 +31,7 @@ class GitHub:
     """
 
     name = "GitHub"
-    # The length is told by GitHub's own refusal: "Body is too long (maximum is 65536 characters)".
+    # The limit is the one that GitHub's own refusal names: "Body is too long (maximum is 65536 characters)".
     capabilities = Capabilities(
         comment_limit=65_536, unit="characters", sentence_limit=140, checks=True, commit_comments=True
     )

@@ -65,7 +65,7 @@ class ApiRetryPolicy:
 
     Attributes:
         attempts: requests in all. pause: before the second attempt; doubled each time, with jitter.
-        longest: what the forge may ask us to wait at once; beyond it the user is told to come back.
+        longest: what the forge may ask us to wait at once; beyond it the user is asked to come back.
         connect, read: time-outs.
     """
 
@@ -133,7 +133,7 @@ class Api:
             )
         except (ValueError, httpx.InvalidURL) as error:  # its words may hold the proxy's password
             raise ForgeError(
-                f"The proxy that the environment names for {name} is no address.", f"Mend {' or '.join(_PROXIES)}."
+                f"The proxy that the environment names for {name} is no address.", f"Fix {' or '.join(_PROXIES)}."
             ) from error
 
     # ---------------------------------------------------------------------------------------- reading
@@ -309,7 +309,7 @@ class Api:
         text = str(error)
         if "CERTIFICATE_VERIFY_FAILED" in text:
             return RequestRefused(
-                f"{self.name} at {self._origin.host} has a certificate that nobody here vouches for.",
+                f"{self.name} at {self._origin.host} has a certificate that no trusted authority signed.",
                 "Set SSL_CERT_FILE to a file with its certificate authority.",
                 status=0,
             )
@@ -354,7 +354,7 @@ def _authorities(environ: Mapping[str, str]) -> ssl.SSLContext:
     except OSError as error:  # ssl.SSLError is one
         name = name or "SSL_CERT_FILE"
         raise ForgeError(
-            f"{name} names no file of certificate authorities: {environ.get(name)}", f"Mend {name}."
+            f"{name} names no file of certificate authorities: {environ.get(name)}", f"Fix {name}."
         ) from error
 
 

@@ -79,7 +79,7 @@ class Comment:
     """A comment on a pull request or a commit.
 
     Attributes:
-        author: the forge's id of whoever wrote it, '' when it does not say.
+        author: the forge's id of its author, '' when it does not say.
         human: is the author known to be a person and not a program?
         version: counts its changes where the forge asks for that.
     """

@@ -116,8 +116,8 @@ def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = Non
 def _joined(kept: Sequence[Part], dropped: Sequence[Part], last: str, more: str) -> str:
     texts = [part.text for part in kept]
     if dropped:
-        names = ", ".join(p.name + (f" ({numbers.count(p.rows, 'row')} left out)" if p.rows else "") for p in dropped)
-        texts.append(f"Left out to fit here: {names}. {more}.")
+        names = ", ".join(p.name + (f" ({numbers.count(p.rows, 'row')} not shown)" if p.rows else "") for p in dropped)
+        texts.append(f"Dropped to fit here: {names}. {more}.")
     return "\n\n".join((*texts, last)) + "\n"
 
 
@@ -163,7 +163,7 @@ class _Writer:
         if isinstance(block, Paragraph):
             return self.line(block.line)
         if isinstance(block, Items):
-            more = [f"- {numbers.count(block.left_out, 'item')} left out"] if block.left_out else []
+            more = [f"- {numbers.count(block.left_out, 'item')} not shown"] if block.left_out else []
             return "\n".join([*(f"- {self.line(line)}" for line in block.lines), *more])
         if isinstance(block, Table):
             return self._table(block, captions)
@@ -203,7 +203,7 @@ class _Writer:
         rule = "|" + "|".join(" ---: " if column.numeric else " --- " for column in table.columns) + "|"
         rows = [self._row(row) for row in table.rows[:_ROWS]]
         left_out = len(table.rows) - len(rows)
-        after = f"\n\n{numbers.count(left_out, 'row')} left out." if left_out else ""
+        after = f"\n\n{numbers.count(left_out, 'row')} not shown." if left_out else ""
         before = f"{markdown(table.caption)}:\n\n" if caption else ""
         return f"{before}{head}\n{rule}\n" + "\n".join(rows) + after
 

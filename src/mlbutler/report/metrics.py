@@ -122,7 +122,7 @@ def _gate_cell(metric: MetricChange, compare: CompareResult) -> Cell:
 def _notes(compare: CompareResult, shown: Sequence[MetricChange], hidden: int) -> tuple[Paragraph, ...]:
     notes: list[Paragraph] = list(origins.paragraphs(compare)) if shown or hidden else []
     if hidden:
-        notes.append(Paragraph((plain(f"{numbers.count(hidden, 'unchanged metric')} left out."),), Tone.MUTED))
+        notes.append(Paragraph((plain(f"{numbers.count(hidden, 'unchanged metric')} not shown."),), Tone.MUTED))
     if shown and not compare.gates:
         warning = " Nothing here can fail this change, however bad a number gets. Set [[gate]] in mlbutler.toml."
         notes.append(Paragraph((strong("No metric has a gate."), plain(warning)), Tone.WARN))

@@ -25,7 +25,7 @@ from mlbutler.secrets import Redactor
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What the stages run in, and who is told.
+    """The environment of the stages, and the callbacks.
 
     Attributes:
         environ: their whole environment: no credentials.
@@ -34,7 +34,7 @@ class Surroundings:
         started, ended: told of each stage by name before it starts, and of what became of it.
         stopped: told of a stage of whose end nothing can be said.
         finished: told of each stage that has made its outputs.
-        runs: what the worker is told of DVC's run cache while one stage runs (`BuildRuns.told`); None: the clone's own
+        runs: what the worker knows of DVC's run cache while one stage runs (`BuildRuns.told`); None: the clone's own
             counts.
         made: takes what DVC added to it.
         bring: takes paths of recorded artifacts and puts into the work tree those that can be had.

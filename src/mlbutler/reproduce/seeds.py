@@ -55,7 +55,7 @@ def set_params(root: Path, names: Sequence[str], value: int) -> None:
         except (KeyError, IndexError, TypeError, ValueError):
             raise ProjectError(f"There is no param '{dotted}' in {file}.", remedy) from None
         except DvcException as error:
-            raise ProjectError(f"{file} cannot be changed: {error}", "Mend the file.") from error
+            raise ProjectError(f"{file} cannot be changed: {error}", "Fix the file.") from error
 
 
 def _set(content: Any, keys: Sequence[str], value: int) -> None:

@@ -134,5 +134,5 @@ def step(name: str, directory: Path, console: Any, **options: Any) -> int:
 
 def in_run(function: F) -> F:
     """Add the option of verbs that are steps; `MLBUTLER_IN_RUN` sets it for all of them."""
-    text = "A step of one run whose steps are separate commands: heed the steps before it."
+    text = "Part of a run whose steps are separate commands: follow the results of earlier steps."
     return click.option("--in-run", is_flag=True, envvar=IN_RUN, show_envvar=True, help=text)(function)

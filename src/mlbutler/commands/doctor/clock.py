@@ -62,7 +62,7 @@ def _addresses(work: Work) -> Iterator[tuple[str, str]]:
         yield f"the remote '{name}'", str(conf.get("endpointurl") or _STORES.get(urlsplit(url).scheme, url))
     try:
         place = detect.locate_forge(work.settings.forge, work.environ, work.record.change)
-    except MlbutlerError:  # it is told under "forge"
+    except MlbutlerError:  # "forge" reports it
         place = None
     if place is not None:
         yield "the forge", place.url

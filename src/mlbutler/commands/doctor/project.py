@@ -59,7 +59,7 @@ def waivers(work: Work) -> Examined:
     except SettingsError as error:
         return Examined("waivers", MISSING, error.message, error.remedy)
     except (OSError, UnicodeDecodeError) as error:
-        return Examined("waivers", MISSING, f"{FILE_NAME} cannot be read: {error}", "Mend or remove it.")
+        return Examined("waivers", MISSING, f"{FILE_NAME} cannot be read: {error}", "Fix or remove it.")
     lapsed = [waiver.gate for waiver in found if waiver.until < datetime.now(UTC).date()]
     if lapsed:
         return Examined("waivers", NOTE, f"lapsed: {', '.join(lapsed)}", f"Remove what lapsed from {FILE_NAME}.")
@@ -92,5 +92,5 @@ def forge(work: Work) -> Examined:
         named = work.settings.forge.kind or work.settings.forge.url
         return Examined("forge", MISSING if named else NOTE, error.message, error.remedy)
     if forge is None:
-        return Examined("forge", NOTE, "none found: no reviewer is told", "See docs/forges.md.")
+        return Examined("forge", NOTE, "none found: no report is published", "See docs/forges.md.")
     return Examined("forge", OK, f"{forge.name}; `mlbutler doctor --forge` tries it")

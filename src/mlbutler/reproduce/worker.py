@@ -191,7 +191,7 @@ def _stage(command: dict[str, Any], send: Send) -> None:
 
     With `strict`, missing files count as changes. Without, the stage was planned only because one before it
     was stale: when that one made the same outputs again, what is missing here need not be made. With `may_lack`,
-    files that it reads and not here are reported, and nothing is done. With `runs`, DVC's run cache is what that
+    missing inputs are reported, and nothing is done. With `runs`, DVC's run cache is what that
     says (`run_entries`) and not the clone's.
     """
     name, give_up = command["name"], time.monotonic() + command["patience"]

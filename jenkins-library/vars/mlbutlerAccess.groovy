@@ -29,7 +29,7 @@ int judged(String text) {
     return code == -1 ? sh(returnStatus: true, script: text) : code
 }
 
-/** Does the agent still run what it is told? A step that fails on one that is lost would fail the whole build. */
+/** Does the agent still run commands? A step that fails on one that is lost would fail the whole build. */
 boolean reachable() {
     try {
         return sh(returnStatus: true, script: ':') == 0

@@ -31,7 +31,7 @@ def call(Map given = [:]) {
         // A push to a pull request aborts its build under way; builds of a branch wait for each other.
         disableConcurrentBuilds(abortPrevious: env.CHANGE_ID != null),
     ])
-    List variables = ['MLBUTLER_IN_RUN=true'] // the stages are the steps of one run: each heeds those before it
+    List variables = ['MLBUTLER_IN_RUN=true'] // the stages are the steps of one run: each one looks at the results of those before it
     if (config.dockerfile) { variables << "MLBUTLER_DATA_MIRROR=${config.mirror}" }
     if (config.folder) { variables << "MLBUTLER_CHDIR=${config.folder}" }
     Map state = [told: false, stashed: false]
@@ -93,7 +93,7 @@ void fannedOut(Map config, Map state) {
     if (!looked) { return }
     List runs = []
     List failed = []
-    // A stage that failed is told of, on an agent; a build that was aborted ends, and takes none.
+    // A stage that failed is reported, on an agent; a build that was aborted ends, and takes none.
     catchError(catchInterruptions: false) { mlbutlerStages(config, stages, runs, failed) }
     onAgent(config) {
         unstash('mlbutler-record')
@@ -111,7 +111,7 @@ String asJson(List names) {
     return "[${written.join(',')}]"
 }
 
-/** Remove what a killed build left behind; where that cannot be done, no step is taken, and the reviewers are told. */
+/** Remove what a killed build left behind; where that cannot be done, no step is taken, and that is published. */
 boolean cleaned() {
     return failLater { sh('git clean -ffdxq -e "**/.dvc/cache"') }
 }
@@ -200,7 +200,7 @@ void reported(Map config, Map state, Closure body) {
         body()
         ended = true // a step that fails does not keep the others from being taken: only an abort does
     } finally {
-        // Nothing is told from an agent that is lost: the one that takes over does it.
+        // Nothing is published from an agent that is lost: the one that takes over does it.
         if (mlbutlerAccess.reachable()) { tell(config, ended, state) }
     }
 }

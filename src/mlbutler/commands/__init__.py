@@ -1,0 +1,1 @@
+"""What verbs do besides steps: `run`, a single step, `doctor`, `init`, `demo` and others."""

@@ -1,0 +1,1 @@
+"""Compare metrics, params, plots, data and predictions of two snapshots; pure."""

@@ -248,7 +248,7 @@ def _report(world: World, done: FinishedBuild) -> Path:
 
 def _comment(world: World, record: Record) -> Path:
     place = record.publish.comment if record.publish else ""
-    _expect(bool(place), "the reviewers were told nothing", world)
+    _expect(bool(place), "no comment was published", world)
     return world.forge / place
 
 

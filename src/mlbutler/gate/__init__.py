@@ -1,0 +1,1 @@
+"""Judge numbers by rules, repeated runs and waivers; pure."""

@@ -100,7 +100,7 @@ class WorkerLink:
             deadline: of `time.monotonic`.
 
         Raises:
-            WorkerGone: there is no answer: the worker died, time is up, or we were told to stop. The last two
+            WorkerGone: there is no answer: the worker died, time is up, or we were asked to stop. The last two
                 have ended the worker and all that it started.
         """
         self._process.forget_tail()

@@ -67,7 +67,7 @@ class Reproduction:
     Attributes:
         runs: stage name -> result, in the order of the plan. problems: sentences on failed stages.
         put_back: paths of outputs kept in Git that were restored after a failure.
-        changed: stages that ran and made other outputs than dvc.lock had. interrupted: we were told to stop.
+        changed: stages that ran and made other outputs than dvc.lock had. interrupted: we were asked to stop.
         moved: inputs of stages that changed while these ran: what they made is recorded nowhere.
     """
 
@@ -207,7 +207,7 @@ class Runner:
             name: the stage that needs it. lacking: path -> name of the stage that makes it.
 
         Raises:
-            WorkerGone: we were told to stop.
+            WorkerGone: we were asked to stop.
         """
         unchanged = {stage.name: stage for stage in self._stale if self.result.runs[stage.name].outcome == "unchanged"}
         paths = [path for path, maker in lacking.items() if maker in unchanged]

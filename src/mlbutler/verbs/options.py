@@ -46,6 +46,7 @@ def common(function: F) -> F:
 
 
 def against(function: F) -> F:
+    """Add the option that names what to compare with."""
     text = "Compare with this branch, tag or commit (default: the target branch)."
     return click.option("--against", metavar="REV", show_envvar=True, help=text)(function)
 
@@ -57,6 +58,7 @@ def discard(function: F) -> F:
 
 
 def every(function: F) -> F:
+    """Add the option for the time between two versions of a live comment."""
     text = "With --live: seconds between two versions of the comment, at least."
     kind = click.FloatRange(1, 86_400)
     return click.option("--every", type=kind, default=30, metavar="S", show_default=True, show_envvar=True, help=text)(
@@ -103,11 +105,12 @@ def needs(option: str, other: str, *, given: bool) -> None:
 
 
 def split(text: str) -> list[str]:
+    """Return the parts of a comma-separated list, without empty ones."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def names_of(text: str) -> list[str]:
-    """Names of stages, of which those of `foreach` may hold a comma: a JSON list, or parted by commas.
+    """Return names of stages from a JSON list or a comma-separated one; names of `foreach` may hold a comma.
 
     Raises:
         UsageError: it begins as a JSON list, which no name does, and is none of texts.
@@ -127,6 +130,7 @@ def names_of(text: str) -> list[str]:
 
 
 def step(name: str, directory: Path, console: Any, **options: Any) -> int:
+    """Run a step as its verb does; return the exit code."""
     from mlbutler.commands.step import step
 
     return step(directory, console, name, **options)

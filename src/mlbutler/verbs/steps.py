@@ -99,7 +99,7 @@ def sync(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], e
       short="Check that dvc.lock is up to date and all artifacts are pushed.")  # fmt: skip
 @click.argument("what", nargs=-1, type=click.Choice(["lock", "pushed"]))
 @click.option("--anew", is_flag=True, show_envvar=True,
-              help="Ask the remote for every object, whatever earlier builds were told.")  # fmt: skip
+              help="Ask the remote for every object, whatever it answered earlier builds.")  # fmt: skip
 @in_run
 @common
 def check(directory: Path, console: Any, in_run: bool, what: tuple[str, ...], anew: bool) -> int:

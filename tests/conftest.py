@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mlbutler.ci.servers import SERVERS
 
@@ -16,6 +17,10 @@ _CI = (
     "BUILD_NUMBER", "BUILD_TAG", "JOB_ID", "RUN_ID", "CONTINUOUS_INTEGRATION",
     *(name for server in SERVERS for name in server.marks),
 )  # fmt: skip
+
+# What is a matter of the machine's other work is no property of the code.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

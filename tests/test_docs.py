@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from mlbutler import pipeline
 from mlbutler.cli import cli
 from mlbutler.settings import Gate, Predictions, Settings
+from tests import forked_python
 from tests.integration.world import World, make
 
 ROOT = Path(__file__).parent.parent
@@ -112,10 +113,7 @@ def test_every_console_command_works(path: Path, documented_world: World) -> Non
         for line in block.splitlines():
             words = shlex.split(line.removeprefix("$ "))
             assert words[0] == "mlbutler"
-            done = subprocess.run(
-                [sys.executable, "-m", *words], cwd=documented_world.project, capture_output=True, text=True,
-                env=environ, check=False,
-            )  # fmt: skip
+            done = forked_python.run(*words, cwd=documented_world.project, env=environ)
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from mlbutler.git import Git
 from mlbutler.reproduce.seeds import set_params
 from mlbutler.steps import sync
 from mlbutler.symlinks import Symlinks
+from tests import forked_python
 from tests.store.dvc_world import clone, commit, copy_remote, dvc
 
 JENKINS = {"JENKINS_URL": "http://ci/", "BUILD_URL": "http://ci/1/", "BRANCH_NAME": "main"}
@@ -270,9 +270,7 @@ def test_our_own_folders_are_no_links(path: str, world: tuple[Path, Path]) -> No
     with pytest.raises(PathRefused, match=path):
         Symlinks(root, Git(root), every=False).check_folders()
     # Nothing else may go on before that is seen, and none of it is a bug of ours.
-    done = subprocess.run(
-        [sys.executable, "-m", "mlbutler", "sync", "--all"], cwd=root, capture_output=True, text=True, check=False
-    )
+    done = forked_python.run("mlbutler", "sync", "--all", cwd=root)
     assert done.returncode in (1, 2), done.stderr
     assert untouched(outside)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import forked_python
 from tests.integration.world import World, make
 from tests.store.world import PASSWORD, USER, Remote
 
@@ -30,11 +31,17 @@ class Surgery:
         Args:
             via: a command that runs the doctor's command line.
         """
-        done = subprocess.run(
-            [*via, sys.executable, "-m", "mlbutler", "doctor", "--json", *args], cwd=self.root,
-            env=self.world.run_environ({**self.environ, **environ}), capture_output=True, text=True, timeout=600,
-            check=False,
-        )  # fmt: skip
+        words, environment = (
+            ("mlbutler", "doctor", "--json", *args),
+            self.world.run_environ({**self.environ, **environ}),
+        )
+        if via:
+            done = subprocess.run(
+                [*via, sys.executable, "-m", *words], cwd=self.root, env=environment, capture_output=True, text=True,
+                timeout=600, check=False,
+            )  # fmt: skip
+        else:
+            done = forked_python.run(*words, cwd=self.root, env=environment)
         assert done.stdout.startswith("["), done.stdout + done.stderr
         assert PASSWORD not in done.stdout + done.stderr
         return done.returncode, {row["subject"]: row for row in json.loads(done.stdout)}

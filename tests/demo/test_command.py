@@ -16,14 +16,12 @@ from mlbutler.console import Console
 from mlbutler.errors import DiskFull, Interrupted, UsageError
 from mlbutler.record import Record
 from mlbutler.record_file import loads
+from tests import forked_python
 from tests.conftest import GitCommand
 
 
 def _mlbutler(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlbutler", *arguments],
-        cwd=cwd, capture_output=True, text=True, check=False, timeout=1800,
-    )  # fmt: skip
+    return forked_python.run("mlbutler", *arguments, cwd=cwd)
 
 
 def test_a_folder_that_is_not_empty_is_refused_and_left_alone(tmp_path: Path) -> None:

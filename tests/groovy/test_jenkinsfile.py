@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked_python
 from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy
 from tests.integration.test_remotes import train_and_push, zoo
 from tests.integration.world import DVC_YAML, World, make, params
@@ -69,8 +70,11 @@ def built(
     script.write_text(generated(world, *words))
     wrapper = directory / "bin" / "mlbutler"
     wrapper.parent.mkdir()
-    wrapper.write_text('#!/bin/sh\nexec python -m mlbutler "$@"\n')
-    wrapper.chmod(0o755)
+    if abort:
+        wrapper.write_text('#!/bin/sh\nexec python -m mlbutler "$@"\n')
+        wrapper.chmod(0o755)
+    else:
+        forked_python.write_program(wrapper, "mlbutler")
     environ = world.run_environ(world.jenkins(name, 7, **more))
     environ |= {"PATH": f"{wrapper.parent}:{environ['PATH']}"}
     environ |= {"MLBUTLER_FORGE_URL": str(directory / "forge"), "MLBUTLER_DATA_MIRROR": str(directory / "mirror")}

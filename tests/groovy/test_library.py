@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from mlbutler.record import TELLING
 from mlbutler.run_table import NAMES, taken_after
+from tests import forked_python
 from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy
 from tests.integration.world import World, make, params
 from tests.store.world import PASSWORD, USER, Remote
@@ -95,8 +95,7 @@ def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: s
     (directory / "bin").mkdir(parents=True)
     (directory / "Jenkinsfile").write_text(f"{call}\n")
     wrapper = directory / "bin" / "mlbutler"
-    wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -m mlbutler "$@"\n')
-    wrapper.chmod(0o755)
+    forked_python.write_program(wrapper, "mlbutler")
     if unclean:
         git = directory / "bin" / "git"
         git.write_text(f'#!/bin/sh\n[ "$1" != clean ] || exit 1\nexec {shutil.which("git")} "$@"\n')

@@ -13,22 +13,16 @@ from pathlib import Path
 import pytest
 
 from tests.git_server import GitServer
-from tests.integration.world import TRAIN, Run, World, params
+from tests.integration.world import TRAIN, Run, World, make, params
 
 TOKEN = "git-t0ken-f0r-tests"
 FILES = {"dvc.lock", "metrics.json", "curve.csv"}
 
 
 @pytest.fixture(scope="module")
-def reproduced(master_world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A pull request that was reproduced and pushed, and not yet committed: `build-1`."""
-    target = tmp_path_factory.mktemp("reproduced") / "world"
-    shutil.copytree(master_world.directory, target, symlinks=True)
-    world = World(target)
-    world.git(world.author, "remote", "set-url", "origin", str(world.bare))
-    world.dvc("remote", "modify", "-q", "origin", "url", str(world.remote))
-    world.git(world.author, "commit", "-qam", "where the remote is")
-    world.git(world.author, "push", "-q", "origin", "main")
+    world = make(tmp_path_factory.mktemp("reproduced") / "world")
     run = world.change("better", {"params.yaml": params(0.05)}, "--skip", "commit,report,publish")
     assert run.code == 0, run.err
     return world

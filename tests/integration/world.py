@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests import forked_python
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Ada",
@@ -122,9 +127,11 @@ class World:
         return kept | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | self.environ
 
     def shell(self, directory: Path, *command: str) -> str:
-        done = subprocess.run(
-            command, cwd=directory, env=self.base_environ() | IDENTITY, capture_output=True, text=True, check=False
-        )
+        environ = self.base_environ() | IDENTITY
+        if command[0] in ("python", sys.executable) and command[1] == "-m" and command[2] in ("dvc", "mlbutler"):
+            done = forked_python.run(*command[2:], cwd=directory, env=environ)
+        else:
+            done = subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
         return done.stdout.strip()
 
@@ -171,10 +178,7 @@ class World:
 
     def run(self, root: Path, environ: Mapping[str, str], *args: str, verb: str = "run") -> Run:
         """`mlbutler run` in a clone, as CI does it."""
-        done = subprocess.run(
-            [sys.executable, "-m", "mlbutler", verb, *args], cwd=root, env=self.run_environ(environ),
-            capture_output=True, text=True, errors="replace", check=False, timeout=1800,
-        )  # fmt: skip
+        done = forked_python.run("mlbutler", verb, *args, cwd=root, env=self.run_environ(environ))
         return Run(done.returncode, done.stdout, done.stderr, root)
 
     def run_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
@@ -216,7 +220,25 @@ def make(
     Args:
         folder: the project's folder in the repository. remote: its DVC remote's URL; a directory if None.
     """
+    template = _template(folder)
+    shutil.copytree(template.directory, directory, symlinks=True, dirs_exist_ok=True)
     world = World(directory, environ=dict(environ or {}), folder=folder)
+    if remote is not None:
+        shutil.rmtree(world.remote)
+    world.git(world.author, "remote", "set-url", "origin", str(world.bare))
+    config = world.project / ".dvc" / "config"
+    config.write_text(config.read_text().replace(str(template.remote), remote or str(world.remote)))
+    world.git(world.author, "commit", "-qam", "first")
+    world.git(world.author, "push", "-q", "origin", "main")
+    return world
+
+
+@functools.cache
+def _template(folder: str) -> World:
+    """What `make` copies and commits, once for each process; removed with its temporary files."""
+    directory = Path(_TEMPORARY.name, str(len(list(Path(_TEMPORARY.name).iterdir()))))
+    directory.mkdir()
+    world = World(directory, folder=folder)
     world.git(directory, "init", "-q", "--bare", "-b", "main", str(world.bare))
     world.git(directory, "clone", "-q", str(world.bare), str(world.author))
     world.git(world.author, "checkout", "-q", "-b", "main")
@@ -230,12 +252,12 @@ def make(
     for path, content in files.items():
         (root / path).write_text(content)
     world.dvc("init", "-q", *(["--subdir"] if folder else []))
-    world.dvc("remote", "add", "-q", "-d", "origin", remote or str(world.remote))
+    world.dvc("remote", "add", "-q", "-d", "origin", str(world.remote))
     world.dvc("add", "-q", "data/raw")
     world.dvc("repro", "-q")
     world.git(world.author, "add", "-A")
-    world.git(world.author, "commit", "-qm", "first")
-    world.git(world.author, "push", "-q", "origin", "main")
-    if remote is None:
-        world.dvc("push", "-q")
+    world.dvc("push", "-q")
     return world
+
+
+_TEMPORARY = tempfile.TemporaryDirectory(prefix="mlbutler-worlds-")

@@ -6,12 +6,12 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mlbutler.jenkins.server.plugins import NEEDED
+from tests import forked_python
 from tests.jenkins.controller import Controller
 
 JENKINSFILE = """\
@@ -45,8 +45,7 @@ def clone(tmp_path: Path, java: Path) -> Path:
 
 def mlbutler(clone: Path, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"XDG_DATA_HOME": str(clone.parent / "data")} | environ
-    return subprocess.run([sys.executable, "-m", "mlbutler", "jenkins", *args], cwd=clone, env=environment,
-                          capture_output=True, text=True, check=False, timeout=600)  # fmt: skip
+    return forked_python.run("mlbutler", "jenkins", *args, cwd=clone, env=environment)
 
 
 def test_a_server_without_docker_from_up_to_down(clone: Path, port: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from mlbutler.project.project import Project
 from mlbutler.record import StagePlan
+from tests import forked_python
 from tests.store.conftest import cache, connect, make_remote, remote
 
 __all__ = ["cache", "connect", "make_remote", "remote"]
@@ -45,7 +45,7 @@ stages:
 
 
 def dvc(directory: Path, *args: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "dvc", *args], cwd=directory, capture_output=True, text=True)
+    done = forked_python.run("dvc", *args, cwd=directory)
     assert done.returncode == 0, done.stderr
 
 

@@ -16,13 +16,12 @@ import pytest
 from mlbutler.project.model import MD5, Recorded
 from mlbutler.project.project import Project
 from mlbutler.project.seen import Seen
+from tests import forked_python
 
 
 def dvc(root: Path, *words: str) -> str:
     environ = os.environ | {"DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *words], cwd=root, env=environ, capture_output=True, text=True, check=False
-    )
+    done = forked_python.run("dvc", *words, cwd=root, env=environ)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -18,6 +18,7 @@ from mlbutler.store.engine import BringOptions, Brought, bring
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.linking import MANY, Second
 from mlbutler.store.local import LocalStore
+from tests import forked_python
 from tests.store.world import add_directory, md5, unsound
 
 FILES = {f"part {n % 3}/{n:05} é.bin": f"content {n % (MANY + 50)}".encode() for n in range(MANY + 100)}
@@ -74,7 +75,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     root = tmp_path / "project"
     root.mkdir()
     run(root, "git", "init", "-q")
-    run(root, sys.executable, "-m", "dvc", "init", "-q")
+    assert forked_python.run("dvc", "init", "-q", cwd=root).returncode == 0
     (root / ".mlbutler").mkdir()
     mirror, remote = LocalStore("mirror", tmp_path / "mirror", hardlink=True), LocalStore("remote", tmp_path / "remote")
     oid = add_directory(remote.root, FILES)

@@ -9,13 +9,13 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mlbutler.project.lock_check import check_lock, leftovers
 from mlbutler.project.project import Project
+from tests import forked_python
 from tests.project.conftest import dvc
 
 CHANGED = "DVC gives another answer than it did: the comparison can go"
@@ -23,18 +23,14 @@ CHANGED = "DVC gives another answer than it did: the comparison can go"
 
 def dvc_would_run(root: Path, *targets: str) -> set[str]:
     """Stages that `dvc repro --allow-missing --dry` would run, as far as it gets: for want of data it may end there."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", "--allow-missing", "--dry", *targets],
-        cwd=root, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = forked_python.run("dvc", "repro", "--allow-missing", "--dry", *targets, cwd=root)
     assert done.returncode == 0 or "No such file or directory" in done.stderr, done.stderr
     return set(re.findall(r"(?:Running stage|failed to reproduce) '(.*?)'", done.stdout + done.stderr))
 
 
 def dvc_status(root: Path) -> dict[str, object]:
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "--json"], cwd=root, capture_output=True, text=True, check=True
-    )
+    done = forked_python.run("dvc", "status", "--json", cwd=root)
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +17,7 @@ from mlbutler.project.planned import Planned
 from mlbutler.project.project import Project
 from mlbutler.project.signature import Look
 from mlbutler.steps import check, sync
+from tests import forked_python
 from tests.store.dvc_world import clone, copy_remote
 
 PLAN = ("plan",)
@@ -84,10 +83,7 @@ def test_so_they_do_in_programs_of_their_own(root: Path, tmp_path: Path) -> None
     (tmp_path / "stub" / "dvc.py").write_text("raise ImportError('dvc was imported')\n")
     environ = {**os.environ, "PYTHONPATH": str(tmp_path / "stub"), "TMPDIR": str(tmp_path)}
     for words in (PLAN, ("check", "lock"), SYNC):
-        done = subprocess.run(
-            [sys.executable, "-m", "mlbutler", *words, "--json"], cwd=root, env=environ, capture_output=True, text=True,
-            check=False, timeout=600,
-        )  # fmt: skip
+        done = forked_python.run("mlbutler", *words, "--json", cwd=root, env=environ)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["result"]["outcome"] == "passed"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from mlbutler.git import Git
 from mlbutler.process import Grace, output_redactor, project_environment
 from mlbutler.record import Cause, StagePlan, StageState
 from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings
+from tests import forked_python
 from tests.project.conftest import full, master
 
 __all__ = ["full", "master"]
@@ -48,8 +48,7 @@ class World:
             path.write_text(text)
 
     def dvc(self, *args: str) -> None:
-        command = [sys.executable, "-m", "dvc", *args]
-        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
+        done = forked_python.run("dvc", *args, cwd=self.root)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def commit(self, message: str = "work") -> None:

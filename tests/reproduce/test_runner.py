@@ -13,6 +13,7 @@ import pytest
 from mlbutler.errors import BusyError, ProjectError
 from mlbutler.record import Cause, StagePlan, StageState
 from mlbutler.reproduce.runner import Runner
+from tests import forked_python
 from tests.late import LIMIT, time_is_up_with
 from tests.reproduce.conftest import World, because_of, stale
 
@@ -50,8 +51,7 @@ def whole(*causes: Cause) -> list[StagePlan]:
 
 
 def dvc_finds_nothing_to_do(world: World) -> bool:
-    command = [sys.executable, "-m", "dvc", "status", "-q"]
-    return subprocess.run(command, cwd=world.root, check=False).returncode == 0
+    return forked_python.run("dvc", "status", "-q", cwd=world.root).returncode == 0
 
 
 def test_a_project_that_was_never_run_is_run_as_dvc_does(world: Make) -> None:

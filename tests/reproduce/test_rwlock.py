@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.reproduce.rwlock import repair_rwlock
+from tests import forked_python
 
 
 @pytest.mark.parametrize(("content", "stays"), [("", False), ('{"a"', False), ("{}", True)])
@@ -51,10 +52,10 @@ def test_after_that_dvc_itself_goes_on(full: Path) -> None:
         path = full / ".dvc" / "tmp" / "rwlock"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"write": {str(full / "prepared.txt"): {"pid": other.pid, "cmd": "dvc repro"}}}))
-        command = [sys.executable, "-m", "dvc", "repro", "-q", "-f", "prepare"]
-        assert subprocess.run(command, cwd=full, capture_output=True, check=False).returncode != 0
+        command = ["dvc", "repro", "-q", "-f", "prepare"]
+        assert forked_python.run(*command, cwd=full).returncode != 0
         repair_rwlock(full)
-        assert subprocess.run(command, cwd=full, capture_output=True, check=False).returncode == 0
+        assert forked_python.run(*command, cwd=full).returncode == 0
     finally:
         other.kill()
         other.wait()
@@ -67,10 +68,10 @@ def test_a_zombie_holds_nothing(full: Path) -> None:
         path = full / ".dvc" / "tmp" / "rwlock"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"write": {str(full / "prepared.txt"): {"pid": dead.pid, "cmd": "dvc repro"}}}))
-        command = [sys.executable, "-m", "dvc", "repro", "-q", "-f", "prepare"]
-        assert subprocess.run(command, cwd=full, capture_output=True, check=False).returncode != 0
+        command = ["dvc", "repro", "-q", "-f", "prepare"]
+        assert forked_python.run(*command, cwd=full).returncode != 0
         repair_rwlock(full)
-        assert subprocess.run(command, cwd=full, capture_output=True, check=False).returncode == 0
+        assert forked_python.run(*command, cwd=full).returncode == 0
     finally:
         dead.wait()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests import forked_python
 
 STAGES = """\
 stages:
@@ -96,7 +97,7 @@ def _initialised() -> Path:
     root = Path(tempfile.mkdtemp(prefix="init-")) / "dvc"
     root.mkdir()
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=root, check=True)
+    assert forked_python.run("dvc", "init", "-q", cwd=root).returncode == 0
     return root
 
 

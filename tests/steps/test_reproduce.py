@@ -25,6 +25,7 @@ from mlbutler.steps import commit as committing
 from mlbutler.steps import plan as planning
 from mlbutler.steps.reproduce import run
 from mlbutler.steps.work import Work
+from tests import forked_python
 from tests.late import LIMIT, time_is_up_with
 
 IDENTITY = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
@@ -43,7 +44,7 @@ FILES = {"dvc.yaml": TWO, "in.txt": "1\n", "second.sh": "echo '{}' > m.json\n"}
 
 
 def dvc(root: Path, *args: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "dvc", *args], cwd=root, capture_output=True, text=True, check=False)
+    done = forked_python.run("dvc", *args, cwd=root)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ from mlbutler.steps.work import Work
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.upkeep import uses
+from tests import forked_python
 from tests.store.dvc_world import FILES, clone, copy_remote, dvc, template
 from tests.store.world import md5, unsound
 
@@ -178,10 +177,7 @@ def without_dvc(tmp_path: Path) -> dict[str, str]:
 
 
 def mlbutler(root: Path, environ: dict[str, str], *words: str) -> tuple[int, str, dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "mlbutler", *words, "--json", "--quiet"], cwd=root, env={**os.environ, **environ},
-        capture_output=True, text=True, check=False, timeout=600,
-    )  # fmt: skip
+    done = forked_python.run("mlbutler", *words, "--json", "--quiet", cwd=root, env={**os.environ, **environ})
     return done.returncode, done.stderr, json.loads(done.stdout)["result"] if done.returncode < 2 else {}
 
 

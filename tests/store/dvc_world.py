@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import forked_python
 
 FILES = {"a b.txt": "one\n", "grüße.txt": "two\n", "q'uo\"te.txt": "three\n", "sub/line\nbreak.txt": "four\n"}
 
@@ -42,9 +43,7 @@ with open("ran.log", "a") as log:
 def dvc(directory: Path, *args: str) -> str:
     """Run DVC there; its standard output and error."""
     environ = {**os.environ, "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *args], cwd=directory, capture_output=True, text=True, env=environ
-    )
+    done = forked_python.run("dvc", *args, cwd=directory, env=environ)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

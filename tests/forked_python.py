@@ -1,0 +1,159 @@
+"""``python -m mlbutler ...`` and ``python -m dvc ...`` without the second that importing DVC takes.
+
+One process imports both, and forks for each command (`tests.forking`). So a command is a process of its own, with the
+environment, working directory, streams and exit code that were asked for. Tests of imports, of signals, and of how
+the interpreter starts, start a real one with `subprocess`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import io
+import json
+import os
+import selectors
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests import forking
+
+
+def run(
+    *arguments: str, cwd: Path | str, env: Mapping[str, str] | None = None, timeout: float = 1800
+) -> subprocess.CompletedProcess[str]:
+    """Return what came of ``python -m ARGUMENTS``, as ``subprocess.run`` does with its output captured as text."""
+    environ = dict(os.environ if env is None else env)
+    if not _can_be_forked(environ):
+        return subprocess.run(
+            [sys.executable, "-m", *arguments], cwd=cwd, env=environ, capture_output=True, text=True, errors="replace",
+            check=False, timeout=timeout,
+        )  # fmt: skip
+    request = {"arguments": arguments, "cwd": os.fspath(cwd), "environ": environ, "umask": _umask()}
+    code, out, err = _server().answer(request, time.monotonic() + timeout)
+    return subprocess.CompletedProcess(["python", "-m", *arguments], code, out, err)
+
+
+def write_program(path: Path, module: str) -> None:
+    """Write a program that does what ``python -m MODULE`` does, for scripts to call.
+
+    Signals to it do not reach the command, which is killed when it ends.
+    """
+    program = Path(__file__).with_name("forked_program.py")
+    words = (sys.executable, "-I", "-S", str(program), _server().folder, module)
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    path.chmod(0o755)
+
+
+def _can_be_forked(environ: Mapping[str, str]) -> bool:
+    """Would a new interpreter find the same when it starts?"""
+    settings = Path(environ.get("HOME", "/"), ".config", "fsspec")  # fsspec reads it when it is imported
+    return (
+        hasattr(os, "pidfd_open")
+        and not settings.exists()
+        and forking.read_at_start(environ) == forking.read_at_start(_server().environ)
+    )
+
+
+def _umask() -> int:
+    """Return this process' mask without changing it, which other threads would notice."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("Umask:")[2].split()[0], 8)
+
+
+class _Server:
+    """The process that forks; it ends with this one."""
+
+    def __init__(self) -> None:
+        self.environ = dict(os.environ)
+        self._temporary = tempfile.TemporaryDirectory(prefix="mlbutler-fork-")
+        self.folder = self._temporary.name
+        self._address = str(Path(self.folder, "socket"))
+        Path(self.folder, "at-start.json").write_text(json.dumps(forking.read_at_start(self.environ)))
+        self._process = subprocess.Popen(
+            [sys.executable, forking.__file__, self._address], cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+        atexit.register(self._stop)
+
+    def answer(self, request: Mapping[str, object], until: float) -> tuple[int, str, str]:
+        """Return exit code, standard output and error of a command.
+
+        Args:
+            until: when it is killed (monotonic).
+        """
+        content = json.dumps(request).encode()
+        with ExitStack() as stack:
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            connection.connect(self._address)
+            streams = [stack.enter_context(_Stream()) for _ in range(2)]
+            nothing = stack.enter_context(Path(os.devnull).open("rb"))
+            files = [nothing.fileno(), *(stream.writer for stream in streams)]
+            socket.send_fds(connection, [forking.header(content)], files)
+            connection.sendall(content)
+            for stream in streams:
+                stream.close_writer()
+            _read(streams, until)
+            connection.settimeout(max(1.0, until - time.monotonic()))
+            code = connection.makefile("rb").readline()
+        assert code, "the process that forks has ended"
+        return int(code), streams[0].text(), streams[1].text()
+
+    def _stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._temporary.cleanup()
+
+
+@functools.cache
+def _server() -> _Server:
+    return _Server()
+
+
+class _Stream:
+    """A pipe that a command writes to."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        self._open = {self.reader, self.writer}
+        self._parts: list[bytes] = []
+
+    def __enter__(self) -> _Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._open:
+            os.close(file)
+
+    def close_writer(self) -> None:
+        self._open.remove(self.writer)
+        os.close(self.writer)
+
+    def read(self) -> bool:
+        """Take what was written; False at its end."""
+        self._parts.append(os.read(self.reader, 1 << 16))
+        return bool(self._parts[-1])
+
+    def text(self) -> str:
+        return io.TextIOWrapper(io.BytesIO(b"".join(self._parts)), errors="replace").read()
+
+
+def _read(streams: list[_Stream], until: float) -> None:
+    with selectors.DefaultSelector() as waiting:
+        for stream in streams:
+            waiting.register(stream.reader, selectors.EVENT_READ, stream)
+        while waiting.get_map():
+            for key, _ in waiting.select(max(0.0, until - time.monotonic())):
+                if not key.data.read():
+                    waiting.unregister(key.fileobj)
+            if time.monotonic() > until:  # nobody is connected any more, so the command is killed
+                raise TimeoutError("the command took too long")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from mlbutler.ci.servers import SERVERS
+from tests import forked_python
 
 _CI = (
     "JENKINS_URL", "BUILD_URL", "GITHUB_ACTIONS", "GITLAB_CI", "CI", "CHANGE_ID", "BRANCH_NAME", "BUILD_ID",
@@ -21,6 +22,13 @@ _CI = (
 # What is a matter of the machine's other work is no property of the code.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_workers() -> Iterator[None]:
+    """Workers that run stages import nothing anew."""
+    with forked_python.forked_workers():
+        yield
 
 
 @pytest.fixture(autouse=True)

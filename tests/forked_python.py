@@ -20,10 +20,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
+from mlbutler import linux
 from tests import forking
+
+_FORKS = hasattr(os, "pidfd_open")  # on Linux
 
 
 def run(
@@ -41,6 +44,11 @@ def run(
     return subprocess.CompletedProcess(["python", "-m", *arguments], code, out, err)
 
 
+def forked_workers() -> AbstractContextManager[None]:
+    """Have mlbutler's workers, which run stages, forked too where this process starts them."""
+    return forking.workers_from(lambda request, files: _server().worker(request, files) if _FORKS else None)
+
+
 def write_program(path: Path, module: str) -> None:
     """Write a program that does what ``python -m MODULE`` does, for scripts to call.
 
@@ -56,9 +64,7 @@ def _can_be_forked(environ: Mapping[str, str]) -> bool:
     """Would a new interpreter find the same when it starts?"""
     settings = Path(environ.get("HOME", "/"), ".config", "fsspec")  # fsspec reads it when it is imported
     return (
-        hasattr(os, "pidfd_open")
-        and not settings.exists()
-        and forking.read_at_start(environ) == forking.read_at_start(_server().environ)
+        _FORKS and not settings.exists() and forking.read_at_start(environ) == forking.read_at_start(_server().environ)
     )
 
 
@@ -106,6 +112,16 @@ class _Server:
             code = connection.makefile("rb").readline()
         assert code, "the process that forks has ended"
         return int(code), streams[0].text(), streams[1].text()
+
+    def worker(self, request: Mapping[str, object], files: list[int]) -> int:
+        """Return the id of a worker, which is a child of this process."""
+        linux.adopt_orphans()
+        content = json.dumps(request).encode()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(self._address)
+            socket.send_fds(connection, [forking.header(content)], files)
+            connection.sendall(content)
+            return int(connection.makefile("rb").readline())
 
     def _stop(self) -> None:
         assert self._process.stdin is not None

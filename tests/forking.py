@@ -4,7 +4,7 @@ It listens on a socket at the path that is its argument, until its standard inpu
 command's three streams, and a JSON object; the answer is the exit code. It has no thread and reads no project.
 
 A verb that runs stages starts a worker, which imports DVC too. That is a child of the verb's process as it would be
-otherwise, forked before the verb begins.
+otherwise, forked before the verb begins; for tests that run stages themselves it is one that they adopt.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -106,7 +106,9 @@ class _Command:
 
     def __init__(self, connection: socket.socket, waiting: selectors.BaseSelector) -> None:
         self._connection, self._waiting = connection, waiting
-        self._process = _start(connection)
+        request, files = _received(connection)
+        self._answers = not _is_for_worker(request)
+        self._process = _start(request, files, connection)
         self._ended = os.pidfd_open(self._process)
         waiting.register(self._ended, selectors.EVENT_READ, self._answer)
         waiting.register(connection, selectors.EVENT_READ, self._kill)
@@ -123,15 +125,20 @@ class _Command:
             self._waiting.unregister(self._connection)
         _, status = os.waitpid(self._process, 0)
         with suppress(OSError):
-            self._connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+            if self._answers:
+                self._connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
         self._connection.close()
 
 
-def _start(connection: socket.socket) -> int:
-    length, files, _, _ = socket.recv_fds(connection, _LENGTH, _STREAMS)
-    request = b""
-    while len(request) < int.from_bytes(length, "big"):
-        request += connection.recv(1 << 16)
+def _received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    length, files, _, _ = socket.recv_fds(connection, _LENGTH, _MOST_FILES)
+    content = b""
+    while len(content) < int.from_bytes(length, "big"):
+        content += connection.recv(1 << 16)
+    return json.loads(content), files
+
+
+def _start(request: Mapping[str, Any], files: list[int], connection: socket.socket) -> int:
     process = os.fork()
     if process:
         for file in files:
@@ -139,25 +146,27 @@ def _start(connection: socket.socket) -> int:
         return process
     code = 1
     try:
-        _become(json.loads(request), files)
-        code = _run(json.loads(request)["arguments"])
+        if _is_for_worker(request):
+            _orphan(request, files, connection)
+            os._exit(0)
+        _become(request, files)
+        code = _run(request["arguments"])
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(code)
 
 
-def _become(request: dict[str, Any], files: list[int]) -> None:
+def _is_for_worker(request: Mapping[str, Any]) -> bool:
+    return "files" in request
+
+
+def _become(request: Mapping[str, Any], files: list[int]) -> None:
     """Be as a new interpreter would be."""
     for stream, file in enumerate(files):
         os.dup2(file, stream)
     os.closerange(_STREAMS, _MOST_FILES)
-    for name, number in (("stdout", 1), ("stderr", 2)):
-        old = getattr(sys, name)
-        raw = io.BufferedWriter(io.FileIO(number, "wb", closefd=False))
-        new = io.TextIOWrapper(raw, old.encoding, old.errors, line_buffering=number == 2)
-        setattr(sys, name, new)
-        setattr(sys, f"__{name}__", new)
+    _new_streams()
     os.environ.clear()
     os.environ.update(request["environ"])
     time.tzset()
@@ -167,6 +176,15 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
     sys.path[0] = str(Path.cwd())
     if request["arguments"][0] == "mlbutler" and request["arguments"][1:2] in ([verb] for verb in _WITH_WORKER):
         _Worker().stand_by()
+
+
+def _new_streams() -> None:
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        old = getattr(sys, name)
+        raw = io.BufferedWriter(io.FileIO(number, "wb", closefd=False))
+        new = io.TextIOWrapper(raw, old.encoding, old.errors, line_buffering=number == 2)
+        setattr(sys, name, new)
+        setattr(sys, f"__{name}__", new)
 
 
 class _Worker:
@@ -182,47 +200,91 @@ class _Worker:
 
     def stand_by(self) -> None:
         """Have `subprocess` take this process for the next worker."""
-        start = subprocess.Popen._execute_child  # type: ignore[attr-defined]
-        signature, environ = inspect.signature(start), read_at_start(os.environ)
+        replace = workers_from(self._begin)
+        replace.__enter__()
 
-        def execute_child(popen: subprocess.Popen[bytes], *arguments: object) -> None:
-            given = signature.bind(popen, *arguments).arguments
-            wanted = {"PYTHONDONTWRITEBYTECODE": "1"} | environ
-            if _WORKER not in given["args"] or read_at_start(given["env"] or {}) != wanted:
-                start(popen, *arguments)
-                return
-            subprocess.Popen._execute_child = start  # type: ignore[attr-defined]
-            files = [given[name] for name in ("p2cread", "c2pwrite", "errwrite")] + list(given["pass_fds"])
-            request = {"arguments": given["args"][given["args"].index(_WORKER) :], "cwd": str(given["cwd"]),
-                       "environ": given["env"], "files": [0, 1, 2, *given["pass_fds"]]}  # fmt: skip
-            socket.send_fds(self._near, [json.dumps(request).encode()], files)
-            self._near.close()
-            popen.pid, popen._child_created = self._process, True  # type: ignore[attr-defined]
-            pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+    def _begin(self, request: Mapping[str, Any], files: list[int]) -> int | None:
+        if self._near.fileno() < 0:
+            return None
+        socket.send_fds(self._near, [json.dumps(request).encode()], files)
+        self._near.close()
+        return self._process
+
+
+@contextmanager
+def workers_from(begin: Callable[[Mapping[str, Any], list[int]], int | None]) -> Iterator[None]:
+    """Have `subprocess` start mlbutler's workers so, while the block runs.
+
+    Args:
+        begin: takes what `_become_worker` takes; returns the id of a child of this process, None to have the worker
+            started as usual.
+    """
+    start = subprocess.Popen._execute_child  # type: ignore[attr-defined]
+    signature, at_start = inspect.signature(start), read_at_start(os.environ)
+    pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+
+    def execute_child(popen: subprocess.Popen[bytes], *arguments: object) -> None:
+        given = signature.bind(popen, *arguments).arguments
+        words, process = list(given["args"]), None
+        if _WORKER in words and read_at_start(given["env"]) == {"PYTHONDONTWRITEBYTECODE": "1"} | at_start:
+            request = {"arguments": words[words.index(_WORKER) :], "cwd": str(given["cwd"]), "environ": given["env"],
+                       "files": [0, 1, 2, *given["pass_fds"]]}  # fmt: skip
+            files = [given[name] for name in ("p2cread", "c2pwrite", "errwrite")]
+            process = begin(request, [*files, *given["pass_fds"]])
+        if process is None:
+            start(popen, *arguments)
+        else:
+            popen.pid, popen._child_created = process, True  # type: ignore[attr-defined]
             popen._close_pipe_fds(*(given[name] for name in pipes))  # type: ignore[attr-defined]
 
-        subprocess.Popen._execute_child = execute_child  # type: ignore[attr-defined]
+    subprocess.Popen._execute_child = execute_child  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        subprocess.Popen._execute_child = start  # type: ignore[attr-defined]
 
 
 def _wait_for_work(far: socket.socket) -> NoReturn:
     """Become the worker that is asked for; end with the verb's process where none is."""
-    code = 1
     try:
         content, files, _, _ = socket.recv_fds(far, _MOST_BYTES, _MOST_FILES)
         if content:
-            request = json.loads(content)
-            os.setsid()
-            aside = [fcntl.fcntl(file, fcntl.F_DUPFD, _ASIDE) for file in files]
-            os.closerange(_STREAMS, _ASIDE)
-            for file, number in zip(aside, request["files"], strict=True):
-                os.dup2(file, number)
-            os.closerange(_ASIDE, _MOST_FILES)
-            os.environ.clear()
-            os.environ.update(request["environ"])
-            os.chdir(request["cwd"])
-            del sys.path[0]
-            sys.dont_write_bytecode = True
-            code = _run(request["arguments"])
+            _become_worker(json.loads(content), files)
+    finally:
+        os._exit(1)
+
+
+def _orphan(request: Mapping[str, Any], files: list[int], connection: socket.socket) -> None:
+    """Fork a worker that becomes a child of the tests' process, which adopts orphans, and tell it the worker's id."""
+    ours = os.getpid()
+    if not os.fork():
+        while os.getppid() == ours:
+            time.sleep(0.001)
+        connection.sendall(b"%d\n" % os.getpid())
+        _become_worker(request, files)
+
+
+def _become_worker(request: Mapping[str, Any], files: list[int]) -> NoReturn:
+    """Be the worker that `subprocess` was to start.
+
+    Args:
+        request: its arguments, directory, environment, and the numbers that its files have to have.
+    """
+    code = 1
+    try:
+        os.setsid()
+        aside = [fcntl.fcntl(file, fcntl.F_DUPFD, _ASIDE) for file in files]
+        os.closerange(_STREAMS, _ASIDE)
+        for file, number in zip(aside, request["files"], strict=True):
+            os.dup2(file, number)
+        os.closerange(_ASIDE, _MOST_FILES)
+        _new_streams()
+        os.environ.clear()
+        os.environ.update(request["environ"])
+        os.chdir(request["cwd"])
+        del sys.path[0]
+        sys.dont_write_bytecode = True
+        code = _run(request["arguments"])
     except BaseException:
         traceback.print_exc()
     finally:

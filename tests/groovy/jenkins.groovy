@@ -511,4 +511,3 @@ catch (Abort error) {
 }
 new File(Build.plan.events as String).text = JsonOutput.toJson([result: Build.result, events: Build.events])
 println("Finished: ${Build.result}")
-System.exit(0)

@@ -174,6 +174,13 @@ class Planning:
                     needs[(path, output.oid.md5)] = Need(path, output.oid, (), output.size, False)
         return tuple(needs.values())
 
+    def missing_bytes(self, plans: Sequence[StagePlan]) -> int | None:
+        """Return the bytes of what these stages need and neither cache nor mirror holds whole; None: not known."""
+        objects = self._project.objects
+        sizes = {need.oid: need.size for need in self.needed(plans) if not objects.holds_whole(need.oid)}
+        known = [size for size in sizes.values() if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
     def all_artifacts(self) -> tuple[Need, ...]:
         """Return the objects of every recorded artifact that DVC keeps."""
         return tuple(

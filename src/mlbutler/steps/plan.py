@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
-from mlbutler.console import human_bytes, human_seconds
+from mlbutler.console import Console, human_bytes, human_seconds
 from mlbutler.project.lock_check import leftovers
 from mlbutler.project.paths import read_paths
 from mlbutler.project.planned import Watched, begin
@@ -14,6 +15,9 @@ from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
 from mlbutler.report.numbers import count
 from mlbutler.steps.work import Work
 from mlbutler.store.pushed_before import key_of
+
+if TYPE_CHECKING:
+    from mlbutler.project.planning import Planning
 
 _SIGNS = {
     StageState.UP_TO_DATE: "=",
@@ -64,12 +68,13 @@ def _address(work: Work) -> Callable[[str | None], str]:
 def _planned(work: Work, lost: Collection[str]) -> PlanResult:
     project = work.project
     times = read_times(work.root, work.mirror, work.record.change.repository, work.prefix)
-    plans = project.planning.plan(work.settings.reproduce.targets, times, lost)
-    stages = tuple(_with_cost(work, plan) for plan in plans)
+    planning = project.planning
+    plans = planning.plan(work.settings.reproduce.targets, times, lost)
+    stages = tuple(dataclasses.replace(plan, need_bytes=planning.missing_bytes([plan])) for plan in plans)
     for stage in stages:
-        _show(work, stage)
+        _show(work.console, stage)
     before = work.record.plan
-    expected = before.expected if before is not None and before.expected is not None else _cost(work, stages)
+    expected = before.expected if before is not None and before.expected is not None else _cost(planning, stages)
     for note in leftovers(project.stages.orphans):
         work.console.detail(note)
     result = PlanResult(
@@ -95,41 +100,26 @@ def _remedy(stages: Sequence[StagePlan]) -> str:
     return ""
 
 
-def _cost(work: Work, stages: Sequence[StagePlan]) -> Cost | None:
+def _cost(planning: Planning, stages: Sequence[StagePlan]) -> Cost | None:
     stale = [stage for stage in stages if stage.state in (StageState.STALE, StageState.RESTORABLE)]
     if not stale:
         return None
     run = [stage for stage in stale if stage.state == StageState.STALE]
     return Cost(
-        download_bytes=_lacking(work, stale),
+        download_bytes=planning.missing_bytes(stale),
         seconds=round(sum(stage.last_duration or 0.0 for stage in run), 1),
         untimed=tuple(stage.name for stage in run if stage.last_duration is None),
     )
 
 
-def _lacking(work: Work, plans: Sequence[StagePlan]) -> int | None:
-    """Bytes of what these stages need that neither cache nor mirror holds whole; None when a size is unknown."""
-    sizes = {
-        need.oid: need.size
-        for need in work.project.planning.needed(plans)
-        if not work.project.objects.holds_whole(need.oid)
-    }
-    known = [size for size in sizes.values() if size is not None]
-    return sum(known) if len(known) == len(sizes) else None
-
-
-def _with_cost(work: Work, plan: StagePlan) -> StagePlan:
-    return dataclasses.replace(plan, need_bytes=_lacking(work, [plan]))
-
-
-def _show(work: Work, stage: StagePlan) -> None:
+def _show(console: Console, stage: StagePlan) -> None:
     took = f", took {human_seconds(stage.last_duration)} last time" if stage.last_duration is not None else ""
     why = "; ".join(f"{cause.kind} {cause.subject} ({cause.detail})" for cause in stage.causes)
     text = f"{_SIGNS[stage.state]} {stage.name}: {stage.state}{': ' + why if why else ''}{took if why else ''}"
     if stage.state in (StageState.UP_TO_DATE, StageState.FROZEN):
-        work.console.detail(text)
+        console.detail(text)
     else:
-        work.console.line(text)
+        console.line(text)
 
 
 def _sentence(result: PlanResult) -> str:

@@ -47,9 +47,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mlbutler"
             _document(error.format_message(), f"Try '{command} --help'.", code)
     except (KeyboardInterrupt, click.Abort):
-        code = _told("Interrupted.", "What was finished is kept; run it again to go on.", EXIT_INTERRUPTED, as_json)
+        code = _print_error(
+            "Interrupted.", "What was finished is kept; run it again to go on.", EXIT_INTERRUPTED, as_json
+        )
     except MlbutlerError as error:
-        code = _told(error.message, error.remedy, error.exit_code, as_json)
+        code = _print_error(error.message, error.remedy, error.exit_code, as_json)
     except OSError as error:
         code = _machine(error, as_json)
     except Exception as error:
@@ -62,7 +64,7 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _told(message: str, remedy: str, code: int, as_json: bool) -> int:
+def _print_error(message: str, remedy: str, code: int, as_json: bool) -> int:
     import os
 
     from mlbutler.held_back import values_to_hide
@@ -93,7 +95,7 @@ def _machine(error: OSError, as_json: bool) -> int:
     """Return the error for a file that the machine did not let us read or write: that is no bug of ours."""
     if error.errno == errno.ENOENT and _is_nowhere():
         how = "Change to a directory that exists, or pass -C DIR."
-        return _told("The working directory does not exist any more.", how, EXIT_USAGE, as_json)
+        return _print_error("The working directory does not exist any more.", how, EXIT_USAGE, as_json)
     remedy = _MACHINE.get(error.errno or 0)
     code = EXIT_OUTSIDE
     if remedy is None and error.errno in _NAMES:
@@ -101,7 +103,7 @@ def _machine(error: OSError, as_json: bool) -> int:
     if remedy is None:
         return _bug(error, as_json)
     where = f" {error.filename}" if error.filename else ""
-    return _told(f"{error.strerror}:{where or ' a file could not be written'}.", remedy, code, as_json)
+    return _print_error(f"{error.strerror}:{where or ' a file could not be written'}.", remedy, code, as_json)
 
 
 def _is_nowhere() -> bool:
@@ -132,4 +134,4 @@ def _bug(error: Exception, as_json: bool) -> int:
         print(text, file=sys.stderr)
         where = "what stands above"
     message = f"A bug of mlbutler: {type(error).__name__}: {error}"
-    return _told(message, f"Please report it with {where}.", EXIT_BUG, as_json)
+    return _print_error(message, f"Please report it with {where}.", EXIT_BUG, as_json)

@@ -27,7 +27,7 @@ __all__ = ["NAMES", "STEPS", "Step", "blocked", "resume", "run_all", "run_step",
 
 _LAST = "commit"
 """Whatever becomes of it, what `check` left to the run is judged after it."""
-_LEFT_OUT = "skipped by --only or --skip"
+_SKIPPED = "skipped by --only or --skip"
 
 
 def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) -> int:
@@ -49,7 +49,7 @@ def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) 
     code = EXIT_PASSED
     for step in STEPS:
         if (only and step.name not in only) or step.name in skip:
-            _run(work, step, reason=_LEFT_OUT)
+            _run(work, step, reason=_SKIPPED)
             continue
         code = max(code, _run(work, step, reason=_blocked(work.record, step)), key=_weight)
         if step.name in TELLING and judged_again(work.record) is not None:  # reported as failed: its fix was skipped
@@ -109,7 +109,7 @@ def _run(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
             result = dataclasses.replace(result, remedy=error.remedy)
             code = error.exit_code
     result = _keep(work, step, result, started, clock, began=not reason)
-    if step.name == _LAST and reason != _LEFT_OUT and _unfixed(work):
+    if step.name == _LAST and reason != _SKIPPED and _unfixed(work):
         code = code or EXIT_JUDGED
     if result.outcome is Outcome.FAILED:
         code = EXIT_JUDGED

@@ -103,13 +103,13 @@ def status(directory: Path, console: Console, home: Path | None) -> int:
             found["agent_online"] = client.is_online(AGENT)
             found["job"] = "there" if server.name in client.jobs() else "missing"
     for name, value in found.items():
-        console.line(f"{name.replace('_', ' '):<13} {_shown(value)}")
+        console.line(f"{name.replace('_', ' '):<13} {_format_value(value)}")
     if console.json:
         print(json.dumps(found, indent=2))
     return EXIT_PASSED if found["answers"] and found["agent_online"] else EXIT_OUTSIDE
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{part} {state}" for part, state in value.items()) or "none"
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)

@@ -34,7 +34,7 @@ def status(directory: Path, console: Console, mirror: Path | None) -> int:
     from mlbutler.store.upkeep import uses, verification
     from mlbutler.store.upkeep.survey import Found, survey
 
-    place = _place(directory, mirror)
+    place = _mirror_info(directory, mirror)
     store = _store(place)
     verification.require(store)
     objects = size = unfinished = directories = 0
@@ -72,7 +72,7 @@ def verify(directory: Path, console: Console, mirror: Path | None, jobs: int) ->
     """
     from mlbutler.store.upkeep import verification
 
-    store = _store(_place(directory, mirror))
+    store = _store(_mirror_info(directory, mirror))
     verification.require(store)
     with console.progress("objects") as progress:
         done = verification.verify(store, jobs=jobs, remove=True, progress=progress.advance)
@@ -111,7 +111,7 @@ def prune(
     from mlbutler.store.upkeep import mark
     from mlbutler.store.upkeep.prune import prune as evict
 
-    place = _place(directory, mirror)
+    place = _mirror_info(directory, mirror)
     remotes = _local_remotes(directory)
     if adopt is not None:
         if not adopt.is_absolute() or adopt.resolve() != place.mirror.resolve():
@@ -138,7 +138,7 @@ def prune(
     return _end(console, {"mirror": str(place.mirror), "dry_run": dry, **dataclasses.asdict(done)}, EXIT_PASSED)
 
 
-def _place(directory: Path, mirror: Path | None) -> MirrorInfo:
+def _mirror_info(directory: Path, mirror: Path | None) -> MirrorInfo:
     data, root = _data(directory, required=mirror is None)
     path = directory / mirror if mirror is not None else data.mirror_path(root)
     if path is None:

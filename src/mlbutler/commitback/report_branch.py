@@ -55,7 +55,7 @@ class ReportBranch:
                 self.git.fetch(self.remote, ref)
                 if self.git.resolve(tip) is None:
                     continue  # it moved between the two questions
-                told = self._told(tip, folder)
+                told = self._published_head(tip, folder)
                 if told and is_older(told):
                     return told
             done = self.git.push(self.remote, self._commit(tip, folder, files, head), ref)
@@ -65,7 +65,7 @@ class ReportBranch:
                 raise GitError(f"The remote took no branch {self.name}: {said}", "Let this user create branches there.")
         raise GitError(f"The branch {self.name} moved {_TRIES} times in a row.", "Run again.")
 
-    def _told(self, tip: str, folder: str) -> str:
+    def _published_head(self, tip: str, folder: str) -> str:
         """Return the commit whose report the folder holds."""
         last = self.git.run("rev-list", "--max-count=1", tip, "--", folder).text.strip()
         return self.git.trailers(last).get(REPORTED, "") if last else ""

@@ -29,7 +29,7 @@ class Tables:
         old, new = self._old.get(name), self._new.get(name)
         if (old is None and new is None) or not self._tables:
             return None
-        if any(side is not None and _place(side) is None for side in (old, new)):
+        if any(side is not None and _local_path(side) is None for side in (old, new)):
             return None  # somewhere else: nothing is brought for this
         self._tables -= 1
         try:
@@ -57,10 +57,10 @@ class Tables:
     def _shape(self, name: str, stored: Stored) -> Shape:
         found = shape(name, stored, self._left)
         if found.rows is not None and not name.lower().endswith(".parquet"):
-            place = _place(stored)
+            place = _local_path(stored)
             self._left -= place.stat().st_size if place is not None else 0
         return found
 
 
-def _place(stored: Stored) -> Path | None:
+def _local_path(stored: Stored) -> Path | None:
     return stored.path or (stored.locate() if stored.locate is not None else None)

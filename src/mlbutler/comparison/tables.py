@@ -123,7 +123,7 @@ def _delimited(delimiter: str) -> Callable[[BinaryIO, Sequence[str]], Iterator[R
         rows = csv.reader(_lines(stream), delimiter=delimiter)
         try:
             header = next(rows, [])
-            places = [_place(name, header) for name in columns]
+            places = [_column_index(name, header) for name in columns]
             for row in rows:
                 if row:  # the csv module gives blank lines as empty rows
                     yield tuple(row[place] if place < len(row) else "" for place in places)
@@ -133,7 +133,7 @@ def _delimited(delimiter: str) -> Callable[[BinaryIO, Sequence[str]], Iterator[R
     return read
 
 
-def _place(name: str, header: Sequence[str]) -> int:
+def _column_index(name: str, header: Sequence[str]) -> int:
     try:
         return header.index(name)
     except ValueError:

@@ -18,7 +18,7 @@ _WORSE = {"epochs": ("8", "4")}
 
 
 @dataclass(frozen=True)
-class Told:
+class BuildSummary:
     """One build of the story, in numbers; `downloaded` and `uploaded` are bytes."""
 
     name: str
@@ -54,7 +54,7 @@ class Outcomes:
     result_commit: str
     verdict: str
     seconds: float
-    outcomes: tuple[Told, ...]
+    outcomes: tuple[BuildSummary, ...]
 
 
 def tell(directory: Path, console: Console) -> Outcomes:
@@ -73,9 +73,9 @@ def tell(directory: Path, console: Console) -> Outcomes:
     _take_the_results(world, better, commit, console)
     bad = _bad_change(world, console)
     told = (
-        _told("pull request 1", world, first),
-        _told("pull request 1, its results commit", world, second),
-        _told("pull request 2", world, bad),
+        _summarise("pull request 1", world, first),
+        _summarise("pull request 1, its results commit", world, second),
+        _summarise("pull request 2", world, bad),
     )
     outcome = Outcomes(
         project=world.project, repository=world.repository, remote=world.remote, mirror=world.mirror,
@@ -138,7 +138,7 @@ def _read_the_answer(world: World, pull_request: DemoPullRequest, first: Finishe
     changed = git.changed(record.change.head, head)
     expected = {"dvc.lock", "metrics.json", "plots/confusion.csv", "plots/training.csv"}
     _expect(set(changed) == expected, f"the results commit changes {', '.join(changed)}", world)
-    told = _told("", world, first)
+    told = _summarise("", world, first)
     comment = _read(told.comment, "the comment", world)
     for text in ("accuracy", "Better", "right → wrong"):
         _expect(text.casefold() in comment.casefold(), f"the comment does not say '{text}'", world)
@@ -221,9 +221,9 @@ def _sum_up(outcome: Outcomes, console: Console) -> None:
 # --------------------------------------------------------------------------------- what builds left
 
 
-def _told(name: str, world: World, done: FinishedBuild) -> Told:
+def _summarise(name: str, world: World, done: FinishedBuild) -> BuildSummary:
     compare = done.record.compare
-    return Told(
+    return BuildSummary(
         name=name, exit_code=done.exit_code, seconds=round(done.seconds, 2), verdict=_verdict(done.record),
         sentence=compare.sentence if compare else "", stages_run=_ran(done.record), downloaded=done.downloaded,
         uploaded=done.uploaded, workspace=done.workspace, record=done.workspace / ".mlbutler" / "record.json",

@@ -46,11 +46,11 @@ def _row(history: MetricHistory, past: list[float], metric: MetricChange | None,
         cell(numbers.value(min(past), precision)),
         cell(numbers.value(max(past), precision)),
         cell(shown),
-        _place(past, now, history.goal),
+        _rank(past, now, history.goal),
     )
 
 
-def _place(past: Sequence[float], now: float | None, goal: str | None) -> Cell:
+def _rank(past: Sequence[float], now: float | None, goal: str | None) -> Cell:
     """Say where the number now ranks among earlier ones, by the metric's direction where it has one."""
     if now is None:
         return cell(numbers.ABSENT)

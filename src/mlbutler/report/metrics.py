@@ -32,7 +32,7 @@ _VERDICT_ORDER = (Verdict.WORSE, Verdict.GONE, Verdict.BETTER, Verdict.CHANGED, 
 
 def sections(compare: CompareResult, settings: Settings) -> tuple[Section, ...]:
     """Return the first rows, unfolded; the others, folded; gates on numbers that no row shows."""
-    shown, hidden = _shown(compare, settings)
+    shown, hidden = _rows_to_show(compare, settings)
     rows = _rows(compare, settings, shown[:_MOST])
     notes = _notes(compare, shown, hidden)
     made = []
@@ -55,11 +55,11 @@ def _beyond(count: int) -> tuple[Paragraph, ...]:
 
 def table(compare: CompareResult, settings: Settings) -> tuple[Table, int]:
     """Return all rows in one table, and how many unchanged metrics it omits."""
-    shown, hidden = _shown(compare, settings)
+    shown, hidden = _rows_to_show(compare, settings)
     return Table("Metrics", _COLUMNS, tuple(_rows(compare, settings, shown))), hidden
 
 
-def _shown(compare: CompareResult, settings: Settings) -> tuple[list[MetricChange], int]:
+def _rows_to_show(compare: CompareResult, settings: Settings) -> tuple[list[MetricChange], int]:
     """Choose the metrics to show, most important first; also return how many unchanged ones are omitted."""
     chosen = [m for m in compare.metrics if _wanted(m, settings)]
     left = [m for m in chosen if not (settings.hide_unchanged and m.verdict == Verdict.SAME and not _gates(m, compare))]

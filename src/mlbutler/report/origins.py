@@ -26,7 +26,7 @@ def _line(name: str, origins: Sequence[Origin]) -> Line:
         groups.setdefault((origin.kind, origin.commit, origin.url), []).append(origin)
     line: Line = (plain(f"{name}: "),)
     for index, group in enumerate(list(groups.values())[:_GROUPS]):
-        line = (*line, *((plain("; "),) if index else ()), *_said(group[0]))
+        line = (*line, *((plain("; "),) if index else ()), *_describe(group[0]))
         if len(groups) > 1:
             line = (*line, *_files([path for origin in group for path in origin.files]))
     more = f"; and {len(groups) - _GROUPS} more" if len(groups) > _GROUPS else ""
@@ -40,7 +40,7 @@ def _files(paths: Sequence[str]) -> Line:
     return (*line, plain(f" and {len(paths) - _FILES:,} more)" if len(paths) > _FILES else ")"))
 
 
-def _said(origin: Origin) -> Line:
+def _describe(origin: Origin) -> Line:
     commit = code(short(origin.commit))
     if origin.kind == "earlier build":
         build = link("an earlier build", origin.url) if origin.url else plain("an earlier build")

@@ -14,7 +14,7 @@ import pytest
 
 from mlbutler.errors import Interrupted, OutsideError, UsageError
 from mlbutler.live_lines import LiveLines, clean
-from mlbutler.process import Finished, Grace, explain_exit, output_redactor, project_environment, run
+from mlbutler.process import Finished, Grace, Process, explain_exit, output_redactor, project_environment, run
 from tests.late import LIMIT, time_is_up_with
 
 QUICK = Grace(interrupt=0.4, terminate=0.4, told=0.4)
@@ -210,6 +210,30 @@ def test_interrupted_is_raised_in_the_same_process(tmp_path: Path) -> None:
 def test_a_ci_server_signals_the_children_before_us(tmp_path: Path, end: str) -> None:
     with pytest.raises(Interrupted):
         go(f"(sleep 0.4; kill -TERM {os.getpid()}) > /dev/null 2>&1 & {end}", tmp_path, grace=Grace(0.5, 0.5, told=30))
+
+
+def test_a_child_that_is_ended_while_we_wait_for_our_own_signal_is_reaped(tmp_path: Path) -> None:
+    """Jenkins goes from the leaves to the root, and waits for each process to be gone before it signals its parent."""
+    lines: list[str] = []
+    ends = (
+        "import os, sys, time\nchild, we = map(int, sys.argv[1:])\nos.kill(child, 15)\n"
+        "while os.path.exists(f'/proc/{child}/status'): time.sleep(0.01)\nos.kill(we, 15)"
+    )
+    grace = Grace(0.5, 0.5, told=30)
+    with Process(
+        ["sh", "-c", "echo $$; exec sleep 600"],
+        cwd=tmp_path,
+        environ=dict(os.environ),
+        on_line=lines.append,
+        grace=grace,
+    ) as process:
+        while not lines:
+            process.pump(deadline=time.monotonic() + 0.1)
+        with subprocess.Popen([sys.executable, "-c", ends, lines[0], str(os.getpid())]) as server:
+            try:
+                assert process.told_to_stop(-signal.SIGTERM)
+            finally:
+                server.kill()
 
 
 @pytest.mark.parametrize(("end", "code"), [("kill -TERM $$", -15), ("kill -KILL $$", -9), ("exit 143", 143)])

@@ -270,6 +270,7 @@ class Process:
             return bool(self._signals.received)
         until = time.monotonic() + (self._grace.told if code in _ENDED_BY_STOP else _TOLD_BESIDE)
         while not self._signals.received and (left := until - time.monotonic()) > 0:
+            self._exited()  # Jenkins signals a parent once its child is gone from /proc, which a zombie is not
             self._step(min(left, _POLL), None)
         return bool(self._signals.received)
 

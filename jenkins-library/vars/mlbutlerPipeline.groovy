@@ -214,6 +214,8 @@ void tell(Map config, boolean ended, Map state) {
         catchError { // first of all: the build of the results commit may abort this one
             mlbutlerAccess.command(ended ? 'mlbutler report' : 'mlbutler report --interrupted')
             mlbutlerAccess.forge(config) { mlbutlerAccess.command('mlbutler publish') }
+            String verdict = "${top}.mlbutler/report/verdict.txt" // for the list of builds
+            if (fileExists(verdict)) { currentBuild.description = readFile(verdict).trim() }
         }
         String more = config.junit ? ", ${config.junit}" : ''
         junit(allowEmptyResults: true, testResults: "${all}.mlbutler/report/report.xml${more}")

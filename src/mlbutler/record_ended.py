@@ -15,7 +15,6 @@ LEAST = ("plan", "sync", "reproduce", "compare")
 _AGAIN = "read the build's log, then run it again"
 _KILLED = f"It was killed, or its agent lost, or memory ran out: {_AGAIN}."
 _NEVER = f"The run ended before it: {_AGAIN}."
-_STOPPED = "The build was aborted: what was finished is kept, run it again."
 
 
 def ended(record: Record) -> Record:
@@ -56,10 +55,17 @@ def interrupted(record: Record) -> Record:
     return _stopped(record, missing[:1])
 
 
+def again(record: Record) -> str:
+    """Say how an interrupted run goes on: a build's workspace is removed, and the mirror holds what it finished."""
+    if record.change.kind == "local":
+        return "What was finished is kept: run it again."
+    return "Build it again: what was finished is restored where the agents have a mirror."
+
+
 def _stopped(record: Record, names: Iterable[str]) -> Record:
     results: dict[str, Any] = {
         name: RESULTS[name](
-            outcome=Outcome.INTERRUPTED, reason="the build was aborted", remedy=_STOPPED,
+            outcome=Outcome.INTERRUPTED, reason="the build was aborted", remedy=again(record),
             started=record.began.get(name, ""),
         )
         for name in names

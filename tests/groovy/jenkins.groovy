@@ -12,6 +12,12 @@ import java.util.concurrent.Callable
 import java.util.concurrent.Executors
 import org.codehaus.groovy.control.CompilerConfiguration
 
+class CurrentBuild {
+    String getResult() { Build.result }
+    String getCurrentResult() { Build.result }
+    void setDescription(String text) { Build.event(step: 'description', text: text) }
+}
+
 class Abort extends RuntimeException { Abort(String text) { super(text) } }
 class AgentLost extends Abort { AgentLost(String text) { super(text) } }
 /** A build that was aborted: FlowInterruptedException. */
@@ -298,7 +304,7 @@ class Patterns {
 abstract class PipelineScript extends Script {
     def getEnv() { new Env() }
     def getScm() { 'scm' }
-    def getCurrentBuild() { [result: Build.result, currentResult: Build.result] }
+    def getCurrentBuild() { new CurrentBuild() }
 
     def pipeline(Closure body) {
         Stage whole = new Stage()
@@ -416,6 +422,7 @@ abstract class PipelineScript extends Script {
     }
     def readJSON(Map given) { new JsonSlurper().parseText(given.text as String) }
     def fileExists(String path) { new File(Build.frame().workspace, path).exists() }
+    def readFile(String path) { new File(Build.frame().workspace, path).text }
     def readTrusted(String path) {
         Build.event(step: 'readTrusted', file: path)
         if (path in (Build.plan.untrusted ?: [])) { throw new Abort("‘${path}’ has been modified in an untrusted revision") }

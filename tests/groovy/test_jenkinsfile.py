@@ -89,6 +89,11 @@ def secrets() -> list[str]:
     return [value for entry in CREDENTIALS.values() for key, value in entry.items() if key in ("password", "secret")]
 
 
+def described(done: Built) -> list[str]:
+    """What was set as the build's description."""
+    return [event["text"] for event in done.events if event["step"] == "description"]
+
+
 def test_a_pull_request_from_its_first_stage_to_the_comment(world: World) -> None:
     commit = world.branch("better", {"params.yaml": params(1.02)})
     done = built(world, "better", commit)
@@ -104,6 +109,8 @@ def test_a_pull_request_from_its_first_stage_to_the_comment(world: World) -> Non
     record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
     assert {step: record[step]["outcome"] for step in STEPS} == dict.fromkeys(STEPS, "passed")
     assert record["check"]["findings"] == []  # what the run was about to fix is pending
+    assert described(done) == [(done.archive / "archive" / ".mlbutler" / "report" / "verdict.txt").read_text().strip()]
+    assert described(done)[0].startswith("Better: ")
     comments = list((world.directory / "jenkins-better" / "forge").rglob("*.md"))
     assert any("accuracy" in path.read_text() for path in comments)
     assert not list((world.directory / "jenkins-better" / "workspaces").iterdir())
@@ -228,6 +235,7 @@ def test_a_build_that_is_aborted_is_told_as_interrupted(tmp_path: Path) -> None:
     [comment] = (world.directory / "jenkins-stopped" / "forge").rglob("*.md")
     assert comment.read_text().startswith("**Interrupted**: during reproduce, with 0 of 2 stages finished")
     assert "ailed" not in comment.read_text()
+    assert described(done)[0].startswith("Interrupted: during reproduce")
     [status] = (world.directory / "jenkins-stopped" / "forge" / "statuses").iterdir()
     assert json.loads(status.read_text())["state"] == "canceled"
     junit = (done.archive / "junit" / ".mlbutler" / "report" / "report.xml").read_text()

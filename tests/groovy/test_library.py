@@ -123,6 +123,8 @@ def test_the_pipeline_on_one_agent(world: World) -> None:
     assert done.result == "SUCCESS", done.log[-3000:]
     assert sorted(ran(world, "one")) == ["join", "left", "odd", "right", "tail"]
     assert world.git(world.bare, "log", "-1", "--format=%an", "one") == "mlbutler"
+    [described] = [event["text"] for event in done.events if event["step"] == "description"]
+    assert described == (done.archive / "archive" / ".mlbutler" / "report" / "verdict.txt").read_text().strip()
     (image,) = [event["words"] for event in done.events if event["step"] == "docker inside"]
     alone = "--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096"
     assert image == f"{alone} -e HOME=/home/butler -v {mirror}:{mirror}"
@@ -141,10 +143,10 @@ def test_a_graph_over_several_agents(world: World) -> None:
     where: dict[str, tuple[str, str]] = {}
     for event in done.events:
         if event["step"] == "sh" and event["script"].startswith("mlbutler reproduce"):
-            where.setdefault(event["path"], (event["label"], event["workspace"]))
+            where.setdefault(event["path"].rpartition("/")[2], (event["label"], event["workspace"]))
     labels = {path: label for path, (label, _) in where.items()}
-    assert labels == {"left/left": "gpu", "right/right": "highmem", "odd/odd": "docker", "join/join": "docker",
-                      "tail/tail": "docker", "reproduce": "docker"}  # fmt: skip
+    assert labels == {"left": "gpu", "right": "highmem", "odd": "docker", "join": "docker",
+                      "tail": "docker", "reproduce": "docker"}  # fmt: skip
     assert len({workspace for _, workspace in where.values()}) == 6
     commit = world.git(world.bare, "rev-parse", "fan")
     assert world.git(world.bare, "log", "-1", "--format=%an", "fan") == "mlbutler"
@@ -189,7 +191,7 @@ def test_one_stage_that_fails_keeps_only_those_that_need_it_from_running(world: 
     assert record["commit"]["reason"] == "not taken: reproduce failed"
     assert "not run: a stage that it needs failed" in done.log
     pushed = [event["path"] for event in done.events if event["step"] == "sh" and event["script"] == "mlbutler push"]
-    assert sorted(pushed) == ["odd/odd", "push", "right/right", "tail/tail"]
+    assert sorted(path.rpartition("/")[2] for path in pushed) == ["odd", "push", "right", "tail"]
     assert done.commands()[-2:] == ["mlbutler report", "mlbutler publish"]
 
 

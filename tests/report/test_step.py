@@ -32,18 +32,31 @@ def test_all_renderings_are_written_and_named_in_the_result(tmp_path: Path, reco
         "html": ".mlbutler/report/report.html",
         "json": ".mlbutler/report/report.json",
         "junit": ".mlbutler/report/report.xml",
+        "verdict": ".mlbutler/report/verdict.txt",
     }
-    assert all((tmp_path / path).stat().st_size > 500 for _, path in result.files)
-    assert len(list((tmp_path / ".mlbutler/report").iterdir())) == 4
+    assert all((tmp_path / path).stat().st_size > 500 for kind, path in result.files if kind != "verdict")
+    assert len(list((tmp_path / ".mlbutler/report").iterdir())) == 5
+
+
+def test_the_verdict_for_a_list_of_builds_is_one_line_without_elements(tmp_path: Path, record: Record) -> None:
+    hostile = f"<img src=x onerror=y>\nof {SECRET} " + "x" * 200
+    failed = dataclasses.replace(
+        record, reproduce=None, compare=None, test=TestResult(outcome=Outcome.FAILED, reason=hostile)
+    )
+    report.run(work(tmp_path, failed))
+    text = (tmp_path / ".mlbutler/report/verdict.txt").read_text(encoding="utf-8")
+    assert text.startswith("Failed: test: ‹img src=x onerror=y>")
+    assert (text.count("\n"), text[-1], "<" in text, "sesame" in text) == (1, "\n", False, False)
+    assert len(text) <= 141
 
 
 def test_no_rendering_holds_a_secret_that_a_program_printed(tmp_path: Path, record: Record) -> None:
     run = CommandRun(command=f"login --password {SECRET}", exit_code=1, duration=1.0, tail=(f"using {SECRET} now",))
     leaky = dataclasses.replace(record, test=TestResult(outcome=Outcome.FAILED, reason=f"saw {SECRET}", runs=(run,)))
     result = report.run(work(tmp_path, leaky))
-    for _, path in result.files:
+    for kind, path in result.files:
         text = (tmp_path / path).read_text(encoding="utf-8")
-        assert "[hidden]" in text
+        assert "[hidden]" in text or kind == "verdict"  # which tells of a number here
         assert "sesame" not in text
 
 
@@ -53,7 +66,7 @@ def test_it_can_be_made_again_from_the_json_anywhere(tmp_path: Path, record: Rec
     kept = record_file.read_record(first / ".mlbutler/report/report.json", strict=True)
     assert kept is not None
     report.run(work(second, kept))
-    for name in ("report.md", "report.html", "report.json", "report.xml"):
+    for name in ("report.md", "report.html", "report.json", "report.xml", "verdict.txt"):
         assert (first / ".mlbutler/report" / name).read_bytes() == (second / ".mlbutler/report" / name).read_bytes()
 
 

@@ -15,6 +15,7 @@ from mlbutler.record import (
     StepResult,
     Verdict,
 )
+from mlbutler.record_ended import again
 from mlbutler.report.model import Headline, Tone
 
 _SENTENCE_LIMIT = 600
@@ -121,8 +122,7 @@ def _interrupted(record: Record) -> Headline:
     stages = record.reproduce.stages if record.reproduce else ()
     done = sum(stage.outcome in ("ran", "restored") for stage in stages)
     finished = f", with {done} of {len(stages)} stages finished" if stages else ""
-    remedy = "What was finished is kept; the next build goes on from there."
-    return Headline("Interrupted", f"{where}{finished}; nothing is judged", Tone.MUTED, remedy)
+    return Headline("Interrupted", f"{where}{finished}; nothing is judged", Tone.MUTED, again(record))
 
 
 def _verdict(compare: CompareResult | None) -> Headline | None:

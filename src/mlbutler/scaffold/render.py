@@ -171,6 +171,7 @@ def _jenkins(found: DetectedProject, options: ScaffoldOptions, dockerfile: str) 
         "forge": _forge(found),
         "junit": [matching(path) for path in dict.fromkeys([f"{found.report}/report.xml", *own])],
         "report": at(found.report),
+        "verdict": at(f"{found.report}/verdict.txt"),
         "artifacts": [matching(path) for path in (f"{found.report}/**", ".mlbutler/*.json", ".mlbutler/*.log")],
         "warnings": list(parsers),
         "plugins": _plugins(options, bool(parsers), found.ssh or kind == "ssh"),

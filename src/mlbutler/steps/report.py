@@ -1,4 +1,4 @@
-"""report: the four renderings of the record, as files."""
+"""report: the renderings of the record, as files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from mlbutler.secrets import Redactor
 from mlbutler.settings import ReportSettings
 from mlbutler.steps.work import Work
 
+_VERDICT_LIMIT = 140
+
 
 def run(work: Work, *, aborted: bool = False) -> ReportResult:
-    """Write report.md, report.html, report.json and report.xml, made from the record alone.
+    """Write report.md, report.html, report.json, report.xml and verdict.txt, made from the record alone.
 
     Args:
         aborted: the CI server aborted the build: what has no result was interrupted, here and in what is published.
@@ -38,6 +40,11 @@ def run(work: Work, *, aborted: bool = False) -> ReportResult:
     )
 
 
+def one_line(sentence: str) -> str:
+    """Return the verdict for a list of builds; a CI server that takes it for HTML finds no element in it."""
+    return " ".join(sentence.split()).replace("<", "‹") + "\n"
+
+
 def write_report(
     record: Record, settings: ReportSettings, directory: Path, redactor: Redactor
 ) -> tuple[tuple[str, Path], ...]:
@@ -46,7 +53,7 @@ def write_report(
     Raises:
         OutsideError: the files cannot be written.
     """
-    from mlbutler.report import html, junit, markdown
+    from mlbutler.report import headline, html, junit, markdown
 
     # Hidden before rendering: escaping could split a secret so that nothing finds it any more.
     record = record_file.redacted(ended(record), redactor)
@@ -56,6 +63,7 @@ def write_report(
         ("html", directory / "report.html", html.render(record, settings, document)),
         ("json", directory / "report.json", document),
         ("junit", directory / "report.xml", junit.render(record)),
+        ("verdict", directory / "verdict.txt", one_line(headline.headline(record).plain(_VERDICT_LIMIT))),
     )
     try:
         for _, path, text in files:

@@ -30,12 +30,8 @@ OUTWARD = (
 DVC = {"dvc", "dvc_data", "dvc_objects", "dvc_render"}
 # Circles and arrows upwards that are still there: what goes is struck off here, and nothing is added.
 CIRCLES_OF_MODULES: tuple[tuple[str, ...], ...] = ()
-CIRCLES_OF_ROOMS: tuple[tuple[str, ...], ...] = (("mlbutler.project", "mlbutler.remotes", "mlbutler.store"),)
-UPWARDS: tuple[tuple[str, str], ...] = (
-    ("mlbutler.store.brought_before", "mlbutler.project.signature"),
-    ("mlbutler.store.pushed_before", "mlbutler.project.artifact"),
-    ("mlbutler.store.pushed_before", "mlbutler.project.planned"),
-)
+CIRCLES_OF_ROOMS: tuple[tuple[str, ...], ...] = ()
+UPWARDS: tuple[tuple[str, str], ...] = ()
 # What is imported under another name than its package's, and what a declared package brings on purpose.
 PACKAGES = {
     "yaml": "pyyaml",

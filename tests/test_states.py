@@ -180,7 +180,7 @@ def test_an_output_that_is_meant_to_be_kept_nowhere_is_left_out_and_named(root: 
 def test_a_remembered_plan_does_not_hold_when_a_file_outside_changed(root: Path) -> None:
     time.sleep(0.1)  # so that what was just copied can be told from what changes later
     verb(root, "plan")
-    assert (root / ".mlbutler" / "planned.json").is_file()
+    assert list((root / ".mlbutler" / "state" / "plan").iterdir())
     (root.parent / "beside.txt").write_text("changed\n")
     _, planned = verb(root, "plan")
     assert planned["stages"][0]["state"] == "stale"
@@ -196,4 +196,4 @@ def test_a_leftover_in_the_lock_is_a_note_and_the_plan_is_remembered_all_the_sam
         assert (code, checked["findings"]) == (0, [])
         (note,) = checked["notes"]
         assert note.startswith("dvc.lock keeps what no dvc.yaml declares any more")
-        assert (root / ".mlbutler" / "planned.json").is_file()
+        assert list((root / ".mlbutler" / "state" / "plan").iterdir())

@@ -108,6 +108,8 @@ def _run(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
             result = error.partial or step.result(outcome=outcome, reason=error.message)
             result = dataclasses.replace(result, remedy=error.remedy)
             code = error.exit_code
+    if step.name != "plan":  # of which the next step has just been told
+        work.fingerprints.clear()
     result = _keep(work, step, result, started, clock, began=not reason)
     if step.name == _LAST and reason != _SKIPPED and _unfixed(work):
         code = code or EXIT_JUDGED

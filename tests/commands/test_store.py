@@ -39,7 +39,7 @@ def mirror(tmp_path: Path) -> LocalStore:
 
 
 def test_status(cli: Cli, mirror: LocalStore, capsys: pytest.CaptureFixture[str]) -> None:
-    held = uses.hold(mirror.root, [add_object(mirror.root, b"c" * 1000)])
+    held = uses.acquire(mirror.root, [add_object(mirror.root, b"c" * 1000)])
     assert cli("status", "--mirror", "mirror", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     held.close()

@@ -17,14 +17,13 @@ from typing import Any
 
 import pytest
 
-from mlbutler.project.planned import Planned, Watched
-from mlbutler.project.signature import Look
-from mlbutler.record import StagePlan, StageState
 from mlbutler.remotes.opening import address
-from mlbutler.store import lacked
+from mlbutler.state.fingerprint import fingerprint
+from mlbutler.state.presence import CHECK
+from mlbutler.state.results import PLAN
+from mlbutler.state.segments import FOLDER, Segment
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.linking import MANY, Jobs, link_all
-from mlbutler.store.whole import FOLDER, Whole, started
 from tests.integration.world import Run, World
 from tests.store.world import add_object, unsound
 
@@ -92,17 +91,34 @@ def test_on_a_ci_server_no_forged_memory_says_that_all_is_on_the_remote(
     served.branch("change", {"notes.md": "a change"})
     root, build = served.clone("origin/change"), served.jenkins("change")
     assert served.run(root, build, "pushed", verb="check").code == 0
-    assert list(served.mirror.rglob("*.answers")), "a verb without a credential writes what the project's code could"
-    artifacts = json.loads((root / ".mlbutler" / "planned.json").read_text())["artifacts"]
-    memory = json.loads((root / ".mlbutler" / "pushed.json").read_text())
-    shared = served.mirror / "mlbutler" / "all-pushed" / f"{artifacts}.json"
-    shared.parent.mkdir(parents=True, exist_ok=True)
-    shared.write_text(json.dumps(memory | {"key": [2]}))
+    assert not list((served.mirror / "mlbutler" / FOLDER).glob("p*")), "without a credential nothing is remembered"
+    assert served.run(root, build | LOGIN, "pushed", verb="check").code == 0
+    for place in (root / ".mlbutler", served.mirror / "mlbutler"):
+        forge(place)
     lose_three(served)
     root = served.clone("origin/change") if where == "in the mirror" else root
     run = served.run(root, build | environ, "pushed", verb="check")
     assert run.code == 1, run.out + run.err
     assert "not on the remote" in reason(run, "check")
+
+
+def forge(place: Path) -> None:
+    """Say what a build with a credential has said, as code can that knows the format and no secret."""
+    for kind in (PLAN, CHECK):
+        for file in list((place / FOLDER / kind).glob("*")):
+            rows = json.loads(file.read_bytes().partition(b" ")[2])
+            key = "" if kind == PLAN else artifacts_of(place.parents[1])
+            file.unlink()
+            for name in (file.name, ""):
+                Segment(place, kind, key, name=name).replace(rows | ({"asked": time.time()} if kind == CHECK else {}))
+
+
+def artifacts_of(directory: Path) -> str:
+    """What tells the artifacts of the plan that one of the clones has made."""
+    plans = [
+        json.loads(file.read_bytes().partition(b" ")[2]) for file in directory.rglob(f".mlbutler/{FOLDER}/{PLAN}/*")
+    ]
+    return str(plans[0]["artifacts"])
 
 
 def test_on_a_ci_server_builds_with_the_remotes_credential_believe_one_another(served: World) -> None:
@@ -122,12 +138,12 @@ def test_on_a_ci_server_no_forged_memory_says_that_nothing_is_stale(served: Worl
     assert served.run(root, build, verb="plan").code == 0
     (root / "params.yaml").write_text("train: {rate: 0.5}\n")
     time.sleep(0.1)
-    file = root / ".mlbutler" / "planned.json"
-    memory = json.loads(file.read_text())
-    found = Look()(root, "params.yaml")
+    [file] = (root / ".mlbutler" / FOLDER / PLAN).iterdir()
+    rows = json.loads(file.read_bytes().partition(b" ")[2])
+    found = fingerprint(root, "params.yaml")
     assert found is not None
-    memory["paths"]["params.yaml"] = found[0]
-    file.write_text(json.dumps(memory))
+    rows["inputs"]["params.yaml"] = found.text
+    Segment(root / ".mlbutler", PLAN, name=file.name).replace(rows)
     assert served.run(root, build, "lock", verb="check").code == 1
     assert {stage["state"] for stage in served.run(root, build, verb="plan").record["plan"]["stages"]} > {"stale"}
 
@@ -217,15 +233,6 @@ def test_what_is_pushed_after_all_is_remembered_again(served: World) -> None:
     assert "when last asked" in reason(served.run(root, {}, "pushed", verb="check"), "check")
 
 
-def test_a_clock_that_was_ahead_makes_nobody_doubt_for_ever(tmp_path: Path) -> None:
-    lacked.note(tmp_path, time.time() + 1e8)
-    assert lacked.age([tmp_path, None]) == 0
-    time.sleep(0.01)
-    assert 0 < lacked.age([tmp_path]) < 60
-    (tmp_path / lacked.FILE).write_bytes(b"\0\0\0")  # torn: as old as the file
-    assert 0 <= lacked.age([tmp_path]) < 60
-
-
 REMOTES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "another base of the same path": (
         {"base": {"url": "s3://one"}, "origin": {"url": "remote://base/dvc"}},
@@ -294,30 +301,6 @@ def test_what_is_edited_while_a_plan_is_made_is_seen_by_the_next(world: World) -
     assert reason(run, "check") == "stale in dvc.lock: train"
 
 
-def test_a_file_that_appears_in_a_folder_made_by_sync_is_read(tmp_path: Path) -> None:
-    """Another program writes a dvc.yaml there before the plan is remembered again."""
-    (tmp_path / ".mlbutler").mkdir()
-    plan, look = [StagePlan(name="train", state=StageState.UP_TO_DATE, command="true")], Look()
-    planned, watched = Planned(tmp_path, ["1"], look), Watched(tmp_path)
-    with watched.watching():
-        os.listdir(tmp_path)  # noqa: PTH208
-    time.sleep(0.1)
-    kept = planned.keep(plan, [], ["deep/out"], watched)
-    assert kept is not None
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "out").write_text("made")
-    time.sleep(0.1)
-    look.again()
-    found = look(tmp_path, "deep/out")
-    assert found is not None
-    laid_out = {"deep/out": found[0]}
-    assert planned.keep_again(kept, laid_out) is not None
-    (tmp_path / "deep" / "dvc.yaml").write_text("stages: {}")
-    time.sleep(0.1)
-    look.again()
-    assert planned.keep_again(kept, laid_out) is None
-
-
 # ------------------------------------------------------------------------------------------- hash memory
 
 
@@ -328,22 +311,13 @@ def torn(line: str) -> str:
 @pytest.mark.parametrize("change", [torn, lambda line: line + "\0\0\0", lambda line: line.split(" ")[0] + " 12"])
 def test_torn_lines_of_the_mirrors_memory_are_passed_over(world: World, change: Callable[[str], str]) -> None:
     assert world.run(world.clone("origin/main"), {}, "--all", verb="sync").code == 0
-    for file in (world.mirror / FOLDER).rglob("*"):
+    for file in (world.mirror / "mlbutler" / FOLDER / "verified").iterdir():
         if file.is_file():
             file.write_text("\n".join(map(change, file.read_text().split("\n"))))
     root = world.clone("origin/main")
     run = world.run(root, {}, "--all", verb="sync")
     assert run.code == 0, run.err
     assert unsound(root / ".dvc" / "cache") == []
-
-
-def test_only_what_is_a_status_is_known(tmp_path: Path) -> None:
-    whole, torn_one, nul = (ObjectId(digit * 32) for digit in "123")
-    folder = tmp_path / FOLDER / started()
-    folder.mkdir(parents=True)
-    lines = [f"{whole.md5} 1 2 3", f"{torn_one.md5} 1 2", f"{nul.md5} 1 2 3\0\0\0"]
-    (folder / "0").write_text("\n".join(lines))
-    assert Whole(tmp_path).statuses([whole, torn_one, nul]) == {whole: "1 2 3"}
 
 
 # ------------------------------------------------------------------------------------- a second process

@@ -7,15 +7,13 @@ import os
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mlbutler.project.model import MD5, Recorded
+from mlbutler.project.model import MD5
 from mlbutler.project.project import Project
-from mlbutler.project.seen import Seen
+from mlbutler.state.hashes import HashCache
 from tests import forked_python
 
 
@@ -112,7 +110,7 @@ def test_a_change_in_the_work_tree_is_seen_and_put_right(root: Path, change: str
     again.checkout.discard = True
     recorded = again.stages.owners["data"][1].recorded
     assert recorded is not None
-    assert again.seen.get("data", MD5) is None
+    assert again.hashes.get("data", MD5) is None
     if change != "touched back":  # DVC's own state is fooled by that
         again.checkout.lay_out(["data"])
         assert files(root) == before
@@ -145,51 +143,16 @@ def test_a_kill_while_laying_out_leaves_no_half_directory(root: Path) -> None:
     assert len(files(root)) == 601
 
 
-@pytest.fixture
-def seen(tmp_path: Path) -> Callable[[], Seen]:
-    (tmp_path / ".mlbutler").mkdir()
-    return lambda: Seen(tmp_path)
-
-
-def test_what_was_seen_survives_the_process_and_not_a_change(tmp_path: Path, seen: Callable[[], Seen]) -> None:
-    file, recorded = tmp_path / "file", Recorded(MD5, "0" * 32, 3, None)
-    file.write_text("abc")
-    seen().remember({"file": recorded}, wait=True)
-    assert seen().get("file", MD5) == recorded
-    assert seen().get("file", "md5-dos2unix") is None
-    (tmp_path / ".dvcignore").write_text("*.tmp\n")
-    assert seen().get("file", MD5) is None  # what DVC ignores may change a directory's hash
-    (tmp_path / ".dvcignore").unlink()
-    file.write_text("abd")
-    assert seen().get("file", MD5) is None
-
-
-def test_what_changed_a_moment_ago_is_not_remembered(tmp_path: Path, seen: Callable[[], Seen]) -> None:
-    file = tmp_path / "file"
-    file.write_text("abc")
-    seen().remember({"file": Recorded(MD5, "0" * 32)})
-    assert seen().get("file", MD5) is None
-    time.sleep(0.1)
-    seen().remember({"file": Recorded(MD5, "0" * 32)})
-    assert seen().get("file", MD5) is not None
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 1}', '{"version": 1, "seen": {"file": 3}}'])
-def test_a_broken_memory_is_no_memory(tmp_path: Path, seen: Callable[[], Seen], content: str) -> None:
-    (tmp_path / ".mlbutler" / "seen.json").write_text(content)
-    assert seen().get("file", MD5) is None
-
-
 def test_links_that_other_builds_make_and_drop_change_nothing(root: Path, tmp_path: Path) -> None:
     dvc(root, "config", "cache.type", "hardlink")
     emptied(root).checkout.lay_out(["data"])
-    recorded = Seen(root).get("data", MD5)
+    recorded = HashCache(root).get("data", MD5)
     assert recorded is not None
     for number, path in enumerate((root / ".dvc" / "cache").rglob("*")):
         if path.is_file():
             (tmp_path / str(number)).hardlink_to(path)
-    assert Seen(root).get("data", MD5) == recorded
+    assert HashCache(root).get("data", MD5) == recorded
     victim = root / "data" / "deep er" / "file 1 é.txt"
     victim.chmod(0o644)
     victim.write_text("another 1")
-    assert Seen(root).get("data", MD5) is None
+    assert HashCache(root).get("data", MD5) is None

@@ -16,12 +16,12 @@ import pytest
 from mlbutler.project import lay_out as checkout
 from mlbutler.project.project import Project
 from mlbutler.remotes.opening import open_cache
+from mlbutler.state.verified import VerifiedObjects
 from mlbutler.store import linker, linking
 from mlbutler.store.engine import bring
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.linking import MANY
 from mlbutler.store.local import LocalStore
-from mlbutler.store.whole import Whole
 from tests.project.test_checkout import dvc
 from tests.store.world import add_directory, md5, second_processes
 
@@ -87,14 +87,14 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[b
     yield from second_processes(monkeypatch)
 
 
-def seen_whole(project: Project) -> Whole:
+def seen_whole(project: Project) -> VerifiedObjects:
     """What the cache knows after all was brought."""
     cache = open_cache(project)
     [artifact] = project.artifacts()
     assert artifact.oid is not None
     brought = bring([Need("data", artifact.oid)], cache, None, None)
     assert not brought.missing
-    return cache.whole
+    return cache.verified
 
 
 def wrong(root: Path, count: int) -> list[str]:
@@ -147,9 +147,9 @@ def test_all_are_links_and_dvc_agrees_without_reading_one(
     assert wrong(root, count) == []
     assert said_by_dvc(root) == ({}, [])
     again = Project(root)
-    assert again.seen.intact() == {"data"}
+    assert again.hashes.unchanged() == {"data"}
     (root / "data" / "folder 3" / "more").write_text("more")
-    assert Project(root).seen.intact() == frozenset()
+    assert Project(root).hashes.unchanged() == frozenset()
 
 
 def test_a_cached_object_that_was_replaced_since_it_was_looked_at(root: Path, count: int, project: Project) -> None:

@@ -57,7 +57,7 @@ class World:
             brought = bring([self.need], cache, self.mirror, self.remote, BringOptions(opened=early.begin))
             between()
             paths = [self.need.path] if self.need.path not in brought.incomplete else []
-            project.checkout.lay_out(paths, whole=cache.whole, early=early)
+            project.checkout.lay_out(paths, verified=cache.verified, early=early)
         return brought
 
     def files(self) -> dict[str, bytes]:

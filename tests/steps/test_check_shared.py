@@ -15,14 +15,17 @@ import pytest
 from mlbutler.commands.step import step
 from mlbutler.console import Console
 from mlbutler.project.project import Project
+from mlbutler.state.presence import CHECK
+from mlbutler.state.results import PLAN
+from mlbutler.state.segments import FOLDER, Segment
 from mlbutler.steps import check, sync
 from mlbutler.steps.work import Work
 from mlbutler.store.interface import ObjectId
-from mlbutler.store.pushed_before import SHARED
 from tests.store.dvc_world import clone, copy_remote, template
 from tests.store.world import PASSWORD, USER, Remote, md5
 
 OBJECTS = 6
+SHARED = Path("mlbutler") / FOLDER / CHECK
 MODEL = ObjectId(md5((template().repo / "model.txt").read_bytes()))
 
 
@@ -82,9 +85,9 @@ def test_a_fresh_clone_of_the_same_commit_believes_it_and_says_how_old_it_is(
     first: Path, remote: Remote, agent: Path, tmp_path: Path
 ) -> None:
     second = build(tmp_path / "second", remote.url)
-    [file] = (agent / SHARED).iterdir()
-    content = json.loads(file.read_text())
-    file.write_text(json.dumps(content | {"asked": content["asked"] - 7200}))
+    artifacts = Segment(second / ".mlbutler", PLAN).read()["artifacts"]
+    shared = Segment(agent / "mlbutler", CHECK, artifacts)
+    shared.append({"asked": shared.read()["asked"] - 7200})
     before = len(remote.requests)
     result, opened = pushed(second)
     assert not opened
@@ -93,7 +96,7 @@ def test_a_fresh_clone_of_the_same_commit_believes_it_and_says_how_old_it_is(
     assert result["reason"] == (
         f"all {OBJECTS} objects of 3 artifacts are on the remote ({OBJECTS} of them when last asked, 2 h 0 min ago)"
     )
-    assert PASSWORD not in file.read_text()
+    assert PASSWORD not in shared.file.read_text()
 
 
 def test_it_is_asked_anew_when_that_is_wanted(first: Path, remote: Remote, tmp_path: Path) -> None:
@@ -163,11 +166,10 @@ def test_a_remote_that_is_elsewhere_since_is_asked_there(first: Path, remote: Re
 
 def test_what_is_too_old_is_asked_again(first: Path, remote: Remote, agent: Path, tmp_path: Path) -> None:
     second = build(tmp_path / "second", remote.url)
-    [file] = (agent / SHARED).iterdir()
-    content = json.loads(file.read_text())
+    artifacts = Segment(second / ".mlbutler", PLAN).read()["artifacts"]
     for asked in (time.time() - 10 * 86400, time.time() + 7200):
-        file.write_text(json.dumps(content | {"asked": asked}))
-        (second / ".mlbutler" / "pushed.json").unlink(missing_ok=True)  # what this clone was told itself
+        Segment(agent / "mlbutler", CHECK, artifacts).append({"asked": asked})
+        shutil.rmtree(second / ".mlbutler" / FOLDER / CHECK, ignore_errors=True)  # what this clone was told itself
         assert pushed(second)[1] is True
 
 
@@ -199,7 +201,6 @@ def test_what_a_directory_holds_is_looked_at_every_time(agent: Path, tmp_path: P
     storage = copy_remote(tmp_path / "storage")
     for name in ("one", "two"):
         assert pushed(build(tmp_path / name, str(storage)))[1] is True
-        assert json.loads((tmp_path / name / ".mlbutler" / "planned.json").read_text())["artifacts"] == ""
     assert not (agent / SHARED).exists()
     (storage / MODEL.key).unlink()
     assert pushed(tmp_path / "two")[0]["outcome"] == "failed"
@@ -217,6 +218,6 @@ def test_a_fork_s_change_is_told_nothing(first: Path, remote: Remote, tmp_path: 
 def test_a_torn_answer_is_no_answer_and_is_replaced(first: Path, agent: Path) -> None:
     [file] = (agent / SHARED).iterdir()
     file.write_text(file.read_text()[:-20])
-    (first / ".mlbutler" / "pushed.json").unlink()
+    shutil.rmtree(first / ".mlbutler" / FOLDER / CHECK)
     assert pushed(first)[1] is True
     assert pushed(first)[1] is False

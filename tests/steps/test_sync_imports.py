@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -60,7 +61,7 @@ def test_an_import_is_counted_by_every_sync_after_the_one_that_brought_it(
     synced(root, capsys)
     assert (root / "imported.txt").read_text() == "rate: 1\n"
     said = {synced(root, capsys) for _ in range(3)}
-    (root / ".mlbutler" / "brought.json").unlink()
+    shutil.rmtree(root / ".mlbutler" / "state" / "sync")
     assert {*said, synced(root, capsys)} == {"nothing to bring: 7 objects here already"}
 
 

@@ -154,7 +154,7 @@ def test_after_another_start_of_the_machine_everything_is_looked_at(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "boot").write_text("another\n")
-    monkeypatch.setattr("mlbutler.store.whole._BOOT", tmp_path / "boot")
+    monkeypatch.setattr("mlbutler.state.verified._BOOT", tmp_path / "boot")
     assert again(root)[1] is True
     assert again(root)[1] is False
 
@@ -184,7 +184,7 @@ def mlbutler(root: Path, environ: dict[str, str], *words: str) -> tuple[int, str
 def test_the_second_sync_opens_no_project_and_says_what_the_long_way_says(
     place: Path, root: Path, without_dvc: dict[str, str]
 ) -> None:
-    (root / ".mlbutler" / "brought.json").unlink()
+    shutil.rmtree(root / ".mlbutler" / "state" / "sync")
     assert "dvc was imported" in mlbutler(root, without_dvc, "sync", "--all")[1]  # it cannot do without
     _, _, long = mlbutler(root, {}, "sync", "--all")
     begun = time.time()

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import Interrupted
+from mlbutler.state.verified import VerifiedObjects
 from mlbutler.store import linker, linking
 from mlbutler.store.engine import bring
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.linking import MANY, Jobs, Linked, link_all
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest
-from mlbutler.store.whole import Whole
 from tests.store.world import add_directory, damage, md5, second_processes, unsound
 
 SMALL, LARGE = 1500, MANY + 600
@@ -61,8 +61,8 @@ def mirror(directory: Path, total: int, folder: ObjectId, tmp_path: Path) -> Loc
     for oid in objects(store, folder):
         found = store.stat(oid)
         assert found is not None
-        store.whole.note(oid, found)
-    store.whole.save()
+        store.verified.add(oid, found)
+    store.verified.save()
     return LocalStore("mirror", tmp_path / "mirror", hardlink=True)
 
 
@@ -101,8 +101,8 @@ def arrived(need: Need, cache: LocalStore, mirror: LocalStore) -> dict[str, int]
         assert found is not None
         assert found.st_nlink >= 2
         assert found.st_ino == mirror.path(oid).stat().st_ino
-    seen = Whole(cache.root)
-    assert all(seen.knows(oid, cache.path(oid).stat()) for oid in objects(cache, need.oid))
+    seen = VerifiedObjects(cache.root / "mlbutler")
+    assert all(seen.contains(oid, cache.path(oid).stat()) for oid in objects(cache, need.oid))
     return {moved.place: moved.objects for moved in brought.moved}
 
 
@@ -187,7 +187,7 @@ def count(folder: Path) -> int:
 
 
 def jobs(mirror: LocalStore, need: Need, target: Path) -> Jobs:
-    found = mirror.whole.statuses(oid for oid in objects(mirror, need.oid) if not oid.is_directory)
+    found = mirror.verified.fingerprints(oid for oid in objects(mirror, need.oid) if not oid.is_directory)
     target.mkdir()
     return Jobs.of(mirror.root, target, [(oid, oid.md5, status) for oid, status in found.items()])
 

@@ -11,8 +11,8 @@ from mlbutler.project.worktree import note_partial, partial_directories
 
 if TYPE_CHECKING:
     from mlbutler.project.directory_links import EagerLinks
+    from mlbutler.state.verified import VerifiedObjects
     from mlbutler.store.local import LocalStore
-    from mlbutler.store.whole import Whole
 
 
 class Checkout:
@@ -57,7 +57,7 @@ class Checkout:
         """
         from mlbutler.project.overwriting import check_running
 
-        self._project.look.again()
+        self._project.fingerprints.clear()
         check_running(
             self._project,
             [stage for stage in self._project.stages.pipeline() if stage.name in names],
@@ -73,12 +73,16 @@ class Checkout:
         ]
 
     def lay_out(
-        self, paths: Sequence[str], progress: Any = None, whole: Whole | None = None, early: EagerLinks | None = None
+        self,
+        paths: Sequence[str],
+        progress: Any = None,
+        verified: VerifiedObjects | None = None,
+        early: EagerLinks | None = None,
     ) -> None:
         """Put recorded artifacts from the cache into the work tree; a path may lie inside a directory.
 
         Args:
-            whole: knows the files of the cache's objects. early: has begun with some.
+            verified: knows the files of the cache's objects. early: has begun with some.
 
         Raises:
             PathRefused, UnsavedWork: see `check_laying_out`.
@@ -88,11 +92,12 @@ class Checkout:
         from mlbutler.project.lay_out import by_dvc, lay_out
         from mlbutler.project.overwriting import check_laying_out, remove_links
 
+        self._project.fingerprints.clear()  # bringing the objects may have taken hours
         left = self._not_in_place(paths)
         outputs = {path: owner[1] for path in paths if (owner := self._project.stages.owners.get(path)) is not None}
         recorded = {path: out.recorded for path, out in outputs.items() if out.recorded is not None}
         wanted = [outputs[path] for path in left if path in outputs]
-        check_laying_out(self._project, left, discard=self.discard)  # bringing the objects may have taken hours
+        check_laying_out(self._project, left, discard=self.discard)
         made = lay_out(
             self._project.root,
             self._project.repo,
@@ -100,7 +105,7 @@ class Checkout:
             wanted,
             progress,
             hardlink=self.hardlink,
-            whole=whole,
+            verified=verified,
             early=early,
         )
         rest = [path for path in left if path not in made]
@@ -109,13 +114,11 @@ class Checkout:
         by_dvc(self._project.root, self._project.repo, rest)
         owners = {owner[1].path for path in paths if (owner := self._project.stages.owner(path)) is not None}
         note_partial(self._project.root, add=owners - recorded.keys(), remove=recorded)
-        self._project.seen.remember(
-            {path: recorded[path] for path in left if path in recorded}, wait=True, written=made
-        )
-        self._project.look.note(
-            self._project.root, {path: signature for path, signature in made.items() if signature is not None}
+        self._project.hashes.put({path: recorded[path].as_hash() for path in left if path in recorded}, made)
+        self._project.fingerprints.put(
+            self._project.root, {path: found for path, found in made.items() if found is not None}
         )
         self._project.forget_tree()
 
     def _is_seen(self, path: str, recorded: Recorded | None) -> bool:
-        return recorded is not None and self._project.seen.get(path, recorded.algorithm) == recorded
+        return recorded is not None and self._project.hashes.get(path, recorded.algorithm) == recorded.as_hash()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 from mlbutler.project.model import Stages
 from mlbutler.project.objects import Objects
 from mlbutler.project.opened import OpenedProject
-from mlbutler.project.seen import Seen
-from mlbutler.project.signature import Look
 from mlbutler.project.worktree import WorkTree
+from mlbutler.state.fingerprint import Fingerprints
+from mlbutler.state.hashes import HashCache
 
 if TYPE_CHECKING:
     from mlbutler.project.outside import Outside
@@ -22,9 +22,9 @@ class ProjectData(OpenedProject):
     """A DVC project, its files and its objects."""
 
     @cached_property
-    def look(self) -> Look:
+    def fingerprints(self) -> Fingerprints:
         """What files of the work tree were when they were last looked at in this process."""
-        return Look()
+        return Fingerprints()
 
     def of(self, repo: Any, stages: Stages) -> Self:
         """The same project with stages that were read otherwise; this one still refuses what it cannot read."""
@@ -36,7 +36,7 @@ class ProjectData(OpenedProject):
     @cached_property
     def tree(self) -> WorkTree:
         """The work tree."""
-        return WorkTree(self.root, self.repo, self.stages, self.objects.manifest, self.seen)
+        return WorkTree(self.root, self.repo, self.stages, self.objects.manifest, self.hashes)
 
     @cached_property
     def objects(self) -> Objects:
@@ -44,9 +44,9 @@ class ProjectData(OpenedProject):
         return Objects(self)
 
     @cached_property
-    def seen(self) -> Seen:
-        """What present files were when they were last looked at."""
-        return Seen(self.root, self.look)
+    def hashes(self) -> HashCache:
+        """What present files were when they were last laid out."""
+        return HashCache(self.root, self.fingerprints)
 
     @cached_property
     def outside(self) -> Outside:
@@ -67,6 +67,6 @@ class ProjectData(OpenedProject):
 
     def reload(self) -> None:
         """Forget what was read: dvc.lock or the work tree changed."""
-        self.look.again()
+        self.fingerprints.clear()
         for name in ("repo", "stages", "tree", "outside"):
             self.__dict__.pop(name, None)

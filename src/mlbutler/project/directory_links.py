@@ -16,12 +16,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Protocol, Self
 
-from mlbutler.project.signature import Status
 from mlbutler.project.telling import Telling
+from mlbutler.state.fingerprint import Status
+from mlbutler.state.verified import VerifiedObjects
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.linking import MANY, Jobs, Linked, Linking
 from mlbutler.store.local import LocalStore
-from mlbutler.store.whole import Whole
 
 _PREFIX = "mlbutler-"
 _NUMBERS = itertools.count()
@@ -97,13 +97,13 @@ class DirectoryLinks:
         self._jobs = jobs
         self._linking = Linking(Jobs.of(store, scratch, ((oid, path, "") for oid, path in jobs)), here)
 
-    def finish(self, whole: Whole, telling: Telling, progress: Progress | None) -> dict[str, Status]:
+    def finish(self, verified: VerifiedObjects, telling: Telling, progress: Progress | None) -> dict[str, Status]:
         """Wait for the links, and tell DVC of them meanwhile; the statuses of those that are there.
 
         Args:
-            whole: knows the files of the cache's objects; a link to another file is taken back.
+            verified: knows the files of the cache's objects; a link to another file is taken back.
         """
-        known = whole.statuses([oid for oid, _ in self._jobs])
+        known = verified.fingerprints([oid for oid, _ in self._jobs])
         future = {
             path: Linked(self._statuses[oid], time.time_ns())
             for oid, path in self._jobs
@@ -161,7 +161,7 @@ class EagerLinks:
         if len(self._begun) >= _MOST or not mirror.links_at_once or os.path.lexists(self._root / need.path):
             return
         objects = [(path, ObjectId(md5)) for path, md5 in files.items()]
-        statuses = mirror.whole.statuses([oid for _, oid in objects])
+        statuses = mirror.verified.fingerprints([oid for _, oid in objects])
         if len(statuses) < len(set(files.values())):
             return
         scratch = new_scratch(self._root)

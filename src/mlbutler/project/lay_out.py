@@ -17,13 +17,13 @@ from mlbutler.errors import CorruptObject, ProjectError, StoreError
 from mlbutler.project.directory_links import DirectoryLinks, EagerLinks, Progress, clear, make_folders, new_scratch
 from mlbutler.project.load import one_line, relative
 from mlbutler.project.model import Output
-from mlbutler.project.signature import Signature, Status, signature_of
 from mlbutler.project.telling import Telling
+from mlbutler.state.fingerprint import Fingerprint, Status, tree_fingerprint
+from mlbutler.state.verified import VerifiedObjects
 from mlbutler.store.files import duplicate, explained
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.linking import MANY
 from mlbutler.store.manifest import parse_manifest
-from mlbutler.store.whole import Whole
 
 _KINDS = ("reflink", "hardlink", "copy")
 _JOBS = 4
@@ -32,15 +32,15 @@ _AT_ONCE = 256
 
 def lay_out(
     root: Path, repo: Any, cache: Path, outputs: Iterable[Output], progress: Progress | None = None,
-    *, hardlink: bool = False, whole: Whole | None = None, early: EagerLinks | None = None,
-) -> dict[str, Signature | None]:  # fmt: skip
-    """Put outputs into the work tree; returns the paths of those that are there now, whole, with their signatures.
+    *, hardlink: bool = False, verified: VerifiedObjects | None = None, early: EagerLinks | None = None,
+) -> dict[str, Fingerprint | None]:  # fmt: skip
+    """Put outputs into the work tree; returns the paths of those that are there now, whole, with their fingerprints.
 
     A directory is made under `.dvc/tmp` and renamed, so that a kill leaves nothing half there.
 
     Args:
         hardlink: link files where DVC's configuration (``cache.type``) does not say otherwise.
-        whole: knows the files of the cache's objects. early: directories that have been begun.
+        verified: knows the files of the cache's objects. early: directories that have been begun.
 
     Raises:
         DiskFull: no space is left.
@@ -49,7 +49,7 @@ def lay_out(
     if not kinds:
         return {}
     executable = executables(repo)
-    done: dict[str, Signature | None] = {}
+    done: dict[str, Fingerprint | None] = {}
     for output in outputs:
         path, recorded = root / output.path, output.recorded
         if recorded is None or recorded.oid is None or output.external or os.path.lexists(path):
@@ -62,7 +62,7 @@ def lay_out(
             if begun is None and "" not in files:
                 make_folders(scratch, files)
             filling = _Filling(scratch, cache, kinds, progress, executable=output.path in executable)
-            states = filling.fill(files, whole, telling, begun)
+            states = filling.fill(files, verified, telling, begun)
             path.parent.mkdir(parents=True, exist_ok=True)
             _move(scratch, path)
         except BaseException as error:
@@ -73,7 +73,7 @@ def lay_out(
                 continue
             raise
         telling.after(states)
-        done[output.path] = _signature(root, output.path, states, files)
+        done[output.path] = _fingerprint(root, output.path, states, files)
     return done
 
 
@@ -96,13 +96,15 @@ def _move(scratch: Path, path: Path) -> None:
     scratch.unlink()
 
 
-def _signature(root: Path, path: str, states: Mapping[str, Status], files: Mapping[str, ObjectId]) -> Signature | None:
+def _fingerprint(
+    root: Path, path: str, states: Mapping[str, Status], files: Mapping[str, ObjectId]
+) -> Fingerprint | None:
     """None where it has to be looked at: a file that was renamed, or linked again, since has another status by now."""
     if "" in files or len(set(files.values())) < len(files):
         return None
     top = str(root / path)
     with suppress(OSError):
-        return signature_of(root, path, [(f"{top}/{name}", status) for name, status in states.items()])
+        return tree_fingerprint(root, path, [(f"{top}/{name}", status) for name, status in states.items()])
     return None
 
 
@@ -165,7 +167,11 @@ class _Filling:
         self._bring = _bringer(self._left)
 
     def fill(
-        self, files: Mapping[str, ObjectId], whole: Whole | None, telling: Telling, begun: DirectoryLinks | None
+        self,
+        files: Mapping[str, ObjectId],
+        verified: VerifiedObjects | None,
+        telling: Telling,
+        begun: DirectoryLinks | None,
     ) -> dict[str, Status]:
         """Make all files; their statuses.
 
@@ -175,8 +181,8 @@ class _Filling:
         statuses: dict[str, Status] = {}
         items = list(files.items())
         try:
-            if whole is not None and not self._executable and len(items) >= MANY:
-                statuses = self._linked(items, whole, telling, begun)
+            if verified is not None and not self._executable and len(items) >= MANY:
+                statuses = self._linked(items, verified, telling, begun)
                 items = [item for item in items if item[0] not in statuses]
             elif begun is not None:
                 begun.stop()
@@ -195,7 +201,11 @@ class _Filling:
         return statuses
 
     def _linked(
-        self, items: list[tuple[str, ObjectId]], whole: Whole, telling: Telling, begun: DirectoryLinks | None
+        self,
+        items: list[tuple[str, ObjectId]],
+        verified: VerifiedObjects,
+        telling: Telling,
+        begun: DirectoryLinks | None,
     ) -> dict[str, Status]:
         """What could be hardlinked at once."""
         statuses: dict[str, Status] = {}
@@ -205,9 +215,9 @@ class _Filling:
                 statuses.update(self._make(first))  # shows which kind of link works
             if self._left[0] != "hardlink":
                 return statuses
-            known = whole.statuses([oid for _, oid in rest])
+            known = verified.fingerprints([oid for _, oid in rest])
             begun = DirectoryLinks(self._scratch, self._cache, rest, known)
-        return statuses | begun.finish(whole, telling, self._progress)
+        return statuses | begun.finish(verified, telling, self._progress)
 
     def _make(self, some: list[tuple[str, ObjectId]]) -> list[tuple[str, os.stat_result]]:
         made = []

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from mlbutler.project.artifact import UNCACHED, Artifact
+from mlbutler.state.hashes import Hash
 from mlbutler.store.interface import ObjectId
 
 MD5, LEGACY_MD5 = "md5", "md5-dos2unix"
@@ -35,6 +36,10 @@ class Recorded:
         if self.algorithm not in (MD5, LEGACY_MD5):
             return None
         return ObjectId(self.value, legacy=self.algorithm == LEGACY_MD5)
+
+    def as_hash(self) -> Hash:
+        """Return it as it is remembered of what is laid out."""
+        return Hash(self.algorithm, self.value, self.size, self.files)
 
     def same_as(self, other: Recorded) -> bool:
         """Is it the same content? Equal values of DVC's two MD5 flavours mean equal content too."""

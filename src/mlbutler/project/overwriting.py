@@ -8,7 +8,7 @@ removed. What may go, although no store holds it:
 - a ``persist: true`` output: its stage goes on from what is there;
 - everything, with ``--discard``.
 
-Files whose signature is remembered are not hashed. Only what differs from what is to be laid out is looked up.
+Files whose fingerprint is remembered are not hashed. Only what differs from what is to be laid out is looked up.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from mlbutler.errors import PathRefused, UnsavedWork
 from mlbutler.project.data import ProjectData
 from mlbutler.project.left_by_stages import LeftByStages
 from mlbutler.project.model import LEGACY_MD5, MD5, Output, Recorded, Stage
-from mlbutler.project.signature import statuses
 from mlbutler.project.worktree import file_hash, refuse_special
+from mlbutler.state.fingerprint import statuses
 from mlbutler.store.interface import ObjectId
 from mlbutler.symlinks import STATE, refusal
 
@@ -131,7 +131,7 @@ def _replaced(project: ProjectData, path: str, stage: Stage, output: Output) -> 
     recorded = output.recorded
     if recorded is None or recorded.oid is None:
         return
-    seen = project.seen.get(path, recorded.algorithm)
+    seen = _known(project, path, recorded.algorithm)
     if seen is not None and (seen == recorded or (_same_kind(seen, recorded) and _is_at_hand(project, seen))):
         return
     target = _target(project, output, recorded, path)
@@ -149,7 +149,7 @@ def _removed(project: ProjectData, stage: Stage, output: Output) -> Iterator[_Fi
     """Files of an output; for those that DVC does not keep, only where they are not what dvc.lock records."""
     recorded = output.recorded
     algorithm = recorded.algorithm if recorded is not None and recorded.oid is not None else MD5
-    seen = project.seen.get(output.path, algorithm)
+    seen = _known(project, output.path, algorithm)
     if seen is not None and not output.cached and seen == recorded:
         return
     known: Mapping[str, str] = {}
@@ -163,6 +163,11 @@ def _removed(project: ProjectData, stage: Stage, output: Output) -> Iterator[_Fi
     for name, (oid, size) in contents.files.items():
         if not (made and oid is not None) and name not in known:
             yield _File(f"{output.path}/{name}" if name else output.path, oid, size, stage, output)
+
+
+def _known(project: ProjectData, path: str, algorithm: str) -> Recorded | None:
+    found = project.hashes.get(path, algorithm)
+    return Recorded(*found) if found is not None else None
 
 
 def _same_kind(one: Recorded, other: Recorded) -> bool:

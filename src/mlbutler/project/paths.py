@@ -39,3 +39,9 @@ def read_paths(stages: Stages) -> tuple[str, ...]:
         paths |= dict.fromkeys(params.path for params in stage.params)
         paths |= dict.fromkeys(out.path for out in stage.outputs if not out.is_url)
     return tuple(paths)
+
+
+def recorded_hashes(stages: Stages) -> dict[str, tuple[str, str]]:
+    """Return algorithm and value of each output's hash that dvc.lock or a .dvc file records."""
+    found = ((path, out.recorded) for path, (_, out) in stages.owners.items())
+    return {path: (recorded.algorithm, recorded.value) for path, recorded in found if recorded is not None}

@@ -7,18 +7,21 @@ nothing about presence.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import shlex
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlbutler.errors import CorruptObject, MlbutlerError
 from mlbutler.project.artifact import Artifact
 from mlbutler.record import Finding
+from mlbutler.state.presence import PresenceCache
 from mlbutler.store.engine import ask_all
 from mlbutler.store.interface import Answer, ObjectId, Presence, Store
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import Manifest
-from mlbutler.store.remembered import Remembered
 from mlbutler.store.transfer import Progress
 
 CHECK = "pushed"
@@ -53,7 +56,7 @@ def check_pushed(
     open_store: Callable[[str | None], Store | None],
     manifests: ReadManifest,
     *,
-    remembered: Remembered | None = None,
+    presence: PresenceCache | None = None,
     address: Callable[[str | None], str] = lambda _: "",
     progress: Progress | None = None,
     size_here: Callable[[ObjectId], int | None] = lambda _: None,
@@ -63,7 +66,7 @@ def check_pushed(
     Args:
         open_store: opens a remote by name (None: the project's); called once for each and only when needed.
         manifests: reads directory manifests, never data.
-        remembered: answers of earlier builds, to use and to add to. address: tells remotes apart in them; '' where
+        presence: answers of earlier builds, to use and to add to. address: tells remotes apart in them; '' where
             asking costs nothing. size_here: bytes of an object that is at hand, to tell which file of a directory is
             damaged.
 
@@ -80,12 +83,27 @@ def check_pushed(
         else:
             groups.setdefault(artifact.remote, []).append(artifact)
     for remote, group in groups.items():
-        where = address(remote) if remembered is not None else ""
-        memory = _Memory(remembered, where) if remembered is not None and where else None
+        where = address(remote) if presence is not None else ""
+        memory = _Memory(presence, where) if presence is not None and where else None
         _check_group(remote, group, open_store, manifests, memory, progress, result, size_here)
     return Pushed(
         tuple(result.findings), tuple(result.undetermined), left_out, result.checked, result.remembered, result.age
     )
+
+
+def key_of(artifacts: Iterable[Artifact], address: Callable[[str | None], str]) -> str:
+    """Return what tells these artifacts, on these remotes, from all others; '' where one is asked for in a directory.
+
+    Args:
+        address: where a remote (None: the project's) is, '' for a directory.
+    """
+    rows = []
+    for artifact in artifacts:
+        where = address(artifact.remote) if artifact.pushed else ""
+        if artifact.pushed and (not where or artifact.oid is None):
+            return ""
+        rows.append([artifact.path, artifact.oid, artifact.size, where, artifact.left_out])
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest() if rows else ""
 
 
 @dataclass
@@ -99,28 +117,30 @@ class _Result:
 
 @dataclass(frozen=True)
 class _Memory:
-    remembered: Remembered
+    presence: PresenceCache
     address: str
 
 
 def _ask(store: Store, wanted: Iterable[ObjectId], memory: _Memory | None, progress: Progress | None, result: _Result
 ) -> dict[ObjectId, Answer]:  # fmt: skip
     """An answer for each object, from an earlier build where it is still believed."""
-    known = memory.remembered.known(memory.address) if memory is not None else {}
+    known = memory.presence.get(memory.address) if memory is not None else {}
     answers = {oid: Answer(Presence.PRESENT, known[oid].size) for oid in wanted if oid in known}
     result.remembered += len(answers)
     result.age = max([result.age, *(known[oid].age for oid in answers)])
     if progress is not None:
         progress.advance(objects=len(answers))
+    began = time.time()
     asked = ask_all(store, [oid for oid in wanted if oid not in answers], progress)
     if memory is not None:
         if any(answer.presence is Presence.MISSING for answer in asked.values()) and answers:
-            memory.remembered.forget(memory.address)  # what else was said of it may be wrong as well
+            memory.presence.invalidate(began)  # what else was said of it may be wrong as well
             again = ask_all(store, answers)
             result.remembered -= len(answers)
             asked |= again
             answers = {}
-        memory.remembered.add(memory.address, asked)
+        there = {oid: answer.size for oid, answer in asked.items() if answer.presence is Presence.PRESENT}
+        memory.presence.put(memory.address, there, began)
     return answers | asked
 
 

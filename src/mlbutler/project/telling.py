@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mlbutler.project.signature import Status
+from mlbutler.state.fingerprint import Status
 from mlbutler.store.interface import ObjectId
 
 _NAMES = {False: "md5", True: "md5-dos2unix"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlbutler.hints import Hints
+from mlbutler.state.hints import Hints
 
 
 def read_times(root: Path, mirror: Path | None, repository: str, prefix: str) -> dict[str, float]:

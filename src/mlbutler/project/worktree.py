@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -12,8 +11,9 @@ from typing import Any
 from mlbutler.errors import ProjectError
 from mlbutler.project.load import relative
 from mlbutler.project.model import LEGACY_MD5, MD5, Recorded, Stages
-from mlbutler.project.seen import Seen
-from mlbutler.project.signature import statuses
+from mlbutler.state.fingerprint import statuses
+from mlbutler.state.hashes import HashCache
+from mlbutler.state.segments import Segment
 from mlbutler.store.interface import ObjectId
 
 Manifest = Mapping[str, str]
@@ -22,7 +22,7 @@ Manifest = Mapping[str, str]
 ReadManifest = Callable[[ObjectId], Manifest | None]
 """A manifest if it can be had, else None."""
 
-_PARTIAL = "partial.json"
+_PARTIAL = "partial"
 
 
 class NotListed(Exception):
@@ -42,11 +42,11 @@ class WorkTree:
 
     Args:
         root: the project's root. repo: the opened `dvc.repo.Repo`. stages: its stages as data.
-        manifest: reads a directory manifest from wherever it can be had. seen: what need not be hashed again.
+        manifest: reads a directory manifest from wherever it can be had. hashes: of what need not be hashed again.
     """
 
-    def __init__(self, root: Path, repo: Any, stages: Stages, manifest: ReadManifest, seen: Seen) -> None:
-        self._seen = seen
+    def __init__(self, root: Path, repo: Any, stages: Stages, manifest: ReadManifest, hashes: HashCache) -> None:
+        self._known = hashes
         self.root, self._repo, self._stages, self._manifest = root, repo, stages, manifest
         self._items: dict[tuple[str, str], Any] = {}
         for stage in repo.index.stages:
@@ -78,8 +78,8 @@ class WorkTree:
         absent = [out for _, out in self._stages.inside(path) if not self.exists(out.path)]
         if absent:
             return self._composed(path, algorithm, absent)
-        if (seen := self._seen.get(path, algorithm)) is not None:
-            return seen
+        if (known := self._known.get(path, algorithm)) is not None:
+            return Recorded(*known)
         item = self._items.get((path, algorithm))
         if item is None:  # recorded elsewhere under the other flavour: any object with this path will do
             item = next((found for (where, _), found in self._items.items() if where == path), None)
@@ -160,18 +160,16 @@ def file_hash(path: Path, algorithm: str) -> str:
 
 
 def partial_directories(root: Path) -> frozenset[str]:
-    """Directories of which only some files were brought: they must not be taken for changed ones."""
-    try:
-        return frozenset(json.loads((root / ".mlbutler" / _PARTIAL).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return frozenset()
+    """Return the directories of which only some files were brought: they must not be taken for changed ones."""
+    return frozenset(_partial(root).read())
 
 
 def note_partial(root: Path, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
     """Remember which directories are incomplete in the work tree."""
-    before = partial_directories(root)
-    after = (before | set(add)) - set(remove)
-    if after != before:
-        folder = root / ".mlbutler"
-        folder.mkdir(exist_ok=True)
-        (folder / _PARTIAL).write_text(json.dumps(sorted(after)), encoding="utf-8")
+    segment, removed = _partial(root), set(remove)
+    before = segment.read().keys()
+    segment.append(dict.fromkeys(set(add) - removed - before, True) | dict.fromkeys(removed & before))
+
+
+def _partial(root: Path) -> Segment:
+    return Segment(root / ".mlbutler", _PARTIAL)

@@ -22,7 +22,6 @@ from mlbutler.report.findings import grouped, named
 from mlbutler.report.numbers import count
 from mlbutler.steps import plan as plan_step
 from mlbutler.steps.work import Work
-from mlbutler.store.pushed_before import Before
 
 if TYPE_CHECKING:
     from mlbutler.project.artifact import Artifact
@@ -91,13 +90,13 @@ def _reproduces(work: Work) -> bool:
 
 
 def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:
-    before = work.pushed_before
-    if work.plan_held and work.trusted and not anew and (known := before.read()) is not None:
+    before = work.push_checks
+    if work.plan_held and work.trusted and not anew and (known := before.get(work.plans.artifacts)) is not None:
         return [_all_there(known.objects, known.artifacts, known.objects, known.age)], CheckResult(
             outcome=Outcome.PASSED, reason="", left_out=known.left_out, checked=known.objects,
             remembered=known.objects, answers_age=round(known.age, 1),
         )  # fmt: skip
-    from mlbutler.project.pushed import check_pushed
+    from mlbutler.project.pushed import check_pushed, key_of
     from mlbutler.remotes.opening import Remotes
 
     project = work.project
@@ -127,7 +126,7 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
             artifacts,
             remotes,
             project.objects.manifest,
-            remembered=None if anew else work.remembered,
+            presence=None if anew else work.presence,
             address=remotes.address,
             progress=progress,
             size_here=project.objects.size,
@@ -135,9 +134,12 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
     made = _uncommitted(work, wanted, pushed.findings) if work.pipeline else set()
     told = not pushed.findings and not pushed.undetermined
     if {finding.subject for finding in pushed.findings} & {a.path for a in wanted if a.oid is not None}:
-        before.forget(asked)
-    if told and all(remotes.address(name) for name in {artifact.remote for artifact in wanted}):
-        before.keep(Before(pushed.checked, len(wanted), (*pushed.left_out, *unseen), pushed.age))
+        before.invalidate(asked)
+    if told:
+        from mlbutler.state.presence import PushCheck
+
+        answer = PushCheck(pushed.checked, len(wanted), (*pushed.left_out, *unseen), pushed.age)
+        before.put(key_of(artifacts, remotes.address), answer)
     said = _all_there(pushed.checked, len(wanted), pushed.remembered, pushed.age)
     return [said] if told else [], CheckResult(
         outcome=Outcome.PASSED,

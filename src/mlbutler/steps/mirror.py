@@ -10,7 +10,7 @@ from mlbutler.report.numbers import count
 
 if TYPE_CHECKING:
     from mlbutler.store.interface import ObjectId
-    from mlbutler.store.upkeep.uses import Held
+    from mlbutler.store.upkeep.uses import Lease
 
 Eviction = tuple[bool, int | None]
 """May the mirror be marked as one and lose objects; the size above which it does, None for no limit."""
@@ -37,14 +37,14 @@ class MirrorUse:
     ) -> None:
         self._mirror, self._trusted = mirror, trusted
         self._eviction, self._remotes, self._say = eviction, remotes, say
-        self._held: list[Held] = []
+        self._leases: list[Lease] = []
 
     def hold(self, oids: Collection[ObjectId]) -> None:
         """Say that this build uses these artifacts: until it ends, the mirror keeps what it has of them."""
         if self._mirror is not None:
-            from mlbutler.store.upkeep.uses import hold
+            from mlbutler.store.upkeep.uses import acquire
 
-            self._held.append(hold(self._mirror, oids, passing=not self._trusted))
+            self._leases.append(acquire(self._mirror, oids, ephemeral=not self._trusted))
 
     def begin(self) -> None:
         """Mark the mirror as one, if this run is the first that uses it and may decide that."""

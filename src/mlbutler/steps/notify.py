@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mlbutler.hints import Hints
 from mlbutler.record import Outcome
+from mlbutler.state.hints import Hints
 from mlbutler.steps.reviewers import STATES, redacted
 from mlbutler.steps.work import Work
 

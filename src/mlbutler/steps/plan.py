@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from mlbutler.console import Console, human_bytes, human_seconds
 from mlbutler.project.lock_check import leftovers
-from mlbutler.project.paths import read_paths
-from mlbutler.project.planned import Watched, begin
+from mlbutler.project.paths import read_paths, recorded_hashes
 from mlbutler.project.times import read_times
 from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
 from mlbutler.report.numbers import count
+from mlbutler.state.read_recorder import ReadRecorder
 from mlbutler.steps.work import Work
-from mlbutler.store.pushed_before import key_of
 
 if TYPE_CHECKING:
     from mlbutler.project.planning import Planning
@@ -36,25 +36,32 @@ def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
         lost: paths of outputs that no store holds.
     """
     before, targets = work.record.plan, work.settings.reproduce.targets
-    if not lost and before is not None and before.settled() and work.planned.holds(before.stages, targets):
+    if not lost and before is not None and before.settled() and work.plans.is_valid(_states(before.stages), targets):
         work.plan_held = True
         return PlanResult(
             outcome=Outcome.PASSED, reason=_sentence(before), stages=before.stages, left_over=before.left_over
         )
-    work.plan_held, work.plan_kept = False, None
-    fresh, began = "project" not in vars(work), begin(work.root)
-    watched = Watched(work.root)
-    with watched.watching():
+    work.plan_held = False
+    fresh, began = "project" not in vars(work), time.time()
+    read = ReadRecorder(work.root)
+    with read.recording():
         project = work.project
         result = _planned(work, lost)
     if fresh and not lost and result.stages and result.settled() and not project.stages.asks_elsewhere:
+        from mlbutler.project.pushed import key_of
+
         artifacts = key_of(project.artifacts(), _address(work))
-        work.plan_kept = work.planned.keep(
-            result.stages, targets, read_paths(project.stages), watched, artifacts, project.settings_files(), began
-        )
+        work.plans.put(
+            _states(result.stages), targets, read_paths(project.stages), read, outputs=recorded_hashes(project.stages),
+            artifacts=artifacts, settings=project.settings_files(), since=began,
+        )  # fmt: skip
     else:
-        work.planned.forget()
+        work.plans.invalidate()
     return result
+
+
+def _states(stages: Sequence[StagePlan]) -> list[tuple[str, str, str]]:
+    return [(stage.name, str(stage.state), stage.command) for stage in stages]
 
 
 def _address(work: Work) -> Callable[[str | None], str]:

@@ -54,7 +54,7 @@ def run(work: Work, failed: Collection[str] = ()) -> ReproduceResult:
     redactor, ours = output_redactor(work.environ), given(work)
     outputs = Outputs(work)
     head, stale = work.record.change.checkout, len(plan.stale())
-    before = work.project.seen.intact()
+    before = work.project.hashes.unchanged()
     with StageLog(work.root) as log, writing(work.root, head, stale, redactor) as progress:
 
         def heading(title: str) -> None:

@@ -11,9 +11,9 @@ from mlbutler.report.numbers import count
 from mlbutler.steps.work import Work
 
 if TYPE_CHECKING:
+    from mlbutler.state.verified import VerifiedObjects
     from mlbutler.store.engine import Brought
     from mlbutler.store.interface import Need
-    from mlbutler.store.whole import Whole
 
 _MOST_LISTED = 1000
 _SHOWN = 3
@@ -48,9 +48,9 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
         needs = (*needs, *(need for need in work.project.planning.needed(stale) if not need.checkout))
     if not needs:
         return SyncResult(outcome=Outcome.PASSED, reason="nothing to bring: all that is needed is here")
-    result, absent, brought, whole = _bring(work, needs)
+    result, absent, brought, verified = _bring(work, needs)
     if everything and not absent:
-        _keep(work, needs, brought, whole)
+        _keep(work, needs, brought, verified)
     if absent and not everything and plan is not None:
         result = _made_again(work, plan, result, absent)
     remotes = {need.remote for need in needs}
@@ -120,13 +120,15 @@ def _bring_run_cache(work: Work) -> None:
 
 
 def _in_place(work: Work) -> SyncResult | None:
-    """The result where all was brought before and nothing has changed since; None where that is not certain."""
+    """Return the result where all was brought before and nothing has changed since; None where that is not certain."""
+    from mlbutler.store.interface import ObjectId
+
     if not work.plan_held or not work.trusted or work.settings.data.verify == "always":
         return None
-    known = work.brought_before.read(work.look)
+    known = work.in_place.get()
     if known is None:
         return None
-    work.mirror_use.hold(known.artifacts)
+    work.mirror_use.hold([ObjectId(md5) for md5 in known.artifacts])
     return SyncResult(
         outcome=Outcome.PASSED,
         reason=f"nothing to bring: {count(known.objects, 'object')} here already",
@@ -135,18 +137,17 @@ def _in_place(work: Work) -> SyncResult | None:
     )
 
 
-def _keep(work: Work, needs: Sequence[Need], brought: Brought, whole: Whole) -> None:
-    """Remember for the next verb that all is in place: neither it nor the plan has to be found out again."""
+def _keep(work: Work, needs: Sequence[Need], brought: Brought, verified: VerifiedObjects) -> None:
+    """Remember for the next verb that all is in place."""
     project, paths = work.project, tuple(dict.fromkeys(need.path for need in needs if need.checkout))
-    signatures = {path: known for path in paths if (known := project.seen.signature(path)) is not None}
-    if work.plan_kept is not None and len(signatures) == len(paths):
-        work.plan_kept = work.planned.keep_again(work.plan_kept, signatures)
     if not work.trusted:
         return
-    work.brought_before.keep(paths, [need.oid for need in needs], brought.objects, project.cache_dir, whole, signatures)
+    fingerprints = {path: known for path in paths if (known := project.hashes.fingerprint(path)) is not None}
+    artifacts = [need.oid.md5 for need in needs]
+    work.in_place.put(paths, artifacts, brought.objects, project.cache_dir, verified, fingerprints)
 
 
-def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, Whole]:
+def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, VerifiedObjects]:
     """What was brought, the paths that no store holds, and which objects of the cache are known to be whole."""
     from mlbutler.remotes.imports import bring_imports
     from mlbutler.store.engine import BringOptions, bring, worst
@@ -174,20 +175,18 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
             work.mirror_use.hold([need.oid for need in needs])
         work.mirror_use.grew(sum(moved.bytes for moved in brought.moved if moved.place not in ("cache", "mirror")))
         if brought.missing and work.trusted:  # what was said of the remote is not to be believed any more
-            for own in {need.remote for need in needs}:
-                work.remembered.forget(remotes.address(own))
-                work.pushed_before.forget()
+            work.presence.invalidate()
         error = worst(brought.errors)
         absent = brought.incomplete
         if absent and error is None:
             absent -= bring_imports(project, [need for need in needs if need.imported and need.path in absent])
         paths = tuple(dict.fromkeys(path for path in wanted if path not in absent))
         with work.console.progress("files into the work tree") as progress:
-            project.checkout.lay_out(paths, progress, cache.whole, early)
+            project.checkout.lay_out(paths, progress, cache.verified, early)
     if error is not None:
         error.partial = SyncResult(outcome=Outcome.ERROR, reason=error.message, paths=paths, moved=brought.moved)
         raise error
-    return _result(work, brought, absent, paths), frozenset(absent), brought, cache.whole
+    return _result(work, brought, absent, paths), frozenset(absent), brought, cache.verified
 
 
 def _check(work: Work, paths: Sequence[str]) -> None:

@@ -13,22 +13,20 @@ from typing import TYPE_CHECKING, Protocol
 from mlbutler.console import Console
 from mlbutler.git import Git
 from mlbutler.git.address import Access
-from mlbutler.project.signature import Look
 from mlbutler.record import Record
 from mlbutler.settings import LoadedSettings, Settings
+from mlbutler.state.fingerprint import Fingerprints
 from mlbutler.variables import HANDED_RUNS
 
 if TYPE_CHECKING:
     from mlbutler.project.build_runs import BuildRuns
-    from mlbutler.project.planned import Kept, Planned
     from mlbutler.project.project import Project
     from mlbutler.remotes.stores import Stores
     from mlbutler.remotes.trust import Agreement
+    from mlbutler.state.presence import Expiry, PresenceCache, PushCheckCache
+    from mlbutler.state.results import InputFingerprints, PlanCache, SyncCache
+    from mlbutler.state.seal import Seal
     from mlbutler.steps.mirror import MirrorUse
-    from mlbutler.store.brought_before import BroughtBefore
-    from mlbutler.store.pushed_before import PushedBefore
-    from mlbutler.store.remembered import Remembered
-    from mlbutler.store.seal import Seal
     from mlbutler.symlinks import Symlinks
 
 
@@ -51,7 +49,6 @@ class Work:
             the work tree's own configuration is trusted.
         access: how Git's remote is reached on a CI server, None on a laptop.
         plan_held: the plan in the record was looked at and holds, so that nothing is stale in dvc.lock.
-        plan_kept: the plan that this process made and that is remembered for the next.
         pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
         discard: replace files of the work tree that no store holds.
         shares: may results leave this machine: on a CI server, and elsewhere when asked for.
@@ -73,8 +70,7 @@ class Work:
     shares: bool = True
     plan_held: bool = False
     discard: bool = False
-    plan_kept: Kept | None = None
-    look: Look = field(default_factory=Look)
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
     agreed_remotes: tuple[Agreement, ...] | None = None
     access: Access | None = None
     target_revisions: tuple[str, ...] | None = ()
@@ -127,7 +123,8 @@ class Work:
             self.root, environ, self.agreed_remotes, anonymous=not self.trusted,
             chosen=None if given else self.settings.data.remote or "",
         )  # fmt: skip
-        project.symlinks, project.mirror, project.look = self.symlinks, self.mirror, self.look
+        project.symlinks, project.mirror = self.symlinks, self.mirror
+        project.fingerprints, project.hashes = self.fingerprints, self._inputs.hashes
         project.planning.build_runs = self._build_runs
         project.checkout.discard = self.discard
         project.checkout.hardlink = self.trusted and self.settings.data.link == "hardlink"
@@ -152,22 +149,27 @@ class Work:
     @cached_property
     def _seal(self) -> Seal:
         """Shows what was remembered by mlbutler itself; needed on a CI server alone."""
-        from mlbutler.store.seal import UNSEALED, Seal, secret
+        from mlbutler.state.seal import UNSEALED, Seal, secret
 
         if self.record.change.ci == "local":
             return UNSEALED
         return Seal(secret(self.environ, self.settings.reproduce.pass_environment))
 
+    @cached_property
+    def _inputs(self) -> InputFingerprints:
+        from mlbutler.state.hashes import HashCache
+        from mlbutler.state.results import InputFingerprints
+
+        return InputFingerprints(self.root, self.fingerprints, HashCache(self.root, self.fingerprints))
+
     @property
-    def planned(self) -> Planned:
+    def plans(self) -> PlanCache:
         """What the last plan of this clone rested on."""
-        from mlbutler.project.planned import Planned
+        from mlbutler.state.results import PlanCache
 
         environment, remote = self.record.environment, self.settings.data.remote or ""
         versions = [environment.mlbutler, environment.dvc, remote]
-        return Planned(
-            self.root, versions, self.look, anonymous=not self.trusted, environ=self.environ, seal=self._seal
-        )
+        return PlanCache(self._inputs, versions, anonymous=not self.trusted, environ=self.environ, seal=self._seal)
 
     @property
     def mirror(self) -> Path | None:
@@ -210,11 +212,11 @@ class Work:
         return agreed(self.loaded, self.record.change, target)
 
     @property
-    def pushed_before(self) -> PushedBefore:
+    def push_checks(self) -> PushCheckCache:
         """That all was on the remote when this clone, or another build on this agent, last asked."""
-        from mlbutler.store.pushed_before import PushedBefore
+        from mlbutler.state.presence import PushCheckCache
 
-        return PushedBefore(self.planned, self.settings.data.remote or "", self._believed, self.mirror)
+        return PushCheckCache(self._expiry, self._seal)
 
     @property
     def agreed_at(self) -> tuple[str, ...]:
@@ -225,25 +227,27 @@ class Work:
         return found if found is not None else tuple(target_revisions(self.git, self.record.change))
 
     @property
-    def _believed(self) -> float:
-        """Seconds for which an answer of a remote is believed."""
-        from mlbutler.store import lacked
+    def _expiry(self) -> Expiry:
+        """How long answers of a remote are believed."""
+        from mlbutler.state.presence import Expiry
 
-        return min(self.settings.data.remember, lacked.age((self.planned.file.parent, self.mirror)))
+        places = [self.root / ".mlbutler", *([self.mirror / "mlbutler"] if self.mirror is not None else [])]
+        return Expiry(places, self.settings.data.remember)
 
     @property
-    def brought_before(self) -> BroughtBefore:
+    def in_place(self) -> SyncCache:
         """That everything was in place when this clone last synced."""
-        from mlbutler.store.brought_before import BroughtBefore
+        from mlbutler.state.results import SyncCache
 
-        return BroughtBefore(self.root, self.planned.file, self._seal)
+        return SyncCache(self._inputs, self.plans, self._seal)
 
     @property
-    def remembered(self) -> Remembered:
+    def presence(self) -> PresenceCache:
         """What earlier builds saw on the remotes; beside the mirror where there is one, else in this clone alone."""
-        from mlbutler.store.remembered import Remembered
+        from mlbutler.state.presence import PresenceCache
 
-        return Remembered(self.mirror or self.root / ".mlbutler", self._believed, self._seal)
+        expiry = self._expiry
+        return PresenceCache(expiry.places[-1], expiry, self._seal)
 
     @property
     def remote(self) -> str | None:

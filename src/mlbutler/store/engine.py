@@ -415,7 +415,7 @@ def send(
             whole, wrong = read_back(store, {oid: cache.path(oid).stat().st_size for oid in arrived})
             seen += whole
             errors += wrong
-    cache.whole.save()
+    cache.verified.save()
     return Sent(moved(tally), tuple(errors), seen)
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from threading import Event
 
 from mlbutler.errors import DiskFull, StoreError
+from mlbutler.shared_folders import make_folder
+from mlbutler.state.verified import VerifiedObjects
 from mlbutler.store.files import (
     OBJECT_MODE,
     Links,
     explained,
     is_protected,
-    make_folder,
     protect,
     replace,
     temporary,
@@ -28,14 +29,13 @@ from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presenc
 from mlbutler.store.linking import Jobs
 from mlbutler.store.pool import Threaded
 from mlbutler.store.verify import EMPTY_MD5
-from mlbutler.store.whole import Whole
 
 
 class LocalStore(Threaded):
     """Objects below one directory.
 
     Attributes:
-        whole: which of them need not be hashed.
+        verified: which of them need not be hashed.
 
     Args:
         name: what the record calls it: ``cache``, ``mirror`` or a remote's name.
@@ -48,7 +48,7 @@ class LocalStore(Threaded):
     def __init__(self, name: str, root: Path, *, hardlink: bool = False) -> None:
         self.name, self.root = name, root
         self._prefix = str(root)
-        self.whole = Whole(root)
+        self.verified = VerifiedObjects(root / "mlbutler")
         self._links = Links(hardlink)
         self._folders: set[str] = set()
 
@@ -92,7 +92,7 @@ class LocalStore(Threaded):
 
     def sound(self, oid: ObjectId, found: os.stat_result, size: int | None) -> bool:
         """Can the object, whose status is `found`, be taken as it is, without hashing?"""
-        return is_sound(found, oid, size) and self.whole.knows(oid, found)
+        return is_sound(found, oid, size) and self.verified.contains(oid, found)
 
     def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
         """Presence and size of each object, by its file status."""

@@ -17,7 +17,8 @@ from typing import Any
 from mlbutler import atomic
 from mlbutler.errors import StoreError
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
-from mlbutler.store.files import explained, make_folder, replace, temporary
+from mlbutler.shared_folders import make_folder
+from mlbutler.store.files import explained, replace, temporary
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.other import OtherStore

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Protocol
 
 from mlbutler.errors import Interrupted, MlbutlerError, StoreError
+from mlbutler.state.fingerprint import size_in
 from mlbutler.store.files import explained, is_protected
 from mlbutler.store.interface import Answer, Arrived, ObjectId, Presence, Results, Store, Wanted
 from mlbutler.store.linking import link_all
 from mlbutler.store.local import WRITE_FAILURES, LocalStore, is_expected, is_sound
 from mlbutler.store.verify import is_object, require_object, wrong_content
-from mlbutler.store.whole import size_in
 
 _HASHERS = 2
 SMALL = 1 << 20
@@ -85,9 +85,9 @@ class Mover:
 
     def clean(self) -> None:
         """Remove what transfers that were stopped have left, and keep what was learnt."""
-        self.cache.whole.save()
+        self.cache.verified.save()
         if self.mirror is not None and self._share:
-            self.mirror.whole.save()
+            self.mirror.verified.save()
         with self._lock:
             for path in self._unfinished:
                 path.unlink(missing_ok=True)
@@ -118,7 +118,7 @@ class Mover:
             if is_object(path, oid, self._check):
                 if not is_protected(found.st_mode):
                     self.cache.trust(oid)
-                self.cache.whole.note(oid, found)
+                self.cache.verified.add(oid, found)
                 return found.st_size
         except FileNotFoundError:
             return None
@@ -136,7 +136,7 @@ class Mover:
             return {}
         known: dict[ObjectId, str] = {}
         there: dict[ObjectId, int] = {}
-        for oid, status in mirror.whole.statuses(sizes).items():
+        for oid, status in mirror.verified.fingerprints(sizes).items():
             size = size_in(status)
             if is_expected(size, oid, sizes[oid]):
                 known[oid], there[oid] = status, size
@@ -144,7 +144,7 @@ class Mover:
         if not all(done):
             known = {oid: status for (oid, status), one in zip(known.items(), done, strict=True) if one}
             there = {oid: there[oid] for oid in known}
-        self.cache.whole.note_all(known)
+        self.cache.verified.add_all(known)
         return there
 
     def link(self, oid: ObjectId, size: int | None) -> int | None:
@@ -161,19 +161,19 @@ class Mover:
             return None
         if found is None or not is_sound(found, oid, size):
             return None
-        known = mirror.whole.knows(oid, found)
+        known = mirror.verified.contains(oid, found)
         if not known and (found.st_size > SMALL or not self._seen_whole(mirror, oid, found)):
             return None
         if not self.cache.adopt(oid, mirror):
             return None
-        self.cache.whole.note(oid, found)
+        self.cache.verified.add(oid, found)
         return found.st_size
 
     def _seen_whole(self, mirror: LocalStore, oid: ObjectId, found: os.stat_result) -> bool:
         """Hash an object of the mirror whose status is `found`."""
         try:
             if is_object(mirror.path(oid), oid, self._check):
-                mirror.whole.note(oid, found)
+                mirror.verified.add(oid, found)
                 return True
         except OSError:
             pass
@@ -251,7 +251,7 @@ class Mover:
             elif md5 != oid.md5.removesuffix(".dir"):
                 raise wrong_content(oid, arrived.came)
             self.cache.install(oid, path, found)
-            self.cache.whole.note(oid, found)
+            self.cache.verified.add(oid, found)
             installed = True
         except OSError as error:
             raise explained(error, "storing an object", self.cache.root) from error
@@ -301,10 +301,10 @@ class Mover:
                         self._damaged.add(oid)
                     return False
                 if is_protected(doubtful.st_mode):
-                    mirror.whole.note(oid, doubtful)
+                    mirror.verified.add(oid, doubtful)
             self._check(0)
             self.cache.install(oid, path, found)
-            self.cache.whole.note(oid, found)
+            self.cache.verified.add(oid, found)
         except FileNotFoundError:
             return False
         except StoreError as error:
@@ -336,7 +336,7 @@ class Mover:
             if there is not None or not mirror.take_link(oid, self.cache):
                 mirror.heal(oid, self.cache.path(oid), self._check)
             if (there := mirror.stat(oid)) is not None:
-                mirror.whole.note(oid, there)
+                mirror.verified.add(oid, there)
         except WRITE_FAILURES as error:
             self._lost(error)
             return False
@@ -372,7 +372,7 @@ class Mover:
                 try:
                     found = path.stat()
                     require_object(path, oid, "the local cache's copy is damaged", self._check)
-                    self.cache.whole.note(oid, found)
+                    self.cache.verified.add(oid, found)
                     sizes[oid] = found.st_size
                 except MlbutlerError as error:
                     damaged.append((oid, error))

@@ -30,7 +30,7 @@ def remote(tmp_path: Path) -> Path:
     """A DVC remote in a directory, which builds have used as their mirror."""
     root = tmp_path / "remote"
     oid = add_object(root, b"the only copy")
-    uses.hold(root, [oid]).close()
+    uses.acquire(root, [oid]).close()
     assert (root / "mlbutler" / "uses").is_dir()
     return root
 

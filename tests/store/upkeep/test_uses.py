@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mlbutler.state.segments import Segment
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.upkeep import uses
 
@@ -18,7 +19,7 @@ import sys, time
 from pathlib import Path
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.upkeep import uses
-held = uses.hold(Path(sys.argv[1]), [ObjectId("a" * 32)])
+held = uses.acquire(Path(sys.argv[1]), [ObjectId("a" * 32)])
 print("held", flush=True)
 time.sleep(999)
 """
@@ -26,7 +27,7 @@ time.sleep(999)
 
 def test_a_build_counts_as_running_until_it_ends(tmp_path: Path) -> None:
     began = time.time()
-    held = uses.hold(tmp_path, [ONE, TWO])
+    held = uses.acquire(tmp_path, [ONE, TWO])
     found = uses.read(tmp_path)
     assert (set(found.running), found.builds) == ({ONE, TWO}, 1)
     assert began - 1 < found.last[TWO] <= time.time()
@@ -35,8 +36,8 @@ def test_a_build_counts_as_running_until_it_ends(tmp_path: Path) -> None:
     assert (found.running, found.builds, set(found.last)) == (frozenset(), 0, {ONE, TWO})
 
 
-def test_a_passing_build_is_seen_while_it_runs_and_leaves_nothing(tmp_path: Path) -> None:
-    program = HOLDER.replace("])\nprint", "], passing=True)\nprint").replace("time.sleep(999)", "sys.stdin.read()")
+def test_an_ephemeral_lease_is_seen_while_its_build_runs_and_leaves_nothing(tmp_path: Path) -> None:
+    program = HOLDER.replace("])\nprint", "], ephemeral=True)\nprint").replace("time.sleep(999)", "sys.stdin.read()")
     process = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -60,10 +61,10 @@ def test_a_build_that_is_killed_runs_no_more(tmp_path: Path) -> None:
 
 def test_merging_keeps_what_is_known_and_whoever_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 1000.0)
-    uses.hold(tmp_path, [ONE, TWO]).close()
+    uses.acquire(tmp_path, [ONE, TWO]).close()
     monkeypatch.setattr(time, "time", lambda: 2000.0)
-    uses.hold(tmp_path, [ONE]).close()
-    running = uses.hold(tmp_path, [TWO])
+    uses.acquire(tmp_path, [ONE]).close()
+    running = uses.acquire(tmp_path, [TWO])
     uses.merge(tmp_path)
     assert len(list((tmp_path / uses.FOLDER).iterdir())) == 2
     assert uses.read(tmp_path).last == {ONE: 2000.0, TWO: 2000.0}
@@ -75,7 +76,7 @@ def test_merging_keeps_what_is_known_and_whoever_runs(tmp_path: Path, monkeypatc
 
 def test_many_builds_leave_few_files(tmp_path: Path) -> None:
     for number in range(450):
-        uses.hold(tmp_path, [ObjectId(f"{number:032x}")]).close()
+        uses.acquire(tmp_path, [ObjectId(f"{number:032x}")]).close()
     assert len(list((tmp_path / uses.FOLDER).iterdir())) < 300
     assert len(uses.read(tmp_path).last) == 450
 
@@ -83,17 +84,23 @@ def test_many_builds_leave_few_files(tmp_path: Path) -> None:
 def test_a_clock_that_was_ahead_keeps_nothing_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as ahead:
         ahead.setattr(time, "time", lambda: 9e9)
-        uses.hold(tmp_path, [ONE]).close()
+        uses.acquire(tmp_path, [ONE]).close()
     assert uses.read(tmp_path).last[ONE] <= time.time()
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"[]", b"{", b"\xff", b'{"at": 1, "objects": 5}', b'{"at": "x", "objects": ["files/md5/aa/x"]}',
-    b'{"at": 1, "objects": ["../../etc/passwd", "files/md5/zz/1"]}',
-])  # fmt: skip
+@pytest.mark.parametrize("rows", [{"../../etc/passwd": 1.0}, {"files/md5/zz/1": 1.0}, {ONE.key: "x"}, {TWO.key: None}])
+def test_rows_that_make_no_sense_are_passed_over(tmp_path: Path, rows: dict[str, object]) -> None:
+    uses.acquire(tmp_path, [ONE]).close()
+    Segment(tmp_path / "mlbutler", "uses", name="1-a").replace(rows)
+    assert set(uses.read(tmp_path).last) == {ONE}
+    uses.merge(tmp_path)
+    assert set(uses.read(tmp_path).last) == {ONE}
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff"])
 def test_files_that_make_no_sense_are_passed_over(tmp_path: Path, content: bytes) -> None:
-    uses.hold(tmp_path, [ONE]).close()
-    for name in ("1.use", "merged.json"):
+    uses.acquire(tmp_path, [ONE]).close()
+    for name in ("1-a", "merged"):
         (tmp_path / uses.FOLDER / name).write_bytes(content)
     assert set(uses.read(tmp_path).last) == {ONE}
     uses.merge(tmp_path)
@@ -102,7 +109,7 @@ def test_files_that_make_no_sense_are_passed_over(tmp_path: Path, content: bytes
 
 def test_a_mirror_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "mlbutler").write_text("a file where the folder should be")
-    uses.hold(tmp_path, [ONE]).close()
-    uses.hold(tmp_path / "nowhere", [ONE]).close()
+    uses.acquire(tmp_path, [ONE]).close()
+    uses.acquire(tmp_path / "nowhere", [ONE]).close()
     assert not (tmp_path / "nowhere").exists()
     assert uses.read(tmp_path).last == {}

@@ -97,7 +97,7 @@ def _owner(path: Path) -> str:
 def links(work: Work) -> Examined:
     """Say how objects get from the mirror into the project's cache: by reflink, hardlink, or copied."""
     from mlbutler.remotes.opening import may_hardlink
-    from mlbutler.store.files import make_folder
+    from mlbutler.shared_folders import make_folder
 
     path, cache = work.mirror, work.project.cache_dir
     if path is None:

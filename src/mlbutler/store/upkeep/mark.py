@@ -16,7 +16,8 @@ from pathlib import Path
 from mlbutler.atomic import write
 from mlbutler.errors import EXIT_USAGE, DiskFull, StoreError
 from mlbutler.parsing import Unreadable, parse_json
-from mlbutler.store.files import explained, make_folder, share
+from mlbutler.shared_folders import make_folder, share
+from mlbutler.store.files import explained
 
 MARK = Path("mlbutler") / "mirror.json"
 _BEFORE_OBJECTS = {"mlbutler", "lost+found"}

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from mlbutler.atomic import write
 from mlbutler.errors import BusyError, DiskFull, MlbutlerError, StoreError
-from mlbutler.store.files import explained, make_folder, share
+from mlbutler.shared_folders import make_folder, share
+from mlbutler.store.files import explained
 from mlbutler.store.holdings import files_of
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore

@@ -7,7 +7,6 @@ their inode, so their times too, with work trees.
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 import weakref
@@ -17,15 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from mlbutler.atomic import write
-from mlbutler.errors import DiskFull
-from mlbutler.store.files import make_folder
+from mlbutler.state import segments
+from mlbutler.state.segments import Segment
 from mlbutler.store.interface import ObjectId, object_at
 
-FOLDER = Path("mlbutler") / "uses"
-_MERGED = "merged.json"
+_KIND = "uses"
+FOLDER = Path("mlbutler") / segments.FOLDER / _KIND
+_MERGED = "merged"
 _MANY = 200
-_LARGEST = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -37,60 +35,57 @@ class Use:
     builds: int
 
 
-class Held:
+class Lease:
     """A build's entry; it counts as running until `close`, or until its process ends.
 
     Args:
-        passing: the file of an entry that goes with its build.
+        ephemeral: the file of an entry that goes with its build.
     """
 
-    def __init__(self, file: IO[Any] | None, passing: Path | None = None) -> None:
-        self._end = weakref.finalize(self, _end, file, passing)  # at the latest when the process ends
+    def __init__(self, file: IO[Any] | None, ephemeral: Path | None = None) -> None:
+        self._end = weakref.finalize(self, _end, file, ephemeral)  # at the latest when the process ends
 
     def close(self) -> None:
-        """The build no longer needs these artifacts at once."""
+        """End it: the build no longer needs these artifacts at once."""
         self._end()
 
 
-def _end(file: IO[Any] | None, passing: Path | None) -> None:
-    if passing is not None:
+def _end(file: IO[Any] | None, ephemeral: Path | None) -> None:
+    if ephemeral is not None:
         with suppress(OSError):
-            passing.unlink()
+            ephemeral.unlink()
     if file is not None:
         file.close()
 
 
-def hold(mirror: Path, oids: Collection[ObjectId], *, passing: bool = False) -> Held:
+def acquire(mirror: Path, oids: Collection[ObjectId], *, ephemeral: bool = False) -> Lease:
     """Say that this process uses these artifacts; a mirror that cannot be written is done without.
 
     Args:
-        passing: leave nothing behind: an untrusted build does not decide what stays in the mirror after it.
+        ephemeral: leave nothing behind: an untrusted build does not decide what stays in the mirror after it.
     """
-    folder = mirror / FOLDER
-    name = folder / f"{time.time():017.6f}-{secrets.token_hex(4)}.use"
+    segment = _segment(mirror, f"{time.time():017.6f}-{secrets.token_hex(4)}")
+    if not mirror.is_dir() or not oids or not segment.replace({oid.key: time.time() for oid in oids}):
+        return Lease(None)
     file: IO[Any] | None = None
-    with suppress(OSError, DiskFull):
-        if not mirror.is_dir() or not oids:
-            return Held(None)
-        make_folder(folder)
-        write(name, json.dumps({"at": time.time(), "objects": _keys(oids)}).encode(), durable=False)
-        file = name.open("rb")
+    with suppress(OSError):
+        file = segment.file.open("rb")
         _lock(file, wait=True)
-        if not passing and sum(1 for _ in folder.glob("*.use")) > _MANY:
+        if not ephemeral and sum(1 for _ in segment.file.parent.iterdir()) > _MANY:
             merge(mirror)
-    return Held(file, name if passing else None)
+    return Lease(file, segment.file if ephemeral else None)
 
 
 def read(mirror: Path) -> Use:
-    """All that is known of who used what."""
+    """Return all that is known of who used what."""
     now = time.time()
     last: dict[ObjectId, float] = {}
     running: set[ObjectId] = set()
     builds = 0
-    for file, entries in _entries(mirror):
-        alive = file.suffix == ".use" and _is_held(file)
+    for file, used in _entries(mirror):
+        alive = file.name != _MERGED and _is_held(file)
         builds += alive
-        for oid, at in entries:
+        for oid, at in used.items():
             at = min(at, now)  # a clock that was ahead must not keep an object for ever
             last[oid] = max(at, last.get(oid, at))
             if alive:
@@ -99,36 +94,32 @@ def read(mirror: Path) -> Use:
 
 
 def merge(mirror: Path, gone: Collection[ObjectId] = ()) -> None:
-    """Put the entries of builds that have ended into one file, but for artifacts that are gone from the mirror.
-
-    Raises:
-        OSError, DiskFull: the folder cannot be written.
-    """
-    ended = [(file, entries) for file, entries in _entries(mirror) if file.name == _MERGED or not _is_held(file)]
+    """Put the entries of builds that have ended into one file, but for artifacts that are gone from the mirror."""
+    ended = [(file, used) for file, used in _entries(mirror) if file.name == _MERGED or not _is_held(file)]
     last: dict[ObjectId, float] = {}
-    for _, entries in ended:
-        for oid, at in entries:
+    for _, used in ended:
+        for oid, at in used.items():
             last[oid] = max(at, last.get(oid, at))
-    rows = {oid.key: at for oid, at in last.items() if oid not in gone}
-    write(mirror / FOLDER / _MERGED, json.dumps(rows).encode())
+    if not _segment(mirror, _MERGED).replace({oid.key: at for oid, at in last.items() if oid not in gone}):
+        return
     for file, _ in ended:
         if file.name != _MERGED:
-            file.unlink(missing_ok=True)
+            with suppress(OSError):
+                file.unlink()
 
 
-def _entries(mirror: Path) -> Iterator[tuple[Path, list[tuple[ObjectId, float]]]]:
-    for file in [*sorted((mirror / FOLDER).glob("*.use")), mirror / FOLDER / _MERGED]:
-        with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):  # another's, torn, or gone meanwhile
-            if file.stat().st_size > _LARGEST:
-                continue
-            content = json.loads(file.read_bytes())
-            rows = content if file.name == _MERGED else dict.fromkeys(content["objects"], content["at"])
-            named = ((object_at(key), float(at)) for key, at in rows.items())
-            yield file, [(oid, at) for oid, at in named if oid is not None]
+def _segment(mirror: Path, name: str) -> Segment:
+    return Segment(mirror / "mlbutler", _KIND, name=name)
 
 
-def _keys(oids: Collection[ObjectId]) -> list[str]:
-    return sorted({oid.key for oid in oids})
+def _entries(mirror: Path) -> Iterator[tuple[Path, dict[ObjectId, float]]]:
+    try:
+        files = sorted((mirror / FOLDER).iterdir())
+    except OSError:
+        return
+    for file in files:
+        named = ((object_at(key), at) for key, at in _segment(mirror, file.name).read().items())
+        yield file, {oid: float(at) for oid, at in named if oid is not None and isinstance(at, int | float)}
 
 
 def _is_held(file: Path) -> bool:

@@ -11,11 +11,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlbutler.project.signature import TICK, Look, Signature, settled, signature_of, statuses
+from mlbutler.state.fingerprint import (
+    MTIME_GRANULARITY,
+    Fingerprint,
+    Fingerprints,
+    fingerprint,
+    of_object,
+    size_in,
+    statuses,
+    tree_fingerprint,
+)
+from mlbutler.store import linker
 
 
-def now(root: Path, path: str) -> Signature | None:
-    return signature_of(root, path, statuses(str(root / path)))
+def now(root: Path, path: str) -> Fingerprint | None:
+    return tree_fingerprint(root, path, statuses(str(root / path)))
 
 
 @pytest.fixture
@@ -83,23 +93,23 @@ def test_further_names_of_a_file_change_nothing(root: Path) -> None:
 
 
 @pytest.mark.parametrize("odd", ["a symlink", "a pipe"])
-def test_what_is_no_plain_file_has_no_signature(root: Path, odd: str) -> None:
+def test_what_is_no_plain_file_has_no_fingerprint(root: Path, odd: str) -> None:
     path = root / "data" / "sub" / "odd"
     path.symlink_to("../b.txt") if odd == "a symlink" else os.mkfifo(path)
     assert now(root, "data") is None
-    assert Look()(root, "data") is None
+    assert fingerprint(root, "data") is None
     assert now(root, "file") is not None
 
 
 def test_what_is_not_there_has_none(root: Path) -> None:
-    assert Look()(root, "nothing") is None
-    assert Look()(root, "../elsewhere") is None
+    assert fingerprint(root, "nothing") is None
+    assert fingerprint(root, "../elsewhere") is None
 
 
 def test_it_is_the_same_in_whatever_order_files_are_told(root: Path) -> None:
     found = list(statuses(str(root / "data")))
     assert len(found) == 3
-    assert signature_of(root, "data", found) == signature_of(root, "data", reversed(found))
+    assert tree_fingerprint(root, "data", found) == tree_fingerprint(root, "data", reversed(found))
 
 
 names = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1, max_size=8).filter(
@@ -109,7 +119,7 @@ names = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(names, names, min_size=1, max_size=5), st.dictionaries(names, names, min_size=1, max_size=5))
-def test_other_names_have_another_signature(
+def test_other_names_have_another_fingerprint(
     tmp_path_factory: pytest.TempPathFactory, one: dict[str, str], other: dict[str, str]
 ) -> None:
     """The files are the same ones: only what they are called differs."""
@@ -117,40 +127,52 @@ def test_other_names_have_another_signature(
     (root / "file").touch()
     status = (root / "file").lstat()
 
-    def signature(of: dict[str, str]) -> Signature | None:
-        return signature_of(root, "data", [(f"{root}/data/{folder}/{name}", status) for folder, name in of.items()])
+    def named(of: dict[str, str]) -> Fingerprint | None:
+        return tree_fingerprint(root, "data", [(f"{root}/data/{folder}/{name}", status) for folder, name in of.items()])
 
-    assert (signature(one) == signature(other)) is (one == other)
+    assert (named(one) == named(other)) is (one == other)
 
 
-def test_what_changed_within_a_tick_is_not_settled(root: Path) -> None:
+def test_what_changed_a_moment_ago_is_racy(root: Path) -> None:
     (root / "file").write_text("new")
     found = now(root, "file")
     assert found is not None
-    assert not settled((found[0], time.time()))
-    time.sleep(TICK + 0.02)
-    assert settled(found)
+    assert found._replace(newest=time.time()).is_racy()
+    assert found._replace(newest=time.time() + 60).is_racy()  # a clock that is ahead
+    time.sleep(MTIME_GRANULARITY + 0.02)
+    assert not found.is_racy()
+    assert found.is_racy(since=found.newest)
+    assert not found.is_racy(since=found.newest + 1)
 
 
-def test_a_look_is_believed_a_moment_and_not_after_a_change_of_our_own(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    look = Look()
+def test_what_was_looked_at_is_not_looked_at_again_until_files_may_have_changed(root: Path) -> None:
+    look = Fingerprints()
     before = look(root, "file")
     (root / "file").write_text("longer content")
-    assert look(root, "file") == before  # looked at a moment ago
-    look.again()
+    assert look(root, "file") == before
+    look.clear()
     after = look(root, "file")
-    assert after != before
-    (root / "file").write_text("even longer content")
-    later = time.monotonic() + 6
-    monkeypatch.setattr(time, "monotonic", lambda: later)
-    assert look(root, "file") not in (before, after)
+    assert after not in (None, before)
+    assert look(root, "nothing") is None
+    (root / "nothing").touch()
+    assert look(root, "nothing") is not None
 
 
-def test_whoever_wrote_a_file_knows_its_signature_for_a_moment(root: Path) -> None:
-    look = Look()
-    look.note(root, {"file": ("known", 1.0)})
-    assert look(root, "file") == ("known", 1.0)
-    look.note(root, {"file": ("known long ago", 1.0)}, time.monotonic() - 60)
+def test_who_wrote_a_file_knows_its_fingerprint(root: Path) -> None:
+    look, known = Fingerprints(), Fingerprint("known", 1.0)
+    look.put(root, {"file": known})
+    assert look(root, "file") == known
+    look.clear()
     assert look(root, "file") == now(root, "file")
+
+
+def test_an_object_is_the_same_with_other_links_and_modes(root: Path) -> None:
+    path = root / "file"
+    before = of_object(path.stat())
+    (root / "link").hardlink_to(path)
+    path.chmod(0o444)
+    assert of_object(path.stat()) == before == linker.status_of(path.stat())
+    assert size_in(before) == len("content")
+    path.chmod(0o644)
+    path.write_text("CONTENT")
+    assert of_object(path.stat()) != before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mlbutler.state.segments import Segment
 from tests.integration.world import World
 
 Change = Callable[[Path], object]
@@ -81,7 +83,7 @@ CHANGES: dict[str, Change] = {
     "a .dvcignore": lambda root: (root / ".dvcignore").write_text("src\n"),
     "local settings": lambda root: (root / ".dvc" / "config.local").write_text("[core]\n    remote = other\n"),
     "the record is gone": lambda root: (root / ".mlbutler" / "record.json").unlink(),
-    "what was kept is torn": lambda root: (root / ".mlbutler" / "planned.json").write_text('{"key": 1'),
+    "what was kept is torn": lambda root: os.truncate(Segment(root / ".mlbutler", "plan").file, 50),
 }
 
 

@@ -1,4 +1,4 @@
-"""After `sync --all` the plan is remembered as it was before, and not where anything else changed."""
+"""After `sync --all` the plan holds as it did before, and not where anything else changed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ import pytest
 
 from mlbutler.commands.step import step
 from mlbutler.console import Console
-from mlbutler.project.planned import Planned
 from mlbutler.project.project import Project
-from mlbutler.project.signature import Look
 from mlbutler.steps import check, sync
 from tests import forked_python
 from tests.store.dvc_world import clone, copy_remote
@@ -106,7 +104,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a dependency": lambda root: _file(root / "train.py", (root / "train.py").read_text() + "# changed\n"),
     "a parameter": lambda root: _file(root / "params.yaml", "rate: 2\n"),
     "what was brought": lambda root: _file(root / "deep" / "er" / "data" / "more.txt", "more\n"),
-    "an output": lambda root: (root / "made" / "here" / "model.txt").unlink(),
+    "an output": lambda root: _file(root / "made" / "here" / "model.txt", "other\n"),
     "a .dvcignore": lambda root: _file(root / ".dvcignore", "prepared\n"),
     "a .dvcignore in a folder that was made": lambda root: _file(root / "made" / ".dvcignore", "here\n"),
 }
@@ -121,20 +119,27 @@ def test_a_change_after_it_is_noticed(root: Path, change: str) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_while_it_works_is_noticed(root: Path, change: str) -> None:
-    """Right before the plan is remembered again."""
-    keep_again = Planned.keep_again
+def test_a_change_right_after_planning_is_noticed(root: Path, change: str) -> None:
+    """Before anything is brought: what sync makes hides nothing of it."""
+    checked, due = sync._check, [CHANGES[change]]
 
-    def late(self: Planned, *words: Any) -> Any:
-        CHANGES[change](root)
-        time.sleep(0.06)
-        self._look.again()  # as if it took long
-        return keep_again(self, *words)
+    def late(work: Any, paths: Any) -> None:
+        checked(work, paths)
+        if due:
+            due.pop()(root)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Planned, "keep_again", late)
-        assert opened(root, *SYNC)
+        patch.setattr(sync, "_check", late)
+        step(root, Console(quiet=True), "sync", call=lambda work: sync.run(work, everything=True))
     assert opened(root, *PLAN)
+
+
+def test_an_output_that_is_gone_again_leaves_the_plan_as_it_was_and_is_brought_again(root: Path) -> None:
+    assert opened(root, *SYNC)
+    (root / "made" / "here" / "model.txt").unlink()
+    assert not opened(root, *PLAN)
+    assert opened(root, *SYNC)
+    assert (root / "made" / "here" / "model.txt").is_file()
 
 
 @pytest.mark.parametrize("name", ["DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"])
@@ -154,12 +159,3 @@ def test_other_settings_in_the_environment_plan_anew(root: Path, name: str, monk
     assert opened(root, *PLAN)
     monkeypatch.setenv(name, "origin" if name == "MLBUTLER_DATA_REMOTE" else "/elsewhere")
     assert opened(root, *PLAN)
-
-
-def test_a_clone_that_nobody_planned_has_no_artifacts(tmp_path: Path) -> None:
-    planned = Planned(tmp_path, ["1"], Look())
-    assert planned.artifacts == ""
-    for content in ("", "[]", "{", "3", '{"key": 1}'):
-        (tmp_path / ".mlbutler").mkdir(exist_ok=True)
-        planned.file.write_text(content)
-        assert planned.artifacts == ""

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 
+from mlbutler.state.fingerprint import size_in
+from mlbutler.state.verified import VerifiedObjects
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
-from mlbutler.store.whole import FOLDER, Whole, size_in
 from tests.store.world import add_object
 
 
@@ -18,22 +18,26 @@ def status(store: LocalStore, oid: ObjectId) -> os.stat_result:
     return found
 
 
+def memory(store: LocalStore) -> VerifiedObjects:
+    return VerifiedObjects(store.root / "mlbutler")
+
+
 def knows(store: LocalStore, oid: ObjectId) -> bool:
     """As another process would."""
-    return Whole(store.root).knows(oid, status(store, oid))
+    return memory(store).contains(oid, status(store, oid))
 
 
 @pytest.fixture
 def seen(cache: LocalStore) -> ObjectId:
     oid = add_object(cache.root, b"content")
-    cache.whole.note(oid, status(cache, oid))
-    cache.whole.save()
+    cache.verified.add(oid, status(cache, oid))
+    cache.verified.save()
     return oid
 
 
 def test_what_was_seen_is_known_to_the_next(cache: LocalStore, seen: ObjectId) -> None:
     assert knows(cache, seen)
-    assert not Whole(cache.root).knows(ObjectId(seen.md5, legacy=True), status(cache, seen))
+    assert not memory(cache).contains(ObjectId(seen.md5, legacy=True), status(cache, seen))
     assert not knows(cache, add_object(cache.root, b"other"))
 
 
@@ -66,41 +70,20 @@ def test_what_was_seen_before_the_machine_started_is_not_believed(
 ) -> None:
     """A power cut may have torn it, and its file look as it should."""
     (tmp_path / "boot").write_text("another\n")
-    monkeypatch.setattr("mlbutler.store.whole._BOOT", tmp_path / "boot")
+    monkeypatch.setattr("mlbutler.state.verified._BOOT", tmp_path / "boot")
     assert not knows(cache, seen)
 
 
-def test_many_builds_leave_few_files_and_old_starts_none(cache: LocalStore, seen: ObjectId) -> None:
-    old = cache.root / FOLDER / "an-old-start"
-    old.mkdir()
-    (old / "1").touch()
-    os.utime(old, (time.time() - 40 * 86400,) * 2)
+def test_many_builds_leave_few_lines(cache: LocalStore, seen: ObjectId) -> None:
     others = [add_object(cache.root, b"%d" % number) for number in range(50)]
     for oid in others:
-        one = Whole(cache.root)
-        one.knows(oid, status(cache, oid))
-        one.note(oid, status(cache, oid))
+        one = memory(cache)
+        one.contains(oid, status(cache, oid))
+        one.add(oid, status(cache, oid))
         one.save()
     assert all(knows(cache, oid) for oid in [seen, *others])
-    assert len([path for path in (cache.root / FOLDER).rglob("*") if path.is_file()]) <= 21
-    assert not old.exists()
-
-
-def test_one_build_that_saves_often_writes_once_what_others_saw(cache: LocalStore, seen: ObjectId) -> None:
-    others = [add_object(cache.root, b"%d" % number) for number in range(30)]
-    for oid in others[:25]:
-        one = Whole(cache.root)
-        one.note(oid, status(cache, oid))
-        one.save()
-    last = Whole(cache.root)
-    for oid in others:
-        if not last.knows(oid, status(cache, oid)):
-            last.note(oid, status(cache, oid))
-            last.save()
-    files = [path for path in (cache.root / FOLDER).rglob("*") if path.is_file()]
-    lines = [line for path in files for line in path.read_text().splitlines()]
-    assert len(lines) == len(set(lines)) == 31
-    assert all(knows(cache, oid) for oid in [seen, *others])
+    [file] = [path for path in (cache.root / "mlbutler").rglob("*") if path.is_file()]
+    assert len(file.read_bytes().split(b"\n")) < 50
 
 
 def _text(found: os.stat_result) -> str:
@@ -109,10 +92,10 @@ def _text(found: os.stat_result) -> str:
 
 def test_the_statuses_of_many_are_told_at_once(cache: LocalStore, seen: ObjectId) -> None:
     noted, legacy, unknown = add_object(cache.root, b"noted"), ObjectId(seen.md5, legacy=True), ObjectId("f" * 32)
-    memory = Whole(cache.root)
-    memory.note(noted, status(cache, noted))
-    memory.note(legacy, status(cache, seen))
-    known = memory.statuses([noted, seen, legacy, unknown])
+    one = memory(cache)
+    one.add(noted, status(cache, noted))
+    one.add(legacy, status(cache, seen))
+    known = one.fingerprints([noted, seen, legacy, unknown])
     assert known == {noted: _text(status(cache, noted)), seen: _text(status(cache, seen))}
     assert size_in(known[seen]) == len(b"content")
 
@@ -121,34 +104,34 @@ def test_what_was_noted_last_counts_and_what_was_noted_alone_needs_no_file(cache
     other = cache.path(seen).with_name("other")
     other.write_bytes(b"content")
     other.replace(cache.path(seen))
-    alone, memory = Whole(cache.root), Whole(cache.root)
-    alone.note(seen, status(cache, seen))
-    assert not memory.knows(seen, status(cache, seen))  # it has read what was seen of the other file
-    memory.note(seen, status(cache, seen))
-    for one in (alone, memory):
-        assert one.statuses([seen]) == {seen: _text(status(cache, seen))}
+    alone, other_one = memory(cache), memory(cache)
+    alone.add(seen, status(cache, seen))
+    assert not other_one.contains(seen, status(cache, seen))  # it has read what was seen of the other file
+    other_one.add(seen, status(cache, seen))
+    for one in (alone, other_one):
+        assert one.fingerprints([seen]) == {seen: _text(status(cache, seen))}
     assert not knows(cache, seen)
-    memory.save()
+    other_one.save()
     assert knows(cache, seen)
-    assert Whole(cache.root).statuses([seen]) == {seen: _text(status(cache, seen))}
+    assert memory(cache).fingerprints([seen]) == {seen: _text(status(cache, seen))}
 
 
 def test_what_another_memory_knew_is_noted_and_saved(cache: LocalStore, seen: ObjectId, mirror: LocalStore) -> None:
     oid = add_object(mirror.root, b"content")
-    mirror.whole.note_all(cache.whole.statuses([seen]) | {seen: _text(status(mirror, oid))})
-    assert mirror.whole.statuses([seen]) == {seen: _text(status(mirror, oid))}
-    mirror.whole.save()
+    mirror.verified.add_all(cache.verified.fingerprints([seen]) | {seen: _text(status(mirror, oid))})
+    assert mirror.verified.fingerprints([seen]) == {seen: _text(status(mirror, oid))}
+    mirror.verified.save()
     assert knows(mirror, oid)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"nonsense\n\n", b"a b c d e f g"])
-def test_what_makes_no_sense_is_passed_over(cache: LocalStore, seen: ObjectId, content: bytes) -> None:
-    for folder in (cache.root / FOLDER).iterdir():
-        (folder / "0").write_bytes(content)
-    assert knows(cache, seen)
+@pytest.mark.parametrize("text", [None, 3, "1 2", [1, 2, 3], {}])
+def test_a_row_that_is_no_fingerprint_is_none(cache: LocalStore, seen: ObjectId, text: object) -> None:
+    memory(cache)._segment.append({seen.md5: text})
+    assert not knows(cache, seen)
+    assert memory(cache).fingerprints([seen]) == {}
 
 
 def test_a_directory_that_cannot_be_written_is_done_without() -> None:
-    memory = Whole(Path("/proc/nowhere"))
-    memory.note(ObjectId("0" * 32), Path(__file__).stat())
-    memory.save()
+    nowhere = VerifiedObjects(Path("/proc/nowhere"))
+    nowhere.add(ObjectId("0" * 32), Path(__file__).stat())
+    nowhere.save()

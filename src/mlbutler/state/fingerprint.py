@@ -1,0 +1,158 @@
+"""What a file or directory is now, in few words: equal fingerprints mean that nothing was written meanwhile.
+
+A fingerprint covers inode, size, time of last change and, for files with one name, of last status change: more than
+DVC's own state database compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple, Protocol, Self
+
+MTIME_GRANULARITY = 0.05
+"""Seconds; the clock of file times moves in steps of up to 10 ms."""
+
+_LINES = 4096
+_KIND, _FILE = stat.S_IFMT(0o177777), stat.S_IFREG
+_KIND_AND_WRITERS = _KIND | 0o222
+
+
+class Status(Protocol):
+    """What of an `os.stat_result` is looked at."""
+
+    @property
+    def st_mode(self) -> int: ...
+    @property
+    def st_ino(self) -> int: ...
+    @property
+    def st_size(self) -> int: ...
+    @property
+    def st_nlink(self) -> int: ...
+    @property
+    def st_mtime(self) -> float: ...
+    @property
+    def st_mtime_ns(self) -> int: ...
+    @property
+    def st_ctime_ns(self) -> int: ...
+
+
+class Fingerprint(NamedTuple):
+    """Of a file, or of all files of a directory.
+
+    Attributes:
+        text: what is compared and kept. newest: of the times in it, seconds since the epoch.
+    """
+
+    text: str
+    newest: float
+
+    @classmethod
+    def of(cls, found: Status) -> Self:
+        """Return the fingerprint of a file with this status."""
+        return cls(_text(found), max(found.st_mtime_ns, found.st_ctime_ns) / 1e9)
+
+    def is_racy(self, since: float = math.inf) -> bool:
+        """Tell whether a change might not show in it: from now on, or after `since` (seconds since the epoch)."""
+        return self.newest + MTIME_GRANULARITY > min(time.time(), since)
+
+
+def of_object(found: Status) -> str:
+    """Return the text of the fingerprint of an object in a store: other builds link it, which changes its status."""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
+
+
+def size_in(text: str) -> int:
+    """Return the bytes of the object that has this fingerprint."""
+    return int(text.split(" ")[1])
+
+
+def is_fixed(found: Status) -> bool:
+    """Tell whether it is a file that nobody may write into."""
+    return found.st_mode & _KIND_AND_WRITERS == _FILE
+
+
+def _text(found: Status) -> str:
+    # Another build that links the same object, or drops its link, changes the status of all its names.
+    return f"{of_object(found)} {found.st_ctime_ns if found.st_nlink == 1 else 0}"
+
+
+def tree_fingerprint(root: Path, path: str, statuses: Iterable[tuple[str, Status]]) -> Fingerprint | None:
+    """Return the fingerprint from the names (absolute) and statuses of all files of `path`, None where one is unusual.
+
+    What DVC ignores is not counted by it: the ``.dvcignore`` files above, in the project, are part of the fingerprint.
+
+    Raises:
+        OSError: a ``.dvcignore`` cannot be read.
+    """
+    digest = hashlib.sha256()
+    newest = 0
+    for above in (root / path).relative_to(root).parents if (root / path).is_relative_to(root) else ():
+        ignore = root / above / ".dvcignore"
+        digest.update(ignore.read_bytes() if ignore.is_file() else b"")
+        digest.update(b"\0")
+    lines: list[str] = []
+    for name, status in statuses:
+        if status.st_mode & _KIND != _FILE:
+            return None
+        written, altered = status.st_mtime_ns, status.st_ctime_ns
+        if written > newest:
+            newest = written
+        if altered > newest:
+            newest = altered
+        lines.append(f"{name}\0{_text(status)}\0")
+    lines.sort()
+    for start in range(0, len(lines), _LINES):
+        digest.update(os.fsencode("".join(lines[start : start + _LINES])))
+    return Fingerprint(digest.hexdigest(), newest / 1e9)
+
+
+def fingerprint(root: Path, path: str) -> Fingerprint | None:
+    """Return the fingerprint of a path in the project as it is now; None when absent or holding anything unusual."""
+    try:
+        return tree_fingerprint(root, path, statuses(str(root / path)))
+    except (OSError, ValueError):
+        return None
+
+
+class Fingerprints:
+    """Fingerprints of paths as they are now; what was looked at once is not looked at again until `clear`."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Path, str], Fingerprint] = {}
+
+    def __call__(self, root: Path, path: str) -> Fingerprint | None:
+        """Return what a file or directory is now; None when absent or holding anything unusual."""
+        found = self._known.get((root, path)) or fingerprint(root, path)
+        if found is not None:
+            self._known[root, path] = found
+        return found
+
+    def put(self, root: Path, found: Mapping[str, Fingerprint]) -> None:
+        """Take over fingerprints from who has just written these paths."""
+        self._known |= {(root, path): one for path, one in found.items()}
+
+    def clear(self) -> None:
+        """Look again: files may have changed."""
+        self._known.clear()
+
+
+def statuses(path: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield name and status of a file, or of everything in a directory that is no directory."""
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        yield path, status
+        return
+    folders = [path]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    yield entry.path, entry.stat(follow_symlinks=False)

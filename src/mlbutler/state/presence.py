@@ -1,0 +1,179 @@
+"""What a remote was seen to hold, kept in the clone and beside the mirror, so that the next build need not ask again.
+
+Only "present" is kept: "missing" is soon wrong, "undetermined" says nothing. An answer can become false, because
+somebody may remove objects from the remote; so it is believed for a limited time, and who uses it says its age. When a
+remote is found to lack something, no answer that was given before is believed any more: the answers lie in several
+clones and beside mirrors that not everybody may write to, so that they cannot all be removed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlbutler.state.seal import UNSEALED, Seal
+from mlbutler.state.segments import Segment, remove_all
+from mlbutler.state.verified import Object, object_named, row_name
+
+KIND, CHECK, INVALIDATED = "presence", "push-check", "invalidated"
+_CLOCK_ERROR = 300.0
+"""Seconds by which the clocks of two builds may differ; an answer from further ahead is not believed."""
+
+
+class Known(NamedTuple):
+    """An answer of an earlier build: size in bytes if it was said, and how many seconds ago it was asked."""
+
+    size: int | None
+    age: float
+
+
+class Expiry:
+    """How long answers of remotes are believed.
+
+    Args:
+        places: of the clone and, where there is one, of the mirror. lifetime: seconds.
+    """
+
+    def __init__(self, places: Iterable[Path], lifetime: float) -> None:
+        self.places, self.lifetime = tuple(places), lifetime
+
+    def age(self, asked: object, now: float, invalidated: float) -> float | None:
+        """Return how many seconds ago it was asked, None for an answer that is not believed."""
+        if not isinstance(asked, int | float) or not now - self.lifetime <= asked <= now + _CLOCK_ERROR:
+            return None
+        return max(now - asked, 0.0) if asked >= invalidated else None
+
+    def invalidated(self, now: float) -> float:
+        """Return when a remote was last found to lack something, as far as these places tell."""
+        return max((self._invalidated(place, now) for place in self.places), default=-math.inf)
+
+    def _invalidated(self, place: Path, now: float) -> float:
+        segment = Segment(place, INVALIDATED)
+        when = segment.read().get("at")
+        if not isinstance(when, int | float):
+            try:
+                when = segment.file.stat().st_mtime  # torn: as old as the file
+            except OSError:
+                return -math.inf
+        if when > now:  # a clock was ahead: it must not make us doubt for ever
+            when = now
+            segment.replace({"at": now}, durable=True)
+        return when
+
+    def invalidate(self, when: float | None = None) -> None:
+        """Believe nothing that was said before.
+
+        Args:
+            when: something was found lacking (seconds since the epoch; now): what was asked later is believed.
+        """
+        for place in self.places:
+            Segment(place, INVALIDATED).replace({"at": time.time() if when is None else when}, durable=True)
+            for kind in (KIND, CHECK):
+                remove_all(place, kind)
+
+
+class PresenceCache:
+    """Answers of one or several remotes about objects.
+
+    Args:
+        place: of the mirror, else of the clone. seal: shows that mlbutler wrote it.
+    """
+
+    def __init__(self, place: Path, expiry: Expiry, seal: Seal = UNSEALED) -> None:
+        self._place, self._expiry, self._seal = place, expiry, seal
+
+    def get(self, address: str) -> dict[tuple[str, bool], Known]:
+        """Return what the remote at `address` was seen to hold, not too long ago."""
+        now = time.time()
+        invalidated = self._expiry.invalidated(now)
+        found: dict[tuple[str, bool], Known] = {}
+        for name, value in self._segment(address).read().items():
+            with suppress(ValueError, TypeError):
+                size, asked = value
+                age = self._expiry.age(asked, now, invalidated)
+                if age is not None and (size is None or isinstance(size, int)):
+                    found[object_named(name)] = Known(size, age)
+        return found
+
+    def put(self, address: str, sizes: Mapping[Object, int | None], asked: float | None = None) -> None:
+        """Keep that the remote holds these objects, with their sizes where it said them.
+
+        Args:
+            asked: when asking began (seconds since the epoch; now).
+        """
+        if self._expiry.lifetime > 0:
+            at = time.time() if asked is None else asked
+            self._segment(address).append({row_name(oid): (size, at) for oid, size in sizes.items()})
+
+    def invalidate(self, when: float | None = None) -> None:
+        """Believe nothing that any remote was said to hold before `when` (now)."""
+        self._expiry.invalidate(when)
+
+    def _segment(self, address: str) -> Segment:
+        return Segment(self._place, KIND, address, self._seal)
+
+
+@dataclass(frozen=True)
+class PushCheck:
+    """That all was on the remote: how many objects of how many artifacts, what was not asked for and why, how many
+    seconds ago."""
+
+    objects: int
+    artifacts: int
+    left_out: tuple[tuple[str, str], ...]
+    age: float
+
+
+class PushCheckCache:
+    """That all artifacts of a project were on the remote: it spares reading what would be asked for.
+
+    Args:
+        seal: shows that mlbutler wrote it.
+    """
+
+    def __init__(self, expiry: Expiry, seal: Seal = UNSEALED) -> None:
+        self._expiry, self._seal = expiry, seal
+
+    def get(self, artifacts: str) -> PushCheck | None:
+        """Return the answer for these artifacts, None when there is none that may be believed.
+
+        Args:
+            artifacts: tells them, and where they are pushed to, from all others; '' where that is not known.
+        """
+        now = time.time()
+        invalidated = self._expiry.invalidated(now)
+        for segment in self._segments(artifacts):
+            if (found := self._read(segment.read(), now, invalidated)) is not None:
+                return found
+        return None
+
+    def put(self, artifacts: str, answer: PushCheck) -> None:
+        """Keep it, in the clone and in the mirror."""
+        if not math.isfinite(answer.age) or self._expiry.lifetime <= 0:
+            return
+        rows = {
+            "asked": time.time() - answer.age, "objects": answer.objects, "artifacts": answer.artifacts,
+            "left_out": answer.left_out,
+        }  # fmt: skip
+        for segment in self._segments(artifacts):
+            segment.replace(rows)
+
+    def invalidate(self, when: float | None = None) -> None:
+        """Believe nothing that was said before `when` (now): a remote lacks something."""
+        self._expiry.invalidate(when)
+
+    def _segments(self, artifacts: str) -> list[Segment]:
+        return [Segment(place, CHECK, artifacts, self._seal) for place in self._expiry.places] if artifacts else []
+
+    def _read(self, rows: Mapping[str, Any], now: float, invalidated: float) -> PushCheck | None:
+        try:
+            age = self._expiry.age(rows["asked"], now, invalidated)
+            left_out = tuple((str(path), str(why)) for path, why in rows["left_out"])
+            return None if age is None else PushCheck(int(rows["objects"]), int(rows["artifacts"]), left_out, age)
+        except (ValueError, KeyError, TypeError, OverflowError):
+            return None

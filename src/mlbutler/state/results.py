@@ -1,0 +1,306 @@
+"""Results of steps by their inputs: a result is valid while its key and its inputs' fingerprints are what they were.
+
+The inputs of a plan are every file that was read for it and every folder that was listed. Of a folder the names that
+lead to no tracked path count: what is laid out disturbs nothing, a new dvc.yaml shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlbutler.state.fingerprint import Fingerprint, Fingerprints, is_fixed, of_object, size_in
+from mlbutler.state.hashes import HashCache
+from mlbutler.state.read_recorder import OWN, ReadRecorder, digest_of_others, names_in
+from mlbutler.state.seal import UNSEALED, Seal
+from mlbutler.state.segments import Segment
+from mlbutler.state.verified import Object, VerifiedObjects, machine_start
+
+PLAN, SYNC = "plan", "sync"
+_MOST = 20_000
+_CONFIG = (".dvc/config", ".dvc/config.local")
+# Where DVC looks for the user's and the machine's configuration, and where the libraries under it look for the place
+# of a remote.
+_VARIABLES = (
+    "HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "AWS_PROFILE",
+    "AWS_CONFIG_FILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AZURE_STORAGE_ACCOUNT",
+)  # fmt: skip
+_ABSENT = "absent"
+_MALFORMED = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError)
+
+
+class InputFingerprints:
+    """What a result rests on, as it is now.
+
+    Args:
+        root: the project's root. look: shared with all that look at the same files. hashes: of what was laid out.
+    """
+
+    def __init__(self, root: Path, look: Fingerprints, hashes: HashCache) -> None:
+        self.root, self.look, self.hashes = root, look, hashes
+
+    def of_path(self, path: str, since: float = math.inf) -> str | None:
+        """Return what a file or directory is; None where that is not sure, or it changed after `since`."""
+        if not os.path.lexists(self.root / path):
+            return _ABSENT
+        found = self.look(self.root, path)
+        return found.text if found is not None and not found.is_racy(since) else None
+
+    def is_input(self, path: str, text: str, output: Sequence[str] | None) -> bool:
+        """Tell whether a path is what it was, or an output that was absent and is there now as it is recorded."""
+        if self.of_path(path) == text:
+            return True
+        if text != _ABSENT or output is None:
+            return False
+        algorithm, value = output
+        known = self.hashes.get(path, algorithm)
+        return known is not None and known.value == value
+
+    def of_folder(self, path: str, tracked: Collection[str]) -> str:
+        """Return what tells the names in a folder that lead to no tracked path."""
+        return digest_of_others(names_in(self.root, path), path, tracked)
+
+
+@dataclass(frozen=True)
+class CachedPlan:
+    """A plan without stale stages, and what it rests on.
+
+    Attributes:
+        key: of who planned, what for, where. artifacts: tells those that belong to it, and where they are pushed to,
+            from all others. inputs, folders, settings: path -> fingerprint; settings lie outside the project.
+        outputs: path -> algorithm and value of the recorded hash.
+    """
+
+    key: str
+    artifacts: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, Sequence[str]]
+    folders: Mapping[str, str]
+    settings: Mapping[str, str]
+
+    def is_valid(self, key: str, now: InputFingerprints) -> bool:
+        """Tell whether the same would be planned now."""
+        tracked = with_folders((*self.inputs, *OWN))
+        return (
+            self.key == key
+            and all(_outside(path) == text for path, text in self.settings.items())
+            and all(now.is_input(path, text, self.outputs.get(path)) for path, text in self.inputs.items())
+            and all(now.of_folder(path, tracked) == text for path, text in self.folders.items())
+        )
+
+
+class PlanCache:
+    """The plan of one clone.
+
+    Args:
+        now: the clone's files. versions: of what plans, and what else it was told; otherwise it is planned anew.
+        anonymous: the user's and the machine's configuration are not read, for a fork's change.
+        environ: the environment that this process was started with. seal: shows that mlbutler wrote it.
+    """
+
+    def __init__(
+        self, now: InputFingerprints, versions: Sequence[str], *, anonymous: bool = False,
+        environ: Mapping[str, str] | None = None, seal: Seal = UNSEALED,
+    ) -> None:  # fmt: skip
+        self._now, self._versions, self._anonymous = now, list(versions), anonymous
+        self._environ = os.environ if environ is None else environ
+        self._segment = Segment(now.root / ".mlbutler", PLAN, seal=seal)
+
+    def get(self) -> CachedPlan | None:
+        """Return the plan that was made last, valid or not; None when there is none."""
+        try:
+            return CachedPlan(**self._segment.read())
+        except TypeError:
+            return None
+
+    def is_valid(self, states: object, targets: Sequence[str]) -> bool:
+        """Tell whether the plan that was made for these targets, with these states of stages, would be made now."""
+        try:
+            known = self.get()
+            return known is not None and known.is_valid(self._key(states, targets), self._now)
+        except _MALFORMED:
+            return False
+
+    def put(
+        self, states: object, targets: Sequence[str], paths: Iterable[str], read: ReadRecorder, *,
+        outputs: Mapping[str, Sequence[str]], artifacts: str = "", settings: Iterable[Path] = (),
+        since: float = math.inf,
+    ) -> None:  # fmt: skip
+        """Keep a plan without stale stages, unless it is not sure what it rests on.
+
+        Args:
+            states: whatever the plan says of its stages. paths: dependencies, parameter files and outputs. read: what
+                else was read for it. outputs: path -> algorithm and value of the recorded hash.
+            settings: files outside the project that configure DVC, whether they exist or not.
+            since: when planning began (seconds since the epoch; now). It may not have seen what changed later.
+        """
+        names = _outermost((*paths, *read.files, *_CONFIG))
+        tracked = with_folders((*names, *OWN))
+        folders = {path: found for path, found in read.folders.items() if not _lies_in_any(path, names)}
+        if len(names) + len(folders) > _MOST or self._came_meanwhile(names, folders, since):
+            self.invalidate()
+            return
+        inputs = {path: self._now.of_path(path, since) for path in names}
+        if None in inputs.values():
+            self.invalidate()
+            return
+        for folder in with_folders(names) - names.keys() - {""}:
+            if not os.path.lexists(self._now.root / folder):  # once it is made, what appears in it would be read
+                folders[folder] = frozenset()
+        self._segment.replace({
+            "key": self._key(states, targets), "artifacts": artifacts, "inputs": inputs,
+            "outputs": {path: list(outputs[path]) for path in outputs if path in names},
+            "folders": {path: digest_of_others(found, path, tracked) for path, found in folders.items()},
+            "settings": {} if self._anonymous else {str(path): _outside(str(path)) for path in settings},
+        })  # fmt: skip
+
+    def invalidate(self) -> None:
+        """Plan anew the next time."""
+        self._segment.remove()
+
+    @property
+    def artifacts(self) -> str:
+        """What tells the artifacts that belong to the plan from others, '' where that is not known."""
+        known = self.get()
+        return known.artifacts if known is not None and isinstance(known.artifacts, str) else ""
+
+    def digest(self) -> str:
+        """Return what tells this plan from any other, '' where there is none."""
+        try:
+            return hashlib.sha256(self._segment.file.read_bytes()).hexdigest()
+        except OSError:
+            return ""
+
+    def _came_meanwhile(self, names: Iterable[str], listed: Collection[str], since: float) -> bool:
+        """Tell whether a folder above a tracked path may have come after all others were listed."""
+        for folder in with_folders(names).difference(names, listed, with_folders(OWN)):
+            try:
+                found = os.stat(self._now.root / folder)  # noqa: PTH116
+            except OSError:
+                continue
+            if Fingerprint.of(found).is_racy(since):
+                return True
+        return False
+
+    def _key(self, states: object, targets: Sequence[str]) -> str:
+        places = None if self._anonymous else [self._environ.get(name) for name in _VARIABLES]
+        text = json.dumps([self._versions, list(targets), str(self._now.root), places, states])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """What was brought: the artifacts' paths and objects, and how many objects with how many bytes that were in all."""
+
+    paths: tuple[str, ...]
+    artifacts: tuple[str, ...]
+    objects: int
+    bytes: int
+
+
+class SyncCache:
+    """That all artifacts are in place, as `sync --all` left them in one clone: what is in place is not read again.
+
+    It is valid for the very plan it was made for, while each object in the cache is the file that was verified and each
+    artifact in the work tree is what was laid out: a look at every file and no more. DVC's project is not opened.
+
+    Args:
+        plan: of the clone. seal: shows that mlbutler wrote it.
+    """
+
+    def __init__(self, now: InputFingerprints, plan: PlanCache, seal: Seal = UNSEALED) -> None:
+        self._now, self._plan = now, plan
+        self._segment = Segment(now.root / ".mlbutler", SYNC, seal=seal)
+
+    def get(self) -> InPlace | None:
+        """Return what was brought and is still in place, None where that is not sure."""
+        try:
+            found = self._segment.read()
+            if found.get("key") != self._key() or not self._plan.digest():
+                return None
+            if any(self._now.of_path(path) != text for path, text in found["inputs"].items()):
+                return None
+            if _digest_of_objects(Path(found["cache"]), found["names"]) != found["digest"]:
+                return None
+            artifacts = tuple(str(md5) for md5 in found["artifacts"])
+            return InPlace(tuple(found["inputs"]), artifacts, int(found["objects"]), int(found["bytes"]))
+        except _MALFORMED:
+            return None
+
+    def put(
+        self, paths: Sequence[str], artifacts: Sequence[str], objects: Collection[Object], cache: Path,
+        verified: VerifiedObjects, fingerprints: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        """Keep what was just brought; what is not sure is looked at again the next time.
+
+        Args:
+            paths: of the artifacts in the work tree. artifacts: their objects' MD5s. objects: all that they are made
+                of, each once. cache: where these lie. fingerprints: of what is at `paths`.
+        """
+        texts = {oid[0]: text for oid, text in verified.fingerprints(objects).items()}
+        if len(texts) != len(objects) or set(paths) != set(fingerprints) or not self._plan.digest():
+            return
+        names = sorted(texts)
+        self._segment.replace({
+            "key": self._key(), "cache": str(cache), "digest": _digest((name, texts[name]) for name in names),
+            "inputs": dict(fingerprints), "artifacts": list(artifacts), "names": names,
+            "objects": len(texts), "bytes": sum(map(size_in, texts.values())),
+        })  # fmt: skip
+
+    def _key(self) -> list[str]:
+        return [machine_start(), self._plan.digest()]
+
+
+def _digest_of_objects(cache: Path, names: Sequence[str]) -> str | None:
+    top = f"{cache}/files/md5/"
+    entries = []
+    for name in names:
+        try:
+            found = os.stat(f"{top}{name[:2]}/{name[2:]}")  # noqa: PTH116 - for each of 50,000 objects
+        except OSError:
+            return None
+        if not is_fixed(found):
+            return None
+        entries.append((name, of_object(found)))
+    return _digest(entries)
+
+
+def _digest(entries: Iterable[tuple[str, str]]) -> str:
+    return hashlib.sha256("\n".join(map(" ".join, entries)).encode()).hexdigest()
+
+
+def _outside(path: str) -> str:
+    """Return what a file outside the project is now, '' when there is none."""
+    try:
+        return Fingerprint.of(os.stat(path)).text  # noqa: PTH116 - the user may keep it behind a link
+    except OSError:
+        return ""
+
+
+def with_folders(paths: Iterable[str]) -> set[str]:
+    """Return paths and all folders above them, the project's own as ''."""
+    found: set[str] = {""}
+    for path in paths:
+        while path not in found:
+            found.add(path)
+            path = path.rpartition("/")[0]
+    return found
+
+
+def _outermost(paths: Iterable[str]) -> dict[str, None]:
+    """Return those that lie in no other: the fingerprint of a directory covers what is in it."""
+    names = dict.fromkeys(paths)
+    return {path: None for path in names if not _lies_in_any(path.rpartition("/")[0], names)}
+
+
+def _lies_in_any(path: str, names: Collection[str]) -> bool:
+    while path:
+        if path in names:
+            return True
+        path = path.rpartition("/")[0]
+    return False

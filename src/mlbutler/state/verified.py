@@ -1,0 +1,117 @@
+"""Which objects of a directory were hashed and whole, so that each is hashed once and not for every build.
+
+An object's mode says that somebody thought it whole, once. Whoever writes into it in place, or puts another file there,
+changes its fingerprint: then it is hashed again before it is used. What was seen before the machine last started is not
+believed either, because a power cut tears files that look as they should.
+
+What shows in none of this: a disk that changes bytes by itself, and somebody who makes a file writable, writes into it
+in place and sets its time back. `mlbutler store verify` hashes everything.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from mlbutler.state.fingerprint import Status, of_object
+from mlbutler.state.segments import Segment
+
+Object = TypeVar("Object", bound=tuple[str, bool])
+"""An MD5, and whether it is of DVC 2 (`mlbutler.store.interface.ObjectId`)."""
+
+KIND = "verified"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_LEGACY = " dos2unix"
+_TEXT = re.compile(r"[0-9]+ [0-9]+ [0-9]+").fullmatch
+
+
+class VerifiedObjects:
+    """The memory of one directory; read when it is first asked.
+
+    Args:
+        place: the store's own folder in it.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self._segment = Segment(place, KIND, machine_start())
+        self._known: dict[str, str] | None = None
+        self._added: dict[str, str] = {}
+        self._unsaved: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def contains(self, oid: tuple[str, bool], found: Status) -> bool:
+        """Tell whether the object was whole when its file had this status."""
+        if self._known is None:
+            self._read()
+        assert self._known is not None
+        return self._known.get(row_name(oid)) == of_object(found)
+
+    def fingerprints(self, objects: Iterable[Object]) -> dict[Object, str]:
+        """Return the fingerprint of each object's file when it was last whole; those of others are missing.
+
+        Args:
+            objects: of DVC 3; others are missing.
+        """
+        if self._known is None and not self._added:
+            self._read()
+        added, known = self._added, self._known or {}
+        found: dict[Object, str] = {}
+        missing = False
+        objects = list(objects)
+        for oid in objects:
+            md5, legacy = oid
+            text = None if legacy else added.get(md5) or known.get(md5)
+            if text is not None:
+                found[oid] = text
+            else:
+                missing = True
+        if missing and self._known is None:
+            self._read()
+            return self.fingerprints(objects)
+        return found
+
+    def add(self, oid: tuple[str, bool], found: Status) -> None:
+        """Add an object that has just been hashed, or is the same file as one that was."""
+        name, text = row_name(oid), of_object(found)
+        if self._known is None or self._known.get(name) != text:
+            self._added[name] = self._unsaved[name] = text
+
+    def add_all(self, found: Mapping[Object, str]) -> None:
+        """Add objects with fingerprints that another memory knew."""
+        new = {row_name(oid): text for oid, text in found.items()}
+        self._added |= new
+        self._unsaved |= new
+
+    def save(self) -> None:
+        """Keep what was added."""
+        with self._lock:
+            new, self._unsaved = self._unsaved, {}
+        self._segment.append(new)
+
+    def _read(self) -> None:
+        with self._lock:
+            if self._known is None:
+                rows = self._segment.read().items()
+                self._known = {name: text for name, text in rows if isinstance(text, str) and _TEXT(text)}
+
+
+def row_name(oid: tuple[str, bool]) -> str:
+    """Return what an object is called in memories."""
+    md5, legacy = oid
+    return f"{md5}{_LEGACY}" if legacy else md5
+
+
+def object_named(name: str) -> tuple[str, bool]:
+    """Return the object that `row_name` calls so."""
+    return name.removesuffix(_LEGACY), name.endswith(_LEGACY)
+
+
+def machine_start() -> str:
+    """Return what tells one start of this machine from the next, and from other machines that share the directory."""
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except OSError:  # not Linux: power cuts do not show
+        return "unknown"

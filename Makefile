@@ -57,7 +57,7 @@ demo: $(INSTALLED)
 	$(BIN)/mlbutler demo "$$folder"
 
 test: $(INSTALLED) $(GROOVY_LINT)
-	$(BIN)/python -m pytest -n 2 -q
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 # What a new minor version of DVC would break first.
 ON_DVC := tests/project tests/remotes tests/reproduce tests/steps tests/store
@@ -67,10 +67,10 @@ test-oldest: $(INSTALLED)
 	sed -n 's/.*"dvc>=\([0-9.]*\),.*/dvc==\1/p' pyproject.toml >$(VENV)-oldest/dvc.txt
 	UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/uv pip install --quiet --python $(VENV)-oldest/bin/python \
 		--override $(VENV)-oldest/dvc.txt --editable '.[dev]'
-	$(VENV)-oldest/bin/python -m pytest -n 2 -q $(ON_DVC)
+	$(VENV)-oldest/bin/python -m pytest -n 2 --dist worksteal -q $(ON_DVC)
 
 coverage: $(INSTALLED) $(GROOVY_LINT)
-	$(BIN)/python -m pytest -n 2 -q --cov --cov-report term:skip-covered --cov-report html
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q --cov --cov-report term:skip-covered --cov-report html
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

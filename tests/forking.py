@@ -83,13 +83,13 @@ def _serve(address: str) -> None:
 
 
 def _import() -> None:
+    names = list(_MODULES)
     for package in map(importlib.import_module, _PACKAGES):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.startswith(_NO_MODULES) and not module.name.endswith(".__main__"):
-                with suppress(ImportError):  # of an extra that is not installed
-                    importlib.import_module(module.name)
-    for name in _MODULES:
-        importlib.import_module(name)
+        found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+        names += [name for _, name, _ in found if not name.startswith(_NO_MODULES) and not name.endswith(".__main__")]
+    for name in names:
+        with suppress(ImportError):  # of an extra that is not installed, or in another release of DVC
+            importlib.import_module(name)
     from dvc.cli import parser
 
     from mlbutler import record_file

@@ -54,6 +54,12 @@ def test_what_a_harmless_variable_says_too_stays_readable() -> None:
     assert Redactor(values_to_hide(environ)).hide(text) == text
 
 
+@pytest.mark.parametrize("name", ["mlbutler", "butler"])
+def test_a_bot_of_our_name_garbles_no_report(name: str) -> None:
+    text = "report: .mlbutler/report/report.md"
+    assert Redactor(values_to_hide(GIVEN | {"GIT_USERNAME": name})).hide(text) == text
+
+
 def test_names_of_pass_environment_are_given_and_their_values_hidden() -> None:
     environ = GIVEN | CREDENTIALS
     child = project_environment(environ, keep=["WANDB_KEY", "JWT"])

@@ -10,6 +10,8 @@ from mlbutler.secrets import has_userinfo, is_secret_name, secret_values, withou
 
 # Numbers, versions and times, which are no credentials and stand everywhere.
 _PLAIN = re.compile(r"[0-9.:,+\-TZ ]*")
+# It stands in every path and comment of a report; a bot's user name may well be that, or a part of it.
+_OUR_NAME = "mlbutler"
 
 
 def in_ci(environ: Mapping[str, str]) -> bool:
@@ -53,7 +55,11 @@ def values_to_hide(environ: Mapping[str, str]) -> tuple[str, ...]:
     known = (name for name in environ if is_harmless(name) or is_setting(name))
     open_ones = [environ[name] for name in known if not is_secret_name(name)]
     held = {environ[name].strip() for name in held_back(environ)}
-    kept = {value for value in held if not (_PLAIN.fullmatch(value) or any(value in text for text in open_ones))}
+    kept = {
+        value
+        for value in held
+        if not (_PLAIN.fullmatch(value) or any(value in text for text in (*open_ones, _OUR_NAME)))
+    }
     return secret_values(environ, kept)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -120,3 +124,45 @@ def test_an_import_that_the_target_branch_has_is_brought(
     subprocess.run(["rm", "-rf", ".dvc/cache", ".mlbutler"], cwd=root, check=True)
     commit(root, "moved")
     assert brought(root) == 3
+
+
+class _Planted:
+    """What runs when a file of DVC's site cache is read as DVC reads it."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.mark}",)
+
+
+def plant(site: Path, mark: Path) -> int:
+    """Put an object into each of DVC's databases, as a stage of this build or of an earlier one can."""
+    files = list(site.rglob("cache.db"))
+    for file in files:
+        with closing(sqlite3.connect(file)) as base, base:
+            for raw, key in ((0, pickle.dumps(_Planted(mark))), (1, "a" * 32), (1, "a" * 28 + ".dir")):
+                base.execute(
+                    "INSERT INTO Cache(key, raw, store_time, access_time, mode, value) VALUES (?, ?, 0, 0, 4, ?)",
+                    (key, raw, pickle.dumps(_Planted(mark))),
+                )
+    return len(files)
+
+
+def test_what_the_project_s_code_left_in_the_site_cache_of_dvc_is_not_loaded(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "table.csv").write_text("a,b\n1,2\n")
+    author = clone(tmp_path / "author", str(tmp_path / "remote"))
+    dvc(author, "import-url", "-q", str(tmp_path / "source"), "imported")
+    commit(author, "an import")
+    subprocess.run(["git", "fetch", "-q", str(author), "HEAD"], cwd=root, check=True)
+    subprocess.run(["git", "reset", "-q", "--hard", "FETCH_HEAD"], cwd=root, check=True)
+    monkeypatch.setenv("MLBUTLER_GIT_URL", str(author))
+    brought(root)
+    subprocess.run(["rm", "-rf", ".dvc/cache", ".mlbutler", "imported"], cwd=root, check=True)
+    assert plant(tmp_path / "site", tmp_path / "mark")
+    brought(root)
+    assert not (tmp_path / "mark").exists()

@@ -16,6 +16,7 @@ from mlbutler.project.model import Stages
 from mlbutler.symlinks import Symlinks
 
 if TYPE_CHECKING:
+    from mlbutler.remotes.held_config import Texts
     from mlbutler.remotes.trust import Agreement
 
 CREDENTIALS = (
@@ -61,47 +62,53 @@ class OpenedProject:
     @cached_property
     def repo(self) -> Any:
         """The opened `dvc.repo.Repo`; credentials are in its configuration in memory alone."""
+        from mlbutler.remotes.held_config import read_texts
         from mlbutler.remotes.trust import refused, require_places
 
         # Looked at each time: what runs between two openings can change the files.
-        require_places(self.root, self.agreed)
-        self.refused = refused(self.root, self.agreed, self.environ, anonymous=self._anonymous, chosen=self._chosen)
-        repo = self._opened({} if self._anonymous else self._credentials())
-        if self._anonymous:
-            for conf in repo.config["remote"].values():
-                for key in CREDENTIALS:
-                    conf.pop(key, None)
+        self._config_texts = texts = read_texts(self.root)
+        require_places(self.root, self.agreed, texts)
+        self.refused = refused(
+            self.root, self.agreed, self.environ, anonymous=self._anonymous, chosen=self._chosen, texts=texts
+        )
+        repo = self._opened(texts)
         # ``cache.dir`` may have come with the change.
         self.symlinks.check_inside(Path(str(repo.cache.legacy.path)), untracked=False)
         return repo
 
     def opened_again(self) -> Any:
         """Another `dvc.repo.Repo` of the same project, for a caller that changes how it reads."""
-        return self._opened({} if self._anonymous else self._credentials())
+        _ = self.repo  # judges the configuration
+        return self._opened(self._config_texts)
 
-    def _opened(self, config: dict[str, Any]) -> Any:
+    def _opened(self, texts: Texts) -> Any:
         os.environ.setdefault("DVC_NO_ANALYTICS", "1")
         from dvc.exceptions import NotDvcRepoError
-        from dvc.repo import Repo
 
         from mlbutler.project.load import one_line
+        from mlbutler.remotes.held_config import open_repo
 
+        config = {} if self._anonymous else self._credentials(texts)
         try:
-            return Repo(str(self.root), config=config or None)
+            repo = open_repo(self.root, texts, config)
         except NotDvcRepoError as error:
             raise UsageError(f"Not a DVC project: {self.root}", "Run `dvc init` there, or pass -C DIR.") from error
         except Exception as error:  # DVC raises whatever its parsers, Python or the file system do
             raise ProjectError(f"DVC cannot open {self.root}: {one_line(error)}", "Check .dvc/config.") from error
+        if self._anonymous:
+            for conf in repo.config["remote"].values():
+                for key in CREDENTIALS:
+                    conf.pop(key, None)
+        return repo
 
-    def _credentials(self) -> dict[str, Any]:
-        from dvc.config import Config
-
+    def _credentials(self, texts: Texts) -> dict[str, Any]:
         from mlbutler.project.load import one_line
         from mlbutler.remotes.credentials import credentials
+        from mlbutler.remotes.held_config import open_config
         from mlbutler.user_files import ssh_key
 
         try:
-            remotes = Config(str(self.root / ".dvc"))["remote"]
+            remotes = open_config(self.root, texts)["remote"]
         except Exception as error:  # as above
             raise ProjectError(f".dvc/config cannot be read: {one_line(error)}", "Fix .dvc/config.") from error
         found = {

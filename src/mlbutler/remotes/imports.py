@@ -7,7 +7,10 @@ import from, or from a remote that may be used; from elsewhere without any, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -59,6 +62,11 @@ def fetch_imports(project: Importing, paths: Sequence[str]) -> None:
     if project.agreed is None:
         _fetch(project, targets)
         return
+    with _own_site_cache(project.repo):
+        _fetch_from_agreed(project, targets)
+
+
+def _fetch_from_agreed(project: Importing, targets: Sequence[str]) -> None:
     agreed = [target for target in targets if _is_agreed(project, _stage(project.repo, target))]
     others = [target for target in targets if target not in agreed]
     if agreed:
@@ -68,6 +76,31 @@ def fetch_imports(project: Importing, paths: Sequence[str]) -> None:
             _refuse_local(_stage(project.repo, target))
         with anonymous():
             _fetch(project, others, " without credentials, since the target branch has no such import")
+
+
+@contextmanager
+def _own_site_cache(repo: Any) -> Iterator[None]:
+    """Let DVC keep what it notes of imports where no one else can write, while the block runs.
+
+    It reads its notes on a remote's objects with `pickle`, which runs whatever the project's code, or in ``/var/tmp``
+    any user of the agent, put there.
+    """
+    name = "DVC_SITE_CACHE_DIR"
+    before = os.environ.get(name)
+    with tempfile.TemporaryDirectory(prefix="mlbutler-dvc-") as place:
+        os.environ[name] = place  # for the repositories that are imported from
+        usual = {key: repo.__dict__.pop(key, None) for key in ("site_cache_dir", "_data_index")}
+        repo._data_index = None
+        try:
+            yield
+        finally:
+            if repo._data_index is not None:
+                repo._data_index.close()
+            repo.__dict__.update(usual)
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before
 
 
 def _fetch(project: Importing, targets: Sequence[str], how: str = "") -> None:

@@ -24,11 +24,11 @@ from mlbutler.errors import UntrustedRemote
 from mlbutler.git import Git
 from mlbutler.git import verified as git_verified
 from mlbutler.record import Change
+from mlbutler.remotes.held_config import CONFIG, Texts, read_texts
 from mlbutler.secrets import without_userinfo
 from mlbutler.settings import LoadedSettings, settings_at
 from mlbutler.variables import REMOTE_HOSTS
 
-CONFIG = ".dvc/config"
 _NAMED = re.compile(r"""^\s*(remote|machine|db)\s*"(.*)"\s*$""")
 """A section's title as DVC takes it apart; of ``['remote "x"']`` and ``[remote] [[x]]`` the later one counts."""
 _FREE = {
@@ -107,15 +107,16 @@ def sections(text: bytes) -> Sections:
 
 def refused(
     root: Path, known: Iterable[Agreement] | None, environ: Mapping[str, str], *, anonymous: bool = False,
-    chosen: str | None = None,
+    chosen: str | None = None, texts: Texts | None = None,
 ) -> dict[str, str]:  # fmt: skip
     """Remote -> why it is not used. Empty when `known` is None.
 
     Args:
-        root: the project's root; its ``.dvc/config`` and ``.dvc/config.local`` are looked at as they are now.
+        root: the project's root.
         known: what was agreed to. environ: where `REMOTE_HOSTS` names further hosts and directories.
         anonymous: nothing is given to a host, which may be any then; a directory of the agent's may not.
         chosen: the remote that our settings name, '' for none; None when the environment names it.
+        texts: the work tree's configuration; None to look at it as it is now.
     """
     if known is None:
         return {}
@@ -123,7 +124,7 @@ def refused(
     allowed = [name.strip() for name in environ.get(REMOTE_HOSTS, "").split(",") if name.strip()]
     hosts = {name.lower() for name in allowed}
     directories = [name for name in allowed if name.startswith("/")]
-    now, default = _now(root, chosen)
+    now, default = _now(texts or read_texts(root), chosen)
     places = [section for agreement in agreements for section in agreement.remotes.values()]
     found = {}
     for remote, section in now.items():
@@ -162,13 +163,16 @@ def require(remote: str, reasons: Mapping[str, str]) -> None:
         )
 
 
-def require_places(root: Path, known: Iterable[Agreement] | None) -> None:
+def require_places(root: Path, known: Iterable[Agreement] | None, texts: Texts | None = None) -> None:
     """Let DVC's own directories pass where they are agreed to, or inside the project.
+
+    Args:
+        texts: as for `refused`.
 
     Raises:
         UntrustedRemote: the change moves one of them.
     """
-    for (section, key), _, new in _moved_places(root, known):
+    for (section, key), _, new in _moved_places(root, known, texts or read_texts(root)):
         raise UntrustedRemote(
             f"The change sets {section}.{key} to {new}, which the target branch does not: DVC would write there.",
             f"Merge that change of {CONFIG} by itself first.",
@@ -193,7 +197,8 @@ def moved(root: Path, loaded: LoadedSettings, known: Iterable[Agreement] | None)
 
 def _sentences(root: Path, loaded: LoadedSettings, agreements: tuple[Agreement, ...], old: Agreement) -> Iterator[str]:
     given = loaded.sources.get("data.remote", "").startswith("MLBUTLER_")
-    now, default = _now(root, None if given else loaded.settings.data.remote or "")
+    texts = read_texts(root)
+    now, default = _now(texts, None if given else loaded.settings.data.remote or "")
     for remote, section in now.items():
         url, same = section.get("url", ""), [one.remotes[remote] for one in agreements if remote in one.remotes]
         if not same:
@@ -208,7 +213,7 @@ def _sentences(root: Path, loaded: LoadedSettings, agreements: tuple[Agreement, 
             yield f"the change removes the DVC remote '{remote}'"
     if not given and not any(_same_default(default, now, one) for one in agreements):
         yield f"the change makes '{default or 'none'}' the project's DVC remote, in place of '{old.default or 'none'}'"
-    for (section_name, key), before, new in _moved_places(root, agreements):
+    for (section_name, key), before, new in _moved_places(root, agreements, texts):
         yield f"the change sets DVC's {section_name}.{key} to {new}, in place of {before or 'its default'}: not used"
     if _is_moved_mirror(loaded, agreements):
         mirror = loaded.settings.data.mirror
@@ -217,7 +222,7 @@ def _sentences(root: Path, loaded: LoadedSettings, agreements: tuple[Agreement, 
 
 def configured_directories(root: Path) -> tuple[Path, ...]:
     """The directories that the work tree's configuration of DVC names: cache and remotes, as it writes them."""
-    configs = _configs(root)
+    configs = _configs(read_texts(root))
     urls = [section.get("url", "") for config in configs for section in _remotes(config).values()]
     named = [value for config in configs for value in _places(config).values()]
     return tuple(root / ".dvc" / _path(text) for text in (*urls, *named) if text and _is_directory({"url": text}))
@@ -229,13 +234,15 @@ def _is_moved_mirror(loaded: LoadedSettings, agreements: tuple[Agreement, ...]) 
     return mirror is not None and not given and all(mirror != one.mirror for one in agreements)
 
 
-def _moved_places(root: Path, known: Iterable[Agreement] | None) -> Iterator[tuple[tuple[str, str], str, str]]:
+def _moved_places(
+    root: Path, known: Iterable[Agreement] | None, texts: Texts
+) -> Iterator[tuple[tuple[str, str], str, str]]:
     """Which directory of DVC's, where it was and where the change puts it; inside the project it may put any."""
     if known is None:
         return
     agreements = tuple(known)
     now: dict[tuple[str, str], str] = {}
-    for config in _configs(root):
+    for config in _configs(texts):
         now |= _places(config)
     for name, path in now.items():
         if not any(path == one.places.get(name) for one in agreements) and not _lies_in(root, path, str(root)):
@@ -245,15 +252,15 @@ def _moved_places(root: Path, known: Iterable[Agreement] | None) -> Iterator[tup
 # --------------------------------------------------------------------------------------- the files
 
 
-def _configs(root: Path) -> tuple[Config, ...]:
-    return tuple(_parsed(_read(root / name)) for name in (CONFIG, f"{CONFIG}.local"))
+def _configs(texts: Texts) -> tuple[Config, ...]:
+    return tuple(_parsed(text or b"") for text in texts.values())
 
 
-def _now(root: Path, chosen: str | None) -> tuple[dict[str, dict[str, str]], str]:
+def _now(texts: Texts, chosen: str | None) -> tuple[dict[str, dict[str, str]], str]:
     """The remotes of the work tree, and the project's."""
     remotes: dict[str, dict[str, str]] = {}
     core: dict[str, Any] = {}
-    for config in _configs(root):
+    for config in _configs(texts):
         core |= config.get("core", {})
         for remote, section in _remotes(config).items():
             remotes.setdefault(remote, {}).update(section)
@@ -306,13 +313,6 @@ def _same_default(default: str, now: Sections, agreement: Agreement) -> bool:
 
 def _places(config: Config) -> dict[tuple[str, str], str]:
     return {(section, key): str(config[section][key]) for section, key in _PLACES if key in config.get(section, {})}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 def _endpoint(section: Mapping[str, str]) -> tuple[str, str, int | None] | None:

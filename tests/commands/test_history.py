@@ -104,7 +104,7 @@ def test_a_name_that_is_no_metric_and_a_branch_that_is_none(
     assert cli("recall") == 2
     assert "There are: m.json:test.accuracy, m.json:loss" in capsys.readouterr().err
     assert cli("--branch", "mian") == 2
-    assert "Near ones: main" in capsys.readouterr().err
+    assert "Similar names: main" in capsys.readouterr().err
 
 
 def test_a_shallow_clone_brings_the_history_it_lacks(

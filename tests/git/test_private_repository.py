@@ -17,9 +17,9 @@ import pytest
 from mlbutler.errors import AccessDenied, GitError, UsageError
 from mlbutler.git import Git
 from mlbutler.git import address as git_address
-from mlbutler.git.address import Access
+from mlbutler.git.address import RemoteAccess
 from mlbutler.git.out_of_reach import is_out_of_reach
-from mlbutler.git.private_repository import Credential
+from mlbutler.git.private_repository import GitCredential
 from tests.conftest import GitCommand
 from tests.git_server import GitServer
 
@@ -100,8 +100,8 @@ class Place:
             "PATH": os.environ["PATH"], "HOME": str(self.home), "MLBUTLER_REMOTE_PASSWORD": DVC_PASSWORD,
             "MLBUTLER_FORGE_TOKEN": "forge-t0ken-planted", **self.server.environ(TOKEN), **more,
         }  # fmt: skip
-        where = git_address.parse(address) if address else git_address.told(environ)
-        return Git(self.clone, environ, Access(where, fresh=False))
+        where = git_address.parse(address) if address else git_address.from_environment(environ)
+        return Git(self.clone, environ, RemoteAccess(where, fresh=False))
 
 
 @pytest.fixture
@@ -347,15 +347,15 @@ def test_what_is_no_address_is_refused(text: str) -> None:
     ({"PATH": "/bin"}, None),
 ])  # fmt: skip
 def test_the_address_is_the_ci_server_s(environ: dict[str, str], url: str | None) -> None:
-    found = git_address.told(environ)
+    found = git_address.from_environment(environ)
     assert (found.url if found else None) == url
 
 
 def test_a_ci_server_s_token_is_for_its_own_host() -> None:
     environ = {"GITHUB_TOKEN": "t0ken", "GITHUB_SERVER_URL": "https://github.com"}
-    assert Credential.of(environ, git_address.parse("https://github.com/a/b.git")).password == "t0ken"
-    assert Credential.of(environ, git_address.parse("https://github.com.evil/a/b.git")).password == ""
-    assert Credential.of(environ, git_address.parse("http://github.com/a/b.git")).password == ""
+    assert GitCredential.of(environ, git_address.parse("https://github.com/a/b.git")).password == "t0ken"
+    assert GitCredential.of(environ, git_address.parse("https://github.com.evil/a/b.git")).password == ""
+    assert GitCredential.of(environ, git_address.parse("http://github.com/a/b.git")).password == ""
 
 
 def test_a_clone_that_is_cut_off_is_lengthened(place: Place) -> None:
@@ -364,7 +364,7 @@ def test_a_clone_that_is_cut_off_is_lengthened(place: Place) -> None:
     first = place.run(place.bare, "rev-parse", "main")
     place.run(place.clone, "push", "-q", str(place.bare), "HEAD:main")
     git = Git(shallow, {"PATH": os.environ["PATH"], **place.server.environ(TOKEN)},
-              Access(git_address.parse(f"{place.server.url}/origin.git"), fresh=False))  # fmt: skip
+              RemoteAccess(git_address.parse(f"{place.server.url}/origin.git"), fresh=False))  # fmt: skip
     assert git.is_shallow()
     assert git.fetch("origin", "+refs/heads/main:refs/remotes/origin/main", depth=1).code == 0
     assert git.parents("refs/remotes/origin/main") == ()
@@ -374,7 +374,7 @@ def test_a_clone_that_is_cut_off_is_lengthened(place: Place) -> None:
 
 
 def test_without_an_address_nothing_is_pushed_and_no_password_is_used(place: Place) -> None:
-    git = Git(place.clone, {"PATH": os.environ["PATH"], "MLBUTLER_GIT_TOKEN": TOKEN}, Access(None, fresh=False))
+    git = Git(place.clone, {"PATH": os.environ["PATH"], "MLBUTLER_GIT_TOKEN": TOKEN}, RemoteAccess(None, fresh=False))
     for act in (lambda: git.push("origin", "HEAD", "refs/heads/x"), lambda: git.remote_refs("origin")):
         with pytest.raises(UsageError) as caught:
             act()

@@ -11,7 +11,7 @@ from mlbutler.commitback.build import Author, CommitBuilder
 from mlbutler.errors import GitError
 from mlbutler.git import Git, TreeEntry
 from mlbutler.git import verified as git_verified
-from mlbutler.git.address import Access
+from mlbutler.git.address import RemoteAccess
 from tests.conftest import GitCommand
 
 
@@ -24,7 +24,7 @@ def clone(tmp_path: Path, git: GitCommand) -> Git:
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "one")
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "two")
-    return Git(tmp_path, access=Access(None, fresh=False))
+    return Git(tmp_path, access=RemoteAccess(None, fresh=False))
 
 
 def forge(clone: Git, oid: str, other: str) -> None:

@@ -1,1 +1,1 @@
-"""The change at hand: what the CI server says, completed with what Git knows."""
+"""The change that is built: what the CI server reports, completed from Git."""

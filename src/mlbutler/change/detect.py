@@ -1,4 +1,4 @@
-"""Completes what the CI server says with what Git knows: remote, target, head, merge, merge base."""
+"""Completing what the CI server reports from Git: remote, target, head, merge, merge base."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from mlbutler.settings import ProjectSettings, Settings
 from mlbutler.variables import TRUST
 
 _UNPROVEN = (
-    "the CI server does not say whose change this is, and no branch of the repository is known to hold the commit: it "
-    f"is taken for a fork's, until {TRUST}=trusted in the server's own settings says otherwise"
+    "the CI server does not say whose change this is, and no branch of the repository is known to contain the commit: "
+    f"it is taken for a fork's unless {TRUST}=trusted is set in the server's own settings"
 )
 
 
 def detect(git: Git, environ: Mapping[str, str], settings: Settings, against: str | None = None) -> Change:
-    """The change that this clone and this environment stand for; what is missing in the clone is fetched.
+    """Return the change that this clone and environment are about, fetching the history that the clone lacks.
 
     Args:
         against: a revision to compare with instead of the target branch.
 
     Raises:
-        UsageError: `against`, or a target branch somebody named, does not exist. GitError: git failed.
+        UsageError: `against`, or a target branch that was named, does not exist. GitError: git failed.
     """
     return _complete(git, facts(environ), settings.project, against)
 
@@ -42,7 +42,7 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
     history = History(git, remote, fresh=facts.kind != "local")
     branch = facts.head_branch or _local_name(git, facts, remote)
     named = facts.target_branch or settings.target
-    # With `against` the target branch only helps to tell a merge from a head: it need not exist.
+    # With `against` the target branch only helps to distinguish a merge from a head: it need not exist.
     target = _target(history, facts, named, needed=against is None)
     head, merge = find_head(history, facts, checkout, branch, target.commit)
     fork, branch = find_fork(history, facts, checkout, head, branch, target)
@@ -90,12 +90,12 @@ _MOST_NAMED = 20
 
 
 def _uncommitted(git: Git) -> tuple[str, ...]:
-    """Files that differ from HEAD, and new ones that Git does not ignore; none of our own."""
+    """Return files that differ from HEAD and new ones that Git does not ignore, without those of ``.mlbutler``."""
     return tuple(path for path in git.dirty(untracked=True) if ".mlbutler" not in path.split("/"))
 
 
 def _is_pushed(git: Git, head: str) -> bool:
-    """Is the commit on a branch of a remote, as this clone last saw them?"""
+    """Return whether a remote-tracking branch of this clone contains the commit."""
     return bool(git.run("for-each-ref", "--count=1", f"--contains={head}", "refs/remotes").text)
 
 
@@ -114,7 +114,7 @@ def _remote(git: Git, named: str | None) -> str | None:
 
 
 def _local_name(git: Git, facts: Facts, remote: str | None) -> str | None:
-    """The head branch where the server names none."""
+    """Return the head branch's name where the server gives none."""
     if facts.tracking_branch is not None:
         return facts.tracking_branch.removeprefix(f"{remote}/")
     return git.branch() if facts.kind == "local" else None
@@ -124,10 +124,10 @@ def _local_name(git: Git, facts: Facts, remote: str | None) -> str | None:
 
 
 def _target(history: History, facts: Facts, named: str | None, *, needed: bool) -> Target:
-    """The target branch and its tip; no tip where nobody named it and it cannot be had.
+    """Return the target branch and its tip; no tip where no branch was named and none can be found.
 
     Raises:
-        UsageError: somebody named it, and it does not exist. GitError, AccessDenied: it cannot be fetched.
+        UsageError: the branch that was named does not exist. GitError, AccessDenied: it cannot be fetched.
     """
     for branch in (named,) if named else history.default_branches():
         commit = _tip(history, facts, branch, needed=needed and named is not None)
@@ -171,7 +171,7 @@ def _is_target_itself(facts: Facts, branch: str | None, head: str, target: Targe
 
 
 def _before(history: History, facts: Facts, head: str) -> str | None:
-    """What a build of the target branch itself is compared with: the commit before; uncommitted work: HEAD."""
+    """Return what a build of the target branch is compared with: its parent, or HEAD for uncommitted work."""
     if facts.kind == "local" and history.git.dirty():
         return head
     return next(iter(history.parents(head)), None)

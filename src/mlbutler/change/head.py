@@ -1,4 +1,4 @@
-"""Whose commit is checked out: the author's head, a merge that the CI server made, or a fork's."""
+"""Finding out what is checked out: the author's head, a merge that the CI server made, or a fork's commit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FORGE_MERGE = re.compile(r".*(?:pull|pull-requests|merge-requests)/\d+/(?:merge
 def find_head(
     history: History, facts: Facts, checkout: str, branch: str | None, target: str | None
 ) -> tuple[str, bool]:
-    """(the author's head, is `checkout` a merge that the server made).
+    """Return (the author's head, whether `checkout` is a merge that the server made).
 
     Args:
         branch: the head branch's name. target: the target branch's tip.
@@ -34,7 +34,7 @@ def find_head(
         return facts.head, True
     if _is_on_remote(history, facts, checkout, branch):
         _refuse_target(history, facts, checkout, target)
-        return checkout, False  # the author merged; the commit is his
+        return checkout, False  # the author merged; the commit is theirs
     return _head_among(history, facts, parents, branch, target), True
 
 
@@ -71,7 +71,7 @@ def _is_on_remote(history: History, facts: Facts, commit: str, branch: str | Non
 
 
 def _refuse_target(history: History, facts: Facts, checkout: str, target: str | None) -> None:
-    """GitHub's `pull_request_target` checks out the target branch: its numbers are not the pull request's."""
+    """Raise where GitHub's `pull_request_target` checked out the target branch instead of the pull request."""
     if facts.head is None or target is None or history.git.is_ancestor(facts.head, checkout):
         return
     if history.git.is_ancestor(checkout, target):
@@ -84,13 +84,13 @@ def _refuse_target(history: History, facts: Facts, checkout: str, target: str | 
 def find_fork(
     history: History, facts: Facts, checkout: str, head: str, branch: str | None, target: Target
 ) -> tuple[bool, str | None]:
-    """(is it a fork's change, the head branch).
+    """Return (whether it is a fork's change, the head branch).
 
-    Where the server leaves it open, the change is ours only if our repository's branch of that name holds the
-    head: a fork's branch may be called like one of ours. Remote-tracking refs prove nothing here, for a server
+    Where the server does not say, the change is ours only if our repository's branch of that name contains the
+    head: a fork's branch may have the name of one of ours. Remote-tracking refs prove nothing here, since a server
     may have fetched a fork's head as ``origin/PR-7``. A pull request from the target branch into itself can
-    only be a fork's. What is checked out is the head, or a merge of the two that git makes just so: a fork's own
-    commit may have our branches for its parents.
+    only be a fork's. The checkout must be the head, or have the tree that git itself gives for the merge: a fork's
+    own commit may have our branches as its parents.
     """
     if facts.fork or (facts.fork is False and facts.ours_at in (None, checkout)):
         return bool(facts.fork), branch
@@ -111,14 +111,14 @@ def find_fork(
 
 
 def _is_on_a_branch(history: History, head: str, branch: str | None, target: Target) -> bool:
-    """Does a branch of our repository hold the commit?"""
+    """Return whether a branch of our repository contains the commit."""
     named = history.fetch(branch).commit if branch is not None else None
     tips = [tip for tip in (named, target.commit) if tip is not None]
     return any(history.git.is_ancestor(head, tip) for tip in tips) or head in _heads(history).values()
 
 
 def _is_merge_of_ours(history: History, checkout: str, head: str, target: Target) -> bool:
-    """Is `checkout` the head, or what git makes of it and of a commit of the target branch?"""
+    """Return whether `checkout` is the head, or git's own merge of it with a commit of the target branch."""
     if checkout == head:
         return True
     git, others = history.git, [parent for parent in history.parents(checkout) if parent != head]
@@ -129,13 +129,13 @@ def _is_merge_of_ours(history: History, checkout: str, head: str, target: Target
 
 
 def _branch_of(history: History, head: str, target: str | None) -> tuple[bool, str | None]:
-    """Is the head the tip of a branch of our repository, and the name of the only one, when the server is silent?"""
+    """Return (whether the head is the tip of a branch of our repository, that branch's name if it is the only one)."""
     names = [name for name, tip in _heads(history).items() if tip == head and name != target]
     return bool(names), names[0] if len(names) == 1 else None
 
 
 def _heads(history: History) -> dict[str, str]:
-    """The branches of our repository as it has them now, and their tips."""
+    """Return the branches that our repository has now, and their tips."""
     assert history.remote is not None
     done = history.git.ask(history.remote, "--heads")
     pairs = (line.partition("\t") for line in done.text.splitlines())

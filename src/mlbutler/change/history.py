@@ -1,5 +1,4 @@
-"""History that a CI server's clone may lack: fetched from the remote when it is asked for, and no more of it
-than the answer takes."""
+"""History that a CI server's clone may lack, fetched from the remote on demand and only as deep as needed."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Fetched:
-    """A remote's branch: its tip, or that it does not exist, or why the remote could not be asked."""
+    """Hold a remote branch's tip, or that it does not exist, or why the remote could not be asked."""
 
     commit: str | None = None
     missing: bool = False
@@ -26,10 +25,10 @@ class Fetched:
 
 
 class History:
-    """The clone's history and, through `remote` (None: there is none), the rest of it.
+    """Read the clone's history and fetch what is missing of it through `remote` (None: there is none).
 
     Args:
-        fresh: a CI server's clone, whose branches may be older than the remote's: they are asked for again.
+        fresh: ask the remote for its branches: those in a CI server's clone may be older.
     """
 
     def __init__(self, git: Git, remote: str | None, *, fresh: bool) -> None:
@@ -39,11 +38,11 @@ class History:
     # ------------------------------------------------------------------------------------ branches
 
     def known(self, branch: str) -> str | None:
-        """The tip of the remote's branch as the clone last saw it."""
+        """Return the tip of the remote's branch as the clone last saw it."""
         return self.git.resolve(f"refs/remotes/{self.remote}/{branch}") if self.remote else None
 
     def fetch(self, branch: str) -> Fetched:
-        """The remote's branch as it is now."""
+        """Fetch the remote's branch as it is now, once."""
         if branch not in self._fetched:
             self._fetched[branch] = self._fetch(branch)
         return self._fetched[branch]
@@ -62,7 +61,7 @@ class History:
         return Fetched(error=done.err or "no message")
 
     def default_branches(self) -> Iterator[str]:
-        """What the target may be called when nobody says so, best first; git is asked as far as they are taken."""
+        """Yield likely names of the target branch when none is set, best first; git is asked lazily."""
         if self.remote is not None:
             done = self.git.run("symbolic-ref", "--quiet", f"refs/remotes/{self.remote}/HEAD", check=False)
             if done.code == 0 and self.git.resolve(done.text):
@@ -83,9 +82,9 @@ class History:
         return [line.split("\t")[0].removeprefix("ref: refs/heads/") for line in lines]
 
     def no_such(self, branch: str) -> UsageError:
-        """The error for a branch that somebody named and that does not exist."""
+        """Return the error for a named target branch that does not exist."""
         near = difflib.get_close_matches(branch, self._names(), n=3, cutoff=0.3)
-        hint = f"Near ones: {', '.join(near)}." if near else "Check project.target and the CI server's target."
+        hint = f"Similar names: {', '.join(near)}." if near else "Check project.target and the CI server's target."
         return UsageError(f"The target branch '{branch}' does not exist.", hint)
 
     def _names(self) -> list[str]:
@@ -97,22 +96,26 @@ class History:
         return list(dict.fromkeys(found))
 
     def named(self, rev: str) -> str:
-        """The commit of a revision that somebody named: a branch, a tag, a commit, ``HEAD~2``.
+        """Return the commit of a named revision: a branch, a tag, a commit, ``HEAD~2``.
 
         Raises:
-            UsageError: there is none, here or on the remote.
+            UsageError: it does not exist, here or on the remote.
         """
         branch = rev.removeprefix(f"{self.remote}/")
         if self._fresh and not _COMMIT_ID.fullmatch(rev) and (commit := self.fetch(branch).commit) is not None:
             return commit
-        commit = self.git.resolve(rev) or self.known(rev) or self._brought(rev)
+        commit = self.git.resolve(rev) or self.known(rev) or self._fetched_commit(rev)
         if commit is not None:
             return commit
         near = difflib.get_close_matches(rev, self._names(), n=3, cutoff=0.5)
-        hint = f"Near ones: {', '.join(near)}." if near else "Name a branch, a tag or a commit: --against main"
+        hint = (
+            f"Similar names: {', '.join(near)}."
+            if near
+            else "Name a branch, a tag or a commit, such as --against main."
+        )
         raise UsageError(f"There is no revision '{rev}'.", hint)
 
-    def _brought(self, rev: str) -> str | None:
+    def _fetched_commit(self, rev: str) -> str | None:
         if self.remote is None:
             return None
         if _COMMIT_ID.fullmatch(rev):
@@ -128,17 +131,17 @@ class History:
     # ------------------------------------------------------------------------------------- commits
 
     def parents(self, commit: str) -> tuple[str, ...]:
-        """Commit ids of the parents, also where the clone was cut off at `commit`."""
+        """Return the commit ids of the parents, also where the clone's history is cut off at `commit`."""
         if commit in self.git.shallow_commits() and not self._deepen(1, commit):
             self._deepen(None)
         return self.git.parents(commit)
 
-    def lengthen(self, further: int, commit: str) -> bool:
-        """Bring `further` commits before where a shallow clone's history of `commit` is cut off, if they can be had."""
+    def deepen(self, further: int, commit: str) -> bool:
+        """Fetch `further` commits beyond where the history of `commit` is cut off; return whether that worked."""
         return self._deepen(further, commit)
 
     def merge_base(self, one: str, other: str) -> str | None:
-        """The best common ancestor; None when the histories are unrelated."""
+        """Return the best common ancestor; None when the histories are unrelated."""
         for further in (*_FURTHER, None):
             base = self.git.merge_base(one, other)
             if self._is_certain(base, one, other):
@@ -148,7 +151,7 @@ class History:
         return self.git.merge_base(one, other)
 
     def _is_certain(self, base: str | None, one: str, other: str) -> bool:
-        """A nearer common ancestor may hide behind a place where the history is cut off."""
+        """Return whether no nearer common ancestor can lie beyond where the history is cut off."""
         if not self.git.is_shallow():
             return True
         if base is None:
@@ -157,7 +160,7 @@ class History:
         return self.git.shallow_commits().isdisjoint(since)
 
     def _deepen(self, further: int | None, *commits: str) -> bool:
-        """Bring `further` commits before where the history of `commits` is cut off, or all of it."""
+        """Fetch `further` commits (None: all) beyond where the history of `commits` is cut off, as `deepen`."""
         if self.remote is None or not self.git.is_shallow():
             return False
         if further is None:

@@ -10,9 +10,10 @@ from mlbutler.record import Change
 
 
 def is_older(git: Git, change: Change) -> Callable[[str], bool]:
-    """Return whether our head is older than a commit. A clone that lacks that one asks the remote once.
+    """Return a function that says whether our head is older than a given commit.
 
-    Where neither grew from the other (a force-push), the one that the branch holds now is newer, whatever its date.
+    A commit that the clone lacks is fetched once. Where neither is an ancestor of the other (a force-push), the one
+    that the branch has now is newer, whatever its date.
     """
     remote = change.git_remote
     branch = f"refs/heads/{change.head_branch}" if remote and change.head_branch else ""

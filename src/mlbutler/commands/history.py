@@ -78,7 +78,7 @@ def _find(work: Work, branch: str | None, commits: int) -> _Found:
     else:
         tip = git_history.known(name) or work.git.resolve(f"refs/heads/{name}") or change.checkout
     looked = first_parents(work.git, tip, commits)
-    if len(looked) < commits and work.git.is_shallow() and git_history.lengthen(commits, tip):
+    if len(looked) < commits and work.git.is_shallow() and git_history.deepen(commits, tip):
         looked = first_parents(work.git, tip, commits)
     named = declared(work.project.snapshots, work.prefix, looked)
     past = metric_history(work.project.snapshots, work.prefix, tip, commits, remote=work.trusted)

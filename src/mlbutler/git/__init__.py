@@ -1,4 +1,4 @@
-"""git: the only package that runs it."""
+"""Git: the only package that runs it."""
 
 from mlbutler.git.command import Done
 from mlbutler.git.repository import Git

@@ -1,4 +1,4 @@
-"""Where the repository is, told by those whom a pull request cannot change: the CI server and the agent's owner."""
+"""The repository's address, from what a pull request cannot change: the CI server's variables and the agent's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlbutler.variables import GIT_URL
 
 _REMEDY = f"Set {GIT_URL} to the repository's address: https://..., http://..., ssh://..., git@host:path or /a/folder."
 _SCP = re.compile(r"(?:(?P<user>[\w.+-]+)@)?(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:]+\]):(?P<path>(?!:)[^\s].*)")
-# What each CI server says of the repository that it builds, first the one that tells most.
+# The variables that give the address of the repository that a CI server builds, the most precise one first.
 _SAID = (
     "GIT_URL", "GIT_URL_1",  # Jenkins
     "BUILD_REPOSITORY_URI",  # Azure Pipelines
@@ -24,7 +24,7 @@ _SAID = (
 
 @dataclass(frozen=True)
 class Address:
-    """A repository's address.
+    """Hold a repository's address.
 
     Attributes:
         url: as git takes it, without a password. protocol: git's name of how it is reached.
@@ -40,34 +40,34 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """The address without user name and password; of one over SSH the user belongs to it."""
+        """Return the address without user name and password; over SSH the user is part of it and kept."""
         return self.url
 
 
 @dataclass(frozen=True)
-class Access:
-    """How the remote repository is reached on a CI server.
+class RemoteAccess:
+    """Hold how the remote repository is reached on a CI server.
 
     Attributes:
-        address: None where nothing tells it that a pull request could not have written.
-        fresh: nothing of the project has run yet, so that the clone's own refs say what the CI server fetched.
+        address: None where only files that a pull request can write give one.
+        fresh: nothing of the project has run yet, so the clone's own refs are those that the CI server fetched.
     """
 
     address: Address | None
     fresh: bool
 
-    def without_password(self) -> Access:
-        """The same place, for a change that no credential is used for."""
+    def without_password(self) -> RemoteAccess:
+        """Return the same address without its password, for a change that gets no credentials."""
         if self.address is None:
             return self
         return replace(self, address=replace(self.address, password=""))
 
 
 def parse(text: str) -> Address:
-    """An address, as git takes them.
+    """Parse an address in any of the forms that git takes.
 
     Raises:
-        UsageError: it is none, or of a kind that runs a program (``ext::...``).
+        UsageError: it is no address, or of a kind that runs a program (``ext::...``).
     """
     if "\n" in text or text.startswith("-") or re.match(r"[A-Za-z0-9+.-]+::", text):
         raise _refused(text)
@@ -98,11 +98,11 @@ def _refused(text: str) -> UsageError:
     return UsageError(f"The repository's address is {what}, which is not used with credentials.", _REMEDY)
 
 
-def told(environ: Mapping[str, str]) -> Address | None:
-    """What the environment says of the repository that is built; None where it says nothing.
+def from_environment(environ: Mapping[str, str]) -> Address | None:
+    """Return the repository's address from the environment's variables; None where none is set.
 
     Raises:
-        UsageError: what it says is no address.
+        UsageError: the variable's value is no address.
     """
     text = environ.get(GIT_URL) or _github(environ) or _gitlab(environ)
     text = text or next((environ[name] for name in _SAID if environ.get(name)), "")
@@ -123,10 +123,10 @@ def _gitlab(environ: Mapping[str, str]) -> str:
 
 
 def in_clone(config: Path, values: list[str]) -> Address | None:
-    """The address that a clone's own configuration names, for when nothing of the project has run yet.
+    """Return the address in a clone's own configuration; to be trusted only while nothing of the project has run.
 
     Args:
-        config: where it stands. values: each that the file gives the remote.
+        config: the configuration file. values: every URL that it has for the remote.
 
     Raises:
         UsageError: it is no address.

@@ -1,4 +1,4 @@
-"""What a clone says of itself: commits, files, the work tree. Nothing here talks to a remote."""
+"""Reading a clone: commits, files, the work tree. Nothing here talks to a remote."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _AT_ONCE = 500
 
 
 class Clone(GitCommand):
-    """git in one work tree (or bare repository): reading what is there."""
+    """Read commits, files and the index of one work tree (or bare repository)."""
 
     def toplevel(self) -> Path:
-        """The work tree's root.
+        """Return the work tree's root.
 
         Raises:
             UsageError: not inside a work tree.
@@ -35,12 +35,12 @@ class Clone(GitCommand):
         return self._toplevel
 
     def resolve(self, rev: str) -> str | None:
-        """The commit id of `rev`, None when there is no such commit here."""
+        """Return the commit id of `rev`, None when there is no such commit here."""
         done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", check=False)
         return done.text.strip() if done.code == 0 else None
 
     def head(self) -> str:
-        """The commit id of HEAD.
+        """Return the commit id of HEAD.
 
         Raises:
             UsageError: the repository has no commit yet.
@@ -51,56 +51,56 @@ class Clone(GitCommand):
         return head
 
     def parents(self, rev: str) -> tuple[str, ...]:
-        """Commit ids of the parents of `rev` (none in a shallow clone's last commit)."""
+        """Return the commit ids of the parents of `rev` (none where a shallow clone's history is cut off)."""
         return tuple(self.run("rev-list", "--parents", "-n", "1", rev).text.split()[1:])
 
     def described(self, rev: str) -> tuple[str, str]:
-        """The author's name, and the full commit message."""
+        """Return the author's name and the full commit message."""
         author, _, message = self.run("show", "-s", "--format=%an%x00%B", rev).text.partition("\0")
         return author.strip(), message.strip()
 
     def trailers(self, rev: str) -> dict[str, str]:
-        """The trailers of a commit message, the last one of each name."""
+        """Return the trailers of a commit message, the last one of each name."""
         text = self.run("show", "-s", "--format=%(trailers:only,unfold)", rev).text
         pairs = (line.partition(": ") for line in text.splitlines() if ": " in line)
         return {name: value.strip() for name, _, value in pairs}
 
     def is_ancestor(self, old: str, new: str) -> bool:
-        """Is `old` reachable from `new`?"""
+        """Return whether `old` is reachable from `new`."""
         return self.run("merge-base", "--is-ancestor", old, new, check=False).code == 0
 
     def merge_base(self, one: str, other: str) -> str | None:
-        """The best common ancestor, None for unrelated histories (or a clone too shallow to know)."""
+        """Return the best common ancestor, None for unrelated histories (or a clone too shallow to know)."""
         done = self.run("merge-base", one, other, check=False)
         return done.text.splitlines()[0] if done.code == 0 and done.text else None
 
     def merged_tree(self, one: str, other: str) -> str | None:
-        """Id of the tree that a merge of two commits makes; None where they conflict, or git is older than 2.38."""
+        """Return the id of the merged tree of two commits; None where they conflict, or git is older than 2.38."""
         done = self.run("merge-tree", "--write-tree", one, other, check=False)
         return done.text.splitlines()[0] if done.code == 0 and done.text else None
 
     def is_shallow(self) -> bool:
-        """Does the clone lack history?"""
+        """Return whether the clone is shallow."""
         return self.run("rev-parse", "--is-shallow-repository").text == "true"
 
     def branch(self) -> str | None:
-        """The branch that is checked out, None when HEAD is detached."""
+        """Return the branch that is checked out, None when HEAD is detached."""
         done = self.run("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
         return done.text if done.code == 0 else None
 
     def remotes(self) -> tuple[str, ...]:
-        """Names of the configured remotes."""
+        """Return the names of the configured remotes."""
         return tuple(self.run("remote").text.splitlines())
 
     def remote_url(self, name: str) -> str:
-        """Fetch URL of a remote, '' when it has none."""
+        """Return the fetch URL of a remote, '' when it has none."""
         return self.run("remote", "get-url", name, check=False).text
 
     def show(self, rev: str, path: str) -> bytes | None:
-        """Content of a file (path from the repository's root) at a commit, None when it is not there.
+        """Return a file's content at a commit (path from the repository's root), None when it is not there.
 
         Raises:
-            GitError: on a CI server, where the project's code may have run: an object is not what its id says.
+            GitError: an object's content does not match its id; checked on a CI server, once project code may have run.
         """
         if self.access is not None and not self.access.fresh:
             commit = self.resolve(rev)
@@ -109,7 +109,7 @@ class Clone(GitCommand):
         return done.out if done.code == 0 else None
 
     def tree(self, rev: str, path: str = "") -> tuple[TreeEntry, ...]:
-        """All files of a commit below `path`; paths are from the repository's root."""
+        """Return all files of a commit below `path`; paths are from the repository's root."""
         args = ["ls-tree", "-r", "-z", "--full-tree", rev]
         out = self.run(*args, *(["--", path] if path else [])).out
         entries = []
@@ -120,19 +120,19 @@ class Clone(GitCommand):
         return tuple(entries)
 
     def tracked(self) -> frozenset[str]:
-        """Paths in the index below `directory`, relative to it."""
+        """Return the paths in the index below `directory`, relative to it."""
         out = self.run("ls-files", "-z").out
         return frozenset(os.fsdecode(item) for item in out.split(b"\0") if item)
 
     def tracked_links(self, paths: Collection[str]) -> frozenset[str]:
-        """Those of `paths` (relative to `directory`) that are symbolic links in the index."""
+        """Return those of `paths` (relative to `directory`) that are symbolic links in the index."""
         items = self._listed("ls-files", "--stage", paths)
         return frozenset(path for meta, _, path in (item.partition("\t") for item in items) if meta.startswith(_LINK))
 
     def unmodified(self, paths: Collection[str]) -> frozenset[str]:
-        """Files at or below `paths` (relative to `directory`) whose content in the work tree is that in the index.
+        """Return the files at or below `paths` (relative to `directory`) whose content in the work tree is the index's.
 
-        Files that Git was told to believe unchanged are none of them: it would not notice.
+        Files with `assume-unchanged` or `skip-worktree` are not among them: Git would not notice a change.
         """
         prefix = os.fsdecode(self.run("rev-parse", "--show-prefix").out).rstrip("\n")
         tracked = {item[2:] for item in self._listed("ls-files", "-v", paths) if item.startswith("H ")}
@@ -141,7 +141,7 @@ class Clone(GitCommand):
         return frozenset(tracked - modified)
 
     def _listed(self, verb: str, option: str, paths: Collection[str], *more: str) -> list[str]:
-        """What git lists about these paths, which are no patterns."""
+        """Return the items that a git command lists for these paths, which are taken literally."""
         found: list[str] = []
         left = list(paths)
         for start in range(0, len(left), _AT_ONCE):
@@ -151,26 +151,26 @@ class Clone(GitCommand):
         return found
 
     def changed(self, old: str, new: str) -> tuple[str, ...]:
-        """Paths that differ between two commits, from the repository's root; renames as both paths."""
+        """Return the paths that differ between two commits, from the repository's root; both paths of a rename."""
         out = self.run("diff", "--name-only", "--no-renames", "-z", old, new).out
         return tuple(os.fsdecode(item) for item in out.split(b"\0") if item)
 
     def dirty(self, *, untracked: bool = False) -> tuple[str, ...]:
-        """Paths (from the repository's root) that differ from HEAD in index or work tree."""
+        """Return the paths (from the repository's root) that differ from HEAD in index or work tree."""
         mode = "all" if untracked else "no"
         out = self.run("status", "--porcelain", "-z", "--no-renames", f"--untracked-files={mode}").out
         return tuple(os.fsdecode(item[3:]) for item in out.split(b"\0") if item)
 
     def is_branch_name(self, name: str) -> bool:
-        """Can a branch be called so? Text from a CI server's environment need not be a name."""
+        """Return whether Git accepts `name` as a branch's: text from a CI server's environment may be anything."""
         return self.run("check-ref-format", f"refs/heads/{name}", check=False).code == 0
 
     def path(self, name: str) -> Path:
-        """Where a file or folder of the repository's own is, such as ``objects``."""
+        """Return the path of a file or folder inside the ``.git`` directory, such as ``objects``."""
         out = os.fsdecode(self.run("rev-parse", "--git-path", name).out).rstrip("\n")
         return (self.directory / out).absolute()
 
     def shallow_commits(self) -> frozenset[str]:
-        """Where a shallow clone's history is cut off."""
+        """Return the commits at which a shallow clone's history is cut off."""
         path = self.path("shallow")
         return frozenset(path.read_text(encoding="ascii").split()) if path.is_file() else frozenset()

@@ -5,8 +5,8 @@ those that carry credentials or configuration for the network are kept, and only
 remote. A password from the environment reaches git through an askpass program and never through argv, a URL
 or a file. Hooks never run: the code of a pull request can write them.
 
-On a CI server what talks to the remote does so from a repository of its own (`mlbutler.git.private_repository`), and
-what stays here is given what the project's code is given.
+On a CI server, commands that talk to the remote run in a repository of their own (`mlbutler.git.private_repository`),
+and all others get the same environment as the project's code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Self
 
 from mlbutler.errors import AccessDenied, GitError, UsageError
-from mlbutler.git.address import Access
+from mlbutler.git.address import RemoteAccess
 from mlbutler.git.out_of_reach import is_out_of_reach
 from mlbutler.held_back import allowed, values_to_hide
 from mlbutler.secrets import Redactor, secret_values, without_credentials
@@ -53,13 +53,13 @@ _DENIED = re.compile(
 
 
 def _gist(lines: list[str]) -> str:
-    """What went wrong with a remote: git's first complaint names it, its last is the same for all."""
+    """Return git's first error line about a remote: it names the cause, while the last one is always the same."""
     return lines[0].strip() if lines else "no message"
 
 
 @dataclass(frozen=True)
 class Done:
-    """A finished git command."""
+    """Exit code and output of a finished git command."""
 
     code: int
     out: bytes
@@ -67,30 +67,32 @@ class Done:
 
     @property
     def text(self) -> str:
-        """Standard output as text, without the final newline."""
+        """Return standard output as text, without the final newline."""
         return self.out.decode("utf-8", "surrogateescape").rstrip("\n")
 
 
 class GitCommand:
-    """git in one work tree (or bare repository): running it.
+    """Run git in one work tree (or bare repository).
 
     Args:
         directory: where git runs; paths given to methods are relative to it unless said otherwise.
         environ: the environment to take credentials and configuration from.
-        access: how the remote is reached on a CI server; None where the clone's own configuration is believed.
+        access: how the remote is reached on a CI server; None where the clone's own configuration is trusted.
     """
 
-    def __init__(self, directory: Path, environ: Mapping[str, str] | None = None, access: Access | None = None) -> None:
+    def __init__(
+        self, directory: Path, environ: Mapping[str, str] | None = None, access: RemoteAccess | None = None
+    ) -> None:
         self.directory, self.access = directory, access
         self._environ = dict(os.environ if environ is None else environ)
         self._toplevel: Path | None = None
 
     def at(self, directory: Path) -> Self:
-        """git in another directory of the same work tree."""
+        """Return a copy that runs in another directory of the same work tree."""
         return self._alike(type(self)(directory, self._environ, self.access))
 
-    def reaching(self, access: Access) -> Self:
-        """The same work tree, whose remote is reached as `access` says."""
+    def reaching(self, access: RemoteAccess) -> Self:
+        """Return a copy that reaches the remote as `access` says."""
         return self._alike(type(self)(self.directory, self._environ, access))
 
     def _alike(self, other: Self) -> Self:
@@ -98,7 +100,7 @@ class GitCommand:
         return other
 
     def without_credentials(self) -> Self:
-        """The same work tree, with nothing in the environment that a remote would accept as a password."""
+        """Return a copy whose environment holds nothing that a remote would accept as a password."""
         left = without_credentials(self._environ, secret_values(self._environ))
         access = self.access.without_password() if self.access is not None else None
         return self._alike(type(self)(self.directory, left, access))
@@ -116,7 +118,7 @@ class GitCommand:
 
         Args:
             check: raise when it exits with another code than 0.
-            network: it talks to a remote: give it the credentials.
+            network: the command talks to a remote and gets the credentials.
             extra: environment variables for this command alone.
 
         Raises:
@@ -151,7 +153,7 @@ class GitCommand:
         """Start git with exactly this environment and wait for it, whatever it answers.
 
         Args:
-            cwd: where; `directory` if None.
+            cwd: the directory to run in; `directory` if None.
 
         Raises:
             GitError: git is missing, or took too long. UsageError: there is no such directory.
@@ -178,8 +180,10 @@ class GitCommand:
 
     @cached_property
     def program(self) -> str:
-        """The git that is run. On a CI server none that lies in the work tree, and rather one that nobody here can
-        write."""
+        """Return the path of the git that is run.
+
+        On a CI server it never lies in the work tree, and one that this user cannot write is preferred.
+        """
         if self.access is None:
             return "git"
         here = self.directory.resolve()
@@ -194,7 +198,7 @@ class GitCommand:
 
     @staticmethod
     def failure(verb: str, err: str, *, network: bool = True) -> GitError | AccessDenied:
-        """The error for a command that failed: a remote's refusal is told from everything else."""
+        """Return the error for a failed command: `AccessDenied` where a remote refused, else `GitError`."""
         lines = [line for line in err.splitlines() if line.strip() and not line.startswith("hint:")]
         said = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
         message = said[-1].strip() if said else "no message"
@@ -216,7 +220,7 @@ class GitCommand:
 
     @cached_property
     def _local(self) -> dict[str, str]:
-        """For commands that stay here: a filter that the pull request configured may run in them."""
+        """Return the environment of local commands; a filter that the pull request configured may run in them."""
         if self.access is not None:
             return allowed(self._environ) | {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1"}
         settings = [name for name in self._networked if name.startswith("GIT_CONFIG_")]

@@ -1,4 +1,4 @@
-"""Many things of Git at once: files of commits through one process, and a branch's commits."""
+"""Reading many of Git's objects at once: files of commits through one process, and a branch's commits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FORMAT = "%H%x00%cI%x00%an%x00%s"
 
 @dataclass(frozen=True)
 class Blob:
-    """A file at a commit. `size` in bytes; `content` is None where the file was too large to be read."""
+    """Hold a file at a commit. `size` in bytes; `content` is None where the file was too large to be read."""
 
     oid: str
     size: int
@@ -21,7 +21,7 @@ class Blob:
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit. `when`: the committer's time, ISO 8601 with its zone."""
+    """Hold one commit. `when`: the committer's time, ISO 8601 with its zone."""
 
     oid: str
     when: str
@@ -30,7 +30,7 @@ class Commit:
 
 
 def read_blobs(git: Git, names: Sequence[str], largest: int) -> dict[str, Blob]:
-    """The files called ``commit:path`` (path from the repository's root), those that exist.
+    """Read the files called ``commit:path`` (path from the repository's root), those that exist.
 
     The same content under several names is read, and kept, once.
 
@@ -47,7 +47,7 @@ def read_blobs(git: Git, names: Sequence[str], largest: int) -> dict[str, Blob]:
 
 
 def _looked_up(git: Git, names: Sequence[str]) -> Mapping[str, tuple[str, int]]:
-    """Name -> (object id, size), of names that are files."""
+    """Return name -> (object id, size) for the names that are files."""
     oneline = [name for name in dict.fromkeys(names) if "\n" not in name]
     answers = _batch_check(git, oneline)
     for name in dict.fromkeys(names):
@@ -86,7 +86,7 @@ def _contents(git: Git, oids: Sequence[str]) -> dict[str, bytes]:
 
 
 def first_parents(git: Git, rev: str, limit: int) -> tuple[Commit, ...]:
-    """The last `limit` commits of a branch, newest first, without what merges brought from elsewhere.
+    """Return the last `limit` commits of a branch, newest first, following first parents only.
 
     Raises:
         GitError: there is no such revision.

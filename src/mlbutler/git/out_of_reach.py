@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def is_out_of_reach(path: Path) -> bool:
-    """Is there such a file, and can this user neither write nor replace it? For root no file is."""
+    """Return whether the file exists and this user can neither write nor replace it; always False for root."""
     try:
         real = path.resolve(strict=True)
     except (OSError, RuntimeError):

@@ -1,10 +1,10 @@
-"""A repository of our own, for the git commands that hold a credential on a CI server.
+"""A temporary repository for the git commands that hold a credential on a CI server.
 
 The project's own code runs as the same user in the same clone: it can write ``.git/config``, hooks, ``~/.gitconfig``,
 ``~/.netrc`` and ``~/.ssh/config``, and each of these can send a password elsewhere or have a program started. So git
-talks to the remote from a bare repository that is made for one command in a folder of ours. It shares nothing but
-objects with the clone, takes its configuration from us, from the environment and from files that this user cannot
-write, and holds one credential in its environment.
+talks to the remote from a bare repository that is made for one command in a temporary folder. It shares only the
+objects with the clone, takes its configuration from mlbutler, from the environment and from files that this user
+cannot write, and holds one credential in its environment.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ _CONFIG = """\
 
 
 @dataclass(frozen=True)
-class Credential:
-    """What opens the remote: user name and password, a private key's file, or a program that git asks."""
+class GitCredential:
+    """Hold what git logs in with: user name and password, a private key's file, or an askpass program."""
 
     user: str = ""
     password: str = ""
@@ -82,8 +82,8 @@ class Credential:
     program: str = ""
 
     @classmethod
-    def of(cls, environ: Mapping[str, str], address: Address) -> Credential:
-        """The one credential for this address that the environment holds, or an empty one."""
+    def of(cls, environ: Mapping[str, str], address: Address) -> GitCredential:
+        """Return the environment's credential for this address, or an empty one."""
         get = environ.get
         if address.protocol == "file":
             return cls()
@@ -103,13 +103,13 @@ class Credential:
 
 
 def _is_at(address: Address, server: str | None) -> bool:
-    """Is the repository on the server that the CI server's own token is for?"""
+    """Return whether the repository is on `server`, which the CI server's own token is for."""
     parts = urlsplit(server or "")
     return bool(parts.netloc) and (address.protocol, address.host) == (parts.scheme, parts.netloc.rpartition("@")[2])
 
 
 class PrivateRepository:
-    """Talks to the remote at one address for a clone, whose configuration is never read.
+    """Talk to the remote at one address for a clone, without reading the clone's configuration.
 
     Args:
         clone: git in the clone, without credentials. environ: where credentials and the owner's settings are.
@@ -119,15 +119,15 @@ class PrivateRepository:
         self._clone, self._address, self._environ = clone, address, environ
 
     def fetch(self, options: Sequence[str], refspecs: Sequence[str]) -> Done:
-        """Bring refs into the clone, as ``git fetch`` does; the first one's commit is the result's text."""
+        """Fetch refs into the clone, as ``git fetch`` does; the first one's commit is the result's text."""
         pairs = [(spec.removeprefix("+").partition(":")) for spec in refspecs]
         wanted = [f"+{source}:{_FETCHED}{number}" for number, (source, _, _) in enumerate(pairs)]
-        with self._room(known=True) as room:
-            done = room.run("fetch", *options, "--", self._address.url, *wanted)
+        with self._workspace(known=True) as workspace:
+            done = workspace.run("fetch", *options, "--", self._address.url, *wanted)
             if done.code != 0:
                 return done
-            listed = room.run("for-each-ref", "--format=%(refname) %(objectname)", _FETCHED).text.splitlines()
-            room.give_back_shallow()
+            listed = workspace.run("for-each-ref", "--format=%(refname) %(objectname)", _FETCHED).text.splitlines()
+            workspace.update_shallow()
         found = dict(line.split(" ") for line in listed)
         oids = [found.get(f"{_FETCHED}{number}", "") for number in range(len(pairs))]
         for (_, _, target), oid in zip(pairs, oids, strict=True):
@@ -136,38 +136,38 @@ class PrivateRepository:
         return Done(0, oids[0].encode() if oids else b"", done.err)
 
     def ask(self, options: Sequence[str], patterns: Sequence[str], timeout: float | None) -> Done:
-        """The remote's refs, as ``git ls-remote`` lists them."""
-        with self._room() as room:
-            return room.run("ls-remote", *options, "--", self._address.url, *patterns, timeout=timeout)
+        """Return the remote's refs, as ``git ls-remote`` lists them."""
+        with self._workspace() as workspace:
+            return workspace.run("ls-remote", *options, "--", self._address.url, *patterns, timeout=timeout)
 
     def push(self, options: Sequence[str], commit: str, ref: str) -> Done:
         """Push one commit to one ref."""
-        with self._room() as room:
-            return room.run("push", *options, "--", self._address.url, f"{commit}:{ref}")
+        with self._workspace() as workspace:
+            return workspace.run("push", *options, "--", self._address.url, f"{commit}:{ref}")
 
     @contextmanager
-    def _room(self, *, known: bool = False) -> Iterator[_Room]:
+    def _workspace(self, *, known: bool = False) -> Iterator[_Workspace]:
         with tempfile.TemporaryDirectory(prefix="mlbutler-git-") as folder:  # 0700
-            room = _Room(Path(folder), self._clone, self._address, self._environ)
-            room.furnish(known=known)
-            yield room
+            workspace = _Workspace(Path(folder), self._clone, self._address, self._environ)
+            workspace.prepare(known=known)
+            yield workspace
 
 
-class _Room:
-    """The folder of one command: the bare repository, a home without settings, the program that git asks."""
+class _Workspace:
+    """Hold the temporary folder of one command: bare repository, home without settings, askpass program."""
 
     def __init__(self, folder: Path, clone: Clone, address: Address, environ: Mapping[str, str]) -> None:
         self._folder, self._clone, self._address, self._environ = folder, clone, address, environ
         self._repository = folder / "repository.git"
-        self._credential = Credential.of(environ, address)
+        self._credential = GitCredential.of(environ, address)
         self._objects = clone.path("objects")
         self._shallow = clone.path("shallow")
 
-    def furnish(self, *, known: bool) -> None:
-        """Write what git needs to take the folder for a repository.
+    def prepare(self, *, known: bool) -> None:
+        """Write what git needs to accept the folder as a repository.
 
         Args:
-            known: let it know the clone's refs, so that a fetch brings only what is missing.
+            known: list the clone's refs in it, so that a fetch brings only what is missing.
         """
         repository = self._repository
         for name in ("refs", "objects", "info"):
@@ -177,7 +177,7 @@ class _Room:
         text = _CONFIG.format(
             version=1 if long else 0,
             extension="\tobjectFormat = sha256" if long else "",
-            helper="\thelper =" if self._credential != Credential() else "",
+            helper="\thelper =" if self._credential != GitCredential() else "",
         )
         (repository / "config").write_text(text, encoding="utf-8")
         (self._folder / "gitconfig").write_text(self._global(), encoding="utf-8")
@@ -204,8 +204,8 @@ class _Room:
         lines = [f"{oid} {_KNOWN}{number}\n" for number, oid in enumerate(oids)]
         (self._repository / "packed-refs").write_text("".join(sorted(lines, key=lambda line: line.split()[1])), "ascii")
 
-    def give_back_shallow(self) -> None:
-        """Let the clone know where its history is cut off now."""
+    def update_shallow(self) -> None:
+        """Write into the clone where its history is cut off now."""
         before, after = _content(self._shallow), _content(self._repository / "shallow")
         if before == after:
             return
@@ -218,7 +218,7 @@ class _Room:
         new.replace(self._shallow)
 
     def run(self, *args: str, timeout: float | None = None) -> Done:
-        """Run one git command here."""
+        """Run one git command in the temporary repository."""
         return self._clone.execute(args, cwd=self._folder, environ=self._variables(), timeout=timeout)
 
     def _variables(self) -> dict[str, str]:
@@ -247,7 +247,10 @@ class _Room:
         return "http:https" if self._address.protocol == "http" else self._address.protocol
 
     def _ssh(self) -> dict[str, str]:
-        """``~/.ssh/config`` may start a program. ``known_hosts`` can at worst have the connection refused."""
+        """Return variables that make git ignore ``~/.ssh/config``, which may start a program.
+
+        ``known_hosts`` is read: at worst it makes the connection fail.
+        """
         if self._address.protocol != "ssh":
             return {}
         if not self._credential.key and (self._environ.get("GIT_SSH_COMMAND") or self._environ.get("GIT_SSH")):
@@ -259,7 +262,7 @@ class _Room:
         return {"GIT_SSH_COMMAND": shlex.join(words)}
 
     def _asked(self) -> dict[str, str]:
-        """The program that git asks for user name and password: it answers for this host alone."""
+        """Return variables with an askpass program that gives user name and password for this host alone."""
         credential = self._credential
         if credential.program:
             return {"GIT_ASKPASS": credential.program}

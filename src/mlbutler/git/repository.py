@@ -1,4 +1,4 @@
-"""A clone and its remote."""
+"""A clone together with its remote."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mlbutler.variables import GIT_URL
 
 
 class Git(Clone):
-    """git in one work tree (or bare repository), and with its remote."""
+    """Run git in one work tree (or bare repository) and against its remote."""
 
     @property
     def address(self) -> Address | None:
-        """Where the remote is, on a CI server; None on a laptop, and where nothing tells."""
+        """Return the remote's address on a CI server; None on a laptop, and where it is not known."""
         return self.access.address if self.access is not None else None
 
     def _private(self, *, writing: bool = False) -> PrivateRepository | None:
-        """What talks to the remote on a CI server; None where the clone itself does.
+        """Return the repository that talks to the remote on a CI server; None where the clone itself does.
 
         Raises:
-            NoAddress: nothing tells where the remote is, and there is something to lose.
+            NoAddress: the remote's address is not known, and there are credentials to protect.
         """
         if self.access is None:
             return None
@@ -33,7 +33,7 @@ class Git(Clone):
             return PrivateRepository(self, self.access.address, self._environ)
         if writing or has_credentials(self._environ):
             raise NoAddress(
-                "Nothing tells where this repository is but .git/config, which the project's own code can write.",
+                "This repository's address is only in .git/config, which the project's own code can write.",
                 f"Set {GIT_URL} in the job, or keep the CI server's own variable, such as Jenkins' GIT_URL.",
             )
         return None
@@ -64,7 +64,7 @@ class Git(Clone):
         return self.run("fetch", *args, "--", remote, *refspecs, check=False, network=True)
 
     def fetch_one(self, remote: str, ref: str) -> str | None:
-        """The commit that a ref of the remote's names, brought here; None where there is none to be had."""
+        """Fetch one ref and return its commit; None where it cannot be fetched."""
         try:
             refs = self.remote_refs(remote, ref, f"{ref}^{{}}")
         except (GitError, AccessDenied):
@@ -75,7 +75,7 @@ class Git(Clone):
         return self.resolve(oid)
 
     def ask(self, remote: str, *options: str, patterns: Sequence[str] = (), timeout: float | None = None) -> Done:
-        """The remote's refs, as ``git ls-remote`` lists them with these options. Exit code in the result.
+        """Return the remote's refs, as ``git ls-remote`` lists them with these options. Exit code in the result.
 
         Raises:
             GitError: it took longer than `timeout`.
@@ -87,7 +87,7 @@ class Git(Clone):
         return self.run("ls-remote", *args, check=False, network=True, timeout=timeout)
 
     def remote_refs(self, remote: str, *patterns: str) -> dict[str, str]:
-        """ref name -> commit id on the remote.
+        """Return ref name -> commit id on the remote.
 
         Raises:
             GitError, AccessDenied: the remote did not answer.

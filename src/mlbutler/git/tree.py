@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TreeEntry:
-    """One file of a commit: its mode (``100644``, ``160000`` for a submodule), object id and path."""
+    """Hold one file of a commit: its mode (``100644``, ``160000`` for a submodule), object id and path."""
 
     mode: str
     oid: str

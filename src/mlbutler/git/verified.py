@@ -1,7 +1,7 @@
-"""Git's objects, believed only where their content has the id that they are kept under.
+"""Reading Git's objects and checking that their content matches their id.
 
-Code that can write ``.git/objects`` can put any content under any id, and git does not look. What decides where
-credentials go, and what is pushed in our name, is read from here, once the project's own code has run in the clone.
+Code that can write ``.git/objects`` can put any content under any id, and git does not check it. Once the project's
+own code has run in the clone, what decides where credentials go, and what mlbutler pushes, is read through here.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _TREE, _LONG = "40000", 64
 
 
 def read(git: GitCommand, oids: Iterable[str]) -> dict[str, bytes]:
-    """The contents of objects that are there.
+    """Read the contents of those objects that exist.
 
     Raises:
-        GitError: one has another content than its id says.
+        GitError: an object's content does not match its id.
     """
     asked = tuple(dict.fromkeys(oids))
     if not asked:
@@ -39,7 +39,7 @@ def read(git: GitCommand, oids: Iterable[str]) -> dict[str, bytes]:
         made = hashlib.sha256 if len(oid) == _LONG else hashlib.sha1
         if made(b"%s %d\0%s" % (head[1], size, content)).hexdigest() != oid:
             raise GitError(
-                f"The object {oid} in this clone is not what its id says.",
+                f"The content of object {oid} in this clone does not match its id.",
                 "Something wrote into .git/objects: build in a fresh clone, and see what the change's code does.",
             )
         found[oid] = content
@@ -48,7 +48,7 @@ def read(git: GitCommand, oids: Iterable[str]) -> dict[str, bytes]:
 
 
 def file(git: GitCommand, commit: str, path: str) -> bytes | None:
-    """Content of a file at a commit, None when it is not there.
+    """Return a file's content at a commit, None when it is not there.
 
     Raises:
         GitError: as `read`.
@@ -63,7 +63,7 @@ def file(git: GitCommand, commit: str, path: str) -> bytes | None:
 
 
 def tree(git: GitCommand, commit: str) -> dict[str, TreeEntry]:
-    """Path -> entry, for all files of a commit.
+    """Return path -> entry for all files of a commit.
 
     Raises:
         GitError: as `read`.
@@ -84,7 +84,7 @@ def tree(git: GitCommand, commit: str) -> dict[str, TreeEntry]:
 
 
 def is_ancestor(git: GitCommand, old: str, new: str) -> bool:
-    """Is `old` reachable from `new`, by the parents that the commits themselves name?
+    """Return whether `old` is reachable from `new` by the parents in the commits' own content.
 
     Raises:
         GitError: as `read`.
@@ -105,7 +105,7 @@ def is_ancestor(git: GitCommand, old: str, new: str) -> bool:
 
 
 def parents(commit: bytes) -> list[str]:
-    """Ids of the parents that a commit's content names."""
+    """Return the ids of the parents that a commit's content names."""
     lines = commit.partition(b"\n\n")[0].split(b"\n")
     return [line[len(b"parent ") :].decode() for line in lines if line.startswith(b"parent ")]
 
@@ -116,7 +116,7 @@ def _tree_of(commit: bytes) -> str:
 
 
 def _entries(content: bytes, length: int) -> Iterator[tuple[str, str, str]]:
-    """Mode, name and id of each entry of a tree."""
+    """Yield mode, name and id of each entry of a tree."""
     at, size = 0, length // 2
     while at < len(content):
         space, end = content.index(b" ", at), content.index(b"\0", at)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mlbutler.console import Console
 from mlbutler.git import Git
-from mlbutler.git.address import Access
+from mlbutler.git.address import RemoteAccess
 from mlbutler.record import Record
 from mlbutler.settings import LoadedSettings, Settings
 from mlbutler.state.fingerprint import Fingerprints
@@ -72,7 +72,7 @@ class Work:
     discard: bool = False
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     agreed_remotes: tuple[Agreement, ...] | None = None
-    access: Access | None = None
+    access: RemoteAccess | None = None
     target_revisions: tuple[str, ...] | None = ()
     given_up: tuple[str, ...] | None = None
     taken: set[str] = field(default_factory=set)

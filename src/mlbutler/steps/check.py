@@ -90,8 +90,8 @@ def _reproduces(work: Work) -> bool:
 
 
 def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:
-    before = work.push_checks
-    if work.plan_held and work.trusted and not anew and (known := before.get(work.plans.artifacts)) is not None:
+    before = work.state.push_checks
+    if work.plan_held and work.trusted and not anew and (known := before.get(work.state.plans.artifacts)) is not None:
         return [_all_there(known.objects, known.artifacts, known.objects, known.age)], CheckResult(
             outcome=Outcome.PASSED, reason="", left_out=known.left_out, checked=known.objects,
             remembered=known.objects, answers_age=round(known.age, 1),
@@ -126,7 +126,7 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
             artifacts,
             remotes,
             project.objects.manifest,
-            presence=None if anew else work.presence,
+            presence=None if anew else work.state.presence,
             address=remotes.address,
             progress=progress,
             size_here=project.objects.size,

@@ -36,7 +36,12 @@ def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
         lost: paths of outputs that no store holds.
     """
     before, targets = work.record.plan, work.settings.reproduce.targets
-    if not lost and before is not None and before.settled() and work.plans.is_valid(_states(before.stages), targets):
+    if (
+        not lost
+        and before is not None
+        and before.settled()
+        and work.state.plans.is_valid(_states(before.stages), targets)
+    ):
         work.plan_held = True
         return PlanResult(
             outcome=Outcome.PASSED, reason=_sentence(before), stages=before.stages, left_over=before.left_over
@@ -51,12 +56,12 @@ def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
         from mlbutler.project.pushed import key_of
 
         artifacts = key_of(project.artifacts(), _address(work))
-        work.plans.put(
+        work.state.plans.put(
             _states(result.stages), targets, read_paths(project.stages), read, outputs=recorded_hashes(project.stages),
             artifacts=artifacts, settings=project.settings_files(), since=began,
         )  # fmt: skip
     else:
-        work.plans.invalidate()
+        work.state.plans.invalidate()
     return result
 
 

@@ -66,7 +66,7 @@ def run(work: Work) -> PushResult:
     try:
         notes, place = _to_remotes(work, cache, artifacts, pushed, runs, moved)
     except MlbutlerError as error:
-        work.push_checks.invalidate()  # it lacks what it did not take
+        work.state.push_checks.invalidate()  # it lacks what it did not take
         error.remedy = " ".join(filter(None, (error.remedy, _where_results_are(work, mirrored, kept))))
         error.partial = PushResult(
             outcome=Outcome.ERROR, reason=error.message, moved=tuple(m for m in moved if m.objects), run_cache=kept
@@ -116,7 +116,7 @@ def _whole(work: Work, result: PushResult, away: Sequence[Artifact]) -> PushResu
             away,
             remotes,
             work.project.objects.manifest,
-            presence=work.presence,
+            presence=work.state.presence,
             address=remotes.address,
             progress=progress,
             size_here=work.project.objects.size,

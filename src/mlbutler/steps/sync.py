@@ -125,7 +125,7 @@ def _in_place(work: Work) -> SyncResult | None:
 
     if not work.plan_held or not work.trusted or work.settings.data.verify == "always":
         return None
-    known = work.in_place.get()
+    known = work.state.in_place.get()
     if known is None:
         return None
     work.mirror_use.hold([ObjectId(md5) for md5 in known.artifacts])
@@ -144,7 +144,7 @@ def _keep(work: Work, needs: Sequence[Need], brought: Brought, verified: Verifie
         return
     fingerprints = {path: known for path in paths if (known := project.hashes.fingerprint(path)) is not None}
     artifacts = [need.oid.md5 for need in needs]
-    work.in_place.put(paths, artifacts, brought.objects, project.cache_dir, verified, fingerprints)
+    work.state.in_place.put(paths, artifacts, brought.objects, project.cache_dir, verified, fingerprints)
 
 
 def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, VerifiedObjects]:
@@ -175,7 +175,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
             work.mirror_use.hold([need.oid for need in needs])
         work.mirror_use.grew(sum(moved.bytes for moved in brought.moved if moved.place not in ("cache", "mirror")))
         if brought.missing and work.trusted:  # what was said of the remote is not to be believed any more
-            work.presence.invalidate()
+            work.state.presence.invalidate()
         error = worst(brought.errors)
         absent = brought.incomplete
         if absent and error is None:

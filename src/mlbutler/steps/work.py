@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from mlbutler.project.project import Project
     from mlbutler.remotes.stores import Stores
     from mlbutler.remotes.trust import Agreement
-    from mlbutler.state.presence import Expiry, PresenceCache, PushCheckCache
-    from mlbutler.state.results import InputFingerprints, PlanCache, SyncCache
-    from mlbutler.state.seal import Seal
     from mlbutler.steps.mirror import MirrorUse
+    from mlbutler.steps.state import RunState
     from mlbutler.symlinks import Symlinks
 
 
@@ -113,6 +111,18 @@ class Work:
         return "" if relative == "." else relative + "/"
 
     @cached_property
+    def state(self) -> RunState:
+        """What is known from earlier runs."""
+        from mlbutler.steps.state import RunState
+
+        environment = self.record.environment
+        versions = [environment.mlbutler, environment.dvc, self.settings.data.remote or ""]
+        return RunState(
+            self.root, self.mirror, self.settings, self.environ, self.fingerprints, versions, self.trusted,
+            sealed=self.record.change.ci != "local",
+        )  # fmt: skip
+
+    @cached_property
     def project(self) -> Project:
         """The DVC project, opened when a step first needs it."""
         from mlbutler.project.project import Project
@@ -124,7 +134,7 @@ class Work:
             chosen=None if given else self.settings.data.remote or "",
         )  # fmt: skip
         project.symlinks, project.mirror = self.symlinks, self.mirror
-        project.fingerprints, project.hashes = self.fingerprints, self._inputs.hashes
+        project.fingerprints, project.hashes = self.fingerprints, self.state.inputs.hashes
         project.planning.build_runs = self._build_runs
         project.checkout.discard = self.discard
         project.checkout.hardlink = self.trusted and self.settings.data.link == "hardlink"
@@ -145,31 +155,6 @@ class Work:
         if self.environ.get(HANDED_RUNS):
             runs.take(self.root / ".dvc" / "cache" / "runs")
         return runs
-
-    @cached_property
-    def _seal(self) -> Seal:
-        """Shows what was remembered by mlbutler itself; needed on a CI server alone."""
-        from mlbutler.state.seal import UNSEALED, Seal, secret
-
-        if self.record.change.ci == "local":
-            return UNSEALED
-        return Seal(secret(self.environ, self.settings.reproduce.pass_environment))
-
-    @cached_property
-    def _inputs(self) -> InputFingerprints:
-        from mlbutler.state.hashes import HashCache
-        from mlbutler.state.results import InputFingerprints
-
-        return InputFingerprints(self.root, self.fingerprints, HashCache(self.root, self.fingerprints))
-
-    @property
-    def plans(self) -> PlanCache:
-        """What the last plan of this clone rested on."""
-        from mlbutler.state.results import PlanCache
-
-        environment, remote = self.record.environment, self.settings.data.remote or ""
-        versions = [environment.mlbutler, environment.dvc, remote]
-        return PlanCache(self._inputs, versions, anonymous=not self.trusted, environ=self.environ, seal=self._seal)
 
     @property
     def mirror(self) -> Path | None:
@@ -212,42 +197,12 @@ class Work:
         return agreed(self.loaded, self.record.change, target)
 
     @property
-    def push_checks(self) -> PushCheckCache:
-        """That all was on the remote when this clone, or another build on this agent, last asked."""
-        from mlbutler.state.presence import PushCheckCache
-
-        return PushCheckCache(self._expiry, self._seal)
-
-    @property
     def agreed_at(self) -> tuple[str, ...]:
         """The target branch's tip and the merge base, as this command found them, else as the record has them."""
         from mlbutler.remotes.trust import target_revisions
 
         found = self.target_revisions
         return found if found is not None else tuple(target_revisions(self.git, self.record.change))
-
-    @property
-    def _expiry(self) -> Expiry:
-        """How long answers of a remote are believed."""
-        from mlbutler.state.presence import Expiry
-
-        places = [self.root / ".mlbutler", *([self.mirror / "mlbutler"] if self.mirror is not None else [])]
-        return Expiry(places, self.settings.data.remember)
-
-    @property
-    def in_place(self) -> SyncCache:
-        """That everything was in place when this clone last synced."""
-        from mlbutler.state.results import SyncCache
-
-        return SyncCache(self._inputs, self.plans, self._seal)
-
-    @property
-    def presence(self) -> PresenceCache:
-        """What earlier builds saw on the remotes; beside the mirror where there is one, else in this clone alone."""
-        from mlbutler.state.presence import PresenceCache
-
-        expiry = self._expiry
-        return PresenceCache(expiry.places[-1], expiry, self._seal)
 
     @property
     def remote(self) -> str | None:

@@ -89,7 +89,7 @@ def test_a_forge_or_controller_that_does_not_end_is_an_error_with_a_remedy(
         ).get(f"/{kind}")  # fmt: skip
 
     def controller() -> object:
-        with jenkins.Client(url) as client:
+        with jenkins.JenkinsClient(url) as client:
             return client.download(kind)
 
     ask: Callable[[], object] = forge if asked == "forge" else controller

@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.compose import Compose
-from mlbutler.jenkins.server.credentials import GIVEN, KNOWN_HOSTS, Credential, given, mounted, prepare
+from mlbutler.jenkins.server.credentials import GIVEN, KNOWN_HOSTS, JenkinsCredential, given, mounted, prepare
 from mlbutler.jenkins.server.job import SOURCES
 from mlbutler.jenkins.server.model import Server
 from mlbutler.jenkins.server.source import repository
@@ -46,7 +46,7 @@ def errors(config: Any) -> list[str]:
 
 
 def configured(
-    home: Path, source: str, url: str, credentials: tuple[Credential, ...] = GIVEN, *, ssh: bool = True,
+    home: Path, source: str, url: str, credentials: tuple[JenkinsCredential, ...] = GIVEN, *, ssh: bool = True,
     known_hosts: bool = False,
 ) -> Any:  # fmt: skip
     server = Server(name="digits", home=home, repository=repository(url, source))
@@ -67,7 +67,7 @@ def test_nothing_stands_in_it_that_no_plugin_is_known_to_take(tmp_path: Path, so
 
 @pytest.mark.parametrize("credential", GIVEN, ids=lambda credential: credential.id)
 @pytest.mark.parametrize("ssh", [True, False])
-def test_every_credential_reads_its_own_files(tmp_path: Path, credential: Credential, ssh: bool) -> None:
+def test_every_credential_reads_its_own_files(tmp_path: Path, credential: JenkinsCredential, ssh: bool) -> None:
     config = configured(tmp_path, "github", PLACES["github"][0], (credential,), ssh=ssh)
     assert errors(config) == []
     (kept, *_) = config["credentials"]["system"]["domainCredentials"][0]["credentials"]

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from mlbutler.errors import AccessDenied, OutsideError, UsageError
-from mlbutler.jenkins.client import Client
+from mlbutler.jenkins.client import JenkinsClient
 from tests.jenkins.controller import Controller
 
 GOOD = "pipeline {\n agent any\n}\n"
@@ -19,13 +19,13 @@ def controller() -> Controller:
 
 def test_a_controller_that_starts_does_not_answer_yet(controller: Controller) -> None:
     controller.starting = 1
-    with Client(controller.url) as client:
+    with JenkinsClient(controller.url) as client:
         assert client.answers() is None
         assert client.answers() == "2.568.2"
 
 
 def test_nobody_there_is_no_answer_and_an_error_when_something_is_asked(port: int) -> None:
-    with Client(f"http://127.0.0.1:{port}/") as client:
+    with JenkinsClient(f"http://127.0.0.1:{port}/") as client:
         assert client.answers() is None
         with pytest.raises(OutsideError, match="does not answer"):
             client.jobs()
@@ -33,35 +33,41 @@ def test_nobody_there_is_no_answer_and_an_error_when_something_is_asked(port: in
 
 def test_a_password_brings_its_crumb_and_a_token_needs_none(controller: Controller) -> None:
     for user, secret in (("admin", "pass word"), ("somebody", "t0ken")):
-        with Client(controller.url, user, secret) as client:
+        with JenkinsClient(controller.url, user, secret) as client:
             assert client.validate(GOOD) == []
             assert client.validate("pipeline {\n}\n") == ['Missing required section "agent" @ line 1']
 
 
 def test_wrong_credentials_are_told_from_everything_else(controller: Controller) -> None:
-    with Client(controller.url, "admin", "wrong") as client, pytest.raises(AccessDenied, match="refused") as error:
+    with (
+        JenkinsClient(controller.url, "admin", "wrong") as client,
+        pytest.raises(AccessDenied, match="refused") as error,
+    ):
         client.validate(GOOD)
     assert "wrong" not in error.value.message + error.value.remedy
     controller.redirects = True
-    with Client(controller.url, "admin", "pass word") as client, pytest.raises(AccessDenied):
+    with JenkinsClient(controller.url, "admin", "pass word") as client, pytest.raises(AccessDenied):
         client.jobs()
 
 
 def test_a_controller_without_the_validator_is_named(controller: Controller) -> None:
     controller.validates = False
-    with Client(controller.url, "somebody", "t0ken") as client, pytest.raises(OutsideError, match="no validator"):
+    with (
+        JenkinsClient(controller.url, "somebody", "t0ken") as client,
+        pytest.raises(OutsideError, match="no validator"),
+    ):
         client.validate(GOOD)
 
 
 @pytest.mark.parametrize("url", ["jenkins.example.org", "ftp://host/", "http://", "https://me:secret@host/"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(UsageError) as error:
-        Client(url)
+        JenkinsClient(url)
     assert "secret" not in error.value.message
 
 
 def test_the_jenkinsfile_is_in_the_body_and_never_in_an_address(controller: Controller) -> None:
-    with Client(controller.url, "somebody", "t0ken") as client:
+    with JenkinsClient(controller.url, "somebody", "t0ken") as client:
         client.validate(GOOD)
     assert not any("pipeline%20" in line or "agent" in line for line in controller.asked)
     assert httpx.URL(controller.url).path == "/jenkins/"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlbutler.jenkins.lint import Finding, is_declarative, lint
+from mlbutler.jenkins.lint import LintFinding, is_declarative, lint
 
 GOOD = """\
 #!/usr/bin/env groovy
@@ -62,7 +62,7 @@ pipeline {
 """
 
 
-def texts(found: list[Finding]) -> list[str]:
+def texts(found: list[LintFinding]) -> list[str]:
     return [finding.text for finding in found if finding.level == "error"]
 
 
@@ -122,7 +122,7 @@ def test_no_text_breaks_it(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["'a\\'", "'a\nb'", '"a\\"', "'''a\\'''", '"""a\\"""', "'''a''", '"""', "'a\\"])
 def test_a_string_without_an_end_is_found_at_its_line(text: str) -> None:
-    assert lint(f"x\n{text}") == [Finding("error", 2, "a string that does not end")]
+    assert lint(f"x\n{text}") == [LintFinding("error", 2, "a string that does not end")]
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_no_directory_or_program_of_the_agent_is_asked(
 ) -> None:
     add(root, dependency.replace("{rev}", "a" * 40))
     assert brought(root) == 3
-    assert "new.dvc is not brought" in capsys.readouterr().err
+    assert "new.dvc is not fetched" in capsys.readouterr().err
 
 
 def test_an_import_that_the_target_branch_has_is_brought(

@@ -12,8 +12,8 @@ from pathlib import Path
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, MlbutlerError, OutsideError, UsageError
 from mlbutler.git import Git
-from mlbutler.jenkins.client import Client
-from mlbutler.jenkins.lint import Finding, lint
+from mlbutler.jenkins.client import JenkinsClient
+from mlbutler.jenkins.lint import LintFinding, lint
 from mlbutler.jenkins.server.compose import Compose
 from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, GIVEN, admin_password, given, prepare
 from mlbutler.jenkins.server.kinds import Kind, remember, remembered
@@ -96,7 +96,7 @@ def status(directory: Path, console: Console, home: Path | None) -> int:
     except MlbutlerError as error:
         found["trouble"] = error.message
     password = admin_password(server.secrets)
-    with Client(server.url, ADMIN, password) as client:
+    with JenkinsClient(server.url, ADMIN, password) as client:
         version = client.answers()
         found |= {"answers": version is not None, "version": version or "", "agent_online": False, "job": ""}
         if version is not None:
@@ -131,8 +131,8 @@ def validate(directory: Path, console: Console, file: Path, url: str | None) -> 
         raise UsageError(f"{path} is not UTF-8 text.", "Save it as UTF-8.") from error
     findings = lint(text)
     if url:
-        with Client.from_environment(url, os.environ) as client:
-            findings += [Finding("error", 0, f"the controller says: {said}") for said in client.validate(text)]
+        with JenkinsClient.from_environment(url, os.environ) as client:
+            findings += [LintFinding("error", 0, f"the controller says: {said}") for said in client.validate(text)]
     wrong = any(finding.level == "error" for finding in findings)
     for finding in findings:
         where = f"{file}:{finding.line}" if finding.line else str(file)
@@ -180,7 +180,7 @@ def _remote_url(directory: Path) -> str:
 
 def _awaited(kind: Kind, console: Console, timeout: float) -> str:
     began = told = time.monotonic()
-    with Client(kind.server.url) as client:
+    with JenkinsClient(kind.server.url) as client:
         while (version := client.answers()) is None:
             now = time.monotonic()
             if trouble := kind.trouble():
@@ -201,7 +201,7 @@ def _awaited(kind: Kind, console: Console, timeout: float) -> str:
 def _agent_awaited(kind: Kind, console: Console, timeout: float) -> None:
     began = told = time.monotonic()
     password = admin_password(kind.server.secrets)
-    with Client(kind.server.url, ADMIN, password) as client:
+    with JenkinsClient(kind.server.url, ADMIN, password) as client:
         while not client.is_online(AGENT):
             now = time.monotonic()
             if now - began > timeout:

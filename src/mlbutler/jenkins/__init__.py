@@ -1,1 +1,1 @@
-"""Jenkins at the edge: a local server, and what checks a Jenkinsfile."""
+"""Everything for Jenkins: a local server, a client of a controller, and checks of a Jenkinsfile."""

@@ -1,4 +1,4 @@
-"""Asking a Jenkins controller: is it up, is its agent there, is this Jenkinsfile right."""
+"""A client of a Jenkins controller: its version, its agents, its jobs, and its validator of Jenkinsfiles."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ _LARGEST = 512 << 20
 """Bytes of an answer: files of the controller come this way too."""
 
 
-class Client:
-    """One controller over HTTP.
+class JenkinsClient:
+    """Talk to one controller over HTTP.
 
     Args:
-        url: its address, with the path it is served under. user, token: an API token, or a password; without, as
-            anybody. Redirects are not followed: they lead to a login page, or carry the token to another host.
+        url: its address, with the path it is served under. user, token: an API token, or a password; without them
+            access is anonymous. Redirects are not followed: they lead to a login page, or to another host.
     """
 
     def __init__(self, url: str, user: str = "", token: str = "", *, timeout: float = 30) -> None:
         address = httpx.URL(url)
         if address.scheme not in ("http", "https") or not address.host:
-            raise UsageError(f"'{url}' is no address of a Jenkins controller.", "Such as https://jenkins.example.org/")
+            raise UsageError(
+                f"'{url}' is no address of a Jenkins controller.", "Give one such as https://jenkins.example.org/"
+            )
         if address.userinfo:
             raise UsageError(
                 "The address holds a user name or a password.", f"Set {JENKINS_USER} and {JENKINS_TOKEN} instead."
@@ -43,7 +45,7 @@ class Client:
 
     @classmethod
     def from_environment(cls, url: str, environ: Mapping[str, str]) -> Self:
-        """One whose user and token come from the environment."""
+        """Return a client whose user and token come from the environment."""
         return cls(url, environ.get(JENKINS_USER, ""), environ.get(JENKINS_TOKEN, ""))
 
     def __enter__(self) -> Self:
@@ -53,7 +55,7 @@ class Client:
         self._http.close()
 
     def answers(self) -> str | None:
-        """Its version, '' when it does not say; None while it does not answer or is still starting."""
+        """Return its version, '' when it sends none; None while it does not answer or is still starting."""
         try:
             response = self._answer("GET", "login")
         except httpx.HTTPError:
@@ -63,7 +65,7 @@ class Client:
         return str(response.headers.get("X-Jenkins", ""))
 
     def is_online(self, agent: str) -> bool:
-        """Is the agent connected?
+        """Return whether the agent is connected.
 
         Raises:
             AccessDenied, OutsideError: see `_sent`.
@@ -72,25 +74,25 @@ class Client:
         return answer is not None and answer.json().get("offline") is False
 
     def jobs(self) -> dict[str, str]:
-        """Name of each job -> its colour in Jenkins' words, such as ``blue`` or ``red_anime``; '' for a folder."""
+        """Return each job's name -> its colour such as ``blue`` or ``red_anime``; '' for a folder."""
         answer = self._sent("GET", "api/json", params={"tree": "jobs[name,color]"})
         assert answer is not None
         return {str(job["name"]): str(job.get("color") or "") for job in answer.json().get("jobs", ())}
 
     def script(self, text: str) -> str:
-        """What a script prints that runs inside the controller; for administrators."""
+        """Run a script inside the controller, as only administrators may, and return what it prints."""
         answer = self._sent("POST", "scriptText", data={"script": text})
         assert answer is not None
         return answer.text
 
     def download(self, path: str) -> bytes:
-        """A file that the controller serves."""
+        """Return the content of a file that the controller serves."""
         answer = self._sent("GET", path)
         assert answer is not None
         return answer.content
 
     def validate(self, jenkinsfile: str) -> list[str]:
-        """What the controller's own validator finds wrong in a declarative Jenkinsfile.
+        """Return what the controller's own validator finds wrong in a declarative Jenkinsfile.
 
         Raises:
             AccessDenied, OutsideError: see `_sent`; or the controller has no such validator.
@@ -99,12 +101,13 @@ class Client:
         answer = self._sent("POST", path, data={"jenkinsfile": jenkinsfile}, missing_is_none=True)
         if answer is None:
             remedy = "Install the plugin 'Pipeline: Declarative' (pipeline-model-definition)."
-            raise OutsideError(f"{self.url} has no validator.", remedy)
+            raise OutsideError(f"{self.url} has no validator of Jenkinsfiles.", remedy)
         try:
             data = answer.json()["data"]
             found = [_said(item) for item in data.get("errors", ())]
         except (ValueError, KeyError, TypeError) as error:
-            raise OutsideError(f"{self.url} answered with something else than a verdict.", "Is it Jenkins?") from error
+            remedy = "Check that the address is that of a Jenkins controller."
+            raise OutsideError(f"{self.url} sent an unexpected response to the validation.", remedy) from error
         return found if data.get("result") != "success" else []
 
     def _sent(
@@ -116,10 +119,10 @@ class Client:
         data: Mapping[str, str] | None = None,
         missing_is_none: bool = False,
     ) -> httpx.Response | None:
-        """The answer to one request.
+        """Send one request and return the response.
 
         Raises:
-            AccessDenied: 401 or 403, or a redirect to the login page. OutsideError: anything else but success.
+            AccessDenied: 401 or 403, or a redirect to the login page. OutsideError: any other failure.
         """
         headers = self._crumbs() if method == "POST" else {}
         try:
@@ -132,7 +135,7 @@ class Client:
         if response.status_code in (401, 403) or to_login:
             raise AccessDenied(
                 f"{self.url} refused {path} ({response.status_code}).",
-                f"Set {JENKINS_USER} and {JENKINS_TOKEN} to a user and an API token of his.",
+                f"Set {JENKINS_USER} and {JENKINS_TOKEN} to a user and an API token of that user.",
             )
         if response.status_code != 200:
             raise OutsideError(f"{self.url} answered {response.status_code} to {path}.", "Try again, or see its log.")
@@ -142,7 +145,7 @@ class Client:
         return received(self._http, self._http.build_request(method, path, **content), largest=_LARGEST)
 
     def _crumbs(self) -> dict[str, str]:
-        """A password, unlike a token, needs a crumb; it belongs to the session whose cookie came with it."""
+        """Return the crumb header that a password, unlike a token, needs; it belongs to this client's session."""
         if self._crumb is None:
             self._crumb = {}
             try:
@@ -156,6 +159,6 @@ class Client:
 
 
 def _said(item: Any) -> str:
-    """One finding in words; the validator wraps a text, or a list of them, as ``error``."""
+    """Return one finding in words; the validator wraps a text, or a list of them, as ``error``."""
     text = item.get("error", item) if isinstance(item, dict) else item
     return "; ".join(map(str, text)) if isinstance(text, list) else str(text)

@@ -1,8 +1,8 @@
-"""What is wrong in a Jenkinsfile, found without a controller.
+"""Finding mistakes in a Jenkinsfile without a controller.
 
-Groovy is read as far as braces, strings and comments go; the tree of sections is then compared with the grammar of
-declarative pipelines (Jenkins handbook, "Pipeline Syntax"). A file that is no declarative pipeline, a scripted one or
-a call of a shared library, is only looked at for what holds for every Groovy text.
+Only Groovy's braces, strings and comments are parsed; the tree of sections is then compared with the grammar of
+declarative pipelines (Jenkins handbook, "Pipeline Syntax"). A file that is no declarative pipeline (a scripted one, or
+a call of a shared library) is only checked for what holds for every Groovy file.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _RUNS = re.compile(r"\b(sh|bat|powershell|pwsh)\b[\s(]*(?:script\s*:\s*)?$")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One remark: `level` is ``error`` (does not load or is dangerous) or ``warning``; `line` from 1, 0 for none."""
+class LintFinding:
+    """Hold one remark: `level` is ``error`` (does not load, or dangerous) or ``warning``; `line` from 1, 0 for none."""
 
     level: str
     line: int
@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass
 class _Block:
-    """``name(arguments) { ... }``: `words` are the statements in it that open no block."""
+    """Hold ``name(arguments) { ... }``: `words` are the statements in it that open no block."""
 
     name: str
     line: int
@@ -57,7 +57,7 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Token:
-    """A piece of Groovy: ``word``, ``text`` (a string's content), ``open``, ``close`` or ``other``."""
+    """Hold a token of Groovy: ``word``, ``text`` (a string's content), ``open``, ``close`` or ``other``."""
 
     kind: str
     text: str
@@ -65,26 +65,26 @@ class _Token:
     interpolates: bool = False
 
 
-def lint(text: str) -> list[Finding]:
-    """Everything found in a Jenkinsfile's text, in the order of its lines."""
+def lint(text: str) -> list[LintFinding]:
+    """Return everything found in a Jenkinsfile's text, in the order of its lines."""
     try:
         tokens = list(_tokens(text))
     except _Unfinished as broken:
-        return [Finding("error", broken.line, broken.text)]
+        return [LintFinding("error", broken.line, broken.text)]
     if (unbalanced := _unbalanced(tokens)) is not None:
         return [unbalanced]
     findings = [*_interpolations(text, tokens)]
     root = _tree(tokens)
     pipelines = [block for block in root.blocks if block.name == "pipeline"]
     if len(pipelines) > 1:
-        findings.append(Finding("error", pipelines[1].line, "a second pipeline block"))
+        findings.append(LintFinding("error", pipelines[1].line, "a second pipeline block"))
     for block in pipelines[:1]:
         findings += _pipeline(block)
     return sorted(findings, key=lambda finding: finding.line)
 
 
 def is_declarative(text: str) -> bool:
-    """Is there a ``pipeline { }`` block whose sections were compared with the grammar?"""
+    """Return whether there is a ``pipeline { }`` block, whose sections are compared with the grammar."""
     try:
         return any(block.name == "pipeline" for block in _tree(list(_tokens(text))).blocks)
     except _Unfinished:
@@ -127,16 +127,16 @@ def _tokens(text: str) -> Iterator[_Token]:
         line += content.count("\n")
 
 
-def _unbalanced(tokens: list[_Token]) -> Finding | None:
+def _unbalanced(tokens: list[_Token]) -> LintFinding | None:
     pairs, stack = {"}": "{", ")": "(", "]": "["}, list[_Token]()
     for token in tokens:
         if token.kind == "open":
             stack.append(token)
         elif token.kind == "close":
             if not stack or stack[-1].text != pairs[token.text]:
-                return Finding("error", token.line, f"'{token.text}' closes nothing that is open")
+                return LintFinding("error", token.line, f"'{token.text}' closes nothing that is open")
             stack.pop()
-    return Finding("error", stack[-1].line, f"'{stack[-1].text}' is never closed") if stack else None
+    return LintFinding("error", stack[-1].line, f"'{stack[-1].text}' is never closed") if stack else None
 
 
 # --------------------------------------------------------------------------------------------- tree
@@ -166,15 +166,15 @@ def _tree(tokens: list[_Token]) -> _Block:
     return root
 
 
-def _pipeline(block: _Block) -> Iterator[Finding]:
+def _pipeline(block: _Block) -> Iterator[LintFinding]:
     names = {name for name, _ in block.words} | {inner.name for inner in block.blocks}
     for needed in ("agent", "stages"):
         if needed not in names:
-            yield Finding("error", block.line, f"the pipeline has no {needed} section")
+            yield LintFinding("error", block.line, f"the pipeline has no {needed} section")
     yield from _sections(block)
 
 
-def _sections(block: _Block) -> Iterator[Finding]:  # noqa: C901
+def _sections(block: _Block) -> Iterator[LintFinding]:  # noqa: C901
     known = _SECTIONS.get(block.name)
     if known is None:
         return
@@ -183,27 +183,29 @@ def _sections(block: _Block) -> Iterator[Finding]:  # noqa: C901
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            yield Finding("error", line, f"{block.name} has no section '{name}'{hint}")
+            yield LintFinding("error", line, f"{block.name} has no section '{name}'{hint}")
     sections = [inner for inner in block.blocks if inner.name in known]
     for before, after in itertools.pairwise(sections):
         if before.end == after.line:
-            yield Finding("error", after.line, f"{before.name} and {after.name} stand on one line: that does not load")
+            yield LintFinding(
+                "error", after.line, f"{before.name} and {after.name} stand on one line: that does not load"
+            )
     seen = set[str]()
     for inner in sections if block.name in ("pipeline", "stage") else ():
         if inner.name in seen:
-            yield Finding("error", inner.line, f"a second {inner.name} section")
+            yield LintFinding("error", inner.line, f"a second {inner.name} section")
         seen.add(inner.name)
     if block.name in ("stages", "parallel", "post") and not block.blocks:
-        yield Finding("error", block.line, f"{block.name} is empty")
+        yield LintFinding("error", block.line, f"{block.name} is empty")
     if block.name == "stage":
         bodies = [name for name in _BODIES if name in named]
         if len(bodies) != 1:
             said = "none of" if not bodies else f"{' and '.join(bodies)}, only one of"
-            yield Finding("error", block.line, f"a stage has {said} {', '.join(_BODIES)}")
+            yield LintFinding("error", block.line, f"a stage has {said} {', '.join(_BODIES)}")
     if block.name == "stage" and any(
         inner.name == "options" and any(name == "timeout" for name, _ in inner.words) for inner in block.blocks
     ):
-        yield Finding("warning", block.line, "a time-out in a stage's options counts the wait for an agent")
+        yield LintFinding("warning", block.line, "a time-out in a stage's options counts the wait for an agent")
     for inner in block.blocks:
         yield from _sections(inner)
 
@@ -211,15 +213,15 @@ def _sections(block: _Block) -> Iterator[Finding]:  # noqa: C901
 # ------------------------------------------------------------------------------------ interpolation
 
 
-def _interpolations(text: str, tokens: list[_Token]) -> Iterator[Finding]:
+def _interpolations(text: str, tokens: list[_Token]) -> Iterator[LintFinding]:
     before = ""
     for token in tokens:
         if token.kind == "text":
             if token.interpolates and _RUNS.search(before) and (hostile := _pasted(token.text)):
-                yield Finding(
+                yield LintFinding(
                     "error", token.line,
-                    f"{hostile} is text that a pull request chooses, pasted into a shell's program: use single quotes "
-                    "and let the shell read its environment",
+                    f"{hostile} is text that a pull request chooses, inserted into a shell script: use single quotes "
+                    "so that the shell reads it from its environment",
                 )  # fmt: skip
             before = ""
         elif token.text == "\n":

@@ -12,15 +12,15 @@ DAGSHUB_HOST = "dagshub.com"
 def credentials(
     name: str, url: str, environ: Mapping[str, str], config: Mapping[str, object] | None = None
 ) -> dict[str, str]:
-    """Keys of DVC's remote configuration that the environment supplies.
+    """Return the keys of DVC's remote configuration that the environment supplies.
 
-    ``MLBUTLER_REMOTE_<NAME>_USER`` and ``_PASSWORD`` go before ``MLBUTLER_REMOTE_USER`` and ``_PASSWORD``,
-    those before ``DAGSHUB_USER_TOKEN``, which is only ever given to DagsHub's own host.
+    ``MLBUTLER_REMOTE_<NAME>_USER`` and ``_PASSWORD`` take precedence over ``MLBUTLER_REMOTE_USER`` and ``_PASSWORD``,
+    and those over ``DAGSHUB_USER_TOKEN``, which is only ever sent to DagsHub's own host.
 
     Args:
         name: the remote's name; in variables in capitals, other characters than letters and digits as ``_``.
         url: the remote's url.
-        config: what DVC's configuration says of the remote (``auth``, ``endpointurl``...).
+        config: DVC's configuration of the remote (``auth``, ``endpointurl``...).
 
     Returns:
         an empty dictionary when the environment has nothing for this remote.
@@ -74,7 +74,7 @@ def _s3(known: Mapping[str, object], key: str | None, secret: str | None, enviro
 
 
 def is_dagshub(url: str, environ: Mapping[str, str]) -> bool:
-    """Is it an address of DagsHub, or of the host that ``DAGSHUB_CLIENT_HOST`` names?"""
+    """Return whether the address is on DagsHub, or on the host that ``DAGSHUB_CLIENT_HOST`` names."""
     host = (urlsplit(url).hostname or "").lower()
     named = environ.get("DAGSHUB_CLIENT_HOST", "")
     own = (urlsplit(named if "://" in named else f"//{named}").hostname or "").lower()

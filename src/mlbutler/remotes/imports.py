@@ -1,8 +1,9 @@
-"""Imports (`dvc import`, `dvc import-url`): DVC alone knows how to bring them from their source.
+"""Imports (`dvc import`, `dvc import-url`), which DVC itself fetches from their source.
 
-DVC opens the repository that an import names, follows that repository's configuration, and shows every server that it
-finds there what this process has. So an import is brought with credentials only from where the target branch has that
-import from, or from a remote that may be used; from elsewhere without any, and from no directory of the agent's.
+DVC opens the repository that an import names, follows that repository's configuration, and offers this process's
+credentials to every server that it finds there. So an import is fetched with credentials only from the source that the
+target branch has for it, or from a remote that may be used; from elsewhere without any, and never from a directory of
+the agent.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ Source = tuple[object, ...]
 
 
 class Importing(Configured, Protocol):
-    """What is asked of a DVC project here."""
+    """Describe what this module needs of a DVC project."""
 
     @property
     def agreed(self) -> tuple[Agreement, ...] | None:
-        """What the target branch agreed to; None where the work tree's own configuration is trusted."""
+        """Return the target branch's agreements; None where the work tree's own configuration is trusted."""
         ...
 
 
 def bring_imports(project: Importing, needs: Sequence[Need]) -> frozenset[str]:
-    """Let DVC bring imports from where they were imported; return the paths that it brought whole.
+    """Let DVC fetch imports from their sources; return the paths that arrived whole.
 
     Raises:
         StoreError: as `fetch_imports`.
@@ -50,7 +51,7 @@ def bring_imports(project: Importing, needs: Sequence[Need]) -> frozenset[str]:
 
 
 def fetch_imports(project: Importing, paths: Sequence[str]) -> None:
-    """Bring imported artifacts into the cache from where they were imported.
+    """Fetch imported artifacts into the cache from their sources.
 
     Args:
         paths: the artifacts, relative to the project's root.
@@ -112,7 +113,7 @@ def _fetch(project: Importing, targets: Sequence[str], how: str = "") -> None:
     except (DvcException, CloneError, SCMError, OSError) as error:
         text = (str(error).splitlines() or [type(error).__name__])[0]
         raise StoreError(
-            f"An import could not be brought from its source{how}: {text}",
+            f"An import could not be fetched from its source{how}: {text}",
             "Merge the import by itself first."
             if how
             else "Check that the repository or address in the .dvc file can be read from here.",
@@ -120,7 +121,7 @@ def _fetch(project: Importing, targets: Sequence[str], how: str = "") -> None:
 
 
 def _stage(repo: Any, target: str) -> Any:
-    """DVC's stage that imports what lies there."""
+    """Return DVC's stage that imports the artifact at this path."""
     return next(stage for stage in repo.index.stages if any(out.fs_path == target for out in stage.outs))
 
 
@@ -148,7 +149,7 @@ def _source(repository: Mapping[str, Any] | None, path: object, settings: object
 
 
 def _source_in(content: bytes | None, file: str) -> Source | None:
-    """The source that a .dvc file names, None where it names none."""
+    """Return the source that a .dvc file names, None where it names none."""
     try:
         found = parse_yaml(decoded(content or b"", file), file)
     except Unreadable:
@@ -162,7 +163,7 @@ def _source_in(content: bytes | None, file: str) -> Source | None:
 
 
 def _refuse_local(stage: Any) -> None:
-    """Let an import pass that comes from a server."""
+    """Raise where an import comes from a directory instead of a server."""
     dependency = stage.deps[0]
     repository = _repository(dependency)
     if repository is None:
@@ -175,7 +176,7 @@ def _refuse_local(stage: Any) -> None:
             is_local = True
     if is_local or dependency.def_fs_config:
         raise StoreError(
-            f"The import {stage.relpath} is not brought: the target branch has none from there, and it names no server "
+            f"The import {stage.relpath} is not fetched: the target branch has none from there, and it names no server "
             "that could be asked without credentials.",
             "Merge the import by itself first.",
         )

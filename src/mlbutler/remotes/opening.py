@@ -1,4 +1,4 @@
-"""From a DVC project's configuration to stores."""
+"""Opening the stores that a DVC project's configuration describes."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ _ACCOUNT = re.compile(r"(?:^|;)AccountName=([^;]*)", re.IGNORECASE)
 
 
 class Configured(Protocol):
-    """What is asked of a DVC project here."""
+    """Describe what this module needs of a DVC project."""
 
     @property
     def repo(self) -> Any:
-        """An opened `dvc.repo.Repo` whose configuration holds the credentials."""
+        """Return an open `dvc.repo.Repo` whose configuration holds the credentials."""
         ...
 
     @property
     def cache_dir(self) -> Path:
-        """The directory that holds ``files/md5``."""
+        """Return the directory that holds ``files/md5``."""
         ...
 
     @property
     def remote_name(self) -> str | None:
-        """The remote in use, None when there is none."""
+        """Return the name of the remote in use, None when there is none."""
         ...
 
     @property
     def refused(self) -> Mapping[str, str]:
-        """Remotes that must not be used, and why; known once `repo` is open."""
+        """Return remotes that must not be used, and why; known once `repo` is open."""
         ...
 
 
 def open_cache(project: Configured) -> LocalStore:
-    """DVC's cache of the project."""
+    """Return the store of the project's DVC cache."""
     return LocalStore("cache", project.cache_dir)
 
 
 def open_mirror(root: Path | None, project: Configured, *, trusted: bool, link: str = "auto") -> LocalStore | None:
-    """The agent's mirror, None when there is none. It need not exist.
+    """Return the store of the agent's mirror, None when none is set. The directory need not exist.
 
     Args:
         trusted: may this run share files with the mirror. link: ``auto``, ``hardlink`` (the work tree's files too) or
@@ -65,12 +65,12 @@ def open_mirror(root: Path | None, project: Configured, *, trusted: bool, link: 
 
 
 def may_hardlink(project: Configured, *, trusted: bool, link: str) -> bool:
-    """May cache and mirror share files by hardlinks? As `open_mirror`; whether the disks can is not asked."""
+    """Return whether cache and mirror may share files by hardlinks; whether the disks support it is not checked."""
     return trusted and link != "copy" and not _linked_into_work_tree(project, link)
 
 
 def _linked_into_work_tree(project: Configured, link: str) -> bool:
-    """Could a stage write into a cached object in place? Root may, through a link, whatever its mode."""
+    """Return whether a stage could write into a cached object in place: root can, through a link, whatever its mode."""
     kinds = project.repo.config["cache"].get("type") or []
     linked = link == "hardlink" or bool({"hardlink", "symlink"} & set(kinds))
     return linked and hasattr(os, "geteuid") and os.geteuid() == 0
@@ -84,16 +84,16 @@ def open_remote(
     jobs: int | None = None,
     policy: RetryPolicy | None = None,
 ) -> Store:
-    """The store of a remote; None means the project's. Nothing is asked of it yet.
+    """Return the store of a remote (None: the project's), without any request to it.
 
     Args:
-        policy: how long to insist when it does not answer; the store's own way if None.
+        policy: how to retry when it does not answer; the store's default if None.
 
     Raises:
         ProjectError: there is no such remote, or its configuration is broken.
         AccessDenied: its configuration asks for credentials that are not there.
-        UntrustedRemote: a change configures it otherwise than the target branch.
-        StoreError: what it needs is not installed.
+        UntrustedRemote: a change configures it differently from the target branch.
+        StoreError: a package that it needs is not installed.
     """
     from dvc.config import ConfigError
     from dvc.exceptions import DvcException
@@ -115,7 +115,7 @@ def open_remote(
         ) from error
     if config.get("version_aware") or config.get("worktree"):
         raise StoreError(
-            f"The DVC remote '{name}' is cloud-versioned: it holds no objects that mlbutler could ask for.",
+            f"The DVC remote '{name}' is cloud-versioned: it has no objects by hash, which mlbutler needs.",
             "Use a remote without version_aware and worktree.",
         )
     if kind.protocol == "local":
@@ -142,7 +142,7 @@ def _other(project: Configured, name: str, jobs: int, policy: RetryPolicy | None
 
 
 def address(settings: Mapping[str, Any], name: str, environ: Mapping[str, str] | None = None) -> str:
-    """Where a remote is, without credentials; '' where there is none, and for a directory, which is asked quickly.
+    """Return a remote's address without credentials; '' where there is none, and for a directory, which answers fast.
 
     Args:
         settings: DVC's merged configuration.
@@ -167,9 +167,9 @@ def address(settings: Mapping[str, Any], name: str, environ: Mapping[str, str] |
 
 
 class Remotes:
-    """The remotes of one run, each opened once and only when something is asked of it.
+    """Open the remotes of one run, each once and only when it is first needed.
 
-    A remote that cannot be opened is reported to whoever asks for it, each time with the same error.
+    A remote that cannot be opened raises the same error each time it is asked for.
     """
 
     def __init__(
@@ -183,21 +183,21 @@ class Remotes:
         self._opened: dict[str, Store | MlbutlerError] = {}
 
     def name(self, own: str | None) -> str | None:
-        """The remote for an artifact: its own, else the project's; None when neither is set."""
+        """Return the name of an artifact's remote: its own, else the project's; None when neither is set."""
         return own or self._default
 
     def address(self, own: str | None) -> str:
-        """Where a remote is, without credentials; '' for a directory, which is asked quickly."""
+        """Return a remote's address without credentials; '' for a directory, which answers fast."""
         name = self.name(own)
         return "" if name is None else address(self._project.repo.config, name, self._environ)
 
     def vanished(self, names: Iterable[str | None]) -> StoreError | None:
-        """Return the error where one of these remotes is a directory that is not there."""
+        """Return the error where one of these remotes is a directory that does not exist."""
         stores = (self(own) for own in dict.fromkeys(names))
         return next((gone for s in stores if isinstance(s, LocalStore) and (gone := s.vanished()) is not None), None)
 
     def __call__(self, own: str | None) -> Store | None:
-        """The store for an artifact, None when no remote is configured.
+        """Return the store for an artifact, None when no remote is configured.
 
         Raises:
             MlbutlerError: as `open_remote`.

@@ -10,7 +10,7 @@ from mlbutler.store.local import LocalStore
 
 @dataclass(frozen=True)
 class Stores:
-    """Where data comes from and goes to: DVC's cache, the agent's mirror (None for none), the remotes."""
+    """Hold where data comes from and goes to: DVC's cache, the agent's mirror (None for none), the remotes."""
 
     cache: LocalStore
     mirror: LocalStore | None

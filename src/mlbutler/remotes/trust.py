@@ -1,11 +1,11 @@
-"""Which DVC remotes may be used: those that the team has agreed to.
+"""Which DVC remotes may be used: those that the target branch configures.
 
 A pull request can change ``.dvc/config``. Were a remote sent to another host, that host would get the password that
 the agent holds for the old one; were it given a file of credentials or settings from the work tree, libraries would
 run the command that such a file may name; were it a directory, the change's data would go there and come from there.
-So a remote is used only if the target branch, or the commit the change grew from, configures it alike; how fast or how
-patiently it is used may differ, and so may the path on the same host. The same goes for which remote is the project's,
-for DVC's cache and for the mirror.
+So a remote is used only if the target branch, or the commit the change grew from, configures it the same way; speed and
+time-outs may differ, and so may the path on the same host. The same applies to the choice of the project's remote, to
+DVC's cache and to the mirror.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Config = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Agreement:
-    """What one commit that the change cannot alter says.
+    """Hold what a commit that the change cannot alter configures.
 
     Attributes:
         remotes: name -> settings. default: the project's remote by DVC's configuration and our settings, '' for none.
@@ -62,7 +62,7 @@ class Agreement:
 
 
 def agreed(git: Git, change: Change, prefix: str) -> tuple[Agreement, ...] | None:
-    """What the target branch and the merge base say; None where nothing has to be agreed to.
+    """Return what target branch and merge base configure; None where the work tree's configuration is trusted.
 
     Args:
         prefix: the project's path from the repository's root, '' or ``sub/folder/``.
@@ -85,14 +85,14 @@ def _agreement(git: Git, revision: str, prefix: str) -> Agreement:
 
 
 def from_text(text: bytes, chosen: str | None = None, mirror: str | None = None) -> Agreement:
-    """The agreement that a configuration file of DVC makes, with the remote and the mirror that our settings name."""
+    """Return the agreement from a DVC configuration file, with the remote and the mirror that our settings name."""
     config = _parsed(text)
     remotes = _remotes(config)
     return Agreement(remotes, (chosen or _default(config, remotes)).lower(), _places(config), mirror)
 
 
 def target_revisions(git: Git, change: Change) -> list[str]:
-    """The target branch's tip and the merge base, as far as they are known: what a change cannot alter."""
+    """Return the target branch's tip and the merge base, as far as known; a change cannot alter these commits."""
     tip = git.resolve(f"refs/remotes/{change.git_remote}/{change.target_branch}") if change.target_branch else None
     base, believed = change.base, git.access is None or git.access.fresh
     if not believed and base and tip and not git_verified.is_ancestor(git, base, tip):
@@ -101,7 +101,7 @@ def target_revisions(git: Git, change: Change) -> list[str]:
 
 
 def sections(text: bytes) -> Sections:
-    """Remote -> its settings, from the text of a configuration file; what cannot be parsed is left out."""
+    """Return remote -> its settings from the text of a configuration file, leaving out what cannot be parsed."""
     return _remotes(_parsed(text))
 
 
@@ -109,12 +109,12 @@ def refused(
     root: Path, known: Iterable[Agreement] | None, environ: Mapping[str, str], *, anonymous: bool = False,
     chosen: str | None = None, texts: Texts | None = None,
 ) -> dict[str, str]:  # fmt: skip
-    """Remote -> why it is not used. Empty when `known` is None.
+    """Return remote -> why it is not used. Empty when `known` is None.
 
     Args:
         root: the project's root.
-        known: what was agreed to. environ: where `REMOTE_HOSTS` names further hosts and directories.
-        anonymous: nothing is given to a host, which may be any then; a directory of the agent's may not.
+        known: the agreements. environ: where `REMOTE_HOSTS` names further hosts and directories.
+        anonymous: no credentials are sent, so any host is allowed; a directory of the agent still is not.
         chosen: the remote that our settings name, '' for none; None when the environment names it.
         texts: the work tree's configuration; None to look at it as it is now.
     """
@@ -149,7 +149,7 @@ def refused(
 
 
 def require(remote: str, reasons: Mapping[str, str]) -> None:
-    """Let a remote pass that nothing speaks against.
+    """Raise where a remote must not be used.
 
     Raises:
         UntrustedRemote: `reasons` says why it is not used.
@@ -164,7 +164,7 @@ def require(remote: str, reasons: Mapping[str, str]) -> None:
 
 
 def require_places(root: Path, known: Iterable[Agreement] | None, texts: Texts | None = None) -> None:
-    """Let DVC's own directories pass where they are agreed to, or inside the project.
+    """Raise where DVC's own directories are neither agreed to nor inside the project.
 
     Args:
         texts: as for `refused`.
@@ -180,7 +180,7 @@ def require_places(root: Path, known: Iterable[Agreement] | None, texts: Texts |
 
 
 def without_moved_mirror(loaded: LoadedSettings, known: Iterable[Agreement] | None) -> LoadedSettings:
-    """The settings without a mirror that only the change names."""
+    """Return the settings without a mirror that only the change names."""
     if known is None or not _is_moved_mirror(loaded, tuple(known)):
         return loaded
     data = loaded.settings.data.model_copy(update={"mirror": None})
@@ -188,7 +188,7 @@ def without_moved_mirror(loaded: LoadedSettings, known: Iterable[Agreement] | No
 
 
 def moved(root: Path, loaded: LoadedSettings, known: Iterable[Agreement] | None) -> tuple[str, ...]:
-    """What the change says otherwise than the target branch of where data comes from and goes to, in sentences."""
+    """Return, in sentences, how the change's remotes, directories and mirror differ from the target branch's."""
     if known is None:
         return ()
     agreements = tuple(known)
@@ -221,7 +221,7 @@ def _sentences(root: Path, loaded: LoadedSettings, agreements: tuple[Agreement, 
 
 
 def configured_directories(root: Path) -> tuple[Path, ...]:
-    """The directories that the work tree's configuration of DVC names: cache and remotes, as it writes them."""
+    """Return the cache and remote directories that the work tree's DVC configuration names."""
     configs = _configs(read_texts(root))
     urls = [section.get("url", "") for config in configs for section in _remotes(config).values()]
     named = [value for config in configs for value in _places(config).values()]
@@ -237,7 +237,7 @@ def _is_moved_mirror(loaded: LoadedSettings, agreements: tuple[Agreement, ...]) 
 def _moved_places(
     root: Path, known: Iterable[Agreement] | None, texts: Texts
 ) -> Iterator[tuple[tuple[str, str], str, str]]:
-    """Which directory of DVC's, where it was and where the change puts it; inside the project it may put any."""
+    """Yield DVC's directories that the change moves out of the project: (section, key), old place, new place."""
     if known is None:
         return
     agreements = tuple(known)
@@ -257,7 +257,7 @@ def _configs(texts: Texts) -> tuple[Config, ...]:
 
 
 def _now(texts: Texts, chosen: str | None) -> tuple[dict[str, dict[str, str]], str]:
-    """The remotes of the work tree, and the project's."""
+    """Return the remotes of the work tree, and the name of the project's."""
     remotes: dict[str, dict[str, str]] = {}
     core: dict[str, Any] = {}
     for config in _configs(texts):
@@ -268,7 +268,7 @@ def _now(texts: Texts, chosen: str | None) -> tuple[dict[str, dict[str, str]], s
 
 
 def _parsed(text: bytes) -> Config:
-    """The file as DVC reads it, with the same library and the same rules: what DVC takes for a remote is one here."""
+    """Parse the file with the library and the rules of DVC, so that both see the same remotes."""
     from configobj import ConfigObj, ConfigObjError
 
     try:
@@ -301,12 +301,12 @@ def _remotes(config: Config) -> Sections:
 
 
 def _default(config: Config, remotes: Sections) -> str:
-    """DVC's default remote, else the only one there is."""
+    """Return DVC's default remote, else the only one there is."""
     return str(config.get("core", {}).get("remote", "")) or (next(iter(remotes)) if len(remotes) == 1 else "")
 
 
 def _same_default(default: str, now: Sections, agreement: Agreement) -> bool:
-    """Is the project's remote the agreed one, whatever it is called now?"""
+    """Return whether the project's remote is the agreed one, whatever its name is now."""
     one, other = now.get(default), agreement.remotes.get(agreement.default)
     return default == agreement.default or (one is not None and other is not None and _alike(one, other))
 
@@ -316,7 +316,7 @@ def _places(config: Config) -> dict[tuple[str, str], str]:
 
 
 def _endpoint(section: Mapping[str, str]) -> tuple[str, str, int | None] | None:
-    """Who gets the credentials: scheme, host, port. None for a directory."""
+    """Return scheme, host and port of the server that gets the credentials; None for a directory."""
     if _is_directory(section):
         return None
     url = section.get("url", "")
@@ -332,7 +332,7 @@ def _endpoint(section: Mapping[str, str]) -> tuple[str, str, int | None] | None:
 
 
 def _bases(remotes: Sections, remote: str) -> Iterator[str]:
-    """The remotes on which one lies whose address is ``remote://...``: they say which host that is."""
+    """Yield the remotes that an address ``remote://...`` builds on: they determine its host."""
     seen: set[str] = set()
     while remote not in seen:
         seen.add(remote)
@@ -344,7 +344,7 @@ def _bases(remotes: Sections, remote: str) -> Iterator[str]:
 
 
 def _hosts(section: Mapping[str, str]) -> set[str]:
-    """The names under which the agent may allow a remote: its host, and host:port."""
+    """Return the names under which the agent may allow a remote: its host, and host:port."""
     endpoint = _endpoint(section)
     if endpoint is None or not endpoint[1]:
         return set()
@@ -353,7 +353,7 @@ def _hosts(section: Mapping[str, str]) -> set[str]:
 
 
 def _further(section: Mapping[str, str]) -> dict[str, str]:
-    """What else decides where credentials go or come from: files, profiles, proxies, certificates."""
+    """Return the other settings on which credentials depend: files, profiles, proxies, certificates."""
     return {key: value for key, value in section.items() if key not in _FREE and key not in ("url", "endpointurl")}
 
 
@@ -377,7 +377,7 @@ def _place(section: Mapping[str, str]) -> str:
 
 
 def _lies_in(root: Path, path: str, directory: str) -> bool:
-    """Is it the directory, or below it? A relative path is taken from ``.dvc``, as DVC does; links are followed."""
+    """Return whether the path is the directory or below it; relative to ``.dvc``, as in DVC, and following links."""
     return Path(os.path.realpath(root / ".dvc" / _path(path))).is_relative_to(os.path.realpath(directory))
 
 
@@ -393,7 +393,7 @@ def _difference(section: Mapping[str, str], before: list[Mapping[str, str]]) -> 
         return f"the change sends it from {_shown(old)} to {_shown(section)}"
     ours, theirs = _further(section), _further(old)
     keys = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
-    return f"the change sets its {', '.join(keys)} otherwise than the target branch"
+    return f"the change sets its {', '.join(keys)} differently from the target branch"
 
 
 def _shown(section: Mapping[str, str]) -> str:

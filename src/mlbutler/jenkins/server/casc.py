@@ -1,4 +1,4 @@
-"""The controller's configuration as code. Secrets stand in it by name; Jenkins reads them from files."""
+"""The controller's configuration as code. It has only the names of secrets; Jenkins reads them from files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, AGENT_KEY, KNOWN_HOSTS, Credential
+from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, AGENT_KEY, KNOWN_HOSTS, JenkinsCredential
 from mlbutler.jenkins.server.job import GITLAB_SERVER, job_dsl
 from mlbutler.jenkins.server.model import ADMIN, AGENT, AGENT_HOME, MIRROR, Server
 
@@ -16,9 +16,9 @@ _AGENT_CREDENTIAL = "mlbutler-agent"
 
 
 def jenkins_yaml(
-    server: Server, credentials: Iterable[Credential], *, host_key: str | None, known_hosts: bool = False
+    server: Server, credentials: Iterable[JenkinsCredential], *, host_key: str | None, known_hosts: bool = False
 ) -> str:
-    """The file ``jenkins.yaml``.
+    """Return the content of ``jenkins.yaml``.
 
     Args:
         host_key: public host key of the agent that is reached over SSH; None for an agent that dials in itself.
@@ -120,19 +120,19 @@ def _git_hosts(known: bool) -> str | dict[str, Any]:
 # -------------------------------------------------------------------------------------- credentials
 
 
-def _store(server: Server, credentials: tuple[Credential, ...], host_key: str | None) -> list[dict[str, Any]]:
+def _store(server: Server, credentials: tuple[JenkinsCredential, ...], host_key: str | None) -> list[dict[str, Any]]:
     mounted = Path("/run/secrets") if host_key is not None else server.secrets
     entries = [
         _file(credential, mounted) if credential.kind == "file" else _entry(credential) for credential in credentials
     ]
     if host_key is not None:
-        agent = Credential(_AGENT_CREDENTIAL, "key", ("", AGENT_KEY), "the controller's key to its agent")
+        agent = JenkinsCredential(_AGENT_CREDENTIAL, "key", ("", AGENT_KEY), "the controller's key to its agent")
         # SYSTEM: no job can use it.
         entries.append(_entry(agent, username="jenkins", scope="SYSTEM"))
     return entries
 
 
-def _entry(credential: Credential, *, username: str | None = None, scope: str = "GLOBAL") -> dict[str, Any]:
+def _entry(credential: JenkinsCredential, *, username: str | None = None, scope: str = "GLOBAL") -> dict[str, Any]:
     common = {"scope": scope, "id": credential.id, "description": credential.text}
     names = [f"${{{name}}}" for name in credential.files]
     if credential.kind == "text":
@@ -144,15 +144,15 @@ def _entry(credential: Credential, *, username: str | None = None, scope: str = 
     return {"usernamePassword": {**common, "password": names[1]}}
 
 
-def _file(credential: Credential, folder: Path) -> dict[str, Any]:
+def _file(credential: JenkinsCredential, folder: Path) -> dict[str, Any]:
     # By its path: a variable's value would be taken for text, and `${base64:...}` would look for braces in it.
     content = f"${{readFileBase64:{folder / credential.files[0]}}}"
     common = {"scope": "GLOBAL", "id": credential.id, "description": credential.text}
     return {"file": {**common, "fileName": credential.id, "secretBytes": content}}
 
 
-def _reading(server: Server, credentials: tuple[Credential, ...]) -> str | None:
-    """Id of the credential with which the job reads the repository."""
+def _reading(server: Server, credentials: tuple[JenkinsCredential, ...]) -> str | None:
+    """Return the id of the credential with which the job reads the repository."""
     there = {credential.id for credential in credentials}
     over_ssh = not server.repository.url.startswith(("http://", "https://"))
     return next((name for name in (["mlbutler-git-ssh"] if over_ssh else ["mlbutler-git"]) if name in there), None)
@@ -188,5 +188,5 @@ def _forge(server: Server) -> dict[str, Any]:
 
 
 def _escaped(script: str) -> str:
-    """``${`` begins a secret's name in this file; a circumflex before it keeps it as it is."""
+    """Escape ``${``, which begins a secret's name in this file, with a circumflex."""
     return script.replace("${", "^${")

@@ -23,7 +23,7 @@ _IMAGES = ("controller.Dockerfile", "agent.Dockerfile", "start-agent")
 
 
 class Compose:
-    """A `Server` under Docker Compose.
+    """Run a `Server` under Docker Compose.
 
     The user's own services and changes go into ``compose.override.yaml``, own configuration into further files of
     ``casc/``: neither is touched here.
@@ -62,19 +62,19 @@ class Compose:
         self._run("down", *(["--volumes"] if everything else []), console=console)
 
     def parts(self) -> dict[str, str]:
-        """Service -> state, in Docker's words; empty when nothing runs."""
+        """Return service -> state, as Docker names it; empty when nothing runs."""
         done = self._run("ps", "--all", "--format", "json")
         lines = done.strip()
         rows = json.loads(lines) if lines.startswith("[") else [json.loads(line) for line in lines.splitlines()]
         return {str(row["Service"]): str(row.get("State", "")) for row in rows}
 
     def trouble(self) -> str:
-        """Why it will never answer, '' while it may."""
+        """Return why it will never answer, '' while it may."""
         state = self.parts().get("controller", "gone")
         return "" if state in ("running", "created", "restarting") else f"the controller is {state}"
 
     def last_words(self) -> str:
-        """The end of the controller's log."""
+        """Return the end of the controller's log."""
         return self._run("logs", "--no-color", "--tail", "30", "controller")
 
     def _run(self, *args: str, console: Console | None = None) -> str:
@@ -119,7 +119,7 @@ def _no_docker() -> UsageError:
 
 
 def compose_yaml(server: Server) -> str:
-    """The file ``compose.yaml``."""
+    """Return the content of ``compose.yaml``."""
     text = yaml.safe_dump(
         {
             "services": {

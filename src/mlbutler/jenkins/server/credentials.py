@@ -22,8 +22,8 @@ KNOWN_HOSTS = "KNOWN_HOSTS"
 
 
 @dataclass(frozen=True)
-class Credential:
-    """One entry of Jenkins' credentials store.
+class JenkinsCredential:
+    """Hold one entry of Jenkins' credentials store.
 
     Attributes:
         id: by which a Jenkinsfile names it. kind: ``password`` (user name and password), ``key`` (SSH), ``text`` or
@@ -38,20 +38,20 @@ class Credential:
 
 
 # What a team may give. The ids are those of the Jenkinsfile that `mlbutler init` writes.
-GIVEN: tuple[Credential, ...] = (
-    Credential("mlbutler-git", "password", ("GIT_USERNAME", "GIT_TOKEN"), "Git: reading, and the results commit"),
-    Credential("mlbutler-git-ssh", "key", ("GIT_SSH_USERNAME", "GIT_SSH_KEY"), "Git over SSH"),
-    Credential("mlbutler-dvc", "password", ("DVC_USERNAME", "DVC_PASSWORD"), "the DVC remote over HTTP"),
-    Credential("mlbutler-s3", "password", ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"), "the DVC remote on S3"),
-    Credential("mlbutler-ssh", "key", ("DVC_SSH_USERNAME", "DVC_SSH_KEY"), "the DVC remote over SSH"),
-    Credential("mlbutler-gs", "file", ("GS_SERVICE_ACCOUNT",), "the DVC remote on Google Cloud Storage"),
-    Credential("mlbutler-azure", "text", ("AZURE_CONNECTION_STRING",), "the DVC remote on Azure"),
-    Credential("mlbutler-forge", "text", ("FORGE_TOKEN",), "the forge: comments and statuses"),
+GIVEN: tuple[JenkinsCredential, ...] = (
+    JenkinsCredential("mlbutler-git", "password", ("GIT_USERNAME", "GIT_TOKEN"), "Git: reading, and results commits"),
+    JenkinsCredential("mlbutler-git-ssh", "key", ("GIT_SSH_USERNAME", "GIT_SSH_KEY"), "Git over SSH"),
+    JenkinsCredential("mlbutler-dvc", "password", ("DVC_USERNAME", "DVC_PASSWORD"), "the DVC remote over HTTP"),
+    JenkinsCredential("mlbutler-s3", "password", ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"), "the DVC remote on S3"),
+    JenkinsCredential("mlbutler-ssh", "key", ("DVC_SSH_USERNAME", "DVC_SSH_KEY"), "the DVC remote over SSH"),
+    JenkinsCredential("mlbutler-gs", "file", ("GS_SERVICE_ACCOUNT",), "the DVC remote on Google Cloud Storage"),
+    JenkinsCredential("mlbutler-azure", "text", ("AZURE_CONNECTION_STRING",), "the DVC remote on Azure"),
+    JenkinsCredential("mlbutler-forge", "text", ("FORGE_TOKEN",), "the forge: comments and statuses"),
 )
 
 
 def prepare(folder: Path) -> bool:
-    """Make the folder, the administrator's password and the keys between controller and agent, where they lack.
+    """Make the folder, the administrator's password and the keys between controller and agent, where they are missing.
 
     Returns:
         whether the password is new, and so has to be shown.
@@ -76,7 +76,7 @@ def prepare(folder: Path) -> bool:
 
 
 def admin_password(folder: Path) -> str:
-    """The administrator's password.
+    """Return the administrator's password.
 
     Raises:
         UsageError: its file is gone, or this user may not read it.
@@ -104,8 +104,8 @@ def _key(path: Path) -> None:
     path.chmod(0o444)
 
 
-def given(folder: Path) -> tuple[Credential, ...]:
-    """Those of `GIVEN` whose files are all there and not empty.
+def given(folder: Path) -> tuple[JenkinsCredential, ...]:
+    """Return those of `GIVEN` whose files are all there and not empty.
 
     Raises:
         UsageError: only some of one credential's files are there.
@@ -129,11 +129,11 @@ def _holds(path: Path) -> bool:
 
 
 def mounted(folder: Path) -> tuple[str, ...]:
-    """Names of the files that the controller reads."""
+    """Return the names of the files that the controller reads."""
     hosts = (KNOWN_HOSTS,) if knows_hosts(folder) else ()
     return (ADMIN_PASSWORD, AGENT_KEY, *hosts, *(name for credential in given(folder) for name in credential.files))
 
 
 def knows_hosts(folder: Path) -> bool:
-    """Did the team give the host keys of its Git servers, as lines of a ``known_hosts`` file?"""
+    """Return whether the team gave the host keys of its Git servers, as lines of a ``known_hosts`` file."""
     return _holds(folder / KNOWN_HOSTS)

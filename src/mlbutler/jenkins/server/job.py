@@ -19,7 +19,7 @@ _NOT_ALSO_PULL_REQUESTS = 1
 
 
 def job_dsl(server: Server, credentials: str | None) -> str:
-    """The script.
+    """Return the script.
 
     Args:
         credentials: id of the credential to read the repository with, None to read without.
@@ -50,7 +50,7 @@ def job_dsl(server: Server, credentials: str | None) -> str:
 
 
 def quoted(text: str) -> str:
-    """A Groovy string literal that holds `text` and interpolates nothing."""
+    """Return a Groovy string literal that holds `text` and interpolates nothing."""
     plain = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
     return f"'{plain}'"
 
@@ -137,7 +137,7 @@ def _source(server: Server, kind: str, fields: Mapping[str, str], traits: Elemen
 
 
 def _traits(package: str, request: str) -> dict[str, Any]:
-    """Branches, the repository's own pull requests, and forks' with the target branch's Jenkinsfile."""
+    """Return traits for branches, the repository's own pull requests, and forks' with the target's Jenkinsfile."""
     return {
         f"{package}.BranchDiscoveryTrait": {"strategyId": str(_NOT_ALSO_PULL_REQUESTS)},
         f"{package}.Origin{request}DiscoveryTrait": {"strategyId": str(_HEAD)},
@@ -149,7 +149,7 @@ def _traits(package: str, request: str) -> dict[str, Any]:
 
 
 def _element(fields: Element, indent: int) -> Iterator[str]:
-    """Lines of Groovy's builder for nested elements; '@class' is an attribute."""
+    """Yield lines of Groovy's builder for nested elements; '@class' is an attribute."""
     space = " " * indent
     for name, value in fields.items():
         if name == "@class":

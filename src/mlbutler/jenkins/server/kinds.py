@@ -18,7 +18,7 @@ _FILE = "server.json"
 
 
 class Kind(Protocol):
-    """How a server is run."""
+    """Start, stop and inspect a server in one of the two ways."""
 
     kind: str
     server: Server
@@ -28,7 +28,7 @@ class Kind(Protocol):
         ...
 
     def start(self, console: Console) -> None:
-        """Start it, or bring what runs up to the files."""
+        """Start it, or update what runs to the files."""
         ...
 
     def stop(self, console: Console, *, everything: bool) -> None:
@@ -36,26 +36,26 @@ class Kind(Protocol):
         ...
 
     def parts(self) -> dict[str, str]:
-        """Name of each part -> its state in words; empty when nothing runs."""
+        """Return the name of each part -> its state in words; empty when nothing runs."""
         ...
 
     def trouble(self) -> str:
-        """Why it will never answer, '' while it may."""
+        """Return why it will never answer, '' while it may."""
         ...
 
     def last_words(self) -> str:
-        """The end of the controller's log."""
+        """Return the end of the controller's log."""
         ...
 
 
 def remember(kind: Kind) -> None:
-    """Keep beside its files what a server is, for later commands. It holds no secret."""
+    """Write a server's description beside its files, for later commands. It holds no secret."""
     fields = dataclasses.asdict(kind.server) | {"home": str(kind.server.home), "kind": kind.kind}
     write(kind.server.home / _FILE, json.dumps(fields, indent=2).encode())
 
 
 def remembered(home: Path) -> Kind:
-    """The server that was made in `home`.
+    """Return the server that was made in `home`.
 
     Raises:
         UsageError: there is none.

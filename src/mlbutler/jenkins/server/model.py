@@ -24,7 +24,7 @@ ARTIFACT_POLICY = (
 
 @dataclass(frozen=True)
 class Repository:
-    """The Git repository that the job builds.
+    """Hold the Git repository that the job builds.
 
     Attributes:
         url: without a user name or password. source: which branch source reads it, a key of `job.SOURCES`.
@@ -39,18 +39,18 @@ class Repository:
 
     @property
     def owner(self) -> str:
-        """The part of `path` before the last slash."""
+        """Return the part of `path` before the last slash."""
         return self.path.rpartition("/")[0]
 
     @property
     def name(self) -> str:
-        """The part of `path` after the last slash."""
+        """Return the part of `path` after the last slash."""
         return self.path.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
 class Server:
-    """One local Jenkins.
+    """Hold one local Jenkins.
 
     Attributes:
         name: of the project; also of the job and, with a prefix, of the containers.
@@ -71,26 +71,26 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where a browser finds it."""
+        """Return the address of its web pages."""
         host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.address, self.address)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     @property
     def secrets(self) -> Path:
-        """The folder of secrets, one file each."""
+        """Return the folder of secrets, one file each."""
         return self.home / "secrets"
 
     @property
     def compose_name(self) -> str:
-        """Of the compose project."""
+        """Return the name of the Compose project."""
         return f"mlbutler-{self.name}"
 
 
 def must_be_free(server: Server) -> None:
-    """See that nobody listens where the server is to listen.
+    """Raise where the server's port cannot be used.
 
     Raises:
-        UsageError: somebody does, or this machine does not have the address, or this user may not take the port.
+        UsageError: the port is taken, or this machine does not have the address, or this user may not use the port.
     """
     family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
     with socket.socket(family) as probe:
@@ -106,10 +106,10 @@ def must_be_free(server: Server) -> None:
 
 
 def job_name(text: str) -> str:
-    """A name that Jenkins, Docker and a path can bear, made from any text.
+    """Return a name made from any text that is valid for Jenkins, Docker and paths.
 
     Raises:
-        UsageError: nothing is left of it.
+        UsageError: no valid character is left.
     """
     name = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:60]
     if not name:

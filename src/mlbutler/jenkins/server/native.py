@@ -14,7 +14,7 @@ from pathlib import Path
 from mlbutler.atomic import write
 from mlbutler.console import Console
 from mlbutler.errors import OutsideError, UsageError
-from mlbutler.jenkins.client import Client
+from mlbutler.jenkins.client import JenkinsClient
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.credentials import admin_password, given, knows_hosts
 from mlbutler.jenkins.server.model import ADMIN, AGENT, ARTIFACT_POLICY, Server, must_be_free
@@ -26,7 +26,7 @@ _SECRET = "print(jenkins.model.Jenkins.get().getComputer('{name}').getJnlpMac())
 
 
 class Native:
-    """A `Server` as Java processes.
+    """Run a `Server` as Java processes.
 
     Args:
         war: Jenkins' own file; None to look after one that was started before. plugins: a folder of ``.hpi`` or
@@ -100,7 +100,7 @@ class Native:
         if self._alive(AGENT):
             return
         password = admin_password(self.server.secrets)
-        with Client(self.server.url, ADMIN, password) as client:
+        with JenkinsClient(self.server.url, ADMIN, password) as client:
             jar = self.server.home / "agent.jar"
             write(jar, client.download("jnlpJars/agent.jar"))
             secret = client.script(_SECRET.format(name=AGENT)).strip()
@@ -124,16 +124,16 @@ class Native:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def parts(self) -> dict[str, str]:
-        """Process -> ``running`` or ``exited``; those that never ran are left out."""
+        """Return process -> ``running`` or ``exited``, without those that never ran."""
         names = [name for name in ("controller", AGENT) if self._state(name).is_file()]
         return {name: "running" if self._alive(name) else "exited" for name in names}
 
     def trouble(self) -> str:
-        """Why it will never answer, '' while it may."""
+        """Return why it will never answer, '' while it may."""
         return "" if self._alive("controller") else "the controller has ended"
 
     def last_words(self) -> str:
-        """The end of the controller's log."""
+        """Return the end of the controller's log."""
         try:
             text = self._log("controller").read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
@@ -152,7 +152,7 @@ class Native:
         program = shutil.which(self.java)
         if program is None:
             raise UsageError(f"'{self.java}' is not installed.", "Jenkins 2.555 and later need Java 21: --java PATH")
-        # What a build can read must not hold the credentials of whoever started the server.
+        # What a build can read must not hold the credentials of the user who started the server.
         environ = without_credentials(os.environ, secret_values(os.environ)) | further
         with self._log(name).open("ab") as log:
             process = subprocess.Popen(
@@ -163,7 +163,7 @@ class Native:
         write(self._state(name), json.dumps(kept).encode())
 
     def _pid(self, name: str) -> int | None:
-        """The process' number, if it is still the one that was started here."""
+        """Return the process id, if it is still the process that was started here."""
         try:
             kept = json.loads(self._state(name).read_text(encoding="ascii"))
             pid, started = int(kept["pid"]), kept["started"]
@@ -192,7 +192,7 @@ class Native:
 
 
 def _started(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks; None when it is gone or only waits to be collected."""
+    """Return when a process began, in the kernel's ticks; None when it is gone or a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
@@ -201,7 +201,7 @@ def _started(pid: int) -> str | None:
 
 
 def _started_elsewhere(pid: int) -> str | None:
-    """The same where there is no /proc, from ``ps``."""
+    """Return when a process began according to ``ps``, where there is no /proc."""
     if Path("/proc/self/stat").exists():
         return None
     done = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)

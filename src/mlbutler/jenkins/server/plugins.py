@@ -45,15 +45,15 @@ _SOURCES = {
     "dagshub": {"dagshub-branch-source": "0.1"},
     "git": {},
 }
-# Without these a controller cannot be configured at all, whoever installed its plugins.
+# Without these a controller cannot be configured at all, no matter how its plugins were installed.
 NEEDED = ("configuration-as-code", "job-dsl", "workflow-aggregator", "git", "matrix-auth")
 
 
 def plugins(source: str) -> dict[str, str]:
-    """Plugin name -> version for a controller whose job takes its branches from `source`."""
+    """Return plugin name -> version for a controller whose job takes its branches from `source`."""
     return dict(sorted((_ALWAYS | _SOURCES[source]).items()))
 
 
 def plugins_txt(source: str) -> str:
-    """The same as the file that ``jenkins-plugin-cli`` reads."""
+    """Return these plugins as the file that ``jenkins-plugin-cli`` reads."""
     return "".join(f"{name}:{version}\n" for name, version in plugins(source).items())

@@ -1,4 +1,4 @@
-"""Which branch source reads a repository, from its address."""
+"""Choosing the branch source that reads a repository by its address."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from mlbutler.secrets import without_userinfo
 
 
 def repository(url: str, source: str | None, server: str | None = None) -> Repository:
-    """The repository at an address of Git.
+    """Return the repository at a Git address.
 
     Args:
         source: the branch source; None to take it from the host's name, plain Git where that says nothing.
-        server: the forge's own address where it cannot be told from `url`: served below a path, or Git over SSH
+        server: the forge's own address where it cannot be derived from `url`: served below a path, or Git over SSH
             with another name than the pages.
 
     Raises:
@@ -51,5 +51,5 @@ def _address(url: str) -> RepositoryAddress:
 
 
 def _public(url: str) -> str:
-    """A password in an address would reach logs and configuration; SSH's user name is needed."""
+    """Return the address without user and password, which would reach logs; SSH's user name is needed and kept."""
     return without_userinfo(url) if url.startswith(("http://", "https://")) else url

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,3 +88,62 @@ def test_what_the_target_branch_names_is_given(world: World) -> None:
     for verb in ("plan", "sync", "reproduce"):
         world.run(root, environ, verb=verb)
     assert given(root) == SECRET
+
+
+@pytest.fixture
+def evil() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Listener) as server:
+        server.told = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+class _Listener(BaseHTTPRequestHandler):
+    """Keep the headers of what is sent here."""
+
+    def _answer(self) -> None:
+        self.server.told.append(str(self.headers))  # type: ignore[attr-defined]
+        self.send_response(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST = do_PATCH = do_PUT = _answer
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def forge_change(root: Path, **fields: object) -> None:
+    """Let the record tell of the change otherwise than it was found."""
+    file = root / ".mlbutler" / "record.json"
+    record = json.loads(file.read_text())
+    record["change"] |= fields
+    file.write_text(json.dumps(record))
+
+
+def test_a_forged_record_sends_the_forge_s_token_nowhere(world: World, evil: ThreadingHTTPServer) -> None:
+    """Jenkins does not say which forge it is: its address follows from the repository's."""
+    world.branch("b", {"mlbutler.toml": SETTINGS.replace('[forge]\nkind = "folder"\n', "")})
+    root = world.clone("origin/b")
+    environ = world.jenkins("b") | {"MLBUTLER_FORGE_TOKEN": SECRET, "MLBUTLER_FORGE_URL": "", "MLBUTLER_FORGE_KIND": ""}
+    world.run(root, environ, verb="plan")
+    there = f"http://127.0.0.1:{evil.server_port}"
+    forge_change(root, repository=f"{there}/o/r.git", url=f"{there}/o/r/pulls/1")
+    for verb in ("plan", "report", "publish"):
+        world.run(root, environ, verb=verb)
+    assert evil.told == []  # type: ignore[attr-defined]
+
+
+def test_a_forged_record_changes_nothing_of_what_is_known_of_the_change(world: World) -> None:
+    root, environ = clone(world, ""), world.jenkins("b")
+    world.run(root, environ, verb="plan")
+    file = root / ".mlbutler" / "record.json"
+    before = json.loads(file.read_text())["change"]
+    forge_change(
+        root, head_branch="main", git_remote="other", merge=not before["merge"], title="forged", author="forged",
+        url="https://evil.example/pull/1", repository="https://evil.example/o/r", message="forged", note="forged",
+        build_url="https://evil.example/",
+    )  # fmt: skip
+    world.run(root, environ, verb="check")
+    assert json.loads(file.read_text())["change"] == before

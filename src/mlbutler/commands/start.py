@@ -180,10 +180,18 @@ def _record(
         return record, known, revisions
     # On a laptop each command looks again: another target, or files edited since, would make the record untrue.
     looks = bool(against) or not repair or (change.ci == "local" and not telling)
-    kept = change if looks else dataclasses.replace(before.change, build_url=change.build_url)
+    kept = change if looks or told else _compared_as_before(change, before.change)
     compare = before.compare if kept.base == before.change.base else None
     now = {name: getattr(record, name) for name in ("environment", "lock_hash", "moved_remotes")}
     return dataclasses.replace(before, change=kept, compare=compare, **now), known, revisions
+
+
+def _compared_as_before(change: Change, before: Change) -> Change:
+    """Return the change with what an earlier step of this build compared it with, which its report speaks of.
+
+    All else of it decides where tokens and results go, and the project's code can write the record.
+    """
+    return dataclasses.replace(change, base=before.base, target_branch=before.target_branch, on_target=before.on_target)
 
 
 def _asked(git: Git, environ: Mapping[str, str], loaded: LoadedSettings) -> Change | None:

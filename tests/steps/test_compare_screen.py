@@ -61,7 +61,7 @@ def test_what_got_worse_comes_first_and_the_rest_is_counted(capsys: pytest.Captu
     assert rows[0] == "z"
     assert "11 more metrics are in the report" in out
     out = shown(capsys, compared(*same, change("z", 1.0, 0.5)), ReportSettings(hide_unchanged=True, precision=3))
-    assert "60 unchanged metrics left out" in out
+    assert "60 unchanged metrics not shown" in out
     assert "m000" not in out
 
 

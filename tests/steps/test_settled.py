@@ -75,4 +75,4 @@ def test_stages_that_nobody_planned_are_looked_at(work: Work) -> None:
 def test_where_the_lock_cannot_be_read_of_no_output_is_it_known(work: Work) -> None:
     definitions = (StageDefinition("train", outputs={"m.json": "metric"}),)
     found = stale_outputs(work, Snapshot("", definitions=definitions, problem="dvc.lock cannot be read"))
-    assert found == {"m.json": "dvc.lock cannot be read, so that nobody can tell whether this is of the code here"}
+    assert found == {"m.json": "dvc.lock cannot be read, so it is not known whether this was made by the code here"}

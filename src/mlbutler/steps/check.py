@@ -1,6 +1,6 @@
-"""Is dvc.lock up to date, and is every artifact of this commit on the remote?
+"""Checking that dvc.lock is up to date and that every artifact of this commit is on the remote.
 
-Inside a whole run, what the run is about to reproduce and push is pending, not wrong.
+Inside a whole run, what the run will still reproduce and push is pending, not wrong.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = Fals
     """Run the named checks; both by default.
 
     Args:
-        anew: believe no answer that an earlier build got from the remote.
+        anew: ask the remote again instead of trusting answers of earlier builds.
     """
     plan = work.record.plan or plan_step.run(work)
     findings: list[Finding] = []
@@ -155,7 +155,7 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
 
 
 def _kept_nowhere(work: Work, left_out: Sequence[tuple[str, str]]) -> list[Finding]:
-    """Outputs that DVC does not keep, and Git neither."""
+    """Return findings for outputs that neither DVC nor Git keeps."""
     lacking = not_in_git(work.git, [path for path, why in left_out if why == UNCACHED])
     owners = work.project.stages.owners if lacking else {}
     return [
@@ -178,8 +178,10 @@ def _to_keep(work: Work, path: str, ignored: bool, maker: Stage) -> str:
 
 
 def _uncommitted(work: Work, artifacts: Sequence[Artifact], findings: Sequence[Finding]) -> set[str]:
-    """Paths with a finding that no commit names yet, and that are here whole: a run that was killed before its push
-    made them, and this one sends them."""
+    """Return paths with a finding that are here whole and in no commit yet.
+
+    A run that was killed before its push made them, and this run sends them.
+    """
     from mlbutler.remotes.opening import open_cache
     from mlbutler.store.holdings import is_complete
 

@@ -22,7 +22,7 @@ def run(work: Work) -> CommitResult:
 
     Raises:
         AccessDenied: the remote refused the credentials. GitError: it cannot be reached.
-        UsageError: nothing but the clone tells where it is.
+        UsageError: its address is only in the clone's own configuration.
         SettingsError: commit.author or commit.paths is of the wrong form.
     """
     if (skipped := _before_anything(work)) is not None:
@@ -64,7 +64,7 @@ def _before_anything(work: Work) -> CommitResult | None:
     if change.fork:
         return _skipped("a fork's change: its branch is not ours to write")
     if reproduce is not None and reproduce.outcome not in (Outcome.PASSED, Outcome.SKIPPED):
-        return _skipped("the reproduction did not pass: half of a result is not committed", reproduce.remedy)
+        return _skipped("the reproduction did not pass: partial results are not committed", reproduce.remedy)
     if change.kind == "local":
         return None
     if change.git_remote is None or change.head_branch is None or not work.git.is_branch_name(change.head_branch):
@@ -103,7 +103,7 @@ def _not_this_time(work: Work) -> CommitResult | None:
 
 
 def _by_the_same_merge(work: Work) -> str:
-    """How to get results of which no commit can be made: by the same inputs DVC's run cache knows them."""
+    """Return how to get results that cannot be committed: DVC's run cache restores them for the same inputs."""
     change, push = work.record.change, work.record.push
     if not (change.target_branch and push is not None and push.run_cache):
         return ""
@@ -113,7 +113,7 @@ def _by_the_same_merge(work: Work) -> str:
 
 
 def _are_pushed(work: Work) -> bool:
-    """Can a colleague pull what the commit will name?"""
+    """Return whether a colleague can pull what the commit will name."""
     push, project = work.record.push, work.project
     project.reload()
     nowhere = any(
@@ -128,7 +128,7 @@ def _are_pushed(work: Work) -> bool:
 
 
 def _edited(git: Git, work: Work, depended: Sequence[str], declared: Sequence[str]) -> CommitResult | None:
-    """Results of a tree that nobody committed (a linter mended a file, say) are not those of the head."""
+    """Return the refusal where the tree differs from the head, for example because a linter fixed a file."""
     edited = [
         path
         for path in git.dirty()
@@ -198,7 +198,7 @@ def _kept(build: CommitBuilder, change: Change, remote: str, branch: str, placed
 
 
 def _by_hand(work: Work, changed: Sequence[str], inputs: Sequence[str]) -> CommitResult:
-    """What to commit: the results, and what they were made from, or the commit would pair them with the old code."""
+    """Return what the user has to commit: the results and what they were made from, so that both belong together."""
     own, made_from = ([posixpath.relpath(path, work.prefix or ".") for path in paths] for paths in (changed, inputs))
     command = f"git add -- {' '.join(map(shlex.quote, (*own, *made_from)))} && git commit"
     reason = f"on a laptop you commit yourself: {_named(own)}"

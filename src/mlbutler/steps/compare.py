@@ -24,14 +24,14 @@ from mlbutler.report.numbers import count
 from mlbutler.steps.compare_screen import show
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
-from mlbutler.steps.past import past_of
+from mlbutler.steps.past import metric_histories_of
 from mlbutler.steps.repeat import RepeatOptions, repeated
 from mlbutler.steps.settled import stale_outputs
 from mlbutler.steps.work import Work
 
 
 def run(work: Work, asked: RepeatOptions | None = None) -> CompareResult:
-    """Compare; with no merge base the new numbers stand alone, and only absolute limits are judged.
+    """Compare; without a merge base only the new numbers are shown, and only absolute limits are judged.
 
     What cannot be read on one side has no verdict; where that is nearly everything, the result is *not known*.
 
@@ -57,7 +57,7 @@ def run(work: Work, asked: RepeatOptions | None = None) -> CompareResult:
     unread = _unasked(new.metrics, old.metrics)
     doubtful = {**unread, **stale_outputs(work, new)}
     comparison = without_stale_outputs(comparison, doubtful)
-    history, no_past = past_of(work, comparison.metrics, goals)
+    history, no_past = metric_histories_of(work, comparison.metrics, goals)
     old_origins, new_origins, build = _origins(work, comparison.metrics, base)
     code, unseen = _code(work, base, _compared(old) | _compared(new))
     compared = CompareResult(
@@ -114,7 +114,7 @@ def run(work: Work, asked: RepeatOptions | None = None) -> CompareResult:
 
 
 def _about_target(change: Change) -> str:
-    """That there is nothing to compare with, or that this is the target branch itself, and what to do; '' else."""
+    """Return that there is nothing to compare with, or that this is the target branch, and what to do; else ''."""
     if change.on_target and change.kind == "local":
         name = change.target_branch or "the target branch"
         against = "it has no commit before this one to compare with"
@@ -126,7 +126,7 @@ def _about_target(change: Change) -> str:
 
 
 def _ended(work: Work, result: CompareResult, old: Snapshot, new: Snapshot) -> CompareResult:
-    """With the outcome: a broken gate fails; else what could not be compared is not known."""
+    """Return the result with its outcome: failed for a broken gate, else not known where sides are unreadable."""
     if any(gate.outcome == "failed" for gate in result.gates):
         remedy = "Improve the result, or change the gate or waive it in a reviewed commit on the target branch."
         return dataclasses.replace(result, outcome=Outcome.FAILED, remedy=remedy)
@@ -155,9 +155,9 @@ _REMEDIES = {
 
 
 def _nothing_judged(result: CompareResult, old: Snapshot, new: Snapshot) -> bool:
-    """Could one side not be read, so that no number has a verdict?
+    """Return whether one side could not be read, so that no number has a verdict.
 
-    Where no number is declared: so that no parameter could be compared.
+    Where no number is declared, parameters count instead.
     """
     if not old.problem and not new.problem:
         return False
@@ -172,7 +172,7 @@ def _nothing_judged(result: CompareResult, old: Snapshot, new: Snapshot) -> bool
 
 
 def _unasked(side: Mapping[str, Source], other: Mapping[str, Source]) -> dict[str, str]:
-    """The files of a side that may differ from the other's and that the remote could not be asked for, and why."""
+    """Return the files of a side that may differ from the other's and could not be fetched, and why."""
     from mlbutler.project.revision_reader import UNASKED
 
     return {
@@ -186,7 +186,7 @@ def _unasked(side: Mapping[str, Source], other: Mapping[str, Source]) -> dict[st
 def _origins(
     work: Work, metrics: Sequence[MetricChange], base: str | None
 ) -> tuple[tuple[Origin, ...], tuple[Origin, ...], EarlierBuild | None]:
-    """Where the numbers come from, in the target and here; the build whose results dvc.lock records."""
+    """Return where the numbers come from, in the target and here, and the build whose results dvc.lock records."""
     from mlbutler.steps.origins import last_build, origins
 
     try:
@@ -198,17 +198,17 @@ def _origins(
 
 
 def _compared(side: Snapshot) -> set[str]:
-    """Files that are compared as metrics, params or plots, whichever way the project declares them."""
+    """Return the files that are compared as metrics, params or plots, however the project declares them."""
     return {*side.metrics, *side.params, *side.plot_data}
 
 
 def _code(
     work: Work, base: str | None, compared: Collection[str]
 ) -> tuple[tuple[CodeChange, ...], tuple[tuple[str, str], ...]]:
-    """The changed files; it judges nothing, so that no error in it stops anything.
+    """Return the changed files; an error here becomes a note, since nothing is judged by them.
 
     Args:
-        compared: paths that are no code, unless a stage uses them.
+        compared: paths that do not count as code, unless a stage uses them.
     """
     from mlbutler.project.code import code_changes
 
@@ -222,7 +222,7 @@ def _code(
 
 
 def _with_repeats(metrics: Sequence[MetricChange], repeats: Sequence[RepeatResult]) -> tuple[MetricChange, ...]:
-    """A metric that was measured repeatedly has the verdict of that, not of one run."""
+    """Return the changes, where repeated measurements decide the verdict instead of one run."""
     found = {result.metric: result for result in repeats if result.new}
     return tuple(
         dataclasses.replace(metric, verdict=result.verdict, reason=result.reason)

@@ -26,7 +26,7 @@ def show(console: Console, result: CompareResult, settings: Settings) -> None:
     if len(metrics.rows) > _ROWS:
         screen.line(f"{len(metrics.rows) - _ROWS:,} more metrics are in the report")
     if hidden:
-        screen.line(f"{count(hidden, 'unchanged metric')} left out")
+        screen.line(f"{count(hidden, 'unchanged metric')} not shown")
     if metrics.rows:
         for paragraph in origins.paragraphs(result):
             screen.line("".join(span.text for span in paragraph.line), paragraph.tone)
@@ -35,7 +35,7 @@ def show(console: Console, result: CompareResult, settings: Settings) -> None:
 
 
 def _changes(result: CompareResult) -> list[str]:
-    """What differs besides metrics, the first of each kind."""
+    """Return lines on what differs besides metrics, the first few of each kind."""
     params = [
         f"param {p.name}: {p.old or '-'} -> {p.new or '-'}" + (f" (read by {', '.join(p.stages)})" if p.stages else "")
         for p in result.params
@@ -56,7 +56,7 @@ def _changes(result: CompareResult) -> list[str]:
 
 
 def _defined(change: StageDefinitionChange) -> list[str]:
-    """A stage that dvc.yaml defines otherwise: what it lost or gained, a line each."""
+    """Return a line for each thing that a stage's definition in dvc.yaml lost or gained."""
     if change.kind in ("added", "removed"):
         return [f"stage {change.stage}: {change.kind}"]
     lines = [f"stage {change.stage}: was {change.old_name}"] if change.old_name else []
@@ -68,7 +68,7 @@ def _defined(change: StageDefinitionChange) -> list[str]:
 
 
 def _judgements(result: CompareResult) -> list[str]:
-    lines = [f"{change.file}: {_told(change)}" for change in result.predictions]
+    lines = [f"{change.file}: {_prediction_line(change)}" for change in result.predictions]
     for repeat in result.repeats:
         if repeat.difference is not None:
             interval = f"{repeat.low:+.5g} to {repeat.high:+.5g} ({100 * repeat.confidence:.4g} %)"
@@ -80,8 +80,8 @@ def _judgements(result: CompareResult) -> list[str]:
     return lines
 
 
-def _told(change: PredictionChange) -> str:
-    """A predictions file in a line."""
+def _prediction_line(change: PredictionChange) -> str:
+    """Return one line on a predictions file."""
     if not change.examples:
         return change.reason
     worse = [f"{part.column} = {part.value}" for part in change.slices if part.worse]

@@ -1,4 +1,4 @@
-"""Whose settings decide which directory is a mirror, and what it may lose: not those that a change brings."""
+"""Deciding which directory is a mirror and when it evicts objects, never by settings that a change brings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KEYS = ("mirror", "mirror_limit")
 
 
 def agreed(loaded: LoadedSettings, change: Change, target: Callable[[], Settings | None]) -> tuple[bool, int | None]:
-    """(may the mirror be marked as one and lose objects, the size above which it does).
+    """Return (whether the mirror may be marked as one and evict objects, the size above which it does).
 
     On a CI server both come from the environment or from the target branch's settings; on one's own machine from the
     settings as they are.

@@ -13,10 +13,10 @@ _LARGEST = 100 * 1024  # bytes; a few of them go into every report
 
 
 def picture(work: Work, path: str) -> str:
-    """A small PNG, JPEG, GIF or WebP file of the project as a data URI, '' when there is none at hand.
+    """Return a small PNG, JPEG, GIF or WebP file of the project as a data URI, '' when there is none here.
 
     Args:
-        path: from the project's root. It comes from the pull request: what leads out of the project is not read.
+        path: from the project's root. It comes from the pull request: a path out of the project is not read.
     """
     parts = PurePosixPath(path.replace("\\", "/")).parts
     if not parts or path.startswith("/") or ".." in parts or ".git" in parts or "\0" in path:

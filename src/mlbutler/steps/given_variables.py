@@ -1,4 +1,4 @@
-"""The environment that the project's own code is given by a step, and what is told of the rest."""
+"""The environment that a step gives to the project's own code, and the names of withheld variables."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Given:
-    """`environ` for the project's code; `held_back`: names of the variables that a CI server's build has beside it."""
+class GivenEnvironment:
+    """Hold `environ` for the project's code, and in `held_back` the names of variables that it does not get."""
 
     environ: dict[str, str]
     held_back: tuple[str, ...]
 
     @property
     def hint(self) -> str:
-        """What to do when a variable is missed, '' where none was held back."""
+        """Return what to do when a variable is missing, '' where none was withheld."""
         if not self.held_back:
             return ""
         more = len(self.held_back) - _SHOWN
@@ -29,8 +29,8 @@ class Given:
         return f"Held back from it: {named}; what it needs of these belongs in reproduce.pass_environment."
 
 
-def given(work: Work) -> Given:
-    """What this run's stages, tests and linters are given; what is held back is told with --verbose."""
+def given(work: Work) -> GivenEnvironment:
+    """Return the environment of this run's stages, tests and linters; --verbose shows which variables are withheld."""
     names = allowed(
         work.loaded, work.record.change, work.target_revisions,
         lambda revision, name: work.git.show(revision, f"{work.prefix}{name}"),
@@ -38,4 +38,4 @@ def given(work: Work) -> Given:
     held = held_back(work.environ, names) if work.given_up is None else work.given_up
     if held:
         work.console.detail(f"Held back from the project's code: {', '.join(held)}")
-    return Given(project_environment(work.environ, names), held)
+    return GivenEnvironment(project_environment(work.environ, names), held)

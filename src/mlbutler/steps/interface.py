@@ -1,4 +1,4 @@
-"""What a step is: a module with a `run` function that takes the working state and returns a result."""
+"""The interface of steps: a module with a `run` function that takes the working state and returns a result."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from mlbutler.steps.work import Work
 
 
 class Step(Protocol):
-    """One entry of the run."""
+    """Describe one step of the run."""
 
     def run(self, work: Work) -> StepResult:
-        """Do the step. Expected failures of the outside are raised as `mlbutler.errors`; judgements are
-        returned as a result whose outcome is ``failed``; what does not apply as ``skipped``."""
+        """Run the step and return its result.
+
+        Expected external failures are raised as `mlbutler.errors`; a negative verdict is returned with the outcome
+        ``failed``, a step that does not apply with ``skipped``.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Gates and waivers of a run: gathers what they are judged by, and whose waivers count."""
+"""Judging a run's gates, and finding the waivers that count."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Notes = tuple[tuple[str, str], ...]
 
 
 def tables(settings: Settings) -> tuple[str, ...]:
-    """Paths of the files that are read row by row."""
+    """Return the paths of the files that are read row by row."""
     counted = [gate.data.strip("/") for gate in settings.gate if gate.data is not None and gate.of == "rows"]
     return tuple(dict.fromkeys((*(spec.file for spec in settings.predictions), *counted)))
 
@@ -33,7 +33,7 @@ def judged(
     repeats: Sequence[RepeatResult] = (),
     stale_outputs: Mapping[str, str] = _NOTHING,
 ) -> tuple[tuple[GateResult, ...], Notes]:
-    """Every gate's results after waivers, and remarks for the report.
+    """Return every gate's results after waivers, and remarks for the report.
 
     Raises:
         SettingsError: the waivers that count cannot be read.
@@ -58,9 +58,9 @@ def judged(
 
 
 def _waivers(work: Work) -> tuple[tuple[waivers.Waiver, ...], Notes]:
-    """The waivers that count: for a pull request those of its target branch, else those of the work tree.
+    """Return the waivers that count: for a pull request those of its target branch, else those of the work tree.
 
-    A pull request that could waive its own failure would be its own judge. Its own file counts only where the target
+    A pull request must not waive its own failure: its own file counts only where the target
     branch's settings, or the environment, say ``waivers.trust = "change"``, and never for a fork.
     """
     change = work.record.change
@@ -86,7 +86,7 @@ def _own(work: Work) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{waivers.FILE_NAME} cannot be read: {error}.", "Mend or remove it.") from error
+        raise SettingsError(f"{waivers.FILE_NAME} cannot be read: {error}.", "Fix or remove it.") from error
 
 
 def _trusts_changes(work: Work, revisions: list[str]) -> bool:
@@ -101,7 +101,7 @@ def _settings_at(work: Work, revision: str) -> Settings | None:
 
 
 def _loosened(work: Work, base: str | None) -> Iterator[tuple[str, str]]:
-    """Gates of the base that this change removed or altered: a pull request must not do so in silence."""
+    """Yield gates of the base that this change removed or altered, which the report has to mention."""
     before = _settings_at(work, base) if base else None
     now = work.settings.gate
     if before is not None and before.repeat != work.settings.repeat:

@@ -11,7 +11,7 @@ def run(work: Work) -> LintResult:
     """Run all of ``lint.commands``; one that fails fails the step.
 
     Raises:
-        Interrupted: we were told to stop; the commands have ended.
+        Interrupted: a signal asked mlbutler to stop; the commands have ended.
     """
     settings = work.settings.lint
     if not settings.commands:

@@ -1,4 +1,4 @@
-"""The comment while the run is under way: which steps are done, which stage runs, how those before it ended."""
+"""The comment during the run: which steps are done, which stage runs, how earlier stages ended."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _SOON = 60.0
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """What is to be seen of a run: the record so far, and the stages under way."""
+    """Hold what is known of a run in progress: the record so far, and the progress of its stages."""
 
     record: Record
     progress: StageProgress | None
 
     @property
     def state(self) -> object:
-        """Another one makes another comment; that time passes does not."""
+        """Return a value that changes when the comment has to change; passing time alone does not change it."""
         progress = self.progress and (self.progress.running, self.progress.done)
         return tuple((name, result.outcome) for name, result in self.record.steps()), progress
 
 
 def snapshot(work: Work) -> RunSnapshot:
-    """What the run at this commit has come to, in this process or in another."""
+    """Return the state of the run at this commit, in this process or another."""
     found = read_record(work.root / ".mlbutler" / "record.json")
     record = found if found is not None and found.change.same_work(work.record.change) else work.record
     progress = load_progress(work.root)
@@ -52,7 +52,7 @@ def snapshot(work: Work) -> RunSnapshot:
 
 
 def written(run: RunSnapshot, settings: Settings, now: float) -> Report:
-    """The report of a run that has not ended; its headline says how far it is."""
+    """Return the report of a run in progress; its headline says how far it is."""
     from mlbutler.report.build import build
 
     record, progress = run.record, run.progress
@@ -76,10 +76,10 @@ def _sentence(run: RunSnapshot, now: float) -> str:
 
 
 class Live:
-    """Keeps the comment up to date; what goes wrong is told once and stops nothing.
+    """Keep the comment up to date; a failure is reported once and stops nothing.
 
     Args:
-        every: seconds between two versions, at least. clock: seconds that only grow.
+        every: seconds between two versions, at least. clock: a monotonic clock in seconds.
     """
 
     def __init__(self, work: Work, every: float = EVERY, clock: Callable[[], float] = time.monotonic) -> None:
@@ -91,7 +91,7 @@ class Live:
         self.problem: MlbutlerError | None = None
 
     def refresh(self, run: RunSnapshot) -> None:
-        """Write the comment anew if there is something new and the last time was long enough ago."""
+        """Update the comment if there is something new and the last update was long enough ago."""
         if run.state == self._state or self._clock() < self._next:
             return
         try:
@@ -123,7 +123,7 @@ class Live:
 
 
 class LiveThread:
-    """A `Live` in a thread, for a run in this process; `end` it before the verdict is told."""
+    """Run a `Live` in a thread, for a run in this process; call `end` before the verdict is published."""
 
     def __init__(self, work: Work, every: float = EVERY) -> None:
         self._work, self._live = work, Live(work, every)
@@ -135,18 +135,18 @@ class LiveThread:
         while not self._over.wait(_INTERVAL):
             try:
                 self._live.refresh(snapshot(self._work))
-            except Exception as error:  # a comment less; the verdict will be told
-                self._work.console.detail(f"No live comment any more: {type(error).__name__}")
+            except Exception as error:  # one comment less; the verdict will still be published
+                self._work.console.detail(f"No more live comments: {type(error).__name__}")
                 return
 
     def end(self) -> None:
-        """Stop, when the comment that is being written has been."""
+        """Stop after a comment that is being written is finished."""
         self._over.set()
         self._thread.join()
 
 
 def follow(work: Work, every: float, patience: float) -> Live:
-    """Keep the comment up to date while another process runs the stages; returns when they have ended.
+    """Keep the comment up to date while another process runs the stages; return when they have ended.
 
     Args:
         patience: seconds to wait for the stages to begin.

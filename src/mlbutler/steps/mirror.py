@@ -1,4 +1,4 @@
-"""A run's use of the agent's mirror: what it holds on to, and what the mirror may lose for it."""
+"""A run's use of the agent's mirror: which objects it protects, and when the mirror evicts others."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Eviction = tuple[bool, int | None]
 
 
 class MirrorUse:
-    """What one run does to the mirror.
+    """Protect one run's objects in the mirror, and evict others when it grows too large.
 
     Args:
-        mirror: the mirror, None where there is none. trusted: may the run write what others read?
-        eviction: see `mlbutler.steps.eviction`; asked when it is first needed.
+        mirror: the mirror, None where there is none. trusted: whether the run may write what others read.
+        eviction: see `mlbutler.steps.eviction`; called when it is first needed.
         remotes: the directories that are the project's remotes; nothing is evicted from these.
         say: called with a line for people.
     """
@@ -40,14 +40,14 @@ class MirrorUse:
         self._leases: list[Lease] = []
 
     def hold(self, oids: Collection[ObjectId]) -> None:
-        """Say that this build uses these artifacts: until it ends, the mirror keeps what it has of them."""
+        """Register that this build uses these artifacts: until it ends, the mirror does not evict them."""
         if self._mirror is not None:
             from mlbutler.store.upkeep.uses import acquire
 
             self._leases.append(acquire(self._mirror, oids, ephemeral=not self._trusted))
 
     def begin(self) -> None:
-        """Mark the mirror as one, if this run is the first that uses it and may decide that."""
+        """Mark the directory as a mirror, if this run is the first that uses it and may decide that."""
         if self._mirror is None or not self._trusted:
             return
         from mlbutler.store.upkeep import mark
@@ -56,7 +56,7 @@ class MirrorUse:
             mark.begin(self._mirror)
 
     def grew(self, size: int) -> None:
-        """Let the mirror lose what was used least recently when `size` bytes more are too many."""
+        """Evict the least recently used objects from the mirror when `size` more bytes exceed its limit."""
         if self._mirror is None or not self._trusted or size <= 0 or not self._mirror.is_dir():
             return
         from mlbutler.errors import DiskFull, StoreError

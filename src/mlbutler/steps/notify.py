@@ -1,4 +1,4 @@
-"""The message to a webhook, after a run or when its verdict is another than before."""
+"""The message to a webhook, after each run or when the verdict changes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _WORD_LIMIT = 40
 
 
 def notified(work: Work) -> str:
-    """Tell the webhook, where there is one; returns what became of it in words, '' without a webhook.
+    """Notify the webhook, where there is one; return in words what happened, '' without a webhook.
 
     A fork's run has no webhook, as it has no other secret. The verdicts of earlier runs are hints in the mirror and the
-    project's folder; where none is known, the verdict counts as another one.
+    project's folder; where none is known, the verdict counts as changed.
 
     Raises:
-        SettingsError, ForgeError: the webhook's address is none, or it did not take the message.
+        SettingsError, ForgeError: the webhook's address is invalid, or it did not accept the message.
     """
     from mlbutler.forge.webhook import Message, send
     from mlbutler.report import build, headline
@@ -48,5 +48,5 @@ def notified(work: Work) -> str:
     )
     send(url, work.settings.notify.form, message, work.environ, work.console.line)
     if not interrupted:
-        hints.write({key: said.word})  # only now: what was not told is told the next time
+        hints.write({key: said.word})  # only now: a message that failed is sent the next time
     return "the webhook was notified"

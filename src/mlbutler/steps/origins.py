@@ -1,4 +1,4 @@
-"""Where the numbers come from: this build, an earlier one of mlbutler's, or whoever committed dvc.lock."""
+"""Where the numbers come from: this build, an earlier build of mlbutler, or the author who committed dvc.lock."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _MOST = 30
 def origins(
     work: Work, theirs: Iterable[str], ours: Iterable[str], base: str | None
 ) -> tuple[tuple[Origin, ...], tuple[Origin, ...]]:
-    """Where the numbers of the target's metrics files (`theirs`) come from, and those of the files here.
+    """Return where the numbers of the target's metrics files (`theirs`) come from, and those of the files here.
 
-    It stands beside the comparison and judges nothing, so that no error of git in it stops anything.
+    Nothing is judged by it, so an error of git leaves it empty and stops nothing.
 
     Raises:
         ProjectError: the project cannot be read.
@@ -30,18 +30,18 @@ def origins(
     old, new = (_grouped(work.project.stages, files)[:_MOST] for files in (theirs, ours))
     run = work.record.reproduce
     became = {stage.name: _BUILT.get(stage.outcome, "") for stage in run.stages} if run is not None else {}
-    look = _Look(work.git, work.prefix)
+    finder = _OriginFinder(work.git, work.prefix)
     try:
         edited = frozenset(work.git.dirty(untracked=True))
-        here = [origin for stage, paths in new for origin in look.here(stage, paths, became, edited)]
-        there = [origin for stage, paths in old for origin in look.at(base, stage, paths)] if base else []
+        here = [origin for stage, paths in new for origin in finder.here(stage, paths, became, edited)]
+        there = [origin for stage, paths in old for origin in finder.at(base, stage, paths)] if base else []
     except GitError:
         return (), ()
     return tuple(there), tuple(here)
 
 
 def last_build(work: Work) -> EarlierBuild | None:
-    """The build of mlbutler's that made what dvc.lock records here, None where its author did.
+    """Return the build of mlbutler that made what dvc.lock records here, None where an author did.
 
     Raises:
         ProjectError: the project cannot be read.
@@ -50,7 +50,7 @@ def last_build(work: Work) -> EarlierBuild | None:
     if not locks:
         return None
     try:
-        commit = _Look(work.git, work.prefix).last(work.record.change.checkout, locks)
+        commit = _OriginFinder(work.git, work.prefix).last(work.record.change.checkout, locks)
         return earlier.read_earlier_build(work.git, commit) if commit else None
     except GitError:
         return None
@@ -60,7 +60,7 @@ _Group = tuple[tuple[Stage, Output] | None, tuple[str, ...]]
 
 
 def _grouped(stages: Stages, files: Iterable[str]) -> Sequence[_Group]:
-    """The files by who makes them: what one stage wrote came about in one run of it."""
+    """Return the files grouped by the stage that writes them, since one run of it wrote them all."""
     owned = [(stages.owner(path), path) for path in dict.fromkeys(files)]
     owned.sort(key=lambda pair: pair[0][0].name if pair[0] is not None else "")
     found: list[_Group] = []
@@ -73,8 +73,8 @@ def _grouped(stages: Stages, files: Iterable[str]) -> Sequence[_Group]:
     return found
 
 
-class _Look:
-    """Asks git which commit a file's content came with."""
+class _OriginFinder:
+    """Find with git the commit that a file's content came with."""
 
     def __init__(self, git: Git, prefix: str) -> None:
         self._git, self._prefix = git, prefix
@@ -87,7 +87,7 @@ class _Look:
         became: Mapping[str, str],
         edited: Collection[str],
     ) -> Iterator[Origin]:
-        """In the work tree."""
+        """Yield origins of files in the work tree."""
         stage = owner[0].name if owner is not None else ""
         if built := became.get(stage):
             yield Origin(files=tuple(paths), kind=built, stage=stage)
@@ -101,7 +101,7 @@ class _Look:
         yield from self.at("HEAD", owner, paths)
 
     def at(self, revision: str, owner: tuple[Stage, Output] | None, paths: Sequence[str]) -> Iterator[Origin]:
-        """At a commit."""
+        """Yield origins of files at a commit."""
         stage = owner[0].name if owner is not None else ""
         commit = self._commit(revision, owner, paths)
         if not commit or commit in self._cut_off:
@@ -123,7 +123,7 @@ class _Look:
         return self._asked(revision, f"-S{recorded.value}", [where])
 
     def last(self, revision: str, paths: Iterable[str]) -> str:
-        """The last commit that changed one of these files, '' for none."""
+        """Return the last commit that changed one of these files, '' for none."""
         return self._asked(revision, "", paths)
 
     def _asked(self, revision: str, option: str, paths: Iterable[str]) -> str:

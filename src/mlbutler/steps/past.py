@@ -1,4 +1,4 @@
-"""What the metrics were in the target branch, for the comparison to stand beside."""
+"""The metrics' history in the target branch, shown beside the comparison."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MOST_METRICS = 30
 _ORDER = (Verdict.WORSE, Verdict.BETTER, Verdict.WITHIN_NOISE, Verdict.SAME)
 
 
-def past_of(
+def metric_histories_of(
     work: Work, metrics: Sequence[MetricChange], goals: Mapping[str, str]
 ) -> tuple[tuple[MetricHistory, ...], tuple[tuple[str, str], ...]]:
-    """The past of the metrics that matter most, up to the merge base; and (subject, reason) of what could not be read.
+    """Return the most important metrics' history up to the merge base, and (subject, reason) of what is unreadable.
 
-    It is shown beside the comparison and judges nothing, so that no error in it stops anything.
+    It is only shown beside the comparison, so an error stops nothing.
     """
     from mlbutler.project.metric_history import metric_history
 
@@ -27,10 +27,10 @@ def past_of(
     if base is None or not limit:
         return (), ()
     try:
-        past = metric_history(work.project.snapshots, work.prefix, base, limit)
+        history = metric_history(work.project.snapshots, work.prefix, base, limit)
     except MlbutlerError as error:
-        return (), (("the past of the metrics", error.message),)
-    found, _ = metric_histories([MetricsAtCommit(p.commit.oid, p.commit.when, p.metrics) for p in past], goals)
+        return (), (("the history of the metrics", error.message),)
+    found, _ = metric_histories([MetricsAtCommit(p.commit.oid, p.commit.when, p.metrics) for p in history], goals)
     ranks = {metric.key: rank for rank, metric in enumerate(sorted(metrics, key=lambda m: _rank(work, m)))}
     chosen = sorted((h for h in found if h.key in ranks and len(h.values) > 1), key=lambda h: ranks[h.key])
     return tuple(chosen[:_MOST_METRICS]), ()

@@ -1,4 +1,4 @@
-"""Which stages are stale and why, and what they need."""
+"""Planning: which stages are stale and why, and what they need."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _states(stages: Sequence[StagePlan]) -> list[tuple[str, str, str]]:
 
 
 def _address(work: Work) -> Callable[[str | None], str]:
-    """Where a remote is, without credentials; '' where there is none, or where it is a directory."""
+    """Return a function for a remote's address without credentials; '' where there is none, and for a directory."""
     from mlbutler.remotes.opening import address
 
     settings = work.project.repo.config
@@ -97,7 +97,7 @@ def _planned(work: Work, lost: Collection[str]) -> PlanResult:
 
 
 def _outcome(stages: Sequence[StagePlan]) -> Outcome:
-    """Failed where a stage cannot run: nothing but a change of the project helps. The other stages run all the same."""
+    """Return failed where a stage cannot run until the project is changed; other stages run nevertheless."""
     states = {stage.state for stage in stages}
     if StageState.CANNOT_RUN in states:
         return Outcome.FAILED
@@ -147,7 +147,7 @@ def _sentence(result: PlanResult) -> str:
 
 
 def _because(result: PlanResult) -> str:
-    """What stages lack that cannot run, or else what is not known; what follows from that is not said again."""
+    """Return what stages that cannot run are missing, else what is not known, each cause once."""
     for state, kinds in ((StageState.CANNOT_RUN, ("missing", "unreadable")), (StageState.NOT_KNOWN, ("not known",))):
         stages = [stage for stage in result.stages if stage.state is state]
         names = {stage.name for stage in result.stages}
@@ -159,7 +159,7 @@ def _because(result: PlanResult) -> str:
 
 
 def _expectation(cost: Cost | None) -> str:
-    """What the run is going to cost, as far as anything is known."""
+    """Return what the run will probably cost, as far as it is known."""
     if cost is None:
         return ""
     known = []

@@ -1,4 +1,4 @@
-"""Runs the shell commands of ``[test]`` and ``[lint]``: live on screen, without credentials."""
+"""Running the shell commands of ``[test]`` and ``[lint]``: live on screen, without credentials."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from mlbutler.console import human_seconds
 from mlbutler.process import explain_exit, output_redactor, run
 from mlbutler.record import CommandRun
 from mlbutler.secrets import Redactor
-from mlbutler.steps.given_variables import Given, given
+from mlbutler.steps.given_variables import GivenEnvironment, given
 from mlbutler.steps.work import Work
 
 
 def run_commands(
     work: Work, commands: Sequence[str], timeout: float | None
-) -> tuple[tuple[CommandRun, ...], Redactor, Given]:
-    """Run every command at the project's root, in order, whatever the one before said.
+) -> tuple[tuple[CommandRun, ...], Redactor, GivenEnvironment]:
+    """Run every command at the project's root, in order, even where an earlier one failed.
 
     Returns:
-        the runs, the redactor for whatever else is read from what the commands wrote, and what they were given.
+        the runs, the redactor for other output of the commands, and the environment that they had.
 
     Raises:
-        Interrupted: we were told to stop. OutsideError: there is no shell.
+        Interrupted: a signal asked mlbutler to stop. OutsideError: there is no shell.
     """
     redactor = output_redactor(work.environ)
     ours = given(work)
@@ -48,7 +48,7 @@ def run_commands(
 
 
 def failure(done: CommandRun, timeout: float | None) -> str:
-    """Why a command failed, in one clause that names it."""
+    """Return why a command failed, in one clause that names it."""
     first, *more = done.command.strip().splitlines() or [""]
     name = f"'{first[:80]}{' …' if more or len(first) > 80 else ''}'"
     if done.exit_code is None and timeout is not None:

@@ -1,4 +1,4 @@
-"""publish: one comment that is updated in place, and a status on the head."""
+"""Publishing: one comment that is updated in place, and a status on the head."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _SENTENCE_LIMIT = 500
 
 
 def run(work: Work, command: str | None = None) -> PublishResult:
-    """Tell the reviewers through the forge, and whoever else is to know through a webhook.
+    """Publish the report to the forge, and notify the webhook.
 
     Args:
         command: hand the report to this shell command instead of a forge.
 
     Raises:
-        ForgeError: forge or webhook could not be reached or written; the webhook is tried in any case.
+        ForgeError: forge or webhook could not be reached or written; the webhook is called in any case.
         SettingsError: a setting is missing. UsageError: several pull requests hold the commit.
     """
     if not work.shares:
@@ -37,7 +37,7 @@ def run(work: Work, command: str | None = None) -> PublishResult:
     if work.live is not None:
         work.live.end()
     try:
-        result = _handed_over(work, command) if command else _told(work)
+        result = _handed_over(work, command) if command else _to_forge(work)
     except MlbutlerError as error:
         result = error.partial if isinstance(error.partial, PublishResult) else _failed(error)
         problem = error
@@ -77,7 +77,7 @@ def _handed_over(work: Work, command: str) -> PublishResult:
     return PublishResult(outcome=Outcome.PASSED, reason="handed to the command", forge="command")
 
 
-def _told(work: Work) -> PublishResult:
+def _to_forge(work: Work) -> PublishResult:
     place = work.settings.report.directory
     if not work.trusted:
         return _skipped(f"a fork's change publishes nothing; the report is in {place}")
@@ -120,7 +120,7 @@ def _told(work: Work) -> PublishResult:
 
 
 def _superseded(work: Work, change: Change) -> str:
-    """The commit that the branch of an interrupted build holds by now, '' while it is still ours.
+    """Return the commit that an interrupted build's branch has now, '' while it is still ours.
 
     The comment is left to the build of that commit, which may not have written it yet.
     """
@@ -137,7 +137,7 @@ def _superseded(work: Work, change: Change) -> str:
 
 
 def _left(work: Work, forge: Forge, change: Change, error: NotOffered) -> PublishResult:
-    """The forge takes no comment: the report goes to a branch, whose files the forge shows."""
+    """Push the report to a branch, whose files the forge shows, where the forge accepts no comment."""
     from mlbutler.steps.report_branch import leave
 
     kept = f"{error.message[:-1]}; the report is in {work.settings.report.directory}"

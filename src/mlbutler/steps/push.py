@@ -1,4 +1,4 @@
-"""Send what the run produced to the mirror and the remote; mend a remote that lacks what is at hand.
+"""Sending what the run produced, and what the remote is missing, to the mirror and the remote.
 
 The mirror comes first: it is near, and keeps what was computed even when the remote fails.
 """
@@ -28,10 +28,10 @@ _DONE = ("ran", "restored")
 
 
 def run(work: Work) -> PushResult:
-    """Send objects and run cache. Outputs of finished stages go even when another stage failed.
+    """Send objects and run cache. Outputs of finished stages are sent even when another stage failed.
 
     Raises:
-        AccessDenied, StoreError: the remote refused or failed; the mirror has its share by then.
+        AccessDenied, StoreError: the remote refused or failed; the mirror has been written by then.
     """
     if not work.trusted:
         return PushResult(outcome=Outcome.SKIPPED, reason="a fork's change: nothing is written to remote or mirror")
@@ -80,7 +80,7 @@ def run(work: Work) -> PushResult:
 
 
 def _where_results_are(work: Work, mirrored: bool, kept: str) -> str:
-    """How to get what this run made while the remote does not take it; '' where it made nothing.
+    """Return how to get what this run made while the remote does not accept it; '' where it made nothing.
 
     Args:
         mirrored: the mirror took them. kept: not '' where their run cache is there too.
@@ -100,10 +100,10 @@ def _where_results_are(work: Work, mirrored: bool, kept: str) -> str:
 
 
 def _whole(work: Work, result: PushResult, away: Sequence[Artifact]) -> PushResult:
-    """By itself, `push` also answers for what was not here to be sent: is it on the remote? In a run `check` did.
+    """Check that what is not here is on the remote; in a whole run the step `check` does so.
 
     Raises:
-        StoreError: the remote does not say.
+        StoreError: the remote does not answer.
     """
     from mlbutler.errors import StoreError
     from mlbutler.project.pushed import check_pushed
@@ -140,10 +140,10 @@ def _whole(work: Work, result: PushResult, away: Sequence[Artifact]) -> PushResu
 
 
 def _runs(work: Work, cache: LocalStore, artifacts: Iterable[Artifact], ran: Collection[str]) -> tuple[Run, ...]:
-    """The entries of DVC's run cache that go along: what made what dvc.lock records now.
+    """Return the entries of DVC's run cache that made what dvc.lock records now.
 
-    In CI those of stages that mlbutler has run in this build, and none that lies in the cache besides: tests and
-    stages can write there, and other builds would restore what it says.
+    In CI these are only entries of stages that mlbutler has run in this build: tests and stages can write others
+    into the cache, which other builds would then restore.
     """
     from mlbutler.store.runs import current
 
@@ -155,7 +155,7 @@ def _runs(work: Work, cache: LocalStore, artifacts: Iterable[Artifact], ran: Col
 
 
 def keep_in_mirror(work: Work, ran: Collection[str]) -> None:
-    """Put what dvc.lock records now into the mirror, with its run cache, if this run may and the mirror lets it.
+    """Put what dvc.lock records now into the mirror, with its run cache, if this run may write there.
 
     Args:
         ran: names of the stages that this build has run.
@@ -180,7 +180,7 @@ def _nothing_to_do(work: Work) -> bool:
 
 
 def _all_there(check: CheckResult | None) -> bool:
-    """Did `check` see that everything is on the remote?"""
+    """Return whether the step `check` found everything on the remote."""
     return check is not None and check.checked > 0 and not (check.findings or check.pending or check.undetermined)
 
 
@@ -190,7 +190,10 @@ def _failed(work: Work) -> bool:
 
 
 def _only_here(result: PushResult) -> PushResult:
-    """Finished stages of a run that goes on elsewhere are found by the run cache alone: no commit names them."""
+    """Return the result with a remark where the remote cannot hold the run cache.
+
+    An agent that continues the run finds finished stages by the run cache alone: no commit names them.
+    """
     where = "only this mirror keeps" if result.run_cache else "nothing keeps"
     return dataclasses.replace(
         result,
@@ -203,7 +206,7 @@ def _only_here(result: PushResult) -> PushResult:
 def _result(
     work: Work, moved: Sequence[Moved], notes: Sequence[str], kept: str, away: Sequence[Artifact], wanted: int
 ) -> PushResult:
-    """What was sent, and nothing claimed of what was neither here to be sent nor asked for.
+    """Return what was sent, with a remark on artifacts that were neither here nor asked for.
 
     Args:
         away: artifacts that are not here. wanted: how many there are in all.
@@ -226,7 +229,7 @@ def _result(
 def _to_mirror(
     work: Work, cache: LocalStore, mirror: LocalStore, artifacts: Iterable[Artifact], runs: Iterable[Run]
 ) -> Moved | None:
-    """Objects, then run cache; None when the mirror failed, which is said and harms nothing."""
+    """Send objects, then run cache, to the mirror; None when it failed, which is only reported."""
     from mlbutler.errors import DiskFull, StoreError
     from mlbutler.store.engine import send
     from mlbutler.store.holdings import at_hand, is_complete
@@ -245,7 +248,7 @@ def _to_mirror(
             if entry.key not in there and is_complete(cache, entry.outputs):
                 copy_entry(cache, mirror, entry.key)
     except (StoreError, DiskFull) as error:
-        work.console.line(f"The mirror is left out: {error.message}")
+        work.console.line(f"The mirror is not used: {error.message}")
         return None
     work.mirror_use.grew(sum(moved.bytes for moved in sent.moved))
     return sent.moved[0] if sent.moved else Moved(place=mirror.name, objects=0, bytes=0)
@@ -262,7 +265,7 @@ def _to_remotes(
     runs: Sequence[Run],
     moved: list[Moved],
 ) -> tuple[list[str], str]:
-    """Send to each artifact's remote; (remarks, name of the remote that keeps the run cache or '')."""
+    """Send to each artifact's remote; return (remarks, name of the remote with the run cache or '')."""
     from mlbutler.store.holdings import is_complete
 
     remotes = work.stores().remotes
@@ -298,7 +301,7 @@ def _to_remotes(
 
 
 def _send(work: Work, cache: LocalStore, store: Store, oids: Iterable[ObjectId], moved: list[Moved]) -> int:
-    """Send what the store lacks; how many of these objects were read back and are whole."""
+    """Send what the store is missing; return how many of these objects were read back and are whole."""
     from mlbutler.store.engine import send, worst
     from mlbutler.store.holdings import at_hand
 

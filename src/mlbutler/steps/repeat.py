@@ -27,11 +27,11 @@ Metric = tuple[str, str]
 
 @dataclass
 class Series:
-    """What one side gave.
+    """Hold the repeated measurements of one side.
 
     Attributes:
         values: (file, name) of a metric -> its value for each seed. stages: what was run.
-        runs, restored: of stages, and how many the run cache spared. problem: why it is not complete, '' when it is.
+        runs, restored: stages that were run, and that the run cache restored. problem: why it is incomplete, else ''.
     """
 
     values: dict[Metric, list[float]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Series:
 
 @dataclass(frozen=True)
 class RepeatOptions:
-    """Repeats asked for on the command line: how many, and of which metrics (of all that have a gate if empty)."""
+    """Hold the command line's repeats: how many, and of which metrics (empty: all that have a gate)."""
 
     count: int
     only: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ def repeated(
     """Measure again what gates with `repeats`, or the command line, ask for; nothing when no stage's record differs.
 
     Raises:
-        SettingsError: a metric is unknown, or the seed is. And as `measure`.
+        SettingsError: a metric or the seed is unknown. Also those of `measure`.
     """
     base = work.record.change.base
     wanted = _wanted(work.settings.gate, metrics, asked)
@@ -68,7 +68,7 @@ def repeated(
         return ()
     done = work.record.reproduce
     if work.pipeline and (done is None or done.outcome is not Outcome.PASSED):
-        why = done.reason if done is not None else "the step reproduce was not taken"
+        why = done.reason if done is not None else "the step reproduce was not run"
         return tuple(
             RepeatResult(metric=metric.key, reason=f"nothing was run, so nothing is repeated: {why}", excused=True)
             for metric in metrics
@@ -86,7 +86,7 @@ def repeated(
 
 
 def _wanted(gates: Sequence[Gate], metrics: Sequence[MetricChange], asked: RepeatOptions | None) -> dict[str, int]:
-    """Metric key -> how many repeats."""
+    """Return metric key -> how many repeats."""
     both = {metric.key: metric for metric in metrics if is_number(metric.old) and is_number(metric.new)}
     counts: dict[str, int] = {}
     for gate in gates:
@@ -104,7 +104,7 @@ def _wanted(gates: Sequence[Gate], metrics: Sequence[MetricChange], asked: Repea
 
 
 def _unchanged(work: Work, base: str) -> bool:
-    """Are commands, dependencies, params and outputs of every stage recorded alike on both sides?"""
+    """Return whether dvc.lock records every stage the same on both sides."""
     locks = [path for path in result_paths(work.project.stages) if path.endswith(".lock")]
     try:
         return all(work.git.show(base, work.prefix + lock) == (work.root / lock).read_bytes() for lock in locks)
@@ -125,10 +125,10 @@ def _result(work: Work, metric: MetricChange, seeds: Sequence[int], old: Series,
 
 
 def seeds_for(work: Work, count: int) -> tuple[int, ...]:
-    """The seeds of a series; the first is the one that is in use here.
+    """Return the seeds of a series; the first is the project's current one.
 
     Raises:
-        SettingsError: repeat.seed is not set, or is no param.
+        SettingsError: repeat.seed is not set, or is not a param.
     """
     names = work.settings.repeat.seed
     if not names:
@@ -143,7 +143,7 @@ def seeds_for(work: Work, count: int) -> tuple[int, ...]:
 
 
 def _small_file(path: Path) -> Source:
-    """A file that code of the change may have made: a device or a pipe in its place is not read."""
+    """Read a file that the change's code may have made; a device or a pipe in its place is not read."""
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:
             return Source(None, "it is missing" if not path.exists() else "it is no file, or too large")
@@ -161,7 +161,7 @@ def measure(work: Work, revision: str | None, metrics: Sequence[Metric], seeds: 
         revision: a commit, None for the work tree. metrics: file and name. side: "in the target" or "here".
 
     Raises:
-        Interrupted: we were told to stop. MlbutlerError: git, DVC or a store failed; not when a stage did.
+        Interrupted: a signal asked mlbutler to stop. MlbutlerError: git, DVC or a store failed; not when a stage did.
     """
     found = Series(values={metric: [] for metric in metrics})
     git = work.git.at(work.git.toplevel())
@@ -193,7 +193,7 @@ def measure(work: Work, revision: str | None, metrics: Sequence[Metric], seeds: 
 
 
 def _scratch_work(work: Work, root: Path) -> Work:
-    """The same run in another work tree, where all that is known is which change it is about."""
+    """Return the run's context in another work tree, with a record that holds only the change."""
     data = work.settings.data.model_copy(update={"mirror": str(work.mirror) if work.mirror else None})
     reproduce = work.settings.reproduce.model_copy(update={"timeout": work.settings.repeat.timeout})
     settings = work.settings.model_copy(update={"data": data, "reproduce": reproduce})
@@ -218,7 +218,7 @@ def _with_targets(scratch: Work, targets: Sequence[str]) -> Work:
 
 
 def _targets(scratch: Work, metrics: Sequence[Metric]) -> tuple[str, ...] | str:
-    """The stages that make the metrics' files; or a sentence that says which file no stage makes."""
+    """Return the stages that make the metrics' files, or a sentence on the file that no stage makes."""
     names = []
     for file in dict.fromkeys(file for file, _ in metrics):
         owner = scratch.project.stages.owner(file)
@@ -229,7 +229,7 @@ def _targets(scratch: Work, metrics: Sequence[Metric]) -> tuple[str, ...] | str:
 
 
 def _once(scratch: Work, found: Series) -> str:
-    """One run; returns why it failed, '' when it did not."""
+    """Run the stages once; return why that failed, '' when it did not."""
     from mlbutler.steps import plan, reproduce, sync
     from mlbutler.steps.push import keep_in_mirror
 
@@ -252,7 +252,7 @@ def _once(scratch: Work, found: Series) -> str:
 
 
 def _read(scratch: Work, found: Series) -> str:
-    """Take the metrics of the run that just ended; returns why one is missing, '' when none is."""
+    """Read the metrics of the run that just ended; return why one is missing, '' when none is."""
     for (file, name), values in found.values.items():
         owner = scratch.project.stages.owner(file)
         if owner is not None and not scratch.project.tree.exists(owner[1].path):
@@ -268,7 +268,7 @@ def _read(scratch: Work, found: Series) -> str:
 
 
 def _outputs(scratch: Work, stages: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Every output of the stages with its hash."""
+    """Return every output of the stages with its hash."""
     return tuple(
         (out.path, out.recorded.value if out.recorded else "")
         for stage in scratch.project.stages.pipeline()

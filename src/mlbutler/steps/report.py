@@ -1,4 +1,4 @@
-"""report: the renderings of the record, as files."""
+"""Writing the renderings of the record to files."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def run(work: Work, *, aborted: bool = False) -> ReportResult:
     """Write report.md, report.html, report.json, report.xml and verdict.txt, made from the record alone.
 
     Args:
-        aborted: the CI server aborted the build: what has no result was interrupted, here and in what is published.
+        aborted: the CI server aborted the build: steps without a result count as interrupted.
 
     Raises:
         SettingsError: ``report.directory`` leaves the project. OutsideError: the files cannot be written.
-        PathRefused: a link is on the way to it.
+        PathRefused: its path contains a link.
     """
     if aborted:
         work.record = interrupted(work.record)
@@ -48,7 +48,7 @@ def one_line(sentence: str) -> str:
 def write_report(
     record: Record, settings: ReportSettings, directory: Path, redactor: Redactor
 ) -> tuple[tuple[str, Path], ...]:
-    """Render `record` into `directory`; returns (kind, file).
+    """Render `record` into `directory`; return (kind, file).
 
     Raises:
         OutsideError: the files cannot be written.
@@ -77,7 +77,7 @@ def write_report(
 
 
 def _directory(root: Path, setting: str) -> Path:
-    """The directory inside the project: the setting may have come with a pull request."""
+    """Return the report's directory, refusing one outside the project: a pull request may have set it."""
     base = root.resolve()
     directory = (base / setting).resolve()
     if directory == base or not directory.is_relative_to(base) or ".git" in directory.relative_to(base).parts:

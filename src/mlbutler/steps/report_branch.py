@@ -1,4 +1,4 @@
-"""A report on the branch that stands in for a comment."""
+"""The report on a branch, where no comment can be written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def leave(work: Work, change: Change, is_older: Callable[[str], bool]) -> tuple[
     """Put the report, with its pictures, on the pull request's report branch.
 
     Returns:
-        the branch, '' where there is no git remote or no name for it; the newer commit whose report stays there, or ''.
+        the branch, '' without a git remote or a name for it; the newer commit whose report is kept there, or ''.
 
     Raises:
         AccessDenied, GitError: the branch cannot be written.

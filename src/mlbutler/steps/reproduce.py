@@ -1,4 +1,4 @@
-"""The reproduce step: brings stale stages up to date through DVC, in an environment without credentials."""
+"""The reproduce step: running stale stages through DVC, in an environment without credentials."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WORTH_KEEPING = 10.0  # seconds of work that may be lost
 def run(work: Work, failed: Collection[str] = ()) -> ReproduceResult:
     """Run what the plan calls stale. Stages that cannot run, or of which that is not known, are left as they are.
 
-    A failed stage stops those that stand on it. Finished stages are in dvc.lock and the cache; the failed one's
+    A failed stage stops those that depend on it. Finished stages are in dvc.lock and the cache; the failed one's
     outputs that Git keeps are put back as they were. A stage whose inputs changed while it ran has failed.
 
     Args:
@@ -42,8 +42,8 @@ def run(work: Work, failed: Collection[str] = ()) -> ReproduceResult:
 
     Raises:
         UsageError: nothing was planned. PathRefused, UnsavedWork: an output must not be replaced; nothing was run.
-        Interrupted: we were told to stop; everything has ended. BusyError:
-            another DVC process works here. ProjectError: DVC cannot read the project. DiskFull, OutsideError.
+        Interrupted: a signal asked mlbutler to stop; all processes have ended. BusyError: another DVC process is
+            running here. ProjectError: DVC cannot read the project. DiskFull, OutsideError.
             What was done before an error is its `partial` result.
     """
     plan = _to_run(work)
@@ -52,7 +52,7 @@ def run(work: Work, failed: Collection[str] = ()) -> ReproduceResult:
     _check(work, plan)
     settled = loop.is_settled(work.git)
     redactor, ours = output_redactor(work.environ), given(work)
-    outputs = Outputs(work)
+    outputs = OutputGuard(work)
     head, stale = work.record.change.checkout, len(plan.stale())
     before = work.project.hashes.unchanged()
     with StageLog(work.root) as log, writing(work.root, head, stale, redactor) as progress:
@@ -136,13 +136,13 @@ def _to_run(work: Work) -> PlanResult | ReproduceResult:
 
 
 def _run_cache(project: Project) -> dict[str, Any]:
-    """How the runner uses DVC's run cache: on a CI server no entries that tests or stages could have written."""
+    """Return how the runner uses DVC's run cache: on a CI server without entries that project code may have written."""
     runs = project.planning.build_runs
     return {} if runs is None else {"runs": runs.told, "made": lambda entries: runs.made(entries, project.cache_dir)}
 
 
 def _with_stale_again(work: Work, result: ReproduceResult) -> ReproduceResult:
-    """Ask at once whether a stage that ran would run again: later builds would do so without a word."""
+    """Check at once whether a stage that ran would run again, as it would in every later build."""
     ran = {stage.name for stage in result.stages if stage.outcome == "ran"}
     if not ran:
         return result
@@ -168,8 +168,8 @@ def _check(work: Work, plan: PlanResult) -> None:
         raise
 
 
-class Outputs:
-    """What is at the stages' outputs: may it go, and who left it there."""
+class OutputGuard:
+    """Track the stages' outputs: which files a run may replace, and which stage left them."""
 
     def __init__(self, work: Work) -> None:
         self._project = work.project
@@ -185,22 +185,22 @@ class Outputs:
         return ""
 
     def begins(self, name: str) -> None:
-        """A stage is about to run."""
+        """Record that a stage is about to run."""
         self._left.begins(self._stages[name])
 
     def stopped(self, name: str) -> None:
-        """A stage was stopped before its end."""
+        """Record that a stage was stopped before its end."""
         self._left.ended(self._stages[name], well=False)
 
     def ended(self, run: StageRun) -> None:
-        """A stage has ended."""
+        """Record that a stage has ended."""
         self._left.ended(self._stages[run.name], well=run.outcome in _WELL)
 
 
 class Keeper:
-    """Puts what finished stages made into the mirror while others still run: an agent can be lost at any time.
+    """Put what finished stages made into the mirror while others still run: an agent can be lost at any time.
 
-    Not after each of many quick stages: asking what the mirror lacks takes a moment itself.
+    Not after each of many quick stages: finding out what the mirror is missing takes time itself.
     """
 
     def __init__(self, work: Work) -> None:
@@ -208,7 +208,7 @@ class Keeper:
         self._ran: set[str] = set()
 
     def __call__(self, run: StageRun) -> None:
-        """Take note of one finished stage."""
+        """Handle one finished stage."""
         if run.outcome == "ran":
             self._ran.add(run.name)
             self._unkept += run.duration
@@ -222,7 +222,7 @@ class Keeper:
 
 
 def _remember(work: Work, done: Reproduction) -> None:
-    """How long the stages took that ran to their end, for the plans and gates of later builds."""
+    """Store how long completed stages took, for the plans and gates of later builds."""
     times = {run.name: round(run.duration, 3) for run in done.runs.values() if run.outcome == "ran"}
     if times:
         mirror = work.mirror if work.trusted else None
@@ -249,7 +249,7 @@ def _nothing_to_run(plan: PlanResult) -> ReproduceResult:
 
 
 def _with_left_alone(plan: PlanResult, result: ReproduceResult) -> ReproduceResult:
-    """Not passed where the plan has stages that had to be left as they are."""
+    """Return the result, not passed where the plan has stages that could not be run."""
     cannot = [stage.name for stage in plan.stages if stage.state is StageState.CANNOT_RUN]
     unknown = [stage.name for stage in plan.stages if stage.state is StageState.NOT_KNOWN]
     said = [f"{words}: {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"

@@ -1,4 +1,4 @@
-"""The forge of a run: opening it, the pull request there, and a status that says the run is under way."""
+"""The forge of a run: connecting to it, finding the pull request, and a status that the run is in progress."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _QUICK = ApiRetryPolicy(attempts=2, pause=0.5, longest=5, connect=5, read=10)
 
 
 def opened(work: Work, policy: ApiRetryPolicy | None = None) -> Forge | None:
-    """The forge that the settings, the CI server or the clone name, None when none does.
+    """Return the forge that the settings, the CI server or the clone name, None when none does.
 
     Raises:
         SettingsError: a setting is missing, or the change brought one that sends the token elsewhere.
@@ -49,7 +49,7 @@ def opened(work: Work, policy: ApiRetryPolicy | None = None) -> Forge | None:
 
 
 def _settings_before(work: Work) -> list[Settings]:
-    """Settings of the target branch and of the commit that the change grew from."""
+    """Return the settings of the target branch and of the merge base."""
     found = [settings_at(partial(_shown, work, revision)) for revision in work.target_revisions or ()]
     return [settings.forge for settings in found if settings is not None]
 
@@ -59,7 +59,7 @@ def _shown(work: Work, revision: str, name: str) -> bytes | None:
 
 
 def placed(work: Work, forge: Forge) -> Change:
-    """The change with its pull request's number, which the forge is asked for where the CI server named none.
+    """Return the change with its pull request's number, asking the forge where the CI server gave none.
 
     Raises:
         ForgeError: the forge cannot be asked. UsageError: several pull requests hold the commit.
@@ -74,12 +74,12 @@ def placed(work: Work, forge: Forge) -> Change:
 
 
 def redacted(work: Work, change: Change) -> Record:
-    """The record with `change` in it and no secret, as that of a run that is over."""
+    """Return the record with `change` in it and without secrets, as that of a finished run."""
     return record_file.redacted(dataclasses.replace(ended(work.record), change=change), work.console.redactor)
 
 
 def announce(work: Work, state: State, sentence: str) -> None:
-    """Set a status that is not yet the verdict. What goes wrong is told in a line: it must not stop a run."""
+    """Set a status that is not yet the verdict. A failure is only printed: it must not stop a run."""
     from mlbutler.report.build import title
 
     change = work.record.change

@@ -1,4 +1,4 @@
-"""Which outputs are those of the code that is compared, and which need not be."""
+"""Finding outputs that may not have been made by the code that is compared."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _OUTDATED = (StageState.STALE, StageState.RESTORABLE)
 
 
 def stale_outputs(work: Work, new: Snapshot) -> Mapping[str, str]:
-    """Path of each output that need not be that of the change -> why, as a clause: its stage is stale and did not run.
+    """Return path -> why, as a clause, for each output that may be outdated: its stage is stale and did not run.
 
-    In a run the plan and what became of its stages say so; for `compare` alone the project is looked at.
+    In a run this follows from the plan and its stages' results; for `compare` alone the project is checked.
 
     Args:
         new: the work tree; where its dvc.lock cannot be read, of no output is known whether it is up to date.
@@ -30,7 +30,7 @@ def stale_outputs(work: Work, new: Snapshot) -> Mapping[str, str]:
         made = {path for stage in new.definitions or () for path in stage.outputs}
         return dict.fromkeys(
             made if new.definitions is not None else new.metrics,
-            f"{new.problem}, so that nobody can tell whether this is of the code here",
+            f"{new.problem}, so it is not known whether this was made by the code here",
         )
     plan = work.record.plan
     planned = work.pipeline and plan is not None and plan.outcome is not Outcome.ERROR
@@ -48,7 +48,7 @@ def stale_outputs(work: Work, new: Snapshot) -> Mapping[str, str]:
 
 
 def _beyond(work: Work, plan: PlanResult) -> frozenset[str]:
-    """The stages that were not planned: those that ``reproduce.targets`` leaves out."""
+    """Return the stages that were not planned, since ``reproduce.targets`` does not include them."""
     return frozenset(stage.name for stage in work.project.stages.pipeline()) - {stage.name for stage in plan.stages}
 
 
@@ -74,10 +74,10 @@ def _reasons(plans: Iterable[StagePlan]) -> Mapping[str, str]:
 
 
 def _as_in_target(work: Work, unknown: Sequence[StagePlan]) -> frozenset[str]:
-    """The stages of which the same is recorded, and the same not known, as in the target: nothing changed for them.
+    """Return the stages whose record, and whatever is not known of it, is the same as in the target.
 
-    That is so where a directory's list of files is out of reach, and the directory is the same on both sides. What
-    lies outside the project is recorded by nobody else, and stays not known.
+    Nothing changed for them. This happens where a directory's list of files cannot be read and the directory is the
+    same on both sides. Files outside the project are recorded nowhere else, and stay not known.
     """
     from mlbutler.project.snapshot import same_objects
 

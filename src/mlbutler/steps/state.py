@@ -1,4 +1,4 @@
-"""What a run knows from those before it, each memory opened when it is asked for."""
+"""What a run knows from earlier runs; each cache is opened when it is first needed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class RunState:
-    """The memories of one clone and its mirror.
+    """Open the caches of one clone and its mirror.
 
     Attributes:
         mirror: the agent's mirror, None for none. environ: where the remotes' credentials are.
-        fingerprints: what this process has just seen of files. versions: of what a plan depends on besides files.
-        trusted: is the change one of the repository's own? sealed: is only believed what carries a code?
+        fingerprints: those that this process has just taken of files. versions: of what else a plan depends on.
+        trusted: whether the change is one of the repository's own. sealed: whether only lines with a valid code count.
     """
 
     root: Path
@@ -38,7 +38,7 @@ class RunState:
 
     @cached_property
     def _seal(self) -> Seal:
-        """Shows what was remembered by mlbutler itself; needed on a CI server alone."""
+        """Return the seal that proves what mlbutler itself wrote; needed on a CI server alone."""
         from mlbutler.state.seal import UNSEALED, Seal, secret
 
         if not self.sealed:
@@ -47,7 +47,7 @@ class RunState:
 
     @cached_property
     def inputs(self) -> InputFingerprints:
-        """What the files of the project are, by status and by hash."""
+        """Return the fingerprints of the project's files, by status and by hash."""
         from mlbutler.state.hashes import HashCache
         from mlbutler.state.results import InputFingerprints
 
@@ -55,21 +55,21 @@ class RunState:
 
     @property
     def plans(self) -> PlanCache:
-        """What the last plan of this clone rested on."""
+        """Return the cache of this clone's last plan and its inputs."""
         from mlbutler.state.results import PlanCache
 
         return PlanCache(self.inputs, self.versions, anonymous=not self.trusted, environ=self.environ, seal=self._seal)
 
     @property
     def push_checks(self) -> PushCheckCache:
-        """That all was on the remote when this clone, or another build on this agent, last asked."""
+        """Return the cache of pushes that this clone, or another build on this agent, found complete on the remote."""
         from mlbutler.state.presence import PushCheckCache
 
         return PushCheckCache(self._expiry, self._seal)
 
     @property
     def _expiry(self) -> Expiry:
-        """How long answers of a remote are believed."""
+        """Return how long answers of a remote stay valid."""
         from mlbutler.state.presence import Expiry
 
         places = [self.root / ".mlbutler", *([self.mirror / "mlbutler"] if self.mirror is not None else [])]
@@ -77,14 +77,14 @@ class RunState:
 
     @property
     def in_place(self) -> SyncCache:
-        """That everything was in place when this clone last synced."""
+        """Return the cache of this clone's last sync, if that left everything in place."""
         from mlbutler.state.results import SyncCache
 
         return SyncCache(self.inputs, self.plans, self._seal)
 
     @property
     def presence(self) -> PresenceCache:
-        """What earlier builds saw on the remotes; beside the mirror where there is one, else in this clone alone."""
+        """Return what earlier builds saw on the remotes; kept beside the mirror if there is one, else in this clone."""
         from mlbutler.state.presence import PresenceCache
 
         expiry = self._expiry

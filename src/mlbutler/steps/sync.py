@@ -1,4 +1,4 @@
-"""Bring the artifacts that the plan needs, and nothing else: from the cache, the mirror, the remote."""
+"""Fetching only the artifacts that the plan needs, from the cache, the mirror or the remote."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SHOWN = 3
 
 
 def run(work: Work, *, everything: bool = False) -> SyncResult:
-    """Bring what stale stages need; with `everything`, every artifact.
+    """Fetch what stale stages need; with `everything`, every artifact.
 
-    An output that no store holds is made again where its stage can run: the plan in the record then says so.
-    What cannot be made again is a judgement (outcome ``failed``).
+    An output that no store has is made again where its stage can run: the plan in the record then says so.
+    If it cannot be made again, the outcome is ``failed``.
 
     Raises:
         PathRefused, UnsavedWork: an artifact must not be put into the work tree; see `project.overwriting`.
@@ -61,7 +61,7 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
 
 
 def supply(work: Work, paths: Sequence[str]) -> None:
-    """Put recorded artifacts into the work tree, those that can be had; what cannot is said and nothing else."""
+    """Put those recorded artifacts into the work tree that can be fetched; only report the others."""
     from mlbutler.errors import MlbutlerError
 
     work.project.reload()  # stages have run
@@ -113,7 +113,7 @@ def _bring_run_cache(work: Work) -> None:
     try:
         copied = work.project.planning.bring_run_cache()
     except StoreError as error:
-        work.console.line(f"The mirror's run cache is left out: {error.message}")
+        work.console.line(f"The mirror's run cache is not used: {error.message}")
         return
     if copied:
         work.console.detail(f"{copied} entries of the run cache from the mirror")
@@ -148,7 +148,7 @@ def _keep(work: Work, needs: Sequence[Need], brought: Brought, verified: Verifie
 
 
 def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, VerifiedObjects]:
-    """What was brought, the paths that no store holds, and which objects of the cache are known to be whole."""
+    """Return the result, the paths that no store has, what was fetched, and the cache's verified objects."""
     from mlbutler.remotes.imports import bring_imports
     from mlbutler.store.engine import BringOptions, bring, worst
 
@@ -190,7 +190,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
 
 
 def _check(work: Work, paths: Sequence[str]) -> None:
-    """Before anything is brought."""
+    """Raise where an artifact must not be put into the work tree, before anything is fetched."""
     from mlbutler.errors import UnsavedWork
 
     try:

@@ -15,7 +15,7 @@ def run(work: Work) -> TestResult:
     """Run ``test.command`` in order, all of them, and count ``test.junit``.
 
     Raises:
-        Interrupted: we were told to stop; the commands have ended.
+        Interrupted: a signal asked mlbutler to stop; the commands have ended.
     """
     settings = work.settings.test
     if not settings.command:

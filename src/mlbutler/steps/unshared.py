@@ -1,4 +1,4 @@
-"""What a run outside CI would have sent: there nothing leaves the machine unless `--share` asks for it."""
+"""What a run outside CI would send: there nothing leaves the machine without `--share`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ASKED = "`--share` does it"
 
 
 def push(work: Work) -> PushResult:
-    """Say which objects the remotes lack. They are asked, and nothing is written to them or to the mirror."""
+    """Say which objects the remotes are missing, without writing to them or to the mirror."""
     try:
         lacking = list(_lacking(work))
     except MlbutlerError as error:
@@ -30,10 +30,10 @@ def push(work: Work) -> PushResult:
 
 
 def _lacking(work: Work) -> Iterator[tuple[str, int, int]]:
-    """(remote, objects, bytes) that `push` would send.
+    """Yield (remote, objects, bytes) that `push` would send.
 
     Raises:
-        StoreError: a remote does not say what it holds.
+        StoreError: a remote does not answer what it has.
     """
     from mlbutler.remotes.opening import Remotes, open_cache
     from mlbutler.store.engine import lacking
@@ -57,11 +57,11 @@ def _lacking(work: Work) -> Iterator[tuple[str, int, int]]:
 
 
 def publish(work: Work) -> PublishResult:
-    """Say which forge would have been told."""
+    """Say which forge the report would be published to."""
     report = work.settings.report.directory
     there = detect.locate_forge(work.settings.forge, work.environ, work.record.change)
     if there is None:
         return PublishResult(outcome=Outcome.SKIPPED, reason=f"no forge configured; the report is in {report}")
-    told = f"would put comment and status on {there.url or there.kind}"
-    reason = f"not shared: {told}; {_ASKED}; the report is in {report}"
+    sent = f"would put comment and status on {there.url or there.kind}"
+    reason = f"not shared: {sent};  {_ASKED}; the report is in {report}"
     return PublishResult(outcome=Outcome.SKIPPED, reason=reason, remedy="mlbutler publish")

@@ -1,4 +1,4 @@
-"""What every step is given: the project, the settings, the record so far."""
+"""The context that every step gets: the project, the settings, the record so far."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 
 class LiveComment(Protocol):
-    """What keeps the comment up to date while a run is under way."""
+    """Describe what keeps the comment up to date during a run."""
 
     def end(self) -> None:
-        """Stop: the verdict is told next."""
+        """Stop, since the verdict is published next."""
         ...
 
 
 @dataclass
 class Work:
-    """One run's working state.
+    """Hold one run's working state.
 
     Attributes:
         root: the DVC project's root (where ``.dvc`` lies), which may be below the repository's root.
@@ -46,17 +46,17 @@ class Work:
         agreed_remotes: DVC's remotes as the target branch configures them (`mlbutler.remotes.trust.agreed`), None when
             the work tree's own configuration is trusted.
         access: how Git's remote is reached on a CI server, None on a laptop.
-        plan_held: the plan in the record was looked at and holds, so that nothing is stale in dvc.lock.
-        pipeline: True when the whole `run` is under way, so that a later step may mend what `check` finds.
+        plan_held: the plan in the record was checked and is valid, so that nothing is stale in dvc.lock.
+        pipeline: True when the whole `run` is under way, so that a later step may fix what `check` finds.
         discard: replace files of the work tree that no store holds.
-        shares: may results leave this machine: on a CI server, and elsewhere when asked for.
+        shares: whether results may leave this machine: on a CI server, and elsewhere with --share.
         target_revisions: the target branch's tip and the merge base, resolved before the project's code could move
-            refs; None where the record alone tells of them, which that code can write.
-        given_up: names of the variables that a fork's change is not given, and that this process does without too;
+            refs; None where only the record has them, which that code can write.
+        given_up: names of the variables that a fork's change does not get, and that this process does not use either;
             None for a change of the repository's own.
-        live: keeps the comment up to date until the verdict is told.
-        taken: names of the steps that this process has taken or begun; another may take others at the same time, and
-            write their results into the same record.
+        live: keeps the comment up to date until the verdict is published.
+        taken: names of the steps that this process has run or begun; another process may run others at the same time
+            and write their results into the same record.
     """
 
     root: Path
@@ -77,42 +77,42 @@ class Work:
     live: LiveComment | None = None
 
     def record_lock(self) -> AbstractContextManager[object]:
-        """Held while the record is read, changed and written back."""
+        """Return a lock to hold while the record is read, changed and written back."""
         from filelock import FileLock
 
         return FileLock(self.root / ".mlbutler" / "record.lock")
 
     @property
     def settings(self) -> Settings:
-        """The project's settings."""
+        """Return the project's settings."""
         return self.loaded.settings
 
     @property
     def trusted(self) -> bool:
-        """May this run use credentials and write to what others share? Not for a fork's change."""
+        """Return whether this run may use credentials and write to shared stores: not for a fork's change."""
         return not self.record.change.fork
 
     @cached_property
     def git(self) -> Git:
-        """git at the project's root."""
+        """Return git at the project's root."""
         return Git(self.root, self.environ, self.access)
 
     @cached_property
     def symlinks(self) -> Symlinks:
-        """The work tree's links, and which of them may be written through."""
+        """Return the work tree's links, and which of them may be written through."""
         from mlbutler.symlinks import Symlinks
 
         return Symlinks(self.root, self.git, every=self.record.change.ci != "local")
 
     @cached_property
     def prefix(self) -> str:
-        """The project's path from the repository's root: '' or ``sub/folder/``."""
+        """Return the project's path from the repository's root: '' or ``sub/folder/``."""
         relative = self.root.resolve().relative_to(self.git.toplevel().resolve()).as_posix()
         return "" if relative == "." else relative + "/"
 
     @cached_property
     def state(self) -> RunState:
-        """What is known from earlier runs."""
+        """Return what is known from earlier runs."""
         from mlbutler.steps.state import RunState
 
         environment = self.record.environment
@@ -124,7 +124,7 @@ class Work:
 
     @cached_property
     def project(self) -> Project:
-        """The DVC project, opened when a step first needs it."""
+        """Open the DVC project when a step first needs it."""
         from mlbutler.project.project import Project
 
         environ = self.environ if self.trusted else {}
@@ -146,7 +146,7 @@ class Work:
 
     @cached_property
     def _build_runs(self) -> BuildRuns | None:
-        """The entries of DVC's run cache that count on a CI server, None on a laptop, where all do."""
+        """Return the entries of DVC's run cache that count on a CI server, None on a laptop, where all do."""
         if self.record.change.ci == "local":
             return None
         from mlbutler.project.build_runs import BuildRuns
@@ -158,11 +158,11 @@ class Work:
 
     @property
     def mirror(self) -> Path | None:
-        """The agent's mirror, None when none is set. A relative path is taken from the project's root."""
+        """Return the agent's mirror, None when none is set. A relative path is taken from the project's root."""
         return self.settings.data.mirror_path(self.root)
 
     def stores(self) -> Stores:
-        """Open cache, mirror and remotes; what is known of their objects is read anew."""
+        """Open cache, mirror and remotes; what is known of their objects is read again."""
         from mlbutler.remotes.opening import Remotes, open_cache, open_mirror
         from mlbutler.remotes.stores import Stores
 
@@ -175,7 +175,7 @@ class Work:
 
     @cached_property
     def mirror_use(self) -> MirrorUse:
-        """What this run does to the mirror."""
+        """Return this run's use of the mirror."""
         from mlbutler.steps.mirror import MirrorUse
 
         return MirrorUse(
@@ -198,7 +198,7 @@ class Work:
 
     @property
     def agreed_at(self) -> tuple[str, ...]:
-        """The target branch's tip and the merge base, as this command found them, else as the record has them."""
+        """Return the target branch's tip and the merge base, as this command found them, else from the record."""
         from mlbutler.remotes.trust import target_revisions
 
         found = self.target_revisions
@@ -206,5 +206,5 @@ class Work:
 
     @property
     def remote(self) -> str | None:
-        """Name of the shared DVC remote: the setting, else DVC's default, else the only one there is."""
+        """Return the name of the shared DVC remote: the setting, else DVC's default, else the only one there is."""
         return self.project.remote_name

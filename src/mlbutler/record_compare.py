@@ -53,7 +53,8 @@ class Origin:
     `kind`: ``this build`` (its stage ran in it), ``run cache`` (restored in it from an earlier run), ``earlier build``
     (reproduced by mlbutler in the build of `head`, as the results commit `commit` says; `url` is its page),
     ``dvc.lock`` (its stage did not run here: as the author committed it in `commit`), ``file`` (the same, and no stage
-    makes it), ``work tree`` (not committed), ``not known`` (the clone's history is cut off).
+    makes it), ``work tree`` (not committed), ``in no commit`` (of this side), ``not known`` (the clone's history is cut
+    off).
     """
 
     files: tuple[str, ...]

@@ -328,12 +328,16 @@ def test_a_lost_agent_is_replaced_and_marks_nothing_failed(world: World) -> None
     assert world.git(world.bare, "log", "-1", "--format=%an", "lost") == "mlbutler"
 
 
-def test_two_lost_agents_are_told_of_from_a_third(world: World) -> None:
-    done = built(world, "twice", "mlbutlerPipeline(remote: 'http')", lose="reproduce", loses=2)
+@pytest.mark.parametrize(("lose", "labels", "said"), [
+    ("reproduce", "[]", "Stopped: plan did not begin"),
+    ("sync", "['gpu']", "Stopped: sync did not begin"),  # the agent that planned handed its record over
+])  # fmt: skip
+def test_two_lost_agents_are_told_of_from_a_third(world: World, lose: str, labels: str, said: str) -> None:
+    done = built(world, f"twice-{lose}", f"mlbutlerPipeline(remote: 'http', labels: {labels})", lose=lose, loses=2)
     assert done.result == "FAILURE", done.log[-3000:]
-    [status] = (world.directory / "jenkins-twice" / "forge" / "statuses").glob("*.json")
+    [status] = (world.directory / f"jenkins-twice-{lose}" / "forge" / "statuses").glob("*.json")
     found = json.loads(status.read_text())
-    assert (found["state"], found["description"]) == ("error", "Stopped: plan did not begin")
+    assert (found["state"], found["description"]) == ("error", said)
 
 
 def test_a_process_that_is_gone_a_second_time_fails_the_build(world: World) -> None:

@@ -1,4 +1,4 @@
-"""push and reproduce, killed as a file is about to get its name or just has it: the next run ends right."""
+"""push, reproduce and publish, killed as a file is about to get its name or just has it: the next run ends right."""
 
 from __future__ import annotations
 
@@ -138,3 +138,30 @@ def test_reproduce(begun: World, word: str, after: bool) -> None:
     assert world.git(world.bare, "rev-parse", "better^") == head
     assert '"accuracy": 0.95' in world.git(world.bare, "show", "better:metrics.json")
     assert sound(world)
+
+
+def test_reproduce_in_a_work_tree_that_nobody_cleans(begun: World) -> None:
+    world = begun
+    root, environ = world.clone("origin/better"), world.jenkins("better") | IN_RUN
+    steps(world, root, environ, "plan", "sync")
+    killed(world, root, environ, "reproduce", "dvc.lock", after=False)
+    steps(world, root, environ, "reproduce")
+    planned = world.run(root, environ, verb="plan")
+    assert {stage["state"] for stage in planned.record["plan"]["stages"]} == {"up to date"}
+    assert unsound(root / ".dvc" / "cache") == []
+
+
+def test_publish(begun: World) -> None:
+    """Killed as the comment is about to be there, and once more as it just is; the third time ends."""
+    world = begun
+    root, environ = world.directory / "build-1", world.jenkins("better") | IN_RUN
+    steps(world, root, environ, "push", "compare", "commit", "report")
+    killed(world, root, environ, "publish", "comments/", after=False)
+    assert not list(world.forge.rglob("comments/*.md"))
+    killed(world, root, environ, "publish", "comments/", after=True)
+    assert len(list(world.forge.rglob("comments/*.md"))) == 1
+    steps(world, root, environ, "publish")
+    [comment] = world.forge.rglob("comments/*.md")
+    [status] = (world.forge / "statuses").glob("*.json")
+    assert comment.read_text().startswith("**Better**")
+    assert '"success"' in status.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,12 @@ def branch_with(root: Path, files: dict[str, str]) -> None:
     for path, text in files.items():
         (root / path).write_text(text)
     commit(root, "a change")
+
+
+def commit_of(root: Path, revision: str) -> str:
+    return subprocess.run(
+        ["git", "rev-parse", revision], cwd=root, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def verdicts(result: dict[str, Any]) -> dict[str, str]:
@@ -224,3 +231,61 @@ def test_data_of_a_file_that_dvc_ignores_here_is_not_called_removed(bare: Path, 
     told = dict(result["not_judged"])
     assert told["data/raw"].startswith("data/raw.dvc tracks it, but DVC does not read that file")
     assert "gone" not in verdicts(result).values()
+
+
+def test_metrics_that_only_an_ignored_file_tracks_are_not_known(full: Path, compare: Cli) -> None:
+    (full / "best.json").write_text('{"best": 1}')
+    dvc(full, "add", "-q", "best.json")
+    (full / "dvc.yaml").write_text("metrics: [best.json]\n")
+    commit(full, "one metric, which DVC keeps")
+    branch_with(full, {".gitignore": (full / ".gitignore").read_text() + "/best.json.dvc\n"})
+    (full / "best.json").unlink()
+    code, result = compare("--against", "main")
+    assert (code, result["outcome"]) == (3, "not known")
+    assert result["reason"].startswith("best.json of this change could not be read: best.json.dvc tracks it")
+    assert "git check-ignore" in result["remedy"]
+    [origin] = result["old_origins"]
+    assert (origin["kind"], origin["commit"]) == ("dvc.lock", commit_of(full, "main"))
+
+
+def test_metrics_of_the_target_that_nobody_has_are_not_known(full: Path, compare: Cli) -> None:
+    (full / "best.json").write_text('{"best": 1}')
+    dvc(full, "add", "-q", "best.json")
+    (full / "dvc.yaml").write_text("metrics: [best.json]\n")
+    commit(full, "one metric, which DVC keeps")
+    git(full, "checkout", "-q", "-b", "try")
+    (full / "best.json").write_text('{"best": 2}')
+    dvc(full, "add", "-q", "best.json")
+    commit(full, "better")
+    assert verdicts(compare("--against", "main")[1]) == {"best.json": "not judged"}  # no direction is known
+    shutil.rmtree(full / ".dvc" / "cache")
+    code, result = compare("--against", "main")
+    assert (code, result["outcome"]) == (3, "not known")
+    assert result["reason"].startswith("best.json of the target could not be read: in neither")
+    assert "--against" in result["remedy"]
+
+
+def test_the_number_of_the_target_comes_from_its_own_commit(full: Path, compare: Cli) -> None:
+    """What the change recorded in its place is in no commit of the target's."""
+    (full / "dvc.yaml").write_text((full / "dvc.yaml").read_text().replace(": {cache: false}}", ": {cache: true}}"))
+    git(full, "rm", "-q", "--cached", "m1.json", "m2.json")
+    dvc(full, "commit", "-f", "-q")
+    commit(full, "DVC keeps the metrics")
+    branch_with(full, {"params.yaml": "n: 7\nother: 1\n"})
+    dvc(full, "repro", "-q")
+    commit(full, "another n")
+    _, result = compare("--against", "main")
+    sides = ("old_origins", "main~1"), ("new_origins", "HEAD")
+    for side, revision in sides:  # the number in Git was the same before DVC kept it
+        found = {(origin["kind"], origin["commit"]) for origin in result[side]}
+        assert found == {("dvc.lock", commit_of(full, revision))}, side
+
+
+def test_of_an_ignored_metrics_file_it_is_not_said_that_the_history_is_short(full: Path, compare: Cli) -> None:
+    text = (full / "dvc.yaml").read_text() + "metrics: [extra.json]\n"
+    ignored = (full / ".gitignore").read_text() + "/extra.json\n"
+    branch_with(full, {"dvc.yaml": text, ".gitignore": ignored, "extra.json": '{"a": 1}'})
+    _, result = compare("--against", "main")
+    assert {"extra.json": "work tree"}.items() <= {
+        file: origin["kind"] for origin in result["new_origins"] for file in origin["files"]
+    }.items()

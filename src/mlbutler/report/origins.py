@@ -58,5 +58,6 @@ _WORDS = {
     "this build": "reproduced in this build",
     "run cache": "restored in this build from an earlier run of the same stage",
     "work tree": "from the work tree, not committed",
+    "in no commit": "in no commit: nobody knows from which run",
     "not known": "nobody knows from which run: the clone's history does not reach that far",
 }

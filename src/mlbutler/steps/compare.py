@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from mlbutler.comparison.comparison import compare, conclude, without_stale_outputs
+from mlbutler.comparison.documents import read_document
 from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import (
@@ -138,12 +139,10 @@ def _ended(work: Work, result: CompareResult, old: Snapshot, new: Snapshot) -> C
         return dataclasses.replace(result, outcome=Outcome.NOT_KNOWN, reason=reason, remedy=trouble.remedy)
     if _nothing_judged(result, old, new):
         where, problem = ("the target", old.problem) if old.problem else ("this change", new.problem)
-        return dataclasses.replace(
-            result,
-            outcome=Outcome.NOT_KNOWN,
-            reason=f"{where} could not be compared: {problem}",
-            remedy=_REMEDIES[where],
-        )
+        reason, remedy = f"{where} could not be compared: {problem}", _REMEDIES[where]
+        if not problem:
+            reason, remedy = _first_unread(work, old, new)
+        return dataclasses.replace(result, outcome=Outcome.NOT_KNOWN, reason=reason, remedy=remedy)
     return result
 
 
@@ -154,12 +153,38 @@ _REMEDIES = {
 }
 
 
+def _first_unread(work: Work, old: Snapshot, new: Snapshot) -> tuple[str, str]:
+    """Return why the first metrics file that could not be read was not, and the remedy."""
+    from mlbutler.project import overlooked
+
+    here = _unread(new)
+    path, problem = next(iter((here or _unread(old)).items()))
+    ignored = overlooked.hidden(work.root, work.project.stages, [path] if here else []).get(path)
+    if ignored:
+        return f"{path} of this change could not be read: {problem}", overlooked.remedy(ignored)
+    where = "this change" if here else "the target"
+    return f"{path} of {where} could not be read: {problem}", _UNREAD_REMEDIES[where]
+
+
+def _unread(side: Snapshot) -> dict[str, str]:
+    """Return the metrics files whose numbers could not be read, and why."""
+    found = {path: read_document(path, source) for path, source in side.metrics.items()}
+    return {path: document.problem for path, document in found.items() if not document.known}
+
+
+_UNREAD_REMEDIES = {
+    "the target": "Fix that file on the target branch (`dvc push` where it was made, if no store has it), or name "
+    "another commit with --against.",
+    "this change": "Fix that file; `dvc repro` makes it anew.",
+}
+
+
 def _nothing_judged(result: CompareResult, old: Snapshot, new: Snapshot) -> bool:
-    """Return whether one side could not be read, so that no number has a verdict.
+    """Return whether one side, or its metrics files, could not be read, so that no number has a verdict.
 
     Where no number is declared, parameters count instead.
     """
-    if not old.problem and not new.problem:
+    if not old.problem and not new.problem and not _unread(old) and not _unread(new):
         return False
     if old.metrics or new.metrics or result.predictions or result.gates:
         verdicts = [*(metric.verdict for metric in result.metrics), *(file.verdict for file in result.predictions)]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from mlbutler.commitback import earlier
-from mlbutler.errors import GitError
+from mlbutler.errors import GitError, ProjectError
 from mlbutler.git import Git
 from mlbutler.project.model import Output, Stage, Stages
 from mlbutler.record import EarlierBuild, Origin
@@ -27,7 +28,7 @@ def origins(
     Raises:
         ProjectError: the project cannot be read.
     """
-    old, new = (_grouped(work.project.stages, files)[:_MOST] for files in (theirs, ours))
+    old, new = _grouped(_stages_at(work, base), theirs)[:_MOST], _grouped(work.project.stages, ours)[:_MOST]
     run = work.record.reproduce
     became = {stage.name: _BUILT.get(stage.outcome, "") for stage in run.stages} if run is not None else {}
     finder = _OriginFinder(work.git, work.prefix)
@@ -38,6 +39,15 @@ def origins(
     except GitError:
         return (), ()
     return tuple(there), tuple(here)
+
+
+def _stages_at(work: Work, base: str | None) -> Stages:
+    """Return the stages of the target, or of here where that cannot be read."""
+    try:
+        reader = work.project.snapshots.at_commit(base, work.prefix) if base else None
+    except ProjectError:
+        reader = None
+    return reader.stages if reader is not None else work.project.stages
 
 
 def last_build(work: Work) -> EarlierBuild | None:
@@ -98,14 +108,15 @@ class _OriginFinder:
         if any(path in edited for path in looked_at):
             yield Origin(files=tuple(paths), kind="work tree", stage=stage)
             return
-        yield from self.at("HEAD", owner, paths)
+        for origin in self.at("HEAD", owner, paths):
+            yield replace(origin, kind="work tree") if origin.kind == "in no commit" else origin
 
     def at(self, revision: str, owner: tuple[Stage, Output] | None, paths: Sequence[str]) -> Iterator[Origin]:
         """Yield origins of files at a commit."""
         stage = owner[0].name if owner is not None else ""
         commit = self._commit(revision, owner, paths)
         if not commit or commit in self._cut_off:
-            yield Origin(files=tuple(paths), kind="not known", stage=stage)
+            yield Origin(files=tuple(paths), kind="not known" if commit else "in no commit", stage=stage)
         elif (build := earlier.read_earlier_build(self._git, commit)) is not None:
             yield Origin(
                 files=tuple(paths), kind="earlier build", stage=stage, commit=commit, head=build.head, url=build.url

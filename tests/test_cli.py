@@ -119,6 +119,11 @@ def test_a_working_directory_that_is_gone_is_said(
         main(["plan"])
     assert ended.value.code == 2
     assert "does not exist any more" in capsys.readouterr().err
+    program = f'cd "$1" && rmdir "$1" && exec {sys.executable} -m mlbutler plan'
+    gone.mkdir()
+    done = subprocess.run(["sh", "-c", program, "sh", str(gone)], cwd="/", capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "does not exist any more" in done.stderr
 
 
 def test_no_module_of_the_project_is_imported(tmp_path: Path) -> None:

@@ -6,19 +6,27 @@ import os
 import sys
 
 
+def _place(path: str) -> str:
+    """Return where it leads, '' where that is relative to a working directory that is gone."""
+    try:
+        return os.path.realpath(path)
+    except FileNotFoundError:
+        return ""
+
+
 def _import_nothing_of_the_project() -> None:
     """Drop the project's directories from the search path of modules.
 
     A module of the project's may be called like one that is imported here later, with credentials available. ``python
     -m`` looks in the working directory first, and then where ``PYTHONPATH`` says.
     """
-    here = os.path.realpath(os.curdir)
+    here = _place(os.curdir)
     ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
     named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
 
     def is_theirs(entry: str) -> bool:
-        place = os.path.realpath(entry)
-        inside = place == here or (entry in named and place.startswith(here + os.sep))
+        place = _place(entry)
+        inside = place == here or (entry in named and here != "" and place.startswith(here + os.sep))
         return inside and place != ours
 
     sys.path[:] = [entry for entry in sys.path if not is_theirs(entry)]

@@ -289,3 +289,10 @@ def test_of_an_ignored_metrics_file_it_is_not_said_that_the_history_is_short(ful
     assert {"extra.json": "work tree"}.items() <= {
         file: origin["kind"] for origin in result["new_origins"] for file in origin["files"]
     }.items()
+
+
+def test_a_date_in_the_parameters_is_no_bug(full: Path, compare: Cli) -> None:
+    branch_with(full, {"params.yaml": "n: 1\nother: 1\nborn: 2020-01-01\n"})
+    code, result = compare("--against", "main")
+    assert (code, result["outcome"]) == (3, "not known")
+    assert "Unsupported value of type 'date' in 'params.yaml:born'" in result["new_problem"]

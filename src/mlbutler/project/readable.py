@@ -37,6 +37,8 @@ def readable_stages(repo: Any, *, read_params: bool = True) -> Readable:
     Args:
         repo: a `dvc.repo.Repo` of its own; it overlooks the broken files from now on.
     """
+    from dvc.repo.index import Index
+
     problems: dict[str, str] = {}
     lost: dict[str, str] = {}
 
@@ -51,6 +53,7 @@ def readable_stages(repo: Any, *, read_params: bool = True) -> Readable:
         stages = load_stages(repo, read_params=read_params)
     except ProjectError as error:
         stages, lost = Stages(()), lost or {"dvc.yaml": error.message[:_LONGEST]}
+        repo.index = Index(repo)  # DVC's own would raise the same again, whatever is asked of it
     said = "; ".join(f"{file} {why}" for file, why in (problems | lost).items())
     return Readable(repo, stages, said, declared=not any(not file.endswith(".dvc") for file in lost))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.world import World, params
+from tests.integration.world import World, make, params
 from tests.store.world import unsound
 
 IN_RUN = {"MLBUTLER_IN_RUN": "true"}
@@ -78,14 +78,9 @@ def steps(world: World, root: Path, environ: Mapping[str, str], *verbs: str) -> 
 
 
 @pytest.fixture(scope="module")
-def made(master_world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+def made(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A pull request's build in `build-1`, up to `reproduce`; `kept` beside it is the same."""
-    world = World(tmp_path_factory.mktemp("made") / "world")
-    shutil.copytree(master_world.directory, world.directory, symlinks=True)
-    world.git(world.author, "remote", "set-url", "origin", str(world.bare))
-    world.dvc("remote", "modify", "-q", "origin", "url", str(world.remote))
-    world.git(world.author, "commit", "-qam", "where the remote is")
-    world.git(world.author, "push", "-q", "origin", "main")
+    world = make(tmp_path_factory.mktemp("made") / "world")
     world.branch("better", RATE)
     root = world.clone("origin/better")
     steps(world, root, world.jenkins("better") | IN_RUN, "plan", "test", "lint", "sync", "check", "reproduce")

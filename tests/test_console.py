@@ -106,3 +106,16 @@ def test_seconds_for_people(seconds: float, text: str) -> None:
 
 def test_a_line_of_progress_has_no_total_where_none_is_known() -> None:
     assert Progress("ask", done=4).line() == "ask: 4"
+
+
+@pytest.mark.parametrize(
+    "name", ["\x1b[2K\x1b[1Aall is well", "a\rb", "a\x9b2Jb", "a\u202eb", "\x1b]0;title\x07b", "a\x00b"]
+)
+def test_names_of_the_project_s_files_steer_no_terminal(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    console = Console(verbose=True)
+    for say in (console.heading, console.line, console.detail, console.error):
+        say(f"missing: {name}\tgrüße 🎉\nsecond line")
+    seen = capsys.readouterr()
+    said = seen.out + seen.err
+    assert not set(said) & set("\x1b\r\x9b\u202e\x00\x07")
+    assert said.count("\tgrüße 🎉\nsecond line\n") == 4

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from mlbutler.live_lines import clean
 from mlbutler.secrets import Redactor
 
 _PLAIN_INTERVAL = 10.0
@@ -43,7 +44,7 @@ class Progress:
 
 
 class Console:
-    """Writes headings, lines and progress; hides known secrets in all of them.
+    """Writes headings, lines and progress; hides known secrets in all of them, and drops what would steer a terminal.
 
     Args:
         quiet: only errors. verbose: details too. json: keep standard output clean.
@@ -82,7 +83,7 @@ class Console:
 
     def error(self, text: str) -> None:
         """Show a message always, on standard error."""
-        print(self.redactor.hide(text), file=sys.stderr, flush=True)
+        print(clean(self.redactor.hide(text)), file=sys.stderr, flush=True)
 
     def raw(self, text: str) -> None:
         """Show live output of a child process, already split into lines; quiet drops it."""
@@ -91,7 +92,7 @@ class Console:
             self.stream.flush()
 
     def _write(self, text: str) -> None:
-        print(self.redactor.hide(text), file=self.stream, flush=True)
+        print(clean(self.redactor.hide(text)), file=self.stream, flush=True)
 
     @contextmanager
     def progress(self, title: str, total: int | None = None, total_bytes: int | None = None) -> Iterator[Progress]:

@@ -18,19 +18,21 @@ from mlbutler.record import Change, CheckResult, Environment, Finding, Outcome, 
 from mlbutler.record import TestResult as Tested
 from mlbutler.record_file import loads
 from mlbutler.settings import LoadedSettings, Settings
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
-Play = Callable[[Work], StepResult]
+Play = Callable[[RunContext], StepResult]
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Work:
+def work(tmp_path: Path) -> RunContext:
     record = Record(
         change=Change(ci="local", kind="local", head="a" * 40, checkout="a" * 40),
         environment=Environment(mlbutler="0", dvc="3", git="2", python="3", platform="x", host="h", cpus=1, memory=1),
         lock_hash="",
     )
-    return Work(root=tmp_path, loaded=LoadedSettings(Settings(), {}), console=Console(), record=record, environ={})
+    return RunContext(
+        root=tmp_path, loaded=LoadedSettings(Settings(), {}), console=Console(), record=record, environ={}
+    )
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Play]], list[s
         def module(name: str) -> Any:
             step = next(step for step in STEPS if step.name == name.rpartition(".")[2])
 
-            def run(work: Work) -> StepResult:
+            def run(work: RunContext) -> StepResult:
                 names.append(step.name)
                 if step.name in plays:
                     return plays[step.name](work)
@@ -63,13 +65,13 @@ def ends(outcome: Outcome, name: str) -> Play:
 
 
 def raises(error: Exception) -> Play:
-    def play(work: Work) -> StepResult:
+    def play(work: RunContext) -> StepResult:
         raise error
 
     return play
 
 
-def kept(work: Work) -> Record:
+def kept(work: RunContext) -> Record:
     return loads((work.root / ".mlbutler" / "record.json").read_bytes())
 
 
@@ -80,14 +82,14 @@ def test_every_step_has_its_module_and_its_place_in_the_record() -> None:
         assert all(pipeline.NAMES.index(name) < pipeline.NAMES.index(step.name) for name in step.needs)
 
 
-def test_all_steps_in_order(work: Work, taken: Any) -> None:
+def test_all_steps_in_order(work: RunContext, taken: Any) -> None:
     names = taken({})
     assert run_all(work) == 0
     assert tuple(names) == pipeline.NAMES
     assert kept(work) == work.record
 
 
-def test_a_failed_test_costs_no_download_but_is_still_reported(work: Work, taken: Any) -> None:
+def test_a_failed_test_costs_no_download_but_is_still_reported(work: RunContext, taken: Any) -> None:
     names = taken({"test": ends(Outcome.FAILED, "test")})
     assert run_all(work) == 1
     assert names == ["test", "lint", "plan", "check", "compare", "report", "publish"]
@@ -96,7 +98,7 @@ def test_a_failed_test_costs_no_download_but_is_still_reported(work: Work, taken
 
 
 def test_a_step_that_has_nothing_to_do_says_so_below_its_heading(
-    work: Work, taken: Any, capsys: pytest.CaptureFixture[str]
+    work: RunContext, taken: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     taken({"test": lambda work: Tested(outcome=Outcome.SKIPPED, reason="not configured", remedy="Set it.")})
     assert run_step(work, "test") == 0
@@ -116,12 +118,16 @@ def test_a_step_that_has_nothing_to_do_says_so_below_its_heading(
         ({"publish": ends(Outcome.ERROR, "publish")}, 3),
     ],
 )
-def test_what_a_retry_may_mend_outweighs_a_judgement(work: Work, taken: Any, plays: dict[str, Play], code: int) -> None:
+def test_what_a_retry_may_mend_outweighs_a_judgement(
+    work: RunContext, taken: Any, plays: dict[str, Play], code: int
+) -> None:
     taken(plays)
     assert run_all(work) == code
 
 
-def test_an_error_is_kept_with_its_remedy_and_shown(work: Work, taken: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_kept_with_its_remedy_and_shown(
+    work: RunContext, taken: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     taken({"sync": raises(AccessDenied("401 from the remote", "Set the password."))})
     run_all(work)
     sync = kept(work).sync
@@ -130,7 +136,7 @@ def test_an_error_is_kept_with_its_remedy_and_shown(work: Work, taken: Any, caps
     assert "Set the password." in capsys.readouterr().err
 
 
-def test_a_step_that_had_done_a_part_keeps_it(work: Work, taken: Any) -> None:
+def test_a_step_that_had_done_a_part_keeps_it(work: RunContext, taken: Any) -> None:
     result = next(step.result for step in STEPS if step.name == "push")
     error = StoreError("cut off", "again")
     error.partial = result(outcome=Outcome.ERROR, reason="3 of 5 objects")
@@ -140,7 +146,7 @@ def test_a_step_that_had_done_a_part_keeps_it(work: Work, taken: Any) -> None:
     assert (work.record.push.reason, work.record.push.remedy) == ("3 of 5 objects", "again")
 
 
-def test_a_step_that_had_done_a_part_when_it_was_interrupted_is_no_error(work: Work, taken: Any) -> None:
+def test_a_step_that_had_done_a_part_when_it_was_interrupted_is_no_error(work: RunContext, taken: Any) -> None:
     result = next(step.result for step in STEPS if step.name == "compare")
     stop = Interrupted("stopped", "again")
     stop.partial = result(outcome=Outcome.ERROR, reason="3 of 5 seeds")
@@ -152,7 +158,7 @@ def test_a_step_that_had_done_a_part_when_it_was_interrupted_is_no_error(work: W
     assert (compare.outcome, compare.reason) == (Outcome.INTERRUPTED, "3 of 5 seeds")
 
 
-def test_an_interruption_leaves_the_record_of_what_was_done(work: Work, taken: Any) -> None:
+def test_an_interruption_leaves_the_record_of_what_was_done(work: RunContext, taken: Any) -> None:
     names = taken({"reproduce": raises(Interrupted("stopped", "run it again"))})
     with pytest.raises(Interrupted):
         run_all(work)
@@ -163,10 +169,10 @@ def test_an_interruption_leaves_the_record_of_what_was_done(work: Work, taken: A
     assert (record.sync.outcome, record.reproduce.outcome, record.push) == (Outcome.PASSED, Outcome.INTERRUPTED, None)
 
 
-def test_a_step_that_began_is_marked_until_it_ends(work: Work, taken: Any) -> None:
+def test_a_step_that_began_is_marked_until_it_ends(work: RunContext, taken: Any) -> None:
     marks: dict[str, list[str]] = {}
 
-    def look(work: Work) -> StepResult:
+    def look(work: RunContext) -> StepResult:
         marks["sync"] = list(kept(work).began)
         return ends(Outcome.PASSED, "sync")(work)
 
@@ -177,7 +183,7 @@ def test_a_step_that_began_is_marked_until_it_ends(work: Work, taken: Any) -> No
     assert kept(work).due == ("test", "lint", "plan", "sync", "check", "reproduce", "compare", "commit")
 
 
-def test_after_a_step_that_was_killed_those_that_need_it_are_not_taken(work: Work, taken: Any) -> None:
+def test_after_a_step_that_was_killed_those_that_need_it_are_not_taken(work: RunContext, taken: Any) -> None:
     names = taken({"sync": raises(SystemExit())})  # type: ignore[arg-type]
     pipeline.resume(work)
     with pytest.raises(SystemExit):
@@ -204,7 +210,7 @@ FOLLOWERS = {
 
 @pytest.mark.parametrize("failed", FOLLOWERS)
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.ERROR])
-def test_a_failed_step_ends_only_what_needs_it(work: Work, taken: Any, failed: str, outcome: Outcome) -> None:
+def test_a_failed_step_ends_only_what_needs_it(work: RunContext, taken: Any, failed: str, outcome: Outcome) -> None:
     names = taken({failed: ends(outcome, failed)})
     run_all(work)
     followers = FOLLOWERS[failed]
@@ -215,7 +221,7 @@ def test_a_failed_step_ends_only_what_needs_it(work: Work, taken: Any, failed: s
 
 @pytest.mark.parametrize("stop", [Interrupted("Stopped."), KeyboardInterrupt()])
 def test_after_an_interruption_no_step_begins_but_those_that_tell_of_it(
-    work: Work, taken: Any, stop: BaseException
+    work: RunContext, taken: Any, stop: BaseException
 ) -> None:
     taken({"check": raises(stop)})  # type: ignore[arg-type]
     pipeline.resume(work)
@@ -227,8 +233,8 @@ def test_after_an_interruption_no_step_begins_but_those_that_tell_of_it(
     assert blocked == dict.fromkeys(pipeline.NAMES, "") | dict.fromkeys(later, "not taken: check was interrupted")
 
 
-def test_processes_side_by_side_lose_none_of_each_others_results(work: Work, taken: Any) -> None:
-    def meanwhile(_: Work) -> StepResult:
+def test_processes_side_by_side_lose_none_of_each_others_results(work: RunContext, taken: Any) -> None:
+    def meanwhile(_: RunContext) -> StepResult:
         other = dataclasses.replace(work, record=before, taken=set())
         run_step(other, "test")
         return ends(Outcome.PASSED, "sync")(work)
@@ -242,7 +248,7 @@ def test_processes_side_by_side_lose_none_of_each_others_results(work: Work, tak
     assert pipeline.blocked(work.record, "reproduce") == "not taken: test failed"
 
 
-def test_steps_that_are_left_out_say_so(work: Work, taken: Any) -> None:
+def test_steps_that_are_left_out_say_so(work: RunContext, taken: Any) -> None:
     names = taken({})
     run_all(work, only=["plan", "sync"], skip=["sync"])
     assert names == ["plan"]
@@ -250,7 +256,7 @@ def test_steps_that_are_left_out_say_so(work: Work, taken: Any) -> None:
     assert work.record.sync.reason == "skipped by --only or --skip"
 
 
-def test_one_step_alone_leaves_the_others_as_they_were(work: Work, taken: Any) -> None:
+def test_one_step_alone_leaves_the_others_as_they_were(work: RunContext, taken: Any) -> None:
     taken({})
     assert run_step(work, "plan") == 0
     assert run_step(work, "sync", lambda work: ends(Outcome.FAILED, "sync")(work)) == 1
@@ -271,7 +277,7 @@ def test_one_step_alone_leaves_the_others_as_they_were(work: Work, taken: Any) -
     ],
 )
 def test_what_check_left_to_the_run_is_judged_by_what_became_of_it(
-    work: Work, taken: Any, commit: Outcome, skip: tuple[str, ...], code: int, outcome: Outcome
+    work: RunContext, taken: Any, commit: Outcome, skip: tuple[str, ...], code: int, outcome: Outcome
 ) -> None:
     work.record = dataclasses.replace(
         work.record, change=dataclasses.replace(work.record.change, ci="jenkins", kind="pull-request")
@@ -287,7 +293,7 @@ def test_what_check_left_to_the_run_is_judged_by_what_became_of_it(
     )  # fmt: skip
 
 
-def test_the_verb_commit_ends_red_where_the_branch_stays_stale(work: Work, taken: Any) -> None:
+def test_the_verb_commit_ends_red_where_the_branch_stays_stale(work: RunContext, taken: Any) -> None:
     work.record = dataclasses.replace(
         work.record, change=dataclasses.replace(work.record.change, ci="jenkins", kind="pull-request")
     )

@@ -20,7 +20,7 @@ from mlbutler.record_ended import LEAST
 from mlbutler.record_file import read_record, write_record
 from mlbutler.record_pending import judged_again
 from mlbutler.run_table import NAMES, STEPS, Step, prevents, taken_after
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 __all__ = ["NAMES", "STEPS", "Step", "blocked", "resume", "run_all", "run_step", "skip_step", "taken_after"]
 
@@ -30,7 +30,7 @@ _LAST = "commit"
 _SKIPPED = "skipped by --only or --skip"
 
 
-def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) -> int:
+def run_all(work: RunContext, only: Collection[str] = (), skip: Collection[str] = ()) -> int:
     """Run every step in order; the record is written after each.
 
     Args:
@@ -57,7 +57,7 @@ def run_all(work: Work, only: Collection[str] = (), skip: Collection[str] = ()) 
     return code
 
 
-def resume(work: Work) -> None:
+def resume(work: RunContext) -> None:
     """Count this process as a part of a run whose steps are separate commands.
 
     The record notes that with the result of the step that it runs.
@@ -66,12 +66,12 @@ def resume(work: Work) -> None:
     work.record = dataclasses.replace(work.record, due=_united(work.record.due, LEAST))
 
 
-def run_step(work: Work, name: str, call: Callable[[Work], StepResult] | None = None) -> int:
+def run_step(work: RunContext, name: str, call: Callable[[RunContext], StepResult] | None = None) -> int:
     """Run one step alone, as its verb does; `call` replaces the step's function to pass options."""
     return _run(work, _step(name), call=call)
 
 
-def skip_step(work: Work, name: str, reason: str) -> int:
+def skip_step(work: RunContext, name: str, reason: str) -> int:
     """Record that a step was not run, and say so: its verb was called. Return the exit code."""
     work.console.line(f"{name}: {reason}")
     return _run(work, _step(name), reason=reason)
@@ -86,7 +86,9 @@ def _step(name: str) -> Step:
     return next(step for step in STEPS if step.name == name)
 
 
-def _run(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], StepResult] | None = None) -> int:
+def _run(
+    work: RunContext, step: Step, *, reason: str = "", call: Callable[[RunContext], StepResult] | None = None
+) -> int:
     """Run `step`, or with a `reason` record that it was not run; return the exit code it asks for."""
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     code = EXIT_PASSED
@@ -120,7 +122,9 @@ def _run(work: Work, step: Step, *, reason: str = "", call: Callable[[Work], Ste
     return code
 
 
-def _keep(work: Work, step: Step, result: StepResult, started: str, clock: float, *, began: bool = True) -> StepResult:
+def _keep(
+    work: RunContext, step: Step, result: StepResult, started: str, clock: float, *, began: bool = True
+) -> StepResult:
     result = dataclasses.replace(result, started=started, duration=round(time.monotonic() - clock, 3))
     work.taken.add(step.name)
     changes: dict[str, Any] = {step.name: result}
@@ -131,7 +135,7 @@ def _keep(work: Work, step: Step, result: StepResult, started: str, clock: float
     return result
 
 
-def _unfixed(work: Work) -> bool:
+def _unfixed(work: RunContext) -> bool:
     """Judge again what `check` left as pending, after the last step that could fix it; show what is still wrong."""
     check = judged_again(work.record)
     if check is None:
@@ -143,7 +147,7 @@ def _unfixed(work: Work) -> bool:
     return True
 
 
-def _begin(work: Work, step: Step, started: str) -> None:
+def _begin(work: RunContext, step: Step, started: str) -> None:
     """Mark in the record that the step began: one that is killed leaves no result."""
     work.taken.add(step.name)
     if step.name not in TELLING:
@@ -151,14 +155,14 @@ def _begin(work: Work, step: Step, started: str) -> None:
             work.record = dataclasses.replace(work.record, began=work.record.began | {step.name: started})
 
 
-def _function(step: Step) -> Callable[[Work], StepResult]:
+def _function(step: Step) -> Callable[[RunContext], StepResult]:
     """Return the step's function; its module is imported only now."""
-    function: Callable[[Work], StepResult] = importlib.import_module(f"mlbutler.steps.{step.name}").run
+    function: Callable[[RunContext], StepResult] = importlib.import_module(f"mlbutler.steps.{step.name}").run
     return function
 
 
 @contextmanager
-def _joined(work: Work) -> Iterator[None]:
+def _joined(work: RunContext) -> Iterator[None]:
     """Lock the record, to change and write it.
 
     What other processes in this clone wrote of their own steps is taken over.
@@ -179,12 +183,12 @@ def _united(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name in one or name in other)
 
 
-def record_path(work: Work) -> Any:
+def record_path(work: RunContext) -> Any:
     """Return the path of the record."""
     return work.root / ".mlbutler" / "record.json"
 
 
-def show(work: Work, name: str, result: StepResult, *, began: bool = True) -> None:
+def show(work: RunContext, name: str, result: StepResult, *, began: bool = True) -> None:
     """Show one line for a finished step, with the remedy where there is one.
 
     Args:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mlbutler.commands.doctor import machine
 from mlbutler.commands.doctor.machine import Gpu, parse_gpus
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from tests.commands.doctors import Surgery, open_surgery
 from tests.store.world import Remote
 
@@ -219,7 +219,7 @@ def test_a_driver_that_hangs_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(machine, "_GPU_TIMEOUT", 0.5)
     path = card(tmp_path / "bin", "exec sleep 60")
-    found = machine.gpu(cast(Work, SimpleNamespace(environ={"PATH": path})))
+    found = machine.gpu(cast(RunContext, SimpleNamespace(environ={"PATH": path})))
     assert (found.state, found.text) == ("missing", f"{tmp_path}/bin/nvidia-smi does not answer")
     assert "Restart the machine" in found.remedy
 

@@ -15,7 +15,7 @@ from mlbutler.record import Change, CompareResult, Environment, Outcome, Publish
 from mlbutler.secrets import Redactor
 from mlbutler.settings import LoadedSettings, parse
 from mlbutler.steps import publish
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from mlbutler.variables import FORGE_TOKEN
 from tests.forge.fake import TOKEN, Answer, FakeForge, Fault
 from tests.forge.more_dialects import DagsHub
@@ -37,7 +37,9 @@ def clone(tmp_path: Path, git: Git) -> Path:
     return clone
 
 
-def work(clone: Path, head: str, *, kind: str = "pull-request", settings: str | None = None, **change: object) -> Work:
+def work(
+    clone: Path, head: str, *, kind: str = "pull-request", settings: str | None = None, **change: object
+) -> RunContext:
     values: dict[str, object] = {"number": "17", "head_branch": "work", "git_remote": "origin", **change}
     compare = CompareResult(
         outcome=Outcome.PASSED, reason="", verdict=Verdict.BETTER, sentence="f1 0.8 -> 0.9 (hunter22)"
@@ -51,7 +53,7 @@ def work(clone: Path, head: str, *, kind: str = "pull-request", settings: str | 
         f'[forge]\nkind = "folder"\nurl = {json.dumps(str(clone.parent / "forge"))}\n' if settings is None else settings
     )
     console = Console(quiet=True, redactor=Redactor(["hunter22"]))
-    return Work(root=clone, loaded=LoadedSettings(parse(text), {}), console=console, record=record)
+    return RunContext(root=clone, loaded=LoadedSettings(parse(text), {}), console=console, record=record)
 
 
 def test_comment_and_status_are_set_for_the_head_without_secrets(clone: Path, git: Git) -> None:

@@ -10,7 +10,7 @@ import pytest
 from mlbutler.forge.http import RequestRefused
 from mlbutler.record import CompareResult, Outcome, PublishResult
 from mlbutler.steps import publish
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from mlbutler.variables import FORGE_TOKEN
 from tests.conftest import GitCommand
 from tests.forge.conftest import Meeting
@@ -19,7 +19,7 @@ from tests.forge.test_limits import large
 from tests.forge.work import work
 
 
-def job(meeting: Meeting, git: GitCommand) -> Work:
+def job(meeting: Meeting, git: GitCommand) -> RunContext:
     """A run whose large report goes to the meeting's forge."""
     root, place = meeting.root, meeting.place()
     git(root, "init", "-q")

@@ -12,7 +12,7 @@ from mlbutler.errors import ForgeError, MlbutlerError, SettingsError
 from mlbutler.forge import http
 from mlbutler.record import Outcome, Verdict
 from mlbutler.steps import publish
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from mlbutler.variables import WEBHOOK
 from tests.conftest import GitCommand
 from tests.forge.fake import Answer, Dialect, FakeForge, Fault, Note, Seen
@@ -50,7 +50,7 @@ def clone(tmp_path: Path, git: GitCommand) -> Path:
     return tmp_path
 
 
-def job(server: FakeForge, clone: Path, git: GitCommand, settings: str = "", **more: Any) -> Work:
+def job(server: FakeForge, clone: Path, git: GitCommand, settings: str = "", **more: Any) -> RunContext:
     environ = {WEBHOOK: f"{server.url}{SECRET}"}
     return work(clone, git(clone, "rev-parse", "HEAD"), environ, settings, **more)
 

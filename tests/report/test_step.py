@@ -14,14 +14,14 @@ from mlbutler.record import CommandRun, Outcome, PublishResult, Record, TestResu
 from mlbutler.secrets import Redactor
 from mlbutler.settings import LoadedSettings, parse
 from mlbutler.steps import report
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 SECRET = 'op"en<sesame>&|1'
 
 
-def work(root: Path, record: Record, settings: str = "") -> Work:
+def work(root: Path, record: Record, settings: str = "") -> RunContext:
     console = Console(quiet=True, redactor=Redactor([SECRET]))
-    return Work(root=root, loaded=LoadedSettings(parse(settings), {}), console=console, record=record, environ={})
+    return RunContext(root=root, loaded=LoadedSettings(parse(settings), {}), console=console, record=record, environ={})
 
 
 def test_all_renderings_are_written_and_named_in_the_result(tmp_path: Path, record: Record) -> None:

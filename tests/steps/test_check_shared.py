@@ -19,7 +19,7 @@ from mlbutler.state.presence import CHECK
 from mlbutler.state.results import PLAN
 from mlbutler.state.segments import FOLDER, Segment
 from mlbutler.steps import check, sync
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from mlbutler.store.interface import ObjectId
 from tests.store.dvc_world import clone, copy_remote, template
 from tests.store.world import PASSWORD, USER, Remote, md5
@@ -209,7 +209,7 @@ def test_what_a_directory_holds_is_looked_at_every_time(agent: Path, tmp_path: P
 def test_a_fork_s_change_is_told_nothing(first: Path, remote: Remote, tmp_path: Path) -> None:
     second = build(tmp_path / "second", remote.url)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Work, "trusted", property(lambda self: False))
+        patch.setattr(RunContext, "trusted", property(lambda self: False))
         result, opened = pushed(second)
     assert opened
     assert "not asked" in result["reason"]

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlbutler.record import Outcome
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.lint import run
-from mlbutler.steps.work import Work
 
-Make = Callable[..., Work]
+Make = Callable[..., RunContext]
 
 
 def test_nothing_configured_is_not_a_pass(working_state: Make, tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from mlbutler.report import markdown
 from mlbutler.reproduce.progress import StageProgress
 from mlbutler.settings import ReportSettings
 from mlbutler.steps import live
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.live import Live, RunSnapshot, follow, written
-from mlbutler.steps.work import Work
 
 
 @pytest.fixture
-def record(working_state: Callable[..., Work], tmp_path: Path) -> Record:
+def record(working_state: Callable[..., RunContext], tmp_path: Path) -> Record:
     plan = PlanResult(outcome=Outcome.PASSED, reason="3 stale")
     return dataclasses.replace(working_state(tmp_path).record, plan=plan)
 
@@ -63,7 +63,7 @@ def posts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_it_is_written_when_something_is_new_and_not_too_often(
-    working_state: Callable[..., Work], record: Record, tmp_path: Path, posts: list[str]
+    working_state: Callable[..., RunContext], record: Record, tmp_path: Path, posts: list[str]
 ) -> None:
     clock = Clock()
     one = Live(working_state(tmp_path), every=30, clock=clock)
@@ -75,7 +75,7 @@ def test_it_is_written_when_something_is_new_and_not_too_often(
 
 
 def test_a_forge_that_is_down_is_asked_ever_more_rarely_and_told_of_once(
-    working_state: Callable[..., Work], record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    working_state: Callable[..., RunContext], record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     clock, asked = Clock(), []
@@ -94,7 +94,7 @@ def test_a_forge_that_is_down_is_asked_ever_more_rarely_and_told_of_once(
 
 
 def test_following_ends_with_the_stages(
-    working_state: Callable[..., Work], record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    working_state: Callable[..., RunContext], record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     posts: list[str],
 ) -> None:  # fmt: skip
     over = dataclasses.replace(record, reproduce=ReproduceResult(outcome=Outcome.PASSED, reason="1 ran"))
@@ -113,7 +113,7 @@ def test_following_ends_with_the_stages(
 
 
 def test_following_does_not_wait_for_ever_for_stages_that_never_begin(
-    working_state: Callable[..., Work], record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    working_state: Callable[..., RunContext], record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     posts: list[str],
 ) -> None:  # fmt: skip
     monkeypatch.setattr(live, "snapshot", lambda work: RunSnapshot(record, None))
@@ -121,7 +121,7 @@ def test_following_does_not_wait_for_ever_for_stages_that_never_begin(
     assert isinstance(follow(working_state(tmp_path), 0.0, patience=0.01), Live)
 
 
-def test_without_a_forge_it_says_so(working_state: Callable[..., Work], record: Record, tmp_path: Path) -> None:
+def test_without_a_forge_it_says_so(working_state: Callable[..., RunContext], record: Record, tmp_path: Path) -> None:
     one = Live(working_state(tmp_path))
     one.refresh(RunSnapshot(record, None))
     assert isinstance(one.problem, MlbutlerError)

@@ -11,13 +11,13 @@ import pytest
 from mlbutler.project.times import write_times
 from mlbutler.record import Cost, Outcome
 from mlbutler.steps import plan, push, sync
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from tests.steps.test_push import new_model, trained
 from tests.steps.test_sync import LOGIN
 from tests.store.dvc_world import clone, copy_remote, dvc
 from tests.store.world import Remote
 
-State = Callable[..., Work]
+State = Callable[..., RunContext]
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def root(tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> Pat
     return directory
 
 
-def planned(work: Work) -> Work:
+def planned(work: RunContext) -> RunContext:
     work.record = dataclasses.replace(work.record, plan=plan.run(work))
     return work
 

@@ -11,12 +11,12 @@ import pytest
 from mlbutler.errors import AccessDenied, StoreError
 from mlbutler.record import CheckResult, Outcome, PushResult, ReproduceResult, StageRun
 from mlbutler.steps import check, plan, push, sync
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from mlbutler.store.interface import ObjectId
 from tests.store.dvc_world import clone, copy_remote, dvc, point_to, reproduced_template
 from tests.store.world import PASSWORD, USER, Remote, md5, unsound
 
-State = Callable[..., Work]
+State = Callable[..., RunContext]
 LOGIN = {"MLBUTLER_REMOTE_ORIGIN_USER": USER, "MLBUTLER_REMOTE_ORIGIN_PASSWORD": PASSWORD}
 METRIC = ObjectId(md5(b'{"rate": 2}'))
 

@@ -23,8 +23,8 @@ from mlbutler.record import Change, Environment, Outcome, Record, ReproduceResul
 from mlbutler.settings import load
 from mlbutler.steps import commit as committing
 from mlbutler.steps import plan as planning
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.reproduce import run
-from mlbutler.steps.work import Work
 from tests import forked_python
 from tests.late import LIMIT, time_is_up_with
 
@@ -76,7 +76,7 @@ def make(root: Path, files: Mapping[str, str]) -> Path:
 
 def planned(
     root: Path, *, pipeline: bool = True, environ: Mapping[str, str] | None = None, base: str = "", **change: object
-) -> Work:
+) -> RunContext:
     """A run at this root that has been through the plan step; `base` is the merge base, which Git's remote told of."""
     given = {**os.environ, **(environ or {})}
     about = Change(ci="jenkins", kind="pull-request", head="0" * 40, checkout="0" * 40)
@@ -84,7 +84,7 @@ def planned(
         change=dataclasses.replace(about, **change),  # type: ignore[arg-type]
         environment=Environment(mlbutler="0", dvc="0", git="0", python="3", platform="x", host="h", cpus=1, memory=1),
     )
-    work = Work(root, load(root, given), Console(), record, environ=given, pipeline=pipeline)
+    work = RunContext(root, load(root, given), Console(), record, environ=given, pipeline=pipeline)
     work.target_revisions = (base,) if base else ()
     work.record = dataclasses.replace(record, plan=planning.run(work))
     return work

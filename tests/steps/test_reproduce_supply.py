@@ -16,8 +16,8 @@ import pytest
 from mlbutler.errors import Interrupted
 from mlbutler.record import Outcome, ReproduceResult, StageRun
 from mlbutler.steps import sync
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.reproduce import Keeper, run
-from mlbutler.steps.work import Work
 from tests.steps.test_reproduce import commit, dvc, make, outcomes, planned
 
 DVC_YAML = """
@@ -60,7 +60,7 @@ def cloned(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
-def brought(root: Path) -> Work:
+def brought(root: Path) -> RunContext:
     work = planned(root)
     work.record = dataclasses.replace(work.record, sync=sync.run(work))
     return work
@@ -108,7 +108,7 @@ def test_who_keeps_what_stages_made_is_told_of_it_too(
 def test_a_signal_stops_at_once_what_is_being_brought(cloned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unheard: list[bool] = []
 
-    def supply(work: Work, paths: Sequence[str]) -> None:
+    def supply(work: RunContext, paths: Sequence[str]) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.2)
         unheard.append(True)

@@ -12,13 +12,13 @@ import pytest
 from mlbutler.errors import AccessDenied, StoreError
 from mlbutler.record import Outcome, PlanResult, StagePlan, StageState
 from mlbutler.steps import plan, sync
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.upkeep import mark, uses
 from tests.store.dvc_world import FILES, clone, copy_remote, dvc, point_to, status, template
 from tests.store.world import PASSWORD, USER, Remote, add_object, md5, unsound
 
-State = Callable[..., Work]
+State = Callable[..., RunContext]
 LOGIN = {"MLBUTLER_REMOTE_ORIGIN_USER": USER, "MLBUTLER_REMOTE_ORIGIN_PASSWORD": PASSWORD}
 
 
@@ -38,7 +38,7 @@ def root(tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> Pat
     return directory
 
 
-def planned(work: Work) -> Work:
+def planned(work: RunContext) -> RunContext:
     work.record = dataclasses.replace(work.record, plan=plan.run(work))
     return work
 

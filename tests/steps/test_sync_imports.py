@@ -15,14 +15,14 @@ from mlbutler.commands.step import step
 from mlbutler.console import Console
 from mlbutler.record import Outcome, StageState
 from mlbutler.steps import plan, sync
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from tests.store.dvc_world import clone, commit, copy_remote, dvc, status, template
 
 
 def test_an_import_is_brought_from_its_source(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    working_state: Callable[..., Work],
+    working_state: Callable[..., RunContext],
 ) -> None:
     author = clone(tmp_path / "author", str(copy_remote(tmp_path / "storage")))
     dvc(author, "import", "-q", str(template().repo), "model.txt", "-o", "imported.txt")
@@ -68,7 +68,7 @@ def test_an_import_is_counted_by_every_sync_after_the_one_that_brought_it(
 def test_a_dependency_inside_an_imported_directory_is_up_to_date(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    working_state: Callable[..., Work],
+    working_state: Callable[..., RunContext],
 ) -> None:
     source = tmp_path / "source"
     subprocess.run(["git", "clone", "-q", str(template().repo), str(source)], check=True)

@@ -15,7 +15,7 @@ import pytest
 from mlbutler.commands.step import step
 from mlbutler.console import Console
 from mlbutler.steps import sync
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.upkeep import uses
@@ -160,7 +160,7 @@ def test_after_another_start_of_the_machine_everything_is_looked_at(
 
 
 def test_a_fork_s_change_is_told_nothing_that_was_remembered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Work, "trusted", property(lambda self: False))
+    monkeypatch.setattr(RunContext, "trusted", property(lambda self: False))
     assert again(root)[1] is True
 
 

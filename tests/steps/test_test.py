@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from mlbutler.record import Outcome
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.test import run
-from mlbutler.steps.work import Work
 
-Make = Callable[..., Work]
+Make = Callable[..., RunContext]
 
 JUNIT = '<testsuite name="s"><testcase name="a"/><testcase name="b">{}</testcase></testsuite>'
 BAD = JUNIT.format('<failure message="no"/>')

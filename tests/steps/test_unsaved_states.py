@@ -18,7 +18,7 @@ from mlbutler.commands.step import step
 from mlbutler.console import Console
 from mlbutler.record import StepResult
 from mlbutler.steps import sync
-from mlbutler.steps.work import Work as State
+from mlbutler.steps.context import RunContext as State
 from tests.store.dvc_world import FILES, clone, copy_remote, template
 
 TRACKED = (*(f"data/{name}" for name in FILES), *(f"prepared/{name}" for name in FILES), "model.txt", "metrics.json")
@@ -41,7 +41,7 @@ def _loose(root: Path) -> dict[str, bytes]:
     return found
 
 
-class Work(RuleBasedStateMachine):
+class RunContext(RuleBasedStateMachine):
     """A user and mlbutler in one clone."""
 
     place: Path
@@ -134,7 +134,7 @@ class Work(RuleBasedStateMachine):
 
 def test_no_verb_loses_a_byte() -> None:
     run_state_machine_as_test(
-        Work,
+        RunContext,
         settings=settings(
             max_examples=6, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck), database=None
         ),

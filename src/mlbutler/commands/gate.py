@@ -20,8 +20,8 @@ from mlbutler.record import MetricChange
 from mlbutler.report.model import Column, Table, cell
 from mlbutler.report.screen import Screen
 from mlbutler.settings import Gate
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.repeat import measure, seeds_for
-from mlbutler.steps.work import Work
 
 _REPEATS, _LEAST_RUNS = 5, 20
 
@@ -77,7 +77,7 @@ def calibrate_gates(
         return 0
 
 
-def _chosen(work: Work, revision: str, metric: str | None) -> list[tuple[Gate, MetricChange]]:
+def _chosen(work: RunContext, revision: str, metric: str | None) -> list[tuple[Gate, MetricChange]]:
     old, _ = work.project.snapshots.read(revision, work.prefix)
     metrics = [found for found in compare(old, old, {}).metrics if is_number(found.new)]
     pairs = [

@@ -24,7 +24,7 @@ from mlbutler.report.history import finite
 from mlbutler.report.model import Column, Table, cell
 from mlbutler.report.screen import Screen
 from mlbutler.report.sparkline import blocks
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 _ROWS, _NAMED = 50, 8
 
@@ -67,7 +67,7 @@ def history(directory: Path, console: Console, metric: str | None, *, branch: st
     return EXIT_PASSED
 
 
-def _find(work: Work, branch: str | None, commits: int) -> _Found:
+def _find(work: RunContext, branch: str | None, commits: int) -> _Found:
     change = work.record.change
     git_history = History(work.git, change.git_remote, fresh=False)
     name = branch or change.target_branch
@@ -137,7 +137,7 @@ def _commits(found: _Found) -> dict[str, Commit]:
 # ------------------------------------------------------------------------------------------- screen
 
 
-def _show(work: Work, found: _Found, chosen: Sequence[MetricHistory], *, one_by_one: bool) -> None:
+def _show(work: RunContext, found: _Found, chosen: Sequence[MetricHistory], *, one_by_one: bool) -> None:
     screen = Screen(work.console)
     looked = numbers.count(len(found.past), "commit")
     screen.line(f"{found.branch}, {looked} up to {found.tip[:10]}")

@@ -13,9 +13,9 @@ from mlbutler.forge.interface import State
 from mlbutler.pipeline import NAMES, record_path, run_all
 from mlbutler.record import Outcome
 from mlbutler.record_file import dumps
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import announce
 from mlbutler.steps.unshared import SHARE
-from mlbutler.steps.work import Work
 
 _BAD = (Outcome.FAILED, Outcome.ERROR, Outcome.NOT_KNOWN)
 
@@ -82,7 +82,7 @@ def run(
         return code
 
 
-def _introduce(work: Work) -> None:
+def _introduce(work: RunContext) -> None:
     change = work.record.change
     what = f"pull request {change.number}" if change.number else change.head_branch or "detached HEAD"
     against = f" against {change.target_branch}" if change.target_branch else ""
@@ -94,7 +94,7 @@ def _introduce(work: Work) -> None:
         work.console.line("The change comes from a fork: no credentials are used and nothing is written.")
 
 
-def _summarize(work: Work) -> None:
+def _summarize(work: RunContext) -> None:
     console, record = work.console, work.record
     console.heading("summary")
     for name, result in record.steps():
@@ -111,7 +111,7 @@ def _summarize(work: Work) -> None:
         console.line(line)
 
 
-def _results(work: Work) -> Iterator[str]:
+def _results(work: RunContext) -> Iterator[str]:
     """Say where the results are, what was not shared, and what to do next."""
     record = work.record
     commit, push = record.commit, record.push

@@ -24,7 +24,7 @@ from mlbutler.record import Change, Environment, Record
 from mlbutler.record_file import read_record
 from mlbutler.secrets import Redactor, is_secret_name
 from mlbutler.settings import LoadedSettings, load
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from mlbutler.symlinks import Symlinks
 from mlbutler.user_files import without_user_files
 from mlbutler.version import __version__
@@ -51,7 +51,7 @@ def begin(
     watching: bool = False,
     telling: bool = False,
     environ: Mapping[str, str] | None = None,
-) -> Iterator[Work]:
+) -> Iterator[RunContext]:
     """Return the working state for one command, with the clone locked against a second one.
 
     A record of the same commit is continued, on a CI server with the merge base it began with unless `against` names
@@ -112,7 +112,7 @@ def begin(
             left, loaded = dict(left), _with_mirror(loaded, root)
             stack.enter_context(without_user_files(git.toplevel()))
             linux.hide_from_children()  # git may run a program that .git/config names
-        yield Work(
+        yield RunContext(
             root=root, loaded=loaded, console=console, record=record, environ=left,
             agreed_remotes=known, access=reached, target_revisions=revisions,
             given_up=held_back(environ) if record.change.fork else None,

@@ -14,7 +14,7 @@ from mlbutler.pipeline import blocked, resume, run_step, skip_step
 from mlbutler.record import TELLING, Outcome, StepResult
 from mlbutler.record_file import dumps
 from mlbutler.secrets import has_credentials
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 _NEED_PLAN = ("sync", "check", "reproduce")
 # Nothing in these needs a credential; where a CI server gives them none, what the run began with still holds. With one
@@ -33,7 +33,7 @@ def step(
     *,
     against: str | None = None,
     targets: Sequence[str] = (),
-    call: Callable[[Work], StepResult] | None = None,
+    call: Callable[[RunContext], StepResult] | None = None,
     in_run: bool = False,
     discard: bool = False,
 ) -> int:
@@ -67,7 +67,7 @@ def step(
         return _finish(work, console, name, run_step(work, name, call))
 
 
-def _planned(work: Work) -> bool:
+def _planned(work: RunContext) -> bool:
     """Return whether there is a plan to go by, though not of every stage.
 
     The step says itself what it could not do.
@@ -75,7 +75,7 @@ def _planned(work: Work) -> bool:
     return work.record.plan is not None and work.record.plan.outcome in (Outcome.FAILED, Outcome.NOT_KNOWN)
 
 
-def _finish(work: Work, console: Console, name: str, code: int) -> int:
+def _finish(work: RunContext, console: Console, name: str, code: int) -> int:
     if console.json:
         document = json.loads(dumps(work.record, console.redactor))
         print(json.dumps({"step": name, "exit_code": code, "result": document[name]}, indent=2, ensure_ascii=False))

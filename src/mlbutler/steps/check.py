@@ -21,7 +21,7 @@ from mlbutler.record_pending import pending_words
 from mlbutler.report.findings import grouped, named
 from mlbutler.report.numbers import count
 from mlbutler.steps import plan as plan_step
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 if TYPE_CHECKING:
     from mlbutler.project.artifact import Artifact
@@ -31,7 +31,7 @@ LOCK, PUSHED = "lock", "pushed"
 _KEPT = "kept"
 
 
-def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = False) -> CheckResult:
+def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = False) -> CheckResult:
     """Run the named checks; both by default.
 
     Args:
@@ -83,13 +83,13 @@ def run(work: Work, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = Fals
     )
 
 
-def _reproduces(work: Work) -> bool:
+def _reproduces(work: RunContext) -> bool:
     from mlbutler.reproduce.when import decide
 
     return decide(work.settings.reproduce, work.record.change, asked=False).run
 
 
-def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:
+def _pushed(work: RunContext, plan: PlanResult, will_run: bool, anew: bool) -> tuple[list[str], CheckResult]:
     before = work.state.push_checks
     if work.plan_held and work.trusted and not anew and (known := before.get(work.state.plans.artifacts)) is not None:
         return [_all_there(known.objects, known.artifacts, known.objects, known.age)], CheckResult(
@@ -154,7 +154,7 @@ def _pushed(work: Work, plan: PlanResult, will_run: bool, anew: bool) -> tuple[l
     )
 
 
-def _kept_nowhere(work: Work, left_out: Sequence[tuple[str, str]]) -> list[Finding]:
+def _kept_nowhere(work: RunContext, left_out: Sequence[tuple[str, str]]) -> list[Finding]:
     """Return findings for outputs that neither DVC nor Git keeps."""
     lacking = not_in_git(work.git, [path for path, why in left_out if why == UNCACHED])
     owners = work.project.stages.owners if lacking else {}
@@ -169,7 +169,7 @@ def _kept_nowhere(work: Work, left_out: Sequence[tuple[str, str]]) -> list[Findi
     ]
 
 
-def _to_keep(work: Work, path: str, ignored: bool, maker: Stage) -> str:
+def _to_keep(work: RunContext, path: str, ignored: bool, maker: Stage) -> str:
     made = "" if (work.root / path).exists() else f"dvc repro --force {shlex.quote(maker.name)}, then "
     if not ignored:
         return f"{made}git add {shlex.quote(path)}"
@@ -177,7 +177,7 @@ def _to_keep(work: Work, path: str, ignored: bool, maker: Stage) -> str:
     return f"{add}, or take `cache: false` out of {maker.file} so that DVC keeps it."
 
 
-def _uncommitted(work: Work, artifacts: Sequence[Artifact], findings: Sequence[Finding]) -> set[str]:
+def _uncommitted(work: RunContext, artifacts: Sequence[Artifact], findings: Sequence[Finding]) -> set[str]:
     """Return paths with a finding that are here whole and in no commit yet.
 
     A run that was killed before its push made them, and this run sends them.

@@ -14,10 +14,10 @@ from mlbutler.git import Git
 from mlbutler.project.leftovers import take_out
 from mlbutler.project.paths import dependency_paths, result_paths
 from mlbutler.record import Change, CommitResult, Outcome, StageRun
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 
-def run(work: Work) -> CommitResult:
+def run(work: RunContext) -> CommitResult:
     """Commit what the reproduction changed, if this run may.
 
     Raises:
@@ -51,7 +51,7 @@ def run(work: Work) -> CommitResult:
     return dataclasses.replace(done, reason=f"{done.reason}; taken out of dvc.lock: {named}") if gone else done
 
 
-def _from_root(work: Work, paths: Iterable[str]) -> tuple[str, ...]:
+def _from_root(work: RunContext, paths: Iterable[str]) -> tuple[str, ...]:
     full = (from_root(work.prefix, path) for path in paths)
     return tuple(dict.fromkeys(path for path in full if path is not None))
 
@@ -59,7 +59,7 @@ def _from_root(work: Work, paths: Iterable[str]) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------ may this run?
 
 
-def _before_anything(work: Work) -> CommitResult | None:
+def _before_anything(work: RunContext) -> CommitResult | None:
     change, reproduce = work.record.change, work.record.reproduce
     if change.fork:
         return _skipped("a fork's change: its branch is not ours to write")
@@ -85,7 +85,7 @@ def _before_anything(work: Work) -> CommitResult | None:
     return None
 
 
-def _not_this_time(work: Work) -> CommitResult | None:
+def _not_this_time(work: RunContext) -> CommitResult | None:
     change = work.record.change
     if change.merge and work.settings.commit.on_merge == "refuse":
         return _skipped(
@@ -102,7 +102,7 @@ def _not_this_time(work: Work) -> CommitResult | None:
     return None
 
 
-def _by_the_same_merge(work: Work) -> str:
+def _by_the_same_merge(work: RunContext) -> str:
     """Return how to get results that cannot be committed: DVC's run cache restores them for the same inputs."""
     change, push = work.record.change, work.record.push
     if not (change.target_branch and push is not None and push.run_cache):
@@ -112,7 +112,7 @@ def _by_the_same_merge(work: Work) -> str:
     return f" To get these: {merged} && mlbutler sync && mlbutler reproduce, which restores them."
 
 
-def _are_pushed(work: Work) -> bool:
+def _are_pushed(work: RunContext) -> bool:
     """Return whether a colleague can pull what the commit will name."""
     push, project = work.record.push, work.project
     project.reload()
@@ -127,7 +127,7 @@ def _are_pushed(work: Work) -> bool:
     return not any(artifact.cached and artifact.pushed for artifact in project.artifacts())  # Git has everything
 
 
-def _edited(git: Git, work: Work, depended: Sequence[str], declared: Sequence[str]) -> CommitResult | None:
+def _edited(git: Git, work: RunContext, depended: Sequence[str], declared: Sequence[str]) -> CommitResult | None:
     """Return the refusal where the tree differs from the head, for example because a linter fixed a file."""
     edited = [
         path
@@ -145,7 +145,7 @@ def _edited(git: Git, work: Work, depended: Sequence[str], declared: Sequence[st
 # --------------------------------------------------------------------------------------- committing
 
 
-def _committed(git: Git, work: Work, results: Results, touched: Sequence[str]) -> CommitResult:
+def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[str]) -> CommitResult:
     change, settings = work.record.change, work.settings.commit
     branch, remote = change.head_branch, change.git_remote
     assert branch is not None
@@ -175,12 +175,12 @@ def _committed(git: Git, work: Work, results: Results, touched: Sequence[str]) -
     )
 
 
-def _stages(work: Work) -> list[str]:
+def _stages(work: RunContext) -> list[str]:
     reproduce = work.record.reproduce
     return [run.name for run in (reproduce.stages if reproduce else ()) if run.outcome in ("ran", "restored")]
 
 
-def _runs(work: Work) -> tuple[StageRun, ...]:
+def _runs(work: RunContext) -> tuple[StageRun, ...]:
     return work.record.reproduce.stages if work.record.reproduce is not None else ()
 
 
@@ -197,7 +197,7 @@ def _kept(build: CommitBuilder, change: Change, remote: str, branch: str, placed
     )
 
 
-def _by_hand(work: Work, changed: Sequence[str], inputs: Sequence[str]) -> CommitResult:
+def _by_hand(work: RunContext, changed: Sequence[str], inputs: Sequence[str]) -> CommitResult:
     """Return what the user has to commit: the results and what they were made from, so that both belong together."""
     own, made_from = ([posixpath.relpath(path, work.prefix or ".") for path in paths] for paths in (changed, inputs))
     command = f"git add -- {' '.join(map(shlex.quote, (*own, *made_from)))} && git commit"

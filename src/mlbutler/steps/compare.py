@@ -23,15 +23,15 @@ from mlbutler.record import (
 )
 from mlbutler.report.numbers import count
 from mlbutler.steps.compare_screen import show
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
 from mlbutler.steps.past import metric_histories_of
 from mlbutler.steps.repeat import RepeatOptions, repeated
 from mlbutler.steps.settled import stale_outputs
-from mlbutler.steps.work import Work
 
 
-def run(work: Work, asked: RepeatOptions | None = None) -> CompareResult:
+def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
     """Compare; without a merge base only the new numbers are shown, and only absolute limits are judged.
 
     What cannot be read on one side has no verdict; where that is nearly everything, the result is *not known*.
@@ -126,7 +126,7 @@ def _about_target(change: Change) -> str:
     return "" if change.base is not None else "there is no merge base with a target branch to compare with"
 
 
-def _ended(work: Work, result: CompareResult, old: Snapshot, new: Snapshot) -> CompareResult:
+def _ended(work: RunContext, result: CompareResult, old: Snapshot, new: Snapshot) -> CompareResult:
     """Return the result with its outcome: failed for a broken gate, else not known where sides are unreadable."""
     if any(gate.outcome == "failed" for gate in result.gates):
         remedy = "Improve the result, or change the gate or waive it in a reviewed commit on the target branch."
@@ -153,7 +153,7 @@ _REMEDIES = {
 }
 
 
-def _first_unread(work: Work, old: Snapshot, new: Snapshot) -> tuple[str, str]:
+def _first_unread(work: RunContext, old: Snapshot, new: Snapshot) -> tuple[str, str]:
     """Return why the first metrics file that could not be read was not, and the remedy."""
     from mlbutler.project import overlooked
 
@@ -209,7 +209,7 @@ def _unasked(side: Mapping[str, Source], other: Mapping[str, Source]) -> dict[st
 
 
 def _origins(
-    work: Work, metrics: Sequence[MetricChange], base: str | None
+    work: RunContext, metrics: Sequence[MetricChange], base: str | None
 ) -> tuple[tuple[Origin, ...], tuple[Origin, ...], EarlierBuild | None]:
     """Return where the numbers come from, in the target and here, and the build whose results dvc.lock records."""
     from mlbutler.steps.origins import last_build, origins
@@ -228,7 +228,7 @@ def _compared(side: Snapshot) -> set[str]:
 
 
 def _code(
-    work: Work, base: str | None, compared: Collection[str]
+    work: RunContext, base: str | None, compared: Collection[str]
 ) -> tuple[tuple[CodeChange, ...], tuple[tuple[str, str], ...]]:
     """Return the changed files; an error here becomes a note, since nothing is judged by them.
 

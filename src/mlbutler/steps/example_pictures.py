@@ -6,13 +6,13 @@ import base64
 from pathlib import PurePosixPath
 
 from mlbutler.comparison.images import image_kind, is_whole
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from mlbutler.store.interface import ObjectId
 
 _LARGEST = 100 * 1024  # bytes; a few of them go into every report
 
 
-def picture(work: Work, path: str) -> str:
+def picture(work: RunContext, path: str) -> str:
     """Return a small PNG, JPEG, GIF or WebP file of the project as a data URI, '' when there is none here.
 
     Args:
@@ -28,7 +28,7 @@ def picture(work: Work, path: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _content(work: Work, path: str) -> bytes | None:
+def _content(work: RunContext, path: str) -> bytes | None:
     file = work.root / path
     try:
         if file.is_file() and not file.is_symlink() and file.resolve().is_relative_to(work.root.resolve()):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mlbutler.held_back import held_back
 from mlbutler.process import project_environment
 from mlbutler.reproduce.pass_environment import allowed
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 _SHOWN = 12
 
@@ -29,7 +29,7 @@ class GivenEnvironment:
         return f"Held back from it: {named}; what it needs of these belongs in reproduce.pass_environment."
 
 
-def given(work: Work) -> GivenEnvironment:
+def given(work: RunContext) -> GivenEnvironment:
     """Return the environment of this run's stages, tests and linters; --verbose shows which variables are withheld."""
     names = allowed(
         work.loaded, work.record.change, work.target_revisions,

@@ -13,7 +13,7 @@ from mlbutler.gate.rules import judge
 from mlbutler.gate.subjects import Evidence
 from mlbutler.record import GateResult, RepeatResult
 from mlbutler.settings import Settings, settings_at
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 _NOTHING: Mapping[str, str] = {}
 Notes = tuple[tuple[str, str], ...]
@@ -26,7 +26,7 @@ def tables(settings: Settings) -> tuple[str, ...]:
 
 
 def judged(
-    work: Work,
+    work: RunContext,
     old: Snapshot,
     new: Snapshot,
     comparison: Comparison,
@@ -57,7 +57,7 @@ def judged(
     return results, (*notes, *remarks, *_loosened(work, base))
 
 
-def _waivers(work: Work) -> tuple[tuple[waivers.Waiver, ...], Notes]:
+def _waivers(work: RunContext) -> tuple[tuple[waivers.Waiver, ...], Notes]:
     """Return the waivers that count: for a pull request those of its target branch, else those of the work tree.
 
     A pull request must not waive its own failure: its own file counts only where the target
@@ -79,7 +79,7 @@ def _waivers(work: Work) -> tuple[tuple[waivers.Waiver, ...], Notes]:
     )
 
 
-def _own(work: Work) -> str:
+def _own(work: RunContext) -> str:
     path = work.root / waivers.FILE_NAME
     try:
         return "" if path.is_symlink() else path.read_text(encoding="utf-8")
@@ -89,18 +89,18 @@ def _own(work: Work) -> str:
         raise SettingsError(f"{waivers.FILE_NAME} cannot be read: {error}.", "Fix or remove it.") from error
 
 
-def _trusts_changes(work: Work, revisions: list[str]) -> bool:
+def _trusts_changes(work: RunContext, revisions: list[str]) -> bool:
     if work.loaded.sources.get("waivers.trust", "").startswith("MLBUTLER_"):
         return work.settings.waivers.trust == "change"
     before = _settings_at(work, revisions[0]) if revisions else None
     return before is not None and before.waivers.trust == "change"
 
 
-def _settings_at(work: Work, revision: str) -> Settings | None:
+def _settings_at(work: RunContext, revision: str) -> Settings | None:
     return settings_at(lambda name: work.git.show(revision, work.prefix + name))
 
 
-def _loosened(work: Work, base: str | None) -> Iterator[tuple[str, str]]:
+def _loosened(work: RunContext, base: str | None) -> Iterator[tuple[str, str]]:
     """Yield gates of the base that this change removed or altered, which the report has to mention."""
     before = _settings_at(work, base) if base else None
     now = work.settings.gate

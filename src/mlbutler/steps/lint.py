@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mlbutler.record import LintResult, Outcome
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.project_commands import failure, run_commands
-from mlbutler.steps.work import Work
 
 
-def run(work: Work) -> LintResult:
+def run(work: RunContext) -> LintResult:
     """Run all of ``lint.commands``; one that fails fails the step.
 
     Raises:

@@ -18,8 +18,8 @@ from mlbutler.record_file import redacted as without_secrets
 from mlbutler.report.model import Headline, Report, Tone
 from mlbutler.reproduce.progress import StageProgress, load_progress
 from mlbutler.settings import ReportSettings as Settings
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import opened, placed
-from mlbutler.steps.work import Work
 
 EVERY = 30.0
 """Seconds between two versions of the comment, at least: forges limit how often one writes."""
@@ -42,7 +42,7 @@ class RunSnapshot:
         return tuple((name, result.outcome) for name, result in self.record.steps()), progress
 
 
-def snapshot(work: Work) -> RunSnapshot:
+def snapshot(work: RunContext) -> RunSnapshot:
     """Return the state of the run at this commit, in this process or another."""
     found = read_record(work.root / ".mlbutler" / "record.json")
     record = found if found is not None and found.change.same_work(work.record.change) else work.record
@@ -82,7 +82,7 @@ class Live:
         every: seconds between two versions, at least. clock: a monotonic clock in seconds.
     """
 
-    def __init__(self, work: Work, every: float = EVERY, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, work: RunContext, every: float = EVERY, clock: Callable[[], float] = time.monotonic) -> None:
         self._work, self._every, self._clock = work, every, clock
         self._state: object = None
         self._next = 0.0
@@ -125,7 +125,7 @@ class Live:
 class LiveThread:
     """Run a `Live` in a thread, for a run in this process; call `end` before the verdict is published."""
 
-    def __init__(self, work: Work, every: float = EVERY) -> None:
+    def __init__(self, work: RunContext, every: float = EVERY) -> None:
         self._work, self._live = work, Live(work, every)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="live comment", daemon=True)
@@ -145,7 +145,7 @@ class LiveThread:
         self._thread.join()
 
 
-def follow(work: Work, every: float, patience: float) -> Live:
+def follow(work: RunContext, every: float, patience: float) -> Live:
     """Keep the comment up to date while another process runs the stages; return when they have ended.
 
     Args:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from mlbutler.record import Outcome
 from mlbutler.state.hints import Hints
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import STATES, redacted
-from mlbutler.steps.work import Work
 
 _WORD_LIMIT = 40
 
 
-def notified(work: Work) -> str:
+def notified(work: RunContext) -> str:
     """Notify the webhook, where there is one; return in words what happened, '' without a webhook.
 
     A fork's run has no webhook, as it has no other secret. The verdicts of earlier runs are hints in the mirror and the

@@ -11,7 +11,7 @@ from mlbutler.errors import GitError, ProjectError
 from mlbutler.git import Git
 from mlbutler.project.model import Output, Stage, Stages
 from mlbutler.record import EarlierBuild, Origin
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 _BUILT = {"ran": "this build", "restored": "run cache"}
 _MOST = 30
@@ -19,7 +19,7 @@ _MOST = 30
 
 
 def origins(
-    work: Work, theirs: Iterable[str], ours: Iterable[str], base: str | None
+    work: RunContext, theirs: Iterable[str], ours: Iterable[str], base: str | None
 ) -> tuple[tuple[Origin, ...], tuple[Origin, ...]]:
     """Return where the numbers of the target's metrics files (`theirs`) come from, and those of the files here.
 
@@ -41,7 +41,7 @@ def origins(
     return tuple(there), tuple(here)
 
 
-def _stages_at(work: Work, base: str | None) -> Stages:
+def _stages_at(work: RunContext, base: str | None) -> Stages:
     """Return the stages of the target, or of here where that cannot be read."""
     try:
         reader = work.project.snapshots.at_commit(base, work.prefix) if base else None
@@ -50,7 +50,7 @@ def _stages_at(work: Work, base: str | None) -> Stages:
     return reader.stages if reader is not None else work.project.stages
 
 
-def last_build(work: Work) -> EarlierBuild | None:
+def last_build(work: RunContext) -> EarlierBuild | None:
     """Return the build of mlbutler that made what dvc.lock records here, None where an author did.
 
     Raises:

@@ -8,14 +8,14 @@ from mlbutler.comparison.documents import is_number
 from mlbutler.comparison.history import MetricsAtCommit, metric_histories
 from mlbutler.errors import MlbutlerError
 from mlbutler.record import MetricChange, MetricHistory, Verdict
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 _MOST_METRICS = 30
 _ORDER = (Verdict.WORSE, Verdict.BETTER, Verdict.WITHIN_NOISE, Verdict.SAME)
 
 
 def metric_histories_of(
-    work: Work, metrics: Sequence[MetricChange], goals: Mapping[str, str]
+    work: RunContext, metrics: Sequence[MetricChange], goals: Mapping[str, str]
 ) -> tuple[tuple[MetricHistory, ...], tuple[tuple[str, str], ...]]:
     """Return the most important metrics' history up to the merge base, and (subject, reason) of what is unreadable.
 
@@ -36,7 +36,7 @@ def metric_histories_of(
     return tuple(chosen[:_MOST_METRICS]), ()
 
 
-def _rank(work: Work, metric: MetricChange) -> tuple[bool, bool, int]:
+def _rank(work: RunContext, metric: MetricChange) -> tuple[bool, bool, int]:
     gated = any(gate.metric in (metric.key, metric.name) for gate in work.settings.gate)
     place = _ORDER.index(metric.verdict) if metric.verdict in _ORDER else len(_ORDER)
     return not is_number(metric.new), not gated, place

@@ -14,7 +14,7 @@ from mlbutler.project.times import read_times
 from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
 from mlbutler.report.numbers import count
 from mlbutler.state.read_recorder import ReadRecorder
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 if TYPE_CHECKING:
     from mlbutler.project.planning import Planning
@@ -29,7 +29,7 @@ _SIGNS = {
 }
 
 
-def run(work: Work, lost: Collection[str] = ()) -> PlanResult:
+def run(work: RunContext, lost: Collection[str] = ()) -> PlanResult:
     """Plan the stages that `reproduce.targets` names, or all.
 
     Args:
@@ -69,7 +69,7 @@ def _states(stages: Sequence[StagePlan]) -> list[tuple[str, str, str]]:
     return [(stage.name, str(stage.state), stage.command) for stage in stages]
 
 
-def _address(work: Work) -> Callable[[str | None], str]:
+def _address(work: RunContext) -> Callable[[str | None], str]:
     """Return a function for a remote's address without credentials; '' where there is none, and for a directory."""
     from mlbutler.remotes.opening import address
 
@@ -77,7 +77,7 @@ def _address(work: Work) -> Callable[[str | None], str]:
     return lambda own: address(settings, own or work.remote or "", work.environ)
 
 
-def _planned(work: Work, lost: Collection[str]) -> PlanResult:
+def _planned(work: RunContext, lost: Collection[str]) -> PlanResult:
     project = work.project
     times = read_times(work.root, work.mirror, work.record.change.repository, work.prefix)
     planning = project.planning

@@ -8,12 +8,12 @@ from mlbutler.console import human_seconds
 from mlbutler.process import explain_exit, output_redactor, run
 from mlbutler.record import CommandRun
 from mlbutler.secrets import Redactor
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.given_variables import GivenEnvironment, given
-from mlbutler.steps.work import Work
 
 
 def run_commands(
-    work: Work, commands: Sequence[str], timeout: float | None
+    work: RunContext, commands: Sequence[str], timeout: float | None
 ) -> tuple[tuple[CommandRun, ...], Redactor, GivenEnvironment]:
     """Run every command at the project's root, in order, even where an earlier one failed.
 

@@ -13,15 +13,15 @@ from mlbutler.forge.opening import NoToken
 from mlbutler.record import Change, Outcome, PublishResult
 from mlbutler.record_ended import ended
 from mlbutler.steps import unshared
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.notify import notified
 from mlbutler.steps.reviewers import STATES, opened, placed, redacted
-from mlbutler.steps.work import Work
 
 _MOST_PICTURES = 30
 _SENTENCE_LIMIT = 500
 
 
-def run(work: Work, command: str | None = None) -> PublishResult:
+def run(work: RunContext, command: str | None = None) -> PublishResult:
     """Publish the report to the forge, and notify the webhook.
 
     Args:
@@ -54,7 +54,7 @@ def run(work: Work, command: str | None = None) -> PublishResult:
     return result
 
 
-def _handed_over(work: Work, command: str) -> PublishResult:
+def _handed_over(work: RunContext, command: str) -> PublishResult:
     from mlbutler.forge.command import hand_over
     from mlbutler.report import build, headline, markdown
 
@@ -77,7 +77,7 @@ def _handed_over(work: Work, command: str) -> PublishResult:
     return PublishResult(outcome=Outcome.PASSED, reason="handed to the command", forge="command")
 
 
-def _to_forge(work: Work) -> PublishResult:
+def _to_forge(work: RunContext) -> PublishResult:
     place = work.settings.report.directory
     if not work.trusted:
         return _skipped(f"a fork's change publishes nothing; the report is in {place}")
@@ -119,7 +119,7 @@ def _to_forge(work: Work) -> PublishResult:
     )
 
 
-def _superseded(work: Work, change: Change) -> str:
+def _superseded(work: RunContext, change: Change) -> str:
     """Return the commit that an interrupted build's branch has now, '' while it is still ours.
 
     The comment is left to the build of that commit, which may not have written it yet.
@@ -136,7 +136,7 @@ def _superseded(work: Work, change: Change) -> str:
     return tip if tip != change.head else ""
 
 
-def _left(work: Work, forge: Forge, change: Change, error: NotOffered) -> PublishResult:
+def _left(work: RunContext, forge: Forge, change: Change, error: NotOffered) -> PublishResult:
     """Push the report to a branch, whose files the forge shows, where the forge accepts no comment."""
     from mlbutler.steps.report_branch import leave
 
@@ -175,7 +175,7 @@ def _said(posted: Posted | None, status: bool) -> str:
     return "comment and status set" if status else "comment set; this forge has no statuses"
 
 
-def _comment(work: Work, forge: Forge, change: Change) -> Posted:
+def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
     from mlbutler.report import build, markdown, pictures
 
     record, settings = redacted(work, change), work.settings.report
@@ -209,7 +209,7 @@ def _comment(work: Work, forge: Forge, change: Change) -> Posted:
     return post(at)
 
 
-def _status(work: Work, forge: Forge, change: Change) -> str:
+def _status(work: RunContext, forge: Forge, change: Change) -> str:
     from mlbutler.report import build, headline
 
     record = redacted(work, change)

@@ -14,7 +14,7 @@ from mlbutler.record import CheckResult, Moved, Outcome, PushResult
 from mlbutler.report.findings import grouped, named
 from mlbutler.report.numbers import count
 from mlbutler.steps import unshared
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 if TYPE_CHECKING:
     from mlbutler.project.artifact import Artifact
@@ -27,7 +27,7 @@ _NOTHING_HERE = "nothing to push: none of the project's data is here"
 _DONE = ("ran", "restored")
 
 
-def run(work: Work) -> PushResult:
+def run(work: RunContext) -> PushResult:
     """Send objects and run cache. Outputs of finished stages are sent even when another stage failed.
 
     Raises:
@@ -79,7 +79,7 @@ def run(work: Work) -> PushResult:
     return result if work.pipeline else _whole(work, result, away)
 
 
-def _where_results_are(work: Work, mirrored: bool, kept: str) -> str:
+def _where_results_are(work: RunContext, mirrored: bool, kept: str) -> str:
     """Return how to get what this run made while the remote does not accept it; '' where it made nothing.
 
     Args:
@@ -99,7 +99,7 @@ def _where_results_are(work: Work, mirrored: bool, kept: str) -> str:
     )
 
 
-def _whole(work: Work, result: PushResult, away: Sequence[Artifact]) -> PushResult:
+def _whole(work: RunContext, result: PushResult, away: Sequence[Artifact]) -> PushResult:
     """Check that what is not here is on the remote; in a whole run the step `check` does so.
 
     Raises:
@@ -139,7 +139,7 @@ def _whole(work: Work, result: PushResult, away: Sequence[Artifact]) -> PushResu
     return dataclasses.replace(result, reason=there if result.reason == _NOTHING_HERE else f"{result.reason}; {there}")
 
 
-def _runs(work: Work, cache: LocalStore, artifacts: Iterable[Artifact], ran: Collection[str]) -> tuple[Run, ...]:
+def _runs(work: RunContext, cache: LocalStore, artifacts: Iterable[Artifact], ran: Collection[str]) -> tuple[Run, ...]:
     """Return the entries of DVC's run cache that made what dvc.lock records now.
 
     In CI these are only entries of stages that mlbutler has run in this build: tests and stages can write others
@@ -154,7 +154,7 @@ def _runs(work: Work, cache: LocalStore, artifacts: Iterable[Artifact], ran: Col
     return tuple(run for run in found if made.get(run.stage_key) == run.named)
 
 
-def keep_in_mirror(work: Work, ran: Collection[str]) -> None:
+def keep_in_mirror(work: RunContext, ran: Collection[str]) -> None:
     """Put what dvc.lock records now into the mirror, with its run cache, if this run may write there.
 
     Args:
@@ -172,7 +172,7 @@ def keep_in_mirror(work: Work, ran: Collection[str]) -> None:
     _to_mirror(work, cache, mirror, artifacts, runs)
 
 
-def _nothing_to_do(work: Work) -> bool:
+def _nothing_to_do(work: RunContext) -> bool:
     reproduce, check = work.record.reproduce, work.record.check
     if reproduce is not None and any(stage.outcome in _DONE for stage in reproduce.stages):
         return False
@@ -184,7 +184,7 @@ def _all_there(check: CheckResult | None) -> bool:
     return check is not None and check.checked > 0 and not (check.findings or check.pending or check.undetermined)
 
 
-def _failed(work: Work) -> bool:
+def _failed(work: RunContext) -> bool:
     reproduce = work.record.reproduce
     return reproduce is not None and reproduce.outcome in (Outcome.FAILED, Outcome.ERROR)
 
@@ -204,7 +204,7 @@ def _only_here(result: PushResult) -> PushResult:
 
 
 def _result(
-    work: Work, moved: Sequence[Moved], notes: Sequence[str], kept: str, away: Sequence[Artifact], wanted: int
+    work: RunContext, moved: Sequence[Moved], notes: Sequence[str], kept: str, away: Sequence[Artifact], wanted: int
 ) -> PushResult:
     """Return what was sent, with a remark on artifacts that were neither here nor asked for.
 
@@ -227,7 +227,7 @@ def _result(
 
 
 def _to_mirror(
-    work: Work, cache: LocalStore, mirror: LocalStore, artifacts: Iterable[Artifact], runs: Iterable[Run]
+    work: RunContext, cache: LocalStore, mirror: LocalStore, artifacts: Iterable[Artifact], runs: Iterable[Run]
 ) -> Moved | None:
     """Send objects, then run cache, to the mirror; None when it failed, which is only reported."""
     from mlbutler.errors import DiskFull, StoreError
@@ -258,7 +258,7 @@ def _to_mirror(
 
 
 def _to_remotes(
-    work: Work,
+    work: RunContext,
     cache: LocalStore,
     artifacts: Sequence[Artifact],
     pushed: Iterable[Artifact],
@@ -300,7 +300,7 @@ def _to_remotes(
     return notes, kept
 
 
-def _send(work: Work, cache: LocalStore, store: Store, oids: Iterable[ObjectId], moved: list[Moved]) -> int:
+def _send(work: RunContext, cache: LocalStore, store: Store, oids: Iterable[ObjectId], moved: list[Moved]) -> int:
     """Send what the store is missing; return how many of these objects were read back and are whole."""
     from mlbutler.store.engine import send, worst
     from mlbutler.store.holdings import at_hand

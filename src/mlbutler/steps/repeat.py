@@ -19,7 +19,7 @@ from mlbutler.remotes.trust import from_text
 from mlbutler.reproduce.scratch import LOCAL_CONFIG, scratch_clone
 from mlbutler.reproduce.seeds import series, set_params, split
 from mlbutler.settings import Gate
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 Metric = tuple[str, str]
 """File and dotted name."""
@@ -50,7 +50,7 @@ class RepeatOptions:
 
 
 def repeated(
-    work: Work, metrics: Sequence[MetricChange], asked: RepeatOptions | None = None
+    work: RunContext, metrics: Sequence[MetricChange], asked: RepeatOptions | None = None
 ) -> tuple[RepeatResult, ...]:
     """Measure again what gates with `repeats`, or the command line, ask for; nothing when no stage's record differs.
 
@@ -103,7 +103,7 @@ def _wanted(gates: Sequence[Gate], metrics: Sequence[MetricChange], asked: Repea
     return {key: asked.count for key, metric in both.items() if {key, metric.name} & set(asked.only)}
 
 
-def _unchanged(work: Work, base: str) -> bool:
+def _unchanged(work: RunContext, base: str) -> bool:
     """Return whether dvc.lock records every stage the same on both sides."""
     locks = [path for path in result_paths(work.project.stages) if path.endswith(".lock")]
     try:
@@ -112,7 +112,7 @@ def _unchanged(work: Work, base: str) -> bool:
         return False
 
 
-def _result(work: Work, metric: MetricChange, seeds: Sequence[int], old: Series, new: Series) -> RepeatResult:
+def _result(work: RunContext, metric: MetricChange, seeds: Sequence[int], old: Series, new: Series) -> RepeatResult:
     params, problem = work.settings.repeat.seed, new.problem
     if problem:
         return RepeatResult(metric=metric.key, stages=old.stages, params=params, seeds=tuple(seeds), reason=problem,
@@ -124,7 +124,7 @@ def _result(work: Work, metric: MetricChange, seeds: Sequence[int], old: Series,
     )
 
 
-def seeds_for(work: Work, count: int) -> tuple[int, ...]:
+def seeds_for(work: RunContext, count: int) -> tuple[int, ...]:
     """Return the seeds of a series; the first is the project's current one.
 
     Raises:
@@ -152,7 +152,9 @@ def _small_file(path: Path) -> Source:
         return Source(None, f"it cannot be read: {error.strerror}")
 
 
-def measure(work: Work, revision: str | None, metrics: Sequence[Metric], seeds: Sequence[int], side: str) -> Series:
+def measure(
+    work: RunContext, revision: str | None, metrics: Sequence[Metric], seeds: Sequence[int], side: str
+) -> Series:
     """Run the stages that make `metrics` in a clone, once for each seed, and read the metrics.
 
     What an earlier run with the same inputs made comes from DVC's run cache. The author's work tree is not touched.
@@ -192,7 +194,7 @@ def measure(work: Work, revision: str | None, metrics: Sequence[Metric], seeds: 
     return found
 
 
-def _scratch_work(work: Work, root: Path) -> Work:
+def _scratch_work(work: RunContext, root: Path) -> RunContext:
     """Return the run's context in another work tree, with a record that holds only the change."""
     data = work.settings.data.model_copy(update={"mirror": str(work.mirror) if work.mirror else None})
     reproduce = work.settings.reproduce.model_copy(update={"timeout": work.settings.repeat.timeout})
@@ -202,7 +204,7 @@ def _scratch_work(work: Work, root: Path) -> Work:
     agreed = work.agreed_remotes
     if agreed is not None:  # DVC's cache is named in a file that is ours, now: nothing has run there yet
         agreed = (*agreed, from_text((root / LOCAL_CONFIG).read_bytes()))
-    scratch = Work(
+    scratch = RunContext(
         root=root, loaded=loaded, console=work.console, record=record, environ=work.environ, access=work.access,
         agreed_remotes=agreed, target_revisions=work.target_revisions, discard=True,  # nobody works there
     )  # fmt: skip
@@ -210,14 +212,14 @@ def _scratch_work(work: Work, root: Path) -> Work:
     return scratch
 
 
-def _with_targets(scratch: Work, targets: Sequence[str]) -> Work:
+def _with_targets(scratch: RunContext, targets: Sequence[str]) -> RunContext:
     reproduce = scratch.settings.reproduce.model_copy(update={"targets": tuple(targets)})
     settings = scratch.settings.model_copy(update={"reproduce": reproduce})
     scratch.loaded = dataclasses.replace(scratch.loaded, settings=settings)
     return scratch
 
 
-def _targets(scratch: Work, metrics: Sequence[Metric]) -> tuple[str, ...] | str:
+def _targets(scratch: RunContext, metrics: Sequence[Metric]) -> tuple[str, ...] | str:
     """Return the stages that make the metrics' files, or a sentence on the file that no stage makes."""
     names = []
     for file in dict.fromkeys(file for file, _ in metrics):
@@ -228,7 +230,7 @@ def _targets(scratch: Work, metrics: Sequence[Metric]) -> tuple[str, ...] | str:
     return tuple(dict.fromkeys(names))
 
 
-def _once(scratch: Work, found: Series) -> str:
+def _once(scratch: RunContext, found: Series) -> str:
     """Run the stages once; return why that failed, '' when it did not."""
     from mlbutler.steps import plan, reproduce, sync
     from mlbutler.steps.push import keep_in_mirror
@@ -251,7 +253,7 @@ def _once(scratch: Work, found: Series) -> str:
     return ""
 
 
-def _read(scratch: Work, found: Series) -> str:
+def _read(scratch: RunContext, found: Series) -> str:
     """Read the metrics of the run that just ended; return why one is missing, '' when none is."""
     for (file, name), values in found.values.items():
         owner = scratch.project.stages.owner(file)
@@ -267,7 +269,7 @@ def _read(scratch: Work, found: Series) -> str:
     return ""
 
 
-def _outputs(scratch: Work, stages: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def _outputs(scratch: RunContext, stages: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Return every output of the stages with its hash."""
     return tuple(
         (out.path, out.recorded.value if out.recorded else "")

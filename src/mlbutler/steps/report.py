@@ -10,12 +10,12 @@ from mlbutler.record import Outcome, Record, ReportResult
 from mlbutler.record_ended import ended, interrupted
 from mlbutler.secrets import Redactor
 from mlbutler.settings import ReportSettings
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 _VERDICT_LIMIT = 140
 
 
-def run(work: Work, *, aborted: bool = False) -> ReportResult:
+def run(work: RunContext, *, aborted: bool = False) -> ReportResult:
     """Write report.md, report.html, report.json, report.xml and verdict.txt, made from the record alone.
 
     Args:

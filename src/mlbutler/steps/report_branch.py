@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mlbutler.record import Change
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import redacted
-from mlbutler.steps.work import Work
 
 _PREFIX = "mlbutler/report-"
 
 
-def leave(work: Work, change: Change, is_older: Callable[[str], bool]) -> tuple[str, str]:
+def leave(work: RunContext, change: Change, is_older: Callable[[str], bool]) -> tuple[str, str]:
     """Put the report, with its pictures, on the pull request's report branch.
 
     Returns:

@@ -18,9 +18,9 @@ from mlbutler.reproduce.progress import writing
 from mlbutler.reproduce.runner import Reproduction, Runner, Surroundings, command_to_repeat, not_run
 from mlbutler.reproduce.stage_log import RELATIVE, StageLog
 from mlbutler.steps import sync
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.given_variables import given
 from mlbutler.steps.push import keep_in_mirror
-from mlbutler.steps.work import Work
 
 if TYPE_CHECKING:
     from mlbutler.project.project import Project
@@ -31,7 +31,7 @@ _TO_RUN = (StageState.STALE, StageState.RESTORABLE)
 _WORTH_KEEPING = 10.0  # seconds of work that may be lost
 
 
-def run(work: Work, failed: Collection[str] = ()) -> ReproduceResult:
+def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
     """Run what the plan calls stale. Stages that cannot run, or of which that is not known, are left as they are.
 
     A failed stage stops those that depend on it. Finished stages are in dvc.lock and the cache; the failed one's
@@ -120,7 +120,7 @@ def run(work: Work, failed: Collection[str] = ()) -> ReproduceResult:
     return dataclasses.replace(result, **loop.verdict(work.git, settled, plan, done.changed, result.reason))
 
 
-def _to_run(work: Work) -> PlanResult | ReproduceResult:
+def _to_run(work: RunContext) -> PlanResult | ReproduceResult:
     """Return the plan when there is something in it to run, else the result that says why nothing is run."""
     from mlbutler.reproduce.when import decide
 
@@ -141,7 +141,7 @@ def _run_cache(project: Project) -> dict[str, Any]:
     return {} if runs is None else {"runs": runs.told, "made": lambda entries: runs.made(entries, project.cache_dir)}
 
 
-def _with_stale_again(work: Work, result: ReproduceResult) -> ReproduceResult:
+def _with_stale_again(work: RunContext, result: ReproduceResult) -> ReproduceResult:
     """Check at once whether a stage that ran would run again, as it would in every later build."""
     ran = {stage.name for stage in result.stages if stage.outcome == "ran"}
     if not ran:
@@ -160,7 +160,7 @@ def _with_stale_again(work: Work, result: ReproduceResult) -> ReproduceResult:
     )
 
 
-def _check(work: Work, plan: PlanResult) -> None:
+def _check(work: RunContext, plan: PlanResult) -> None:
     try:
         work.project.checkout.check_running([stage.name for stage in plan.stages if stage.state in _TO_RUN])
     except UnsavedWork as error:
@@ -171,7 +171,7 @@ def _check(work: Work, plan: PlanResult) -> None:
 class OutputGuard:
     """Track the stages' outputs: which files a run may replace, and which stage left them."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: RunContext) -> None:
         self._project = work.project
         self._stages = {stage.name: stage for stage in work.project.stages.pipeline()}
         self._left = LeftByStages(work.root)
@@ -203,7 +203,7 @@ class Keeper:
     Not after each of many quick stages: finding out what the mirror is missing takes time itself.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: RunContext) -> None:
         self._work, self._unkept = work, 0.0
         self._ran: set[str] = set()
 
@@ -221,7 +221,7 @@ class Keeper:
             self._work.console.detail(f"Not kept in the mirror yet: {error.message}")
 
 
-def _remember(work: Work, done: Reproduction) -> None:
+def _remember(work: RunContext, done: Reproduction) -> None:
     """Store how long completed stages took, for the plans and gates of later builds."""
     times = {run.name: round(run.duration, 3) for run in done.runs.values() if run.outcome == "ran"}
     if times:
@@ -229,7 +229,7 @@ def _remember(work: Work, done: Reproduction) -> None:
         write_times(work.root, mirror, work.record.change.repository, work.prefix, times)
 
 
-def _changed_inputs(work: Work, done: Reproduction, before: Collection[str]) -> tuple[str, ...]:
+def _changed_inputs(work: RunContext, done: Reproduction, before: Collection[str]) -> tuple[str, ...]:
     from mlbutler.remotes.opening import open_cache, open_mirror
     from mlbutler.reproduce.inputs import changed_in_place
 
@@ -264,7 +264,7 @@ def _with_left_alone(plan: PlanResult, result: ReproduceResult) -> ReproduceResu
     )
 
 
-def _judged(work: Work, done: Reproduction) -> ReproduceResult:
+def _judged(work: RunContext, done: Reproduction) -> ReproduceResult:
     if not done.problems and not done.timed_out:
         return _result(work, done, Outcome.PASSED, _counts(done))
     timeout = human_seconds(work.settings.reproduce.timeout or 0)
@@ -282,7 +282,7 @@ def _judged(work: Work, done: Reproduction) -> ReproduceResult:
     return _result(work, done, Outcome.FAILED, f"{reason} ({rest})" if rest else reason, remedy)
 
 
-def _result(work: Work, done: Reproduction, outcome: Outcome, reason: str, remedy: str = "") -> ReproduceResult:
+def _result(work: RunContext, done: Reproduction, outcome: Outcome, reason: str, remedy: str = "") -> ReproduceResult:
     put_back = sorted(set(done.put_back))
     if put_back and outcome is Outcome.FAILED:
         named = ", ".join(put_back[:3]) + (f" and {len(put_back) - 3} more" if len(put_back) > 3 else "")

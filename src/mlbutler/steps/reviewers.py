@@ -16,7 +16,7 @@ from mlbutler.record import Change, Outcome, Record
 from mlbutler.record_ended import ended
 from mlbutler.settings import ForgeSettings as Settings
 from mlbutler.settings import settings_at
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 STATES = {
     Outcome.PASSED: State.SUCCESS,
@@ -29,7 +29,7 @@ STATES = {
 _QUICK = ApiRetryPolicy(attempts=2, pause=0.5, longest=5, connect=5, read=10)
 
 
-def opened(work: Work, policy: ApiRetryPolicy | None = None) -> Forge | None:
+def opened(work: RunContext, policy: ApiRetryPolicy | None = None) -> Forge | None:
     """Return the forge that the settings, the CI server or the clone name, None when none does.
 
     Raises:
@@ -48,17 +48,17 @@ def opened(work: Work, policy: ApiRetryPolicy | None = None) -> Forge | None:
     return open_forge(opening)
 
 
-def _settings_before(work: Work) -> list[Settings]:
+def _settings_before(work: RunContext) -> list[Settings]:
     """Return the settings of the target branch and of the merge base."""
     found = [settings_at(partial(_shown, work, revision)) for revision in work.target_revisions or ()]
     return [settings.forge for settings in found if settings is not None]
 
 
-def _shown(work: Work, revision: str, name: str) -> bytes | None:
+def _shown(work: RunContext, revision: str, name: str) -> bytes | None:
     return work.git.show(revision, work.prefix + name)
 
 
-def placed(work: Work, forge: Forge) -> Change:
+def placed(work: RunContext, forge: Forge) -> Change:
     """Return the change with its pull request's number, asking the forge where the CI server gave none.
 
     Raises:
@@ -73,12 +73,12 @@ def placed(work: Work, forge: Forge) -> Change:
     return dataclasses.replace(change, number=pull.number, url=pull.url, title=change.title or pull.title)
 
 
-def redacted(work: Work, change: Change) -> Record:
+def redacted(work: RunContext, change: Change) -> Record:
     """Return the record with `change` in it and without secrets, as that of a finished run."""
     return record_file.redacted(dataclasses.replace(ended(work.record), change=change), work.console.redactor)
 
 
-def announce(work: Work, state: State, sentence: str) -> None:
+def announce(work: RunContext, state: State, sentence: str) -> None:
     """Set a status that is not yet the verdict. A failure is only printed: it must not stop a run."""
     from mlbutler.report.build import title
 

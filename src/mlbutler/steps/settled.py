@@ -8,14 +8,14 @@ from mlbutler.comparison.snapshot import Snapshot
 from mlbutler.errors import ProjectError
 from mlbutler.project.model import Stage
 from mlbutler.record import Cause, Outcome, PlanResult, StagePlan, StageState
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 _BEFORE = "what is here is from before the change"
 _UNDONE = {"failed": "failed", "interrupted": "was interrupted", "not reached": "was not reached"}
 _OUTDATED = (StageState.STALE, StageState.RESTORABLE)
 
 
-def stale_outputs(work: Work, new: Snapshot) -> Mapping[str, str]:
+def stale_outputs(work: RunContext, new: Snapshot) -> Mapping[str, str]:
     """Return path -> why, as a clause, for each output that may be outdated: its stage is stale and did not run.
 
     In a run this follows from the plan and its stages' results; for `compare` alone the project is checked.
@@ -47,12 +47,12 @@ def stale_outputs(work: Work, new: Snapshot) -> Mapping[str, str]:
     return {path: reasons[stage.name] for path, (stage, _) in owners.items() if stage.name in reasons}
 
 
-def _beyond(work: Work, plan: PlanResult) -> frozenset[str]:
+def _beyond(work: RunContext, plan: PlanResult) -> frozenset[str]:
     """Return the stages that were not planned, since ``reproduce.targets`` does not include them."""
     return frozenset(stage.name for stage in work.project.stages.pipeline()) - {stage.name for stage in plan.stages}
 
 
-def _in_run(work: Work) -> Mapping[str, str]:
+def _in_run(work: RunContext) -> Mapping[str, str]:
     plan, run = work.record.plan, work.record.reproduce
     became = {stage.name: stage.outcome for stage in run.stages} if run is not None else {}
     reasons = {}
@@ -73,7 +73,7 @@ def _reasons(plans: Iterable[StagePlan]) -> Mapping[str, str]:
     return {plan.name: _why(plan.name, plan.state, plan.causes) for plan in plans}
 
 
-def _as_in_target(work: Work, unknown: Sequence[StagePlan]) -> frozenset[str]:
+def _as_in_target(work: RunContext, unknown: Sequence[StagePlan]) -> frozenset[str]:
     """Return the stages whose record, and whatever is not known of it, is the same as in the target.
 
     Nothing changed for them. This happens where a directory's list of files cannot be read and the directory is the

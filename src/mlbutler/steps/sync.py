@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlbutler.record import Moved, Outcome, PlanResult, StepResult, SyncResult
 from mlbutler.report.numbers import count
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 if TYPE_CHECKING:
     from mlbutler.state.verified import VerifiedObjects
@@ -19,7 +19,7 @@ _MOST_LISTED = 1000
 _SHOWN = 3
 
 
-def run(work: Work, *, everything: bool = False) -> SyncResult:
+def run(work: RunContext, *, everything: bool = False) -> SyncResult:
     """Fetch what stale stages need; with `everything`, every artifact.
 
     An output that no store has is made again where its stage can run: the plan in the record then says so.
@@ -60,7 +60,7 @@ def run(work: Work, *, everything: bool = False) -> SyncResult:
     return result
 
 
-def supply(work: Work, paths: Sequence[str]) -> None:
+def supply(work: RunContext, paths: Sequence[str]) -> None:
     """Put those recorded artifacts into the work tree that can be fetched; only report the others."""
     from mlbutler.errors import MlbutlerError
 
@@ -79,7 +79,7 @@ def supply(work: Work, paths: Sequence[str]) -> None:
         )
 
 
-def _made_again(work: Work, plan: PlanResult, failed: SyncResult, absent: frozenset[str]) -> SyncResult:
+def _made_again(work: RunContext, plan: PlanResult, failed: SyncResult, absent: frozenset[str]) -> SyncResult:
     """Plan again, with the stages whose outputs are lost; `failed` where that brings nothing."""
     from mlbutler.steps import plan as plan_step
 
@@ -107,7 +107,7 @@ def _times(result: StepResult | None) -> dict[str, Any]:
     return {"started": result.started, "duration": result.duration} if result is not None else {}
 
 
-def _bring_run_cache(work: Work) -> None:
+def _bring_run_cache(work: RunContext) -> None:
     from mlbutler.errors import StoreError
 
     try:
@@ -119,7 +119,7 @@ def _bring_run_cache(work: Work) -> None:
         work.console.detail(f"{copied} entries of the run cache from the mirror")
 
 
-def _in_place(work: Work) -> SyncResult | None:
+def _in_place(work: RunContext) -> SyncResult | None:
     """Return the result where all was brought before and nothing has changed since; None where that is not certain."""
     from mlbutler.store.interface import ObjectId
 
@@ -137,7 +137,7 @@ def _in_place(work: Work) -> SyncResult | None:
     )
 
 
-def _keep(work: Work, needs: Sequence[Need], brought: Brought, verified: VerifiedObjects) -> None:
+def _keep(work: RunContext, needs: Sequence[Need], brought: Brought, verified: VerifiedObjects) -> None:
     """Remember for the next verb that all is in place."""
     project, paths = work.project, tuple(dict.fromkeys(need.path for need in needs if need.checkout))
     if not work.trusted:
@@ -147,7 +147,7 @@ def _keep(work: Work, needs: Sequence[Need], brought: Brought, verified: Verifie
     work.state.in_place.put(paths, artifacts, brought.objects, project.cache_dir, verified, fingerprints)
 
 
-def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, VerifiedObjects]:
+def _bring(work: RunContext, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, VerifiedObjects]:
     """Return the result, the paths that no store has, what was fetched, and the cache's verified objects."""
     from mlbutler.remotes.imports import bring_imports
     from mlbutler.store.engine import BringOptions, bring, worst
@@ -189,7 +189,7 @@ def _bring(work: Work, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str
     return _result(work, brought, absent, paths), frozenset(absent), brought, cache.verified
 
 
-def _check(work: Work, paths: Sequence[str]) -> None:
+def _check(work: RunContext, paths: Sequence[str]) -> None:
     """Raise where an artifact must not be put into the work tree, before anything is fetched."""
     from mlbutler.errors import UnsavedWork
 
@@ -200,7 +200,7 @@ def _check(work: Work, paths: Sequence[str]) -> None:
         raise
 
 
-def _result(work: Work, brought: Brought, absent: frozenset[str], paths: tuple[str, ...]) -> SyncResult:
+def _result(work: RunContext, brought: Brought, absent: frozenset[str], paths: tuple[str, ...]) -> SyncResult:
     if not absent:
         arrived = sum(moved.objects for moved in brought.moved if moved.place != "cache")
         here = sum(moved.objects for moved in brought.moved if moved.place == "cache")

@@ -7,11 +7,11 @@ import time
 
 from mlbutler import junit_file
 from mlbutler.record import Outcome, TestResult
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.project_commands import failure, run_commands
-from mlbutler.steps.work import Work
 
 
-def run(work: Work) -> TestResult:
+def run(work: RunContext) -> TestResult:
     """Run ``test.command`` in order, all of them, and count ``test.junit``.
 
     Raises:

@@ -9,13 +9,13 @@ from mlbutler.errors import MlbutlerError
 from mlbutler.forge import detect
 from mlbutler.record import Outcome, PublishResult, PushResult
 from mlbutler.report.numbers import count
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 SHARE = "mlbutler run --share"
 _ASKED = "`--share` does it"
 
 
-def push(work: Work) -> PushResult:
+def push(work: RunContext) -> PushResult:
     """Say which objects the remotes are missing, without writing to them or to the mirror."""
     try:
         lacking = list(_lacking(work))
@@ -29,7 +29,7 @@ def push(work: Work) -> PushResult:
     return PushResult(outcome=Outcome.SKIPPED, reason=reason, remedy="mlbutler push")
 
 
-def _lacking(work: Work) -> Iterator[tuple[str, int, int]]:
+def _lacking(work: RunContext) -> Iterator[tuple[str, int, int]]:
     """Yield (remote, objects, bytes) that `push` would send.
 
     Raises:
@@ -56,7 +56,7 @@ def _lacking(work: Work) -> Iterator[tuple[str, int, int]]:
             yield name, len(missing), sum(sizes)
 
 
-def publish(work: Work) -> PublishResult:
+def publish(work: RunContext) -> PublishResult:
     """Say which forge the report would be published to."""
     report = work.settings.report.directory
     there = detect.locate_forge(work.settings.forge, work.environ, work.record.change)

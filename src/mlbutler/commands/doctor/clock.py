@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
 from mlbutler.console import human_seconds
 from mlbutler.errors import MlbutlerError
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 _TOLERABLE, _HARMFUL = 30.0, 300.0
 """Seconds. S3 refuses requests that are 15 minutes off (RequestTimeTooSkewed), Kerberos 5; tokens expire too early."""
@@ -21,7 +21,7 @@ _HTTP = {"http": "http", "https": "https", "webdav": "http", "webdavs": "https"}
 _REMEDY = "Let the machine keep its time: timedatectl set-ntp true, or chrony."
 
 
-def clock(work: Work) -> Examined:
+def clock(work: RunContext) -> Examined:
     """Compare it with the first server that sends the time: the remote's, the forge's, Git's."""
     asked = []
     for name, origin in _servers(work):
@@ -38,7 +38,7 @@ def clock(work: Work) -> Examined:
     return Examined("clock", NOTE, f"not compared: {said}")
 
 
-def _servers(work: Work) -> Iterator[tuple[str, str]]:
+def _servers(work: RunContext) -> Iterator[tuple[str, str]]:
     """Yield (name, origin) of servers to ask, each once; addresses without path, user or password."""
     seen = set[str]()
     for name, url in _addresses(work):
@@ -52,7 +52,7 @@ def _servers(work: Work) -> Iterator[tuple[str, str]]:
             yield name, origin
 
 
-def _addresses(work: Work) -> Iterator[tuple[str, str]]:
+def _addresses(work: RunContext) -> Iterator[tuple[str, str]]:
     from mlbutler.forge import detect
 
     name = work.remote

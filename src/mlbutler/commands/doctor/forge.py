@@ -12,14 +12,14 @@ from mlbutler.forge.http import RequestRefused
 from mlbutler.forge.interface import Forge, State
 from mlbutler.record import Change
 from mlbutler.report.markdown import marker
+from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import opened, placed
-from mlbutler.steps.work import Work
 
 _TITLE = "mlbutler doctor"
 _UNKNOWN_COMMIT = (400, 404, 422)
 
 
-def examine_forge(work: Work) -> Iterator[Examined]:
+def examine_forge(work: RunContext) -> Iterator[Examined]:
     """Examine address, token, pull request, status, comment.
 
     A status and a comment are written; the comment is removed.

@@ -9,12 +9,12 @@ from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
 from mlbutler.comparison.metrics import compare_metrics
 from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.settings import Gate
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 _SAID = 5
 
 
-def gates(work: Work) -> Examined:
+def gates(work: RunContext) -> Examined:
     """Say which numbers can stop a change, and which of the gates would find none.
 
     Raises:
@@ -60,7 +60,7 @@ def _unread(metric: str, unread: Mapping[str, str]) -> str:
     return next((f"{path}: {why}" for path, why in unread.items() if file in ("", path)), "")
 
 
-def _problem(work: Work, gate: Gate, keys: Collection[str], here: Snapshot) -> str:
+def _problem(work: RunContext, gate: Gate, keys: Collection[str], here: Snapshot) -> str:
     """Return what is wrong with the name that a gate gives, '' when something by that name exists."""
     stages = here.definitions or ()
     if gate.metric is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
 from mlbutler.console import human_bytes
 from mlbutler.secrets import without_credentials
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 _OLDEST_GIT = (2, 30)
 _LITTLE_SPACE = 2 * 1024**3
@@ -23,7 +23,7 @@ _MIB = 1024**2
 _GPU_TIMEOUT = 30
 
 
-def git(work: Work) -> Examined:
+def git(work: RunContext) -> Examined:
     """Check that git is there, and new enough."""
     text = work.record.environment.git
     numbers = tuple(int(part) for part in re.findall(r"\d+", text)[:2])
@@ -32,7 +32,7 @@ def git(work: Work) -> Examined:
     return Examined("git", OK, text)
 
 
-def dvc(work: Work) -> Examined:
+def dvc(work: RunContext) -> Examined:
     """Check the DVC that runs the stages."""
     return Examined("dvc", OK, version("dvc"))
 
@@ -40,7 +40,7 @@ def dvc(work: Work) -> Examined:
 # --------------------------------------------------------------------------------------------- disk
 
 
-def disk(work: Work) -> Examined:
+def disk(work: RunContext) -> Examined:
     """Check for room where builds write: bytes, and files, of which small objects need many."""
     places = {"work tree": work.root, "cache": work.project.cache_dir}
     if work.mirror is not None:
@@ -91,7 +91,7 @@ class Gpu:
     driver: str
 
 
-def gpu(work: Work) -> Examined:
+def gpu(work: RunContext) -> Examined:
     """List NVIDIA's cards, as their own program names them."""
     program = shutil.which("nvidia-smi", path=work.environ.get("PATH"))
     if program is None:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
 from mlbutler.linux import FileSystem, file_system
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 # More than a file system keeps beside a file's name: only blocks can be shared.
 _PROBE = bytes(64 * 1024)
 _PASSING = {"overlay": "goes away with the container", "tmpfs": "is memory and goes away with the machine's restart"}
 
 
-def mirror(work: Work) -> Examined:
+def mirror(work: RunContext) -> Examined:
     """Check that it can be written, as a whole and in its folders, and will last."""
     path = work.mirror
     if path is None:
@@ -94,7 +94,7 @@ def _owner(path: Path) -> str:
 # -------------------------------------------------------------------------------------------- links
 
 
-def links(work: Work) -> Examined:
+def links(work: RunContext) -> Examined:
     """Say how objects get from the mirror into the project's cache: by reflink, hardlink, or copied."""
     from mlbutler.remotes.opening import may_hardlink
     from mlbutler.shared_folders import make_folder

@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
 from mlbutler.report.numbers import count
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 
-def project(work: Work) -> Examined:
+def project(work: RunContext) -> Examined:
     """Say what DVC knows of the project."""
     stages = work.project.stages
     held = f"{count(len(stages.pipeline()), 'stage')}, {count(len(stages.owners), 'output')}"
     return Examined("project", OK, f"{work.root}: {held}")
 
 
-def change(work: Work) -> Examined:
+def change(work: RunContext) -> Examined:
     """Say what the change is compared with."""
     change = work.record.change
     if change.base is None:
@@ -33,21 +33,21 @@ def change(work: Work) -> Examined:
     )
 
 
-def test(work: Work) -> Examined:
+def test(work: RunContext) -> Examined:
     """Say which tests there are to run."""
     if not work.settings.test.command:
         return Examined("test", NOTE, "not configured", 'Set test.command, such as "pytest --junitxml=report.xml".')
     return Examined("test", OK, "; ".join(work.settings.test.command))
 
 
-def lint(work: Work) -> Examined:
+def lint(work: RunContext) -> Examined:
     """Say which linters there are to run."""
     if not work.settings.lint.commands:
         return Examined("lint", NOTE, "not configured", 'Set lint.commands, such as ["ruff check"].')
     return Examined("lint", OK, "; ".join(work.settings.lint.commands))
 
 
-def waivers(work: Work) -> Examined:
+def waivers(work: RunContext) -> Examined:
     """Say which gates are waived, and which waivers have lapsed."""
     from mlbutler.errors import SettingsError
     from mlbutler.gate.waivers import FILE_NAME, parse_waivers
@@ -66,7 +66,7 @@ def waivers(work: Work) -> Examined:
     return Examined("waivers", OK, f"{len(found)} on {', '.join(waiver.gate for waiver in found)}")
 
 
-def credentials(work: Work) -> Examined:
+def credentials(work: RunContext) -> Examined:
     """Check that no credentials are where a stage can read them."""
     local = work.root / ".dvc" / "config.local"
     if local.is_file() and re.search(
@@ -79,7 +79,7 @@ def credentials(work: Work) -> Examined:
     return Examined("credentials", OK, "none in .dvc/config.local")
 
 
-def forge(work: Work) -> Examined:
+def forge(work: RunContext) -> Examined:
     """Check that a forge is found and that there is a token; nothing is asked over the network here."""
     from mlbutler.forge.opening import NoToken
     from mlbutler.steps.reviewers import opened

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
 from mlbutler.errors import AccessDenied
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 from mlbutler.store.interface import ObjectId, Presence
 
 # No object has this name (it would be the MD5 of something unknown); a healthy remote says that it is missing.
@@ -12,7 +12,7 @@ _NOWHERE = ObjectId("0123456789abcdef0123456789abcdef")
 _MOST = 3
 
 
-def remote(work: Work) -> Examined:
+def remote(work: RunContext) -> Examined:
     """Ask for an object that cannot be there, and for some that this commit's dvc.lock names.
 
     Nothing is written.
@@ -58,7 +58,7 @@ def remote(work: Work) -> Examined:
     return Examined("remote", OK, f"'{name}' answers{more}")
 
 
-def _named(work: Work, remote_name: str) -> dict[ObjectId, str]:
+def _named(work: RunContext, remote_name: str) -> dict[ObjectId, str]:
     """Return some objects that should be on this remote, with their paths."""
     found: dict[ObjectId, str] = {}
     for artifact in work.project.artifacts():

@@ -15,10 +15,10 @@ from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, MlbutlerError, NoAddress
 from mlbutler.secrets import secret_values, without_credentials
-from mlbutler.steps.work import Work
+from mlbutler.steps.context import RunContext
 
 _SIGNS = {OK: "ok     ", NOTE: "note   ", MISSING: "MISSING"}
-_EXAMINATIONS: tuple[tuple[str, Callable[[Work], Examined]], ...] = (
+_EXAMINATIONS: tuple[tuple[str, Callable[[RunContext], Examined]], ...] = (
     ("git", machine.git),
     ("dvc", machine.dvc),
     ("project", project.project),
@@ -80,7 +80,7 @@ def doctor(directory: Path, console: Console, *, settings: bool = False, forge: 
     return EXIT_JUDGED if any(item.state == MISSING for item in found) else EXIT_PASSED
 
 
-def examine(work: Work, unknown: Examined | None = None) -> Iterator[Examined]:
+def examine(work: RunContext, unknown: Examined | None = None) -> Iterator[Examined]:
     """Examine everything; what cannot be examined is missing, and one reason is given once.
 
     Args:
@@ -103,7 +103,7 @@ def examine(work: Work, unknown: Examined | None = None) -> Iterator[Examined]:
                 yield Examined(subject, MISSING, error.message, error.remedy)
 
 
-def _show_settings(work: Work) -> None:
+def _show_settings(work: RunContext) -> None:
     values = work.settings.model_dump(mode="json")
     rows = []
     for key, source in work.loaded.sources.items():

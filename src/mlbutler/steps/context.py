@@ -37,7 +37,7 @@ class LiveComment(Protocol):
 
 
 @dataclass
-class Work:
+class RunContext:
     """Hold one run's working state.
 
     Attributes:

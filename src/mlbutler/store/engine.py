@@ -173,7 +173,7 @@ class _Bringing:
     def _torn(
         self, parts: Iterable[tuple[Need, Mapping[str, str]]], files: Mapping[ObjectId, _Want]
     ) -> dict[ObjectId, _Want]:
-        """Files of directories whose sizes do not add up to what is recorded: one of them is damaged."""
+        """Return the files of directories whose sizes do not add up to what is recorded: one of them is damaged."""
         suspects: dict[ObjectId, _Want] = {}
         for need, chosen in parts:
             if need.size is None or need.inside:
@@ -192,7 +192,7 @@ class _Bringing:
     # ---------------------------------------------------------------------------------------- places
 
     def fetch(self, objects: Mapping[ObjectId, _Want], *, hashing: bool = False) -> None:
-        """Cache, then mirror, then remote; what is nowhere goes to `absent`, what failed to `failed`."""
+        """Bring objects from cache, mirror or remote; note what is nowhere in `absent`, what failed in `failed`."""
         left: dict[ObjectId, _Want] = {}
         here: dict[ObjectId, int] = {}
         folders = self.cache.folders()
@@ -224,7 +224,7 @@ class _Bringing:
             self._from_remote(name, group)
 
     def _hashed(self, oids: Mapping[ObjectId, int]) -> Iterator[tuple[ObjectId, int | None]]:
-        """Bytes of each object that the cache holds whole, else None; each, with the bytes of its file, is hashed."""
+        """Hash these objects in the cache; yield each with its bytes if it is whole, else None."""
         jobs = min(self.jobs or LOCAL_JOBS, len(oids)) if max(oids.values(), default=0) > SMALL else 1
         with closing(each(self.mover.in_cache, oids, jobs, self.stop)) as done:
             for oid, result in done:
@@ -233,7 +233,7 @@ class _Bringing:
                 yield oid, result
 
     def _from_mirror(self, left: Mapping[ObjectId, _Want], hashing: bool) -> dict[ObjectId, _Want]:
-        """What the mirror did not have. A hardlink costs less than handing it to a thread would."""
+        """Return what the mirror did not have. A hardlink costs less than handing it to a thread would."""
 
         def take(oid: ObjectId) -> bool:
             return self.mover.from_mirror(oid, left[oid].size, hashing=hashing or oid.is_directory)
@@ -246,7 +246,7 @@ class _Bringing:
         return {oid: want for oid, want in left.items() if oid not in linked and not found.get(oid)}
 
     def _linked(self, oids: Sequence[ObjectId], wants: Mapping[ObjectId, _Want]) -> dict[ObjectId, int]:
-        """Objects that a hardlink brought from the mirror, with their sizes."""
+        """Return the objects that a hardlink brought from the mirror, with their sizes."""
         linked: dict[ObjectId, int] = {}
         for start in range(0, len(oids), MOST):
             sizes = {oid: wants[oid].size for oid in oids[start : start + MOST]}
@@ -329,22 +329,22 @@ class _Bringing:
 
 
 def _by_name(objects: Mapping[ObjectId, _Want]) -> dict[ObjectId, _Want]:
-    """In the order of the folders that they lie in, which costs a disk half of what jumping between them does."""
+    """Sort objects by folder: it costs a disk half of what jumping between folders does."""
     return {oid: objects[oid] for oid in sorted(objects, key=itemgetter(0))}
 
 
 def moved(tally: Tally) -> tuple[Moved, ...]:
-    """The tally as the record keeps it."""
+    """Return the tally in the form that the record keeps."""
     return tuple(Moved(place=p, objects=count, bytes=tally.bytes.get(p, 0)) for p, count in tally.objects.items())
 
 
 def directory_path(need: Need) -> str:
-    """The path of the directory artifact that a need is, or lies in."""
+    """Return the path of the directory artifact that a need is, or lies in."""
     return need.path.removesuffix("/" + need.inside[0].strip("/")) if len(need.inside) == 1 else need.path
 
 
 def worst(errors: Iterable[MlbutlerError]) -> MlbutlerError | None:
-    """The error to raise for several: a refusal explains more than a failure, that more than a damaged object."""
+    """Return the error to raise for several: a refusal explains more than a failure, a failure more than damage."""
 
     def rank(error: MlbutlerError) -> int:
         return next(
@@ -356,7 +356,7 @@ def worst(errors: Iterable[MlbutlerError]) -> MlbutlerError | None:
 
 
 def ask_all(store: Store, oids: Iterable[ObjectId], progress: Progress | None = None) -> dict[ObjectId, Answer]:
-    """Presence of each object on a store, asked for itself, many at once."""
+    """Ask a store for each object, many at once, and return the answers."""
     unique = dict.fromkeys(oids)
     answers = {}
     with closing(store.ask_many(unique, threading.Event())) as done:
@@ -383,7 +383,7 @@ def send(
     *,
     progress: Progress | None = None,
 ) -> Sent:
-    """Put on a store what it lacks and the cache holds; files before the manifests that name them.
+    """Put on a store what the cache holds and the store does not; files before the manifests that name them.
 
     Each object is asked for itself; one that the store holds with another size is replaced. Nothing is ever
     deleted. A few of them are read back (`read_back.sample`), but from a directory.

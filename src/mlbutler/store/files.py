@@ -37,12 +37,12 @@ _NUMBERS = itertools.count()
 
 
 def temporary_name() -> str:
-    """A file name that nobody else uses, of the form that DVC gives to its own unfinished files."""
+    """Return a file name that nobody else uses, of the form that DVC gives to its own unfinished files."""
     return f".{_OURS}{os.getpid()}-{next(_NUMBERS)}.tmp"
 
 
 def temporary(final: Path) -> Path:
-    """A name beside `final` that nobody else uses."""
+    """Return a name beside `final` that nobody else uses."""
     return final.with_name(temporary_name())
 
 
@@ -59,11 +59,11 @@ class Links:
 
     @property
     def at_once(self) -> bool:
-        """Is a hardlink the way to go?"""
+        """Tell whether a hardlink is the way to go."""
         return self._hardlink and not self._reflink
 
     def link(self, source: str, final: str) -> bool:
-        """Give `source` a second name at once, where that is the way to go; False where it is not (yet known).
+        """Give `source` a second name at once, where hardlinks are known to work; return False elsewhere.
 
         Raises:
             FileNotFoundError: `source`, or the folder of `final`, is missing.
@@ -123,7 +123,7 @@ class Links:
 
 
 def copy(source: Path, destination: Path, count: Counter) -> None:
-    """Copy bytes in steps; `count` hears of each and may raise to stop.
+    """Copy bytes in steps; `count` is called with the bytes of each and may raise to stop.
 
     Raises:
         OSError: it cannot be read or written.
@@ -211,12 +211,12 @@ def protect(path: Path, mode: int) -> None:
 
 
 def is_protected(mode: int) -> bool:
-    """May nobody write into a file of this mode?"""
+    """Tell whether nobody may write into a file of this mode."""
     return not mode & _WRITE_BITS
 
 
 def explained(error: OSError, doing: str, where: Path) -> MlbutlerError:
-    """The error to raise for an `OSError`: a full disk is told apart from the rest."""
+    """Return the error to raise for an `OSError`: a full disk has one of its own."""
     if error.errno in _FULL:
         return DiskFull(
             f"No space is left in {where} while {doing}.",

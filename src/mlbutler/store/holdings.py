@@ -12,7 +12,7 @@ from mlbutler.store.verify import is_content
 
 
 def files_of(store: LocalStore, directory: ObjectId) -> tuple[ObjectId, ...] | None:
-    """The objects of a directory's files; None when its manifest is absent, damaged or refused."""
+    """Return the objects of a directory's files; None when its manifest is absent, damaged or refused."""
     try:
         content = store.path(directory).read_bytes()
         files = parse_manifest(content, directory) if is_content(content, directory) else None
@@ -24,7 +24,7 @@ def files_of(store: LocalStore, directory: ObjectId) -> tuple[ObjectId, ...] | N
 
 
 def at_hand(store: LocalStore, oids: Iterable[ObjectId]) -> tuple[ObjectId, ...]:
-    """Of these objects and the files of directories among them, those that the store holds.
+    """Return those of these objects, and of the files of directories among them, that the store holds.
 
     A manifest is among them only if all its files are: elsewhere it must not promise what is not there.
     """
@@ -40,7 +40,7 @@ def at_hand(store: LocalStore, oids: Iterable[ObjectId]) -> tuple[ObjectId, ...]
 
 
 def is_complete(store: LocalStore, oids: Iterable[ObjectId]) -> bool:
-    """Does the store hold all of them, directories with their files?"""
+    """Tell whether the store holds all of them, directories with their files."""
     for oid in oids:
         if store.stat(oid) is None:
             return False

@@ -29,17 +29,17 @@ class ObjectId(NamedTuple):
 
     @property
     def is_directory(self) -> bool:
-        """Is it a manifest?"""
+        """Tell whether it is a manifest."""
         return self.md5.endswith(".dir")
 
     @property
     def key(self) -> str:
-        """Path inside a store: ``files/md5/ab/cdef...`` or, for DVC 2, ``ab/cdef...``."""
+        """Return the path inside a store: ``files/md5/ab/cdef...`` or, for DVC 2, ``ab/cdef...``."""
         return f"{self.folder}/{self.md5[2:]}"
 
     @property
     def folder(self) -> str:
-        """The folder of `key`."""
+        """Return the folder of `key`."""
         return self.md5[:2] if self.legacy else f"files/md5/{self.md5[:2]}"
 
 
@@ -47,7 +47,7 @@ _KEY = re.compile(r"(files/md5/)?([0-9a-f]{2})/([0-9a-f]{30}(?:\.dir)?)")
 
 
 def object_at(key: str) -> ObjectId | None:
-    """The object whose `ObjectId.key` this path is; None when it is no object's."""
+    """Return the object whose `ObjectId.key` this path is; None when it is no object's."""
     match = _KEY.fullmatch(key)
     return ObjectId(match[2] + match[3], legacy=not match[1]) if match else None
 
@@ -142,11 +142,11 @@ class Store(Protocol):
     name: str
 
     def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
-        """Presence of each object, asked for itself."""
+        """Ask whether the store holds each object, and return the answers."""
         ...
 
     def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[Answer]:
-        """As `ask`, for many."""
+        """Ask as `ask` does, for many objects at once."""
         ...
 
     def get(self, oid: ObjectId, destination: Path, count: Counter, most: int | None = None) -> Arrived:
@@ -162,7 +162,7 @@ class Store(Protocol):
         ...
 
     def get_many(self, wanted: Iterable[Wanted], count: Counter, stop: Event) -> Results[Arrived | BaseException]:
-        """As `get`, for many."""
+        """Get objects as `get` does, many at once."""
         ...
 
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
@@ -176,5 +176,5 @@ class Store(Protocol):
     def put_many(
         self, sources: Iterable[tuple[ObjectId, Path]], count: Counter, stop: Event
     ) -> Results[Answer | BaseException]:
-        """As `put`, for many; each is asked for afterwards, and that answer is its result."""
+        """Put objects as `put` does, many at once; each is asked for afterwards, and that answer is its result."""
         ...

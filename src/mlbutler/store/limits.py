@@ -20,7 +20,7 @@ _LONGEST_ENTRY = 6 * 4096 + 256
 
 
 def most_of(oid: ObjectId, size: int | None, files: int | None = None) -> int | None:
-    """Bytes that may come for an object, None when nothing is known of it.
+    """Return the bytes that may come for an object, None when nothing is known of it.
 
     Args:
         size: as recorded. files: of a directory, as recorded; its manifest is what `oid` names.
@@ -31,7 +31,7 @@ def most_of(oid: ObjectId, size: int | None, files: int | None = None) -> int | 
 
 
 def too_much(remote: str, oid: ObjectId, most: int) -> CorruptObject:
-    """The error when more comes than `most`."""
+    """Return the error when more comes than `most`."""
     return CorruptObject(
         f"Remote '{remote}' sends more than {most:,} bytes for {oid.key}, which is less by what is recorded.",
         "Something else answers at the remote's address, or another object lies there: check the remote's url, then "
@@ -40,7 +40,7 @@ def too_much(remote: str, oid: ObjectId, most: int) -> CorruptObject:
 
 
 def too_slow(remote: str, what: str) -> Transient:
-    """The error when bytes come, but too few."""
+    """Return the error when bytes come, but too few."""
     return Transient(
         f"Remote '{remote}' moves less than {SLOWEST:,} bytes a second for {what}.",
         "Check the network and the remote; with many transfers at once over a slow line set data.jobs to a few.",
@@ -51,7 +51,7 @@ class Incoming:
     """Counts the bytes of one object as they come, and ends what is too much or too slow by raising.
 
     Args:
-        count: told of the bytes too. most: as of `most_of`.
+        count: called with the bytes too. most: as of `most_of`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Incoming:
         self._since = clock()
 
     def __call__(self, size: int) -> None:
-        """So many bytes more.
+        """Count so many bytes more.
 
         Raises:
             CorruptObject: it is more than there can be. Transient: it is too slow.

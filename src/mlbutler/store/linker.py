@@ -1,8 +1,8 @@
 """Makes many hardlinks to objects: here, or as a program of its own, which needs nothing but the standard library.
 
 Each job names an object, the name that it gets, and the status that its file has to have: inode, bytes, time of last
-change, of a file that nobody may write into. What is another file by now is not linked. Without a status, whoever reads
-the names compares them himself.
+change, of a file that nobody may write into. What is another file by now is not linked. Without a status, the
+caller compares the files itself.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _OFTEN = 256
 
 
 def status_of(found: os.stat_result) -> str:
-    """``inode bytes mtime_ns``: tells a file from what it was before somebody wrote into it, or replaced it."""
+    """Return ``inode bytes mtime_ns``, which differs once somebody wrote into a file or replaced it."""
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
 def is_fixed(found: os.stat_result) -> bool:
-    """Is it a file that nobody may write into?"""
+    """Tell whether it is a file that nobody may write into."""
     return found.st_mode & _KIND_AND_WRITERS == stat.S_IFREG
 
 
@@ -45,7 +45,7 @@ def link(source: str, target: str, fields: Sequence[str]) -> bytes:
         made = f"{target}/{name or key}"
         try:
             os.link(f"{source}/{key}", made)
-        except OSError:  # whoever gave the job finds out what is the matter
+        except OSError:  # the caller tries it in another way and reports what is wrong
             done.append(0)
             continue
         if not status:
@@ -57,7 +57,7 @@ def link(source: str, target: str, fields: Sequence[str]) -> bytes:
 
 
 def _is_meant(made: str, status: str) -> bool:
-    """Has the file `made` this status? One that has not is removed."""
+    """Tell whether the file `made` has this status; remove one that has not."""
     try:
         found = os.stat(made)  # noqa: PTH116 - for each of 50,000 objects
         if status_of(found) == status and is_fixed(found):

@@ -31,7 +31,7 @@ class Jobs:
 
     @classmethod
     def of(cls, source: Path, target: Path, jobs: Iterable[tuple[ObjectId, str, str]]) -> Jobs:
-        """Object (of DVC 3), name below `target` ('': its own) and status ('': any) of each.
+        """Return jobs from object (of DVC 3), name below `target` ('': its own) and status ('': any) of each.
 
         Args:
             source: holds ``files/md5``.
@@ -42,7 +42,7 @@ class Jobs:
         return len(self.fields) // linker.FIELDS
 
     def split(self, share: float) -> tuple[Jobs, Jobs]:
-        """The first of them, and the others."""
+        """Return the first of them, and the others."""
         cut = int(len(self) * share) * linker.FIELDS
         return Jobs(self.source, self.target, self.fields[:cut]), Jobs(self.source, self.target, self.fields[cut:])
 
@@ -65,7 +65,7 @@ class Linked:
 
     @property
     def st_mtime(self) -> float:
-        """Seconds, to the last bit what `os.stat` says: DVC compares it."""
+        """Return seconds, to the last bit what `os.stat` says: DVC compares them."""
         return self.st_mtime_ns // 10**9 + 1e-9 * (self.st_mtime_ns % 10**9)
 
 
@@ -95,7 +95,7 @@ class Second:
             )  # fmt: skip
 
     def result(self) -> bytes:
-        """A byte for each job, as `linker.link`; waits. Those that it did not come to are not done."""
+        """Wait, and return a byte for each job, as `linker.link`; those that it did not come to are not done."""
         with self._process as process:
             assert process.stdout is not None
             answer = process.stdout.read()
@@ -132,10 +132,10 @@ class Linking:
         self._second = second(self._others)
 
     def finish(self, each: Callable[[int], None]) -> bytes:
-        """A byte for each job, as `linker.link`; does this process's share and waits for the others.
+        """Do this process's share, wait for the others, and return a byte for each job, as `linker.link`.
 
         Args:
-            each: told after some of them how many were looked at; it may raise to stop.
+            each: called after some of them with how many were looked at; it may raise to stop.
         """
         try:
             done = link_here(self._mine, each)
@@ -155,7 +155,7 @@ class Linking:
 
 
 def link_all(jobs: Jobs, each: Callable[[int], None]) -> bytes:
-    """A byte for each job, as `linker.link`; a second process does half of them.
+    """Do these jobs, half of them in a second process; return a byte for each, as `linker.link`.
 
     Args:
         each: as for `Linking.finish`.
@@ -164,7 +164,7 @@ def link_all(jobs: Jobs, each: Callable[[int], None]) -> bytes:
 
 
 def link_here(jobs: Jobs, each: Callable[[int], None]) -> bytes:
-    """As `link_all`, without a second process."""
+    """Do these jobs as `link_all` does, without a second process."""
     done = b""
     for start in range(0, len(jobs.fields), _AT_ONCE):
         some = linker.link(jobs.source, jobs.target, jobs.fields[start : start + _AT_ONCE])

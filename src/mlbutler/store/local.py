@@ -53,14 +53,14 @@ class LocalStore(Threaded):
         self._folders: set[str] = set()
 
     def path(self, oid: ObjectId) -> Path:
-        """Where the object lies, or would."""
+        """Return where the object lies, or would."""
         return Path(self._text(oid))
 
     def _text(self, oid: ObjectId) -> str:
         return f"{self._prefix}/{oid.key}"
 
     def stat(self, oid: ObjectId) -> os.stat_result | None:
-        """The object's file status, None when it is absent (or is no file).
+        """Return the object's file status, None when it is absent (or is no file).
 
         Raises:
             StoreError: the directory cannot be searched.
@@ -74,7 +74,7 @@ class LocalStore(Threaded):
         return found if stat.S_ISREG(found.st_mode) else None
 
     def folders(self) -> Collection[str]:
-        """The folders that hold objects, as `ObjectId.folder` names them: what is elsewhere is absent.
+        """Return the folders that hold objects, as `ObjectId.folder` names them; what lies elsewhere is absent.
 
         Raises:
             StoreError: the directory cannot be searched.
@@ -91,11 +91,11 @@ class LocalStore(Threaded):
         return frozenset(found)
 
     def sound(self, oid: ObjectId, found: os.stat_result, size: int | None) -> bool:
-        """Can the object, whose status is `found`, be taken as it is, without hashing?"""
+        """Tell whether the object, whose status is `found`, can be taken as it is, without hashing."""
         return is_sound(found, oid, size) and self.verified.contains(oid, found)
 
     def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
-        """Presence and size of each object, by its file status."""
+        """Return presence and size of each object, by its file status."""
         answers = {}
         for oid in objects:
             try:
@@ -108,19 +108,19 @@ class LocalStore(Threaded):
         return answers
 
     def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[Answer]:
-        """As `ask`; a file status costs less than handing it to a thread would."""
+        """Ask as `ask` does, in this thread: a file status costs less than handing it to another would."""
         for oid in objects:
             if stop.is_set():
                 return
             yield oid, self.ask([oid])[oid]
 
     def vanished(self) -> StoreError | None:
-        """The error for a directory that is not there: nothing can be said of what it held."""
+        """Return the error for a directory that is not there: nothing can be said of what it held."""
         if self.root.is_dir():
             return None
         return StoreError(
             f"The directory of the store '{self.name}' is not there: {self.root}",
-            "Mount the disk or mend the remote's url; `mlbutler push` makes one that has never been.",
+            "Mount the disk or fix the remote's url; `mlbutler push` makes one that has never been.",
         )
 
     def require(self) -> None:
@@ -134,7 +134,7 @@ class LocalStore(Threaded):
         if not self.root.is_dir() and not self.root.parent.is_dir():
             raise StoreError(
                 f"The store '{self.name}' does not exist: {self.root}",
-                "Create the directory or mount the disk, or mend the remote's url in .dvc/config.",
+                "Create the directory or mount the disk, or fix the remote's url in .dvc/config.",
             )
 
     def get(self, oid: ObjectId, destination: Path, count: Counter, most: int | None = None) -> Arrived:
@@ -189,7 +189,7 @@ class LocalStore(Threaded):
             raise explained(error, f"writing to '{self.name}'", self.root) from error
 
     def _make_folder(self, oid: ObjectId) -> str:
-        """The folder of the object, which exists."""
+        """Make the folder of the object where there is none, and return it."""
         folder = self._text(oid).rpartition("/")[0]
         if folder not in self._folders or not os.path.isdir(folder):  # noqa: PTH112 - for each of 50,000 objects
             make_folder(Path(folder))
@@ -223,11 +223,11 @@ class LocalStore(Threaded):
 
     @property
     def links_at_once(self) -> bool:
-        """Are its objects taken by hardlinks, as was found out with the first?"""
+        """Tell whether its objects are taken by hardlinks, as was found out with the first."""
         return self._links.at_once
 
     def jobs_from(self, other: LocalStore, statuses: Mapping[ObjectId, str]) -> Jobs:
-        """What `linker.link` has to do to make these objects of another store this one's; their folders exist.
+        """Return the jobs for `linker.link` that link another store's objects into this one; make their folders.
 
         Raises:
             StoreError, DiskFull: a folder cannot be created.
@@ -238,7 +238,7 @@ class LocalStore(Threaded):
         return Jobs.of(other.root, self.root / "files" / "md5", jobs)
 
     def prepare(self, oid: ObjectId) -> Path:
-        """A temporary name for an object that is about to arrive; its folder exists.
+        """Make the folder of an object that is about to arrive, and return a temporary name in it.
 
         Raises:
             StoreError, DiskFull: the folder cannot be created.
@@ -282,7 +282,7 @@ class LocalStore(Threaded):
 
 
 def is_sound(found: os.stat_result, oid: ObjectId, size: int | None) -> bool:
-    """Does a file of this status look like the object?
+    """Tell whether a file of this status looks like the object.
 
     DVC makes objects read-only when they are whole; one that somebody can write into, of another size than recorded,
     or empty where it must not be, has to be hashed first.
@@ -291,7 +291,7 @@ def is_sound(found: os.stat_result, oid: ObjectId, size: int | None) -> bool:
 
 
 def is_expected(bytes_there: int, oid: ObjectId, size: int | None) -> bool:
-    """Can an object of so many bytes be the one that is meant? `size`: as recorded."""
+    """Tell whether an object of so many bytes can be the one that is meant. `size`: as recorded."""
     return (size is None or bytes_there == size) and (bytes_there > 0 or oid.md5 == EMPTY_MD5)
 
 

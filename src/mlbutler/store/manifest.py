@@ -25,7 +25,7 @@ _kept: dict[ObjectId, tuple[bytes, Manifest]] = {}
 
 
 def parse_manifest(content: bytes, directory: ObjectId) -> Manifest:
-    """The files of a manifest, in its order: path inside the directory -> MD5.
+    """Return the files of a manifest, in its order: path inside the directory -> MD5.
 
     Args:
         content: the object's bytes. directory: its name, for messages.
@@ -97,7 +97,7 @@ def _problem(path: object, md5: object) -> str:
 
 
 def path_problem(path: object) -> str:
-    """Why a path must not be written below a directory, '' when it may."""
+    """Return why a path must not be written below a directory, '' when it may."""
     if not isinstance(path, str) or path == "":
         return "an empty path"
     if _PLAIN.fullmatch(path):
@@ -135,7 +135,7 @@ def _shown(path: object) -> str:
 
 
 def select(files: Manifest, inside: Iterable[str]) -> dict[str, str]:
-    """The files that are one of the paths `inside`, or lie below one; all when it is empty."""
+    """Return the files that are one of the paths `inside`, or lie below one; all when it is empty."""
     wanted = {path.strip("/") for path in inside} - {"", "."}
     if not wanted:
         return dict(files)

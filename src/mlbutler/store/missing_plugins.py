@@ -27,7 +27,7 @@ def how_to_install(error: BaseException) -> str:
 
 @contextmanager
 def stood_in_for() -> Iterator[None]:
-    """Meanwhile DVC takes a file system that answers nothing for each that it knows and cannot import."""
+    """Let DVC meanwhile use a file system that answers nothing for each that it knows and cannot import."""
     from dvc.fs import known_implementations
 
     replaced: dict[str, Any] = {}
@@ -42,7 +42,7 @@ def stood_in_for() -> Iterator[None]:
 
 
 def __getattr__(name: str) -> Any:
-    """The file system that stands in for that of the scheme `name`."""
+    """Return the file system that stands in for that of the scheme `name`."""
     from dvc.fs import FileSystem, known_implementations
 
     if name.startswith("_") or name not in known_implementations:

@@ -1,6 +1,6 @@
 """Any other DVC remote (S3, SSH, Google, Azure, WebDAV, HDFS...), through DVC's own file systems.
 
-Their errors differ; what matters is told apart here: not found, refused, failed.
+Their errors differ; they are sorted here into what matters: not found, refused, failed.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class OtherStore(Threaded):
             return self._connected
 
     def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
-        """File status of each object."""
+        """Return each object's presence and size, by its file's status."""
         answers = {}
         for oid in objects:
             try:
@@ -96,7 +96,7 @@ class OtherStore(Threaded):
         return Answer(Presence.PRESENT, size if isinstance(size, int) else None)
 
     def _require_container(self, fs: Any, root: str, error: FileNotFoundError) -> None:
-        """A bucket that does not exist misses no objects: the remote's address is wrong."""
+        """Raise where the bucket does not exist: the remote's address is wrong, not an object missing."""
         if self._container_checked:
             return
         causes: list[BaseException | None] = [error, error.__cause__, error.__context__]
@@ -164,7 +164,7 @@ class OtherStore(Threaded):
     # ------------------------------------------------------------------------------- run cache
 
     def list_files(self, folder: str) -> Iterator[str]:
-        """Paths, relative to the store, of the files below `folder`; none when it does not exist.
+        """Return paths, relative to the store, of the files below `folder`; none when it does not exist.
 
         Raises:
             AccessDenied, StoreError: it could not be listed.
@@ -203,7 +203,7 @@ class OtherStore(Threaded):
 
 
 def _never_prompt(fs: Any) -> None:
-    """DVC asks a person for an SSH password or passphrase; a build would wait for ever."""
+    """Keep DVC from asking a person for an SSH password or passphrase; a build would wait for ever."""
     if fs.protocol == "ssh":
         from asyncssh import SSHClient
 
@@ -236,7 +236,7 @@ def _callback(count: Counter) -> Any:
 
 
 def _translated(error: Exception, name: str, doing: str) -> MlbutlerError:
-    """The error to raise: only its kind and first line, because the rest may hold anything."""
+    """Return the error to raise, with kind and first line of this one alone: the rest may hold anything."""
     if isinstance(error, MlbutlerError):
         return error
     chain: list[BaseException] = []

@@ -94,18 +94,18 @@ class Threaded(ABC):
 
     @abstractmethod
     def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
-        """As `Store.ask`."""
+        """Ask for one object, as `Store.ask`."""
 
     @abstractmethod
     def get(self, oid: ObjectId, destination: Path, count: Counter, most: int | None = None) -> Arrived:
-        """As `Store.get`."""
+        """Get one object, as `Store.get`."""
 
     @abstractmethod
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
-        """As `Store.put`."""
+        """Put one object, as `Store.put`."""
 
     def ask_many(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[Answer]:
-        """As `Store.ask_many`."""
+        """Ask for many objects, as `Store.ask_many`."""
         with closing(each(lambda oid: self.ask([oid])[oid], objects, self.jobs, stop)) as done:
             for oid, answer in done:
                 if isinstance(answer, BaseException):
@@ -115,7 +115,7 @@ class Threaded(ABC):
     def get_many(
         self, wanted: Iterable[Wanted], count: Counter, stop: threading.Event
     ) -> Results[Arrived | BaseException]:
-        """As `Store.get_many`."""
+        """Get many objects, as `Store.get_many`."""
 
         def get(one: Wanted) -> Arrived:
             return self.get(one.oid, one.destination, count, one.most)
@@ -127,7 +127,7 @@ class Threaded(ABC):
     def put_many(
         self, sources: Iterable[tuple[ObjectId, Path]], count: Counter, stop: threading.Event
     ) -> Results[Answer | BaseException]:
-        """As `Store.put_many`."""
+        """Put many objects, as `Store.put_many`."""
 
         def put(pair: tuple[ObjectId, Path]) -> Answer:
             self.put(pair[0], pair[1], count)

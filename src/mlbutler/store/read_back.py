@@ -21,7 +21,7 @@ _OBJECTS = 4
 
 
 def sample(sent: Mapping[ObjectId, int]) -> list[ObjectId]:
-    """The smallest object and a few others by chance, as many as `MOST` bytes allow."""
+    """Return the smallest object and a few others by chance, as many as `MOST` bytes allow."""
     by_size = sorted(sent, key=lambda oid: (sent[oid], oid))
     chosen: list[ObjectId] = []
     left = MOST

@@ -46,7 +46,7 @@ class RetryPolicy:
         self._lock = threading.Lock()
 
     def call(self, function: Callable[[], T]) -> T:
-        """The function's result; `Transient` errors are repeated, everything else rises at once.
+        """Call the function and return its result; repeat it after `Transient` errors, and raise all others at once.
 
         Raises:
             StoreError: it failed each time.
@@ -67,7 +67,7 @@ class RetryPolicy:
     def repeat(
         self, task: Callable[[], Generator[Y, S, T]], slow_down: Callable[[], None] = lambda: None
     ) -> Generator[Y | float, S, T]:
-        """As `call`, for a task that is a generator; a number of seconds is yielded where it has to pause.
+        """Repeat as `call` does, for a task that is a generator; yield a number of seconds where it has to pause.
 
         Args:
             slow_down: called when the remote says that it is asked too much.

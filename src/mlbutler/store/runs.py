@@ -40,17 +40,17 @@ class Run:
 
     @property
     def outputs(self) -> frozenset[ObjectId]:
-        """The objects of its outputs."""
+        """Return the objects of its outputs."""
         return frozenset(oid for _, oid in self.named)
 
     @property
     def stage_key(self) -> str:
-        """DVC's hash of the stage and its inputs."""
+        """Return DVC's hash of the stage and its inputs."""
         return self.key.split("/")[2]
 
 
 def keys(store: RunStore) -> frozenset[str]:
-    """Paths of all entries of a store.
+    """Return paths of all entries of a store.
 
     Raises:
         AccessDenied, StoreError: the store cannot be listed.
@@ -70,7 +70,7 @@ def _local_keys(root: Path) -> Iterator[str]:
 
 
 def read(store: LocalStore, key: str) -> Run | None:
-    """One entry of a local store, None when it is no valid one."""
+    """Read one entry of a local store; return None when it is no valid one."""
     return _entry(store.root / key, key)
 
 
@@ -97,7 +97,7 @@ def _object(out: Mapping[str, Any]) -> ObjectId | None:
 
 
 def current(cache: LocalStore, outputs: Collection[ObjectId]) -> tuple[Run, ...]:
-    """The cache's entries whose outputs are all among `outputs`: the runs that made what is recorded now."""
+    """Return the cache's entries whose outputs are all among `outputs`: the runs that made what is recorded now."""
     wanted = set(outputs)
     runs = (read(cache, key) for key in sorted(keys(cache)))
     return tuple(run for run in runs if run is not None and run.outputs <= wanted)
@@ -127,7 +127,7 @@ def copy_entry(source: LocalStore, target: RunStore, key: str) -> None:
 
 
 def newest_in(folder: Path) -> Path | None:
-    """The newest of a key's entries, the one that DVC takes; None when there is none."""
+    """Return the newest of a key's entries, the one that DVC takes; None when there is none."""
     try:
         return max(folder.iterdir(), key=lambda file: file.stat().st_mtime, default=None)
     except OSError:
@@ -148,7 +148,7 @@ def put_entry(root: Path, key: str, content: bytes) -> None:
 
 
 def bring_runs(cache: LocalStore, mirror: LocalStore) -> int:
-    """Copy the mirror's entries that the cache lacks; the number copied.
+    """Copy the mirror's entries that are not in the cache; return how many.
 
     Raises:
         StoreError, DiskFull: the cache cannot be written.
@@ -169,7 +169,7 @@ def bring_runs(cache: LocalStore, mirror: LocalStore) -> int:
 
 
 def fetch_runs(cache: LocalStore, remote: RunStore, stage_key: str) -> int:
-    """Copy what the remote's run cache has for one stage with certain inputs; the number of entries copied.
+    """Copy what the remote's run cache has for one stage with certain inputs; return how many entries were copied.
 
     Args:
         stage_key: 64 hexadecimal digits, DVC's hash of the stage and its inputs.

@@ -25,7 +25,7 @@ SMALL = 1 << 20
 
 
 class Progress(Protocol):
-    """Whoever shows a long operation (`mlbutler.console.Progress`)."""
+    """What shows a long operation (`mlbutler.console.Progress`)."""
 
     def advance(self, objects: int = 0, nbytes: int = 0) -> None:
         """Count finished objects and moved bytes."""
@@ -42,7 +42,7 @@ class Tally:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, place: str, size: int, objects: int = 1) -> None:
-        """Objects more, `size` bytes together."""
+        """Count objects more, `size` bytes together."""
         with self._lock:
             self.objects[place] = self.objects.get(place, 0) + objects
             self.bytes[place] = self.bytes.get(place, 0) + size
@@ -50,7 +50,7 @@ class Tally:
                 self.progress.advance(objects=objects)
 
     def moved(self, size: int) -> None:
-        """Bytes of an object under way."""
+        """Count bytes of an object under way."""
         if self.progress is not None:
             with self._lock:
                 self.progress.advance(nbytes=size)
@@ -62,7 +62,7 @@ class Mover:
     Args:
         cache, mirror: the mirror may be None. share: may the mirror be written.
         verify: hash what the mirror holds before it is taken.
-        warn: told once when the mirror fails; it then goes on without it.
+        warn: called once, when the mirror fails; objects are then moved without it.
         stop: set to make running transfers end.
     """
 
@@ -105,7 +105,7 @@ class Mover:
     # -------------------------------------------------------------------------------- into the cache
 
     def in_cache(self, oid: ObjectId) -> int | None:
-        """Bytes of the object if the cache holds it whole; it is hashed, and marked when it is damaged.
+        """Return the object's bytes if the cache holds it whole; hash it, and mark it when it is damaged.
 
         Raises:
             StoreError: the cache cannot be read.
@@ -130,7 +130,7 @@ class Mover:
         return None
 
     def link_seen(self, sizes: Mapping[ObjectId, int | None], each: Callable[[int], None]) -> dict[ObjectId, int]:
-        """As `link`, for those of many objects of which the mirror knows the file; their bytes."""
+        """Link as `link` does, those of many objects of which the mirror knows the file; return their bytes."""
         mirror = self.mirror
         if mirror is None or self._verify or not mirror.links_at_once:
             return {}
@@ -180,14 +180,14 @@ class Mover:
         return False
 
     def may_come_from_mirror(self, oid: ObjectId) -> bool:
-        """False when the mirror can be read and has no such object: looking costs less than asking a thread to."""
+        """Return False when the mirror can be read and has no such object: this is cheaper than asking a thread."""
         try:
             return self.mirror is not None and self.mirror.stat(oid) is not None
         except StoreError:
             return True
 
     def from_mirror(self, oid: ObjectId, size: int | None, *, hashing: bool = False) -> bool:
-        """Bring it from the mirror; False when the mirror has no whole one.
+        """Bring it from the mirror; return False when the mirror has no whole one.
 
         Raises:
             StoreError, DiskFull: the cache cannot be written.
@@ -290,7 +290,7 @@ class Mover:
             self._unfinished.discard(path)
 
     def _from_mirror(self, oid: ObjectId, mirror: LocalStore, doubtful: os.stat_result | None) -> bool:
-        """`doubtful`: the status of an object that has to be hashed."""
+        """Bring it from the mirror; `doubtful` is the status of an object that has to be hashed."""
         path = self._expect(oid)
         try:
             mirror.get(oid, path, self._count)
@@ -322,7 +322,7 @@ class Mover:
     # ------------------------------------------------------------------------------ out of the cache
 
     def share(self, oid: ObjectId) -> bool:
-        """Give the mirror an object that the cache holds whole; True when it is there afterwards.
+        """Give the mirror an object that the cache holds whole; return True when it is there afterwards.
 
         A mirror that is read-only, full or gone is done without.
         """
@@ -346,7 +346,7 @@ class Mover:
         return True
 
     def _is_damaged(self, mirror: LocalStore, oid: ObjectId, there: os.stat_result) -> bool:
-        """Is the mirror's object, whose status is `there`, another than the cache's, which is whole?"""
+        """Tell whether the mirror's object, whose status is `there`, is not the cache's, which is whole."""
         size = self.cache.path(oid).stat().st_size
         if oid in self._damaged or there.st_size != size:
             return True

@@ -13,7 +13,7 @@ EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 def file_md5(path: Path, *, legacy: bool = False, count: Counter | None = None) -> str:
-    """MD5 of a file's content, 32 hexadecimal digits.
+    """Return the MD5 of a file's content, 32 hexadecimal digits.
 
     Args:
         legacy: hash as DVC 2 did: line endings of text normalised.
@@ -37,7 +37,7 @@ def file_md5(path: Path, *, legacy: bool = False, count: Counter | None = None) 
 
 
 def is_object(path: Path, oid: ObjectId, count: Counter | None = None) -> bool:
-    """Does the file hold exactly the bytes that `oid` names?
+    """Tell whether the file holds exactly the bytes that `oid` names.
 
     Raises:
         OSError: the file cannot be read.
@@ -46,7 +46,10 @@ def is_object(path: Path, oid: ObjectId, count: Counter | None = None) -> bool:
 
 
 def is_content(content: bytes, directory: ObjectId) -> bool:
-    """Are these bytes the manifest that `directory` names? Its JSON has no line endings for DVC 2 to normalise."""
+    """Tell whether these bytes are the manifest that `directory` names.
+
+    Its JSON has no line endings for DVC 2 to normalise.
+    """
     return hashlib.md5(content, usedforsecurity=False).hexdigest() == directory.md5.removesuffix(".dir")
 
 
@@ -61,9 +64,9 @@ def require_object(path: Path, oid: ObjectId, came: str, count: Counter | None =
 
 
 def wrong_content(oid: ObjectId, came: str) -> CorruptObject:
-    """The error to raise when the hash differs."""
+    """Return the error to raise when the hash differs."""
     return CorruptObject(
         f"Object {oid.md5} has the wrong content: {came}.",
-        "If a proxy or a login page answers in its place, mend that; if the object itself is damaged, "
-        "whoever has the data can repair it with `mlbutler push`.",
+        "If a proxy or a login page answers in its place, fix that; if the object itself is damaged, "
+        "somebody who has the data can repair it with `mlbutler push`.",
     )

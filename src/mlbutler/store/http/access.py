@@ -86,7 +86,7 @@ class Access:
         return self._headers
 
     def refused(self, name: str, status: int) -> str:
-        """What to do about an answer of this status (401, 403, 407) to the remote `name`."""
+        """Return what to do about an answer of this status (401, 403, 407) to the remote `name`."""
         if status == 407:
             return "The proxy wants credentials: see HTTPS_PROXY and HTTP_PROXY."
         if not self._user and not self._headers:
@@ -98,7 +98,7 @@ class Access:
 
 
 def encoded(url: str) -> str:
-    """An address as it is sent: spaces and letters outside ASCII escaped, as DVC's client does; escapes stay."""
+    """Return an address as it is sent: spaces and letters outside ASCII escaped, as DVC's client does; escapes stay."""
     return quote(_NO_ESCAPE.sub("%25", url), safe="%/:?#[]@!$&'()*+,;=~")
 
 
@@ -123,13 +123,13 @@ def _variables(remote: str, kinds: Iterable[str]) -> str:
 
 
 def variable(remote: str, kind: str) -> str:
-    """The environment variable that holds a remote's ``USER`` or ``PASSWORD``."""
+    """Return the environment variable that holds a remote's ``USER`` or ``PASSWORD``."""
     shown = "".join(c if c.isalnum() else "_" for c in remote).upper()
     return f"MLBUTLER_REMOTE_{shown}_{kind}"
 
 
 def _verification(name: str, value: Any) -> tuple[bool, str]:
-    """Are certificates checked, and the file of the authorities that are believed ('' for libcurl's own)."""
+    """Return whether certificates are checked, and the file of the trusted authorities ('' for libcurl's own)."""
     if value is None or isinstance(value, bool):
         return value is not False, _known_authorities()
     try:
@@ -137,13 +137,13 @@ def _verification(name: str, value: Any) -> tuple[bool, str]:
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(
             f"Remote '{name}': ssl_verify names a file that is no certificate authority: {value}",
-            "Mend .dvc/config.",
+            "Fix .dvc/config.",
         ) from error
     return True, str(value)
 
 
 def _known_authorities() -> str:
-    """The environment's choice, else the system's file, else the one that comes with Python's certifi."""
+    """Return the environment's choice, else the system's file, else the one that comes with Python's certifi."""
     for file in (*map(os.environ.get, _AUTHORITIES), ssl.get_default_verify_paths().cafile):
         if file and Path(file).is_file():
             return file

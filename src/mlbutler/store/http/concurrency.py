@@ -34,7 +34,7 @@ class AdaptiveConcurrency:
         self._slowed: float | None = None
 
     def finished(self, nbytes: int) -> None:
-        """A transfer ended, having moved so many bytes."""
+        """Note that a transfer ended, having moved so many bytes."""
         now = self._clock()
         if self._since is None:
             self._since = now
@@ -54,7 +54,7 @@ class AdaptiveConcurrency:
         self._since, self._done = now, 0
 
     def slow_down(self) -> None:
-        """The remote asked for fewer requests; what was under way by then gets the same answer, and counts once."""
+        """Use fewer, as the remote asked; what was under way by then gets the same answer, and counts once."""
         now = self._clock()
         if self._slowed is None or now - self._slowed >= _BURST:
             self.width, self._slowed = max(self.width // 2, 1), now

@@ -84,32 +84,32 @@ class TransferError(Exception):
 
     @property
     def timed_out(self) -> bool:
-        """Did nothing come for too long?"""
+        """Tell whether nothing came for too long."""
         return bool(self.code == pycurl.E_OPERATION_TIMEDOUT)
 
     @property
     def too_slow(self) -> bool:
-        """Did bytes come, but too few? libcurl has one number for both, and its text tells them apart."""
+        """Tell whether bytes came, but too few. libcurl has one number for both, and its text tells them apart."""
         return self.timed_out and "too slow" in self.text
 
     @property
     def unreachable(self) -> bool:
-        """Was there no connection at all?"""
+        """Tell whether there was no connection at all."""
         return self.code in (pycurl.E_COULDNT_CONNECT, pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY)
 
     @property
     def cut_short(self) -> bool:
-        """Did the body end before its announced length?"""
+        """Tell whether the body ended before its announced length."""
         return bool(self.code == pycurl.E_PARTIAL_FILE)
 
     @property
     def unverified(self) -> bool:
-        """Is the server's certificate not one that is trusted?"""
+        """Tell whether the server's certificate is not one that is trusted."""
         return self.code in (pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT_BADFILE)
 
     @property
     def unusable(self) -> bool:
-        """Is the address no HTTP address?"""
+        """Tell whether the address is no HTTP address."""
         return self.code in (pycurl.E_URL_MALFORMAT, pycurl.E_UNSUPPORTED_PROTOCOL)
 
 
@@ -118,11 +118,11 @@ class Concurrency(Protocol):
 
     @property
     def width(self) -> int:
-        """The number now."""
+        """Return how many may run now."""
         ...
 
     def finished(self, nbytes: int) -> None:
-        """A task ended, having moved so many bytes."""
+        """Note that a task ended, having moved so many bytes."""
         ...
 
 
@@ -150,7 +150,7 @@ class _Transfer:
     quiet: float = 0.0
 
     def response(self) -> Response | None:
-        """As far as it came; of several answers, as 100 and then 200, the last."""
+        """Return the response as far as it came; of several answers, as 100 and then 200, the last."""
         if self.answer is None or self.known != (len(self.head), self.size):
             self.answer, self.known = self._read(), (len(self.head), self.size)
         return self.answer
@@ -407,7 +407,7 @@ class _Loop:
         self._live[handle] = key, task, transfer
 
     def _set_up(self, handle: Any, request: Request, transfer: _Transfer) -> Any:
-        """The handle with all that does not change from one request of a kind to the next."""
+        """Set up a handle with all that does not change from one request of a kind to the next."""
         handle.setopt(pycurl.NOSIGNAL, 1)
         handle.setopt(pycurl.LOW_SPEED_LIMIT, limits.SLOWEST)
         handle.setopt(pycurl.LOW_SPEED_TIME, math.ceil(max(limits.WINDOW, self._timeout)))

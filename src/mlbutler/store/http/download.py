@@ -38,7 +38,7 @@ class Download:
         self._behind: StreamingHash | None = None
 
     def resuming(self) -> tuple[str, ...]:
-        """Headers that ask for the rest of what came before, as long as it is still the same."""
+        """Return headers that ask for the rest of what came before, as long as it is still the same."""
         if self.size < _WORTH_RESUMING or not self._version:
             return ()
         return (f"Range: bytes={self.size}-", f"If-Range: {self._version}")
@@ -83,7 +83,7 @@ class Download:
         self._count(len(block))
 
     def arrived(self, came: str) -> Arrived:
-        """All of it is there; `came` says in words from where."""
+        """Return what came, all of which is there; `came` says in words from where."""
         self.close()
         if self._oid.legacy:
             return Arrived(came)

@@ -1,6 +1,6 @@
 """A DVC remote over HTTP(S): objects are asked for with HEAD, fetched with GET, stored with POST or PUT.
 
-What DVC's own client takes for "absent" is told apart here: only 404 and 410 mean missing; 401 and 403 are
+What DVC's own client takes for "absent" is three things here: only 404 and 410 mean missing; 401 and 403 are
 refusals; everything else is a failure that is retried and then said.
 """
 
@@ -79,11 +79,11 @@ class HttpStore:
     # ------------------------------------------------------------------------------------ presence
 
     def ask(self, objects: Iterable[ObjectId]) -> dict[ObjectId, Answer]:
-        """HEAD for each object; GET too before one is called missing or refused."""
+        """Ask with HEAD for each object; with GET too before one is called missing or refused."""
         return dict(self.ask_many(objects, threading.Event()))
 
     def ask_many(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[Answer]:
-        """As `ask`, each answer when it is there."""
+        """Ask as `ask` does; yield each answer when it is there."""
         if self._believed is None:
             self._believed = self._driver.one(self._believable())
         for oid, answer in self._driver.run(((oid, self._asking(oid)) for oid in objects), self._pace, stop):
@@ -99,12 +99,12 @@ class HttpStore:
             return Answer(Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy)
 
     def _believable(self) -> Task[tuple[str, ...]]:
-        """Of HEAD and GET, those that do not say of an object which nobody can have made that it is there."""
+        """Return the methods, of HEAD and GET, that do not claim to find an object which nobody can have made."""
         impossible = ObjectId(secrets.token_hex(16))
         for number, method in enumerate(_METHODS):
             try:
                 response = yield from self._exchange(method, impossible)
-            except StoreError:  # says nothing; whoever asks for real objects insists
+            except StoreError:  # says nothing; requests for real objects are repeated
                 return _METHODS
             if not 200 <= response.status < 300 or _is_page(response):
                 return _METHODS[number:]
@@ -129,7 +129,7 @@ class HttpStore:
         return Answer(Presence.PRESENT, 0 if response.status == 204 else _length(response))
 
     def _page(self, oid: ObjectId) -> Task[Answer]:
-        """An HTML page with status 200 is either the object itself or a login page: its hash tells."""
+        """Return the answer for an HTML page with status 200: its hash tells the object itself from a login page."""
         digest, size = hashlib.md5(usedforsecurity=False), 0
 
         def hashed(block: bytes) -> None:
@@ -163,7 +163,7 @@ class HttpStore:
     def get_many(
         self, wanted: Iterable[Wanted], count: Counter, stop: threading.Event
     ) -> Results[Arrived | BaseException]:
-        """As `get`, each when it has come."""
+        """Get objects as `get` does; yield each when it has come."""
         tasks = ((one.oid, self._getting(one, count)) for one in wanted)
         return self._driver.run(tasks, self._pace, stop)
 
@@ -200,7 +200,7 @@ class HttpStore:
     def put_many(
         self, sources: Iterable[tuple[ObjectId, Path]], count: Counter, stop: threading.Event
     ) -> Results[Answer | BaseException]:
-        """As `put`, then ask for what was put; the answer of each when it is there."""
+        """Put objects as `put` does, then ask for what was put; yield the answer of each when it is there."""
         tasks = ((oid, self._putting(oid, source, count)) for oid, source in sources)
         return self._driver.run(tasks, self._pace, stop)
 
@@ -230,7 +230,7 @@ class HttpStore:
         source: Path | None = None,
         count: Counter = lambda _: None,
     ) -> Generator[Request | float, Response | None, Response]:
-        """One request and its redirects; credentials go to the remote's own host alone."""
+        """Send one request and follow its redirects; credentials go to the remote's own host alone."""
         url, own = f"{self.url}/{oid.key}", True
         for _ in range(_MOST_REDIRECTS + 1):
             try:
@@ -340,7 +340,7 @@ def _length(response: Response) -> int | None:
 
 
 def _tells_size(response: Response, oid: ObjectId) -> bool:
-    """Some servers answer HEAD without a length, or with that of the empty body they send."""
+    """Tell whether a HEAD's length counts: some servers send none, or that of the empty body they send."""
     if not 200 <= response.status < 300 or oid.md5 == EMPTY_MD5:
         return True
     return bool(_length(response))

@@ -35,12 +35,12 @@ class StreamingHash:
         self._work: Future[None] | None = None
 
     def advance(self, size: int) -> None:
-        """The file has `size` bytes by now."""
+        """Hash what was added: the file has `size` bytes by now."""
         if size - self._done >= _STEP and (self._work is None or self._work.done()):
             self._work = _threads().submit(self._follow, size, lambda _: None)
 
     def finish(self, size: int, count: Counter) -> str:
-        """The hash of all `size` bytes of the file, which has come to its end.
+        """Return the hash of all `size` bytes of the file, which has come to its end.
 
         Args:
             count: called with the number of bytes of each block that was left to do; may raise to stop.

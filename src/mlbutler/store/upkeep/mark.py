@@ -1,4 +1,4 @@
-"""Which directories are mirrors that may lose what they hold: those that mlbutler made, or somebody vouched for.
+"""Which directories are mirrors that may lose what they hold: those that mlbutler made, or somebody marked.
 
 A directory of objects does not say whether it is a mirror, of which all can come again, or a DVC remote, which may hold
 the only copy. Builds leave the same files of ours in both when a remote is used as a mirror. So eviction asks for a
@@ -71,7 +71,7 @@ def require(mirror: Path, remotes: Iterable[Path]) -> None:
 
 
 def is_marked(mirror: Path) -> bool:
-    """Did mlbutler make this directory, or somebody vouch for it?"""
+    """Tell whether mlbutler made this directory, or somebody confirmed that it is a mirror."""
     try:
         content = parse_json((mirror / MARK).read_bytes())
         return isinstance(content, dict) and content.get("inode") == mirror.stat().st_ino
@@ -101,7 +101,7 @@ def _require_no_remote(mirror: Path, remotes: Iterable[Path]) -> None:
 
 
 def _holds(outer: Path, inner: Path) -> bool:
-    """Is `inner` the directory `outer`, or below it, by whatever names?"""
+    """Tell whether `inner` is the directory `outer`, or below it, by whatever names."""
     try:
         at = outer.stat()
     except OSError:

@@ -1,6 +1,6 @@
 """Keeping the mirror below its size: what was used least recently goes, and never what a running build uses.
 
-An object that is evicted in the wrong moment costs a download: whoever looked for it asks the remote next.
+An object that is evicted in the wrong moment costs a download: a build that does not find it asks the remote.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _open_shared(path: Path, flags: int) -> int:
 
 
 def keep_below(mirror: Path, limit: int, remotes: Iterable[Path] = ()) -> Pruned | None:
-    """Evict when the mirror is thought to be larger than `limit` bytes; None when it is not, or another build does it.
+    """Evict when the mirror may be larger than `limit` bytes; return None when it is not, or another build evicts.
 
     Args:
         remotes: directories that are DVC remotes of the project.
@@ -104,7 +104,7 @@ def prune(
 
     Args:
         limit: bytes. remotes: directories that are DVC remotes of the project. dry: only say what would be done.
-        progress: told of evicted objects and bytes.
+        progress: called with evicted objects and bytes.
 
     Raises:
         BusyError: another process prunes this mirror. UnmarkedMirror: it is not known to be a mirror.
@@ -173,7 +173,7 @@ class _Running:
         self._objects: Collection[ObjectId] = ()
 
     def now(self) -> Collection[ObjectId]:
-        """Their artifacts, and the files of these."""
+        """Return their artifacts, and the files of these."""
         try:
             changed = (self._mirror / uses.FOLDER).stat().st_mtime_ns
         except FileNotFoundError:
@@ -186,12 +186,12 @@ class _Running:
 
 
 def _used(item: Found, last: Mapping[ObjectId, float], now: float) -> float:
-    """When it was used at last; what no build named counts from when it came."""
+    """Return when it was used at last; what no build named counts from when it came."""
     return min(last.get(item.oid, item.changed), now)
 
 
 def _with_files(store: LocalStore, last: Mapping[ObjectId, float]) -> dict[ObjectId, float]:
-    """The same, with the files that the directories among them name."""
+    """Return these objects with the files that the directories among them name."""
     found = dict(last)
     for oid, at in last.items():
         if oid.is_directory:
@@ -208,7 +208,7 @@ def _settle(mirror: Path, size: int, objects: int, gone: set[ObjectId]) -> None:
 
 
 def _estimate(mirror: Path) -> int | None:
-    """Bytes when it was last surveyed, and what came since; None when nobody knows."""
+    """Return the bytes when it was last surveyed, and what came since; None when nobody knows."""
     try:
         size = int(json.loads((mirror / _SIZE).read_bytes())["bytes"])
     except (OSError, ValueError, KeyError, TypeError):

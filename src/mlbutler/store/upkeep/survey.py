@@ -33,7 +33,7 @@ class Unfinished:
 
 
 def survey(root: Path) -> Iterator[Found | Unfinished]:
-    """Each object below `root`, and each file that a transfer has not finished; nothing else is named.
+    """Yield each object below `root`, and each file that a transfer has not finished; nothing else is named.
 
     What vanishes meanwhile is left out.
 

@@ -59,7 +59,7 @@ def _end(file: IO[Any] | None, ephemeral: Path | None) -> None:
 
 
 def acquire(mirror: Path, oids: Collection[ObjectId], *, ephemeral: bool = False) -> Lease:
-    """Say that this process uses these artifacts; a mirror that cannot be written is done without.
+    """Note that this process uses these artifacts; a mirror that cannot be written is done without.
 
     Args:
         ephemeral: leave nothing behind: an untrusted build does not decide what stays in the mirror after it.

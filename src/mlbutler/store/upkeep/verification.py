@@ -35,7 +35,7 @@ def verify(store: LocalStore, *, jobs: int = 2, remove: bool = False,
     Args:
         remove: damaged objects of a mirror, which then come anew from the remote. Else they are made writable, which
             tells DVC and mlbutler to hash them before they are used.
-        progress: told of finished objects and hashed bytes.
+        progress: called with finished objects and hashed bytes.
 
     Raises:
         StoreError: the directory cannot be read.
@@ -71,7 +71,7 @@ def verify(store: LocalStore, *, jobs: int = 2, remove: bool = False,
 
 
 def _hashed(store: LocalStore, oid: ObjectId, count: Callable[[int], None], *, remove: bool) -> int | None:
-    """Bytes of a whole object, None of a damaged one, which is put out of use."""
+    """Hash an object; return its bytes, or None where it is damaged, after putting it out of use."""
     path = store.path(oid)
     before = path.stat()
     if file_md5(path, legacy=oid.legacy, count=count) == oid.md5.removesuffix(".dir"):

@@ -39,5 +39,5 @@ class Artifact:
 
     @property
     def directory(self) -> bool:
-        """Is it a directory?"""
+        """Tell whether it is a directory."""
         return self.oid is not None and self.oid.is_directory

@@ -38,7 +38,7 @@ class BuildRuns:
                 self._known[folder.name] = file.name, file.read_bytes()
 
     def find(self, key: str, fetch: Callable[[Path], bool]) -> Mapping[str, Any] | None:
-        """The newest entry for DVC's hash of a stage and its inputs, None when there is none.
+        """Return the newest entry for DVC's hash of a stage and its inputs, None when there is none.
 
         Args:
             fetch: brings into a folder what the remote has for the key; True when that is anything.
@@ -67,7 +67,7 @@ class BuildRuns:
 
     @contextmanager
     def told(self) -> Iterator[dict[str, Any]]:
-        """What the worker has to know while one stage runs; see `mlbutler.reproduce.run_entries`."""
+        """Yield what the worker has to know while one stage runs; see `mlbutler.reproduce.run_entries`."""
         known = {key: [value, content.decode(errors="replace")] for key, (value, content) in self._known.items()}
         with TemporaryDirectory(prefix="mlbutler-runs-") as folder:
             yield {"folder": folder, "mirror": str(self.mirror) if self.mirror is not None else None, "known": known}

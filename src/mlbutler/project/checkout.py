@@ -40,7 +40,9 @@ class Checkout:
         return EagerLinks(self._project.root, mirror, found - without)
 
     def check_laying_out(self, paths: Sequence[str]) -> None:
-        """May these recorded artifacts, or paths in them, be put into the work tree? See `project.overwriting`.
+        """Check that these recorded artifacts, or paths in them, may be put into the work tree.
+
+        See `project.overwriting`.
 
         Raises:
             PathRefused, UnsavedWork, ProjectError.
@@ -50,7 +52,7 @@ class Checkout:
         check_laying_out(self._project, self._not_in_place(paths), discard=self.discard)
 
     def check_running(self, names: Collection[str]) -> None:
-        """May these stages run, and DVC remove their outputs before? See `project.overwriting`.
+        """Check that these stages may run, and DVC may remove their outputs before. See `project.overwriting`.
 
         Raises:
             PathRefused, UnsavedWork, ProjectError.

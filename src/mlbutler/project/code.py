@@ -21,7 +21,7 @@ _MOST_SOURCES = 500
 
 
 def code_changes(project: OpenedProject, git: Git, prefix: str, base: str) -> tuple[CodeChange, ...]:
-    """Every file in Git that differs between `base` and the work tree, with the stages that depend on it.
+    """Return every file in Git that differs between `base` and the work tree, with the stages that depend on it.
 
     Outputs, parameter files and DVC's own files are left out: they are compared as what they are. A file
     outside the project is named only where a stage uses it.
@@ -58,7 +58,7 @@ def code_changes(project: OpenedProject, git: Git, prefix: str, base: str) -> tu
 
 
 def _changed(git: Git, prefix: str, base: str) -> Iterator[tuple[str, str]]:
-    """(path from the project's root, kind) of what differs from `base` in the work tree."""
+    """Yield (path from the project's root, kind) of what differs from `base` in the work tree."""
     out = git.run("diff", "--name-status", "--no-renames", "-z", base, "--", ":/").out
     items = iter(out.decode("utf-8", "surrogateescape").split("\0"))
     for status, path in zip(items, items, strict=False):
@@ -67,7 +67,7 @@ def _changed(git: Git, prefix: str, base: str) -> Iterator[tuple[str, str]]:
 
 
 def _declaring(root: Path, stages: Stages, path: str) -> Iterator[str]:
-    """The stages with a dependency that is the file or a folder above it."""
+    """Yield the stages with a dependency that is the file or a folder above it."""
     absolute = posixpath.normpath(f"{root}/{path}")
     for stage in stages.pipeline():
         for dependency in stage.dependencies:  # one outside the project is recorded with its whole path
@@ -78,7 +78,7 @@ def _declaring(root: Path, stages: Stages, path: str) -> Iterator[str]:
 
 
 def _uses(root: Path, stage: Stage, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(path, why) of the files among `paths` that the stage's command names or its Python code imports."""
+    """Yield (path, why) of the files among `paths` that the stage's command names or its Python code imports."""
     named = set(_named(stage))
     for path in paths:
         if path in named:
@@ -98,7 +98,7 @@ def _uses(root: Path, stage: Stage, paths: Sequence[str]) -> Iterator[tuple[str,
 
 
 def _named(stage: Stage) -> Iterator[str]:
-    """Words of the command as paths from the project's root; most are none."""
+    """Yield words of the command as paths from the project's root; most are none."""
     for word in _WORDS.findall(stage.command):
         path = posixpath.normpath(posixpath.join(stage.directory, word))
         if not path.startswith("/"):
@@ -106,7 +106,7 @@ def _named(stage: Stage) -> Iterator[str]:
 
 
 def _modules(root: Path, stage: Stage) -> Iterator[str]:
-    """The file of each ``python -m package.module``."""
+    """Yield the file of each ``python -m package.module``."""
     for name in _MODULE.findall(stage.command):
         for folder in dict.fromkeys((stage.directory, "", "src")):
             base = posixpath.join(folder, *name.split("."))
@@ -116,7 +116,7 @@ def _modules(root: Path, stage: Stage) -> Iterator[str]:
 
 
 def _declared_sources(root: Path, stage: Stage) -> Iterator[str]:
-    """Python files that the stage declares, also those in declared folders."""
+    """Return Python files that the stage declares, also those in declared folders."""
     for dependency in stage.dependencies:
         file = root / dependency.path
         if dependency.path.endswith(".py"):
@@ -127,7 +127,7 @@ def _declared_sources(root: Path, stage: Stage) -> Iterator[str]:
 
 
 def _source_roots(stage: Stage) -> Iterator[str]:
-    """The folders of scripts that the command names: Python looks there first."""
+    """Return the folders of scripts that the command names: Python looks there first."""
     for path in _named(stage):
         if path.endswith(".py"):
             yield posixpath.dirname(path)

@@ -23,11 +23,11 @@ class ProjectData(OpenedProject):
 
     @cached_property
     def fingerprints(self) -> Fingerprints:
-        """What files of the work tree were when they were last looked at in this process."""
+        """Return fingerprints of files of the work tree, each taken once in this process until `forget_tree`."""
         return Fingerprints()
 
     def of(self, repo: Any, stages: Stages) -> Self:
-        """The same project with stages that were read otherwise; this one still refuses what it cannot read."""
+        """Return the same project with stages that were read otherwise; this one still refuses what it cannot read."""
         other = copy.copy(self)
         other.__dict__.pop("tree", None)
         other.__dict__ |= {"repo": repo, "stages": stages}
@@ -35,22 +35,22 @@ class ProjectData(OpenedProject):
 
     @cached_property
     def tree(self) -> WorkTree:
-        """The work tree."""
+        """Return the work tree."""
         return WorkTree(self.root, self.repo, self.stages, self.objects.manifest, self.hashes)
 
     @cached_property
     def objects(self) -> Objects:
-        """The project's data by hash."""
+        """Return the project's data by hash."""
         return Objects(self)
 
     @cached_property
     def hashes(self) -> HashCache:
-        """What present files were when they were last laid out."""
+        """Return what present files were when they were last laid out."""
         return HashCache(self.root, self.fingerprints)
 
     @cached_property
     def outside(self) -> Outside:
-        """What lies on other storage than the project's own."""
+        """Return what lies on other storage than the project's own."""
         from mlbutler.project.outside import Outside
 
         return Outside(self.repo, self.refused, agreed=self.agreed is not None)

@@ -34,7 +34,7 @@ _MOST = 2
 
 
 class Progress(Protocol):
-    """Whoever shows a long operation."""
+    """What shows a long operation."""
 
     def advance(self, objects: int = 0, nbytes: int = 0) -> None:
         """Count finished files."""
@@ -42,7 +42,7 @@ class Progress(Protocol):
 
 
 def new_scratch(root: Path) -> Path:
-    """Where to build an artifact of the project at `root` before it is renamed; not there yet, but its folder is.
+    """Return where to build an artifact of the project at `root` before it is renamed; only its folder is there yet.
 
     The clone is locked: what lies there of another process was left by one that was killed.
     """
@@ -57,7 +57,7 @@ def new_scratch(root: Path) -> Path:
 
 
 def make_folders(scratch: Path, paths: Iterable[str]) -> None:
-    """The directory at `scratch` with the folders of these paths below it.
+    """Make the directory at `scratch` with the folders of these paths below it; return its path.
 
     Raises:
         OSError: they cannot be made.
@@ -78,8 +78,8 @@ def clear(scratch: Path) -> None:
 class DirectoryLinks:
     """The links of one directory, under way.
 
-    Should a file be another by the time that it is linked, then the status that is told of it is not its own: whoever
-    compares them, as DVC does, hashes it.
+    Where a file is replaced before it is linked, the status that is kept of it is not its own: DVC compares them, and
+    hashes it.
 
     Args:
         scratch: the directory, with all its folders. store: holds ``files/md5``.
@@ -98,7 +98,7 @@ class DirectoryLinks:
         self._linking = Linking(Jobs.of(store, scratch, ((oid, path, "") for oid, path in jobs)), here)
 
     def finish(self, verified: VerifiedObjects, telling: Telling, progress: Progress | None) -> dict[str, Status]:
-        """Wait for the links, and tell DVC of them meanwhile; the statuses of those that are there.
+        """Wait for the links, adding them to DVC's state database meanwhile; return the statuses of those that exist.
 
         Args:
             verified: knows the files of the cache's objects; a link to another file is taken back.
@@ -147,7 +147,7 @@ class EagerLinks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give up what nobody took."""
+        """Give up what was begun and not taken."""
         for begun in self._begun.values():
             begun.stop()
             clear(begun.scratch)
@@ -172,5 +172,5 @@ class EagerLinks:
             clear(scratch)
 
     def take(self, path: str) -> DirectoryLinks | None:
-        """What was begun of an artifact, once."""
+        """Return what was begun of an artifact, once."""
         return self._begun.pop(path, None)

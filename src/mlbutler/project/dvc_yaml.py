@@ -41,7 +41,7 @@ def guard() -> None:
 
 
 def _require_bounded(text: str) -> None:
-    """As `yaml_file.require_bounded`, for a text that only DVC's own parser may take: ``[./my.yaml:]`` is one."""
+    """Refuse what `yaml_file.require_bounded` does, also in texts that only DVC's parser takes: ``[./my.yaml:]``."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
     from yaml.parser import ParserError

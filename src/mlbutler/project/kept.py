@@ -12,7 +12,7 @@ _AT_ONCE = 500
 
 
 def not_in_git(git: Git, paths: Collection[str]) -> Mapping[str, bool]:
-    """Those of `paths` (files or folders, from git's directory) that Git does not track -> does it ignore them?"""
+    """Return those of `paths` (files or folders, from git's directory) not in Git -> does Git ignore them."""
     tracked: set[str] = set()
     left = iter(paths)
     while some := list(islice(left, _AT_ONCE)):

@@ -1,7 +1,7 @@
 """Puts whole artifacts that are absent from the work tree there, from the cache, without asking DVC file by file.
 
-What is there already, parts of directories, and kinds of links that are rare are left to DVC's own checkout. Its state
-database is told, so that DVC too hashes nothing afterwards.
+What is there already, parts of directories, and kinds of links that are rare are left to DVC's own checkout. What was
+made is written into its state database, so that DVC too hashes nothing afterwards.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _move(scratch: Path, path: Path) -> None:
 def _fingerprint(
     root: Path, path: str, states: Mapping[str, Status], files: Mapping[str, ObjectId]
 ) -> Fingerprint | None:
-    """None where it has to be looked at: a file that was renamed, or linked again, since has another status by now."""
+    """Return the fingerprint of what was made, None where a file was renamed or linked again and its status changed."""
     if "" in files or len(set(files.values())) < len(files):
         return None
     top = str(root / path)
@@ -109,7 +109,7 @@ def _fingerprint(
 
 
 def by_dvc(root: Path, repo: Any, paths: Sequence[str]) -> None:
-    """DVC's own checkout of artifacts, or of paths in them.
+    """Let DVC check out artifacts, or paths in them.
 
     Raises:
         ProjectError: a file is in the way or an object is not in the cache.
@@ -129,7 +129,7 @@ def by_dvc(root: Path, repo: Any, paths: Sequence[str]) -> None:
 
 
 def kinds_of_links(repo: Any, *, hardlink: bool) -> list[str]:
-    """How files may get into the work tree, the best first; none where that is DVC's alone to do.
+    """Return how files may get into the work tree, the best first; none where only DVC can put them there.
 
     Args:
         hardlink: link files where DVC's configuration does not say otherwise.
@@ -141,13 +141,13 @@ def kinds_of_links(repo: Any, *, hardlink: bool) -> list[str]:
 
 
 def executables(repo: Any) -> frozenset[str]:
-    """Paths of outputs that are programs."""
+    """Return paths of outputs that are programs."""
     outs = (out for stage in repo.index.stages for out in stage.outs)
     return frozenset(relative(repo, out)[0] for out in outs if getattr(out.meta, "isexec", False))
 
 
 def _files(cache: Path, oid: ObjectId) -> Iterator[tuple[str, ObjectId]]:
-    """Path below the artifact ('' for a file) and object of each of its files."""
+    """Return path below the artifact ('' for a file) and object of each of its files."""
     if not oid.is_directory:
         yield "", oid
         return
@@ -173,7 +173,7 @@ class _Filling:
         telling: Telling,
         begun: DirectoryLinks | None,
     ) -> dict[str, Status]:
-        """Make all files; their statuses.
+        """Make all files; return their statuses.
 
         Args:
             begun: those that are being made already.
@@ -207,7 +207,7 @@ class _Filling:
         telling: Telling,
         begun: DirectoryLinks | None,
     ) -> dict[str, Status]:
-        """What could be hardlinked at once."""
+        """Return what could be hardlinked at once."""
         statuses: dict[str, Status] = {}
         if begun is None:
             first, rest = items[:_AT_ONCE], items[_AT_ONCE:]
@@ -233,7 +233,7 @@ class _Filling:
 
 
 def _bringer(left: list[str]) -> Callable[[str, str], None]:
-    """The first kind of link in `left` that works; those that do not are taken out of it."""
+    """Return a function that uses the first kind of link in `left` that works; it removes those that do not."""
 
     def bring(source: str, target: str) -> None:
         while True:

@@ -45,7 +45,7 @@ class LeftByStages:
         self._keep(stage, {path: self._fingerprint(path) for path in outputs})
 
     def holds(self, paths: Collection[str]) -> frozenset[str]:
-        """Those of `paths` where there is what a stage left."""
+        """Return those of `paths` where there is what a stage left."""
         known: dict[str, set[str]] = {}
         for outputs in self._stages.values():
             for path, text in outputs.items():

@@ -13,7 +13,7 @@ from mlbutler.yaml_file import parse
 
 
 def take_out(root: Path, leftovers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Remove the entries from their dvc.lock, and nothing else; the names of those that were removed.
+    """Remove the entries from their dvc.lock, and nothing else; return the names of those that were removed.
 
     Args:
         leftovers: (path of a dvc.lock from `root`, name of an entry), as `Stages.orphans` has them: a project with a
@@ -38,7 +38,7 @@ def take_out(root: Path, leftovers: Iterable[tuple[str, str]]) -> tuple[str, ...
 
 
 def without(text: str, names: Collection[str]) -> str | None:
-    """The text of a dvc.lock without these entries, every other byte as it was; None when that cannot be had.
+    """Return the text of a dvc.lock without these entries, every other byte as it was; None when that is impossible.
 
     >>> without("schema: '2.0'\\nstages:\\n  old:\\n    cmd: x\\n  new:\\n    cmd: y\\n", ["old"])
     "schema: '2.0'\\nstages:\\n  new:\\n    cmd: y\\n"
@@ -57,7 +57,7 @@ def without(text: str, names: Collection[str]) -> str | None:
 
 
 def _places(text: str, names: Collection[str], last: int) -> list[tuple[int, int]]:
-    """(first line, line behind the last) of each of the entries, in order."""
+    """Return (first line, line behind the last) of each of the entries, in order."""
     document: Any = yaml.compose(text, Loader=yaml.SafeLoader)
     sections: list[Any] = [*document.value]
     [number] = [place for place, (key, _) in enumerate(sections) if key.value == "stages"]

@@ -22,7 +22,7 @@ _MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 
 
 def load_stages(repo: Any, *, read_params: bool = True) -> Stages:
-    """All stages of an opened `dvc.repo.Repo`, in topological order.
+    """Return all stages of an opened `dvc.repo.Repo`, in topological order.
 
     Args:
         repo: at the work tree or at a revision.
@@ -57,7 +57,7 @@ def _fault(repo: Any, error: Exception) -> tuple[str, str]:
 
 
 def one_line(error: BaseException) -> str:
-    """A DVC error's message and its cause on one line."""
+    """Return a DVC error's message and its cause on one line."""
     if isinstance(error, RecursionError | MemoryError):
         return "a file is nested too deeply, or too large"
     texts = [" ".join(str(error).split())]
@@ -67,7 +67,7 @@ def one_line(error: BaseException) -> str:
 
 
 def relative(repo: Any, item: Any) -> tuple[str, bool]:
-    """(path from the project's root with '/', is it outside the project) of a DVC output or dependency."""
+    """Return (path from the project's root with '/', is it outside the project) of a DVC output or dependency."""
     from dvc.fs import LocalFileSystem
 
     if item.protocol != "local":
@@ -80,7 +80,10 @@ def relative(repo: Any, item: Any) -> tuple[str, bool]:
 
 
 def _relative_in_git(repo: Any, item: Any) -> tuple[str, bool]:
-    """As `relative` in the work tree: at a commit DVC takes Git's root for ``/``, and nothing lies above that."""
+    """Return what `relative` does in the work tree.
+
+    At a commit DVC takes Git's root for ``/``, and nothing lies above that.
+    """
     root, below = (Path(repo.scm.root_dir, repo.fs.relpath(path, "/")) for path in (repo.root_dir, item.stage.wdir))
     path = os.path.normpath(below / item.def_path)
     inside = os.path.relpath(path, root)
@@ -88,7 +91,7 @@ def _relative_in_git(repo: Any, item: Any) -> tuple[str, bool]:
 
 
 def address(repo: Any, stage: Any) -> str:
-    """A stage's name as DVC takes it at the project's root: ``train``, ``sub/dvc.yaml:train``, ``data.dvc``."""
+    """Return a stage's name as DVC takes it at the project's root: ``train``, ``sub/dvc.yaml:train``, ``data.dvc``."""
     file = repo.fs.relpath(stage.path, repo.root_dir).replace("\\", "/")
     name = getattr(stage, "name", None)
     if not name:
@@ -133,7 +136,7 @@ def _stage(repo: Any, stage: Any, locks: _Locks, read_params: bool) -> Stage:
 
 
 def _source(stage: Any) -> str:
-    """Where an import comes from, without credentials."""
+    """Return where an import comes from, without credentials."""
     dependency = stage.deps[0]
     path = str(dependency.def_path)
     repository = getattr(dependency, "def_repo", None)
@@ -147,7 +150,7 @@ def _directory(repo: Any, stage: Any) -> str:
 
 
 def _variables(repo: Any, stage: Any) -> dict[str, tuple[str, ...]]:
-    """What DVC filled into the definition, from files alone."""
+    """Return what DVC filled into the definition, from files alone."""
     tracked = getattr(stage, "tracked_vars", None)
     found = {}
     for file, values in (tracked if isinstance(tracked, Mapping) else {}).items():
@@ -158,7 +161,7 @@ def _variables(repo: Any, stage: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _label(stage: Any) -> str:
-    """``meta: {label: ...}``, which DVC leaves to others."""
+    """Return the label in ``meta: {label: ...}``, which DVC leaves to other programs."""
     meta = stage.meta if isinstance(getattr(stage, "meta", None), dict) else {}
     label = meta.get("label")
     return label if isinstance(label, str) else ""
@@ -172,12 +175,12 @@ def _with_record(repo: Any, item: Any) -> tuple[str, Recorded | None, bool]:
 
 
 def is_text(text: str) -> bool:
-    """Is it without halves of characters, which YAML and JSON can hold and nothing else can write?"""
+    """Tell whether it is without halves of characters, which YAML and JSON can hold and nothing else can write."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def recorded(item: Any) -> Recorded | None:
-    """The hash that dvc.lock or a .dvc file records for a DVC output or dependency.
+    """Return the hash that dvc.lock or a .dvc file records for a DVC output or dependency.
 
     Raises:
         ProjectError: what is recorded as an MD5 is none; it would be a path to anywhere.
@@ -195,7 +198,7 @@ def recorded(item: Any) -> Recorded | None:
 
 
 def _whole(value: object) -> int | None:
-    """A size; DVC takes any word for one."""
+    """Return a size, None where it is no number of bytes: DVC takes any word for one."""
     return value if isinstance(value, int) and value >= 0 else None
 
 
@@ -239,7 +242,7 @@ def _params(repo: Any, dep: Any, lock: Any, read: bool) -> ParamsFile:
 
 
 def _recorded_as_dvc_writes(dep: Any, lock: Any) -> Mapping[str, Any] | None:
-    """The values that dvc.lock has where DVC looks under the path as dvc.yaml writes it, but records another.
+    """Return the values that dvc.lock has where DVC looks under the path as dvc.yaml writes it, but records another.
 
     Args:
         lock: the stage's entry in dvc.lock.
@@ -253,7 +256,7 @@ def _recorded_as_dvc_writes(dep: Any, lock: Any) -> Mapping[str, Any] | None:
 
 
 def params_in(content: bytes, params: ParamsFile) -> ParamsFile:
-    """The parameters as an object holds them, read as DVC reads a file of that name."""
+    """Return the parameters as an object holds them, read as DVC reads a file of that name."""
     from dvc.dependency.param import read_param_file
     from dvc.fs import localfs
 
@@ -278,11 +281,11 @@ class _Locks:
         self._read: dict[str, Mapping[str, Any]] = {}
 
     def path(self, stage: Any) -> str:
-        """Where the stage is locked."""
+        """Return where the stage is locked."""
         return str(stage.path).rpartition(".")[0] + ".lock"
 
     def entries(self, stage: Any) -> Mapping[str, Any]:
-        """The stages in the stage's dvc.lock, of either schema; empty when there is none."""
+        """Return the stages in the stage's dvc.lock, of either schema; empty when there is none."""
         path = self.path(stage)
         if path not in self._read:  # for DVC, too, a dvc.lock that is ignored is none
             ignored = self._repo.dvcignore.is_ignored_file(path)
@@ -304,7 +307,7 @@ class _Locks:
 
 
 def _orphans(repo: Any, ordered: list[Any], locks: _Locks) -> Iterator[tuple[str, str]]:
-    """(dvc.lock's path, stage) for entries whose stage no dvc.yaml declares any more."""
+    """Return (dvc.lock's path, stage) for entries whose stage no dvc.yaml declares any more."""
     from dvc.stage import PipelineStage
 
     by_lock: dict[str, list[Any]] = {}

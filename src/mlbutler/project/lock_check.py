@@ -24,7 +24,7 @@ class LockCheck:
 
 
 def check_lock(plans: Iterable[StagePlan]) -> LockCheck:
-    """What is wrong with dvc.lock, stage by stage, with the causes.
+    """Return what is wrong with dvc.lock, stage by stage, with the causes.
 
     A stage that is only stale because dvc.yaml wants it run every time is no finding.
     """
@@ -50,7 +50,7 @@ def check_lock(plans: Iterable[StagePlan]) -> LockCheck:
 
 
 def leftovers(entries: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """A sentence for each dvc.lock that keeps stages which no dvc.yaml declares any more: DVC never drops them.
+    """Return a sentence for each dvc.lock that keeps stages which no dvc.yaml declares any more: DVC never drops them.
 
     Args:
         entries: (dvc.lock's path, stage).
@@ -65,12 +65,12 @@ def leftovers(entries: Iterable[tuple[str, str]]) -> tuple[str, ...]:
 
 
 def _is_wanted(cause: Cause, wanted: set[str]) -> bool:
-    """Is it only that dvc.yaml says so?"""
+    """Tell whether the only reason is that dvc.yaml asks for it."""
     return (cause.kind == "always" and not cause.remedy) or (cause.kind == "upstream" and cause.subject in wanted)
 
 
 def _remedy(causes: Iterable[Cause], before: Mapping[str, str]) -> str:
-    """What helps against the first cause that says so, or whose stage before this one does."""
+    """Return the remedy of the first cause that has one, itself or through the stage before this one."""
     return next((said for cause in causes if (said := cause.remedy or before.get(cause.subject, ""))), "")
 
 

@@ -42,7 +42,7 @@ _MOST_UNREADABLE = 20
 
 
 def declared(snapshots: SnapshotReader, prefix: str, commits: Sequence[Commit]) -> Declared:
-    """What the newest of the commits whose dvc.yaml can be read declares.
+    """Return what the newest of the commits whose dvc.yaml can be read declares.
 
     Args:
         commits: newest first.
@@ -65,14 +65,14 @@ def declared(snapshots: SnapshotReader, prefix: str, commits: Sequence[Commit]) 
 
 
 def _are_all_read(side: RevisionReader, paths: Sequence[str]) -> bool:
-    """Whatever of DVC's own files cannot be read, Git may keep all of these."""
+    """Tell whether Git keeps all of these, which then can be read although files of DVC cannot."""
     return all(source.content is not None for source in side.sources(paths, remote=False).values())
 
 
 def metric_history(
     snapshots: SnapshotReader, prefix: str, tip: str, limit: int, *, remote: bool = False
 ) -> tuple[Past, ...]:
-    """The last `limit` first-parent commits up to `tip`, newest first, with the metrics that `declared` finds.
+    """Return the last `limit` first-parent commits up to `tip`, newest first, with the metrics that `declared` finds.
 
     Files in Git are read through one process, however many commits there are. Files that DVC keeps are read
     from cache or mirror; one that is in neither has no content there.
@@ -123,7 +123,7 @@ def _objects(
     *,
     remote: bool,
 ) -> Iterator[Mapping[str, Source]]:
-    """For each commit the metrics that DVC keeps, read again where a lock file is another than at the commit after."""
+    """Return the metrics that DVC keeps for each commit, read again where a lock file differs from the commit after."""
     owners = [owner[0].file for path in paths if (owner := side.stages.owner(path)) is not None]
     recorded = sorted({*owners, *(_lock_of(file) for file in owners)})
     blobs = read_blobs(git, [f"{commit.oid}:{prefix}{file}" for commit in commits for file in recorded], largest=-1)

@@ -32,7 +32,7 @@ class Recorded:
 
     @property
     def oid(self) -> ObjectId | None:
-        """The object's name in a store; None for hashes that are not content MD5s."""
+        """Return the object's name in a store; None for hashes that are not content MD5s."""
         if self.algorithm not in (MD5, LEGACY_MD5):
             return None
         return ObjectId(self.value, legacy=self.algorithm == LEGACY_MD5)
@@ -42,7 +42,7 @@ class Recorded:
         return Hash(self.algorithm, self.value, self.size, self.files)
 
     def same_as(self, other: Recorded) -> bool:
-        """Is it the same content? Equal values of DVC's two MD5 flavours mean equal content too."""
+        """Tell whether it is the same content. Equal values of DVC's two MD5 flavours mean equal content too."""
         return self.value == other.value
 
 
@@ -67,7 +67,7 @@ class Dependency:
 
     @property
     def is_url(self) -> bool:
-        """Is it on other storage?"""
+        """Tell whether it is on other storage."""
         return self.external and "://" in self.path
 
 
@@ -104,7 +104,7 @@ class Output:
 
     @property
     def is_url(self) -> bool:
-        """Is it on other storage?"""
+        """Tell whether it is on other storage."""
         return self.external and "://" in self.path
 
 
@@ -134,7 +134,7 @@ class Stage:
     outputs: tuple[Output, ...] = ()
 
     def how_to_get(self, output: Output, remote: str | None) -> str:
-        """What to do about an output that no store holds.
+        """Return what to do about an output that no store holds.
 
         Args:
             remote: the name of the remote that it would be on.
@@ -154,12 +154,12 @@ class Stage:
 
     @property
     def can_run(self) -> bool:
-        """Can a lost output be made again by running it?"""
+        """Tell whether a lost output can be made again by running it."""
         return bool(self.command) and not (self.data_source or self.frozen or self.imported)
 
     @property
     def lock_file(self) -> str:
-        """Where its hashes are recorded: dvc.lock beside its dvc.yaml, or the .dvc file itself."""
+        """Return where its hashes are recorded: dvc.lock beside its dvc.yaml, or the .dvc file itself."""
         return self.file if self.data_source else self.file.rpartition(".")[0] + ".lock"
 
 
@@ -182,12 +182,12 @@ class Stages:
         object.__setattr__(self, "_children", {parent: tuple(found) for parent, found in children.items()})
 
     def pipeline(self) -> tuple[Stage, ...]:
-        """The stages that have a command."""
+        """Return the stages that have a command."""
         return tuple(stage for stage in self.ordered if not stage.data_source)
 
     @property
     def asks_elsewhere(self) -> bool:
-        """Does a plan have to ask other storage than the project's remotes?"""
+        """Tell whether a plan has to ask other storage than the project's remotes."""
         judged = [stage for stage in self.pipeline() if not stage.frozen]
         return any(
             any(dependency.is_url for dependency in stage.dependencies) or any(out.is_url for out in stage.outputs)
@@ -195,18 +195,18 @@ class Stages:
         )
 
     def owner(self, path: str) -> tuple[Stage, Output] | None:
-        """Who makes `path`, or a directory that holds it; None when Git (or nobody) keeps it."""
+        """Return what makes `path`, or a directory that holds it; None when Git (or nothing) keeps it."""
         for candidate in (path, *_parents(path)):
             if candidate in self.owners:
                 return self.owners[candidate]
         return None
 
     def inside(self, path: str) -> tuple[tuple[Stage, Output], ...]:
-        """The outputs that lie below the directory `path`."""
+        """Return the outputs that lie below the directory `path`."""
         return tuple(self.owners[child] for child in self._children.get(path, ()))
 
     def producers(self, stage: Stage) -> tuple[tuple[Stage, Output], ...]:
-        """The outputs that a stage reads, with the stages (or .dvc files) that make them."""
+        """Return the outputs that a stage reads, with the stages (or .dvc files) that make them."""
         found: list[tuple[Stage, Output]] = []
         for path in (*(dep.path for dep in stage.dependencies), *(params.path for params in stage.params)):
             if (owner := self.owner(path)) is not None:
@@ -216,7 +216,7 @@ class Stages:
 
     @cached_property
     def followers(self) -> Mapping[str, tuple[str, ...]]:
-        """Each stage -> all stages that run again when its outputs change, in an order in which they can run."""
+        """Return each stage -> all stages that run again when its outputs change, in an order in which they can run."""
         above: dict[str, set[str]] = {}
         for stage in self.ordered:  # what it reads was made by stages before it
             direct = {made.name for made, _ in self.producers(stage)}
@@ -227,7 +227,7 @@ class Stages:
         }
 
     def artifacts(self) -> tuple[Artifact, ...]:
-        """Every recorded output as an artifact, with the reason where DVC does not keep or push it."""
+        """Return every recorded output as an artifact, with the reason where DVC does not keep or push it."""
         return tuple(_artifact(stage, output) for stage in self.ordered for output in stage.outputs)
 
 

@@ -36,7 +36,7 @@ class Objects:
         self.problem: MlbutlerError | None = None
 
     def manifest(self, oid: ObjectId, *, remote: bool = True) -> Manifest | None:
-        """A directory's manifest from cache, mirror or (when it may be asked) remote; None when nobody has it."""
+        """Return a directory's manifest from cache, mirror or (where allowed) remote; None when it is nowhere."""
         from mlbutler.store.manifest import parse_manifest
 
         if oid not in self._manifests:
@@ -49,7 +49,7 @@ class Objects:
         return self._manifests[oid]
 
     def _whole_manifest(self, oid: ObjectId) -> bytes | None:
-        """The bytes of a manifest in cache or mirror; one that is damaged counts as absent."""
+        """Return the bytes of a manifest in cache or mirror; one that is damaged counts as absent."""
         from mlbutler.store.verify import is_content
 
         for place in self._places():
@@ -60,9 +60,9 @@ class Objects:
         return None
 
     def listing(self, oid: ObjectId) -> Manifest | None:
-        """As `manifest`; an import's, which no remote of the project need hold, comes with its data from its source.
+        """Return what `manifest` does; an import's, which need not be on a remote, comes with its data from its source.
 
-        Only for what cannot be told otherwise: DVC knows no way to an import's list of files without its files.
+        Only for what cannot be known otherwise: DVC knows no way to an import's list of files without its files.
         """
         found = self.manifest(oid)
         if found is not None or oid in self._asked_of_source:
@@ -82,7 +82,7 @@ class Objects:
         return self.manifest(oid, remote=False)
 
     def out_of_reach(self, oid: ObjectId) -> NotKnown:
-        """Why a manifest or a small file, which was asked for, could not be had, and what to do about it."""
+        """Return why a manifest or a small file, which was asked for, could not be had, and what to do about it."""
         what = "its list of files" if oid.is_directory else "its content"
         name = self._remote_of(oid)
         imported = next(((stage, out) for _, (stage, out) in self._owners(oid) if stage.imported), None)
@@ -99,7 +99,7 @@ class Objects:
         return NotKnown(f"{what} is neither in cache nor mirror, and {there}", remedy)
 
     def _gone(self, name: str | None) -> MlbutlerError | None:
-        """The error where the remote is a directory that is not there."""
+        """Return the error where the remote is a directory that is not there."""
         from mlbutler.store.local import LocalStore
 
         if name is None:
@@ -116,19 +116,19 @@ class Objects:
                 yield path, owner
 
     def _remote_of(self, oid: ObjectId) -> str | None:
-        """The remote that an artifact names for itself, else the project's."""
+        """Return the remote that an artifact names for itself, else the project's."""
         own = next((out.remote for _, (_, out) in self._owners(oid) if out.remote), None)
         return own or self._project.remote_name
 
     def params(self, params: ParamsFile, oid: ObjectId) -> ParamsFile:
-        """Parameters whose file is an artifact and not in the work tree, as cache, mirror or remote hold it."""
+        """Return parameters whose file is an artifact and not in the work tree, as cache, mirror or remote hold it."""
         from mlbutler.project.load import params_in
 
         content = self.content(oid, _LARGEST_PARAMS)
         return params if content is None else params_in(content, params)
 
     def content(self, oid: ObjectId, limit: int | None = None, *, remote: bool = True) -> bytes | None:
-        """A small object's bytes from cache, mirror or remote; None when nobody has it or it is too large.
+        """Return a small object's bytes from cache, mirror or remote; None when none of them has it or it is too large.
 
         Args:
             limit: bytes; a larger object is not read. remote: may the remote be asked.
@@ -142,7 +142,7 @@ class Objects:
             return None
 
     def object_file(self, oid: ObjectId, *, remote: bool = True) -> Path | None:
-        """Where an object's bytes lie, in cache or mirror; None when nobody has it.
+        """Return where an object's bytes lie, in cache or mirror; None when neither has it.
 
         Args:
             remote: may the remote be asked; what it has is brought into the cache.
@@ -170,27 +170,27 @@ class Objects:
         return not brought.missing and not brought.errors
 
     def _may_ask(self, name: str | None) -> bool:
-        """Is there a remote, and has it answered so far? One that is down is not asked for each small thing."""
+        """Tell whether there is a remote that has answered so far; one that is down is not asked again and again."""
         return name is not None and self.problem is None
 
     def _asked_quickly(self, name: str | None) -> Store:
-        """A remote, for questions that a run can do without an answer to."""
+        """Return a remote, for questions that a run can do without an answer to."""
         from mlbutler.remotes.opening import open_remote
         from mlbutler.store.retry import RetryPolicy
 
         return open_remote(self._project, name, self._project.environ, policy=RetryPolicy(attempts=2, pause=0.2))
 
     def is_local(self, output: Output) -> bool:
-        """Does cache or mirror hold the output's object?"""
+        """Tell whether cache or mirror holds the output's object."""
         oid = output.recorded.oid if output.recorded else None
         return oid is not None and self.holds(oid)
 
     def holds(self, oid: ObjectId) -> bool:
-        """Does cache or mirror hold the object?"""
+        """Tell whether cache or mirror holds the object."""
         return any((place / oid.key).is_file() for place in self._places())
 
     def size(self, oid: ObjectId) -> int | None:
-        """Bytes of an object that cache or mirror holds; None when neither does."""
+        """Return the bytes of an object that cache or mirror holds; None when neither does."""
         for place in self._places():
             with suppress(OSError):
                 return (place / oid.key).stat().st_size
@@ -214,7 +214,7 @@ class Objects:
             return False
 
     def obtainable(self, oid: ObjectId) -> bool:
-        """Is it at hand, or on the remote? What another agent made is there and its run cache here."""
+        """Tell whether it is at hand, or on the remote, where another agent that made it has put it."""
         if self.holds_whole(oid):
             return True
         if oid not in self._on_remote:
@@ -250,7 +250,7 @@ class Objects:
             self.problem = (AccessDenied if unknown.denied else StoreError)(unknown.reason, unknown.remedy)
 
     def on_remote(self, oids: Collection[ObjectId], name: str | None = None) -> frozenset[ObjectId]:
-        """Those that the remote (None: the project's) says it has; none where it cannot be asked: see `problem`."""
+        """Return those that the remote (None: the project's) says it has; none where it cannot be asked (`problem`)."""
         from mlbutler.store.engine import ask_all
         from mlbutler.store.interface import Presence
 
@@ -266,7 +266,7 @@ class Objects:
         return frozenset(oid for oid, answer in answers.items() if answer.presence is Presence.PRESENT)
 
     def holds_whole(self, oid: ObjectId) -> bool:
-        """Does cache or mirror hold the object, a directory with all its files?"""
+        """Tell whether cache or mirror holds the object, a directory with all its files."""
         if not self.holds(oid):
             return False
         if not oid.is_directory:

@@ -61,7 +61,7 @@ class OpenedProject:
 
     @cached_property
     def repo(self) -> Any:
-        """The opened `dvc.repo.Repo`; credentials are in its configuration in memory alone."""
+        """Return the opened `dvc.repo.Repo`; credentials are in its configuration in memory alone."""
         from mlbutler.remotes.held_config import read_texts
         from mlbutler.remotes.trust import refused, require_places
 
@@ -77,7 +77,7 @@ class OpenedProject:
         return repo
 
     def opened_again(self) -> Any:
-        """Another `dvc.repo.Repo` of the same project, for a caller that changes how it reads."""
+        """Return another `dvc.repo.Repo` of the same project, for a caller that changes how it reads."""
         _ = self.repo  # judges the configuration
         return self._opened(self._config_texts)
 
@@ -127,31 +127,31 @@ class OpenedProject:
 
     @cached_property
     def stages(self) -> Stages:
-        """All stages and .dvc files as data."""
+        """Return all stages and .dvc files as data."""
         from mlbutler.project.load import load_stages
 
         return load_stages(self.repo)
 
     def artifacts(self) -> tuple[Artifact, ...]:
-        """Every recorded output of the work tree's dvc.lock and .dvc files."""
+        """Return every recorded output of the work tree's dvc.lock and .dvc files."""
         return self.stages.artifacts()
 
     @property
     def cache_dir(self) -> Path:
-        """The cache's directory, the parent of ``files/md5``."""
+        """Return the cache's directory, the parent of ``files/md5``."""
         return Path(str(self.repo.cache.legacy.path))
 
     def default_remote(self) -> str | None:
-        """Name of DVC's default remote, None when none is set."""
+        """Return the name of DVC's default remote, None when none is set."""
         name = self.repo.config["core"].get("remote")
         return str(name) if name else None
 
     def remote_names(self) -> tuple[str, ...]:
-        """All configured DVC remotes."""
+        """Return the names of all configured DVC remotes."""
         return tuple(self.repo.config["remote"])
 
     def remote_config(self, name: str) -> dict[str, Any]:
-        """DVC's merged configuration of one remote, credentials included: keep it in memory.
+        """Return DVC's merged configuration of one remote, credentials included: keep it in memory.
 
         Raises:
             UsageError: no such remote.
@@ -166,7 +166,7 @@ class OpenedProject:
         return dict(remotes[name])
 
     def local_remotes(self) -> tuple[Path, ...]:
-        """The directories that are DVC remotes of the project."""
+        """Return the directories that are DVC remotes of the project."""
         from dvc.fs import get_cloud_fs
 
         found = []
@@ -180,18 +180,18 @@ class OpenedProject:
         return tuple(found)
 
     def settings_files(self) -> tuple[Path, ...]:
-        """The user's and the machine's configuration of DVC, whether they exist or not."""
+        """Return the user's and the machine's configuration of DVC, whether they exist or not."""
         from dvc.config import Config
 
         return tuple(Path(Config.get_dir(level), Config.CONFIG) for level in ("global", "system"))
 
     def secrets(self) -> tuple[str, ...]:
-        """Credentials found in DVC's configuration, to be hidden everywhere."""
+        """Return credentials found in DVC's configuration, to be hidden everywhere."""
         remotes = self.repo.config["remote"].values()
         return tuple(str(conf[key]) for conf in remotes for key in CREDENTIALS if key != "user" and conf.get(key))
 
     @cached_property
     def remote_name(self) -> str | None:
-        """The remote in use: set from the settings, else DVC's default, else the only one there is."""
+        """Return the remote in use: set from the settings, else DVC's default, else the only one there is."""
         names = self.remote_names()
         return self.default_remote() or (names[0] if len(names) == 1 else None)

@@ -42,7 +42,7 @@ class Outside:
         self._answers: dict[str, Answer] | None = None
 
     def ask(self, path: str) -> Answer:
-        """What is there now; None when it certainly is not there."""
+        """Return what is there now; None when it certainly is not there."""
         if self._answers is None:
             self._answers = self._asked()
         return self._answers.get(path, NotKnown("it was not asked for"))
@@ -81,7 +81,7 @@ class Outside:
                         yield relative(self._repo, item)[0], item
 
     def _refusal(self, item: Any) -> NotKnown | None:
-        """Why it must not be asked for."""
+        """Return why it must not be asked for."""
         if item.def_fs_config and self._agreed:
             named = address(self._repo, item.stage)
             return NotKnown(f"'{named}' brings settings of its own for it", "Put them into a remote of .dvc/config.")
@@ -119,7 +119,7 @@ def _asked_of(item: Any) -> Answer:
 
 
 def _judged(error: FileNotFoundError) -> Answer:
-    """Some plugins call every failure "not found", and have the failure itself for the cause."""
+    """Return None where it is gone, else the failure, which some plugins call "not found" and keep as the cause."""
     cause = error.__cause__
     if cause is None or isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) in _GONE:
         return None

@@ -15,7 +15,7 @@ from mlbutler.project.model import Stages
 
 
 def overlooked(root: Path, stages: Stages, path: str) -> str:
-    """The .dvc file beside `path`, or beside a folder that it lies in, that DVC does not read; '' for none."""
+    """Return the .dvc file beside `path`, or beside a folder that it lies in, that DVC does not read; '' for none."""
     known = {stage.file for stage in stages.ordered}
     parts = path.split("/")
     files = ("/".join(parts[:length]) + ".dvc" for length in range(len(parts), 0, -1))
@@ -23,12 +23,12 @@ def overlooked(root: Path, stages: Stages, path: str) -> str:
 
 
 def why(file: str) -> str:
-    """What is to be said of what `file` tracks."""
+    """Return what is to be said of what `file` tracks."""
     return f"{file} tracks it, but DVC does not read that file, which is ignored"
 
 
 def remedy(file: str) -> str:
-    """How the file is read again."""
+    """Return how the file is read again."""
     quoted = shlex.quote(file)
     return (
         f"Take out the line that ignores it: git check-ignore --verbose --no-index {quoted} names it, "
@@ -37,11 +37,11 @@ def remedy(file: str) -> str:
 
 
 def tracked_and_ignored(git: Git) -> tuple[str, ...]:
-    """The .dvc files that Git keeps although it ignores them, from git's directory."""
+    """Return the .dvc files that Git keeps although it ignores them, from git's directory."""
     found = git.run("ls-files", "-z", "--cached", "--ignored", "--exclude-standard", "--", "*.dvc").out
     return tuple(os.fsdecode(name) for name in found.split(b"\0") if name)
 
 
 def hidden(root: Path, stages: Stages, paths: Iterable[str]) -> dict[str, str]:
-    """Those of `paths` that a file tracks which DVC does not read -> that file."""
+    """Return those of `paths` that a file tracks which DVC does not read -> that file."""
     return {path: file for path in paths if stages.owner(path) is None and (file := overlooked(root, stages, path))}

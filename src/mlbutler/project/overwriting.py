@@ -37,7 +37,7 @@ _OWNED = {STATE: "mlbutler's", ".git": "Git's", ".dvc": "DVC's"}
 
 @dataclass(frozen=True)
 class _File:
-    """A file that would go: its path, its content (None: it has none that can be told), its bytes, whose it is."""
+    """A file that would go: its path, its content (None: unknown), its bytes, and what it belongs to."""
 
     path: str
     oid: ObjectId | None
@@ -48,8 +48,12 @@ class _File:
 
 @dataclass(frozen=True)
 class _Contents:
-    """What is at a path: its hash as DVC takes it, '' where that cannot be told; object and bytes of each file ('' for
-    the path itself); the names of links to folders."""
+    """What is at a path.
+
+    Attributes:
+        value: its hash as DVC takes it, '' where it is unknown.
+        files: object and bytes of each file ('' for the path itself). links: names of links to folders.
+    """
 
     value: str
     files: Mapping[str, tuple[ObjectId | None, int]]
@@ -57,7 +61,7 @@ class _Contents:
 
 
 def check_laying_out(project: ProjectData, paths: Iterable[str], *, discard: bool = False) -> None:
-    """May recorded artifacts, or paths in them, be put into the work tree?
+    """Check that recorded artifacts, or paths in them, may be put into the work tree.
 
     Raises:
         PathRefused: a path leads through a link or a file, or into a folder of `_OWNED`. UnsavedWork: see the module.
@@ -74,7 +78,7 @@ def check_laying_out(project: ProjectData, paths: Iterable[str], *, discard: boo
 
 
 def check_running(project: ProjectData, stages: Iterable[Stage], *, discard: bool = False) -> None:
-    """May these stages run? DVC removes a stage's outputs before that.
+    """Check that these stages may run: DVC removes a stage's outputs before that.
 
     Raises:
         As `check_laying_out`.
@@ -127,7 +131,7 @@ def _refuse_no_folders(root: Path, paths: Iterable[str]) -> None:
 
 
 def _replaced(project: ProjectData, path: str, stage: Stage, output: Output) -> Iterator[_File]:
-    """Files at `path` that are not those of the record."""
+    """Yield files at `path` that are not those of the record."""
     recorded = output.recorded
     if recorded is None or recorded.oid is None:
         return
@@ -146,7 +150,7 @@ def _replaced(project: ProjectData, path: str, stage: Stage, output: Output) -> 
 
 
 def _removed(project: ProjectData, stage: Stage, output: Output) -> Iterator[_File]:
-    """Files of an output; for those that DVC does not keep, only where they are not what dvc.lock records."""
+    """Yield files of an output; for those that DVC does not keep, only where they are not what dvc.lock records."""
     recorded = output.recorded
     algorithm = recorded.algorithm if recorded is not None and recorded.oid is not None else MD5
     seen = _known(project, output.path, algorithm)
@@ -179,7 +183,7 @@ def _is_at_hand(project: ProjectData, recorded: Recorded) -> bool:
 
 
 def _files_of(project: ProjectData, recorded: Recorded) -> Mapping[str, str] | None:
-    """Path ('' for a file) -> MD5 of what a record stands for; None where a manifest cannot be had."""
+    """Return path ('' for a file) -> MD5 of what a record stands for; None where a manifest cannot be had."""
     if recorded.oid is None:
         return None
     return project.objects.manifest(recorded.oid) if recorded.oid.is_directory else {"": recorded.oid.md5}
@@ -199,7 +203,7 @@ def _target(project: ProjectData, output: Output, recorded: Recorded, path: str)
 
 
 def _contents(project: ProjectData, path: str, algorithm: str, *, ignored: bool) -> _Contents:
-    """What is at `path`, by DVC's own memory of hashes where that knows it.
+    """Return what is at `path`, by DVC's own memory of hashes where that knows it.
 
     Args:
         ignored: count files that DVC ignores: where a folder goes as a whole, they go with it.
@@ -224,7 +228,7 @@ def _contents(project: ProjectData, path: str, algorithm: str, *, ignored: bool)
 
 
 def _top(project: ProjectData, path: str) -> str:
-    """The file or folder at `path`; a folder behind a link, where that may be followed, under its own name."""
+    """Return the file or folder at `path`; a folder behind a link, where that may be followed, under its own name."""
     top = project.root / path
     return os.path.realpath(top) if top.is_dir() else str(top)
 
@@ -247,7 +251,7 @@ def remove_links(project: ProjectData, paths: Iterable[str]) -> None:
 
 
 def _hashed(project: ProjectData, path: str, algorithm: str) -> tuple[str, dict[str, ObjectId]]:
-    """The whole's hash, and each file's; nothing where one of them cannot be read, such as a link to nowhere."""
+    """Return the whole's hash, and each file's; nothing where one cannot be read, such as a link to nowhere."""
     from dvc.exceptions import DvcException
     from dvc.fs import localfs
     from dvc_data.hashfile.build import build
@@ -293,7 +297,7 @@ def _check(project: ProjectData, found: Collection[_File]) -> None:
 
 
 def _is_held(project: ProjectData, file: _File) -> bool:
-    """Do cache or mirror hold the content? One that is cut short does not."""
+    """Tell whether cache or mirror holds the content. One that is cut short does not."""
     if file.oid is None:
         return False
     size = project.objects.size(file.oid)

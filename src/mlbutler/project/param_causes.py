@@ -20,7 +20,7 @@ _AFTER = 40
 
 
 def param_causes(params: ParamsFile) -> list[Cause]:
-    """Why the stage that reads this file is stale; [] when DVC finds in it what dvc.lock has.
+    """Return why the stage that reads this file is stale; [] when DVC finds in it what dvc.lock has.
 
     Values that DVC never finds equal again are causes of kind ``always``, with what to write instead.
     """
@@ -41,7 +41,7 @@ def param_causes(params: ParamsFile) -> list[Cause]:
 
 
 def lacking(params: ParamsFile, file: str, hidden_by: str = "") -> Iterator[Cause]:
-    """What keeps the stage from running: parameters that are missing or that DVC cannot read.
+    """Return what keeps the stage from running: parameters that are missing or that DVC cannot read.
 
     Args:
         file: where the stage is declared. hidden_by: the .dvc file that tracks them and that DVC does not read.
@@ -65,7 +65,7 @@ def lacking(params: ParamsFile, file: str, hidden_by: str = "") -> Iterator[Caus
 
 
 def not_recordable(params: ParamsFile) -> Iterator[Cause]:
-    """Values with which DVC cannot run a stage."""
+    """Return values with which DVC cannot run a stage."""
     for name in params.names or tuple(params.current or ()):
         if params.current is not None and name in params.current and _has_date(params.current[name]):
             yield Cause(
@@ -75,7 +75,7 @@ def not_recordable(params: ParamsFile) -> Iterator[Cause]:
 
 
 def _declared(name: str, path: str, file: str) -> str:
-    """For a parameter that is missing; ``[./my.yaml:]`` in one line is the text ``./my.yaml:`` to YAML."""
+    """Return the remedy for a parameter that is missing; ``[./my.yaml:]`` in one line is a text to YAML."""
     if name.endswith(":"):
         return f"In {file}, `{name}` is the name of a parameter; for all of that file write `{name} null`."
     return f"Write it into {path}, or take it out of {file}."
@@ -90,7 +90,7 @@ def _written_otherwise(params: ParamsFile) -> Cause:
 
 
 def _differences(subject: str, old: Any, new: Any) -> list[Cause]:
-    """One cause for each value inside that differs."""
+    """Yield one cause for each value inside that differs."""
     if _equal(_as_recorded(old), _as_recorded(new)):
         return [_never_equal(subject, new)]
     before, after = _leaves(old), _leaves(new)
@@ -132,7 +132,7 @@ def _never_equal(subject: str, value: Any) -> Cause:
 
 
 def _as_recorded(value: Any) -> Any:
-    """The value as dvc.lock has it, with something in place of NaN that equals itself."""
+    """Return the value as dvc.lock has it, with something in place of NaN that equals itself."""
     if isinstance(value, Mapping):
         return {key: _as_recorded(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -158,14 +158,14 @@ def _holds(value: Any, is_it: Any) -> bool:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """As DVC compares what it reads with what dvc.lock has."""
+    """Tell whether DVC finds what it reads equal to what dvc.lock has."""
     if isinstance(one, tuple):
         one = list(one)
     return bool(one == other)
 
 
 def difference(old: Any, new: Any) -> str:
-    """``old -> new``; long ones from where they begin to differ."""
+    """Return ``old -> new``; long ones from where they begin to differ."""
     return texts_differ(_shown(old), _shown(new))
 
 

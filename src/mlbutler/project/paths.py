@@ -6,7 +6,7 @@ from mlbutler.project.model import Stages
 
 
 def result_paths(stages: Stages) -> tuple[str, ...]:
-    """Files that Git keeps and a reproduction may change: dvc.lock, uncached outputs, .gitignore files."""
+    """Return files that Git keeps and a reproduction may change: dvc.lock, uncached outputs, .gitignore files."""
     paths: dict[str, None] = {}
     for stage in stages.pipeline():
         paths[stage.lock_file] = None
@@ -22,7 +22,7 @@ def result_paths(stages: Stages) -> tuple[str, ...]:
 
 
 def dependency_paths(stages: Stages) -> tuple[str, ...]:
-    """Everything a stage is made from: dvc.yaml and .dvc files, dependencies, parameter files, settings of DVC."""
+    """Return what stages are made from: dvc.yaml and .dvc files, dependencies, parameter files, settings of DVC."""
     paths: dict[str, None] = {".dvc/config": None}
     for stage in stages.ordered:
         paths[stage.file] = None
@@ -32,7 +32,7 @@ def dependency_paths(stages: Stages) -> tuple[str, ...]:
 
 
 def read_paths(stages: Stages) -> tuple[str, ...]:
-    """Every path on this machine that a plan looks at: dependencies, parameter files, outputs."""
+    """Return every path on this machine that a plan looks at: dependencies, parameter files, outputs."""
     paths: dict[str, None] = {}
     for stage in stages.ordered:
         paths |= dict.fromkeys(d.path for d in stage.dependencies if not d.is_url)

@@ -60,7 +60,7 @@ class Planner:
         self._restored: dict[str, Mapping[str, Recorded]] = {}
 
     def plan(self) -> tuple[StagePlan, ...]:
-        """The state of every planned stage, in an order in which they can run."""
+        """Return the state of every planned stage, in an order in which they can run."""
         chosen = self._chosen()
         forced: set[str] = set()
         while True:  # a producer whose output nobody keeps turns stale when a stale stage needs it
@@ -93,7 +93,7 @@ class Planner:
     # -------------------------------------------------------------------------------------- judging
 
     def _judge(self, stage: Stage, forced: Collection[str]) -> list[Cause]:
-        """Why it is stale or not known, [] when it is up to date."""
+        """Return why it is stale or not known, [] when it is up to date."""
         causes = list(dict.fromkeys(self._causes_of(stage)))
         upstream = {made.name for made, _ in self._stages.producers(stage) if self._is_rerun(made.name)}
         named = {cause.subject for cause in causes if cause.kind == "upstream"}
@@ -112,7 +112,7 @@ class Planner:
         return causes
 
     def _causes_of(self, stage: Stage) -> Iterator[Cause]:
-        """What is known of the stage itself, in the order in which a reader looks for it."""
+        """Return what is known of the stage itself, in the order in which a reader looks for it."""
         if stage.always:
             yield Cause(kind="always", subject=stage.name, detail="DVC runs it every time")
         if not stage.locked:
@@ -192,7 +192,7 @@ class Planner:
             yield Cause(kind=kind, subject=path, detail=detail)
 
     def _absent(self, stage: Stage, dependency: Dependency) -> Iterator[Cause]:
-        """What a dependency that certainly is not there means for the stage that reads it."""
+        """Return what a dependency that certainly is not there means for the stage that reads it."""
         path = dependency.path
         owner = self._stages.owner(path)
         if dependency.is_url:
@@ -213,7 +213,7 @@ class Planner:
         # else nobody can tell here; the producer is judged by itself
 
     def _obstacles(self, stage: Stage) -> Iterator[Cause]:
-        """What a stage that has to run cannot run without."""
+        """Return what a stage that has to run cannot run without."""
         for params in stage.params:
             owner = self._stages.owner(params.path)
             if owner is None or not self._is_rerun(owner[0].name):
@@ -260,7 +260,7 @@ class Planner:
             yield Cause(kind="output", subject=output.path, detail="differs from dvc.lock")
 
     def _unavailable(self, chosen: Sequence[Stage]) -> set[str]:
-        """Stages judged up to date whose outputs a stale stage needs but that nobody keeps."""
+        """Return stages judged up to date whose outputs a stale stage needs but no store holds."""
         planned = {stage.name for stage in chosen}
         found = set()
         for stage in chosen:
@@ -306,7 +306,7 @@ class Planner:
         return StageState.CANNOT_RUN if stage.name in self._cannot else StageState.STALE
 
     def _needs(self, stage: Stage) -> list[str]:
-        """DVC-tracked paths that must be in the work tree before the stage can run."""
+        """Return DVC-tracked paths that must be in the work tree before the stage can run."""
         needed: dict[str, None] = {}
         for dependency in stage.dependencies:
             if dependency.external:
@@ -331,12 +331,12 @@ class Planner:
         return _is_stale(self._causes.get(name, ()))
 
     def restored_outputs(self) -> Mapping[str, Mapping[str, Recorded]]:
-        """For every restorable stage: output path -> hash, as the run cache has it. After `plan`."""
+        """Return, of every restorable stage, output path -> hash, as the run cache has it; call it after `plan`."""
         return self._restored
 
 
 def _is_stale(causes: Collection[Cause]) -> bool:
-    """Is there a cause that is known?"""
+    """Tell whether there is a cause that is known."""
     return any(cause.kind != _NOT_KNOWN for cause in causes)
 
 

@@ -38,7 +38,7 @@ class Planning:
         durations: Mapping[str, float] | None = None,
         lost: Collection[str] = (),
     ) -> tuple[StagePlan, ...]:
-        """The state of every stage; see `mlbutler.project.plan`.
+        """Return the state of every stage; see `mlbutler.project.plan`.
 
         Args:
             lost: paths of outputs that no store holds: a stage that makes one that is needed is stale.
@@ -75,7 +75,7 @@ class Planning:
             raise ProjectError(f"A dependency cannot be read: {error}", "Check its permissions.") from error
 
     def _recorded_run(self, key: str) -> Mapping[str, Any] | None:
-        """The entry of DVC's run cache for a key: in the clone, the mirror or the remote."""
+        """Return the entry of DVC's run cache for a key: in the clone, the mirror or the remote."""
         from mlbutler.project.run_cache import newest
 
         if self.build_runs is not None:
@@ -105,7 +105,7 @@ class Planning:
         return bring_runs(open_cache(self._project), LocalStore("mirror", self._project.mirror))
 
     def unsettled(self) -> tuple[StagePlan, ...]:
-        """The stages whose outputs are not, or not known to be, those of the code, data and parameters here, in order.
+        """Return, in order, the stages whose outputs are not known to be those of the code, data and parameters here.
 
         Decided from what is at hand, like `plan`; no cache is asked what it could restore. A stage that DVC runs
         every time is none for that alone.
@@ -125,7 +125,7 @@ class Planning:
         return tuple(stale.values())
 
     def judged(self) -> tuple[StagePlan, ...]:
-        """The state of every stage from what is at hand; no cache is asked what it could restore.
+        """Return the state of every stage from what is at hand; no cache is asked what it could restore.
 
         Raises:
             ProjectError: the project cannot be read.
@@ -141,7 +141,7 @@ class Planning:
             raise ProjectError(f"A dependency cannot be read: {error}", "Check its permissions.") from error
 
     def runs_of(self, names: Collection[str]) -> dict[str, frozenset[tuple[str, ObjectId | None]]]:
-        """Key in DVC's run cache -> named outputs, of the runs of these stages that dvc.lock records now."""
+        """Return key in DVC's run cache -> named outputs, of the runs of these stages that dvc.lock records now."""
         from mlbutler.project.run_cache import recorded_run
 
         return dict(
@@ -162,7 +162,7 @@ class Planning:
                 raise UsageError(f"There is no stage '{target}'.", hint)
 
     def needed(self, plans: Sequence[StagePlan]) -> tuple[Need, ...]:
-        """The objects that the stale ones of `plans` need; restorable ones need their recorded outputs too."""
+        """Return the objects that the stale ones of `plans` need; restorable ones need their recorded outputs too."""
         needs: dict[tuple[str, str], Need] = {}
         for plan in plans:
             if plan.state not in (StageState.STALE, StageState.RESTORABLE):
@@ -193,7 +193,7 @@ class Planning:
         )  # fmt: skip
 
     def needs_of(self, paths: Iterable[str]) -> Iterator[Need]:
-        """The objects of those recorded artifacts, or parts of them, that are not in the work tree."""
+        """Return the objects of those recorded artifacts, or parts of them, that are not in the work tree."""
         for path in paths:
             owner = self._project.stages.owner(path)
             if owner is None or (recorded := owner[1].recorded) is None or (oid := recorded.oid) is None:

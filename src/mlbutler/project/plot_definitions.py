@@ -16,7 +16,7 @@ def definitions(
     below: Callable[[str, str], str],
     expanded: Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]],
 ) -> Iterator[PlotDefinition]:
-    """Every plot of one revision, once.
+    """Return every plot of one revision, once.
 
     Args:
         files: an output's files (itself, when it is no directory).
@@ -61,12 +61,12 @@ def _top_level(
 
 
 def _by_id(props: Mapping[str, Any]) -> bool:
-    """Is its name an id, and no path?"""
+    """Tell whether its name is an id, and no path."""
     return isinstance(props.get("y"), Mapping) or isinstance(props.get("x"), Mapping)
 
 
 def _named(plots: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The entries of ``plots:``, which is a mapping or a list of names and mappings."""
+    """Yield the entries of ``plots:``, which is a mapping or a list of names and mappings."""
     for item in plots if isinstance(plots, list) else [plots]:
         if isinstance(item, Mapping):
             for name, props in item.items():
@@ -76,7 +76,7 @@ def _named(plots: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _definition(name: str, props: Mapping[str, Any], locate: Callable[..., str]) -> PlotDefinition:
-    """One plot; `name` is a file's path unless `y` (or `x`) maps files to fields."""
+    """Return one plot; `name` is a file's path unless `y` (or `x`) maps files to fields."""
     y: dict[str, tuple[str, ...]] = {}
     given = props.get("y")
     if isinstance(given, Mapping):

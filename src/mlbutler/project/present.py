@@ -1,7 +1,7 @@
 """What dependencies, parameter files and outputs are now, wherever that can be known from.
 
 The work tree says it where the file is; else the record of what makes it: a stage's output in dvc.lock, a .dvc
-file, or an entry of a directory manifest. What lies on other storage is asked for. What nobody tells is not known.
+file, or an entry of a directory manifest. What lies on other storage is asked for. Everything else is not known.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class Present:
         self.restored: dict[str, Mapping[str, Recorded]] = {}
 
     def exists(self, path: str) -> bool:
-        """Is it in the work tree, or at that place on this machine?"""
+        """Tell whether it is in the work tree, or at that place on this machine."""
         return self._tree.exists(path)
 
     def overlooked(self, path: str) -> str:
-        """The .dvc file here that tracks `path` and that DVC does not read; '' for none."""
+        """Return the .dvc file here that tracks `path` and that DVC does not read; '' for none."""
         return overlooked(self._tree.root, self._stages, path)
 
     def dependency(self, dependency: Dependency) -> Now:
-        """What a dependency's content is.
+        """Return what a dependency's content is.
 
         Raises:
             OSError: a file of the project cannot be read.
@@ -66,7 +66,7 @@ class Present:
         return None
 
     def output(self, output: Output) -> Now:
-        """What an output is in the work tree, or where it is kept outside the project."""
+        """Return what an output is in the work tree, or where it is kept outside the project."""
         if output.is_url:
             return self._outside.ask(output.path)
         if not self._tree.exists(output.path):
@@ -75,7 +75,7 @@ class Present:
         return self._hash(output.path, algorithm, external=output.external)
 
     def params(self, params: ParamsFile) -> ParamsFile | NotKnown:
-        """With the values that are there now; those of an artifact come from the store that holds it."""
+        """Return parameters with the values that are there now; those of an artifact come from a store."""
         owner = self._stages.owner(params.path)
         if owner is None:
             return params
@@ -102,7 +102,7 @@ class Present:
             return NotKnown(f"it cannot be read: {error.strerror or error}", "Let this user read it.")
 
     def _inside(self, output: Output, recorded: Recorded | None, path: str) -> Now:
-        """The record of `path`, which is `output` or lies in that directory."""
+        """Return the record of `path`, which is `output` or lies in that directory."""
         if recorded is None or output.path == path:
             return recorded
         if recorded.oid is None or not recorded.oid.is_directory:
@@ -117,7 +117,7 @@ class Present:
 
 
 def _subdirectory(manifest: Mapping[str, str], relpath: str, algorithm: str) -> Recorded | None:
-    """The hash DVC gives to the directory `relpath` of a directory artifact; None when it is empty."""
+    """Return the hash DVC gives to the directory `relpath` of a directory artifact; None when it is empty."""
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.tree import Tree
 

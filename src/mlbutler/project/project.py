@@ -18,21 +18,21 @@ class Project(ProjectData):
 
     @cached_property
     def planning(self) -> Planning:
-        """Which stages are stale, and what they need."""
+        """Return what tells which stages are stale, and what they need."""
         from mlbutler.project.planning import Planning
 
         return Planning(self)
 
     @cached_property
     def checkout(self) -> Checkout:
-        """Recorded artifacts into the work tree."""
+        """Return what puts recorded artifacts into the work tree."""
         from mlbutler.project.checkout import Checkout
 
         return Checkout(self)
 
     @cached_property
     def snapshots(self) -> SnapshotReader:
-        """The project at commits and in the work tree, as plain data."""
+        """Return what reads the project at commits and in the work tree, as plain data."""
         from mlbutler.project.snapshot import SnapshotReader
 
         return SnapshotReader(self)

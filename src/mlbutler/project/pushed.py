@@ -123,7 +123,7 @@ class _Memory:
 
 def _ask(store: Store, wanted: Iterable[ObjectId], memory: _Memory | None, progress: Progress | None, result: _Result
 ) -> dict[ObjectId, Answer]:  # fmt: skip
-    """An answer for each object, from an earlier build where it is still believed."""
+    """Return an answer for each object, from an earlier build where it is still believed."""
     known = memory.presence.get(memory.address) if memory is not None else {}
     answers = {oid: Answer(Presence.PRESENT, known[oid].size) for oid in wanted if oid in known}
     result.remembered += len(answers)
@@ -185,7 +185,7 @@ def _check_group(
 
 
 def _files(oid: ObjectId, manifests: ReadManifest) -> Manifest | str:
-    """A directory's files, or why they are not known."""
+    """Return a directory's files, or why they are not known."""
     try:
         content = manifests(oid)
     except CorruptObject as error:
@@ -270,5 +270,5 @@ def _undetermined(artifact: Artifact, problem: str, remedy: str, remote: str) ->
 
 
 def _unasked(artifact: Artifact, error: MlbutlerError, remote: str | None) -> Finding:
-    """Of an artifact whose remote could not even be opened."""
+    """Return answers for an artifact whose remote could not even be opened."""
     return dataclasses.replace(_finding(artifact, error.message, error.remedy), silent_remote=remote or "the default")

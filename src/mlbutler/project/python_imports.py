@@ -15,7 +15,7 @@ _MOST_FILES = 2000
 
 
 def imported_files(root: Path, entries: Iterable[str], search: Sequence[str]) -> dict[str, str]:
-    """Files below `root` that the entries import, directly or not -> the file that imports it first.
+    """Return files below `root` that the entries import, directly or not -> the file that imports it first.
 
     What is imported under a name made at run time cannot be seen.
 
@@ -46,7 +46,7 @@ def imported_files(root: Path, entries: Iterable[str], search: Sequence[str]) ->
 
 
 def _files(root: Path, places: Sequence[str], name: str) -> tuple[str, ...]:
-    """The files that stand for a dotted name: the module, and the ``__init__.py`` of each package above it."""
+    """Yield the files that stand for a dotted name: the module, and the ``__init__.py`` of each package above it."""
     parts = name.split(".") if name else []
     for place in places:
         files = []
@@ -79,7 +79,7 @@ def _is_folder(root: Path, path: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _imports(path: Path) -> tuple[tuple[int, str], ...]:
-    """(level of a relative import or 0, dotted name) of every import in a file; none when it cannot be read."""
+    """Return (level of a relative import or 0, dotted name) of every import in a file; none when it cannot be read."""
     try:
         if path.stat().st_size > _LARGEST:
             return ()
@@ -107,7 +107,7 @@ def _named(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def _is_import_call(function: ast.expr) -> bool:
-    """``__import__("x")`` and ``importlib.import_module("x")``."""
+    """Tell whether it is ``__import__("x")`` or ``importlib.import_module("x")``."""
     return (isinstance(function, ast.Name) and function.id in ("__import__", "import_module")) or (
         isinstance(function, ast.Attribute) and function.attr == "import_module"
     )

@@ -1,5 +1,7 @@
-"""As much of a project as can be read where some of DVC's own files cannot: a torn dvc.lock, one of DVC 1, a merge's
-conflict markers in a .dvc file."""
+"""As much of a project as can be read where some of DVC's own files cannot.
+
+Such as a torn dvc.lock, one of DVC 1, or a merge's conflict markers in a .dvc file.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ class Readable:
 
 
 def readable_stages(repo: Any, *, read_params: bool = True) -> Readable:
-    """What can be read of a project that `load_stages` refuses.
+    """Return what can be read of a project that `load_stages` refuses.
 
     Args:
         repo: a `dvc.repo.Repo` of its own; it overlooks the broken files from now on.
@@ -63,7 +65,7 @@ def _shown(repo: Any, path: str) -> str:
 
 
 def _without_broken_locks(repo: Any, problems: dict[str, str]) -> None:
-    """Let DVC take each dvc.lock that it cannot read for one that is ignored: then the stages have no hashes."""
+    """Have DVC ignore each dvc.lock that it cannot read: then the stages have no hashes."""
     from dvc.dvcfile import Lockfile
 
     ignored: Callable[..., Any] = repo.dvcignore.is_ignored_file

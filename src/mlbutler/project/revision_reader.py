@@ -33,7 +33,7 @@ _DEFAULT_PARAMS = "params.yaml"
 
 
 def leads_out(root: Path, file: Path) -> bool:
-    """Does it lie outside the project, by its name or by a link that DVC did not make?
+    """Tell whether it lies outside the project, by its name or by a link that DVC did not make.
 
     Others' files are not for the report: what a dvc.yaml names may come from a pull request.
     """
@@ -42,7 +42,7 @@ def leads_out(root: Path, file: Path) -> bool:
 
 
 def _is_dvc_link(root: Path, file: Path) -> bool:
-    """With ``cache.type = symlink`` DVC's outputs are links into a cache outside the project."""
+    """Tell a link of DVC's: with ``cache.type = symlink`` outputs are links into a cache outside the project."""
     return "/files/md5/" in file.resolve().as_posix() and (root / ".dvc").is_dir()
 
 
@@ -50,15 +50,15 @@ class Tracked(Protocol):
     """The files of one revision that Git keeps."""
 
     def ahead(self, paths: Iterable[str]) -> None:
-        """These will be asked for."""
+        """Prepare to read these paths, which will be asked for."""
         ...
 
     def __call__(self, path: str) -> Source | None:
-        """The file's content, or why it was not read; None when there is none."""
+        """Return the file's content, or why it was not read; None when there is none."""
         ...
 
     def below(self, path: str) -> tuple[str, ...]:
-        """The files below a folder, none when it is no folder."""
+        """Return the files below a folder, none when it is no folder."""
         ...
 
 
@@ -124,7 +124,7 @@ class RevisionReader:
     # ------------------------------------------------------------------------------------- contents
 
     def sources(self, paths: Sequence[str], *, remote: bool = True) -> dict[str, Source]:
-        """These files' contents.
+        """Return these files' contents.
 
         Args:
             remote: may a file that neither cache nor mirror holds be brought from the remote?
@@ -133,7 +133,7 @@ class RevisionReader:
         return {path: self._source(path, remote=remote) for path in paths}
 
     def is_object(self, path: str) -> bool:
-        """Is it read from cache, mirror or remote?"""
+        """Tell whether it is read from cache, mirror or remote."""
         owner = self.stages.owner(path)
         if owner is None or not owner[1].cached:
             return False
@@ -156,7 +156,7 @@ class RevisionReader:
         return dataclasses.replace(found, identity=self._identity(path, out)) if as_recorded else found
 
     def _identity(self, path: str, out: Output) -> str:
-        """What is recorded of `path`: the hash of the output that it is, or lies in."""
+        """Return what is recorded of `path`: the hash of the output that it is, or lies in."""
         return f"{out.recorded.value} {path[len(out.path) + 1 :]}".rstrip() if out.recorded is not None else ""
 
     def _object(self, path: str, out: Output, *, remote: bool) -> Source:
@@ -175,7 +175,7 @@ class RevisionReader:
         return Source(content, "" if content is not None else self._nowhere(remote=remote), identity=identity)
 
     def _nowhere(self, *, remote: bool = True) -> str:
-        """Why an object is not at hand."""
+        """Return why an object is not at hand."""
         trouble = self._project.objects.problem
         if trouble is not None:
             return f"{UNASKED}: {trouble.message}"
@@ -184,7 +184,7 @@ class RevisionReader:
         return _NOWHERE if remote else _NOT_HERE
 
     def _identified(self, path: str, out: Output, *, remote: bool = True) -> tuple[ObjectId | None, str]:
-        """The object that is recorded for `path`, which may lie inside `out`; or why there is none."""
+        """Return the object that is recorded for `path`, which may lie inside `out`; or why there is none."""
         oid = out.recorded.oid if out.recorded else None
         if oid is None:
             return None, "no content hash is recorded"
@@ -198,7 +198,7 @@ class RevisionReader:
         return oid, ""
 
     def _tables(self, path: str, same: frozenset[str]) -> Iterator[tuple[str, Stored]]:
-        """The file, or the tables in the directory; those are not brought from the remote one by one."""
+        """Return the file, or the tables in the directory; those are not brought from the remote one by one."""
         owner = self.stages.owner(path)
         oid = owner[1].recorded.oid if owner is not None and owner[1].recorded else None
         if owner is None or oid is None or not oid.is_directory or path != owner[1].path:
@@ -218,7 +218,7 @@ class RevisionReader:
                 yield name, self._stored(name, remote=False)
 
     def _stored(self, path: str, *, remote: bool = True) -> Stored:
-        """A file of any size: in the work tree as it is there, else as recorded."""
+        """Return a file of any size: in the work tree as it is there, else as recorded."""
         owner = self.stages.owner(path)
         if owner is None or not owner[1].cached:
             found = self._tracked(path) or _MISSING
@@ -240,7 +240,7 @@ class RevisionReader:
         )
 
     def _at_hand(self, artifacts: Mapping[str, ArtifactState], same: frozenset[str]) -> Iterator[tuple[str, Stored]]:
-        """The tables among the artifacts that are not the same on both sides."""
+        """Return the tables among the artifacts that are not the same on both sides."""
         for path, artifact in artifacts.items():
             recorded = self.stages.owners[path][1].recorded
             oid = recorded.oid if recorded is not None else None
@@ -271,7 +271,7 @@ class RevisionReader:
     # ---------------------------------------------------------------------------------- what counts
 
     def metric_paths(self) -> Iterator[str]:
-        """Every metrics file, some perhaps twice."""
+        """Return every metrics file, some perhaps twice."""
         for stage in self.stages.pipeline():
             for out in stage.outputs:
                 if out.kind == "metric" and not out.external:
@@ -291,7 +291,7 @@ class RevisionReader:
         return (file for path in named for file in files[path])
 
     def _expanded(self, paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Each path with the files that it stands for: those below it, when it is a folder, as DVC takes it."""
+        """Return each path with its files: those below it, when it is a folder, as DVC takes it."""
         named = tuple(dict.fromkeys(paths))
         self._tracked.ahead(path for path in named if not self.is_object(path))
         return {path: self._inside(path) or (path,) for path in named}
@@ -306,13 +306,13 @@ class RevisionReader:
         return self._tracked.below(path)
 
     def _below(self, file: str, path: str) -> str:
-        """`path`, which `file` names relative to its own folder, from the project's root."""
+        """Return `path`, which `file` names relative to its own folder, from the project's root."""
         files = self._repo.fs
         joined = files.normpath(files.join(files.parent(file), path.replace("\\", "/")))
         return str(files.relpath(joined, self._repo.root_dir)).replace("\\", "/")
 
     def _files(self, out: Output) -> Iterator[str]:
-        """The output itself, or its files when it is a directory."""
+        """Return the output itself, or its files when it is a directory."""
         oid = out.recorded.oid if out.recorded else None
         if oid is None or not oid.is_directory:
             yield out.path
@@ -354,7 +354,7 @@ def _kind(out: Output) -> str:
 
 
 def _read_by(stage: Stage) -> dict[str, tuple[str, ...]]:
-    """The parameters that a stage depends on and those filled into its definition; () is the whole file."""
+    """Return the parameters that a stage depends on and those filled into its definition; () is the whole file."""
     found = dict(stage.variables)
     for params in stage.params:
         known = found.get(params.path)

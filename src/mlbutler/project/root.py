@@ -9,7 +9,7 @@ from mlbutler.errors import UsageError
 
 
 def find_root(directory: Path) -> Path:
-    """The root of the DVC project that holds `directory`.
+    """Return the root of the DVC project that holds `directory`.
 
     Raises:
         UsageError: there is none, or several lie below.

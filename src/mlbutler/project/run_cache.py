@@ -24,7 +24,7 @@ def find_run(
     hashes: Mapping[str, Recorded],
     look_up: Callable[[str], Mapping[str, Any] | None],
 ) -> dict[str, Recorded] | None:
-    """The outputs (project path -> hash) of a recorded run with these inputs, None when there is none.
+    """Return the outputs (project path -> hash) of a recorded run with these inputs, None when there is none.
 
     Args:
         hashes: content of every dependency, by project path. look_up: finds the newest entry for a key.
@@ -41,7 +41,7 @@ def find_run(
 
 
 def recorded_run(repo: Any, stage: Stage) -> tuple[str, frozenset[tuple[str, ObjectId | None]]] | None:
-    """The key of the run that dvc.lock records of a stage, and its outputs by their names in DVC's run cache.
+    """Return the key of the run that dvc.lock records of a stage, and its outputs as DVC's run cache names them.
 
     None where it records none that DVC keeps.
     """
@@ -92,7 +92,7 @@ def _is_executable(path: Path, item: Any) -> bool:
 
 
 def newest(run_caches: Iterable[Path], key: str) -> Mapping[str, Any] | None:
-    """The newest entry for a key in the first of these ``runs`` directories that has one."""
+    """Return the newest entry for a key in the first of these ``runs`` directories that has one."""
     for runs in run_caches:
         file = newest_in(runs / key[:2] / key)
         with suppress(OSError):
@@ -102,7 +102,7 @@ def newest(run_caches: Iterable[Path], key: str) -> Mapping[str, Any] | None:
 
 
 def parsed(content: bytes) -> Mapping[str, Any] | None:
-    """An entry as data, None when it is none."""
+    """Return an entry as data, None when it is none."""
     try:
         found = parse_yaml(decoded(content))
     except Unreadable:

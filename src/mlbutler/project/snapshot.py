@@ -116,7 +116,7 @@ class SnapshotReader:
 
 
 def _filled(one: Snapshot, tracked: Tracked, other: Snapshot) -> Snapshot:
-    """With the files that the other side declares: where dvc.yaml cannot be read, Git may keep them all the same."""
+    """Add the files that the other side declares: where dvc.yaml cannot be read, Git may keep them all the same."""
 
     def filled(files: Mapping[str, Source], others: Iterable[str]) -> dict[str, Source]:
         more = [path for path in others if path not in files]
@@ -132,7 +132,7 @@ def _filled(one: Snapshot, tracked: Tracked, other: Snapshot) -> Snapshot:
 
 
 def _completed(one: Snapshot, other: Snapshot) -> Snapshot:
-    """With the contents that are not at hand on this side, and are the same on the other."""
+    """Add the contents that are not at hand on this side, and are the same on the other."""
 
     def completed(files: Mapping[str, Source], others: Mapping[str, Source]) -> dict[str, Source]:
         return {
@@ -151,7 +151,10 @@ def _completed(one: Snapshot, other: Snapshot) -> Snapshot:
 
 
 def _repo_of(root: Path, commit: str, prefix: str) -> Any:
-    """DVC's `Repo` as of a commit. ``.dvc/config.local`` is left out where it does not fit what was configured then."""
+    """Return DVC's `Repo` as of a commit.
+
+    ``.dvc/config.local`` is left out where it does not fit what was configured then.
+    """
     from dvc.config import ConfigError
     from dvc.fs import GitFileSystem
     from dvc.repo import Repo
@@ -205,7 +208,7 @@ class _FromDisk:
         self._root = root
 
     def ahead(self, paths: Iterable[str]) -> None:
-        """Nothing is gained by reading them together."""
+        """Do nothing: reading them together is no quicker."""
 
     def __call__(self, path: str) -> Source | None:
         file = self._root / path
@@ -228,7 +231,7 @@ class _FromDisk:
 
 
 def same_objects(old: Stages, new: Stages) -> frozenset[str]:
-    """Cached outputs that are recorded as the same object on both sides."""
+    """Return cached outputs that are recorded as the same object on both sides."""
     return frozenset(
         path
         for path, (_, out) in new.owners.items()

@@ -10,7 +10,7 @@ CHECK = "stale again"
 
 
 def stale_again(plans: Iterable[StagePlan], ran: Collection[str]) -> tuple[Finding, ...]:
-    """What makes these stages stale again, and what to write instead.
+    """Return what makes these stages stale again, and what to write instead.
 
     Args:
         plans: judged after the stages ran. ran: their names.

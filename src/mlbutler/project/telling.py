@@ -1,4 +1,4 @@
-"""Telling DVC's state database of files in the work tree, so that DVC hashes nothing afterwards."""
+"""Writing files of the work tree into DVC's state database, so that DVC hashes nothing afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMES = {False: "md5", True: "md5-dos2unix"}
 
 
 class Telling:
-    """What DVC is told of one artifact.
+    """The entries of one artifact in DVC's state database.
 
     Args:
         repo: an opened `dvc.repo.Repo`. path: the artifact's final place.
@@ -27,7 +27,7 @@ class Telling:
         self._told: Mapping[str, Status] = {}
 
     def before(self, states: Mapping[str, Status]) -> None:
-        """Files are being made that are going to have these statuses.
+        """Write entries of files that are being made and will have these statuses.
 
         DVC compares: one that is another file after all is hashed.
         """
@@ -35,7 +35,7 @@ class Telling:
         self._told = states
 
     def after(self, states: Mapping[str, Status]) -> None:
-        """Files have been made with these statuses; what was told `before` is not told again."""
+        """Write entries of files that were made and have these statuses, but for those that `before` wrote."""
         self._tell({name: status for name, status in states.items() if self._told.get(name) is not status})
 
     def _tell(self, states: Mapping[str, Status]) -> None:

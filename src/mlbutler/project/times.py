@@ -9,7 +9,7 @@ from mlbutler.state.hints import Hints
 
 
 def read_times(root: Path, mirror: Path | None, repository: str, prefix: str) -> dict[str, float]:
-    """Stage -> seconds of its last run known here; empty when nothing is known."""
+    """Return stage -> seconds of its last run known here; empty when nothing is known."""
     found = Hints("times", root, mirror, repository, prefix).read()
     return {name: float(seconds) for name, seconds in found.items() if isinstance(seconds, int | float)}
 

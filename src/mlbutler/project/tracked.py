@@ -1,6 +1,6 @@
 """What mlbutler and DVC remember of a clone never comes from a commit.
 
-Whoever commits below ``.mlbutler`` or into DVC's cache would tell mlbutler what it has seen itself: that all is on the
+A commit below ``.mlbutler`` or into DVC's cache could make mlbutler believe what it has not seen: that all is on the
 remote, what a stage once made. So what Git tracks there is refused before anything of it is read, files as well as a
 link or a submodule in a folder's place.
 """

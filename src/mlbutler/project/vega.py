@@ -32,7 +32,7 @@ class _Unfit(Exception):
 def with_specifications(
     root: Path, plots: Sequence[PlotChange], old: Snapshot, new: Snapshot
 ) -> tuple[PlotChange, ...]:
-    """The plots, where a template other than DVC's plain line is asked for with its Vega-Lite specification.
+    """Return the plots, with a Vega-Lite specification where a template other than DVC's plain line is asked for.
 
     Confusion matrices stay tables. A template that cannot be used leaves the plot as it is, with the reason.
 
@@ -86,7 +86,7 @@ def _built_in() -> frozenset[str]:
 
 
 def _template_file(root: Path, template: str) -> Path | None:
-    """A template of the project: in ``.dvc/plots``, else by its path; it may not lie outside."""
+    """Return a template of the project: in ``.dvc/plots``, else by its path; it may not lie outside."""
     folder = root / ".dvc" / "plots"
     for path in (folder / template, folder / f"{template}.json", root / template):
         if template and path.is_file() and path.resolve().is_relative_to(root.resolve()):
@@ -144,7 +144,7 @@ def _template(root: Path, name: str, *, own: bool) -> Any:
 
 
 def _refused(item: Any) -> str:
-    """The first key or mark that a template of a pull request may not have, '' for none."""
+    """Return the first key or mark that a template of a pull request may not have, '' for none."""
     waiting = [item]
     while waiting:
         now = waiting.pop()
@@ -161,7 +161,7 @@ def _refused(item: Any) -> str:
 
 
 def _data(definition: PlotDefinition, snapshot: Snapshot) -> dict[str, list[dict[str, Any]]]:
-    """The rows of each file that is there and can be read, numbers as numbers."""
+    """Return the rows of each file that is there and can be read, numbers as numbers."""
     data = {}
     for file in dict.fromkeys((*definition.files, *definition.xs)):
         source = snapshot.plot_data.get(file)
@@ -177,7 +177,7 @@ def _data(definition: PlotDefinition, snapshot: Snapshot) -> dict[str, list[dict
 
 
 def _properties(definition: PlotDefinition, data: Mapping[str, Any]) -> dict[str, Any]:
-    """As they stand in dvc.yaml, limited to files that are there on this side."""
+    """Return the properties as they stand in dvc.yaml, limited to files that are there on this side."""
     found: dict[str, Any] = {"title": definition.title or definition.id}
     if y := {file: list(fields) for file, fields in definition.y.items() if file in data}:
         found["y"] = {file: fields[0] if len(fields) == 1 else fields for file, fields in y.items()}
@@ -190,7 +190,7 @@ def _properties(definition: PlotDefinition, data: Mapping[str, Any]) -> dict[str
 
 
 def _few(points: list[dict[str, Any]], *, lines: bool) -> list[dict[str, Any]]:
-    """At most `_MOST_ROWS` points of each series; what is counted or summed cannot be thinned."""
+    """Return at most `_MOST_ROWS` points of each series; what is counted or summed cannot be thinned."""
     series: dict[tuple[Any, Any], list[dict[str, Any]]] = {}
     for point in points:
         series.setdefault((point.get("filename"), point.get("field")), []).append(point)

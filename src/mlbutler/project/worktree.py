@@ -56,11 +56,11 @@ class WorkTree:
         self._partial = partial_directories(root)
 
     def exists(self, path: str) -> bool:
-        """Is it in the work tree, and whole as far as mlbutler knows?"""
+        """Tell whether it is in the work tree, and whole as far as mlbutler knows."""
         return path not in self._partial and _present(self.root / path)
 
     def hash(self, path: str, algorithm: str) -> Recorded | None:
-        """The content's hash, None when it is absent.
+        """Return the content's hash, None when it is absent.
 
         A directory that holds outputs of stages which are absent is taken with those as recorded.
 

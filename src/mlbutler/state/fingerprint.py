@@ -27,19 +27,39 @@ class Status(Protocol):
     """What of an `os.stat_result` is looked at."""
 
     @property
-    def st_mode(self) -> int: ...
+    def st_mode(self) -> int:
+        """Return the file type and permissions."""
+        ...
+
     @property
-    def st_ino(self) -> int: ...
+    def st_ino(self) -> int:
+        """Return the inode."""
+        ...
+
     @property
-    def st_size(self) -> int: ...
+    def st_size(self) -> int:
+        """Return the bytes."""
+        ...
+
     @property
-    def st_nlink(self) -> int: ...
+    def st_nlink(self) -> int:
+        """Return the number of names."""
+        ...
+
     @property
-    def st_mtime(self) -> float: ...
+    def st_mtime(self) -> float:
+        """Return the time of last change, seconds since the epoch."""
+        ...
+
     @property
-    def st_mtime_ns(self) -> int: ...
+    def st_mtime_ns(self) -> int:
+        """Return the time of last change in nanoseconds."""
+        ...
+
     @property
-    def st_ctime_ns(self) -> int: ...
+    def st_ctime_ns(self) -> int:
+        """Return the time of last status change in nanoseconds."""
+        ...
 
 
 class Fingerprint(NamedTuple):
@@ -134,7 +154,7 @@ class Fingerprints:
         return found
 
     def put(self, root: Path, found: Mapping[str, Fingerprint]) -> None:
-        """Take over fingerprints from who has just written these paths."""
+        """Keep fingerprints that were taken while these paths were written."""
         self._known |= {(root, path): one for path, one in found.items()}
 
     def clear(self) -> None:

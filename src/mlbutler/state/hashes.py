@@ -57,10 +57,10 @@ class HashCache:
         )
 
     def put(self, hashes: Mapping[str, Hash], written: Mapping[str, Fingerprint | None]) -> None:
-        """Keep hashes of paths that were just written; waits until a change that follows can be told from that.
+        """Keep hashes of paths that were just written; wait until a change that follows can be told from that.
 
         Args:
-            written: fingerprints that who wrote these paths took on the way.
+            written: fingerprints that were taken while these paths were written.
         """
         self._look.clear()
         found = {path: (known, written.get(path) or self._look(self._root, path)) for path, known in hashes.items()}

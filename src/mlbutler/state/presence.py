@@ -120,8 +120,12 @@ class PresenceCache:
 
 @dataclass(frozen=True)
 class PushCheck:
-    """That all was on the remote: how many objects of how many artifacts, what was not asked for and why, how many
-    seconds ago."""
+    """What a check of all artifacts' objects on the remote found.
+
+    Attributes:
+        objects, artifacts: how many were on the remote, all of them. left_out: what was not asked for, and why.
+        age: how many seconds ago it was asked.
+    """
 
     objects: int
     artifacts: int
@@ -130,7 +134,7 @@ class PushCheck:
 
 
 class PushCheckCache:
-    """That all artifacts of a project were on the remote: it spares reading what would be asked for.
+    """Remembers that all artifacts of a project were on the remote, which spares reading what would be asked for.
 
     Args:
         seal: shows that mlbutler wrote it.

@@ -35,7 +35,7 @@ _MALFORMED = (OSError, ValueError, KeyError, TypeError, AttributeError, Overflow
 
 
 class InputFingerprints:
-    """What a result rests on, as it is now.
+    """What a result depends on, as it is now.
 
     Args:
         root: the project's root. look: shared with all that look at the same files. hashes: of what was laid out.
@@ -68,11 +68,12 @@ class InputFingerprints:
 
 @dataclass(frozen=True)
 class CachedPlan:
-    """A plan without stale stages, and what it rests on.
+    """A plan without stale stages, and what it depends on.
 
     Attributes:
-        key: of who planned, what for, where. artifacts: tells those that belong to it, and where they are pushed to,
-            from all others. inputs, folders, settings: path -> fingerprint; settings lie outside the project.
+        key: of the versions that planned, the targets and the place. artifacts: tells those that belong to it, and
+            where they are pushed to, from all others.
+        inputs, folders, settings: path -> fingerprint; settings lie outside the project.
         outputs: path -> algorithm and value of the recorded hash.
     """
 
@@ -98,7 +99,8 @@ class PlanCache:
     """The plan of one clone.
 
     Args:
-        now: the clone's files. versions: of what plans, and what else it was told; otherwise it is planned anew.
+        now: the clone's files. versions: of what plans, and settings that decide what is planned; when they change,
+            the cached plan is no longer valid.
         anonymous: the user's and the machine's configuration are not read, for a fork's change.
         environ: the environment that this process was started with. seal: shows that mlbutler wrote it.
     """
@@ -131,10 +133,10 @@ class PlanCache:
         outputs: Mapping[str, Sequence[str]], artifacts: str = "", settings: Iterable[Path] = (),
         since: float = math.inf,
     ) -> None:  # fmt: skip
-        """Keep a plan without stale stages, unless it is not sure what it rests on.
+        """Keep a plan without stale stages, unless it is not sure what it depends on.
 
         Args:
-            states: whatever the plan says of its stages. paths: dependencies, parameter files and outputs. read: what
+            states: what the plan says of its stages. paths: dependencies, parameter files and outputs. read: what
                 else was read for it. outputs: path -> algorithm and value of the recorded hash.
             settings: files outside the project that configure DVC, whether they exist or not.
             since: when planning began (seconds since the epoch; now). It may not have seen what changed later.
@@ -165,7 +167,7 @@ class PlanCache:
 
     @property
     def artifacts(self) -> str:
-        """What tells the artifacts that belong to the plan from others, '' where that is not known."""
+        """Return what tells the artifacts that belong to the plan from others, '' where that is not known."""
         known = self.get()
         return known.artifacts if known is not None and isinstance(known.artifacts, str) else ""
 
@@ -204,7 +206,7 @@ class InPlace:
 
 
 class SyncCache:
-    """That all artifacts are in place, as `sync --all` left them in one clone: what is in place is not read again.
+    """Remembers in one clone that `sync --all` put all artifacts in place, so that they are not read again.
 
     It is valid for the very plan it was made for, while each object in the cache is the file that was verified and each
     artifact in the work tree is what was laid out: a look at every file and no more. DVC's project is not opened.

@@ -25,7 +25,7 @@ class Seal:
 
     Args:
         secret: the remotes' credentials, '' where there are none: then nothing is believed or kept. None on a laptop,
-            where nobody is protected from himself: a code shows that a line is whole, and no more.
+            where there is nobody to protect the user from: a code shows that a line is whole, and no more.
     """
 
     def __init__(self, secret: str | None) -> None:
@@ -38,7 +38,7 @@ class Seal:
 
     @cached_property
     def name(self) -> str:
-        """What tells files of one secret from those of others."""
+        """Return what tells files of one secret from those of others."""
         return self.code(b"name")[:16] if self._secret else ""
 
     def code(self, *parts: bytes) -> str:

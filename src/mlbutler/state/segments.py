@@ -4,7 +4,7 @@ A line is a code and a JSON object: rows, by name. A later row replaces an earli
 code is made over the format's version and over what the file is for as well: a line that was torn, that another process
 wrote into, of another version, or copied from another file is no line here.
 
-Whoever remembers something can do without it: what cannot be read is not there, what cannot be written is not kept.
+All that is remembered can be done without: what cannot be read is not there, what cannot be written is not kept.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Segment:
 
     @property
     def file(self) -> Path:
-        """Where it lies."""
+        """Return where it lies."""
         return self._folder / self._name
 
     def read(self) -> Rows:
@@ -88,7 +88,7 @@ class Segment:
             self._lines += 1
 
     def replace(self, rows: Mapping[str, Any], *, durable: bool = False) -> bool:
-        """Write the file anew, with these rows alone; returns whether that could be done.
+        """Write the file anew, with these rows alone; return whether that could be done.
 
         Args:
             durable: survive a power cut.

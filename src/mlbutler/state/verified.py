@@ -1,6 +1,6 @@
 """Which objects of a directory were hashed and whole, so that each is hashed once and not for every build.
 
-An object's mode says that somebody thought it whole, once. Whoever writes into it in place, or puts another file there,
+An object's mode says that it was thought whole, once. Writing into it in place, or putting another file there,
 changes its fingerprint: then it is hashed again before it is used. What was seen before the machine last started is not
 believed either, because a power cut tears files that look as they should.
 

@@ -63,7 +63,7 @@ def test_what_gets_no_other_host_is_used(tmp_path: Path, config: str) -> None:
         (remote(url="https://dagshub.com:8443/team/x.dvc"), "to https://dagshub.com:8443"),
         (remote(url="https://dagshub.com@evil.example/x"), "to https://evil.example"),
         (remote(url="ssh://evil.example/x"), "to ssh://evil.example"),
-        (remote(url="https://dagshub.com/team/x.dvc", ssl_verify="false"), "sets its ssl_verify otherwise"),
+        (remote(url="https://dagshub.com/team/x.dvc", ssl_verify="false"), "sets its ssl_verify differently"),
         (remote(url="s3://bucket/x", configpath="evil.cfg"), "https://dagshub.com to s3://"),
         (remote("new", url="https://evil.example/x"), "has no such remote"),
         (remote(url="/srv/remote"), "https://dagshub.com to the directory /srv/remote"),
@@ -213,7 +213,7 @@ def test_a_mirror_that_only_the_change_names_is_not_used(tmp_path: Path) -> None
         (BASE + remote("more", url="https://u:p@more.example/"), ["adds the DVC remote 'more', at https://more.example/",
                                                                  "makes 'none' the project's"]),
         ("", ["removes the DVC remote 'origin'", "makes 'none' the project's"]),
-        (remote(url="https://dagshub.com/team/x.dvc", ssl_verify="false"), ["sets its ssl_verify otherwise"]),
+        (remote(url="https://dagshub.com/team/x.dvc", ssl_verify="false"), ["sets its ssl_verify differently"]),
     ],
 )  # fmt: skip
 def test_every_change_of_a_remote_is_told(tmp_path: Path, config: str, said: list[str]) -> None:

@@ -57,7 +57,7 @@ def open_repo(root: Path, texts: Texts, more: Mapping[str, Any] | None = None) -
 
 
 class _Holding:
-    """A file system for DVC that holds one text, whatever it is asked for."""
+    """Serve DVC one text as a file system, whatever path it asks for."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text

@@ -58,6 +58,13 @@ def test_what_would_keep_dvc_busy_for_minutes_is_refused_with_the_file_s_name(fu
         _ = Project(full, {}).stages
 
 
+def test_a_matrix_of_more_stages_than_memory_holds_is_refused_before_they_are_made(full: Path) -> None:
+    lists = ", ".join(f"{name}: {list(range(30))}" for name in "abcdef")
+    full.joinpath("dvc.yaml").write_text(f"stages: {{train: {{matrix: {{{lists}}}, cmd: x}}}}\n")
+    with pytest.raises(ProjectError, match=r"dvc\.yaml is too large: the matrix of 'train' makes 729,000,000 stages"):
+        _ = Project(full, {}).stages
+
+
 def test_what_is_recorded_as_an_md5_and_is_a_path_names_no_file(full: Path) -> None:
     full.joinpath("data/raw.dvc").write_text("outs: [{md5: ab/../../../../etc/passwd, path: raw, hash: md5}]\n")
     with pytest.raises(ProjectError, match=r"recorded for 'raw' is no MD5: 'ab/\.\./"):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sized
 from contextlib import suppress
 from functools import cache
 from typing import Any
 
 _LARGEST = 20 << 20
 """DVC needs seconds for each million characters."""
+_MOST_COMBINATIONS = 100_000
+"""A matrix of six lists of thirty is a few lines, and more stages than fit into any memory."""
 
 
 @cache
@@ -38,6 +42,26 @@ def guard() -> None:
         raise problem
 
     _yaml.parse_yaml = strictyaml.parse_yaml = parse_yaml
+    _bound_matrices()
+
+
+def _bound_matrices() -> None:
+    """Refuse a matrix of more stages than anybody runs before DVC makes them."""
+    from dvc.parsing import MatrixDefinition
+
+    from mlbutler.parsing import Unreadable
+
+    theirs = MatrixDefinition._resolve_matrix_data
+
+    def resolve(self: Any) -> Any:
+        lists = theirs(self)
+        combinations = math.prod(len(values) for values in lists.values() if isinstance(values, Sized))
+        if combinations > _MOST_COMBINATIONS:
+            what = f"too large: the matrix of '{self.name}' makes {combinations:,} stages"
+            raise Unreadable(what, str(self.relpath), "Name fewer combinations, or loop inside one stage.")
+        return lists
+
+    MatrixDefinition._resolve_matrix_data = resolve
 
 
 def _require_bounded(text: str) -> None:

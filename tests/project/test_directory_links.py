@@ -16,7 +16,7 @@ from mlbutler.project.project import Project
 from mlbutler.store import linking
 from mlbutler.store.engine import BringOptions, Brought, bring
 from mlbutler.store.interface import Need, ObjectId
-from mlbutler.store.linking import MANY, Second
+from mlbutler.store.linking import MANY, LinkWorker
 from mlbutler.store.local import LocalStore
 from tests import forked_python
 from tests.store.world import add_directory, md5, unsound
@@ -116,9 +116,9 @@ def test_links_that_were_begun_early_are_mirror_cache_and_work_tree_in_one(world
 def test_without_the_second_process_it_is_done_all_the_same(
     world: World, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Second.result
+    whole = LinkWorker.result
 
-    def cut(self: Second) -> bytes:
+    def cut(self: LinkWorker) -> bytes:
         self._process.kill()
         return whole(self)
 
@@ -128,7 +128,7 @@ def test_without_the_second_process_it_is_done_all_the_same(
         elif how == "none can be started":
             patched.setattr(sys, "executable", "/nonexistent/python")
         else:
-            patched.setattr(Second, "result", cut)
+            patched.setattr(LinkWorker, "result", cut)
         world.sync()
     assert world.files() == FILES
     assert not world.scratch()

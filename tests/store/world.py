@@ -80,12 +80,12 @@ def second_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subproces
     """A fixture's body: the second processes that make links; each has ended when the test has."""
     made: list[subprocess.Popen[bytes]] = []
 
-    class Watched(linking.Second):
+    class Watched(linking.LinkWorker):
         def __init__(self, jobs: linking.Jobs) -> None:
             super().__init__(jobs)
             made.append(self._process)
 
-    monkeypatch.setattr(linking, "Second", Watched)
+    monkeypatch.setattr(linking, "LinkWorker", Watched)
     yield made
     assert all(process.poll() is not None for process in made)
 

@@ -16,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Protocol, Self
 
-from mlbutler.project.telling import Telling
+from mlbutler.project.dvc_state import DvcStateWriter
 from mlbutler.state.fingerprint import Status
 from mlbutler.state.verified import VerifiedObjects
 from mlbutler.store.interface import Need, ObjectId
@@ -97,7 +97,12 @@ class DirectoryLinks:
         self._jobs = jobs
         self._linking = Linking(Jobs.of(store, scratch, ((oid, path, "") for oid, path in jobs)), here)
 
-    def finish(self, verified: VerifiedObjects, telling: Telling, progress: Progress | None) -> dict[str, Status]:
+    def finish(
+        self,
+        verified: VerifiedObjects,
+        state_writer: DvcStateWriter,
+        progress: Progress | None,
+    ) -> dict[str, Status]:
         """Wait for the links, adding them to DVC's state database meanwhile; return the statuses of those that exist.
 
         Args:
@@ -110,7 +115,7 @@ class DirectoryLinks:
             if known.get(oid) == self._statuses[oid]
         }
         try:
-            telling.before(future)
+            state_writer.preregister(future)
             done = self._linking.finish(lambda count: progress.advance(objects=count) if progress is not None else None)
         except BaseException:
             self.stop()

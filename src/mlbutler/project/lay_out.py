@@ -15,9 +15,9 @@ from typing import Any
 
 from mlbutler.errors import CorruptObject, ProjectError, StoreError
 from mlbutler.project.directory_links import DirectoryLinks, EagerLinks, Progress, clear, make_folders, new_scratch
+from mlbutler.project.dvc_state import DvcStateWriter
 from mlbutler.project.load import one_line, relative
 from mlbutler.project.model import Output
-from mlbutler.project.telling import Telling
 from mlbutler.state.fingerprint import Fingerprint, Status, tree_fingerprint
 from mlbutler.state.verified import VerifiedObjects
 from mlbutler.store.files import duplicate, explained
@@ -58,11 +58,11 @@ def lay_out(
         scratch = begun.scratch if begun is not None else new_scratch(root)
         try:
             files = dict(_files(cache, recorded.oid))
-            telling = Telling(repo, path, files)
+            state_writer = DvcStateWriter(repo, path, files)
             if begun is None and "" not in files:
                 make_folders(scratch, files)
             filling = _Filling(scratch, cache, kinds, progress, executable=output.path in executable)
-            states = filling.fill(files, verified, telling, begun)
+            states = filling.fill(files, verified, state_writer, begun)
             path.parent.mkdir(parents=True, exist_ok=True)
             _move(scratch, path)
         except BaseException as error:
@@ -72,7 +72,7 @@ def lay_out(
             if isinstance(error, OSError | StoreError | CorruptObject):  # DVC's own checkout says what is the matter
                 continue
             raise
-        telling.after(states)
+        state_writer.commit(states)
         done[output.path] = _fingerprint(root, output.path, states, files)
     return done
 
@@ -170,7 +170,7 @@ class _Filling:
         self,
         files: Mapping[str, ObjectId],
         verified: VerifiedObjects | None,
-        telling: Telling,
+        state_writer: DvcStateWriter,
         begun: DirectoryLinks | None,
     ) -> dict[str, Status]:
         """Make all files; return their statuses.
@@ -182,7 +182,7 @@ class _Filling:
         items = list(files.items())
         try:
             if verified is not None and not self._executable and len(items) >= MANY:
-                statuses = self._linked(items, verified, telling, begun)
+                statuses = self._linked(items, verified, state_writer, begun)
                 items = [item for item in items if item[0] not in statuses]
             elif begun is not None:
                 begun.stop()
@@ -204,7 +204,7 @@ class _Filling:
         self,
         items: list[tuple[str, ObjectId]],
         verified: VerifiedObjects,
-        telling: Telling,
+        state_writer: DvcStateWriter,
         begun: DirectoryLinks | None,
     ) -> dict[str, Status]:
         """Return what could be hardlinked at once."""
@@ -217,7 +217,7 @@ class _Filling:
                 return statuses
             known = verified.fingerprints([oid for _, oid in rest])
             begun = DirectoryLinks(self._scratch, self._cache, rest, known)
-        return statuses | begun.finish(verified, telling, self._progress)
+        return statuses | begun.finish(verified, state_writer, self._progress)
 
     def _make(self, some: list[tuple[str, ObjectId]]) -> list[tuple[str, os.stat_result]]:
         made = []

@@ -19,7 +19,7 @@ from mlbutler.store.limits import most_of
 from mlbutler.store.linking import MOST
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest, select
-from mlbutler.store.pool import each
+from mlbutler.store.pool import imap_unordered
 from mlbutler.store.read_back import read_back
 from mlbutler.store.transfer import SMALL, Mover, Progress, Tally
 
@@ -226,7 +226,7 @@ class _Bringing:
     def _hashed(self, oids: Mapping[ObjectId, int]) -> Iterator[tuple[ObjectId, int | None]]:
         """Hash these objects in the cache; yield each with its bytes if it is whole, else None."""
         jobs = min(self.jobs or LOCAL_JOBS, len(oids)) if max(oids.values(), default=0) > SMALL else 1
-        with closing(each(self.mover.in_cache, oids, jobs, self.stop)) as done:
+        with closing(imap_unordered(self.mover.in_cache, oids, jobs, self.stop)) as done:
             for oid, result in done:
                 if isinstance(result, BaseException):
                     raise result
@@ -289,7 +289,7 @@ class _Bringing:
     def _each(self, function: Callable[[ObjectId], bool], oids: list[ObjectId], jobs: int) -> dict[ObjectId, bool]:
         if not oids:
             return {}
-        return self._collect(each(function, oids, min(jobs, len(oids)), self.stop))
+        return self._collect(imap_unordered(function, oids, min(jobs, len(oids)), self.stop))
 
     def _collect(self, results: Results[bool | BaseException]) -> dict[ObjectId, bool]:
         found: dict[ObjectId, bool] = {}

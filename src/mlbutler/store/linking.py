@@ -77,7 +77,7 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-class Second:
+class LinkWorker:
     """Jobs that a second process does.
 
     Raises:
@@ -110,12 +110,12 @@ class Second:
         self._process.wait()
 
 
-def second(jobs: Jobs) -> Second | None:
+def start_worker(jobs: Jobs) -> LinkWorker | None:
     """Let a second process do these jobs; None where it would be no help, or cannot be started."""
     if len(jobs) < MANY // 2 or cores() < 2 or not sys.executable:
         return None
     try:
-        return Second(jobs)
+        return LinkWorker(jobs)
     except OSError:  # no more processes are allowed, or there is no space for the list
         return None
 
@@ -129,7 +129,7 @@ class Linking:
 
     def __init__(self, jobs: Jobs, here: float) -> None:
         self._mine, self._others = jobs.split(here)
-        self._second = second(self._others)
+        self._worker = start_worker(self._others)
 
     def finish(self, each: Callable[[int], None]) -> bytes:
         """Do this process's share, wait for the others, and return a byte for each job, as `linker.link`.
@@ -139,9 +139,9 @@ class Linking:
         """
         try:
             done = link_here(self._mine, each)
-            if self._second is None:
+            if self._worker is None:
                 return done + link_here(self._others, each)
-            rest = self._second.result()
+            rest = self._worker.result()
         except BaseException:
             self.stop()
             raise
@@ -150,8 +150,8 @@ class Linking:
 
     def stop(self) -> None:
         """Make no more links."""
-        if self._second is not None:
-            self._second.stop()
+        if self._worker is not None:
+            self._worker.stop()
 
 
 def link_all(jobs: Jobs, each: Callable[[int], None]) -> bytes:

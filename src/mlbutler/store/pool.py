@@ -24,7 +24,7 @@ R = TypeVar("R")
 _GRACE = 2.0
 
 
-def each(
+def imap_unordered(
     function: Callable[[T], R], items: Iterable[T], jobs: int, stop: threading.Event
 ) -> Generator[tuple[T, R | BaseException], None, None]:
     """Call `function` for each item in `jobs` threads; yield each item with its result or its exception.
@@ -106,7 +106,7 @@ class Threaded(ABC):
 
     def ask_many(self, objects: Iterable[ObjectId], stop: threading.Event) -> Results[Answer]:
         """Ask for many objects, as `Store.ask_many`."""
-        with closing(each(lambda oid: self.ask([oid])[oid], objects, self.jobs, stop)) as done:
+        with closing(imap_unordered(lambda oid: self.ask([oid])[oid], objects, self.jobs, stop)) as done:
             for oid, answer in done:
                 if isinstance(answer, BaseException):
                     raise answer
@@ -120,7 +120,7 @@ class Threaded(ABC):
         def get(one: Wanted) -> Arrived:
             return self.get(one.oid, one.destination, count, one.most)
 
-        with closing(each(get, wanted, self.jobs, stop)) as done:
+        with closing(imap_unordered(get, wanted, self.jobs, stop)) as done:
             for one, arrived in done:
                 yield one.oid, arrived
 
@@ -133,6 +133,6 @@ class Threaded(ABC):
             self.put(pair[0], pair[1], count)
             return self.ask([pair[0]])[pair[0]]
 
-        with closing(each(put, sources, self.jobs, stop)) as done:
+        with closing(imap_unordered(put, sources, self.jobs, stop)) as done:
             for (oid, _), answer in done:
                 yield oid, answer

@@ -13,7 +13,7 @@ from mlbutler.errors import StoreError
 from mlbutler.store.files import explained
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
-from mlbutler.store.pool import each
+from mlbutler.store.pool import imap_unordered
 from mlbutler.store.upkeep.survey import Found, survey
 from mlbutler.store.verify import file_md5
 
@@ -53,7 +53,7 @@ def verify(store: LocalStore, *, jobs: int = 2, remove: bool = False,
     def look(oid: ObjectId) -> int | None:
         return _hashed(store, oid, lambda count: progress(0, count), remove=remove)
 
-    with closing(each(look, found, jobs, stop)) as done:
+    with closing(imap_unordered(look, found, jobs, stop)) as done:
         for oid, result in done:
             progress(1, 0)
             if isinstance(result, FileNotFoundError):  # evicted meanwhile

@@ -14,7 +14,7 @@ from mlbutler.store.interface import ObjectId
 _NAMES = {False: "md5", True: "md5-dos2unix"}
 
 
-class Telling:
+class DvcStateWriter:
     """The entries of one artifact in DVC's state database.
 
     Args:
@@ -24,21 +24,21 @@ class Telling:
 
     def __init__(self, repo: Any, path: Path, files: Mapping[str, ObjectId]) -> None:
         self._repo, self._top, self._files = repo, str(path), files
-        self._told: Mapping[str, Status] = {}
+        self._preregistered: Mapping[str, Status] = {}
 
-    def before(self, states: Mapping[str, Status]) -> None:
+    def preregister(self, states: Mapping[str, Status]) -> None:
         """Write entries of files that are being made and will have these statuses.
 
         DVC compares: one that is another file after all is hashed.
         """
-        self._tell(states)
-        self._told = states
+        self._write(states)
+        self._preregistered = states
 
-    def after(self, states: Mapping[str, Status]) -> None:
-        """Write entries of files that were made and have these statuses, but for those that `before` wrote."""
-        self._tell({name: status for name, status in states.items() if self._told.get(name) is not status})
+    def commit(self, states: Mapping[str, Status]) -> None:
+        """Write entries of files that were made and have these statuses, but for those that `preregister` wrote."""
+        self._write({name: status for name, status in states.items() if self._preregistered.get(name) is not status})
 
-    def _tell(self, states: Mapping[str, Status]) -> None:
+    def _write(self, states: Mapping[str, Status]) -> None:
         from dvc_data.hashfile.hash_info import HashInfo
 
         rows = [

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from mlbutler.project.dvc_state import DvcStateWriter
 from mlbutler.project.project import Project
-from mlbutler.project.telling import Telling
 from mlbutler.store.interface import ObjectId
 from tests.project.test_checkout import dvc
 
@@ -21,7 +21,7 @@ HASH, LEGACY = ObjectId("1" * 32), ObjectId("2" * 32, legacy=True)
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("telling")
+    root = tmp_path_factory.mktemp("state_writer")
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     dvc(root, "init", "-q")
     return root
@@ -53,22 +53,22 @@ def states(root: Path, *names: str) -> dict[str, os.stat_result]:
 
 
 def test_dvc_takes_what_it_was_told_for_the_file_s_hash(root: Path, repo: Any) -> None:
-    telling = Telling(repo, root / "data", {"a é.txt": HASH, "sub/b": LEGACY})
-    telling.after(states(root, "a é.txt", "sub/b"))
+    state_writer = DvcStateWriter(repo, root / "data", {"a é.txt": HASH, "sub/b": LEGACY})
+    state_writer.commit(states(root, "a é.txt", "sub/b"))
     assert known(repo, root / "data" / "a é.txt") == ("md5", "1" * 32)
     assert known(repo, root / "data" / "sub" / "b") == ("md5-dos2unix", "2" * 32)
 
 
 def test_a_file_alone_has_no_name_below(root: Path, repo: Any) -> None:
     path = root / "data" / "a é.txt"
-    Telling(repo, path, {"": HASH}).after({"": path.stat()})
+    DvcStateWriter(repo, path, {"": HASH}).commit({"": path.stat()})
     assert known(repo, path) == ("md5", "1" * 32)
 
 
 @pytest.mark.parametrize("change", ["content", "another file", "touched"])
 def test_a_file_that_became_another_than_was_told_before_is_hashed(root: Path, repo: Any, change: str) -> None:
     path = root / "data" / "a é.txt"
-    Telling(repo, root / "data", {"a é.txt": HASH}).before(states(root, "a é.txt"))
+    DvcStateWriter(repo, root / "data", {"a é.txt": HASH}).preregister(states(root, "a é.txt"))
     assert known(repo, path) == ("md5", "1" * 32)
     if change == "content":
         path.write_text("longer content")
@@ -85,9 +85,9 @@ def test_a_file_that_became_another_than_was_told_before_is_hashed(root: Path, r
 def test_what_turned_out_otherwise_is_told_again_and_the_rest_is_not(
     root: Path, repo: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    telling = Telling(repo, root / "data", {"a é.txt": HASH, "sub/b": HASH})
+    state_writer = DvcStateWriter(repo, root / "data", {"a é.txt": HASH, "sub/b": HASH})
     expected = states(root, "a é.txt", "sub/b")
-    telling.before(expected)
+    state_writer.preregister(expected)
     (root / "data" / "sub" / "b").write_text("made in another way")
     told: list[str] = []
     save = repo.state.save_many
@@ -97,7 +97,7 @@ def test_what_turned_out_otherwise_is_told_again_and_the_rest_is_not(
         save(rows, fs)
 
     monkeypatch.setattr(repo.state, "save_many", saving)
-    telling.after(expected | states(root, "sub/b"))
+    state_writer.commit(expected | states(root, "sub/b"))
     assert told == [str(root / "data" / "sub" / "b")]
     assert known(repo, root / "data" / "sub" / "b") == ("md5", "1" * 32)
     assert known(repo, root / "data" / "a é.txt") == ("md5", "1" * 32)
@@ -110,6 +110,6 @@ def test_a_database_that_cannot_be_written_is_done_without(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(repo.state, "save_many", full)
-    Telling(repo, root / "data", {"sub/b": HASH}).after(states(root, "sub/b"))
+    DvcStateWriter(repo, root / "data", {"sub/b": HASH}).commit(states(root, "sub/b"))
     monkeypatch.undo()
     assert known(repo, root / "data" / "sub" / "b") is None

@@ -19,9 +19,9 @@ import pytest
 
 from mlbutler.remotes.opening import address
 from mlbutler.state.fingerprint import fingerprint
-from mlbutler.state.presence import CHECK
+from mlbutler.state.presence import CHECK, KIND
 from mlbutler.state.results import PLAN
-from mlbutler.state.segments import FOLDER, Segment
+from mlbutler.state.segments import FOLDER, Segment, remove_all
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.linking import MANY, Jobs, link_all
 from tests.integration.world import Run, World
@@ -104,6 +104,7 @@ def test_on_a_ci_server_no_forged_memory_says_that_all_is_on_the_remote(
 
 def forge(place: Path) -> None:
     """Say what a build with a credential has said, as code can that knows the format and no secret."""
+    remove_all(place, KIND)  # what was said by who has the secret is believed, and rightly
     for kind in (PLAN, CHECK):
         for file in list((place / FOLDER / kind).glob("*")):
             rows = json.loads(file.read_bytes().partition(b" ")[2])

@@ -31,7 +31,8 @@ def call(Map given = [:]) {
         // A push to a pull request aborts its build under way; builds of a branch wait for each other.
         disableConcurrentBuilds(abortPrevious: env.CHANGE_ID != null),
     ])
-    List variables = ['MLBUTLER_IN_RUN=true'] // the stages are the steps of one run: each one looks at the results of those before it
+    // The stages are the steps of one run: each looks at the results of those before it.
+    List variables = ['MLBUTLER_IN_RUN=true']
     if (config.dockerfile) { variables << "MLBUTLER_DATA_MIRROR=${config.mirror}" }
     if (config.folder) { variables << "MLBUTLER_CHDIR=${config.folder}" }
     Map state = [told: false, stashed: false]

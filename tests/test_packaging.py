@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import mlbutler
 
@@ -21,7 +22,7 @@ LOCKED = dict(re.findall(ENTRY, (ROOT / "requirements.lock").read_text(encoding=
 @pytest.mark.parametrize("text", [text for text in WANTED if not text.startswith("mlbutler[")])
 def test_the_lock_holds_a_version_that_is_wanted_with_its_hashes(text: str) -> None:
     requirement = Requirement(text)
-    assert requirement.specifier.contains(LOCKED[requirement.name.lower()], prereleases=True)
+    assert requirement.specifier.contains(LOCKED[canonicalize_name(requirement.name)], prereleases=True)
 
 
 def test_every_locked_version_has_a_hash() -> None:

@@ -54,7 +54,6 @@ def nodes(value: Any) -> int:
     ("a: &a {<<: *a}\n", "inside of what it stands for"),
     ("[" * 5000, "maximum nesting depth"),
     ("- " * 5000, "maximum nesting depth"),
-    ('a: "\\ud800"', "YAML"),
     ("a: \0", "control characters"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_yaml_text_is_said_with_its_line(text: str, said: str) -> None:

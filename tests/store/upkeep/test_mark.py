@@ -31,7 +31,7 @@ def remote(tmp_path: Path) -> Path:
     root = tmp_path / "remote"
     oid = add_object(root, b"the only copy")
     uses.acquire(root, [oid]).close()
-    assert (root / "mlbutler" / "uses").is_dir()
+    assert (root / uses.FOLDER).is_dir()
     return root
 
 

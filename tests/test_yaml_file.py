@@ -39,7 +39,8 @@ def test_nothing_but_plain_data_is_made() -> None:
 DOCUMENTS = (
     "vars: [./my.yaml:]", "{a: b:}", "a: [x:, y:]", "{a:}", "- ./my.yaml:train", "%YAML 1.1\n---\na: yes\nb: 010",
     "a: &x {q: 1}\nb: {<<: *x, r: 2}", "&k a: &k b", "[]: c", "a: 2001-01-01T00:00:00Z", "? a\n: b", "", "# only", "[]",
-    "a: |\n  x\n", "a: 'it''s'", "a: b #c", "a: !!float 1", "x: !!set {a}", "a: 'x'\n...\n", "\ufeffa: 1", 'a: "\\ud800"',
+    "a: |\n  x\n", "a: 'it''s'", "a: b #c", "a: !!float 1", "x: !!set {a}", "a: 'x'\n...\n", "\ufeffa: 1",
+    'a: "\\ud800"',
 )  # fmt: skip
 
 

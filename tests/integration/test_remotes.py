@@ -305,7 +305,7 @@ def test_that_all_is_pushed_is_remembered_until_something_changes(http_world: Wo
     assert again["left_out"] == first["left_out"]
     assert "when last asked" in again["reason"]
     assert again["answers_age"] > 0
-    shutil.rmtree(http_world.mirror / "mlbutler" / "pushed")
+    shutil.rmtree(http_world.mirror / "mlbutler" / "state")
     lost = next(path for path in sorted((http.root / "files" / "md5").rglob("*")) if path.is_file())
     lost.unlink()
     assert check()[0] == 0  # by its age an answer of before, as it says

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
-from mlbutler.comparison.comparison import compare, conclude, without_stale_outputs
+from mlbutler.comparison.comparison import compare, conclude, reason_for, without_stale_outputs
 from mlbutler.comparison.documents import read_document
 from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.errors import MlbutlerError
@@ -55,8 +55,8 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
         return with_specifications(work.root, plots, old, new)
 
     comparison = compare(old, new, goals, declared, lambda path: picture(work, path), charts)
-    unread = _unasked(new.metrics, old.metrics)
-    doubtful = {**unread, **stale_outputs(work, new)}
+    stale = stale_outputs(work, new)
+    doubtful = {**_unasked(new.metrics, old.metrics), **stale}
     comparison = without_stale_outputs(comparison, doubtful)
     history, no_past = metric_histories_of(work, comparison.metrics, goals)
     old_origins, new_origins, build = _origins(work, comparison.metrics, base)
@@ -105,7 +105,7 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
         sentence=sentence,
         not_judged=tuple(notes),
     )
-    done = _ended(work, done, old, new)
+    done = _ended(work, done, old, new, stale)
     if not work.console.quiet:
         if edited := work.record.change.uncommitted_count:
             head = work.record.change.head[:8]
@@ -126,8 +126,14 @@ def _about_target(change: Change) -> str:
     return "" if change.base is not None else "there is no merge base with a target branch to compare with"
 
 
-def _ended(work: RunContext, result: CompareResult, old: Snapshot, new: Snapshot) -> CompareResult:
-    """Return the result with its outcome: failed for a broken gate, else not known where sides are unreadable."""
+def _ended(
+    work: RunContext, result: CompareResult, old: Snapshot, new: Snapshot, stale: Mapping[str, str]
+) -> CompareResult:
+    """Return the result with its outcome: failed for a broken gate, else not known where sides are unreadable.
+
+    Args:
+        stale: outputs here of stages that did not run, and why: they are not judged, readable or not.
+    """
     if any(gate.outcome == "failed" for gate in result.gates):
         remedy = "Improve the result, or change the gate or waive it in a reviewed commit on the target branch."
         return dataclasses.replace(result, outcome=Outcome.FAILED, remedy=remedy)
@@ -137,11 +143,12 @@ def _ended(work: RunContext, result: CompareResult, old: Snapshot, new: Snapshot
     if trouble is not None and unasked:
         reason = f"what the remote alone has could not be compared: {trouble.message}"
         return dataclasses.replace(result, outcome=Outcome.NOT_KNOWN, reason=reason, remedy=trouble.remedy)
-    if _nothing_judged(result, old, new):
+    unread = _unread(new, stale), _unread(old, stale)
+    if _nothing_judged(result, old, new, any(unread)):
         where, problem = ("the target", old.problem) if old.problem else ("this change", new.problem)
         reason, remedy = f"{where} could not be compared: {problem}", _REMEDIES[where]
         if not problem:
-            reason, remedy = _first_unread(work, old, new)
+            reason, remedy = _first_unread(work, *unread)
         return dataclasses.replace(result, outcome=Outcome.NOT_KNOWN, reason=reason, remedy=remedy)
     return result
 
@@ -153,12 +160,11 @@ _REMEDIES = {
 }
 
 
-def _first_unread(work: RunContext, old: Snapshot, new: Snapshot) -> tuple[str, str]:
+def _first_unread(work: RunContext, here: Mapping[str, str], target: Mapping[str, str]) -> tuple[str, str]:
     """Return why the first metrics file that could not be read was not, and the remedy."""
     from mlbutler.project import overlooked
 
-    here = _unread(new)
-    path, problem = next(iter((here or _unread(old)).items()))
+    path, problem = next(iter((here or target).items()))
     ignored = overlooked.hidden(work.root, work.project.stages, [path] if here else []).get(path)
     if ignored:
         return f"{path} of this change could not be read: {problem}", overlooked.remedy(ignored)
@@ -166,9 +172,9 @@ def _first_unread(work: RunContext, old: Snapshot, new: Snapshot) -> tuple[str, 
     return f"{path} of {where} could not be read: {problem}", _UNREAD_REMEDIES[where]
 
 
-def _unread(side: Snapshot) -> dict[str, str]:
-    """Return the metrics files whose numbers could not be read, and why."""
-    found = {path: read_document(path, source) for path, source in side.metrics.items()}
+def _unread(side: Snapshot, stale: Mapping[str, str]) -> dict[str, str]:
+    """Return the metrics files whose numbers could not be read, and why; those not judged in any case are left."""
+    found = {path: read_document(path, source) for path, source in side.metrics.items() if not reason_for(path, stale)}
     return {path: document.problem for path, document in found.items() if not document.known}
 
 
@@ -179,12 +185,15 @@ _UNREAD_REMEDIES = {
 }
 
 
-def _nothing_judged(result: CompareResult, old: Snapshot, new: Snapshot) -> bool:
+def _nothing_judged(result: CompareResult, old: Snapshot, new: Snapshot, unread: bool) -> bool:
     """Return whether one side, or its metrics files, could not be read, so that no number has a verdict.
 
     Where no number is declared, parameters count instead.
+
+    Args:
+        unread: some metrics files could not be read.
     """
-    if not old.problem and not new.problem and not _unread(old) and not _unread(new):
+    if not old.problem and not new.problem and not unread:
         return False
     if old.metrics or new.metrics or result.predictions or result.gates:
         verdicts = [*(metric.verdict for metric in result.metrics), *(file.verdict for file in result.predictions)]

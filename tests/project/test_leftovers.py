@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mlbutler.project.leftovers import take_out, without
@@ -64,6 +64,7 @@ VALUES = st.recursive(
 def test_any_lock_keeps_what_it_is_to_keep(stages: dict[str, object], data: st.DataObject) -> None:
     gone = data.draw(st.lists(st.sampled_from(sorted(stages)), unique=True, max_size=4))
     text = yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False, allow_unicode=True)
+    assume(set(yaml.safe_load(text)["stages"]) == set(stages))  # PyYAML reads a NEL that it wrote as a space
     left = without(text, gone)
     if left is not None:
         kept = {name: value for name, value in stages.items() if name not in gone}

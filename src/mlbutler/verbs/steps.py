@@ -17,7 +17,7 @@ _STEPS = "test, lint, plan, sync, check, reproduce, push, compare, commit, repor
 @click.argument("target", type=click.Path(path_type=Path), default=Path("mlbutler-demo"), metavar="[DIR]")
 @common
 def demo(directory: Path, console: Any, target: Path) -> int:
-    """Tell the whole story on real data, offline, in the new folder DIR."""
+    """Show the whole story on real data in the new folder DIR."""
     from mlbutler.commands.demo import demo as command
 
     return int(command(directory / target, console))

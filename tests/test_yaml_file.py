@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import pytest
+import yaml
 from dvc.utils.serialize import parse_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,3 +76,14 @@ def test_whatever_dvc_can_read_is_read_as_the_same(text: str) -> None:
     readable, content = as_dvc_reads_it(text)
     if readable:
         assert (parse(text) or {}) == content
+
+
+def test_what_is_nested_too_deeply_is_not_read_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlbutler.yaml_file._read_as_dvc", lambda _: pytest.fail("ruamel.yaml works on it for minutes"))
+    with pytest.raises(yaml.YAMLError, match="nesting depth"):
+        parse("n: " + "[" * 3000 + "]" * 3000)
+
+
+def test_what_names_its_version_is_refused_at_the_same_depth() -> None:
+    with pytest.raises(yaml.YAMLError, match="nesting depth"):
+        parse("%YAML 1.2\n---\n" + "[" * 100_000)

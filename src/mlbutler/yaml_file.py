@@ -31,6 +31,10 @@ MOST_NODES = 1_000_000
 _FREE_NODES, _TIMES = 10_000, 10
 """What aliases may make of a document: so many values, or so many times what is written."""
 _DEEP, _LARGE = 200, 2 << 20
+_DEEPEST = 1000
+"""Collections in one another, as many as PyYAML's parser in C takes."""
+_READ_AGAIN = 256 << 10
+"""Characters: ruamel.yaml, in plain Python, needs seconds for so many."""
 
 
 def parse(text: str) -> Any:
@@ -48,12 +52,17 @@ def parse(text: str) -> Any:
         require_bounded(text)
         return yaml.load(text, Loader=loader())
     except yaml.YAMLError as error:
-        if len(text) > _LARGE:
+        if len(text) > _READ_AGAIN or is_too_deep(error):
             raise
         try:
             return _read_as_dvc(text)
         except Exception:  # it raises whatever its constructors do
             raise error from None
+
+
+def is_too_deep(error: Exception) -> bool:
+    """Return whether PyYAML refused a document for its nesting, on which ruamel.yaml works for minutes in vain."""
+    return "nesting depth" in str(getattr(error, "problem", ""))
 
 
 def _read_as_dvc(text: str) -> Any:
@@ -96,13 +105,19 @@ def require_bounded(text: str, events: Callable[[str], Iterable[Any]] | None = N
         elif kind in ("ScalarEvent", "SequenceStartEvent", "MappingStartEvent"):
             written, total = written + 1, total + 1
             if kind != "ScalarEvent":
-                open_.append((event.anchor, total - 1))
+                _open(open_, event, total - 1)
             if event.anchor is not None:
                 sizes[event.anchor] = 1 if kind == "ScalarEvent" else None
         if total > MOST_NODES:
             raise _refused(f"more than {MOST_NODES:,} values", event)
     if total > max(_FREE_NODES, _TIMES * written):
         raise _refused(f"its aliases make {total:,} values of {written:,}")
+
+
+def _open(around: list[tuple[str | None, int]], event: Any, total: int) -> None:
+    around.append((event.anchor, total))
+    if len(around) > _DEEPEST:
+        raise _refused("exceeded maximum nesting depth", event)
 
 
 def _events(text: str) -> Iterable[Any]:

@@ -71,10 +71,12 @@ def _require_bounded(text: str) -> None:
     from yaml.parser import ParserError
     from yaml.scanner import ScannerError
 
-    from mlbutler.yaml_file import require_bounded
+    from mlbutler.yaml_file import is_too_deep, require_bounded
 
     try:
         require_bounded(text)
-    except (ScannerError, ParserError):
+    except (ScannerError, ParserError) as error:
+        if is_too_deep(error):
+            raise
         with suppress(YAMLError):  # no YAML to DVC either, which says so
             require_bounded(text, YAML(typ="safe").parse)

@@ -180,7 +180,8 @@ class PlanCache:
 
     def _came_meanwhile(self, names: Iterable[str], listed: Collection[str], since: float) -> bool:
         """Tell whether a folder above a tracked path may have come after all others were listed."""
-        for folder in with_folders(names).difference(names, listed, with_folders(OWN)):
+        inside = [name for name in names if not name.startswith(("/", "../"))]  # DVC looks for stages in the project
+        for folder in with_folders(inside).difference(names, listed, with_folders(OWN)):
             try:
                 found = os.stat(self._now.root / folder)  # noqa: PTH116
             except OSError:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from mlbutler.ci.servers import SERVERS
 from tests import forked_python
+from tests.elsewhere import Elsewhere, listening
 
 _CI = (
     "JENKINS_URL", "BUILD_URL", "GITHUB_ACTIONS", "GITLAB_CI", "CI", "CHANGE_ID", "BRANCH_NAME", "BUILD_ID",
@@ -56,6 +57,13 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(home / "dvc-global"))
     monkeypatch.setenv("DVC_SYSTEM_CONFIG_DIR", str(home / "dvc-system"))
     return home
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Elsewhere]:
+    """A server that nothing is meant for."""
+    with listening() as server:
+        yield server
 
 
 GitCommand = Callable[..., str]

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,46 +21,10 @@ from mlbutler.git.address import RemoteAccess
 from mlbutler.git.out_of_reach import is_out_of_reach
 from mlbutler.git.private_repository import GitCredential
 from tests.conftest import GitCommand
+from tests.elsewhere import Elsewhere
 from tests.git_server import GitServer
 
 TOKEN, DVC_PASSWORD = "git-t0ken-f0r-tests", "dvc-passw0rd-planted"
-
-
-@dataclass
-class Elsewhere:
-    """A server that nothing is meant for: asks everybody for a password and keeps what came."""
-
-    came: list[str] = field(default_factory=list)
-    port: int = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[Elsewhere]:
-    found = Elsewhere()
-
-    class Handler(BaseHTTPRequestHandler):
-        def _any(self) -> None:
-            found.came.append(f"{self.command} {self.path} {dict(self.headers)}")
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="elsewhere"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_GET = do_POST = do_CONNECT = do_PUT = do_PROPFIND = _any
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.port = server.server_port
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield found
-    server.shutdown()
-    server.server_close()
 
 
 @dataclass
@@ -326,7 +290,7 @@ def test_a_redirection_to_another_server_gets_no_password(place: Place, elsewher
         server.shutdown()
         server.server_close()
     assert elsewhere.came
-    assert not any("authorization" in request.lower() for request in elsewhere.came)
+    assert elsewhere.was_sent_no_password()
 
 
 @pytest.mark.parametrize("text", ["ext::sh -c id", "fd::7", "--upload-pack=id", "-x:y", "git://host/x", "ftp://h/x",

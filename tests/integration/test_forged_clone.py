@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.elsewhere import Elsewhere
 from tests.integration.world import SETTINGS, TRAIN, World, make, params
 
 SECRET = "planted-t0ken-0123456789"
@@ -90,30 +87,6 @@ def test_what_the_target_branch_names_is_given(world: World) -> None:
     assert given(root) == SECRET
 
 
-@pytest.fixture
-def evil() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Listener) as server:
-        server.told = []  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-class _Listener(BaseHTTPRequestHandler):
-    """Keep the headers of what is sent here."""
-
-    def _answer(self) -> None:
-        self.server.told.append(str(self.headers))  # type: ignore[attr-defined]
-        self.send_response(404)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_GET = do_POST = do_PATCH = do_PUT = _answer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 def forge_change(root: Path, **fields: object) -> None:
     """Let the record tell of the change otherwise than it was found."""
     file = root / ".mlbutler" / "record.json"
@@ -122,17 +95,17 @@ def forge_change(root: Path, **fields: object) -> None:
     file.write_text(json.dumps(record))
 
 
-def test_a_forged_record_sends_the_forge_s_token_nowhere(world: World, evil: ThreadingHTTPServer) -> None:
+def test_a_forged_record_sends_the_forge_s_token_nowhere(world: World, elsewhere: Elsewhere) -> None:
     """Jenkins does not say which forge it is: its address follows from the repository's."""
     world.branch("b", {"mlbutler.toml": SETTINGS.replace('[forge]\nkind = "folder"\n', "")})
     root = world.clone("origin/b")
     environ = world.jenkins("b") | {"MLBUTLER_FORGE_TOKEN": SECRET, "MLBUTLER_FORGE_URL": "", "MLBUTLER_FORGE_KIND": ""}
     world.run(root, environ, verb="plan")
-    there = f"http://127.0.0.1:{evil.server_port}"
+    there = elsewhere.url
     forge_change(root, repository=f"{there}/o/r.git", url=f"{there}/o/r/pulls/1")
     for verb in ("plan", "report", "publish"):
         world.run(root, environ, verb=verb)
-    assert evil.told == []  # type: ignore[attr-defined]
+    assert elsewhere.came == []
 
 
 def test_a_forged_record_changes_nothing_of_what_is_known_of_the_change(world: World) -> None:

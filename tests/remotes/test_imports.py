@@ -6,10 +6,7 @@ import os
 import pickle
 import sqlite3
 import subprocess
-import threading
-from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,34 +14,11 @@ import pytest
 from mlbutler.commands.step import step
 from mlbutler.console import Console
 from mlbutler.steps import sync
+from tests.elsewhere import Elsewhere
 from tests.store.dvc_world import clone, commit, copy_remote, dvc, template
 
 JENKINS = {"JENKINS_URL": "http://ci/", "BUILD_URL": "http://ci/1/", "BRANCH_NAME": "feature"}
 MD5 = "0123456789abcdef0123456789abcdef"
-
-
-class _Listener(BaseHTTPRequestHandler):
-    """A server that asks for a password and keeps what it is given."""
-
-    def do_GET(self) -> None:
-        told = self.headers.get("Authorization")
-        self.server.told.append(told)  # type: ignore[attr-defined]
-        self.send_response(401 if told is None else 404)
-        if told is None:
-            self.send_header("WWW-Authenticate", 'Basic realm="x"')
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def listener() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Listener) as server:
-        server.told = []  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 @pytest.fixture
@@ -77,13 +51,13 @@ def add(root: Path, dependency: str) -> None:
 
 
 def test_a_repository_that_only_the_change_names_is_not_given_the_password_of_git(
-    root: Path, listener: ThreadingHTTPServer
+    root: Path, elsewhere: Elsewhere
 ) -> None:
-    url = f"http://127.0.0.1:{listener.server_port}/x.git"
+    url = f"{elsewhere.url}/x.git"
     add(root, f"path: model.txt\n  repo:\n    url: {url}\n    rev_lock: {'a' * 40}")
     assert brought(root) == 1
-    assert listener.told  # type: ignore[attr-defined]
-    assert set(listener.told) == {None}  # type: ignore[attr-defined]
+    assert elsewhere.came
+    assert elsewhere.was_sent_no_password()
 
 
 @pytest.mark.parametrize(

@@ -46,16 +46,21 @@ def test_a_number_that_another_process_has_by_now_holds_nothing(tmp_path: Path, 
         assert left == {"read": {"/a": [gone]}, "write": {"/d": gone}}
 
 
+def goes_on_once_repaired(root: Path, holder: int) -> None:
+    """DVC refuses to run a stage while this process is said to hold its output, and runs it after the repair."""
+    path = root / ".dvc" / "tmp" / "rwlock"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"write": {str(root / "prepared.txt"): {"pid": holder, "cmd": "dvc repro"}}}))
+    command = ["dvc", "repro", "-q", "-f", "prepare"]
+    assert forked_python.run(*command, cwd=root).returncode != 0
+    repair_rwlock(root)
+    assert forked_python.run(*command, cwd=root).returncode == 0
+
+
 def test_after_that_dvc_itself_goes_on(full: Path) -> None:
     other = subprocess.Popen(["sleep", "999"])
     try:
-        path = full / ".dvc" / "tmp" / "rwlock"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"write": {str(full / "prepared.txt"): {"pid": other.pid, "cmd": "dvc repro"}}}))
-        command = ["dvc", "repro", "-q", "-f", "prepare"]
-        assert forked_python.run(*command, cwd=full).returncode != 0
-        repair_rwlock(full)
-        assert forked_python.run(*command, cwd=full).returncode == 0
+        goes_on_once_repaired(full, other.pid)
     finally:
         other.kill()
         other.wait()
@@ -65,13 +70,7 @@ def test_a_zombie_holds_nothing(full: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     try:
         os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has reaped it
-        path = full / ".dvc" / "tmp" / "rwlock"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"write": {str(full / "prepared.txt"): {"pid": dead.pid, "cmd": "dvc repro"}}}))
-        command = ["dvc", "repro", "-q", "-f", "prepare"]
-        assert forked_python.run(*command, cwd=full).returncode != 0
-        repair_rwlock(full)
-        assert forked_python.run(*command, cwd=full).returncode == 0
+        goes_on_once_repaired(full, dead.pid)
     finally:
         dead.wait()
 

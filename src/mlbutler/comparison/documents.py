@@ -63,6 +63,17 @@ def read_document(path: str, source: Source) -> Document:
         return Document(problem=error.problem, known=False)
 
 
+def read_both(
+    path: str, old: Mapping[str, Source], new: Mapping[str, Source]
+) -> tuple[Document, Document, list[tuple[str, str]]]:
+    """Return a file in the target and here, an empty one where it is not, and (file, reason) for what is to be said."""
+    before = read_document(path, old[path]) if path in old else Document()
+    after = read_document(path, new[path]) if path in new else Document()
+    sides = (("in the target", before), ("here", after))
+    said = [(path, f"{side}: {what}") for side, document in sides if (what := document.problem or document.remark)]
+    return before, after, said
+
+
 def _remark(twice: Sequence[str]) -> str:
     if not twice:
         return ""

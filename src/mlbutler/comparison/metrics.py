@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from mlbutler.comparison.documents import ODD, Document, is_number, read_document
+from mlbutler.comparison.documents import ODD, Document, is_number, read_both
 from mlbutler.comparison.snapshot import Source
 from mlbutler.record import MetricChange, Scalar, Verdict
 
@@ -76,11 +76,8 @@ def compare_metrics(
         if _is_same_unread(old.get(file), new.get(file)):
             changes.append(_unread(file, new[file].problem))
             continue
-        before = read_document(file, old[file]) if file in old else Document()
-        after = read_document(file, new[file]) if file in new else Document()
-        for document, side in ((before, "in the target"), (after, "here")):
-            if said := document.problem or document.remark:
-                problems.append((file, f"{side}: {said}"))
+        before, after, said = read_both(file, old, new)
+        problems += said
         changes += _changes(file, before, after, goals)
     return tuple(changes), tuple(problems)
 

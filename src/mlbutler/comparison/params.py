@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from mlbutler.comparison.documents import Document, read_document
+from mlbutler.comparison.documents import read_both
 from mlbutler.comparison.snapshot import Source, StageParams
 from mlbutler.record import ParamChange, Scalar
 
@@ -20,11 +20,8 @@ def compare_params(
     for file in dict.fromkeys((*new, *old)):
         if file in old and file in new and new[file].content is None and new[file].is_same_as(old[file]):
             continue
-        before = read_document(file, old[file]) if file in old else Document()
-        after = read_document(file, new[file]) if file in new else Document()
-        for document, side in ((before, "in the target"), (after, "here")):
-            if said := document.problem or document.remark:
-                problems.append((file, f"{side}: {said}"))
+        before, after, said = read_both(file, old, new)
+        problems += said
         if before.problem or after.problem:
             continue
         for name in dict.fromkeys((*after.values, *before.values)):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlbutler.git import Git
+from mlbutler.git.batch import read_objects
 
 _FORMAT = "%H%x00%cI%x00%an%x00%s"
 
@@ -42,7 +43,7 @@ def read_blobs(git: Git, names: Sequence[str], largest: int) -> dict[str, Blob]:
     """
     found = _looked_up(git, names)
     wanted = sorted({oid for oid, size in found.values() if size <= largest})
-    contents = _contents(git, wanted)
+    contents = {oid: content for oid, _, content in read_objects(git, wanted)}
     return {name: Blob(oid, size, contents.get(oid)) for name, (oid, size) in found.items()}
 
 
@@ -70,19 +71,6 @@ def _batch_check(git: Git, names: Sequence[str]) -> dict[str, tuple[str, int]]:
             oid, _, size = rest.partition(b" ")
             answers[name] = (oid.decode(), int(size))
     return answers
-
-
-def _contents(git: Git, oids: Sequence[str]) -> dict[str, bytes]:
-    if not oids:
-        return {}
-    out = git.run("cat-file", "--batch", input="".join(f"{oid}\n" for oid in oids).encode()).out
-    contents, at = {}, 0
-    for oid in oids:
-        end = out.index(b"\n", at)
-        size = int(out[at:end].rpartition(b" ")[2])
-        contents[oid] = out[end + 1 : end + 1 + size]
-        at = end + 1 + size + 1
-    return contents
 
 
 def first_parents(git: Git, rev: str, limit: int) -> tuple[Commit, ...]:

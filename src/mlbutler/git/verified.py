@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 from mlbutler.errors import GitError
+from mlbutler.git.batch import read_objects
 from mlbutler.git.command import GitCommand
 from mlbutler.git.tree import TreeEntry
 
@@ -23,27 +24,15 @@ def read(git: GitCommand, oids: Iterable[str]) -> dict[str, bytes]:
     Raises:
         GitError: an object's content does not match its id.
     """
-    asked = tuple(dict.fromkeys(oids))
-    if not asked:
-        return {}
-    out = git.run("cat-file", "--batch", input="".join(f"{oid}\n" for oid in asked).encode()).out
-    found, at = {}, 0
-    for oid in asked:
-        end = out.index(b"\n", at)
-        head = out[at:end].split(b" ")
-        if len(head) != 3:  # "... missing"
-            at = end + 1
-            continue
-        size = int(head[2])
-        content = out[end + 1 : end + 1 + size]
+    found = {}
+    for oid, kind, content in read_objects(git, tuple(dict.fromkeys(oids))):
         made = hashlib.sha256 if len(oid) == _LONG else hashlib.sha1
-        if made(b"%s %d\0%s" % (head[1], size, content)).hexdigest() != oid:
+        if made(b"%s %d\0%s" % (kind, len(content), content)).hexdigest() != oid:
             raise GitError(
                 f"The content of object {oid} in this clone does not match its id.",
                 "Something wrote into .git/objects: build in a fresh clone, and see what the change's code does.",
             )
         found[oid] = content
-        at = end + 1 + size + 1
     return found
 
 

@@ -219,7 +219,7 @@ def _result(
     parts = parts or [f"nothing to push: {'what is here' if unknown else 'all'} is there already"]
     if unknown and work.pipeline:
         paths = named([artifact.path for artifact in away])
-        parts.append(f"not verified for {count(len(away), 'artifact')} that are not here ({paths})")
+        parts.append(f"not verified for {count(len(away), 'artifact')} without data here ({paths})")
     return PushResult(outcome=Outcome.PASSED, reason="; ".join([*parts, *notes]), moved=tuple(sent), run_cache=kept)
 
 

@@ -1,0 +1,50 @@
+"""A server that nothing is meant for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Elsewhere:
+    """It asks everybody for a password and keeps what came: method, path and headers of each request."""
+
+    came: list[str] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def was_sent_no_password(self) -> bool:
+        return not any("authorization" in request.lower() for request in self.came)
+
+
+@contextmanager
+def listening() -> Iterator[Elsewhere]:
+    """Have it listen on this machine."""
+    found = Elsewhere()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _any(self) -> None:
+            found.came.append(f"{self.command} {self.path} {dict(self.headers)}")
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="elsewhere"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST = do_CONNECT = do_PATCH = do_PUT = do_PROPFIND = _any
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        found.port = server.server_port
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield found
+        server.shutdown()

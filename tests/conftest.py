@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ _CI = (
     "BUILD_NUMBER", "BUILD_TAG", "JOB_ID", "RUN_ID", "CONTINUOUS_INTEGRATION",
     *(name for server in SERVERS for name in server.marks),
 )  # fmt: skip
+
+# Stages and stand-ins say `python`, which Debian does not have, and which pyenv answers with a slow shell script.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 # What is a matter of the machine's other work is no property of the code.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])

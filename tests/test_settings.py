@@ -64,6 +64,20 @@ def test_a_value_that_does_not_fit_is_refused_with_the_file_s_name(tmp_path: Pat
         load(tmp_path, {})
 
 
+@pytest.mark.parametrize("name", ["gpu", "cuda-12.4", "a_b", "0", "x" * 30])
+def test_a_pipeline_may_have_a_plain_name(tmp_path: Path, name: str) -> None:
+    assert load(tmp_path, {"MLBUTLER_REPORT_NAME": name}).settings.report.name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["GPU", "a b", "a/b", "..", "-a", "a-", "a--b", "a.lock\n", "grün", "x" * 31, "a<!-- -->", "`id`", "$(id)", " "],
+)
+def test_a_name_that_is_not_plain_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=r"MLBUTLER_REPORT_NAME: report\.name: must be at most 30 lower-case"):
+        load(tmp_path, {"MLBUTLER_REPORT_NAME": name})
+
+
 def test_a_wrong_variable_is_blamed_by_name(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="MLBUTLER_DATA_JOBS"):
         load(tmp_path, {"MLBUTLER_DATA_JOBS": "many"})

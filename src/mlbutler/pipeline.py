@@ -45,7 +45,7 @@ def run_all(work: RunContext, only: Collection[str] = (), skip: Collection[str] 
     work.pipeline = True
     due = tuple(name for name in NAMES if (not only or name in only) and name not in (*skip, *TELLING))
     work.record = dataclasses.replace(work.record, due=due)
-    write_record(record_path(work), work.record, work.console.redactor)  # whatever lies there is of another run
+    write_record(work.record_path, work.record, work.console.redactor)  # whatever lies there is of another run
     code = EXIT_PASSED
     for step in STEPS:
         if (only and step.name not in only) or step.name in skip:
@@ -168,7 +168,7 @@ def _joined(work: RunContext) -> Iterator[None]:
     What other processes in this clone wrote of their own steps is taken over.
     """
     with work.record_lock():
-        now = read_record(record_path(work))
+        now = read_record(work.record_path)
         if now is not None and now.change.same_work(work.record.change):
             others: dict[str, Any] = {name: getattr(now, name) for name in NAMES if name not in work.taken}
             began = {name: time for name, time in now.began.items() if name not in work.taken}
@@ -176,16 +176,11 @@ def _joined(work: RunContext) -> Iterator[None]:
             due = _united(work.record.due, now.due)
             work.record = dataclasses.replace(work.record, began=began, due=due, **others)
         yield
-        write_record(record_path(work), work.record, work.console.redactor)
+        write_record(work.record_path, work.record, work.console.redactor)
 
 
 def _united(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name in one or name in other)
-
-
-def record_path(work: RunContext) -> Any:
-    """Return the path of the record."""
-    return work.root / ".mlbutler" / "record.json"
 
 
 def show(work: RunContext, name: str, result: StepResult, *, began: bool = True) -> None:

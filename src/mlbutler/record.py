@@ -197,7 +197,8 @@ class Record:
     A step that has not been reached is None; one that did not apply is a result with outcome ``skipped`` and a reason.
 
     `project` is the DVC project's folder from the repository's root, '' at the root; it tells the reports
-    of several projects in one pull request apart.
+    of several projects in one pull request apart. `report_name` is the pipeline's, '' for the only one of a project; it
+    tells those of several pipelines apart.
 
     `moved_remotes`: where data comes from and goes to otherwise than on the target branch, a sentence for each.
 
@@ -209,6 +210,7 @@ class Record:
     change: Change
     environment: Environment
     project: str = ""
+    report_name: str = ""
     lock_hash: str = ""
     moved_remotes: tuple[str, ...] = ()
     test: TestResult | None = None

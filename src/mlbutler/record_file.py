@@ -84,6 +84,11 @@ def loads(text: str | bytes) -> Record:
     return record
 
 
+def record_path(root: Path, name: str | None = None) -> Path:
+    """Return where a run keeps its record; each pipeline of a project (`ReportSettings.name`) has one of its own."""
+    return root / ".mlbutler" / (f"record-{name}.json" if name else "record.json")
+
+
 def write_record(path: Path, record: Record, redactor: Redactor) -> None:
     """Replace the file at `path` atomically.
 

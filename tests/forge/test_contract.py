@@ -55,6 +55,27 @@ def test_reports_are_told_apart_by_their_titles(meeting: Meeting) -> None:
     assert [len(meeting.ours(title)) for title in titles] == [1] * len(titles)
 
 
+def test_two_pipelines_at_once_write_a_comment_each_and_touch_no_other(meeting: Meeting) -> None:
+    meeting.order = (HEAD, OTHER_HEAD)
+    meeting.post(OTHER_HEAD, "of the pipeline without a name")
+    meeting.post(OTHER_HEAD, "of the folder of that name", "mlbutler gpu")
+    meeting.server.together = threading.Barrier(2)
+    pipelines = ("mlbutler/gpu", "mlbutler/cpu")
+    threads = [threading.Thread(target=meeting.post, args=(HEAD, f"of {name}", name)) for name in pipelines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told = {note.body: note.version for note in meeting.dialect.notes}
+    assert [len(meeting.ours(title)) for title in ("mlbutler", "mlbutler gpu", *pipelines)] == [1, 1, 1, 1]
+    meeting.post(OTHER_HEAD, "again", "mlbutler/gpu")
+    (changed,) = [note for note in meeting.dialect.notes if note.body not in told]
+    assert changed.body.split() == body(OTHER_HEAD, "again", "mlbutler/gpu").split()
+    assert {body: told[body] for body in told if "of mlbutler/gpu" not in body} == {
+        note.body: note.version for note in meeting.dialect.notes if note is not changed
+    }
+
+
 def test_a_stale_build_leaves_the_comment_of_a_newer_commit(meeting: Meeting) -> None:
     meeting.order = (HEAD, OTHER_HEAD)
     meeting.post(OTHER_HEAD, "newer")
@@ -251,6 +272,15 @@ def test_a_status_is_set_and_changes(judging: Meeting) -> None:
     assert said[-1]["name"] == "mlbutler vision"
     forge.status(change(), "mlbutler", State.CANCELED, "Interrupted", "")
     assert judging.dialect.statuses[-1]["state"].lower() in ("error", "canceled", "stopped", "failed")
+
+
+def test_pipelines_of_the_longest_names_have_a_status_each(judging: Meeting) -> None:
+    names = [f"mlbutler/{'x' * 28}-{digit}" for digit in "12"]
+    for name, state in zip(names, (State.SUCCESS, State.FAILURE), strict=True):
+        judging.open().status(change(), name, state, name, "")
+    assert [(status["name"], status["said"]) for status in judging.dialect.statuses] == list(
+        zip(names, names, strict=True)
+    )
 
 
 def test_a_status_survives_a_broken_line(judging: Meeting) -> None:

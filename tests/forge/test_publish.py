@@ -56,6 +56,12 @@ def work(
     return RunContext(root=clone, loaded=LoadedSettings(parse(text), {}), console=console, record=record)
 
 
+def replace_name(job: RunContext, name: str) -> RunContext:
+    """The run of the pipeline of this name."""
+    job.record = replace(job.record, report_name=name)
+    return job
+
+
 def test_comment_and_status_are_set_for_the_head_without_secrets(clone: Path, git: Git) -> None:
     head = git(clone, "rev-parse", "HEAD")
     result = publish.run(work(clone, head))
@@ -156,6 +162,21 @@ def test_a_build_from_before_a_force_push_leaves_the_comment_of_what_came_after(
     assert publish.run(work(clone, old)).outcome is Outcome.PASSED
 
 
+def test_pipelines_of_one_project_tell_apart_what_they_found(clone: Path, git: Git) -> None:
+    head = git(clone, "rev-parse", "HEAD")
+    told = []
+    for name in ("", "gpu", "cpu"):
+        job = work(clone, head)
+        told.append(publish.run(replace_name(job, name)))
+    assert [Path(result.comment).name for result in told] == ["mlbutler.md", "mlbutler%2Fgpu.md", "mlbutler%2Fcpu.md"]
+    assert len({result.status for result in told}) == 3
+    assert Path(told[0].comment).read_text().rstrip().endswith(f"<!-- mlbutler:report:mlbutler head={head} -->")
+    said = Path(told[1].comment).read_text()
+    assert "mlbutler/gpu looked at" in said
+    assert said.rstrip().endswith(f"<!-- mlbutler:report:mlbutler/gpu head={head} -->")
+    assert json.loads(Path(told[2].status).read_text())["context"] == "mlbutler/cpu"
+
+
 def test_a_fork_publishes_nothing(clone: Path, git: Git) -> None:
     result = publish.run(work(clone, git(clone, "rev-parse", "HEAD"), fork=True))
     assert result.outcome is Outcome.SKIPPED
@@ -204,9 +225,9 @@ def dagshub() -> Iterator[FakeForge]:
 
 
 def test_where_no_comment_is_taken_a_branch_shows_the_report(clone: Path, git: Git, dagshub: FakeForge) -> None:
-    def published(head: str) -> PublishResult:
+    def published(head: str, name: str = "") -> PublishResult:
         settings = f'[forge]\nkind = "dagshub"\nurl = "{dagshub.url}"\nrepository = "team/digits"\n'
-        job = work(clone, head, settings=settings)
+        job = replace_name(work(clone, head, settings=settings), name)
         job.loaded = replace(job.loaded, sources={f"forge.{key}": "MLBUTLER_" for key in ("kind", "url", "repository")})
         job.environ = {**os.environ, FORGE_TOKEN: TOKEN}
         return publish.run(job)
@@ -221,6 +242,10 @@ def test_where_no_comment_is_taken_a_branch_shows_the_report(clone: Path, git: G
     assert "hunter22" not in text
     assert f"newer commit {new[:8]} stays" in published(old).reason
     assert git(bare, "rev-list", "--count", "mlbutler/report-17") == "1"
+    published(old, "gpu")  # nothing newer of this pipeline is there
+    folders = git(bare, "ls-tree", "--name-only", "mlbutler/report-17").split()
+    assert sorted(folders) == ["mlbutler", "mlbutler%2Fgpu"]
+    assert git(bare, "show", "mlbutler/report-17:mlbutler/README.md") == text
     git(clone, "remote", "set-url", "origin", str(clone.parent / "away.git"))
     lost = published(new)
     assert (lost.outcome, "on no branch" in lost.reason) == (Outcome.SKIPPED, True)

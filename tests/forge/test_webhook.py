@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,15 @@ def test_only_another_verdict_is_told_where_that_is_asked_for(server: FakeForge,
     assert [(d["previous"], d["verdict"]) for d in told(server)] == [("", "Better"), ("Better", "Worse")]
     publish.run(job(server, clone, git, settings, verdict=Verdict.WORSE, number="18"))
     assert len(told(server)) == 3  # another pull request has a history of its own
+
+
+def test_each_pipeline_has_a_verdict_of_its_own_to_differ_from(server: FakeForge, clone: Path, git: GitCommand) -> None:
+    settings = '[notify]\non = "verdict-change"\n'
+    for verdict, name in ((Verdict.BETTER, "gpu"), (Verdict.WORSE, "cpu"), (Verdict.BETTER, "gpu")):
+        run = job(server, clone, git, settings, verdict=verdict)
+        run.record = dataclasses.replace(run.record, report_name=name)
+        publish.run(run)
+    assert [(d["title"], d["previous"]) for d in told(server)] == [("mlbutler/gpu", ""), ("mlbutler/cpu", "")]
 
 
 def test_builds_in_fresh_clones_know_the_last_verdict_from_the_mirror(

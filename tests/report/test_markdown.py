@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from mlbutler import record as r
 from mlbutler.record import Outcome, Record, Verdict
 from mlbutler.report import markdown
-from mlbutler.report.build import build
+from mlbutler.report.build import build, title
 from mlbutler.report.model import Table
 from mlbutler.report.pictures import of_report
 from mlbutler.settings import ReportSettings as Settings
@@ -309,6 +309,24 @@ def test_a_place_without_html_gets_none(record: Record) -> None:
 @pytest.mark.parametrize("html", [True, False])
 def test_any_title_is_found_again(title: str, html: bool) -> None:
     assert markdown.marked_head("x\n\n" + markdown.marker(title, "a" * 40, html=html), title) == "a" * 40
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.tuples(st.from_regex(r"(|[a-z0-9]+([._-][a-z0-9]+)*)", fullmatch=True), st.text(min_size=1)), max_size=5
+    )
+)
+def test_no_two_pipelines_and_folders_share_a_comment(record: Record, found: list[tuple[str, str]]) -> None:
+    which = {(name, folder.strip("/")) for name, folder in [*found, ("", "gpu"), ("gpu", ""), ("gpu", "gpu"), ("", "")]}
+    heads = {
+        pair: markdown.marker(title(dataclasses.replace(record, report_name=pair[0], project=pair[1])), "f" * 40)
+        for pair in which
+    }
+    assert len(set(heads.values())) == len(which)
+    assert heads["", ""] == f"<!-- mlbutler:report:mlbutler head={'f' * 40} -->"
+    assert heads["", "gpu"] == f"<!-- mlbutler:report:mlbutler gpu head={'f' * 40} -->"
+    assert heads["gpu", ""] == f"<!-- mlbutler:report:mlbutler/gpu head={'f' * 40} -->"
 
 
 def test_pictures_are_shown_by_their_address_or_missed_aloud(record: Record) -> None:

@@ -247,6 +247,18 @@ def test_stages_that_always_change_are_named_after_our_own_commit(tmp_path: Path
     assert "not deterministic: always changes: dice, after" in result.reason
 
 
+def test_a_stage_that_another_pipeline_left_stale_is_not_one_that_always_changes(tmp_path: Path) -> None:
+    root = make(tmp_path / "repo", {"dvc.yaml": NEVER_THE_SAME})
+    run(planned(root))
+    head = commit(root, "not ours")
+    commit(root, "Reproduce", f"Mlbutler-Reproduced: {head}\nMlbutler-Stages: dice, calm")
+    result = run(planned(root))
+    assert outcomes(result) == {"dice": "ran", "after": "ran", "calm": "ran"}
+    assert result.always_changes == ("dice",)  # calm made the same again
+    head = commit(root, "Reproduce", f"Mlbutler-Reproduced: {head}\nMlbutler-Stages: after")
+    assert sorted(run(planned(root)).always_changes) == ["after", "dice"]  # or they would take turns for ever
+
+
 AGAIN = """
 stages:
   dotted:

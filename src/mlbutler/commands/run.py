@@ -10,7 +10,7 @@ from mlbutler.commands.start import begin
 from mlbutler.console import Console, human_bytes, human_seconds
 from mlbutler.errors import Interrupted, UsageError
 from mlbutler.forge.interface import State
-from mlbutler.pipeline import NAMES, record_path, run_all
+from mlbutler.pipeline import NAMES, run_all
 from mlbutler.record import Outcome
 from mlbutler.record_file import dumps
 from mlbutler.steps.context import RunContext
@@ -106,7 +106,7 @@ def _summarize(work: RunContext) -> None:
     if record.report and record.report.outcome is Outcome.PASSED:
         for kind, path in record.report.files:
             console.line(f"report ({kind}): {path}")
-    console.line(f"record: {record_path(work).relative_to(work.root)}")
+    console.line(f"record: {work.record_path.relative_to(work.root)}")
     for line in _results(work):
         console.line(line)
 

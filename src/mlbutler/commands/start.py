@@ -21,7 +21,7 @@ from mlbutler.git import Git
 from mlbutler.held_back import held_back, values_to_hide
 from mlbutler.project.tracked import refuse_tracked
 from mlbutler.record import Change, Environment, Record
-from mlbutler.record_file import read_record
+from mlbutler.record_file import read_record, record_path
 from mlbutler.secrets import Redactor, is_secret_name
 from mlbutler.settings import LoadedSettings, load
 from mlbutler.steps.context import RunContext
@@ -157,7 +157,8 @@ def _record(
 
     if repair:
         repair_rwlock(root)
-    before = None if anew else read_record(root / FOLDER / "record.json")
+    name = loaded.settings.report.name
+    before = None if anew else read_record(record_path(root, name))
     change = None
     if before is not None and offline and not against and _holds(before, git, environ):
         change = _asked(git, environ, loaded) or before.change
@@ -168,13 +169,13 @@ def _record(
     if git.address is not None:  # what an earlier record says is no address to send a token to
         change = dataclasses.replace(change, repository=git.address.url)
     if telling:
-        _refuse_another_run(before, change)
+        _refuse_another_run(before, change, name)
     folder = root.relative_to(git.toplevel().resolve()).as_posix()
     folder = "" if folder == "." else folder
     known = () if told and _opens_remotes(environ) else agreed(git, change, f"{folder}/" if folder else "")
     record = Record(
         change=change, environment=_environment(git), lock_hash=_lock_hash(root), project=folder,
-        moved_remotes=moved(root, loaded, known),
+        report_name=name or "", moved_remotes=moved(root, loaded, known),
     )  # fmt: skip
     if before is None or not before.change.same_work(change):
         return record, known, revisions
@@ -182,7 +183,9 @@ def _record(
     looks = bool(against) or not repair or (change.ci == "local" and not telling)
     kept = change if looks or told else _compared_as_before(change, before.change)
     compare = before.compare if kept.base == before.change.base else None
-    now = {name: getattr(record, name) for name in ("environment", "lock_hash", "moved_remotes")}
+    # Which report this is, too, is not what the record says: another's comment would be written over.
+    fresh = ("environment", "project", "report_name", "lock_hash", "moved_remotes")
+    now = {field: getattr(record, field) for field in fresh}
     return dataclasses.replace(before, change=kept, compare=compare, **now), known, revisions
 
 
@@ -215,7 +218,7 @@ def _opens_remotes(environ: Mapping[str, str]) -> bool:
     return any(name.startswith(_REMOTES) and is_secret_name(name) and value for name, value in environ.items())
 
 
-def _refuse_another_run(before: Record | None, change: Change) -> None:
+def _refuse_another_run(before: Record | None, change: Change, name: str | None) -> None:
     """Refuse to report a run that is not this one: its comment and status would go to the wrong commit.
 
     On a CI server a build without any record is reported all the same: it ended before its first step.
@@ -226,7 +229,8 @@ def _refuse_another_run(before: Record | None, change: Change) -> None:
     remedy = "Run `mlbutler run` here first; `mlbutler report --record FILE` renders any record."
     if before is None:
         if change.ci == "local":
-            raise UsageError("There is no record of a run in this clone.", remedy)
+            named = f" named '{name}'" if name else ""
+            raise UsageError(f"There is no record of a run{named} in this clone.", remedy)
         return
     then = before.change
     other_build = bool(then.build_url and change.build_url) and then.build_url != change.build_url

@@ -18,8 +18,6 @@ from mlbutler.git import verified as git_verified
 from mlbutler.record import Change, StageRun
 
 CHECKOUT = "Mlbutler-Checkout"
-STAGES = "Mlbutler-Stages"
-_MOST_STAGES = 50
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
@@ -59,10 +57,7 @@ def message(template: str, change: Change, stages: Sequence[str], runs: Sequence
     trailers = [f"{REPRODUCED}: {change.head}"]
     if change.merge:
         trailers.append(f"{CHECKOUT}: {change.checkout}")
-    if stages:
-        named = ", ".join(" ".join(name.split()) for name in stages[:_MOST_STAGES])
-        more = f" and {len(stages) - _MOST_STAGES} more" if len(stages) > _MOST_STAGES else ""
-        trailers.append(f"{STAGES}: {named}{more}")
+    trailers += earlier.stages_trailer(stages)
     trailers += earlier.trailers(runs, change.build_url)
     return f"{text}\n\n" + "\n".join(trailers) + "\n"
 

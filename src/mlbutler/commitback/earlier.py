@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mlbutler.git import Git
@@ -19,10 +19,12 @@ from mlbutler.secrets import without_userinfo
 REPRODUCED = "Mlbutler-Reproduced"
 BUILD = "Mlbutler-Build"
 RUNS = "Mlbutler-Runs"
+STAGES = "Mlbutler-Stages"
 
 _TOLD = ("ran", "restored")
 _MOST_STAGES, _LONGEST_NAME, _LONGEST_URL, _LONGEST = 50, 100, 500, 20_000
 _MOST_SECONDS, _MOST_BYTES = 1e8, 2**60
+_AND, _MORE = " and ", " more"
 _INERT = re.compile(r"[A-Za-z0-9_@.:/-]")
 _URL = re.compile(r"https?://[^\s<>\"'\\^`{}|\x00-\x20\x7f-\U0010ffff]+")
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -37,6 +39,26 @@ def trailers(stages: Sequence[StageRun], build_url: str) -> Iterator[str]:
     longest = {run.name for run in sorted(told, key=lambda run: -run.duration)[:_MOST_STAGES]}
     if told:
         yield f"{RUNS}: [{','.join(_item(run) for run in told if run.name in longest)}]"
+
+
+def stages_trailer(names: Sequence[str]) -> Iterator[str]:
+    """Return a line for a results commit that names the stages whose results it holds."""
+    if names:
+        more = f"{_AND}{len(names) - _MOST_STAGES}{_MORE}" if len(names) > _MOST_STAGES else ""
+        yield f"{STAGES}: {', '.join(_spaced(name) for name in names[:_MOST_STAGES])}{more}"
+
+
+def holds_results_of(stage: str, trailers: Mapping[str, str]) -> bool:
+    """Return whether a results commit with these trailers may hold results of the stage.
+
+    One that names no stages, or not all of them, may hold those of any.
+    """
+    named = trailers.get(STAGES, "")
+    return not named or named.endswith(_MORE) or f", {_spaced(stage)}, " in f", {named}, "
+
+
+def _spaced(name: str) -> str:
+    return " ".join(name.split())
 
 
 def _item(run: StageRun) -> str:

@@ -15,9 +15,14 @@ NAME = "mlbutler"
 
 
 def title(record: Record) -> str:
-    """Return what tells this report from others in the same pull request: the project's folder in a monorepo."""
+    """Return what tells this report from others in the same pull request.
+
+    The pipeline's name, and the project's folder in a monorepo: ``mlbutler/gpu vision``. No two titles are alike, since
+    a name has neither space nor slash.
+    """
     folder = record.project.strip("/")
-    return f"{NAME} {folder}" if folder else NAME
+    own = f"{NAME}/{record.report_name}" if record.report_name else NAME
+    return f"{own} {folder}" if folder else own
 
 
 def build(record: Record, settings: Settings) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -214,6 +215,9 @@ class CommitSettings(_Section):
 class ReportSettings(_Section):
     """What reports show."""
 
+    name: str | None = Field(
+        None, description="which pipeline this is, where several of one project report on the same pull request"
+    )
     metrics: Strings = Field((), description="globs of 'file:name' to show; all if empty")
     plots: bool = Field(True, description="show plots")
     images: bool = Field(True, description="show images")
@@ -223,6 +227,14 @@ class ReportSettings(_Section):
         50, ge=0, le=1000, description="commits of the target branch whose metrics are shown beside; 0 shows none"
     )
     directory: str = Field(".mlbutler/report", description="where the renderings are written")
+
+    @field_validator("name")
+    @classmethod
+    def _is_plain(cls, name: str | None) -> str | None:
+        # Forges do not tell statuses apart by capitals, and one of them takes 40 characters with ours before it.
+        if name is not None and (len(name) > 30 or not re.fullmatch(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", name)):
+            raise ValueError("must be at most 30 lower-case letters and digits, with single '.', '_' or '-' between")
+        return name
 
 
 class ForgeSettings(_Section):

@@ -14,6 +14,7 @@ from mlbutler.console import Console
 from mlbutler.git import Git
 from mlbutler.git.address import RemoteAccess
 from mlbutler.record import Record
+from mlbutler.record_file import record_path
 from mlbutler.settings import LoadedSettings, Settings
 from mlbutler.state.fingerprint import Fingerprints
 from mlbutler.variables import HANDED_RUNS
@@ -75,6 +76,11 @@ class RunContext:
     given_up: tuple[str, ...] | None = None
     taken: set[str] = field(default_factory=set)
     live: LiveComment | None = None
+
+    @property
+    def record_path(self) -> Path:
+        """Return where the record is."""
+        return record_path(self.root, self.settings.report.name)
 
     def record_lock(self) -> AbstractContextManager[object]:
         """Return a lock to hold while the record is read, changed and written back."""

@@ -44,11 +44,13 @@ class RunSnapshot:
 
 def snapshot(work: RunContext) -> RunSnapshot:
     """Return the state of the run at this commit, in this process or another."""
-    found = read_record(work.root / ".mlbutler" / "record.json")
-    record = found if found is not None and found.change.same_work(work.record.change) else work.record
+    found = read_record(work.record_path)
+    now = work.record
+    record = found if found is not None and found.change.same_work(now.change) else now
     progress = load_progress(work.root)
-    ours = progress is not None and progress.head == work.record.change.checkout
-    return RunSnapshot(dataclasses.replace(record, change=work.record.change), progress if ours else None)
+    ours = progress is not None and progress.head == now.change.checkout
+    record = dataclasses.replace(record, change=now.change, project=now.project, report_name=now.report_name)
+    return RunSnapshot(record, progress if ours else None)
 
 
 def written(run: RunSnapshot, settings: Settings, now: float) -> Report:

@@ -31,6 +31,7 @@ def notified(work: RunContext) -> str:
     said = headline.headline(record)
     hints = Hints("verdicts", work.root, work.mirror, change.repository, work.prefix)
     key = f"pull request {change.number}" if change.number else f"branch {change.head_branch or change.head}"
+    key += f" ({record.report_name})" if record.report_name else ""
     previous = str(hints.read().get(key, ""))[:_WORD_LIMIT]
     interrupted = headline.outcome(record) is Outcome.INTERRUPTED
     if work.settings.notify.on == "verdict-change":

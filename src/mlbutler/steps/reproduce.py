@@ -50,7 +50,7 @@ def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
     if isinstance(plan, ReproduceResult):
         return plan
     _check(work, plan)
-    settled = loop.is_settled(work.git)
+    settled = loop.results_commits(work.git)
     redactor, ours = output_redactor(work.environ), given(work)
     outputs = OutputGuard(work)
     head, stale = work.record.change.checkout, len(plan.stale())

@@ -17,14 +17,14 @@ from mlbutler import http_answer
 from mlbutler.errors import ForgeError, OutsideError
 from mlbutler.forge.http import Api, ApiOptions, ApiRetryPolicy
 from mlbutler.http_answer import received
-from mlbutler.jenkins import client as jenkins
+from mlbutler.jenkins.client import JenkinsClient
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        kind = self.path.rpartition("/")[2].partition("?")[0]
+        kind = self.path.removeprefix("/computer").removeprefix("/").partition("/")[0].partition("?")[0]
         self.send_response(200)
         if kind == "packed":
             self.send_header("Content-Encoding", "gzip")
@@ -59,7 +59,6 @@ def url() -> Iterator[str]:
 def scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_answer, "LARGEST", 1 << 20)
     monkeypatch.setattr(http_answer, "LONGEST", 0.2)
-    monkeypatch.setattr(jenkins, "_LARGEST", 1 << 20)
 
 
 @pytest.mark.parametrize(("kind", "error"), [
@@ -89,8 +88,8 @@ def test_a_forge_or_controller_that_does_not_end_is_an_error_with_a_remedy(
         ).get(f"/{kind}")  # fmt: skip
 
     def controller() -> object:
-        with jenkins.JenkinsClient(url) as client:
-            return client.download(kind)
+        with JenkinsClient(url) as client:
+            return client.is_online(kind)
 
     ask: Callable[[], object] = forge if asked == "forge" else controller
     with pytest.raises(OutsideError) as error:

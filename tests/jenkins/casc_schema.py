@@ -80,6 +80,8 @@ _NODE = _one_of({"permanent": _map(
 # core/src/main/java/hudson/security/csrf/DefaultCrumbIssuer.java (``standard``).
 _JENKINS = _map({
     "systemMessage": _STRING, "numExecutors": {"const": 0}, "mode": {"const": "EXCLUSIVE"},
+    # jenkins: core/src/main/java/jenkins/model/Jenkins.java, setSlaveAgentPort; -1 is none.
+    "slaveAgentPort": {"const": -1},
     "crumbIssuer": _one_of({"standard": _map({"excludeClientIPFromCrumb": _BOOLEAN})}),
     "securityRealm": _one_of({
         "local": _map({"allowsSignup": {"const": False}, "users": _list(_map({"id": _ID, "password": _SECRET}))})

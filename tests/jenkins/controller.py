@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import urllib.request
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.starting -= 1
             return self._send(503, b"Please wait while Jenkins is getting ready to work ...")
         if path == "/login":
-            return self._send(200, b"<html>")
+            return self._send(500 if self.server.failed else 200, b"<html>")
         if self.server.redirects:
             return self._send(302, b"", Location="/login?from=x")
         if path == "/agent-came":
@@ -45,12 +46,11 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/crumbIssuer/api/json":
             answer = json.dumps({"crumb": CRUMB, "crumbRequestField": "Jenkins-Crumb"}).encode()
             return self._send(200, answer, **{"Set-Cookie": f"{COOKIE}; Path=/"})
-        if path == "/jnlpJars/agent.jar":
-            return self._send(200, b"a jar")
         if path == "/computer/agent/api/json":
             return self._send(200, json.dumps({"offline": not self.server.agent}).encode())
         if path == "/api/json":
-            return self._send(200, json.dumps({"jobs": [{"name": self.server.job}]}).encode())
+            jobs = [{"name": self.server.job}] if self.server.job else []
+            return self._send(200, json.dumps({"jobs": jobs}).encode())
         return self._send(404, b"")
 
     def do_POST(self) -> None:
@@ -71,7 +71,18 @@ class Handler(BaseHTTPRequestHandler):
             found = [{"error": ['Missing required section "agent" @ line 1']}] if "agent" not in text else []
             data = {"result": "failure" if found else "success", "errors": found}
             return self._send(200, json.dumps({"status": "ok", "data": data}).encode())
+        if path.endswith("/descriptorByName/org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition/checkScriptCompile"):
+            return self._compile(path.partition("/descriptorByName")[0], parse_qs(body)["value"][0])
         return self._send(404, b"")
+
+    def _compile(self, item: str, text: str) -> None:
+        """As CpsFlowDefinition.DescriptorImpl.doCheckScriptCompile does, for Groovy whose braces alone are counted."""
+        if not item:
+            return self._send(500, b"NullPointerException: job")
+        if not self.server.configures or text.count("{") == text.count("}"):
+            return self._send(200, b'{"status":"success"}')
+        fault = {"column": 1, "line": text.count("\n"), "message": "unexpected token: ", "status": "fail"}
+        return self._send(200, json.dumps([fault]).encode())
 
     def _allowed(self) -> bool:
         scheme, _, value = self.headers.get("Authorization", "").partition(" ")
@@ -103,8 +114,8 @@ class Controller(ThreadingHTTPServer):
         self.password, self.token = password, token
         self.prefix, self.job = "", ""
         self.starting = 0
-        self.agent = self.redirects = False
-        self.validates = True
+        self.agent = self.redirects = self.failed = False
+        self.validates = self.configures = True
         self.asked: list[str] = []
 
     @property
@@ -119,8 +130,14 @@ class Controller(ThreadingHTTPServer):
 
 
 def main() -> None:
-    """Stand in for ``java``: a controller for a WAR, a connected agent for an agent's jar."""
+    """Stand in for ``java``: a controller for a WAR, a connected agent for an agent's jar.
+
+    ``PLAYED_JAVA`` is its version; ``PLAYED_AGENT`` is what an agent ends with.
+    """
     arguments = " ".join(sys.argv[1:])
+    if arguments == "-version":
+        print(f'openjdk version "{os.environ.get("PLAYED_JAVA", "21.0.5")}" 2024-10-15', file=sys.stderr)
+        return
     if port := re.search(r"--httpPort=(\d+)", arguments):
         secrets = Path(os.environ["SECRETS"])
         configuration = (Path(os.environ["CASC_JENKINS_CONFIG"]) / "jenkins.yaml").read_text()
@@ -130,16 +147,31 @@ def main() -> None:
         controller = Controller(int(port[1]), (secrets / "ADMIN_PASSWORD").read_text())
         controller.job = re.search(r"multibranchPipelineJob\('([^']+)'\)", configuration)[1]  # type: ignore[index]
         controller.starting = 2
+        controller.failed = "failing" in configuration
         print(json.dumps(dict(os.environ)), flush=True)
         controller.serve_forever()
-    url = re.search(r"-url (\S+)", arguments)
-    secret = re.search(r"-secret @(\S+)", arguments)
-    assert url is not None
-    assert secret is not None
-    assert Path(secret[1]).read_text() == SECRET
-    with urllib.request.urlopen(f"{url[1]}agent-came") as answer:
+    if end := os.environ.get("PLAYED_AGENT"):
+        print(end, file=sys.stderr)
+        sys.exit(1)
+    url, secret = _agent(arguments)
+    assert Path(secret).read_text() == SECRET
+    with urllib.request.urlopen(f"{url}agent-came") as answer:
         answer.read()
     time.sleep(600)
+
+
+def _agent(arguments: str) -> tuple[str, str]:
+    """The controller's address and the file of the secret, from options that the agent's remoting knows."""
+    work = r"-webSocket -workDir \S+"
+    if raw := re.fullmatch(rf"-cp \S+ hudson.remoting.jnlp.Main -headless -url (\S+) {work} @(\S+) agent", arguments):
+        return raw[1], raw[2]
+    launched = re.fullmatch(rf"-jar (\S+) -url (\S+) {work} -name agent -secret @(\S+)", arguments)
+    assert launched is not None, arguments
+    with zipfile.ZipFile(launched[1]) as jar:
+        manifest = jar.read("META-INF/MANIFEST.MF").decode().replace("\r\n ", "")
+    if int(re.search(r"^Version: (\d+)", manifest, re.MULTILINE)[1]) < 3186:  # type: ignore[index]
+        sys.exit('"-url" is not a valid option')
+    return launched[2], launched[3]
 
 
 if __name__ == "__main__":

@@ -24,6 +24,12 @@ def test_a_controller_that_starts_does_not_answer_yet(controller: Controller) ->
         assert client.answers() == "2.568.2"
 
 
+def test_a_controller_that_failed_to_start_is_told_from_one_that_starts(controller: Controller) -> None:
+    controller.failed = True
+    with JenkinsClient(controller.url) as client, pytest.raises(OutsideError, match="failed to initialize"):
+        client.answers()
+
+
 def test_nobody_there_is_no_answer_and_an_error_when_something_is_asked(port: int) -> None:
     with JenkinsClient(f"http://127.0.0.1:{port}/") as client:
         assert client.answers() is None
@@ -57,6 +63,28 @@ def test_a_controller_without_the_validator_is_named(controller: Controller) -> 
         pytest.raises(OutsideError, match="no validator"),
     ):
         client.validate(GOOD)
+
+
+def test_other_groovy_is_compiled_below_a_job(controller: Controller) -> None:
+    controller.job = "team digits"
+    with JenkinsClient(controller.url, "somebody", "t0ken") as client:
+        assert client.compile("node {\n sh 'x'\n}\n") == []
+        assert client.compile("node {\n sh 'x'\n") == ["unexpected token:  @ line 3"]
+    assert any(line.startswith("POST /jenkins/job/team%20digits/descriptorByName/") for line in controller.asked)
+    with JenkinsClient(f"{controller.url}job/a/job/b/", "somebody", "t0ken") as client:
+        assert client.compile("@Library('x') _\n") == []
+    assert any(line.startswith("POST /jenkins/job/a/job/b/descriptorByName/") for line in controller.asked)
+
+
+def test_a_user_who_may_configure_nothing_gets_no_verdict(controller: Controller) -> None:
+    """The controller says success to such a user, whatever the text."""
+    for job, configures in (("digits", False), ("", True)):
+        controller.job, controller.configures = job, configures
+        with (
+            JenkinsClient(controller.url, "somebody", "t0ken") as client,
+            pytest.raises(AccessDenied, match="no job that it may configure"),
+        ):
+            client.compile("node { }")
 
 
 @pytest.mark.parametrize("url", ["jenkins.example.org", "ftp://host/", "http://", "https://me:secret@host/"])

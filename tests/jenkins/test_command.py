@@ -12,6 +12,7 @@ import pytest
 
 from mlbutler.jenkins.server.plugins import NEEDED
 from tests import forked_python
+from tests.jenkins import archives
 from tests.jenkins.controller import Controller
 
 JENKINSFILE = """\
@@ -36,10 +37,10 @@ def clone(tmp_path: Path, java: Path) -> Path:
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     subprocess.run(["git", "remote", "add", "origin", "https://github.com/team/digits.git"], cwd=folder, check=True)
     (folder / "Jenkinsfile").write_text(JENKINSFILE)
-    (tmp_path / "jenkins.war").write_bytes(b"a war")
+    archives.war(tmp_path / "jenkins.war")
     (tmp_path / "plugins").mkdir()
     for name in NEEDED:
-        (tmp_path / "plugins" / f"{name}.jpi").write_bytes(b"a plugin")
+        archives.plugin(tmp_path / "plugins" / f"{name}.jpi")
     return folder
 
 
@@ -48,7 +49,12 @@ def mlbutler(clone: Path, *args: str, **environ: str) -> subprocess.CompletedPro
     return forked_python.run("mlbutler", "jenkins", *args, cwd=clone, env=environment)
 
 
-def test_a_server_without_docker_from_up_to_down(clone: Path, port: int) -> None:
+@pytest.mark.parametrize(
+    ("jenkins", "remoting"),
+    [(archives.JENKINS, archives.REMOTING), (archives.OLDER_JENKINS, archives.OLDER_REMOTING)],
+)
+def test_a_server_without_docker_from_up_to_down(clone: Path, port: int, jenkins: str, remoting: str) -> None:
+    archives.war(clone.parent / "jenkins.war", jenkins, remoting)
     up = ("up", "--war", "../jenkins.war", "--plugins", "../plugins", "--port", str(port), "--timeout", "30")
     try:
         first = mlbutler(clone, *up)
@@ -75,13 +81,39 @@ def test_a_server_without_docker_from_up_to_down(clone: Path, port: int) -> None
     assert "answers       no" in gone.stdout
 
 
-def test_a_controller_that_ends_is_told_with_its_last_words(clone: Path, port: int) -> None:
-    done = mlbutler(clone, "up", "--war", "../jenkins.war", "--plugins", "../plugins", "--port", str(port),
-                    "--script", "broken/Jenkinsfile")  # fmt: skip
+@pytest.mark.parametrize(
+    ("script", "agent", "said", "words", "log"),
+    [
+        ("broken/Jenkinsfile", "", "the controller has ended", "configuration is broken", "controller.log"),
+        ("failing/Jenkinsfile", "", "failed to initialize", '"JENKINS_HOME"', "controller.log"),
+        ("Jenkinsfile", "NoClassDefFoundError", "the agent has ended", "NoClassDefFoundError", "agent.log"),
+    ],
+)
+def test_what_ends_is_shown_at_once_with_the_end_of_its_log(
+    clone: Path, port: int, script: str, agent: str, said: str, words: str, log: str
+) -> None:
+    """Without a time-out: it would be found after ten minutes."""
+    try:
+        done = mlbutler(clone, "up", "--war", "../jenkins.war", "--plugins", "../plugins", "--port", str(port),
+                        "--script", script, PLAYED_AGENT=agent)  # fmt: skip
+        again = mlbutler(clone, "up", "--war", "../jenkins.war", "--plugins", "../plugins", "--port", str(port))
+    finally:
+        mlbutler(clone, "down")
     assert done.returncode == 3
-    assert "the controller has ended" in done.stderr
-    assert "configuration is broken" in done.stderr
-    mlbutler(clone, "down")
+    assert f"Jenkins did not start: {'' if 'failed' in said else said}" in done.stderr
+    assert said in done.stderr
+    assert words in done.stderr
+    assert f"/{log}" in done.stderr.splitlines()[-1]
+    if agent:  # the controller goes on; another agent is started
+        assert again.returncode == 0, again.stderr
+
+
+def test_versions_that_do_not_fit_are_refused_before_anything_is_written(clone: Path) -> None:
+    done = mlbutler(clone, "up", "--war", "../jenkins.war", "--plugins", "../plugins", PLAYED_JAVA="17.0.15")
+    assert done.returncode == 2
+    assert "Jenkins 2.568.2 does not run with Java 17" in done.stderr
+    assert "Java 21 or 25" in done.stderr
+    assert not (clone.parent / "data").exists()
 
 
 def test_a_port_that_is_taken_is_told_before_anything_starts(clone: Path) -> None:
@@ -100,15 +132,20 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(clone: Path) -> Non
 DOCKER = """#!/bin/sh
 echo "$*" >> "$0.log"
 [ "$1 $2" = "compose version" ] && exit {plugin}
-case "$*" in *" ps "*) echo '{{"Service": "controller", "State": "{state}"}}' ;; *" up "*) exit 17 ;; esac
+case "$*" in
+*" ps "*) echo '{parts}' ;;
+*" up "*) exit {up} ;;
+*" logs "*) for last; do :; done; echo "this is the log of $last" ;;
+esac
 """
 
 
-def docker(clone: Path, *, plugin: int = 0, state: str = "exited") -> tuple[Path, str]:
-    """(Docker's log, a PATH with it)."""
+def docker(clone: Path, *, plugin: int = 0, up: int = 17, parts: dict[str, str] | None = None) -> tuple[Path, str]:
+    """(Docker's log, a PATH with it); `parts`: service -> state, as Compose names them."""
     program = clone.parent / "docker-bin" / "docker"
     program.parent.mkdir()
-    program.write_text(DOCKER.format(plugin=plugin, state=state))
+    listed = json.dumps([{"Service": name, "State": state} for name, state in (parts or {}).items()])
+    program.write_text(DOCKER.format(plugin=plugin, up=up, parts=listed))
     program.chmod(0o755)
     return program.with_name("docker.log"), f"{program.parent}:{os.environ['PATH']}"
 
@@ -123,7 +160,7 @@ def test_docker_without_compose_names_the_package(clone: Path) -> None:
 
 @pytest.mark.parametrize(("state", "code"), [("exited", 2), ("running", 3)])
 def test_compose_is_not_asked_for_a_port_that_another_has(clone: Path, state: str, code: int) -> None:
-    log, path = docker(clone, state=state)
+    log, path = docker(clone, parts={"controller": state})
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -133,8 +170,32 @@ def test_compose_is_not_asked_for_a_port_that_another_has(clone: Path, state: st
     assert (" up " in log.read_text()) is (state == "running")  # ours: it is brought up to the files
 
 
+@pytest.mark.parametrize(
+    ("states", "part", "state"),
+    [
+        ({"controller": "restarting"}, "controller", "restarting"),
+        ({"agent": "restarting"}, "agent", "restarting"),
+        ({"docker": "exited"}, "docker", "exited"),
+        ({"controller": "running", "own": "exited"}, "", ""),  # a service of the user's own may end
+    ],
+)
+def test_a_container_that_ends_is_shown_at_once(clone: Path, states: dict[str, str], part: str, state: str) -> None:
+    all_run = {"controller": "running", "agent": "running", "docker": "running"}
+    _, path = docker(clone, up=0, parts=all_run | states)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    waits = () if part else ("--timeout", "1")
+    done = mlbutler(clone, "up", "--port", str(port), *waits, PATH=path)
+    assert done.returncode == 3
+    said = f"the {part} is {state}" if part else "the controller did not answer within 1.0 s"
+    assert f"Jenkins did not start: {said}." in done.stderr
+    assert f"this is the log of {part or 'controller'}" in done.stderr
+    assert f"logs {part or 'controller'}" in done.stderr.splitlines()[-1]
+
+
 def test_down_keeps_the_volumes_unless_told(clone: Path) -> None:
-    log, path = docker(clone, state="running")
+    log, path = docker(clone, parts={"controller": "running"})
     mlbutler(clone, "up", PATH=path)
     assert mlbutler(clone, "down", PATH=path).returncode == 0
     assert log.read_text().splitlines()[-1].endswith(" down")
@@ -144,7 +205,7 @@ def test_down_keeps_the_volumes_unless_told(clone: Path) -> None:
 
 
 def test_half_a_credential_stops_it_and_names_the_file(clone: Path) -> None:
-    _, path = docker(clone, state="running")
+    _, path = docker(clone, parts={"controller": "running"})
     mlbutler(clone, "up", PATH=path)
     (folder,) = (clone.parent / "data").rglob("secrets")
     (folder / "GIT_USERNAME").write_text("bot")
@@ -155,7 +216,7 @@ def test_half_a_credential_stops_it_and_names_the_file(clone: Path) -> None:
 
 
 def test_without_the_password_the_status_says_so(clone: Path) -> None:
-    _, path = docker(clone, state="running")
+    _, path = docker(clone, parts={"controller": "running"})
     mlbutler(clone, "up", PATH=path)
     (password,) = (clone.parent / "data").rglob("ADMIN_PASSWORD")
     password.unlink()
@@ -209,6 +270,11 @@ def test_a_jenkinsfile_is_checked_offline_and_by_the_controller(clone: Path) -> 
     assert bad.returncode == 1
     assert "Jenkinsfile:1: error: the pipeline has no agent section" in bad.stdout
     assert "the controller says: Missing required section" in bad.stdout
+    (clone / "Jenkinsfile").write_text("@Library('mlbutler') _\nmlbutlerPipeline(remote: 's3')\n")
+    controller.job = "digits"
+    other = mlbutler(clone, "validate", "--url", controller.url, **login)
+    assert other.returncode == 0, other.stdout + other.stderr
+    assert "valid, checked offline and by the controller (no declarative pipeline: its syntax alone)" in other.stdout
     denied = mlbutler(clone, "validate", "--url", controller.url, **(login | {"MLBUTLER_JENKINS_TOKEN": "wr0ng-token"}))
     assert denied.returncode == 3
     assert "wr0ng-token" not in denied.stdout + denied.stderr

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbutler.jenkins.lint import LintFinding, is_declarative, lint
+from mlbutler.scaffold.detect import detect_project
+from mlbutler.scaffold.render import ScaffoldOptions, parse_agent, render_files
+from tests.scaffold.projects import KINDS, make
 
 GOOD = """\
 #!/usr/bin/env groovy
@@ -86,6 +91,13 @@ def test_a_right_file_has_nothing_to_say() -> None:
         ("'docker'", "'docker", "'docker", "a string that does not end"),
         ("*/", "", "/* another", "a comment that does not end"),
         ("    post {", "    stages {\n    }\n    post {", "    stages {\n    }", "a second stages section"),
+        ("timestamps()", "timestampss()", "timestampss", "has no option 'timestampss'; did you mean timestamps?"),
+        ("changeRequest()", "changeRequset()", "changeRequset", "did you mean changeRequest?"),
+        ("echo \"of", "ehcho \"of", "ehcho", "has no step 'ehcho'; did you mean echo?"),
+        ("junit allow", "juint allow", "juint", "did you mean junit?"),
+        ("script {", "def x = 1\n script {", "def x", "Groovy's statements stand in a script block"),
+        ("label 'docker'", "docker { args '-v' }", "docker {", "the docker has no image entry"),
+        ("stage('lint')", "stag('lint')", "stag(", "parallel has no section 'stag'; did you mean stage?"),
         ("    options {", "    post {\n    }\n    options {", "    post {\n    }", "post is empty"),
     ],
 )  # fmt: skip
@@ -112,6 +124,46 @@ def test_other_groovy_is_only_looked_at_for_balance_and_pasted_text() -> None:
     assert not is_declarative("mlbutlerPipeline()")
     assert texts(lint('node {\n  sh "git checkout ${env.CHANGE_BRANCH}"\n}\n'))
     assert texts(lint("node {\n")) == ["'{' is never closed"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("timestamps()", "frobnicate()"), ('echo "of', 'ourStep "of'), ("changeRequest()", "lunarPhase()")],
+)
+def test_what_a_plugin_may_bring_is_a_warning(old: str, new: str) -> None:
+    (found,) = lint(GOOD.replace(old, new, 1))
+    assert found.level == "warning"
+    assert "--url" in found.text
+
+
+def test_what_the_file_or_its_library_brings_is_no_error() -> None:
+    own = GOOD.replace('echo "of', 'shh "of', 1)
+    assert texts(lint(own))
+    assert lint(f"{own}\ndef shh(text) {{ echo text }}\n") == []
+    assert texts(lint(f"@Library('ours') _\n{own}")) == []
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "sh script: 'x',\n  returnStatus: true",
+        "sh(\n'x'\n)\nenv.NAME = 'y'",
+        "echo 'a,'\nsh 'b'",
+        "withCredentials([\n string(credentialsId: 'a', variable: 'B')\n]) {\n sh 'x'\n}",
+        "sh 'a' +\n  'b'; echo 'c'",
+    ],
+)
+def test_statements_over_several_lines_are_one_step(steps: str) -> None:
+    assert lint(GOOD.replace("sh 'mlbutler test \"${CHANGE_TITLE}\"'", steps, 1)) == []
+
+
+def test_the_jenkinsfiles_that_are_generated_and_documented_have_nothing_wrong(tmp_path: Path) -> None:
+    for agent in ("docker", "kubernetes", "label:gpu"):
+        kind, label = parse_agent(agent)
+        options = ScaffoldOptions(agent=kind, label=label, image="registry.example.org/x:1")
+        for name, project in KINDS.items():
+            found = detect_project(make(tmp_path / kind / name, project), {})[1]
+            assert lint(render_files(found, options)["Jenkinsfile"]) == [], (agent, name)
 
 
 @given(st.text(alphabet="{}()[]'\"/*\n $aps\\#", max_size=80))

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from mlbutler.errors import UsageError
+from mlbutler.jenkins.server import compose
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.compose import Compose, compose_yaml
 from mlbutler.jenkins.server.credentials import AGENT_KEY, GIVEN, given, mounted, prepare
@@ -20,8 +21,10 @@ from mlbutler.jenkins.server.kinds import remember, remembered
 from mlbutler.jenkins.server.model import Repository, Server, job_name
 from mlbutler.jenkins.server.plugins import CONTROLLER, plugins, plugins_txt
 from mlbutler.jenkins.server.source import repository
+from mlbutler.jenkins.server.versions import War
 
 PASSWORD = "s3cret-of-the-dvc-remote"
+IMAGES = Path(compose.__file__).with_name("images")
 
 
 def server(home: Path, source: str = "github", url: str = "https://github.com/team/digits.git", at: str = "") -> Server:
@@ -104,13 +107,22 @@ def test_reports_keep_their_styles_and_get_no_scripts(prepared: Server) -> None:
     options = yaml.safe_load(compose_yaml(prepared))["services"]["controller"]["environment"]["JAVA_OPTS"]
     done = subprocess.run(["xargs", "printf", "%s\\n"], input=options, capture_output=True, text=True, check=True)
     words = done.stdout.splitlines()
-    assert words[0] == "-Djenkins.install.runSetupWizard=false"
-    name, _, policy = words[1].partition("=")
+    assert words[:2] == ["-Xss8m", "-Djenkins.install.runSetupWizard=false"]
+    name, _, policy = words[2].partition("=")
     assert name == "-Dhudson.model.DirectoryBrowserSupport.CSP"
-    assert policy.startswith("sandbox; ")  # without allow-scripts
+    assert policy.startswith("sandbox allow-same-origin; ")  # as Jenkins' own; without allow-scripts
     rules = dict(rule.split(maxsplit=1) for rule in policy.strip("; ").split("; ")[1:])
     assert rules == {"default-src": "'none'", "img-src": "'self' data:", "style-src": "'self' 'unsafe-inline'"}
-    assert len(words) == 2
+    assert len(words) == 3
+
+
+def test_the_images_hold_versions_that_fit() -> None:
+    """Controller and agent run with a Java that this Jenkins supports."""
+    line = War(CONTROLLER, "", b"").line
+    assert line is not None
+    (controllers,) = re.findall(r"-jdk(\d+)$", CONTROLLER)
+    (agents,) = re.findall(r" openjdk-(\d+)-jre-headless", (IMAGES / "agent.Dockerfile").read_text())
+    assert {int(controllers), int(agents)} <= set(line.java)
 
 
 def test_only_the_agent_reaches_the_docker_daemon_and_both_know_the_same_paths(prepared: Server) -> None:
@@ -223,12 +235,13 @@ def test_the_branch_source_follows_from_the_address(url: str, source: str | None
         ("https://host/gitlab/team/sub/digits.git", "gitlab", "https://host/gitlab/", "team/sub/digits"),
         ("git@ssh.host:team/digits.git", "gitea", "https://www.host/git", "team/digits"),
         ("https://host/git/team/digits", "gitea", "https://me:token@host/git", "team/digits"),
+        ("git@ghe.host:team/digits.git", "github", "https://ghe.host/api/v3", "team/digits"),
     ],
 )
 def test_the_forge_can_be_served_elsewhere(url: str, source: str, server: str, path: str) -> None:
     found = repository(url, source, server)
     assert found.path == path
-    assert found.server == server.replace("me:token@", "").rstrip("/")
+    assert found.server == server.replace("me:token@", "").rstrip("/").removesuffix("/api/v3")
 
 
 @pytest.mark.parametrize("url", ["https://github.com/digits.git", "https://github.com/a/b/c"])

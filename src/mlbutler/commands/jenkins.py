@@ -6,14 +6,16 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, MlbutlerError, OutsideError, UsageError
 from mlbutler.git import Git
 from mlbutler.jenkins.client import JenkinsClient
-from mlbutler.jenkins.lint import LintFinding, lint
+from mlbutler.jenkins.lint import LintFinding, is_declarative, lint
 from mlbutler.jenkins.server.compose import Compose
 from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, GIVEN, admin_password, given, prepare
 from mlbutler.jenkins.server.kinds import Kind, remember, remembered
@@ -21,6 +23,7 @@ from mlbutler.jenkins.server.model import ADMIN, AGENT, Server, job_name
 from mlbutler.jenkins.server.native import Native
 from mlbutler.jenkins.server.source import repository
 
+_Answer = TypeVar("_Answer")
 _PAUSE = 1.0
 _TELL_EVERY = 10.0
 
@@ -55,15 +58,18 @@ def up(directory: Path, console: Console, options: ServerOptions, *, timeout: fl
     """
     server = _server(directory, options)
     kind: Kind = Native(server, options.war, options.plugins, options.java) if options.war else Compose(server)
+    kind.check()
     is_new = prepare(server.secrets)
     kind.write()
     remember(kind)
     console.line(f"Starting Jenkins for {server.repository.url} in {server.home}")
     kind.start(console)
-    version = _awaited(kind, console, timeout)
+    with JenkinsClient(server.url) as client:
+        version = _awaited("controller", client.answers, kind, console, timeout)
     if isinstance(kind, Native):
-        kind.attend(console)
-    _agent_awaited(kind, console, timeout)
+        _asked(kind.attend, kind)
+    with JenkinsClient(server.url, ADMIN, admin_password(server.secrets)) as client:
+        _awaited(AGENT, lambda: client.is_online(AGENT) or None, kind, console, timeout)
     _tell(kind, console, version, is_new)
     return EXIT_PASSED
 
@@ -97,7 +103,11 @@ def status(directory: Path, console: Console, home: Path | None) -> int:
         found["trouble"] = error.message
     password = admin_password(server.secrets)
     with JenkinsClient(server.url, ADMIN, password) as client:
-        version = client.answers()
+        version = None
+        try:
+            version = client.answers()
+        except OutsideError as error:
+            found["trouble"] = error.message
         found |= {"answers": version is not None, "version": version or "", "agent_online": False, "job": ""}
         if version is not None:
             found["agent_online"] = client.is_online(AGENT)
@@ -116,7 +126,9 @@ def _format_value(value: object) -> str:
 
 
 def validate(directory: Path, console: Console, file: Path, url: str | None) -> int:
-    """Check a Jenkinsfile: offline always, and by a controller's own validator when its address is given.
+    """Check a Jenkinsfile: offline always, and by a controller when its address is given.
+
+    A declarative pipeline goes to the controller's validator, any other Jenkinsfile to its compiler.
 
     Raises:
         UsageError: there is no such file. AccessDenied, OutsideError: the controller did not judge.
@@ -129,15 +141,17 @@ def validate(directory: Path, console: Console, file: Path, url: str | None) -> 
         raise UsageError(f"{path} cannot be read: {error.strerror}.", remedy) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text.", "Save it as UTF-8.") from error
-    findings = lint(text)
+    findings, declarative = lint(text), is_declarative(text)
     if url:
         with JenkinsClient.from_environment(url, os.environ) as client:
-            findings += [LintFinding("error", 0, f"the controller says: {said}") for said in client.validate(text)]
+            said = client.validate(text) if declarative else client.compile(text)
+        findings += [LintFinding("error", 0, f"the controller says: {line}") for line in said]
     wrong = any(finding.level == "error" for finding in findings)
     for finding in findings:
         where = f"{file}:{finding.line}" if finding.line else str(file)
         console.line(f"{where}: {finding.level}: {finding.text}")
     judges = "offline and by the controller" if url else "offline"
+    judges += "" if declarative else " (no declarative pipeline: its syntax alone)"
     console.line(f"{file}: {'not valid' if wrong else 'valid'}, checked {judges}")
     if console.json:
         rows = [{"level": finding.level, "line": finding.line, "text": finding.text} for finding in findings]
@@ -178,41 +192,43 @@ def _remote_url(directory: Path) -> str:
 # ------------------------------------------------------------------------------------------ waiting
 
 
-def _awaited(kind: Kind, console: Console, timeout: float) -> str:
+def _awaited(part: str, ask: Callable[[], _Answer | None], kind: Kind, console: Console, timeout: float) -> _Answer:
+    """Return what `ask` answers for a part of the server, as soon as that is not None.
+
+    Raises:
+        OutsideError: any part of it has ended, or it takes more than `timeout` seconds.
+    """
     began = told = time.monotonic()
-    with JenkinsClient(kind.server.url) as client:
-        while (version := client.answers()) is None:
-            now = time.monotonic()
-            if trouble := kind.trouble():
-                raise OutsideError(f"Jenkins did not start: {trouble}.\n{kind.last_words()}", "See the log above.")
-            if now - began > timeout:
-                late = f"Jenkins did not answer at {kind.server.url} within {human_seconds(timeout)}."
-                raise OutsideError(
-                    f"{late}\n{kind.last_words()}",
-                    "It is still starting: `mlbutler jenkins status` tells; --timeout waits longer.",
-                )
-            if now - told >= _TELL_EVERY:
-                console.line(f"  waiting for the controller, {human_seconds(now - began)}")
-                told = now
-            time.sleep(_PAUSE)
-    return version
+    while True:
+        if (ended := kind.ended()) is not None:
+            name, state = ended
+            raise _not_started(f"the {name} {state}", kind, name)
+        if (answer := _asked(ask, kind)) is not None:
+            return answer
+        now = time.monotonic()
+        if now - began > timeout:
+            raise _not_started(f"the {part} did not answer within {human_seconds(timeout)}", kind, part)
+        if now - told >= _TELL_EVERY:
+            console.line(f"  waiting for the {part}, {human_seconds(now - began)}")
+            told = now
+        time.sleep(_PAUSE)
 
 
-def _agent_awaited(kind: Kind, console: Console, timeout: float) -> None:
-    began = told = time.monotonic()
-    password = admin_password(kind.server.secrets)
-    with JenkinsClient(kind.server.url, ADMIN, password) as client:
-        while not client.is_online(AGENT):
-            now = time.monotonic()
-            if now - began > timeout:
-                raise OutsideError(
-                    f"The controller answers at {kind.server.url}; its agent does not.",
-                    f"See {kind.server.url}computer/{AGENT}/log",
-                )
-            if now - told >= _TELL_EVERY:
-                console.line(f"  waiting for the agent, {human_seconds(now - began)}")
-                told = now
-            time.sleep(_PAUSE)
+def _asked(ask: Callable[[], _Answer], kind: Kind) -> _Answer:
+    """Return what the controller answers; its log goes with an error of it."""
+    try:
+        return ask()
+    except OutsideError as error:
+        raise _not_started(error.message.removesuffix("."), kind, "controller") from error
+
+
+def _not_started(why: str, kind: Kind, part: str) -> OutsideError:
+    """Return the error that shows the end of a part's log."""
+    words = kind.last_words(part).strip() or "It wrote nothing."
+    return OutsideError(
+        f"Jenkins did not start: {why}. The end of the log of the {part}:\n{words}",
+        f"All of it: {kind.whole_log(part)}  `mlbutler jenkins down` stops what runs; --timeout waits longer.",
+    )
 
 
 def _tell(kind: Kind, console: Console, version: str, is_new: bool) -> None:

@@ -28,6 +28,7 @@ _NAMES = {
     "bitbucket": "bitbucket",
     "gogs": "gogs",
 }
+_API_PATH = re.compile(r"/(?:api/v\d+|rest/api/(?:latest|\d[\d.]*))$")
 _SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>[^/:@]{2,}):(?P<path>.+)")
 _SCHEMES = ("http", "https", "ssh", "git", "git+ssh", "ssh+git")
 
@@ -73,6 +74,15 @@ def parse_address(url: str) -> RepositoryAddress | None:
 
 def _host(name: str) -> str:
     return _ALIASES.get(name.lower(), name.lower())
+
+
+def pages_address(url: str) -> str:
+    """Return the address of a forge's pages, given that or its API's, without a slash at its end."""
+    url = _API_PATH.sub("", url.rstrip("/"))
+    parts = urlsplit(url)
+    host = (parts.hostname or "").removeprefix("api.")
+    own = host in ("github.com", "bitbucket.org") or host.endswith(".ghe.com")
+    return f"{parts.scheme}://{host}" if own and parts.netloc.lower() == f"api.{host}" else url
 
 
 def kind_of(host: str) -> str | None:

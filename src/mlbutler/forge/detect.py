@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from mlbutler.errors import SettingsError
-from mlbutler.forge.address import kind_of, parse_address
+from mlbutler.forge.address import kind_of, pages_address, parse_address
 from mlbutler.record import Change
 from mlbutler.secrets import without_userinfo
 from mlbutler.settings import ForgeSettings as Settings
@@ -66,7 +66,7 @@ def locate_forge(settings: Settings, environ: Mapping[str, str], change: Change)
 
 
 def _with_url(settings: Settings, change: Change, found: ForgeLocation | None) -> ForgeLocation:
-    url = (settings.url or "").rstrip("/")
+    url = pages_address(settings.url or "")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingsError(f"forge.url is no address: '{url}'.", "Write it as https://host or https://host/path.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -12,19 +13,21 @@ from mlbutler.errors import AccessDenied, OutsideError, UsageError
 from mlbutler.http_answer import received
 from mlbutler.variables import JENKINS_TOKEN, JENKINS_USER
 
-_LARGEST = 512 << 20
-"""Bytes of an answer: files of the controller come this way too."""
+_ASKED = 20
+"""Jobs that are tried for one that the user may configure."""
 
 
 class JenkinsClient:
     """Talk to one controller over HTTP.
 
     Args:
-        url: its address, with the path it is served under. user, token: an API token, or a password; without them
-            access is anonymous. Redirects are not followed: they lead to a login page, or to another host.
+        url: its address, with the path it is served under, or that of a job on it. user, token: an API token, or a
+            password; without them access is anonymous. Redirects are not followed: they lead to a login page, or to
+            another host.
     """
 
     def __init__(self, url: str, user: str = "", token: str = "", *, timeout: float = 30) -> None:
+        url, below, job = url.partition("/job/")
         address = httpx.URL(url)
         if address.scheme not in ("http", "https") or not address.host:
             raise UsageError(
@@ -35,6 +38,7 @@ class JenkinsClient:
                 "The address holds a user name or a password.", f"Set {JENKINS_USER} and {JENKINS_TOKEN} instead."
             )
         self.url = url if url.endswith("/") else f"{url}/"
+        self._item = f"job/{job.rstrip('/')}" if below else ""
         self._http = httpx.Client(
             base_url=self.url,
             auth=(user, token) if token else None,
@@ -55,11 +59,17 @@ class JenkinsClient:
         self._http.close()
 
     def answers(self) -> str | None:
-        """Return its version, '' when it sends none; None while it does not answer or is still starting."""
+        """Return its version, '' when it sends none; None while it does not answer or is still starting.
+
+        Raises:
+            OutsideError: it has failed to start; it goes on running and shows why.
+        """
         try:
             response = self._answer("GET", "login")
         except httpx.HTTPError:
             return None
+        if response.status_code == 500:
+            raise OutsideError(f"The controller at {self.url} failed to initialize.", "See its log.")
         if response.status_code != 200:
             return None
         return str(response.headers.get("X-Jenkins", ""))
@@ -85,12 +95,6 @@ class JenkinsClient:
         assert answer is not None
         return answer.text
 
-    def download(self, path: str) -> bytes:
-        """Return the content of a file that the controller serves."""
-        answer = self._sent("GET", path)
-        assert answer is not None
-        return answer.content
-
     def validate(self, jenkinsfile: str) -> list[str]:
         """Return what the controller's own validator finds wrong in a declarative Jenkinsfile.
 
@@ -109,6 +113,41 @@ class JenkinsClient:
             remedy = "Check that the address is that of a Jenkins controller."
             raise OutsideError(f"{self.url} sent an unexpected response to the validation.", remedy) from error
         return found if data.get("result") != "success" else []
+
+    def compile(self, jenkinsfile: str) -> list[str]:
+        """Return what the controller's compiler finds wrong in any Jenkinsfile: scripted, or a call of a library.
+
+        It is asked below a job that this user may configure. Below any other the controller calls everything right, so
+        that it is shown what cannot be first.
+
+        Raises:
+            AccessDenied, OutsideError: see `_sent`; or there is no such job.
+        """
+        for item in (
+            [self._item] if self._item else [f"job/{quote(name, safe='')}" for name in list(self.jobs())[:_ASKED]]
+        ):
+            if self._compiled(item, "{"):
+                return self._compiled(item, jenkinsfile)
+        raise AccessDenied(
+            f"{self.url} compiles nothing for this user: there is no job that it may configure.",
+            f"Set {JENKINS_USER} and {JENKINS_TOKEN}, and name a job that the user may configure: --url "
+            f"{self.url}job/NAME/",
+        )
+
+    def _compiled(self, item: str, jenkinsfile: str) -> list[str]:
+        path = f"{item}/descriptorByName/org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition/checkScriptCompile"
+        answer = self._sent("POST", path, data={"value": jenkinsfile}, missing_is_none=True)
+        if answer is None:
+            remedy = "Install the plugin 'Pipeline: Groovy' (workflow-cps)."
+            raise OutsideError(f"{self.url} compiles no Jenkinsfiles below {item}.", remedy)
+        try:
+            found = answer.json()
+            return (
+                [f"{fault['message']} @ line {fault['line'] + 1}" for fault in found] if isinstance(found, list) else []
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            remedy = "Check that the address is that of a Jenkins controller."
+            raise OutsideError(f"{self.url} sent an unexpected response to the compilation.", remedy) from error
 
     def _sent(
         self,
@@ -142,7 +181,7 @@ class JenkinsClient:
         return response
 
     def _answer(self, method: str, path: str, **content: Any) -> httpx.Response:
-        return received(self._http, self._http.build_request(method, path, **content), largest=_LARGEST)
+        return received(self._http, self._http.build_request(method, path, **content))
 
     def _crumbs(self) -> dict[str, str]:
         """Return the crumb header that a password, unlike a token, needs; it belongs to this client's session."""

@@ -243,7 +243,9 @@ class ForgeSettings(_Section):
     kind: Literal["github", "gitlab", "gitea", "dagshub", "gogs", "bitbucket", "folder"] | None = Field(
         None, description="which forge; found out if unset"
     )
-    url: str | None = Field(None, description="address of the forge's pages; for the folder forge, its directory")
+    url: str | None = Field(
+        None, description="address of the forge's pages, or of its API; for the folder forge, its directory"
+    )
     repository: str | None = Field(None, description="owner/name there; the git remote's if unset")
     api: str | None = Field(None, description="address of the forge's API where it is not the usual one")
 

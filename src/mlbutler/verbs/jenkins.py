@@ -82,10 +82,10 @@ def jenkins_status(directory: Path, console: Any, home: Path | None) -> int:
 @verb("validate", "mlbutler jenkins validate", "mlbutler jenkins validate ci/Jenkinsfile --url https://jenkins.example.org/",
       group=jenkins, short="Check a Jenkinsfile, offline or with a controller.")  # fmt: skip
 @click.argument("file", type=click.Path(path_type=Path), default=Path("Jenkinsfile"))
-@click.option("--url", metavar="URL", show_envvar=True, help="Ask this controller's own validator too.")
+@click.option("--url", metavar="URL", show_envvar=True, help="Ask this controller, or this job on it, too.")
 @common
 def jenkins_validate(directory: Path, console: Any, file: Path, url: str | None) -> int:
-    """Check a Jenkinsfile, offline or with a controller's own validator."""
+    """Check a Jenkinsfile, offline or with a controller."""
     from mlbutler.commands.jenkins import validate
 
     return validate(directory, console, file, url)

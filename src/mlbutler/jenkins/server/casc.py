@@ -52,6 +52,8 @@ def _controller(server: Server, host_key: str | None) -> dict[str, Any]:
         # The controller builds nothing: a build on it could read every secret.
         "numExecutors": 0,
         "mode": "EXCLUSIVE",
+        # No port for agents: it would listen on all addresses. Agents come over SSH or the web server's own port.
+        "slaveAgentPort": -1,
         "crumbIssuer": {"standard": {"excludeClientIPFromCrumb": False}},
         "securityRealm": {
             "local": {"allowsSignup": False, "users": [{"id": ADMIN, "password": f"${{{ADMIN_PASSWORD}}}"}]}

@@ -15,10 +15,12 @@ from mlbutler.console import Console
 from mlbutler.errors import OutsideError, UsageError
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.credentials import AGENT_KEY, HOST_KEY, given, knows_hosts, mounted
-from mlbutler.jenkins.server.model import AGENT_HOME, ARTIFACT_POLICY, MIRROR, Server, must_be_free
+from mlbutler.jenkins.server.model import AGENT, AGENT_HOME, JVM_OPTIONS, MIRROR, Server, must_be_free
 from mlbutler.jenkins.server.plugins import CONTROLLER, plugins_txt
 
 DOCKER = "docker:29.6.2-dind"
+_SERVICES = ("controller", AGENT, "docker")
+_ALIVE = ("running", "created")
 _IMAGES = ("controller.Dockerfile", "agent.Dockerfile", "start-agent")
 
 
@@ -33,6 +35,14 @@ class Compose:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+
+    def check(self) -> None:
+        """Raise where it cannot be started.
+
+        Raises:
+            UsageError: Docker or Compose is missing.
+        """
+        _compose()
 
     def write(self) -> None:
         """Write every file that the containers are made from."""
@@ -68,14 +78,20 @@ class Compose:
         rows = json.loads(lines) if lines.startswith("[") else [json.loads(line) for line in lines.splitlines()]
         return {str(row["Service"]): str(row.get("State", "")) for row in rows}
 
-    def trouble(self) -> str:
-        """Return why it will never answer, '' while it may."""
-        state = self.parts().get("controller", "gone")
-        return "" if state in ("running", "created", "restarting") else f"the controller is {state}"
+    def ended(self) -> tuple[str, str] | None:
+        """Return the name of a service that has ended and what is to be said of it, None while all run."""
+        parts = self.parts()
+        states = ((part, parts.get(part, "gone")) for part in _SERVICES)
+        # One that Docker starts again has ended by itself, and will once more.
+        return next(((part, f"is {state}") for part, state in states if state not in _ALIVE), None)
 
-    def last_words(self) -> str:
-        """Return the end of the controller's log."""
-        return self._run("logs", "--no-color", "--tail", "30", "controller")
+    def last_words(self, part: str) -> str:
+        """Return the end of a service's log."""
+        return self._run("logs", "--no-color", "--tail", "30", part)
+
+    def whole_log(self, part: str) -> str:
+        """Return the command that shows a service's log."""
+        return f"docker compose --project-directory {self.server.home} -p {self.server.compose_name} logs {part}"
 
     def _run(self, *args: str, console: Console | None = None) -> str:
         command = [*_compose(), "--project-directory", str(self.server.home), "-p", self.server.compose_name, *args]
@@ -123,7 +139,7 @@ def compose_yaml(server: Server) -> str:
     text = yaml.safe_dump(
         {
             "services": {
-                "controller": _controller(server), "agent": _agent(), "docker": _docker(),
+                "controller": _controller(server), AGENT: _agent(), "docker": _docker(),
             },
             "networks": {"jenkins": {}, "docker": {}},
             "volumes": {"jenkins_home": {}, "workspaces": {}, "mirror": {}, "docker_certs": {}, "docker_data": {}},
@@ -146,7 +162,7 @@ def _controller(server: Server) -> dict[str, Any]:
         "environment": {
             "CASC_JENKINS_CONFIG": "/casc",
             # The image parts it at blanks, as a shell would.
-            "JAVA_OPTS": f'-Djenkins.install.runSetupWizard=false "{ARTIFACT_POLICY}"',
+            "JAVA_OPTS": " ".join(f'"{option}"' if " " in option else option for option in JVM_OPTIONS),
         },
         "volumes": ["jenkins_home:/var/jenkins_home", "./casc:/casc:ro"],
         "secrets": list(mounted(server.secrets)),

@@ -23,6 +23,10 @@ class Kind(Protocol):
     kind: str
     server: Server
 
+    def check(self) -> None:
+        """Raise where it cannot be started, before anything is written."""
+        ...
+
     def write(self) -> None:
         """Write every file that it is made from."""
         ...
@@ -39,12 +43,16 @@ class Kind(Protocol):
         """Return the name of each part -> its state in words; empty when nothing runs."""
         ...
 
-    def trouble(self) -> str:
-        """Return why it will never answer, '' while it may."""
+    def ended(self) -> tuple[str, str] | None:
+        """Return the name of a part that has ended and what is to be said of it, None while all run."""
         ...
 
-    def last_words(self) -> str:
-        """Return the end of the controller's log."""
+    def last_words(self, part: str) -> str:
+        """Return the end of a part's log."""
+        ...
+
+    def whole_log(self, part: str) -> str:
+        """Return where the whole log of a part is: a path or a command."""
         ...
 
 

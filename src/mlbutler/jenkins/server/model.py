@@ -17,8 +17,13 @@ MIRROR = "/mirror"
 # How the controller serves archived files. Jenkins' own policy forbids the styles and pictures inside a page too, which
 # a report of one file has; scripts, frames and other hosts stay off, and the page stays in its sandbox.
 ARTIFACT_POLICY = (
-    "-Dhudson.model.DirectoryBrowserSupport.CSP="
-    "sandbox; default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline';"
+    "sandbox allow-same-origin; default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline';"
+)
+# How the controller's Java is started. Loading a build that is in the middle of a stage overflows the default stack.
+JVM_OPTIONS = (
+    "-Xss8m",
+    "-Djenkins.install.runSetupWizard=false",
+    f"-Dhudson.model.DirectoryBrowserSupport.CSP={ARTIFACT_POLICY}",
 )
 
 

@@ -7,6 +7,8 @@ built, with ``--latest false``: the oldest version that is enough.
 
 from __future__ import annotations
 
+from mlbutler.jenkins.server.versions import numbers
+
 CONTROLLER = "2.568.2-lts-jdk21"
 
 _ALWAYS = {
@@ -54,6 +56,12 @@ def plugins(source: str) -> dict[str, str]:
     return dict(sorted((_ALWAYS | _SOURCES[source]).items()))
 
 
-def plugins_txt(source: str) -> str:
-    """Return these plugins as the file that ``jenkins-plugin-cli`` reads."""
-    return "".join(f"{name}:{version}\n" for name, version in plugins(source).items())
+def plugins_txt(source: str, jenkins: str = CONTROLLER) -> str:
+    """Return these plugins as the file that ``jenkins-plugin-cli`` reads.
+
+    Args:
+        jenkins: the version that they are for. One older than `CONTROLLER` cannot load the pinned versions: the names
+            stand alone then, and the program takes the newest versions for that Jenkins.
+    """
+    pinned = numbers(jenkins)[:2] >= numbers(CONTROLLER)[:2]
+    return "".join(f"{name}:{version}\n" if pinned else f"{name}\n" for name, version in plugins(source).items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlbutler.errors import UsageError
-from mlbutler.forge.address import RepositoryAddress, kind_of, parse_address
+from mlbutler.forge.address import RepositoryAddress, kind_of, pages_address, parse_address
 from mlbutler.jenkins.server.job import SOURCES
 from mlbutler.jenkins.server.model import Repository
 from mlbutler.secrets import without_userinfo
@@ -28,7 +28,7 @@ def repository(url: str, source: str | None, server: str | None = None) -> Repos
         chosen = "git"
     if chosen == "git":
         return Repository(_public(url), chosen)
-    pages = _public(server or at.web).rstrip("/")
+    pages = pages_address(_public(server or at.web))
     _address(pages)
     path = at.repository(pages)
     deepest = None if chosen == "gitlab" else 1  # only GitLab has groups in groups

@@ -197,3 +197,14 @@ def test_an_agent_without_a_mirror(surgery: Surgery) -> None:
     assert code == 0
     assert (found["mirror"]["state"], found["links"]["state"]) == ("note", "note")
     assert "Set data.mirror" in found["mirror"]["remedy"]
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="there is no /dev/shm")
+@pytest.mark.parametrize(("size", "state"), [("64m", "note"), ("65m", "ok")])
+def test_shared_memory_of_a_container_that_was_not_asked_for_more_is_noted(
+    surgery: Surgery, size: str, state: str
+) -> None:
+    code, found = surgery.examine(via=mounted(f"mount -t tmpfs -o size={size} none {SHARED_MEMORY}"))
+    assert (code, found["shm"]["state"]) == (0, state)
+    assert found["shm"]["facts"] == {"size": int(size[:-1]) * 1024**2}
+    assert ("--shm-size" in found["shm"]["remedy"]) is (state == "note")

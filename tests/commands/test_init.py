@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.cli import main
+from mlbutler.version import __version__
 from tests.scaffold.projects import KINDS, make
 
 Cli = Callable[..., int]
@@ -33,7 +35,9 @@ def cli(root: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 
 def content(root: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in root.iterdir() if path.is_file()}
+    """The project's own files, and the wheel's in the image's build context."""
+    files = [*root.iterdir(), *root.glob(".mlbutler-init/*")]
+    return {path.name: path.read_bytes().decode("latin-1") for path in files if path.is_file()}
 
 
 def test_a_dry_run_writes_nothing(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +72,10 @@ def test_it_writes_and_a_second_time_changes_nothing(cli: Cli, root: Path, capsy
     before = set(content(root))
     assert cli() == 0
     made = content(root)
-    assert set(made) - before == {"Jenkinsfile", "Dockerfile", ".dockerignore", "mlbutler.toml", ".mlbutler-init.json"}
+    wheel = f"mlbutler-{__version__}-py3-none-any.whl"
+    assert set(made) - before == {
+        "Jenkinsfile", "Dockerfile", ".dockerignore", "mlbutler.toml", ".mlbutler-init.json", wheel,
+    }  # fmt: skip
     assert "python -m pytest" in made["mlbutler.toml"]
     assert "tests     pytest" in capsys.readouterr().out
     assert cli("--yes") == 0
@@ -77,7 +84,7 @@ def test_it_writes_and_a_second_time_changes_nothing(cli: Cli, root: Path, capsy
     assert content(root) == made
 
 
-@pytest.mark.parametrize("at", range(1, 11))
+@pytest.mark.parametrize("at", range(1, 13))
 def test_an_interrupt_leaves_whole_files_and_a_second_time_finishes(
     cli: Cli, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
@@ -152,6 +159,39 @@ def test_an_update_keeps_edits_and_options(cli: Cli, root: Path, capsys: pytest.
     assert "dockerfile" not in text
 
 
+def test_the_image_gets_this_version_as_a_wheel_and_not_where_pip_has_it_from_elsewhere(
+    cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / ".gitignore").write_text("*.whl\n")
+    assert cli() == 0
+    (wheel,) = root.glob(".mlbutler-init/*.whl")
+    said = capsys.readouterr().out
+    assert f"takes it from .mlbutler-init/{wheel.name}" in said
+    assert f"Git ignores .mlbutler-init/{wheel.name}" in said
+    docker = (root / "Dockerfile").read_text()
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    assert f"{wheel.name}#sha256={digest}" in docker
+    assert f"COPY .mlbutler-init/{wheel.name} " in docker
+    assert f"!.mlbutler-init/{wheel.name}\n" in (root / ".dockerignore").read_text()
+    assert cli("--update", "--requirement", "mlbutler==9") == 0
+    assert f"removed            .mlbutler-init/{wheel.name}" in capsys.readouterr().out
+    assert not wheel.exists()
+    docker = (root / "Dockerfile").read_text()
+    assert "ARG MLBUTLER=mlbutler==9\n" in docker
+    assert "COPY .mlbutler-init" not in docker
+
+
+def test_a_container_gets_cards_and_shared_memory_until_it_is_told_otherwise(cli: Cli, root: Path) -> None:
+    assert cli("--gpu", "--shm-size", "8g") == 0
+    assert "--pids-limit 4096 --gpus all --shm-size 8g " in (root / "Jenkinsfile").read_text()
+    assert cli("--update", "--no-gpu") == 0
+    script = (root / "Jenkinsfile").read_text()
+    assert "--gpus" not in script
+    assert "--shm-size 8g" in script
+    assert cli("--update", "--shm-size", "") == 0
+    assert "--shm-size" not in (root / "Jenkinsfile").read_text()
+
+
 def test_a_conflict_that_was_settled_by_hand_does_not_come_back(cli: Cli, root: Path) -> None:
     assert cli() == 0
     script = root / "Jenkinsfile"
@@ -181,7 +221,8 @@ def test_edits_that_meet_leave_the_file_and_say_so(cli: Cli, root: Path, capsys:
 @pytest.mark.parametrize(("words", "said"), [
     (["--agent", "podman"], "no agent 'podman'"), (["--agent", "kubernetes"], "image"),
     (["--mirror", "relative"], "absolute"),
-    (["--mirror", "/srv/our mirror"], "blanks"),
+    (["--mirror", "/srv/our mirror"], "blanks"), (["--shm-size", "8 GB"], "no size"),
+    (["--agent", "label:gpu", "--gpu"], "label:gpu"),
 ])  # fmt: skip
 def test_options_that_do_not_fit_write_nothing(
     cli: Cli, root: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
+from filelock import FileLock
+
+from mlbutler.commands import clone_lock
+from mlbutler.errors import BusyError
 from tests.integration.world import World, params
 
 
@@ -50,3 +58,41 @@ def test_the_same_build_tells_again(world: World) -> None:
     root, environ = world.clone("origin/main"), {**world.jenkins("main"), "CHANGE_BRANCH": "main"}
     assert world.run(root, environ, "--only", "plan,check,report,publish").code == 0
     assert world.run(root, environ, verb="publish").code == 0
+
+
+@pytest.mark.parametrize("verb", ["report", "publish"])
+@pytest.mark.parametrize(("lock", "named"), [("lock", "the step reproduce"), ("lock-test", "the step test")])
+def test_after_an_abort_it_waits_for_the_verb_that_still_ends_and_says_which(
+    world: World, verb: str, lock: str, named: str
+) -> None:
+    root, environ = world.clone("origin/main"), {**world.jenkins("main"), "CHANGE_BRANCH": "main"}
+    assert world.run(root, environ, "--only", "plan").code == 0
+    record = root / ".mlbutler" / "record.json"
+    text, count = re.subn(
+        r'"began": *\{\n? *\}', '"began": {"reproduce": "2026-01-01T00:00:00+00:00"}', record.read_text()
+    )
+    assert count == 1
+    record.write_text(text)
+    held = FileLock(root / ".mlbutler" / lock)
+    held.acquire()
+    command = [sys.executable, "-m", "mlbutler", verb]
+    with subprocess.Popen(
+        command, cwd=root, env=world.run_environ(environ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = next(line for line in process.stdout if line.startswith("Waiting"))
+        assert process.poll() is None
+        held.release()
+        rest = process.stdout.read()
+    assert f"for {named}, still at work" in said
+    assert process.returncode == 0, rest
+
+
+def test_it_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clone_lock, "_TO_END", 0.1)
+    (tmp_path / ".mlbutler").mkdir()
+    said: list[str] = []
+    with FileLock(tmp_path / ".mlbutler" / "lock"), pytest.raises(BusyError), \
+            clone_lock.lock_after_others(tmp_path, said.append):  # fmt: skip
+        pass
+    assert [line.split(",")[0] for line in said] == ["Waiting up to 0 minutes for another mlbutler"]

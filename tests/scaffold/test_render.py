@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import re
 import tomllib
+from typing import Any
 
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from mlbutler.record import TELLING
 from mlbutler.run_table import NAMES, taken_after
 from mlbutler.scaffold.detect import detect_project
 from mlbutler.scaffold.detected import ContainerImage, DetectedProject, Remote
+from mlbutler.scaffold.image import PROGRAMS
 from mlbutler.scaffold.render import ScaffoldOptions, _pod, groovy_string, parse_agent, render_files, toml_string
 from mlbutler.settings import parse
 from tests.scaffold.projects import KINDS, make
@@ -123,6 +125,31 @@ def test_no_program_in_a_container_makes_its_user_another(seen: dict[str, Detect
         assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
+def test_a_pod_gets_a_card_and_shared_memory() -> None:
+    options = dataclasses.replace(AGENTS["kubernetes"], gpu=True, shm_size="512M")
+    pod = yaml.safe_load(_pod(options, "/mirror").replace("${env.CHANGE_FORK != null}", "true"))["spec"]
+    assert pod["containers"][0]["resources"] == {"limits": {"nvidia.com/gpu": 1}}
+    assert {"name": "shm", "mountPath": "/dev/shm"} in pod["containers"][0]["volumeMounts"]
+    assert {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "512Mi"}} in pod["volumes"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_image_has_what_its_plugins_run_in_it(seen: dict[str, DetectedProject], kind: str) -> None:
+    """Docker Pipeline finds and ends processes with `ps` and `kill`; Durable Task runs a step by the others."""
+    needed = {"cat", "env", "ps", "kill", "sh", "nohup", "touch", "sleep", "mv"}
+    assert needed <= set(PROGRAMS)
+    docker = render_files(seen[kind], ScaffoldOptions())["Dockerfile"]
+    (line,) = re.findall(r"apt-get install --yes --no-install-recommends (.*ca-certificates.*) \\", docker)
+    always = {"coreutils", "dash"}  # no Debian is without
+    assert set(PROGRAMS.values()) <= set(line.split()) | always
+
+
+def test_an_image_is_labelled_with_its_project(seen: dict[str, DetectedProject]) -> None:
+    assert 'LABEL mlbutler.project="words"' in render_files(seen["pip"], ScaffoldOptions())["Dockerfile"]
+    found = dataclasses.replace(seen["pip"], name='x" RUN=1\n$HOME')
+    assert 'LABEL mlbutler.project="x--RUN-1--HOME"' in render_files(found, ScaffoldOptions())["Dockerfile"]
+
+
 def test_what_the_image_is_made_of_is_read_as_the_target_branch_has_it(seen: dict[str, DetectedProject]) -> None:
     found = dataclasses.replace(seen["pip"], folder="sub")
     script = render_files(found, ScaffoldOptions())["Jenkinsfile"]
@@ -219,9 +246,10 @@ def test_any_text_stays_a_text(text: str) -> None:
 @pytest.mark.parametrize("options", [
     {"mirror": "mirror"}, {"mirror": "/a b"}, {"mirror": "/a:/etc"}, {"mirror": '/a"${x}'}, {"mirror": "/a\n"},
     {"agent": "kubernetes", "image": "x: y"}, {"agent": "kubernetes", "image": "a\n      securityContext: {}"},
-    {"agent": "kubernetes", "image": "${env.X}"},
+    {"agent": "kubernetes", "image": "${env.X}"}, {"shm_size": "8g --privileged"},
+    {"shm_size": "0g"}, {"shm_size": "8 g"},
 ])  # fmt: skip
-def test_what_cannot_stand_in_a_jenkinsfile_is_refused(options: dict[str, str]) -> None:
+def test_what_cannot_stand_in_a_jenkinsfile_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         ScaffoldOptions(**options)
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from mlbutler import linux
 from mlbutler.anonymous import anonymous
+from mlbutler.commands.clone_lock import FOLDER, lock_after_others, lock_clone, lock_step, lock_to_begin
 from mlbutler.console import Console
-from mlbutler.errors import BusyError, DiskFull, UsageError
+from mlbutler.errors import UsageError
 from mlbutler.git import Git
 from mlbutler.held_back import held_back, values_to_hide
 from mlbutler.project.tracked import refuse_tracked
@@ -32,11 +33,8 @@ from mlbutler.version import __version__
 if TYPE_CHECKING:
     from mlbutler.remotes.trust import Agreement
 
-FOLDER = ".mlbutler"
 # How names of credentials for DVC's remotes begin.
 _REMOTES = ("MLBUTLER_REMOTE_", "AWS_", "AZURE_", "GOOGLE_", "GCP_", "GCLOUD_", "DAGSHUB_", "OSS_", "ALIYUN_")
-# Seconds that a step which works beside others waits while one of them begins.
-_PATIENCE = 60.0
 
 
 @contextmanager
@@ -62,7 +60,8 @@ def begin(
             about the change is taken from the record, and Git's remote is not asked again.
         beside: the name of a step that may work while others do; the clone is locked only while it begins.
         watching: nothing is changed, so that other processes may work in this clone.
-        telling: the command tells what a run found: a record of another commit, build or pull request is refused.
+        telling: the command tells what a run found: it waits for a verb that is still ending, and refuses a record of
+            another commit, build or pull request.
 
     Raises:
         UsageError: not a git repository, no commits, not a DVC project; with `telling`, no record of this run; a commit
@@ -91,11 +90,11 @@ def begin(
                 root, git, environ, loaded, against, anew=anew, offline=offline, repair=False
             )
         elif beside:
-            stack.enter_context(_lock(root, f"lock-{beside}"))
-            with _lock(root, patience=_PATIENCE):
+            stack.enter_context(lock_step(root, beside))
+            with lock_to_begin(root):
                 record, known, revisions = _record(root, git, environ, loaded, against, anew=anew, offline=offline)
         else:
-            stack.enter_context(_lock(root))
+            stack.enter_context(lock_after_others(root, console.line) if telling else lock_clone(root))
             record, known, revisions = _record(
                 root, git, environ, loaded, against, anew=anew, offline=offline, telling=telling
             )
@@ -281,37 +280,6 @@ def _find(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Git]:
         raise UsageError(f"{root}: DVC cannot work in a folder whose name is not UTF-8.", "Rename it.") from error
     os.chdir(root)  # DVC names stages relative to the current directory
     return root, git.at(root)
-
-
-@contextmanager
-def _lock(root: Path, name: str = "lock", patience: float = 0) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    folder = root / FOLDER
-    try:
-        folder.mkdir(exist_ok=True)
-        ignore = folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-        lock = FileLock(folder / name, timeout=patience)
-        with lock:
-            yield
-    except Timeout as error:
-        raise BusyError(
-            f"Another mlbutler works in {root}.", "Wait for it to end, or run in a clone of its own."
-        ) from error
-    except PermissionError as error:
-        if error.filename and Path(error.filename).is_relative_to(folder):
-            raise UsageError(
-                f"{folder} cannot be written.", "Give this user the right to write the work tree."
-            ) from error
-        raise
-    except OSError as error:
-        if error.errno == 28:
-            raise DiskFull(
-                "The disk is full.", "Free some space; `dvc gc --workspace` removes unused objects."
-            ) from error
-        raise
 
 
 def _environment(git: Git) -> Environment:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mlbutler.commands.clone_lock import SIDE_BY_SIDE
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.pipeline import blocked, resume, run_step, skip_step
@@ -22,8 +23,6 @@ _NEED_PLAN = ("sync", "check", "reproduce")
 _OFFLINE = ("test", "lint", "reproduce", "compare", "report")
 # These run the project's code, which is given no credential, whatever this process has.
 _RUN = ("test", "lint", "reproduce")
-# These only run commands: a CI server may take them at once, in the same clone.
-_SIDE_BY_SIDE = ("test", "lint")
 
 
 def step(
@@ -48,7 +47,7 @@ def step(
     Raises:
         UsageError: `report` or `publish` finds the record of another run, or as `begin`.
     """
-    beside = name if name in _SIDE_BY_SIDE else ""
+    beside = name if name in SIDE_BY_SIDE else ""
     offline, telling = name in _OFFLINE and (name in _RUN or not has_credentials(os.environ)), name in TELLING
     with begin(directory, console, against, offline=offline, beside=beside, telling=telling) as work:
         work.discard = discard

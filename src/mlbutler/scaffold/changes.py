@@ -14,26 +14,42 @@ from mlbutler.git import Git
 
 
 class Action(StrEnum):
-    """What is done with a file. `REPLACE` loses what is there, so mlbutler asks first."""
+    """What is done with a file.
+
+    `REPLACE` loses what is there, so mlbutler asks first; `REMOVE` is for files of its own.
+    """
 
     CREATE = "create"
     UNCHANGED = "unchanged"
     REPLACE = "replace"
     MERGE = "merge"
     CONFLICT = "conflict"
+    REMOVE = "remove"
 
 
 @dataclass(frozen=True)
 class FileChange:
     """One file: its path from the project's root, what is there (None: nothing), and what it is to become.
 
-    Of a `CONFLICT`, `new` holds both sides between markers, and the file itself stays.
+    Of a `CONFLICT`, `new` holds both sides between markers, and the file itself stays. `content`: the bytes of a file
+    that is no text, whose `old` and `new` are empty.
     """
 
     path: str
     action: Action
     old: str | None
     new: str
+    content: bytes | None = None
+
+    @property
+    def after(self) -> str:
+        """Return the text that the file has afterwards."""
+        return self.old or "" if self.action is Action.CONFLICT else self.new
+
+    @property
+    def data(self) -> bytes:
+        """Return what is written."""
+        return self.new.encode() if self.content is None else self.content
 
     def diff(self) -> str:
         """Return the unified diff, without the last newline."""

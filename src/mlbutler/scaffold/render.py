@@ -14,6 +14,8 @@ from mlbutler.errors import UsageError
 from mlbutler.record import TELLING
 from mlbutler.run_table import NAMES, taken_after
 from mlbutler.scaffold.detected import ContainerImage, DetectedProject
+from mlbutler.scaffold.image import IMAGE_LABEL, packages
+from mlbutler.scaffold.wheel import IN_IMAGE, Wheel
 from mlbutler.version import __version__
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ DOCKER_OPTIONS = "--init --security-opt no-new-privileges --cap-drop ALL --pids-
 _WITHOUT_TOKEN = ("", "folder")
 """No forge, and the one that is a directory."""
 _IMAGE = re.compile(r"\w[\w./:@-]*")
+_SHM = re.compile(r"([1-9]\d*)([bkmg]?)", re.IGNORECASE)
 # DVC's plugins that are extras of mlbutler.
 _EXTRAS = {"s3": "s3", "ssh": "ssh"}
 
@@ -55,7 +58,10 @@ class ScaffoldOptions:
         agent: ``docker``, ``label`` or ``kubernetes``. label: of the agents.
         mirror: the directory on the agent that builds share; '' leaves it to the agent's own environment.
         image: for Kubernetes, the image that the pod runs. gate_as: ``fail`` or ``unstable``.
-        requirement: what pip installs in the image; '' for this version of mlbutler from the package index.
+        requirement: what pip installs in the image; '' for this version of mlbutler, from the package index or as a
+            wheel in the build context.
+        gpu: give containers the agent's graphics cards. shm_size: of their ``/dev/shm`` in Docker's words, such as
+            ``8g``; '' leaves it at 64 MB.
     """
 
     agent: str = DOCKER
@@ -64,12 +70,14 @@ class ScaffoldOptions:
     image: str = ""
     gate_as: str = "fail"
     requirement: str = ""
+    gpu: bool = False
+    shm_size: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot stand where it is written.
 
         Raises:
-            UsageError: the mirror is no path, or the image no name.
+            UsageError: the mirror is no path, the image no name, or the shared memory no size.
         """
         if self.mirror and not _MOUNTABLE.fullmatch(self.mirror):
             raise UsageError(
@@ -78,6 +86,8 @@ class ScaffoldOptions:
             )
         if self.image and not _IMAGE.fullmatch(self.image):
             raise UsageError(f"'{self.image}' is no name of an image.", "Such as: --image registry.example.org/name:1")
+        if self.shm_size and not _SHM.fullmatch(self.shm_size):
+            raise UsageError(f"'{self.shm_size}' is no size of memory.", "Such as: --shm-size 8g")
 
 
 def parse_agent(text: str) -> tuple[str, str]:
@@ -94,17 +104,20 @@ def parse_agent(text: str) -> tuple[str, str]:
     return kind, label.strip() or "docker"
 
 
-def render_files(found: DetectedProject, options: ScaffoldOptions, dockerfile: str = "Dockerfile") -> dict[str, str]:
+def render_files(
+    found: DetectedProject, options: ScaffoldOptions, dockerfile: str = "Dockerfile", wheel: Wheel | None = None
+) -> dict[str, str]:
     """Map file name -> text, relative to the project's root.
 
     Args:
         dockerfile: name of the Dockerfile; another one than ``Dockerfile`` gets an ignore file of its own name.
+        wheel: mlbutler itself, where the image takes it from the build context.
     """
     environment = _environment()
     files = {"Jenkinsfile": environment.get_template("Jenkinsfile.j2").render(_jenkins(found, options, dockerfile))}
     if options.agent != LABEL:
         ignore = ignore_file(dockerfile)
-        values = _docker(found, options)
+        values = _docker(found, options, wheel)
         files[dockerfile] = environment.get_template("Dockerfile.j2").render(values)
         files[ignore] = environment.get_template("dockerignore.j2").render(values)
     if not found.configured:
@@ -159,7 +172,7 @@ def _jenkins(found: DetectedProject, options: ScaffoldOptions, dockerfile: str) 
         "mirror": mirror,
         "folder": found.folder,
         "dockerfile": dockerfile,
-        "docker_options": DOCKER_OPTIONS,
+        "docker_options": _docker_options(options),
         "image_files": [at(path) for path in (dockerfile, ignore_file(dockerfile), *found.image.files)],
         "gate_as": options.gate_as,
         "steps": {name: _stage(name, options.gate_as) for name in NAMES if name not in TELLING},
@@ -176,6 +189,12 @@ def _jenkins(found: DetectedProject, options: ScaffoldOptions, dockerfile: str) 
         "warnings": list(parsers),
         "plugins": _plugins(options, bool(parsers), found.ssh or kind == "ssh"),
     }
+
+
+def _docker_options(options: ScaffoldOptions) -> str:
+    gpu = " --gpus all" if options.gpu else ""
+    memory = f" --shm-size {options.shm_size}" if options.shm_size else ""
+    return f"{DOCKER_OPTIONS}{gpu}{memory}"
 
 
 def _stage(name: str, gate_as: str) -> str:
@@ -204,36 +223,47 @@ def _forge(found: DetectedProject) -> str:
 def _pod(options: ScaffoldOptions, mirror: str) -> str:
     # No set-uid program and no capability makes a build's user another; the cluster is nothing that it may ask.
     alone = "securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}"
-    return (
-        "spec:\n"
-        "  automountServiceAccountToken: false\n"
-        "  securityContext:\n"
-        "    {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000,\n"
-        "     seccompProfile: {type: RuntimeDefault}}\n"
-        "  containers:\n"
-        "    - name: mlbutler\n"
-        f"      image: {options.image}\n"
-        "      command: [sleep, infinity]\n"
-        f"      {alone}\n"
-        f"      volumeMounts: [{{name: mirror, mountPath: {mirror}, "
-        "readOnly: ${env.CHANGE_FORK != null}}]\n"
-        f"    - {{name: jnlp, {alone}}}\n"
-        "  volumes:\n"
-        "    - {name: mirror, persistentVolumeClaim: {claimName: mlbutler-mirror}}"
-    )
+    cards = ["      resources: {limits: {nvidia.com/gpu: 1}}"] if options.gpu else []
+    shared = ", {name: shm, mountPath: /dev/shm}" if options.shm_size else ""
+    size = f"emptyDir: {{medium: Memory, sizeLimit: {_quantity(options.shm_size)}}}"
+    return "\n".join([
+        "spec:",
+        "  automountServiceAccountToken: false",
+        "  securityContext:",
+        "    {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000,",
+        "     seccompProfile: {type: RuntimeDefault}}",
+        "  containers:",
+        "    - name: mlbutler",
+        f"      image: {options.image}",
+        "      command: [sleep, infinity]",
+        f"      {alone}",
+        *cards,
+        f"      volumeMounts: [{{name: mirror, mountPath: {mirror}, readOnly: ${{env.CHANGE_FORK != null}}}}{shared}]",
+        f"    - {{name: jnlp, {alone}}}",
+        "  volumes:",
+        "    - {name: mirror, persistentVolumeClaim: {claimName: mlbutler-mirror}}",
+        *([f"    - {{name: shm, {size}}}"] if options.shm_size else []),
+    ])  # fmt: skip
+
+
+def _quantity(size: str) -> str:
+    """Return a size in Docker's words as Kubernetes has it; without a unit both count bytes."""
+    return re.sub("[bkmg]$", lambda unit: {"k": "Ki", "m": "Mi", "g": "Gi"}.get(unit[0].lower(), ""), size, flags=re.I)
 
 
 # --------------------------------------------------------------------------------------- Dockerfile
 
 
-def _docker(found: DetectedProject, options: ScaffoldOptions) -> Mapping[str, object]:
+def _docker(found: DetectedProject, options: ScaffoldOptions, wheel: Wheel | None) -> Mapping[str, object]:
     image = found.image
-    system = sorted({"ca-certificates", "git", "openssh-client", *image.system})
     return {
         "image": image,
-        "system": system,
+        "system": sorted({*packages(), *image.system}),
         "copies": _copies(image),
-        "requirement": options.requirement or _requirement(found),
+        "wheel": wheel,
+        "wheel_folder": IN_IMAGE,
+        "label": f'{IMAGE_LABEL}="{re.sub(r"[^A-Za-z0-9_.-]", "-", found.name)}"',
+        "requirement": options.requirement or _requirement(found, wheel),
         "add": image.add.format(" ".join(map(shlex.quote, found.missing))) if found.missing and image.add else "",
         "mirror": shlex.quote(options.mirror or MIRROR),
     }
@@ -252,10 +282,10 @@ def _copies(image: ContainerImage) -> list[str]:
     ]
 
 
-def _requirement(found: DetectedProject) -> str:
+def _requirement(found: DetectedProject, wheel: Wheel | None) -> str:
     kind = found.remote.kind if found.remote else ""
     extra = f"[{_EXTRAS[kind]}]" if kind in _EXTRAS else ""
-    return f"mlbutler{extra}=={__version__}"
+    return f"mlbutler{extra} @ {wheel.address}" if wheel else f"mlbutler{extra}=={__version__}"
 
 
 # ---------------------------------------------------------------------------------------- settings

@@ -20,7 +20,12 @@ from mlbutler.verbs.options import common, verb
 @click.option("--gate-as", type=click.Choice(["fail", "unstable"]), show_envvar=True,
               help="What a failed gate makes of the build (default: fail).")  # fmt: skip
 @click.option("--requirement", metavar="SPEC", show_envvar=True,
-              help="What pip installs as mlbutler in the image (default: this version).")  # fmt: skip
+              help="What pip installs as mlbutler in the image (default: this version; where no package index has it, "
+                   "from a wheel beside the Dockerfile).")  # fmt: skip
+@click.option("--gpu/--no-gpu", default=None, show_envvar=True,
+              help="Give containers the agent's graphics cards.")  # fmt: skip
+@click.option("--shm-size", metavar="SIZE", show_envvar=True,
+              help="Shared memory of containers, such as 8g (default: Docker's 64 MB).")  # fmt: skip
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Show what would be written, and write nothing.")
 @click.option("--update", is_flag=True, show_envvar=True, help="Keep your edits of what an earlier init wrote.")
 @click.option("--yes", is_flag=True, show_envvar=True, help="Overwrite files that are there without asking.")

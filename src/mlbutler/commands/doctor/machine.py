@@ -19,6 +19,9 @@ _OLDEST_GIT = (2, 30)
 _LITTLE_SPACE = 2 * 1024**3
 _FEW_FILES = 10_000
 _MIB = 1024**2
+SHARED_MEMORY = Path("/dev/shm")
+_LITTLE_SHARED = 64 * _MIB
+"""What Docker gives a container that was not asked for more."""
 # It wakes a sleeping driver, which takes some seconds; with a broken one it may hang.
 _GPU_TIMEOUT = 30
 
@@ -77,6 +80,23 @@ def _existing(path: Path) -> Path:
 
 def _free(found: os.statvfs_result) -> int:
     return found.f_bavail * found.f_frsize
+
+
+def shm(work: RunContext) -> Examined:
+    """Check the shared memory, through which data loaders that work in processes pass their batches."""
+    try:
+        found = os.statvfs(SHARED_MEMORY)
+    except OSError:
+        return Examined("shm", NOTE, f"there is no {SHARED_MEMORY}")
+    size = found.f_frsize * found.f_blocks
+    text, facts = f"{human_bytes(size)} of shared memory in {SHARED_MEMORY}", {"size": size}
+    if size > _LITTLE_SHARED:
+        return Examined("shm", OK, text, facts=facts)
+    return Examined(
+        "shm", NOTE, f"{text}: data loaders that work in processes die of a bus error when it is full",
+        "Give containers more: `mlbutler init --update --shm-size 8g`, or --shm-size in `args` of the Jenkinsfile.",
+        facts,
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------- GPU

@@ -27,6 +27,7 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[RunContext], Examined]], ...] = (
     ("mirror", mirror.mirror),
     ("links", mirror.links),
     ("disk", machine.disk),
+    ("shm", machine.shm),
     ("clock", clock.clock),
     ("gpu", machine.gpu),
     ("test", project.test),

@@ -22,7 +22,7 @@ SECRETS = {
     "mlbutler-forge": {"secret": "forge-secret-44d0"},
 }
 
-_JAVA_OPTS = "-Dfile.encoding=UTF-8 -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+JAVA_OPTS = "-Dfile.encoding=UTF-8 -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """To compile well what runs once takes longer than to run it."""
 
 
@@ -118,7 +118,7 @@ class _Builds:
         here = Path(__file__).parent
         self._process = subprocess.Popen(
             ["groovy", "-encoding", "UTF-8", str(here / "builds.groovy"), str(here / "jenkins.groovy")],
-            env=os.environ | {"JAVA_HOME": str(_java()), "LC_ALL": "C.UTF-8", "JAVA_OPTS": _JAVA_OPTS},
+            env=os.environ | {"JAVA_HOME": str(_java()), "LC_ALL": "C.UTF-8", "JAVA_OPTS": JAVA_OPTS},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         atexit.register(self._stop)

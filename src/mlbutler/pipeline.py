@@ -156,7 +156,10 @@ def _begin(work: RunContext, step: Step, started: str) -> None:
 
 
 def _function(step: Step) -> Callable[[RunContext], StepResult]:
-    """Return the step's function; its module is imported only now."""
+    """Return the step's function; its module is imported only now.
+
+    It raises an error of `mlbutler.errors` for what fails outside; its own verdict is the result's outcome.
+    """
     function: Callable[[RunContext], StepResult] = importlib.import_module(f"mlbutler.steps.{step.name}").run
     return function
 

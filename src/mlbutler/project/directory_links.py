@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 from mlbutler.project.dvc_state import DvcStateWriter
 from mlbutler.state.fingerprint import Status
@@ -22,6 +22,7 @@ from mlbutler.state.verified import VerifiedObjects
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.linking import MANY, Jobs, Linked, Linking
 from mlbutler.store.local import LocalStore
+from mlbutler.store.transfer import ProgressSink
 
 _PREFIX = "mlbutler-"
 _NUMBERS = itertools.count()
@@ -31,14 +32,6 @@ _HERE = 0.25
 
 _MOST = 2
 """Directories that are begun at once."""
-
-
-class Progress(Protocol):
-    """What shows a long operation."""
-
-    def advance(self, objects: int = 0, nbytes: int = 0) -> None:
-        """Count finished files."""
-        ...
 
 
 def new_scratch(root: Path) -> Path:
@@ -101,7 +94,7 @@ class DirectoryLinks:
         self,
         verified: VerifiedObjects,
         state_writer: DvcStateWriter,
-        progress: Progress | None,
+        progress: ProgressSink | None,
     ) -> dict[str, Status]:
         """Wait for the links, adding them to DVC's state database meanwhile; return the statuses of those that exist.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlbutler.errors import CorruptObject, ProjectError, StoreError
-from mlbutler.project.directory_links import DirectoryLinks, EagerLinks, Progress, clear, make_folders, new_scratch
+from mlbutler.project.directory_links import DirectoryLinks, EagerLinks, clear, make_folders, new_scratch
 from mlbutler.project.dvc_state import DvcStateWriter
 from mlbutler.project.load import one_line, relative
 from mlbutler.project.model import Output
@@ -24,6 +24,7 @@ from mlbutler.store.files import duplicate, explained
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.linking import MANY
 from mlbutler.store.manifest import parse_manifest
+from mlbutler.store.transfer import ProgressSink
 
 _KINDS = ("reflink", "hardlink", "copy")
 _JOBS = 4
@@ -31,7 +32,7 @@ _AT_ONCE = 256
 
 
 def lay_out(
-    root: Path, repo: Any, cache: Path, outputs: Iterable[Output], progress: Progress | None = None,
+    root: Path, repo: Any, cache: Path, outputs: Iterable[Output], progress: ProgressSink | None = None,
     *, hardlink: bool = False, verified: VerifiedObjects | None = None, early: EagerLinks | None = None,
 ) -> dict[str, Fingerprint | None]:  # fmt: skip
     """Put outputs into the work tree; returns the paths of those that are there now, whole, with their fingerprints.
@@ -160,7 +161,7 @@ class _Filling:
     """Makes the files of one artifact at `scratch`, where the folders of a directory are already."""
 
     def __init__(
-        self, scratch: Path, cache: Path, kinds: Sequence[str], progress: Progress | None, *, executable: bool
+        self, scratch: Path, cache: Path, kinds: Sequence[str], progress: ProgressSink | None, *, executable: bool
     ) -> None:
         self._scratch, self._cache, self._executable, self._progress = scratch, cache, executable, progress
         self._left = list(kinds)

@@ -22,7 +22,7 @@ from mlbutler.store.engine import ask_all
 from mlbutler.store.interface import Answer, ObjectId, Presence, Store
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import Manifest
-from mlbutler.store.transfer import Progress
+from mlbutler.store.transfer import ProgressSink
 
 CHECK = "pushed"
 NO_REMOTE = "no DVC remote is configured"
@@ -58,7 +58,7 @@ def check_pushed(
     *,
     presence: PresenceCache | None = None,
     address: Callable[[str | None], str] = lambda _: "",
-    progress: Progress | None = None,
+    progress: ProgressSink | None = None,
     size_here: Callable[[ObjectId], int | None] = lambda _: None,
 ) -> Pushed:
     """Ask the remotes for every object of the artifacts that DVC would push.
@@ -121,8 +121,9 @@ class _Memory:
     address: str
 
 
-def _ask(store: Store, wanted: Iterable[ObjectId], memory: _Memory | None, progress: Progress | None, result: _Result
-) -> dict[ObjectId, Answer]:  # fmt: skip
+def _ask(
+    store: Store, wanted: Iterable[ObjectId], memory: _Memory | None, progress: ProgressSink | None, result: _Result
+) -> dict[ObjectId, Answer]:
     """Return an answer for each object, from an earlier build where it is still believed."""
     known = memory.presence.get(memory.address) if memory is not None else {}
     answers = {oid: Answer(Presence.PRESENT, known[oid].size) for oid in wanted if oid in known}
@@ -150,7 +151,7 @@ def _check_group(
     open_store: Callable[[str | None], Store | None],
     manifests: ReadManifest,
     memory: _Memory | None,
-    progress: Progress | None,
+    progress: ProgressSink | None,
     result: _Result,
     size_here: Callable[[ObjectId], int | None],
 ) -> None:

@@ -21,7 +21,7 @@ from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest, select
 from mlbutler.store.pool import imap_unordered
 from mlbutler.store.read_back import read_back
-from mlbutler.store.transfer import SMALL, Mover, Progress, Tally
+from mlbutler.store.transfer import SMALL, Mover, ProgressSink, Tally
 
 LOCAL_JOBS = 4
 _AT_ONCE = 512
@@ -82,7 +82,7 @@ class BringOptions:
     jobs: int | None = None
     verify: bool = False
     trusted: bool = True
-    progress: Progress | None = None
+    progress: ProgressSink | None = None
     warn: Callable[[str], None] = lambda _: None
     opened: Callable[[Need, Mapping[str, str]], None] = lambda *_: None
 
@@ -355,7 +355,7 @@ def worst(errors: Iterable[MlbutlerError]) -> MlbutlerError | None:
     return min(errors, key=rank, default=None)
 
 
-def ask_all(store: Store, oids: Iterable[ObjectId], progress: Progress | None = None) -> dict[ObjectId, Answer]:
+def ask_all(store: Store, oids: Iterable[ObjectId], progress: ProgressSink | None = None) -> dict[ObjectId, Answer]:
     """Ask a store for each object, many at once, and return the answers."""
     unique = dict.fromkeys(oids)
     answers = {}
@@ -381,7 +381,7 @@ def send(
     cache: LocalStore,
     store: Store,
     *,
-    progress: Progress | None = None,
+    progress: ProgressSink | None = None,
 ) -> Sent:
     """Put on a store what the cache holds and the store does not; files before the manifests that name them.
 

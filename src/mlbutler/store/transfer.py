@@ -24,7 +24,7 @@ SMALL = 1 << 20
 """Up to so many bytes, hashing an object costs less than handing it to a thread would."""
 
 
-class Progress(Protocol):
+class ProgressSink(Protocol):
     """What shows a long operation (`mlbutler.console.Progress`)."""
 
     def advance(self, objects: int = 0, nbytes: int = 0) -> None:
@@ -36,7 +36,7 @@ class Progress(Protocol):
 class Tally:
     """Objects and bytes that came from, or went to, each place; counted from many threads."""
 
-    progress: Progress | None = None
+    progress: ProgressSink | None = None
     objects: dict[str, int] = field(default_factory=dict)
     bytes: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

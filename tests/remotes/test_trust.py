@@ -192,15 +192,18 @@ def test_dvc_s_own_directories_stay_where_the_target_branch_has_them(
     assert error.value.exit_code == 2
 
 
-def test_a_mirror_that_only_the_change_names_is_not_used(tmp_path: Path) -> None:
-    (tree(tmp_path, "") / "mlbutler.toml").write_text('[data]\nmirror = "/srv/other"\n')
-    known = (from_text(b"", mirror="/srv/mirror"),)
+@pytest.mark.parametrize(("key", "ours"), [("mirror", "/srv/mirror"), ("mirror_remote", "near")])
+def test_a_mirror_that_only_the_change_names_is_not_used(tmp_path: Path, key: str, ours: str) -> None:
+    (tree(tmp_path, "") / "mlbutler.toml").write_text(f'[data]\n{key} = "other"\n')
+    known = (from_text(b"", mirrors={key: ours}),)
     loaded = load(tmp_path, {})
-    assert without_moved_mirror(loaded, known).settings.data.mirror is None
-    assert any("data.mirror to /srv/other, in place of /srv/mirror" in line for line in moved(tmp_path, loaded, known))
-    given = load(tmp_path, {"MLBUTLER_DATA_MIRROR": "/srv/agent"})
-    assert without_moved_mirror(given, known).settings.data.mirror == "/srv/agent"
-    assert without_moved_mirror(loaded, None).settings.data.mirror == "/srv/other"
+    assert getattr(without_moved_mirror(loaded, known).settings.data, key) is None
+    assert any(f"data.{key} to other, in place of {ours}" in line for line in moved(tmp_path, loaded, known))
+    given = load(tmp_path, {f"MLBUTLER_DATA_{key}".upper(): "agents"})
+    assert getattr(without_moved_mirror(given, known).settings.data, key) == "agents"
+    assert getattr(without_moved_mirror(loaded, None).settings.data, key) == "other"
+    agreed = (from_text(b"", mirrors={key: "other"}),)
+    assert getattr(without_moved_mirror(loaded, agreed).settings.data, key) == "other"
 
 
 @pytest.mark.parametrize(

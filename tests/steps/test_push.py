@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.errors import AccessDenied, StoreError
+from mlbutler.errors import AccessDenied, StoreError, UsageError
 from mlbutler.record import CheckResult, Outcome, PushResult, ReproduceResult, StageRun
 from mlbutler.steps import check, plan, push, sync
 from mlbutler.steps.context import RunContext
@@ -99,6 +99,63 @@ def test_another_build_restores_from_the_mirror_what_this_one_ran(
     assert json.loads((other / "metrics.json").read_text()) == {"rate": 2}
     assert (other / "model.txt").read_bytes() == (reproduced / "model.txt").read_bytes()
     assert not (other / "ran.log").exists()
+
+
+def test_an_agent_without_anything_restores_from_a_remote_near_it_what_another_ran(
+    reproduced: Path, remote: Remote, working_state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project's remote speaks HTTP and can hold no run cache."""
+    settings, bucket = "data.mirror_remote = 'near'", tmp_path / "bucket"
+    bucket.mkdir()
+    dvc(reproduced, "remote", "add", "near", str(bucket))
+    result = push.run(working_state(reproduced, settings, LOGIN))
+    assert result.run_cache == "near"
+    assert not unsound(bucket)
+    for needed in (new_model(reproduced), METRIC):
+        assert (bucket / needed.key).is_file()
+    other = clone(tmp_path / "other", remote.url)
+    dvc(other, "remote", "add", "near", str(bucket))
+    monkeypatch.chdir(other)
+    (other / "params.yaml").write_text("rate: 2\n")
+    work = working_state(other, settings, LOGIN)
+    work.record = dataclasses.replace(work.record, plan=plan.run(work))
+    before = len(remote.requests)
+    synced = sync.run(work)
+    assert synced.outcome is Outcome.PASSED
+    assert {moved.place for moved in synced.moved} <= {"near", "cache"}
+    assert len(remote.requests) == before
+    dvc(other, "repro", "-q", "--allow-missing")
+    assert json.loads((other / "metrics.json").read_text()) == {"rate": 2}
+    assert not (other / "ran.log").exists()
+
+
+def test_a_remote_near_the_agents_that_fails_stops_nothing(
+    reproduced: Path, remote: Remote, working_state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no directory")
+    dvc(reproduced, "remote", "add", "near", str(tmp_path / "file"))
+    result = push.run(working_state(reproduced, "data.mirror_remote = 'near'", LOGIN))
+    assert result.outcome is Outcome.PASSED
+    assert places(result)["origin"] == 2
+    assert "The mirror 'near' is not used" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="nowhere"):
+        push.run(working_state(reproduced, "data.mirror_remote = 'nowhere'", LOGIN))
+
+
+def test_what_is_not_to_be_pushed_stays_out_of_the_remote_near_the_agents(
+    reproduced: Path, remote: Remote, working_state: State, tmp_path: Path
+) -> None:
+    bucket = tmp_path / "bucket"
+    bucket.mkdir()
+    dvc(reproduced, "remote", "add", "near", str(bucket))
+    pipeline = (reproduced / "dvc.yaml").read_text()
+    assert "[model.txt]" in pipeline
+    (reproduced / "dvc.yaml").write_text(pipeline.replace("[model.txt]", "[{model.txt: {push: false}}]"))
+    push.run(working_state(reproduced, "data.mirror_remote = 'near'", LOGIN))
+    assert not (bucket / new_model(reproduced).key).exists()
+    entries = [path.read_text() for path in (bucket / "runs").rglob("*") if path.is_file()]
+    assert entries
+    assert not [text for text in entries if "model.txt" in text]
 
 
 def test_a_remote_that_can_hold_a_run_cache_gets_it_and_dvc_uses_it(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from mlbutler.store.http.store import HttpStore
 from mlbutler.store.local import LocalStore
 from mlbutler.store.retry import RetryPolicy
 from tests.store.world import Remote
+
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture
@@ -41,6 +44,26 @@ def connect() -> Callable[..., HttpStore]:
         return HttpStore("origin", remote.url, config, environ={}, policy=policy)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str) -> str:
+    import httpx
+
+    name = f"bucket-{next(_NUMBERS)}"
+    assert httpx.put(f"{s3_server}/{name}", timeout=600).status_code == 200
+    return name
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,22 +16,12 @@ from mlbutler.store.engine import bring, send
 from mlbutler.store.interface import Need, ObjectId, Presence
 from mlbutler.store.local import LocalStore
 from mlbutler.store.other import OtherStore
-from mlbutler.store.retry import RetryPolicy
 from mlbutler.store.runs import copy_entry, keys
+from tests.store.buckets import s3, store
 from tests.store.world import add_directory, add_object, md5, unsound
 
 FILES = {f"f {n}": b"content %d" % n for n in range(5)}
 ABSENT = ObjectId("0" * 32)
-NUMBERS = itertools.count()
-
-
-def store(kind: str, config: dict[str, Any], root: str) -> OtherStore:
-    def connect() -> tuple[Any, str]:
-        from dvc.fs import get_fs_cls
-
-        return get_fs_cls({}, scheme=kind)(**config), root
-
-    return OtherStore("origin", connect, RetryPolicy(attempts=1))
 
 
 def nothing(_: int) -> None:
@@ -40,31 +29,6 @@ def nothing(_: int) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ S3
-
-
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(s3_server: str) -> str:
-    import httpx
-
-    name = f"bucket-{next(NUMBERS)}"
-    assert httpx.put(f"{s3_server}/{name}", timeout=600).status_code == 200
-    return name
-
-
-def s3(server: str, root: str) -> OtherStore:
-    config = {"endpointurl": server, "access_key_id": "key", "secret_access_key": "secret", "region": "us-east-1"}
-    return store("s3", config, root)
 
 
 def test_s3_there_and_back(s3_server: str, bucket: str, cache: LocalStore, tmp_path: Path) -> None:

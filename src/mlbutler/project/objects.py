@@ -34,6 +34,7 @@ class Objects:
         self._asked_of_source: set[ObjectId] = set()
         self._failed: dict[ObjectId, MlbutlerError] = {}
         self.problem: MlbutlerError | None = None
+        self._near_answers = True
 
     def manifest(self, oid: ObjectId, *, remote: bool = True) -> Manifest | None:
         """Return a directory's manifest from cache, mirror or (where allowed) remote; None when it is nowhere."""
@@ -197,21 +198,29 @@ class Objects:
         return None
 
     def fetch_runs(self, key: str, place: Path) -> bool:
-        """Bring the remote's run cache for one stage into the store at `place`, where the remote can hold one."""
+        """Bring the run cache for one stage into the store at `place`: the near remote's, else the remote's."""
+        near = self._project.mirror_remote
+        if near is not None and self._near_answers:
+            try:
+                if self._fetch_runs(near, key, place):
+                    return True
+            except MlbutlerError:  # a mirror that fails costs time alone
+                self._near_answers = False
+        if not self._may_ask(self._project.remote_name):
+            return False
+        try:
+            return self._fetch_runs(self._project.remote_name, key, place)
+        except MlbutlerError as error:  # then it has to run
+            self.problem = error
+            return False
+
+    def _fetch_runs(self, name: str | None, key: str, place: Path) -> bool:
         from mlbutler.store.local import LocalStore
         from mlbutler.store.other import OtherStore
         from mlbutler.store.runs import fetch_runs
 
-        if not self._may_ask(self._project.remote_name):
-            return False
-        try:
-            remote = self._asked_quickly(self._project.remote_name)
-            return (
-                isinstance(remote, LocalStore | OtherStore) and fetch_runs(LocalStore("cache", place), remote, key) > 0
-            )
-        except MlbutlerError as error:  # then it has to run
-            self.problem = error
-            return False
+        remote = self._asked_quickly(name)
+        return isinstance(remote, LocalStore | OtherStore) and fetch_runs(LocalStore("cache", place), remote, key) > 0
 
     def obtainable(self, oid: ObjectId) -> bool:
         """Tell whether it is at hand, or on the remote, where another agent that made it has put it."""

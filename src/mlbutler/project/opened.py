@@ -38,7 +38,7 @@ class OpenedProject:
         chosen: the remote that the project's settings name, '' for DVC's default; None when the environment names it.
 
     Attributes:
-        mirror: the agent's store beside the cache, None for none.
+        mirror: the agent's store beside the cache, None for none. mirror_remote: name of the remote near the agents.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class OpenedProject:
         self.agreed = agreed
         self.refused: Mapping[str, str] = {}
         self.mirror: Path | None = None
+        self.mirror_remote: str | None = None
         self.git = Git(root)
         self.symlinks = Symlinks(root, self.git, every=False)
         self._anonymous, self._chosen = anonymous, chosen

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlbutler.remotes.opening import Remotes
+from mlbutler.store.interface import Store
 from mlbutler.store.local import LocalStore
 
 
 @dataclass(frozen=True)
 class Stores:
-    """Hold where data comes from and goes to: DVC's cache, the agent's mirror (None for none), the remotes."""
+    """Hold where data comes from and goes to: DVC's cache, the agent's mirror, a remote near the agents, the remotes.
+
+    `mirror` and `near` are None where there are none.
+    """
 
     cache: LocalStore
     mirror: LocalStore | None
+    near: Store | None
     remotes: Remotes

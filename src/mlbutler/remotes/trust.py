@@ -26,7 +26,7 @@ from mlbutler.git import verified as git_verified
 from mlbutler.record import Change
 from mlbutler.remotes.held_config import CONFIG, Texts, read_texts
 from mlbutler.secrets import without_userinfo
-from mlbutler.settings import LoadedSettings, settings_at
+from mlbutler.settings import LoadedSettings, Settings, settings_at
 from mlbutler.variables import REMOTE_HOSTS
 
 _NAMED = re.compile(r"""^\s*(remote|machine|db)\s*"(.*)"\s*$""")
@@ -39,6 +39,8 @@ _FREE = {
 _PLACES = (("cache", "dir"), ("core", "site_cache_dir"))
 """Directories besides remotes that DVC's configuration places."""
 
+_MIRRORS = ("mirror", "mirror_remote")
+"""Settings of ours that say where objects are kept for other builds."""
 Sections = Mapping[str, Mapping[str, str]]
 Config = Mapping[str, Mapping[str, Any]]
 """A file of DVC's as DVC reads it: section -> key -> value, and the remotes in the section ``remote``."""
@@ -50,14 +52,14 @@ class Agreement:
 
     Attributes:
         remotes: name -> settings. default: the project's remote by DVC's configuration and our settings, '' for none.
-        places: of `_PLACES`, by section and key. mirror: of our settings, None for none.
+        places: of `_PLACES`, by section and key. mirrors: `_MIRRORS` of our settings, as far as they are set.
         file: the content of a file there, by its path from the project's root; None where there is none.
     """
 
     remotes: Sections
     default: str = ""
     places: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    mirror: str | None = None
+    mirrors: Mapping[str, str] = field(default_factory=dict)
     file: Callable[[str], bytes | None] = field(default=lambda path: None, compare=False)
 
 
@@ -77,18 +79,17 @@ def agreed(git: Git, change: Change, prefix: str) -> tuple[Agreement, ...] | Non
 
 def _agreement(git: Git, revision: str, prefix: str) -> Agreement:
     settings = settings_at(lambda name: git.show(revision, f"{prefix}{name}"))
-    data = settings.data if settings is not None else None
-    own = data.remote if data is not None else None
-    found = from_text(git.show(revision, f"{prefix}{CONFIG}") or b"", own, data.mirror if data is not None else None)
+    own = settings.data.remote if settings is not None else None
+    found = from_text(git.show(revision, f"{prefix}{CONFIG}") or b"", own, _mirrors(settings))
     # Asked for later, when the project's code may have written into Git's objects.
     return dataclasses.replace(found, file=lambda path: git_verified.file(git, revision, f"{prefix}{path}"))
 
 
-def from_text(text: bytes, chosen: str | None = None, mirror: str | None = None) -> Agreement:
-    """Return the agreement from a DVC configuration file, with the remote and the mirror that our settings name."""
+def from_text(text: bytes, chosen: str | None = None, mirrors: Mapping[str, str] | None = None) -> Agreement:
+    """Return the agreement from a DVC configuration file, with the remote and the mirrors that our settings name."""
     config = _parsed(text)
     remotes = _remotes(config)
-    return Agreement(remotes, (chosen or _default(config, remotes)).lower(), _places(config), mirror)
+    return Agreement(remotes, (chosen or _default(config, remotes)).lower(), _places(config), mirrors or {})
 
 
 def target_revisions(git: Git, change: Change) -> list[str]:
@@ -180,10 +181,11 @@ def require_places(root: Path, known: Iterable[Agreement] | None, texts: Texts |
 
 
 def without_moved_mirror(loaded: LoadedSettings, known: Iterable[Agreement] | None) -> LoadedSettings:
-    """Return the settings without a mirror that only the change names."""
-    if known is None or not _is_moved_mirror(loaded, tuple(known)):
+    """Return the settings without mirrors that only the change names."""
+    moved = _moved_mirrors(loaded, tuple(known)) if known is not None else {}
+    if not moved:
         return loaded
-    data = loaded.settings.data.model_copy(update={"mirror": None})
+    data = loaded.settings.data.model_copy(update=dict.fromkeys(moved))
     return dataclasses.replace(loaded, settings=loaded.settings.model_copy(update={"data": data}))
 
 
@@ -215,9 +217,8 @@ def _sentences(root: Path, loaded: LoadedSettings, agreements: tuple[Agreement, 
         yield f"the change makes '{default or 'none'}' the project's DVC remote, in place of '{old.default or 'none'}'"
     for (section_name, key), before, new in _moved_places(root, agreements, texts):
         yield f"the change sets DVC's {section_name}.{key} to {new}, in place of {before or 'its default'}: not used"
-    if _is_moved_mirror(loaded, agreements):
-        mirror = loaded.settings.data.mirror
-        yield f"the change sets data.mirror to {mirror}, in place of {old.mirror or 'none'}: not used"
+    for key, mirror in _moved_mirrors(loaded, agreements).items():
+        yield f"the change sets data.{key} to {mirror}, in place of {old.mirrors.get(key, 'none')}: not used"
 
 
 def configured_directories(root: Path) -> tuple[Path, ...]:
@@ -228,10 +229,19 @@ def configured_directories(root: Path) -> tuple[Path, ...]:
     return tuple(root / ".dvc" / _path(text) for text in (*urls, *named) if text and _is_directory({"url": text}))
 
 
-def _is_moved_mirror(loaded: LoadedSettings, agreements: tuple[Agreement, ...]) -> bool:
-    mirror = loaded.settings.data.mirror
-    given = loaded.sources.get("data.mirror", "").startswith("MLBUTLER_")
-    return mirror is not None and not given and all(mirror != one.mirror for one in agreements)
+def _mirrors(settings: Settings | None) -> dict[str, str]:
+    found = settings.data.model_dump(include=set(_MIRRORS)) if settings is not None else {}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _moved_mirrors(loaded: LoadedSettings, agreements: tuple[Agreement, ...]) -> dict[str, str]:
+    """Return setting -> value of the mirrors that neither the environment nor an agreement names."""
+    return {
+        key: value
+        for key, value in _mirrors(loaded.settings).items()
+        if not loaded.sources.get(f"data.{key}", "").startswith("MLBUTLER_")
+        and all(value != one.mirrors.get(key) for one in agreements)
+    }
 
 
 def _moved_places(

@@ -24,6 +24,11 @@ class DataSettings(_Section):
     mirror_limit: Bytes | None = Field(
         None, description="size such as '200GB' above which the mirror loses what was used least recently"
     )
+    mirror_remote: str | None = Field(
+        None,
+        description="name of a DVC remote near the agents, such as a bucket, that is asked before the shared one and "
+        "filled from it",
+    )
     jobs: int | None = Field(None, ge=1, le=512, description="transfers at once; chosen by mlbutler if unset")
     verify: Literal["untrusted", "always"] = Field(
         "untrusted", description="whose objects are hashed again on arrival: those of forks, or all"

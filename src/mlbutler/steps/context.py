@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mlbutler.console import Console
+from mlbutler.errors import OutsideError
 from mlbutler.git import Git
 from mlbutler.git.address import RemoteAccess
 from mlbutler.record import Record
@@ -22,10 +23,12 @@ from mlbutler.variables import HANDED_RUNS
 if TYPE_CHECKING:
     from mlbutler.project.build_runs import BuildRuns
     from mlbutler.project.project import Project
+    from mlbutler.remotes.opening import Remotes
     from mlbutler.remotes.stores import Stores
     from mlbutler.remotes.trust import Agreement
     from mlbutler.steps.mirror import MirrorUse
     from mlbutler.steps.state import RunState
+    from mlbutler.store.interface import Store
     from mlbutler.symlinks import Symlinks
 
 
@@ -147,6 +150,9 @@ class RunContext:
         if self.settings.data.remote:
             project.remote_config(self.settings.data.remote)  # an unknown name is an error at once
             project.remote_name = self.settings.data.remote
+        if self.settings.data.mirror_remote:
+            project.remote_config(self.settings.data.mirror_remote)
+            project.mirror_remote = self.settings.data.mirror_remote
         self.console.redactor = self.console.redactor.adding(project.secrets())
         return project
 
@@ -173,11 +179,24 @@ class RunContext:
         from mlbutler.remotes.stores import Stores
 
         data, project = self.settings.data, self.project
+        remotes = Remotes(project, self.remote, self.environ if self.trusted else {}, data.jobs)
         return Stores(
             open_cache(project),
             open_mirror(self.mirror, project, trusted=self.trusted, link=data.link),
-            Remotes(project, self.remote, self.environ if self.trusted else {}, data.jobs),
+            self._near(remotes),
+            remotes,
         )
+
+    def _near(self, remotes: Remotes) -> Store | None:
+        """Return the remote that is a mirror for all agents, None where there is none or it cannot be used."""
+        name = self.settings.data.mirror_remote
+        if name is None or name == self.remote:
+            return None
+        try:
+            return remotes(name)
+        except OutsideError as error:
+            self.console.line(f"The mirror '{name}' is not used: {error.message}")
+            return None
 
     @cached_property
     def mirror_use(self) -> MirrorUse:

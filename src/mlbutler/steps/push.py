@@ -63,8 +63,10 @@ def run(work: RunContext) -> PushResult:
             mirrored = True
             moved.append(done)
             kept = "mirror" if runs else ""
+    nearby = _to_near(work, cache, stores.near, artifacts, runs, moved) if stores.near is not None else ""
     try:
         notes, place = _to_remotes(work, cache, artifacts, pushed, runs, moved)
+        place = place or nearby
     except MlbutlerError as error:
         work.state.push_checks.invalidate()  # it lacks what it did not take
         error.remedy = " ".join(filter(None, (error.remedy, _where_results_are(work, mirrored, kept))))
@@ -252,6 +254,32 @@ def _to_mirror(
         return None
     work.mirror_use.grew(sum(moved.bytes for moved in sent.moved))
     return sent.moved[0] if sent.moved else Moved(place=mirror.name, objects=0, bytes=0)
+
+
+def _to_near(
+    work: RunContext, cache: LocalStore, near: Store, artifacts: Sequence[Artifact], runs: Sequence[Run],
+    moved: list[Moved],
+) -> str:  # fmt: skip
+    """Send what the project's remote gets to the remote that is a mirror of it; a failure is only reported.
+
+    Returns:
+        its name where it keeps the run cache too, else ''.
+    """
+    from mlbutler.errors import DiskFull, StoreError
+    from mlbutler.store.holdings import is_complete
+
+    cached = [artifact for artifact in artifacts if artifact.cached and artifact.oid is not None]
+    shared = {a.oid for a in cached if a.oid is not None and a.pushed and a.remote in (None, work.remote)}
+    elsewhere = {artifact.oid for artifact in cached} - shared
+    entries = [run for run in runs if not run.outputs & elsewhere and is_complete(cache, run.outputs)]
+    try:
+        _send(work, cache, near, [*shared, *(oid for run in entries for oid in run.outputs)], moved)
+        if entries and _keeps_runs(near):
+            _send_runs(cache, near, entries)
+            return near.name
+    except (StoreError, DiskFull) as error:
+        work.console.line(f"The mirror '{near.name}' is not used: {error.message}")
+    return ""
 
 
 # ------------------------------------------------------------------------------------------- remotes

@@ -167,8 +167,8 @@ def _bring(work: RunContext, needs: Sequence[Need]) -> tuple[SyncResult, frozens
     with project.checkout.eager_links(wanted if work.trusted and not verify else (), mirror) as early:
         with work.console.progress("objects", total_bytes=total) as progress:
             options = BringOptions(
-                jobs=data.jobs, verify=verify, trusted=work.trusted, progress=progress, warn=work.console.line,
-                opened=early.begin,
+                jobs=data.jobs, verify=verify, trusted=work.trusted, near=stores.near,
+                fill=work.trusted and work.shares, progress=progress, warn=work.console.line, opened=early.begin,
             )  # fmt: skip
             brought = bring(needs, cache, mirror, remotes, options)
         if new:  # it came into being with the first object

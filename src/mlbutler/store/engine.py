@@ -75,6 +75,8 @@ class BringOptions:
         jobs: transfers at once; found out when None.
         verify: hash what the mirror holds before it is taken. What a remote sends is always hashed.
         trusted: may the mirror be filled, and be believed without hashing.
+        near: a store that is asked before the project's remote. What it sends is hashed too; it is done without when it
+            fails. fill: may it be given what the remote sent.
         warn: called when the mirror fails.
         opened: called with each directory's files, path -> MD5, before they are brought.
     """
@@ -82,6 +84,8 @@ class BringOptions:
     jobs: int | None = None
     verify: bool = False
     trusted: bool = True
+    near: Store | None = None
+    fill: bool = False
     progress: ProgressSink | None = None
     warn: Callable[[str], None] = lambda _: None
     opened: Callable[[Need, Mapping[str, str]], None] = lambda *_: None
@@ -121,6 +125,7 @@ class _Bringing:
         self, cache: LocalStore, mirror: LocalStore | None, remote: Store | RemoteFor | None, options: BringOptions
     ) -> None:
         self.cache, self.jobs, self._opened = cache, options.jobs, options.opened
+        self._near, self._fills, self._warn = options.near, options.fill, options.warn
         self._remote: RemoteFor = remote if callable(remote) else lambda _: remote
         self.stop = threading.Event()
         self.tally = Tally(options.progress)
@@ -221,7 +226,11 @@ class _Bringing:
         for oid, want in left.items():
             by_remote.setdefault(want.remote, {})[oid] = want
         for name, group in by_remote.items():
-            self._from_remote(name, group)
+            farther = self._from_near(group) if name is None else group
+            if farther:
+                self._from_remote(name, farther)
+            if name is None:
+                self._to_near([oid for oid in farther if oid not in self.absent and oid not in self.failed])
 
     def _hashed(self, oids: Mapping[ObjectId, int]) -> Iterator[tuple[ObjectId, int | None]]:
         """Hash these objects in the cache; yield each with its bytes if it is whole, else None."""
@@ -285,6 +294,41 @@ class _Bringing:
                 self.absent[oid] = want.path
             elif oid not in self.failed:  # not tried any more
                 self.failed[oid] = next(iter(self.failed.values()))
+
+    def _from_near(self, group: Mapping[ObjectId, _Want]) -> Mapping[ObjectId, _Want]:
+        """Return what the near store does not have, or has damaged."""
+        if self._near is None:
+            return group
+        came = set[ObjectId]()
+        with closing(self.mover.from_remote({oid: want.most for oid, want in group.items()}, self._near)) as done:
+            for oid, result in done:
+                if result is True:
+                    came.add(oid)
+                elif isinstance(result, StoreError) and not isinstance(result, CorruptObject):
+                    self._without_near(result)
+                    break
+                elif isinstance(result, BaseException) and not isinstance(result, CorruptObject):
+                    raise result
+        self.stop.clear()
+        return {oid: want for oid, want in group.items() if oid not in came}
+
+    def _to_near(self, oids: Sequence[ObjectId]) -> None:
+        """Give the near store what the remote sent, in place of what it has damaged too."""
+        if self._near is None or not self._fills or not oids:
+            return
+        mover = Mover(self.cache, None, share=False, verify=False, tally=Tally(None), warn=self._warn, stop=self.stop)
+        with closing(mover.send(oids, self._near)) as done:
+            for _, error in done:
+                if isinstance(error, StoreError | DiskFull):
+                    self._without_near(error)
+                    break
+                if error is not None:
+                    raise error
+        self.stop.clear()
+
+    def _without_near(self, error: MlbutlerError) -> None:
+        name, self._near = self._near.name if self._near is not None else "", None
+        self._warn(f"The mirror '{name}' is not used any more: {error.message}")
 
     def _each(self, function: Callable[[ObjectId], bool], oids: list[ObjectId], jobs: int) -> dict[ObjectId, bool]:
         if not oids:

@@ -41,7 +41,7 @@ PACKAGES = {
     "ruamel": "ruamel.yaml",
 }
 BROUGHT = {
-    **dict.fromkeys(("dvc_data", "dvc_objects", "dvc_render", "networkx", "fsspec"), "dvc"),
+    **dict.fromkeys(("dvc_data", "dvc_objects", "dvc_render", "hydra", "networkx", "fsspec"), "dvc"),
     "markupsafe": "jinja2", "numpy": "scikit-learn", "asyncssh": "dvc-ssh",
 }  # fmt: skip
 PLUGINS = {"dvc-http", "dvc-s3", "dvc-ssh"}  # DVC finds them by itself

@@ -34,7 +34,7 @@ def verbs(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Com
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from verbs(command, f"{prefix}{name} ")
-        else:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             yield f"{prefix}{name}", command
 
 

@@ -185,6 +185,11 @@ class Process:
         self.exit_code: int | None = None
 
     @property
+    def pid(self) -> int:
+        """Return the process id of the group's leader."""
+        return self._child.pid
+
+    @property
     def tail(self) -> tuple[str, ...]:
         """Return the last lines of output since the start or `forget_tail`."""
         return tuple(self._tail)

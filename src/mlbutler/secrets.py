@@ -193,6 +193,16 @@ class Redactor:
         text = _BASIC.sub(_without_pair, text)
         return _LOOKS_SECRET.sub(lambda m: f"Bearer {HIDDEN}" if m["bearer"] else HIDDEN, text)
 
+    def finds(self, text: str) -> bool:
+        """Return whether a credential stands in the text, beyond doubt.
+
+        A known value, a token of a known kind, a private key, a URL with a password. That a name sounds like one is no
+        proof: ``password = ask()``.
+        """
+        known = self._known is not None and self._known.search(text) is not None
+        found = known or _LOOKS_SECRET.search(text) or _USERINFO.search(text)
+        return bool(found)
+
 
 def _parts(value: str) -> tuple[str, ...]:
     """Return the value, and the lines of one that has several: a stream shows them one by one."""

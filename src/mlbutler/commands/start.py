@@ -74,7 +74,7 @@ def begin(
     from mlbutler.ci import facts
 
     console.redactor = Redactor(values_to_hide(environ))
-    root, git = _find(directory, environ)
+    root, git = find_project(directory, environ)
     loaded = load(root, environ)
     refuse_tracked(git, root, loaded.settings.data.mirror_path(root))
     if (reached := access(git, facts(environ), environ, loaded, fresh=anew)) is not None:
@@ -260,7 +260,12 @@ def _holds(before: Record, git: Git, environ: Mapping[str, str]) -> bool:
     )
 
 
-def _find(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Git]:
+def find_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Git]:
+    """Return the root of the DVC project that `directory` is in, and git there; work there from now on.
+
+    Raises:
+        UsageError: there is none, or no Git repository, or no commit.
+    """
     from mlbutler.project.root import find_root
 
     if not directory.is_dir():

@@ -168,17 +168,21 @@ class OpenedProject:
 
     def local_remotes(self) -> tuple[Path, ...]:
         """Return the directories that are DVC remotes of the project."""
+        return tuple(self.remote_directories().values())
+
+    def remote_directories(self) -> dict[str, Path]:
+        """Return name -> directory of the DVC remotes of the project that are directories."""
         from dvc.fs import get_cloud_fs
 
-        found = []
+        found = {}
         for name in self.remote_names():
             try:
                 kind, _, path = get_cloud_fs(self.repo.config, name=name)
             except Exception:  # its plugin is missing, or it is broken: no directory
                 continue
             if kind.protocol == "local":
-                found.append(Path(self.root, path))
-        return tuple(found)
+                found[name] = Path(self.root, path)
+        return found
 
     def settings_files(self) -> tuple[Path, ...]:
         """Return the user's and the machine's configuration of DVC, whether they exist or not."""

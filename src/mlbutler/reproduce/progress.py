@@ -88,6 +88,15 @@ def load_progress(root: Path) -> StageProgress | None:
         return None
 
 
+def left_behind(root: Path) -> tuple[StageRun, ...]:
+    """Return the stages that had ended when a run was killed; none when it came to its end."""
+    try:
+        found = _parsed((root / ".mlbutler" / _FILE).read_text(encoding="utf-8"))
+    except OSError:
+        return ()
+    return found.done if found is not None else ()
+
+
 def _parsed(text: str) -> StageProgress | None:
     try:
         found: dict[str, Any] = json.loads(text)

@@ -15,7 +15,7 @@ from mlbutler.symlinks import Symlinks
 
 FOLDER = "scratch"
 LOCAL_CONFIG = ".dvc/config.local"
-"""In a scratch clone it names the cache, and nothing else."""
+"""In a scratch clone it says where the cache and directories that are remotes lie, and nothing else."""
 
 
 @contextmanager
@@ -39,22 +39,52 @@ def scratch_clone(
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
     commit = revision or git.head()
     tree = commit if revision else _tree_of_work(git, commit)
-    target = folder / "clone"
-    folder.mkdir(parents=True)
     try:
-        git.run("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--", str(git.directory), str(target))
-        inside = Git(target, environ)
-        inside.run("remote", "remove", "origin", check=False)
-        inside.run("update-ref", "--no-deref", "HEAD", commit)
-        inside.run("read-tree", "--reset", "-u", tree)
-        project = target / prefix
-        Symlinks(target, inside, every=True).check([f"{prefix}.dvc", f"{prefix}{LOCAL_CONFIG}"])
+        project = make_clone(git, folder / "clone", commit, prefix, environ, tree=tree)
         if not (project / ".dvc").is_dir():
             raise UsageError("The target has no DVC project here.", "Leave repeats out for this change.")
-        _share_cache(project, cache)
+        configure(project, cache)
         yield project
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_clone(
+    git: Git, target: Path, commit: str, prefix: str, environ: Mapping[str, str], *, tree: str | None = None
+) -> Path:
+    """Make a clone in the new folder `target` that shares Git's objects; return the project's root in it.
+
+    Args:
+        git: at the repository's root. commit: what HEAD is. prefix: the project's path from the repository's root.
+        environ: for git in the clone; holds no credentials. tree: the files, if they are not those of `commit`.
+
+    Raises:
+        PathRefused: a link leads out of the clone where DVC's configuration is to lie.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    git.run("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--", str(git.directory), str(target))
+    inside = Git(target, environ)
+    inside.run("remote", "remove", "origin", check=False)
+    inside.run("update-ref", "--no-deref", "HEAD", commit)
+    inside.run("read-tree", "--reset", "-u", tree or commit)
+    Symlinks(target, inside, every=True).check([f"{prefix}.dvc", f"{prefix}{LOCAL_CONFIG}"])
+    return target / prefix
+
+
+def configure(project: Path, cache: Path, directories: Mapping[str, Path] | None = None) -> None:
+    """Have DVC in a clone use the cache of the project that it is a clone of.
+
+    Args:
+        directories: remotes that are directories: name -> where; a relative path would lead elsewhere from the clone.
+    """
+    from configobj import ConfigObj
+
+    local = ConfigObj(encoding="utf-8")
+    local.filename = os.fspath(project / LOCAL_CONFIG)
+    local["cache"] = {"dir": os.fspath(cache.resolve())}
+    for name, place in (directories or {}).items():
+        local[f'remote "{name}"'] = {"url": os.fspath(place)}
+    local.write()
 
 
 def _tree_of_work(git: Git, commit: str) -> str:
@@ -62,12 +92,3 @@ def _tree_of_work(git: Git, commit: str) -> str:
     with scratch_index(git, commit) as index:
         index.take(git.dirty(untracked=True))
         return index.tree()
-
-
-def _share_cache(project: Path, cache: Path) -> None:
-    from configobj import ConfigObj
-
-    local = ConfigObj(encoding="utf-8")
-    local.filename = os.fspath(project / LOCAL_CONFIG)
-    local["cache"] = {"dir": os.fspath(cache.resolve())}
-    local.write()

@@ -66,11 +66,12 @@ def every(function: F) -> F:
     )
 
 
-def _examples(*lines: str) -> str:
+def examples(*lines: str) -> str:
+    """Return what stands below the help of a verb: command lines that work."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-_FIRST = _examples("mlbutler demo", "mlbutler run", "mlbutler plan --json")
+_FIRST = examples("mlbutler demo", "mlbutler run", "mlbutler plan --json")
 _CODES = """\b
 Exit codes:
   0 passed            1 judged and failed (test, lint, lock, artifact, gate)
@@ -85,13 +86,13 @@ def cli() -> None:
     """Continuous machine learning for DVC projects: reproduce, compare, judge and report every pull request."""
 
 
-def verb(name: str, *examples: str, group: click.Group = cli, short: str | None = None) -> Callable[[F], click.Command]:
+def verb(name: str, *lines: str, group: click.Group = cli, short: str | None = None) -> Callable[[F], click.Command]:
     """Register a command; with a `group`, the second word of one: `verb("status", ..., group=store)`.
 
     Args:
-        short: its line in the list of commands, where its docstring is too long for 80 columns.
+        lines: examples of it. short: its line in the list of commands, where its docstring is too long for 80 columns.
     """
-    return group.command(name, epilog=_examples(*examples), short_help=short)
+    return group.command(name, epilog=examples(*lines), short_help=short)
 
 
 def needs(option: str, other: str, *, given: bool) -> None:

@@ -1,0 +1,1 @@
+"""What `mlbutler train` and its verbs do."""

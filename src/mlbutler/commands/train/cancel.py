@@ -1,0 +1,59 @@
+"""Implement `mlbutler train cancel`: end experiments, in whatever state, and keep what they finished."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlbutler.commands.train.opening import Training, as_json, opened, print_json
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
+from mlbutler.train.experiment import ENDED, UNDER_WAY, Experiment, State
+
+_POLL = 0.1
+_PATIENCE = 120.0
+"""Seconds beyond the stage's grace until an end is overdue."""
+
+
+def cancel(directory: Path, console: Console, names: Sequence[str], grace: float) -> int:
+    """Cancel the named experiments and wait until nothing of them runs; return the exit code.
+
+    Args:
+        grace: seconds that a stage has to end by itself after SIGTERM.
+    """
+    training = opened(directory, console)
+    asked = []
+    for kept in training.named(names):
+        experiment = kept.experiment
+        if experiment.state in ENDED:
+            console.line(f"{experiment.name} is {experiment.state} already.")
+            continue
+        training.experiments.change(experiment.id, lambda now: _asked(now, grace))
+        asked.append(experiment.id)
+    done = _until_ended(training, asked, grace)
+    late = [one for one in done if one.state not in ENDED]
+    for one in done:
+        reason = f": {one.reason}" if one.reason else ""
+        console.line(f"{one.name}: {training.engine.shown(one)}{reason}")
+    for one in late:
+        console.error(f"{one.name} has not ended yet, {'on ' + one.host if one.host else 'here'}.")
+    if console.json:
+        print_json([as_json(training, one) for one in done])
+    return EXIT_OUTSIDE if late else EXIT_PASSED
+
+
+def _asked(now: Experiment, grace: float) -> Experiment | None:
+    if now.state is State.WAITING:
+        return now.with_(state=State.CANCELLED, ended=time.time(), reason="before it began")
+    return now.with_(cancel=grace) if now.state in UNDER_WAY else None
+
+
+def _until_ended(training: Training, ids: Sequence[str], grace: float) -> list[Experiment]:
+    until = time.monotonic() + grace + _PATIENCE
+    while True:
+        training.engine.recover()  # one whose process is gone has nobody else to end it
+        found = [kept.experiment for id in ids if (kept := training.experiments.read(id)) is not None]
+        if all(one.state in ENDED for one in found) or time.monotonic() > until:
+            return found
+        time.sleep(_POLL)

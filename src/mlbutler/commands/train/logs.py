@@ -1,0 +1,109 @@
+"""Implement `mlbutler train logs`: what an experiment prints, or printed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from mlbutler.commands.train.opening import Training, opened, print_json
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
+from mlbutler.train.experiment import ENDED, Experiment, State
+from mlbutler.train.refs import Kept
+
+_POLL = 0.2
+
+
+def logs(directory: Path, console: Console, name: str, *, follow: bool, lines: int | None) -> int:
+    """Print an experiment's log; return the exit code.
+
+    Args:
+        follow: go on until the experiment ends. lines: begin with so many of the last ones, None: with the first.
+
+    Raises:
+        UsageError: there is no such experiment, or no log of it yet.
+    """
+    training = opened(directory, console)
+    kept = training.one(name)
+    experiment = kept.experiment
+    path = training.place.log(experiment.id)
+    if follow and not console.json and experiment.state not in ENDED:
+        return _follow(training, experiment.id, lines)
+    content = path.read_bytes() if path.exists() else training.experiments.log(kept)
+    if not content:
+        raise UsageError(f"{experiment.name} has no log: it is {training.engine.shown(experiment)}.",
+                         f"mlbutler train show {experiment.name}")  # fmt: skip
+    if console.json:
+        print_json({"name": experiment.name, "lines": _last(content, lines).decode("utf-8", "replace").splitlines()})
+    else:
+        _write(_last(content, lines))
+    return EXIT_PASSED
+
+
+def _last(content: bytes, lines: int | None) -> bytes:
+    return content if lines is None else b"".join(content.splitlines(keepends=True)[-lines:] if lines else [])
+
+
+def _write(content: bytes) -> None:
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+def _follow(training: Training, id: str, lines: int | None) -> int:
+    for content in _written(training, id):
+        _write(_last(content, lines))
+        lines = None
+    now = training.experiments.read(id)
+    if now is None:
+        training.console.error("It was removed.")
+        return EXIT_OUTSIDE
+    state = training.engine.shown(now.experiment)
+    reason = f": {now.experiment.reason}" if now.experiment.reason else ""
+    training.console.error(f"{now.experiment.name} is {state}{reason}")
+    return EXIT_OUTSIDE if state is State.LOST else EXIT_PASSED
+
+
+def _written(training: Training, id: str) -> Iterator[bytes]:
+    """Yield what is written until the experiment ends, of each attempt."""
+    file: BinaryIO | None = None
+    path = training.place.log(id)
+    seen = 0
+    try:
+        while True:
+            now = training.experiments.read(id)  # before the file: what was written until its end is in there then
+            if file is None or _is_another(path, file):
+                if file is not None:
+                    yield file.read()
+                    file.close()
+                file, seen = (path.open("rb"), 0) if path.exists() else (None, seen)
+            if file is not None and (content := file.read()):
+                seen += len(content)
+                yield content
+            if now is None or _is_over(training, now.experiment):
+                if file is None and now is not None:
+                    yield _unseen(training, now, seen)
+                return
+            time.sleep(_POLL)
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _is_another(path: Path, file: BinaryIO) -> bool:
+    try:
+        return path.stat().st_ino != os.fstat(file.fileno()).st_ino
+    except OSError:  # removed at its end: what is open can still be read
+        return False
+
+
+def _is_over(training: Training, experiment: Experiment) -> bool:
+    return training.engine.shown(experiment) in (*ENDED, State.LOST)
+
+
+def _unseen(training: Training, kept: Kept, seen: int) -> bytes:
+    """Return the log that is kept, for an experiment that began and ended between two looks."""
+    return (training.experiments.log(kept) or b"")[seen:]

@@ -1,0 +1,119 @@
+"""Open the experiments of a project, and find those that a command line names."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from mlbutler.commands.start import find_project
+from mlbutler.console import Console
+from mlbutler.errors import UsageError
+from mlbutler.git import Git
+from mlbutler.held_back import in_ci, values_to_hide
+from mlbutler.secrets import Redactor
+from mlbutler.settings import Settings, load
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.local import LocalEngine
+from mlbutler.train.place import Place
+from mlbutler.train.refs import Experiments, Kept
+
+
+@dataclass(frozen=True)
+class Training:
+    """The experiments of one project.
+
+    Attributes:
+        git: at the repository's root. prefix: the project's path from there, '' or ``sub/folder/``.
+    """
+
+    git: Git
+    prefix: str
+    settings: Settings
+    experiments: Experiments
+    place: Place
+    engine: LocalEngine
+    console: Console
+
+    def all(self) -> list[Kept]:
+        """Return the experiments of this project, in the order of submission."""
+        return [kept for kept in self.experiments.all() if kept.experiment.project == self.prefix]
+
+    def named(self, names: Sequence[str]) -> list[Kept]:
+        """Return the experiments that are named: by name, pattern, grid, or the beginning of an id.
+
+        Raises:
+            UsageError: a name is none's.
+        """
+        there = self.all()
+        found: dict[str, Kept] = {}
+        for name in names:
+            matching = [kept for kept in there if _is_meant(kept.experiment, name)]
+            if not matching:
+                raise UsageError(f"There is no experiment '{name}'.", "`mlbutler train list` shows them all.")
+            found |= {kept.experiment.id: kept for kept in matching}
+        return list(found.values())
+
+    def one(self, name: str) -> Kept:
+        """Return the one experiment of this name.
+
+        Raises:
+            UsageError: there is none, or several.
+        """
+        found = self.named([name])
+        if len(found) > 1:
+            names = ", ".join(kept.experiment.name for kept in found[:5])
+            raise UsageError(f"'{name}' are several experiments: {names}.", "Name one of them, or its id.")
+        return found[0]
+
+
+def _is_meant(experiment: Experiment, name: str) -> bool:
+    if name in (experiment.name, experiment.grid):
+        return True
+    return fnmatchcase(experiment.name, name) or (len(name) >= 6 and experiment.id.startswith(name))
+
+
+def opened(directory: Path, console: Console) -> Training:
+    """Open the experiments of the project that `directory` is in.
+
+    Raises:
+        UsageError: no project, no Git repository, no commit; or this is a CI server's build. SettingsError.
+    """
+    environ = os.environ
+    console.redactor = Redactor(values_to_hide(environ))
+    if in_ci(environ):
+        raise UsageError(
+            "Experiments are sent by people, and this is the build of a CI server.",
+            "Use `mlbutler run` there: it reproduces what is stale.",
+        )
+    root, git = find_project(directory, environ)
+    top = git.toplevel()
+    relative = root.relative_to(top.resolve()).as_posix()
+    at_top = git.at(top)
+    experiments, place = Experiments(at_top), Place(root)
+    return Training(
+        at_top, "" if relative == "." else f"{relative}/", load(root, environ).settings, experiments, place,
+        LocalEngine(experiments, place), console,
+    )  # fmt: skip
+
+
+def as_json(training: Training, experiment: Experiment) -> dict[str, Any]:
+    """Return an experiment for a JSON document."""
+    found = dataclasses.asdict(experiment.with_(state=training.engine.shown(experiment)))
+    return {name: value for name, value in found.items() if name not in ("version", "cancel", "jobs")}
+
+
+def print_json(document: Any) -> None:
+    """Print a JSON document on standard output."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """Return names in one line, the first few of many."""
+    found = list(names)
+    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")

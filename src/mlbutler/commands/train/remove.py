@@ -1,0 +1,42 @@
+"""Implement `mlbutler train rm`: forget experiments that have ended, with their results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlbutler.commands.train.opening import listed, opened, print_json
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_PASSED, UsageError
+from mlbutler.train import results
+from mlbutler.train.experiment import ENDED
+
+
+def remove(directory: Path, console: Console, names: Sequence[str], *, yes: bool) -> int:
+    """Remove the named experiments: state, log, and the DVC experiment; return the exit code.
+
+    What a branch or another experiment holds stays: refs alone are removed.
+
+    Args:
+        yes: several at once, too.
+
+    Raises:
+        UsageError: one has not ended, or several are meant without `yes`.
+    """
+    training = opened(directory, console)
+    found = training.named(names)
+    if open_ones := [kept.experiment.name for kept in found if kept.experiment.state not in ENDED]:
+        raise UsageError(f"{listed(open_ones)} has not ended.", f"mlbutler train cancel {' '.join(open_ones[:5])}")
+    shown = [kept.experiment.name for kept in found]
+    if len(found) > 1 and not yes:
+        raise UsageError(f"These are {len(found)} experiments: {listed(shown)}.", "Pass --yes to remove them all.")
+    for kept in found:
+        commit = results.saved(training.git, kept.experiment)
+        if commit is not None:
+            training.git.run("update-ref", "-d", kept.experiment.ref, commit)
+        training.experiments.remove(kept)
+        training.place.clear(kept.experiment.id)
+        console.line(f"{kept.experiment.name} removed")
+    if console.json:
+        print_json({"removed": shown})
+    return EXIT_PASSED

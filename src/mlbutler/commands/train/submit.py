@@ -1,0 +1,174 @@
+"""Implement `mlbutler train`: send what is in the work tree now, as one experiment or a sweep."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlbutler.commands.train.opening import Training, as_json, listed, opened, print_json
+from mlbutler.console import Console, human_bytes
+from mlbutler.errors import EXIT_PASSED, BusyError, UsageError
+from mlbutler.project.project import Project
+from mlbutler.record import StageState
+from mlbutler.report.numbers import count
+from mlbutler.train.capture import Captured, capture
+from mlbutler.train.checks import refuse_changed_data, refuse_credentials, refuse_left_out
+from mlbutler.train.planned import Planned, plan
+from mlbutler.train.starting import start
+from mlbutler.train.submission import Fate, Submitted, Wish, keep, resolve
+
+_PATIENCE = 60.0
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class SubmitOptions:
+    """What the command line asks for. `copied`: untracked files to send too."""
+
+    wish: Wish
+    copied: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
+    """Send the work tree's experiments; return the exit code.
+
+    Raises:
+        UsageError: something that a stage needs is not sent, a credential would be, or an option is refused.
+        BusyError: another submission does not come to its end.
+    """
+    training = opened(directory, console)
+    training.place.prepare()
+    with training.place.holding("submit", _PATIENCE) as ours:
+        if not ours:
+            raise BusyError("Another `mlbutler train` is sending experiments.", "Wait for it to end.")
+        main = _project(training)
+        captured = capture(training.git, [f"{training.prefix}{path}" for path in options.copied])
+        _check(training, main, captured)
+        args = (training.git, training.experiments, training.place, captured, training.prefix, options.wish)
+        submitted = resolve(*args)
+        plans = _shown_plans(training, main, captured, submitted)
+        if not options.dry_run:
+            _refuse_hopeless(plans.values())
+            submitted = keep(training.experiments, submitted)
+    if not options.dry_run:
+        start(training.engine, training.place)
+    _tell(training, submitted, dry_run=options.dry_run)
+    if console.json:
+        print_json(_document(training, captured, submitted, plans, options))
+    return EXIT_PASSED
+
+
+def _project(training: Training) -> Project:
+    project = Project(training.place.root, os.environ, chosen=training.settings.data.remote or "")
+    project.mirror = training.settings.data.mirror_path(training.place.root)
+    if training.settings.data.remote:
+        project.remote_config(training.settings.data.remote)  # an unknown name is an error at once
+        project.remote_name = training.settings.data.remote
+    return project
+
+
+def _check(training: Training, main: Project, captured: Captured) -> None:
+    refuse_left_out(training.git, main, training.prefix, captured)
+    refuse_changed_data(main)
+    refuse_credentials(training.git, captured, training.console.redactor.adding(main.secrets()))
+
+
+def _shown_plans(
+    training: Training, main: Project, captured: Captured, submitted: Sequence[Submitted]
+) -> dict[str, Planned]:
+    """Plan what is to be run, and show each as soon as its plan is known."""
+    console = training.console
+    if captured.untracked:
+        console.line(f"not sent (untracked): {listed(captured.untracked)}")
+    due = [one for one in submitted if one.fate is not Fate.REUSED]
+    for one in submitted:
+        if one.fate is Fate.REUSED:
+            console.line(f"{_title(one)}: reused: it is {training.engine.shown(one.experiment)} already")
+    found = {}
+    plans = plan(training.git, training.place, main, [one.experiment for one in due], os.environ)
+    for one, planned in zip(due, plans, strict=True):
+        found[one.experiment.id] = planned
+        again = " (again)" if one.fate is Fate.AGAIN else ""
+        console.line(f"{_title(one)}{again}: {'; '.join(_parts(planned))}")
+    return found
+
+
+def _refuse_hopeless(plans: Iterable[Planned]) -> None:
+    """Refuse experiments with a stage of which it is known that it cannot run.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for planned in plans:
+        for stage in planned.stages:
+            cause = next((cause for cause in stage.causes if cause.kind in ("missing", "unreadable")), None)
+            if stage.state is StageState.CANNOT_RUN and cause is not None:
+                raise UsageError(
+                    f"Stage '{stage.name}' cannot run: {cause.subject} is {cause.kind}. Nothing was sent.", cause.remedy
+                )
+
+
+def _title(one: Submitted) -> str:
+    given = " ".join(one.experiment.overrides)
+    return f"{one.experiment.name}  {given}" if given else one.experiment.name
+
+
+def _parts(planned: Planned) -> Iterator[str]:
+    for words, state in (
+        ("runs", StageState.STALE), ("restored", StageState.RESTORABLE), ("cannot run", StageState.CANNOT_RUN),
+        ("not known", StageState.NOT_KNOWN),
+    ):  # fmt: skip
+        if names := planned.names(state):
+            yield f"{words}: {listed(names)}"
+    if settled := planned.names(StageState.UP_TO_DATE, StageState.FROZEN):
+        yield f"up to date: {listed(settled)}"
+    if planned.download is None:
+        yield "bytes to bring: not known"
+    elif planned.download:
+        yield f"{human_bytes(planned.download)} to bring"
+    if not planned.stages:
+        yield "the project has no stages"
+
+
+def _tell(training: Training, submitted: Sequence[Submitted], *, dry_run: bool) -> None:
+    console = training.console
+    new = [one for one in submitted if one.fate is not Fate.REUSED]
+    if dry_run:
+        console.line(f"{count(len(new), 'experiment')} would be sent: nothing was (--dry-run).")
+        return
+    if not new:
+        console.line("Nothing is to be run. `mlbutler train list` shows them.")
+        return
+    at_once = f", {new[0].experiment.jobs} at once" if len(new) > 1 else ""
+    console.line(f"{count(len(new), 'experiment')} sent{at_once}. This terminal may be closed.")
+    grid = new[0].experiment.grid
+    console.line(f"  mlbutler train list; mlbutler train logs -f {new[0].experiment.name}; mlbutler train wait {grid}")
+
+
+def _document(
+    training: Training,
+    captured: Captured,
+    submitted: Sequence[Submitted],
+    plans: dict[str, Planned],
+    options: SubmitOptions,
+) -> dict[str, Any]:
+    return {
+        "dry_run": options.dry_run,
+        "not_sent": list(captured.untracked),
+        "experiments": [
+            as_json(training, one.experiment)
+            | {"fate": str(one.fate), "plan": _plan_document(plans.get(one.experiment.id))}
+            for one in submitted
+        ],
+    }
+
+
+def _plan_document(planned: Planned | None) -> dict[str, Any] | None:
+    if planned is None:
+        return None
+    stages = [{"name": stage.name, "state": str(stage.state)} for stage in planned.stages]
+    return {"stages": stages, "download_bytes": planned.download}

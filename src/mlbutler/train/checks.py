@@ -1,0 +1,119 @@
+"""What would make an experiment another one than the work tree's, found before anything is spent."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+
+from mlbutler.errors import UsageError
+from mlbutler.git import Git
+from mlbutler.git.objects import read_blobs
+from mlbutler.project.model import Stages
+from mlbutler.project.project import Project
+from mlbutler.secrets import Redactor
+from mlbutler.train.capture import Captured
+
+_LARGEST = 1024 * 1024
+_SHOWN = 5
+
+
+def refuse_left_out(git: Git, project: Project, prefix: str, captured: Captured) -> None:
+    """Refuse a work tree with files that a stage needs and that are not sent.
+
+    Args:
+        git: at the repository's root. prefix: the project's path from there.
+
+    Raises:
+        UsageError: there are some.
+    """
+    sent = frozenset(entry.path for entry in git.tree(captured.tree))
+    if not any(path.startswith(f"{prefix}.dvc/") for path in sent):
+        raise UsageError("The folder .dvc is not in Git: what is sent is no DVC project.", "git add .dvc")
+    found: dict[str, str] = {}
+    for stage, path in _read(project.stages):
+        for file in _not_sent(project, prefix, path, sent, captured.untracked):
+            found.setdefault(file, stage)
+    if not found:
+        return
+    paths = list(found)
+    file, stage = next(iter(found.items()))
+    ignored = prefix + file not in captured.untracked
+    why = "Git ignores" if ignored else "Git does not track"
+    more = f" (and {len(paths) - 1} more files are missing in Git)" if len(paths) > 1 else ""
+    send = " ".join(f"--copy-paths {shlex.quote(path)}" for path in paths[:_SHOWN])
+    raise UsageError(
+        f"Stage '{stage}' needs {file}, which {why}: it would not be sent{more}.",
+        f"Send it: {send}; or git add {'-f ' if ignored else ''}{shlex.quote(file)}; or dvc add {shlex.quote(file)}.",
+    )
+
+
+def _read(stages: Stages) -> Iterator[tuple[str, str]]:
+    """Yield stage and path of all that has to be in Git: definitions, records, and what nothing of DVC's makes."""
+    for stage in stages.ordered:
+        yield stage.name, stage.file
+        yield stage.name, stage.lock_file
+        paths = [dep.path for dep in stage.dependencies if not dep.external] + [file.path for file in stage.params]
+        yield from ((stage.name, path) for path in paths if stages.owner(path) is None)
+
+
+def _not_sent(
+    project: Project, prefix: str, path: str, sent: frozenset[str], untracked: Sequence[str]
+) -> Iterator[str]:
+    """Yield the files at or below `path` that are in the work tree and not among those `sent`.
+
+    Of a folder that is sent, files that Git ignores stay behind as they do in any clone.
+    """
+    place, whole = project.root / path, prefix + path
+    if not os.path.lexists(place) or whole in sent:
+        return
+    if place.is_dir() and any(file.startswith(f"{whole}/") for file in sent):
+        yield from (file.removeprefix(prefix) for file in untracked if file.startswith(f"{whole}/"))
+    elif not place.is_dir() or not project.stages.inside(path):
+        yield path
+
+
+def refuse_changed_data(project: Project) -> None:
+    """Refuse data that differs from what its .dvc file records: the experiment would get the recorded one.
+
+    Raises:
+        UsageError: there is some.
+    """
+    changed = []
+    for stage in project.stages.ordered:
+        for out in stage.outputs if stage.data_source and not stage.imported else ():
+            recorded = out.recorded
+            if recorded is None or out.external or not project.tree.exists(out.path):
+                continue
+            now = project.tree.hash(out.path, recorded.algorithm)
+            if now is not None and not now.same_as(recorded):
+                changed.append(out.path)
+    if changed:
+        named = " ".join(map(shlex.quote, changed[:_SHOWN]))
+        raise UsageError(
+            f"{', '.join(changed[:_SHOWN])} differs from what its .dvc file records: an experiment would be run with "
+            "the data that is recorded.",
+            f"dvc add {named}",
+        )
+
+
+def refuse_credentials(git: Git, captured: Captured, redactor: Redactor) -> None:
+    """Refuse to send files with a credential in a line that the baseline does not have.
+
+    Raises:
+        UsageError: there is one. What it is, is not said.
+    """
+    changed = git.changed(captured.baseline, captured.tree)
+    names = [f"{rev}:{path}" for path in changed for rev in (captured.baseline, captured.tree)]
+    blobs = read_blobs(git, names, _LARGEST)
+    for path in changed:
+        new, old = blobs.get(f"{captured.tree}:{path}"), blobs.get(f"{captured.baseline}:{path}")
+        if new is None or new.content is None:
+            continue
+        before = frozenset(old.content.splitlines()) if old is not None and old.content is not None else frozenset()
+        for number, line in enumerate(new.content.splitlines(), 1):
+            if line not in before and redactor.finds(line.decode("utf-8", "replace")):
+                raise UsageError(
+                    f"{path}, line {number}, holds what looks like a credential: nothing was sent.",
+                    "Take it out, and let the program read it from its environment.",
+                )

@@ -1,0 +1,83 @@
+"""Experiments on this machine: who works at them, and what is lost when a process of theirs is killed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+
+from mlbutler.train.ending import end_leftovers
+from mlbutler.train.experiment import UNDER_WAY, Experiment, State
+from mlbutler.train.log import kept as kept_log
+from mlbutler.train.place import Place
+from mlbutler.train.refs import Experiments, Kept
+
+MOST_ATTEMPTS = 3
+
+
+class LocalEngine:
+    """Run experiments of one work tree on this machine."""
+
+    def __init__(self, experiments: Experiments, place: Place) -> None:
+        self._experiments, self._place = experiments, place
+
+    def mine(self) -> list[Kept]:
+        """Return the experiments that were submitted from this work tree, in their order."""
+        here = os.fspath(self._place.root)
+        return [one for one in self._experiments.all()
+                if one.experiment.host == host() and one.experiment.place == here]  # fmt: skip
+
+    def recover(self) -> None:
+        """Have experiments that are lost wait again; what is left of them is ended before."""
+        for kept in self.mine():
+            experiment = kept.experiment
+            if experiment.state in UNDER_WAY:
+                with self._place.holding(experiment.id) as ours:
+                    if ours:
+                        self._recover(experiment.id)
+
+    def _recover(self, id: str) -> None:
+        left = end_leftovers(id, self._place.scratch(id))
+        if left:  # it would work on beside its replacement
+            return
+
+        def lost(now: Experiment) -> Experiment | None:
+            if now.state not in UNDER_WAY:
+                return None
+            if now.cancel is not None:
+                said = "none of its processes is left"
+                return now.with_(state=State.CANCELLED, ended=time.time(), reason=said)
+            return after_loss(now, "the process that ran it is gone")
+
+        self._experiments.change(id, lost, kept_log(self._place.log(id)))
+
+    def is_idle(self) -> bool:
+        """Tell whether something here waits, or is lost, and no process works at anything."""
+        due = [one.experiment for one in self.mine() if self.shown(one.experiment) in (State.WAITING, State.LOST)]
+        most = max((one.jobs for one in due), default=0)
+        return bool(due) and not any(self._place.is_held(f"slot-{number}") for number in range(most))
+
+    def shown(self, experiment: Experiment) -> State:
+        """Return the state to show: an experiment whose process is gone is lost."""
+        return State.LOST if experiment.state in UNDER_WAY and not _is_alive(experiment) else experiment.state
+
+
+def _is_alive(experiment: Experiment) -> bool:
+    """Tell whether a process works at it; on another machine that is not known, and believed."""
+    return experiment.host != host() or Place(Path(experiment.place)).is_held(experiment.id)
+
+
+def after_loss(experiment: Experiment, why: str) -> Experiment:
+    """Return a lost experiment as it goes on: waiting for another attempt, or given up."""
+    if experiment.attempt < MOST_ATTEMPTS:
+        return experiment.with_(state=State.WAITING, reason=f"attempt {experiment.attempt} was lost: {why}")
+    return experiment.with_(
+        state=State.NOT_SET_UP, ended=time.time(), reason=f"lost {experiment.attempt} times, at last: {why}",
+        remedy="Look after the machine's memory (dmesg shows who was killed), and submit it again.",
+    )  # fmt: skip
+
+
+def host() -> str:
+    """Return this machine's name."""
+    return socket.gethostname()

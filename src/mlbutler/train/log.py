@@ -1,0 +1,55 @@
+"""An experiment's log while it is written, and as it is kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+LARGEST = 20 * 1024 * 1024
+"""Bytes of a log that are kept in Git: its end."""
+
+
+class Log:
+    """A text file that is written line by line; a disk that fills up ends the log, not the experiment."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
+        self._whole = True
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._file.close()
+        except OSError:
+            return
+
+    def line(self, text: str) -> None:
+        """Write one line."""
+        if not self._whole:
+            return
+        try:
+            self._file.write(text + "\n")
+            self._file.flush()
+        except OSError:
+            self._whole = False
+
+
+def kept(path: Path) -> bytes:
+    """Return what is kept of a log: all of it, or its end with a line that says so."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= LARGEST:
+                return file.read()
+            file.seek(size - LARGEST)
+            rest = file.read()
+    except OSError:
+        return b""
+    rest = rest.partition(b"\n")[2]
+    return f"[the first {size - len(rest):,} bytes of this log were not kept]\n".encode() + rest

@@ -1,0 +1,71 @@
+"""Where experiments that run on this machine keep what is not for Git: locks, logs under way, scratch clones."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FOLDER = ".mlbutler/train"
+
+
+class Place:
+    """The folder of one project's experiments.
+
+    Args:
+        root: the project's root in the work tree that experiments are submitted from.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / FOLDER
+
+    def prepare(self) -> None:
+        """Make the folder; Git ignores it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        ignore = self.folder.parent / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+
+    def log(self, id: str) -> Path:
+        """Return the file that an experiment's output goes to while it is under way."""
+        return self.folder / f"{id}.log"
+
+    def scratch(self, id: str) -> Path:
+        """Return the folder of an experiment's clone."""
+        return self.folder / id
+
+    def clear(self, id: str) -> None:
+        """Remove what an experiment left here."""
+        shutil.rmtree(self.scratch(id), ignore_errors=True)
+        self.log(id).unlink(missing_ok=True)
+
+    @contextmanager
+    def holding(self, name: str, patience: float = 0) -> Iterator[bool]:
+        """Hold a lock while the context is open; yields False where another process holds it.
+
+        The machine lets go of the lock when the process that holds it ends, however it ends.
+
+        Args:
+            patience: seconds to wait for it; negative: for ever.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.folder / f"{name}.lock", timeout=patience)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def is_held(self, name: str) -> bool:
+        """Tell whether some process holds this lock now."""
+        if not (self.folder / f"{name}.lock").exists():
+            return False
+        with self.holding(name) as ours:
+            return not ours

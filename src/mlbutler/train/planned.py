@@ -1,0 +1,62 @@
+"""What experiments are going to cost, found out in a clone before they are sent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlbutler.git import Git
+from mlbutler.process import project_environment
+from mlbutler.project.project import Project
+from mlbutler.record import StagePlan, StageState
+from mlbutler.reproduce.scratch import configure, make_clone
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.place import Place
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The plan of one experiment. `download`: bytes that its stages need and no store here holds; None: not known."""
+
+    stages: tuple[StagePlan, ...]
+    download: int | None
+
+    def names(self, *states: StageState) -> tuple[str, ...]:
+        """Return the stages in one of these states."""
+        return tuple(stage.name for stage in self.stages if stage.state in states)
+
+
+def plan(
+    git: Git, place: Place, main: Project, experiments: Iterable[Experiment], environ: Mapping[str, str]
+) -> Iterator[Planned]:
+    """Yield the plan of each experiment.
+
+    Args:
+        git: at the repository's root. main: the project in the work tree. environ: with the credentials of remotes.
+
+    Raises:
+        UsageError: a target names no stage. ProjectError: the project cannot be read.
+    """
+    folder = place.folder / f"plan-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    root: Path | None = None
+    try:
+        for experiment in experiments:
+            if root is None:
+                root = make_clone(git, folder, experiment.input, experiment.project, project_environment(environ))
+                configure(root, main.cache_dir, main.remote_directories())
+            else:
+                Git(folder, project_environment(environ)).run("read-tree", "--reset", "-u", experiment.input)
+            with contextlib.chdir(root):  # DVC names stages relative to the current directory
+                project = Project(root, environ)
+                project.mirror = main.mirror
+                if main.remote_name in project.remote_names():
+                    project.remote_name = main.remote_name
+                stages = project.planning.plan(experiment.targets)
+                yield Planned(stages, project.planning.missing_bytes(stages))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

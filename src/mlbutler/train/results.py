@@ -1,0 +1,64 @@
+"""What an experiment made, as DVC saves an experiment: a commit on its input, and a ref below its baseline."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mlbutler.errors import GitError
+from mlbutler.git import Git
+from mlbutler.project.paths import result_paths
+from mlbutler.project.project import Project
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.refs import AUTHOR
+
+TRAILER = "Mlbutler-Train"
+
+
+def save(git: Git, experiment: Experiment, top: Path) -> str:
+    """Save the results that lie in a clone; return their commit. What was saved before counts.
+
+    Args:
+        git: at the root of the repository that keeps them. top: the clone's root.
+
+    Raises:
+        GitError: another experiment has this name, or git failed. ProjectError: the project cannot be read.
+    """
+    if (before := saved(git, experiment)) is not None:
+        return before
+    commit = _commit(git, experiment, top)
+    done = git.run("update-ref", experiment.ref, commit, "0" * 40, check=False)
+    if done.code == 0:
+        return commit
+    if (before := saved(git, experiment)) is not None:
+        return before
+    said = done.err.splitlines()[-1] if done.err else "no reason was given"
+    raise GitError(
+        f"The results could not be saved as {experiment.name}: {said}",
+        f"git branch NAME {commit} keeps them; `mlbutler train rm {experiment.name}` frees the name.",
+    )
+
+
+def saved(git: Git, experiment: Experiment) -> str | None:
+    """Return the commit that the experiment's ref holds, where it is of this very experiment."""
+    commit = git.resolve(experiment.ref)
+    if commit is not None and git.trailers(commit).get(TRAILER) == experiment.id:
+        return commit
+    return None
+
+
+def _commit(git: Git, experiment: Experiment, top: Path) -> str:
+    clone = Git(top)
+    # What is made goes to where it stays, not into the clone, which is removed.
+    there = {"GIT_OBJECT_DIRECTORY": os.fspath(git.path("objects"))}
+    project = Project(top / experiment.project, {})
+    clone.run("add", "--update", extra=there)
+    listed = [f"{experiment.project}{path}" for path in result_paths(project.stages)]
+    paths = [path for path in listed if os.path.lexists(top / path)]
+    if paths:
+        names = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        options = ("--force", "--pathspec-from-file=-", "--pathspec-file-nul")
+        clone.run("add", *options, input=names, extra=there | {"GIT_LITERAL_PATHSPECS": "1"})
+    tree = clone.run("write-tree", extra=there).text
+    message = f"Results of {experiment.name}\n\n{TRAILER}: {experiment.id}\n"
+    return git.run("commit-tree", tree, "-p", experiment.input, "-m", message, extra=AUTHOR).text

@@ -1,0 +1,193 @@
+"""From the work tree and the command line to experiments: each point of a sweep once."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mlbutler.errors import UsageError
+from mlbutler.git import Git
+from mlbutler.project import overrides
+from mlbutler.train import capture, results
+from mlbutler.train.capture import Captured
+from mlbutler.train.experiment import AGAIN, Experiment, State, identity
+from mlbutler.train.local import host
+from mlbutler.train.place import Place
+from mlbutler.train.refs import Experiments, Kept
+
+_RESERVED = frozenset(("HEAD", "stash", "apply", "celery", "exec", "temp"))
+"""Names that DVC uses below refs/exps itself."""
+_TRIES = 100
+
+
+class Fate(StrEnum):
+    """What a submission makes of a point.
+
+    `REUSED`: it was run, or waits to be. `AGAIN`: it was run, and has no result.
+    """
+
+    NEW = "new"
+    AGAIN = "again"
+    REUSED = "reused"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the command line asks for.
+
+    Attributes:
+        params: overrides in DVC's grammar. targets: stages, all if empty. jobs: experiments at once.
+        max_failures: failed experiments after which the rest is cancelled. time_limit: seconds for each.
+    """
+
+    name: str | None = None
+    params: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    jobs: int = 1
+    max_failures: int | None = None
+    time_limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """One point: what becomes of it. `kept`: what was there before, None for a new one."""
+
+    experiment: Experiment
+    fate: Fate
+    kept: Kept | None = None
+
+
+def resolve(
+    git: Git, experiments: Experiments, place: Place, captured: Captured, prefix: str, wish: Wish
+) -> tuple[Submitted, ...]:
+    """Return the experiments that are asked for; nothing is kept yet but their inputs, as Git objects.
+
+    Args:
+        git: at the repository's root. prefix: the project's path from there.
+
+    Raises:
+        UsageError: an override or a name is refused.
+    """
+    points, sweep = overrides.points(wish.params)
+    names = _Names(git, captured.baseline, experiments)
+    if wish.name is not None:
+        names.check(wish.name)
+    grid = wish.name or names.random()
+    found: dict[str, Submitted] = {}
+    for number, point in enumerate(points, 1):
+        commit = capture.commit(git, captured, _contents(git, captured, prefix, point))
+        id = identity(commit, prefix, wish.targets)
+        if id in found:  # two points of a sweep that set the same
+            continue
+        kept = experiments.read(id)
+        fate = _fate(git, kept)
+        name = f"{grid}-{number}" if sweep else grid
+        if kept is not None and (fate is Fate.REUSED or wish.name is None):
+            name = kept.experiment.name
+        elif kept is None or kept.experiment.name != name:
+            names.refuse_taken(name)
+        experiment = Experiment(
+            id=id, name=name, grid=grid, baseline=captured.baseline, input=commit, project=prefix,
+            targets=wish.targets, overrides=_written(point), number=number, jobs=wish.jobs,
+            max_failures=wish.max_failures, time_limit=wish.time_limit, host=host(), place=os.fspath(place.root),
+            submitted=time.time(), attempt=0,
+        )  # fmt: skip
+        found[id] = Submitted(kept.experiment if kept is not None and fate is Fate.REUSED else experiment, fate, kept)
+    return tuple(found.values())
+
+
+def keep(experiments: Experiments, submitted: Sequence[Submitted]) -> tuple[Submitted, ...]:
+    """Keep the experiments that are to be run, and return what became of each.
+
+    One that somebody else submitted in this moment is reused.
+    """
+    return tuple(one if one.fate is Fate.REUSED else _kept(experiments, one) for one in submitted)
+
+
+def _kept(experiments: Experiments, one: Submitted) -> Submitted:
+    if one.kept is None:
+        done = experiments.create(one.experiment)
+    else:
+        done = experiments.replace(one.kept, one.experiment, b"") is not None
+    if done:
+        return one
+    other = experiments.read(one.experiment.id)
+    return Submitted(other.experiment if other is not None else one.experiment, Fate.REUSED, other)
+
+
+def _fate(git: Git, kept: Kept | None) -> Fate:
+    if kept is None:
+        return Fate.NEW
+    before = kept.experiment
+    gone = before.state is State.DONE and results.saved(git, before) is None
+    return Fate.AGAIN if before.state in AGAIN or gone else Fate.REUSED
+
+
+def _contents(git: Git, captured: Captured, prefix: str, point: overrides.Point) -> Mapping[str, bytes]:
+    """Return the parameter files with the overrides of a point: path from the repository's root -> content."""
+    changed = {}
+    for file, values in point.items():
+        path = os.path.normpath(f"{prefix}{file}")
+        entry = next((entry for entry in git.tree(captured.tree, path) if entry.path == path), None)
+        if entry is None or entry.mode not in ("100644", "100755"):
+            raise UsageError(f"-S: {file} is no file that Git tracks.", f"git add {file}, or name another file.")
+        before = git.run("cat-file", "blob", entry.oid).out
+        after = overrides.apply(file, before, values)
+        if after != before:
+            changed[path] = after
+    return changed
+
+
+def _written(point: overrides.Point) -> tuple[str, ...]:
+    """Return the overrides as they are given on a command line."""
+    pairs = ((file, value) for file, values in point.items() for value in values)
+    return tuple(value if file == "params.yaml" else f"{file}:{value}" for file, value in pairs)
+
+
+class _Names:
+    """Names of experiments: which may be used, and which are."""
+
+    def __init__(self, git: Git, baseline: str, experiments: Experiments) -> None:
+        self._git, self._baseline = git, baseline
+        refs = git.run("for-each-ref", "--format=%(refname)", "refs/exps").text.splitlines()
+        self._taken: Collection[str] = {ref.rpartition("/")[2] for ref in refs}
+        self._taken |= {kept.experiment.name for kept in experiments.all()}
+
+    def check(self, name: str) -> None:
+        """Refuse a name that DVC or Git would stumble over.
+
+        Raises:
+            UsageError: it is one.
+        """
+        ref = f"refs/exps/{self._baseline[:2]}/{self._baseline[2:]}/{name}"
+        valid = not re.search(r"[/*?\[\s]", name) and name not in _RESERVED and not name.startswith("-")
+        if not valid or self._git.run("check-ref-format", ref, check=False).code != 0:
+            raise UsageError(
+                f"-n: '{name}' is no name for an experiment.", "Use letters, digits, and any of . _ + = @ -"
+            )
+        if any(self._git.resolve(f"refs/{kind}/{name}") for kind in ("heads", "tags")):
+            raise UsageError(f"-n: there is a branch or tag '{name}'.", "Choose another name.")
+
+    def refuse_taken(self, name: str) -> None:
+        """Refuse a name that an experiment has.
+
+        Raises:
+            UsageError: there is one.
+        """
+        if name in self._taken:
+            raise UsageError(
+                f"There is an experiment '{name}', and this is another one.",
+                f"Choose another name with -n, or remove it: mlbutler train rm {name}",
+            )
+
+    def random(self) -> str:
+        """Return a name that nothing has."""
+        for _ in range(_TRIES):
+            name = overrides.random_name()
+            if name not in self._taken and not any(taken.startswith(f"{name}-") for taken in self._taken):
+                return name
+        raise UsageError("There are too many experiments to find another name.", "Name it: -n NAME")

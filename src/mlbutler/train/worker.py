@@ -1,0 +1,141 @@
+"""A process that runs the experiments that wait, one after the other, without a terminal.
+
+It is started as ``python -m mlbutler.train.worker ROOT``. Several may work at once: each holds a slot, and of each
+experiment the lock of its name. Both are let go of by the machine when the process ends, so that another one sees that
+an experiment is lost and takes it up.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from mlbutler.errors import MlbutlerError
+from mlbutler.git import Git
+from mlbutler.settings import load
+from mlbutler.train.attempt import Attempt, End, Stopped
+from mlbutler.train.experiment import ENDED, Experiment, State
+from mlbutler.train.local import LocalEngine, after_loss
+from mlbutler.train.log import kept as kept_log
+from mlbutler.train.place import Place
+from mlbutler.train.refs import Experiments, Kept
+
+_PATIENCE = 5.0
+"""Seconds that somebody may hold a lock who only looks whether it is held."""
+
+
+def main(root: Path, environ: Mapping[str, str]) -> int:
+    """Work until nothing waits; return the exit code."""
+    os.chdir(root)
+    top = Git(root, environ).toplevel()
+    worker = Worker(Git(top, environ), Place(root), environ)
+    while worker.work():  # submitted since it looked, by somebody who saw that its slot was held
+        pass
+    return 0
+
+
+class Worker:
+    """Take up experiments of one work tree.
+
+    Args:
+        git: at the repository's root. environ: with the credentials of remotes.
+    """
+
+    def __init__(self, git: Git, place: Place, environ: Mapping[str, str]) -> None:
+        self._git, self._place, self._environ = git, place, environ
+        self._experiments = Experiments(git)
+        self._engine = LocalEngine(self._experiments, place)
+        self._stopped = False
+
+    def work(self) -> bool:
+        """Take a slot and run what may run in it; return whether there is more by now."""
+        self._engine.recover()
+        most = max((one.experiment.jobs for one in self._waiting()), default=0)
+        with self._slot(most) as number:
+            if number is None:
+                return False
+            while not self._stopped and (kept := self._next(number)) is not None:
+                self._take(kept)
+                self._engine.recover()
+        # What was submitted while the slot was held found no worker that could take it.
+        return not self._stopped and self._next(number) is not None
+
+    @contextmanager
+    def _slot(self, most: int) -> Iterator[int | None]:
+        with ExitStack() as stack:
+            for number in range(most):
+                if stack.enter_context(self._place.holding(f"slot-{number}")):
+                    yield number
+                    return
+            yield None
+
+    def _waiting(self) -> list[Kept]:
+        found = [one for one in self._engine.mine() if one.experiment.state is State.WAITING]
+        return [one for one in found if not self._given_up(one)]
+
+    def _next(self, slot: int) -> Kept | None:
+        return next((one for one in self._waiting() if one.experiment.jobs > slot), None)
+
+    def _given_up(self, kept: Kept) -> bool:
+        """Cancel an experiment of a grid of which too many have failed."""
+        most, grid = kept.experiment.max_failures, kept.experiment.grid
+        if most is None:
+            return False
+        of_grid = [one.experiment for one in self._engine.mine() if one.experiment.grid == grid]
+        failed = [one.name for one in of_grid if one.state in (State.FAILED, State.NOT_SET_UP, State.TIMED_OUT)]
+        if len(failed) < most:
+            return False
+        end = End(State.CANCELLED, f"{len(failed)} of {grid} failed: {', '.join(failed[:3])}")
+        self._experiments.change(kept.experiment.id, lambda now: end.on(now) if now.state is State.WAITING else None)
+        return True
+
+    def _take(self, kept: Kept) -> None:
+        id = kept.experiment.id
+        with self._place.holding(id, _PATIENCE) as ours:
+            now = self._experiments.read(id)
+            if not ours or now is None or now.experiment.state is not State.WAITING:
+                return
+            started = now.experiment.with_(
+                state=State.PREPARING, started=time.time(), attempt=now.experiment.attempt + 1, reason=""
+            )
+            if (taken := self._experiments.replace(now, started)) is not None:
+                self._run(taken)
+
+    def _run(self, taken: Kept) -> None:
+        id = taken.experiment.id
+        self._place.clear(id)
+        end = self._attempted(taken)
+        log = kept_log(self._place.log(id))
+        self._experiments.change(id, lambda now: ended(now, end), log)
+        self._place.clear(id)
+
+    def _attempted(self, taken: Kept) -> End:
+        try:
+            settings = load(self._place.root, self._environ).settings
+            mirror = settings.data.mirror_path(self._place.root)
+            return Attempt(self._git, self._experiments, self._place, mirror, self._environ).run(taken)
+        except Stopped:
+            self._stopped = True
+            return End(State.LOST, "the process that ran it was asked to stop")
+        except MlbutlerError as error:
+            return End(State.NOT_SET_UP, error.message, error.remedy)
+        except Exception as error:  # the next experiment shall run all the same
+            traceback.print_exc()
+            where = f"Please report it with {self._place.folder / 'worker.log'}."
+            return End(State.NOT_SET_UP, f"a bug of mlbutler: {type(error).__name__}: {error}", where)
+
+
+def ended(now: Experiment, end: End) -> Experiment | None:
+    """Return the experiment with the end of its attempt; a lost one waits again, or fails."""
+    if now.state in ENDED:
+        return None
+    return after_loss(now, end.reason) if end.state is State.LOST else end.on(now)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), os.environ))

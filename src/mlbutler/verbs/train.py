@@ -1,0 +1,161 @@
+"""Experiments: sending them, watching them, and bringing their results back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlbutler.verbs.options import cli, common, examples, verb
+
+_ENGINES = ("local",)
+_STATES = (
+    "waiting",
+    "preparing",
+    "running",
+    "saving",
+    "lost",
+    "done",
+    "failed",
+    "not set up",
+    "timed out",
+    "cancelled",
+)
+
+
+class _Duration(click.ParamType):  # type: ignore[type-arg]
+    """A time such as ``90``, ``30m`` or ``8h``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return it in seconds."""
+        from pydantic import TypeAdapter, ValidationError
+
+        from mlbutler.settings.types import Seconds
+
+        try:
+            return float(TypeAdapter(Seconds).validate_python(value))
+        except ValidationError:
+            self.fail(f"'{value}' is no time: write 90, 30m, 8h or 2d.", param, ctx)
+
+
+@cli.group(
+    invoke_without_command=True, short_help="Send the work tree as experiments, and bring results back.",
+    epilog=examples("mlbutler train", "mlbutler train -n lr -S train.rate=0.1,0.01 -j 2",
+                    "mlbutler train -S other.yaml:depth=3 --target evaluate --dry-run"),
+)  # fmt: skip
+@click.option("-n", "--name", metavar="NAME", show_envvar=True,
+              help="The name; those of a sweep are NAME-1, NAME-2... (default: a random one).")  # fmt: skip
+@click.option("-S", "--set-param", multiple=True, metavar="[FILE:]KEY=VALUE", show_envvar=True,
+              help="Set a parameter, as in dvc exp run; several values are a sweep. May be repeated.")  # fmt: skip
+@click.option("--target", multiple=True, metavar="STAGE", show_envvar=True,
+              help="Run this stage and what it depends on (default: all). May be repeated.")  # fmt: skip
+@click.option("--copy-paths", multiple=True, metavar="PATH", show_envvar=True,
+              help="Send this file or folder too that Git does not track. May be repeated.")  # fmt: skip
+@click.option("--on", type=click.Choice(_ENGINES), default="local", show_default=True, show_envvar=True,
+              help="Where it runs: on this machine, in a clone of its own.")  # fmt: skip
+@click.option("-j", "--jobs", type=click.IntRange(1, 256), default=1, metavar="N", show_default=True, show_envvar=True,
+              help="Experiments that run at once.")  # fmt: skip
+@click.option("--max-failures", type=click.IntRange(1), metavar="N", show_envvar=True,
+              help="Cancel the rest once N have failed (default: run them all).")  # fmt: skip
+@click.option("--time", type=_Duration(), metavar="TIME", show_envvar=True,
+              help="End an experiment that takes longer, such as 90, 30m or 8h.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, show_envvar=True, help="Show what would be run and brought, and send nothing.")
+@common
+@click.pass_context
+def train(context: click.Context, /, directory: Path, console: Any, **options: Any) -> int:
+    """Send the work tree as it is, as one experiment or a sweep, and let it run without this terminal."""
+    if context.invoked_subcommand is not None:
+        return 0
+    from mlbutler.commands.train.submit import SubmitOptions, submit
+    from mlbutler.train.submission import Wish
+
+    wish = Wish(
+        name=options["name"], params=options["set_param"], targets=options["target"], jobs=options["jobs"],
+        max_failures=options["max_failures"], time_limit=options["time"],
+    )  # fmt: skip
+    return submit(directory, console, SubmitOptions(wish, options["copy_paths"], options["dry_run"]))
+
+
+@verb("list", "mlbutler train list", "mlbutler train list 'lr-*' --state failed", "mlbutler train list --json",
+      group=train, short="Show experiments and what has become of them.")  # fmt: skip
+@click.argument("names", nargs=-1)
+@click.option("--state", type=click.Choice(_STATES), multiple=True, show_envvar=True,
+              help="Only those in this state. May be repeated.")  # fmt: skip
+@common
+def train_list(directory: Path, console: Any, names: tuple[str, ...], state: tuple[str, ...]) -> int:
+    """Show the experiments and what has become of them, those under way first."""
+    from mlbutler.commands.train.listing import list_all
+
+    return list_all(directory, console, names, state)
+
+
+@verb("show", "mlbutler train show lr-1", group=train, short="Show one experiment.")
+@click.argument("name")
+@common
+def train_show(directory: Path, console: Any, name: str) -> int:
+    """Show all that is known of one experiment, and what to do next."""
+    from mlbutler.commands.train.listing import show
+
+    return show(directory, console, name)
+
+
+@verb("logs", "mlbutler train logs lr-1", "mlbutler train logs -f -n 20 lr-1", group=train,
+      short="Print what an experiment printed.")  # fmt: skip
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, show_envvar=True, help="Go on until it has ended.")
+@click.option("-n", "--lines", type=click.IntRange(0), metavar="N", show_envvar=True,
+              help="Begin with the last N lines (default: all).")  # fmt: skip
+@common
+def train_logs(directory: Path, console: Any, name: str, follow: bool, lines: int | None) -> int:
+    """Print what an experiment printed, and with -f what it goes on to print."""
+    from mlbutler.commands.train.logs import logs
+
+    return logs(directory, console, name, follow=follow, lines=lines)
+
+
+@verb("wait", "mlbutler train wait", "mlbutler train wait lr && mlbutler train list lr", group=train,
+      short="Wait until experiments have ended.")  # fmt: skip
+@click.argument("names", nargs=-1)
+@common
+def train_wait(directory: Path, console: Any, names: tuple[str, ...]) -> int:
+    """Wait until experiments have ended, and take up what nobody works at; the exit code is their result."""
+    from mlbutler.commands.train.waiting import wait
+
+    return wait(directory, console, names)
+
+
+@verb("cancel", "mlbutler train cancel lr-1", "mlbutler train cancel 'lr-*' --grace 300", group=train,
+      short="End experiments, and keep what they finished.")  # fmt: skip
+@click.argument("names", nargs=-1, required=True)
+@click.option("--grace", type=click.FloatRange(0, 86_400), default=30, metavar="S", show_default=True, show_envvar=True,
+              help="Seconds that the stage has to end by itself after SIGTERM.")  # fmt: skip
+@common
+def train_cancel(directory: Path, console: Any, names: tuple[str, ...], grace: float) -> int:
+    """End experiments in any state; finished stages and logs are kept, and no process is left."""
+    from mlbutler.commands.train.cancel import cancel
+
+    return cancel(directory, console, names, grace)
+
+
+@verb("fetch", "mlbutler train fetch lr-1", group=train, short="Bring an experiment's results into the work tree.")
+@click.argument("name")
+@common
+def train_fetch(directory: Path, console: Any, name: str) -> int:
+    """Write what an experiment made into the work tree; unsaved work is never overwritten."""
+    from mlbutler.commands.train.fetch import fetch
+
+    return fetch(directory, console, name)
+
+
+@verb("rm", "mlbutler train rm lr-1", "mlbutler train rm lr --yes", group=train, short="Remove experiments.")
+@click.argument("names", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, show_envvar=True, help="Several at once, too.")
+@common
+def train_rm(directory: Path, console: Any, names: tuple[str, ...], yes: bool) -> int:
+    """Remove experiments that have ended: their state, their log and their results."""
+    from mlbutler.commands.train.remove import remove
+
+    return remove(directory, console, names, yes=yes)

@@ -1,0 +1,149 @@
+"""A laptop with a project whose training a test can watch, hold up, and let fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.integration.world import World, make
+
+# It leaves a line for each run. With a rate of 0.5 it fails, with one above it waits until the test says go; when it is
+# asked to end it ends well, as programs do that save a checkpoint.
+TRAIN = """
+import json, os, pathlib, signal, sys, time, yaml
+rate = yaml.safe_load(open("params.yaml"))["train"]["rate"]
+places = pathlib.Path(os.environ["PLACES"])
+
+def write(accuracy):
+    pathlib.Path("model.txt").write_text(f"model at {rate}")
+    json.dump({"accuracy": accuracy}, open("metrics.json", "w"))
+    pathlib.Path("curve.csv").write_text("step,loss\\n0,1\\n")
+
+def stop(*_):
+    write(0.1)
+    print("checkpoint saved", flush=True)
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, stop)
+with open(places / "runs.log", "a") as log:
+    log.write(f"{rate}\\n")
+print(f"training at {rate}", flush=True)
+if rate == 0.5:
+    sys.exit("diverged")
+until = time.monotonic() + 600
+while rate > 0.5 and not (places / "go").exists() and time.monotonic() < until:
+    time.sleep(0.05)
+write(round(0.9 + rate, 4))
+"""
+
+
+class Laptop:
+    """A work tree, and `mlbutler train` in it."""
+
+    def __init__(self, world: World, places: Path) -> None:
+        self.world, self.root, self.places = world, world.project, places
+
+    def train(self, *words: str, code: int = 0) -> str:
+        """Run `mlbutler train WORDS` and return what it says; the exit code is `code`."""
+        run = self.world.run(self.root, {}, *words, verb="train")
+        assert run.code == code, run.out + run.err
+        return run.out + run.err
+
+    def listed(self, *words: str) -> dict[str, dict[str, Any]]:
+        """Return the experiments by name."""
+        run = self.world.run(self.root, {}, "list", "--json", *words, verb="train")
+        assert run.code == 0, run.err
+        return {one["name"]: one for one in json.loads(run.out)}
+
+    def git(self, *words: str) -> str:
+        return self.world.git(self.root, *words)
+
+    def runs(self) -> list[str]:
+        """Return the rates that were trained with, in order."""
+        log = self.places / "runs.log"
+        return log.read_text().split() if log.exists() else []
+
+    def processes(self) -> list[psutil.Process]:
+        """Return what runs for experiments of this work tree, their workers included."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if str(self.root) in " ".join(process.cmdline()) or process.cwd().startswith(f"{self.root}/.mlbutler"):
+                    found.append(process)
+            except (psutil.Error, OSError):
+                continue
+        return [one for one in found if one.pid != os.getpid() and one.status() != psutil.STATUS_ZOMBIE]
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until it holds; minutes, against a hang."""
+        end = time.monotonic() + 300
+        while not holds():
+            assert time.monotonic() < end, self.listed()
+            time.sleep(0.1)
+
+    def kill(self, word: str) -> None:
+        """Kill the processes with `word` in their command, as the machine does without memory."""
+        victims = [one for one in self.processes() if word in one.cmdline()]
+        assert victims, [one.cmdline() for one in self.processes()]
+        for one in victims:
+            one.send_signal(signal.SIGKILL)
+        psutil.wait_procs(victims, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A world that is copied: `main` is trained at a rate of 0.01, and nothing of it is committed since."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "world").mkdir()
+    world = make(folder / "world", environ={"PLACES": str(folder)})
+    (world.project / "src" / "train.py").write_text(TRAIN)
+    world.dvc("repro", "-q")
+    return world
+
+
+@pytest.fixture
+def laptop(tmp_path: Path, trained: World) -> Iterator[Laptop]:
+    """A laptop on which `main` is trained at a rate of 0.01."""
+    world = World(tmp_path / "world", environ={"PLACES": str(tmp_path)})
+    shutil.copytree(trained.directory, world.directory, symlinks=True)
+    world.git(world.author, "remote", "set-url", "origin", str(world.bare))
+    config = world.project / ".dvc" / "config"
+    config.write_text(config.read_text().replace(str(trained.remote), str(world.remote)))
+    world.git(world.author, "commit", "-qam", "a training that can be watched")
+    machine = Laptop(world, tmp_path)
+    yield machine
+    for process in machine.processes():
+        process.kill()
+
+
+_DVC_OWN = ((".dvc", "tmp"), (".dvc", "cache"))
+
+
+def snapshot(root: Path) -> dict[str, object]:
+    """Return all that a submission must leave alone: index, HEAD, branches, stash, and every file of the work tree."""
+
+    def git(*words: str) -> bytes:
+        return subprocess.run(["git", *words], cwd=root, capture_output=True, check=True).stdout
+
+    found: dict[str, object] = {"refs": git("for-each-ref", "refs/heads", "refs/tags", "refs/stash", "refs/remotes")}
+    for name in ("index", "HEAD", "config", "logs/HEAD", "logs/refs/stash", "ORIG_HEAD", "MERGE_HEAD"):
+        path = root / ".git" / name
+        found[f".git/{name}"] = path.read_bytes() if path.exists() else None
+    for path in sorted(root.rglob("*")):
+        relative = path.relative_to(root)
+        if relative.parts[0] in (".git", ".mlbutler") or relative.parts[:2] in _DVC_OWN:
+            continue
+        status = path.lstat()
+        content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        found[str(relative)] = status.st_mode, status.st_mtime_ns, content
+    return found

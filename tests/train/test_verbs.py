@@ -1,0 +1,186 @@
+"""`mlbutler train` from a work tree to results in DVC's hands, through real git, DVC and processes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.train.conftest import Laptop, snapshot
+
+
+def dvc_experiments(laptop: Laptop) -> dict[str, dict[str, Any]]:
+    """Return what `dvc exp show` knows of each experiment."""
+    (_, baseline) = json.loads(laptop.world.dvc("exp", "show", "--json"))
+    revs = [one["revs"][0] for one in baseline["experiments"] or []]
+    return {one["name"]: one["data"] for one in revs}
+
+
+def test_a_sweep_from_a_dirty_tree_becomes_dvc_experiments(laptop: Laptop) -> None:
+    (laptop.root / "src" / "train.py").write_text((laptop.root / "src" / "train.py").read_text() + "# edited\n")
+    laptop.git("add", "src/train.py")
+    (laptop.root / "params.yaml").write_text("# mine\ntrain: {rate: 0.01}\n")
+    (laptop.root / "notes.txt").write_text("not sent")
+    before = snapshot(laptop.root)
+
+    planned = laptop.train("-n", "lr", "-S", "train.rate=0.02,0.03", "--dry-run")
+    assert "lr-1  train.rate=0.02: runs: train; up to date: prepare" in planned
+    assert "not sent (untracked): notes.txt" in planned
+    assert laptop.listed() == {}
+
+    sent = laptop.train("-n", "lr", "-S", "train.rate=0.02,0.03", "-j", "2")
+    assert "2 experiments sent, 2 at once" in sent
+    assert laptop.train("wait", "lr").count("done") == 2
+    assert snapshot(laptop.root) == before
+    assert sorted(laptop.runs()) == ["0.02", "0.03"]
+
+    found = dvc_experiments(laptop)
+    assert {name: one["metrics"]["metrics.json"]["data"]["accuracy"] for name, one in found.items()} == {
+        "lr-1": 0.92, "lr-2": 0.93,
+    }  # fmt: skip
+    assert found["lr-1"]["params"]["params.yaml"]["data"] == {"train": {"rate": 0.02}}
+    one = laptop.listed()["lr-1"]
+    assert (one["state"], one["attempt"], one["overrides"]) == ("done", 1, ["train.rate=0.02"])
+    assert laptop.git("show", f"{one['input']}:params.yaml") == "# mine\ntrain: {rate: 0.02}"
+    assert laptop.git("show", f"{one['result']}:src/train.py").endswith("# edited")
+    assert laptop.git("rev-parse", f"{one['input']}^") == laptop.git("rev-parse", "HEAD")
+    assert "training at 0.02" in laptop.train("logs", "lr-1")
+    assert not laptop.processes()
+
+    again = laptop.train("-S", "train.rate=0.03,0.02")
+    assert "lr-2  train.rate=0.03: reused: it is done already" in again
+    assert sorted(laptop.runs()) == ["0.02", "0.03"], "no point runs twice"
+
+    refused = laptop.train("-n", "lr-1", "-S", "train.rate=0.04", code=2)
+    assert "There is an experiment 'lr-1', and this is another one" in refused
+
+    laptop.train("rm", "lr", code=2)
+    laptop.train("rm", "lr-1")
+    assert list(dvc_experiments(laptop)) == ["lr-2"]
+    assert list(laptop.listed()) == ["lr-2"]
+
+    laptop.git("stash", "-q")
+    laptop.world.dvc("exp", "apply", "lr-2")
+    assert json.loads((laptop.root / "metrics.json").read_text())["accuracy"] == 0.93
+
+
+def test_results_are_fetched_and_unsaved_work_is_not_overwritten(laptop: Laptop) -> None:
+    laptop.train("-n", "better", "-S", "train.rate=0.05")
+    laptop.train("wait")
+    (laptop.root / "metrics.json").write_text("{}")
+    before = snapshot(laptop.root)
+    assert "Changed here since better was sent: metrics.json. Nothing was written" in laptop.train(
+        "fetch", "better", code=1
+    )
+    assert snapshot(laptop.root) == before
+    laptop.git("checkout", "-q", "metrics.json")
+    index = (laptop.root / ".git" / "index").read_bytes()
+    assert "written: dvc.lock, metrics.json, params.yaml" in laptop.train("fetch", "better")
+    assert (laptop.root / ".git" / "index").read_bytes() == index
+    assert json.loads((laptop.root / "metrics.json").read_text())["accuracy"] == 0.95
+    assert laptop.world.run(laptop.root, {}, "--all", verb="sync").code == 0
+    assert (laptop.root / "model.txt").read_text() == "model at 0.05"
+    assert "up to date" in laptop.world.dvc("status")
+    assert "Everything is here already" in laptop.train("fetch", "better")
+
+
+def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
+    laptop.train("-n", "lr", "-S", "train.rate=0.5,0.02,0.03", "--max-failures", "1")
+    waited = laptop.train("wait", "lr", code=130)
+    assert "lr-1: failed: stage 'train' failed: exit code 1" in waited
+    found = laptop.listed()
+    assert [one["state"] for one in found.values()] == ["failed", "cancelled", "cancelled"]
+    assert found["lr-2"]["reason"] == "1 of lr failed: lr-1"
+    assert laptop.runs() == ["0.5"]
+    assert laptop.train("wait", "lr-1", code=1)
+    shown = laptop.train("show", "lr-1")
+    assert "| diverged" in shown
+    assert "next: mlbutler train logs lr-1" in shown
+    assert "lr-1 has no results: it is failed" in laptop.train("fetch", "lr-1", code=2)
+    assert dvc_experiments(laptop) == {}
+    assert "lr-1  train.rate=0.5 (again): runs: train" in laptop.train("-S", "train.rate=0.5", "--dry-run")
+
+
+def test_cancel_ends_what_waits_and_what_runs_and_records_no_half_stage(laptop: Laptop) -> None:
+    laptop.train("-n", "long", "-S", "train.rate=0.6,0.7")
+    laptop.until(lambda: "training at 0.6" in laptop.train("logs", "long-1") if laptop.runs() else False)
+    assert "long-1  running" in laptop.train("list")
+    assert "long-2  waiting  train.rate=0.7  next" in laptop.train("list")
+    done = laptop.train("cancel", "long", "--grace", "300")
+    assert "long-1: cancelled: none of its processes is left" in done
+    assert "long-2: cancelled: before it began" in done
+    assert "checkpoint saved" in laptop.train("logs", "long-1")
+    laptop.until(lambda: not laptop.processes())
+    assert dvc_experiments(laptop) == {}
+    assert laptop.runs() == ["0.6"]
+    planned = laptop.train("-S", "train.rate=0.6", "--dry-run")
+    assert "runs: train" in planned, "what a stage leaves when it is asked to end is no result"
+    assert "long-1 is cancelled already" in laptop.train("cancel", "long-1")
+
+
+def test_time_that_is_over_ends_an_experiment(laptop: Laptop) -> None:
+    laptop.train("-n", "long", "-S", "train.rate=0.6", "--time", "1")
+    assert "long: timed out: its time of 1.0 s was over" in laptop.train("wait", code=1)
+    laptop.until(lambda: not laptop.processes())
+
+
+def test_what_would_be_another_experiment_is_refused_before_anything_is_spent(laptop: Laptop) -> None:
+    root = laptop.root
+    (root / ".gitignore").write_text((root / ".gitignore").read_text() + "*.secret\n")
+    dvc_yaml = (root / "dvc.yaml").read_text()
+    (root / "dvc.yaml").write_text(dvc_yaml.replace("deps: [prepared,", "deps: [words.secret, prepared,"))
+    missing = laptop.train("--dry-run", "-n", "one")
+    assert "cannot run: train" in missing
+    assert "Stage 'train' cannot run: words.secret is missing. Nothing was sent" in laptop.train("-n", "one", code=2)
+    (root / "words.secret").write_text("words")
+    refused = laptop.train("-n", "one", code=2)
+    assert "Stage 'train' needs words.secret, which Git ignores: it would not be sent" in refused
+    assert "--copy-paths words.secret" in refused
+    assert "one: runs: train" in laptop.train("-n", "one", "--copy-paths", "words.secret", "--dry-run")
+
+    (root / "words.secret").write_text("ghp_" + "a1B2" * 10)
+    found = laptop.train("-n", "one", "--copy-paths", "words.secret", code=2)
+    assert "words.secret, line 1, holds what looks like a credential" in found
+    assert "a1B2" not in found
+
+    laptop.git("checkout", "-q", "dvc.yaml")
+    (root / "data" / "raw" / "more.txt").write_text("more")
+    assert "data/raw differs from what its .dvc file records" in laptop.train("-n", "one", code=2)
+    (root / "data" / "raw" / "more.txt").unlink()
+
+    for words, said in (
+        (("-n", "a/b"), "no name for an experiment"),
+        (("-n", "main"), "there is a branch or tag 'main'"),
+        (("-n", "stash"), "no name for an experiment"),
+        (("--target", "trian"), "There is no stage 'trian'"),
+        (("-S", "train.speed=1"), "params.yaml: 'train.speed=1' cannot be set"),
+        (("-S", "absent.yaml:a=1"), "absent.yaml is no file that Git tracks"),
+        (("--time", "soon"), "is no time"),
+        (("--on", "jenkins"), "'jenkins' is not 'local'"),
+    ):
+        assert said in laptop.train(*words, "--dry-run", code=2)
+    assert laptop.listed() == {}
+    assert laptop.runs() == []
+
+
+def test_experiments_that_are_not_there_are_an_error_with_a_remedy(laptop: Laptop) -> None:
+    assert "mlbutler train -n" in laptop.train("--help")
+    assert "There are no experiments" in laptop.train("list")
+    assert "No experiment is under way" in laptop.train("wait")
+    for verb in ("show", "logs", "wait", "cancel", "fetch", "rm"):
+        said = laptop.train(verb, "none", code=2)
+        assert "There is no experiment 'none'" in said
+        assert "mlbutler train list" in said
+    run = laptop.world.run(laptop.root, laptop.world.jenkins("main"), "list", verb="train")
+    assert run.code == 2
+    assert "mlbutler run" in run.err
+
+
+def test_one_stage_alone_is_another_point(laptop: Laptop) -> None:
+    planned = json.loads(
+        laptop.world.run(laptop.root, {}, "--target", "prepare", "--dry-run", "--json", "-n", "part", verb="train").out
+    )
+    (one,) = planned["experiments"]
+    assert [stage["name"] for stage in one["plan"]["stages"]] == ["prepare"]
+    whole = json.loads(laptop.world.run(laptop.root, {}, "--dry-run", "--json", "-n", "all", verb="train").out)
+    assert whole["experiments"][0]["id"] != one["id"]
+    assert one["input"] == one["baseline"] == laptop.git("rev-parse", "HEAD")

@@ -35,6 +35,23 @@ def test_names_that_hold_credentials(name: str) -> None:
     assert is_secret_name(name)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("key = 'ghp_" + "a1B2" * 10 + "'", True),
+        ("-----BEGIN RSA PRIVATE KEY-----", True),
+        ("https://ada:hunter2@example.org/x.git", True),
+        ("the value known-value-1 of a variable", True),
+        ("password = ask()", False),
+        ("password = 'in a test, any text'", False),
+        ("https://example.org/x.git", False),
+        ("", False),
+    ],
+)
+def test_a_credential_is_found_where_there_is_no_doubt(text: str, found: bool) -> None:
+    assert Redactor(["known-value-1"]).finds(text) is found
+
+
 @pytest.mark.parametrize("name", ["PATH", "HOME", "CUDA_VISIBLE_DEVICES", "AWS_DEFAULT_REGION", "BRANCH_NAME", "LANG"])
 def test_names_that_do_not(name: str) -> None:
     assert not is_secret_name(name)

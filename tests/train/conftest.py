@@ -126,7 +126,7 @@ def laptop(tmp_path: Path, trained: World) -> Iterator[Laptop]:
         process.kill()
 
 
-_DVC_OWN = ((".dvc", "tmp"), (".dvc", "cache"))
+_OWN = (".dvc/tmp", ".dvc/cache")
 
 
 def snapshot(root: Path) -> dict[str, object]:
@@ -139,11 +139,13 @@ def snapshot(root: Path) -> dict[str, object]:
     for name in ("index", "HEAD", "config", "logs/HEAD", "logs/refs/stash", "ORIG_HEAD", "MERGE_HEAD"):
         path = root / ".git" / name
         found[f".git/{name}"] = path.read_bytes() if path.exists() else None
-    for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
-        if relative.parts[0] in (".git", ".mlbutler") or relative.parts[:2] in _DVC_OWN:
-            continue
-        status = path.lstat()
-        content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else None
-        found[str(relative)] = status.st_mode, status.st_mtime_ns, content
+    for folder, folders, files in os.walk(root):
+        folders[:] = [
+            name for name in folders if name not in (".git", ".mlbutler") and f"{Path(folder).name}/{name}" not in _OWN
+        ]
+        for path in (Path(folder, name) for name in (*folders, *files)):
+            status = path.lstat()
+            content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+            changed = None if path.is_dir() else status.st_mtime_ns  # .mlbutler and DVC's cache may be new in one
+            found[str(path.relative_to(root))] = status.st_mode, changed, content
     return found

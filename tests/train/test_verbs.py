@@ -58,9 +58,14 @@ def test_a_sweep_from_a_dirty_tree_becomes_dvc_experiments(laptop: Laptop) -> No
     assert list(dvc_experiments(laptop)) == ["lr-2"]
     assert list(laptop.listed()) == ["lr-2"]
 
+    assert "-S holds what looks like a credential" in laptop.train("-S", f"key=ghp_{'a1B2' * 10}", code=2)
     laptop.git("stash", "-q")
     laptop.world.dvc("exp", "apply", "lr-2")
     assert json.loads((laptop.root / "metrics.json").read_text())["accuracy"] == 0.93
+    laptop.git("checkout", "-q", ".")
+    laptop.git("stash", "pop", "-q")
+    laptop.world.dvc("exp", "remove", "lr-2")
+    assert "lr-2  train.rate=0.03 (again): restored: train" in laptop.train("-S", "train.rate=0.03", "--dry-run")
 
 
 def test_results_are_fetched_and_unsaved_work_is_not_overwritten(laptop: Laptop) -> None:

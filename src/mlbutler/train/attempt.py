@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -18,6 +19,8 @@ from mlbutler.project.project import Project
 from mlbutler.record import Outcome, Record, ReproduceResult
 from mlbutler.record_file import read_record
 from mlbutler.reproduce.scratch import configure, make_clone
+from mlbutler.secrets import Redactor
+from mlbutler.settings import Settings
 from mlbutler.train import results
 from mlbutler.train.ending import end_leftovers, end_stage
 from mlbutler.train.experiment import Experiment, StageNote, State
@@ -30,7 +33,8 @@ GRACE = 30.0
 """Seconds that a stage has to end when its time is over."""
 _POLL = 0.5
 _STEPS = ("plan", "sync", "reproduce")
-_RUN = ("run", "--only", ",".join(_STEPS), "--no-publish", "--discard")
+# Against itself: a target branch that the settings name need not be in the clone.
+_RUN = ("run", "--only", ",".join(_STEPS), "--no-publish", "--discard", "--against", "HEAD")
 _TAIL = 20
 _WELL = (Outcome.PASSED, Outcome.SKIPPED)
 
@@ -53,6 +57,12 @@ class End:
             result=self.result, ended=time.time(),
         )  # fmt: skip
 
+    def hidden(self, redactor: Redactor) -> End:
+        """Return the same end without credentials: it is kept."""
+        hide = redactor.hide
+        tail = tuple(map(hide, self.tail))
+        return dataclasses.replace(self, reason=hide(self.reason), remedy=hide(self.remedy), tail=tail)
+
 
 _CANCELLED = End(State.CANCELLED, "")
 
@@ -65,15 +75,15 @@ class Attempt:
     """Run one experiment.
 
     Args:
-        git: at the repository's root. mirror: the agent's mirror, None for none.
+        git: at the repository's root. settings: the project's, as it was submitted.
         environ: this process' environment, with the credentials of remotes.
     """
 
     def __init__(
-        self, git: Git, experiments: Experiments, place: Place, mirror: Path | None, environ: Mapping[str, str]
+        self, git: Git, experiments: Experiments, place: Place, settings: Settings, environ: Mapping[str, str]
     ) -> None:
         self._git, self._experiments, self._place = git, experiments, place
-        self._mirror, self._environ = mirror, environ
+        self._settings, self._environ = settings, environ
         self._ended_by_us: End | None = None
 
     def run(self, kept: Kept) -> End:
@@ -99,6 +109,8 @@ class Attempt:
         environ = project_environment(self._environ)
         root = make_clone(self._git, top, experiment.input, experiment.project, environ)
         configure(root, main.cache_dir, main.remote_directories())
+        if remote := self._settings.project.git_remote:  # the project's settings name it, and it must be there
+            Git(top, environ).run("remote", "add", "--", remote, os.fspath(top))
         return root
 
     def _run(self, experiment: Experiment, top: Path, root: Path, log: Log) -> End:
@@ -163,8 +175,8 @@ class Attempt:
         own = {EXPERIMENT: experiment.id}
         if experiment.targets:
             own["MLBUTLER_REPRODUCE_TARGETS"] = json.dumps(list(experiment.targets))
-        if self._mirror is not None:
-            own["MLBUTLER_DATA_MIRROR"] = os.fspath(self._mirror)
+        if (mirror := self._settings.data.mirror_path(self._place.root)) is not None:
+            own["MLBUTLER_DATA_MIRROR"] = os.fspath(mirror)
         return kept | own
 
 

@@ -52,6 +52,7 @@ class Place:
         """
         from filelock import FileLock, Timeout
 
+        self.prepare()
         lock = FileLock(self.folder / f"{name}.lock", timeout=patience)
         try:
             lock.acquire()

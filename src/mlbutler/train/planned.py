@@ -53,7 +53,7 @@ def plan(
                 Git(folder, project_environment(environ)).run("read-tree", "--reset", "-u", experiment.input)
             with contextlib.chdir(root):  # DVC names stages relative to the current directory
                 project = Project(root, environ)
-                project.mirror = main.mirror
+                project.mirror, project.mirror_remote = main.mirror, main.mirror_remote
                 if main.remote_name in project.remote_names():
                     project.remote_name = main.remote_name
                 stages = project.planning.plan(experiment.targets)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mlbutler.errors import MlbutlerError
 from mlbutler.git import Git
+from mlbutler.process import output_redactor
 from mlbutler.settings import load
 from mlbutler.train.attempt import Attempt, End, Stopped
 from mlbutler.train.experiment import ENDED, Experiment, State
@@ -50,6 +51,7 @@ class Worker:
         self._git, self._place, self._environ = git, place, environ
         self._experiments = Experiments(git)
         self._engine = LocalEngine(self._experiments, place)
+        self._redactor = output_redactor(environ)
         self._stopped = False
 
     def work(self) -> bool:
@@ -111,21 +113,21 @@ class Worker:
         self._place.clear(id)
         end = self._attempted(taken)
         log = kept_log(self._place.log(id))
+        end = end.hidden(self._redactor)
         self._experiments.change(id, lambda now: ended(now, end), log)
         self._place.clear(id)
 
     def _attempted(self, taken: Kept) -> End:
         try:
             settings = load(self._place.root, self._environ).settings
-            mirror = settings.data.mirror_path(self._place.root)
-            return Attempt(self._git, self._experiments, self._place, mirror, self._environ).run(taken)
+            return Attempt(self._git, self._experiments, self._place, settings, self._environ).run(taken)
         except Stopped:
             self._stopped = True
             return End(State.LOST, "the process that ran it was asked to stop")
         except MlbutlerError as error:
             return End(State.NOT_SET_UP, error.message, error.remedy)
         except Exception as error:  # the next experiment shall run all the same
-            traceback.print_exc()
+            print(self._redactor.hide(traceback.format_exc()), file=sys.stderr, flush=True)
             where = f"Please report it with {self._place.folder / 'worker.log'}."
             return End(State.NOT_SET_UP, f"a bug of mlbutler: {type(error).__name__}: {error}", where)
 

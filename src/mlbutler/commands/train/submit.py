@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -47,8 +48,11 @@ def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
             raise BusyError("Another `mlbutler train` is sending experiments.", "Wait for it to end.")
         main = _project(training)
         captured = capture(training.git, [f"{training.prefix}{path}" for path in options.copied])
-        _check(training, main, captured)
-        args = (training.git, training.experiments, training.place, captured, training.prefix, options.wish)
+        _check(training, main, captured, options.wish.params)
+        wish = options.wish
+        if not wish.targets:
+            wish = dataclasses.replace(wish, targets=tuple(training.settings.reproduce.targets))
+        args = (training.git, training.experiments, training.place, captured, training.prefix, wish)
         submitted = resolve(*args)
         plans = _shown_plans(training, main, captured, submitted)
         if not options.dry_run:
@@ -68,10 +72,21 @@ def _project(training: Training) -> Project:
     if training.settings.data.remote:
         project.remote_config(training.settings.data.remote)  # an unknown name is an error at once
         project.remote_name = training.settings.data.remote
+    project.mirror_remote = training.settings.data.mirror_remote
     return project
 
 
-def _check(training: Training, main: Project, captured: Captured) -> None:
+def _check(training: Training, main: Project, captured: Captured, params: Sequence[str]) -> None:
+    if params and main.repo.config.get("hydra", {}).get("enabled"):
+        raise UsageError(
+            "DVC composes this project's parameters with Hydra (hydra.enabled), which -S would have to do too.",
+            "Set them in the file, or use dvc exp run.",
+        )
+    if any(map(training.console.redactor.finds, params)):
+        raise UsageError(
+            "-S holds what looks like a credential: it would be kept in Git.",
+            "Let the program read it from its environment.",
+        )
     refuse_left_out(training.git, main, training.prefix, captured)
     refuse_changed_data(main)
     refuse_credentials(training.git, captured, training.console.redactor.adding(main.secrets()))

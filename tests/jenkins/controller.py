@@ -81,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(500, b"NullPointerException: job")
         if not self.server.configures or text.count("{") == text.count("}"):
             return self._send(200, b'{"status":"success"}')
-        fault = {"column": 1, "line": text.count("\n"), "message": "unexpected token: ", "status": "fail"}
+        fault = {"column": 1, "line": text.count("\n") + 1, "message": "unexpected token: ", "status": "fail"}
         return self._send(200, json.dumps([fault]).encode())
 
     def _allowed(self) -> bool:

@@ -143,7 +143,7 @@ class JenkinsClient:
         try:
             found = answer.json()
             return (
-                [f"{fault['message']} @ line {fault['line'] + 1}" for fault in found] if isinstance(found, list) else []
+                [f"{fault['message']} @ line {fault['line']}" for fault in found] if isinstance(found, list) else []
             )
         except (ValueError, KeyError, TypeError) as error:
             remedy = "Check that the address is that of a Jenkins controller."

@@ -98,7 +98,8 @@ def must_fit(war: War, java: int, program: str, plugins: Iterable[Path]) -> None
     if line is None:
         raise UsageError(f"Jenkins {war.jenkins} is too old: {LINES[0].lts} or newer is supported.", _DOWNLOAD)
     if java not in line.java:
-        wanted = " or ".join(map(str, line.java))
+        *others, last = map(str, line.java)
+        wanted = f"{', '.join(others)} or {last}"
         raise UsageError(
             f"Jenkins {war.jenkins} does not run with Java {java} ({program}).",
             f"It supports Java {wanted}: install one and name it, --java PATH",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -28,6 +29,11 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 # What is a matter of the machine's other work is no property of the code.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector all that is there for good; statsmodels calls it a hundred times in one test."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

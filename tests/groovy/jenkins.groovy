@@ -498,10 +498,14 @@ abstract class PipelineScript extends Script {
 }
 
 class Main {
-    /** A global variable of the shared libraries, null when there is none of that name. */
-    static Script variable(String name) {
-        File source = (Build.plan.libraries ?: []).collect { new File("${it}/vars/${name}.groovy") }.find { it.isFile() }
-        source ? load(source, new Binding()) : null
+    private static final Map<String, Script> variables = [:]
+    /** A global variable of the shared libraries, one for the whole build; null when there is none of that name. */
+    static synchronized Script variable(String name) {
+        if (!(name in variables.keySet())) {
+            File source = (Build.plan.libraries ?: []).collect { new File("${it}/vars/${name}.groovy") }.find { it.isFile() }
+            variables[name] = source ? load(source, new Binding()) : null
+        }
+        variables[name]
     }
     static Script load(File source, Binding binding) {
         CompilerConfiguration configuration = new CompilerConfiguration(scriptBaseClass: 'PipelineScript')

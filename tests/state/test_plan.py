@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mlbutler.state.segments import Segment
+from tests import forked_python
 from tests.integration.world import World
 
 Change = Callable[[Path], object]
@@ -51,7 +52,8 @@ def opened(world: World, root: Path, *words: str) -> tuple[bool, dict[str, Any]]
 def a_clone(world: World) -> Path:
     root = world.clone("origin/main")
     time.sleep(0.1)
-    assert opened(world, root, "plan")[0] is True
+    done = forked_python.run("mlbutler", "plan", cwd=root, env=world.base_environ())
+    assert done.returncode == 0, done.stderr
     return root
 
 

@@ -8,6 +8,9 @@
  * A stage begins as soon as those before it are done, and holds no agent while it waits. When one fails, those that
  * need it do not run; the others do, and then the build fails.
  *
+ * Nothing polls: a stage that ends begins those that it was the last to be waited for. So what Jenkins writes of a
+ * build grows with the number of stages, and not with the time that they take.
+ *
  * config.label: for stages that name none. config.labels: those that a stage may name; a change cannot ask for others.
  * stashes: gets the names as the stages end, so that a caller has them after a failure too. broken: gets the names of
  * the stages that failed themselves.
@@ -19,56 +22,91 @@ List call(Map config, List stages, List stashes = [], List broken = []) {
             stale << one
         }
     }
-    Map outcomes = [:] // name of a stage -> 'done' or 'failed'; one thread at a time changes it
-    Map branches = [:]
-    for (int i = 0; i < stale.size(); i++) {
-        Map one = stale[i]
-        String runs = "mlbutler-runs-${i}"
-        List needed = before(one, stale)
-        branches[one.name] = {
-            waitUntil(initialRecurrencePeriod: 500, quiet: true) { ended(needed, outcomes) }
-            if (failed(needed, outcomes)) {
-                outcomes[one.name] = 'failed'
-                echo('not run: a stage that it needs failed')
-                return
-            }
-            try {
-                onAgent(config, one, stashes.collect { name -> name }, runs)
-                stashes << runs
-                outcomes[one.name] = 'done'
-            } finally {
-                if (outcomes[one.name] != 'done') {
-                    outcomes[one.name] = 'failed'
-                    broken << one.name
-                }
-            }
-        }
+    // outcomes: name of a stage -> 'begun', 'done', 'failed' or 'not run'. Jenkins runs the Groovy of one branch at a
+    // time, and goes to another where a step waits; so nothing else happens between two lines without a step.
+    Map work = [config: config, stale: stale, outcomes: [:], stashes: stashes, broken: broken]
+    List next = ready(work)
+    while (next) {
+        next = runAll(work, next)
     }
-    if (branches) { parallel(branches) }
+    if (broken) { error("stages failed: ${broken.join(', ')}") }
     return stashes
 }
 
-/** Names of the stale stages that `one` takes something from. */
-List before(Map one, List stale) {
-    List names = []
-    for (other in stale) {
-        if (one.after.contains(other.name)) { names << other.name }
+/** Run stages that need nothing more, and what follows while they run; returns those that can begin afterwards. */
+List runAll(Map work, List due) {
+    if (due.size() == 1) {
+        taken(work, due[0])
+        return ready(work)
     }
-    return names
+    Map group = [running: due.size(), next: []]
+    Map branches = [:]
+    for (one in due) {
+        Map first = one
+        branches[first.name] = { inTurn(work, group, first) }
+    }
+    parallel(branches)
+    return group.next
 }
 
-boolean ended(List names, Map outcomes) {
-    for (name in names) {
-        if (!outcomes.containsKey(name)) { return false }
+/** Run a stage, then what it was the last to be waited for: as one of a group, whose last leaves that to the caller. */
+void inTurn(Map work, Map group, Map first) {
+    List next = [first]
+    while (next) {
+        next = runAll(work, next)
+        if (group.running == 1) { // no other branch of this group runs, so that nothing needs to run beside one
+            group.next = next
+            next = []
+        }
     }
-    return true
+    group.running--
 }
 
-boolean failed(List names, Map outcomes) {
-    for (name in names) {
-        if (outcomes[name] == 'failed') { return true }
+/** Run one stage on an agent. A failure marks the build and those that need the stage; an abort ends them all. */
+void taken(Map work, Map one) {
+    String runs = "mlbutler-runs-${work.stale.indexOf(one)}"
+    catchError(catchInterruptions: false) {
+        onAgent(work.config, one, work.stashes.collect { name -> name }, runs)
+        work.stashes << runs
+        work.outcomes[one.name] = 'done'
+    }
+    if (work.outcomes[one.name] != 'done') {
+        work.outcomes[one.name] = 'failed'
+        work.broken << one.name
+        notRun(work, one)
+    }
+}
+
+/** The stages that can begin now, each of them once. */
+List ready(Map work) {
+    List found = []
+    for (one in work.stale) {
+        if (!work.outcomes.containsKey(one.name) && !waits(work, one)) {
+            work.outcomes[one.name] = 'begun'
+            found << one
+        }
+    }
+    return found
+}
+
+boolean waits(Map work, Map one) {
+    for (other in work.stale) {
+        if (one.after.contains(other.name) && work.outcomes[other.name] != 'done') { return true }
     }
     return false
+}
+
+/** Show the stages that need the failed one as not built. */
+void notRun(Map work, Map failed) {
+    for (one in work.stale) {
+        if (one.after.contains(failed.name) && !work.outcomes.containsKey(one.name)) {
+            work.outcomes[one.name] = 'not run'
+            stage(one.name) {
+                catchError(stageResult: 'NOT_BUILT') { error("${one.name} is not run: it needs ${failed.name}") }
+            }
+            notRun(work, one)
+        }
+    }
 }
 
 /** Bring the entries of DVC's run cache that other agents of this build made, and none that lay here before. */

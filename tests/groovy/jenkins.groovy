@@ -10,6 +10,7 @@ import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
 import java.util.concurrent.Callable
 import java.util.concurrent.Executors
+import java.util.concurrent.locks.ReentrantLock
 import org.codehaus.groovy.control.CompilerConfiguration
 
 class CurrentBuild {
@@ -46,6 +47,28 @@ class Build {
     static int vanished = 0
     static boolean aborted = false
     static InheritableThreadLocal<Frame> frames = new InheritableThreadLocal<Frame>()
+    /** Jenkins runs the Groovy of one branch at a time, and goes to another where a step waits. */
+    static final ReentrantLock turn = new ReentrantLock(true)
+
+    static waiting(Closure body) {
+        turn.unlock()
+        try { return body() } finally { turn.lock() }
+    }
+
+    /** Run branches at once; returns what each ended with, null where it passed. */
+    static List<Throwable> atOnce(Collection<Closure> branches) {
+        Frame frame = frame()
+        def pool = Executors.newFixedThreadPool(Math.max(branches.size(), 1))
+        try {
+            waiting {
+                pool.invokeAll(branches.collect { branch -> ({
+                    turn.lock()
+                    frames.set(frame.copy())
+                    try { branch(); return null } catch (Throwable error) { return error } finally { turn.unlock() }
+                } as Callable) })*.get()
+            } as List<Throwable>
+        } finally { pool.shutdown() }
+    }
 
     static Frame frame() { frames.get() }
     static void event(Map event) { events << ([path: frame()?.path?.join('/')] + event) }
@@ -111,8 +134,10 @@ class Build {
         process.outputStream.close()
         boolean stops = plan.abort && !aborted && plan.abort in frame.path
         if (stops) { abort(process) }
-        process.inputStream.eachLine('UTF-8') { println(masked("[${frame.path.join('/')}] ${it}")) }
-        int code = process.waitFor()
+        int code = waiting {
+            process.inputStream.eachLine('UTF-8') { println(masked("[${frame.path.join('/')}] ${it}")) }
+            return process.waitFor()
+        } as int
         event(step: 'sh', script: script, code: code, bound: frame.bound, workspace: frame.workspace.name, label: frame.label)
         if (stops) { throw new Interruption() }
         code
@@ -278,16 +303,8 @@ class Stage {
 
     private void branches() {
         if (!atOnce) { children.each { it.run() }; return }
-        def pool = Executors.newFixedThreadPool(children.size())
-        try {
-            def frame = Build.frame()
-            List<Throwable> failures = pool.invokeAll(children.collect { child -> ({
-                Build.frames.set(frame.copy())
-                try { child.run(); null } catch (Throwable error) { error }
-            } as Callable) })*.get()
-            Throwable first = failures.find { it }
-            if (first) { throw first }
-        } finally { pool.shutdown() }
+        Throwable first = Build.atOnce(children.collect { child -> ({ child.run() }) }).find { it }
+        if (first) { throw first }
     }
 }
 
@@ -348,7 +365,6 @@ abstract class PipelineScript extends Script {
         }
     }
     def catchError(Closure body) { catchError([:], body) }
-    def waitUntil(Map given, Closure body) { while (!body()) { sleep(50) } }
     def catchError(Map given, Closure body) {
         try { body() } catch (Exception error) {
             if (error instanceof Interruption && given.catchInterruptions == false) { throw error }
@@ -373,17 +389,13 @@ abstract class PipelineScript extends Script {
     }
     def parallel(Map branches) {
         Map work = branches.findAll { it.value instanceof Closure }
-        def frame = Build.frame()
-        def pool = Executors.newFixedThreadPool(Math.max(work.size(), 1))
-        try {
-            def failures = pool.invokeAll(work.collect { title, body -> ({
-                Build.frames.set(frame.copy())
-                Build.frame().path << (title as String)
-                try { body(); null } catch (Throwable error) { println("branch ${title}: ${error.message}"); error }
-            } as Callable) })*.get()
-            def first = failures.find { it }
-            if (first) { Build.worsen('FAILURE'); throw first }
-        } finally { pool.shutdown() }
+        List<Throwable> failures = Build.atOnce(work.collect { title, body -> ({
+            Build.frame().path << (title as String)
+            try { body() } catch (Throwable error) { println("branch ${title}: ${error.message}"); throw error }
+        }) }).findAll { it }
+        // As Jenkins: an abort weighs less than a failure.
+        Throwable first = failures.find { !(it instanceof Interruption) } ?: failures[0]
+        if (first) { throw first }
     }
     def checkout(Object what) {
         if (Build.shell(Build.plan.checkout as String) != 0) { throw new Abort('the checkout failed') }
@@ -515,6 +527,7 @@ class Main {
 
 Build.plan = new JsonSlurper().parse(new File(args[0])) as Map
 Build.frames.set(new Frame())
+Build.turn.lock()
 try { Main.load(new File(Build.plan.script as String), new Binding()).run() }
 catch (Abort error) {
     Build.worsen(error instanceof Interruption ? 'ABORTED' : 'FAILURE')

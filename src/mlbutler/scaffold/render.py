@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mlbutler.errors import UsageError
 from mlbutler.record import TELLING
-from mlbutler.run_table import NAMES, taken_after
+from mlbutler.run_table import NAMES, STEPS, taken_after
 from mlbutler.scaffold.detected import ContainerImage, DetectedProject
 from mlbutler.scaffold.image import IMAGE_LABEL, packages
 from mlbutler.scaffold.wheel import IN_IMAGE, Wheel
@@ -39,8 +39,8 @@ _GIT_SSH = "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh',\n    keyFileVar
 _MOUNTABLE = re.compile(r"/[\w./@%+=~-]*")
 _OWN_CODE = {"test": "time: 2, unit: 'HOURS'", "lint": "time: 1, unit: 'HOURS'", "reproduce": "time: 5, unit: 'DAYS'"}
 """Steps that run the project's own code: without credentials, and limited in time."""
-_LOOKING = ("plan", "test", "lint")
-"""Steps that come first: two of them side by side."""
+_FIRST = tuple(step.name for step in STEPS if not (step.needs or step.after) and step.name not in TELLING)
+"""Steps that wait for no other: `plan`, and then the rest side by side."""
 DOCKER_OPTIONS = "--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096"
 _WITHOUT_TOKEN = ("", "folder")
 """No forge, and the one that is a directory."""
@@ -176,7 +176,8 @@ def _jenkins(found: DetectedProject, options: ScaffoldOptions, dockerfile: str) 
         "image_files": [at(path) for path in (dockerfile, ignore_file(dockerfile), *found.image.files)],
         "gate_as": options.gate_as,
         "steps": {name: _stage(name, options.gate_as) for name in NAMES if name not in TELLING},
-        "in_order": [name for name in NAMES if name not in (*_LOOKING, *TELLING)],
+        "side_by_side": [name for name in _FIRST if name != "plan"],
+        "in_order": [name for name in NAMES if name not in (*_FIRST, *TELLING)],
         "pod": _pod(options, mirror),
         "lost": "kubernetesAgent()" if options.agent == KUBERNETES else "agent()",
         "git": _GIT_SSH if found.ssh else _GIT,

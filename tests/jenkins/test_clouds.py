@@ -35,7 +35,7 @@ TEMPLATE = closed(
     mode={"enum": ["NORMAL", "EXCLUSIVE"]},
     hostKeyVerificationStrategy={"enum": ["CHECK_NEW_HARD", "CHECK_NEW_SOFT", "ACCEPT_NEW", "OFF"]},
     metadataHopsLimit={"type": "integer", "minimum": 1},
-    maxTotalUses={"const": -1},  # EC2RetentionStrategy.java: 0, which is what is not set, ends the machine after a build
+    maxTotalUses={"const": -1},  # EC2RetentionStrategy.java: 0, where it is not set, ends the machine after a build
     spotConfig=closed("useBidPrice", useBidPrice=BOOLEAN, fallbackToOndemand=BOOLEAN, spotMaxBidPrice=STRING),
     amiType=closed("unixData", unixData=closed("sshPort", sshPort=STRING, rootCommandPrefix=STRING)),
     nodeProperties={"type": "array", "items": closed("envVars", envVars=closed(

@@ -142,9 +142,7 @@ class JenkinsClient:
             raise OutsideError(f"{self.url} compiles no Jenkinsfiles below {item}.", remedy)
         try:
             found = answer.json()
-            return (
-                [f"{fault['message']} @ line {fault['line']}" for fault in found] if isinstance(found, list) else []
-            )
+            return [f"{fault['message']} @ line {fault['line']}" for fault in found] if isinstance(found, list) else []
         except (ValueError, KeyError, TypeError) as error:
             remedy = "Check that the address is that of a Jenkins controller."
             raise OutsideError(f"{self.url} sent an unexpected response to the compilation.", remedy) from error

@@ -16,7 +16,9 @@ def call(Map given = [:]) {
         forge: true, // is there a token for comments and statuses
         gateAs: 'fail', // or 'unstable'
         labels: [], // of agents that stages of dvc.yaml may name; with any, every stale stage gets an agent of its own
-        junit: '', // further JUnit files
+        junit: '', // the project's JUnit files, beside the .mlbutler/junit.xml of a test command from `mlbutler init`
+        safeHtml: false, // the controller's markup formatter is "Safe HTML": the build's description has links
+        name: '', // which pipeline this is, where several of the project report on one pull request
     ]
     List unknown = []
     for (name in given.keySet()) {
@@ -35,6 +37,7 @@ def call(Map given = [:]) {
     List variables = ['MLBUTLER_IN_RUN=true']
     if (config.dockerfile) { variables << "MLBUTLER_DATA_MIRROR=${config.mirror}" }
     if (config.folder) { variables << "MLBUTLER_CHDIR=${config.folder}" }
+    if (config.name) { variables << "MLBUTLER_REPORT_NAME=${config.name}" }
     Map state = [told: false, stashed: false]
     withEnv(variables) {
         // Not of a build that was aborted: that one ends.
@@ -81,7 +84,8 @@ void fannedOut(Map config, Map state) {
                 boolean passed = look(config)
                 looked = passed && failLater {
                     stages = planned(config)
-                    stash(name: 'mlbutler-record', includes: record, useDefaultExcludes: false)
+                    String kept = "${record}, ${tests(config)}"
+                    stash(name: 'mlbutler-record', includes: kept, useDefaultExcludes: false)
                     state.stashed = true
                 }
                 if (!looked) { finish(config) }
@@ -214,17 +218,22 @@ void tell(Map config, boolean ended, Map state) {
     stage('report') {
         catchError { // first of all: the build of the results commit may abort this one
             mlbutlerAccess.command(ended ? 'mlbutler report' : 'mlbutler report --interrupted')
+            String verdict = "${top}.mlbutler/report/verdict.${config.safeHtml ? 'html' : 'txt'}"
+            if (fileExists(verdict)) { currentBuild.description = readFile(verdict).trim() } // in the list of builds
             mlbutlerAccess.forge(config) { mlbutlerAccess.command('mlbutler publish') }
-            String verdict = "${top}.mlbutler/report/verdict.txt" // for the list of builds
-            if (fileExists(verdict)) { currentBuild.description = readFile(verdict).trim() }
         }
-        String more = config.junit ? ", ${config.junit}" : ''
-        junit(allowEmptyResults: true, testResults: "${all}.mlbutler/report/report.xml${more}")
+        junit(allowEmptyResults: true, testResults: tests(config))
         publishHTML([reportName: 'mlbutler', reportDir: "${top}.mlbutler/report", reportFiles: 'report.html',
             allowMissing: true, alwaysLinkToLastBuild: true, keepAll: true])
         archiveArtifacts(allowEmptyArchive: true,
             artifacts: "${all}.mlbutler/report/**, ${all}.mlbutler/*.json, ${all}.mlbutler/*.log")
     }
+}
+
+/** The project's JUnit files, as patterns: what mlbutler judged is in the report, and is no test of the project. */
+String tests(Map config) {
+    String own = pattern("${config.folder ? config.folder + '/' : ''}.mlbutler/junit.xml")
+    return config.junit ? "${own}, ${config.junit}" : own
 }
 
 /** A path as a pattern of Ant's; a comma would part two. */

@@ -17,5 +17,5 @@ def test_a_record_is_rendered_without_its_project_and_json_names_the_files(tmp_p
     run = world.run(tmp_path, {}, "--json", "--record", str(record), "--output", "out", verb="report")
     assert run.code == 0, run.err
     files = json.loads(run.out)["files"]
-    assert set(files) == {"md", "html", "json", "junit", "verdict"}
+    assert set(files) == {"md", "html", "json", "junit", "verdict", "verdict-html", "badge"}
     assert all((tmp_path / path).is_file() for path in files.values())

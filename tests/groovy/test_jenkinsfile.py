@@ -105,7 +105,7 @@ def test_a_pull_request_from_its_first_stage_to_the_comment(world: World) -> Non
     ]
     assert world.git(world.bare, "rev-parse", "better^") == commit
     assert (done.archive / "html" / ".mlbutler" / "report" / "report.html").is_file()
-    assert (done.archive / "junit" / ".mlbutler" / "report" / "report.xml").is_file()
+    assert not (done.archive / "junit").exists()  # this project has no JUnit files, and what mlbutler judged is no test
     record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
     assert {step: record[step]["outcome"] for step in STEPS} == dict.fromkeys(STEPS, "passed")
     assert record["check"]["findings"] == []  # what the run was about to fix is pending
@@ -116,6 +116,13 @@ def test_a_pull_request_from_its_first_stage_to_the_comment(world: World) -> Non
     assert not list((world.directory / "jenkins-better" / "workspaces").iterdir())
 
 
+def test_the_list_of_builds_has_the_verdict_though_the_reviewers_cannot_be_told(world: World) -> None:
+    commit = world.branch("untold", {"params.yaml": params(1.04)})
+    done = built(world, "untold", commit, MLBUTLER_FORGE_KIND="github")  # and no token
+    assert done.result == "FAILURE"
+    assert described(done)[0].startswith("Better: ")
+
+
 def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
     folder = "teams/computer vision, é"
     world = make(tmp_path, folder=folder)
@@ -123,7 +130,7 @@ def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
     done = built(world, "better", commit)
     assert done.result == "SUCCESS", done.log[-3000:]
     assert world.git(world.bare, "rev-parse", "better^") == commit
-    places = ["html", "report.html"], ["junit", "report.xml"], ["archive", "report.md"]
+    places = ["html", "report.html"], ["archive", "report.xml"], ["archive", "badge.svg"], ["archive", "metrics.csv"]
     assert all((done.archive / place / folder / ".mlbutler" / "report" / name).is_file() for place, name in places)
     assert (done.archive / "archive" / folder / ".mlbutler" / "record.json").is_file()
     [comment] = (world.directory / "jenkins-better" / "forge").rglob("*.md")
@@ -238,7 +245,7 @@ def test_a_build_that_is_aborted_is_told_as_interrupted(tmp_path: Path) -> None:
     assert described(done)[0].startswith("Interrupted: during reproduce")
     [status] = (world.directory / "jenkins-stopped" / "forge" / "statuses").iterdir()
     assert json.loads(status.read_text())["state"] == "canceled"
-    junit = (done.archive / "junit" / ".mlbutler" / "report" / "report.xml").read_text()
+    junit = (done.archive / "archive" / ".mlbutler" / "report" / "report.xml").read_text()
     assert 'failures="0" errors="0"' in junit
 
 

@@ -160,12 +160,19 @@ def test_a_graph_over_several_agents(world: World) -> None:
 def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
     folder = "teams/computer vision, é"
     world = make(tmp_path, folder=folder, environ={"RAN": str(tmp_path / "before.log")})
-    commit = world.branch("better", {"params.yaml": params(0.05)})
-    done = built(world, "better", f"mlbutlerPipeline(folder: '{folder}', labels: ['gpu'])", commit=commit)
+    tested = SETTINGS.replace('"true"', "'mkdir -p .mlbutler; echo \"<testsuite/>\" > .mlbutler/junit.xml'")
+    commit = world.branch("better", {"params.yaml": params(0.05), "mlbutler.toml": tested})
+    given = f"mlbutlerPipeline(folder: '{folder}', labels: ['gpu'], name: 'gpu', safeHtml: true)"
+    done = built(world, "better", given, commit=commit)
     assert done.result == "SUCCESS", done.log[-3000:]
     assert world.git(world.bare, "rev-parse", "better^") == commit
-    assert (done.archive / "archive" / folder / ".mlbutler" / "record.json").is_file()
-    assert (done.archive / "junit" / folder / ".mlbutler" / "report" / "report.xml").is_file()
+    assert (done.archive / "archive" / folder / ".mlbutler" / "record-gpu.json").is_file()
+    tests = [path for path in (done.archive / "junit").rglob("*") if path.is_file()]
+    assert tests == [done.archive / "junit" / folder / ".mlbutler" / "junit.xml"]  # what mlbutler judged is no test
+    [described] = [event["text"] for event in done.events if event["step"] == "description"]
+    assert re.match(r'<b style="color:#[0-9a-f]{6}">\w+</b>: .* \(<a href="http://jenkins.example/', described)
+    [comment] = (world.directory / "jenkins-better" / "forge").rglob("comments/*.md")
+    assert f"mlbutler/gpu {folder} looked at" in comment.read_text()
 
 
 def test_a_stage_that_fails_on_its_agent_is_told_of(world: World) -> None:

@@ -192,7 +192,17 @@ def test_a_project_in_a_folder(seen: dict[str, DetectedProject]) -> None:
     script = render_files(seen["monorepo"], ScaffoldOptions())["Jenkinsfile"]
     assert "MLBUTLER_CHDIR = 'teams/vision é'" in script
     assert "dir 'teams/vision é'" in script
-    assert "testResults: 'teams/vision é/.mlbutler/report/report.xml" in script
+    assert "reportDir: 'teams/vision é/.mlbutler/report'" in script
+
+
+def test_jenkins_counts_the_tests_of_the_project_alone(seen: dict[str, DetectedProject]) -> None:
+    for name, found in seen.items():
+        script = render_files(found, ScaffoldOptions())["Jenkinsfile"]
+        files = found.junit if found.configured else [tool.junit for tool in found.tests if tool.junit]
+        named = ", ".join(f"{found.folder}/{file}" if found.folder else file for file in files)
+        assert re.findall(r"testResults: '(.*)'", script) == ([named] if files else []), name
+        assert bool(files) == ("JUnit" in script.split("pipeline {")[0]), name
+    assert seen["pip"].tests[0].junit == ".mlbutler/junit.xml"
 
 
 def test_the_image_lets_in_what_it_is_built_from_and_runs_as_the_agents_user(seen: dict[str, DetectedProject]) -> None:

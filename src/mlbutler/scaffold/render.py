@@ -183,12 +183,12 @@ def _jenkins(found: DetectedProject, options: ScaffoldOptions, dockerfile: str) 
         "git": _GIT_SSH if found.ssh else _GIT,
         "data": _BINDINGS.get(kind, ""),
         "forge": _forge(found),
-        "junit": [matching(path) for path in dict.fromkeys([f"{found.report}/report.xml", *own])],
+        "junit": [matching(path) for path in own],
         "report": at(found.report),
         "verdict": at(f"{found.report}/verdict.txt"),
         "artifacts": [matching(path) for path in (f"{found.report}/**", ".mlbutler/*.json", ".mlbutler/*.log")],
         "warnings": list(parsers),
-        "plugins": _plugins(options, bool(parsers), found.ssh or kind == "ssh"),
+        "plugins": _plugins(options, bool(own), bool(parsers), found.ssh or kind == "ssh"),
     }
 
 
@@ -206,11 +206,11 @@ def _stage(name: str, gate_as: str) -> str:
     return f"failLater {{ {command} }}" if goes_on else command
 
 
-def _plugins(options: ScaffoldOptions, warnings: bool, ssh: bool) -> list[str]:
+def _plugins(options: ScaffoldOptions, junit: bool, warnings: bool, ssh: bool) -> list[str]:
     agent = {DOCKER: ["Docker Pipeline"], KUBERNETES: ["Kubernetes"]}.get(options.agent, [])
     keys = ["SSH Credentials"] if ssh else []
     return [
-        "Pipeline", "Git", *agent, "Credentials Binding", *keys, "JUnit", "HTML Publisher",
+        "Pipeline", "Git", *agent, "Credentials Binding", *keys, *(["JUnit"] if junit else []), "HTML Publisher",
         *(["Warnings"] if warnings else []),
     ]  # fmt: skip
 

@@ -12,11 +12,9 @@ from mlbutler.secrets import Redactor
 from mlbutler.settings import ReportSettings
 from mlbutler.steps.context import RunContext
 
-_VERDICT_LIMIT = 140
-
 
 def run(work: RunContext, *, aborted: bool = False) -> ReportResult:
-    """Write report.md, report.html, report.json, report.xml and verdict.txt, made from the record alone.
+    """Write report.md, report.html and what else is made from the record alone.
 
     Args:
         aborted: the CI server aborted the build: steps without a result count as interrupted.
@@ -40,11 +38,6 @@ def run(work: RunContext, *, aborted: bool = False) -> ReportResult:
     )
 
 
-def one_line(sentence: str) -> str:
-    """Return the verdict for a list of builds; a CI server that takes it for HTML finds no element in it."""
-    return " ".join(sentence.split()).replace("<", "‹") + "\n"
-
-
 def write_report(
     record: Record, settings: ReportSettings, directory: Path, redactor: Redactor
 ) -> tuple[tuple[str, Path], ...]:
@@ -53,7 +46,7 @@ def write_report(
     Raises:
         OutsideError: the files cannot be written.
     """
-    from mlbutler.report import headline, html, junit, markdown
+    from mlbutler.report import build_list, html, junit, markdown, metrics_csv
 
     # Hidden before rendering: escaping could split a secret so that nothing finds it any more.
     record = record_file.redacted(ended(record), redactor)
@@ -63,17 +56,23 @@ def write_report(
         ("html", directory / "report.html", html.render(record, settings, document)),
         ("json", directory / "report.json", document),
         ("junit", directory / "report.xml", junit.render(record)),
-        ("verdict", directory / "verdict.txt", one_line(headline.headline(record).plain(_VERDICT_LIMIT))),
+        ("verdict", directory / "verdict.txt", f"{build_list.text(record)}\n"),
+        ("verdict-html", directory / "verdict.html", f"{build_list.html(record)}\n"),
+        ("badge", directory / "badge.svg", build_list.badge(record)),
+        ("metrics", directory / "metrics.csv", metrics_csv.render(record)),
     )
     try:
         for _, path, text in files:
-            atomic.write(path, text.encode("utf-8"))
+            if text:
+                atomic.write(path, text.encode("utf-8"))
+            else:
+                path.unlink(missing_ok=True)  # of an earlier run
     except OSError as error:
         raise OutsideError(
             f"Cannot write the report to {directory}: {error.strerror or error}.",
             "Make the directory writable, or name another one.",
         ) from error
-    return tuple((kind, path) for kind, path, _ in files)
+    return tuple((kind, path) for kind, path, text in files if text)
 
 
 def _directory(root: Path, setting: str) -> Path:

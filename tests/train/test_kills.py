@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from mlbutler.git import Git
-from mlbutler.train import results
-from mlbutler.train.experiment import State
-from mlbutler.train.place import Place
-from mlbutler.train.refs import Experiments
 from tests.train.conftest import Laptop
 
 
@@ -45,25 +40,3 @@ def test_a_lost_experiment_can_be_cancelled(laptop: Laptop) -> None:
     laptop.kill("mlbutler.train.worker")
     assert "long: cancelled: none of its processes is left" in laptop.train("cancel", "long")
     assert not laptop.processes()
-
-
-def test_killed_in_any_state_it_ends_with_one_result(laptop: Laptop) -> None:
-    laptop.train("-n", "one", "-S", "train.rate=0.02")
-    laptop.train("wait", "one")
-    experiments = Experiments(Git(laptop.root))
-    (kept,) = experiments.all()
-    done = kept.experiment
-    for attempt, state in enumerate((State.SAVING, State.PREPARING), 2):
-        # As the kill left it: saved, and the state not yet written; or nothing saved yet.
-        laptop.until(lambda: not laptop.processes())
-        saved = results.saved(Git(laptop.root), done)
-        experiments.change(done.id, lambda now, state=state: now.with_(state=state, result="", ended=None))  # type: ignore[misc]
-        if state is State.PREPARING:
-            laptop.git("update-ref", "-d", done.ref)
-        Place(laptop.root).scratch(done.id).mkdir()
-        laptop.train("wait", "one")
-        found = laptop.listed()["one"]
-        assert (found["state"], found["attempt"]) == ("done", attempt)
-        assert laptop.runs() == ["0.02"], "finished stages come from the run cache"
-        assert found["result"] == laptop.git("rev-parse", done.ref)
-        assert (found["result"] == saved) is (state is State.SAVING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -105,6 +106,14 @@ def test_a_state_of_another_version_is_an_error_with_a_remedy(repository: Path) 
     with pytest.raises(ProjectError, match="another version") as error:
         loads(content)
     assert PREFIX.rstrip("/") in error.value.remedy
+
+
+def test_what_a_later_version_adds_is_passed_over_and_what_an_earlier_one_did_not_know_is_missing(
+    repository: Path,
+) -> None:
+    content = json.loads(dumps(an_experiment(repository)))
+    del content["metrics"]
+    assert loads(json.dumps(content | {"color": "red"}).encode()) == an_experiment(repository)
 
 
 texts = st.text(max_size=20)

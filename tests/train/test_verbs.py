@@ -39,6 +39,9 @@ def test_a_sweep_from_a_dirty_tree_becomes_dvc_experiments(laptop: Laptop) -> No
     }  # fmt: skip
     assert found["lr-1"]["params"]["params.yaml"]["data"] == {"train": {"rate": 0.02}}
     one = laptop.listed()["lr-1"]
+    assert one["metrics"] == [{"file": "metrics.json", "name": "accuracy", "value": 0.92, "before": 0.91}]
+    assert "lr-1: done: accuracy 0.92 (+0.01)" in laptop.train("list", "-w")
+    assert "lr-1  done  train.rate=0.02  accuracy 0.92 (+0.01)" in laptop.train("list")
     assert (one["state"], one["attempt"], one["overrides"]) == ("done", 1, ["train.rate=0.02"])
     assert laptop.git("show", f"{one['input']}:params.yaml") == "# mine\ntrain: {rate: 0.02}"
     assert laptop.git("show", f"{one['result']}:src/train.py").endswith("# edited")
@@ -108,8 +111,7 @@ def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
 def test_cancel_ends_what_waits_and_what_runs_and_records_no_half_stage(laptop: Laptop) -> None:
     laptop.train("-n", "long", "-S", "train.rate=0.6,0.7")
     laptop.until(lambda: "training at 0.6" in laptop.train("logs", "long-1") if laptop.runs() else False)
-    assert "long-1  running" in laptop.train("list")
-    assert "long-2  waiting  train.rate=0.7  next" in laptop.train("list")
+    assert "1 running, 1 waiting\nlong-1  running  train.rate=0.6  for " in laptop.train("list")
     done = laptop.train("cancel", "long", "--grace", "300")
     assert "long-1: cancelled: none of its processes is left" in done
     assert "long-2: cancelled: before it began" in done
@@ -169,7 +171,7 @@ def test_what_would_be_another_experiment_is_refused_before_anything_is_spent(la
 
 def test_experiments_that_are_not_there_are_an_error_with_a_remedy(laptop: Laptop) -> None:
     assert "mlbutler train -n" in laptop.train("--help")
-    assert "There are no experiments" in laptop.train("list")
+    assert "There are no such experiments" in laptop.train("list")
     assert "No experiment is under way" in laptop.train("wait")
     for verb in ("show", "logs", "wait", "cancel", "fetch", "rm"):
         said = laptop.train(verb, "none", code=2)

@@ -23,8 +23,9 @@ from mlbutler.secrets import Redactor
 from mlbutler.settings import Settings
 from mlbutler.train import results
 from mlbutler.train.ending import end_leftovers, end_stage
-from mlbutler.train.experiment import Experiment, StageNote, State
+from mlbutler.train.experiment import Experiment, Measure, StageNote, State
 from mlbutler.train.log import Log
+from mlbutler.train.measures import measures
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
 from mlbutler.variables import CHDIR, EXPERIMENT
@@ -49,12 +50,13 @@ class End:
     tail: tuple[str, ...] = ()
     stages: tuple[StageNote, ...] = ()
     result: str = ""
+    metrics: tuple[Measure, ...] = ()
 
     def on(self, experiment: Experiment) -> Experiment:
         """Return the experiment with this end."""
         return experiment.with_(
             state=self.state, reason=self.reason, remedy=self.remedy, tail=self.tail, stages=self.stages,
-            result=self.result, ended=time.time(),
+            result=self.result, metrics=self.metrics, ended=time.time(),
         )  # fmt: skip
 
     def hidden(self, redactor: Redactor) -> End:
@@ -130,8 +132,10 @@ class Attempt:
         if self._grace(experiment) is not None:
             return _CANCELLED
         self._keep(experiment, State.SAVING)
-        commit = results.save(self._git, experiment, top)
-        return End(end.state, end.reason, stages=end.stages, result=commit)
+        project = Project(root, {})
+        commit = results.save(self._git, experiment, top, project.stages)
+        found = measures(self._git, experiment, root, project.stages)
+        return dataclasses.replace(end, result=commit, metrics=found)
 
     def _follow(self, experiment: Experiment, process: Process) -> None:
         """Pass its output on until it ends, or is to be ended."""

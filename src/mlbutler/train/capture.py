@@ -43,6 +43,7 @@ def capture(git: Git, copied: Sequence[str] = ()) -> Captured:
     Raises:
         UsageError: a merge is under way, or one of `copied` is not there, or too large for Git.
     """
+    baseline = git.head()
     _refuse_conflicts(git)
     files = list(_untracked_files(git, copied))
     _refuse_large(git, files)
@@ -52,7 +53,7 @@ def capture(git: Git, copied: Sequence[str] = ()) -> Captured:
             listed = b"".join(os.fsencode(path) + b"\0" for path in files)
             git.run("update-index", "--add", "--replace", "-z", "--stdin", input=listed, extra=index)
         tree = git.run("write-tree", extra=index).text
-    return Captured(git.head(), tree, tuple(path for path in _listed(git, "--exclude-standard") if path not in files))
+    return Captured(baseline, tree, tuple(path for path in _listed(git, "--exclude-standard") if path not in files))
 
 
 def commit(git: Git, captured: Captured, changed: Mapping[str, bytes]) -> str:

@@ -49,6 +49,16 @@ class StageNote:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One metric: its file from the project's root, its dotted name, and its value `before`: at the baseline."""
+
+    file: str
+    name: str
+    value: float
+    before: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One experiment as a Git ref keeps it.
 
@@ -64,7 +74,7 @@ class Experiment:
         attempt: how often it was begun. place: the work tree that it was submitted from, host: on which machine.
         reason: why it is in this state, one sentence. remedy: what to do about it. tail: last lines of a failure's log.
         stages: those that have ended. cancel: seconds of grace for the stage, once somebody asked to cancel.
-        result: the commit with the results.
+        result: the commit with the results, metrics: the numbers in them.
     """
 
     id: str
@@ -92,6 +102,7 @@ class Experiment:
     stages: tuple[StageNote, ...] = ()
     cancel: float | None = None
     result: str = ""
+    metrics: tuple[Measure, ...] = ()
     version: int = field(default=VERSION)
 
     @property
@@ -102,6 +113,9 @@ class Experiment:
     def with_(self, **changes: Any) -> Experiment:
         """Return a copy with these fields changed."""
         return dataclasses.replace(self, **changes)
+
+
+_FIELDS = frozenset(one.name for one in dataclasses.fields(Experiment))
 
 
 def identity(commit: str, project: str, targets: tuple[str, ...]) -> str:
@@ -125,7 +139,9 @@ def loads(content: bytes) -> Experiment:
         found = json.loads(content)
         if found["version"] != VERSION:
             raise ValueError(found["version"])
+        found = {name: value for name, value in found.items() if name in _FIELDS}  # a later version may know more
         found["stages"] = tuple(StageNote(**stage) for stage in found["stages"])
+        found["metrics"] = tuple(Measure(**metric) for metric in found.get("metrics", ()))
         found |= {name: tuple(found[name]) for name in ("targets", "overrides", "tail")}
         return Experiment(**{**found, "state": State(found["state"])})
     except (ValueError, TypeError, KeyError) as error:

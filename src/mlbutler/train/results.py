@@ -7,26 +7,26 @@ from pathlib import Path
 
 from mlbutler.errors import GitError
 from mlbutler.git import Git
+from mlbutler.project.model import Stages
 from mlbutler.project.paths import result_paths
-from mlbutler.project.project import Project
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import AUTHOR
 
 TRAILER = "Mlbutler-Train"
 
 
-def save(git: Git, experiment: Experiment, top: Path) -> str:
+def save(git: Git, experiment: Experiment, top: Path, stages: Stages) -> str:
     """Save the results that lie in a clone; return their commit. What was saved before counts.
 
     Args:
-        git: at the root of the repository that keeps them. top: the clone's root.
+        git: at the root of the repository that keeps them. top: the clone's root. stages: those of the project in it.
 
     Raises:
-        GitError: another experiment has this name, or git failed. ProjectError: the project cannot be read.
+        GitError: another experiment has this name, or git failed.
     """
     if (before := saved(git, experiment)) is not None:
         return before
-    commit = _commit(git, experiment, top)
+    commit = _commit(git, experiment, top, stages)
     done = git.run("update-ref", experiment.ref, commit, "0" * 40, check=False)
     if done.code == 0:
         return commit
@@ -47,13 +47,12 @@ def saved(git: Git, experiment: Experiment) -> str | None:
     return None
 
 
-def _commit(git: Git, experiment: Experiment, top: Path) -> str:
+def _commit(git: Git, experiment: Experiment, top: Path, stages: Stages) -> str:
     clone = Git(top)
     # What is made goes to where it stays, not into the clone, which is removed.
     there = {"GIT_OBJECT_DIRECTORY": os.fspath(git.path("objects"))}
-    project = Project(top / experiment.project, {})
     clone.run("add", "--update", extra=there)
-    listed = [f"{experiment.project}{path}" for path in result_paths(project.stages)]
+    listed = [f"{experiment.project}{path}" for path in result_paths(stages)]
     paths = [path for path in listed if os.path.lexists(top / path)]
     if paths:
         names = b"".join(os.fsencode(path) + b"\0" for path in paths)

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -77,18 +77,19 @@ class Worker:
             yield None
 
     def _waiting(self) -> list[Kept]:
-        found = [one for one in self._engine.mine() if one.experiment.state is State.WAITING]
-        return [one for one in found if not self._given_up(one)]
+        mine = self._engine.mine()
+        found = [one for one in mine if one.experiment.state is State.WAITING]
+        return [one for one in found if not self._given_up(one, mine)]
 
     def _next(self, slot: int) -> Kept | None:
         return next((one for one in self._waiting() if one.experiment.jobs > slot), None)
 
-    def _given_up(self, kept: Kept) -> bool:
+    def _given_up(self, kept: Kept, mine: Sequence[Kept]) -> bool:
         """Cancel an experiment of a grid of which too many have failed."""
         most, grid = kept.experiment.max_failures, kept.experiment.grid
         if most is None:
             return False
-        of_grid = [one.experiment for one in self._engine.mine() if one.experiment.grid == grid]
+        of_grid = [one.experiment for one in mine if one.experiment.grid == grid]
         failed = [one.name for one in of_grid if one.state in (State.FAILED, State.NOT_SET_UP, State.TIMED_OUT)]
         if len(failed) < most:
             return False

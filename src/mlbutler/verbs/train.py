@@ -84,12 +84,13 @@ def train(context: click.Context, /, directory: Path, console: Any, **options: A
 @click.argument("names", nargs=-1)
 @click.option("--state", type=click.Choice(_STATES), multiple=True, show_envvar=True,
               help="Only those in this state. May be repeated.")  # fmt: skip
+@click.option("-w", "--watch", is_flag=True, show_envvar=True, help="Go on until all have ended.")
 @common
-def train_list(directory: Path, console: Any, names: tuple[str, ...], state: tuple[str, ...]) -> int:
+def train_list(directory: Path, console: Any, names: tuple[str, ...], state: tuple[str, ...], watch: bool) -> int:
     """Show the experiments and what has become of them, those under way first."""
-    from mlbutler.commands.train.listing import list_all
+    from mlbutler.commands.train.listing import Wanted, list_all
 
-    return list_all(directory, console, names, state)
+    return list_all(directory, console, Wanted(names, state), watch=watch)
 
 
 @verb("show", "mlbutler train show lr-1", group=train, short="Show one experiment.")

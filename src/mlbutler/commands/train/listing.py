@@ -2,46 +2,116 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.commands.train.opening import Training, as_json, listed, opened, print_json
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
+from mlbutler.live_lines import clean
+from mlbutler.report.numbers import difference, value
 from mlbutler.reproduce.progress import load_progress
-from mlbutler.train.experiment import ENDED, UNDER_WAY, Experiment, State
+from mlbutler.train.experiment import ENDED, UNDER_WAY, Experiment, Measure, State
 
+_METRICS, _DIGITS = 3, 4
+_EVERY = 1.0
 _ORDER = (State.RUNNING, State.SAVING, State.PREPARING, State.LOST, State.WAITING)
 
 
-def list_all(directory: Path, console: Console, names: Sequence[str], states: Sequence[str]) -> int:
+@dataclass(frozen=True)
+class Wanted:
+    """Which experiments to list: `names`, patterns, sweeps, all if empty; in one of `states`, in any if empty."""
+
+    names: Sequence[str] = ()
+    states: Sequence[str] = ()
+
+
+def list_all(directory: Path, console: Console, wanted: Wanted, *, watch: bool = False) -> int:
     """Show the experiments, those under way first; return the exit code.
 
     Args:
-        names: these alone: names, patterns, grids. states: those in one of these states alone.
+        watch: go on until all have ended.
     """
     training = opened(directory, console)
-    found = training.named(names) if names else training.all()
-    shown = [(training.engine.shown(kept.experiment), kept.experiment) for kept in found]
-    shown = [(state, one) for state, one in shown if not states or state in states]
-    shown.sort(key=lambda pair: _ORDER.index(pair[0]) if pair[0] in _ORDER else len(_ORDER))
     if console.json:
-        print_json([as_json(training, one) for _, one in shown])
-        return EXIT_PASSED
+        print_json([as_json(training, one) for _, one in _found(training, wanted)])
+    elif watch and not console.quiet:
+        _watch(training, wanted)
+    else:
+        for line in _lines(training, _found(training, wanted)):
+            console.line(line)
+    return EXIT_PASSED
+
+
+Shown = tuple[State, Experiment]
+"""An experiment, and its state as it is shown."""
+
+
+def _found(training: Training, wanted: Wanted) -> list[Shown]:
+    found = training.named(wanted.names) if wanted.names else training.all()
+    shown = [(training.engine.shown(kept.experiment), kept.experiment) for kept in found]
+    shown = [(state, one) for state, one in shown if not wanted.states or state in wanted.states]
+    return sorted(shown, key=lambda pair: _ORDER.index(pair[0]) if pair[0] in _ORDER else len(_ORDER))
+
+
+def _lines(training: Training, shown: Sequence[Shown]) -> Iterator[str]:
     if not shown:
-        console.line("There are no experiments." if not (names or states) else "No experiment is of that kind.")
-        return EXIT_PASSED
-    console.line(_counts([state for state, _ in shown]))
+        yield "There are no such experiments."
+        return
+    yield _counts([state for state, _ in shown])
     rows = [(one.name, str(state), " ".join(one.overrides), said(training, one, state)) for state, one in shown]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        console.line(
-            "  ".join((*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[3])).rstrip()
-        )
-    for line in stuck(training):
-        console.line(line)
-    return EXIT_PASSED
+    for *columns, last in rows:
+        aligned = (text.ljust(width) for text, width in zip(columns, widths, strict=True))
+        yield "  ".join((*aligned, last)).rstrip()
+    yield from stuck(training)
+
+
+def _watch(training: Training, wanted: Wanted) -> None:
+    """Show the list again and again on a terminal, and elsewhere a line for each change, until all have ended."""
+    with _screen(training.console) as put:
+        while True:
+            shown = _found(training, wanted)
+            put(list(_lines(training, shown)), [_change(training, one, state) for state, one in shown])
+            if all(state in (*ENDED, State.LOST) for state, _ in shown):
+                return
+            time.sleep(_EVERY)
+
+
+def _change(training: Training, experiment: Experiment, state: State) -> str:
+    """Return a line that is another one when the state has changed."""
+    text = said(training, experiment, state) if state in ENDED else ""
+    return ": ".join(filter(None, (experiment.name, str(state), text)))
+
+
+Put = Callable[[Sequence[str], Sequence[str]], None]
+"""Takes the lines of a list, and a line for each experiment that is another one when it has changed."""
+
+
+@contextmanager
+def _screen(console: Console) -> Iterator[Put]:
+    if not sys.stdout.isatty():
+        seen: set[str] = set()
+
+        def put(lines: Sequence[str], changes: Sequence[str]) -> None:
+            for change in changes:
+                if change not in seen:
+                    console.line(change)
+            seen.clear()
+            seen.update(changes)
+
+        yield put
+        return
+    from rich.console import Console as Terminal
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(console=Terminal(), auto_refresh=False) as live:
+        yield lambda lines, changes: live.update(Text(clean("\n".join(lines))), refresh=True)
 
 
 def show(directory: Path, console: Console, name: str) -> int:
@@ -62,16 +132,22 @@ def show(directory: Path, console: Console, name: str) -> int:
 
 
 def said(training: Training, experiment: Experiment, state: State) -> str:
-    """Return what there is to say of a state in a few words: what it waits for, how far it is, why it ended."""
-    if state is State.WAITING:
-        before = [kept.experiment for kept in training.engine.mine() if kept.experiment.state is State.WAITING]
-        number = next((place for place, one in enumerate(before) if one.id == experiment.id), 0)
-        return "; ".join(filter(None, (f"{number} before it" if number else "next", experiment.reason)))
+    """Return what there is to say of a state in a few words: how far it is, its metrics, why it ended."""
     if state in UNDER_WAY:
         since = human_seconds(max(time.time() - (experiment.started or time.time()), 0))
         asked = ["is being cancelled"] if experiment.cancel is not None else []
         return ", ".join([f"for {since}", *_progress(training, experiment), *asked])
+    if state is State.DONE and experiment.metrics:
+        shown = [_measure(metric) for metric in experiment.metrics[:_METRICS]]
+        return ", ".join(shown) + (" ..." if len(experiment.metrics) > _METRICS else "")
     return experiment.reason
+
+
+def _measure(metric: Measure) -> str:
+    shown = f"{metric.name} {value(metric.value, _DIGITS)}"
+    if metric.before is None or metric.before == metric.value:
+        return shown
+    return f"{shown} ({difference(metric.value - metric.before, _DIGITS)})"
 
 
 def stuck(training: Training) -> Iterator[str]:
@@ -100,7 +176,8 @@ def _counts(states: Sequence[State]) -> str:
 
 def _fields(training: Training, experiment: Experiment, state: State) -> Iterator[tuple[str, str]]:
     yield "name", experiment.name
-    yield "state", ": ".join(filter(None, (str(state), said(training, experiment, state))))
+    reason = experiment.reason if state is State.DONE else said(training, experiment, state)
+    yield "state", ": ".join(filter(None, (str(state), reason)))
     if experiment.overrides:
         yield "overrides", " ".join(experiment.overrides)
     if experiment.targets:
@@ -118,6 +195,8 @@ def _fields(training: Training, experiment: Experiment, state: State) -> Iterato
     for stage in experiment.stages:
         took = f", {human_seconds(stage.seconds)}" if stage.outcome == "ran" else ""
         yield "stage", f"{stage.name}: {stage.outcome}{took}"
+    for metric in experiment.metrics:
+        yield "metric", f"{metric.file}: {_measure(metric)}"
     yield "id", experiment.id
 
 

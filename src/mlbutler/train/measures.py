@@ -1,0 +1,47 @@
+"""The metrics of an experiment, beside those of the commit that it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlbutler.comparison.documents import LARGEST, read_document
+from mlbutler.comparison.snapshot import Source
+from mlbutler.git import Git
+from mlbutler.project.model import Stages
+from mlbutler.report.numbers import as_float
+from mlbutler.train.experiment import Experiment, Measure
+
+_MOST = 50
+
+
+def measures(git: Git, experiment: Experiment, root: Path, stages: Stages) -> tuple[Measure, ...]:
+    """Return the numbers of the metric files that lie in a work tree, at most fifty.
+
+    Args:
+        git: at the repository's root. root: the project's root in a clone, after its stages have run.
+    """
+    found = [measure for path in _metric_files(stages) for measure in _of(git, experiment, root, path)]
+    return tuple(found[:_MOST])
+
+
+def _metric_files(stages: Stages) -> Iterator[str]:
+    for stage in stages.pipeline():
+        yield from (out.path for out in stage.outputs if out.kind == "metric" and not out.external)
+
+
+def _of(git: Git, experiment: Experiment, root: Path, path: str) -> Iterator[Measure]:
+    old = read_document(path, Source(git.show(experiment.baseline, f"{experiment.project}{path}"))).values
+    for name, value in read_document(path, _present(root / path)).values.items():
+        number = None if isinstance(value, bool) else as_float(value)
+        if number is not None:
+            yield Measure(file=path, name=name, value=number, before=as_float(old.get(name)))
+
+
+def _present(path: Path) -> Source:
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            return Source(None)
+        return Source(path.read_bytes())
+    except OSError:
+        return Source(None)

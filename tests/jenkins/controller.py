@@ -34,8 +34,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.starting > 0:
             self.server.starting -= 1
             return self._send(503, b"Please wait while Jenkins is getting ready to work ...")
+        if self.server.failed:  # whatever is asked for
+            return self._send(500, b"<html>")
         if path == "/login":
-            return self._send(500 if self.server.failed else 200, b"<html>")
+            return self._send(200, b"<html>")
         if self.server.redirects:
             return self._send(302, b"", Location="/login?from=x")
         if path == "/agent-came":

@@ -52,7 +52,7 @@ pipeline {
                     sh "mlbutler reproduce --json > ${env.WORKSPACE_TMP}/x"
                 }
                 script {
-                    def names = [a: 'b', c: { it -> it }]
+                    def names = [a: 'b', c: { one -> one }]
                     if (names) { echo 'x' } else { echo 'y' }
                 }
             }
@@ -84,7 +84,9 @@ def test_a_right_file_has_nothing_to_say() -> None:
         ("        always {", "        allways {", "allways", "did you mean always?"),
         ("steps {\n                timeout", "step {\n                timeout", "step {", "no section 'step'"),
         ("    stages {", "    stages { stage('x') {} ", "stage('x')", "a stage has none of"),
-        ("'docker' }\n                    steps {", "'docker' } ; steps {", "; steps", "one line"),
+        ("'docker' }\n                    steps {", "'docker' } steps {", "} steps {", "one line with"),
+        ("script {\n", "withEnv([]) { echo 'x' } echo 'z'\n script {\n", "echo 'z'", "one line with"),
+        ("agent { label", "options { buildDiscarder() }\n agent { label", "buildDiscarder", "one of the pipeline"),
         ("sh \"mlbutler reproduce", "sh \"mlbutler $CHANGE_BRANCH", "$CHANGE_BRANCH", "text that a pull request"),
         ("sh 'mlbutler test \"${CHANGE_TITLE}\"'", "sh(script: \"x ${params.NAME}\")", "params.NAME", "params is text"),
         ("    }\n    post", "    post", "pipeline {", "is never closed"),
@@ -141,6 +143,11 @@ def test_what_the_file_or_its_library_brings_is_no_error() -> None:
     assert texts(lint(own))
     assert lint(f"{own}\ndef shh(text) {{ echo text }}\n") == []
     assert texts(lint(f"@Library('ours') _\n{own}")) == []
+
+
+def test_what_semicolons_part_may_stand_on_one_line() -> None:
+    steps = "steps { sh 'a'; retry(2) { sh 'b' }; sh 'c' }; post { always { echo 'd' } }"
+    assert lint(f"pipeline {{\n agent any\n stages {{\n stage('x') {{ agent any; {steps} }}\n }}\n}}\n") == []
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ class JenkinsClient:
             response = self._answer("GET", "login")
         except httpx.HTTPError:
             return None
-        if response.status_code == 500:
+        if response.status_code == 500 and self._answer("GET", "api/json").status_code == 500:
             raise OutsideError(f"The controller at {self.url} failed to initialize.", "See its log.")
         if response.status_code != 200:
             return None

@@ -7,7 +7,6 @@ have. Plugins and libraries bring more, which only a controller knows.
 from __future__ import annotations
 
 import difflib
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -53,9 +52,9 @@ _STEPS = _section(
 )  # fmt: skip
 # What wraps the steps of a stage.
 _WRAPPERS = (
-    "ansiColor catchError configFileProvider gitLabConnection lock nodejs retry skipDefaultCheckout "
-    "checkoutToSubdirectory sshagent timeout timestamps warnError withAWS withChecks withCredentials withEnv "
-    "withKubeConfig withSonarQubeEnv wrap"
+    "ansiColor catchError checkoutToSubdirectory configFileProvider lock nodejs retry script skipDefaultCheckout "
+    "sshagent timeout timestamps waitUntil warnError withAWS withChecks withContext withCredentials withEnv "
+    "withKubeConfig withSonarQubeEnv wrap ws"
 )
 _CONDITIONS = (
     "allOf anyOf branch buildingTag changelog changeRequest changeset environment equals expression isRestartedRun not "
@@ -94,8 +93,8 @@ GRAMMAR = {
     "input": _section("id message ok parameters submitter submitterParameter", "entry", needs=("message",)),
     "options": _section(
         f"{_WRAPPERS} authorizationMatrix buildDiscarder copyArtifactPermission disableConcurrentBuilds disableResume "
-        "disableRestartFromStage durabilityHint githubProjectProperty gitlabBuilds newContainerPerStage "
-        "overrideIndexTriggers parallelsAlwaysFailFast preserveStashes quietPeriod rateLimitBuilds "
+        "disableRestartFromStage durabilityHint gitLabConnection githubProjectProperty gitlabBuilds "
+        "newContainerPerStage overrideIndexTriggers parallelsAlwaysFailFast preserveStashes quietPeriod rateLimitBuilds "
         "skipStagesAfterUnstable throttleJobProperty withFolderProperties",
         "option", extensible=True,
     ),
@@ -110,7 +109,6 @@ GRAMMAR = {
 }  # fmt: skip
 _FREE = ("script",)  # Groovy, not steps
 _STATEMENTS = frozenset(("assert", "def", "for", "if", "return", "switch", "throw", "try", "while"))
-_ONE_A_LINE = ("pipeline", "stages", "parallel", "stage", "matrix", "post")
 _NEAR = 0.79  # likeness of a mistyped name, as difflib measures it
 
 
@@ -138,8 +136,8 @@ def _in_section(block: Block, key: str, own: frozenset[str]) -> Iterator[Fault]:
         if name not in section.names and not (key == "steps" and name in own):
             yield _unknown(block, section, name, line, own)
     yield from _lacking(block, section)
-    if key in _ONE_A_LINE:
-        yield from _on_one_line(block)
+    for name, line in block.joined:
+        yield Fault(line, f"{name} stands on one line with the block before it: that does not load")
     for inner in block.blocks:
         if (below := _key(key, inner.name)) is not None:
             yield from _in_section(inner, below, own)
@@ -158,6 +156,8 @@ def _unknown(block: Block, section: Section, name: str, line: int, own: frozense
     near = difflib.get_close_matches(name, sorted(section.names), n=1, cutoff=_NEAR)
     hint = f"; did you mean {near[0]}?" if near else ""
     certain = not section.extensible or (bool(near) and not (section is _STEPS and "Library" in own))
+    if section is GRAMMAR["stage.options"] and name in GRAMMAR["options"].names:
+        certain, hint = True, ": it is one of the pipeline"
     if not certain and not near:
         hint = ": does a plugin or a library bring it? A controller knows (--url)"
     return Fault(line, f"{block.name} has no {section.what} '{name}'{hint}", certain)
@@ -177,9 +177,3 @@ def _lacking(block: Block, section: Section) -> Iterator[Fault]:
             yield Fault(line, f"a second {name} section")
     if block.is_empty and not section.needs:
         yield Fault(block.line, f"{block.name} is empty")
-
-
-def _on_one_line(block: Block) -> Iterator[Fault]:
-    for before, after in itertools.pairwise(block.blocks):
-        if before.end == after.line:
-            yield Fault(after.line, f"{before.name} and {after.name} stand on one line: that does not load")

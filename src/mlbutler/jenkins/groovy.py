@@ -45,15 +45,16 @@ class Block:
     """Hold ``name(arguments) { ... }``.
 
     Attributes:
-        line, end: of its name and of its closing brace. blocks: those in it. words: what its statements call, each with
-            its line; those that open blocks are among them.
+        line: of its name. blocks: those in it. words: what its statements call, each with its line; those that open
+            blocks are among them. joined: those that stand right behind a block, on its line: Groovy takes them for a
+            part of it.
     """
 
     name: str
     line: int
-    end: int = 0
     blocks: list[Block] = field(default_factory=list)
     words: list[tuple[str, int]] = field(default_factory=list)
+    joined: list[tuple[str, int]] = field(default_factory=list)
     is_empty: bool = True
 
 
@@ -106,9 +107,11 @@ def tree(found: list[Token]) -> Block:
                 stack.append(Block(name.text if name else "", name.line if name else token.line))
                 stack[-2].blocks.append(stack[-1])
             elif token.kind == "close":
-                stack.pop().end = token.line
+                stack.pop()
             elif first is None and token.kind == "word":
                 stack[-1].words.append((token.text, token.line))
+                if last is not None and last.text == "}" and last.kind == "close" and last.line == token.line:
+                    stack[-1].joined.append((token.text, token.line))
             elif first is last and first and first.kind == "word" and token.text in _NO_CALL:
                 stack[-1].words.pop()
             first = None if _ends(token, last) else first or token

@@ -94,8 +94,8 @@ GRAMMAR = {
     "options": _section(
         f"{_WRAPPERS} authorizationMatrix buildDiscarder copyArtifactPermission disableConcurrentBuilds disableResume "
         "disableRestartFromStage durabilityHint gitLabConnection githubProjectProperty gitlabBuilds "
-        "newContainerPerStage overrideIndexTriggers parallelsAlwaysFailFast preserveStashes quietPeriod rateLimitBuilds "
-        "skipStagesAfterUnstable throttleJobProperty withFolderProperties",
+        "newContainerPerStage overrideIndexTriggers parallelsAlwaysFailFast preserveStashes quietPeriod "
+        "rateLimitBuilds skipStagesAfterUnstable throttleJobProperty withFolderProperties",
         "option", extensible=True,
     ),
     "stage.options": _section(_WRAPPERS, "option", extensible=True),

@@ -40,6 +40,7 @@ class GitServer:
                 pass
 
             def _any(self) -> None:
+                body = self._body()  # before any answer: to close with bytes unread resets the connection
                 if self.headers.get("Authorization") != server._expected:
                     server.refused += 1
                     self.send_response(401)
@@ -47,7 +48,6 @@ class GitServer:
                     self.end_headers()
                     return
                 parts = urlsplit(self.path)
-                body = self._body()
                 environ = {
                     "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": str(server.root), "GIT_HTTP_EXPORT_ALL": "1",
                     "PATH_INFO": parts.path, "QUERY_STRING": parts.query, "REQUEST_METHOD": self.command,

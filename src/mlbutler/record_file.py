@@ -89,6 +89,18 @@ def record_path(root: Path, name: str | None = None) -> Path:
     return root / ".mlbutler" / (f"record-{name}.json" if name else "record.json")
 
 
+def latest_record(root: Path) -> Path:
+    """Return where the run that wrote last in this clone keeps its record, whatever its pipeline's name."""
+    return max((root / ".mlbutler").glob("record*.json"), key=_written, default=record_path(root))
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def write_record(path: Path, record: Record, redactor: Redactor) -> None:
     """Replace the file at `path` atomically.
 

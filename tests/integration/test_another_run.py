@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from mlbutler.commands import clone_lock
 from mlbutler.errors import BusyError
+from mlbutler.record_file import latest_record
 from tests.integration.world import World, params
 
 
@@ -66,8 +67,9 @@ def test_after_an_abort_it_waits_for_the_verb_that_still_ends_and_says_which(
     world: World, verb: str, lock: str, named: str
 ) -> None:
     root, environ = world.clone("origin/main"), {**world.jenkins("main"), "CHANGE_BRANCH": "main"}
+    environ |= {"MLBUTLER_REPORT_NAME": "gpu"} if verb == "publish" else {}
     assert world.run(root, environ, "--only", "plan").code == 0
-    record = root / ".mlbutler" / "record.json"
+    record = latest_record(root)
     text, count = re.subn(
         r'"began": *\{\n? *\}', '"began": {"reproduce": "2026-01-01T00:00:00+00:00"}', record.read_text()
     )

@@ -1,4 +1,4 @@
-"""A project in a folder of its repository, with settings that name branches and remotes, and without its data."""
+"""A project in a folder of its repository, with settings that name branches, remotes and the pipeline, and without its data."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ target = "release"
 git_remote = "upstream"
 [reproduce]
 targets = ["train"]
+[report]
+name = "gpu"
 """
 
 

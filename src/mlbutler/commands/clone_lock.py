@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from mlbutler.errors import BusyError, DiskFull, UsageError
-from mlbutler.record_file import read_record
+from mlbutler.record_file import latest_record, read_record
 
 FOLDER = ".mlbutler"
 SIDE_BY_SIDE = ("test", "lint")
@@ -63,7 +63,7 @@ def _say_waiting(say: Callable[[str], None], names: Sequence[str]) -> None:
 
 
 def _under_way(root: Path) -> Sequence[str]:
-    record = read_record(root / FOLDER / "record.json")
+    record = read_record(latest_record(root))
     return [name for name in (record.began if record else ()) if name not in SIDE_BY_SIDE]
 
 

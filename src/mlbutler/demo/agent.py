@@ -10,7 +10,7 @@ from urllib.parse import quote
 from mlbutler.console import Console
 from mlbutler.demo.world import StoryBroken, World
 from mlbutler.record import Record
-from mlbutler.record_file import read_record
+from mlbutler.record_file import latest_record, read_record
 
 _SERVER = "http://jenkins.invalid"
 _JOB = "digits"
@@ -94,7 +94,7 @@ def build(world: World, pull_request: DemoPullRequest, number: int, console: Con
     }
     console.line(f"  $ cd {workspace} && mlbutler run")
     code, seconds = world.call("mlbutler", ["run"], cwd=workspace, environ=environ, console=console)
-    record = read_record(workspace / ".mlbutler" / "record.json")
+    record = read_record(latest_record(workspace))
     if record is None:
         raise StoryBroken(
             f"Build {number} of pull request {pull_request.number} (exit code {code}) left no record.",

@@ -17,7 +17,7 @@ from mlbutler.git import Git
 from mlbutler.process import Ended, Grace, Process, explain_exit, output_redactor, project_environment
 from mlbutler.project.project import Project
 from mlbutler.record import Outcome, Record, ReproduceResult
-from mlbutler.record_file import read_record
+from mlbutler.record_file import latest_record, read_record
 from mlbutler.reproduce.scratch import configure, make_clone
 from mlbutler.secrets import Redactor
 from mlbutler.settings import Settings
@@ -126,7 +126,7 @@ class Attempt:
         if self._ended_by_us is not None:
             left = end_leftovers(experiment.id, self._place.scratch(experiment.id))
             return self._said(self._ended_by_us, root, left)
-        end = _judged(read_record(root / ".mlbutler" / "record.json"), process.exit_code, process.tail)
+        end = _judged(read_record(latest_record(root)), process.exit_code, process.tail)
         if end.state is not State.DONE:
             return end
         if self._grace(experiment) is not None:
@@ -159,7 +159,7 @@ class Attempt:
 
     def _said(self, end: End, root: Path, left: int) -> End:
         """Return the end with the stages that had been finished, and whether something still runs."""
-        done = _stages(read_record(root / ".mlbutler" / "record.json"), root)
+        done = _stages(read_record(latest_record(root)), root)
         kept = f"finished and kept: {', '.join(stage.name for stage in done)}" if done else ""
         rest = f"{left} of its processes could not be ended" if left else "none of its processes is left"
         return End(end.state, "; ".join(filter(None, (end.reason, kept, rest))), end.remedy, stages=done)

@@ -265,6 +265,47 @@ def test_a_protected_branch_says_what_the_server_said(ready: World) -> None:
     assert taken_by_hand(ready, run.record["commit"]["fetch_command"]) == 0.95
 
 
+def declines(world: World, refs: str, words: str) -> None:
+    """The server takes no push to such refs, and says so."""
+    hook = world.bare / "hooks" / "pre-receive"
+    loop = 'while read -r old new ref; do case "$ref" in {}) echo "{}" >&2; exit 1;; esac; done'
+    hook.write_text(f"#!/bin/sh\n{loop.format(refs, words)}\n")
+    hook.chmod(0o755)
+
+
+PROTECTED = {
+    "Gitea": "Gitea: Not allowed to push to protected branch better",
+    "GitLab": "GitLab: You are not allowed to push code to protected branches on this project.",
+    "GitHub": "error: GH006: Protected branch update failed for refs/heads/better.",
+    "another": "Permission denied: robots may not push (HTTP 403)",
+}
+
+
+@pytest.mark.parametrize("words", PROTECTED.values(), ids=PROTECTED)
+def test_a_protected_branch_is_told_from_wrong_credentials_by_gits_own_answer(
+    ready: World, server: GitServer, words: str
+) -> None:
+    declines(ready, "refs/heads/*", words)
+    head = tip(ready)
+    run = commit(ready, server.environ(TOKEN))
+    assert (run.code, tip(ready)) == (1, head), run.err
+    result = run.record["commit"]
+    assert result["outcome"] == "skipped"
+    assert "pre-receive hook declined" in result["reason"]
+    assert words in result["reason"]
+    assert accuracy(ready, f"refs/mlbutler/results/{head}") == 0.95
+
+
+def test_results_that_can_be_kept_nowhere_say_why(ready: World, server: GitServer) -> None:
+    declines(ready, "*", "not allowed to push")
+    run = commit(ready, server.environ(TOKEN))
+    assert run.code == 1, run.err
+    result = run.record["commit"]
+    assert "nor could they be kept under refs/mlbutler/results/: " in result["reason"]
+    assert result["reason"].count("not allowed to push") == 2
+    assert (result["fetch_command"], "on the DVC remote" in result["remedy"]) == ("", True)
+
+
 def test_more_paths_are_committed_by_their_patterns(ready: World) -> None:
     root = ready.directory / "build-1"
     (root / "reports").mkdir()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mlbutler.commitback.build import CommitBuilder
 from mlbutler.commitback.earlier import REPRODUCED
-from mlbutler.errors import AccessDenied
+from mlbutler.errors import AccessDenied, GitError
 from mlbutler.git import Done, Git
 
 RESULTS = "refs/mlbutler/results/"
@@ -21,6 +21,7 @@ _TRIES = 6
 _PAUSE = 0.2
 _LOOK_BACK = "100"
 # What a server answers when somebody else's push came first.
+_ANSWERED = re.compile(r"\[(remote )?rejected\]")
 _RACE = re.compile(
     r"\[rejected\]|non-fast-forward|fetch first|stale info|cannot lock ref|failed to (update|lock) ref"
     r"|incorrect old value|reference already exists|is at [0-9a-f]+ but expected",
@@ -99,9 +100,9 @@ def refusal(done: Done) -> str | None:
         AccessDenied, GitError: it was no answer to this ref.
     """
     answer = next((line for line in done.text.splitlines() if line.startswith("!")), "")
-    failure = Git.failure("push", done.err)
-    if isinstance(failure, AccessDenied) or not answer:
-        raise failure
+    if not _ANSWERED.search(answer):
+        raise Git.failure("push", done.err)
+    # A branch that is protected, say, whatever the words: the credentials were taken, and may do for other refs.
     if _RACE.search(answer):
         return None
     said = [line.removeprefix("remote:").strip() for line in done.err.splitlines() if line.startswith("remote:")]
@@ -115,13 +116,19 @@ def concerns(path: str, touched: Collection[str]) -> bool:
     return any(path == item or path.startswith(f"{item}/") or item.startswith(f"{path}/") for item in touched)
 
 
-def push_to_own_ref(build: CommitBuilder, remote: str, head: str) -> str:
-    """Push the commit to a ref of its own; return the ref, '' when the remote takes none."""
+def push_to_own_ref(build: CommitBuilder, remote: str, head: str) -> tuple[str, str]:
+    """Push the commit to a ref of its own; return (the ref, ''), or ('', why the remote takes none)."""
     git, ref = build.git, f"{RESULTS}{head}"
     commit = build(head)
     if git.push(remote, commit, ref).code == 0:
-        return ref
+        return ref, ""
     if (there := git.fetch_one(remote, ref)) is not None and build.is_in(there):
-        return ref  # an earlier build of this head kept the same
+        return ref, ""  # an earlier build of this head kept the same
     ref = f"{ref}-{commit[:12]}"
-    return ref if git.push(remote, commit, ref).code == 0 else ""
+    done = git.push(remote, commit, ref)
+    if done.code == 0:
+        return ref, ""
+    try:
+        return "", refusal(done) or "somebody else's push came first"
+    except (AccessDenied, GitError) as error:
+        return "", error.message

@@ -9,7 +9,13 @@ from collections.abc import Iterable, Sequence
 
 from mlbutler.commitback.build import Author, CommitBuilder, message
 from mlbutler.commitback.files import FileRefused, Results, collect, from_root, globbed
-from mlbutler.commitback.push_results import PushOutcome, concerns, push_results, push_to_own_ref
+from mlbutler.commitback.push_results import (
+    RESULTS,
+    PushOutcome,
+    concerns,
+    push_results,
+    push_to_own_ref,
+)
 from mlbutler.git import Git
 from mlbutler.project.leftovers import take_out
 from mlbutler.project.paths import dependency_paths, result_paths
@@ -185,11 +191,11 @@ def _runs(work: RunContext) -> tuple[StageRun, ...]:
 
 
 def _kept(build: CommitBuilder, change: Change, remote: str, branch: str, placed: PushOutcome) -> CommitResult:
-    ref = push_to_own_ref(build, remote, change.head)
+    ref, problem = push_to_own_ref(build, remote, change.head)
     command = f"git fetch {shlex.quote(remote)} {ref} && git cherry-pick FETCH_HEAD && dvc pull" if ref else ""
     return CommitResult(
         outcome=Outcome.SKIPPED,
-        reason=placed.reason,
+        reason=f"{placed.reason}; nor could they be kept under {RESULTS}: {problem}" if problem else placed.reason,
         remedy=command or "The results are on the DVC remote and in this record; the next run takes them from there.",
         branch=branch,
         files=tuple(build.files),

@@ -11,7 +11,17 @@ import pytest
 
 from mlbutler.console import Console
 from mlbutler.errors import ForgeError
-from mlbutler.record import Change, CompareResult, Environment, Outcome, PublishResult, Record, SyncResult, Verdict
+from mlbutler.record import (
+    Change,
+    CommitResult,
+    CompareResult,
+    Environment,
+    Outcome,
+    PublishResult,
+    Record,
+    SyncResult,
+    Verdict,
+)
 from mlbutler.secrets import Redactor
 from mlbutler.settings import LoadedSettings, parse
 from mlbutler.steps import publish
@@ -175,6 +185,45 @@ def test_pipelines_of_one_project_tell_apart_what_they_found(clone: Path, git: G
     assert "mlbutler/gpu looked at" in said
     assert said.rstrip().endswith(f"<!-- mlbutler:report:mlbutler/gpu head={head} -->")
     assert json.loads(Path(told[2].status).read_text())["context"] == "mlbutler/cpu"
+
+
+def committed(job: RunContext, commit: str) -> RunContext:
+    """The run that put its results on the branch as this commit."""
+    made = CommitResult(outcome=Outcome.PASSED, reason="", commit=commit, parent=job.record.change.head, branch="work")
+    job.record = replace(job.record, commit=made)
+    return job
+
+
+def statuses(clone: Path) -> set[str]:
+    return {path.stem for path in (clone.parent / "forge" / "statuses").iterdir()}
+
+
+def test_the_results_commit_has_the_status_too(clone: Path, git: Git) -> None:
+    head, results = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")
+    result = publish.run(committed(work(clone, head), results))
+    assert Path(result.status).stem == head
+    assert statuses(clone) == {head, results}
+    said = [json.loads(path.read_text()) for path in (clone.parent / "forge" / "statuses").iterdir()]
+    assert {(status["state"], status["description"]) for status in said} == {
+        ("success", "Better: f1 0.8 -> 0.9 ([hidden])")
+    }
+
+
+@pytest.mark.parametrize("commit", ["another's", "moved", "nothing", ""])
+def test_no_other_commit_is_given_the_status(clone: Path, git: Git, commit: str) -> None:
+    """Though a record, which the project's code can write, says that it holds the results."""
+    head, results = git(clone, "rev-parse", "HEAD~1"), git(clone, "rev-parse", "HEAD")
+    if commit == "another's":  # not on what was judged
+        git(clone, "commit", "--allow-empty", "-m", "three")
+        git(clone, "push", "origin", "work")
+        results = git(clone, "rev-parse", "HEAD")
+    elif commit == "moved":  # the branch has something else by now
+        git(clone, "commit", "--allow-empty", "-m", "three")
+        git(clone, "push", "origin", "work")
+    else:
+        results = "f" * 40 if commit else ""
+    publish.run(committed(work(clone, head), results))
+    assert statuses(clone) == {head}
 
 
 def test_a_fork_publishes_nothing(clone: Path, git: Git) -> None:

@@ -10,6 +10,7 @@ from mlbutler.errors import MlbutlerError
 from mlbutler.forge.http import RequestRefused
 from mlbutler.forge.interface import Forge, NotOffered, PictureFile, Posted
 from mlbutler.forge.opening import NoToken
+from mlbutler.git import verified as git_verified
 from mlbutler.record import Change, Outcome, PublishResult
 from mlbutler.record_ended import ended
 from mlbutler.steps import unshared
@@ -215,4 +216,27 @@ def _status(work: RunContext, forge: Forge, change: Change) -> str:
     record = redacted(work, change)
     sentence = headline.headline(record).plain(forge.capabilities.sentence_limit)
     state = STATES[headline.outcome(record)]
-    return forge.status(change, build.title(record), state, sentence, change.build_url)
+    place = forge.status(change, build.title(record), state, sentence, change.build_url)
+    if (results := _results_commit(work, change)) is not None:
+        # Where the push of it starts no build, nothing else would ever tell what a required check waits for.
+        forge.status(results, build.title(record), state, sentence, change.build_url)
+    return place
+
+
+def _results_commit(work: RunContext, change: Change) -> Change | None:
+    """Return the change with the results commit as its head, where the branch has it right on what was judged here.
+
+    The record may be anybody's: Git and its remote have to say the same.
+    """
+    made, remote, branch = work.record.commit, change.git_remote, change.head_branch
+    if made is None or made.outcome is not Outcome.PASSED or not made.commit or remote is None or branch is None:
+        return None
+    ref = f"refs/heads/{branch}"
+    try:
+        tip = work.git.remote_refs(remote, ref).get(ref)
+        parents = git_verified.parents(git_verified.read(work.git, [made.commit]).get(made.commit, b""))
+    except MlbutlerError:
+        return None
+    if tip != made.commit or parents != [change.head]:
+        return None  # a build of what the branch has now sets its status
+    return dataclasses.replace(change, head=made.commit)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -164,13 +165,18 @@ def test_statements_over_several_lines_are_one_step(steps: str) -> None:
     assert lint(GOOD.replace("sh 'mlbutler test \"${CHANGE_TITLE}\"'", steps, 1)) == []
 
 
-def test_the_jenkinsfiles_that_are_generated_and_documented_have_nothing_wrong(tmp_path: Path) -> None:
+def test_the_jenkinsfiles_that_are_generated_have_nothing_wrong_nor_has_the_documented_stage(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "jenkins.md").read_text(encoding="utf-8")
+    (doctor,) = re.findall(r"^stage\('doctor'\).*$", page, re.MULTILINE)
     for agent in ("docker", "kubernetes", "label:gpu"):
         kind, label = parse_agent(agent)
         options = ScaffoldOptions(agent=kind, label=label, image="registry.example.org/x:1")
         for name, project in KINDS.items():
             found = detect_project(make(tmp_path / kind / name, project), {})[1]
-            assert lint(render_files(found, options)["Jenkinsfile"]) == [], (agent, name)
+            text = render_files(found, options)["Jenkinsfile"]
+            plan = "                stage('plan')"
+            assert plan in text
+            assert lint(text.replace(plan, f"{doctor}\n{plan}")) == [], (agent, name)
 
 
 @given(st.text(alphabet="{}()[]'\"/*\n $aps\\#", max_size=80))

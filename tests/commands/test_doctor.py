@@ -53,6 +53,19 @@ def test_an_agent_that_lacks_nothing(surgery: Surgery) -> None:
 # ------------------------------------------------------------------------------------------- remote
 
 
+def test_a_remote_near_the_agents_is_asked_too_and_its_failure_is_a_note(surgery: Surgery) -> None:
+    assert surgery.examine()[1]["mirror_remote"] == {
+        "subject": "mirror_remote", "state": "ok", "text": "none is set", "remedy": "", "facts": {},
+    }  # fmt: skip
+    code, found = surgery.examine(MLBUTLER_DATA_MIRROR_REMOTE="empty")
+    assert (code, found["mirror_remote"]["state"]) == (0, "note")
+    assert "'empty' answers, and does not hold" in found["mirror_remote"]["text"]
+    surgery.empty.faults = {"": [403]}
+    code, found = surgery.examine(MLBUTLER_DATA_MIRROR_REMOTE="empty")
+    assert (code, found["mirror_remote"]["state"]) == (0, "note")
+    assert "'empty' gives no access" in found["mirror_remote"]["text"]
+
+
 def test_on_a_ci_server_that_does_not_say_where_the_repository_is_the_rest_is_examined(surgery: Surgery) -> None:
     build = {"JENKINS_URL": "http://ci.example/", "BUILD_URL": "http://ci.example/1/", "BRANCH_NAME": "main"}
     asked = len(surgery.remote.requests)

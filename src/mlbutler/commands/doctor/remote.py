@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
-from mlbutler.errors import AccessDenied
+from mlbutler.errors import AccessDenied, OutsideError
 from mlbutler.steps.context import RunContext
 from mlbutler.store.interface import ObjectId, Presence
 
@@ -17,12 +19,27 @@ def remote(work: RunContext) -> Examined:
 
     Nothing is written.
     """
+    if work.remote is None:
+        return Examined("remote", MISSING, "no DVC remote is configured", "dvc remote add -d NAME URL")
+    return _asked(work, work.remote)
+
+
+def mirror_remote(work: RunContext) -> Examined:
+    """Ask the remote near the agents in the same way; builds go on without it."""
+    name = work.settings.data.mirror_remote
+    if name is None:
+        return Examined("mirror_remote", OK, "none is set")
+    try:
+        found = _asked(work, name)
+    except OutsideError as error:
+        found = Examined("mirror_remote", NOTE, error.message, error.remedy)
+    return dataclasses.replace(found, subject="mirror_remote", state=NOTE if found.state == MISSING else found.state)
+
+
+def _asked(work: RunContext, name: str) -> Examined:
     from mlbutler.remotes.opening import open_remote
     from mlbutler.store.local import LocalStore
 
-    name = work.remote
-    if name is None:
-        return Examined("remote", MISSING, "no DVC remote is configured", "dvc remote add -d NAME URL")
     named = _named(work, name)
     try:
         store = open_remote(work.project, name, work.environ)

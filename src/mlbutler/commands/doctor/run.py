@@ -25,6 +25,7 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[RunContext], Examined]], ...] = (
     ("change", project.change),
     ("remote", remote.remote),
     ("mirror", mirror.mirror),
+    ("mirror_remote", remote.mirror_remote),
     ("links", mirror.links),
     ("disk", machine.disk),
     ("shm", machine.shm),
@@ -39,7 +40,7 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[RunContext], Examined]], ...] = (
 )
 
 
-_WITH_CREDENTIALS = ("remote", "clock", "forge")
+_WITH_CREDENTIALS = ("remote", "mirror_remote", "clock", "forge")
 """What asks servers, which without credentials would answer otherwise."""
 
 

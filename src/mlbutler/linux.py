@@ -5,8 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import select
+import signal
 import sys
+import threading
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
@@ -15,6 +19,27 @@ _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 def hide_from_children() -> None:
     """Close ``/proc/<us>/environ``, our memory and our open files to other processes of the same user."""
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+@cache
+def interrupt_with_parent() -> None:
+    """Send this process SIGTERM once its parent has ended.
+
+    A CI server that aborts a build signals the processes in whose environment it finds a variable of the build's. It
+    cannot read ours once it is closed to other processes (`hide_from_children`); that of the shell above it can.
+    """
+    try:
+        parent = os.pidfd_open(os.getppid())
+    except (AttributeError, OSError):  # another system, or the parent is outside of this container
+        return
+
+    def wait() -> None:
+        poll = select.poll()
+        poll.register(parent, select.POLLIN)
+        poll.poll()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def adopt_orphans() -> None:

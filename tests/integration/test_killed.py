@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -102,6 +103,26 @@ def test_a_build_that_was_aborted_has_no_verdict(slow: World, tmp_path: Path) ->
     assert "failed" not in comment(slow).lower()
     stages = {stage["name"]: stage["outcome"] for stage in after.record["reproduce"]["stages"]}
     assert stages == {"prepare": "unchanged", "train": "interrupted"}
+
+
+def test_an_abort_that_does_not_find_mlbutler_itself_ends_it_all_the_same(slow: World, tmp_path: Path) -> None:
+    """Of an ordinary user Jenkins sees the shell and the stage: our own environment is closed to it."""
+    root, environ = slow.clone("origin/slow"), slow.jenkins("slow") | IN_RUN
+    for verb in ("plan", "sync"):
+        assert slow.run(root, environ, verb=verb).code == 0
+    shell = subprocess.Popen(
+        ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "mlbutler", "reproduce"], cwd=root,
+        env=slow.run_environ(environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert began(tmp_path, shell)
+    [ours] = psutil.Process(shell.pid).children()
+    stage = ours.children(recursive=True)[-1]
+    shell.terminate()
+    stage.terminate()
+    assert shell.wait() == -signal.SIGTERM
+    ours.wait(timeout=600)
+    told(slow, root, environ)
+    assert (status(slow)["state"], status(slow)["description"][:29]) == ("canceled", "Interrupted: during reproduce")
 
 
 def test_a_whole_run_that_was_killed(slow: World, tmp_path: Path) -> None:

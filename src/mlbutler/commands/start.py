@@ -111,6 +111,8 @@ def begin(
             left, loaded = dict(left), _with_mirror(loaded, root)
             stack.enter_context(without_user_files(git.toplevel()))
             linux.hide_from_children()  # git may run a program that .git/config names
+            if not watching:
+                linux.interrupt_with_parent()
         yield RunContext(
             root=root, loaded=loaded, console=console, record=record, environ=left,
             agreed_remotes=known, access=reached, target_revisions=revisions,

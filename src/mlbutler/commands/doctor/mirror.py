@@ -103,7 +103,7 @@ def links(work: RunContext) -> Examined:
     if path is None:
         return Examined("links", NOTE, "there is no mirror to share objects with")
     if not work.trusted:
-        return Examined("links", NOTE, "a fork's change copies: it shares no file with others")
+        return Examined("links", NOTE, "a fork's change clones objects where the file system can, else copies them")
     try:
         make_folder(cache)
         with _probe(path) as probe:
@@ -119,7 +119,7 @@ def links(work: RunContext) -> Examined:
     if not hardlink:
         why = "data.link is 'copy'" if work.settings.data.link == "copy" else "root could write into hardlinked files"
         return Examined("links", NOTE, f"objects are copied: {why}", facts=facts)
-    remedy = "Put mirror and workspaces into one mount (docs/mirror.md)."
+    remedy = "Use a file system with reflinks, such as XFS, or one mount for mirror and workspaces (docs/mirror.md)."
     return Examined("links", NOTE, f"objects are copied: {_apart(path, cache, hardlink)}", remedy, facts)
 
 

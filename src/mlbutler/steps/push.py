@@ -6,7 +6,7 @@ The mirror comes first: it is near, and keeps what was computed even when the re
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mlbutler.errors import MlbutlerError
@@ -15,10 +15,11 @@ from mlbutler.report.findings import grouped, named
 from mlbutler.report.numbers import count
 from mlbutler.steps import unshared
 from mlbutler.steps.context import RunContext
+from mlbutler.steps.sending import keeps_runs, runs_of_build, send_objects, send_runs, to_mirror, to_near
 
 if TYPE_CHECKING:
     from mlbutler.project.artifact import Artifact
-    from mlbutler.store.interface import ObjectId, Store
+    from mlbutler.store.interface import ObjectId
     from mlbutler.store.local import LocalStore
     from mlbutler.store.runs import Run
 
@@ -54,16 +55,16 @@ def run(work: RunContext) -> PushResult:
         )
     reproduce = work.record.reproduce
     ran = {stage.name for stage in reproduce.stages if stage.outcome == "ran"} if reproduce is not None else set()
-    runs = _runs(work, cache, artifacts, ran)
+    runs = runs_of_build(work, cache, artifacts, ran)
     moved: list[Moved] = []
     kept, mirrored = "", False
     if mirror is not None:
-        done = _to_mirror(work, cache, mirror, artifacts, runs)
+        done = to_mirror(work, cache, mirror, artifacts, runs)
         if done is not None:
             mirrored = True
             moved.append(done)
             kept = "mirror" if runs else ""
-    nearby = _to_near(work, cache, stores.near, artifacts, runs, moved) if stores.near is not None else ""
+    nearby = to_near(work, cache, stores.near, artifacts, runs, moved) if stores.near is not None else ""
     try:
         notes, place = _to_remotes(work, cache, artifacts, pushed, runs, moved)
         place = place or nearby
@@ -141,39 +142,6 @@ def _whole(work: RunContext, result: PushResult, away: Sequence[Artifact]) -> Pu
     return dataclasses.replace(result, reason=there if result.reason == _NOTHING_HERE else f"{result.reason}; {there}")
 
 
-def _runs(work: RunContext, cache: LocalStore, artifacts: Iterable[Artifact], ran: Collection[str]) -> tuple[Run, ...]:
-    """Return the entries of DVC's run cache that made what dvc.lock records now.
-
-    In CI these are only entries of stages that mlbutler has run in this build: tests and stages can write others
-    into the cache, which other builds would then restore.
-    """
-    from mlbutler.store.runs import current
-
-    found = current(cache, [artifact.oid for artifact in artifacts if artifact.oid is not None])
-    if work.record.change.kind == "local":
-        return found
-    made = work.project.planning.runs_of(ran)
-    return tuple(run for run in found if made.get(run.stage_key) == run.named)
-
-
-def keep_in_mirror(work: RunContext, ran: Collection[str]) -> None:
-    """Put what dvc.lock records now into the mirror, with its run cache, if this run may write there.
-
-    Args:
-        ran: names of the stages that this build has run.
-    """
-    if not work.trusted or work.mirror is None:
-        return
-    work.project.reload()
-    artifacts = [artifact for artifact in work.project.artifacts() if artifact.oid is not None]
-    work.mirror_use.begin()
-    stores = work.stores()
-    cache, mirror = stores.cache, stores.mirror
-    assert mirror is not None
-    runs = _runs(work, cache, artifacts, ran)
-    _to_mirror(work, cache, mirror, artifacts, runs)
-
-
 def _nothing_to_do(work: RunContext) -> bool:
     reproduce, check = work.record.reproduce, work.record.check
     if reproduce is not None and any(stage.outcome in _DONE for stage in reproduce.stages):
@@ -225,63 +193,6 @@ def _result(
     return PushResult(outcome=Outcome.PASSED, reason="; ".join([*parts, *notes]), moved=tuple(sent), run_cache=kept)
 
 
-# -------------------------------------------------------------------------------------------- mirror
-
-
-def _to_mirror(
-    work: RunContext, cache: LocalStore, mirror: LocalStore, artifacts: Iterable[Artifact], runs: Iterable[Run]
-) -> Moved | None:
-    """Send objects, then run cache, to the mirror; None when it failed, which is only reported."""
-    from mlbutler.errors import DiskFull, StoreError
-    from mlbutler.store.engine import send
-    from mlbutler.store.holdings import at_hand, is_complete
-    from mlbutler.store.runs import copy_entry, keys
-
-    recorded = [artifact.oid for artifact in artifacts if artifact.oid is not None and artifact.cached]
-    objects = at_hand(cache, [*recorded, *(oid for run in runs for oid in run.outputs)])
-    work.mirror_use.hold(recorded)
-    try:
-        with work.console.progress("to the mirror") as progress:
-            sent = send(objects, cache, mirror, progress=progress)
-        if sent.errors:
-            raise sent.errors[0]
-        there = keys(mirror)
-        for entry in runs:
-            if entry.key not in there and is_complete(cache, entry.outputs):
-                copy_entry(cache, mirror, entry.key)
-    except (StoreError, DiskFull) as error:
-        work.console.line(f"The mirror is not used: {error.message}")
-        return None
-    work.mirror_use.grew(sum(moved.bytes for moved in sent.moved))
-    return sent.moved[0] if sent.moved else Moved(place=mirror.name, objects=0, bytes=0)
-
-
-def _to_near(
-    work: RunContext, cache: LocalStore, near: Store, artifacts: Sequence[Artifact], runs: Sequence[Run],
-    moved: list[Moved],
-) -> str:  # fmt: skip
-    """Send what the project's remote gets to the remote that is a mirror of it; a failure is only reported.
-
-    Returns:
-        its name where it keeps the run cache too, else ''.
-    """
-    from mlbutler.errors import DiskFull, StoreError
-    from mlbutler.store.holdings import is_complete
-
-    cached = [artifact for artifact in artifacts if artifact.cached and artifact.oid is not None]
-    shared = {a.oid for a in cached if a.oid is not None and a.pushed and a.remote in (None, work.remote)}
-    elsewhere = {artifact.oid for artifact in cached} - shared
-    entries = [run for run in runs if not run.outputs & elsewhere and is_complete(cache, run.outputs)]
-    try:
-        _send(work, cache, near, [*shared, *(oid for run in entries for oid in run.outputs)], moved)
-        if entries and _keeps_runs(near):
-            _send_runs(cache, near, entries)
-            return near.name
-    except (StoreError, DiskFull) as error:
-        work.console.line(f"The mirror '{near.name}' is not used: {error.message}")
-    return ""
-
-
 # ------------------------------------------------------------------------------------------- remotes
 
 
@@ -316,54 +227,18 @@ def _to_remotes(
         if name == work.remote:
             entries = [run for run in runs if is_complete(cache, run.outputs) and not run.outputs & private]
             outputs = [oid for entry in entries for oid in entry.outputs]
-            if not _keeps_runs(store):
+            if not keeps_runs(store):
                 # The run cache comes another way, from the mirror or from agent to agent; what is small and not in
                 # dvc.lock's own artifacts, metrics above all, has to be there for it.
                 entries, outputs = [], [oid for oid in outputs if _is_small(cache, oid)]
-        seen = _send(work, cache, store, [*oids, *outputs], moved)
+        seen = send_objects(work, cache, store, [*oids, *outputs], moved)
         notes += [f"{count(seen, 'object')} read back from {store.name} and whole"] if seen else []
         if entries:
-            _send_runs(cache, store, entries)
+            send_runs(cache, store, entries)
             kept = store.name
     return notes, kept
-
-
-def _send(work: RunContext, cache: LocalStore, store: Store, oids: Iterable[ObjectId], moved: list[Moved]) -> int:
-    """Send what the store is missing; return how many of these objects were read back and are whole."""
-    from mlbutler.store.engine import send, worst
-    from mlbutler.store.holdings import at_hand
-
-    objects = at_hand(cache, oids)
-    if not objects:
-        return 0
-    with work.console.progress(f"to {store.name}") as progress:
-        sent = send(objects, cache, store, progress=progress)
-    moved.extend(sent.moved)
-    error = worst(sent.errors)
-    if error is not None:
-        raise error
-    return sent.read_back
 
 
 def _is_small(cache: LocalStore, oid: ObjectId) -> bool:
     found = cache.stat(oid)
     return found is not None and found.st_size <= _SMALL
-
-
-def _keeps_runs(store: Store) -> bool:
-    from mlbutler.store.local import LocalStore
-    from mlbutler.store.other import OtherStore
-
-    return isinstance(store, LocalStore | OtherStore)
-
-
-def _send_runs(cache: LocalStore, store: Store, entries: Iterable[Run]) -> None:
-    from mlbutler.store.local import LocalStore
-    from mlbutler.store.other import OtherStore
-    from mlbutler.store.runs import copy_entry, keys
-
-    assert isinstance(store, LocalStore | OtherStore)
-    there = keys(store)
-    for entry in entries:
-        if entry.key not in there:
-            copy_entry(cache, store, entry.key)

@@ -233,7 +233,7 @@ def _targets(scratch: RunContext, metrics: Sequence[Metric]) -> tuple[str, ...] 
 def _once(scratch: RunContext, found: Series) -> str:
     """Run the stages once; return why that failed, '' when it did not."""
     from mlbutler.steps import plan, reproduce, sync
-    from mlbutler.steps.push import keep_in_mirror
+    from mlbutler.steps.sending import keep_in_mirror
 
     scratch.project.reload()
     scratch.record = dataclasses.replace(scratch.record, plan=plan.run(scratch))

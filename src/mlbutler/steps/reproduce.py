@@ -20,7 +20,7 @@ from mlbutler.reproduce.stage_log import RELATIVE, StageLog
 from mlbutler.steps import sync
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.given_variables import given
-from mlbutler.steps.push import keep_in_mirror
+from mlbutler.steps.sending import keep_in_mirror
 
 if TYPE_CHECKING:
     from mlbutler.project.project import Project

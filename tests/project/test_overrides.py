@@ -39,6 +39,11 @@ def test_what_is_no_override_is_refused_with_the_grammar(text: str) -> None:
     assert error.value.remedy
 
 
+def test_a_sweep_of_more_than_anybody_means_is_refused() -> None:
+    with pytest.raises(UsageError, match="10,000 experiments"):
+        points(["a=range(0,100)", "b=range(0,100)"])
+
+
 def test_comments_survive() -> None:
     changed = apply("params.yaml", YAML, ["train.rate=0.2", "+new.key=[1, 2]", "~name"]).decode()
     assert "rate: 0.2  # the first" in changed

@@ -15,6 +15,8 @@ Point = Mapping[str, tuple[str, ...]]
 
 _OTHERS = (".json", ".toml", ".py")
 """Endings of parameter files that are not YAML: to DVC all others are."""
+MOST = 1000
+"""Experiments of one sweep."""
 _GRAMMAR = "The grammar is DVC's: -S train.rate=0.1, -S other.yaml:depth=3, -S train.rate=0.1,0.2 for a sweep."
 
 
@@ -39,6 +41,8 @@ def points(params: Sequence[str]) -> tuple[tuple[Point, ...], bool]:
         found = get_hydra_sweeps(by_file) if sweep else [by_file]
     except (HydraException, DvcException, ValueError, TypeError) as error:
         raise UsageError(f"-S cannot be read: {_first_line(error)}", _GRAMMAR) from error
+    if len(found) > MOST:
+        raise UsageError(f"-S asks for {len(found):,} experiments, and {MOST:,} are the most.", "Send fewer at once.")
     return tuple({path: tuple(values) for path, values in point.items()} for point in found), sweep
 
 

@@ -62,9 +62,14 @@ def make_clone(
         PathRefused: a link leads out of the clone where DVC's configuration is to lie.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    git.run("clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--", str(git.directory), str(target))
+    # Not by `git clone --shared`: of a shallow clone it shares nothing, and has no commit that no branch holds.
+    git.run("init", "--quiet", "--template=", "--", str(target))
+    alternates = target / ".git" / "objects" / "info" / "alternates"
+    alternates.parent.mkdir(parents=True, exist_ok=True)
+    alternates.write_bytes(os.fsencode(git.path("objects").resolve()) + b"\n")
+    if (shallow := git.path("shallow")).exists():
+        shutil.copy(shallow, target / ".git" / "shallow")
     inside = Git(target, environ)
-    inside.run("remote", "remove", "origin", check=False)
     inside.run("update-ref", "--no-deref", "HEAD", commit)
     inside.run("read-tree", "--reset", "-u", tree or commit)
     Symlinks(target, inside, every=True).check([f"{prefix}.dvc", f"{prefix}{LOCAL_CONFIG}"])

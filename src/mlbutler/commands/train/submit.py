@@ -113,12 +113,14 @@ def _shown_plans(
 
 
 def _refuse_hopeless(plans: Iterable[Planned]) -> None:
-    """Refuse experiments with a stage of which it is known that it cannot run.
+    """Refuse experiments with nothing to run, or with a stage of which it is known that it cannot.
 
     Raises:
         UsageError: there is one.
     """
     for planned in plans:
+        if not planned.stages:
+            raise UsageError("The project has no stages: there is nothing to run.", "dvc stage add --name NAME ...")
         for stage in planned.stages:
             cause = next((cause for cause in stage.causes if cause.kind in ("missing", "unreadable")), None)
             if stage.state is StageState.CANNOT_RUN and cause is not None:
@@ -146,7 +148,7 @@ def _parts(planned: Planned) -> Iterator[str]:
     elif planned.download:
         yield f"{human_bytes(planned.download)} to bring"
     if not planned.stages:
-        yield "the project has no stages"
+        yield "no stages"
 
 
 def _tell(training: Training, submitted: Sequence[Submitted], *, dry_run: bool) -> None:

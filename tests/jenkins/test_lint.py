@@ -98,6 +98,8 @@ def test_a_right_file_has_nothing_to_say() -> None:
         ("changeRequest()", "changeRequset()", "changeRequset", "did you mean changeRequest?"),
         ("echo \"of", "ehcho \"of", "ehcho", "has no step 'ehcho'; did you mean echo?"),
         ("junit allow", "juint allow", "juint", "did you mean junit?"),
+        ("script {", "stage('a') {\n echo 'x' }\n script {", "stage('a')", "refuse outside a script block"),
+        ("post {\n", "post {\n always { echo 'x' }\n", "always {\n", "a second always condition"),
         ("script {", "def x = 1\n script {", "def x", "Groovy's statements stand in a script block"),
         ("label 'docker'", "docker { args '-v' }", "docker {", "the docker has no image entry"),
         ("stage('lint')", "stag('lint')", "stag(", "parallel has no section 'stag'; did you mean stage?"),
@@ -144,6 +146,7 @@ def test_what_the_file_or_its_library_brings_is_no_error() -> None:
     assert texts(lint(own))
     assert lint(f"{own}\ndef shh(text) {{ echo text }}\n") == []
     assert texts(lint(f"@Library('ours') _\n{own}")) == []
+    assert texts(lint(own.replace("    agent none", "    libraries { lib('ours') }\n    agent none", 1))) == []
 
 
 def test_what_semicolons_part_may_stand_on_one_line() -> None:

@@ -41,9 +41,9 @@ _STEPS = _section(
     "copyArtifacts deleteDir dir dockerFingerprintFrom echo emailext error fileExists findFiles "
     "fingerprint git githubNotify gitlabCommitStatus gitStatusWrapper httpRequest input isUnix junit library "
     "libraryResource load lock mail milestone nodejs node parallel perfReport plot podTemplate "
-    "powershell properties publishChecks publishCoverage publishHTML publishIssues pwd pwsh bat readFile readJSON "
+    "powershell publishChecks publishCoverage publishHTML publishIssues pwd pwsh bat readFile readJSON "
     "readMavenPom readProperties readTrusted readYaml recordCoverage recordIssues resolveScm retry s3Download s3Upload "
-    "scanForIssues script sh sha1 sha256 slackSend sleep sshagent sshPublisher stage stash step tar tee timeout "
+    "scanForIssues script sh sha1 sha256 slackSend sleep sshagent sshPublisher stash step tar tee timeout "
     "timestamps tm tool touch unarchive unstable unstash untar unzip updateGitlabCommitStatus "
     "validateDeclarativePipeline waitForBuild waitForQualityGate waitUntil warnError withAnt withAWS withChecks "
     "withContext withCredentials withDockerContainer withDockerRegistry withDockerServer withEnv withGradle "
@@ -82,7 +82,8 @@ GRAMMAR = {
     "exclude": _section("axis", needs=("axis",)),
     "libraries": _section("lib", "entry"),
     "post": _section(
-        "aborted always changed cleanup failure fixed notBuilt regression success unstable unsuccessful", "condition"
+        "aborted always changed cleanup failure fixed notBuilt regression success unstable unsuccessful", "condition",
+        once=True
     ),
     "when": _section(f"{_CONDITIONS} beforeAgent beforeInput beforeOptions", "condition", extensible=True),
     **dict.fromkeys(("allOf", "anyOf", "not"), _section(_CONDITIONS, "condition", extensible=True)),
@@ -107,8 +108,10 @@ GRAMMAR = {
                          extensible=True),
     "steps": _STEPS,
 }  # fmt: skip
+LIBRARY = "a library"
 _FREE = ("script",)  # Groovy, not steps
 _STATEMENTS = frozenset(("assert", "def", "for", "if", "return", "switch", "throw", "try", "while"))
+_SCRIPTED = frozenset(("properties", "stage"))  # steps of scripted pipelines alone
 _NEAR = 0.79  # likeness of a mistyped name, as difflib measures it
 
 
@@ -125,7 +128,7 @@ def faults(pipeline: Block, own: frozenset[str]) -> Iterator[Fault]:
     """Yield what is wrong in a ``pipeline`` block.
 
     Args:
-        own: names that the file defines itself; ``Library`` is among them when it loads one.
+        own: names that the file defines itself, and `LIBRARY` where it loads one.
     """
     yield from _in_section(pipeline, "pipeline", own)
 
@@ -153,9 +156,13 @@ def _key(key: str, name: str) -> str | None:
 def _unknown(block: Block, section: Section, name: str, line: int, own: frozenset[str]) -> Fault:
     if section is _STEPS and name in _STATEMENTS:
         return Fault(line, f"'{name}' is no step: Groovy's statements stand in a script block")
+    if section is _STEPS and name in _SCRIPTED:
+        return Fault(
+            line, f"{block.name} has the step '{name}', which declarative pipelines refuse outside a script block"
+        )
     near = difflib.get_close_matches(name, sorted(section.names), n=1, cutoff=_NEAR)
     hint = f"; did you mean {near[0]}?" if near else ""
-    certain = not section.extensible or (bool(near) and not (section is _STEPS and "Library" in own))
+    certain = not section.extensible or (bool(near) and not (section is _STEPS and LIBRARY in own))
     if section is GRAMMAR["stage.options"] and name in GRAMMAR["options"].names:
         certain, hint = True, ": it is one of the pipeline"
     if not certain and not near:
@@ -174,6 +181,6 @@ def _lacking(block: Block, section: Section) -> Iterator[Fault]:
         yield Fault(block.line, f"a {block.name} has {said} {', '.join(section.one_of)}")
     for name, line in block.words if section.once else ():
         if names.index(name) != block.words.index((name, line)):
-            yield Fault(line, f"a second {name} section")
+            yield Fault(line, f"a second {name} {section.what}")
     if block.is_empty and not section.needs:
         yield Fault(block.line, f"{block.name} is empty")

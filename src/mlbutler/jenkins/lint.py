@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlbutler.jenkins.declarative import faults
+from mlbutler.jenkins.declarative import LIBRARY, faults
 from mlbutler.jenkins.groovy import Block, NotGroovy, Token, tokens, tree
 
 # Text that a pull request chooses: in a double-quoted string Groovy pastes it into the shell's program.
 _HOSTILE = re.compile(r"\b(CHANGE_(?:TITLE|BRANCH|AUTHOR\w*|FORK|URL)|BRANCH_NAME|GIT_BRANCH|JOB_NAME|params\b)")
+_LOADS = ("Library", "libraries", "library")
 _RUNS = re.compile(r"\b(sh|bat|powershell|pwsh)\b[\s(]*(?:script\s*:\s*)?$")
 
 
@@ -35,7 +36,9 @@ def lint(text: str) -> list[LintFinding]:
         found = tokens(text)
     except NotGroovy as broken:
         return [LintFinding("error", broken.line, broken.text)]
-    own = frozenset(after.text for before, after in itertools.pairwise(found) if _names(before, after))
+    own = {after.text for before, after in itertools.pairwise(found) if before.kind == after.kind == "word"}
+    if any(token.kind == "word" and token.text in _LOADS for token in found):
+        own.add(LIBRARY)
     pipelines = _pipelines(found)
     findings = [
         *_interpolations(found),
@@ -43,7 +46,7 @@ def lint(text: str) -> list[LintFinding]:
         *(
             LintFinding("error" if fault.certain else "warning", fault.line, fault.text)
             for block in pipelines[:1]
-            for fault in faults(block, own)
+            for fault in faults(block, frozenset(own))
         ),
         *(LintFinding("warning", line, _QUEUE) for block in pipelines[:1] for line in _counts_the_queue(block)),
     ]
@@ -63,11 +66,6 @@ def is_declarative(text: str) -> bool:
 
 def _pipelines(found: list[Token]) -> list[Block]:
     return [block for block in tree(found).blocks if block.name == "pipeline"]
-
-
-def _names(before: Token, after: Token) -> bool:
-    """Return whether the second token may be the name of a function, a variable or an annotation."""
-    return after.kind == "word" and (before.kind == "word" or before.text == "@")
 
 
 def _counts_the_queue(block: Block) -> Iterator[int]:

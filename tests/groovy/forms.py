@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from mlbutler.scaffold.detected import DetectedProject, Remote
-from mlbutler.scaffold.render import ScaffoldOptions, render_files
+from mlbutler.scaffold.options import ScaffoldOptions
+from mlbutler.scaffold.render import render_files
 
 PLAN = json.dumps({"result": {"outcome": "passed", "stages": [
     {"name": "one", "state": "stale", "label": "", "after": []},

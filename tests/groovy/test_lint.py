@@ -16,7 +16,8 @@ import pytest
 
 from mlbutler.scaffold.detect import detect_project
 from mlbutler.scaffold.detected import ContainerImage, DetectedProject, Remote
-from mlbutler.scaffold.render import ScaffoldOptions, render_files
+from mlbutler.scaffold.options import ScaffoldOptions
+from mlbutler.scaffold.render import render_files
 from tests.groovy.jenkins import JAVA_OPTS
 from tests.groovy.test_library import LIBRARY
 from tests.scaffold.projects import KINDS, make

@@ -25,7 +25,8 @@ from mlbutler.jenkins.server.job import SOURCES
 from mlbutler.jenkins.server.model import Server
 from mlbutler.jenkins.server.source import repository
 from mlbutler.scaffold.detect import detect_project
-from mlbutler.scaffold.render import ScaffoldOptions, render_files
+from mlbutler.scaffold.options import ScaffoldOptions
+from mlbutler.scaffold.render import render_files
 from tests.jenkins.casc_schema import SCHEMA, TRAITS
 from tests.scaffold.projects import KINDS, make
 

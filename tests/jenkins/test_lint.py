@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mlbutler.jenkins.lint import LintFinding, is_declarative, lint
 from mlbutler.scaffold.detect import detect_project
-from mlbutler.scaffold.render import ScaffoldOptions, parse_agent, render_files
+from mlbutler.scaffold.options import ScaffoldOptions, parse_agent
+from mlbutler.scaffold.render import render_files
 from tests.scaffold.projects import KINDS, make
 
 GOOD = """\

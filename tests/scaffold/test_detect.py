@@ -7,7 +7,8 @@ import pytest
 
 from mlbutler.errors import SettingsError, UsageError
 from mlbutler.scaffold.detect import detect_project
-from mlbutler.scaffold.render import ScaffoldOptions, render_files
+from mlbutler.scaffold.options import ScaffoldOptions
+from mlbutler.scaffold.render import render_files
 from tests.scaffold.projects import KINDS, make
 
 

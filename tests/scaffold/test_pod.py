@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mlbutler.scaffold.render import ScaffoldOptions, _pod
+from mlbutler.scaffold.jenkinsfile import _pod
+from mlbutler.scaffold.options import ScaffoldOptions
 from tests.scaffold.kubernetes_fields import faults
 
 

@@ -19,7 +19,10 @@ from mlbutler.run_table import NAMES, taken_after
 from mlbutler.scaffold.detect import detect_project
 from mlbutler.scaffold.detected import ContainerImage, DetectedProject, Remote
 from mlbutler.scaffold.image import PROGRAMS
-from mlbutler.scaffold.render import ScaffoldOptions, _pod, groovy_string, parse_agent, render_files, toml_string
+from mlbutler.scaffold.jenkinsfile import _pod
+from mlbutler.scaffold.options import ScaffoldOptions, parse_agent
+from mlbutler.scaffold.quoting import groovy_string, toml_string
+from mlbutler.scaffold.render import render_files
 from mlbutler.settings import parse
 from tests.scaffold.projects import KINDS, make
 
@@ -44,7 +47,7 @@ def test_every_file_of_every_kind_is_valid(seen: dict[str, DetectedProject], kin
     )
     script = files["Jenkinsfile"]
     assert lint(script) == []
-    assert len(script.splitlines()) <= 110
+    assert len(script.splitlines()) <= 115
     assert max(map(len, script.splitlines())) <= 150
     settings = parse(files["mlbutler.toml"])
     assert settings.project.target == "main"

@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _PAIRS = {"}": "{", ")": "(", "]": "["}
-_GOES_ON = frozenset(",+-*/%=:?&|.<>")  # behind these a statement goes on in the next line
+GOES_ON = frozenset(",+-*/%=:?&|.<>")  # behind these a statement goes on in the next line
 _NO_CALL = ("=", ".")  # behind a statement's first word: it sets a variable, or asks an object
 
 
@@ -123,5 +123,5 @@ def tree(found: list[Token]) -> Block:
 def _ends(token: Token, last: Token | None) -> bool:
     """Return whether a statement ends with this token."""
     if token.kind == "newline":
-        return last is None or last.kind != "other" or last.text not in _GOES_ON
+        return last is None or last.kind != "other" or last.text not in GOES_ON
     return token.text in ("{", "}", ";") and token.kind != "text"

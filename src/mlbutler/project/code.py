@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlbutler.git import Git
 from mlbutler.project.model import Stage, Stages
 from mlbutler.project.opened import OpenedProject
-from mlbutler.project.python_imports import imported_files
+from mlbutler.project.python_imports import imported_files, module_files, named_paths
 from mlbutler.record import CodeChange
 
 _KINDS = {"A": "added", "D": "removed"}
 _DVCS = {"dvc.yaml", "dvc.lock", ".gitignore", ".dvcignore", ".gitattributes"}
-_WORDS = re.compile(r"[^\s'\"`$;&|<>(){}=,]+")
-_MODULE = re.compile(r"(?:^|\s)-m\s+([A-Za-z_][\w.]*)")
 _MOST_SOURCES = 500
 
 
@@ -79,14 +76,15 @@ def _declaring(root: Path, stages: Stages, path: str) -> Iterator[str]:
 
 def _uses(root: Path, stage: Stage, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield (path, why) of the files among `paths` that the stage's command names or its Python code imports."""
-    named = set(_named(stage))
+    named = set(named_paths(stage.directory, stage.command))
     for path in paths:
         if path in named:
             yield path, "named in its command"
     sources = [path for path in paths if path.endswith(".py") and path not in named]
     if not sources:
         return
-    entries = [path for path in dict.fromkeys((*named, *_modules(root, stage), *_declared_sources(root, stage)))
+    modules = (path for path, _ in module_files(root, stage.directory, stage.command))
+    entries = [path for path in dict.fromkeys((*named, *modules, *_declared_sources(root, stage)))
                if path.endswith(".py")]  # fmt: skip
     search = tuple(dict.fromkeys((stage.directory, "", "src", *_source_roots(stage))))
     imported = imported_files(root, entries, search)
@@ -95,24 +93,6 @@ def _uses(root: Path, stage: Stage, paths: Sequence[str]) -> Iterator[tuple[str,
             yield path, f"imported by {imported[path]}"
         elif path in entries:
             yield path, "run by its command"
-
-
-def _named(stage: Stage) -> Iterator[str]:
-    """Yield words of the command as paths from the project's root; most are none."""
-    for word in _WORDS.findall(stage.command):
-        path = posixpath.normpath(posixpath.join(stage.directory, word))
-        if not path.startswith("/"):
-            yield path
-
-
-def _modules(root: Path, stage: Stage) -> Iterator[str]:
-    """Yield the file of each ``python -m package.module``."""
-    for name in _MODULE.findall(stage.command):
-        for folder in dict.fromkeys((stage.directory, "", "src")):
-            base = posixpath.join(folder, *name.split("."))
-            for path in (f"{base}.py", f"{base}/__main__.py"):
-                if (root / path).is_file():
-                    yield path
 
 
 def _declared_sources(root: Path, stage: Stage) -> Iterator[str]:
@@ -128,6 +108,6 @@ def _declared_sources(root: Path, stage: Stage) -> Iterator[str]:
 
 def _source_roots(stage: Stage) -> Iterator[str]:
     """Return the folders of scripts that the command names: Python looks there first."""
-    for path in _named(stage):
+    for path in named_paths(stage.directory, stage.command):
         if path.endswith(".py"):
             yield posixpath.dirname(path)

@@ -4,14 +4,81 @@ from __future__ import annotations
 
 import ast
 import os
+import posixpath
+import re
+import sys
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+_WORDS = re.compile(r"[^\s'\"`$;&|<>(){}=,]+")
+_MODULE = re.compile(r"(?:^|\s)-m\s+([A-Za-z_][\w.]*)")
 _LARGEST = 1024 * 1024
 _MOST_FILES = 2000
+
+
+def named_paths(directory: str, command: str) -> Iterator[str]:
+    """Yield words of a command that runs in `directory` as paths from the project's root; most are none."""
+    for word in _WORDS.findall(command):
+        path = posixpath.normpath(posixpath.join(directory, word))
+        if not path.startswith("/"):
+            yield path
+
+
+def module_files(root: Path, directory: str, command: str) -> Iterator[tuple[str, str]]:
+    """Yield (file, the folder that its package is in) of each ``python -m package.module``."""
+    for name in _MODULE.findall(command):
+        for folder in dict.fromkeys((directory, "", "src")):
+            base = posixpath.join(folder, *name.split("."))
+            for path in (f"{base}.py", f"{base}/__main__.py"):
+                if (root / path).is_file():
+                    yield path, folder
+
+
+def folders_needed(root: Path, entry: str, start: str, candidates: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
+    """Return the folders that Python has to look in for what a program imports from the project, besides `start`.
+
+    Args:
+        entry: the program's path from `root`. start: where Python looks first, its own folder or the working directory.
+        candidates: folders from `root`, the likeliest first; with each, whether a single module counts there too.
+    """
+    places, known = [start], tuple(candidates)
+    waiting = deque([entry])
+    seen = {entry}
+    while waiting and len(seen) < _MOST_FILES:
+        importer = waiting.popleft()
+        for level, name in _imports(root / importer):
+            found = _relative(root, importer, level, name) if level else _looked_up(root, places, known, name)
+            waiting += [file for file in found if file not in seen]
+            seen.update(found)
+    return tuple(places[1:])
+
+
+def _looked_up(root: Path, places: list[str], known: Sequence[tuple[str, bool]], name: str) -> tuple[str, ...]:
+    """Return the files of an absolute import; where none of `places` has it, a known folder that does joins them."""
+    top = name.partition(".")[0]
+    if not top or top in sys.stdlib_module_names:
+        return ()
+    if found := _files(root, places, name):
+        return found
+    for folder, modules in known:
+        found = _files(root, (folder,), name)
+        if found and (modules or top != name or found[0].endswith("/__init__.py")):
+            places.append(folder)
+            return found
+    return ()
+
+
+def _relative(root: Path, importer: str, level: int, name: str) -> tuple[str, ...]:
+    return _files(root, (_above(importer.rpartition("/")[0], level - 1),), name)
+
+
+def _above(folder: str, levels: int) -> str:
+    for _ in range(levels):
+        folder = folder.rpartition("/")[0]
+    return folder
 
 
 def imported_files(root: Path, entries: Iterable[str], search: Sequence[str]) -> dict[str, str]:
@@ -31,10 +98,7 @@ def imported_files(root: Path, entries: Iterable[str], search: Sequence[str]) ->
         own = importer.rpartition("/")[0]
         for level, name in _imports(root / importer):
             if level:  # relative to the package that the file lies in
-                folder = own
-                for _ in range(level - 1):
-                    folder = folder.rpartition("/")[0]
-                places: Sequence[str] = (folder,)
+                places: Sequence[str] = (_above(own, level - 1),)
             else:
                 places = tuple(dict.fromkeys((own, *search)))
             for file in _files(root, places, name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +13,9 @@ from mlbutler.project.project import Project
 from mlbutler.project.root import find_root
 from mlbutler.record import Change
 from mlbutler.scaffold.detected import DetectedProject, Remote
-from mlbutler.scaffold.languages import detect_image, read_toml
+from mlbutler.scaffold.files import read_toml
+from mlbutler.scaffold.languages import detect_image
+from mlbutler.scaffold.python_path import python_path, script_folders
 from mlbutler.scaffold.tools import detect_linters, detect_tests, undeclared_packages
 from mlbutler.secrets import without_userinfo
 from mlbutler.settings import FILE_NAME, ForgeSettings, load
@@ -43,9 +45,9 @@ def detect_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, D
     if settings.data.remote:
         project.remote_config(settings.data.remote)
         project.remote_name = settings.data.remote
-    runs_in = detect_image(root)
+    stages = tuple(project.stages.pipeline())
+    runs_in = detect_image(root, script_folders(root, stages))
     test_tools, lint_tools = detect_tests(root, runs_in), detect_linters(root, runs_in)
-    stages = project.stages
     return root, DetectedProject(
         name=_name(url) or top.name,
         folder="" if folder == "." else folder,
@@ -54,10 +56,8 @@ def detect_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, D
         target=settings.project.target or _target(git),
         remote=_remote(project),
         remotes=project.remote_names(),
-        stages=tuple(stage.name for stage in stages.pipeline()),
-        metrics=tuple(
-            output.path for stage in stages.pipeline() for output in stage.outputs if output.kind == "metric"
-        ),
+        stages=tuple(stage.name for stage in stages),
+        metrics=tuple(output.path for stage in stages for output in stage.outputs if output.kind == "metric"),
         tests=test_tools,
         linters=lint_tools,
         missing=undeclared_packages(root, runs_in, (*test_tools, *lint_tools)),
@@ -65,6 +65,9 @@ def detect_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, D
         junit=settings.test.junit,
         report=settings.report.directory,
         configured=(root / FILE_NAME).is_file() or _is_in_pyproject(root),
+        commands=tuple(stage.command for stage in stages if stage.command),
+        local_remotes=tuple(_local_remotes(project)),
+        python_path=python_path(root, stages),
     )
 
 
@@ -78,6 +81,13 @@ def _remote(project: Project) -> Remote | None:
         return None
     scheme = urlsplit(str(project.remote_config(name).get("url", ""))).scheme.lower()
     return Remote(name, _KINDS.get(scheme, "other"))
+
+
+def _local_remotes(project: Project) -> Iterator[tuple[str, str]]:
+    for name in project.remote_names():
+        url = str(project.remote_config(name).get("url", ""))
+        if url.startswith("/"):
+            yield name, url
 
 
 def _forge(settings: ForgeSettings, url: str) -> str:

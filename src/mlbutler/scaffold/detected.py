@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mlbutler.scaffold.carried import Carried
+
 
 @dataclass(frozen=True)
 class Tool:
@@ -27,10 +29,10 @@ class ContainerImage:
     """What the project's code runs in.
 
     Attributes:
-        language: ``python``, ``conda``, ``r``, ``node`` or ``shell``.
+        language: ``python``, ``conda``, ``r``, ``julia``, ``node`` or ``shell``.
         base: the image that it starts from.
         files: dependency files, relative to the project's root; nothing else is copied into the image.
-        install: shell commands that install what `files` list; they run where the files are.
+        install: shell commands that install what `files` list; they run where the files are. before: those before them.
         add: a shell command that installs further packages, with ``{}`` for their names.
         system: packages of Debian. variables: of the image's environment.
         python: a Python 3.11 or newer that the image has after `system`, for mlbutler's own environment.
@@ -46,6 +48,7 @@ class ContainerImage:
     variables: tuple[tuple[str, str], ...] = ()
     python: str = "python3 -m venv"
     others: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ class DetectedProject:
         missing: packages of `tests` and `linters` that no dependency file names.
         metrics: names of the first metrics files. report: where reports are written.
         configured: are there settings of mlbutler already.
+        commands: of the stages. local_remotes: name and folder of DVC remotes on the agent.
+        python_path: folders from the project's root, '' for itself, that its programs import from.
+        carried: what its former Jenkinsfile gave builds.
     """
 
     name: str
@@ -87,3 +93,7 @@ class DetectedProject:
     junit: tuple[str, ...] = ()
     report: str = ".mlbutler/report"
     configured: bool = False
+    commands: tuple[str, ...] = ()
+    local_remotes: tuple[tuple[str, str], ...] = ()
+    python_path: tuple[str, ...] = ()
+    carried: Carried = field(default_factory=Carried)

@@ -4,64 +4,48 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mlbutler.parsing import Unreadable, parse_toml
+from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.scaffold.detected import ContainerImage
+from mlbutler.scaffold.files import first_there, inside, read_text, read_toml, table
+from mlbutler.scaffold.python_packages import Packages, find_packages
 
 _DEBIAN = "bookworm"
 # mlbutler needs Python 3.11 or newer; an older one of the project's stands beside it.
 _PYTHONS = ("3.12", "3.11", "3.13", "3.10", "3.9")
 _NEW_ENOUGH = ("3.11", "3.12", "3.13")
 _SYSTEM_PYTHON = ("python3", "python3-venv")
-_REQUIREMENTS = (
-    "requirements.txt", "requirements-dev.txt", "requirements_dev.txt", "dev-requirements.txt",
-    "requirements-test.txt", "test-requirements.txt", "requirements/base.txt", "requirements/dev.txt",
-    "requirements/test.txt",
-)  # fmt: skip
-_LOCAL_LINE = r"^[[:space:]]*(-e|--editable|\.{1,2}(\/|$))"
+_CONDA = "/opt/project"
+"""An environment of its own: conda runs in the base one, and pins Python there."""
 
 
-def detect_image(root: Path) -> ContainerImage:
-    """Return the image for the project at `root`; the first language that fits decides, the others are named."""
-    chosen: ContainerImage | None = None
-    others: list[str] = []
-    for look in (_conda, _python, _r, _node):
-        found = look(root)
-        if found is None:
-            continue
-        if chosen is None:
-            chosen = found
-        elif not (chosen.language == "conda" and found.language == "python"):
-            others += found.files
-    if chosen is None:
-        chosen = ContainerImage("shell", f"debian:{_DEBIAN}-slim", system=_SYSTEM_PYTHON, add=_apt())
-    return dataclasses.replace(chosen, others=tuple(others))
+def detect_image(root: Path, folders: Iterable[str] = ()) -> ContainerImage:
+    """Return the image for the project at `root`; the first language that fits decides, the others are named.
 
-
-def declares(root: Path, files: Iterable[str], package: str) -> bool:
-    """Return whether one of the dependency files names the package."""
-    pattern = re.compile(rf"(?im)(?:^|[\s\"'])-?\s*{re.escape(package)}(?=[\s\"'=<>~!\[\];,:]|$)")
-    return any(pattern.search(read_text(root / file)) for file in files)
-
-
-def read_text(path: Path) -> str:
-    """Return a text file's content, '' when there is none."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def read_toml(path: Path) -> Mapping[str, Any]:
-    """Return a TOML file as data; empty when it is missing or broken: it is somebody else's file."""
-    try:
-        return parse_toml(read_text(path))
-    except Unreadable:
-        return {}
+    Args:
+        folders: where the stages' scripts lie, from the root.
+    """
+    packages = find_packages(root, folders)
+    python, r = _python(root, packages), _r(root)
+    # A list of dependencies says more of a project than a few sources.
+    looked = (
+        _conda(root, packages),
+        python if packages else None,
+        r if r and r.files else None,
+        _julia(root),
+        python,
+        r,
+    )
+    found = list(dict.fromkeys(image for image in (*looked, _node(root)) if image))
+    if not found:
+        return ContainerImage("shell", f"debian:{_DEBIAN}-slim", system=_SYSTEM_PYTHON, add=_apt())
+    chosen, *others = found
+    if chosen.language == "conda":  # pip's files of the same project
+        others = [image for image in others if image.language != "python"]
+    return dataclasses.replace(chosen, others=tuple(file for image in others for file in image.files))
 
 
 def _apt() -> str:
@@ -71,116 +55,43 @@ def _apt() -> str:
 # ------------------------------------------------------------------------------------------- Python
 
 
-def _python(root: Path) -> ContainerImage | None:
-    for look in (_locked, _listed, _declared):
-        found = look(root)
-        if found is not None:
-            files, install = found
-            break
-    else:
-        if not any(root.glob("*.py")) and not any(root.glob("src/**/*.py")):
-            return None
-        files, install = (), ()
+def _python(root: Path, packages: Packages | None) -> ContainerImage | None:
+    if packages is None and not any(root.glob("*.py")) and not any(root.glob("src/**/*.py")):
+        return None
     version = _python_version(root)
     old = version not in _NEW_ENOUGH
-    layout = (("PYTHONPATH", "src"),) if _has_package_below_src(root) else ()
     return ContainerImage(
         "python",
         f"python:{version}-slim-{_DEBIAN}",
-        files,
-        install,
+        packages.files if packages else (),
+        packages.install if packages else (),
         add="pip install --no-cache-dir {}",
         system=_SYSTEM_PYTHON if old else (),
-        variables=layout,
         python="/usr/bin/python3 -m venv" if old else "python -m venv",
     )
 
 
-def _has_package_below_src(root: Path) -> bool:
-    packaged = any((root / name).is_file() for name in ("pyproject.toml", "setup.py", "setup.cfg"))
-    return packaged and any((root / "src").glob("*/__init__.py"))
-
-
-def _locked(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """Return the image from a lock file, which says exactly what to install."""
-
-    def there(name: str) -> bool:
-        return (root / name).is_file()
-
-    if there("uv.lock"):
-        export = "uv export --frozen --no-emit-project --all-groups --all-extras --no-hashes -o /tmp/requirements.txt"
-        return ("pyproject.toml", "uv.lock"), (
-            f"pip install --no-cache-dir 'uv==0.9.*' && {export} && uv pip install --system -r /tmp/requirements.txt",
-        )
-    if there("poetry.lock") or "poetry" in read_toml(root / "pyproject.toml").get("tool", {}):
-        files = ("pyproject.toml", *(["poetry.lock"] if there("poetry.lock") else []))
-        install = "POETRY_VIRTUALENVS_CREATE=false poetry install --no-root --no-interaction --all-groups --all-extras"
-        return files, (f"pip install --no-cache-dir 'poetry==2.*' && {install}",)
-    if there("pdm.lock"):
-        return ("pyproject.toml", "pdm.lock"), (
-            "pip install --no-cache-dir 'pdm==2.*' && pdm export --without-hashes -o /tmp/requirements.txt "
-            "&& pip install --no-cache-dir -r /tmp/requirements.txt",
-        )
-    if there("Pipfile"):
-        files = ("Pipfile", *(["Pipfile.lock"] if there("Pipfile.lock") else []))
-        exact = " --deploy" if there("Pipfile.lock") else ""
-        return files, (f"pip install --no-cache-dir pipenv && pipenv install --system --dev{exact}",)
-    return None
-
-
-def _listed(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """Return the image from requirements.txt and its like, with the files that they include."""
-    listed = [name for name in _REQUIREMENTS if (root / name).is_file()]
-    if not listed:
-        return None
-    files = list(listed)
-    for name in files:  # grows while it is walked
-        text = read_text(root / name)
-        for included in re.findall(r"(?m)^\s*(?:-r|-c|--requirement|--constraint)[ =]\s*(\S+)", text):
-            path = _inside(PurePosixPath(name).parent / included)
-            if path is not None and (root / path).is_file() and path not in files:
-                files.append(path)
-    local = [
-        name for name in files if re.search(_LOCAL_LINE.replace("[[:space:]]", r"\s"), read_text(root / name), re.M)
-    ]
-    strip = f"sed -i -E '/{_LOCAL_LINE}/d' {shlex.join(local)} && " if local else ""
-    wanted = " ".join(f"-r {shlex.quote(name)}" for name in listed)
-    return tuple(files), (f"{strip}pip install --no-cache-dir {wanted}",)
-
-
-def _inside(path: PurePosixPath) -> str | None:
-    parts: list[str] = []
-    for part in path.parts:
-        if part == "..":
-            if not parts:
-                return None
-            parts.pop()
-        elif part != ".":
-            parts.append(part)
-    return None if path.is_absolute() else "/".join(parts)
-
-
-def _declared(root: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """Return the image from a package's own list of dependencies.
-
-    The package itself is not built: its code comes with the checkout.
-    """
-    found = next((name for name in ("pyproject.toml", "setup.cfg", "setup.py") if (root / name).is_file()), None)
-    if found is None or (found == "pyproject.toml" and "project" not in read_toml(root / found)):
-        return None
-    files = tuple(name for name in ("pyproject.toml", "setup.cfg", "setup.py") if (root / name).is_file())
-    extras = " --all-extras" if found == "pyproject.toml" else ""
-    return files, (f"pip install --no-cache-dir 'uv==0.9.*' && uv pip install --system -r {found}{extras}",)
-
-
 def _python_version(root: Path) -> str:
-    if match := re.match(r"\s*(3\.\d+)", read_text(root / ".python-version")):
+    said = read_text(root / ".python-version") or read_text(root / "runtime.txt").removeprefix("python-")
+    if match := re.match(r"\s*(3\.\d+)", said):
         return match[1]
+    wish = _wished_python(root)
+    return next((version for version in _PYTHONS if _allows(wish, version)), _PYTHONS[0])
+
+
+def _wished_python(root: Path) -> str:
     data = read_toml(root / "pyproject.toml")
-    wish = data.get("project", {}).get("requires-python") or (
-        data.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python")
+    pipfile = table(read_toml(root / "Pipfile"), "requires")
+    setup = re.search(
+        r"python_requires\s*=\s*['\"]?([^'\"\n]+)", read_text(root / "setup.cfg") + read_text(root / "setup.py")
     )
-    return next((version for version in _PYTHONS if _allows(str(wish or ""), version)), _PYTHONS[0])
+    return str(
+        table(data, "project").get("requires-python")
+        or table(data, "tool", "poetry", "dependencies").get("python")
+        or pipfile.get("python_version")
+        or pipfile.get("python_full_version")
+        or (setup[1] if setup else "")
+    )
 
 
 def _allows(wish: str, version: str) -> bool:
@@ -201,26 +112,57 @@ def _allows(wish: str, version: str) -> bool:
     return all(tests[sign or "=="](int(number)) for sign, number in clauses)
 
 
-# ---------------------------------------------------------------------------------- other languages
+# -------------------------------------------------------------------------------------------- conda
 
 
-def _conda(root: Path) -> ContainerImage | None:
-    found = next((name for name in ("environment.yml", "environment.yaml") if (root / name).is_file()), None)
-    if found is None:
+def _conda(root: Path, packages: Packages | None) -> ContainerImage | None:
+    lock = first_there(root, ("conda-lock.yml", "conda-linux-64.lock"))
+    listed = first_there(root, ("environment.yml", "environment.yaml", "conda.yml", "conda.yaml", "env.yml"))
+    if not lock and (not listed or "dependencies" not in read_text(root / listed) or (packages and packages.locked)):
         return None
+    files, install = (
+        ((lock,), _conda_create(lock)) if lock else (_conda_files(root, listed), _conda_listed(root, listed))
+    )
     return ContainerImage(
         "conda",
         "condaforge/miniforge3:24.11.3-0",
-        (found,),
-        (f"conda env update --quiet --name base --file {found} && conda clean --all --yes",),
-        add="conda install --quiet --yes --name base {} && conda clean --all --yes",
+        files,
+        (f"{install} && conda clean --all --yes",),
+        add=f"conda install --quiet --yes --prefix {_CONDA} {{}} && conda clean --all --yes",
+        variables=(("PATH", f"{_CONDA}/bin:$PATH"), ("CONDA_PREFIX", _CONDA)),
         python="conda create --quiet --yes python=3.12 pip --prefix",
     )
 
 
+def _conda_create(lock: str) -> str:
+    """Return the command that installs what a lock file says: mamba reads conda-lock's, conda one of addresses."""
+    program = "mamba" if lock.endswith(".yml") else "conda"
+    return f"{program} create --quiet --yes --prefix {_CONDA} --file {lock}"
+
+
+_CONDA_LOCAL = r"^[[:space:]]*-[[:space:]]*[\"']?((-e|--editable)[[:space:]=]|\.)"
+
+
+def _conda_listed(root: Path, file: str) -> str:
+    create = f"conda env create --quiet --prefix {_CONDA} --file {file}"
+    local = re.search(
+        _CONDA_LOCAL.replace("[[:space:]]", r"\s").replace("[[:space:]=]", r"[\s=]"), read_text(root / file), re.M
+    )
+    return f'sed -i -E "/{_CONDA_LOCAL}/d" {file} && {create}' if local else create
+
+
+def _conda_files(root: Path, file: str) -> tuple[str, ...]:
+    included = re.findall(r"(?m)^\s*-\s*[\"']?(?:-r|--requirement)[ =]\s*([^\s\"']+)", read_text(root / file))
+    paths = (inside(PurePosixPath(name)) for name in included)
+    return (file, *(path for path in paths if path and (root / path).is_file()))
+
+
+# ---------------------------------------------------------------------------------- other languages
+
+
 def _r(root: Path) -> ContainerImage | None:
     add = "Rscript -e 'install.packages(commandArgs(TRUE))' {}"
-    base = ContainerImage("r", "rocker/r-ver:4.4.2", add=add, system=_SYSTEM_PYTHON)
+    base = ContainerImage("r", f"rocker/r-ver:{_r_version(root)}", add=add, system=_SYSTEM_PYTHON)
     if (root / "renv.lock").is_file():
         restore = 'renv::restore(lockfile = "renv.lock", library = .Library.site[1], prompt = FALSE)'
         install = f"Rscript -e 'install.packages(\"renv\")' -e '{restore}'"
@@ -230,6 +172,40 @@ def _r(root: Path) -> ContainerImage | None:
         install = "Rscript -e 'install.packages(\"remotes\")' -e 'remotes::install_deps(dependencies = TRUE)'"
         return dataclasses.replace(base, files=("DESCRIPTION",), install=(install,))
     return base if any(root.glob("*.R")) or any(root.glob("R/*.R")) or any(root.glob("src/*.R")) else None
+
+
+def _r_version(root: Path) -> str:
+    """Return R's version as renv.lock has it."""
+    try:
+        content: Any = parse_json(read_text(root / "renv.lock"))
+    except Unreadable:
+        content = {}
+    said = str(table(content, "R").get("Version", ""))
+    return said if re.fullmatch(r"\d+\.\d+\.\d+", said) else "4.4.2"
+
+
+def _julia(root: Path) -> ContainerImage | None:
+    project, lock = (first_there(root, (f"{name}.toml", f"Julia{name}.toml")) for name in ("Project", "Manifest"))
+    if not project:
+        return None
+    said = read_toml(root / project)
+    locked = str(read_toml(root / lock).get("julia_version", "")) if lock else ""
+    wished = re.search(r"\d+\.\d+", str(table(said, "compat").get("julia", "")))
+    version = locked if re.fullmatch(r"\d+\.\d+\.\d+", locked) else wished[0] if wished else "1.11"
+    name = str(said.get("name", ""))
+    # A package's own module comes with the checkout; Julia wants to see one.
+    module = f"mkdir -p src && echo 'module {name} end' > src/{name}.jl && " if re.fullmatch(r"\w+", name) else ""
+    instantiate = "julia --project=. -e 'using Pkg; Pkg.instantiate(); Pkg.precompile()'"
+    return ContainerImage(
+        "julia",
+        f"julia:{version}-{_DEBIAN}",
+        (project, *([lock] if lock else [])),
+        (f"{module}JULIA_DEPOT_PATH=/opt/julia: {instantiate} && chmod -R a+rX /opt/julia",),
+        add=_apt(),
+        system=_SYSTEM_PYTHON,
+        # What a build compiles goes into its home; the packages are found in the image.
+        variables=(("JULIA_DEPOT_PATH", "/home/butler/.julia:/opt/julia:"), ("JULIA_PROJECT", "@.")),
+    )
 
 
 def _node(root: Path) -> ContainerImage | None:

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mlbutler.errors import UsageError
-from mlbutler.scaffold.render import ScaffoldOptions
+from mlbutler.scaffold.carried import Carried, load_carried
+from mlbutler.scaffold.options import ScaffoldOptions
 from mlbutler.version import __version__
 
 FILE = ".mlbutler-init.json"
@@ -19,12 +20,13 @@ class ScaffoldManifest:
     """The options that were chosen, and each file's text as it was generated.
 
     `conflicts` holds the text of those whose merge was left to the user: once they are merged by hand, what the next
-    update starts from.
+    update starts from. `carried` is what the Jenkinsfile gave that was there before the first one.
     """
 
     options: ScaffoldOptions = field(default_factory=ScaffoldOptions)
     files: Mapping[str, str] = field(default_factory=dict)
     conflicts: Mapping[str, str] = field(default_factory=dict)
+    carried: Carried = field(default_factory=Carried)
 
 
 def load_manifest(root: Path) -> ScaffoldManifest | None:
@@ -38,7 +40,8 @@ def load_manifest(root: Path) -> ScaffoldManifest | None:
         files, conflicts = content["files"], content.get("conflicts", {})
         if not all(isinstance(text, str) for pair in (*files.items(), *conflicts.items()) for text in pair):
             raise TypeError
-        return ScaffoldManifest(ScaffoldOptions(**content["options"]), dict(files), dict(conflicts))
+        carried = load_carried(content.get("carried", {}))
+        return ScaffoldManifest(ScaffoldOptions(**content["options"]), dict(files), dict(conflicts), carried)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -54,6 +57,8 @@ def render_manifest(manifest: ScaffoldManifest) -> str:
         "options": asdict(manifest.options),
         "files": dict(sorted(manifest.files.items())),
     }
+    if manifest.carried != Carried():
+        content["carried"] = asdict(manifest.carried)
     if manifest.conflicts:
         content["conflicts"] = dict(sorted(manifest.conflicts.items()))
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.scaffold.detected import ContainerImage, Tool
-from mlbutler.scaffold.languages import declares, read_text, read_toml
+from mlbutler.scaffold.files import declares, read_text, read_toml
 
 JUNIT = ".mlbutler/junit.xml"
 
@@ -46,6 +46,8 @@ def _tests(root: Path, image: ContainerImage) -> Iterator[Tool]:
         # A reporter's file is relative to the tests' own folder.
         call = call.replace(f'"{JUNIT}"', f'file.path(getwd(), "{JUNIT}")')
         yield Tool("testthat", f"Rscript -e '{call}'", JUNIT, ("testthat", "xml2"))
+    elif image.language == "julia" and (root / "test" / "runtests.jl").is_file():
+        yield Tool("runtests.jl", "julia --project=. test/runtests.jl")
     elif image.language == "node" and _npm_script(root, "test"):
         yield Tool("npm test", "npm test")
     elif image.language == "shell" and (bats := _bats(root)):

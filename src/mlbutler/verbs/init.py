@@ -1,4 +1,4 @@
-"""The files that let Jenkins serve a project."""
+"""The files that let a CI server serve a project."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from mlbutler.verbs.options import common, verb
 
 
 @verb("init", "mlbutler init --dry-run", "mlbutler init --agent label:gpu --gate-as unstable",
-       "mlbutler init --update", short="Write Jenkinsfile, Dockerfile and mlbutler.toml.")  # fmt: skip
+       "mlbutler init --ci github-actions", "mlbutler init --update",
+       short="Write Jenkinsfile, Dockerfile and mlbutler.toml.")  # fmt: skip
+@click.option("--ci", type=click.Choice(["jenkins", "github-actions", "gitlab-ci"]), show_envvar=True,
+              help="For which CI server (default: jenkins).")  # fmt: skip
 @click.option("--agent", metavar="KIND", show_envvar=True,
               help="Where builds run: docker (default), label:NAME for agents of that label, kubernetes.")  # fmt: skip
 @click.option("--mirror", metavar="DIR", show_envvar=True,
               help="What builds share (default: /mirror; with label:NAME the agent's setting).")  # fmt: skip
-@click.option("--image", metavar="NAME", show_envvar=True, help="With kubernetes: the image that the pod runs.")
+@click.option(
+    "--image", metavar="NAME", show_envvar=True, help="With kubernetes or gitlab-ci: the image that builds run in."
+)
 @click.option("--gate-as", type=click.Choice(["fail", "unstable"]), show_envvar=True,
               help="What a failed gate makes of the build (default: fail).")  # fmt: skip
 @click.option("--requirement", metavar="SPEC", show_envvar=True,
@@ -31,7 +36,7 @@ from mlbutler.verbs.options import common, verb
 @click.option("--yes", is_flag=True, show_envvar=True, help="Overwrite files that are there without asking.")
 @common
 def init(directory: Path, console: Any, **options: Any) -> int:
-    """Write Jenkinsfile, Dockerfile and mlbutler.toml for this project."""
+    """Write Jenkinsfile, Dockerfile and mlbutler.toml for this project, or another CI server's file."""
     from mlbutler.commands.init import InitOptions
     from mlbutler.commands.init import init as command
 

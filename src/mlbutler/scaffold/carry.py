@@ -1,0 +1,231 @@
+"""Decide what of a hand-written Jenkinsfile is taken over, and say of everything else why it is not."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mlbutler.jenkins.groovy import NotGroovy
+from mlbutler.jenkins.handwritten import About, Fact, read_jenkinsfile
+from mlbutler.scaffold.base_image import is_base
+from mlbutler.scaffold.carried import FORGE, GIT, KEY_ID, SECRET_KEY, Carried, is_id, is_label, is_tool, is_variable
+from mlbutler.scaffold.commands_replaced import is_replaced
+from mlbutler.scaffold.docker_arguments import DockerArguments, parse_arguments
+from mlbutler.secrets import Redactor, is_secret_name
+
+_OURS = re.compile(
+    r"MLBUTLER_\w*|HOME|PATH|USER|LOGNAME|SHELL|WORKSPACE|BASH_ENV|ENV|IFS|LD_PRELOAD|GIT_\w+|JENKINS_\w+"
+)
+_FORGE_TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN", "BITBUCKET_TOKEN",
+                 "MLBUTLER_FORGE_TOKEN", "repo_token", "REPO_TOKEN")  # fmt: skip
+_KEYS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+_FOR = {GIT: "Git", FORGE: "the forge"}
+_PASSWORDS = ("usernamePassword", "gitUsernamePassword", "usernameColonPassword")
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One line of the Jenkinsfile, and what became of it."""
+
+    line: int
+    text: str
+
+
+@dataclass
+class Reading:
+    """What was taken over, and what is said of it: `taken` and `left`, in the order of the lines."""
+
+    carried: Carried = field(default_factory=Carried)
+    taken: list[Remark] = field(default_factory=list)
+    left: list[Remark] = field(default_factory=list)
+    dockerfile: str = ""
+
+
+def carry(
+    text: str, *, purposes: Collection[str], local_remotes: Mapping[str, str], commands: Sequence[str]
+) -> Reading:
+    """Return what a Jenkinsfile's text gives.
+
+    Args:
+        purposes: what the new Jenkinsfile binds credentials for. local_remotes: name -> folder of DVC remotes on the
+            agent. commands: of the project's stages.
+    """
+    reading = Reading()
+    try:
+        facts = read_jenkinsfile(text)
+    except NotGroovy as broken:
+        reading.left.append(Remark(broken.line, f"nothing is taken over: {broken.text}"))
+        return reading
+    arguments = parse_arguments(fact for fact in facts if fact.about is About.ARGS)
+    found: dict[str, object] = {"variables": _variables(facts, arguments, reading)}
+    found |= _agent(facts, reading)
+    found |= _docker(arguments, local_remotes, reading)
+    found["credentials"] = tuple(_credentials(facts, purposes, reading))
+    found["tools"] = tuple(_tools(facts, reading))
+    reading.left += _others(facts, commands)
+    reading.carried = Carried(**found)  # type: ignore[arg-type]
+    reading.taken.sort(key=lambda remark: remark.line)
+    reading.left.sort(key=lambda remark: remark.line)
+    return reading
+
+
+# ------------------------------------------------------------------------------------------- agents
+
+
+def _agent(facts: Sequence[Fact], reading: Reading) -> dict[str, object]:
+    labels = [fact for fact in facts if fact.about is About.LABEL and fact.value != ""]
+    containers = [fact for fact in facts if fact.about in (About.IMAGE, About.DOCKERFILE)]
+    label = next((fact for fact in labels if fact.value is not None and is_label(fact.value)), None)
+    for fact in labels:
+        if fact.value is None or not is_label(fact.value):
+            reading.left.append(Remark(fact.line, "label: made when the build runs"))
+        elif label is not None and fact.value != label.value:
+            reading.left.append(Remark(fact.line, f"label {fact.value}: a build has one agent, of {label.value}"))
+    if label is not None:
+        reading.taken.append(Remark(label.line, f"agents labelled {label.value}"))
+    image = _image(containers, reading)
+    return {"label": label.value if label else "", "image": image, "on_agents": label is not None and not containers}
+
+
+def _image(containers: Sequence[Fact], reading: Reading) -> str:
+    image = ""
+    for fact in containers:
+        if image or reading.dockerfile:
+            if fact.value not in (image, reading.dockerfile):
+                reading.left.append(Remark(fact.line, f"{fact.about} {fact.value or ''}: a build has one image"))
+        elif fact.value is None:
+            reading.left.append(Remark(fact.line, f"{fact.about}: made when the build runs"))
+        elif fact.about is About.DOCKERFILE:
+            reading.dockerfile = fact.value
+        elif is_base(fact.value):
+            image = fact.value
+            reading.taken.append(Remark(fact.line, f"image {image}: the Dockerfile starts from it"))
+        else:
+            reading.left.append(
+                Remark(fact.line, f"image {fact.value}: not known to have Debian's or Ubuntu's apt-get")
+            )
+    return image
+
+
+def _docker(arguments: DockerArguments, local_remotes: Mapping[str, str], reading: Reading) -> dict[str, object]:
+    reading.left += [Remark(line, text) for line, text in arguments.refused]
+    volumes = []
+    for line, volume in arguments.volumes:
+        source, target = volume.split(":")[:2]
+        inside = {
+            name: url for name, url in local_remotes.items() if f"{posixpath.normpath(url)}/".startswith(f"{target}/")
+        }
+        if inside:
+            name, url = next(iter(inside.items()))
+            folder = source + posixpath.normpath(url).removeprefix(target)
+            text = f"-v {volume}: holds the DVC remote {name}; make it the mirror: --mirror {folder}"
+            reading.left.append(Remark(line, text))
+        else:
+            volumes.append(volume)
+            reading.taken.append(Remark(line, f"-v {volume}, read-only for a fork's change"))
+    reading.taken += [Remark(line, option) for line, option in arguments.options]
+    return {
+        "options": tuple(dict.fromkeys(option for _, option in arguments.options)),
+        "volumes": tuple(dict.fromkeys(volumes)),
+    }
+
+
+# ---------------------------------------------------------------------------------------- variables
+
+
+def _variables(facts: Sequence[Fact], arguments: DockerArguments, reading: Reading) -> tuple[tuple[str, str], ...]:
+    said = [(fact.line, fact.name, fact.value) for fact in facts if fact.about is About.VARIABLE]
+    found: dict[str, str] = {}
+    for line, name, value in sorted((*said, *arguments.variables), key=lambda one: one[0]):
+        known = None if value is None else arguments.in_workspace(_resolved(value, found))
+        if why := _why_not(name, known, found):
+            reading.left.append(Remark(line, f"{name}: {why}"))
+        elif known is not None:
+            found[name] = known
+            reading.taken.append(Remark(line, f"{name}, a variable of the environment"))
+    return tuple(found.items())
+
+
+def _resolved(value: str, known: Mapping[str, str]) -> str:
+    """Return a value with the variables filled in that stand before it."""
+    return re.sub(r"\$\{(\w+)\}", lambda match: known.get(match[1], match[0]), value)
+
+
+def _why_not(name: str, value: str | None, known: Mapping[str, str]) -> str:
+    if _OURS.fullmatch(name):
+        return "mlbutler, Git or Jenkins sets it"
+    if value is None:
+        return "made when the build runs"
+    if is_secret_name(name) or (text := f"{name}={value}") != Redactor(()).hide(text):
+        return "looks like a credential; keep it in Jenkins' store"
+    if not is_variable(name, value):
+        return "its value has other variables, quotes or the like"
+    return "has several values" if known.get(name, value) != value else ""
+
+
+# -------------------------------------------------------------------------------------- credentials
+
+
+def _credentials(facts: Sequence[Fact], purposes: Collection[str], reading: Reading) -> Iterator[tuple[str, str]]:
+    found: dict[str, str] = {}
+    said = [fact for fact in facts if fact.about is About.CREDENTIAL]
+    bound = {name for fact in said if fact.value in ("environment", "string") for name in fact.names}
+    for fact in said:
+        purpose = _purpose(fact, bound)
+        shown = _FOR.get(purpose, "the DVC remote")
+        if purpose not in purposes or not is_id(fact.name):
+            names = ", ".join(fact.names)
+            why = "stages get no credential; bind it around the command that needs it"
+            reading.left.append(Remark(fact.line, f"credential {fact.name}{f' as {names}' if names else ''}: {why}"))
+        elif found.setdefault(purpose, fact.name) != fact.name:
+            reading.left.append(Remark(fact.line, f"credential {fact.name}: {found[purpose]} is used for {shown}"))
+        else:
+            reading.taken.append(Remark(fact.line, f"credential {fact.name}, for {shown}"))
+    yield from found.items()
+
+
+def _purpose(fact: Fact, bound: set[str]) -> str:
+    """Return what a credential is for, '' when the commands around it do not show that, or it is of another kind."""
+    kind, names = fact.value or "", fact.names
+    if kind in _PASSWORDS:
+        if set(_KEYS) <= set(names):
+            return "s3"
+        if re.search(r"dvc remote modify\b.*\b(?:password|user)\b", fact.used):
+            return "http"
+        return (
+            GIT if re.search(r"\bgit (?:push|fetch|pull|clone)\b", fact.used) or kind == "gitUsernamePassword" else ""
+        )
+    if kind in ("string", "environment") and len(names) == 1:
+        if names[0] in _KEYS:
+            return _KEYS[names[0]] if set(_KEYS) <= bound else ""
+        if names[0] in _FORGE_TOKENS:
+            return FORGE
+        return "azure" if names[0] == "AZURE_STORAGE_CONNECTION_STRING" else ""
+    return "gs" if kind == "file" and names == ("GOOGLE_APPLICATION_CREDENTIALS",) else ""
+
+
+# ----------------------------------------------------------------------------------------- the rest
+
+
+def _tools(facts: Sequence[Fact], reading: Reading) -> Iterator[tuple[str, str]]:
+    for fact in facts:
+        if fact.about is About.TOOL:
+            if fact.value is None or not is_tool(fact.name, fact.value):
+                reading.left.append(Remark(fact.line, f"tool {fact.name}: made when the build runs"))
+            else:
+                reading.taken.append(Remark(fact.line, f"tool {fact.name} {fact.value}, on agents without a container"))
+                yield fact.name, fact.value
+
+
+def _others(facts: Sequence[Fact], commands: Sequence[str]) -> Iterator[Remark]:
+    for fact in facts:
+        if fact.about is About.OTHER:
+            yield Remark(fact.line, fact.name)
+        elif fact.about is About.COMMAND and fact.value is None:
+            yield Remark(fact.line, "a command: made when the build runs")
+        elif fact.about is About.COMMAND and fact.value is not None and not is_replaced(fact.value, commands):
+            yield Remark(fact.line, f"a command: {fact.value[:80]}")
+        elif fact.about is About.ARGS and fact.value is None:
+            yield Remark(fact.line, "args: made when the build runs")

@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlbutler.errors import UsageError
+from mlbutler.jenkins.lint import lint
+from mlbutler.scaffold.carried import Carried, load_carried
+from mlbutler.scaffold.carry import Reading, carry
+from mlbutler.scaffold.detected import DetectedProject, Remote
+from mlbutler.scaffold.options import ScaffoldOptions
+from mlbutler.scaffold.render import render_files
+from tests.scaffold.formers import SCRIPTED, WRITE_UP
+
+
+def read(text: str, *purposes: str) -> Reading:
+    given = purposes or ("git", "forge", "http")
+    return carry(text, purposes=given, local_remotes={"cache": "/extras/Store"}, commands=("python train.py",))
+
+
+def left(reading: Reading) -> list[tuple[int, str]]:
+    return [(remark.line, remark.text) for remark in reading.left]
+
+
+def test_a_declarative_file_of_a_docker_agent() -> None:
+    reading = read(WRITE_UP)
+    assert reading.carried == Carried(
+        variables=(("BOT_NAME", "Butler"), ("PYTHONPATH", "${WORKSPACE}")),
+        credentials=(("http", "DVC_PASSWORD"), ("git", "GIT_PAT")),
+    )
+    assert reading.dockerfile == "Dockerfile"
+    assert [remark.line for remark in reading.taken] == [5, 12, 23, 50]
+    assert left(reading) == [
+        (4, "REVISION: made when the build runs"),
+        (12, "-v /extras:/extras: holds the DVC remote cache; make it the mirror: --mirror /extras/Store"),
+        (58, "slackSend"),
+    ]
+
+
+def test_a_scripted_file() -> None:
+    reading = read(SCRIPTED)
+    assert reading.carried == Carried(
+        image="tensorflow/tensorflow:2.15.0-gpu",
+        label="gpu && linux",
+        variables=(("DATA_DIR", "/data/raw"), ("PYTHONPATH", "src"), ("OUT", "${WORKSPACE}/out")),
+        options=("--gpus=all", "--shm-size=8g"),
+        volumes=("/data:/data:ro",),
+    )
+    assert left(reading) == [
+        (1, "@Library"),
+        (2, "def image"),
+        (7, "--user root: builds run as the agent's user"),
+        (7, "--ipc host: it shares the agent's memory; --shm-size gives data loaders room"),
+        (9, "BUILD: its value has other variables, quotes or the like"),
+        (11, "a command: ./deploy.sh --all"),
+        (15, "a command: make docs"),
+    ]
+
+
+def declarative(environment: str = "", args: str = "", agent: str = "") -> str:
+    inner = agent or (f"agent {{ dockerfile {{\n args {args}\n }} }}" if args else "agent any")
+    return f"pipeline {{\n{inner}\nenvironment {{\n{environment}\n}}\nstages {{\n}}\n}}\n"
+
+
+@pytest.mark.parametrize(("line", "value"), [
+    ("A = 'x'", "x"), ('A = "x"', "x"), ("A = '''x'''", "x"), ("A = 'x' + 'y'", "xy"), ("A = ('x')", "x"),
+    ('A = "${env.WORKSPACE}/x"', "${WORKSPACE}/x"), ('A = "$WORKSPACE/x"', "${WORKSPACE}/x"),
+    ("A = env.WORKSPACE + '/x'", "${WORKSPACE}/x"), ("B = '/b'\nA = \"${B}/x:${env.B}\"", "/b/x:/b"),
+    ('A = "${pwd()}/x"', "${WORKSPACE}/x"), ("A = 'http://a.example.org:80/?b=c'", "http://a.example.org:80/?b=c"),
+    # what is not taken over
+    ("A = \"${sh(script: 'id')}\"", None), ("A = sh(returnStdout: true, script: 'id')", None), ("A = '$B'", None),
+    ("A = 'it\\'s'", None), ('A = "\\$x"', None), ("A = \"${C}\"", None), ("A = params.X", None), ("A = 'a\\nb'", None),
+    ("A = 'x'\nA = 'y'", "x"),
+])  # fmt: skip
+def test_plain_values_of_the_environment(line: str, value: str | None) -> None:
+    reading = read(declarative(line))
+    assert dict(reading.carried.variables).get("A") == value
+    assert bool(reading.left) is (value is None or line.count("A =") > 1)
+
+
+@pytest.mark.parametrize(("line", "why"), [
+    ("DB_PASSWORD = 'hunter2hunter2'", "credential"),
+    ("NOTE = 'ghp_abcdefghijklmnopqrstuvwxyz0123456789'", "credential"),
+    ("URL = 'https://ann:hunter2hunter2@example.org'", "credential"), ("PATH = '/evil:/bin'", "sets it"),
+    ("MLBUTLER_TRUST = 'trusted'", "sets it"), ("GIT_SSH_COMMAND = 'sh'", "sets it"), ("HOME = '/x'", "sets it"),
+])  # fmt: skip
+def test_variables_that_stay_out(line: str, why: str) -> None:
+    reading = read(declarative(line))
+    assert reading.carried.variables == ()
+    ((number, text),) = left(reading)
+    assert number == 4
+    assert why in text
+    assert "hunter2" not in text + str(reading.carried)
+
+
+@pytest.mark.parametrize(("args", "kept"), [
+    ("'--gpus all'", ("--gpus=all",)), ("'--gpus=2 --runtime=nvidia'", ("--gpus=2", "--runtime=nvidia")),
+    ("'-m 4g --cpus 2.5'", ("--memory=4g", "--cpus=2.5")), ("'--network ours'", ("--network=ours",)),
+    ("'--device=/dev/nvidia0 --device=/dev/nvidia-uvm'", ("--device=/dev/nvidia0", "--device=/dev/nvidia-uvm")),
+    ("\"--entrypoint=''\"", ("--entrypoint=",)), ("'--init --rm -it -w /x'", ()),
+])  # fmt: skip
+def test_options_of_docker_that_give_more_of_a_resource(args: str, kept: tuple[str, ...]) -> None:
+    reading = read(declarative(args=args))
+    assert reading.carried.options == kept
+    assert reading.left == []
+
+
+@pytest.mark.parametrize("option", [
+    "--privileged", "--cap-add SYS_ADMIN", "--security-opt seccomp=unconfined", "--network host", "--net=host", "-u 0",
+    "--pid host", "--device /dev/sda", "--network container:jenkins", "--volumes-from other", "--userns=host",
+    "--mount type=bind,source=/,target=/x", "-v /:/host", "-v /etc:/etc",
+    "-v /var/run/docker.sock:/var/run/docker.sock",
+    "-v /home/ann/.ssh:/keys", "-v /data/../etc:/x", "-v named:/x", "-v /data:/usr/bin", "-v /data:/opt/mlbutler",
+    "-v $HOME/.m2:/root/.m2", "-v /data:/x:shared", "--entrypoint sh", "--gpus '\\\"device=0,1\\\"'", "image",
+    "-e A", "--env-file /x", "-p 80:80", "-v /data/${BRANCH_NAME}:/x", "--gpus=`id`", "--gpus=$(id)",
+])  # fmt: skip
+def test_options_that_would_open_the_agent_or_are_not_known(option: str) -> None:
+    reading = read(declarative(args=f'"{option}"'))
+    assert reading.carried == Carried()
+    assert len(reading.left) == 1
+    assert reading.left[0].line == 3
+
+
+def test_a_volume_is_written_by_our_own_change_alone() -> None:
+    found = DetectedProject("x", carried=read(declarative(args="'-v /data:/data -v /ref:/ref:ro'")).carried)
+    script = render_files(found, ScaffoldOptions())["Jenkinsfile"]
+    assert "-v /data:/data${env.CHANGE_FORK ? ':ro' : ''} \\" in script
+    assert "-v /ref:/ref:ro \\" in script
+
+
+@pytest.mark.parametrize(("agent", "image", "label", "on_agents"), [
+    ("agent { label 'gpu' }", "", "gpu", True),
+    ("agent { node { label 'gpu' } }", "", "gpu", True),
+    ("agent { docker 'python:3.9' }", "python:3.9", "", False),
+    ("agent { docker { image 'python:3.9-alpine'; label 'a || b' } }", "python:3.9-alpine", "a || b", False),
+    ("agent { docker { image 'alpine:3' } }", "", "", False),
+    ("agent { docker { image \"${X}/y\" } }", "", "", False),
+    ("agent { kubernetes { yaml 'x' } }", "", "", False),
+    ("agent { label \"${params.X}\" }", "", "", False),
+    ("agent { label 'a; b' }", "", "", False),
+    ("agent any", "", "", False),
+])  # fmt: skip
+def test_agents(agent: str, image: str, label: str, on_agents: bool) -> None:
+    reading = read(declarative(agent=agent))
+    assert (reading.carried.image, reading.carried.label, reading.carried.on_agents) == (image, label, on_agents)
+    assert bool(reading.left) is (not image and not label and agent != "agent any")
+
+
+def bound(binding: str, command: str = "true") -> str:
+    return f"node {{\nwithCredentials([\n{binding}\n]) {{\nsh '{command}'\n}}\n}}\n"
+
+
+@pytest.mark.parametrize(("text", "purposes", "found"), [
+    (bound("usernamePassword(credentialsId: 'a', usernameVariable: 'AWS_ACCESS_KEY_ID', "
+           "passwordVariable: 'AWS_SECRET_ACCESS_KEY')"), ("s3",), (("s3", "a"),)),
+    (declarative("AWS_ACCESS_KEY_ID = credentials('a')\nAWS_SECRET_ACCESS_KEY = credentials('b')"),
+     ("s3-key-id", "s3-secret-key"), (("s3-key-id", "a"), ("s3-secret-key", "b"))),
+    (declarative("AWS_ACCESS_KEY_ID = credentials('a')"), ("s3-key-id", "s3-secret-key"), ()),
+    (bound("string(credentialsId: 'a', variable: 'GITHUB_TOKEN')"), ("forge",), (("forge", "a"),)),
+    (bound("file(credentialsId: 'a', variable: 'GOOGLE_APPLICATION_CREDENTIALS')"), ("gs",), (("gs", "a"),)),
+    (bound("string(credentialsId: 'a', variable: 'AZURE_STORAGE_CONNECTION_STRING')"), ("azure",), (("azure", "a"),)),
+    (bound("gitUsernamePassword(credentialsId: 'a', gitToolName: 'git')"), ("git",), (("git", "a"),)),
+    # what is of no use: for another kind of remote, of another kind, for what nobody knows, of no plain id
+    (bound("string(credentialsId: 'a', variable: 'GITHUB_TOKEN')"), ("git",), ()),
+    (bound("string(credentialsId: 'a', variable: 'GIT')", "git push https://$GIT@x"), ("git",), ()),
+    (bound("string(credentialsId: 'a', variable: 'WANDB_API_KEY')"), ("git",), ()),
+    (bound("usernamePassword(credentialsId: 'a b', usernameVariable: 'U', passwordVariable: 'P')", "git push"),
+     ("git",), ()),
+])  # fmt: skip
+def test_ids_of_credentials_by_what_they_are_for(
+    text: str, purposes: tuple[str, ...], found: tuple[tuple[str, str], ...]
+) -> None:
+    reading = read(text, *purposes)
+    assert reading.carried.credentials == found
+    assert bool(reading.left) is not bool(found)
+
+
+def test_ids_are_bound_where_the_generated_ones_would_be() -> None:
+    carried = Carried(
+        credentials=(("git", "GIT_PAT"), ("s3-key-id", "key"), ("s3-secret-key", "secret"), ("forge", "f"))
+    )
+    found = DetectedProject("x", forge="github", remote=Remote("origin", "s3"), carried=carried)
+    script = render_files(found, ScaffoldOptions())["Jenkinsfile"]
+    assert "credentialsId: 'GIT_PAT', gitToolName" in script
+    assert "string(credentialsId: 'key', variable: 'AWS_ACCESS_KEY_ID')" in script
+    assert "string(credentialsId: 'secret', variable: 'AWS_SECRET_ACCESS_KEY')" in script
+    assert "[gitAccess(), dataAccess(), secretAccess()]" in script
+    assert "credentialsId: 'f', variable: 'MLBUTLER_FORGE_TOKEN'" in script
+    assert lint(script) == []
+
+
+def test_tools_are_for_agents_without_a_container() -> None:
+    carried = read(
+        "pipeline {\nagent { label 'x' }\ntools { jdk 'jdk 17' }\nstages { stage('a') { steps { } } }\n}"
+    ).carried
+    found = DetectedProject("x", carried=carried)
+    assert carried.tools == (("jdk", "jdk 17"),)
+    assert "jdk 'jdk 17'" in render_files(found, ScaffoldOptions(agent="label", label="x"))["Jenkinsfile"]
+    assert "jdk" not in render_files(found, ScaffoldOptions())["Jenkinsfile"]
+
+
+@pytest.mark.parametrize(("command", "replaced"), [
+    ("pytest -q", True), ("python -m pytest", True), ("dvc pull && dvc repro", True), ("git fetch | cat", True),
+    ("pip install -r requirements.txt", True), ("pip3 install --upgrade pip", True), ("pip install .", True),
+    ("python train.py", True), ("python  train.py", True), ("if ! git diff; then", True), ("A=b flake8 .", True),
+    ("pip install torch", False), ("python other.py", False), ("dvc exp run", False), ("rm -rf /extras", False),
+    ("pytest && ./deploy.sh", False), ("docker push x", False), ("dvcx", False),
+])  # fmt: skip
+def test_commands_that_a_run_takes_the_place_of(command: str, replaced: bool) -> None:
+    assert (left(read(f"node {{ sh '{command}' }}")) == []) is replaced
+
+
+def test_what_is_no_groovy_gives_nothing() -> None:
+    reading = read("pipeline {\n agent any\n")
+    assert (reading.carried, left(reading)) == (Carried(), [(1, "nothing is taken over: '{' is never closed")])
+
+
+_WORDS = st.sampled_from([
+    "'; sh 'touch /tmp/pwned'; '", '"', "'''", "${sh('id')}", "$(id)", "`id`", "\\", "\n", "/*", "*/", "//", "}", "{",
+    "a", " ", "--gpus all", "-v /data:/data", "-e A=b", "${env.WORKSPACE}", "${{ secrets.X }}", "'", "é", "\0",
+])  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(_WORDS, max_size=6), st.sampled_from(["'", '"', "'''", '"""']), st.data())
+def test_hostile_text_stays_out_or_stays_text(words: list[str], quote: str, data: st.DataObject) -> None:
+    text = quote + "".join(words) + quote
+    where = data.draw(st.sampled_from([
+        declarative(f"A = {text}"), declarative(f"A = credentials({text})"), declarative(args=text),
+        declarative(agent=f"agent {{ label {text} }}"), declarative(agent=f"agent {{ docker {{ image {text} }} }}"),
+        declarative(agent=f"agent {{ label 'x' }}\ntools {{ jdk {text} }}"), f"node {{ sh {text} }}",
+    ]))  # fmt: skip
+    reading = read(where)
+    found = DetectedProject("x", remote=Remote("origin", "http"), forge="github", carried=reading.carried)
+    options = ScaffoldOptions(agent="label", label="x") if reading.carried.tools else ScaffoldOptions()
+    script = render_files(found, options)["Jenkinsfile"]
+    assert lint(script) == []
+    assert "sh('id')" not in script
+    assert not re.search(r"(?<!\\)'; sh 'touch", script)
+    assert (
+        load_carried({name: _lists(value) for name, value in dataclasses.asdict(reading.carried).items()})
+        == reading.carried
+    )
+
+
+def _lists(value: object) -> object:
+    return [_lists(one) for one in value] if isinstance(value, tuple) else value
+
+
+@pytest.mark.parametrize("content", [
+    {"image": "x; rm"}, {"variables": [["A", "'"]]}, {"variables": [["A;", "x"]]}, {"options": ["--privileged"]},
+    {"options": ["--gpus=all --privileged"]}, {"volumes": ["/:/x"]}, {"volumes": ["/a:/b:ro'"]}, {"label": "x'"},
+    {"credentials": [["git", "a'"]]}, {"credentials": [["other", "a"]]}, {"tools": [["a b", "x"]]}, {"other": 1},
+    {"variables": "AB"}, {"variables": [["A"]]}, {"variables": [[["A"], "b"]]},
+])  # fmt: skip
+def test_what_the_manifest_keeps_is_checked_again(content: dict[str, object]) -> None:
+    with pytest.raises((UsageError, ValueError, TypeError)):
+        load_carried(content)

@@ -1,4 +1,4 @@
-"""A project in a folder of its repository, with settings that name branches, remotes and the pipeline, and without its data."""
+"""A project in a folder of its repository, without its data, whose settings name branches, remotes and a pipeline."""
 
 from __future__ import annotations
 

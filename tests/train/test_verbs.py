@@ -58,6 +58,7 @@ def test_a_sweep_from_a_dirty_tree_becomes_dvc_experiments(laptop: Laptop) -> No
 
     laptop.train("rm", "lr", code=2)
     laptop.train("rm", "lr-1")
+    assert not list(laptop.root.glob(f".mlbutler/train/{one['id']}*"))
     assert list(dvc_experiments(laptop)) == ["lr-2"]
     assert list(laptop.listed()) == ["lr-2"]
 
@@ -93,6 +94,9 @@ def test_results_are_fetched_and_unsaved_work_is_not_overwritten(laptop: Laptop)
 
 def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
     laptop.train("-n", "lr", "-S", "train.rate=0.5,0.02,0.03", "--max-failures", "1")
+    followed = laptop.train("logs", "-f", "lr-1")
+    assert "training at 0.5\ndiverged\n" in followed
+    assert "lr-1 is failed: stage 'train' failed: exit code 1" in followed
     waited = laptop.train("wait", "lr", code=130)
     assert "lr-1: failed: stage 'train' failed: exit code 1" in waited
     found = laptop.listed()
@@ -100,6 +104,7 @@ def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
     assert found["lr-2"]["reason"] == "1 of lr failed: lr-1"
     assert laptop.runs() == ["0.5"]
     assert laptop.train("wait", "lr-1", code=1)
+    assert laptop.train("logs", "-n", "2", "lr-1").count("\n") == 2
     shown = laptop.train("show", "lr-1")
     assert "| diverged" in shown
     assert "next: mlbutler train logs lr-1" in shown

@@ -40,14 +40,14 @@ class Log:
             self._whole = False
 
 
-def kept(path: Path) -> bytes:
-    """Return what is kept of a log: all of it, or its end with a line that says so."""
+def kept(path: Path, most: int = LARGEST) -> bytes:
+    """Return what is kept of a log: all of it, or at most so many bytes of its end, with a line that says so."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            if size <= LARGEST:
+            if size <= most:
                 return file.read()
-            file.seek(size - LARGEST)
+            file.seek(size - most)
             rest = file.read()
     except OSError:
         return b""

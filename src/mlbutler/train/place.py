@@ -41,6 +41,13 @@ class Place:
         shutil.rmtree(self.scratch(id), ignore_errors=True)
         self.log(id).unlink(missing_ok=True)
 
+    def forget(self, id: str) -> None:
+        """Remove all of an experiment that is no more, its lock too."""
+        self.clear(id)
+        with self.holding(id) as ours:
+            if ours:
+                (self.folder / f"{id}.lock").unlink(missing_ok=True)
+
     @contextmanager
     def holding(self, name: str, patience: float = 0) -> Iterator[bool]:
         """Hold a lock while the context is open; yields False where another process holds it.

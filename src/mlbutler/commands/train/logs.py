@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,25 +32,34 @@ def logs(directory: Path, console: Console, name: str, *, follow: bool, lines: i
     experiment = kept.experiment
     path = training.place.log(experiment.id)
     if follow and not console.json and experiment.state not in ENDED:
-        return _follow(training, experiment.id, lines)
+        return _unless_closed(lambda: _follow(training, experiment.id, lines))
     content = path.read_bytes() if path.exists() else training.experiments.log(kept)
     if not content:
         raise UsageError(f"{experiment.name} has no log: it is {training.engine.shown(experiment)}.",
                          f"mlbutler train show {experiment.name}")  # fmt: skip
     if console.json:
         print_json({"name": experiment.name, "lines": _last(content, lines).decode("utf-8", "replace").splitlines()})
-    else:
-        _write(_last(content, lines))
-    return EXIT_PASSED
+        return EXIT_PASSED
+    return _unless_closed(lambda: _write(_last(content, lines)))
+
+
+def _unless_closed(write: Callable[[], int]) -> int:
+    """Return the exit code of `write`; 0 where the reader has seen enough, as ``head`` has."""
+    try:
+        return write()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it at its end
+        return EXIT_PASSED
 
 
 def _last(content: bytes, lines: int | None) -> bytes:
     return content if lines is None else b"".join(content.splitlines(keepends=True)[-lines:] if lines else [])
 
 
-def _write(content: bytes) -> None:
+def _write(content: bytes) -> int:
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
+    return EXIT_PASSED
 
 
 def _follow(training: Training, id: str, lines: int | None) -> int:

@@ -35,7 +35,7 @@ def remove(directory: Path, console: Console, names: Sequence[str], *, yes: bool
         if commit is not None:
             training.git.run("update-ref", "-d", kept.experiment.ref, commit)
         training.experiments.remove(kept)
-        training.place.clear(kept.experiment.id)
+        training.place.forget(kept.experiment.id)
         console.line(f"{kept.experiment.name} removed")
     if console.json:
         print_json({"removed": shown})

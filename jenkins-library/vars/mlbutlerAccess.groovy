@@ -64,6 +64,7 @@ def inImage(Map config, Closure body) {
     def image = docker.build("mlbutler-${tag}", "${ids} -f '${folder}/${config.dockerfile}' '${folder}'")
     // --init: no process stays behind. No set-uid program and no capability makes the user another.
     String options = '--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096'
+    if (config.dockerArgs) { options += " ${config.dockerArgs}" }
     // A fork's code may read the mirror and not write it.
     String mirror = "${config.mirror}:${config.mirror}${env.CHANGE_FORK ? ':ro' : ''}"
     image.inside("${options} -e HOME=/home/butler -v ${mirror}", body)

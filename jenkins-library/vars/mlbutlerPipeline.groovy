@@ -11,6 +11,7 @@ def call(Map given = [:]) {
         dockerfile: '', // builds run in this image; '' where mlbutler is installed on the agents
         folder: '', // the DVC project's folder in the repository
         mirror: '/mirror', // with a Dockerfile: the agent's directory that builds share
+        dockerArgs: '', // with a Dockerfile: further options of `docker run`, such as '--gpus all --shm-size 8g'
         git: 'https', // or 'ssh'
         remote: '', // kind of the DVC remote that wants credentials: http, s3, ssh, gs, azure
         forge: true, // is there a token for comments and statuses

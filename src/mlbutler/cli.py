@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import signal
 import sys
 from typing import NoReturn
@@ -14,6 +15,7 @@ from typing import NoReturn
 import click
 
 from mlbutler.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OUTSIDE, EXIT_PASSED, EXIT_USAGE, MlbutlerError
+from mlbutler.secret_files import read_secret_files
 from mlbutler.verbs import gates, init, jenkins, steps, store, train
 from mlbutler.verbs.options import cli
 from mlbutler.version import __version__
@@ -37,6 +39,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     as_json = _wants_json(arguments)
     try:
+        read_secret_files(os.environ)
         code = cli.main(arguments, prog_name="mlbutler", standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
@@ -65,8 +68,6 @@ def _interrupt(signum: int, frame: object) -> NoReturn:
 
 
 def _print_error(message: str, remedy: str, code: int, as_json: bool) -> int:
-    import os
-
     from mlbutler.held_back import values_to_hide
     from mlbutler.secrets import Redactor
 

@@ -266,7 +266,7 @@ def test_the_stages_alone_for_a_pipeline_of_ones_own(world: World) -> None:
 
 
 def test_images_of_two_jobs_have_two_tags_and_a_fork_cannot_write_the_mirror(world: World) -> None:
-    call = "mlbutlerPipeline(dockerfile: 'Dockerfile', mirror: '/srv/m', remote: 'http')"
+    call = "mlbutlerPipeline(dockerfile: 'Dockerfile', mirror: '/srv/m', dockerArgs: '--shm-size 8g', remote: 'http')"
     tags: list[str] = []
     for job, fork in (("words/feature%2Fx", "theirs/x"), ("words/feature-x", "")):
         done = built(world, f"image{len(tags)}", call, JOB_NAME=job, CHANGE_FORK=fork)
@@ -276,7 +276,7 @@ def test_images_of_two_jobs_have_two_tags_and_a_fork_cannot_write_the_mirror(wor
     assert len(set(tags)) == 2
     assert all(re.fullmatch(r"mlbutler-[0-9a-f]{40}", tag) for tag in tags)
     options = image["words"].partition(" -e ")[0]
-    assert options == "--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096"
+    assert options == "--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096 --shm-size 8g"
 
 
 def test_a_fork_s_image_is_made_of_what_the_target_branch_has(world: World) -> None:

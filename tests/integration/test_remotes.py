@@ -191,6 +191,27 @@ def test_a_pull_request_on_each_kind_of_remote(kind: str, request: pytest.Fixtur
             assert not [f for f in path.rglob("*") if f.is_file() and secret.encode() in f.read_bytes()]
 
 
+@pytest.mark.parametrize(("kind", "files"), [
+    ("http_world", {"MLBUTLER_REMOTE_USER": USER, "MLBUTLER_REMOTE_PASSWORD_FILE": "password"}),
+    ("s3_world", {"AWS_SHARED_CREDENTIALS_FILE": "aws"}),
+])  # fmt: skip
+def test_credentials_come_in_files_as_well(
+    kind: str, files: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    world: World = request.getfixturevalue(kind)
+    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    (tmp_path / "aws").write_text(f"[default]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n")
+    world.branch("small", {"README": "words"})
+    world.environ.clear()
+    root, build = world.clone("origin/small"), world.jenkins("small")
+    without = world.run(root, build, "--all", verb="sync")
+    assert without.code == 3, without.out + without.err
+    given = {name: str(tmp_path / value) if "FILE" in name else value for name, value in files.items()}
+    run = world.run(root, build | given, "--all", verb="sync")
+    assert run.code == 0, run.out + run.err
+    assert run.outcome("sync") == "passed"
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "said"),
     [

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import click
 
+from mlbutler.secret_files import AS_FILE
 from mlbutler.variables import ALL
 
 _PREFIX = "MLBUTLER_"
@@ -25,7 +26,7 @@ def unknown(environ: Mapping[str, str], root: click.Group) -> Iterator[tuple[str
         root: the command line, whose options have variables of their own.
     """
     ours = [name for name in environ if re.fullmatch(rf"{_PREFIX}[A-Za-z0-9_]+", name)]
-    ours = [name for name in ours if not _REMOTE.fullmatch(name) and not _GIVEN.fullmatch(name)]
+    ours = [name for name in ours if not any(known.fullmatch(name) for known in (_REMOTE, _GIVEN, AS_FILE))]
     if not ours:
         return
     known = {*_of_options(root, _PREFIX), *_of_settings(), *ALL}

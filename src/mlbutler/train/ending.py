@@ -42,7 +42,7 @@ def end_stage(pid: int, grace: float, wait: Callable[[float], None]) -> None:
         wait(0.1)
     if not stage:
         wait(0.3)  # for its last words
-    for process in (*_alive(root), root):
+    for process in (root, *_alive(root)):  # first who would take note of how its children ended
         _signal(process.kill)
 
 

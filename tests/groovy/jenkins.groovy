@@ -218,7 +218,7 @@ class Stage {
     String name
     def agentKind
     Map agent
-    Map<String, String> variables = [:]
+    List<Closure> environments = []
     Options options = new Options()
     Post post = new Post()
     List<Stage> children = []
@@ -240,12 +240,17 @@ class Stage {
         }
         agentKind = kind instanceof Closure ? 'given' : kind
     }
-    void environment(Closure body) {
+    void environment(Closure body) { environments << body }
+
+    /** Its variables, which may name the workspace: Jenkins asks when the stage has its agent. */
+    private Map<String, String> variables() {
         Variables found = new Variables()
-        body.delegate = found
-        body.resolveStrategy = Closure.DELEGATE_ONLY
-        body()
-        variables += found.values
+        environments.each { body ->
+            body.delegate = found
+            body.resolveStrategy = Closure.DELEGATE_FIRST
+            body()
+        }
+        found.values
     }
     void options(Closure body) { into(body, options) }
     void post(Closure body) { into(body, post) }
@@ -277,12 +282,13 @@ class Stage {
     private void once() {
         Build.within({ Frame frame ->
             if (name) { frame.path << name }
-            frame.variables.putAll(variables)
             if (agentKind && agentKind != 'none') {
                 frame.label = agent?.label ?: agent?.dockerfile?.label
                 frame.workspace = Build.allocate(frame.label)
+                frame.variables.WORKSPACE = frame.workspace.path
             }
         }) {
+            Build.frame().variables.putAll(variables())
             Build.event(step: 'stage', agent: agent ?: agentKind, options: options.names)
             Throwable failed = null
             try {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests import forked_python
 from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy
 from tests.integration.test_remotes import train_and_push, zoo
-from tests.integration.world import DVC_YAML, World, make, params
+from tests.integration.world import DVC_YAML, TRAIN, World, make, params
 from tests.store.world import PASSWORD, USER, Remote
 
 pytestmark = needs_groovy
@@ -62,12 +63,12 @@ def generated(world: World, *words: str) -> str:
 
 def built(
     world: World, name: str, commit: str, *words: str, lose: str = "", abort: str = "", aborted_by: Path | None = None,
-    foreign: bool = False, untrusted: Sequence[str] = (), **more: str,
+    foreign: bool = False, untrusted: Sequence[str] = (), change: Callable[[str], str] = str, **more: str,
 ) -> Built:  # fmt: skip
     directory = world.directory / f"jenkins-{name}"
     directory.mkdir()
     script = directory / "Jenkinsfile"
-    script.write_text(generated(world, *words))
+    script.write_text(change(generated(world, *words)))
     wrapper = directory / "bin" / "mlbutler"
     wrapper.parent.mkdir()
     if abort:
@@ -135,6 +136,21 @@ def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
     assert (done.archive / "archive" / folder / ".mlbutler" / "record.json").is_file()
     [comment] = (world.directory / "jenkins-better" / "forge").rglob("*.md")
     assert comment.read_text().startswith("**Better**")
+
+
+def test_programs_that_import_the_projects_own_package_find_it(tmp_path: Path) -> None:
+    """``python src/train.py`` with ``from src...`` has no such package where Python looks by itself."""
+    world = make(tmp_path, folder="teams/vision é")
+    train = f"from src import words\n{TRAIN}"
+    world.branch("main", {"src/__init__.py": "", "src/words.py": "", "src/train.py": train})
+    commit = world.branch("better", {"params.yaml": params(0.05)})
+    done = built(world, "better", commit)
+    assert done.result == "SUCCESS", done.log[-3000:]
+    assert world.git(world.bare, "rev-parse", "better^") == commit
+    commit = world.branch("without", {"params.yaml": params(0.06)})
+    without = built(world, "without", commit, change=lambda text: re.sub("PYTHONPATH = .*", "OTHER = ''", text))
+    assert "No module named 'src'" in without.log
+    assert without.result == "FAILURE"
 
 
 def test_credentials_are_bound_where_they_are_needed_and_seen_nowhere(world: World) -> None:

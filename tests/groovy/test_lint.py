@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mlbutler.scaffold.carried import Carried
 from mlbutler.scaffold.detect import detect_project
 from mlbutler.scaffold.detected import ContainerImage, DetectedProject, Remote
 from mlbutler.scaffold.options import ScaffoldOptions
@@ -48,6 +49,13 @@ def _jenkinsfiles(directory: Path) -> Iterator[tuple[str, str]]:
                 f"{kind}-{agent}-{gate}",
                 render_files(found, ScaffoldOptions(**{**options.__dict__, "gate_as": gate}))["Jenkinsfile"],
             )
+    carried = Carried(
+        variables=(("A", "b"), ("OUT", "${WORKSPACE}/out")), options=("--cpus=2",), volumes=("/data:/data",),
+        credentials=(("s3-key-id", "a"), ("s3-secret-key", "b")), tools=(("jdk", "17"),),
+    )  # fmt: skip
+    former = DetectedProject("x", remote=Remote("origin", "s3"), carried=carried, python_path=("", "src"))
+    yield "former", render_files(former, ScaffoldOptions())["Jenkinsfile"]
+    yield "former-label", render_files(former, ScaffoldOptions(agent="label", label="x"))["Jenkinsfile"]
     evil = "x'; sh 'touch /tmp/pwned'; '${y}\\"
     found = DetectedProject(
         "x", folder=evil, remote=Remote(evil, "http"), target=evil, image=ContainerImage("shell", "debian:12")

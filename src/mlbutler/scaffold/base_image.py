@@ -32,7 +32,9 @@ def starting_from(image: ContainerImage, name: str) -> ContainerImage | None:
     official = _OFFICIAL.fullmatch(name)
     if official is not None and _WITHOUT_APT.search(name):
         name = f"python:{official['version']}-slim-bookworm"
-    changed = dataclasses.replace(image, base=name, python=UV, system=())
+    # mlbutler needs Python 3.11 or newer, for an environment of its own.
+    new = official is not None and int(official["version"].removeprefix("3.")) >= 11
+    changed = dataclasses.replace(image, base=name, python="python -m venv" if new else UV, system=())
     if image.language == "python" and _NO_PYTHON.search(name):
         version = re.search(r"3\.\d+", image.base)
         make = f"uv venv --quiet --seed --python {version[0] if version else '3.12'} {OWN_PYTHON}"

@@ -27,7 +27,9 @@ class Job:
     log: str = ""
 
 
-def on_github(text: str, clone: Path, environ: Mapping[str, str], secrets: Mapping[str, str], token: str) -> Job:
+def on_github(
+    text: str, clone: Path, environ: Mapping[str, str], secrets: Mapping[str, str], token: str, cancelled_at: str = ""
+) -> Job:
     """Run a workflow's steps as GitHub's runner does: conditions, expressions, `GITHUB_PATH`; without actions."""
     job = Job()
     [content] = YAML(typ="safe", pure=True).load(text)["jobs"].values()
@@ -40,6 +42,8 @@ def on_github(text: str, clone: Path, environ: Mapping[str, str], secrets: Mappi
     values = {"github.token": token, "github.workspace": str(clone)}
     values |= {f"secrets.{name}": value for name, value in secrets.items()}
     for number, step in enumerate(content["steps"]):
+        if cancelled_at and step.get("name") == cancelled_at:
+            job.status = "cancelled"
         if "run" not in step or not _holds(step.get("if", "success()"), job.status, outcomes):
             continue
         given = {**content.get("env", {}), **step.get("env", {})}
@@ -81,7 +85,9 @@ def _evaluated(text: str, values: Mapping[str, str], status: str) -> str:
     return re.sub(r"\$\{\{(.*?)\}\}", replaced, text)
 
 
-def on_gitlab(text: str, clone: Path, environ: Mapping[str, str], variables: Mapping[str, str]) -> Job:
+def on_gitlab(
+    text: str, clone: Path, environ: Mapping[str, str], variables: Mapping[str, str], status: str = ""
+) -> Job:
     """Run a job as GitLab's runner does: all lines in one shell, then `after_script` in another."""
     [content] = YAML(typ="safe", pure=True).load(text).values()
     given = {name: str(value).replace("$CI_PROJECT_DIR", str(clone)) for name, value in content["variables"].items()}
@@ -91,7 +97,7 @@ def on_gitlab(text: str, clone: Path, environ: Mapping[str, str], variables: Map
     done = _sh(script, clone, whole)
     job.codes["script"], job.log = done.returncode, done.stdout + done.stderr
     job.status = "success" if done.returncode == 0 else "failed"
-    after = _sh("\n".join(content["after_script"]), clone, {**whole, "CI_JOB_STATUS": job.status})
+    after = _sh("\n".join(content["after_script"]), clone, {**whole, "CI_JOB_STATUS": status or job.status})
     job.codes["after_script"] = after.returncode
     job.log += after.stdout + after.stderr
     return job

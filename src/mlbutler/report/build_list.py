@@ -50,12 +50,12 @@ def html(record: Record) -> str:
 
 def _escaped(sentence: str, room: int) -> str:
     """Return the sentence as HTML of at most `room` characters, cut between two of its own."""
-    whole = escape(sentence)
+    whole = escape(sentence, quote=False)
     if len(whole) <= room:
         return whole
-    while sentence and len(escape(sentence)) >= room:
+    while sentence and len(escape(sentence, quote=False)) >= room:
         sentence = sentence[:-1]
-    return f"{escape(sentence)}…"
+    return f"{escape(sentence, quote=False)}…"
 
 
 def _links(change: Change) -> list[str]:

@@ -208,3 +208,21 @@ def test_shared_memory_of_a_container_that_was_not_asked_for_more_is_noted(
     assert (code, found["shm"]["state"]) == (0, state)
     assert found["shm"]["facts"] == {"size": int(size[:-1]) * 1024**2}
     assert ("--shm-size" in found["shm"]["remedy"]) is (state == "note")
+
+
+@pytest.mark.skipif(shutil.which("mkfs.xfs") is None, reason="mkfs.xfs is not installed (apt-get install xfsprogs)")
+def test_two_mounts_of_a_file_system_that_clones_files_share_objects(surgery: Surgery, tmp_path: Path) -> None:
+    """So it is in a container, whose workspace and mirror are two mounts."""
+    cache = surgery.root / ".dvc" / "cache"
+    for folder in (cache, tmp_path / "disk", tmp_path / "mirror"):
+        folder.mkdir(parents=True, exist_ok=True)
+    script = f"""cd '{tmp_path}'; truncate -s 400M image; mkfs.xfs -q image; mount -o loop image disk
+        mkdir disk/mirror disk/cache; mount --bind disk/mirror mirror; mount --bind disk/cache '{cache}'
+        cd '{surgery.root}'"""
+    via = mounted(script)
+    if subprocess.run([*via, "true"], check=False).returncode:
+        pytest.skip("no loop device can be mounted here")
+    (tmp_path / "image").unlink()
+    code, found = surgery.examine(via=via, MLBUTLER_DATA_MIRROR=str(tmp_path / "mirror"))
+    assert (code, found["links"]["state"]) == (0, "ok")
+    assert found["links"]["facts"] == {"reflink": True, "hardlink": False}

@@ -76,6 +76,20 @@ def test_an_aborted_build_ends_at_once_and_is_reported(engine: Engine, project: 
     assert any("nterrupted" in path.read_text() for path in project.world.forge.rglob("*.md"))
 
 
+def test_a_training_that_takes_too_long_fails_and_leaves_nothing_running(
+    engine: Engine, project: Project, tmp_path: Path
+) -> None:
+    with build(engine, project, tmp_path, "slow") as container:
+        assert container.sh("mlbutler sync").exit_code() == 0
+        done = container.sh("mlbutler reproduce", {"MLBUTLER_REPRODUCE_TIMEOUT": "20s"})
+        assert done.exit_code() == 1, done.log
+        assert "train.py" not in container.processes()
+        assert container.sh("mlbutler report").exit_code() == 0
+    record = json.loads((container.workspace / ".mlbutler" / "record.json").read_text())
+    assert record["reproduce"]["outcome"] == "failed"
+    assert "timed out after 20" in record["reproduce"]["reason"]
+
+
 def test_a_forks_build_reads_the_mirror_and_cannot_write_it(engine: Engine, project: Project, tmp_path: Path) -> None:
     with build(engine, project, tmp_path, "better", fork=True) as container:
         assert container.sh(f"ls {project.mirror}").exit_code() == 0

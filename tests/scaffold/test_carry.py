@@ -214,6 +214,24 @@ def test_commands_that_a_run_takes_the_place_of(command: str, replaced: bool) ->
     assert (left(read(f"node {{ sh '{command}' }}")) == []) is replaced
 
 
+@pytest.mark.parametrize(("around", "said"), [
+    ("timestamps", []), ("ansiColor('xterm')", []), ("withVenv", [(2, "withVenv")]),
+    ("ours.with('x')", [(2, "ours.with")]),
+    ("def train()", [(2, "def train")]), ("lock('gpu')", []), ("parallel a:", []),
+])  # fmt: skip
+def test_what_stands_in_blocks_that_are_not_known_is_read_too(around: str, said: list[tuple[int, str]]) -> None:
+    reading = read(f"node {{\n{around} {{\nwithEnv(['A=b']) {{\nsh 'pytest'\nsh './deploy'\n}}\n}}\n}}")
+    assert reading.carried.variables == (("A", "b"),)
+    assert left(reading) == [*said, (5, "a command: ./deploy")]
+
+
+def test_options_that_are_made_when_the_build_runs() -> None:
+    text = "node {\ndocker.image('python:3.9').inside(options()) { sh 'pytest' }\nimage.inside { sh 'pytest' }\n}"
+    reading = read(text)
+    assert left(reading) == [(2, "args: made when the build runs")]
+    assert reading.carried.image == "python:3.9"
+
+
 def test_what_is_no_groovy_gives_nothing() -> None:
     reading = read("pipeline {\n agent any\n")
     assert (reading.carried, left(reading)) == (Carried(), [(1, "nothing is taken over: '{' is never closed")])

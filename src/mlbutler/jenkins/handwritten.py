@@ -88,15 +88,14 @@ def _statement(statement: Statement) -> Iterator[Fact]:
         yield from _commands(statement)
     elif name == "env" and [token.text for token in statement.tokens[1:4:2]] == [".", "="]:
         yield Fact(About.VARIABLE, statement.line, statement.tokens[2].text, string(statement.tokens[4:]))
-    elif docker := list(_docker(statement)):
+    else:
+        docker = list(_docker(statement))
+        # A section, a branch of ``parallel a: { ... }, b: { ... }``, or a step that is known, says nothing by itself.
+        branch = [token.text for token in statement.tokens[-1:]] in ([], [":"])
+        if not (docker or name in _REPLACED or (statement.body is not None and (name in _BLOCKS or branch))):
+            yield Fact(About.OTHER, statement.line, called(statement.tokens))
         yield from docker
         yield from _walk(inner)
-    elif statement.body is not None and (
-        name in _BLOCKS or [token.text for token in statement.tokens[-1:]] in ([], [":"])
-    ):
-        yield from _walk(inner)  # a section, or a branch of ``parallel a: { ... }, b: { ... }``
-    elif name not in _REPLACED:
-        yield Fact(About.OTHER, statement.line, called(statement.tokens))
 
 
 def _aside(statement: Statement) -> Iterator[Fact]:
@@ -154,13 +153,14 @@ def _docker(statement: Statement) -> Iterator[Fact]:
     tokens = statement.tokens
     for at, token in enumerate(tokens):
         before = [one.text for one in tokens[max(at - 2, 0) : at]]
-        value = string(parenthesis(tokens, at + 1))
+        given = parenthesis(tokens, at + 1)
+        value = string(given) if given else ""
         if token.text == "image" and before == ["docker", "."]:
             yield Fact(About.IMAGE, token.line, value=value)
         elif token.text == "build" and before == ["docker", "."]:
             yield Fact(About.DOCKERFILE, token.line, value="Dockerfile")
         elif token.text == "inside" and before[-1:] == ["."]:
-            yield Fact(About.ARGS, token.line, value=value or "")
+            yield Fact(About.ARGS, token.line, value=value)
 
 
 # ------------------------------------------------------------------------ variables and credentials

@@ -80,13 +80,14 @@ def _of(id: str, scratch: Path) -> Iterator[psutil.Process]:
     import psutil
 
     for process in psutil.process_iter():
-        # mlbutler's own processes show their environment to nobody; their command names the folder.
+        # mlbutler's own show their environment to nobody: one names the folder in its command, others are its children.
         with contextlib.suppress(psutil.Error, OSError):
             if process.status() == psutil.STATUS_ZOMBIE:
                 continue
             words = process.cmdline()
             if "mlbutler" in words and any(word.startswith(str(scratch)) for word in words):
                 yield process
+                yield from _alive(process)
                 continue
         with contextlib.suppress(psutil.Error, OSError):
             if process.environ().get(EXPERIMENT) == id:

@@ -113,6 +113,8 @@ def test_githubs_machine_is_set_up_and_the_clone_stays_as_it_is(cli: Cli, root: 
     job = on_github((root / GITHUB).read_text(), root, environ, {}, "token")
     assert job.status == "success", job.log
     assert "python -I -m mlbutler --version" in job.log
+    mirror = f"{tmp_path}/.cache/mlbutler-mirror"
+    assert f"mlbutler store prune --mirror {mirror} --adopt {mirror} --limit 5GB" in job.log
     assert calls.read_text().splitlines() == [
         "pip install --quiet mlbutler==9",
         "pip install --no-cache-dir -r requirements.txt",

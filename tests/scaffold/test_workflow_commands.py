@@ -147,6 +147,7 @@ def test_gitlabs_container_is_set_up_by_the_dockerfiles_lines(tmp_path: Path) ->
     environ: Mapping[str, str] = {"PATH": f"{programs}:{tmp_path}/usr/local/bin:/usr/bin:/bin", "CI_PROJECT_URL": "x"}
     job = on_gitlab(text, clone, environ, {})
     assert job.status == "success", job.log
+    mirror = "/clone/.mlbutler-mirror"
     said = [line.replace(f"{tmp_path}/", "/") for line in calls.read_text().splitlines()]
     assert said[0].startswith("apt-get update")
     assert "python3-venv" in said[1]
@@ -155,6 +156,7 @@ def test_gitlabs_container_is_set_up_by_the_dockerfiles_lines(tmp_path: Path) ->
         "pip install --quiet mlbutler==9", "uv venv /opt/project",
         "pip install -r requirements.txt", "pip install flake8",
         *(f"python -I -m mlbutler {name}" for name in ("plan", *(name for name in NAMES if name != "plan"))),
+        f"python -I -m mlbutler store prune --mirror {mirror} --adopt {mirror} --limit 5GB",
     ]  # fmt: skip
     assert (clone / "sub dir" / "requirements.txt").read_text() == "-e .\nsix\n"
     assert (tmp_path / "opt" / "dependencies" / "sub dir" / "requirements.txt").read_text() == "six\n"

@@ -4,7 +4,11 @@ import io
 import os
 import pty
 import sys
+import threading
 import time
+from collections.abc import Callable
+from operator import itemgetter
+from types import SimpleNamespace
 
 import pytest
 
@@ -74,11 +78,12 @@ def test_a_terminal_sees_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(sys, "stderr", terminal)
         with Console().progress("bring objects", total=3) as state:
             state.advance(2)
-            time.sleep(0.6)
-    text = os.read(leader, 65536).decode()
+            seen = ""
+            while "bring objects: 2/3" not in seen:
+                seen += os.read(leader, 65536).decode()
+        while "\x1b[2K" not in seen:  # the line is cleared at the end
+            seen += os.read(leader, 65536).decode()
     os.close(leader)
-    assert "bring objects: 2/3" in text
-    assert text.rstrip().endswith("\x1b[2K") or "\x1b[2K" in text  # the line is cleared at the end
 
 
 def test_an_error_in_the_work_ends_the_progress_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +94,73 @@ def test_an_error_in_the_work_ends_the_progress_too(monkeypatch: pytest.MonkeyPa
     length = len(written.getvalue())
     time.sleep(0.1)
     assert len(written.getvalue()) == length
+
+
+class _Clock:
+    """A clock that moves only while somebody waits for the end of the work; things happen at their seconds."""
+
+    def __init__(self, *happens: tuple[float, Callable[[], None]], end: float) -> None:
+        self.now, self._happens, self._end = 0.0, sorted(happens, key=itemgetter(0)), end
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        until = min(self.now + seconds, self._end)
+        while self._happens and self._happens[0][0] <= until:
+            self.now, happen = self._happens.pop(0)
+            happen()
+        self.now = until
+        return until == self._end
+
+
+def test_a_minute_without_a_line_gets_one_and_each_line_begins_a_new_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines: list[tuple[float, str]] = []
+    console = Console(json=True)
+    says: dict[float, Callable[[], None]] = {
+        30: lambda: console.line("a line"),
+        100: lambda: console.raw("of a stage\n"),
+        130: lambda: console.error("an error"),
+    }
+    clock = _Clock(*says.items(), end=320)
+    monkeypatch.setattr(module, "time", clock)
+    console._written = clock.now
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(
+        write=lambda text: lines.append((clock.now, text)) if text.strip() else None, flush=lambda: None,
+    ))  # fmt: skip
+    console._beat("mlbutler test", clock)
+    assert [(at, text) for at, text in lines if at not in says] == [
+        (90.0, "mlbutler test: still running after 2 min"),
+        (190.0, "mlbutler test: still running after 3 min"),
+        (250.0, "mlbutler test: still running after 4 min"),
+        (310.0, "mlbutler test: still running after 5 min"),
+    ]
+    assert capsys.readouterr().out == ""
+
+
+def test_the_line_comes_while_a_verb_works_and_not_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SILENCE", 0.02)
+    monkeypatch.setattr(sys, "stderr", written := io.StringIO())
+    threads = threading.active_count()
+    with pytest.raises(OSError, match="broken"), Console().heartbeat("mlbutler plan"):
+        while "mlbutler plan: still running after 0" not in written.getvalue():
+            time.sleep(0.01)
+        raise OSError("broken")
+    assert threading.active_count() == threads
+
+
+def test_nobody_who_watches_or_wants_quiet_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = threading.active_count()
+    with Console(quiet=True).heartbeat("mlbutler plan"):
+        assert threading.active_count() == threads
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with Console().heartbeat("mlbutler plan"):
+            assert threading.active_count() == threads
+    os.close(leader)
 
 
 @pytest.mark.parametrize(

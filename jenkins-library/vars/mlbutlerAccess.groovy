@@ -11,28 +11,45 @@ def forge(Map config, Closure command) {
     bound([gitAccess(config)] + token, command)
 }
 
-/** Run one command, and once more when the agent came back and the process was gone: it takes up what was finished. */
+/** Run one command; it fails with the command. */
 void command(String text) {
-    try {
-        sh(text)
-    } catch (error) {
-        // Jenkins' own code; a command that ends so is 255. No condition of `retry` covers it.
-        if (!(error.message ?: '').endsWith('exit code -1')) { throw error }
-        echo('the agent came back without the process: once more')
-        sh(text)
-    }
+    int code = status(text)
+    if (code) { error("${text}: exit code ${code}") }
 }
 
-/** The exit code of one command, run once more as `command` does. */
-int judged(String text) {
-    int code = sh(returnStatus: true, script: text)
-    return code == -1 ? sh(returnStatus: true, script: text) : code
+/** The exit code of one command. */
+int status(String text) {
+    int code = -1
+    alive {
+        code = sh(returnStatus: true, script: text)
+        // Jenkins' own code; a command that ends so is 255. No condition of `retry` covers it.
+        if (code == -1) { error('the agent is back, and the process is gone') }
+    }
+    return code
+}
+
+/** What one command writes. */
+String output(String text) {
+    String written = ''
+    alive { written = sh(returnStdout: true, script: text) }
+    return written
+}
+
+/**
+ * Run `body`, a command. mlbutler writes a line a minute: after half an hour without one its process or its agent is
+ * dead, and it runs once more; here, or where the agent is lost, on another, by the `retry` around `node`. It takes up
+ * what was finished. Jenkins repeats nothing after an abort.
+ */
+void alive(Closure body) {
+    retry(2) {
+        timeout(activity: true, time: 30, unit: 'MINUTES') { body() }
+    }
 }
 
 /** Does the agent still run commands? A step that fails on one that is lost would fail the whole build. */
 boolean reachable() {
     try {
-        return sh(returnStatus: true, script: ':') == 0
+        return timeout(time: 5, unit: 'MINUTES') { sh(returnStatus: true, script: ':') == 0 }
     } catch (ignored) {
         return false
     }

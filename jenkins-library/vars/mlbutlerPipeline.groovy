@@ -119,7 +119,7 @@ String asJson(List names) {
 
 /** Remove what a killed build left behind; where that cannot be done, no step is taken, and that is published. */
 boolean cleaned() {
-    return failLater { sh('git clean -ffdxq -e "**/.dvc/cache"') }
+    return failLater { mlbutlerAccess.command('git clean -ffdxq -e "**/.dvc/cache"') }
 }
 
 /** The steps that come first; may stages run after them? A plan of which some stages cannot run has others that can. */
@@ -161,7 +161,7 @@ List planned(Map config) {
     String text = ''
     // What its exit code says has been told; a plan with 1 (some stages cannot run) or 3 (not known) has others.
     String script = 'mlbutler plan --json || case "$?" in 1|3) ;; *) exit 1 ;; esac'
-    mlbutlerAccess.data(config) { text = sh(returnStdout: true, script: script) }
+    mlbutlerAccess.data(config) { text = mlbutlerAccess.output(script) }
     List stages = []
     boolean known = false
     def found = new JsonSlurper().parseText(text).result
@@ -189,10 +189,10 @@ void finish(Map config) {
 void compare(Map config) {
     if (config.gateAs == 'unstable') {
         int code = 0
-        mlbutlerAccess.data(config) { code = mlbutlerAccess.judged('mlbutler compare') }
+        mlbutlerAccess.data(config) { code = mlbutlerAccess.status('mlbutler compare') }
         if (code == 1) {
             unstable('a gate failed: see the report')
-        } else if (code != 0) { // also -1: the process was gone a second time
+        } else if (code != 0) {
             error("mlbutler compare ended with exit code ${code}")
         }
     } else {

@@ -111,7 +111,7 @@ void notRun(Map work, Map failed) {
 
 /** Bring the entries of DVC's run cache that other agents of this build made, and none that lay here before. */
 void handOver(List stashes) {
-    sh('rm -rf "${MLBUTLER_CHDIR:-.}/.dvc/cache/runs"')
+    mlbutlerAccess.command('rm -rf "${MLBUTLER_CHDIR:-.}/.dvc/cache/runs"')
     for (name in stashes) { unstash(name) }
 }
 

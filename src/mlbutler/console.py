@@ -17,6 +17,7 @@ from mlbutler.live_lines import clean
 from mlbutler.secrets import Redactor
 
 _PLAIN_INTERVAL = 10.0
+_SILENCE = 60.0
 
 
 @dataclass
@@ -60,6 +61,7 @@ class Console:
     ) -> None:
         self.quiet, self.verbose, self.json = quiet, verbose, json
         self.redactor = redactor or Redactor(())
+        self._written = time.monotonic()
 
     @property
     def stream(self) -> TextIO:
@@ -83,16 +85,48 @@ class Console:
 
     def error(self, text: str) -> None:
         """Show a message always, on standard error."""
-        print(clean(self.redactor.hide(text)), file=sys.stderr, flush=True)
+        self._print(text, sys.stderr)
 
     def raw(self, text: str) -> None:
         """Show live output of a child process, already split into lines; quiet drops it."""
         if not self.quiet:
             self.stream.write(self.redactor.hide(text))
             self.stream.flush()
+            self._written = time.monotonic()
 
     def _write(self, text: str) -> None:
-        print(clean(self.redactor.hide(text)), file=self.stream, flush=True)
+        self._print(text, self.stream)
+
+    def _print(self, text: str, stream: TextIO) -> None:
+        print(clean(self.redactor.hide(text)), file=stream, flush=True)
+        self._written = time.monotonic()
+
+    @contextmanager
+    def heartbeat(self, what: str) -> Iterator[None]:
+        """Write a line after each minute without one, on standard error, unless a person watches or asked for quiet.
+
+        A CI server takes a long silence for a process, or an agent, that is dead.
+        """
+        if self.quiet or sys.stderr.isatty():
+            yield
+            return
+        import threading
+
+        stop = threading.Event()
+        thread = threading.Thread(target=self._beat, args=(what, stop), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _beat(self, what: str, stop: Any) -> None:
+        started = time.monotonic()
+        while not stop.wait(max(self._written + _SILENCE - time.monotonic(), 0.0)):
+            now = time.monotonic()
+            if now >= self._written + _SILENCE:
+                self._print(f"{what}: still running after {human_seconds(now - started)}", sys.stderr)
 
     @contextmanager
     def progress(self, title: str, total: int | None = None, total_bytes: int | None = None) -> Iterator[Progress]:

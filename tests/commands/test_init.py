@@ -153,7 +153,7 @@ def test_an_update_keeps_edits_and_options(cli: Cli, root: Path, capsys: pytest.
     assert {file["path"]: file["action"] for file in found["files"]} == {"Jenkinsfile": "updated"}
     text = script.read_text()
     assert "label 'gpu'" in text
-    assert "timeout(time: 5, unit: 'HOURS') { sh 'mlbutler reproduce' }" in text
+    assert "timeout(time: 5, unit: 'HOURS') { command 'mlbutler reproduce' }" in text
     assert text.endswith("// ours\n")
     assert "/srv/mirror" in text
     assert "dockerfile" not in text
@@ -195,7 +195,7 @@ def test_a_container_gets_cards_and_shared_memory_until_it_is_told_otherwise(cli
 def test_a_conflict_that_was_settled_by_hand_does_not_come_back(cli: Cli, root: Path) -> None:
     assert cli() == 0
     script = root / "Jenkinsfile"
-    script.write_text(script.read_text().replace("sh 'mlbutler compare'", "sh 'mlbutler compare --mine'"))
+    script.write_text(script.read_text().replace("command 'mlbutler compare'", "command 'mlbutler compare --mine'"))
     assert cli("--update", "--gate-as", "unstable") == 1
     assert cli("--update") == 1  # the merge still lies there
     settled = script.read_text() + "// theirs was looked at\n"

@@ -3,7 +3,8 @@
 //
 // groovy jenkins.groovy PLAN: PLAN is JSON with `script`, `environment`, `credentials` (id -> variable values), `checkout` (a shell
 // command that fills an empty workspace), `workspaces`, `archive`, `events` (written), `libraries` (folders of `vars`),
-// `lose` (a stage at whose first `sh` the agent is lost, `loses` times), `abort` (a stage at whose first `sh` the build is aborted, once the
+// `lose` (a stage at whose first `sh` the agent is lost, `loses` times), `silent` (a stage in which `silences` commands never end;
+// `dies`: since the agent died, of which Jenkins learns as it looks for it again), `abort` (a stage at whose first `sh` the build is aborted, once the
 // command has made the file `aborted_by`), `labels` (that there are agents for).
 
 import groovy.json.JsonOutput
@@ -21,8 +22,16 @@ class CurrentBuild {
 
 class Abort extends RuntimeException { Abort(String text) { super(text) } }
 class AgentLost extends Abort { AgentLost(String text) { super(text) } }
-/** A build that was aborted: FlowInterruptedException. */
-class Interruption extends Abort { Interruption() { super('aborted') } }
+/** FlowInterruptedException: the build was aborted, or a limit of time ended a step. */
+class Interruption extends Abort {
+    Object limit
+    /** As Jenkins has it: what a limit ended is no interruption outside of that limit. */
+    boolean actual = true
+    Interruption(Object limit = null) {
+        super(limit ? 'Timeout has been exceeded' : 'aborted')
+        this.limit = limit
+    }
+}
 
 /** What a thread of the build knows: where it works, with which variables. */
 class Frame {
@@ -32,9 +41,11 @@ class Frame {
     List<String> bound = []
     List<String> path = []
     String label
+    /** The limit on silence that is around. */
+    Object silence
     Frame copy() {
         new Frame(workspace: workspace, variables: new LinkedHashMap(variables), secrets: new ArrayList(secrets),
-            bound: new ArrayList(bound), path: new ArrayList(path), label: label)
+            bound: new ArrayList(bound), path: new ArrayList(path), label: label, silence: silence)
     }
 }
 
@@ -45,6 +56,7 @@ class Build {
     static int workspaces = 0
     static List<File> lost = [].asSynchronized()
     static int vanished = 0
+    static int silenced = 0
     static boolean aborted = false
     static InheritableThreadLocal<Frame> frames = new InheritableThreadLocal<Frame>()
     /** Jenkins runs the Groovy of one branch at a time, and goes to another where a step waits. */
@@ -104,6 +116,16 @@ class Build {
         true
     }
 
+    /** A command that never ends, and writes nothing: the limit on that ends it. */
+    static void silence(Frame frame) {
+        if (!plan.silent || !(plan.silent in frame.path) || silenced >= plan.silences) { return }
+        silenced++
+        if (plan.dies) { lost << frame.workspace }
+        event(step: 'silence', bound: frame.bound, workspace: frame.workspace.name)
+        if (!frame.silence) { throw new IllegalStateException('the build waits for ever') }
+        throw new Interruption(frame.silence)
+    }
+
     /** Every step that needs an agent fails on one that is lost. */
     static void reach() {
         if (frame().workspace in lost) { throw new AgentLost('the agent is lost') }
@@ -126,6 +148,7 @@ class Build {
         if (plan.lose && loses) { lost << frame.workspace }
         reach()
         if (vanishes(frame)) { return -1 }
+        if (script != plan.checkout) { silence(frame) }
         ProcessBuilder builder = new ProcessBuilder('/bin/sh', '-xe', '-c', script)
         builder.directory(frame.workspace).redirectErrorStream(true)
         builder.environment().clear()
@@ -138,7 +161,8 @@ class Build {
             process.inputStream.eachLine('UTF-8') { println(masked("[${frame.path.join('/')}] ${it}")) }
             return process.waitFor()
         } as int
-        event(step: 'sh', script: script, code: code, bound: frame.bound, workspace: frame.workspace.name, label: frame.label)
+        event(step: 'sh', script: script, code: code, bound: frame.bound, workspace: frame.workspace.name, label: frame.label,
+            silence: frame.silence != null)
         if (stops) { throw new Interruption() }
         code
     }
@@ -362,7 +386,20 @@ abstract class PipelineScript extends Script {
     def script(Closure body) { body() }
     def timeout(Map limit, Closure body) {
         assert limit.time && limit.unit in ['MINUTES', 'HOURS', 'DAYS']
-        body()
+        Object own = new Object()
+        try { return Build.within({ if (limit.activity) { it.silence = own } }, body) } catch (Interruption error) {
+            if (error.limit.is(own)) { error.actual = false }
+            throw error
+        }
+    }
+    def retry(int count, Closure body) {
+        int left = count
+        while (true) {
+            try { return body() } catch (Abort error) {
+                if (--left <= 0 || (error instanceof Interruption && error.actual)) { throw error }
+                println("ERROR: ${error.message}\nRetrying")
+            }
+        }
     }
     def retry(Map given, Closure body) {
         int left = given.count as int
@@ -373,8 +410,8 @@ abstract class PipelineScript extends Script {
     def catchError(Closure body) { catchError([:], body) }
     def catchError(Map given, Closure body) {
         try { body() } catch (Exception error) {
-            if (error instanceof Interruption && given.catchInterruptions == false) { throw error }
-            Build.worsen(given.buildResult ?: 'FAILURE')
+            if (error instanceof Interruption && error.actual && given.catchInterruptions == false) { throw error }
+            Build.worsen(error instanceof Interruption ? 'ABORTED' : given.buildResult ?: 'FAILURE')
             println("ERROR: ${given.message ?: ''} ${error.message}")
         }
     }

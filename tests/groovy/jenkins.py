@@ -81,6 +81,9 @@ def build(
     trusted: Path | None = None,
     untrusted: Sequence[str] = (),
     foreign: bool = False,
+    silent: str = "",
+    silences: int = 1,
+    dies: bool = False,
 ) -> Built:
     """Run the Jenkinsfile `script`.
 
@@ -91,6 +94,7 @@ def build(
         abort: the stage in which the build is aborted once its command has made the file `aborted_by`.
         trusted: a clone of the target branch, for `readTrusted`. untrusted: what the change has otherwise there.
         foreign: workspaces hold files that the agent's user cannot delete.
+        silent: the stage in which so many commands (`silences`) never end, and write nothing; `dies`: with their agent.
     """
     directory.mkdir(parents=True, exist_ok=True)
     plan = {
@@ -101,6 +105,7 @@ def build(
         "vanish": vanish, "times": times,
         "labels": list(labels), "abort": abort, "aborted_by": str(aborted_by or directory),
         "trusted": str(trusted or ""), "untrusted": list(untrusted), "foreign": foreign,
+        "silent": silent, "silences": silences, "dies": dies,
     }  # fmt: skip
     (directory / "plan.json").write_text(json.dumps(plan))
     log = directory / "build.log"

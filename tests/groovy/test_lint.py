@@ -79,7 +79,7 @@ def test_all_groovy_that_a_team_gets_is_clean(tmp_path: Path) -> None:
     linted = tmp_path / "linted"
     texts = _with_every_line(dict(_jenkinsfiles(tmp_path)))
     whole = next(iter(texts.values()))
-    texts["broken"] = whole.replace("sh 'mlbutler push'", "sh 'mlbutler push")
+    texts["broken"] = whole.replace("command 'mlbutler push'", "command 'mlbutler push")
     assert texts["broken"] != whole
     for name, text in texts.items():
         path = linted / name / "Jenkinsfile"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import time
 from pathlib import Path
 
 import click
@@ -10,6 +12,7 @@ from mlbutler.cli import cli
 from mlbutler.errors import UsageError
 from mlbutler.pipeline import NAMES
 from mlbutler.verbs.options import common, names_of
+from tests.test_docs import verbs
 
 
 @pytest.mark.parametrize(("environ", "words", "directory"), [
@@ -36,6 +39,24 @@ def test_the_directory_comes_from_the_option_else_the_verbs_variable_else_the_on
     done = CliRunner().invoke(group, ["look", *words], env=environ, auto_envvar_prefix="MLBUTLER")
     assert done.exit_code == 0, done.output
     assert seen == [Path(directory)]
+
+
+def test_every_verb_that_works_long_says_each_minute_that_it_still_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlbutler.console._SILENCE", 0.02)
+
+    @click.group()
+    def group() -> None:
+        pass
+
+    @group.command("look")
+    @common
+    def look(directory: Path, console: object) -> None:
+        while "root look: still running" not in written.getvalue():
+            time.sleep(0.01)
+
+    monkeypatch.setattr("sys.stderr", written := io.StringIO())
+    group.main(["look"], prog_name="root", standalone_mode=False)
+    assert [name for name, one in verbs(cli) if "quiet" not in {option.name for option in one.params}] == []
 
 
 @pytest.mark.parametrize(("words", "said"), [

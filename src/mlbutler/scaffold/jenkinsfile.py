@@ -90,7 +90,7 @@ def _docker_options(options: ScaffoldOptions) -> str:
 
 def _stage(name: str, gate_as: str) -> str:
     """Return the command of one step, conditional on what the table of the run says may follow its failure."""
-    command = "judge()" if (name, gate_as) == ("compare", "unstable") else f"sh 'mlbutler {name}'"
+    command = "judge()" if (name, gate_as) == ("compare", "unstable") else f"command 'mlbutler {name}'"
     command = f"timeout({_LIMITS[name]}) {{ {command} }}" if name in OWN_CODE else f"withData {{ {command} }}"
     return f"failLater {{ {command} }}" if goes_on(name) else command
 

@@ -40,7 +40,8 @@ def common(function: F) -> F:
         console = Console(quiet=quiet, verbose=verbose, json=json)
         for name, nearest in unknown(os.environ, cli):
             console.line(f"Warning: mlbutler does not know the variable {name}. Did you mean {nearest}?")
-        return function(directory=chdir, console=console, **options)
+        with console.heartbeat(click.get_current_context().command_path):
+            return function(directory=chdir, console=console, **options)
 
     return wrapper  # type: ignore[return-value]
 

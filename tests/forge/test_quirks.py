@@ -13,11 +13,13 @@ from mlbutler.forge.http import RequestRefused
 from mlbutler.forge.interface import NotOffered, State
 from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
+from mlbutler.steps import publish
 from mlbutler.variables import FORGE_TOKEN, FORGE_USER
 from tests.forge.conftest import Meeting, body, change
 from tests.forge.dialects import Gitea, GitHub, GitLab
 from tests.forge.fake import HEAD, SOMEBODY, TOKEN, Answer, Dialect, FakeForge, Fault, Seen, paged
 from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
+from tests.forge.work import work
 
 Meet = Callable[[Dialect], Meeting]
 
@@ -188,3 +190,30 @@ def test_a_token_that_cannot_be_sent_is_named_without_it(meet: Meet, token: str 
 def test_gogs_shows_pictures_in_the_text_itself(meet: Meet) -> None:
     assert meet(Gogs()).open().capabilities.pictures == "data-uri"
     assert meet(DagsHub()).open().capabilities.pictures == "none"
+
+
+def gitlab_job(meeting: Meeting, **values: str) -> dict[str, str]:
+    """The environment of a job of the project."""
+    return {FORGE_TOKEN: TOKEN, "GITLAB_CI": "true", "CI_SERVER_URL": meeting.place().url,
+            "CI_PROJECT_PATH": meeting.place().repository, **values}  # fmt: skip
+
+
+@pytest.mark.parametrize("values", [{}, {"CI_PROJECT_PATH": "mallory/digits", "CI_MERGE_REQUEST_PROJECT_PATH": ""}])
+def test_a_job_of_gitlab_sets_no_status_beside_itself(meet: Meet, tmp_path: Path, values: dict[str, str]) -> None:
+    meeting = meet(GitLab())
+    if values:  # a fork's merge request
+        values = {**values, "CI_MERGE_REQUEST_PROJECT_PATH": meeting.place().repository.upper()}
+    place = meeting.place()
+    settings = f'[forge]\nkind = "gitlab"\nurl = "{place.url}"\nrepository = "{place.repository}"\n'
+    result = publish.run(work(tmp_path, HEAD, gitlab_job(meeting, **values), settings))
+    assert result.reason == "comment set; the job is the status in GitLab CI"
+    assert (len(meeting.ours()), meeting.dialect.statuses) == (1, [])
+
+
+@pytest.mark.parametrize("values", [
+    {"GITLAB_CI": ""}, {"CI_PROJECT_PATH": "team/other"}, {"CI_SERVER_URL": "https://gitlab.com"},
+])  # fmt: skip
+def test_another_projects_job_and_another_ci_server_set_gitlabs_status(meet: Meet, values: dict[str, str]) -> None:
+    meeting = meet(GitLab())
+    forge = open_forge(Opening(place=meeting.place(), environ=gitlab_job(meeting, **values), root=Path()))
+    assert forge.capabilities.statuses

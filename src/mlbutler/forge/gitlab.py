@@ -1,8 +1,14 @@
-"""GitLab, on gitlab.com or one's own host, also served below a path."""
+"""GitLab, on gitlab.com or one's own host, also served below a path.
+
+A status that no pipeline is named for joins one of the commit's pipelines that GitLab chooses, or makes a new one,
+which then stands for the merge request. So none is set from a job of the project itself, which is a status already.
+Its pipeline cannot be named instead: it has to be one of that commit, and that of a merged result is of another.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +28,11 @@ _ALREADY = "Cannot transition status"
 
 
 class GitLab:
-    """One project on GitLab."""
+    """One project on GitLab.
+
+    Args:
+        in_own_job: do we run in a job that the project's merge requests show?
+    """
 
     name = "GitLab"
     # Note::note has a validated length; comments on commits have no address to change them by.
@@ -35,7 +45,9 @@ class GitLab:
         editing=False,
     )
 
-    def __init__(self, api: Api, repository: str, web: str) -> None:
+    def __init__(self, api: Api, repository: str, web: str, *, in_own_job: bool = False) -> None:
+        if in_own_job:
+            self.capabilities = replace(self.capabilities, no_status="the job is the status in GitLab CI")
         self._api = api
         self._at = f"/projects/{quote(repository, safe='')}"
         self._web = f"{web}/{quote(repository)}"
@@ -138,6 +150,14 @@ def from_opening(opening: Opening) -> GitLab:
     """See `mlbutler.forge.registry`."""
     url = opening.place.url.rstrip("/")
     token = opening.token("GITLAB_TOKEN", "GITLAB_PRIVATE_TOKEN")
-    return GitLab(
-        opening.api(GitLab.name, f"{url}/api/v4", {}, {"PRIVATE-TOKEN": token}), opening.place.repository, url
-    )
+    api = opening.api(GitLab.name, f"{url}/api/v4", {}, {"PRIVATE-TOKEN": token})
+    repository = opening.place.repository
+    return GitLab(api, repository, url, in_own_job=_runs_for(opening.environ, url, repository))
+
+
+def _runs_for(environ: Mapping[str, str], url: str, repository: str) -> bool:
+    """Return whether this is a job of the project, or of a fork's merge request into it."""
+    if not environ.get("GITLAB_CI") or environ.get("CI_SERVER_URL", "").rstrip("/").lower() != url.lower():
+        return False
+    projects = (environ.get("CI_PROJECT_PATH", ""), environ.get("CI_MERGE_REQUEST_PROJECT_PATH", ""))
+    return repository.lower() in (project.lower() for project in projects)

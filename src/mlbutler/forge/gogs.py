@@ -30,7 +30,9 @@ class Gogs:
     """
 
     # The text is kept in a column of MySQL's type TEXT.
-    capabilities = Capabilities(comment_limit=65_535, unit="bytes", sentence_limit=140, statuses=False)
+    capabilities = Capabilities(
+        comment_limit=65_535, unit="bytes", sentence_limit=140, no_status="this forge has no statuses"
+    )
 
     def __init__(self, name: str, api: Api, repository: str, web: str) -> None:
         self.name = name

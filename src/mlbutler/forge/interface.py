@@ -38,7 +38,8 @@ class Capabilities:
         sentence_limit: the longest sentence of a status, in characters.
         html: are ``<details>``, ``<pre>`` and HTML comments understood in Markdown?
         pictures: how a comment shows one: a file uploaded to the forge, a data URI, or not at all.
-        statuses: can a commit have one? checks: has it a richer form, for tokens that may use it?
+        no_status: why a commit gets no status, '' where it can have one.
+        checks: has a status a richer form, for tokens that may use it?
         commit_comments: can a commit be commented on, outside a pull request?
         editing: can a comment on a commit be changed? One on a pull request always can.
     """
@@ -48,10 +49,15 @@ class Capabilities:
     sentence_limit: int
     html: bool = True
     pictures: Literal["attached", "data-uri", "none"] = "none"
-    statuses: bool = True
+    no_status: str = ""
     checks: bool = False
     commit_comments: bool = False
     editing: bool = True
+
+    @property
+    def statuses(self) -> bool:
+        """Return whether a commit can have a status."""
+        return not self.no_status
 
 
 @dataclass(frozen=True)

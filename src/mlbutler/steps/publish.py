@@ -113,7 +113,7 @@ def _to_forge(work: RunContext) -> PublishResult:
         raise refused
     return PublishResult(
         outcome=Outcome.PASSED,
-        reason=_said(posted, bool(forge.capabilities.statuses)),
+        reason=_said(posted, forge.capabilities.no_status),
         forge=forge.name,
         comment=posted.location if posted else "",
         status=status,
@@ -166,14 +166,15 @@ def _skipped(reason: str) -> PublishResult:
     return PublishResult(outcome=Outcome.SKIPPED, reason=reason)
 
 
-def _said(posted: Posted | None, status: bool) -> str:
+def _said(posted: Posted | None, no_status: str) -> str:
+    """Return what was published. `no_status`: why there is no status, '' when one was set."""
     if posted is None:
         said = "no pull request to comment on"
-        return f"status set; {said}" if status else said
+        return said if no_status else f"status set; {said}"
     if posted.newer:
         stays = f"the comment is that of the newer commit {posted.newer[:8]} and stays"
-        return f"status set; {stays}" if status else stays
-    return "comment and status set" if status else "comment set; this forge has no statuses"
+        return stays if no_status else f"status set; {stays}"
+    return f"comment set; {no_status}" if no_status else "comment and status set"
 
 
 def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:

@@ -56,7 +56,7 @@ def examine_forge(work: RunContext) -> Iterator[Examined]:
 
 def _status(forge: Forge, change: Change) -> Examined:
     if not forge.capabilities.statuses:
-        return Examined("status", "note", f"{forge.name} has none")
+        return Examined("status", "note", f"none is set: {forge.capabilities.no_status}")
     try:
         forge.status(change, _TITLE, State.SUCCESS, "The token may set statuses", change.build_url)
     except RequestRefused as error:

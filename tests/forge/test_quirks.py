@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.errors import ForgeError
+from mlbutler.errors import ForgeError, SettingsError
 from mlbutler.forge.http import RequestRefused
 from mlbutler.forge.interface import NotOffered, State
 from mlbutler.forge.opening import NoToken, Opening
@@ -217,3 +217,49 @@ def test_another_projects_job_and_another_ci_server_set_gitlabs_status(meet: Mee
     meeting = meet(GitLab())
     forge = open_forge(Opening(place=meeting.place(), environ=gitlab_job(meeting, **values), root=Path()))
     assert forge.capabilities.statuses
+
+
+@pytest.mark.parametrize(("dialect", "state", "shown"), [
+    (BitbucketCloud, State.FAILURE, "FAILED"), (BitbucketCloud, State.ERROR, "STOPPED"),
+    (BitbucketCloud, State.CANCELED, "STOPPED"),
+    (BitbucketServer, State.FAILURE, "FAILED"), (BitbucketServer, State.ERROR, "UNKNOWN"),
+    (BitbucketServer, State.CANCELED, "CANCELLED"),
+])  # fmt: skip
+def test_an_error_is_no_failure_on_bitbucket(meet: Meet, dialect: type[Dialect], state: State, shown: str) -> None:
+    meeting = meet(dialect())
+    meeting.open().status(change(), "mlbutler", state, "said", "")
+    assert [status["state"] for status in meeting.dialect.statuses] == [shown]
+
+
+@pytest.mark.parametrize("state", [State.ERROR, State.CANCELED])
+def test_a_data_center_that_knows_fewer_states_is_given_a_failure(meet: Meet, state: State) -> None:
+    meeting = meet(BitbucketServer())
+    meeting.server.faults = [Fault("POST", "/builds", answer=Answer(400, {"errors": [{"message": "state"}]}))]
+    meeting.open().status(change(), "mlbutler", state, "said", "")
+    assert [status["state"] for status in meeting.dialect.statuses] == ["FAILED"]
+    meeting.server.faults = [Fault("POST", "/builds", answer=Answer(400, {"errors": [{"message": "url"}]}))]
+    with pytest.raises(RequestRefused, match="url"):
+        meeting.open().status(change(), "mlbutler", State.SUCCESS, "said", "")
+
+
+@pytest.mark.parametrize(("token", "user", "word"), [
+    ("ATBBplanted0123456789", "ada", "API token"), ("ATATT3xplanted0123456789", "", "e-mail"),
+    ("ATATT3xplanted0123456789", "ada", "e-mail"),
+])  # fmt: skip
+def test_a_token_that_bitbucket_cloud_refuses_is_not_sent(meet: Meet, token: str, user: str, word: str) -> None:
+    meeting = meet(BitbucketCloud())
+    environ = {"BITBUCKET_TOKEN": token, FORGE_USER: user}
+    with pytest.raises(SettingsError) as caught:
+        open_forge(Opening(place=meeting.place(), environ=environ, root=Path()))
+    assert word in caught.value.remedy
+    assert FORGE_USER in caught.value.remedy
+    assert token not in caught.value.message + caught.value.remedy
+    assert meeting.server.seen == []
+
+
+def test_bitbucket_cloud_takes_an_access_token_without_a_user(meet: Meet) -> None:
+    meeting = meet(BitbucketCloud())
+    meeting.dialect.token_header = ("Authorization", "Bearer ATCTT3xplanted0123456789")
+    forge = open_forge(Opening(place=meeting.place(), environ={FORGE_TOKEN: "ATCTT3xplanted0123456789"}, root=Path()))
+    forge.comment(change(), "mlbutler", body(), lambda head: False)
+    assert len(meeting.ours()) == 1

@@ -13,8 +13,9 @@ from mlbutler.forge.interface import Capabilities, Comment, NotOffered, PictureF
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
+# Nothing was judged where a run was stopped or something outside failed: neither is a failure.
 _STATES = {
-    State.PENDING: "INPROGRESS", State.SUCCESS: "SUCCESSFUL", State.FAILURE: "FAILED", State.ERROR: "FAILED",
+    State.PENDING: "INPROGRESS", State.SUCCESS: "SUCCESSFUL", State.FAILURE: "FAILED", State.ERROR: "STOPPED",
     State.CANCELED: "STOPPED",
 }  # fmt: skip
 _LONGEST_KEY = 40

@@ -18,9 +18,10 @@ from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
 _STATES = {
-    State.PENDING: "INPROGRESS", State.SUCCESS: "SUCCESSFUL", State.FAILURE: "FAILED", State.ERROR: "FAILED",
-    State.CANCELED: "FAILED",  # older servers know no other
+    State.PENDING: "INPROGRESS", State.SUCCESS: "SUCCESSFUL", State.FAILURE: "FAILED", State.ERROR: "UNKNOWN",
+    State.CANCELED: "CANCELLED",
 }  # fmt: skip
+_FAILED = "FAILED"  # what older servers know instead of the last two
 _LONGEST_NAME = 255
 _LONGEST_URL = 450
 _LONGEST_REF = 1024
@@ -135,14 +136,24 @@ class BitbucketServer:
             "url": url if 0 < len(url) <= _LONGEST_URL else page,
         }
         ref = f"refs/heads/{change.head_branch}"
-        in_repository = {**body, "ref": ref} if change.head_branch and len(ref) <= _LONGEST_REF else body
+        if change.head_branch and len(ref) <= _LONGEST_REF:
+            body["ref"] = ref
         try:
-            self._api.send("POST", f"{self._at}/commits/{change.head}/builds", json=in_repository, again=True)
+            self._build(change.head, body)
+        except RequestRefused as error:
+            if error.status != 400 or state not in (State.ERROR, State.CANCELED):
+                raise
+            self._build(change.head, {**body, "state": _FAILED})
+        return page
+
+    def _build(self, head: str, body: dict[str, str]) -> None:
+        try:
+            self._api.send("POST", f"{self._at}/commits/{head}/builds", json=body, again=True)
         except RequestRefused as error:
             if error.status not in (404, 405):
                 raise
-            self._api.send("POST", f"/build-status/latest/commits/{change.head}", json=body, again=True)
-        return page
+            outside = {name: value for name, value in body.items() if name != "ref"}
+            self._api.send("POST", f"/build-status/latest/commits/{head}", json=outside, again=True)
 
 
 def _pull(item: Any) -> PullRequest:

@@ -28,6 +28,7 @@ from typing import Self
 from mlbutler.errors import AccessDenied, GitError, UsageError
 from mlbutler.git.address import RemoteAccess
 from mlbutler.git.out_of_reach import is_out_of_reach
+from mlbutler.git.token_user import token_user
 from mlbutler.held_back import allowed, values_to_hide
 from mlbutler.secrets import Redactor, secret_values, without_credentials
 from mlbutler.variables import GIT_KEY, GIT_TOKEN, GIT_USER
@@ -246,5 +247,5 @@ class GitCommand:
                 f'*) printf %s "${GIT_TOKEN}" ;;\nesac\n'
             )
             program.chmod(stat.S_IRWXU)
-            user = self._environ.get(GIT_USER) or "git"
+            user = token_user(token, self._environ.get(GIT_USER, ""))
             yield {"GIT_ASKPASS": str(program), GIT_USER: user, GIT_TOKEN: token}

@@ -24,6 +24,7 @@ from mlbutler.git.address import Address
 from mlbutler.git.clone import Clone
 from mlbutler.git.command import Done
 from mlbutler.git.out_of_reach import is_out_of_reach
+from mlbutler.git.token_user import token_user
 from mlbutler.variables import GIT_KEY, GIT_TOKEN, GIT_USER
 
 _FETCHED = "refs/mlbutler/fetched/"
@@ -90,9 +91,9 @@ class GitCredential:
         if address.protocol == "ssh":
             return cls(key=get(GIT_KEY, ""))
         if token := get(GIT_TOKEN):
-            return cls(get(GIT_USER) or address.user or "git", token)
+            return cls(token_user(token, get(GIT_USER) or address.user), token)
         if password := get("GIT_PASSWORD"):  # Jenkins' gitUsernamePassword
-            return cls(get("GIT_USERNAME") or address.user or "git", password)
+            return cls(token_user(password, get("GIT_USERNAME") or address.user), password)
         if address.password:
             return cls(address.user, address.password)
         if (token := get("GITHUB_TOKEN")) and _is_at(address, get("GITHUB_SERVER_URL")):

@@ -176,6 +176,7 @@ class Gitea(Dialect):
     prefix = "/gitea/api/v1"
     token_header = ("Authorization", f"token {TOKEN}")
     routes = (
+        ("GET", r"/version", "version"),
         ("GET", r"/user", "get_user"),
         ("GET", r"/repos/team/digits/issues/(\d+)/comments", "listed"),
         ("POST", r"/repos/team/digits/issues/(\d+)/comments", "created"),
@@ -193,6 +194,9 @@ class Gitea(Dialect):
 
     def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
         return self.user or Answer(200, {"id": ME, "login": "bot"})
+
+    def version(self, seen: Seen, query: dict[str, str]) -> Answer:
+        return Answer(200, {"version": "1.22.6"})
 
     def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         return Answer(200, [self.note(n, seen.path) for n in self.on(on)])

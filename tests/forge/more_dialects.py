@@ -17,10 +17,11 @@ class Gogs(Dialect):
     limit = 65_535
     unit = "bytes"
     finds_pulls = False
-    undescribed = ("/repos/team/digits/pulls",)
+    undescribed = ("/repos/team/digits/pulls", "/version")
     routes: tuple[tuple[str, str, str], ...] = (
         ("GET", r"/user", "get_user"),
         ("GET", r"/repos/team/digits", "repo"),
+        ("GET", r"/repos/team/digits/issues/(\d+)", "issue"),
         ("GET", r"/repos/team/digits/issues/(\d+)/comments", "listed"),
         ("POST", r"/repos/team/digits/issues/(\d+)/comments", "created"),
         ("PATCH", r"/repos/team/digits/issues/\d+/comments/(\d+)", "updated"),
@@ -35,6 +36,10 @@ class Gogs(Dialect):
 
     def repo(self, seen: Seen, query: dict[str, str]) -> Answer:
         return Answer(200, {"id": 1, "full_name": "team/digits"})
+
+    def issue(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
+        state = "open" if int(number) in (pull.number for pull in self.pulls) else "closed"
+        return Answer(200, {"id": 1, "number": int(number), "state": state, "title": "A title", "pull_request": {}})
 
     def listed(self, seen: Seen, query: dict[str, str], on: str) -> Answer:
         return Answer(200, [self.note(note, seen.path) for note in self.on(on)])

@@ -28,7 +28,7 @@ from mlbutler.steps import publish
 from mlbutler.steps.context import RunContext
 from mlbutler.variables import FORGE_TOKEN
 from tests.forge.fake import TOKEN, Answer, FakeForge, Fault
-from tests.forge.more_dialects import DagsHub
+from tests.forge.more_dialects import DagsHub, Gogs
 
 Git = Callable[..., str]
 ENVIRONMENT = Environment(mlbutler="1", dvc="3", git="2", python="3.11", platform="x", host="h", cpus=2, memory=4)
@@ -299,3 +299,38 @@ def test_where_no_comment_is_taken_a_branch_shows_the_report(clone: Path, git: G
     lost = published(new)
     assert (lost.outcome, "on no branch" in lost.reason) == (Outcome.SKIPPED, True)
     assert "artifact" in lost.remedy
+
+
+@pytest.fixture
+def gogs() -> Iterator[FakeForge]:
+    """A Gogs with an open pull request, 17, and a closed one."""
+    server = FakeForge(Gogs())
+    yield server
+    server.shutdown()
+    server.server_close()
+    assert server.violations == []
+
+
+def on_gogs(job: RunContext, server: FakeForge) -> RunContext:
+    """The run whose environment says that the forge is this Gogs."""
+    text = f'[forge]\nkind = "gogs"\nurl = "{server.url}"\nrepository = "team/digits"\n'
+    agreed = {f"forge.{key}": "MLBUTLER_" for key in ("kind", "url", "repository")}
+    job.loaded, job.environ = LoadedSettings(parse(text), agreed), {**os.environ, FORGE_TOKEN: TOKEN}
+    return job
+
+
+@pytest.mark.parametrize("branch_went_on", [False, True])
+def test_gogs_has_its_pull_requests_in_git(clone: Path, git: Git, gogs: FakeForge, branch_went_on: bool) -> None:
+    head, older = git(clone, "rev-parse", "HEAD"), git(clone, "rev-parse", "HEAD~1")
+    git(clone, "push", "origin", "HEAD:refs/pull/17/head", "HEAD:refs/pull/16/head", "HEAD~1:refs/pull/18/head")
+    result = publish.run(on_gogs(work(clone, older if branch_went_on else head, number=None), gogs))
+    if branch_went_on:  # 18 is closed
+        assert result.reason.startswith("comment set")
+    assert [note.on for note in gogs.dialect.notes] == ["17"]
+
+
+def test_gogs_without_a_pull_request_of_the_commit_has_no_comment(clone: Path, git: Git, gogs: FakeForge) -> None:
+    git(clone, "push", "origin", "HEAD~1:refs/pull/17/head")
+    result = publish.run(on_gogs(work(clone, git(clone, "rev-parse", "HEAD"), number=None), gogs))
+    assert (result.outcome, result.reason) == (Outcome.PASSED, "no pull request to comment on")
+    assert gogs.dialect.notes == []

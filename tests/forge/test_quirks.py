@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlbutler.errors import ForgeError, SettingsError
+from mlbutler.forge.detect import locate_forge
 from mlbutler.forge.http import RequestRefused
 from mlbutler.forge.interface import NotOffered, State
 from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
+from mlbutler.settings import ForgeSettings
 from mlbutler.steps import publish
 from mlbutler.variables import FORGE_TOKEN, FORGE_USER
 from tests.forge.conftest import Meeting, body, change
@@ -263,3 +266,37 @@ def test_bitbucket_cloud_takes_an_access_token_without_a_user(meet: Meet) -> Non
     forge = open_forge(Opening(place=meeting.place(), environ={FORGE_TOKEN: "ATCTT3xplanted0123456789"}, root=Path()))
     forge.comment(change(), "mlbutler", body(), lambda head: False)
     assert len(meeting.ours()) == 1
+
+
+@pytest.mark.parametrize(("dialect", "name"), [(Gitea, "Gitea"), (Gogs, "Gogs")])
+@pytest.mark.parametrize("variable", [FORGE_TOKEN, "GITEA_TOKEN", "GOGS_TOKEN"])
+def test_a_page_named_pulls_is_giteas_or_that_of_gogs(
+    meet: Meet, dialect: type[Dialect], name: str, variable: str
+) -> None:
+    meeting = meet(dialect())
+    url = meeting.place().url
+    where = locate_forge(ForgeSettings(), {}, replace(change(), repository=f"{url}/team/digits.git",
+                                                      url=f"{url}/team/digits/pulls/17"))  # fmt: skip
+    assert where is not None
+    assert where.guessed
+    opening = Opening(place=replace(where, url=url), environ={variable: TOKEN}, root=Path())
+    if (name, variable) in (("Gitea", "GOGS_TOKEN"), ("Gogs", "GITEA_TOKEN")):
+        with pytest.raises(NoToken):
+            open_forge(opening)
+    else:
+        assert open_forge(opening).name == name
+
+
+@pytest.mark.parametrize("settings", [{"kind": "gitea"}, {"kind": "gogs"}])
+def test_a_kind_that_is_said_is_no_guess(settings: dict[str, str]) -> None:
+    where = locate_forge(ForgeSettings.model_validate(settings), {}, replace(
+        change(), repository="https://git.example.org/a/b", url="https://git.example.org/a/b/pulls/3"))  # fmt: skip
+    assert where is not None
+    assert (where.kind, where.guessed) == (settings["kind"], False)
+
+
+def test_a_gitea_that_tells_its_version_to_nobody_stays_one(meet: Meet) -> None:
+    meeting = meet(Gitea())
+    meeting.server.faults = [Fault("GET", "/version", answer=Answer(403))]
+    place = replace(meeting.place(), guessed=True)
+    assert open_forge(Opening(place=place, environ={FORGE_TOKEN: TOKEN}, root=Path())).name == "Gitea"

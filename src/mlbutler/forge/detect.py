@@ -15,7 +15,7 @@ from mlbutler.settings import ForgeSettings as Settings
 from mlbutler.settings import LoadedSettings
 
 _KEYS = ("kind", "url", "repository", "api")
-# How each forge's pages of pull requests are called; Gitea's differs from GitHub's by its plural.
+# How each forge's pages of pull requests are called; Gitea's differs from GitHub's by its plural, and is that of Gogs.
 _PAGES = (
     (re.compile(r"/-/merge_requests/\d+"), "gitlab"),
     (re.compile(r"/pull-requests/\d+"), "bitbucket"),
@@ -34,6 +34,7 @@ class ForgeLocation:
         repository: owner and name, as ``owner/name``; on GitLab with all groups.
         api: the API's own address, '' where it follows from `url`.
         chosen: did the settings ask for it, or was it found?
+        guessed: does the kind follow from the address of a page alone, which another forge has the same?
     """
 
     kind: str
@@ -41,6 +42,7 @@ class ForgeLocation:
     repository: str
     api: str = ""
     chosen: bool = False
+    guessed: bool = False
 
 
 def locate_forge(settings: Settings, environ: Mapping[str, str], change: Change) -> ForgeLocation | None:
@@ -55,7 +57,7 @@ def locate_forge(settings: Settings, environ: Mapping[str, str], change: Change)
     if settings.url:
         return _with_url(settings, change, found)
     if settings.kind and found:
-        found = replace(found, kind=settings.kind, chosen=True)
+        found = replace(found, kind=settings.kind, chosen=True, guessed=False)
     elif settings.kind:
         raise SettingsError(
             f"forge.kind is '{settings.kind}' but nothing tells where it is.", "Set forge.url and forge.repository."
@@ -72,12 +74,22 @@ def _with_url(settings: Settings, change: Change, found: ForgeLocation | None) -
         raise SettingsError(f"forge.url is no address: '{url}'.", "Write it as https://host or https://host/path.")
     if "@" in parts.netloc:
         raise SettingsError("forge.url holds a user name or a password.", "Take it out; set MLBUTLER_FORGE_TOKEN.")
-    kind = settings.kind or kind_of(parts.hostname.lower()) or (found.kind if found else "")
+    said = settings.kind or kind_of(parts.hostname.lower()) or ""
+    kind = said or (found.kind if found else "")
     if not kind:
         raise SettingsError(f"Nothing tells what forge is at {url}.", "Set forge.kind.")
     at = parse_address(change.repository)
     repository = settings.repository or (at.repository(url) if at else "") or (found.repository if found else "")
-    return _complete(ForgeLocation(kind, url, repository, settings.api or "", chosen=True))
+    return _complete(
+        ForgeLocation(
+            kind,
+            url,
+            repository,
+            settings.api or "",
+            chosen=True,
+            guessed=not said and found is not None and found.guessed,
+        )
+    )
 
 
 def _complete(there: ForgeLocation) -> ForgeLocation:
@@ -108,8 +120,9 @@ def _from_remote(environ: Mapping[str, str], change: Change) -> ForgeLocation | 
     own = urlsplit(environ.get("DAGSHUB_CLIENT_HOST", ""))  # read by DagsHub's own tools too
     if own.hostname == at.host:
         return ForgeLocation("dagshub", f"{own.scheme}://{own.netloc.rpartition('@')[2]}", at.repository(at.web))
-    kind = kind_of(at.host) or next((name for page, name in _PAGES if page.search(urlsplit(change.url).path)), "")
-    return ForgeLocation(kind, at.web, at.repository(at.web))
+    known = kind_of(at.host)
+    kind = known or next((name for page, name in _PAGES if page.search(urlsplit(change.url).path)), "")
+    return ForgeLocation(kind, at.web, at.repository(at.web), guessed=not known and kind == "gitea")
 
 
 def require_agreed(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from mlbutler.forge import gogs
 from mlbutler.forge.answers import text
-from mlbutler.forge.http import Api
+from mlbutler.forge.http import Api, RequestRefused
 from mlbutler.forge.interface import Capabilities, Comment, PictureFile, PullRequest, State, TokenOwner
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
@@ -97,8 +99,23 @@ def _comment(item: Any) -> Comment:
     )
 
 
-def from_opening(opening: Opening) -> Gitea:
-    """See `mlbutler.forge.registry`."""
-    token = opening.token("GITEA_TOKEN", "FORGEJO_TOKEN")
+def from_opening(opening: Opening) -> Gitea | gogs.Gogs:
+    """See `mlbutler.forge.registry`. Where only a page's address says that it is Gitea, the server is asked."""
+    names = ("GITEA_TOKEN", "FORGEJO_TOKEN")
+    if opening.place.guessed and not _has_version(_api(opening, *names, gogs.TOKEN)):
+        return gogs.from_opening(replace(opening, place=replace(opening.place, kind="gogs", guessed=False)))
+    return Gitea(_api(opening, *names), opening.place.repository)
+
+
+def _api(opening: Opening, *names: str) -> Api:
     base = f"{opening.place.url.rstrip('/')}/api/v1"
-    return Gitea(opening.api(Gitea.name, base, {}, {"Authorization": f"token {token}"}), opening.place.repository)
+    return opening.api(Gitea.name, base, {}, {"Authorization": f"token {opening.token(*names)}"})
+
+
+def _has_version(api: Api) -> bool:
+    """Return whether the server tells its version, which Gogs has no address for."""
+    try:
+        api.get("/version")
+    except RequestRefused as error:
+        return error.status != 404
+    return True

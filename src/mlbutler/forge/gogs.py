@@ -1,12 +1,14 @@
 """Gogs, and DagsHub, whose API descends from it: comments on an issue are comments on a pull request.
 
 Neither has commit statuses. DagsHub describes no comments; where its server takes none, whatever it answers then, that
-is said and the report stays with the build. DagsHub lists pull requests, in a shape of its own; Gogs does not.
+is said and the report stays with the build. DagsHub lists pull requests, in a shape of its own; Gogs does not, but has
+their heads as refs in Git.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +22,10 @@ from mlbutler.record import Change
 
 _GOGS, _DAGSHUB = "Gogs", "DagsHub"
 _ABSENT = (404, 405, 410, 501)
+_PULLS = "refs/pull/*/head"
+_PULL = re.compile(r"refs/pull/([0-9]+)/head")
+TOKEN = "GOGS_TOKEN"
+"""The variable of a token for Gogs."""
 
 
 class Gogs:
@@ -27,6 +33,7 @@ class Gogs:
 
     Args:
         web: the repository's page.
+        refs: asks the git remote for refs by patterns; None without one.
     """
 
     # The text is kept in a column of MySQL's type TEXT.
@@ -34,13 +41,16 @@ class Gogs:
         comment_limit=65_535, unit="bytes", sentence_limit=140, no_status="this forge has no statuses"
     )
 
-    def __init__(self, name: str, api: Api, repository: str, web: str) -> None:
+    def __init__(
+        self, name: str, api: Api, repository: str, web: str, refs: Callable[..., Mapping[str, str]] | None
+    ) -> None:
         self.name = name
         if name == _GOGS:  # its sanitizer lets pictures through that are in the text itself
             self.capabilities = replace(self.capabilities, pictures="data-uri")
         self._api = api
         self._at = f"/repos/{quote(repository)}"
         self._web = web
+        self._refs = refs
 
     def me(self) -> TokenOwner:
         """See `Adapter.me`."""
@@ -48,15 +58,39 @@ class Gogs:
         return TokenOwner(text(user, "id"), text(user, "login", "username", "user_name"))
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
-        """See `Adapter.pull_requests`; none on a server that does not list them."""
+        """See `Adapter.pull_requests`; those that Git tells of on a server that does not list them."""
         try:
             listed = self._api.get(f"{self._at}/pulls")
         except RequestRefused as error:
             if error.status not in _ABSENT:
                 raise
-            return []
+            return self._by_refs(change)
         pulls = [_pull(item) for item in (listed if isinstance(listed, list) else ()) if _is_open(item)]
         return [pull for pull in pulls if pull.head == change.head or pull.head_branch == change.head_branch]
+
+    def _by_refs(self, change: Change) -> list[PullRequest]:
+        """Return open ones whose head is the change's commit, or what its branch has now."""
+        branch = f"refs/heads/{change.head_branch}"
+        refs = self._refs(_PULLS, branch) if self._refs is not None else {}
+        heads = {change.head, refs.get(branch, change.head)}
+        found = [(match[1], refs[name]) for name in refs if (match := _PULL.fullmatch(name)) and refs[name] in heads]
+        pulls = [self._open(number, head, change) for number, head in found]
+        return [pull for pull in pulls if pull is not None]
+
+    def _open(self, number: str, head: str, change: Change) -> PullRequest | None:
+        """Return the pull request unless it is closed, which its ref outlives."""
+        try:
+            issue = self._api.get(f"{self._at}/issues/{number}")
+        except RequestRefused as error:
+            if error.status not in _ABSENT:  # where issues are off, that is said of the comment
+                raise
+            issue = None
+        if not _is_open(issue):
+            return None
+        return PullRequest(
+            number=number, head=head, head_branch=change.head_branch or "", target_branch=change.target_branch or "",
+            title=text(issue, "title"), url=f"{self._web}/pulls/{number}",
+        )  # fmt: skip
 
     def comments(self, change: Change) -> Iterator[Comment]:
         """See `Adapter.comments`; they are not paged.
@@ -155,8 +189,8 @@ def from_opening(opening: Opening) -> Gogs:
     url = place.url.rstrip("/")
     web = f"{url}/{quote(place.repository)}"
     if place.kind == "gogs":
-        token = opening.token("GOGS_TOKEN")
+        token = opening.token(TOKEN)
         api = opening.api(_GOGS, f"{url}/api/v1", {}, {"Authorization": f"token {token}"})
-        return Gogs(_GOGS, api, place.repository, web)
+        return Gogs(_GOGS, api, place.repository, web, opening.refs)
     secret = opening.bearer_or_basic("DAGSHUB_USER_TOKEN")
-    return Gogs(_DAGSHUB, opening.api(_DAGSHUB, f"{url}/api/v1", {}, secret), place.repository, web)
+    return Gogs(_DAGSHUB, opening.api(_DAGSHUB, f"{url}/api/v1", {}, secret), place.repository, web, opening.refs)

@@ -24,6 +24,7 @@ class Opening:
     Attributes:
         root: where relative paths begin. say: called before every long wait.
         check: raises for a path that must not be written.
+        refs: asks the git remote for refs by patterns; None without a remote.
     """
 
     place: ForgeLocation
@@ -32,6 +33,7 @@ class Opening:
     say: Callable[[str], None] | None = None
     policy: ApiRetryPolicy | None = None
     check: Callable[[Path], None] | None = None
+    refs: Callable[..., Mapping[str, str]] | None = None
 
     def token(self, *names: str) -> str:
         """Return the token: `FORGE_TOKEN`'s, else that of the first variable of `names` that is set.

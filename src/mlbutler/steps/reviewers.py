@@ -44,6 +44,7 @@ def opened(work: RunContext, policy: ApiRetryPolicy | None = None) -> Forge | No
     opening = Opening(
         place=there, environ=work.environ, root=work.root, say=work.console.line, policy=policy,
         check=work.symlinks.check_inside,
+        refs=partial(work.git.remote_refs, change.git_remote) if change.git_remote else None,
     )  # fmt: skip
     return open_forge(opening)
 
@@ -62,7 +63,8 @@ def placed(work: RunContext, forge: Forge) -> Change:
     """Return the change with its pull request's number, asking the forge where the CI server gave none.
 
     Raises:
-        ForgeError: the forge cannot be asked. UsageError: several pull requests hold the commit.
+        ForgeError, GitError: the forge, or Git's remote, cannot be asked.
+        UsageError: several pull requests hold the commit.
     """
     change = work.record.change
     if change.number is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.git import Git
-from mlbutler.train.experiment import UNDER_WAY, Experiment, State, identity
+from mlbutler.train.experiment import ENDED, UNDER_WAY, Experiment, State, identity
 from mlbutler.train.local import MOST_ATTEMPTS, LocalEngine, host
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments
@@ -90,7 +90,7 @@ def test_what_is_lost_again_and_again_is_given_up(bench: Bench) -> None:
     assert bench.experiments.log(kept) == b"its last words\n"
 
 
-@pytest.mark.parametrize("state", set(State) - set(UNDER_WAY) - {State.LOST})
+@pytest.mark.parametrize("state", ENDED)
 def test_what_is_not_under_way_cannot_be_lost(bench: Bench, state: State) -> None:
     experiment = bench.left(state)
     bench.engine.recover()

@@ -43,7 +43,8 @@ def test_a_large_report_fits_every_forge(meeting: Meeting) -> None:
     takes = forge.capabilities
     whole = markdown.render(large(), Settings())
     assert len(whole) > 70_000
-    text = markdown.render(large(), Settings(), markdown.Limits(takes.comment_limit, takes.unit, takes.html))
+    limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
+    text = markdown.render(large(), Settings(), limits)
     forge.comment(change(), "mlbutler", text, lambda head: False)
     (note,) = meeting.ours()
     assert note.body.startswith("**Worse**: accuracy 0.9 -> 0.8")

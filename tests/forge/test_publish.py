@@ -17,6 +17,7 @@ from mlbutler.record import (
     CompareResult,
     Environment,
     Outcome,
+    ParamChange,
     PublishResult,
     Record,
     SyncResult,
@@ -334,3 +335,24 @@ def test_gogs_without_a_pull_request_of_the_commit_has_no_comment(clone: Path, g
     result = publish.run(on_gogs(work(clone, git(clone, "rev-parse", "HEAD"), number=None), gogs))
     assert (result.outcome, result.reason) == (Outcome.PASSED, "no pull request to comment on")
     assert gogs.dialect.notes == []
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+def test_where_nothing_folds_the_comment_is_short_and_a_branch_has_the_rest(
+    clone: Path, git: Git, gogs: FakeForge, pushed: bool
+) -> None:
+    job = on_gogs(work(clone, git(clone, "rev-parse", "HEAD")), gogs)
+    params = (ParamChange(file="params.yaml", name="lr", kind="changed", stages=("train",), old="1", new="2"),)
+    assert job.record.compare is not None
+    job.record = replace(job.record, compare=replace(job.record.compare, params=params))
+    if not pushed:
+        git(clone, "remote", "set-url", "origin", str(clone.parent / "away.git"))
+    assert publish.run(job).outcome is Outcome.PASSED
+    (note,) = gogs.dialect.notes
+    assert "<details" not in note.body
+    assert ("**Parameters**" in note.body) is not pushed
+    assert ("On the branch <code>mlbutler/report-17</code>: parameters" in note.body) is pushed
+    if pushed:
+        text = git(clone.parent / "bare.git", "show", "mlbutler/report-17:mlbutler/README.md")
+        assert "**Parameters**" in text
+        assert "<details" not in text

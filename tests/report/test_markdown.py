@@ -353,3 +353,27 @@ def test_an_interrupted_run_has_no_verdict_and_shows_how_far_it_came(record: Rec
     assert "What failed" not in text
     assert "accuracy" not in text
     assert "Stages" in text
+
+
+def test_what_stands_in_html_is_unfolded_where_markdown_in_it_is_not_understood(record: Record) -> None:
+    text = markdown.render(record, Settings(), markdown.Limits(folds=False))
+    assert "<details" not in text
+    assert "<pre>" in text
+    assert text.rstrip().endswith("-->")
+
+
+@pytest.mark.parametrize("html", [True, False])
+def test_what_is_shown_on_demand_can_be_left_to_a_branch(record: Record, html: bool) -> None:
+    report = build(record, Settings())
+    limits = markdown.Limits(html=html, folds=False)
+    left = {section.title for section in markdown.shown_on_demand(report)}
+    assert left
+    whole, short = markdown.fit(report, limits), markdown.fit(report, limits, branch="mlbutler/report-17")
+    for section in report.sections:
+        heading = f"**{section.title}**"
+        assert heading in whole or section.name == "metrics"
+        assert (heading in short) == (heading in whole and section.title not in left)
+    (said,) = [line for line in short.splitlines() if line.startswith("On the branch ")]
+    assert "mlbutler/report-17" in said.replace("\\", "")
+    assert all(title.lower() in said for title in left)
+    assert markdown.marked_head(short, "mlbutler") == record.change.head

@@ -29,7 +29,7 @@ class BitbucketCloud:
     name = "Bitbucket"
     # The length was found out by users; Atlassian does not say it.
     capabilities = Capabilities(
-        comment_limit=32_768, unit="characters", sentence_limit=255, html=False, commit_comments=True
+        comment_limit=32_768, unit="characters", sentence_limit=255, html=False, folds=False, commit_comments=True
     )
 
     def __init__(self, api: Api, repository: str) -> None:

@@ -36,7 +36,7 @@ class BitbucketServer:
     """
 
     name = "Bitbucket"
-    capabilities = Capabilities(comment_limit=32_768, unit="characters", sentence_limit=255, html=False)
+    capabilities = Capabilities(comment_limit=32_768, unit="characters", sentence_limit=255, html=False, folds=False)
 
     def __init__(self, api: Api, repository: str, web: str) -> None:
         project, _, slug = repository.partition("/")

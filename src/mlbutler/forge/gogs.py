@@ -36,9 +36,9 @@ class Gogs:
         refs: asks the git remote for refs by patterns; None without one.
     """
 
-    # The text is kept in a column of MySQL's type TEXT.
+    # The text is kept in a column of MySQL's type TEXT. What Gogs does with HTML ends <details> at its first paragraph.
     capabilities = Capabilities(
-        comment_limit=65_535, unit="bytes", sentence_limit=140, no_status="this forge has no statuses"
+        comment_limit=65_535, unit="bytes", sentence_limit=140, folds=False, no_status="this forge has no statuses"
     )
 
     def __init__(

@@ -36,7 +36,8 @@ class Capabilities:
     Attributes:
         comment_limit: the longest comment in `unit`, None without a limit.
         sentence_limit: the longest sentence of a status, in characters.
-        html: are ``<details>``, ``<pre>`` and HTML comments understood in Markdown?
+        html: are ``<pre>``, ``<code>`` and HTML comments understood in Markdown?
+        folds: is Markdown understood in HTML too, so that ``<details>`` folds what stands in it?
         pictures: how a comment shows one: a file uploaded to the forge, a data URI, or not at all.
         no_status: why a commit gets no status, '' where it can have one.
         checks: has a status a richer form, for tokens that may use it?
@@ -48,6 +49,7 @@ class Capabilities:
     unit: Literal["characters", "bytes"]
     sentence_limit: int
     html: bool = True
+    folds: bool = True
     pictures: Literal["attached", "data-uri", "none"] = "none"
     no_status: str = ""
     checks: bool = False

@@ -46,11 +46,13 @@ class Limits:
     Attributes:
         size: the longest text in `unit`, None without a limit.
         html: does it understand HTML inside Markdown?
+        folds: does it understand Markdown inside ``<details>``, and fold it?
     """
 
     size: int | None = None
     unit: Unit = "characters"
     html: bool = True
+    folds: bool = True
 
     def measure(self, text: str) -> int:
         """Return how long `text` is, in `unit`."""
@@ -89,16 +91,26 @@ def marked_head(body: str, title: str) -> str | None:
     return found[-1]["head"] if found else None
 
 
-def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = None) -> str:
+def shown_on_demand(report: Report) -> list[Section]:
+    """Return the sections that nobody has to see before asking for them."""
+    return [section for section in report.sections if section.folded and not section.important]
+
+
+def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = None, branch: str = "") -> str:
     """Return the report as Markdown; where that is too long, drop the sections of least priority whole.
 
     The marker is always kept, as the last line, and a note says what was dropped and where to find it.
 
     Args:
         pictures: name of a `mlbutler.report.plots.figure.File` -> address at which it is shown, '' when it was refused.
+        branch: of Git, which has the whole report: what is shown on demand is named and left to it.
     """
-    write = _Writer(limits.html, pictures or {}, _Writer(limits.html, {}, "").line(report.more))
-    kept = [Part(write.headline(report)), *(write.section(section) for section in report.sections)]
+    write = _Writer(limits, pictures or {}, _Writer(limits, {}, "").line(report.more))
+    there = shown_on_demand(report) if branch else []
+    kept = [Part(write.headline(report)), *(write.section(s) for s in report.sections if s not in there)]
+    if there:
+        names = ", ".join(section.title.lower() for section in there)
+        kept.append(Part(f"On the branch {write.code(branch)}: {names}."))
     last = marker(report.title, report.head, html=limits.html)
     dropped: list[Part] = []
     while True:
@@ -107,7 +119,7 @@ def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = Non
         if limits.size is None or limits.measure(text) <= limits.size or not droppable:
             return text
         if pictures:  # they weigh more than they say
-            return fit(report, limits)
+            return fit(report, limits, branch=branch)
         least = min(droppable, key=lambda part: part.priority or 0)
         kept.remove(least)
         dropped.append(least)
@@ -124,8 +136,8 @@ def _joined(kept: Sequence[Part], dropped: Sequence[Part], last: str, more: str)
 class _Writer:
     """A report's pieces as Markdown. `more`: where the whole report is, as Markdown."""
 
-    def __init__(self, html: bool, pictures: Mapping[str, str], more: str) -> None:
-        self._html = html
+    def __init__(self, limits: Limits, pictures: Mapping[str, str], more: str) -> None:
+        self._html, self._folds = limits.html, limits.html and limits.folds
         self._pictures = pictures
         self.more = more
 
@@ -152,7 +164,7 @@ class _Writer:
         summary = f": {markdown(section.summary, _CAPTION_LIMIT)}" if section.summary else ""
         if section.name == "metrics":  # follows the verdict, which is its heading
             text = body
-        elif section.folded and self._html:
+        elif section.folded and self._folds:
             opened = " open" if section.important else ""
             text = f"<details{opened}><summary><b>{title}</b>{summary}</summary>\n\n{body}\n\n</details>"
         else:
@@ -213,6 +225,10 @@ class _Writer:
     def line(self, line: Line, limit: int = _TEXT_LIMIT) -> str:
         """Return a line of styled pieces."""
         return "".join(self._span(span, limit) for span in line)
+
+    def code(self, text: str) -> str:
+        """Return a name as it is typed."""
+        return self.line((Span(text, Style.CODE),))
 
     def _span(self, span: Span, limit: int) -> str:
         text = _inside(span.text, limit)

@@ -120,7 +120,7 @@ class Live:
         record = without_secrets(dataclasses.replace(run.record, change=change), work.console.redactor)
         report = written(dataclasses.replace(run, record=record), work.settings.report, time.time())
         takes = forge.capabilities
-        limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html)
+        limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
         forge.comment(change, report.title, markdown.fit(report, limits), is_older(work.git, change))
 
 

@@ -143,7 +143,7 @@ def _left(work: RunContext, forge: Forge, change: Change, error: NotOffered) -> 
 
     kept = f"{error.message[:-1]}; the report is in {work.settings.report.directory}"
     try:
-        branch, newer = leave(work, change, is_older(work.git, change))
+        branch, newer = leave(work, change, forge.capabilities, is_older(work.git, change))
     except MlbutlerError as problem:
         reason = f"{kept}, and on no branch: {problem.message}"
         return dataclasses.replace(_skipped(reason), remedy=error.remedy, forge=forge.name)
@@ -182,18 +182,19 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
 
     record, settings = redacted(work, change), work.settings.report
     takes = forge.capabilities
-    limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html)
+    limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
     report = build.build(record, settings)
     older = is_older(work.git, change)
     files = pictures.of_report(report)[:_MOST_PICTURES]
+    branch = "" if takes.folds or not markdown.shown_on_demand(report) else _whole_on_branch(work, forge, change)
 
     def post(placed: Mapping[str, str] | None = None, limits: markdown.Limits = limits) -> Posted:
-        text = markdown.fit(report, limits, placed)
+        text = markdown.fit(report, limits, placed, branch)
         try:
             return forge.comment(change, report.title, text, older)
         except RequestRefused as error:
             half = dataclasses.replace(limits, size=limits.measure(text) // 2)
-            if not error.too_long or markdown.fit(report, half, placed) == text:
+            if not error.too_long or markdown.fit(report, half, placed, branch) == text:
                 raise
             return post(placed, half)  # this server takes less than others of its kind
 
@@ -209,6 +210,17 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
             return posted
         at = forge.attach(change, report.title, sent, older)
     return post(at)
+
+
+def _whole_on_branch(work: RunContext, forge: Forge, change: Change) -> str:
+    """Return the branch that the report was pushed to, '' where it could not be: then the comment has all of it."""
+    from mlbutler.steps.report_branch import leave
+
+    try:
+        return leave(work, change, forge.capabilities, is_older(work.git, change))[0]
+    except MlbutlerError as error:
+        work.console.line(f"The comment has the whole report, since no branch takes it: {error.message}")
+        return ""
 
 
 def _status(work: RunContext, forge: Forge, change: Change) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 
@@ -200,6 +201,26 @@ def test_a_comment_that_may_not_be_edited_is_left_and_ours_added(meeting: Meetin
     assert "theirs" in theirs.body
     assert len(meeting.dialect.notes) == 2
     assert "two" in meeting.dialect.notes[1].body
+
+
+def test_a_comment_of_the_account_before_is_named(meeting: Meeting) -> None:
+    before = meeting.dialect.add("17", body(OTHER_HEAD, "by the old token"), SOMEBODY)
+    quoting = meeting.dialect.add("17", f"{body(OTHER_HEAD, 'quoted')}\n\nI agree", SOMEBODY)
+    meeting.post(HEAD, "one")
+    meeting.post(HEAD, "two")
+    (ours,) = [note for note in meeting.dialect.notes if note not in (before, quoting)]
+    said = "This account does not update what others wrote under the same name: "
+    assert len(re.findall(rf"{re.escape(said)}(?:\[comment\]\(http[^()\s]+\)|a comment)\.$", ours.body, re.M)) == 1
+    assert ours.body.rstrip().splitlines()[-1] == body(HEAD).rstrip().splitlines()[-1]
+    written = len(meeting.server.seen)
+    meeting.post(HEAD, "two")
+    assert {seen.method for seen in meeting.server.seen[written:]} == {"GET"}
+    for number in range(5):
+        meeting.dialect.add("17", body(OTHER_HEAD, f"planted {number}"), SOMEBODY)
+    meeting.post(HEAD, "three")
+    assert "and 3 more." in ours.body
+    assert "two" not in ours.body
+    assert before.body == body(OTHER_HEAD, "by the old token")
 
 
 def test_a_comment_that_vanishes_meanwhile_is_written_again(meeting: Meeting) -> None:

@@ -10,12 +10,14 @@ from mlbutler.errors import ForgeError, UsageError
 from mlbutler.forge.http import OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import Comment, ForgeAdapter, PictureFile, Posted, PullRequest, State, TokenOwner
 from mlbutler.record import Change
+from mlbutler.report.escape import web_address
 from mlbutler.report.markdown import marked_head
 
 _ROUNDS = 8
 _CREATIONS = 2
 _GONE = (404, 410)
 _CONFLICT = 409
+_MOST_NAMED = 3
 _SHOWN = re.compile(r"\]\((?P<address>[^()\s]*?(?P<name>plot-[0-9a-f]{20}\.[a-z]+)[^()\s]*)\)")
 
 
@@ -84,10 +86,10 @@ class Hosted:
         not_ours: set[str] = set()
         wrote, before, created, unsure = False, "", 0, None
         for _ in range(_ROUNDS):
-            comments = self._ours(change, title, not_ours)
+            comments, others = self._found(change, title, not_ours)
             first = comments[0] if comments else None
             newer = next((c for c in comments if self._is_newer(c, title, change, is_older)), None)
-            text = newer.body if newer else body
+            text = newer.body if newer else _naming(body, others)
             changed = first and first.body != before and marked_head(first.body, title) == change.head
             if first and ((wrote and changed and not newer) or _same(first.body, text)):
                 self._remove(change, comments[1:])
@@ -97,7 +99,7 @@ class Hosted:
                     self.adapter.update(change, first, text)
                     self._remove(change, comments[1:])
                 else:
-                    comment = self.adapter.create(change, body)
+                    comment = self.adapter.create(change, text)
                     created += 1
                     self._learn(comment)
                     if created == _CREATIONS:  # it is there, whatever the list says
@@ -131,9 +133,16 @@ class Hosted:
         raise unsure
 
     def _ours(self, change: Change, title: str, not_ours: set[str]) -> list[Comment]:
-        """Return our comments of this title, oldest first. A marker alone proves nothing: anybody can copy it."""
+        return self._found(change, title, not_ours)[0]
+
+    def _found(self, change: Change, title: str, not_ours: set[str]) -> tuple[list[Comment], list[Comment]]:
+        """Return our comments of this title, oldest first, and those that look like it and are of other accounts.
+
+        A marker alone proves nothing: anybody can copy it. It may be that of an account that we had before.
+        """
         marked = [c for c in self.adapter.comments(change) if marked_head(c.body, title) is not None]
-        return [c for c in marked if c.id not in not_ours and self._is_mine(c)] if marked else []
+        ours = [c for c in marked if c.id not in not_ours and self._is_mine(c)] if marked else []
+        return ours, [c for c in marked if c not in ours and marked_head(_last_line(c.body), title) is not None]
 
     def _is_mine(self, comment: Comment) -> bool:
         me = self.me()
@@ -186,3 +195,23 @@ class Hosted:
 def _same(there: str, ours: str) -> bool:
     """Return whether it is the same text. Forges trim white space and change line ends."""
     return there.split() == ours.split()
+
+
+def _last_line(text: str) -> str:
+    return text.rstrip().rpartition("\n")[2]
+
+
+def _naming(body: str, others: Sequence[Comment]) -> str:
+    """Return `body` with links to comments that stay as they are, before its last line, which is the marker."""
+    if not others:
+        return body
+    links = [f"[comment]({address})" if (address := _address(c)) else "a comment" for c in others[:_MOST_NAMED]]
+    more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+    last = _last_line(body)
+    before = body.rstrip().removesuffix(last)
+    said = f"This account does not update what others wrote under the same name: {', '.join(links)}{more}."
+    return f"{before}{said}\n\n{last}\n"
+
+
+def _address(comment: Comment) -> str:
+    return (web_address(comment.url) or "").replace("(", "%28").replace(")", "%29").replace(" ", "%20")

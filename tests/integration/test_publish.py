@@ -46,7 +46,10 @@ def test_the_reviewers_are_told_at_the_start_and_at_the_end(world: World, forge:
     assert run.code == 0, run.out + run.err
     states = [status["state"] for status in forge.dialect.statuses]
     assert states[0] in ("pending", "running")
-    assert states[1:] == ["success"]
+    assert states[1:] == ["success", "success"]
+    shas = [status["sha"] for status in forge.dialect.statuses]
+    assert shas[0] == shas[1] == run.record["change"]["head"]
+    assert shas[2] == run.record["commit"]["commit"]  # the results commit, for which no build comes
     assert forge.dialect.statuses[1]["said"].startswith("Better: metrics.json:accuracy 0.91 -> 0.95")
     assert forge.dialect.statuses[1]["url"] == "http://jenkins.example/job/x/1/"
     (note,) = forge.dialect.on("1")

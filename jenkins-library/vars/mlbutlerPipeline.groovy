@@ -217,16 +217,21 @@ void tell(Map config, boolean ended, Map state) {
     String top = config.folder ? "${config.folder}/" : ''
     String all = pattern(top)
     stage('report') {
+        boolean written = false
         catchError { // first of all: the build of the results commit may abort this one
             mlbutlerAccess.command(ended ? 'mlbutler report' : 'mlbutler report --interrupted')
+            written = true
             String verdict = "${top}.mlbutler/report/verdict.${config.safeHtml ? 'html' : 'txt'}"
             if (fileExists(verdict)) { currentBuild.description = readFile(verdict).trim() } // in the list of builds
             mlbutlerAccess.forge(config) { mlbutlerAccess.command('mlbutler publish') }
         }
         junit(allowEmptyResults: true, testResults: tests(config))
-        publishHTML([reportName: 'mlbutler', reportDir: "${top}.mlbutler/report", reportFiles: 'report.html',
-            allowMissing: true, alwaysLinkToLastBuild: true, keepAll: true])
-        archiveArtifacts(allowEmptyArchive: true,
+        // The agent copies these, outside of any container: a link that the project's code left leads it nowhere.
+        if (written) {
+            publishHTML([reportName: 'mlbutler', reportDir: "${top}.mlbutler/report", reportFiles: 'report.html',
+                includes: 'report.html', allowMissing: true, alwaysLinkToLastBuild: true, keepAll: true])
+        }
+        archiveArtifacts(allowEmptyArchive: true, followSymlinks: false,
             artifacts: "${all}.mlbutler/report/**, ${all}.mlbutler/*.json, ${all}.mlbutler/*.log")
     }
 }

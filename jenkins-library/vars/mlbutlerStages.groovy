@@ -134,6 +134,9 @@ void onAgent(Map config, Map one, List earlier, String runs) {
                                 mlbutlerAccess.command('mlbutler reproduce "$MLBUTLER_DVC_STAGE"')
                             }
                             mlbutlerAccess.data(config) { mlbutlerAccess.command('mlbutler push') }
+                            // What the agent sends is read outside of any container: no link leads it elsewhere.
+                            mlbutlerAccess.command('runs="${MLBUTLER_CHDIR:-.}/.dvc/cache/runs"; ' +
+                                'if [ -e "$runs" ]; then find "$runs" -type l -delete; fi')
                             stash(name: runs, allowEmpty: true, useDefaultExcludes: false, includes: cached)
                         }
                     }

@@ -340,9 +340,9 @@ class Stage {
 
 /** As Jenkins' Util.createFileSet has it: Ant's patterns, parted by commas alone. */
 class Patterns {
-    static List matching(File workspace, String patterns) {
+    static List matching(File workspace, String patterns, boolean followSymlinks = true) {
         def scanner = new AntBuilder().fileScanner {
-            fileset(dir: workspace, defaultexcludes: 'no') { patterns.split(',').each { one -> include(name: one.trim()) } }
+            fileset(dir: workspace, defaultexcludes: 'no', followsymlinks: followSymlinks) { patterns.split(',').each { one -> include(name: one.trim()) } }
         }
         scanner.collect { it.path }
     }
@@ -492,11 +492,14 @@ abstract class PipelineScript extends Script {
     def flake8() { 'flake8' }
     def pyLint() { 'pyLint' }
     def myPy() { 'myPy' }
-    def archiveArtifacts(Map given) { kept('archive', given.artifacts as String, given.allowEmptyArchive as boolean) }
+    def archiveArtifacts(Map given) {
+        boolean follow = given.followSymlinks == null || given.followSymlinks
+        copies('archive', Patterns.matching(Build.frame().workspace, given.artifacts as String, follow), given.allowEmptyArchive as boolean)
+    }
     def publishHTML(Object given) {
         Map one = given instanceof List ? given[0] : given
         File folder = new File(Build.frame().workspace, one.reportDir as String) // a path, no pattern
-        copies('html', folder.exists() ? Patterns.matching(folder, one.reportFiles as String) : [], one.allowMissing as boolean)
+        copies('html', folder.exists() ? Patterns.matching(folder, (one.includes ?: '**/*') as String) : [], one.allowMissing as boolean)
     }
 
     def kept(String where, String patterns, boolean mayBeEmpty) {

@@ -283,6 +283,27 @@ def test_a_fork_gets_no_credential_and_changes_nothing(world: World) -> None:
     assert not (world.directory / "jenkins-theirs" / "forge").exists()
 
 
+def test_links_that_a_forks_code_leaves_lead_nobody_to_files_of_the_agent(world: World) -> None:
+    host = world.directory / "home-of-the-agent"
+    host.mkdir()
+    (host / "id_rsa").write_text("a key")
+    (host / "report.html").write_text("a key")
+    leave = f"""
+import os
+os.symlink({str(host)!r}, ".mlbutler/report")
+os.symlink({str(host / "id_rsa")!r}, ".mlbutler/a.log")
+"""
+    settings = SETTINGS.replace("python -c 'print(40 + 2)'", "python leave.py")
+    assert "leave.py" in settings
+    commit = world.branch("linked", {"leave.py": leave, "mlbutler.toml": settings})
+    done = built(world, "linked", commit, CHANGE_FORK="theirs/words")
+    assert done.result == "FAILURE"
+    assert "is a symbolic link" in done.log
+    kept = [path for path in done.archive.rglob("*") if path.is_file()]
+    assert [path for path in kept if path.name == "record.json"]
+    assert not [path for path in kept if b"a key" in path.read_bytes()]
+
+
 def test_a_lost_agent_is_replaced_by_another(world: World) -> None:
     commit = world.branch("lost", {"params.yaml": params(1.05)})
     done = built(world, "lost", commit, lose="reproduce")

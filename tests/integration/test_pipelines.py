@@ -51,3 +51,15 @@ def test_a_laptop_is_told_which_pipeline_has_no_record(world: World) -> None:
     done = world.run(world.author, {"MLBUTLER_REPORT_NAME": "gpu"}, verb="report")
     assert done.code == 2
     assert "There is no record of a run named 'gpu' in this clone." in done.out + done.err
+
+
+def test_a_change_cannot_take_the_name_of_another_pipeline(world: World) -> None:
+    settings = (world.author / "mlbutler.toml").read_text()
+    world.branch("taken", {"mlbutler.toml": settings + '[report]\nname = "gpu"\n'})
+    root = world.clone("origin/taken")
+    done = world.run(root, world.jenkins("taken"), "--only", "plan,report,publish")
+    assert done.code == 0, done.out + done.err
+    assert "set MLBUTLER_REPORT_NAME in the job" in done.out + done.err
+    assert sorted(told(world)) == ["mlbutler", "mlbutler.md"]
+    laptop = world.run(world.author, {}, "--only", "plan")
+    assert "record: .mlbutler/record-gpu.json" in laptop.out

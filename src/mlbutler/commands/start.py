@@ -81,6 +81,7 @@ def begin(
         git = git.reaching(reached)
     if loaded.note:
         console.line(f"Warning: {loaded.note}.")
+    loaded = _named_by_job(loaded, console, ci=facts(environ).ci != "local")
     _check_symlinks(root, git, environ, loaded)
     from mlbutler.remotes.trust import without_moved_mirror
 
@@ -118,6 +119,18 @@ def begin(
             agreed_remotes=known, access=reached, target_revisions=revisions,
             given_up=held_back(environ) if record.change.fork else None,
         )  # fmt: skip
+
+
+def _named_by_job(loaded: LoadedSettings, console: Console, *, ci: bool) -> LoadedSettings:
+    """Return the settings without a `report.name` of the file's on a CI server.
+
+    A change could take another pipeline's name, and with it the comment and the status that a branch protection needs.
+    """
+    if not ci or loaded.settings.report.name is None or loaded.sources.get("report.name", "").startswith("MLBUTLER_"):
+        return loaded
+    console.line("Warning: report.name is not taken from the settings' file: set MLBUTLER_REPORT_NAME in the job.")
+    report = loaded.settings.report.model_copy(update={"name": None})
+    return dataclasses.replace(loaded, settings=loaded.settings.model_copy(update={"report": report}))
 
 
 def _with_mirror(loaded: LoadedSettings, root: Path) -> LoadedSettings:

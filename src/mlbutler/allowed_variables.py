@@ -76,7 +76,8 @@ TEAMCITY_VERSION APPVEYOR APPVEYOR_BUILD_NUMBER SEMAPHORE SEMAPHORE_GIT_SHA SEMA
 _CI_SETS = "CI_COMMIT_* CI_MERGE_REQUEST_* CI_PROJECT_*"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "FTP_PROXY")
 
-_FACTS = frozenset(_CI.split())
+CI_FACTS = frozenset(_CI.split())
+"""What CI servers say of a build."""
 _NAMES = frozenset(f"{_MACHINE} {_PYTHON}".split())
 _PREFIXES = tuple(name.removesuffix("*") for name in f"{_SETS} {_CI_SETS}".split())
 # Terraform's variables are anything.
@@ -85,7 +86,7 @@ _NOT = re.compile(r"TF_VAR_|TF_TOKEN_|DVC_STUDIO_TOKEN|SLURM_JWT|CI_PROJECT_.*TO
 
 def is_known(name: str) -> bool:
     """Return whether this very name is known to hold no credential, whatever it looks like."""
-    return name in _FACTS or name in _NAMES
+    return name in CI_FACTS or name in _NAMES
 
 
 def is_harmless(name: str) -> bool:

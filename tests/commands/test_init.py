@@ -68,6 +68,21 @@ def test_nothing_is_read_or_written_through_a_link_that_was_committed(
     assert outside.read_text() == "a private key\n"
 
 
+def test_nothing_is_removed_through_a_link_that_was_committed(
+    cli: Cli, root: Path, tmp_path: Path, git: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    outside = tmp_path / "out"
+    outside.mkdir()
+    (outside / "mlbutler-0.0.1-py3-none-any.whl").write_text("somebody's")
+    (root / ".mlbutler-init").symlink_to(outside)
+    git(root, "add", "-A")
+    before = content(root)
+    assert cli("--yes", "--requirement", "mlbutler==0.1.0") == 1
+    assert ".mlbutler-init is a symbolic link" in capsys.readouterr().err
+    assert content(root) == before
+    assert (outside / "mlbutler-0.0.1-py3-none-any.whl").read_text() == "somebody's"
+
+
 def test_it_writes_and_a_second_time_changes_nothing(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = set(content(root))
     assert cli() == 0

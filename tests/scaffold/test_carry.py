@@ -16,6 +16,21 @@ from mlbutler.scaffold.options import ScaffoldOptions
 from mlbutler.scaffold.render import render_files
 from tests.scaffold.formers import SCRIPTED, WRITE_UP
 
+RESERVED = [
+    # whose change it is: an empty value removes a variable, and Jenkins' names have no case
+    ("CHANGE_FORK", ""), ("change_fork", ""), ("CHANGE_ID", ""), ("BRANCH_NAME", "main"), ("BUILD_ID", "1"),
+    ("ghprbPullId", ""), ("gitlabSourceBranch", "main"), ("sourceBranch", "main"), ("CI", "false"), ("TF_BUILD", "1"),
+    ("GITHUB_HEAD_REF", ""), ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "1"), ("bamboo_planKey", "x"), ("CIRCLECI", "1"),
+    ("Mlbutler_Git_Url", "https://example.org"), ("CACHE_POLICY", "pull-push"), ("failed", ""),
+    # where the repository and the daemon are, and who is trusted
+    ("git_url", "https://example.org"), ("CI_PROJECT_URL", "https://example.org"), ("DOCKER_HOST", "tcp://h:1"),
+    ("SSL_CERT_FILE", "ca.pem"), ("REQUESTS_CA_BUNDLE", "ca.pem"), ("AWS_ENDPOINT_URL", "http://h"),
+    ("DVC_SITE_CACHE_DIR", "x"), ("XDG_CONFIG_HOME", "x"), ("FSSPEC_CONFIG_DIR", "x"),
+    # what is loaded
+    ("path", "/x"), ("LD_AUDIT", "x.so"), ("LD_LIBRARY_PATH", "lib"), ("OPENSSL_CONF", "x"), ("GCONV_PATH", "x"),
+    ("PYTHONHOME", "x"), ("PYTHONSTARTUP", "x.py"), ("PIP_CONFIG_FILE", "pip.conf"),
+]  # fmt: skip
+
 
 def read(text: str, *purposes: str) -> Reading:
     given = purposes or ("git", "forge", "http")
@@ -87,6 +102,7 @@ def test_plain_values_of_the_environment(line: str, value: str | None) -> None:
     ("NOTE = 'ghp_abcdefghijklmnopqrstuvwxyz0123456789'", "credential"),
     ("URL = 'https://ann:hunter2hunter2@example.org'", "credential"), ("PATH = '/evil:/bin'", "sets it"),
     ("MLBUTLER_TRUST = 'trusted'", "sets it"), ("GIT_SSH_COMMAND = 'sh'", "sets it"), ("HOME = '/x'", "sets it"),
+    *((f"{name} = '{value}'", "sets it") for name, value in RESERVED),
 ])  # fmt: skip
 def test_variables_that_stay_out(line: str, why: str) -> None:
     reading = read(declarative(line))
@@ -95,6 +111,21 @@ def test_variables_that_stay_out(line: str, why: str) -> None:
     assert number == 4
     assert why in text
     assert "hunter2" not in text + str(reading.carried)
+
+
+@pytest.mark.parametrize(("name", "value"), RESERVED)
+def test_a_manifest_gives_no_reserved_variable(name: str, value: str) -> None:
+    with pytest.raises(UsageError, match="variables"):
+        load_carried({"variables": [[name, value]]})
+
+
+@pytest.mark.parametrize("name", [
+    "DATA_DIR", "PYTHONPATH", "PYTHONHASHSEED", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "HTTPS_PROXY", "TZ", "LANG",
+    "PIP_INDEX_URL", "AWS_DEFAULT_REGION", "MODEL_NAME", "TF_CPP_MIN_LOG_LEVEL", "HF_HOME", "CERTAINTY", "GOPATH",
+])  # fmt: skip
+def test_variables_of_the_projects_own_are_taken_over(name: str) -> None:
+    reading = read(declarative(f"{name} = 'x'"))
+    assert (reading.carried.variables, left(reading)) == (((name, "x"),), [])
 
 
 @pytest.mark.parametrize(("args", "kept"), [
@@ -114,6 +145,10 @@ def test_options_of_docker_that_give_more_of_a_resource(args: str, kept: tuple[s
     "--pid host", "--device /dev/sda", "--network container:jenkins", "--volumes-from other", "--userns=host",
     "--mount type=bind,source=/,target=/x", "-v /:/host", "-v /etc:/etc",
     "-v /var/run/docker.sock:/var/run/docker.sock",
+    "-v /home/jenkins:/home/jenkins", "-v /home:/home", "-v /home/jenkins/agent/workspace:/w", "-v /var:/x",
+    "-v /var/lib:/x", "-v /var/lib/jenkins:/x", "-v /var/lib/jenkins/secrets:/x", "-v /var/jenkins_home/jobs:/x",
+    "-v /srv/jenkins/workspace:/x", "-v /opt/jenkins:/x", "-v /root/.cache:/x", "-v /var/lib/docker/volumes:/x",
+    "-v /srv/docker.sock:/x", "-v /sbin:/x", "-v /data:/opt", "-v /data:/home", "-v /data:/var",
     "-v /home/ann/.ssh:/keys", "-v /data/../etc:/x", "-v named:/x", "-v /data:/usr/bin", "-v /data:/opt/mlbutler",
     "-v $HOME/.m2:/root/.m2", "-v /data:/x:shared", "--entrypoint sh", "--gpus '\\\"device=0,1\\\"'", "image",
     "-e A", "--env-file /x", "-p 80:80", "-v /data/${BRANCH_NAME}:/x", "--gpus=`id`", "--gpus=$(id)",
@@ -130,6 +165,27 @@ def test_a_volume_is_written_by_our_own_change_alone() -> None:
     script = render_files(found, ScaffoldOptions())["Jenkinsfile"]
     assert "-v /data:/data${env.CHANGE_FORK ? ':ro' : ''} \\" in script
     assert "-v /ref:/ref:ro \\" in script
+
+
+@pytest.mark.parametrize(
+    "volume", ["/home/ann/data:/data", "/srv/data:/data", "/var/cache/x:/data", "/mnt/jenkins-x:/x"]
+)
+def test_folders_of_data_are_taken_over(volume: str) -> None:
+    assert read(declarative(args=f"'-v {volume}'")).carried.volumes == (volume,)
+
+
+def test_a_place_in_the_container_has_one_volume() -> None:
+    reading = read(declarative(args="'-v /srv/cache:/mirror -v /a:/x -v /a:/x -v /b:/x -v /c:/x/y'"))
+    assert reading.carried.volumes == ("/a:/x", "/c:/x/y")
+    assert left(reading) == [
+        (3, "-v /srv/cache:/mirror: the mirror is there; make it the mirror: --mirror /srv/cache"),
+        (3, "-v /b:/x: /a:/x has the same place"),
+    ]
+    found = DetectedProject("x", carried=reading.carried)
+    assert "-v /a:/x" in render_files(found, ScaffoldOptions())["Jenkinsfile"]
+    script = render_files(found, ScaffoldOptions(mirror="/x"))["Jenkinsfile"]
+    assert "-v /a:/x$" not in script
+    assert script.count("-v /x:/x$") == 1
 
 
 @pytest.mark.parametrize(("agent", "image", "label", "on_agents"), [
@@ -271,7 +327,9 @@ def _lists(value: object) -> object:
 
 @pytest.mark.parametrize("content", [
     {"image": "x; rm"}, {"variables": [["A", "'"]]}, {"variables": [["A;", "x"]]}, {"options": ["--privileged"]},
-    {"options": ["--gpus=all --privileged"]}, {"volumes": ["/:/x"]}, {"volumes": ["/a:/b:ro'"]}, {"label": "x'"},
+    {"options": ["--gpus=all --privileged"]}, {"volumes": ["/:/x"]}, {"volumes": ["/a:/b:ro'"]},
+    {"volumes": ["/a:/b", "/c:/b"]},
+    {"volumes": ["/home/jenkins:/x"]}, {"label": "x'"},
     {"credentials": [["git", "a'"]]}, {"credentials": [["other", "a"]]}, {"tools": [["a b", "x"]]}, {"other": 1},
     {"variables": "AB"}, {"variables": [["A"]]}, {"variables": [[["A"], "b"]]},
 ])  # fmt: skip

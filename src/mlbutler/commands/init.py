@@ -78,13 +78,15 @@ def init(
     git = Git(root, os.environ)
     # A file that is read here would be shown, and one that is written could be anybody's.
     written = (*files, manifest.FILE, *([own.path] if own else []))
-    Symlinks(root, git, every=False).check(name for path in written for name in (path, f"{path}.merge"))
+    links = Symlinks(root, git, every=False)
+    links.check(name for path in written for name in (path, f"{path}.merge"))
     changes = [
         decide(path, root, new, before.files.get(path) if before and asked.update else None, merge(git))
         for path, new in files.items()
     ]
     if options.agent != LABEL:
         changes += wheel.decide_wheels(root, own, "".join(change.after for change in changes))
+    links.check(change.path for change in changes if change.action is Action.REMOVE)
     tell(console, found, former, changes, source(options, own))
     if not asked.dry_run:
         _ask(console, changes, yes=asked.yes)

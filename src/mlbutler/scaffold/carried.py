@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 
 from mlbutler.errors import UsageError
 from mlbutler.jenkins.expressions import WORKSPACE
+from mlbutler.scaffold.reserved_variables import is_reserved
 
 GPUS, SHM_SIZE = "--gpus=all", "--shm-size="
 """What `mlbutler init` has options for."""
@@ -28,8 +31,17 @@ _OPTION = re.compile(
     r"=[A-Za-z0-9_./:=@%+-]{0,100}"
 )
 _NEVER = re.compile(r"--network=(?:host|container:.*)|--device=(?!/dev/(?:nvidia[\w-]*|kfd|dri)(?:/[\w-]+)?$).*")
-_OF_THE_AGENT = ("etc", "root", "proc", "sys", "dev", "boot", "run", "var/run", "var/lib/docker", "usr", "bin", "lib")
-_OF_THE_IMAGE = (*_OF_THE_AGENT, "sbin", "lib64", "opt/mlbutler", "home/butler")
+_OF_THE_SYSTEM = ("etc", "root", "proc", "sys", "dev", "boot", "run", "var/run", "usr", "bin", "sbin", "lib", "lib64")
+_OF_THE_IMAGE = (*_OF_THE_SYSTEM, "opt/mlbutler", "home/butler")
+_OF_SERVICES = (
+    "var/spool", "var/log", "var/snap", "var/jenkins*", "var/lib/jenkins*", "var/lib/docker*", "var/lib/containerd",
+    "var/lib/containers", "var/lib/kubelet", "var/lib/rancher",
+)  # fmt: skip
+_OF_THE_AGENT = (*_OF_THE_SYSTEM, *_OF_SERVICES)
+# Where an agent keeps its own files and the workspaces of other jobs: a user's home, a folder named after the agent.
+_AGENT_ROOT = re.compile(
+    r"/(?:home|Users)(?:/[^/]+(?:/agent(?:/.*)?)?)?|(?:/.*)?/(?:jenkins|jenkins[_-](?:home|agent)|workspace)|.*\.sock"
+)
 _KEEPS_SECRETS = re.compile(r"/\.(?:ssh|aws|azure|docker|kube|config|dvc|gnupg|netrc|git-credentials)(?:/|$)")
 
 
@@ -65,6 +77,7 @@ class Carried:
             ("variables", all(is_variable(*pair) for pair in self.variables)),
             ("options", all(map(is_option, self.options))),
             ("volumes", all(map(is_volume, self.volumes))),
+            ("places of volumes", len(set(map(mounted_at, self.volumes))) == len(self.volumes)),
             ("credentials", all(purpose in PURPOSES and is_id(one) for purpose, one in self.credentials)),
             ("tools", all(is_tool(*pair) for pair in self.tools)),
         ):
@@ -107,8 +120,8 @@ def is_label(text: str) -> bool:
 
 
 def is_variable(name: str, value: str) -> bool:
-    """Return whether a variable may be written: a plain name, a value without quotes and other variables."""
-    return _NAME.fullmatch(name) is not None and _VALUE.fullmatch(value) is not None
+    """Return whether a variable may be written: a plain name, not reserved, a value without quotes and variables."""
+    return _NAME.fullmatch(name) is not None and not is_reserved(name) and _VALUE.fullmatch(value) is not None
 
 
 def is_id(text: str) -> bool:
@@ -136,15 +149,22 @@ def is_volume(text: str) -> bool:
     return (
         all(_PATH.fullmatch(path) is not None and ".." not in path.split("/") for path in (source, target))
         and mode in ("", "ro")
-        and not _below(source, _OF_THE_AGENT)
-        and not _below(target, _OF_THE_IMAGE)
+        and not _meets(source, _OF_THE_AGENT)
+        and not _meets(target, _OF_THE_IMAGE)
+        and _AGENT_ROOT.fullmatch(posixpath.normpath(source)) is None
         and _KEEPS_SECRETS.search(source) is None
     )
 
 
-def _below(path: str, folders: Sequence[str]) -> bool:
+def mounted_at(volume: str) -> str:
+    """Return where the container has a volume."""
+    return posixpath.normpath(volume.split(":")[1])
+
+
+def _meets(path: str, folders: Sequence[str]) -> bool:
+    """Return whether a path is one of these folders, lies in one or holds one."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
-    return not parts or any(parts[: folder.count("/") + 1] == folder.split("/") for folder in folders)
+    return any(all(map(fnmatchcase, parts, folder.split("/"))) for folder in folders)
 
 
 def in_workspace(folder: str) -> str:

@@ -13,11 +13,10 @@ from mlbutler.scaffold.base_image import is_base
 from mlbutler.scaffold.carried import FORGE, GIT, KEY_ID, SECRET_KEY, Carried, is_id, is_label, is_tool, is_variable
 from mlbutler.scaffold.commands_replaced import is_replaced
 from mlbutler.scaffold.docker_arguments import DockerArguments, parse_arguments
+from mlbutler.scaffold.options import MIRROR
+from mlbutler.scaffold.reserved_variables import is_reserved
 from mlbutler.secrets import Redactor, is_secret_name
 
-_OURS = re.compile(
-    r"MLBUTLER_\w*|HOME|PATH|USER|LOGNAME|SHELL|WORKSPACE|BASH_ENV|ENV|IFS|LD_PRELOAD|GIT_\w+|JENKINS_\w+"
-)
 _FORGE_TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN", "BITBUCKET_TOKEN",
                  "MLBUTLER_FORGE_TOKEN", "repo_token", "REPO_TOKEN")  # fmt: skip
 _KEYS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
@@ -111,24 +110,29 @@ def _image(containers: Sequence[Fact], reading: Reading) -> str:
 
 def _docker(arguments: DockerArguments, local_remotes: Mapping[str, str], reading: Reading) -> dict[str, object]:
     reading.left += [Remark(line, text) for line, text in arguments.refused]
-    volumes = []
+    targets: dict[str, str] = {}
     for line, volume in arguments.volumes:
         source, target = volume.split(":")[:2]
         inside = {
             name: url for name, url in local_remotes.items() if f"{posixpath.normpath(url)}/".startswith(f"{target}/")
         }
-        if inside:
+        if f"{target}/".startswith(f"{MIRROR}/"):
+            text = f"-v {volume}: the mirror is there; make it the mirror: --mirror {source}"
+            reading.left.append(Remark(line, text))
+        elif target in targets and targets[target] != volume:
+            reading.left.append(Remark(line, f"-v {volume}: {targets[target]} has the same place"))
+        elif inside:
             name, url = next(iter(inside.items()))
             folder = source + posixpath.normpath(url).removeprefix(target)
             text = f"-v {volume}: holds the DVC remote {name}; make it the mirror: --mirror {folder}"
             reading.left.append(Remark(line, text))
         else:
-            volumes.append(volume)
+            targets[target] = volume
             reading.taken.append(Remark(line, f"-v {volume}, read-only for a fork's change"))
     reading.taken += [Remark(line, option) for line, option in arguments.options]
     return {
         "options": tuple(dict.fromkeys(option for _, option in arguments.options)),
-        "volumes": tuple(dict.fromkeys(volumes)),
+        "volumes": tuple(targets.values()),
     }
 
 
@@ -154,8 +158,8 @@ def _resolved(value: str, known: Mapping[str, str]) -> str:
 
 
 def _why_not(name: str, value: str | None, known: Mapping[str, str]) -> str:
-    if _OURS.fullmatch(name):
-        return "mlbutler, Git or Jenkins sets it"
+    if is_reserved(name):
+        return "the server or the agent sets it; no file of the repository may"
     if value is None:
         return "made when the build runs"
     if is_secret_name(name) or (text := f"{name}={value}") != Redactor(()).hide(text):

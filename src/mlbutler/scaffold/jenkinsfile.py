@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 
-from mlbutler.scaffold.carried import FORGE, GIT, GPUS, KEY_ID, SECRET_KEY, SHM_SIZE, Carried
+from mlbutler.scaffold.carried import FORGE, GIT, GPUS, KEY_ID, SECRET_KEY, SHM_SIZE, Carried, mounted_at
 from mlbutler.scaffold.detected import DetectedProject
 from mlbutler.scaffold.options import DOCKER, KUBERNETES, LABEL, MIRROR, ScaffoldOptions, ignore_file
 from mlbutler.scaffold.quoting import groovy_string, groovy_value
@@ -70,7 +70,7 @@ def jenkinsfile_values(found: DetectedProject, options: ScaffoldOptions, dockerf
         "variables": [(name, groovy_value(value)) for name, value in given_variables(found)],
         "docker_given": [
             *(option for option in found.carried.options if option != GPUS and not option.startswith(SHM_SIZE)),
-            *map(_volume, found.carried.volumes),
+            *(_volume(volume) for volume in found.carried.volumes if mounted_at(volume) != mirror),
         ],
         "tools": found.carried.tools if options.agent == LABEL else (),
         "junit": [matching(path) for path in own],

@@ -38,7 +38,7 @@ def test_a_statement_knows_its_line() -> None:
 
 @pytest.mark.parametrize(("text", "line"), [
     ("a {\n b", 1), ("a\n}", 2), ("a 'b", 1), ("/*", 1), ("\n(a", 2), ("{" * 5000, 1),
-    ("{" * 500 + "}" * 500, 1), ("a(])", 1),
+    ("{" * 500 + "}" * 500, 1), ("a(" * 1000 + ")" * 1000, 1), ("\n" + "[" * 101 + "]" * 101, 2), ("a(])", 1),
 ])  # fmt: skip
 def test_text_that_does_not_end(text: str, line: int) -> None:
     with pytest.raises(NotGroovy) as caught:

@@ -235,6 +235,12 @@ def test_ids_of_credentials_by_what_they_are_for(
     assert bool(reading.left) is not bool(found)
 
 
+def test_a_long_line_is_looked_at_once() -> None:
+    text = bound("usernamePassword(credentialsId: 'a', usernameVariable: 'U', passwordVariable: 'P')",
+                 "dvc remote modify " * 30_000)  # fmt: skip
+    assert read(text, "http").carried.credentials == ()
+
+
 def test_ids_are_bound_where_the_generated_ones_would_be() -> None:
     carried = Carried(
         credentials=(("git", "GIT_PAT"), ("s3-key-id", "key"), ("s3-secret-key", "secret"), ("forge", "f"))
@@ -263,6 +269,11 @@ def test_tools_are_for_agents_without_a_container() -> None:
     ("pytest -q", True), ("python -m pytest", True), ("dvc pull && dvc repro", True), ("git fetch | cat", True),
     ("pip install -r requirements.txt", True), ("pip3 install --upgrade pip", True), ("pip install .", True),
     ("python train.py", True), ("python  train.py", True), ("if ! git diff; then", True), ("A=b flake8 .", True),
+    ("pip install -r a.txt -e . --quiet dvc[s3]==3.1", True), ("pip install -ra", True), ("pip install -r", False),
+    ("python3 -m pip install wheel", True), ("pip install -e git+https://x", False), ("pip", False), ("A=b", False),
+    # as long as a line may be, and what a pattern would try again and again
+    ("pip install" + " -ra" * 3000 + " x", False), ("A=b " * 3000 + "x", False), ("if " * 3000 + "dvc pull", True),
+    ("x" + " " * 30_000 + "x", False),
     ("pip install torch", False), ("python other.py", False), ("dvc exp run", False), ("rm -rf /extras", False),
     ("pytest && ./deploy.sh", False), ("docker push x", False), ("dvcx", False),
 ])  # fmt: skip

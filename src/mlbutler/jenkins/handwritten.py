@@ -152,6 +152,8 @@ def _docker(statement: Statement) -> Iterator[Fact]:
     """Yield what ``docker.image('...').inside('...')`` and its like say, also when a variable holds the image."""
     tokens = statement.tokens
     for at, token in enumerate(tokens):
+        if token.text not in ("image", "build", "inside"):
+            continue
         before = [one.text for one in tokens[max(at - 2, 0) : at]]
         given = parenthesis(tokens, at + 1)
         value = string(given) if given else ""

@@ -32,7 +32,7 @@ def parse(text: str) -> tuple[Statement, ...]:
     """Return the statements of a text; blocks within parentheses are part of their statement's tokens.
 
     Raises:
-        NotGroovy: the text cannot be read, or there are too many blocks within one another.
+        NotGroovy: the text cannot be read, or there are too many blocks or brackets within one another.
     """
     return _statements(tokens(text), 0, 0)[0]
 
@@ -57,6 +57,8 @@ def _statements(found: Sequence[Token], at: int, depth: int) -> tuple[tuple[Stat
             head = []
         elif token.kind != "newline":
             inside += {"open": 1, "close": -1}.get(token.kind, 0)
+            if inside > _DEEPEST:
+                raise NotGroovy(token.line, "too many brackets within one another")
             head.append(token)
     return (*statements, Statement(tuple(head))) if head else tuple(statements), at
 

@@ -21,6 +21,8 @@ _FORGE_TOKENS = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "GITEA_TOKEN", "FOR
                  "MLBUTLER_FORGE_TOKEN", "repo_token", "REPO_TOKEN")  # fmt: skip
 _KEYS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
 _FOR = {GIT: "Git", FORGE: "the forge"}
+# From the start of a line: a search from each place in it takes as long as the line is, each time.
+_SETS_PASSWORD = re.compile(r"^(?:(?!dvc remote modify\b).)*dvc remote modify\b.*\b(?:password|user)\b", re.MULTILINE)
 _PASSWORDS = ("usernamePassword", "gitUsernamePassword", "usernameColonPassword")
 
 
@@ -196,7 +198,7 @@ def _purpose(fact: Fact, bound: set[str]) -> str:
     if kind in _PASSWORDS:
         if set(_KEYS) <= set(names):
             return "s3"
-        if re.search(r"dvc remote modify\b.*\b(?:password|user)\b", fact.used):
+        if _SETS_PASSWORD.search(fact.used):
             return "http"
         return (
             GIT if re.search(r"\bgit (?:push|fetch|pull|clone)\b", fact.used) or kind == "gitUsernamePassword" else ""

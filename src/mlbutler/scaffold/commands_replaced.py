@@ -11,11 +11,10 @@ cat echo ls pwd env printenv date whoami id uname hostname df free nvidia-smi se
 exit which head tail wc
 """
 _TOOLS, _NOTHING = frozenset(_RUN.split()), frozenset(_SHOWING.split())
-_INSTALLS = re.compile(
-    r"(?:python3? -m )?pip3? install(?: (?:-r|--requirement) ?\S+| -e \.\S*| \.\S*| --?(?!r\b|e\b)[\w-]+(?:=\S+)?"
-    r"| (?:pip|setuptools|wheel|dvc(?:\[\w+\])?)(?:[=<>]=?\S+)?)*"
-)
-_BEFORE = re.compile(r"(?:if|then|else|elif|do|while|!|time|sudo)\s+|[A-Za-z_]\w*=\S*\s+")
+_KEYWORDS = frozenset(("if", "then", "else", "elif", "do", "while", "!", "time", "sudo"))
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*")
+_INSTALLED = re.compile(r"(?:pip|setuptools|wheel|dvc(?:\[\w+\])?)(?:[=<>].*)?")
+_FLAG = re.compile(r"--?[\w-]+(?:=.+)?")
 
 
 def is_replaced(line: str, stages: Sequence[str]) -> bool:
@@ -25,18 +24,37 @@ def is_replaced(line: str, stages: Sequence[str]) -> bool:
         stages: commands of the project's stages: DVC runs them.
     """
     known = {" ".join(command.split()) for stage in stages for command in stage.split("\n")}
-    parts = re.split(r"\s*(?:&&|\|\||;|\|)\s*", line)
-    return all(_is_known(" ".join(part.split()), known) for part in parts if part.strip())
+    parts = re.split(r"&&|\|\||;|\|", line)
+    return all(_is_known(part.split(), known) for part in parts if part.strip())
 
 
-def _is_known(part: str, stages: set[str]) -> bool:
-    while match := _BEFORE.match(part):
-        part = part[match.end() :]
-    words = part.split(" ")
-    module = words[2] if len(words) > 2 and re.fullmatch(r"python3?", words[0]) and words[1] == "-m" else words[0]
+def _is_known(words: Sequence[str], stages: set[str]) -> bool:
+    start = next((at for at, word in enumerate(words) if not _is_before(word)), len(words) - 1)
+    words = words[start:]
+    called = words[2:] if len(words) > 2 and words[0] in ("python", "python3") and words[1] == "-m" else words
     return (
-        part in stages
-        or words[0] in _NOTHING
-        or (module in _TOOLS and " exp " not in part)
-        or _INSTALLS.fullmatch(part) is not None
+        words[0] in _NOTHING
+        or (called[0] in _TOOLS and "exp" not in words[1:-1])
+        or (called[0] in ("pip", "pip3") and called[1:2] == ["install"] and _installs_known(called[2:]))
+        or " ".join(words) in stages
     )
+
+
+def _is_before(word: str) -> bool:
+    """Return whether a command follows this word of a shell: a keyword, or a variable for that command alone."""
+    return word in _KEYWORDS or _ASSIGNMENT.fullmatch(word) is not None
+
+
+def _installs_known(words: Sequence[str]) -> bool:
+    """Return whether ``pip install`` is given lists of packages, the project itself, and tools of the run."""
+    waiting = iter(words)
+    for word in waiting:
+        if word in ("-r", "--requirement"):
+            fits = next(waiting, None) is not None
+        elif word == "-e":
+            fits = next(waiting, "").startswith(".")
+        else:
+            fits = word.startswith((".", "-r")) or any(one.fullmatch(word) for one in (_FLAG, _INSTALLED))
+        if not fits:
+            return False
+    return True

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,76 @@ def test_the_jenkinsfiles_that_are_generated_have_nothing_wrong_nor_has_the_docu
             plan = "                stage('plan')"
             assert plan in text
             assert lint(text.replace(plan, f"{doctor}\n{plan}")) == [], (agent, name)
+
+
+@pytest.mark.parametrize("step", [
+    "sh 'echo ' + env.CHANGE_TITLE",
+    "sh([\"echo\", env.CHANGE_TITLE].join(' '))",
+    "sh String.format('echo %s', env.CHANGE_TITLE)",
+    "steps.sh(returnStdout: true, script: 'echo ' + env.CHANGE_TITLE)",
+    "sh 'echo ' + env['CHANGE_TITLE']",
+    "sh 'echo '.concat(env.getProperty('CHANGE_TITLE'))",
+    "sh(/echo $CHANGE_TITLE/)",
+    "sh($/echo ${CHANGE_TITLE}/$)",
+    'sh "echo \\\\${CHANGE_TITLE}"',
+    "sh \"echo ${[1].collect { '}' }.join() + env.CHANGE_TITLE}\"",
+    "sh names.collect { it + env.CHANGE_TITLE }.join(' ')",
+    "sh env.CHANGE_TITLE ?: 'x'",
+    "sh env.CHANGE_TITLE?.trim()",
+    "powershell 'x ' + (many ? env.CHANGE_TITLE : 'b')",
+    "if (x) { sh 'a' } else bat 'b' + CHANGE_TITLE",
+])  # fmt: skip
+def test_text_of_a_pull_request_that_becomes_part_of_a_script_is_found(step: str) -> None:
+    (found,) = lint(f"node {{\n  {step}\n}}\n")
+    assert (found.level, found.line) == ("error", 2)
+    assert found.text.startswith("CHANGE_TITLE is text that a pull request chooses")
+
+
+def test_it_is_found_in_its_line_of_a_call() -> None:
+    text = (
+        'sh \'a \' +\n  env.CHANGE_TITLE\nsh(script: """\n  x\n  $CHANGE_URL\n  ${\n params.X }\n""",\n label: \'x\')\n'
+    )
+    assert [(found.line, found.text.split()[0]) for found in lint(text)] == [
+        (2, "CHANGE_TITLE"), (5, "CHANGE_URL"), (7, "params")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", [
+    "sh 'echo $CHANGE_TITLE ${CHANGE_TITLE}'",
+    'sh "echo \\${CHANGE_TITLE}"',
+    "sh 'git log CHANGE_TITLE'",
+    "sh(['a', 'BRANCH_NAME'].join(' '))",
+    "sh env.BRANCH_NAME == 'main' ? 'a' : 'b'",
+    "sh(script: (env.BRANCH_NAME =~ /it's/) ? 'a' : 'b')",
+    "sh \"deploy ${env.BRANCH_NAME == 'main' ? 'a' : 'b'}\"",
+    "sh(label: env.CHANGE_TITLE, script: 'a')",
+    "if (x) sh 'a' else echo env.CHANGE_TITLE",
+    "sh('a'); echo env.CHANGE_TITLE",
+    "sh 'a'\necho env.CHANGE_TITLE",
+    "def x = [sh: env.CHANGE_TITLE]",
+    "def sh(text) { echo env.CHANGE_TITLE }",
+])  # fmt: skip
+def test_text_of_a_pull_request_that_is_no_part_of_a_script_is_no_fault(step: str) -> None:
+    assert lint(f"node {{\n  {step}\n}}\n") == []
+
+
+@pytest.mark.parametrize("script", ["if (env.BRANCH_NAME =~ /^it's/) { echo 'x' }", "x = y.replaceAll(/\"/, '')"])
+def test_a_regular_expression_with_a_quote_is_no_fault(script: str) -> None:
+    assert lint(GOOD.replace("if (names)", f"{script}\nif (names)", 1)) == []
+
+
+@pytest.mark.parametrize(
+    "piece", ["sh(", "sh ", "sh a\n", "sh params ", "sh '' + params\n", 'sh "$params"\n', "sh a ? "]
+)
+def test_long_texts_take_time_in_proportion(piece: str) -> None:
+    def taken(times: int) -> float:
+        text = piece * times + ")" * (times * piece.count("("))
+        before = time.process_time()
+        lint(text)
+        return time.process_time() - before
+
+    taken(100)
+    assert taken(4_000) < 40 * taken(500) + 0.1
 
 
 @given(st.text(alphabet="{}()[]'\"/*\n $aps\\#", max_size=80))

@@ -299,6 +299,13 @@ def test_options_that_are_made_when_the_build_runs() -> None:
     assert reading.carried.image == "python:3.9"
 
 
+@pytest.mark.parametrize("line", ["if (env.BRANCH_NAME =~ /^it's/) { echo 'x' }", "echo(a.replaceAll(/\"/, $/'/$))"])
+def test_a_regular_expression_with_a_quote_hides_nothing(line: str) -> None:
+    reading = read(f"node('gpu') {{\n{line}\ndocker.image('debian:12').inside {{\nsh 'make docs'\n}}\n}}\n")
+    assert (reading.carried.label, reading.carried.image) == ("gpu", "debian:12")
+    assert left(reading) == [(4, "a command: make docs")]
+
+
 def test_what_is_no_groovy_gives_nothing() -> None:
     reading = read("pipeline {\n agent any\n")
     assert (reading.carried, left(reading)) == (Carried(), [(1, "nothing is taken over: '{' is never closed")])

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_TOKEN = re.compile(
-    r"""
+_FORMS = r"""
     (?P<skipped> \A\#![^\n]* | //[^\n]* | /\*.*?\*/ | [^\S\n]+ | \\\n )
-    | (?P<text> '''(?:\\.|(?!''')[^\\])*''' | \"{3}(?:\\.|(?!\"{3})[^\\])*\"{3}
-              | (?!''')'(?:\\.|[^'\\\n])*' | (?!\"{3})"(?:\\.|[^"\\\n])*" )
-    | (?P<unfinished> /\* | ['"] )
+    | (?P<unfinished> /\* ) | (?P<text> '{3} | "{3} | ['"] %s )
     | (?P<word> [A-Za-z_$][\w$]* )
-    | (?P<open> [{(\[] ) | (?P<close> [})\]] ) | (?P<newline> \n ) | (?P<other> . )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    | (?P<open> [{(\[] ) | (?P<close> [})\]] ) | (?P<newline> \n ) | (?P<other> \+\+ | -- | . )
+"""
+# Where a value is expected a slash begins a string, behind a value it divides.
+_BEFORE_VALUE = re.compile(_FORMS % r"| \$?/", re.VERBOSE | re.DOTALL)
+_BEHIND_VALUE = re.compile(_FORMS % "", re.VERBOSE | re.DOTALL)
+_VALUE_FOLLOWS = frozenset(("assert", "case", "else", "in", "return", "throw"))
+# What a string holds up to its end or to an expression in it, by what it begins with.
+_HELD = {
+    opening: re.compile(held, re.DOTALL)
+    for opening, held in {
+        "'": r"(?:\\.|[^'\\\n])*",
+        "'''": r"(?:\\.|(?!''')[^\\])*",
+        '"': r'(?:\\.|(?!\$\{)[^"\\\n])*',
+        '"""': r'(?:\\.|(?!"""|\$\{)[^\\])*',
+        "/": r"(?:\\/|\\(?!/)|(?!\$\{)[^/\\])*",
+        "$/": r"(?:\$[$/]|/(?!\$)|(?!\$[${/])[^/])*",
+    }.items()
+}
+_CLOSING = {"$/": "/$"}  # where it is another than what opens
+# What stands for itself between slashes, or for something else than in quotes.
+_BETWEEN_SLASHES = {"/": re.compile(r"\\(?P<taken>/)|\\"), "$/": re.compile(r"\$(?P<taken>[$/])|\\")}
+_DEEPEST = 50
 _PAIRS = {"}": "{", ")": "(", "]": "["}
 GOES_ON = frozenset(",+-*/%=:?&|.<>")  # behind these a statement goes on in the next line
 _NO_CALL = ("=", ".")  # behind a statement's first word: it sets a variable, or asks an object
@@ -32,12 +46,16 @@ class NotGroovy(Exception):
 
 @dataclass(frozen=True)
 class Token:
-    """Hold a token: ``word``, ``text`` (a string's content), ``open``, ``close``, ``newline`` or ``other``."""
+    """Hold a token: ``word``, ``text`` (a string's content), ``open``, ``close``, ``newline`` or ``other``.
+
+    A string between slashes has the content that it would have in quotes. expressions: those in a string's ``${}``.
+    """
 
     kind: str
     text: str
     line: int
     interpolates: bool = False
+    expressions: tuple[tuple[Token, ...], ...] = ()
 
 
 @dataclass
@@ -64,30 +82,90 @@ def tokens(text: str) -> list[Token]:
     Raises:
         NotGroovy: a string or comment does not end, or a bracket has no partner.
     """
-    found = list(_tokens(text))
-    opened = list[Token]()
-    for token in found:
-        if token.kind == "open":
-            opened.append(token)
-        elif token.kind == "close" and (not opened or opened.pop().text != _PAIRS[token.text]):
-            raise NotGroovy(token.line, f"'{token.text}' closes nothing that is open")
-    if opened:
-        raise NotGroovy(opened[-1].line, f"'{opened[-1].text}' is never closed")
-    return found
+    return _Lexer(text).code()
 
 
-def _tokens(text: str) -> Iterator[Token]:
-    line = 1
-    for found in _TOKEN.finditer(text):
-        kind, content = str(found.lastgroup), found[0]
-        if kind == "unfinished":
-            raise NotGroovy(line, "a comment that does not end" if content == "/*" else "a string that does not end")
-        if kind == "text":
-            width = 3 if len(content) > 5 and content[:3] in ("'''", '"""') else 1
-            yield Token("text", content[width:-width], line, interpolates=content[0] == '"')
-        elif kind != "skipped":
-            yield Token(kind, content, line)
-        line += content.count("\n")
+@dataclass
+class _Lexer:
+    """Read a text once, from its begin to its end: it has got to `at`, which is in `line`."""
+
+    text: str
+    at: int = 0
+    line: int = 1
+
+    def code(self, depth: int = 0) -> list[Token]:
+        """Return the tokens up to the end; of an expression in a string, those before the brace that closes it."""
+        if depth > _DEEPEST:
+            raise NotGroovy(self.line, "too many strings within one another")
+        begin = self.line
+        found, opened = list[Token](), list[Token]()
+        form = _BEFORE_VALUE
+        while self.at < len(self.text):
+            line = self.line
+            kind, content = self._take(form)
+            if kind == "unfinished":
+                raise NotGroovy(line, "a comment that does not end")
+            if kind == "skipped":
+                continue
+            if depth and content == "}" and not opened:
+                return found
+            token = self._string(content, line, depth) if kind == "text" else Token(kind, content, line)
+            found.append(token)
+            _pair(opened, token)
+            # Within parentheses a line's end means nothing.
+            if kind != "newline" or not opened or opened[-1].text == "{":
+                form = _BEHIND_VALUE if _is_value(token) else _BEFORE_VALUE
+        if depth:
+            raise NotGroovy(begin, _ENDLESS)
+        if opened:
+            raise NotGroovy(opened[-1].line, f"'{opened[-1].text}' is never closed")
+        return found
+
+    def _take(self, form: re.Pattern[str]) -> tuple[str, str]:
+        found = form.match(self.text, self.at)
+        assert found is not None
+        self.at = found.end()
+        self.line += found[0].count("\n")
+        return found.lastgroup or "", found[0]
+
+    def _string(self, opening: str, line: int, depth: int) -> Token:
+        """Return the string of which `opening` has been read."""
+        begin, closing = self.at, _CLOSING.get(opening, opening)
+        expressions = list[tuple[Token, ...]]()
+        self._take(_HELD[opening])
+        while not self.text.startswith(closing, self.at):
+            if not self.text.startswith("${", self.at):
+                raise NotGroovy(line, _ENDLESS)
+            self.at += 2
+            expressions.append(tuple(self.code(depth + 1)))
+            self._take(_HELD[opening])
+        content = self.text[begin : self.at]
+        self.at += len(closing)
+        if opening in _BETWEEN_SLASHES:
+            content = _BETWEEN_SLASHES[opening].sub(_as_in_quotes, content)
+        return Token("text", content, line, not opening.startswith("'"), tuple(expressions))
+
+
+_ENDLESS = "a string that does not end"
+
+
+def _as_in_quotes(found: re.Match[str]) -> str:
+    return "/" if found["taken"] == "/" else f"\\{found['taken'] or found[0]}"
+
+
+def _is_value(token: Token) -> bool:
+    """Return whether a value may end with this token, so that a slash behind it divides."""
+    if token.kind == "word":
+        return token.text not in _VALUE_FOLLOWS
+    return token.kind in ("text", "close") or token.text in ("++", "--") or token.text.isalnum()
+
+
+def _pair(opened: list[Token], token: Token) -> None:
+    """Add a bracket to those that are open, or take off the one that it closes."""
+    if token.kind == "open":
+        opened.append(token)
+    elif token.kind == "close" and (not opened or opened.pop().text != _PAIRS[token.text]):
+        raise NotGroovy(token.line, f"'{token.text}' closes nothing that is open")
 
 
 def tree(found: list[Token]) -> Block:

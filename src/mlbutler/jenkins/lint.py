@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlbutler.jenkins.declarative import LIBRARY, faults
-from mlbutler.jenkins.groovy import Block, NotGroovy, Token, tokens, tree
+from mlbutler.jenkins.expressions import parts
+from mlbutler.jenkins.groovy import GOES_ON, Block, NotGroovy, Token, tokens, tree
 
-# Text that a pull request chooses: in a double-quoted string Groovy pastes it into the shell's program.
-_HOSTILE = re.compile(r"\b(CHANGE_(?:TITLE|BRANCH|AUTHOR\w*|FORK|URL)|BRANCH_NAME|GIT_BRANCH|JOB_NAME|params\b)")
+# Text that a pull request chooses: pasted into a script by Groovy, it is part of the shell's program.
+_HOSTILE = re.compile(r"CHANGE_(?:TITLE|BRANCH|AUTHOR\w*|FORK|URL)|BRANCH_NAME|GIT_BRANCH|JOB_NAME|params")
+_PASTED = re.compile(r"\\.|\$(?P<names>[A-Za-z_][\w.]*)", re.DOTALL)
 _LOADS = ("Library", "libraries", "library")
-_RUNS = re.compile(r"\b(sh|bat|powershell|pwsh)\b[\s(]*(?:script\s*:\s*)?$")
+_SHELLS = ("sh", "bat", "powershell", "pwsh")
 
 
 @dataclass(frozen=True)
@@ -76,24 +78,80 @@ def _counts_the_queue(block: Block) -> Iterator[int]:
 
 
 def _interpolations(found: list[Token]) -> Iterator[LintFinding]:
-    before = ""
-    for token in found:
-        if token.kind == "text":
-            if token.interpolates and _RUNS.search(before) and (hostile := _pasted(token.text)):
-                yield LintFinding(
-                    "error", token.line,
-                    f"{hostile} is text that a pull request chooses, inserted into a shell script: use single quotes "
-                    "so that the shell reads it from its environment",
-                )  # fmt: skip
-            before = ""
-        elif token.kind == "newline":
-            before += " "
-        else:
-            before = f"{before}{' ' if token.kind == 'word' else ''}{token.text}"[-60:]
+    end = 0
+    for at, token in enumerate(found):
+        if at < end or token.kind != "word" or token.text not in _SHELLS:
+            continue
+        end = _end_of_arguments(found, at + 1)
+        pasted = {line: name for name, line in reversed(list(_pasted_by_call(found[at + 1 : end])))}
+        for line, name in pasted.items():
+            yield LintFinding(
+                "error", line,
+                f"{name} is text that a pull request chooses, inserted into a shell script: use single quotes "
+                "so that the shell reads it from its environment",
+            )  # fmt: skip
 
 
-def _pasted(text: str) -> str:
-    for match in re.finditer(r"(?<!\\)\$(?:\{([^}]*)\}|([A-Za-z_][\w.]*))", text):
-        if hostile := _HOSTILE.search(match[1] or match[2] or ""):
-            return hostile[1]
-    return ""
+def _end_of_arguments(found: list[Token], start: int) -> int:
+    """Return where a call's arguments end, which begin at `start`, in parentheses or not."""
+    if start == len(found) or found[start].kind == "other":
+        return start  # a name, and no call
+    depth = 0
+    for at in range(start, len(found)):
+        depth += {"open": 1, "close": -1}.get(found[at].kind, 0)
+        if depth < 0 or (not depth and _ends(found[at], found[at - 1])):
+            return at
+        if not depth and found[start].text == "(" and found[start].kind == "open":
+            return at + 1
+    return len(found)
+
+
+def _ends(token: Token, last: Token) -> bool:
+    """Return whether the arguments of a call without parentheses end before this token."""
+    if token.kind == "newline":
+        return last.kind != "other" or last.text not in GOES_ON
+    return (token.kind, token.text) in (("other", ";"), ("word", "else"))
+
+
+def _pasted_by_call(arguments: list[Token]) -> Iterator[tuple[str, int]]:
+    """Yield what a pull request chooses of a shell step's script, with its lines."""
+    given = [token for token in arguments if token.kind != "newline"]
+    if given and given[0].kind == "open" and given[0].text == "(":
+        given = given[1:-1]
+    for part in parts(given):
+        if [token.text for token in part[1:2]] != [":"] or part[0].text == "script":
+            yield from _pasted(part)
+
+
+def _pasted(expression: Sequence[Token]) -> list[tuple[str, int]]:
+    """Return what a pull request chooses of an expression's value, with its lines: a condition is not in the value."""
+    found: list[tuple[str, int]] = []
+    begins = [0]  # of each parenthesis that is open, where in `found` what stands before a "?" begins
+    for at, token in enumerate(expression):
+        sign = token.text if token.kind == "other" else ""
+        if token.kind == "open":
+            begins.append(len(found))
+        elif token.kind == "close":
+            begins.pop()
+        elif sign in (",", ":", ";"):
+            begins[-1] = len(found)
+        elif sign == "?" and [after.text for after in expression[at + 1 : at + 2]] not in ([":"], ["."]):
+            del found[begins[-1] :]
+        elif token.kind == "word" and _HOSTILE.fullmatch(token.text):
+            found.append((token.text, token.line))
+        elif token.kind == "text":
+            asked = [one.kind for one in expression[max(at - 2, 0) : at]] == ["word", "open"]
+            found += _pasted_by_text(token, asked=asked)
+    return found
+
+
+def _pasted_by_text(token: Token, *, asked: bool) -> Iterator[tuple[str, int]]:
+    """Yield what a string pastes; `asked` as in ``env['NAME']``, it names a variable."""
+    if asked and _HOSTILE.fullmatch(token.text):
+        yield token.text, token.line
+    for expression in token.expressions:
+        yield from _pasted(expression)
+    for match in _PASTED.finditer(token.text) if token.interpolates else ():
+        for name in (match["names"] or "").split("."):
+            if _HOSTILE.fullmatch(name):
+                yield name, token.line + token.text.count("\n", 0, match.start())

@@ -7,6 +7,7 @@ from tests.train.conftest import Laptop
 
 def test_a_killed_worker_leaves_an_experiment_that_is_taken_up(laptop: Laptop) -> None:
     laptop.train("-n", "long", "-S", "train.rate=0.6")
+    assert "Nothing works at" not in laptop.train("list"), "its worker is at work when it has been sent"
     laptop.until(lambda: laptop.runs() == ["0.6"])
     laptop.kill("mlbutler.train.worker")
     assert "The process that ran long is gone: `mlbutler train wait`" in laptop.train("list")

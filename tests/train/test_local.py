@@ -25,9 +25,10 @@ class Bench:
 
     def left(self, state: State, **more: object) -> Experiment:
         experiment = Experiment(
-            id=identity(self._head, str(state), ()), name="one", grid="one", baseline=self._head, input=self._head,
-            state=state, host=host(), place=str(self.place.root), attempt=1,
+            id=identity(self._head, "", (str(state),)), name="one", grid="one", baseline=self._head, input=self._head,
+            targets=(str(state),), state=state, host=host(), place=str(self.place.root), attempt=1,
         ).with_(**more)  # fmt: skip
+        self.place.claim(experiment.id)
         self.experiments.create(experiment)
         return experiment
 
@@ -95,3 +96,22 @@ def test_what_is_not_under_way_cannot_be_lost(bench: Bench, state: State) -> Non
     experiment = bench.left(state)
     bench.engine.recover()
     assert bench.now(experiment) == experiment
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.RUNNING])
+def test_what_was_fetched_and_says_that_it_is_from_here_is_never_run(bench: Bench, state: State) -> None:
+    experiment = bench.left(state)
+    (bench.place.folder / f"{experiment.id}.sent").unlink()
+    assert bench.engine.mine() == []
+    bench.engine.recover()
+    assert bench.now(experiment) == experiment
+
+
+def test_a_place_that_was_fetched_is_not_written_to(bench: Bench, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / ".mlbutler" / "train").mkdir(parents=True)
+    experiment = bench.left(State.RUNNING, place=str(elsewhere))
+    (elsewhere / ".mlbutler" / "train" / f"{experiment.id}.lock").touch()
+    assert bench.engine.shown(experiment) is State.LOST
+    assert not (elsewhere / ".mlbutler" / ".gitignore").exists()
+    assert bench.engine.shown(experiment.with_(place="/" + "x" * 5000)) is State.LOST

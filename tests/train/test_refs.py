@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from mlbutler.errors import ProjectError
 from mlbutler.git import Git
+from mlbutler.live_lines import clean
 from mlbutler.train.experiment import VERSION, Experiment, StageNote, State, dumps, identity, loads
 from mlbutler.train.refs import PREFIX, Experiments
 from tests.conftest import GitCommand
@@ -26,8 +28,8 @@ def repository(tmp_path: Path, git: GitCommand) -> Path:
 
 def an_experiment(root: Path, name: str = "one", **more: object) -> Experiment:
     head = Git(root).head()
-    experiment = Experiment(id=identity(head, name, ()), name=name, grid=name, baseline=head, input=head)
-    return experiment.with_(**more)
+    experiment = Experiment(id="", name=name, grid=name, baseline=head, input=head, targets=(name,)).with_(**more)
+    return experiment.with_(id=identity(experiment.input, experiment.project, experiment.targets))
 
 
 def test_the_same_point_is_kept_once_whoever_is_first(repository: Path) -> None:
@@ -130,7 +132,102 @@ def test_what_is_written_is_read_again(
     state: State, overrides: list[str], reason: str, stages: list[StageNote], ended: float | None
 ) -> None:
     experiment = Experiment(
-        id="1" * 40, name="n", grid="g", baseline="a" * 40, input="b" * 40, state=state, overrides=tuple(overrides),
-        reason=reason, stages=tuple(stages), ended=ended,
+        id=identity("b" * 40, "", ()), name="n", grid="g", baseline="a" * 40, input="b" * 40, state=state,
+        overrides=tuple(overrides), reason=reason, stages=tuple(stages), ended=ended,
     )  # fmt: skip
-    assert loads(dumps(experiment)) == experiment
+    read = loads(dumps(experiment))
+    assert loads(dumps(read)) == read
+    assert (read.state, read.ended) == (state, ended)
+    shown = (read.reason, *read.overrides, *(text for stage in read.stages for text in (stage.name, stage.outcome)))
+    assert shown == tuple(map(one_line, (reason, *overrides, *(x for s in stages for x in (s.name, s.outcome)))))
+
+
+def one_line(text: str) -> str:
+    return clean(text.replace("\n", " "))
+
+
+HOSTILE: dict[str, tuple[object, ...]] = {
+    "id": ("../../../precious", "", "A" * 40, 7),
+    "name": ("../x", "a b", "-x", "x;reboot", "x^{/y}", "x.lock", "a..b", "\x1b[31mred", "", None),
+    "grid": ("$(reboot)", "--all"),
+    "baseline": ("HEAD", "--output=x", "../../x", ""),
+    "input": ("--exec=x", "main"),
+    "result": ("HEAD", "--source=x", None, 0),
+    "project": ("../", "/etc/", "a/../../", "a//b/", "sub", "./", "a\0/"),
+    "place": ("here", "../x", "/a/../b", "/a\0"),
+    "targets": ("train", [7]),
+    "overrides": ("x", [None]),
+    "jobs": (0, -1, 10**9, 1.5, True, "2"),
+    "number": ("1", 10**30),
+    "attempt": (-1, None),
+    "max_failures": (-1, "2"),
+    "time_limit": (float("nan"), float("inf"), "1", True),
+    "cancel": (float("nan"), 10**400),
+    "submitted": (None, float("inf")),
+    "started": ("now",),
+    "ended": (1e300,),
+    "state": ("lost forever", [], None),
+    "tail": ("text", [1]),
+    "stages": ([{"name": "a"}], [{"name": "a", "outcome": "ran", "seconds": "1"}], [7], {}),
+    "metrics": ([{"file": "f", "name": "n", "value": "1"}], [{"file": "f", "name": "n", "value": float("nan")}]),
+    "version": (True, "1"),
+    "host": (7,), "reason": (None,), "remedy": ([],),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "value"), [(name, value) for name, values in HOSTILE.items() for value in values])
+def test_a_field_of_a_fetched_state_that_no_experiment_has_is_refused(field: str, value: object) -> None:
+    stored = json.loads(dumps(a_plain_one()))
+    assert loads(json.dumps(stored).encode()) == a_plain_one()
+    stored[field] = value
+    found = stored | {"id": identity(stored["input"], stored["project"], tuple(stored["targets"]))}
+    with pytest.raises(ProjectError, match="cannot be read"):
+        loads(json.dumps(stored if field == "id" else found).encode())
+
+
+def a_plain_one() -> Experiment:
+    commit = "b" * 40
+    return Experiment(id=identity(commit, "", ("train",)), name="n", grid="n", baseline="a" * 40, input=commit,
+                      targets=("train",))  # fmt: skip
+
+
+def test_every_field_of_a_state_is_checked() -> None:
+    assert set(HOSTILE) == {one.name for one in dataclasses.fields(Experiment)}
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"7", b"null", b"\xff", b"[" * 100_000, b'{"version": 1}'])
+def test_what_is_no_state_is_an_error(content: bytes) -> None:
+    with pytest.raises(ProjectError, match="cannot be read"):
+        loads(content)
+
+
+def test_texts_of_a_fetched_state_do_not_steer_the_terminal() -> None:
+    shown = "\x1b[2J\x1b]0;title\x07one\ntwo\u202e"
+    read = loads(dumps(a_plain_one().with_(reason=shown, remedy=shown, tail=(shown,), overrides=(shown,), host=shown)))
+    assert {read.reason, read.remedy, *read.tail, *read.overrides, read.host} == {"one two"}
+
+
+def test_a_log_that_was_fetched_does_not_steer_the_terminal(repository: Path) -> None:
+    experiments = Experiments(Git(repository))
+    one = an_experiment(repository)
+    experiments.create(one)
+    kept = experiments.change(one.id, lambda now: now.with_(state=State.FAILED), b"\x1b[2Jone\n\x9btwo\r\n")
+    assert kept is not None
+    assert experiments.log(kept) == "one\n\N{REPLACEMENT CHARACTER}two\n".encode()
+
+
+def test_an_id_that_is_not_that_of_what_is_run_is_refused() -> None:
+    with pytest.raises(ProjectError, match="cannot be read"):
+        loads(dumps(a_plain_one().with_(input="c" * 40)))
+
+
+@pytest.mark.parametrize("name", ["1" * 40, "other/ref"])
+def test_a_ref_with_the_state_of_another_experiment_is_refused(repository: Path, git: GitCommand, name: str) -> None:
+    experiments = Experiments(Git(repository))
+    one = an_experiment(repository)
+    experiments.create(one)
+    git(repository, "update-ref", PREFIX + name, PREFIX + one.id)
+    for look in (experiments.all, lambda: experiments.read(name)):
+        with pytest.raises(ProjectError, match=f"{name} holds the state of another") as error:
+            look()
+        assert f"git update-ref -d {PREFIX}{name}" in error.value.remedy

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.errors import GitError, UnsavedWork
+from mlbutler.errors import GitError, PathRefused, UnsavedWork
 from mlbutler.git import Git
 from mlbutler.project.model import Output, Stage, Stages
 from mlbutler.train import results
@@ -116,3 +116,17 @@ def test_a_file_that_was_deleted_here_is_not_brought_back(made: Saved) -> None:
     (made.root / "code.py").unlink()
     with pytest.raises(UnsavedWork, match="code"):
         apply(Git(made.root), experiment)
+
+
+def test_a_result_that_was_fetched_removes_nothing_outside_the_work_tree(made: Saved, git: GitCommand) -> None:
+    precious = made.root.parent / "precious.txt"
+    precious.write_text("mine\n")
+    repository = Git(made.root)
+    blob = repository.run("hash-object", "-w", "--stdin", input=b"mine\n").text
+    outside = repository.run("mktree", input=f"100644 blob {blob}\tprecious.txt\n".encode()).text
+    bad = repository.run("mktree", input=f"040000 tree {outside}\t..\n".encode()).text
+    empty = repository.run("mktree", input=b"").text
+    baseline, result = (git(made.root, "commit-tree", tree, "-m", "x") for tree in (bad, empty))
+    with pytest.raises(PathRefused, match=r"\.\./precious.txt"):
+        apply(repository, made.experiment.with_(baseline=baseline, input=baseline, result=result))
+    assert precious.read_text() == "mine\n"

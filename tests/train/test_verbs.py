@@ -104,7 +104,9 @@ def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
     assert found["lr-2"]["reason"] == "1 of lr failed: lr-1"
     assert laptop.runs() == ["0.5"]
     assert laptop.train("wait", "lr-1", code=1)
-    assert laptop.train("logs", "-n", "2", "lr-1").count("\n") == 2
+    last = laptop.train("logs", "-n", "2", "lr-1")
+    assert last.startswith("diverged\nERROR: failed to run"), "what the stage printed last is at the end"
+    assert last.count("\n") == 2
     shown = laptop.train("show", "lr-1")
     assert "| diverged" in shown
     assert "next: mlbutler train logs lr-1" in shown

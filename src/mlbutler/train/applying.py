@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from mlbutler.errors import UnsavedWork
+from mlbutler.errors import PathRefused, UnsavedWork
 from mlbutler.git import Git, TreeEntry
 from mlbutler.symlinks import Symlinks
 from mlbutler.train.experiment import Experiment
@@ -46,6 +46,7 @@ def apply(git: Git, experiment: Experiment, saved: Collection[str] = ()) -> Appl
         error.paths = tuple(unsaved[:1000])
         raise error
     Symlinks(git.directory, git, every=True).check(list(paths))
+    _refuse_outside(paths)
     due = [path for path in paths if here.get(path) != _content(sides[0].get(path))]
     written = [path for path in due if path in sides[0]]
     removed = [path for path in due if path not in sides[0]]
@@ -57,6 +58,13 @@ def apply(git: Git, experiment: Experiment, saved: Collection[str] = ()) -> Appl
     for path in removed:
         (git.directory / path).unlink(missing_ok=True)
     return Applied(tuple(written), tuple(removed))
+
+
+def _refuse_outside(paths: Sequence[str]) -> None:
+    """Refuse paths that no `git add` makes; a tree that was fetched may hold any."""
+    for path in paths:
+        if {"", ".", "..", ".git"} & set(path.lower().split("/")):
+            raise PathRefused(f"{path} is no path of a work tree. Nothing was written.", "Look at who made the result.")
 
 
 def _differing(

@@ -128,6 +128,7 @@ class Attempt:
             return self._said(self._ended_by_us, root, left)
         end = _judged(read_record(latest_record(root)), process.exit_code, process.tail)
         if end.state is not State.DONE:
+            _write_last_lines(log, end)
             return end
         if self._grace(experiment) is not None:
             return _CANCELLED
@@ -182,6 +183,15 @@ class Attempt:
         if (mirror := self._settings.data.mirror_path(self._place.root)) is not None:
             own["MLBUTLER_DATA_MIRROR"] = os.fspath(mirror)
         return kept | own
+
+
+def _write_last_lines(log: Log, end: End) -> None:
+    """Write what a failed stage printed last once more: who looks at the log's end looks for that."""
+    failed = next((stage.name for stage in end.stages if stage.outcome == "failed"), None)
+    if failed is not None and end.tail:
+        log.line(f"\n== the last lines of stage {failed}")
+        for text in end.tail:
+            log.line(text)
 
 
 def _pass_on(process: Process, seconds: float) -> None:

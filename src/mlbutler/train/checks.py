@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
-from mlbutler.git.objects import read_blobs
+from mlbutler.git.objects import Blob, read_blobs
 from mlbutler.project.model import Stages
 from mlbutler.project.project import Project
 from mlbutler.secrets import Redactor
 from mlbutler.train.capture import Captured
 
 _LARGEST = 1024 * 1024
+"""Bytes of a file that is read together with others."""
 _SHOWN = 5
 
 
@@ -104,16 +106,31 @@ def refuse_credentials(git: Git, captured: Captured, redactor: Redactor) -> None
         UsageError: there is one. What it is, is not said.
     """
     changed = git.changed(captured.baseline, captured.tree)
-    names = [f"{rev}:{path}" for path in changed for rev in (captured.baseline, captured.tree)]
-    blobs = read_blobs(git, names, _LARGEST)
-    for path in changed:
-        new, old = blobs.get(f"{captured.tree}:{path}"), blobs.get(f"{captured.baseline}:{path}")
-        if new is None or new.content is None:
-            continue
-        before = frozenset(old.content.splitlines()) if old is not None and old.content is not None else frozenset()
-        for number, line in enumerate(new.content.splitlines(), 1):
-            if line not in before and redactor.finds(line.decode("utf-8", "replace")):
-                raise UsageError(
-                    f"{path}, line {number}, holds what looks like a credential: nothing was sent.",
-                    "Take it out, and let the program read it from its environment.",
-                )
+    sides = captured.baseline, captured.tree
+    sizes = {name: blob.size for name, blob in read_blobs(git, _names(sides, changed), -1).items()}
+    large = [path for path in changed if any(sizes.get(name, 0) > _LARGEST for name in _names(sides, [path]))]
+    small = [path for path in changed if path not in large]
+    # Large files one by one: no more than one is in memory.
+    for paths in (small, *([path] for path in large)):
+        blobs = read_blobs(git, _names(sides, paths), sys.maxsize)
+        for path in paths:
+            old, new = (blobs.get(name) for name in _names(sides, [path]))
+            _refuse_new_credential(path, _content(old), _content(new), redactor)
+
+
+def _names(revisions: Sequence[str], paths: Sequence[str]) -> list[str]:
+    return [f"{revision}:{path}" for path in paths for revision in revisions]
+
+
+def _content(blob: Blob | None) -> bytes:
+    return blob.content or b"" if blob is not None else b""
+
+
+def _refuse_new_credential(path: str, old: bytes, new: bytes, redactor: Redactor) -> None:
+    before = frozenset(old.splitlines())
+    for number, line in enumerate(new.splitlines(), 1):
+        if line not in before and redactor.finds(line.decode("utf-8", "replace")):
+            raise UsageError(
+                f"{path}, line {number}, holds what looks like a credential: nothing was sent.",
+                "Take it out, and let the program read it from its environment.",
+            )

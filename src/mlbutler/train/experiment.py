@@ -10,8 +10,12 @@ from enum import StrEnum
 from typing import Any
 
 from mlbutler.errors import ProjectError
+from mlbutler.train import fields
+from mlbutler.train.fields import Check
 
 VERSION = 1
+_MOST_JOBS = 256  # as --jobs takes it
+_MOST = 10**9
 
 
 class State(StrEnum):
@@ -115,7 +119,30 @@ class Experiment:
         return dataclasses.replace(self, **changes)
 
 
-_FIELDS = frozenset(one.name for one in dataclasses.fields(Experiment))
+def _made(kind: type, checks: dict[str, Check]) -> Check:
+    return lambda found: kind(**{name: checks[name](value) for name, value in dict(found).items()})
+
+
+_SECONDS = fields.optional(fields.number)
+_COUNT = fields.integer(0, _MOST)
+_CHECKS: dict[str, Check] = {
+    "id": fields.identifier, "name": fields.name, "grid": fields.name, "baseline": fields.commit,
+    "input": fields.commit, "project": fields.folder, "targets": fields.several(fields.any_text),
+    "overrides": fields.several(fields.sentence), "number": _COUNT, "jobs": fields.integer(1, _MOST_JOBS),
+    "max_failures": fields.optional(_COUNT), "time_limit": _SECONDS, "host": fields.sentence, "place": fields.place,
+    "submitted": fields.number, "started": _SECONDS, "ended": _SECONDS, "attempt": _COUNT, "state": State,
+    "reason": fields.sentence, "remedy": fields.sentence, "tail": fields.several(fields.sentence),
+    "stages": fields.several(_made(StageNote, {
+        "name": fields.sentence, "outcome": fields.sentence, "seconds": fields.number,
+    })),
+    "cancel": _SECONDS, "result": fields.commit_or_none,
+    "metrics": fields.several(_made(Measure, {
+        "file": fields.sentence, "name": fields.sentence, "value": fields.measured,
+        "before": fields.optional(fields.measured),
+    })),
+    "version": fields.integer(VERSION, VERSION),
+}  # fmt: skip
+"""What each field may be: some become paths, refs and arguments, and all are shown."""
 
 
 def identity(commit: str, project: str, targets: tuple[str, ...]) -> str:
@@ -130,22 +157,21 @@ def dumps(experiment: Experiment) -> bytes:
 
 
 def loads(content: bytes) -> Experiment:
-    """Return what `dumps` wrote.
+    """Return what `dumps` wrote; texts that are shown come without what would steer a terminal.
 
     Raises:
-        ProjectError: it is of another version of mlbutler, or damaged.
+        ProjectError: it is of another version of mlbutler, damaged, or made by hand: a field holds what it must not, or
+            the id is not that of what is to be run.
     """
     try:
         found = json.loads(content)
-        if found["version"] != VERSION:
-            raise ValueError(found["version"])
-        found = {name: value for name, value in found.items() if name in _FIELDS}  # a later version may know more
-        found["stages"] = tuple(StageNote(**stage) for stage in found["stages"])
-        found["metrics"] = tuple(Measure(**metric) for metric in found.get("metrics", ()))
-        found |= {name: tuple(found[name]) for name in ("targets", "overrides", "tail")}
-        return Experiment(**{**found, "state": State(found["state"])})
-    except (ValueError, TypeError, KeyError) as error:
+        known = {name: value for name, value in found.items() if name in _CHECKS}  # a later version may know more
+        experiment = Experiment(**{name: _CHECKS[name](value) for name, value in ({"version": None} | known).items()})
+        if experiment.id != identity(experiment.input, experiment.project, experiment.targets):
+            raise ValueError(experiment.id)
+        return experiment
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ProjectError(
-            "An experiment's state cannot be read: another version of mlbutler wrote it.",
+            "An experiment's state cannot be read: another version of mlbutler wrote it, or it is damaged.",
             "Use that version; `git for-each-ref refs/mlbutler/train` lists the states.",
         ) from error

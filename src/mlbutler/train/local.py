@@ -26,7 +26,8 @@ class LocalEngine:
         """Return the experiments that were submitted from this work tree, in their order."""
         here = os.fspath(self._place.root)
         return [one for one in self._experiments.all()
-                if one.experiment.host == host() and one.experiment.place == here]  # fmt: skip
+                if one.experiment.host == host() and one.experiment.place == here
+                and self._place.has_sent(one.experiment.id)]  # fmt: skip
 
     def recover(self) -> None:
         """Have experiments that are lost wait again; what is left of them is ended before."""

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from types import TracebackType
 
+from mlbutler.live_lines import clean
+
 LARGEST = 20 * 1024 * 1024
 """Bytes of a log that are kept in Git: its end."""
 
@@ -30,11 +32,11 @@ class Log:
             return
 
     def line(self, text: str) -> None:
-        """Write one line."""
+        """Write one line, without what would steer a terminal."""
         if not self._whole:
             return
         try:
-            self._file.write(text + "\n")
+            self._file.write(clean(text) + "\n")
             self._file.flush()
         except OSError:
             self._whole = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,14 @@ class Place:
         """Return the folder of an experiment's clone."""
         return self.folder / id
 
+    def claim(self, id: str) -> None:
+        """Note that an experiment was sent from this work tree: a state that says so may have been fetched."""
+        (self.folder / f"{id}.sent").touch()
+
+    def has_sent(self, id: str) -> bool:
+        """Return whether an experiment was sent from this work tree."""
+        return (self.folder / f"{id}.sent").exists()
+
     def clear(self, id: str) -> None:
         """Remove what an experiment left here."""
         shutil.rmtree(self.scratch(id), ignore_errors=True)
@@ -44,6 +53,7 @@ class Place:
     def forget(self, id: str) -> None:
         """Remove all of an experiment that is no more, its lock too."""
         self.clear(id)
+        (self.folder / f"{id}.sent").unlink(missing_ok=True)
         with self.holding(id) as ours:
             if ours:
                 (self.folder / f"{id}.lock").unlink(missing_ok=True)
@@ -57,9 +67,14 @@ class Place:
         Args:
             patience: seconds to wait for it; negative: for ever.
         """
+        self.prepare()
+        with self._locked(name, patience) as ours:
+            yield ours
+
+    @contextmanager
+    def _locked(self, name: str, patience: float) -> Iterator[bool]:
         from filelock import FileLock, Timeout
 
-        self.prepare()
         lock = FileLock(self.folder / f"{name}.lock", timeout=patience)
         try:
             lock.acquire()
@@ -73,7 +88,10 @@ class Place:
 
     def is_held(self, name: str) -> bool:
         """Tell whether some process holds this lock now."""
-        if not (self.folder / f"{name}.lock").exists():
+        if not os.path.exists(self.folder / f"{name}.lock"):  # noqa: PTH110 - False for what must not be looked at
             return False
-        with self.holding(name) as ours:
-            return not ours
+        try:
+            with self._locked(name, 0) as ours:
+                return not ours
+        except OSError:  # of another user
+            return False

@@ -6,12 +6,14 @@ comparing it with what was read: of two processes that change one at once, one i
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mlbutler.errors import GitError
+from mlbutler.errors import GitError, ProjectError
 from mlbutler.git import Git
 from mlbutler.git.batch import read_objects
+from mlbutler.live_lines import clean
 from mlbutler.train.experiment import Experiment, dumps, loads
 
 PREFIX = "refs/mlbutler/train/"
@@ -31,6 +33,23 @@ class Kept:
     commit: str
 
 
+def _kept(id: str, content: bytes, commit: str) -> Kept:
+    """Return the state that the ref of this id holds.
+
+    Raises:
+        ProjectError: it cannot be read, or is another experiment's: the ref may have been fetched from anywhere.
+    """
+    ref = PREFIX + id
+    remove = f"If you do not know it: git update-ref -d {shlex.quote(ref)}"
+    try:
+        experiment = loads(content)
+    except ProjectError as error:
+        raise ProjectError(f"{error.message} It is {ref}.", f"{error.remedy} {remove}") from error
+    if experiment.id != id:
+        raise ProjectError(f"{ref} holds the state of another experiment.", remove)
+    return Kept(experiment, commit)
+
+
 class Experiments:
     """The experiments of one repository.
 
@@ -43,9 +62,10 @@ class Experiments:
 
     def all(self) -> tuple[Kept, ...]:
         """Return every experiment, in the order of submission."""
-        lines = self._git.run("for-each-ref", "--format=%(objectname)", PREFIX).text.splitlines()
-        names = {f"{commit}:{_STATE}": commit for commit in lines}
-        found = [Kept(loads(content), names[name]) for name, content in self._contents(list(names)).items()]
+        lines = self._git.run("for-each-ref", "--format=%(objectname) %(refname)", PREFIX).text.splitlines()
+        refs = [(commit, ref.removeprefix(PREFIX)) for commit, _, ref in (line.partition(" ") for line in lines)]
+        contents = self._contents(list(dict.fromkeys(f"{commit}:{_STATE}" for commit, _ in refs)))
+        found = [_kept(id, contents[name], commit) for commit, id in refs if (name := f"{commit}:{_STATE}") in contents]
         return tuple(sorted(found, key=lambda kept: (kept.experiment.submitted, kept.experiment.number)))
 
     def read(self, id: str) -> Kept | None:
@@ -53,12 +73,12 @@ class Experiments:
         commit = self._git.run("rev-parse", "--verify", "--quiet", PREFIX + id, check=False).text
         if not commit:
             return None
-        return Kept(loads(self._git.run("cat-file", "blob", f"{commit}:{_STATE}").out), commit)
+        return _kept(id, self._git.run("cat-file", "blob", f"{commit}:{_STATE}").out, commit)
 
     def log(self, kept: Kept) -> bytes | None:
-        """Return the log that was kept with it, None while there is none."""
+        """Return the log that was kept with it, without what would steer a terminal; None while there is none."""
         done = self._git.run("cat-file", "blob", f"{kept.commit}:{_LOG}", check=False)
-        return done.out if done.code == 0 else None
+        return clean(done.out.decode("utf-8", "replace")).encode() if done.code == 0 else None
 
     def create(self, experiment: Experiment) -> bool:
         """Keep a new experiment; return False where the same point is there already."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 
@@ -10,19 +11,29 @@ from mlbutler.train.experiment import State
 from mlbutler.train.local import LocalEngine
 from mlbutler.train.place import Place
 
+_PATIENCE = 60.0
+"""Seconds that workers have to begin; nothing depends on it but what is shown meanwhile."""
+
 
 def start(engine: LocalEngine, place: Place) -> None:
-    """Start as many workers as have something to do; those that find nothing end at once."""
+    """Start as many workers as have something to do, and wait until they are at work; who finds nothing ends."""
     due = [one.experiment for one in engine.mine() if engine.shown(one.experiment) in (State.WAITING, State.LOST)]
-    for _ in range(min(len(due), max((one.jobs for one in due), default=0))):
-        _start_worker(place)
+    read, write = os.pipe()
+    try:
+        for _ in range(min(len(due), max((one.jobs for one in due), default=0))):
+            _start_worker(place, write)
+    finally:
+        os.close(write)
+        # It is at its end once all have closed it: each does so when it holds its slot, and at its own end.
+        select.select([read], [], [], _PATIENCE)
+        os.close(read)
 
 
-def _start_worker(place: Place) -> None:
+def _start_worker(place: Place, ready: int) -> None:
     place.prepare()
     with (place.folder / "worker.log").open("ab") as out:
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "mlbutler.train.worker", os.fspath(place.root)],
-            cwd=place.root, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            [sys.executable, "-P", "-m", "mlbutler.train.worker", os.fspath(place.root), str(ready)],
+            cwd=place.root, pass_fds=[ready], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             start_new_session=True,  # so that it outlives the terminal
         )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from mlbutler.project import overrides
 from mlbutler.train import capture, results
 from mlbutler.train.capture import Captured
 from mlbutler.train.experiment import AGAIN, Experiment, State, identity
+from mlbutler.train.fields import is_name
 from mlbutler.train.local import host
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
@@ -164,7 +164,7 @@ class _Names:
             UsageError: it is one.
         """
         ref = f"refs/exps/{self._baseline[:2]}/{self._baseline[2:]}/{name}"
-        valid = not re.search(r"[/*?\[\s]", name) and name not in _RESERVED and not name.startswith("-")
+        valid = is_name(name) and name not in _RESERVED
         if not valid or self._git.run("check-ref-format", ref, check=False).code != 0:
             raise UsageError(
                 f"-n: '{name}' is no name for an experiment.", "Use letters, digits, and any of . _ + = @ -"

@@ -1,8 +1,8 @@
 """A process that runs the experiments that wait, one after the other, without a terminal.
 
-It is started as ``python -m mlbutler.train.worker ROOT``. Several may work at once: each holds a slot, and of each
-experiment the lock of its name. Both are let go of by the machine when the process ends, so that another one sees that
-an experiment is lost and takes it up.
+It is started as ``python -m mlbutler.train.worker ROOT FD``, and closes the descriptor when it is at work. Several may
+work at once: each holds a slot, and of each experiment the lock of its name. Both are let go of by the machine when the
+process ends, so that another one sees that an experiment is lost and takes it up.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -30,11 +30,15 @@ _PATIENCE = 5.0
 """Seconds that somebody may hold a lock who only looks whether it is held."""
 
 
-def main(root: Path, environ: Mapping[str, str]) -> int:
-    """Work until nothing waits; return the exit code."""
+def main(root: Path, environ: Mapping[str, str], ready: Callable[[], None]) -> int:
+    """Work until nothing waits; return the exit code.
+
+    Args:
+        ready: called once a slot is held, or all are held by others.
+    """
     os.chdir(root)
     top = Git(root, environ).toplevel()
-    worker = Worker(Git(top, environ), Place(root), environ)
+    worker = Worker(Git(top, environ), Place(root), environ, ready)
     while worker.work():  # submitted since it looked, by somebody who saw that its slot was held
         pass
     return 0
@@ -44,11 +48,11 @@ class Worker:
     """Take up experiments of one work tree.
 
     Args:
-        git: at the repository's root. environ: with the credentials of remotes.
+        git: at the repository's root. environ: with the credentials of remotes. ready: as `main` takes it.
     """
 
-    def __init__(self, git: Git, place: Place, environ: Mapping[str, str]) -> None:
-        self._git, self._place, self._environ = git, place, environ
+    def __init__(self, git: Git, place: Place, environ: Mapping[str, str], ready: Callable[[], None]) -> None:
+        self._git, self._place, self._environ, self._ready = git, place, environ, ready
         self._experiments = Experiments(git)
         self._engine = LocalEngine(self._experiments, place)
         self._redactor = output_redactor(environ)
@@ -59,6 +63,7 @@ class Worker:
         self._engine.recover()
         most = max((one.experiment.jobs for one in self._waiting()), default=0)
         with self._slot(most) as number:
+            self._ready()
             if number is None:
                 return False
             while not self._stopped and (kept := self._next(number)) is not None:
@@ -141,4 +146,4 @@ def ended(now: Experiment, end: End) -> Experiment | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), os.environ))
+    sys.exit(main(Path(sys.argv[1]), os.environ, os.fdopen(int(sys.argv[2]), "wb").close))

@@ -25,10 +25,11 @@ def fetch(directory: Path, console: Console, name: str) -> int:
             f"{experiment.name} has no results: it is {training.engine.shown(experiment)}.",
             f"mlbutler train show {experiment.name}",
         )
-    if results.saved(training.git, experiment) is None:
+    commit = results.saved(training.git, experiment)
+    if commit is None:
         raise UsageError(f"The results of {experiment.name} were removed.", "Send it again: `mlbutler train`.")
     others = [kept.experiment.result for kept in training.all() if kept.experiment.result]
-    done = apply(training.git, experiment, [commit for commit in others if training.git.resolve(commit)])
+    done = apply(training.git, experiment.with_(result=commit), [one for one in others if training.git.resolve(one)])
     console.line(f"written: {listed(done.written)}" if done.written else "Everything is here already.")
     if done.removed:
         console.line(f"removed: {listed(done.removed)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlbutler.commands.train.opening import listed, opened, print_json
 from mlbutler.console import Console
-from mlbutler.errors import EXIT_PASSED, UsageError
+from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
 from mlbutler.train import results
 from mlbutler.train.experiment import ENDED
 
@@ -30,13 +30,18 @@ def remove(directory: Path, console: Console, names: Sequence[str], *, yes: bool
     shown = [kept.experiment.name for kept in found]
     if len(found) > 1 and not yes:
         raise UsageError(f"These are {len(found)} experiments: {listed(shown)}.", "Pass --yes to remove them all.")
+    removed = []
     for kept in found:
+        name = kept.experiment.name
         commit = results.saved(training.git, kept.experiment)
+        if not training.experiments.remove(kept):
+            console.error(f"{name} was not removed: it was changed at this moment. Run it again.")
+            continue
         if commit is not None:
             training.git.run("update-ref", "-d", kept.experiment.ref, commit)
-        training.experiments.remove(kept)
         training.place.forget(kept.experiment.id)
-        console.line(f"{kept.experiment.name} removed")
+        removed.append(name)
+        console.line(f"{name} removed")
     if console.json:
-        print_json({"removed": shown})
-    return EXIT_PASSED
+        print_json({"removed": removed})
+    return EXIT_PASSED if len(removed) == len(found) else EXIT_OUTSIDE

@@ -57,6 +57,8 @@ def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
         plans = _shown_plans(training, main, captured, submitted)
         if not options.dry_run:
             _refuse_hopeless(plans.values())
+            for one in submitted:
+                training.place.claim(one.experiment.id)
             submitted = keep(training.experiments, submitted)
     if not options.dry_run:
         start(training.engine, training.place)
@@ -82,14 +84,15 @@ def _check(training: Training, main: Project, captured: Captured, params: Sequen
             "DVC composes this project's parameters with Hydra (hydra.enabled), which -S would have to do too.",
             "Set them in the file, or use dvc exp run.",
         )
-    if any(map(training.console.redactor.finds, params)):
+    redactor = training.console.redactor.adding(main.secrets())
+    if any(map(redactor.finds, params)):
         raise UsageError(
             "-S holds what looks like a credential: it would be kept in Git.",
             "Let the program read it from its environment.",
         )
     refuse_left_out(training.git, main, training.prefix, captured)
     refuse_changed_data(main)
-    refuse_credentials(training.git, captured, training.console.redactor.adding(main.secrets()))
+    refuse_credentials(training.git, captured, redactor)
 
 
 def _shown_plans(

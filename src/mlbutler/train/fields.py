@@ -1,0 +1,107 @@
+"""Check the fields of a state that was read from a ref: a ref that was fetched may hold anything."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+from mlbutler.live_lines import clean
+from mlbutler.report.numbers import as_float
+
+_ID = re.compile(r"[0-9a-f]{40}")
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_NAME = re.compile(r"(?![.-])[\w.+=@-]+")
+_LARGEST = 1e15
+
+Check = Callable[[Any], Any]
+"""Takes what JSON holds and returns the field; raises ValueError for what it must not be."""
+
+
+def is_id(text: str) -> bool:
+    """Return whether the text can be an experiment's id: it becomes part of paths and refs."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_name(text: str) -> bool:
+    """Return whether the text can be an experiment's name: it becomes part of refs and of commands that are shown."""
+    return _NAME.fullmatch(text) is not None and ".." not in text and not text.endswith((".", ".lock"))
+
+
+def _when(valid: Callable[[str], object]) -> Check:
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or not valid(value):
+            raise ValueError(value)
+        return value
+
+    return check
+
+
+identifier = _when(is_id)
+name = _when(is_name)
+commit = _when(_COMMIT.fullmatch)
+commit_or_none = _when(lambda text: not text or _COMMIT.fullmatch(text))
+any_text = _when(lambda _: True)
+
+
+def _is_folder(text: str) -> bool:
+    return not text or (text.endswith("/") and not {"", ".", ".."} & set(text[:-1].split("/")) and "\0" not in text)
+
+
+folder = _when(_is_folder)
+"""'' or a folder below the repository's root, with a slash at its end."""
+
+
+def _is_place(text: str) -> bool:
+    return text.startswith("/") and os.path.normpath(text) == text and "\0" not in text
+
+
+place = _when(lambda text: not text or _is_place(text))
+
+
+def sentence(value: Any) -> str:
+    """Return a text as one line that does not steer a terminal."""
+    return clean(str(any_text(value)).replace("\n", " "))
+
+
+def number(value: Any) -> float:
+    """Return seconds, or another number that can be reckoned with."""
+    found = as_float(value)
+    if found is None or isinstance(value, bool) or abs(found) > _LARGEST:
+        raise ValueError(value)
+    return found if isinstance(value, float) else value
+
+
+def measured(value: Any) -> float:
+    """Return a metric's value."""
+    if isinstance(value, bool) or (found := as_float(value)) is None:
+        raise ValueError(value)
+    return found
+
+
+def integer(least: int, most: int) -> Check:
+    """Return a check for a whole number."""
+
+    def check(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise ValueError(value)
+        return value
+
+    return check
+
+
+def optional(check: Check) -> Check:
+    """Return a check that lets None pass."""
+    return lambda value: None if value is None else check(value)
+
+
+def several(check: Check) -> Check:
+    """Return a check for a list."""
+
+    def checked(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise ValueError(value)
+        return tuple(map(check, value))
+
+    return checked

@@ -138,6 +138,21 @@ def test_agents_of_a_label_have_everything(seen: dict[str, DetectedProject], ci:
     assert "actions/cache" not in text
 
 
+@pytest.mark.parametrize("more", KINDS_OF_RUN.values(), ids=KINDS_OF_RUN)
+def test_a_forks_code_runs_on_no_machine_whose_folders_are_shared(
+    seen: dict[str, DetectedProject], more: dict[str, Any]
+) -> None:
+    condition = load(rendered(seen["pip"], GITHUB, **more)[1])["jobs"]["mlbutler"].get("if", "")
+    same = "github.event.pull_request.head.repo.full_name == github.repository"
+    assert condition == (f"github.event_name != 'pull_request' || {same}" if "label" in more else "")
+    job = load(rendered(seen["pip"], GITLAB, **more)[1])["mlbutler"]
+    first = job["rules"][0]
+    assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID != $CI_MERGE_REQUEST_PROJECT_ID" in first["if"]
+    shared = "label" in more or "mirror" in more
+    assert first.get("when") == ("never" if shared else None)
+    assert first.get("variables") == (None if shared else {"CACHE_POLICY": "pull"})
+
+
 def test_gitlab_keeps_results_and_shows_tests(seen: dict[str, DetectedProject]) -> None:
     job = load(rendered(seen["monorepo"], GITLAB)[1])["mlbutler-teams-vision"]
     assert job["artifacts"]["reports"]["junit"] == ["teams/vision é/.mlbutler/junit.xml"]  # the project's tests alone

@@ -15,7 +15,7 @@ def texts(text: str) -> list[str]:
     return [token.text for token in tokens(text) if token.kind == "text"]
 
 
-# What Groovy 2.4, which Jenkins has, takes for strings: most hold a quote, which would begin one elsewhere.
+# What Groovy 2.4, which Jenkins has, takes for strings, and newer ones behind `return`: most hold a quote.
 @pytest.mark.parametrize(("text", "expected"), [
     ("if (s =~ /^it's/) { }", ["^it's"]),
     ("s ==~ /it's/", ["it's"]),
@@ -42,7 +42,8 @@ def texts(text: str) -> list[str]:
     ("\"${[1].collect { \"}'\" }}\"", ["${[1].collect { \"}'\" }}"]),
     ("\"${a /* \" */}'\"", ["${a /* \" */}'"]),
     ('"""${a ? """it\'s""" : \'\'}"""', ['${a ? """it\'s""" : \'\'}']),
-    ("x = /${a / b}'/", ["${a / b}'"]),
+    ("\"${'''a\nb'''}'\"", ["${'''a\nb'''}'"]),
+        ("x = /${a / b}'/", ["${a / b}'"]),
     ("\"a/b ${a / b}/'\"", ["a/b ${a / b}/'"]),
 ])  # fmt: skip
 def test_strings_of_each_kind(text: str, expected: list[str]) -> None:
@@ -77,7 +78,7 @@ def test_the_value_of_a_string_between_slashes(text: str, expected: str | None) 
 
 @pytest.mark.parametrize(("text", "line"), [
     ("\nx = /it's", 2), ("x = /\\/", 1), ("x = /a\\\\/", 1), ("\n\nx = $/a/", 3), ("\nx = $/a$/$", 2),
-    ('\n"${a', 2), ('"a\n', 1), ("\n" + '"${' * 5000, 2), ('x = "${a)}"', 1), ("/* /", 1),
+    ('\n"${a', 2), ('"a\n', 1), ('\n"${[1,\n2]}"', 2), ("\n" + '"${' * 5000, 2), ('x = "${a)}"', 1), ("/* /", 1),
 ])  # fmt: skip
 def test_what_does_not_end_is_found_at_its_line(text: str, line: int) -> None:
     with pytest.raises(NotGroovy) as caught:
@@ -87,7 +88,9 @@ def test_what_does_not_end_is_found_at_its_line(text: str, line: int) -> None:
 
 def test_a_string_knows_its_line() -> None:
     found = [
-        (token.text, token.line) for token in tokens("x = /a\nb/\n+ \"${\n c}\" + $/\n/$\n'd'") if token.kind == "text"
+        (token.text, token.line)
+        for token in tokens('x = /a\nb/\n+ """${\n c}""" + $/\n/$\n\'d\'')
+        if token.kind == "text"
     ]
     assert found == [("a\nb", 1), ("${\n c}", 3), ("\n", 4), ("d", 6)]
 

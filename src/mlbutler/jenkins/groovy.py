@@ -138,6 +138,8 @@ class _Lexer:
                 raise NotGroovy(line, _ENDLESS)
             self.at += 2
             expressions.append(tuple(self.code(depth + 1)))
+            if opening == '"' and any(token.kind == "newline" for token in expressions[-1]):
+                raise NotGroovy(line, _ENDLESS)
             self._take(_HELD[opening])
         content = self.text[begin : self.at]
         self.at += len(closing)

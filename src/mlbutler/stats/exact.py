@@ -10,7 +10,7 @@ def binomial_tail(successes: int, trials: int) -> float:
     """Return P(X <= `successes`) of a fair coin thrown `trials` times.
 
     The largest term comes from `math.lgamma`, those below it by the ratio of neighbours, until they no longer count:
-    exact to about 1e-9 for a million trials, where 2**trials is no float.
+    exact to about 1e-8 for a million trials, where 2**trials is no float.
     """
     if successes < 0:
         return 0.0

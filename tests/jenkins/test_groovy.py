@@ -103,14 +103,16 @@ def test_a_string_knows_its_line() -> None:
 def test_reading_takes_time_in_proportion_to_the_length(begin: str, piece: str) -> None:
     def taken(times: int) -> float:
         text = begin + piece * times
+        return min(once(text) for _ in range(3))
+
+    def once(text: str) -> float:
         before = time.process_time()
         with contextlib.suppress(NotGroovy):
             tokens(text)
         return time.process_time() - before
 
-    taken(100)
-    # Eight times as much; 64 times where each piece reads all others.
-    assert taken(4_000) < 40 * taken(500) + 0.1
+    # Eight times as much; 64 times where each piece reads all others. The least of three: others use the processor too.
+    assert taken(4_000) < 40 * taken(500) + 0.5
 
 
 @settings(deadline=None)

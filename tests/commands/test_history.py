@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mlbutler.cli import main
+from tests.commands.conftest import Cli
 from tests.project.conftest import commit, dvc
 
-Cli = Callable[..., int]
+VERB = "history"
 
 
 @pytest.fixture
@@ -33,17 +33,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     commit(root, "on the branch")
     monkeypatch.chdir(root)
     return root
-
-
-@pytest.fixture
-def cli() -> Cli:
-    def call(*words: str) -> int:
-        with pytest.raises(SystemExit) as ended:
-            main(["history", *words])
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    return call
 
 
 def test_one_metric_commit_by_commit(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,29 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.cli import main
 from mlbutler.version import __version__
+from tests.commands.conftest import Cli
 from tests.scaffold.projects import KINDS, make
 
-Cli = Callable[..., int]
+VERB = "init"
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return make(tmp_path, KINDS["pip"])
-
-
-@pytest.fixture
-def cli(root: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.chdir(root)
-
-    def call(*words: str) -> int:
-        with pytest.raises(SystemExit) as ended:
-            main(["init", *words])
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    return call
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(root := make(tmp_path, KINDS["pip"]))
+    return root
 
 
 def content(root: Path) -> dict[str, str]:

@@ -5,36 +5,23 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from mlbutler.cli import main
+from tests.commands.conftest import Cli
 from tests.scaffold.ci_machines import on_github
 from tests.scaffold.projects import KINDS, make
 
-Cli = Callable[..., int]
+VERB = "init"
 GITHUB = ".github/workflows/mlbutler.yml"
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return make(tmp_path, KINDS["pip"])
-
-
-@pytest.fixture
-def cli(root: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.chdir(root)
-
-    def call(*words: str) -> int:
-        with pytest.raises(SystemExit) as ended:
-            main(["init", *words])
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    return call
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(root := make(tmp_path, KINDS["pip"]))
+    return root
 
 
 def test_github_has_its_workflow_and_nothing_of_jenkins(

@@ -5,24 +5,23 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mlbutler.cli import main
 from mlbutler.settings import parse
+from tests.commands.conftest import Cli
 from tests.scaffold.formers import SCRIPTED, WRITE_UP
 from tests.scaffold.projects import KINDS, make
 
-Cli = Callable[..., int]
+VERB = "init"
 DOCKERFILE = "FROM python:3.8 AS base\nRUN pip install wheel\nFROM base\nCOPY requirements.txt ./\n"
 STAGES = "stages:\n  train:\n    cmd: python src/train.py\n    deps: [src/train.py]\n    outs: [model]\n"
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The write-up's project: a package called src, a Dockerfile, a remote on the agent beside the shared one."""
     files = {
         "Jenkinsfile": WRITE_UP, "Dockerfile": DOCKERFILE, ".dockerignore": "*\n!requirements.txt\n",
@@ -32,20 +31,8 @@ def root(tmp_path: Path) -> Path:
     root = make(tmp_path, replace(KINDS["pip"], files=files))
     with (root / ".dvc" / "config").open("a") as config:
         config.write("['remote \"jenkins_local\"']\n    url = /extras/Store\n")
-    return root
-
-
-@pytest.fixture
-def cli(root: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.chdir(root)
-
-    def call(*words: str) -> int:
-        with pytest.raises(SystemExit) as ended:
-            main(["init", *words])
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    return call
+    return root
 
 
 def test_the_write_ups_project(cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]) -> None:

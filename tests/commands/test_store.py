@@ -3,31 +3,21 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mlbutler.cli import main
 from mlbutler.store.local import LocalStore
 from mlbutler.store.upkeep import mark, uses
+from tests.commands.conftest import Cli
 from tests.store.world import add_directory, add_object
 
-Cli = Callable[..., int]
+VERB = "store"
 
 
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLBUTLER_DATA_MIRROR", raising=False)
-
-    def call(*words: str) -> int:
-        with pytest.raises(SystemExit) as ended:
-            main(["store", *words])
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    return call
 
 
 @pytest.fixture

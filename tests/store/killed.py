@@ -14,12 +14,13 @@ import sys
 import time
 from pathlib import Path
 
-from mlbutler.store.engine import bring, send
+from mlbutler.store.engine import bring
 from mlbutler.store.holdings import at_hand
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need, ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.retry import RetryPolicy
+from mlbutler.store.send import send
 
 
 def transfer(what: str, url: str, cache: Path, mirror: Path, manifest: ObjectId) -> int:

@@ -16,10 +16,11 @@ import pytest
 
 from mlbutler.errors import DiskFull
 from mlbutler.store import limits
-from mlbutler.store.engine import BringOptions, bring, send
+from mlbutler.store.engine import BringOptions, bring
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Need
 from mlbutler.store.local import LocalStore
+from mlbutler.store.send import send
 from tests.store.world import Remote, add_directory, add_object, leftovers, unsound
 
 FILES = {f"{n}": random.Random(n).randbytes(30_000) for n in range(40)}

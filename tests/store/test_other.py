@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from mlbutler.errors import AccessDenied, StoreError
-from mlbutler.store.engine import bring, send
+from mlbutler.store.engine import bring
 from mlbutler.store.interface import Need, ObjectId, Presence
 from mlbutler.store.local import LocalStore
 from mlbutler.store.other import OtherStore
 from mlbutler.store.runs import copy_entry, keys
+from mlbutler.store.send import send
 from tests.store.buckets import s3, store
 from tests.store.world import add_directory, add_object, md5, unsound
 

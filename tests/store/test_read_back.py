@@ -10,10 +10,10 @@ import pytest
 
 from mlbutler.errors import CorruptObject, StoreError
 from mlbutler.store import read_back
-from mlbutler.store.engine import send
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
+from mlbutler.store.send import send
 from tests.store.world import Remote, add_directory, add_object, manifest
 
 Connect = Callable[..., HttpStore]

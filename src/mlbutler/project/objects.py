@@ -231,8 +231,8 @@ class Objects:
         return self._on_remote[oid]
 
     def _asked(self, oid: ObjectId) -> bool:
-        from mlbutler.store.engine import ask_all
         from mlbutler.store.interface import Presence
+        from mlbutler.store.send import ask_all
 
         if not self._may_ask(name := self._remote_of(oid)):
             return False
@@ -260,8 +260,8 @@ class Objects:
 
     def on_remote(self, oids: Collection[ObjectId], name: str | None = None) -> frozenset[ObjectId]:
         """Return those that the remote (None: the project's) says it has; none where it cannot be asked (`problem`)."""
-        from mlbutler.store.engine import ask_all
         from mlbutler.store.interface import Presence
+        from mlbutler.store.send import ask_all
 
         name = name or self._project.remote_name
         if not oids or not self._may_ask(name):

@@ -18,10 +18,10 @@ from mlbutler.errors import CorruptObject, MlbutlerError
 from mlbutler.project.artifact import Artifact
 from mlbutler.record import Finding
 from mlbutler.state.presence import PresenceCache
-from mlbutler.store.engine import ask_all
 from mlbutler.store.interface import Answer, ObjectId, Presence, Store
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import Manifest
+from mlbutler.store.send import ask_all
 from mlbutler.store.transfer import ProgressSink
 
 CHECK = "pushed"

@@ -55,9 +55,8 @@ def to_mirror(
 ) -> Moved | None:
     """Send objects, then run cache, to the mirror; None when it failed, which is only reported."""
     from mlbutler.errors import DiskFull, StoreError
-    from mlbutler.store.engine import send
     from mlbutler.store.holdings import at_hand, is_complete
-    from mlbutler.store.runs import copy_entry, keys
+    from mlbutler.store.send import send
 
     recorded = [artifact.oid for artifact in artifacts if artifact.oid is not None and artifact.cached]
     objects = at_hand(cache, [*recorded, *(oid for run in runs for oid in run.outputs)])
@@ -67,10 +66,7 @@ def to_mirror(
             sent = send(objects, cache, mirror, progress=progress)
         if sent.errors:
             raise sent.errors[0]
-        there = keys(mirror)
-        for entry in runs:
-            if entry.key not in there and is_complete(cache, entry.outputs):
-                copy_entry(cache, mirror, entry.key)
+        send_runs(cache, mirror, [run for run in runs if is_complete(cache, run.outputs)])
     except (StoreError, DiskFull) as error:
         work.console.line(f"The mirror is not used: {error.message}")
         return None
@@ -108,8 +104,8 @@ def send_objects(
     work: RunContext, cache: LocalStore, store: Store, oids: Iterable[ObjectId], moved: list[Moved]
 ) -> int:
     """Send what the store is missing; return how many of these objects were read back and are whole."""
-    from mlbutler.store.engine import send, worst
     from mlbutler.store.holdings import at_hand
+    from mlbutler.store.send import send, worst
 
     objects = at_hand(cache, oids)
     if not objects:

@@ -150,7 +150,8 @@ def _keep(work: RunContext, needs: Sequence[Need], brought: Brought, verified: V
 def _bring(work: RunContext, needs: Sequence[Need]) -> tuple[SyncResult, frozenset[str], Brought, VerifiedObjects]:
     """Return the result, the paths that no store has, what was fetched, and the cache's verified objects."""
     from mlbutler.remotes.imports import bring_imports
-    from mlbutler.store.engine import BringOptions, bring, worst
+    from mlbutler.store.engine import BringOptions, bring
+    from mlbutler.store.send import worst
 
     data, project = work.settings.data, work.project
     known = [need.size for need in needs]

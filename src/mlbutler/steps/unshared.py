@@ -36,9 +36,9 @@ def _lacking(work: RunContext) -> Iterator[tuple[str, int, int]]:
         StoreError: a remote does not answer what it has.
     """
     from mlbutler.remotes.opening import Remotes, open_cache
-    from mlbutler.store.engine import lacking
     from mlbutler.store.holdings import at_hand
     from mlbutler.store.interface import ObjectId
+    from mlbutler.store.send import lacking
 
     work.project.reload()
     cache, remotes = open_cache(work.project), Remotes(work.project, work.remote, work.environ, work.settings.data.jobs)

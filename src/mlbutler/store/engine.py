@@ -1,4 +1,4 @@
-"""What is wanted, from the nearest place that has it; what is at hand, to the places that lack it.
+"""Bring what is wanted into the cache, from the nearest place that has it.
 
 Order: cache, mirror, remote. Manifests come first, because an unknown new ``.dir`` would make every file of its
 directory look new; then files, each once however many paths share it.
@@ -14,14 +14,13 @@ from operator import itemgetter
 
 from mlbutler.errors import AccessDenied, CorruptObject, DiskFull, Interrupted, MlbutlerError, StoreError
 from mlbutler.record import Moved
-from mlbutler.store.interface import Answer, Need, ObjectId, Presence, Results, Store
+from mlbutler.store.interface import Need, ObjectId, Results, Store
 from mlbutler.store.limits import most_of
 from mlbutler.store.linking import MOST
 from mlbutler.store.local import LocalStore
 from mlbutler.store.manifest import parse_manifest, select
 from mlbutler.store.pool import imap_unordered
-from mlbutler.store.read_back import read_back
-from mlbutler.store.transfer import SMALL, Mover, ProgressSink, Tally
+from mlbutler.store.transfer import SMALL, Mover, ProgressSink, Tally, moved
 
 LOCAL_JOBS = 4
 _AT_ONCE = 512
@@ -377,118 +376,6 @@ def _by_name(objects: Mapping[ObjectId, _Want]) -> dict[ObjectId, _Want]:
     return {oid: objects[oid] for oid in sorted(objects, key=itemgetter(0))}
 
 
-def moved(tally: Tally) -> tuple[Moved, ...]:
-    """Return the tally in the form that the record keeps."""
-    return tuple(Moved(place=p, objects=count, bytes=tally.bytes.get(p, 0)) for p, count in tally.objects.items())
-
-
 def directory_path(need: Need) -> str:
     """Return the path of the directory artifact that a need is, or lies in."""
     return need.path.removesuffix("/" + need.inside[0].strip("/")) if len(need.inside) == 1 else need.path
-
-
-def worst(errors: Iterable[MlbutlerError]) -> MlbutlerError | None:
-    """Return the error to raise for several: a refusal explains more than a failure, a failure more than damage."""
-
-    def rank(error: MlbutlerError) -> int:
-        return next(
-            (i for i, kind in enumerate((DiskFull, Interrupted, AccessDenied)) if isinstance(error, kind)),
-            4 if isinstance(error, CorruptObject) else 3,
-        )
-
-    return min(errors, key=rank, default=None)
-
-
-def ask_all(store: Store, oids: Iterable[ObjectId], progress: ProgressSink | None = None) -> dict[ObjectId, Answer]:
-    """Ask a store for each object, many at once, and return the answers."""
-    unique = dict.fromkeys(oids)
-    answers = {}
-    with closing(store.ask_many(unique, threading.Event())) as done:
-        for oid, answer in done:
-            answers[oid] = answer
-            if progress is not None:
-                progress.advance(objects=1)
-    return answers
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What `send` did: objects and bytes put, what could not be, and how many were read back and are whole."""
-
-    moved: tuple[Moved, ...] = ()
-    errors: tuple[MlbutlerError, ...] = ()
-    read_back: int = 0
-
-
-def send(
-    oids: Iterable[ObjectId],
-    cache: LocalStore,
-    store: Store,
-    *,
-    progress: ProgressSink | None = None,
-) -> Sent:
-    """Put on a store what the cache holds and the store does not; files before the manifests that name them.
-
-    Each object is asked for itself; one that the store holds with another size is replaced. Nothing is ever
-    deleted. A few of them are read back (`read_back.sample`), but from a directory.
-
-    Raises:
-        AccessDenied, StoreError: the store does not answer, so nothing is known.
-    """
-    missing = lacking(oids, cache, store)
-    stop = threading.Event()
-    tally = Tally(progress)
-    mover = Mover(cache, None, share=False, verify=False, tally=tally, warn=lambda _: None, stop=stop)
-    errors: list[MlbutlerError] = []
-    seen = 0
-    for batch in ([o for o in missing if not o.is_directory], [o for o in missing if o.is_directory]):
-        if errors:
-            break  # a manifest must not promise files that are not there
-        arrived: list[ObjectId] = []
-        with closing(mover.send(batch, store)) as done:
-            for oid, result in done:
-                if result is None:
-                    arrived.append(oid)
-                if isinstance(result, StoreError | DiskFull):
-                    errors.append(result)
-                    if not isinstance(result, CorruptObject):
-                        break
-                elif isinstance(result, BaseException):
-                    raise result
-        if not errors and not isinstance(store, LocalStore):
-            whole, wrong = read_back(store, {oid: cache.path(oid).stat().st_size for oid in arrived})
-            seen += whole
-            errors += wrong
-    cache.verified.save()
-    return Sent(moved(tally), tuple(errors), seen)
-
-
-def lacking(oids: Iterable[ObjectId], cache: LocalStore, store: Store) -> list[ObjectId]:
-    """Return those that the cache holds and the store lacks, or holds with another size.
-
-    Raises:
-        AccessDenied, StoreError: the store does not answer, so nothing is known.
-    """
-    unique = [oid for oid in dict.fromkeys(oids) if cache.stat(oid) is not None]
-    answers = ask_all(store, unique)
-    unknown = [answer for answer in answers.values() if answer.presence is Presence.UNDETERMINED]
-    if unknown:
-        raise _unanswered(store, unknown)
-    return [oid for oid in unique if _lacks(answers[oid], cache, oid)]
-
-
-def _lacks(answer: Answer, cache: LocalStore, oid: ObjectId) -> bool:
-    if answer.presence is Presence.MISSING:
-        return True
-    found = cache.stat(oid)
-    return answer.size is not None and found is not None and found.st_size != answer.size
-
-
-def _unanswered(store: Store, unknown: Sequence[Answer]) -> StoreError:
-    denied = next((answer for answer in unknown if answer.denied), None)
-    answer = denied or unknown[0]
-    kind = AccessDenied if denied else StoreError
-    return kind(
-        f"'{store.name}' did not say what it holds ({len(unknown)} objects): {answer.reason}",
-        answer.remedy or ("Check the credentials for this remote." if denied else "Run again when the remote answers."),
-    )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mlbutler.errors import Interrupted, MlbutlerError, StoreError
+from mlbutler.record import Moved
 from mlbutler.state.fingerprint import size_in
 from mlbutler.store.files import explained, is_protected
 from mlbutler.store.interface import Answer, Arrived, ObjectId, Presence, Results, Store, Wanted
@@ -54,6 +55,11 @@ class Tally:
         if self.progress is not None:
             with self._lock:
                 self.progress.advance(nbytes=size)
+
+
+def moved(tally: Tally) -> tuple[Moved, ...]:
+    """Return the tally in the form that the record keeps."""
+    return tuple(Moved(place=p, objects=count, bytes=tally.bytes.get(p, 0)) for p, count in tally.objects.items())
 
 
 class Mover:

@@ -95,6 +95,17 @@ def test_what_the_machine_refuses_is_no_bug(
     assert said in document["remedy"]
 
 
+def test_ctrl_c_is_no_bug_where_a_library_or_python_puts_another_error_in_its_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrapped = RuntimeError("Error calling __set_name__")
+    wrapped.__cause__ = KeyboardInterrupt()
+    break_with(wrapped, monkeypatch)
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "--json"])
+    assert ended.value.code == json.loads(capsys.readouterr().out)["exit_code"] == 130
+
+
 def test_a_bug_is_told_where_no_file_can_be_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,21 +50,31 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mlbutler"
             _document(error.format_message(), f"Try '{command} --help'.", code)
     except (KeyboardInterrupt, click.Abort):
-        code = _print_error(
-            "Interrupted.", "What was finished is kept; run it again to go on.", EXIT_INTERRUPTED, as_json
-        )
+        code = _interrupted(as_json)
     except MlbutlerError as error:
         code = _print_error(error.message, error.remedy, error.exit_code, as_json)
     except OSError as error:
         code = _machine(error, as_json)
     except Exception as error:
-        code = _bug(error, as_json)
+        code = _interrupted(as_json) if _hides_interrupt(error) else _bug(error, as_json)
     sys.exit(code if isinstance(code, int) else EXIT_PASSED)
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:
     """Treat SIGTERM, which an aborted build sends, as Ctrl-C."""
     raise KeyboardInterrupt
+
+
+def _interrupted(as_json: bool) -> int:
+    how = "What was finished is kept; run it again to go on."
+    return _print_error("Interrupted.", how, EXIT_INTERRUPTED, as_json)
+
+
+def _hides_interrupt(error: BaseException | None) -> bool:
+    """Return whether a library, or Python 3.11 while it makes a class, put another error in place of Ctrl-C."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
 
 
 def _print_error(message: str, remedy: str, code: int, as_json: bool) -> int:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,11 +60,18 @@ class Laptop:
         assert run.code == code, run.out + run.err
         return run.out + run.err
 
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Begin `mlbutler train WORDS`."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "mlbutler", "train", *words], cwd=self.root, env=self.world.run_environ({}),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
     def listed(self, *words: str) -> dict[str, dict[str, Any]]:
         """Return the experiments by name."""
         run = self.world.run(self.root, {}, "list", "--json", *words, verb="train")
         assert run.code == 0, run.err
-        return {one["name"]: one for one in json.loads(run.out)}
+        return {one["name"]: one for one in json.loads(run.out)["experiments"]}
 
     def git(self, *words: str) -> str:
         return self.world.git(self.root, *words)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from mlbutler.git import Git
-from mlbutler.train.experiment import ENDED, UNDER_WAY, Experiment, State, identity
+from mlbutler.train.experiment import Experiment, identity
 from mlbutler.train.local import MOST_ATTEMPTS, LocalEngine, host
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments
+from mlbutler.train.state import ENDED, UNDER_WAY, State
 from tests.conftest import GitCommand
 
 

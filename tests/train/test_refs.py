@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from mlbutler.errors import ProjectError
 from mlbutler.git import Git
 from mlbutler.live_lines import clean
-from mlbutler.train.experiment import VERSION, Experiment, StageNote, State, dumps, identity, loads
+from mlbutler.train.experiment import VERSION, Experiment, StageNote, dumps, identity, loads
 from mlbutler.train.refs import PREFIX, Experiments
+from mlbutler.train.state import State
 from tests.conftest import GitCommand
 
 

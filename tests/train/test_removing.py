@@ -10,8 +10,9 @@ from mlbutler.commands.train.remove import remove
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, ProjectError
 from mlbutler.git import Git
-from mlbutler.train.experiment import Experiment, State, dumps, identity
+from mlbutler.train.experiment import Experiment, dumps, identity
 from mlbutler.train.refs import AUTHOR, PREFIX, Experiments, Kept
+from mlbutler.train.state import State
 from tests.conftest import GitCommand
 
 

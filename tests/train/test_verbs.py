@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 from tests.train.conftest import Laptop, snapshot
@@ -119,6 +120,18 @@ def test_cancel_ends_what_waits_and_what_runs_and_records_no_half_stage(laptop: 
     laptop.train("-n", "long", "-S", "train.rate=0.6,0.7")
     laptop.until(lambda: "training at 0.6" in laptop.train("logs", "long-1") if laptop.runs() else False)
     assert "1 running, 1 waiting\nlong-1  running  train.rate=0.6  for " in laptop.train("list")
+    logs = laptop.begin("logs", "-f", "long-1")
+    assert logs.stdout is not None
+    assert logs.stdout.readline()
+    logs.stdout.close()
+    assert logs.wait() == 0, "it ends when its reader does, and not with the experiment"
+    waiting = laptop.begin("wait", "long")
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline() == "long-1: running\n"
+    waiting.send_signal(signal.SIGINT)
+    said = waiting.communicate()[0]
+    assert waiting.returncode == 130
+    assert "the experiments go on.\n  `mlbutler train wait long` comes back to them" in said
     done = laptop.train("cancel", "long", "--grace", "300")
     assert "long-1: cancelled: none of its processes is left" in done
     assert "long-2: cancelled: before it began" in done

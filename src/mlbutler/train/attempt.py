@@ -23,11 +23,12 @@ from mlbutler.secrets import Redactor
 from mlbutler.settings import Settings
 from mlbutler.train import results
 from mlbutler.train.ending import end_leftovers, end_stage
-from mlbutler.train.experiment import Experiment, Measure, StageNote, State
+from mlbutler.train.experiment import Experiment, Measure, StageNote
 from mlbutler.train.log import Log
 from mlbutler.train.measures import measures
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
+from mlbutler.train.state import State
 from mlbutler.variables import CHDIR, EXPERIMENT
 
 GRACE = 30.0

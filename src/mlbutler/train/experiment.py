@@ -6,41 +6,16 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from mlbutler.errors import ProjectError
 from mlbutler.train import fields
 from mlbutler.train.fields import Check
+from mlbutler.train.state import State
 
 VERSION = 1
 _MOST_JOBS = 256  # as --jobs takes it
 _MOST = 10**9
-
-
-class State(StrEnum):
-    """What an experiment is doing, or how it ended.
-
-    `FAILED`: the program that it runs did. `NOT_SET_UP`: it could not be prepared, or its results not be saved.
-    `LOST` is never kept: an experiment is lost when it is under way and the process that runs it is gone.
-    """
-
-    WAITING = "waiting"
-    PREPARING = "preparing"
-    RUNNING = "running"
-    SAVING = "saving"
-    LOST = "lost"
-    DONE = "done"
-    FAILED = "failed"
-    NOT_SET_UP = "not set up"
-    TIMED_OUT = "timed out"
-    CANCELLED = "cancelled"
-
-
-UNDER_WAY = (State.PREPARING, State.RUNNING, State.SAVING)
-ENDED = (State.DONE, State.FAILED, State.NOT_SET_UP, State.TIMED_OUT, State.CANCELLED)
-AGAIN = (State.FAILED, State.NOT_SET_UP, State.TIMED_OUT, State.CANCELLED)
-"""From these an experiment is run again when it is submitted again."""
 
 
 @dataclass(frozen=True, kw_only=True)

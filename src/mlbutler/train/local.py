@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 from mlbutler.train.ending import end_leftovers
-from mlbutler.train.experiment import UNDER_WAY, Experiment, State
+from mlbutler.train.experiment import Experiment
 from mlbutler.train.log import kept as kept_log
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
+from mlbutler.train.state import UNDER_WAY, State
 
 MOST_ATTEMPTS = 3
 

@@ -7,9 +7,9 @@ import select
 import subprocess
 import sys
 
-from mlbutler.train.experiment import State
 from mlbutler.train.local import LocalEngine
 from mlbutler.train.place import Place
+from mlbutler.train.state import State
 
 _PATIENCE = 60.0
 """Seconds that workers have to begin; nothing depends on it but what is shown meanwhile."""

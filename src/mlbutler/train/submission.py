@@ -13,11 +13,12 @@ from mlbutler.git import Git
 from mlbutler.project import overrides
 from mlbutler.train import capture, results
 from mlbutler.train.capture import Captured
-from mlbutler.train.experiment import AGAIN, Experiment, State, identity
+from mlbutler.train.experiment import Experiment, identity
 from mlbutler.train.fields import is_name
 from mlbutler.train.local import host
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
+from mlbutler.train.state import AGAIN, State
 
 _RESERVED = frozenset(("HEAD", "stash", "apply", "celery", "exec", "temp"))
 """Names that DVC uses below refs/exps itself."""

@@ -20,11 +20,12 @@ from mlbutler.git import Git
 from mlbutler.process import output_redactor
 from mlbutler.settings import load
 from mlbutler.train.attempt import Attempt, End, Stopped
-from mlbutler.train.experiment import ENDED, Experiment, State
+from mlbutler.train.experiment import Experiment
 from mlbutler.train.local import LocalEngine, after_loss
 from mlbutler.train.log import kept as kept_log
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
+from mlbutler.train.state import ENDED, State
 
 _PATIENCE = 5.0
 """Seconds that somebody may hold a lock who only looks whether it is held."""

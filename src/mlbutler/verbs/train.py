@@ -7,21 +7,11 @@ from typing import Any
 
 import click
 
+from mlbutler.train.state import State
 from mlbutler.verbs.options import cli, common, examples, verb
 
 _ENGINES = ("local",)
-_STATES = (
-    "waiting",
-    "preparing",
-    "running",
-    "saving",
-    "lost",
-    "done",
-    "failed",
-    "not set up",
-    "timed out",
-    "cancelled",
-)
+_STATES = tuple(state.value for state in State)
 
 
 class _Duration(click.ParamType):  # type: ignore[type-arg]

@@ -6,10 +6,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlbutler.commands.train.opening import Training, as_json, opened, print_json
+from mlbutler.commands.train.opening import Training, opened, print_experiments
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
-from mlbutler.train.experiment import ENDED, UNDER_WAY, Experiment, State
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.state import ENDED, UNDER_WAY, State
 
 _POLL = 0.1
 _PATIENCE = 120.0
@@ -39,7 +40,7 @@ def cancel(directory: Path, console: Console, names: Sequence[str], grace: float
     for one in late:
         console.error(f"{one.name} has not ended yet, {'on ' + one.host if one.host else 'here'}.")
     if console.json:
-        print_json([as_json(training, one) for one in done])
+        print_experiments(training, done)
     return EXIT_OUTSIDE if late else EXIT_PASSED
 
 

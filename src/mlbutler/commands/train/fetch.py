@@ -9,7 +9,7 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
 from mlbutler.train import results
 from mlbutler.train.applying import apply
-from mlbutler.train.experiment import State
+from mlbutler.train.state import State
 
 
 def fetch(directory: Path, console: Console, name: str) -> int:

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlbutler.commands.train.opening import Training, as_json, listed, opened, print_json
+from mlbutler.commands.train.opening import Training, as_json, listed, opened, print_experiments, print_json, watching
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
 from mlbutler.live_lines import clean
 from mlbutler.report.numbers import difference, value
 from mlbutler.reproduce.progress import load_progress
-from mlbutler.train.experiment import ENDED, UNDER_WAY, Experiment, Measure, State
+from mlbutler.train.experiment import Experiment, Measure
+from mlbutler.train.state import ENDED, UNDER_WAY, State
 
 _METRICS, _DIGITS = 3, 4
 _EVERY = 1.0
@@ -38,9 +39,10 @@ def list_all(directory: Path, console: Console, wanted: Wanted, *, watch: bool =
     """
     training = opened(directory, console)
     if console.json:
-        print_json([as_json(training, one) for _, one in _found(training, wanted)])
+        print_experiments(training, [one for _, one in _found(training, wanted)])
     elif watch and not console.quiet:
-        _watch(training, wanted)
+        with watching("list", "-w", *wanted.names):
+            _watch(training, wanted)
     else:
         for line in _lines(training, _found(training, wanted)):
             console.line(line)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mlbutler.commands.train.opening import Training, opened, print_json
+from mlbutler.commands.train.opening import Training, opened, print_json, watching
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
-from mlbutler.train.experiment import ENDED, Experiment, State
+from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
+from mlbutler.train.state import ENDED, State
 
 _POLL = 0.2
 
@@ -32,7 +33,8 @@ def logs(directory: Path, console: Console, name: str, *, follow: bool, lines: i
     experiment = kept.experiment
     path = training.place.log(experiment.id)
     if follow and not console.json and experiment.state not in ENDED:
-        return _unless_closed(lambda: _follow(training, experiment.id, lines))
+        with watching("logs", "-f", experiment.name):
+            return _unless_closed(lambda: _follow(training, experiment.id, lines))
     content = path.read_bytes() if path.exists() else training.experiments.log(kept)
     if not content:
         raise UsageError(f"{experiment.name} has no log: it is {training.engine.shown(experiment)}.",
@@ -48,7 +50,6 @@ def _unless_closed(write: Callable[[], int]) -> int:
     try:
         return write()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it at its end
         return EXIT_PASSED
 
 
@@ -57,8 +58,10 @@ def _last(content: bytes, lines: int | None) -> bytes:
 
 
 def _write(content: bytes) -> int:
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
+    """Write past `sys.stdout`, which ignores its reader's leaving: nothing is done here but for a reader."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(sys.stdout.fileno(), left) :]
     return EXIT_PASSED
 
 
@@ -96,10 +99,22 @@ def _written(training: Training, id: str) -> Iterator[bytes]:
                 if file is None and now is not None:
                     yield _unseen(training, now, seen)
                 return
-            time.sleep(_POLL)
+            _pause()
     finally:
         if file is not None:
             file.close()
+
+
+def _pause() -> None:
+    """Wait a moment.
+
+    Raises:
+        BrokenPipeError: nobody reads standard output any more.
+    """
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)  # errors alone
+    if output.poll(_POLL * 1000):
+        raise BrokenPipeError
 
 
 def _is_another(path: Path, file: BinaryIO) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 from mlbutler.commands.start import find_project
 from mlbutler.console import Console
-from mlbutler.errors import UsageError
+from mlbutler.errors import Interrupted, UsageError
 from mlbutler.git import Git
 from mlbutler.held_back import in_ci, values_to_hide
 from mlbutler.secrets import Redactor
@@ -108,9 +110,33 @@ def as_json(training: Training, experiment: Experiment) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in ("version", "cancel", "jobs")}
 
 
+def print_experiments(training: Training, experiments: Iterable[Experiment]) -> None:
+    """Print experiments as a JSON document."""
+    print_json({"experiments": [as_json(training, one) for one in experiments]})
+
+
 def print_json(document: Any) -> None:
     """Print a JSON document on standard output."""
     print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def watching(*words: str) -> Iterator[None]:
+    """Say on Ctrl-C that the experiments go on, and how to come back.
+
+    Args:
+        words: those after `mlbutler train`, to come back.
+
+    Raises:
+        Interrupted: Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            "Interrupted: the experiments go on.",
+            f"`{shlex.join(('mlbutler', 'train', *words))}` comes back to them, `mlbutler train cancel` ends them.",
+        ) from stop
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:

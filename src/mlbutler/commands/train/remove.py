@@ -9,7 +9,7 @@ from mlbutler.commands.train.opening import listed, opened, print_json
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
 from mlbutler.train import results
-from mlbutler.train.experiment import ENDED
+from mlbutler.train.state import ENDED
 
 
 def remove(directory: Path, console: Console, names: Sequence[str], *, yes: bool) -> int:

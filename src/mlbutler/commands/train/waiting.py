@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlbutler.commands.train.opening import Training, as_json, opened, print_json
+from mlbutler.commands.train.opening import Training, opened, print_experiments, watching
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_INTERRUPTED, EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED
-from mlbutler.train.experiment import ENDED, Experiment, State
+from mlbutler.train.experiment import Experiment
 from mlbutler.train.starting import start
+from mlbutler.train.state import ENDED, State
 
 _POLL = 0.3
 _CODES = {
@@ -30,9 +31,10 @@ def wait(directory: Path, console: Console, names: Sequence[str]) -> int:
     if not found:
         console.line("No experiment is under way.")
     ids = [kept.experiment.id for kept in found]
-    ended = _until_ended(training, ids)
+    with watching("wait", *names):
+        ended = _until_ended(training, ids)
     if console.json:
-        print_json([as_json(training, one) for one in ended])
+        print_experiments(training, ended)
     codes = {_CODES[one.state] for one in ended}
     return next((code for code in _WEIGHTIEST_FIRST if code in codes), EXIT_PASSED)
 

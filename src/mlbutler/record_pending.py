@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
+from mlbutler.few import few
 from mlbutler.record import CheckResult, Finding, Outcome, Record, StepResult
 
 LOCK, PUSHED = "lock", "pushed"
@@ -76,5 +77,4 @@ def _found(record: Record, finding: Finding, why: str) -> Finding:
 
 def _sentence(check: str, left: Iterable[Finding], why: str) -> str:
     names = [finding.subject for finding in left if finding.check == check]
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"{'still stale in dvc.lock' if check == LOCK else 'still not on the remote'}: {shown} ({why})"
+    return f"{'still stale in dvc.lock' if check == LOCK else 'still not on the remote'}: {few(names)} ({why})"

@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mlbutler.errors import PathRefused, UsageError
+from mlbutler.few import few
 from mlbutler.git import Git
 
 STATE = ".mlbutler"
@@ -108,10 +109,10 @@ class Symlinks:
         return None
 
 
-def refusal(found: dict[str, str], shown: int = 3) -> PathRefused:
+def refusal(found: dict[str, str]) -> PathRefused:
     """Return the error for paths that links are on the way of."""
     links = list(dict.fromkeys(found.values()))
-    named = ", ".join(links[:shown]) + (f" and {len(links) - shown} more" if len(links) > shown else "")
+    named = few(links)
     paths = [path for path, link in found.items() if path != link]
     what = "is a symbolic link" if len(links) == 1 else "are symbolic links"
     through = f"; {paths[0]} would be written through it" if paths else ""

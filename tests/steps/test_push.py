@@ -138,8 +138,9 @@ def test_a_remote_near_the_agents_that_fails_stops_nothing(
     assert result.outcome is Outcome.PASSED
     assert places(result)["origin"] == 2
     assert "The mirror 'near' is not used" in capsys.readouterr().out
-    with pytest.raises(UsageError, match="nowhere"):
+    with pytest.raises(UsageError, match="nowhere") as caught:
         push.run(working_state(reproduced, "data.mirror_remote = 'nowhere'", LOGIN))
+    assert "data.mirror_remote (MLBUTLER_DATA_MIRROR_REMOTE)" in caught.value.remedy
 
 
 def test_what_is_not_to_be_pushed_stays_out_of_the_remote_near_the_agents(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from mlbutler.commitback.build import CommitBuilder
 from mlbutler.commitback.earlier import REPRODUCED
 from mlbutler.errors import AccessDenied, GitError
+from mlbutler.few import few
 from mlbutler.git import Done, Git
 
 RESULTS = "refs/mlbutler/results/"
@@ -71,10 +72,8 @@ def push_results(build: CommitBuilder, remote: str, branch: str, head: str, touc
                 commit = _ours(git, head, tip)
                 return PushOutcome(commit, next(iter(git.parents(commit)), ""), found=True)
             if changed := [path for path in git.changed(head, tip) if concerns(path, touched)]:
-                more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
                 return PushOutcome(
-                    reason="the branch moved meanwhile and changed what the results stand on: "
-                    + f"{', '.join(changed[:3])}{more}"
+                    reason="the branch moved meanwhile and changed what the results stand on: " + f"{few(changed)}"
                 )
         commit = build(tip)
         done = git.push(remote, commit, ref)

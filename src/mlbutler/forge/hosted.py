@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from time import sleep
 
 from mlbutler.errors import ForgeError, UsageError
+from mlbutler.few import few
 from mlbutler.forge.http import OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import Comment, ForgeAdapter, PictureFile, Posted, PullRequest, State, TokenOwner
 from mlbutler.record import Change
@@ -205,11 +206,10 @@ def _naming(body: str, others: Sequence[Comment]) -> str:
     """Return `body` with links to comments that stay as they are, before its last line, which is the marker."""
     if not others:
         return body
-    links = [f"[comment]({address})" if (address := _address(c)) else "a comment" for c in others[:_MOST_NAMED]]
-    more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+    links = [f"[comment]({address})" if (address := _address(c)) else "a comment" for c in others]
     last = _last_line(body)
     before = body.rstrip().removesuffix(last)
-    said = f"This account does not update what others wrote under the same name: {', '.join(links)}{more}."
+    said = f"This account does not update what others wrote under the same name: {few(links, _MOST_NAMED)}."
     return f"{before}{said}\n\n{last}\n"
 
 

@@ -151,8 +151,11 @@ class OpenedProject:
         """Return the names of all configured DVC remotes."""
         return tuple(self.repo.config["remote"])
 
-    def remote_config(self, name: str) -> dict[str, Any]:
+    def remote_config(self, name: str, setting: str = "data.remote") -> dict[str, Any]:
         """Return DVC's merged configuration of one remote, credentials included: keep it in memory.
+
+        Args:
+            setting: which of ours names it.
 
         Raises:
             UsageError: no such remote.
@@ -160,9 +163,10 @@ class OpenedProject:
         remotes = self.repo.config["remote"]
         if name not in remotes:
             known = ", ".join(sorted(remotes)) or "none"
+            variable = f"MLBUTLER_{setting.upper().replace('.', '_')}"
             raise UsageError(
                 f"There is no DVC remote '{name}' (configured: {known}).",
-                f"dvc remote add {shlex.quote(name)} URL, or name another in data.remote (MLBUTLER_DATA_REMOTE).",
+                f"dvc remote add {shlex.quote(name)} URL, or name another in {setting} ({variable}).",
             )
         return dict(remotes[name])
 
@@ -194,6 +198,22 @@ class OpenedProject:
         """Return credentials found in DVC's configuration, to be hidden everywhere."""
         remotes = self.repo.config["remote"].values()
         return tuple(str(conf[key]) for conf in remotes for key in CREDENTIALS if key != "user" and conf.get(key))
+
+    def choose_remotes(self, remote: str | None, mirror_remote: str | None = None) -> None:
+        """Use the remotes that our settings name.
+
+        Args:
+            remote: in place of DVC's default. mirror_remote: near the agents.
+
+        Raises:
+            UsageError: there is no such remote.
+        """
+        if remote:
+            self.remote_config(remote)
+            self.remote_name = remote
+        if mirror_remote:
+            self.remote_config(mirror_remote, "data.mirror_remote")
+            self.mirror_remote = mirror_remote
 
     @cached_property
     def remote_name(self) -> str | None:

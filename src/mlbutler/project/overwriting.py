@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.errors import PathRefused, UnsavedWork
+from mlbutler.few import few
 from mlbutler.project.data import ProjectData
 from mlbutler.project.left_by_stages import LeftByStages
 from mlbutler.project.model import LEGACY_MD5, MD5, Output, Recorded, Stage
@@ -315,12 +316,11 @@ def _in_no_remote(project: ProjectData, files: Collection[_File]) -> list[_File]
 def _unsaved(project: ProjectData, files: Collection[_File]) -> UnsavedWork:
     problem = project.objects.problem
     paths = tuple(sorted({file.path for file in files}))
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     asked = f" (the remote could not be asked: {problem.message})" if problem is not None else ""
     commands = list(dict.fromkeys(command for file in files if (command := _to_keep(project, file))))
     ways = "; ".join(commands[:_SHOWN]) + (" ..." if len(commands) > _SHOWN else "")
     error = UnsavedWork(
-        f"Not saved in any store, and it would be lost: {', '.join(paths[:_SHOWN])}{more}{asked}.",
+        f"Not saved in any store, and it would be lost: {few(paths, _SHOWN)}{asked}.",
         f"To keep it: {ways}. To give it up, run again with --discard.",
     )
     error.paths = paths[:_MOST]

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlbutler.errors import UsageError
+from mlbutler.few import few
 from mlbutler.git import Git
 
 OWN = (".mlbutler", ".dvc/cache", ".dvc/tmp")
@@ -37,12 +38,11 @@ def refuse_tracked(git: Git, root: Path, mirror: Path | None) -> None:
     found = [path for path in listed.split("\0") if path and (path.lower() == ".dvc" or _lies_in(path, folders))]
     if not found:
         return
-    named = ", ".join(_shown(path) for path in found[:_SHOWN])
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    named = few([_shown(path) for path in found], _SHOWN)
     inside = [folder for folder in folders if any(_lies_in(path, [folder]) for path in found)] or [".dvc"]
     command = " ".join(shlex.quote(folder) for folder in dict.fromkeys(inside))
     raise UsageError(
-        f"Git tracks {named}{more}: what mlbutler and DVC remember of a clone is not taken from a commit.",
+        f"Git tracks {named}: what mlbutler and DVC remember of a clone is not taken from a commit.",
         f"git rm -r --cached {command}, and commit that.",
     )
 

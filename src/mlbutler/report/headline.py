@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from mlbutler.few import few
 from mlbutler.record import (
     TELLING,
     WEIGHTIEST_FIRST,
@@ -194,10 +195,8 @@ def _hidden(compare: CompareResult) -> Iterator[str]:
     """
     for stage in [s for s in compare.stages if s.lost() or s.freezes()][:2]:
         lost = [part.name for part in stage.lost()]
-        more = f" and {len(lost) - 2} more" if len(lost) > 2 else ""
         if lost:
-            named = ", ".join(lost[:2])
-            yield f"Stage {stage.stage} no longer depends on {named}{more}: it does not run again for that"
+            yield f"Stage {stage.stage} no longer depends on {few(lost, 2)}: it does not run again for that"
         if stage.freezes():
             yield f"Stage {stage.stage} is frozen by this change: it never runs again"
     for change in [c for c in compare.code if c.undeclared][:2]:

@@ -42,9 +42,7 @@ def detect_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, D
     url = git.remote_url("origin") if "origin" in git.remotes() else ""
     project = Project(root, {})
     settings = load(root, {}).settings
-    if settings.data.remote:
-        project.remote_config(settings.data.remote)
-        project.remote_name = settings.data.remote
+    project.choose_remotes(settings.data.remote)
     stages = tuple(project.stages.pipeline())
     runs_in = detect_image(root, script_folders(root, stages))
     test_tools, lint_tools = detect_tests(root, runs_in), detect_linters(root, runs_in)

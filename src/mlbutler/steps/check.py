@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlbutler.console import human_seconds
+from mlbutler.few import few
 from mlbutler.project.artifact import UNCACHED
 from mlbutler.project.kept import not_in_git
 from mlbutler.project.lock_check import check_lock, leftovers
@@ -18,7 +19,7 @@ from mlbutler.project.overlooked import tracked_and_ignored, why
 from mlbutler.project.pushed import NO_REMOTE
 from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState
 from mlbutler.record_pending import pending_words
-from mlbutler.report.findings import grouped, named
+from mlbutler.report.findings import grouped
 from mlbutler.report.numbers import count
 from mlbutler.steps import plan as plan_step
 from mlbutler.steps.context import RunContext
@@ -215,7 +216,7 @@ def _sentence(
     parts = []
     for check, words in ((LOCK, "stale in dvc.lock"), (PUSHED, "not on the remote"), (_KEPT, "kept nowhere")):
         if names := [f.subject for f in findings if f.check == check and not f.problem.startswith(NO_REMOTE)]:
-            parts.append(f"{words}: {named(names)}")
+            parts.append(f"{words}: {few(names)}")
     parts += list(dict.fromkeys(finding.problem for finding in findings if finding.problem.startswith(NO_REMOTE)))
     if undetermined:
         first, *others = grouped(undetermined)

@@ -16,6 +16,7 @@ from mlbutler.commitback.push_results import (
     push_results,
     push_to_own_ref,
 )
+from mlbutler.few import few
 from mlbutler.git import Git
 from mlbutler.project.leftovers import take_out
 from mlbutler.project.paths import dependency_paths, result_paths
@@ -53,8 +54,7 @@ def run(work: RunContext) -> CommitResult:
     if gone := take_out(work.root, work.project.stages.orphans):
         results = collect(git, work.record.change.checkout, declared)
     done = _committed(git, work, results, (*depended, *declared))
-    named = f"{', '.join(gone[:3])}{f' and {len(gone) - 3} more' if len(gone) > 3 else ''}"
-    return dataclasses.replace(done, reason=f"{done.reason}; taken out of dvc.lock: {named}") if gone else done
+    return dataclasses.replace(done, reason=f"{done.reason}; taken out of dvc.lock: {few(gone)}") if gone else done
 
 
 def _from_root(work: RunContext, paths: Iterable[str]) -> tuple[str, ...]:
@@ -207,13 +207,9 @@ def _by_hand(work: RunContext, changed: Sequence[str], inputs: Sequence[str]) ->
     """Return what the user has to commit: the results and what they were made from, so that both belong together."""
     own, made_from = ([posixpath.relpath(path, work.prefix or ".") for path in paths] for paths in (changed, inputs))
     command = f"git add -- {' '.join(map(shlex.quote, (*own, *made_from)))} && git commit"
-    reason = f"on a laptop you commit yourself: {_named(own)}"
-    reason += f"; and what they were made from: {_named(made_from)}" if made_from else ""
+    reason = f"on a laptop you commit yourself: {few(own, 5)}"
+    reason += f"; and what they were made from: {few(made_from, 5)}" if made_from else ""
     return CommitResult(outcome=Outcome.SKIPPED, reason=reason, remedy=command, files=tuple(changed))
-
-
-def _named(paths: Sequence[str]) -> str:
-    return ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
 
 
 def _skipped(reason: str, remedy: str = "") -> CommitResult:

@@ -147,12 +147,7 @@ class RunContext:
         project.planning.build_runs = self._build_runs
         project.checkout.discard = self.discard
         project.checkout.hardlink = self.trusted and self.settings.data.link == "hardlink"
-        if self.settings.data.remote:
-            project.remote_config(self.settings.data.remote)  # an unknown name is an error at once
-            project.remote_name = self.settings.data.remote
-        if self.settings.data.mirror_remote:
-            project.remote_config(self.settings.data.mirror_remote)
-            project.mirror_remote = self.settings.data.mirror_remote
+        project.choose_remotes(self.settings.data.remote, self.settings.data.mirror_remote)
         self.console.redactor = self.console.redactor.adding(project.secrets())
         return project
 

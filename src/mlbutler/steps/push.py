@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mlbutler.errors import MlbutlerError
+from mlbutler.few import few
 from mlbutler.record import CheckResult, Moved, Outcome, PushResult
-from mlbutler.report.findings import grouped, named
+from mlbutler.report.findings import grouped
 from mlbutler.report.numbers import count
 from mlbutler.steps import unshared
 from mlbutler.steps.context import RunContext
@@ -95,9 +96,9 @@ def _where_results_are(work: RunContext, mirrored: bool, kept: str) -> str:
     host = work.record.environment.host
     if mirrored:
         way = "a new build that shares it restores them and pushes" if kept else f"mlbutler push on {host} sends them"
-        return f"Until then the results of {named(made)} are in the mirror of {host}: {way}."
+        return f"Until then the results of {few(made)} are in the mirror of {host}: {way}."
     return (
-        f"Until then the results of {named(made)} are in this workspace on {host} and nowhere else: run mlbutler push "
+        f"Until then the results of {few(made)} are in this workspace on {host} and nowhere else: run mlbutler push "
         "there before it is cleaned, or the next build makes them again."
     )
 
@@ -130,7 +131,7 @@ def _whole(work: RunContext, result: PushResult, away: Sequence[Artifact]) -> Pu
         return dataclasses.replace(
             result,
             outcome=Outcome.FAILED,
-            reason=f"neither here nor on the remote: {named([f.subject for f in found.findings])} ({result.reason})",
+            reason=f"neither here nor on the remote: {few([f.subject for f in found.findings])} ({result.reason})",
             remedy="Push from where they were made, or make them again: dvc repro, then mlbutler push.",
         )
     if found.undetermined:
@@ -188,7 +189,7 @@ def _result(
         parts = [_NOTHING_HERE]
     parts = parts or [f"nothing to push: {'what is here' if unknown else 'all'} is there already"]
     if unknown and work.pipeline:
-        paths = named([artifact.path for artifact in away])
+        paths = few([artifact.path for artifact in away])
         parts.append(f"not verified for {count(len(away), 'artifact')} without data here ({paths})")
     return PushResult(outcome=Outcome.PASSED, reason="; ".join([*parts, *notes]), moved=tuple(sent), run_cache=kept)
 

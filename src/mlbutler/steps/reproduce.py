@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlbutler.console import human_seconds
 from mlbutler.errors import Interrupted, MlbutlerError, PathRefused, UnsavedWork, UsageError
+from mlbutler.few import few
 from mlbutler.process import output_redactor
 from mlbutler.project.left_by_stages import LeftByStages
 from mlbutler.project.stale_again import stale_again
@@ -150,11 +151,10 @@ def _with_stale_again(work: RunContext, result: ReproduceResult) -> ReproduceRes
     again = stale_again(work.project.planning.judged(), ran)
     if not again:
         return result
-    named = "; ".join(f"{found.subject} ({found.problem})" for found in again[:_SHOWN])
-    more = f" and {len(again) - _SHOWN} more" if len(again) > _SHOWN else ""
+    named = few([f"{found.subject} ({found.problem})" for found in again], _SHOWN, "; ")
     return dataclasses.replace(
         result,
-        reason=f"{result.reason}; stale again as soon as it ran: {named}{more}",
+        reason=f"{result.reason}; stale again as soon as it ran: {named}",
         remedy=result.remedy or again[0].remedy,
         stale_again=again,
     )
@@ -252,7 +252,7 @@ def _with_left_alone(plan: PlanResult, result: ReproduceResult) -> ReproduceResu
     """Return the result, not passed where the plan has stages that could not be run."""
     cannot = [stage.name for stage in plan.stages if stage.state is StageState.CANNOT_RUN]
     unknown = [stage.name for stage in plan.stages if stage.state is StageState.NOT_KNOWN]
-    said = [f"{words}: {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+    said = [f"{words}: {few(names)}"
             for words, names in (("cannot run", cannot), ("not known whether to run", unknown)) if names]  # fmt: skip
     if not said:
         return result
@@ -285,8 +285,7 @@ def _judged(work: RunContext, done: Reproduction) -> ReproduceResult:
 def _result(work: RunContext, done: Reproduction, outcome: Outcome, reason: str, remedy: str = "") -> ReproduceResult:
     put_back = sorted(set(done.put_back))
     if put_back and outcome is Outcome.FAILED:
-        named = ", ".join(put_back[:3]) + (f" and {len(put_back) - 3} more" if len(put_back) > 3 else "")
-        reason = f"{reason}; put back as it was: {named}"
+        reason = f"{reason}; put back as it was: {few(put_back)}"
     return ReproduceResult(
         outcome=outcome, reason=reason, remedy=remedy, stages=tuple(done.runs.values()), log=RELATIVE
     )

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mlbutler.few import few
 from mlbutler.record import Moved, Outcome, PlanResult, StepResult, SyncResult
 from mlbutler.report.numbers import count
 from mlbutler.steps.context import RunContext
@@ -99,7 +100,7 @@ def _made_again(work: RunContext, plan: PlanResult, failed: SyncResult, absent: 
         result, absent, *_ = _bring(work, work.project.planning.needed(anew.stale()))
         plan = anew
     work.record = dataclasses.replace(work.record, plan=dataclasses.replace(plan, **_times(work.record.plan)))
-    named = ", ".join(sorted(lost)[:_SHOWN]) + (f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else "")
+    named = few(sorted(lost), _SHOWN)
     return dataclasses.replace(result, reason=f"{result.reason}; in no store, so made again: {named}")
 
 
@@ -210,7 +211,7 @@ def _result(work: RunContext, brought: Brought, absent: frozenset[str], paths: t
         reason = brought_now if arrived else f"nothing to bring: {count(here, 'object')} here already"
         return SyncResult(outcome=Outcome.PASSED, reason=reason, paths=paths, moved=brought.moved)
     missing = tuple(found.path for found in brought.missing) or tuple(sorted(absent))
-    shown = ", ".join(missing[:_SHOWN]) + (f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else "")
+    shown = few(missing, _SHOWN)
     targets = " ".join(_quoted(path) for path in sorted(absent)[:_SHOWN])
     remote = work.remote
     where = "mirror and cache" if remote is None else f"remote '{remote}' and the mirror"

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlbutler.errors import PathRefused, UnsavedWork
+from mlbutler.few import few
 from mlbutler.git import Git, TreeEntry
 from mlbutler.symlinks import Symlinks
 from mlbutler.train.experiment import Experiment
@@ -38,9 +39,8 @@ def apply(git: Git, experiment: Experiment, saved: Collection[str] = ()) -> Appl
     unsaved = _differing(paths, here, sides)
     unsaved = _differing(unsaved, here, [_entries(git, commit) for commit in saved]) if unsaved else unsaved
     if unsaved:
-        named = ", ".join(unsaved[:_SHOWN]) + (f" and {len(unsaved) - _SHOWN} more" if len(unsaved) > _SHOWN else "")
         error = UnsavedWork(
-            f"Changed here since {experiment.name} was sent: {named}. Nothing was written.",
+            f"Changed here since {experiment.name} was sent: {few(unsaved, _SHOWN)}. Nothing was written.",
             f"Commit or stash it, or take the results elsewhere: dvc exp branch {experiment.name} NAME",
         )
         error.paths = tuple(unsaved[:1000])

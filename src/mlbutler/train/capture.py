@@ -17,6 +17,7 @@ from pathlib import Path
 from mlbutler.commitback.scratch import scratch_index
 from mlbutler.console import human_bytes
 from mlbutler.errors import UsageError
+from mlbutler.few import few
 from mlbutler.git import Git, TreeEntry
 from mlbutler.train.refs import AUTHOR
 
@@ -98,7 +99,7 @@ def _refuse_conflicts(git: Git) -> None:
     unmerged = git.run("ls-files", "--unmerged", "-z").out.split(b"\0")
     if paths := sorted({os.fsdecode(item.partition(b"\t")[2]) for item in unmerged if item}):
         raise UsageError(
-            f"{_named(paths)} cannot be sent: a merge is under way, and it is not resolved.",
+            f"{few(paths, _SHOWN)} cannot be sent: a merge is under way, and it is not resolved.",
             "Resolve it and `git add` the files, or `git merge --abort`.",
         )
 
@@ -122,12 +123,7 @@ def _refuse_large(git: Git, files: Collection[str]) -> None:
     large = [path for path in files if (git.directory / path).lstat().st_size > _LARGEST]
     if large:
         raise UsageError(
-            f"{_named(large)} is too large for Git: an experiment's files are kept there up to "
+            f"{few(large, _SHOWN)} is too large for Git: an experiment's files are kept there up to "
             f"{human_bytes(_LARGEST)} each.",
             f"dvc add {large[0]}, and name it as a dependency of the stage that reads it.",
         )
-
-
-def _named(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(paths[:_SHOWN]) + more

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlbutler.commands.train.opening import listed, opened, print_json
+from mlbutler.commands.train.opening import opened, print_json
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
+from mlbutler.few import few
 from mlbutler.train import results
 from mlbutler.train.applying import apply
 from mlbutler.train.state import State
@@ -30,9 +31,9 @@ def fetch(directory: Path, console: Console, name: str) -> int:
         raise UsageError(f"The results of {experiment.name} were removed.", "Send it again: `mlbutler train`.")
     others = [kept.experiment.result for kept in training.all() if kept.experiment.result]
     done = apply(training.git, experiment.with_(result=commit), [one for one in others if training.git.resolve(one)])
-    console.line(f"written: {listed(done.written)}" if done.written else "Everything is here already.")
+    console.line(f"written: {few(done.written, 5)}" if done.written else "Everything is here already.")
     if done.removed:
-        console.line(f"removed: {listed(done.removed)}")
+        console.line(f"removed: {few(done.removed, 5)}")
     if done.written or done.removed:
         console.line("next: mlbutler sync --all brings the data that dvc.lock names now")
     if console.json:

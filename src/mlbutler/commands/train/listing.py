@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlbutler.commands.train.opening import Training, as_json, listed, opened, print_experiments, print_json, watching
+from mlbutler.commands.train.opening import Training, as_json, opened, print_experiments, print_json, watching
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
+from mlbutler.few import few
 from mlbutler.live_lines import clean
 from mlbutler.report.numbers import difference, value
 from mlbutler.reproduce.progress import load_progress
@@ -157,7 +158,7 @@ def stuck(training: Training) -> Iterator[str]:
     mine = [kept.experiment for kept in training.engine.mine()]
     lost = [one.name for one in mine if training.engine.shown(one) is State.LOST]
     if lost:
-        yield f"The process that ran {listed(lost)} is gone: `mlbutler train wait` takes it up again."
+        yield f"The process that ran {few(lost, 5)} is gone: `mlbutler train wait` takes it up again."
     elif any(one.state is State.WAITING for one in mine) and training.engine.is_idle():
         yield "Nothing works at those that wait: `mlbutler train wait` starts them."
 

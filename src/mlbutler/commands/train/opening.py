@@ -137,9 +137,3 @@ def watching(*words: str) -> Iterator[None]:
             "Interrupted: the experiments go on.",
             f"`{shlex.join(('mlbutler', 'train', *words))}` comes back to them, `mlbutler train cancel` ends them.",
         ) from stop
-
-
-def listed(names: Iterable[str], most: int = 5) -> str:
-    """Return names in one line, the first few of many."""
-    found = list(names)
-    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlbutler.commands.train.opening import listed, opened, print_json
+from mlbutler.commands.train.opening import opened, print_json
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
+from mlbutler.few import few
 from mlbutler.train import results
 from mlbutler.train.state import ENDED
 
@@ -26,10 +27,10 @@ def remove(directory: Path, console: Console, names: Sequence[str], *, yes: bool
     training = opened(directory, console)
     found = training.named(names)
     if open_ones := [kept.experiment.name for kept in found if kept.experiment.state not in ENDED]:
-        raise UsageError(f"{listed(open_ones)} has not ended.", f"mlbutler train cancel {' '.join(open_ones[:5])}")
+        raise UsageError(f"{few(open_ones, 5)} has not ended.", f"mlbutler train cancel {' '.join(open_ones[:5])}")
     shown = [kept.experiment.name for kept in found]
     if len(found) > 1 and not yes:
-        raise UsageError(f"These are {len(found)} experiments: {listed(shown)}.", "Pass --yes to remove them all.")
+        raise UsageError(f"These are {len(found)} experiments: {few(shown, 5)}.", "Pass --yes to remove them all.")
     removed = []
     for kept in found:
         name = kept.experiment.name

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlbutler.commands.train.opening import Training, as_json, listed, opened, print_json
+from mlbutler.commands.train.opening import Training, as_json, opened, print_json
 from mlbutler.console import Console, human_bytes
 from mlbutler.errors import EXIT_PASSED, BusyError, UsageError
+from mlbutler.few import few
 from mlbutler.project.project import Project
 from mlbutler.record import StageState
 from mlbutler.report.numbers import count
@@ -69,12 +70,10 @@ def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
 
 
 def _project(training: Training) -> Project:
-    project = Project(training.place.root, os.environ, chosen=training.settings.data.remote or "")
-    project.mirror = training.settings.data.mirror_path(training.place.root)
-    if training.settings.data.remote:
-        project.remote_config(training.settings.data.remote)  # an unknown name is an error at once
-        project.remote_name = training.settings.data.remote
-    project.mirror_remote = training.settings.data.mirror_remote
+    data = training.settings.data
+    project = Project(training.place.root, os.environ, chosen=data.remote or "")
+    project.mirror = data.mirror_path(training.place.root)
+    project.choose_remotes(data.remote, data.mirror_remote)
     return project
 
 
@@ -101,7 +100,7 @@ def _shown_plans(
     """Plan what is to be run, and show each as soon as its plan is known."""
     console = training.console
     if captured.untracked:
-        console.line(f"not sent (untracked): {listed(captured.untracked)}")
+        console.line(f"not sent (untracked): {few(captured.untracked, 5)}")
     due = [one for one in submitted if one.fate is not Fate.REUSED]
     for one in submitted:
         if one.fate is Fate.REUSED:
@@ -143,9 +142,9 @@ def _parts(planned: Planned) -> Iterator[str]:
         ("not known", StageState.NOT_KNOWN),
     ):  # fmt: skip
         if names := planned.names(state):
-            yield f"{words}: {listed(names)}"
+            yield f"{words}: {few(names, 5)}"
     if settled := planned.names(StageState.UP_TO_DATE, StageState.FROZEN):
-        yield f"up to date: {listed(settled)}"
+        yield f"up to date: {few(settled, 5)}"
     if planned.download is None:
         yield "bytes to bring: not known"
     elif planned.download:

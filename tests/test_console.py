@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import select
 import sys
 import threading
 import time
@@ -72,17 +73,22 @@ def test_where_nobody_watches_progress_is_a_plain_line_now_and_then(
     assert all(line.startswith("bring objects: 2/3, 2.0 KB (") for line in lines)
 
 
+def _seen(leader: int, text: str) -> str:
+    """Read what a terminal shows until the text is there; minutes, against a hang."""
+    seen, until = "", time.monotonic() + 300
+    while text not in seen and select.select([leader], [], [], max(until - time.monotonic(), 0))[0]:
+        seen += os.read(leader, 65536).decode()
+    return seen
+
+
 def test_a_terminal_sees_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     leader, follower = pty.openpty()
     with os.fdopen(follower, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         with Console().progress("bring objects", total=3) as state:
             state.advance(2)
-            seen = ""
-            while "bring objects: 2/3" not in seen:
-                seen += os.read(leader, 65536).decode()
-        while "\x1b[2K" not in seen:  # the line is cleared at the end
-            seen += os.read(leader, 65536).decode()
+            assert "bring objects: 2/3" in (seen := _seen(leader, "bring objects: 2/3"))
+        assert "\x1b[2K" in seen or "\x1b[2K" in _seen(leader, "\x1b[2K")  # the line is cleared at the end
     os.close(leader)
 
 

@@ -14,7 +14,7 @@ from mlbutler.jenkins.groovy import Block
 
 
 @dataclass(frozen=True)
-class Section:
+class SectionRule:
     """Hold what may stand in a section.
 
     Attributes:
@@ -31,8 +31,8 @@ class Section:
     extensible: bool = False
 
 
-def _section(names: str, what: str = "section", **rules: object) -> Section:
-    return Section(frozenset(names.split()), what, **rules)  # type: ignore[arg-type]
+def _section(names: str, what: str = "section", **rules: object) -> SectionRule:
+    return SectionRule(frozenset(names.split()), what, **rules)  # type: ignore[arg-type]
 
 
 _STEPS = _section(
@@ -153,7 +153,7 @@ def _key(key: str, name: str) -> str | None:
     return next((found for found in (f"{key}.{name}", name) if found in GRAMMAR), None)
 
 
-def _unknown(block: Block, section: Section, name: str, line: int, own: frozenset[str]) -> Fault:
+def _unknown(block: Block, section: SectionRule, name: str, line: int, own: frozenset[str]) -> Fault:
     if section is _STEPS and name in _STATEMENTS:
         return Fault(line, f"'{name}' is no step: Groovy's statements stand in a script block")
     if section is _STEPS and name in _SCRIPTED:
@@ -170,7 +170,7 @@ def _unknown(block: Block, section: Section, name: str, line: int, own: frozense
     return Fault(line, f"{block.name} has no {section.what} '{name}'{hint}", certain)
 
 
-def _lacking(block: Block, section: Section) -> Iterator[Fault]:
+def _lacking(block: Block, section: SectionRule) -> Iterator[Fault]:
     names = [name for name, _ in block.words]
     for needed in section.needs:
         if needed not in names:

@@ -33,7 +33,7 @@ def test_a_killed_run_is_begun_again_by_its_worker(laptop: Laptop) -> None:
     laptop.until(lambda: laptop.listed()["long"]["attempt"] == 2)
     (laptop.places / "go").touch()
     laptop.train("wait", "long")
-    assert "mlbutler run was stopped from outside" not in laptop.train("list")
+    assert "mlbutler was stopped from outside" not in laptop.train("list")
     assert laptop.listed()["long"]["state"] == "done"
 
 

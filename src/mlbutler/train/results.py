@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -9,10 +10,27 @@ from mlbutler.errors import GitError
 from mlbutler.git import Git
 from mlbutler.project.model import Stages
 from mlbutler.project.paths import result_paths
+from mlbutler.project.project import Project
+from mlbutler.train.end import End
 from mlbutler.train.experiment import Experiment
+from mlbutler.train.measures import measures
 from mlbutler.train.refs import AUTHOR
 
 TRAILER = "Mlbutler-Train"
+
+
+def with_results(end: End, git: Git, experiment: Experiment, top: Path, root: Path) -> End:
+    """Save what an attempt made, and return its end with that and its metrics.
+
+    Args:
+        git: at the root of the repository that keeps them. top: the clone's root, root: the project's root in it.
+
+    Raises:
+        GitError: as `save`.
+    """
+    stages = Project(root, {}).stages
+    commit = save(git, experiment, top, stages)
+    return dataclasses.replace(end, result=commit, metrics=measures(git, experiment, root, stages))
 
 
 def save(git: Git, experiment: Experiment, top: Path, stages: Stages) -> str:
@@ -26,7 +44,7 @@ def save(git: Git, experiment: Experiment, top: Path, stages: Stages) -> str:
     """
     if (before := saved(git, experiment)) is not None:
         return before
-    commit = _commit(git, experiment, top, stages)
+    commit = _commit(git, experiment, Git(top), stages)
     done = git.run("update-ref", experiment.ref, commit, "0" * 40, check=False)
     if done.code == 0:
         return commit
@@ -47,13 +65,12 @@ def saved(git: Git, experiment: Experiment) -> str | None:
     return None
 
 
-def _commit(git: Git, experiment: Experiment, top: Path, stages: Stages) -> str:
-    clone = Git(top)
+def _commit(git: Git, experiment: Experiment, clone: Git, stages: Stages) -> str:
     # What is made goes to where it stays, not into the clone, which is removed.
     there = {"GIT_OBJECT_DIRECTORY": os.fspath(git.path("objects"))}
     clone.run("add", "--update", extra=there)
     listed = [f"{experiment.project}{path}" for path in result_paths(stages)]
-    paths = [path for path in listed if os.path.lexists(top / path)]
+    paths = [path for path in listed if os.path.lexists(clone.directory / path)]
     if paths:
         names = b"".join(os.fsencode(path) + b"\0" for path in paths)
         options = ("--force", "--pathspec-from-file=-", "--pathspec-file-nul")

@@ -19,9 +19,11 @@ from mlbutler.errors import MlbutlerError
 from mlbutler.git import Git
 from mlbutler.process import output_redactor
 from mlbutler.settings import load
-from mlbutler.train.attempt import Attempt, End, Stopped
+from mlbutler.train.attempt import Stopped
+from mlbutler.train.end import End
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.local import LocalEngine, after_loss
+from mlbutler.train.local_attempt import LocalAttempt
 from mlbutler.train.log import kept as kept_log
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
@@ -127,7 +129,7 @@ class Worker:
     def _attempted(self, taken: Kept) -> End:
         try:
             settings = load(self._place.root, self._environ).settings
-            return Attempt(self._git, self._experiments, self._place, settings, self._environ).run(taken)
+            return LocalAttempt(self._git, self._experiments, self._place, settings, self._environ).run(taken)
         except Stopped:
             self._stopped = True
             return End(State.LOST, "the process that ran it was asked to stop")

@@ -1,0 +1,91 @@
+"""One attempt at an experiment on this machine: a clone of its own, its stages in there, and what they made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlbutler.errors import MlbutlerError
+from mlbutler.git import Git
+from mlbutler.process import project_environment
+from mlbutler.project.project import Project
+from mlbutler.reproduce.scratch import configure, make_clone
+from mlbutler.settings import Settings
+from mlbutler.train.attempt import Attempt, Workplace, run_environment
+from mlbutler.train.end import CANCELLED, End
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.log import Log
+from mlbutler.train.place import Place
+from mlbutler.train.refs import Experiments, Kept
+from mlbutler.train.results import with_results
+from mlbutler.train.state import State
+
+# Against itself: a target branch that the settings name need not be in the clone.
+_RUN = ("run", "--only", "plan,sync,reproduce", "--no-publish", "--discard", "--against", "HEAD")
+
+
+class LocalAttempt:
+    """Prepare an experiment, run it and keep its results.
+
+    Args:
+        git: at the repository's root. settings: the project's, as it was submitted.
+        environ: this process' environment, with the credentials of remotes.
+    """
+
+    def __init__(
+        self, git: Git, experiments: Experiments, place: Place, settings: Settings, environ: Mapping[str, str]
+    ) -> None:
+        self._git, self._experiments, self._place = git, experiments, place
+        self._settings, self._environ = settings, environ
+
+    def run(self, kept: Kept) -> End:
+        """Bring an experiment from preparing to its end; the lock of its name is held meanwhile.
+
+        Raises:
+            Stopped: this process was asked to stop; nothing of the experiment runs any more.
+        """
+        experiment = kept.experiment
+        top = self._place.scratch(experiment.id) / "clone"
+        with Log(self._place.log(experiment.id)) as log:
+            try:
+                root = self._prepare(experiment, top)
+                if self._grace(experiment) is not None:
+                    return CANCELLED
+                self._keep(experiment, State.RUNNING)
+                end = Attempt(experiment, self._workplace(experiment, root, log)).run()
+                return self._saved(experiment, top, root, end) if end.state is State.DONE else end
+            except MlbutlerError as error:
+                log.line(f"error: {error.message}")
+                return End(State.NOT_SET_UP, error.message, error.remedy)
+
+    def _prepare(self, experiment: Experiment, top: Path) -> Path:
+        main = Project(self._place.root, self._environ)
+        environ = project_environment(self._environ)
+        root = make_clone(self._git, top, experiment.input, experiment.project, environ)
+        configure(root, main.cache_dir, main.remote_directories())
+        if remote := self._settings.project.git_remote:  # the project's settings name it, and it must be there
+            Git(top, environ).run("remote", "add", "--", remote, os.fspath(top))
+        return root
+
+    def _workplace(self, experiment: Experiment, root: Path, log: Log) -> Workplace:
+        mirror = self._settings.data.mirror_path(self._place.root)
+        return Workplace(
+            folder=self._place.scratch(experiment.id), root=root, words=_RUN,
+            environ=run_environment(experiment, self._environ, mirror), stop=lambda: self._grace(experiment),
+            line=log.line,
+        )  # fmt: skip
+
+    def _saved(self, experiment: Experiment, top: Path, root: Path, end: End) -> End:
+        if self._grace(experiment) is not None:
+            return CANCELLED
+        self._keep(experiment, State.SAVING)
+        return with_results(end, self._git, experiment, top, root)
+
+    def _grace(self, experiment: Experiment) -> float | None:
+        """Return how long the stage has to end, once the experiment is to be cancelled; None before."""
+        now = self._experiments.read(experiment.id)
+        return now.experiment.cancel if now is not None else 0.0
+
+    def _keep(self, experiment: Experiment, state: State) -> None:
+        self._experiments.change(experiment.id, lambda now: now.with_(state=state))

@@ -172,6 +172,9 @@ HOSTILE: dict[str, tuple[object, ...]] = {
     "stages": ([{"name": "a"}], [{"name": "a", "outcome": "ran", "seconds": "1"}], [7], {}),
     "metrics": ([{"file": "f", "name": "n", "value": "1"}], [{"file": "f", "name": "n", "value": float("nan")}]),
     "version": (True, "1"),
+    "engine": ("kubernetes", "", None), "label": ("gpu && linux", "a b", "$(reboot)", "-x", "gpu||", None),
+    "gpus": (-1, 10**6, True, "1"), "retries": (-1, 1e3), "user": (7,), "agent": (None,),
+    "build": ("file:///etc/passwd", "https://me:secret@host/", "http://", "https://[", "x", "https://h/ x", 7),
     "host": (7,), "reason": (None,), "remedy": ([],),
 }  # fmt: skip
 
@@ -228,7 +231,9 @@ def test_a_ref_with_the_state_of_another_experiment_is_refused(repository: Path,
     one = an_experiment(repository)
     experiments.create(one)
     git(repository, "update-ref", PREFIX + name, PREFIX + one.id)
-    for look in (experiments.all, lambda: experiments.read(name)):
-        with pytest.raises(ProjectError, match=f"{name} holds the state of another") as error:
-            look()
-        assert f"git update-ref -d {PREFIX}{name}" in error.value.remedy
+    with pytest.raises(ProjectError, match=f"{name} holds the state of another") as error:
+        experiments.read(name)
+    assert f"git update-ref -d {PREFIX}{name}" in error.value.remedy
+    (kept,), (damaged,) = experiments.survey()
+    assert kept.experiment == one
+    assert (damaged.ref, damaged.remedy) == (PREFIX + name, error.value.remedy)

@@ -141,10 +141,10 @@ class PrivateRepository:
         with self._workspace() as workspace:
             return workspace.run("ls-remote", *options, "--", self._address.url, *patterns, timeout=timeout)
 
-    def push(self, options: Sequence[str], commit: str, ref: str) -> Done:
-        """Push one commit to one ref."""
+    def push(self, options: Sequence[str], *refspecs: str) -> Done:
+        """Push commits to refs."""
         with self._workspace() as workspace:
-            return workspace.run("push", *options, "--", self._address.url, f"{commit}:{ref}")
+            return workspace.run("push", *options, "--", self._address.url, *refspecs)
 
     @contextmanager
     def _workspace(self, *, known: bool = False) -> Iterator[_Workspace]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from mlbutler.errors import AccessDenied, GitError, NoAddress
 from mlbutler.git.address import Address
@@ -11,6 +12,18 @@ from mlbutler.git.command import Done
 from mlbutler.git.private_repository import PrivateRepository
 from mlbutler.secrets import has_credentials
 from mlbutler.variables import GIT_URL
+
+_TRIES = 5
+"""Two processes that fetch the same refs at once get in each other's way."""
+
+
+@dataclass(frozen=True)
+class RefMove:
+    """A change of one ref on the remote: from `old` to `new`, each '' where there is no such ref."""
+
+    ref: str
+    new: str
+    old: str
 
 
 class Git(Clone):
@@ -97,9 +110,66 @@ class Git(Clone):
             raise self.failure("ls-remote", done.err)
         return {name: oid for oid, _, name in (line.partition("\t") for line in done.text.splitlines())}
 
+    def mirror_refs(self, remote: str, prefix: str, into: str) -> Done:
+        """Bring all the remote's refs below `prefix` to where `into` says, and drop those there that it dropped.
+
+        Exit code in the result.
+        """
+        if self._private() is not None:
+            return self._mirrored(remote, prefix, into)
+        args = ["--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--prune",
+                "--no-show-forced-updates"]  # fmt: skip
+        for _ in range(_TRIES):
+            done = self.run("fetch", *args, "--", remote, f"+{prefix}*:{into}*", check=False, network=True)
+            if "cannot lock ref" not in done.err:
+                break
+        return done
+
+    def _mirrored(self, remote: str, prefix: str, into: str) -> Done:
+        """Do as `mirror_refs` by names: a private repository takes no patterns."""
+        asked = self.ask(remote, patterns=[f"{prefix}*"])
+        if asked.code != 0:
+            return asked
+        there = {name.removeprefix(prefix): oid for oid, name in _pairs(asked.text, "\t")}
+        listed = self.run("for-each-ref", "--format=%(objectname) %(refname)", into).text
+        here = {name.removeprefix(into): oid for oid, name in _pairs(listed, " ")}
+        for name in here.keys() - there.keys():
+            self.run("update-ref", "-d", f"{into}{name}")
+        new = [f"+{prefix}{name}:{into}{name}" for name, oid in there.items() if here.get(name) != oid]
+        return self.fetch(remote, *new) if new else asked
+
+    def move_refs(self, remote: str, moves: Sequence[RefMove]) -> tuple[Done, dict[str, str]]:
+        """Change refs on the remote, each only where it still is what it was.
+
+        Returns:
+            What git said, and for each ref that the remote answered for the reason of its refusal, '' for a success.
+        """
+        options = ["--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"]
+        options += [f"--force-with-lease={move.ref}:{move.old}" for move in moves]
+        specs = [f"{move.new}:{move.ref}" for move in moves]
+        if (private := self._private(writing=True)) is not None:
+            done = private.push(options, *specs)
+        else:
+            done = self.run("push", *options, "--", remote, *specs, check=False, network=True)
+        return done, dict(_answers(done.text))
+
     def push(self, remote: str, commit: str, ref: str) -> Done:
         """Push one commit to one ref, never by force. Exit code and git's porcelain lines in the result."""
         options = ["--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"]
         if (private := self._private(writing=True)) is not None:
-            return private.push(options, commit, ref)
+            return private.push(options, f"{commit}:{ref}")
         return self.run("push", *options, "--", remote, f"{commit}:{ref}", check=False, network=True)
+
+
+def _pairs(text: str, between: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        oid, _, name = line.partition(between)
+        yield oid, name
+
+
+def _answers(porcelain: str) -> Iterator[tuple[str, str]]:
+    """Yield ref and reason from what ``git push --porcelain`` printed."""
+    for line in porcelain.splitlines():
+        flag, *fields = line.split("\t")
+        if len(fields) == 2 and len(flag) == 1:
+            yield fields[0].rpartition(":")[2], fields[1] if flag == "!" else ""

@@ -16,6 +16,10 @@ from mlbutler.train.state import State
 VERSION = 1
 _MOST_JOBS = 256  # as --jobs takes it
 _MOST = 10**9
+MOST_GPUS, MOST_RETRIES = 256, 100
+LOCAL, JENKINS = "local", "jenkins"
+ENGINES = (LOCAL, JENKINS)
+"""What runs experiments: this machine, or the agents of a Jenkins controller."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,9 @@ class Experiment:
         reason: why it is in this state, one sentence. remedy: what to do about it. tail: last lines of a failure's log.
         stages: those that have ended. cancel: seconds of grace for the stage, once somebody asked to cancel.
         result: the commit with the results, metrics: the numbers in them.
+        engine: what runs it, `ENGINES`. user: who sent it. label: of the agents that may run it, '' for the job's own.
+        gpus: how many it needs. retries: attempts beyond the first, for lost agents and set-ups that fail.
+        build: the address of the build that runs it, or did, '' before. agent: the machine that build is on.
     """
 
     id: str
@@ -82,6 +89,13 @@ class Experiment:
     cancel: float | None = None
     result: str = ""
     metrics: tuple[Measure, ...] = ()
+    engine: str = LOCAL
+    user: str = ""
+    label: str = ""
+    gpus: int = 0
+    retries: int = 2
+    build: str = ""
+    agent: str = ""
     version: int = field(default=VERSION)
 
     @property
@@ -115,7 +129,9 @@ _CHECKS: dict[str, Check] = {
         "file": fields.sentence, "name": fields.sentence, "value": fields.measured,
         "before": fields.optional(fields.measured),
     })),
-    "version": fields.integer(VERSION, VERSION),
+    "engine": fields.one_of(ENGINES), "user": fields.sentence, "label": fields.label,
+    "gpus": fields.integer(0, MOST_GPUS), "retries": fields.integer(0, MOST_RETRIES), "build": fields.address,
+    "agent": fields.sentence, "version": fields.integer(VERSION, VERSION),
 }  # fmt: skip
 """What each field may be: some become paths, refs and arguments, and all are shown."""
 

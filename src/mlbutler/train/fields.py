@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
+from urllib.parse import urlsplit
 
 from mlbutler.live_lines import clean
 from mlbutler.report.numbers import as_float
@@ -13,6 +14,8 @@ from mlbutler.report.numbers import as_float
 _ID = re.compile(r"[0-9a-f]{40}")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NAME = re.compile(r"(?![.-])[\w.+=@-]+")
+_LABEL = re.compile(r"(?!-)[\w.+@-]+", re.ASCII)
+_LONGEST_ADDRESS = 2000
 _LARGEST = 1e15
 
 Check = Callable[[Any], Any]
@@ -27,6 +30,11 @@ def is_id(text: str) -> bool:
 def is_name(text: str) -> bool:
     """Return whether the text can be an experiment's name: it becomes part of refs and of commands that are shown."""
     return _NAME.fullmatch(text) is not None and ".." not in text and not text.endswith((".", ".lock"))
+
+
+def is_label(text: str) -> bool:
+    """Return whether the text can be the label of agents: one word, and no expression."""
+    return _LABEL.fullmatch(text) is not None
 
 
 def _when(valid: Callable[[str], object]) -> Check:
@@ -58,6 +66,22 @@ def _is_place(text: str) -> bool:
 
 
 place = _when(lambda text: not text or _is_place(text))
+label = _when(lambda text: not text or is_label(text))
+
+
+def _is_address(text: str) -> bool:
+    parts = urlsplit(text)  # raises ValueError itself
+    plain = text.isascii() and text.isprintable() and " " not in text and len(text) <= _LONGEST_ADDRESS
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+
+
+address = _when(lambda text: not text or _is_address(text))
+"""'' or the address of a page; credentials in it are refused."""
+
+
+def one_of(known: Collection[str]) -> Check:
+    """Return a check for a text that is one of a few."""
+    return _when(lambda text: text in known)
 
 
 def sentence(value: Any) -> str:

@@ -6,13 +6,15 @@ comparing it with what was read: of two processes that change one at once, one i
 
 from __future__ import annotations
 
+import secrets
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlbutler.errors import GitError, ProjectError
 from mlbutler.git import Git
 from mlbutler.git.batch import read_objects
+from mlbutler.git.repository import RefMove
 from mlbutler.live_lines import clean
 from mlbutler.train.experiment import Experiment, dumps, loads
 
@@ -33,47 +35,76 @@ class Kept:
     commit: str
 
 
-def _kept(id: str, content: bytes, commit: str) -> Kept:
-    """Return the state that the ref of this id holds.
+@dataclass(frozen=True)
+class Damaged:
+    """A ref whose state cannot be read: what is wrong, and what to do about it."""
 
-    Raises:
-        ProjectError: it cannot be read, or is another experiment's: the ref may have been fetched from anywhere.
-    """
-    ref = PREFIX + id
-    remove = f"If you do not know it: git update-ref -d {shlex.quote(ref)}"
-    try:
-        experiment = loads(content)
-    except ProjectError as error:
-        raise ProjectError(f"{error.message} It is {ref}.", f"{error.remedy} {remove}") from error
-    if experiment.id != id:
-        raise ProjectError(f"{ref} holds the state of another experiment.", remove)
-    return Kept(experiment, commit)
+    ref: str
+    problem: str
+    remedy: str
 
 
 class Experiments:
     """The experiments of one repository.
 
     Args:
-        git: at the repository's root.
+        git: at the repository's root. prefix: below which refs the experiments are here.
     """
 
-    def __init__(self, git: Git) -> None:
-        self._git = git
+    def __init__(self, git: Git, prefix: str = PREFIX) -> None:
+        self._git, self._prefix = git, prefix
 
     def all(self) -> tuple[Kept, ...]:
-        """Return every experiment, in the order of submission."""
-        lines = self._git.run("for-each-ref", "--format=%(objectname) %(refname)", PREFIX).text.splitlines()
-        refs = [(commit, ref.removeprefix(PREFIX)) for commit, _, ref in (line.partition(" ") for line in lines)]
+        """Return every experiment whose state can be read, in the order of submission."""
+        return self.survey()[0]
+
+    def survey(self) -> tuple[tuple[Kept, ...], tuple[Damaged, ...]]:
+        """Return every experiment, in the order of submission, and the refs that hold none."""
+        lines = self._git.run("for-each-ref", "--format=%(objectname) %(refname)", self._prefix).text.splitlines()
+        refs = [(commit, ref.removeprefix(self._prefix)) for commit, _, ref in (line.partition(" ") for line in lines)]
         contents = self._contents(list(dict.fromkeys(f"{commit}:{_STATE}" for commit, _ in refs)))
-        found = [_kept(id, contents[name], commit) for commit, id in refs if (name := f"{commit}:{_STATE}") in contents]
-        return tuple(sorted(found, key=lambda kept: (kept.experiment.submitted, kept.experiment.number)))
+        found, damaged = [], []
+        for commit, id in refs:
+            try:
+                found.append(self._kept(id, contents.get(f"{commit}:{_STATE}"), commit))
+            except ProjectError as error:
+                damaged.append(Damaged(clean(self._prefix + id), error.message, error.remedy))
+        return in_order(found), tuple(damaged)
 
     def read(self, id: str) -> Kept | None:
-        """Return one experiment, None where there is no such one."""
-        commit = self._git.run("rev-parse", "--verify", "--quiet", PREFIX + id, check=False).text
-        if not commit:
-            return None
-        return _kept(id, self._git.run("cat-file", "blob", f"{commit}:{_STATE}").out, commit)
+        """Return one experiment, None where there is no such one.
+
+        Raises:
+            ProjectError: its state cannot be read.
+        """
+        commit = self._git.run("rev-parse", "--verify", "--quiet", self._prefix + id, check=False).text
+        return self._at(id, commit) if commit else None
+
+    def _at(self, id: str, commit: str) -> Kept:
+        return self._kept(id, self._git.show(commit, _STATE), commit)
+
+    def _kept(self, id: str, content: bytes | None, commit: str) -> Kept:
+        """Return the state that the ref of this id holds.
+
+        Args:
+            content: None where there is none.
+
+        Raises:
+            ProjectError: it cannot be read, or is another experiment's: the ref may have been fetched from anywhere.
+        """
+        if content is None:
+            raise ProjectError(f"{self._prefix}{id} holds no state of an experiment.", self._how_to_remove(id))
+        try:
+            experiment = loads(content)
+        except ProjectError as error:
+            message = f"{error.message} It is {self._prefix}{id}."
+            raise ProjectError(message, f"{error.remedy} {self._how_to_remove(id)}") from error
+        if experiment.id != id:
+            raise ProjectError(f"{self._prefix}{id} holds the state of another experiment.", self._how_to_remove(id))
+        return Kept(experiment, commit)
+
+    def _how_to_remove(self, id: str) -> str:
+        return f"If you do not know it: git update-ref -d {shlex.quote(self._prefix + id)}"
 
     def log(self, kept: Kept) -> bytes | None:
         """Return the log that was kept with it, without what would steer a terminal; None while there is none."""
@@ -82,7 +113,17 @@ class Experiments:
 
     def create(self, experiment: Experiment) -> bool:
         """Keep a new experiment; return False where the same point is there already."""
-        return self._move(experiment.id, self._commit(experiment, None), _NOBODY)
+        return self._moved([RefMove(experiment.id, self._commit(experiment, None), "")])[0]
+
+    def keep_all(self, wanted: Sequence[tuple[Experiment, Kept | None]]) -> list[bool]:
+        """Keep experiments that are to be run, each in place of what was read, None for nothing; its log goes.
+
+        Returns:
+            For each False where somebody else has changed it since it was read.
+        """
+        return self._moved([
+            RefMove(new.id, self._commit(new, None), kept.commit if kept is not None else "") for new, kept in wanted
+        ])  # fmt: skip
 
     def replace(self, kept: Kept, experiment: Experiment, log: bytes | None = None) -> Kept | None:
         """Keep its new state; return None where somebody else has changed it since it was read.
@@ -92,7 +133,7 @@ class Experiments:
         """
         blob = self._blob(log) if log is not None else self._kept_log(kept)
         commit = self._commit(experiment, blob)
-        return Kept(experiment, commit) if self._move(experiment.id, commit, kept.commit) else None
+        return Kept(experiment, commit) if self._moved([RefMove(experiment.id, commit, kept.commit)])[0] else None
 
     def change(
         self, id: str, change: Callable[[Experiment], Experiment | None], log: bytes | None = None
@@ -114,12 +155,11 @@ class Experiments:
                 return kept
             if (done := self.replace(kept, wanted, log)) is not None:
                 return done
-        raise GitError(f"{PREFIX}{id} cannot be changed: others change it all the time.", "Run it again.")
+        raise GitError(f"{self._prefix}{id} cannot be changed: others change it all the time.", "Run it again.")
 
     def remove(self, kept: Kept) -> bool:
         """Remove it; return False where somebody has changed it since it was read."""
-        done = self._git.run("update-ref", "-d", PREFIX + kept.experiment.id, kept.commit, check=False)
-        return done.code == 0
+        return self._moved([RefMove(kept.experiment.id, "", kept.commit)])[0]
 
     def _contents(self, names: list[str]) -> Mapping[str, bytes]:
         return {name: content for name, _, content in read_objects(self._git, names)}
@@ -134,15 +174,32 @@ class Experiments:
         entries = [f"100644 blob {self._blob(dumps(experiment))}\t{_STATE}"]
         entries += [f"100644 blob {log}\t{_LOG}"] if log else []
         tree = self._git.run("mktree", input="".join(f"{entry}\n" for entry in entries).encode()).text
-        args = ("commit-tree", tree, "-p", experiment.input, "-m", f"{experiment.name}: {experiment.state}")
-        return self._git.run(*args, extra=AUTHOR).text
+        # Of two that write the same at one moment each has to see whether its own was kept.
+        message = f"{experiment.name}: {experiment.state}\n\n{secrets.token_hex(8)}"
+        return self._git.run("commit-tree", tree, "-p", experiment.input, "-m", message, extra=AUTHOR).text
 
-    def _move(self, id: str, new: str, old: str) -> bool:
-        done = self._git.run("update-ref", PREFIX + id, new, old, check=False)
+    def _moved(self, moves: Sequence[RefMove]) -> list[bool]:
+        """Change experiments, which `RefMove.ref` names by their ids; return for each whether it was as was read."""
+        return [self._move(move) for move in moves]
+
+    def _move(self, move: RefMove) -> bool:
+        ref, old = self._prefix + move.ref, move.old or _NOBODY
+        change = (ref, move.new, old) if move.new else ("-d", ref, old)
+        done = self._git.run("update-ref", *change, check=False)
         if done.code == 0:
             return True
-        now = self._git.run("rev-parse", "--verify", "--quiet", PREFIX + id, check=False).text or _NOBODY
+        now = self._git.run("rev-parse", "--verify", "--quiet", ref, check=False).text or _NOBODY
         # Another holds its lock for a moment, or has moved it; anything else is not ours to wait for.
-        if now == old and "lock" not in done.err and "is at" not in done.err:
+        if now == old and not is_race(done.err):
             raise Git.failure("update-ref", done.err, network=False)
         return False
+
+
+def is_race(said: str) -> bool:
+    """Return whether git refused to change a ref because another process changes it at this moment."""
+    return any(text in said for text in ("lock", "is at", "stale info", "incorrect old value"))
+
+
+def in_order(found: Iterable[Kept]) -> tuple[Kept, ...]:
+    """Return experiments in the order of submission."""
+    return tuple(sorted(found, key=lambda kept: (kept.experiment.submitted, kept.experiment.number)))

@@ -106,16 +106,13 @@ def keep(experiments: Experiments, submitted: Sequence[Submitted]) -> tuple[Subm
 
     One that somebody else submitted in this moment is reused.
     """
-    return tuple(one if one.fate is Fate.REUSED else _kept(experiments, one) for one in submitted)
+    due = [one for one in submitted if one.fate is not Fate.REUSED]
+    pairs = [(one.experiment, one.kept) for one in due]
+    done = dict(zip((one.experiment.id for one in due), experiments.keep_all(pairs), strict=True))
+    return tuple(one if done.get(one.experiment.id, True) else _other(experiments, one) for one in submitted)
 
 
-def _kept(experiments: Experiments, one: Submitted) -> Submitted:
-    if one.kept is None:
-        done = experiments.create(one.experiment)
-    else:
-        done = experiments.replace(one.kept, one.experiment, b"") is not None
-    if done:
-        return one
+def _other(experiments: Experiments, one: Submitted) -> Submitted:
     other = experiments.read(one.experiment.id)
     return Submitted(other.experiment if other is not None else one.experiment, Fate.REUSED, other)
 

@@ -79,7 +79,7 @@ def break_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("number", "code", "said"), [
-    (errno.ENOSPC, 3, "Free some space"), (errno.EDQUOT, 3, "Free some space"), (errno.EROFS, 3, "the right"),
+    (errno.ENOSPC, 3, "Free some space"), (errno.EDQUOT, 3, "Free some space"), (errno.EROFS, 3, "mounted read-only"),
     (errno.EACCES, 3, "the right"), (errno.EIO, 3, "the disk"), (errno.EINVAL, 70, "report it"),
     (errno.ENAMETOOLONG, 2, "names by this path"), (errno.ELOOP, 2, "names by this path"),
 ])  # fmt: skip
@@ -148,3 +148,25 @@ def test_no_module_of_the_project_is_imported(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mlbutler", "plan", "--help"]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", [
+    ["-C", "{}", "check"], ["check", "-C", "{}"], ["-C", "/nowhere", "check", "-C", "{}"],
+    ["-C", "{}", "train", "list"], ["train", "-C", "{}", "list"], ["train", "list", "-C", "{}"],
+])  # fmt: skip
+def test_the_directory_stands_before_the_verb_or_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    there = tmp_path / "project"
+    there.mkdir()
+    (there / "mlbutler.toml").write_text("[dtaa]\n")
+    for command in ("git init -q .", "dvc init -q", "git -c user.name=a -c user.email=a@b commit -qm x"):
+        subprocess.run(command.split(), cwd=there, check=True)
+    monkeypatch.setenv("MLBUTLER_CHDIR", "/nowhere")
+    monkeypatch.setenv("MLBUTLER_CHECK_JSON", "1")
+    monkeypatch.setenv("MLBUTLER_TRAIN_LIST_JSON", "1")
+    with pytest.raises(SystemExit) as ended:
+        main([word.format(there) for word in words])
+    said = json.loads(capsys.readouterr().out)
+    assert ended.value.code == 2
+    assert said["error"] == "mlbutler.toml: unknown key 'dtaa'."

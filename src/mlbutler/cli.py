@@ -22,8 +22,9 @@ from mlbutler.version import __version__
 
 _SPACE, _RIGHTS = "Free some space and run it again.", "Give this user the right to it and run it again."
 _DISK = "Look after the disk and run it again."
+_READ_ONLY = "The file system is mounted read-only: mount it for writing, or work elsewhere, and run it again."
 _MACHINE = {
-    errno.ENOSPC: _SPACE, errno.EDQUOT: _SPACE, errno.EACCES: _RIGHTS, errno.EPERM: _RIGHTS, errno.EROFS: _RIGHTS,
+    errno.ENOSPC: _SPACE, errno.EDQUOT: _SPACE, errno.EACCES: _RIGHTS, errno.EPERM: _RIGHTS, errno.EROFS: _READ_ONLY,
     errno.EIO: _DISK, errno.ESTALE: _DISK,
 }  # fmt: skip
 _NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
@@ -97,7 +98,8 @@ def _wants_json(arguments: list[str]) -> bool:
     """Return whether JSON is asked for, also where the command line is wrong or cannot be read to its end."""
     import os
 
-    verbs = ("_".join(arguments[:length]) for length in (1, 2))
+    words = [word for before, word in zip(("", *arguments), arguments, strict=False) if "-C" not in (before, word)]
+    verbs = ("_".join(words[:length]) for length in (1, 2))
     said = (os.environ.get(f"MLBUTLER_{verb}_JSON".upper().replace("-", "_"), "") for verb in verbs)
     return "--json" in arguments or any(text.strip().lower() in _YES for text in said)
 

@@ -42,9 +42,9 @@ class Surgery:
             )  # fmt: skip
         else:
             done = forked_python.run(*words, cwd=self.root, env=environment)
-        assert done.stdout.startswith("["), done.stdout + done.stderr
+        assert done.stdout.startswith("{"), done.stdout + done.stderr
         assert PASSWORD not in done.stdout + done.stderr
-        return done.returncode, {row["subject"]: row for row in json.loads(done.stdout)}
+        return done.returncode, {row["subject"]: row for row in json.loads(done.stdout)["examined"]}
 
 
 def open_surgery(directory: Path) -> Surgery:

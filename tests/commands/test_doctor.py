@@ -327,7 +327,7 @@ def test_s3_is_read_and_its_endpoint_tells_the_time(surgery: Surgery) -> None:
         server.stop()
         world.git(world.author, "checkout", "-q", ".dvc/config")
     assert push.code == 0, push.out + push.err
-    said = [{row["subject"]: row for row in json.loads(run.out)} for run in (before, after)]
+    said = [{row["subject"]: row for row in json.loads(run.out)["examined"]} for run in (before, after)]
     assert [found["remote"]["state"] for found in said] == ["note", "ok"]
     assert "does not hold data/raw" in said[0]["remote"]["text"]
     assert said[1]["clock"]["text"] == "agrees with the remote 's3'"

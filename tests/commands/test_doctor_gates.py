@@ -18,7 +18,7 @@ def examined(root: Path, capsys: pytest.CaptureFixture[str], *gates: str) -> tup
     (root / "mlbutler.toml").write_text("".join(f"[[gate]]\n{gate}\nmin = 0\n" for gate in gates))
     with pytest.raises(SystemExit):
         main(["doctor", "--json"])
-    [row] = [row for row in json.loads(capsys.readouterr().out) if row["subject"] == "gates"]
+    [row] = [row for row in json.loads(capsys.readouterr().out)["examined"] if row["subject"] == "gates"]
     return row["state"], row["text"]
 
 

@@ -211,7 +211,7 @@ def test_a_gate_is_calibrated_on_the_target_alone(noisy: World, tmp_path: Path) 
     run = noisy.run(noisy.project, {}, "calibrate", "--runs", "12", "--repeats", "3", "--json", "--against", "main",
                     verb="gate")  # fmt: skip
     assert run.code == 0, run.out + run.err
-    (tried,) = json.loads(run.out)
+    (tried,) = json.loads(run.out)["gates"]
     assert len(tried["values"]) == 12
     assert count(tmp_path) == before + 11, "the seed in use has been run before"
     assert all(0.85 < value < 0.95 for value in tried["values"]), "it is the target that is run"

@@ -22,7 +22,7 @@ def test_what_a_project_is(tmp_path: Path, name: str) -> None:
     assert (found.forge, found.folder, found.target) == (kind.forge, kind.folder, "main")
     assert tuple(tool.name for tool in found.tests) == kind.tests
     assert tuple(tool.name for tool in found.linters) == kind.linters
-    assert (found.stages, found.metrics, found.configured) == (("train",), ("metrics.json",), False)
+    assert (found.stages, found.gated, found.configured) == (("train",), "metrics.json:NAME", False)
     assert found.ssh is kind.git.startswith(("git@", "ssh://"))
 
 
@@ -70,3 +70,27 @@ def test_a_forge_that_no_run_could_find_is_named_at_once(tmp_path: Path) -> None
     files = {**KINDS["pip"].files, "mlbutler.toml": '[forge]\nurl = "https://git.example.org"\n'}
     with pytest.raises(SettingsError, match=r"Nothing tells what forge"):
         detect_project(make(tmp_path, replace(KINDS["pip"], git="https://git.example.org/a/w.git", files=files)), {})
+
+
+@pytest.mark.parametrize(("content", "gated"), [
+    ('{"rows": 3, "val": {"accuracy": 0.9}, "loss": 1}', "metrics.json:val.accuracy"),
+    ('{"rows": 3, "name": "x"}', "metrics.json:rows"),
+    ('{"name": "x", "good": true}', "metrics.json:NAME"),
+    ("{", "metrics.json:NAME"),
+])  # fmt: skip
+def test_the_example_of_a_gate_names_a_number_that_there_is(tmp_path: Path, content: str, gated: str) -> None:
+    root = make(tmp_path, KINDS["pip"])
+    (root / "metrics.json").write_text(content)
+    found = detect_project(root, {})[1]
+    assert found.gated == gated
+    assert f'# metric = "{gated}"' in render_files(found, ScaffoldOptions())["mlbutler.toml"]
+
+
+def test_the_example_of_predictions_names_an_output_that_looks_like_them(tmp_path: Path) -> None:
+    root = make(tmp_path, KINDS["pip"])
+    assert '# file = "predictions.csv"' in render_files(detect_project(root, {})[1], ScaffoldOptions())["mlbutler.toml"]
+    (root / "dvc.yaml").write_text(
+        "stages:\n  test:\n    cmd: 'true'\n    outs: [model.pkl, out/test_predictions.parquet]\n"
+    )
+    found = detect_project(root, {})[1]
+    assert '# file = "out/test_predictions.parquet"' in render_files(found, ScaffoldOptions())["mlbutler.toml"]

@@ -270,7 +270,9 @@ def test_what_cannot_stand_in_a_jenkinsfile_is_refused(options: dict[str, Any]) 
 def test_hostile_names_stay_names() -> None:
     evil = "x'; sh 'touch /tmp/pwned'; '"
     image = ContainerImage("shell", "debian:12")
-    found = DetectedProject("x", folder=evil, remote=Remote(evil, "http"), target=evil, metrics=(evil,), image=image)
+    found = DetectedProject(
+        "x", folder=evil, remote=Remote(evil, "http"), target=evil, gated=evil, predictions=evil, image=image
+    )
     files = render_files(found, ScaffoldOptions())
     assert lint(files["Jenkinsfile"]) == []
     assert not re.search(r"(?<!\\)'; sh", files["Jenkinsfile"])

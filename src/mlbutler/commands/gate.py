@@ -73,7 +73,7 @@ def calibrate_gates(
             for one in tried:
                 _show(console, one)
         if console.json:
-            print(json.dumps([dataclasses.asdict(one) for one in tried], indent=2, ensure_ascii=False))
+            print(json.dumps({"gates": [dataclasses.asdict(one) for one in tried]}, indent=2, ensure_ascii=False))
         return 0
 
 

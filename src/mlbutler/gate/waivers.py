@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mlbutler.errors import SettingsError
 from mlbutler.parsing import Unreadable, parse_toml
 from mlbutler.record import GateResult
+from mlbutler.settings.problems import explained
 
 FILE_NAME = "mlbutler-waivers.toml"
 
@@ -49,9 +50,8 @@ def parse_waivers(text: str) -> tuple[Waiver, ...]:
     except Unreadable as error:
         raise SettingsError(error.message, error.remedy) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{FILE_NAME}: {where}: {first['msg']}.", remedy) from error
+        said, nearest = explained(error, _WaiverFile, lambda where: FILE_NAME)
+        raise SettingsError(said, nearest or remedy) from error
 
 
 def apply(

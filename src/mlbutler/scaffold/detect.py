@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mlbutler.comparison.documents import LARGEST, is_number, read_document
+from mlbutler.comparison.metrics import guess_goal
+from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import UsageError
 from mlbutler.forge.detect import locate_forge
 from mlbutler.git import Git
+from mlbutler.project.model import Stage
 from mlbutler.project.project import Project
 from mlbutler.project.root import find_root
 from mlbutler.record import Change
@@ -24,6 +29,8 @@ _KINDS = {
     "http": "http", "https": "http", "webdav": "http", "webdavs": "http", "s3": "s3", "ssh": "ssh", "gs": "gs",
     "azure": "azure", "": "local", "file": "local",
 }  # fmt: skip
+
+_PREDICTIONS = re.compile(r"prediction[^/]*\.(csv|tsv|jsonl|parquet)$", re.IGNORECASE)
 
 
 def detect_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, DetectedProject]:
@@ -55,7 +62,8 @@ def detect_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, D
         remote=_remote(project),
         remotes=project.remote_names(),
         stages=tuple(stage.name for stage in stages),
-        metrics=tuple(output.path for stage in stages for output in stage.outputs if output.kind == "metric"),
+        gated=_gated(root, stages),
+        predictions=next((path for path in _outputs(stages) if _PREDICTIONS.search(path)), ""),
         tests=test_tools,
         linters=lint_tools,
         missing=undeclared_packages(root, runs_in, (*test_tools, *lint_tools)),
@@ -67,6 +75,30 @@ def detect_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, D
         local_remotes=tuple(_local_remotes(project)),
         python_path=python_path(root, stages),
     )
+
+
+def _outputs(stages: Sequence[Stage], kind: str | None = None) -> list[str]:
+    return [output.path for stage in stages for output in stage.outputs if kind in (None, output.kind)]
+
+
+def _gated(root: Path, stages: Sequence[Stage]) -> str:
+    """Return the number that a first gate may well be about: one whose name says which way is better, else any."""
+    files = _outputs(stages, "metric")
+    names = [(file, name) for file in files for name in _numbers(root / file)]
+    for file, name in (*(one for one in names if guess_goal(one[1])), *names):
+        return f"{file}:{name}"
+    return f"{files[0]}:NAME" if files else ""
+
+
+def _numbers(path: Path) -> list[str]:
+    """Return the names of the numbers in a metrics file; none where it cannot be read."""
+    try:
+        if path.stat().st_size > LARGEST:
+            return []
+        document = read_document(path.name, Source(path.read_bytes()))
+    except OSError:
+        return []
+    return [name for name, value in document.values.items() if name and is_number(value)]
 
 
 def _is_in_pyproject(root: Path) -> bool:

@@ -70,7 +70,8 @@ class DetectedProject:
         ssh: is Git reached over SSH. target: the branch that pull requests go to, '' when unknown.
         remotes: names of all DVC remotes; with several and no default one, `remote` is None.
         missing: packages of `tests` and `linters` that no dependency file names.
-        metrics: names of the first metrics files. report: where reports are written.
+        gated: a number that a gate may name, as ``metrics.json:accuracy``, '' where there are no metrics.
+        predictions: an output that looks like a table of predictions, '' for none. report: where reports are written.
         configured: are there settings of mlbutler already.
         commands: of the stages. local_remotes: name and folder of DVC remotes on the agent.
         python_path: folders from the project's root, '' for itself, that its programs import from.
@@ -85,7 +86,8 @@ class DetectedProject:
     remote: Remote | None = None
     remotes: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
+    gated: str = ""
+    predictions: str = ""
     tests: tuple[Tool, ...] = ()
     linters: tuple[Tool, ...] = ()
     missing: tuple[str, ...] = ()

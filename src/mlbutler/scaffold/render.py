@@ -134,6 +134,7 @@ def _settings(found: DetectedProject) -> Mapping[str, object]:
         "remote": found.remote.name if found.remote else "",
         "tests": found.tests,
         "linters": found.linters,
-        "metrics": found.metrics,
+        "gated": found.gated,
+        "predictions": found.predictions,
         "passed": held_back(found),
     }

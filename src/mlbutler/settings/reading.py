@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from mlbutler.errors import SettingsError
 from mlbutler.parsing import Unreadable, parse_json, parse_toml
-from mlbutler.settings.problems import problem
-from mlbutler.settings.sections import Gate, Predictions, Settings
+from mlbutler.settings.problems import explained
+from mlbutler.settings.sections import Settings
 
 FILE_NAME, SHARED = "mlbutler.toml", "pyproject.toml"
 
@@ -102,7 +101,8 @@ def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) ->
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise _explained(error, name, sources) from error
+        said, remedy = explained(error, Settings, lambda where: sources.get(where, name))
+        raise SettingsError(said, remedy or "See docs/settings.md for what each key takes.") from error
     return LoadedSettings(settings, {key: sources.get(key, "default") for key in _keys(settings.model_dump())})
 
 
@@ -160,27 +160,3 @@ def _from_text(section: str, key: str, text: str) -> Any:
         except Unreadable:
             return text
     return text
-
-
-def _explained(error: ValidationError, name: str, sources: Mapping[str, str]) -> SettingsError:
-    problems, remedies = [], []
-    for item in error.errors():
-        where = [str(part) for part in item["loc"]]
-        dotted = ".".join(where)
-        source = sources.get(".".join(where[:2]), name)
-        if item["type"] == "extra_forbidden":
-            problems.append(f"{source}: unknown key '{dotted}'")
-            nearest = difflib.get_close_matches(where[-1], _siblings(where), n=1, cutoff=0.0)
-            remedies.append(f"The nearest known key is '{'.'.join([*where[:-1], nearest[0]])}'." if nearest else "")
-        else:
-            problems.append(f"{source}: {dotted}: {problem(item)}")
-    remedy = " ".join(filter(None, remedies)) or "See docs/settings.md for what each key takes."
-    return SettingsError("; ".join(problems) + ".", remedy)
-
-
-def _siblings(where: list[str]) -> list[str]:
-    if len(where) == 1:
-        return list(Settings.model_fields)
-    repeated: dict[str, Any] = {"gate": Gate, "predictions": Predictions}
-    model: Any = repeated.get(where[0]) or Settings.model_fields[where[0]].annotation
-    return list(model.model_fields)

@@ -134,8 +134,10 @@ def _ended(
     Args:
         stale: outputs here of stages that did not run, and why: they are not judged, readable or not.
     """
-    if any(gate.outcome == "failed" for gate in result.gates):
+    if failed := [gate for gate in result.gates if gate.outcome == "failed"]:
         remedy = "Improve the result, or change the gate or waive it in a reviewed commit on the target branch."
+        if all(gate.new is None for gate in failed):
+            remedy = "Correct the name in [[gate]], or let a stage write that number."
         return dataclasses.replace(result, outcome=Outcome.FAILED, remedy=remedy)
     trouble = work.project.objects.problem
     pairs = ((old.metrics, new.metrics), (old.params, new.params))

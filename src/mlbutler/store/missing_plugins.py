@@ -22,7 +22,7 @@ _PLUGIN = re.compile(r"\bdvc-[a-z0-9]+\b")
 def how_to_install(error: BaseException) -> str:
     """Return how to get the plugin that DVC misses; DVC names it in its error."""
     named = _PLUGIN.search(str(error))
-    return f"pip install {named[0]}" if named else "Install DVC's plugin for that storage, such as dvc-s3."
+    return f"pip install {named[0]}" if named else "Install DVC's plugin for that storage: pip install dvc-NAME."
 
 
 @contextmanager

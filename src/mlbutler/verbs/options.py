@@ -22,12 +22,22 @@ _SETTINGS = {
 }
 
 
+def _given_before() -> str | Path:
+    """Return the directory that stands before the verb, as Git takes it; else the variable's, else this one."""
+    context = click.get_current_context().parent
+    while context is not None:
+        if (found := context.params.get("chdir")) is not None:
+            return Path(found)
+        context = context.parent
+    return os.environ.get(CHDIR) or Path()
+
+
 def common(function: F) -> F:
     """Add the options that every verb takes; the verb gets `directory` and `console`."""
 
     # A default, so that the verb's own variable outweighs the one for all.
     @click.option("-C", "chdir", type=click.Path(path_type=Path), metavar="DIR",
-                  default=lambda: os.environ.get(CHDIR) or Path(),
+                  default=_given_before,
                   show_envvar=True, help=f"Work in this directory (default: {CHDIR}, else here).")  # fmt: skip
     @click.option("--json", is_flag=True, show_envvar=True, help="One JSON document on standard output.")
     @click.option("--quiet", is_flag=True, show_envvar=True, help="Only errors.")
@@ -83,7 +93,9 @@ Exit codes:
 @click.group(context_settings=_SETTINGS, epilog=f"{_FIRST}\n\n{_CODES}")
 # Without a variable: MLBUTLER_VERSION in a Dockerfile says which to install, and would turn every verb into this.
 @click.version_option(__version__, prog_name="mlbutler", allow_from_autoenv=False)
-def cli() -> None:
+@click.option("-C", "chdir", type=click.Path(path_type=Path), metavar="DIR", allow_from_autoenv=False,
+              help="Work in this directory; every verb takes it too.")  # fmt: skip
+def cli(chdir: Path | None) -> None:
     """Continuous machine learning for DVC projects: reproduce, compare, judge and report every pull request."""
 
 

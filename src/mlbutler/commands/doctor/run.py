@@ -78,7 +78,8 @@ def doctor(directory: Path, console: Console, *, settings: bool = False, forge: 
             console.line(f"{_SIGNS[item.state]}  {item.subject}: {item.text}{remedy}")
             found.append(item)
     if console.json:
-        print(json.dumps([dataclasses.asdict(item) for item in found], indent=2, ensure_ascii=False))
+        document = {"examined": [dataclasses.asdict(item) for item in found]}
+        print(json.dumps(document, indent=2, ensure_ascii=False))
     return EXIT_JUDGED if any(item.state == MISSING for item in found) else EXIT_PASSED
 
 
@@ -114,4 +115,4 @@ def _show_settings(work: RunContext) -> None:
         rows.append({"setting": key, "value": value, "source": source})
         work.console.line(f"{key} = {json.dumps(value, ensure_ascii=False)}    ({source})")
     if work.console.json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print(json.dumps({"settings": rows}, indent=2, ensure_ascii=False))

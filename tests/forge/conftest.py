@@ -93,5 +93,7 @@ judging = _over(*(dialect for dialect in DIALECTS if dialect not in (Gogs, DagsH
 """Those with statuses."""
 committing = _over(GitHub, GitLab, BitbucketCloud)
 """Those with comments on commits."""
+offering = _over(GitHub, GitLab, Gitea, BitbucketCloud, BitbucketServer)
+"""Those that open pull requests."""
 gallery = _over(GitLab, Gitea)
 """Those that take files."""

@@ -32,7 +32,9 @@ class GitHub(Dialect):
         ("PATCH", r"/repos/team/digits/check-runs/(\d+)", "update_check"),
         ("GET", r"/repos/team/digits/commits/(\w{40})/pulls", "pulls_of"),
         ("GET", r"/repos/team/digits/pulls", "list_pulls"),
+        ("POST", r"/repos/team/digits/pulls", "open_pull"),
     )
+    unlisted_methods = (("POST", r".*/pulls"),)
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         made = self.example("GET", path)
@@ -87,6 +89,13 @@ class GitHub(Dialect):
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
         return Answer(200, [self._pull(p) for p in self.pulls if f"team:{p.branch}" == query["head"]])
 
+    def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
+        assert seen.json.keys() == {"title", "body", "head", "base"}
+        pull = self.opened(seen.json["head"], seen.json["base"])
+        if pull is None:
+            return Answer(422, {"message": "Validation Failed", "errors": [{"message": "It exists already"}]})
+        return Answer(201, self._pull(pull))
+
 
 class GitLab(Dialect):
     """GitLab below a path, with a project in two groups."""
@@ -112,7 +121,9 @@ class GitLab(Dialect):
         ("POST", rf"{_at}/uploads", "upload"),
         ("GET", rf"{_at}/repository/commits/(\w{{40}})/merge_requests", "pulls_of"),
         ("GET", rf"{_at}/merge_requests", "list_pulls"),
+        ("POST", rf"{_at}/merge_requests", "open_pull"),
     )
+    unlisted_methods = (("POST", r".*/merge_requests"),)
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         named = {"note": note.body} if len(note.on) == 40 else {"id": note.id, "body": note.body}
@@ -166,6 +177,13 @@ class GitLab(Dialect):
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
         return Answer(200, [self._pull(p) for p in self.pulls if p.branch == query["source_branch"]])
 
+    def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
+        assert seen.json.keys() == {"title", "description", "source_branch", "target_branch"}
+        pull = self.opened(seen.json["source_branch"], seen.json["target_branch"])
+        if pull is None:
+            return Answer(409, {"message": ["Another open merge request already exists for this source branch: !18"]})
+        return Answer(201, self._pull(pull))
+
 
 class Gitea(Dialect):
     """Gitea below a path."""
@@ -186,7 +204,9 @@ class Gitea(Dialect):
         ("GET", r"/repos/team/digits/issues/comments/(\d+)/assets", "assets"),
         ("POST", r"/repos/team/digits/issues/comments/(\d+)/assets", "upload"),
         ("GET", r"/repos/team/digits/pulls", "list_pulls"),
+        ("POST", r"/repos/team/digits/pulls", "open_pull"),
     )
+    unlisted_methods = (("POST", r".*/pulls"),)
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         user = {"id": note.author, "login": f"user{note.author}"}
@@ -222,7 +242,15 @@ class Gitea(Dialect):
 
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
         pulls, _, _ = paged(self.pulls, query, 50, "limit")
-        return Answer(200, [
-            {"number": p.number, "title": "A title", "html_url": "https://pages/",
-             "head": {"sha": p.head, "ref": p.branch}, "base": {"ref": p.target}} for p in pulls
-        ])  # fmt: skip
+        return Answer(200, [self._pull(p) for p in pulls])
+
+    def _pull(self, pull: Any) -> dict[str, Any]:
+        return {"number": pull.number, "title": "A title", "html_url": "https://pages/",
+                "head": {"sha": pull.head, "ref": pull.branch}, "base": {"ref": pull.target}}  # fmt: skip
+
+    def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
+        assert seen.json.keys() == {"title", "body", "head", "base"}
+        pull = self.opened(seen.json["head"], seen.json["base"])
+        if pull is None:
+            return Answer(409, {"message": "pull request already exists for these targets"})
+        return Answer(201, self._pull(pull))

@@ -96,7 +96,8 @@ class Dialect(ABC):
 
     Attributes:
         kind: as in the registry. spec: the description's name. prefix: where the API is below the host; `below` is
-            what the pages' address has too. undescribed: paths that the description leaves out, unlisted: parameters.
+            what the pages' address has too. undescribed: paths that the description leaves out, unlisted: parameters,
+            unlisted_methods: (method, pattern of the path).
     """
 
     kind = ""
@@ -110,6 +111,7 @@ class Dialect(ABC):
     finds_pulls = True
     undescribed: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
+    unlisted_methods: tuple[tuple[str, str], ...] = ()
     limit: int | None = None
     unit = "characters"
     api = ""
@@ -191,6 +193,13 @@ class Dialect(ABC):
         """A status was set; `name` and `url` are its fields."""
         kept = {"sha": sha, "state": sent["state"], "name": sent[name], "said": sent["description"]}
         self.statuses.append(kept | {"url": sent.get(url, "")})
+
+    def opened(self, branch: str, target: str) -> Pull | None:
+        """A pull request is opened; None when there is one already."""
+        if any((pull.branch, pull.target) == (branch, target) for pull in self.pulls):
+            return None
+        self.pulls.append(Pull(max((pull.number for pull in self.pulls), default=0) + 1, OTHER_HEAD, branch, target))
+        return self.pulls[-1]
 
     def missing(self) -> Answer:
         """What it says when there is no such thing."""
@@ -306,7 +315,8 @@ class FakeForge(ThreadingHTTPServer):
             return Answer(401, {"message": "Bad credentials"})
         inner = Seen(seen.method, seen.path.removeprefix(self.dialect.prefix), seen.query, seen.headers, seen.body)
         description = load(self.dialect.spec) if self.dialect.spec else None
-        if description is not None and inner.path not in self.dialect.undescribed:
+        unlisted = any(m == seen.method and re.fullmatch(p, inner.path) for m, p in self.dialect.unlisted_methods)
+        if description is not None and not unlisted and inner.path not in self.dialect.undescribed:
             described = self.dialect.described_from + inner.path
             self.violations += description.faults(
                 seen.method, described, self._listed(seen.query), seen.headers.get("content-type", ""), seen.body

@@ -90,7 +90,9 @@ class BitbucketCloud(Dialect):
         ("POST", rf"{_at}/commit/(\w{{40}})/statuses/build", "status"),
         ("GET", rf"{_at}/commit/(\w{{40}})/pullrequests", "pulls_of"),
         ("GET", rf"{_at}/pullrequests", "list_pulls"),
+        ("POST", rf"{_at}/pullrequests", "open_pull"),
     )
+    unlisted_methods = (("POST", r".*/pullrequests"),)
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         return {"type": "pullrequest_comment", "id": note.id, "deleted": False,
@@ -139,6 +141,13 @@ class BitbucketCloud(Dialect):
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
         return self._paged(seen, [self._pull(p) for p in self.pulls], query)
 
+    def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
+        sent = seen.json
+        assert sent.keys() == {"title", "description", "source", "destination"}
+        pull = self.opened(sent["source"]["branch"]["name"], sent["destination"]["branch"]["name"])
+        assert pull is not None
+        return Answer(201, self._pull(pull))
+
 
 class BitbucketServer(Dialect):
     """Bitbucket Data Center below a path: activities, versions, and answers only to ``application/json``."""
@@ -158,7 +167,9 @@ class BitbucketServer(Dialect):
         ("POST", rf"{_at}/commits/(\w{{40}})/builds", "status"),
         ("GET", rf"{_at}/commits/(\w{{40}})/pull-requests", "pulls_of"),
         ("GET", rf"{_at}/pull-requests", "list_pulls"),
+        ("POST", rf"{_at}/pull-requests", "open_pull"),
     )
+    unlisted_methods = (("POST", r".*/pull-requests"),)
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         return {"id": note.id, "version": note.version, "text": note.body, "author": {"name": f"user {note.author}"}}
@@ -222,3 +233,11 @@ class BitbucketServer(Dialect):
 
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
         return self._paged([self._pull(p) for p in self.pulls if f"refs/heads/{p.branch}" == query["at"]], query)
+
+    def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
+        sent = seen.json
+        assert sent.keys() == {"title", "description", "fromRef", "toRef"}
+        pull = self.opened(*(sent[name]["id"].removeprefix("refs/heads/") for name in ("fromRef", "toRef")))
+        if pull is None:
+            return Answer(409, {"errors": [{"message": "Only one pull request may be open for these branches"}]})
+        return Answer(201, self._pull(pull))

@@ -24,6 +24,21 @@ def crowd(meeting: Meeting, count: int) -> None:
         meeting.dialect.add("17", f"comment {number} by somebody <!-- not ours -->", SOMEBODY)
 
 
+# ---------------------------------------------------------------------------------- a pull request
+
+
+def test_a_pull_request_is_opened_once_even_where_the_answer_is_lost(offering: Meeting) -> None:
+    asked = change("c" * 40, None, "lr-1-branch")
+    offering.server.faults.append(Fault("POST", cut=True))
+    pull = offering.open().open_pull_request(asked, "a title", "a text")
+    assert (pull.head_branch, pull.target_branch) == ("lr-1-branch", "main")
+    again = offering.open().open_pull_request(asked, "a title", "a text")
+    assert again.number == pull.number != "17"
+    assert len(offering.server.sent("POST")) == 1
+    sent = offering.server.sent("POST")[0].json
+    assert {"a title", "a text"} <= {value for value in sent.values() if isinstance(value, str)}
+
+
 # --------------------------------------------------------------------------------------- the comment
 
 

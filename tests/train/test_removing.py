@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import click
 import pytest
 
 from mlbutler.commands.train.remove import remove
 from mlbutler.console import Console
-from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, ProjectError
+from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
 from mlbutler.git import Git
 from mlbutler.train.experiment import Experiment, dumps, identity
 from mlbutler.train.refs import AUTHOR, PREFIX, Experiments, Kept
@@ -42,7 +44,7 @@ def test_a_ref_that_was_fetched_removes_nothing_outside(root: Path) -> None:
     tree = git.run("mktree", input=f"100644 blob {blob}\tstate.json\n".encode()).text
     commit = git.run("commit-tree", tree, "-m", "x", extra=AUTHOR).text
     git.run("update-ref", f"{PREFIX}{'1' * 40}", commit)
-    with pytest.raises(ProjectError, match=f"cannot be read.*{PREFIX}{'1' * 40}"):
+    with pytest.raises(UsageError, match="There is no experiment 'one'"):
         remove(root, Console(), ["one"], yes=False)
     assert (precious / "file").exists()
 
@@ -78,3 +80,41 @@ def test_what_was_changed_meanwhile_is_not_removed(
     assert Git(root).resolve(one.ref) is None
     assert experiments.all() == ()
     assert not (place / f"{one.id}.log").exists()
+
+
+def aged(root: Path, name: str, state: State, days: float) -> Experiment:
+    """An experiment that ended so many days ago."""
+    git = Git(root)
+    commit = git.run("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", name, extra=AUTHOR).text
+    one = Experiment(
+        id=identity(commit, "", ()), name=name, grid="lr", baseline=git.head(), input=commit, state=state,
+        ended=time.time() - days * 86_400, number=int(name[-1]),
+    )  # fmt: skip
+    assert Experiments(git).create(one)
+    return one
+
+
+def test_the_old_ones_go_once_their_number_was_confirmed(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aged(root, "lr-1", State.DONE, 40)
+    aged(root, "lr-2", State.FAILED, 40)
+    aged(root, "lr-3", State.DONE, 1)
+
+    def names() -> list[str]:
+        return [kept.experiment.name for kept in Experiments(Git(root)).all()]
+
+    month = 30 * 86_400.0
+    with pytest.raises(UsageError, match=r"2 experiments \(1 done, 1 failed\): lr-1, lr-2"):
+        remove(root, Console(), [], yes=False, older_than=month)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
+    with pytest.raises(click.Abort):
+        remove(root, Console(), [], yes=False, older_than=month)
+    assert len(names()) == 3
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "y")
+    assert remove(root, Console(), [], yes=False, older_than=month) == EXIT_PASSED
+    assert names() == ["lr-3"]
+    assert remove(root, Console(), ["lr"], yes=False, older_than=month) == EXIT_PASSED
+    assert "There are no such experiments" in capsys.readouterr().out
+    assert names() == ["lr-3"]

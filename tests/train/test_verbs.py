@@ -111,7 +111,13 @@ def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
     shown = laptop.train("show", "lr-1")
     assert "| diverged" in shown
     assert "next: mlbutler train logs lr-1" in shown
-    assert "lr-1 has no results: it is failed" in laptop.train("fetch", "lr-1", code=2)
+    assert (
+        "lr-1 has no results: it is failed. Its log, metrics and state are in .mlbutler/fetched/lr-1"
+        in laptop.train("pull", "lr-1")
+    )
+    assert "training at 0.5\ndiverged" in (laptop.root / ".mlbutler/fetched/lr-1/log.txt").read_text()
+    assert json.loads((laptop.root / ".mlbutler/fetched/lr-1/experiment.json").read_text())["state"] == "failed"
+    assert "lr-1 has no results: it is failed" in laptop.train("fetch", "lr-1", "--data", code=2)
     assert dvc_experiments(laptop) == {}
     assert "lr-1  train.rate=0.5 (again): runs: train" in laptop.train("-S", "train.rate=0.5", "--dry-run")
 

@@ -36,7 +36,7 @@ def detect(git: Git, environ: Mapping[str, str], settings: Settings, against: st
 
 def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | None) -> Change:
     checkout = git.head()
-    remote = _remote(git, settings.git_remote)
+    remote = remote_of(git, settings.git_remote)
     if facts.fork:
         git = git.without_credentials()
     history = History(git, remote, fresh=facts.kind != "local")
@@ -99,7 +99,12 @@ def _is_pushed(git: Git, head: str) -> bool:
     return bool(git.run("for-each-ref", "--count=1", f"--contains={head}", "refs/remotes").text)
 
 
-def _remote(git: Git, named: str | None) -> str | None:
+def remote_of(git: Git, named: str | None) -> str | None:
+    """Return the name of the git remote in use: the one that is `named`, else origin, else the only one.
+
+    Raises:
+        UsageError: there is no remote of that name.
+    """
     if git.address is not None:  # then a remote's name is only that of its branches in the clone
         return named or ORIGIN
     remotes = git.remotes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mlbutler.commands.clone_lock import SIDE_BY_SIDE
@@ -35,6 +35,7 @@ def step(
     call: Callable[[RunContext], StepResult] | None = None,
     in_run: bool = False,
     discard: bool = False,
+    environ: Mapping[str, str] | None = None,
 ) -> int:
     """Run the step `name` on the checkout at `directory`; return the exit code.
 
@@ -42,14 +43,15 @@ def step(
         targets: stages to restrict plan, sync and reproduce to. call: the step's function with its options.
         in_run: judge and refuse as `mlbutler run` does: what a later step fixes is pending, and a step is not
             taken when one that it needs failed.
-        discard: replace files of the work tree that no store holds.
+        discard: replace files of the work tree that no store holds. environ: in place of this process' environment.
 
     Raises:
         UsageError: `report` or `publish` finds the record of another run, or as `begin`.
     """
     beside = name if name in SIDE_BY_SIDE else ""
-    offline, telling = name in _OFFLINE and (name in _RUN or not has_credentials(os.environ)), name in TELLING
-    with begin(directory, console, against, offline=offline, beside=beside, telling=telling) as work:
+    environ = os.environ if environ is None else environ
+    offline, telling = name in _OFFLINE and (name in _RUN or not has_credentials(environ)), name in TELLING
+    with begin(directory, console, against, offline=offline, beside=beside, telling=telling, environ=environ) as work:
         work.discard = discard
         if in_run:
             resume(work)

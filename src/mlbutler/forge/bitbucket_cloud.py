@@ -56,6 +56,14 @@ class BitbucketCloud:
             found = [pull for pull in pulls if pull.head_branch == change.head_branch]
         return found
 
+    def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
+        """See `Adapter.open_pull_request`."""
+        asked = {
+            "title": title, "description": body, "source": {"branch": {"name": change.head_branch}},
+            "destination": {"branch": {"name": change.target_branch}},
+        }  # fmt: skip
+        return _pull(self._api.json(self._api.send("POST", f"{self._at}/pullrequests", json=asked)), change)
+
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:

@@ -65,6 +65,14 @@ class BitbucketServer:
             found = [_pull(item) for item in pulls]
         return found
 
+    def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
+        """See `Adapter.open_pull_request`."""
+        asked = {
+            "title": title, "description": body, "fromRef": {"id": f"refs/heads/{change.head_branch}"},
+            "toRef": {"id": f"refs/heads/{change.target_branch}"},
+        }  # fmt: skip
+        return _pull(self._api.json(self._api.send("POST", f"{self._at}/pull-requests", json=asked)))
+
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from mlbutler import atomic
 from mlbutler.errors import ForgeError, SettingsError
-from mlbutler.forge.interface import Capabilities, PictureFile, Posted, PullRequest, State
+from mlbutler.forge.interface import Capabilities, NotOffered, PictureFile, Posted, PullRequest, State
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.build import NAME
@@ -43,6 +43,14 @@ class Folder:
     def pull_request(self, change: Change) -> PullRequest | None:
         """See `Forge.pull_request`; a folder knows of none."""
         return None
+
+    def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
+        """Raise `NotOffered`: a folder has no pull requests.
+
+        Raises:
+            NotOffered: always.
+        """
+        raise NotOffered("A folder has no pull requests.")
 
     def comment(self, change: Change, title: str, body: str, is_older: Callable[[str], bool]) -> Posted:
         """See `Forge.comment`."""

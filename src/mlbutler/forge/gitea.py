@@ -41,6 +41,11 @@ class Gitea:
         by_commit = [pull for pull in pulls if pull.head == change.head]
         return by_commit or [pull for pull in pulls if change.head_branch and pull.head_branch == change.head_branch]
 
+    def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
+        """See `Adapter.open_pull_request`."""
+        asked = {"title": title, "body": body, "head": change.head_branch, "base": change.target_branch}
+        return _pull(self._api.json(self._api.send("POST", f"{self._at}/pulls", json=asked)))
+
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:

@@ -65,6 +65,11 @@ class GitHub:
             found = [_pull(p) for p in self._api.pages(f"{self._at}/pulls", state="open", head=head)]
         return found
 
+    def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
+        """See `Adapter.open_pull_request`."""
+        asked = {"title": title, "body": body, "head": change.head_branch, "base": change.target_branch}
+        return _pull(self._api.json(self._api.send("POST", f"{self._at}/pulls", json=asked)))
+
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:

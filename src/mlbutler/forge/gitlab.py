@@ -71,6 +71,14 @@ class GitLab:
             found = [_pull(i) for i in self._api.pages(path, state="opened", source_branch=change.head_branch)]
         return found
 
+    def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
+        """See `Adapter.open_pull_request`."""
+        asked = {
+            "title": title, "description": body, "source_branch": change.head_branch,
+            "target_branch": change.target_branch,
+        }  # fmt: skip
+        return _pull(self._api.json(self._api.send("POST", f"{self._at}/merge_requests", json=asked)))
+
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:

@@ -92,6 +92,14 @@ class Gogs:
             title=text(issue, "title"), url=f"{self._web}/pulls/{number}",
         )  # fmt: skip
 
+    def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
+        """Raise `NotOffered`: Gogs' API opens no pull request, and DagsHub describes none that does.
+
+        Raises:
+            NotOffered: always.
+        """
+        raise NotOffered(f"{self.name} opens no pull request by its API.")
+
     def comments(self, change: Change) -> Iterator[Comment]:
         """See `Adapter.comments`; they are not paged.
 

@@ -73,6 +73,23 @@ class Hosted:
             )
         return pulls[0] if pulls else None
 
+    def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
+        """See `Forge.open_pull_request`. What may have been created is looked for, and not created again."""
+        if (there := self._open_already(change)) is not None:
+            return there
+        try:
+            return self.adapter.open_pull_request(change, title, body)
+        except OutcomeUnknown:
+            sleep(self._pause)
+            if (there := self._open_already(change)) is None:
+                raise
+            return there
+
+    def _open_already(self, change: Change) -> PullRequest | None:
+        ours = change.head_branch, change.target_branch
+        pulls = self.adapter.pull_requests(change)
+        return next((pull for pull in pulls if (pull.head_branch, pull.target_branch) == ours), None)
+
     # ------------------------------------------------------------------------------------ comment
 
     def comment(self, change: Change, title: str, body: str, is_older: Callable[[str], bool]) -> Posted:

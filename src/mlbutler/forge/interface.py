@@ -136,6 +136,14 @@ class Forge(Protocol):
         """
         ...
 
+    def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
+        """Open a pull request of the change's branch into its target branch; return the one that is open already.
+
+        Raises:
+            NotOffered: the forge's API has no such thing. ForgeError: it could not be opened.
+        """
+        ...
+
     def comment(self, change: Change, title: str, body: str, is_older: Callable[[str], bool]) -> Posted:
         """Put `body` where the change's comment of this title is, or add it: there is never a second one.
 
@@ -189,6 +197,10 @@ class ForgeAdapter(Protocol):
 
     def pull_requests(self, change: Change) -> list[PullRequest]:
         """Return open pull requests that hold the change's head, or whose branch is the change's."""
+        ...
+
+    def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
+        """Open a pull request of the change's branch into its target branch."""
         ...
 
     def comments(self, change: Change) -> Iterator[Comment]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.few import few
@@ -20,8 +21,8 @@ _MOST_LISTED = 1000
 _SHOWN = 3
 
 
-def run(work: RunContext, *, everything: bool = False) -> SyncResult:
-    """Fetch what stale stages need; with `everything`, every artifact.
+def run(work: RunContext, *, everything: bool = False, only: Sequence[str] = ()) -> SyncResult:
+    """Fetch what stale stages need; with `everything`, every artifact, with `only`, those at or below these paths.
 
     An output that no store has is made again where its stage can run: the plan in the record then says so.
     If it cannot be made again, the outcome is ``failed``.
@@ -31,6 +32,8 @@ def run(work: RunContext, *, everything: bool = False) -> SyncResult:
         AccessDenied, StoreError, CorruptObject: a store did not answer, refused, or sent something else.
         DiskFull: no space for what is needed.
     """
+    if only:
+        return _bring(work, list(_at(work, only)))[0]
     plan = work.record.plan
     stale = plan.stale() if plan is not None else ()
     if not everything and plan is not None and not stale:
@@ -59,6 +62,16 @@ def run(work: RunContext, *, everything: bool = False) -> SyncResult:
         gone.partial = dataclasses.replace(result, outcome=Outcome.ERROR, reason=gone.message)
         raise gone
     return result
+
+
+def _at(work: RunContext, paths: Sequence[str]) -> Iterator[Need]:
+    """Yield what is needed for these artifacts, for those below these folders, and for parts of a directory."""
+    for need in work.project.planning.all_artifacts():
+        inside = tuple(path for path in paths if path.startswith(f"{need.path}/"))
+        if any(need.path == path or need.path.startswith(f"{path}/") for path in paths):
+            yield need
+        else:
+            yield from (replace(need, path=path, inside=(path[len(need.path) + 1 :],)) for path in inside)
 
 
 def supply(work: RunContext, paths: Sequence[str]) -> None:

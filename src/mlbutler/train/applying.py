@@ -24,16 +24,20 @@ class Applied:
     removed: tuple[str, ...]
 
 
-def apply(git: Git, experiment: Experiment, saved: Collection[str] = ()) -> Applied:
+def apply(
+    git: Git, experiment: Experiment, saved: Collection[str] = (), only: Collection[str] | None = None
+) -> Applied:
     """Write the files that an experiment changed since its baseline into the work tree; the index stays as it is.
 
     Args:
         git: at the repository's root. saved: commits of other results: what is as in one of them may be replaced.
+        only: files and folders, from the repository's root, outside of which nothing is written; None for all.
 
     Raises:
         UnsavedWork: one of them was changed here since: nothing was written. PathRefused: a link is in the way.
     """
-    paths = git.changed(experiment.baseline, experiment.result)
+    changed = git.changed(experiment.baseline, experiment.result)
+    paths = changed if only is None else tuple(path for path in changed if is_at(path, only))
     sides = [_entries(git, rev) for rev in (experiment.result, experiment.input, experiment.baseline)]
     here = _here(git, paths)
     unsaved = _differing(paths, here, sides)
@@ -58,6 +62,11 @@ def apply(git: Git, experiment: Experiment, saved: Collection[str] = ()) -> Appl
     for path in removed:
         (git.directory / path).unlink(missing_ok=True)
     return Applied(tuple(written), tuple(removed))
+
+
+def is_at(path: str, places: Collection[str]) -> bool:
+    """Return whether a path is one of `places`, or below one."""
+    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def _refuse_outside(paths: Sequence[str]) -> None:

@@ -65,6 +65,19 @@ def saved(git: Git, experiment: Experiment) -> str | None:
     return None
 
 
+def brought(git: Git, experiment: Experiment, remote: str | None) -> str | None:
+    """Return the commit with the results, from the remote where they are not here; None where they are nowhere.
+
+    Args:
+        git: at the repository's root. remote: the git remote's name, None without one.
+    """
+    if (here := saved(git, experiment)) is not None or remote is None:
+        return here
+    # Plain git: DVC's own fetch leaves a shallow clone broken. Never by force: the ref may be another experiment's.
+    git.fetch(remote, f"{experiment.ref}:{experiment.ref}")
+    return saved(git, experiment)
+
+
 def _commit(git: Git, experiment: Experiment, clone: Git, stages: Stages) -> str:
     # What is made goes to where it stays, not into the clone, which is removed.
     there = {"GIT_OBJECT_DIRECTORY": os.fspath(git.path("objects"))}

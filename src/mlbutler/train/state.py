@@ -26,5 +26,7 @@ class State(StrEnum):
 
 UNDER_WAY = (State.PREPARING, State.RUNNING, State.SAVING)
 ENDED = (State.DONE, State.FAILED, State.NOT_SET_UP, State.TIMED_OUT, State.CANCELLED)
-AGAIN = (State.FAILED, State.NOT_SET_UP, State.TIMED_OUT, State.CANCELLED)
+FAILED = (State.FAILED, State.NOT_SET_UP, State.TIMED_OUT)
+"""In these an experiment ended without a result, and not because somebody wanted it."""
+AGAIN = (*FAILED, State.CANCELLED)
 """From these an experiment is run again when it is submitted again."""

@@ -120,9 +120,25 @@ def _other(experiments: Experiments, one: Submitted) -> Submitted:
 def _fate(git: Git, kept: Kept | None) -> Fate:
     if kept is None:
         return Fate.NEW
-    before = kept.experiment
-    gone = before.state is State.DONE and results.saved(git, before) is None
-    return Fate.AGAIN if before.state in AGAIN or gone else Fate.REUSED
+    return Fate.AGAIN if is_to_run(git, kept.experiment) else Fate.REUSED
+
+
+def is_to_run(git: Git, experiment: Experiment) -> bool:
+    """Return whether an experiment that was sent before is run when it is sent again: it has ended without a result.
+
+    Args:
+        git: at the repository's root.
+    """
+    gone = experiment.state is State.DONE and results.saved(git, experiment) is None
+    return experiment.state in AGAIN or gone
+
+
+def again(experiment: Experiment) -> Experiment:
+    """Return an experiment that has ended as one that waits for its first attempt."""
+    return experiment.with_(
+        state=State.WAITING, submitted=time.time(), started=None, ended=None, attempt=0, reason="", remedy="", tail=(),
+        stages=(), cancel=None, result="", metrics=(),
+    )  # fmt: skip
 
 
 def _contents(git: Git, captured: Captured, prefix: str, point: overrides.Point) -> Mapping[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -106,6 +106,20 @@ def verb(name: str, *lines: str, group: click.Group = cli, short: str | None = N
         lines: examples of it. short: its line in the list of commands, where its docstring is too long for 80 columns.
     """
     return group.command(name, epilog=examples(*lines), short_help=short)
+
+
+class Aliased(click.Group):
+    """A group whose commands have further names, which no list of commands shows."""
+
+    def __init__(self, *args: Any, aliases: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._aliases = aliases
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of a name, under its own name: variables are of that."""
+        return super().resolve_command(ctx, [self._aliases.get(args[0], args[0]), *args[1:]])
 
 
 def needs(option: str, other: str, *, given: bool) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from mlbutler.train.state import State
-from mlbutler.verbs.options import cli, common, examples, verb
+from mlbutler.verbs.options import Aliased, cli, common, examples, verb
 
 _ENGINES = ("local",)
 _STATES = tuple(state.value for state in State)
 
 
-class _Duration(click.ParamType):  # type: ignore[type-arg]
+class Duration(click.ParamType):  # type: ignore[type-arg]
     """A time such as ``90``, ``30m`` or ``8h``."""
 
     name = "time"
@@ -32,6 +32,7 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]
 
 
 @cli.group(
+    cls=Aliased, aliases={"ls": "list", "ps": "list", "pull": "fetch"},
     invoke_without_command=True, short_help="Send the work tree as experiments, and bring results back.",
     epilog=examples("mlbutler train", "mlbutler train -n lr -S train.rate=0.1,0.01 -j 2",
                     "mlbutler train -S other.yaml:depth=3 --target evaluate --dry-run"),
@@ -50,7 +51,7 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]
               help="Experiments that run at once.")  # fmt: skip
 @click.option("--max-failures", type=click.IntRange(1), metavar="N", show_envvar=True,
               help="Cancel the rest once N have failed (default: run them all).")  # fmt: skip
-@click.option("--time", type=_Duration(), metavar="TIME", show_envvar=True,
+@click.option("--time", type=Duration(), metavar="TIME", show_envvar=True,
               help="End an experiment that takes longer, such as 90, 30m or 8h.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Show what would be run and brought, and send nothing.")
 @common
@@ -69,18 +70,28 @@ def train(context: click.Context, /, directory: Path, console: Any, **options: A
     return submit(directory, console, SubmitOptions(wish, options["copy_paths"], options["dry_run"]))
 
 
-@verb("list", "mlbutler train list", "mlbutler train list 'lr-*' --state failed", "mlbutler train list --json",
+@verb("list", "mlbutler train list", "mlbutler train list 'lr-*' --failed", "mlbutler train list --sort accuracy",
       group=train, short="Show experiments and what has become of them.")  # fmt: skip
 @click.argument("names", nargs=-1)
 @click.option("--state", type=click.Choice(_STATES), multiple=True, show_envvar=True,
               help="Only those in this state. May be repeated.")  # fmt: skip
+@click.option("--running", is_flag=True, show_envvar=True, help="Only those under way.")
+@click.option("--failed", is_flag=True, show_envvar=True,
+              help="Only those that failed, timed out or were not set up.")  # fmt: skip
+@click.option("--since", type=Duration(), metavar="TIME", show_envvar=True,
+              help="Only those that were sent in this time, such as 90m, 12h or 2d.")  # fmt: skip
+@click.option("--sort", metavar="KEY", default="", show_envvar=True,
+              help="By name, sent, took or a metric, the best first (default: those under way first).")  # fmt: skip
 @click.option("-w", "--watch", is_flag=True, show_envvar=True, help="Go on until all have ended.")
 @common
-def train_list(directory: Path, console: Any, names: tuple[str, ...], state: tuple[str, ...], watch: bool) -> int:
+def train_list(directory: Path, console: Any, names: tuple[str, ...], watch: bool, **options: Any) -> int:
     """Show the experiments and what has become of them, those under way first."""
-    from mlbutler.commands.train.listing import Wanted, list_all
+    from mlbutler.commands.train.chosen import RUNNING, Wanted
+    from mlbutler.commands.train.listing import list_all
+    from mlbutler.train.state import FAILED
 
-    return list_all(directory, console, Wanted(names, state), watch=watch)
+    states = (*options["state"], *(RUNNING if options["running"] else ()), *(FAILED if options["failed"] else ()))
+    return list_all(directory, console, Wanted(names, states, options["since"], options["sort"]), watch=watch)
 
 
 @verb("show", "mlbutler train show lr-1", group=train, short="Show one experiment.")
@@ -129,24 +140,3 @@ def train_cancel(directory: Path, console: Any, names: tuple[str, ...], grace: f
     from mlbutler.commands.train.cancel import cancel
 
     return cancel(directory, console, names, grace)
-
-
-@verb("fetch", "mlbutler train fetch lr-1", group=train, short="Bring an experiment's results into the work tree.")
-@click.argument("name")
-@common
-def train_fetch(directory: Path, console: Any, name: str) -> int:
-    """Write what an experiment made into the work tree; unsaved work is never overwritten."""
-    from mlbutler.commands.train.fetch import fetch
-
-    return fetch(directory, console, name)
-
-
-@verb("rm", "mlbutler train rm lr-1", "mlbutler train rm lr --yes", group=train, short="Remove experiments.")
-@click.argument("names", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, show_envvar=True, help="Several at once, too.")
-@common
-def train_rm(directory: Path, console: Any, names: tuple[str, ...], yes: bool) -> int:
-    """Remove experiments that have ended: their state, their log and their results."""
-    from mlbutler.commands.train.remove import remove
-
-    return remove(directory, console, names, yes=yes)

@@ -6,9 +6,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlbutler.commands.train.chosen import ORDER, Shown, Wanted, choose
 from mlbutler.commands.train.opening import Training, as_json, opened, print_experiments, print_json, watching
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
@@ -21,15 +21,6 @@ from mlbutler.train.state import ENDED, UNDER_WAY, State
 
 _METRICS, _DIGITS = 3, 4
 _EVERY = 1.0
-_ORDER = (State.RUNNING, State.SAVING, State.PREPARING, State.LOST, State.WAITING)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which experiments to list: `names`, patterns, sweeps, all if empty; in one of `states`, in any if empty."""
-
-    names: Sequence[str] = ()
-    states: Sequence[str] = ()
 
 
 def list_all(directory: Path, console: Console, wanted: Wanted, *, watch: bool = False) -> int:
@@ -50,15 +41,10 @@ def list_all(directory: Path, console: Console, wanted: Wanted, *, watch: bool =
     return EXIT_PASSED
 
 
-Shown = tuple[State, Experiment]
-"""An experiment, and its state as it is shown."""
-
-
 def _found(training: Training, wanted: Wanted) -> list[Shown]:
     found = training.named(wanted.names) if wanted.names else training.all()
     shown = [(training.engine.shown(kept.experiment), kept.experiment) for kept in found]
-    shown = [(state, one) for state, one in shown if not wanted.states or state in wanted.states]
-    return sorted(shown, key=lambda pair: _ORDER.index(pair[0]) if pair[0] in _ORDER else len(_ORDER))
+    return choose(wanted, shown, training.settings.gate)
 
 
 def _lines(training: Training, shown: Sequence[Shown]) -> Iterator[str]:
@@ -141,12 +127,13 @@ def said(training: Training, experiment: Experiment, state: State) -> str:
         asked = ["is being cancelled"] if experiment.cancel is not None else []
         return ", ".join([f"for {since}", *_progress(training, experiment), *asked])
     if state is State.DONE and experiment.metrics:
-        shown = [_measure(metric) for metric in experiment.metrics[:_METRICS]]
+        shown = [measured(metric) for metric in experiment.metrics[:_METRICS]]
         return ", ".join(shown) + (" ..." if len(experiment.metrics) > _METRICS else "")
     return experiment.reason
 
 
-def _measure(metric: Measure) -> str:
+def measured(metric: Measure) -> str:
+    """Return a metric in a few words, with the difference to the baseline."""
     shown = f"{metric.name} {value(metric.value, _DIGITS)}"
     if metric.before is None or metric.before == metric.value:
         return shown
@@ -173,7 +160,7 @@ def _progress(training: Training, experiment: Experiment) -> Iterator[str]:
 
 
 def _counts(states: Sequence[State]) -> str:
-    order = dict.fromkeys((*_ORDER, *ENDED))
+    order = dict.fromkeys((*ORDER, *ENDED))
     return ", ".join(f"{states.count(state)} {state}" for state in order if state in states)
 
 
@@ -199,7 +186,7 @@ def _fields(training: Training, experiment: Experiment, state: State) -> Iterato
         took = f", {human_seconds(stage.seconds)}" if stage.outcome == "ran" else ""
         yield "stage", f"{stage.name}: {stage.outcome}{took}"
     for metric in experiment.metrics:
-        yield "metric", f"{metric.file}: {_measure(metric)}"
+        yield "metric", f"{metric.file}: {measured(metric)}"
     yield "id", experiment.id
 
 

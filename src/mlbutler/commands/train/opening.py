@@ -18,6 +18,7 @@ from mlbutler.console import Console
 from mlbutler.errors import Interrupted, UsageError
 from mlbutler.git import Git
 from mlbutler.held_back import in_ci, values_to_hide
+from mlbutler.project.project import Project
 from mlbutler.secrets import Redactor
 from mlbutler.settings import Settings, load
 from mlbutler.train.experiment import Experiment
@@ -41,6 +42,14 @@ class Training:
     place: Place
     engine: LocalEngine
     console: Console
+
+    def project(self) -> Project:
+        """Return the DVC project in the work tree, with the remotes that the settings name."""
+        data = self.settings.data
+        project = Project(self.place.root, os.environ, chosen=data.remote or "")
+        project.mirror = data.mirror_path(self.place.root)
+        project.choose_remotes(data.remote, data.mirror_remote)
+        return project
 
     def all(self) -> list[Kept]:
         """Return the experiments of this project, in the order of submission."""
@@ -117,7 +126,12 @@ def print_experiments(training: Training, experiments: Iterable[Experiment]) -> 
 
 def print_json(document: Any) -> None:
     """Print a JSON document on standard output."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    print(dumps(document))
+
+
+def dumps(document: Any) -> str:
+    """Return a JSON document as text."""
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 @contextmanager

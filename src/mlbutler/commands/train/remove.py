@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,27 +12,35 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
 from mlbutler.few import few
 from mlbutler.train import results
+from mlbutler.train.experiment import Experiment
 from mlbutler.train.state import ENDED
 
 
-def remove(directory: Path, console: Console, names: Sequence[str], *, yes: bool) -> int:
+def remove(
+    directory: Path, console: Console, names: Sequence[str], *, yes: bool, older_than: float | None = None
+) -> int:
     """Remove the named experiments: state, log, and the DVC experiment; return the exit code.
 
     What a branch or another experiment holds stays: refs alone are removed.
 
     Args:
-        yes: several at once, too.
+        names: all experiments if empty, which goes with `older_than` alone: those that ended so many seconds ago.
+        yes: several at once, too, without a question.
 
     Raises:
-        UsageError: one has not ended, or several are meant without `yes`.
+        UsageError: one has not ended, or several are meant without `yes` where nobody can be asked.
     """
     training = opened(directory, console)
-    found = training.named(names)
+    found = training.named(names) if names else training.all()
+    if older_than is not None:
+        before = time.time() - older_than
+        found = [kept for kept in found if kept.experiment.ended is not None and kept.experiment.ended < before]
     if open_ones := [kept.experiment.name for kept in found if kept.experiment.state not in ENDED]:
         raise UsageError(f"{few(open_ones, 5)} has not ended.", f"mlbutler train cancel {' '.join(open_ones[:5])}")
-    shown = [kept.experiment.name for kept in found]
+    if not found:
+        console.line("There are no such experiments.")
     if len(found) > 1 and not yes:
-        raise UsageError(f"These are {len(found)} experiments: {few(shown, 5)}.", "Pass --yes to remove them all.")
+        _ask(console, [kept.experiment for kept in found])
     removed = []
     for kept in found:
         name = kept.experiment.name
@@ -46,3 +56,19 @@ def remove(directory: Path, console: Console, names: Sequence[str], *, yes: bool
     if console.json:
         print_json({"removed": removed})
     return EXIT_PASSED if len(removed) == len(found) else EXIT_OUTSIDE
+
+
+def _ask(console: Console, experiments: Sequence[Experiment]) -> None:
+    """Have a person confirm how many are removed.
+
+    Raises:
+        UsageError: there is nobody to ask.
+    """
+    states = [one.state for one in experiments]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in ENDED if state in states)
+    said = f"{len(experiments)} experiments ({counts}): {few([one.name for one in experiments], 5)}"
+    if console.json or console.quiet or not sys.stdin.isatty():
+        raise UsageError(f"These are {said}.", "Pass --yes to remove them all.")
+    import click
+
+    click.confirm(f"Remove {said}?", abort=True, err=True)

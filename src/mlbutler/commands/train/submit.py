@@ -47,7 +47,7 @@ def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
     with training.place.holding("submit", _PATIENCE) as ours:
         if not ours:
             raise BusyError("Another `mlbutler train` is sending experiments.", "Wait for it to end.")
-        main = _project(training)
+        main = training.project()
         captured = capture(training.git, [f"{training.prefix}{path}" for path in options.copied])
         _check(training, main, captured, options.wish.params)
         wish = options.wish
@@ -67,14 +67,6 @@ def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
     if console.json:
         print_json(_document(training, captured, submitted, plans, options))
     return EXIT_PASSED
-
-
-def _project(training: Training) -> Project:
-    data = training.settings.data
-    project = Project(training.place.root, os.environ, chosen=data.remote or "")
-    project.mirror = data.mirror_path(training.place.root)
-    project.choose_remotes(data.remote, data.mirror_remote)
-    return project
 
 
 def _check(training: Training, main: Project, captured: Captured, params: Sequence[str]) -> None:

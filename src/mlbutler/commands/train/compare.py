@@ -1,0 +1,70 @@
+"""Implement `mlbutler train compare`: what an experiment changed, judged as `mlbutler compare` judges a branch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlbutler.commands.step import step
+from mlbutler.commands.train.finished import finished
+from mlbutler.commands.train.opening import Training, opened
+from mlbutler.console import Console
+from mlbutler.git import Git
+from mlbutler.process import project_environment
+from mlbutler.reproduce.scratch import configure, make_clone
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.refs import AUTHOR
+
+
+def compare(directory: Path, console: Console, name: str, other: str | None) -> int:
+    """Compare an experiment's results with its baseline, or with another experiment's; return the exit code.
+
+    Args:
+        other: the experiment to compare with, None for the commit that the first one stands on.
+
+    Raises:
+        UsageError: one of them has no results.
+    """
+    training = opened(directory, console)
+    one = finished(training, name)
+    commit, against, named = one.result, one.baseline, f"its baseline {one.baseline[:10]}"
+    if other is not None:
+        second = finished(training, other)
+        commit, against, named = _on_top(training.git, one, second), second.result, second.name
+    console.line(f"{one.name} compared with {named}")
+    environ = dict(os.environ)
+    if (mirror := training.settings.data.mirror_path(training.place.root)) is not None:
+        environ["MLBUTLER_DATA_MIRROR"] = os.fspath(mirror)
+    with _checked_out(training, commit) as root, contextlib.chdir(root):
+        return step(root, console, "compare", against=against, environ=environ)
+
+
+def _on_top(git: Git, one: Experiment, other: Experiment) -> str:
+    """Return a commit with the results of one experiment that stands on those of another.
+
+    What is compared is a commit and the one that it grew from; two experiments grew from the same baseline.
+    """
+    args = ("commit-tree", f"{one.result}^{{tree}}", "-p", other.result, "-m", f"{one.name} beside {other.name}")
+    return git.run(*args, extra=AUTHOR).text
+
+
+@contextmanager
+def _checked_out(training: Training, commit: str) -> Iterator[Path]:
+    """Yield the project's root in a clone of this commit, which has the project's cache and no data of its own."""
+    folder = training.place.folder / f"compare-{os.getpid()}"
+    training.place.prepare()
+    shutil.rmtree(folder, ignore_errors=True)
+    main = training.project()
+    environ = project_environment(os.environ)
+    try:
+        root = make_clone(training.git, folder, commit, training.prefix, environ)
+        configure(root, main.cache_dir, main.remote_directories())
+        if remote := training.settings.project.git_remote:  # the project's settings name it, and it must be there
+            Git(folder, environ).run("remote", "add", "--", remote, os.fspath(folder))
+        yield root
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

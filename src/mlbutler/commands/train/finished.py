@@ -1,0 +1,28 @@
+"""Find the results of an experiment, for the verbs that do something with them."""
+
+from __future__ import annotations
+
+from mlbutler.change.detect import remote_of
+from mlbutler.commands.train.opening import Training
+from mlbutler.errors import UsageError
+from mlbutler.train import results
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.state import State
+
+
+def finished(training: Training, name: str) -> Experiment:
+    """Return the experiment of this name, with the commit of its results, which is in this repository.
+
+    Raises:
+        UsageError: it has no results, or they were removed.
+    """
+    experiment = training.one(name).experiment
+    if experiment.state is not State.DONE:
+        raise UsageError(
+            f"{experiment.name} has no results: it is {training.engine.shown(experiment)}.",
+            f"mlbutler train show {experiment.name}",
+        )
+    commit = results.brought(training.git, experiment, remote_of(training.git, training.settings.project.git_remote))
+    if commit is None:
+        raise UsageError(f"The results of {experiment.name} were removed.", "Send it again: `mlbutler train`.")
+    return experiment.with_(result=commit)

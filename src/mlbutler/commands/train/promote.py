@@ -1,0 +1,116 @@
+"""Implement `mlbutler train promote`: an experiment's results as a branch, and a pull request for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+from mlbutler.change.detect import detect
+from mlbutler.commands.train.finished import finished
+from mlbutler.commands.train.listing import measured
+from mlbutler.commands.train.opening import Training, opened, print_json
+from mlbutler.commands.train.sending import send_data
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_PASSED, UsageError
+from mlbutler.forge.detect import ForgeLocation, locate_forge
+from mlbutler.forge.interface import NotOffered, PullRequest
+from mlbutler.forge.new_pull_request import page
+from mlbutler.forge.opening import NoToken, Opening
+from mlbutler.forge.registry import open_forge
+from mlbutler.git import Git
+from mlbutler.record import Change
+from mlbutler.report.escape import markdown
+from mlbutler.train.experiment import Experiment
+
+_TITLE = 200
+
+
+def promote(directory: Path, console: Console, name: str, branch: str | None, *, pull_request: bool) -> int:
+    """Make a branch of an experiment's results, push it after its data, and open a pull request; return the exit code.
+
+    Each step may be repeated: what is there already stays.
+
+    Args:
+        branch: its name; that of the experiment with ``-branch`` behind it, as DVC calls it, if None.
+        pull_request: open one, where the forge's API can and the environment has a token for it.
+
+    Raises:
+        UsageError: the experiment has no results, or the branch has other commits. GitError, AccessDenied: the git
+            remote does not take it. StoreError: a DVC remote does not take the data. ForgeError.
+    """
+    training = opened(directory, console)
+    experiment = finished(training, name)
+    branch = branch or f"{experiment.name}-branch"
+    git = training.git
+    change = detect(git, os.environ, training.settings)
+    change = dataclasses.replace(change, head=experiment.result, head_branch=branch, number=None)
+    _check(git, change, branch)
+    send_data(training, training.project(), experiment.result)
+    git.run("update-ref", f"refs/heads/{branch}", experiment.result)
+    if change.git_remote is None:
+        console.line(f"{branch} holds the results of {experiment.name}; there is no git remote to push it to")
+        pull, address = None, ""
+    else:
+        _push(git, change.git_remote, experiment.result, branch)
+        console.line(f"{branch}, with the results of {experiment.name}, is on {change.git_remote}")
+        pull, address = _offered(training, experiment, change, branch) if pull_request else (None, "")
+    if console.json:
+        document = {"name": experiment.name, "branch": branch, "commit": experiment.result, "remote": change.git_remote}
+        print_json(document | {"pull_request": pull.url if pull is not None else None, "open_at": address or None})
+    return EXIT_PASSED
+
+
+def _check(git: Git, change: Change, branch: str) -> None:
+    """Refuse a name that is none, and a branch that holds something else, here or on the remote."""
+    if not git.is_branch_name(branch):
+        raise UsageError(f"'{branch}' is no name for a branch.", "Choose another one with --branch.")
+    ref = f"refs/heads/{branch}"
+    there = git.remote_refs(change.git_remote, ref).get(ref) if change.git_remote is not None else None
+    for place, commit in (("here", git.resolve(ref)), (f"on {change.git_remote}", there)):
+        if commit not in (None, change.head):
+            raise UsageError(
+                f"There is a branch {branch} {place} with other commits. Nothing was sent.",
+                "Choose another name with --branch.",
+            )
+
+
+def _push(git: Git, remote: str, commit: str, branch: str) -> None:
+    done = git.push(remote, commit, f"refs/heads/{branch}")
+    if done.code != 0:
+        raise git.failure("push", f"{done.err}\n{done.text}")
+
+
+def _offered(training: Training, experiment: Experiment, change: Change, branch: str) -> tuple[PullRequest | None, str]:
+    """Open a pull request; return it, else the page where a person opens it, '' where there is none."""
+    target, say = change.target_branch, training.console.line
+    place = locate_forge(training.settings.forge, os.environ, change)
+    if target is None or place is None:
+        say("No forge is known here: open the pull request there, if there is one.")
+        return None, ""
+    try:
+        pull = _opened(training, place, experiment, change)
+    except (NotOffered, NoToken) as error:
+        if not (address := page(place, branch, target)):
+            say(f"No pull request was opened: {error.message}")
+            return None, ""
+        say(f"Open the pull request at {address}")
+        return None, address
+    say(f"pull request {pull.number}: {pull.url}")
+    return pull, ""
+
+
+def _opened(training: Training, place: ForgeLocation, experiment: Experiment, change: Change) -> PullRequest:
+    environ = os.environ
+    forge = open_forge(Opening(place=place, environ=environ, root=training.place.root, say=training.console.line))
+    return forge.open_pull_request(change, *_text(experiment))
+
+
+def _text(experiment: Experiment) -> tuple[str, str]:
+    """Return title and description."""
+    metrics = [measured(metric) for metric in experiment.metrics[:3]]
+    title = ": ".join(filter(None, (f"Experiment {experiment.name}", ", ".join(metrics))))
+    lines = [f"Results of the experiment {markdown(experiment.name)}, made from {experiment.baseline[:10]}.", ""]
+    lines += [f"- {markdown(text)}" for text in experiment.overrides]
+    lines += [f"- {markdown(f'{metric.file}: {measured(metric)}')}" for metric in experiment.metrics]
+    return title[:_TITLE], "\n".join(lines)

@@ -1,0 +1,63 @@
+"""Implement `mlbutler train retry`: run the very same input again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from mlbutler.commands.train.opening import Training, opened, print_experiments
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
+from mlbutler.report.numbers import count
+from mlbutler.train.refs import Kept
+from mlbutler.train.starting import start
+from mlbutler.train.state import FAILED
+from mlbutler.train.submission import again, is_to_run
+
+
+def retry(directory: Path, console: Console, names: Sequence[str], *, failed: bool) -> int:
+    """Have experiments that ended without a result wait for another attempt; return the exit code.
+
+    The work tree does not matter: what runs is the commit that ran before.
+
+    Args:
+        names: all experiments if empty. failed: those alone that failed, could not be set up, or timed out.
+
+    Raises:
+        UsageError: a name is none's.
+    """
+    training = opened(directory, console)
+    found = training.named(names) if names else training.all()
+    mine = {kept.experiment.id for kept in training.engine.mine()}
+    due, lost = [], 0
+    for kept in found:
+        name = kept.experiment.name
+        if why := _why_not(training, kept, mine, failed=failed):
+            console.line(f"{name} {why}")
+        elif (now := training.experiments.replace(kept, again(kept.experiment), b"")) is None:
+            console.error(f"{name} was changed at this moment. Run it again.")
+            lost += 1
+        else:
+            due.append(now.experiment)
+            console.line(f"{name} waits for another attempt")
+    if due:
+        start(training.engine, training.place)
+        console.line(f"{count(len(due), 'experiment')} sent again. This terminal may be closed.")
+    elif not lost:
+        console.line("Nothing is to be run again.")
+    if console.json:
+        print_experiments(training, due)
+    return EXIT_OUTSIDE if lost else EXIT_PASSED
+
+
+def _why_not(training: Training, kept: Kept, mine: Collection[str], *, failed: bool) -> str:
+    """Return why an experiment is not run again, as the rest of a sentence; '' where it is."""
+    experiment = kept.experiment
+    state = training.engine.shown(experiment)
+    if not is_to_run(training.git, experiment):
+        return f"is {state} already"
+    if failed and state not in FAILED:
+        return f"is {state}: it has not failed"
+    if experiment.id not in mine:
+        return f"was sent from {experiment.place} on {experiment.host}: it can be run again there"
+    return ""

@@ -1,0 +1,42 @@
+"""`mlbutler train compare` judges an experiment as `mlbutler compare` judges a branch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.train.conftest import Laptop, snapshot
+
+
+def compared(laptop: Laptop, *names: str, code: int = 0) -> dict[str, Any]:
+    run = laptop.world.run(laptop.root, {}, "compare", "--json", *names, verb="train")
+    assert run.code == code, run.out + run.err
+    return dict(json.loads(run.out)["result"])
+
+
+def values(result: dict[str, Any]) -> tuple[float, float, str]:
+    [metric] = result["metrics"]
+    return metric["old"], metric["new"], metric["verdict"]
+
+
+def test_an_experiment_is_compared_with_its_baseline_or_another_one_and_gates_are_judged(laptop: Laptop) -> None:
+    (laptop.root / "mlbutler.toml").write_text('[[gate]]\nmetric = "accuracy"\nmin = 0.925\n')
+    laptop.git("add", "mlbutler.toml")
+    laptop.train("-n", "lr", "-S", "train.rate=0.02,0.03,0.5")
+    laptop.train("wait", "lr", code=1)
+    before = snapshot(laptop.root)
+    assert values(compared(laptop, "lr-2")) == (0.91, 0.93, "better")
+    low = compared(laptop, "lr-1", code=1)
+    assert values(low) == (0.91, 0.92, "better")
+    assert [gate["outcome"] for gate in low["gates"]] == ["failed"]
+    other = compared(laptop, "lr-1", "lr-2", code=1)
+    assert values(other) == (0.93, 0.92, "worse")
+    assert [param["new"] for param in other["params"] if param["name"] == "train.rate"] == ["0.02"]
+    assert values(compared(laptop, "lr-2", "lr-1")) == (0.92, 0.93, "better")
+    said = laptop.train("compare", "lr-2", "lr-1")
+    assert "lr-2 compared with lr-1" in said
+    assert "accuracy" in said
+    assert "lr-3 has no results: it is failed" in laptop.train("compare", "lr-3", code=2)
+    assert snapshot(laptop.root) == before
+    assert not list(laptop.root.glob(".mlbutler/train/compare-*"))
+    assert not (laptop.root / ".mlbutler" / "record.json").exists()

@@ -1,0 +1,70 @@
+"""`mlbutler train promote` makes a branch that a first build finds nothing stale in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.forge.dialects import GitHub
+from tests.forge.fake import TOKEN, FakeForge
+from tests.train.conftest import Laptop, snapshot
+
+
+@pytest.fixture
+def forge() -> Iterator[FakeForge]:
+    server = FakeForge(GitHub())
+    yield server
+    server.shutdown()
+    server.server_close()
+    assert server.violations == []
+
+
+def test_an_experiment_becomes_a_branch_with_its_data_and_a_pull_request(laptop: Laptop, forge: FakeForge) -> None:
+    world = laptop.world
+    at = {"MLBUTLER_FORGE_KIND": "github", "MLBUTLER_FORGE_URL": forge.url, "MLBUTLER_FORGE_REPOSITORY": "team/digits"}
+    laptop.train("-n", "lr", "-S", "train.rate=0.02,0.5")
+    laptop.train("wait", code=1)
+    assert "lr-2 has no results: it is failed" in laptop.train("promote", "lr-2", code=2)
+    before = snapshot(laptop.root)
+
+    first = world.run(laptop.root, at, "promote", "lr-1", verb="train")
+    assert first.code == 0, first.err
+    assert "lr-1-branch, with the results of lr-1, is on origin" in first.out
+    assert f"Open the pull request at {forge.url}/team/digits/compare/main...lr-1-branch?expand=1" in first.out
+    assert forge.seen == []
+
+    done = world.run(laptop.root, at | {"MLBUTLER_FORGE_TOKEN": TOKEN}, "promote", "lr-1", "--json", verb="train")
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert document["pull_request"] == "https://pages/18"
+    [sent] = forge.sent("POST")
+    assert sent.json["title"] == "Experiment lr-1: accuracy 0.92 (+0.01)"
+    assert (sent.json["head"], sent.json["base"]) == ("lr-1-branch", "main")
+    assert "train.rate=0.02" in sent.json["body"]
+    now = snapshot(laptop.root)
+    assert {key: value for key, value in now.items() if key != "refs"} == {
+        key: value for key, value in before.items() if key != "refs"
+    }
+
+    build = world.clone("origin/lr-1-branch")
+    assert world.git(build, "rev-parse", "HEAD") == laptop.listed()["lr-1"]["result"] == document["commit"]
+    planned = world.run(build, {"MLBUTLER_DATA_MIRROR": ""}, "--json", verb="plan")
+    assert {stage["state"] for stage in json.loads(planned.out)["result"]["stages"]} == {"up to date"}
+    assert world.run(build, {"MLBUTLER_DATA_MIRROR": ""}, "pushed", "--anew", verb="check").code == 0
+
+
+def test_a_branch_with_something_else_is_left_alone(laptop: Laptop) -> None:
+    laptop.train("-n", "better", "-S", "train.rate=0.02")
+    laptop.train("wait")
+    laptop.git("push", "-q", "origin", "main:refs/heads/taken")
+    objects = sorted(laptop.world.remote.rglob("*"))
+    said = laptop.train("promote", "better", "--branch", "taken", code=2)
+    assert "There is a branch taken on origin with other commits. Nothing was sent" in said
+    assert "main here with other commits" in laptop.train("promote", "better", "--branch", "main", code=2)
+    assert "no name for a branch" in laptop.train("promote", "better", "--branch", "a..b", code=2)
+    assert sorted(laptop.world.remote.rglob("*")) == objects
+    laptop.git("remote", "remove", "origin")
+    assert "there is no git remote to push it to" in laptop.train("promote", "better", "--no-pull-request")
+    assert laptop.git("rev-parse", "better-branch") == laptop.listed()["better"]["result"]

@@ -59,7 +59,9 @@ from mlbutler.record_steps import (
     StepResult,
     SyncResult,
     TestResult,
+    VerifyResult,
 )
+from mlbutler.record_verified import OutputVerified, StageVerified, Verification
 
 __all__ = [
     "RESULTS",
@@ -90,6 +92,7 @@ __all__ = [
     "Moved",
     "Origin",
     "Outcome",
+    "OutputVerified",
     "ParamChange",
     "PastValue",
     "PlanResult",
@@ -109,11 +112,14 @@ __all__ = [
     "StagePlan",
     "StageRun",
     "StageState",
+    "StageVerified",
     "StepResult",
     "SyncResult",
     "TableChange",
     "TestResult",
     "Verdict",
+    "Verification",
+    "VerifyResult",
 ]
 
 SCHEMA_VERSION = 1

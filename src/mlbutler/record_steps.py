@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mlbutler.record_verified import StageVerified
+
 
 class Outcome(StrEnum):
     """How a step ended. Only `FAILED` is a judgement on the change; `ERROR` is a fault outside of it.
@@ -209,6 +211,20 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerifyResult(StepResult):
+    """Stages of the commit `revision` that were run again in a clean clone.
+
+    `drawn_from`: the stages among which they were drawn at random, 0 where all of these were verified. `tolerance`: the
+    relative difference up to which a metric counted as the same.
+    """
+
+    revision: str
+    stages: tuple[StageVerified, ...] = ()
+    drawn_from: int = 0
+    tolerance: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckResult(StepResult):
     """`lock`: is dvc.lock up to date. `pushed`: is every artifact of the commit on the remote.
 
@@ -219,6 +235,7 @@ class CheckResult(StepResult):
         remembered: how many of these an earlier build had asked for; `answers_age` is how many seconds ago, at most.
         pending: what is stale or not pushed now but that this very run is going to make and push.
         notes: sentences on what is odd and does no harm, such as entries in dvc.lock of stages that are gone.
+        verified: stages that were run again in a clean clone (``verify.sample``), None where none was.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -229,6 +246,7 @@ class CheckResult(StepResult):
     answers_age: float = 0.0
     pending: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    verified: VerifyResult | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

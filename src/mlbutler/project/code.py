@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mlbutler.git import Git
@@ -54,6 +54,24 @@ def code_changes(project: OpenedProject, git: Git, prefix: str, base: str) -> tu
     )
 
 
+def used_undeclared(root: Path, stages: Stages, stage: Stage, files: Iterable[str]) -> dict[str, str]:
+    """Return those of `files` that a stage's command names or its Python code imports undeclared, with why it seems so.
+
+    Args:
+        files: paths from the project's root.
+    """
+    own = {params.path for params in stage.params}
+    others = [path for path in files if path not in own and stages.owner(path) is None
+              and posixpath.basename(path) not in _DVCS]  # fmt: skip
+    return dict(_uses(root, stage, [path for path in others if not _declares(root, stage, path)]))
+
+
+def python_sources(root: Path, stage: Stage) -> tuple[str, ...]:
+    """Return the Python files that a stage runs, declares or imports, as far as the source shows."""
+    entries = [path for path in _entries(root, stage) if (root / path).is_file()]
+    return tuple(dict.fromkeys((*entries, *imported_files(root, entries, _search(stage)))))
+
+
 def _changed(git: Git, prefix: str, base: str) -> Iterator[tuple[str, str]]:
     """Yield (path from the project's root, kind) of what differs from `base` in the work tree."""
     out = git.run("diff", "--name-status", "--no-renames", "-z", base, "--", ":/").out
@@ -65,13 +83,16 @@ def _changed(git: Git, prefix: str, base: str) -> Iterator[tuple[str, str]]:
 
 def _declaring(root: Path, stages: Stages, path: str) -> Iterator[str]:
     """Yield the stages with a dependency that is the file or a folder above it."""
+    yield from (stage.name for stage in stages.pipeline() if _declares(root, stage, path))
+
+
+def _declares(root: Path, stage: Stage, path: str) -> bool:
     absolute = posixpath.normpath(f"{root}/{path}")
-    for stage in stages.pipeline():
-        for dependency in stage.dependencies:  # one outside the project is recorded with its whole path
-            own = absolute if dependency.external else path
-            if own == dependency.path or own.startswith(f"{dependency.path}/"):
-                yield stage.name
-                break
+    for dependency in stage.dependencies:  # one outside the project is recorded with its whole path
+        own = absolute if dependency.external else path
+        if own == dependency.path or own.startswith(f"{dependency.path}/"):
+            return True
+    return False
 
 
 def _uses(root: Path, stage: Stage, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -83,16 +104,25 @@ def _uses(root: Path, stage: Stage, paths: Sequence[str]) -> Iterator[tuple[str,
     sources = [path for path in paths if path.endswith(".py") and path not in named]
     if not sources:
         return
-    modules = (path for path, _ in module_files(root, stage.directory, stage.command))
-    entries = [path for path in dict.fromkeys((*named, *modules, *_declared_sources(root, stage)))
-               if path.endswith(".py")]  # fmt: skip
-    search = tuple(dict.fromkeys((stage.directory, "", "src", *_source_roots(stage))))
-    imported = imported_files(root, entries, search)
+    entries = _entries(root, stage)
+    imported = imported_files(root, entries, _search(stage))
     for path in sources:
         if path in imported:
             yield path, f"imported by {imported[path]}"
         elif path in entries:
             yield path, "run by its command"
+
+
+def _entries(root: Path, stage: Stage) -> list[str]:
+    """Return the Python files that the stage's command runs and that it declares."""
+    modules = (path for path, _ in module_files(root, stage.directory, stage.command))
+    named = named_paths(stage.directory, stage.command)
+    found = dict.fromkeys((*named, *modules, *_declared_sources(root, stage)))
+    return [path for path in found if path.endswith(".py")]
+
+
+def _search(stage: Stage) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((stage.directory, "", "src", *_source_roots(stage))))
 
 
 def _declared_sources(root: Path, stage: Stage) -> Iterator[str]:

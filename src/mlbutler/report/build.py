@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from mlbutler.record import Change, Outcome, Record
-from mlbutler.report import definitions, differences, history, metrics, numbers, predictions, repeats, run
+from mlbutler.report import definitions, differences, history, metrics, numbers, predictions, repeats, run, verified
 from mlbutler.report.headline import OUTCOME_TONES, headline, judged, outcome
 from mlbutler.report.model import Line, Report, Section, code, link, plain
 from mlbutler.settings import ReportSettings as Settings
@@ -41,7 +41,8 @@ def build(record: Record, settings: Settings) -> Report:
         sections.append(definitions.section(compare))
     sections.append(run.moved_remotes(record))
     if not interrupted:  # what ended in between judges nothing
-        sections += [run.results(record), run.failures(record), run.tests(record), run.checks(record)]
+        sections += [run.results(record), run.failures(record), run.tests(record)]
+        sections += [verified.section(record), run.checks(record)]
     if compare is not None:
         sections.append(history.section(compare, settings.precision))
         sections += [differences.params(compare), differences.plots(compare, settings), differences.data(compare)]

@@ -42,7 +42,8 @@ def scratch_clone(
     try:
         project = make_clone(git, folder / "clone", commit, prefix, environ, tree=tree)
         if not (project / ".dvc").is_dir():
-            raise UsageError("The target has no DVC project here.", "Leave repeats out for this change.")
+            where = f" in {prefix}" if prefix else ""
+            raise UsageError(f"There is no DVC project{where} at {commit[:10]}.", "Name a commit that has one.")
         configure(project, cache)
         yield project
     finally:

@@ -202,7 +202,8 @@ def _stage(command: dict[str, Any], send: Send) -> None:
     With `strict`, missing files count as changes. Without, the stage was planned only because one before it
     was stale: when that one made the same outputs again, what is missing here need not be made. With `may_lack`,
     missing inputs are reported, and nothing is done. With `runs`, DVC's run cache is what that
-    says (`run_entries`) and not the clone's.
+    says (`run_entries`) and not the clone's. With `force` the command runs whether anything changed or not, and no run
+    cache is asked.
     """
     name, give_up = command["name"], time.monotonic() + command["patience"]
     seen = _Commands(name)
@@ -211,7 +212,7 @@ def _stage(command: dict[str, Any], send: Send) -> None:
     steady.watch(lambda stage: seen.started and stage.addressing == name, moved.extend)
     while True:
         try:
-            answer = _reproduced(name, command["strict"], command["may_lack"], command["runs"], seen)
+            answer = _reproduced(name, command, seen)
         except (Exception, KeyboardInterrupt) as error:
             busy = _kind(error) == "busy" and not seen.started
             if busy and time.monotonic() < give_up:
@@ -226,21 +227,20 @@ def _stage(command: dict[str, Any], send: Send) -> None:
         return
 
 
-def _reproduced(
-    name: str, strict: bool, may_lack: bool, runs: dict[str, Any] | None, seen: _Commands
-) -> dict[str, Any]:
+def _reproduced(name: str, command: dict[str, Any], seen: _Commands) -> dict[str, Any]:
     from dvc.repo import Repo
 
+    runs = command["runs"]
     with Repo(str(Path.cwd())) as repo:
         entries = RunEntries(runs) if runs is not None else None
         if entries is not None:
             entries.take_the_place_of(repo.stage_cache)
-        if not strict and not _is_changed(repo, name):
+        if not command["strict"] and not _is_changed(repo, name):
             print(f"Stage '{name}' didn't change, skipping", flush=True)
             return {"outcome": "unchanged"}
         (stage,) = (stage for stage in repo.stage.collect(name) if stage.addressing == name)
         lacking = _lacking(repo, stage)
-        if lacking and may_lack:
+        if lacking and command["may_lack"]:
             return {"outcome": "lacking", "lacking": lacking}
         if lacking:  # DVC would delete the outputs before it notices
             message = f"needs files that are not here: {', '.join(list(lacking)[:5])}"
@@ -249,7 +249,7 @@ def _reproduced(
         before = {out.def_path: _hash(out) for out in stage.outs}
         seen.watch(repo.lock)
         repo.scm_context.quiet = True  # "git add dvc.lock" after each stage: the step `commit` does that
-        done = repo.reproduce(name, single_item=True)
+        done = repo.reproduce(name, single_item=True, force=command["force"])
         if not done:
             return {"outcome": "unchanged"}
         after = {out.def_path: _hash(out) for out in done[0].outs}

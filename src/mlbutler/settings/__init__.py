@@ -14,6 +14,7 @@ from mlbutler.settings.sections import (
     ReportSettings,
     ReproduceSettings,
     Settings,
+    VerifySettings,
 )
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ReportSettings",
     "ReproduceSettings",
     "Settings",
+    "VerifySettings",
     "load",
     "parse",
     "settings_at",

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mlbutler.settings.types import Amount, Bytes, Patience, Seconds, Strings
+from mlbutler.settings.types import Amount, Bytes, Patience, Seconds, Share, Strings
 
 
 class _Section(BaseModel):
@@ -163,6 +163,23 @@ class RepeatSettings(_Section):
     timeout: Seconds | None = Field(None, description="limit for all stages of one repeated run, such as '1h'")
 
 
+class VerifySettings(_Section):
+    """How results are verified: stages run again in a clean clone, and what they make compared with dvc.lock."""
+
+    sample: Share | None = Field(
+        None,
+        description="share of the stages whose results a change brings that `check` verifies, drawn at random, at "
+        "least one, such as '10%'; none if unset",
+    )
+    tolerance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="relative difference up to which a metric's number counts as the same, such as 1e-6",
+    )
+    timeout: Seconds | None = Field(None, description="limit for each stage that is run again, such as '2h'")
+
+
 class WaiverSettings(_Section):
     """Which people's waivers count."""
 
@@ -282,6 +299,7 @@ class Settings(_Section):
     gate: tuple[Gate, ...] = ()
     predictions: tuple[Predictions, ...] = ()
     repeat: RepeatSettings = RepeatSettings.model_construct()
+    verify: VerifySettings = VerifySettings.model_construct()
     waivers: WaiverSettings = WaiverSettings.model_construct()
     commit: CommitSettings = CommitSettings.model_construct()
     report: ReportSettings = ReportSettings.model_construct()

@@ -53,6 +53,20 @@ def _amount(value: object) -> object:
     return value
 
 
+def share(value: object) -> object:
+    """Return a share from ``0.1`` or ``"10%"``.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", value)
+        if match is None:
+            raise ValueError("must be a share, as 0.1 or '10%'")
+        return float(match[1]) / (100 if match[2] else 1)
+    return value
+
+
 def _listed(value: object) -> object:
     """Return a list; a single string stands for a list of one."""
     return [value] if isinstance(value, str) else value
@@ -65,3 +79,4 @@ Strings = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 Patience = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+Share = Annotated[float, BeforeValidator(share), Field(gt=0, le=1)]

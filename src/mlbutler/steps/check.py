@@ -1,4 +1,6 @@
-"""Checking that dvc.lock is up to date and that every artifact of this commit is on the remote.
+"""Checking that dvc.lock is up to date, that every artifact is on the remote, and that stages make what is recorded.
+
+The last only where the settings ask for it.
 
 Inside a whole run, what the run will still reproduce and push is pending, not wrong.
 """
@@ -17,7 +19,7 @@ from mlbutler.project.kept import not_in_git
 from mlbutler.project.lock_check import check_lock, leftovers
 from mlbutler.project.overlooked import tracked_and_ignored, why
 from mlbutler.project.pushed import NO_REMOTE
-from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState
+from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState, VerifyResult
 from mlbutler.record_pending import pending_words
 from mlbutler.report.findings import grouped
 from mlbutler.report.numbers import count
@@ -28,12 +30,12 @@ if TYPE_CHECKING:
     from mlbutler.project.artifact import Artifact
     from mlbutler.project.model import Stage
 
-LOCK, PUSHED = "lock", "pushed"
+LOCK, PUSHED, VERIFIED = "lock", "pushed", "verified"
 _KEPT = "kept"
 
 
-def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool = False) -> CheckResult:
-    """Run the named checks; both by default.
+def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, anew: bool = False) -> CheckResult:
+    """Run the named checks; all by default.
 
     Args:
         anew: ask the remote again instead of trusting answers of earlier builds.
@@ -66,6 +68,10 @@ def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool 
         left_out, checked = result.left_out, result.checked
         remembered, age = result.remembered, result.answers_age
         notes += notes_pushed
+    verified = _verified(work, plan) if VERIFIED in checks else None
+    if verified is not None:
+        findings += _not_reproducible(verified)
+        notes.append(f"verified in a clean clone: {verified.reason}")
     for finding in (*grouped(findings), *grouped(undetermined)):
         work.console.line(f"{finding.check}: {finding.subject}: {finding.problem}\n    {finding.remedy}")
     outcome = Outcome.FAILED if findings else Outcome.NOT_KNOWN if undetermined else Outcome.PASSED
@@ -81,7 +87,32 @@ def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED), *, anew: bool 
         answers_age=age,
         pending=tuple(pending),
         notes=left_overs,
+        verified=verified,
     )
+
+
+def _verified(work: RunContext, plan: PlanResult) -> VerifyResult | None:
+    """Verify the share of what the change brings that the settings ask for."""
+    from mlbutler.steps.verification_note import keep
+    from mlbutler.steps.verify import sampled
+
+    result = sampled(work, [stage.name for stage in plan.stages if stage.state is StageState.UP_TO_DATE])
+    if result is not None:
+        keep(work, result)
+    return result
+
+
+def _not_reproducible(verified: VerifyResult) -> list[Finding]:
+    return [
+        Finding(
+            check=VERIFIED,
+            subject=stage.name,
+            problem=f"{stage.state}{f': {stage.reason}' if stage.reason else ''}",
+            remedy=" ".join(stage.causes) or verified.remedy,
+        )
+        for stage in verified.stages
+        if stage.state.is_wrong
+    ]
 
 
 def _reproduces(work: RunContext) -> bool:
@@ -214,7 +245,9 @@ def _sentence(
     notes: Sequence[str],
 ) -> str:
     parts = []
-    for check, words in ((LOCK, "stale in dvc.lock"), (PUSHED, "not on the remote"), (_KEPT, "kept nowhere")):
+    words_of = {VERIFIED: "not reproducible", LOCK: "stale in dvc.lock", PUSHED: "not on the remote",
+                _KEPT: "kept nowhere"}  # fmt: skip
+    for check, words in words_of.items():
         if names := [f.subject for f in findings if f.check == check and not f.problem.startswith(NO_REMOTE)]:
             parts.append(f"{words}: {few(names)}")
     parts += list(dict.fromkeys(finding.problem for finding in findings if finding.problem.startswith(NO_REMOTE)))

@@ -14,12 +14,12 @@ from mlbutler.errors import SettingsError
 from mlbutler.gate.repeated import summarise
 from mlbutler.process import project_environment
 from mlbutler.project.paths import result_paths
-from mlbutler.record import MetricChange, Outcome, Record, RepeatResult
-from mlbutler.remotes.trust import from_text
-from mlbutler.reproduce.scratch import LOCAL_CONFIG, scratch_clone
+from mlbutler.record import MetricChange, Outcome, RepeatResult
+from mlbutler.reproduce.scratch import scratch_clone
 from mlbutler.reproduce.seeds import series, set_params, split
 from mlbutler.settings import Gate
 from mlbutler.steps.context import RunContext
+from mlbutler.steps.scratch_work import scratch_work
 
 Metric = tuple[str, str]
 """File and dotted name."""
@@ -173,7 +173,7 @@ def measure(
         scratch_clone(git, revision, work.root, work.prefix, cache, environ) as root,
         contextlib.chdir(root),  # DVC names stages relative to the current directory
     ):
-        scratch = _scratch_work(work, root)
+        scratch = scratch_work(work, root, mirror=work.mirror, timeout=work.settings.repeat.timeout)
         targets = _targets(scratch, metrics)
         if isinstance(targets, str):
             found.problem = f"{side}: {targets}"
@@ -192,24 +192,6 @@ def measure(
         named = ", ".join(work.settings.repeat.seed)
         found.problem = f"{side} the seed {named} does not change the outcome: identical bytes with {len(seeds)} seeds"
     return found
-
-
-def _scratch_work(work: RunContext, root: Path) -> RunContext:
-    """Return the run's context in another work tree, with a record that holds only the change."""
-    data = work.settings.data.model_copy(update={"mirror": str(work.mirror) if work.mirror else None})
-    reproduce = work.settings.reproduce.model_copy(update={"timeout": work.settings.repeat.timeout})
-    settings = work.settings.model_copy(update={"data": data, "reproduce": reproduce})
-    record = Record(change=work.record.change, environment=work.record.environment, project=work.record.project)
-    loaded = dataclasses.replace(work.loaded, settings=settings)
-    agreed = work.agreed_remotes
-    if agreed is not None:  # DVC's cache is named in a file that is ours, now: nothing has run there yet
-        agreed = (*agreed, from_text((root / LOCAL_CONFIG).read_bytes()))
-    scratch = RunContext(
-        root=root, loaded=loaded, console=work.console, record=record, environ=work.environ, access=work.access,
-        agreed_remotes=agreed, target_revisions=work.target_revisions, discard=True,  # nobody works there
-    )  # fmt: skip
-    scratch.project.planning.build_runs = work.project.planning.build_runs
-    return scratch
 
 
 def _with_targets(scratch: RunContext, targets: Sequence[str]) -> RunContext:

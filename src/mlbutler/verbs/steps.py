@@ -108,7 +108,7 @@ def check(directory: Path, console: Any, in_run: bool, what: tuple[str, ...], an
     def call(work: Any) -> Any:
         from mlbutler.steps.check import run as step
 
-        return step(work, what or ("lock", "pushed"), anew=anew)
+        return step(work, what or ("lock", "pushed", "verified"), anew=anew)
 
     return step("check", directory, console, in_run=in_run, call=call)
 

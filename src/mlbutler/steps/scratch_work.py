@@ -1,0 +1,33 @@
+"""The run's context in a second work tree, which is ours."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from mlbutler.record import Record
+from mlbutler.remotes.trust import from_text
+from mlbutler.reproduce.scratch import LOCAL_CONFIG
+from mlbutler.steps.context import RunContext
+
+
+def scratch_work(work: RunContext, root: Path, *, mirror: Path | None, timeout: float | None) -> RunContext:
+    """Return the run's context at `root` of a `scratch_clone`, with a record that holds only the change.
+
+    Args:
+        mirror: the mirror to use there. timeout: seconds for all stages of one run.
+    """
+    data = work.settings.data.model_copy(update={"mirror": str(mirror) if mirror else None})
+    reproduce = work.settings.reproduce.model_copy(update={"timeout": timeout})
+    settings = work.settings.model_copy(update={"data": data, "reproduce": reproduce})
+    record = Record(change=work.record.change, environment=work.record.environment, project=work.record.project)
+    loaded = dataclasses.replace(work.loaded, settings=settings)
+    agreed = work.agreed_remotes
+    if agreed is not None:  # DVC's cache is named in a file that is ours, now: nothing has run there yet
+        agreed = (*agreed, from_text((root / LOCAL_CONFIG).read_bytes()))
+    scratch = RunContext(
+        root=root, loaded=loaded, console=work.console, record=record, environ=work.environ, access=work.access,
+        agreed_remotes=agreed, target_revisions=work.target_revisions, discard=True,  # nobody works there
+    )  # fmt: skip
+    scratch.project.planning.build_runs = work.project.planning.build_runs
+    return scratch

@@ -1,0 +1,279 @@
+"""Verify results: run stages again in a clean clone, without any cache, and compare what they make with dvc.lock.
+
+Each stage begins with the inputs that dvc.lock records, from the remote alone, in a clone of its own: what differs in
+one stage says nothing of the next, and nothing that an earlier stage left without declaring it is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import random
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlbutler.errors import Interrupted
+from mlbutler.few import few
+from mlbutler.process import project_environment
+from mlbutler.project.claims import claimed
+from mlbutler.project.model import Stage, Stages
+from mlbutler.record import Outcome, StagePlan, StageState, StageVerified, Verification, VerifyResult
+from mlbutler.report.numbers import count
+from mlbutler.reproduce.cause import sentence
+from mlbutler.reproduce.scratch import scratch_clone
+from mlbutler.settings import VerifySettings, settings_at
+from mlbutler.steps.context import RunContext
+from mlbutler.steps.scratch_work import scratch_work
+from mlbutler.steps.verified_run import Asked, CleanRun, Made, inputs
+from mlbutler.steps.verify_causes import of_failure, of_outputs
+
+FOLDER = "verify"
+
+
+def verify(work: RunContext, asked: Asked) -> VerifyResult:
+    """Run stages of a commit again and compare.
+
+    Raises:
+        Interrupted: a signal asked mlbutler to stop; `partial` holds what was verified before. StoreError: a remote
+            does not answer. DiskFull, GitError, ProjectError, UsageError.
+    """
+    with _opened(work, asked.revision, work.project.cache_dir, work.mirror) as scratch:
+        stages = scratch.project.stages
+        chosen = list(asked.choose(stages))
+        plans = {plan.name: plan for plan in scratch.project.planning.judged()} if chosen else {}
+        runnable = [name for name in chosen if not _obstacle(_stage(stages, name), plans[name])]
+    drawn = draw(runnable, asked.share) if asked.share is not None else chosen
+    found: list[StageVerified] = []
+    with _clean_place(work.root) as place:
+        for number, name in enumerate(drawn, 1):
+            work.console.heading(f"verify {name} ({number} of {len(drawn)})")
+            try:
+                one = _Verifying(work, asked, place, stages).one(_stage(stages, name), plans[name])
+            except Interrupted as stop:
+                reason = f"interrupted in stage '{name}'; {count(len(found), 'stage')} verified before"
+                stop.partial = _result(asked, found, 0, Outcome.INTERRUPTED, reason)
+                raise
+            work.console.line(f"{name}: {one.state}{f': {one.reason}' if one.reason else ''}")
+            for cause in one.causes:
+                work.console.line(f"    {cause}")
+            found.append(one)
+    return _judged(asked, found, len(runnable) if asked.share is not None else 0)
+
+
+def draw(names: Sequence[str], share: float) -> list[str]:
+    """Draw a share of the names at random, at least one, in their order; nobody can foresee which."""
+    size = math.ceil(share * len(names) - 1e-9)  # 10 % of 30 are 3, although 0.1 * 30 is a little more
+    picked = random.SystemRandom().sample(range(len(names)), min(len(names), max(1, size)))
+    return [names[index] for index in sorted(picked)]
+
+
+def sampled(work: RunContext, up_to_date: Sequence[str]) -> VerifyResult | None:
+    """Verify a share of what the change itself brings to dvc.lock, as ``verify.sample`` asks; None where it does not.
+
+    Args:
+        up_to_date: stages whose recorded results are this commit's.
+    """
+    settings = agreed_settings(work)
+    if settings.sample is None:
+        return None
+    base = work.record.change.base
+
+    def brought(stages: Stages) -> list[str]:
+        names = [stage.name for stage in stages.pipeline()]
+        if base is not None:
+            names = list(
+                claimed(
+                    stages,
+                    lambda path: work.git.show(base, f"{work.prefix}{path}"),
+                    lambda path: work.git.show(work.record.change.checkout, f"{work.prefix}{path}"),
+                )
+            )
+        return [name for name in names if name in up_to_date]
+
+    asked = Asked(
+        work.record.change.checkout, brought, settings.sample, settings.tolerance, settings.timeout
+    )  # fmt: skip
+    return verify(work, asked)
+
+
+def agreed_settings(work: RunContext) -> VerifySettings:
+    """Return the settings of ``[verify]``; of a pull request the target branch's, which it cannot weaken.
+
+    A variable of the agent's environment outweighs both.
+    """
+    own, change = work.settings.verify, work.record.change
+    if change.ci == "local" or change.kind != "pull-request":
+        return own
+    revisions = work.agreed_at
+    theirs = settings_at(lambda name: work.git.show(revisions[0], f"{work.prefix}{name}")) if revisions else None
+    agreed = theirs.verify if theirs is not None else VerifySettings()
+    told = [key for key in VerifySettings.model_fields
+            if work.loaded.sources.get(f"verify.{key}", "").startswith("MLBUTLER_")]  # fmt: skip
+    return agreed.model_copy(update={key: getattr(own, key) for key in told})
+
+
+# ------------------------------------------------------------------------------------- one stage
+
+
+@dataclass(frozen=True)
+class _Verifying:
+    work: RunContext
+    asked: Asked
+    place: Path
+    stages: Stages
+
+    def one(self, stage: Stage, plan: StagePlan) -> StageVerified:
+        """Verify one stage."""
+        if why := _obstacle(stage, plan):
+            return StageVerified(name=stage.name, state=Verification.NOT_VERIFIED, reason=why)
+        if stale := [cause for cause in plan.causes if cause.kind not in ("upstream", "always")]:
+            said = f"dvc.lock was not made with what this commit holds: {sentence(stale)}"
+            return StageVerified(name=stage.name, state=Verification.STALE, reason=said)
+        first = self._run(stage)
+        if isinstance(first, StageVerified):
+            return first
+        if first.same:
+            return self._holds(stage, first)
+        self.work.console.line(f"{stage.name}: not what dvc.lock records; run once more, to see if it repeats itself")
+        again = self._run(stage)
+        return self._differs(stage, first, again)
+
+    def _run(self, stage: Stage) -> Made | StageVerified:
+        """Run the stage in a new clone; what it made, or why there is nothing to compare."""
+        cache = self.place / "cache"  # of this run alone: what another stage made must come from the remote
+        shutil.rmtree(cache, ignore_errors=True)
+        with _opened(self.work, self.asked.revision, cache, None, self.asked.timeout) as scratch:
+            clean = CleanRun(self.work, scratch, self.place / "brought", self.asked)
+            lacking = clean.bring(inputs(scratch.project.stages, stage))
+            if lacking:
+                said = f"what it needs is on no remote: {few(sorted(lacking))}"
+                return StageVerified(name=stage.name, state=Verification.LACKING, reason=said)
+            run, problem = clean.run(stage)
+            if problem:
+                return StageVerified(
+                    name=stage.name, state=Verification.FAILED, reason=f"in a clean clone {problem}", runs=1,
+                    seconds=round(run.duration, 3), tail=run.tail,
+                    causes=of_failure(self.work.root, scratch.root, self.stages, stage, run.tail),
+                )  # fmt: skip
+            return clean.compared(stage, run)
+
+    def _holds(self, stage: Stage, made: Made) -> StageVerified:
+        exact = all(out.recorded == out.made for out in made.outputs)
+        state = Verification.IDENTICAL if exact else Verification.WITHIN_TOLERANCE
+        far = "" if exact else f"metrics differ by {made.largest:.2g} of their size at most"
+        return StageVerified(
+            name=stage.name, state=state, reason=far, outputs=made.outputs, runs=1, seconds=made.seconds
+        )
+
+    def _differs(self, stage: Stage, first: Made, again: Made | StageVerified) -> StageVerified:
+        repeats = isinstance(again, Made) and first.hashes == again.hashes
+        bad = [out for out in first.outputs if not out.same]
+        named = "; ".join(f"{out.path}: {out.difference}" for out in bad[:2])
+        more = f" and {count(len(bad) - 2, 'output')} more" if len(bad) > 2 else ""
+        with _opened(self.work, self.asked.revision, self.place / "cache", None) as scratch:
+            causes = of_outputs(scratch, self.asked.revision, stage, first, again if isinstance(again, Made) else None)
+        return StageVerified(
+            name=stage.name,
+            state=Verification.DIFFERENT if repeats else Verification.UNSTABLE,
+            reason=f"{named}{more}",
+            causes=causes,
+            outputs=first.outputs,
+            runs=2,
+            seconds=round(first.seconds + again.seconds, 3),
+        )
+
+
+def _stage(stages: Stages, name: str) -> Stage:
+    return next(stage for stage in stages.pipeline() if stage.name == name)
+
+
+def _obstacle(stage: Stage, plan: StagePlan) -> str:
+    """Return why a stage is not run for this, '' where it can be."""
+    if stage.frozen:
+        return "it is frozen: DVC does not run it"
+    if not stage.can_run:
+        return "it has no command"
+    if any(out.is_url or out.external for out in stage.outputs):
+        return "it writes outside the project, where running it would replace what is there"
+    if any(out.persist for out in stage.outputs):
+        return "it goes on from its own earlier output (persist: true)"
+    if plan.state is StageState.NOT_KNOWN:
+        return next(
+            (f"{c.subject}: {c.detail}" for c in plan.causes if c.kind == "not known"), "its state is not known"
+        )
+    return ""
+
+
+# ------------------------------------------------------------------------------------- places
+
+
+@contextlib.contextmanager
+def _opened(
+    work: RunContext, revision: str, cache: Path, mirror: Path | None, timeout: float | None = None
+) -> Iterator[RunContext]:
+    """Open a clone of the commit, and work there."""
+    git = work.git.at(work.git.toplevel())
+    environ = project_environment(work.environ)
+    with (
+        scratch_clone(git, revision, work.root, work.prefix, cache, environ) as root,
+        contextlib.chdir(root),  # DVC names stages relative to the current directory
+    ):
+        yield scratch_work(work, root, mirror=mirror, timeout=timeout)
+
+
+@contextlib.contextmanager
+def _clean_place(root: Path) -> Iterator[Path]:
+    """Make an empty folder for the data of one verification; removed at the end."""
+    folder = root / ".mlbutler" / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# ------------------------------------------------------------------------------------- results
+
+
+def _judged(asked: Asked, found: Sequence[StageVerified], drawn_from: int) -> VerifyResult:
+    wrong = [one for one in found if one.state.is_wrong]
+    good = [one for one in found if one.state.holds]
+    outcome = Outcome.FAILED if wrong else Outcome.PASSED if good else Outcome.SKIPPED
+    if not good and not wrong and found:
+        outcome = Outcome.NOT_KNOWN
+    result = _result(asked, found, drawn_from, outcome, _sentence(found, drawn_from))
+    causes = [cause for one in wrong for cause in one.causes]
+    return dataclasses.replace(result, remedy=causes[0] if causes else _remedy(wrong))
+
+
+def _remedy(wrong: Sequence[StageVerified]) -> str:
+    states = {one.state for one in wrong}
+    if Verification.STALE in states:
+        return "Run `mlbutler reproduce`, and commit dvc.lock."
+    if Verification.LACKING in states:
+        return "Push the data from where it is: dvc push"
+    return "Read what the stage printed above, and make it run in a fresh clone." if wrong else ""
+
+
+def _sentence(found: Sequence[StageVerified], drawn_from: int) -> str:
+    if not found:
+        return "nothing to verify: no stage whose recorded results could be made again"
+    parts = []
+    for state in Verification:
+        if names := [one.name for one in found if one.state is state]:
+            parts.append(f"{state}: {few(names)}")
+    chance = f", {len(found)} of {count(drawn_from, 'stage')} drawn" if drawn_from else ""
+    return "; ".join(parts) + chance
+
+
+def _result(
+    asked: Asked, found: Sequence[StageVerified], drawn_from: int, outcome: Outcome, reason: str
+) -> VerifyResult:
+    return VerifyResult(
+        outcome=outcome, reason=reason, revision=asked.revision, stages=tuple(found), drawn_from=drawn_from,
+        tolerance=asked.tolerance,
+    )  # fmt: skip

@@ -31,7 +31,7 @@ def test_github_has_its_workflow_and_nothing_of_jenkins(
     assert (root / GITHUB).is_file()
     assert (root / "mlbutler.toml").is_file()
     assert not any((root / name).exists() for name in ("Jenkinsfile", "Dockerfile", ".dockerignore"))
-    assert "docs/ci.md" in capsys.readouterr().out
+    assert "mlbutler help ci" in capsys.readouterr().out
     before = (root / GITHUB).read_text()
     (root / GITHUB).write_text(before.replace("ubuntu-24.04", "ubuntu-26.04"))
     assert cli("--update", "--gate-as", "unstable") == 0  # the server is that of the last time

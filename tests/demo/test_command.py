@@ -14,6 +14,7 @@ import pytest
 from mlbutler.commands.demo import demo
 from mlbutler.console import Console
 from mlbutler.errors import DiskFull, Interrupted, UsageError
+from mlbutler.extras import how_to_get
 from mlbutler.record import Record
 from mlbutler.record_file import loads
 from tests import forked_python
@@ -47,7 +48,7 @@ def test_missing_libraries_name_the_extra(library: str, tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(UsageError) as caught:
         demo(tmp_path / "world", Console())
-    assert caught.value.remedy == "pip install 'mlbutler[demo]'"
+    assert caught.value.remedy == how_to_get("demo")
     assert not (tmp_path / "world").exists()
 
 

@@ -100,7 +100,10 @@ def test_the_doctor_tells_of_waivers_and_of_repeats_without_a_seed(world: World)
     run = world.run(world.project, {}, "--json", verb="doctor")
     rows = {row["subject"]: row for row in json.loads(run.out)}
     assert (rows["waivers"]["state"], rows["waivers"]["text"]) == ("note", "lapsed: accuracy")
-    assert (rows["gates"]["state"], rows["gates"]["remedy"]) == ("missing", "Set repeat.seed (docs/compare.md).")
+    assert (rows["gates"]["state"], rows["gates"]["remedy"]) == (
+        "missing",
+        "Set repeat.seed (`mlbutler help compare`).",
+    )
 
 
 def test_a_pull_request_does_not_waive_itself(world: World) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mlbutler.console import Console, human_bytes
 from mlbutler.errors import EXIT_PASSED, DiskFull, Interrupted, UsageError
+from mlbutler.extras import how_to_get
 
 _REMEDY = "Name a new folder: mlbutler demo DIR"
 _NEEDED = 64 * 1024 * 1024
@@ -25,7 +26,7 @@ def demo(directory: Path, console: Console) -> int:
         StoryBroken: something did not happen as told.
     """
     if any(find_spec(name) is None for name in ("sklearn", "PIL")):
-        raise UsageError("The demo trains with scikit-learn and Pillow.", "pip install 'mlbutler[demo]'")
+        raise UsageError("The demo trains with scikit-learn and Pillow.", how_to_get("demo"))
     try:
         directory.mkdir(parents=True, exist_ok=True)
         occupied = any(directory.iterdir())

@@ -27,10 +27,10 @@ TO_DO = {
 
 
 _NEXT = {
-    JENKINS: "Next: look at the files, commit them, then give the repository to Jenkins (docs/jenkins.md);\n"
+    JENKINS: "Next: look at the files, commit them, then give the repository to Jenkins (`mlbutler help jenkins`);\n"
     "`mlbutler jenkins up` starts one on this machine."
 }
-_NEXT_ELSEWHERE = "Next: look at the files, make the secrets that they name (docs/ci.md), then commit and push."
+_NEXT_ELSEWHERE = "Next: look at the files, make the secrets that they name (`mlbutler help ci`), then commit and push."
 
 
 def tell(

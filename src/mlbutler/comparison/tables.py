@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from mlbutler.comparison.snapshot import Stored
+from mlbutler.extras import packages
 
 LONGEST_LINE = 1024 * 1024
 """Characters of the longest line that is read."""
@@ -167,7 +168,7 @@ def _parquet(stream: BinaryIO) -> Any:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError:
-        raise UnreadableTable("reading Parquet needs pyarrow: pip install 'mlbutler[parquet]'") from None
+        raise UnreadableTable(f"reading Parquet needs pyarrow: pip install {packages('parquet')}") from None
     try:
         return ParquetFile(stream)
     except ArrowException as error:

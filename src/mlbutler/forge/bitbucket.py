@@ -36,7 +36,7 @@ def _require_cloud_token(token: str, user: str) -> None:
     if token.startswith(_APP_PASSWORD):
         raise SettingsError(
             "The token for Bitbucket is an app password, and Bitbucket Cloud removed those in July 2026.",
-            f"Set {FORGE_TOKEN} to an API token and {FORGE_USER} to its owner's e-mail address (docs/forges.md).",
+            f"Set {FORGE_TOKEN} to an API token, {FORGE_USER} to its owner's e-mail address: `mlbutler help forges`.",
         )
     if token.startswith(_API_TOKEN) and "@" not in user:
         raise SettingsError(

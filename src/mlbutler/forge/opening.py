@@ -45,7 +45,7 @@ class Opening:
         if not token or not token.isascii() or not token.isprintable():
             raise NoToken(
                 f"There is no {'usable ' if token else ''}token for {self.place.url}.",
-                f"Set {' or '.join((FORGE_TOKEN, *names))} (docs/forges.md says what it must be allowed to do).",
+                f"Set {' or '.join((FORGE_TOKEN, *names))} (`mlbutler help forges` says which rights it needs).",
             )
         return token
 
@@ -72,6 +72,6 @@ class Opening:
             self.place.api or base,
             headers=headers,
             secret=secret,
-            remedy=f"Set {FORGE_TOKEN} to a token that may do this (docs/forges.md).",
+            remedy=f"Set {FORGE_TOKEN} to a token that may do this (`mlbutler help forges`).",
             options=ApiOptions(self.environ, self.policy or ApiRetryPolicy(), self.say),
         )

@@ -44,7 +44,7 @@ def parse_waivers(text: str) -> tuple[Waiver, ...]:
     Raises:
         SettingsError: it is no TOML, a key is missing or unknown, or a value does not fit.
     """
-    remedy = "Each [[waiver]] needs gate, reason, owner and until = 2026-12-31 (docs/compare.md)."
+    remedy = "Each [[waiver]] needs gate, reason, owner and until = 2026-12-31 (`mlbutler help compare`)."
     try:
         return _WaiverFile.model_validate(parse_toml(text, FILE_NAME)).waiver
     except Unreadable as error:

@@ -15,11 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from mlbutler.extras import packages
 from mlbutler.record import PlotChange, PlotKind
 
 _WORKER = Path(__file__).with_name("vega_worker.py")
 _PATIENCE = 60.0
-_MISSING = "its template is drawn where the extra 'plots' is installed: pip install 'mlbutler[plots]'"
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ def to_draw(plots: Iterable[PlotChange]) -> tuple[PlotChange, ...]:
     Without the extra each series is drawn by itself, and what cannot be drawn so says what is missing.
     """
     if not is_installed():
+        missing = f"its template is drawn where the extra 'plots' is installed: pip install {packages('plots')}"
         return tuple(
-            replace(plot, reason=plot.reason or _MISSING)
+            replace(plot, reason=plot.reason or missing)
             if plot.specification and plot.kind is PlotKind.UNSUPPORTED
             else plot
             for plot in plots

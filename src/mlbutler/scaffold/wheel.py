@@ -13,6 +13,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 import mlbutler
+from mlbutler import pages
 from mlbutler.errors import UsageError
 from mlbutler.scaffold.changes import Action, FileChange
 from mlbutler.version import __version__
@@ -108,6 +109,9 @@ def _code() -> Iterator[tuple[str, bytes]]:
     for path in sorted(package.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
             yield f"mlbutler/{path.relative_to(package).as_posix()}", path.read_bytes()
+    for page in pages.files().values():
+        if not page.is_relative_to(package):  # in a clone
+            yield f"mlbutler/pages/{page.name}", page.read_bytes()
 
 
 def _metadata(found: Distribution) -> Iterator[tuple[str, bytes]]:

@@ -102,7 +102,7 @@ def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) ->
         settings = Settings.model_validate(values)
     except ValidationError as error:
         said, remedy = explained(error, Settings, lambda where: sources.get(where, name))
-        raise SettingsError(said, remedy or "See docs/settings.md for what each key takes.") from error
+        raise SettingsError(said, remedy or "`mlbutler help settings` says what each key takes.") from error
     return LoadedSettings(settings, {key: sources.get(key, "default") for key in _keys(settings.model_dump())})
 
 

@@ -34,7 +34,7 @@ def examine_forge(work: RunContext) -> Iterator[Examined]:
         yield Examined("forge", "missing", error.message, error.remedy)
         return
     if forge is None or there is None:
-        yield Examined("forge", "note", "none was found", "Set forge.kind and forge.url (docs/forges.md).")
+        yield Examined("forge", "note", "none was found", "Set forge.kind and forge.url (`mlbutler help forges`).")
         return
     yield Examined("forge", "ok", f"{forge.name}: {there.url}" + (f", {there.repository}" if there.repository else ""))
     if not isinstance(forge, Hosted):

@@ -22,9 +22,11 @@ def gates(work: RunContext) -> Examined:
     """
     configured = work.settings.gate
     if not configured:
-        return Examined("gates", NOTE, "none: no number can stop a pull request", "Add a [[gate]] (docs/settings.md).")
+        return Examined(
+            "gates", NOTE, "none: no number can stop a pull request", "Add a [[gate]] (`mlbutler help settings`)."
+        )
     if any(gate.repeats for gate in configured) and not work.settings.repeat.seed:
-        remedy = "Set repeat.seed (docs/compare.md)."
+        remedy = "Set repeat.seed (`mlbutler help compare`)."
         return Examined("gates", MISSING, "a gate has repeats, and no seed is named", remedy)
     committed, here = work.project.snapshots.read(work.record.change.checkout, work.prefix)
     sources = _at_hand(here.metrics, committed.metrics)

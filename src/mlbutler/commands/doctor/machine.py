@@ -64,7 +64,7 @@ def disk(work: RunContext) -> Examined:
         # What is little on the disk of both is made room for in the cache, which is this project's alone.
         own = any(name != "mirror" for name in little)
         what = "`dvc gc --workspace` removes unused objects." if own else \
-            "`mlbutler store prune --limit SIZE` evicts what was used least recently (docs/mirror.md)."  # fmt: skip
+            "`mlbutler store prune --limit SIZE` evicts what was used long ago (`mlbutler help mirror`)."  # fmt: skip
         return Examined("disk", NOTE, text, what, facts)
     # File systems without such a limit say that there are none at all.
     few = [names[0] for device, names in disks.items() if found[device].f_files and found[device].f_favail < _FEW_FILES]
@@ -131,7 +131,7 @@ def gpu(work: RunContext) -> Examined:
         said = next(iter((done.stdout or done.stderr).strip().splitlines()), "it names no card")
         return Examined(
             "gpu", MISSING, f"nvidia-smi finds none: {said}",
-            "The driver has to fit the kernel, and a container needs --gpus (docs/jenkins.md).",
+            "The driver has to fit the kernel, and a container needs --gpus (`mlbutler help jenkins`).",
         )  # fmt: skip
     text = ", ".join(f"{card.name} ({human_bytes(card.memory)})" if card.memory else card.name for card in cards)
     facts = {"cards": [{"name": card.name, "memory": card.memory, "driver": card.driver} for card in cards]}

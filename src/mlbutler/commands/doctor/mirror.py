@@ -38,21 +38,23 @@ def mirror(work: RunContext) -> Examined:
     facts = {"path": str(path), "file_system": where.kind if where else "", "mount": where.mount if where else ""}
     text = f"{path} is writable" + (f", {_named(where)}" if where else "")
     if where is not None and (passing := _PASSING.get(where.kind)):
-        return Examined("mirror", NOTE, f"{text}: it {passing}", f"Mount a volume at {path} (docs/mirror.md).", facts)
+        return Examined(
+            "mirror", NOTE, f"{text}: it {passing}", f"Mount a volume at {path} (`mlbutler help mirror`).", facts
+        )
     if path.resolve().is_relative_to(work.root.resolve()) and work.record.change.ci != "local":
-        remedy = "Set data.mirror to a directory that the agent keeps (docs/mirror.md)."
+        remedy = "Set data.mirror to a directory that the agent keeps (`mlbutler help mirror`)."
         return Examined("mirror", NOTE, f"{text}: it is inside the work tree, which a build removes", remedy, facts)
     return Examined("mirror", OK, text, facts=facts)
 
 
 def _remedy(number: int | None) -> str:
     if number in (errno.ENOSPC, errno.EDQUOT):
-        return "Make room: `mlbutler store prune --limit SIZE`, and set data.mirror_limit (docs/mirror.md)."
+        return "Make room: `mlbutler store prune --limit SIZE`, and set data.mirror_limit (`mlbutler help mirror`)."
     if number == errno.EROFS:
-        return "Mount it for writing: it is mounted read-only (docs/mirror.md)."
+        return "Mount it for writing: it is mounted read-only (`mlbutler help mirror`)."
     if number in (errno.EEXIST, errno.ENOTDIR):
         return "Set data.mirror to a directory: a file is in its place."
-    return f"Give {_me()} the right (docs/mirror.md)."
+    return f"Give {_me()} the right (`mlbutler help mirror`)."
 
 
 def _named(where: FileSystem) -> str:
@@ -119,7 +121,7 @@ def links(work: RunContext) -> Examined:
     if not hardlink:
         why = "data.link is 'copy'" if work.settings.data.link == "copy" else "root could write into hardlinked files"
         return Examined("links", NOTE, f"objects are copied: {why}", facts=facts)
-    remedy = "Use a file system with reflinks, such as XFS, or one mount for mirror and workspaces (docs/mirror.md)."
+    remedy = "Use a file system with reflinks, such as XFS, or one mount for both of them (`mlbutler help mirror`)."
     return Examined("links", NOTE, f"objects are copied: {_apart(path, cache, hardlink)}", remedy, facts)
 
 

@@ -74,7 +74,7 @@ def credentials(work: RunContext) -> Examined:
     ):
         return Examined(
             "credentials", NOTE, ".dvc/config.local holds a credential that stages can read",
-            "Pass it through the environment instead (docs/credentials.md).",
+            "Pass it through the environment instead (`mlbutler help credentials`).",
         )  # fmt: skip
     return Examined("credentials", OK, "none in .dvc/config.local")
 
@@ -92,5 +92,5 @@ def forge(work: RunContext) -> Examined:
         named = work.settings.forge.kind or work.settings.forge.url
         return Examined("forge", MISSING if named else NOTE, error.message, error.remedy)
     if forge is None:
-        return Examined("forge", NOTE, "none found: no report is published", "See docs/forges.md.")
+        return Examined("forge", NOTE, "none found: no report is published", "See `mlbutler help forges`.")
     return Examined("forge", OK, f"{forge.name}; `mlbutler doctor --forge` tries it")

@@ -64,7 +64,7 @@ def _asked(work: RunContext, name: str) -> Examined:
     unclear = next((a for a in (absent, *here.values()) if a.presence is Presence.UNDETERMINED), None)
     if unclear is not None:
         what = "gives no access" if unclear.denied else "cannot be asked"
-        remedy = f"{unclear.remedy} See docs/credentials.md." if unclear.denied else unclear.remedy
+        remedy = f"{unclear.remedy} See `mlbutler help credentials`." if unclear.denied else unclear.remedy
         return Examined("remote", MISSING, f"'{name}' {what}: {unclear.reason}", remedy)
     if lacking and not held:
         return Examined(

@@ -1,0 +1,33 @@
+"""Optional dependencies: what an extra adds, and how this installation gets it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+
+def how_to_get(extra: str) -> str:
+    """Return the command that adds an extra's packages to the environment that mlbutler runs in.
+
+    It names the packages themselves: mlbutler may have been installed from a wheel, a clone or an index.
+    """
+    wanted, prefix = packages(extra), Path(sys.prefix)
+    if (prefix / "pipx_metadata.json").exists():
+        return f"pipx inject {prefix.name} {wanted}"
+    python = shlex.quote(sys.executable)
+    if (prefix / "uv-receipt.toml").exists():  # `uv tool` installs no pip; the next upgrade drops what is not named
+        return f"uv pip install --python {python} {wanted}"
+    return f"{python} -m pip install {wanted}"
+
+
+def packages(extra: str) -> str:
+    """Return an extra's packages as a shell takes them: ``'pyarrow>=15'``."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        wanted = requires("mlbutler") or []
+    except PackageNotFoundError:  # run from its source, without being installed
+        wanted = []
+    marker = f"extra == '{extra}'"
+    return shlex.join(line.partition(";")[0].strip() for line in wanted if marker in line.replace('"', "'"))

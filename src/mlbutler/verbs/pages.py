@@ -1,0 +1,24 @@
+"""The documentation in the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mlbutler.verbs.options import cli, common, verb
+
+
+@verb("help", "mlbutler help", "mlbutler help settings", "mlbutler help plan", "mlbutler help mirror | less")
+@click.argument("topic", required=False)
+@common
+def show_help(directory: object, console: Any, topic: str | None) -> int:
+    """Show a page of the documentation or the help of a verb; without TOPIC, which pages there are."""
+    from mlbutler import pages
+    from mlbutler.commands.help import show
+
+    if topic is not None and topic in cli.commands and topic not in pages.files():
+        parent = click.get_current_context().parent
+        click.echo(cli.commands[topic].get_help(click.Context(cli.commands[topic], parent, topic)))
+        return 0
+    return show(console, topic)

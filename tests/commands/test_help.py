@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mlbutler.cli import main
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["help", *words])
+    shown = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, shown.out, shown.err
+
+
+def test_the_pages_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = said(capsys)
+    assert code == 0
+    assert "mlbutler help credentials      Credentials\n" in out
+    assert "architecture" not in out
+    assert said(capsys, "credentials")[1].startswith("# Credentials\n")
+    assert json.loads(said(capsys, "credentials", "--json")[1])["title"] == "Credentials"
+    assert json.loads(said(capsys, "--json")[1])["topics"]["credentials"] == "Credentials"
+
+
+def test_a_verb_has_its_own_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = said(capsys, "plan")
+    assert code == 0
+    assert out.startswith("Usage: mlbutler plan [OPTIONS]")
+
+
+def test_a_page_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = said(capsys, "credential")
+    assert (code, "Did you mean `mlbutler help credentials`?" in err) == (2, True)
+    assert said(capsys, "../README")[0] == 2

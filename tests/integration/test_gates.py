@@ -98,7 +98,7 @@ def test_the_doctor_tells_of_waivers_and_of_repeats_without_a_seed(world: World)
     on_main(world, mlbutler__waivers_toml=waiver("accuracy", -1),
             mlbutler_toml=SETTINGS.replace("max_drop = 0.01", "max_drop = 0.01\nrepeats = 3"))  # fmt: skip
     run = world.run(world.project, {}, "--json", verb="doctor")
-    rows = {row["subject"]: row for row in json.loads(run.out)}
+    rows = {row["subject"]: row for row in json.loads(run.out)["examined"]}
     assert (rows["waivers"]["state"], rows["waivers"]["text"]) == ("note", "lapsed: accuracy")
     assert (rows["gates"]["state"], rows["gates"]["remedy"]) == (
         "missing",

@@ -101,11 +101,15 @@ def test_a_pull_request_cannot_have_the_token_sent_elsewhere(world: World, forge
 def test_the_doctor_tells_of_the_forge_and_tries_it_when_asked(world: World, forge: FakeForge) -> None:
     world.branch("better", {"params.yaml": params(0.05)})
     root, told = world.clone("origin/better"), environ(world, forge)
-    found = {item["subject"]: item for item in json.loads(world.run(root, told, "--json", verb="doctor").out)}
+    found = {
+        item["subject"]: item for item in json.loads(world.run(root, told, "--json", verb="doctor").out)["examined"]
+    }
     assert found["forge"]["state"] == "ok"
     assert forge.seen == []
     without = {name: value for name, value in told.items() if name != "MLBUTLER_FORGE_TOKEN"}
-    found = {item["subject"]: item for item in json.loads(world.run(root, without, "--json", verb="doctor").out)}
+    found = {
+        item["subject"]: item for item in json.loads(world.run(root, without, "--json", verb="doctor").out)["examined"]
+    }
     assert found["forge"]["state"] == "missing"
     assert "MLBUTLER_FORGE_TOKEN" in found["forge"]["remedy"]
     tried = world.run(root, told, "--forge", verb="doctor")

@@ -37,6 +37,14 @@ def test_an_experiment_is_compared_with_its_baseline_or_another_one_and_gates_ar
     assert "lr-2 compared with lr-1" in said
     assert "accuracy" in said
     assert "lr-3 has no results: it is failed" in laptop.train("compare", "lr-3", code=2)
+    board = laptop.train("compare", "lr", "--format", "markdown")
+    assert "lr: 2 done, 1 failed; by accuracy (maximize)" in board
+    assert "| 1 | lr-2 | 0.03 | 0.93 (+0.02) | better |" in board
+    assert "--format is for the leaderboard" in laptop.train("compare", "lr-1", "lr-2", "--format", "html", code=2)
+    run = laptop.world.run(laptop.root, {}, "compare", "lr", "--json", verb="train")
+    document = json.loads(run.out)
+    assert (run.code, document["metric"]) == (0, "accuracy")
+    assert [one["name"] for one in document["experiments"]] == ["lr-2", "lr-1", "lr-3"]
     assert snapshot(laptop.root) == before
     assert not list(laptop.root.glob(".mlbutler/train/compare-*"))
     assert not (laptop.root / ".mlbutler" / "record.json").exists()

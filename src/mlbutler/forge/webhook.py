@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from mlbutler.errors import SettingsError
@@ -18,6 +18,18 @@ from mlbutler.report.escape import visible, web_address
 from mlbutler.variables import WEBHOOK
 
 _TEXT_LIMIT = 600
+
+
+class Sendable(Protocol):
+    """Describe what a webhook can be sent."""
+
+    def json(self) -> dict[str, Any]:
+        """Return it as a document."""
+        ...
+
+    def slack(self) -> dict[str, Any]:
+        """Return it in the form that Slack takes."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +69,20 @@ class Message:
         """
         change = self.change
         what = f"pull request {change.number}" if change.number else change.head_branch or change.head[:8]
-        named = _slack(f"{what}: {change.title}" if change.title else what)
+        named = for_slack(f"{what}: {change.title}" if change.title else what)
         subject = f"<{address}|{named}>" if (address := _address(change.url)) else named
         before = f" (was {self.previous.lower()})" if self.previous and self.previous != self.verdict else ""
         build = f" <{address}|the build>" if (address := _address(change.build_url)) else ""
-        verdict = f"*{_slack(self.verdict)}*{_slack(before)}" + (f": {_slack(self.sentence)}" if self.sentence else "")
-        return {"text": f"{_slack(self.title)}, {subject}: {verdict}{build}"}
+        verdict = f"*{for_slack(self.verdict)}*{for_slack(before)}" + (
+            f": {for_slack(self.sentence)}" if self.sentence else ""
+        )
+        return {"text": f"{for_slack(self.title)}, {subject}: {verdict}{build}"}
 
 
 def send(
     url: str,
     form: Literal["json", "slack"],
-    message: Message,
+    message: Sendable,
     environ: Mapping[str, str],
     say: Callable[[str], None] | None = None,
     policy: ApiRetryPolicy | None = None,
@@ -89,7 +103,8 @@ def send(
     api.send("POST", url, json=message.slack() if form == "slack" else message.json(), again=True)
 
 
-def _slack(text: str) -> str:
+def for_slack(text: str) -> str:
+    """Return text in which nothing is Slack's markup, a mention or a link."""
     text = visible(text, _TEXT_LIMIT).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace("@", "@\u200b")  # Mattermost takes a bare @channel for a mention
 

@@ -279,6 +279,14 @@ class NotifySettings(_Section):
         "end", description="after every run, or when the verdict differs from that of the run before"
     )
     form: Literal["json", "slack"] = Field("json", description="a document, or the message that Slack and others take")
+    experiments: tuple[Literal["done", "failed", "lost", "time"], ...] = Field(
+        ("done", "failed", "lost", "time"),
+        description="events of experiments: all that were sent together have ended, the first failed, one is lost, "
+        "its time is nearly over",
+    )
+    mail_to: Strings = Field((), description="addresses that an e-mail about experiments goes to")
+    mail_from: str | None = Field(None, description="its sender; MLBUTLER_SMTP_USER, else the first receiver, if unset")
+    desktop: bool = Field(True, description="show the end of experiments on the desktop of the person who watches them")
 
 
 class ProjectSettings(_Section):

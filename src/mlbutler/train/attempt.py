@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sys
 import time
@@ -27,6 +28,7 @@ from mlbutler.variables import CHDIR, EXPERIMENT, IN_RUN
 GRACE = 30.0
 """Seconds that a stage has to end when its time is over."""
 _POLL = 0.5
+_LAST_PART = 0.1
 
 
 class Stopped(Exception):
@@ -42,6 +44,7 @@ class Workplace:
         words: of the mlbutler command that runs the stages. environ: of that command.
         stop: returns the seconds that the stage has to end, once the experiment is to be cancelled; None before.
         line: takes each line that the command prints, credentials hidden.
+        nearly_over: is called once, with the seconds that are left, when a tenth of the time that it may take is left.
     """
 
     folder: Path
@@ -50,6 +53,7 @@ class Workplace:
     environ: Mapping[str, str]
     stop: Callable[[], float | None]
     line: Callable[[str], None]
+    nearly_over: Callable[[float], None] = lambda left: None
 
 
 class Attempt:
@@ -84,11 +88,16 @@ class Attempt:
         """Pass its output on until it ends, or is to be ended."""
         limit = self._experiment.time_limit
         until = None if limit is None else time.monotonic() + limit
+        warned = False
         while (ended := process.pump(deadline=time.monotonic() + _POLL)) is Ended.TIMED_OUT:
             if (grace := self._place.stop()) is not None:
                 self._end(process, CANCELLED, grace)
                 return
-            if until is not None and limit is not None and time.monotonic() >= until:
+            left = math.inf if until is None else until - time.monotonic()
+            if limit is not None and not warned and left <= limit * _LAST_PART:
+                warned = True
+                self._place.nearly_over(max(left, 0.0))
+            if limit is not None and left <= 0:
                 self._end(process, End(State.TIMED_OUT, f"its time of {human_seconds(limit)} was over",
                                        "Give it more: submit it again with a longer --time."), GRACE)  # fmt: skip
                 return

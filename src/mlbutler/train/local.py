@@ -30,19 +30,25 @@ class LocalEngine:
                 if one.experiment.host == host() and one.experiment.place == here
                 and self._place.has_sent(one.experiment.id)]  # fmt: skip
 
-    def recover(self) -> None:
-        """Have experiments that are lost wait again; what is left of them is ended before."""
+    def recover(self) -> list[Experiment]:
+        """Have experiments that are lost wait again; what is left of them is ended before.
+
+        Returns:
+            Those that were lost, as they are now.
+        """
+        found = []
         for kept in self.mine():
             experiment = kept.experiment
             if experiment.state in UNDER_WAY:
                 with self._place.holding(experiment.id) as ours:
-                    if ours:
-                        self._recover(experiment.id)
+                    now = self._recover(experiment.id) if ours else None
+                found += [now] if now is not None else []
+        return found
 
-    def _recover(self, id: str) -> None:
+    def _recover(self, id: str) -> Experiment | None:
         left = end_leftovers(id, self._place.scratch(id))
         if left:  # it would work on beside its replacement
-            return
+            return None
 
         def lost(now: Experiment) -> Experiment | None:
             if now.state not in UNDER_WAY:
@@ -52,7 +58,8 @@ class LocalEngine:
                 return now.with_(state=State.CANCELLED, ended=time.time(), reason=said)
             return after_loss(now, "the process that ran it is gone")
 
-        self._experiments.change(id, lost, kept_log(self._place.log(id)))
+        now = self._experiments.change(id, lost, kept_log(self._place.log(id)))
+        return now.experiment if now is not None and now.experiment.cancel is None else None
 
     def is_idle(self) -> bool:
         """Tell whether something here waits, or is lost, and no process works at anything."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from mlbutler.project.project import Project
 from mlbutler.reproduce.scratch import configure, make_clone
 from mlbutler.settings import Settings
 from mlbutler.train.attempt import Attempt, Workplace, run_environment
+from mlbutler.train.delivery import deliver
 from mlbutler.train.end import CANCELLED, End
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.log import Log
+from mlbutler.train.notices import Notice, nearly_over
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
 from mlbutler.train.results import with_results
@@ -73,8 +76,13 @@ class LocalAttempt:
         return Workplace(
             folder=self._place.scratch(experiment.id), root=root, words=_RUN,
             environ=run_environment(experiment, self._environ, mirror), stop=lambda: self._grace(experiment),
-            line=log.line,
+            line=log.line, nearly_over=lambda left: self._notify(nearly_over(experiment, left), log),
         )  # fmt: skip
+
+    def _notify(self, notice: Notice, log: Log) -> None:
+        """Notify people, without keeping the stage waiting for a server that does not answer."""
+        args = (notice, self._settings, self._environ, log.line)
+        threading.Thread(target=deliver, args=args, daemon=True).start()
 
     def _saved(self, experiment: Experiment, top: Path, root: Path, end: End) -> End:
         if self._grace(experiment) is not None:

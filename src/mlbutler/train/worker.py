@@ -18,13 +18,15 @@ from pathlib import Path
 from mlbutler.errors import MlbutlerError
 from mlbutler.git import Git
 from mlbutler.process import output_redactor
-from mlbutler.settings import load
+from mlbutler.settings import Settings, load
 from mlbutler.train.attempt import Stopped
+from mlbutler.train.delivery import deliver
 from mlbutler.train.end import End
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.local import LocalEngine, after_loss
 from mlbutler.train.local_attempt import LocalAttempt
 from mlbutler.train.log import kept as kept_log
+from mlbutler.train.notices import Notice, at_end, lost
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
 from mlbutler.train.state import ENDED, State
@@ -63,7 +65,7 @@ class Worker:
 
     def work(self) -> bool:
         """Take a slot and run what may run in it; return whether there is more by now."""
-        self._engine.recover()
+        self._recover()
         most = max((one.experiment.jobs for one in self._waiting()), default=0)
         with self._slot(most) as number:
             self._ready()
@@ -71,9 +73,13 @@ class Worker:
                 return False
             while not self._stopped and (kept := self._next(number)) is not None:
                 self._take(kept)
-                self._engine.recover()
+                self._recover()
         # What was submitted while the slot was held found no worker that could take it.
         return not self._stopped and self._next(number) is not None
+
+    def _recover(self) -> None:
+        for experiment in self._engine.recover():
+            self._deliver(lost(experiment))
 
     @contextmanager
     def _slot(self, most: int) -> Iterator[int | None]:
@@ -102,7 +108,7 @@ class Worker:
         if len(failed) < most:
             return False
         end = End(State.CANCELLED, f"{len(failed)} of {grid} failed: {', '.join(failed[:3])}")
-        self._experiments.change(kept.experiment.id, lambda now: end.on(now) if now.state is State.WAITING else None)
+        self._end(kept.experiment.id, lambda now: end.on(now) if now.state is State.WAITING else None)
         return True
 
     def _take(self, kept: Kept) -> None:
@@ -123,8 +129,36 @@ class Worker:
         end = self._attempted(taken)
         log = kept_log(self._place.log(id))
         end = end.hidden(self._redactor)
-        self._experiments.change(id, lambda now: ended(now, end), log)
+        self._end(id, lambda now: ended(now, end), log)
         self._place.clear(id)
+
+    def _end(self, id: str, change: Callable[[Experiment], Experiment | None], log: bytes | None = None) -> None:
+        """Change an experiment whose attempt is over, and notify people of what that means."""
+        # Of two that end at once, each would find that all have ended.
+        with self._place.holding("telling", _PATIENCE):
+            now = self._experiments.change(id, change, log)
+            notice = self._notice(now.experiment) if now is not None else None
+        if notice is not None:
+            self._deliver(notice)
+
+    def _notice(self, experiment: Experiment) -> Notice | None:
+        if experiment.state is State.WAITING:
+            return lost(experiment)
+        grid = [one.experiment for one in self._engine.mine() if one.experiment.grid == experiment.grid]
+        return at_end(experiment, grid, self._settings().gate)
+
+    def _deliver(self, notice: Notice) -> None:
+        deliver(notice, self._settings(), self._environ, self._say)
+
+    def _settings(self) -> Settings:
+        try:
+            return load(self._place.root, self._environ).settings
+        except MlbutlerError as error:  # written since the experiment was sent
+            self._say(error.message)
+            return Settings()
+
+    def _say(self, text: str) -> None:
+        print(self._redactor.hide(text), file=sys.stderr, flush=True)
 
     def _attempted(self, taken: Kept) -> End:
         try:
@@ -136,7 +170,7 @@ class Worker:
         except MlbutlerError as error:
             return End(State.NOT_SET_UP, error.message, error.remedy)
         except Exception as error:  # the next experiment shall run all the same
-            print(self._redactor.hide(traceback.format_exc()), file=sys.stderr, flush=True)
+            self._say(traceback.format_exc())
             where = f"Please report it with {self._place.folder / 'worker.log'}."
             return End(State.NOT_SET_UP, f"a bug of mlbutler: {type(error).__name__}: {error}", where)
 

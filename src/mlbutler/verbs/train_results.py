@@ -26,16 +26,21 @@ def train_retry(directory: Path, console: Any, names: tuple[str, ...], failed: b
     return retry(directory, console, names, failed=failed)
 
 
-@verb("compare", "mlbutler train compare lr-1", "mlbutler train compare lr-1 lr-2 --json", group=train,
+@verb("compare", "mlbutler train compare lr-1", "mlbutler train compare lr-1 lr-2 --json",
+      "mlbutler train compare lr --format markdown", group=train,
       short="Compare an experiment's results, and judge the gates.")  # fmt: skip
 @click.argument("name")
 @click.argument("other", required=False)
+@click.option("--format", "form", type=click.Choice(("text", "markdown", "html")), show_envvar=True,
+              help="A leaderboard of all that are meant, the best first (default: of several, as text).")  # fmt: skip
 @common
-def train_compare(directory: Path, console: Any, name: str, other: str | None) -> int:
+def train_compare(directory: Path, console: Any, name: str, other: str | None, form: str | None) -> int:
     """Compare an experiment's results with its baseline, or with another experiment's, and judge the gates."""
+    if other is not None and form is not None:
+        raise click.UsageError("--format is for the leaderboard of one name, pattern or sweep.")
     from mlbutler.commands.train.compare import compare
 
-    return compare(directory, console, name, other)
+    return compare(directory, console, name, other, form)
 
 
 @verb("promote", "mlbutler train promote lr-1", "mlbutler train promote lr-1 --branch better-rate", group=train,

@@ -11,25 +11,35 @@ from pathlib import Path
 
 from mlbutler.commands.step import step
 from mlbutler.commands.train.finished import finished
-from mlbutler.commands.train.opening import Training, opened
+from mlbutler.commands.train.leaderboard import leaderboard, ranked
+from mlbutler.commands.train.opening import Training, as_json, opened, print_json
 from mlbutler.console import Console
+from mlbutler.errors import EXIT_PASSED
 from mlbutler.git import Git
 from mlbutler.process import project_environment
 from mlbutler.reproduce.scratch import configure, make_clone
 from mlbutler.train.experiment import Experiment
+from mlbutler.train.notices import judged
 from mlbutler.train.refs import AUTHOR
+from mlbutler.train.state import State
 
 
-def compare(directory: Path, console: Console, name: str, other: str | None) -> int:
+def compare(directory: Path, console: Console, name: str, other: str | None, form: str | None = None) -> int:
     """Compare an experiment's results with its baseline, or with another experiment's; return the exit code.
 
+    Several experiments, such as those of a sweep, become a leaderboard, which judges nothing.
+
     Args:
-        other: the experiment to compare with, None for the commit that the first one stands on.
+        name: one experiment, or several. other: the experiment to compare with, None for the commit that the first one
+            stands on. form: ``text``, ``markdown`` or ``html``: a leaderboard of however many.
 
     Raises:
         UsageError: one of them has no results.
     """
     training = opened(directory, console)
+    found = [kept.experiment for kept in training.named([name])]
+    if form is not None or (other is None and len(found) > 1):
+        return _ranked(training, name, found, form or "text")
     one = finished(training, name)
     commit, against, named = one.result, one.baseline, f"its baseline {one.baseline[:10]}"
     if other is not None:
@@ -41,6 +51,20 @@ def compare(directory: Path, console: Console, name: str, other: str | None) -> 
         environ["MLBUTLER_DATA_MIRROR"] = os.fspath(mirror)
     with _checked_out(training, commit) as root, contextlib.chdir(root):
         return step(root, console, "compare", against=against, environ=environ)
+
+
+def _ranked(training: Training, name: str, experiments: list[Experiment], form: str) -> int:
+    gates = training.settings.gate
+    if training.console.json:
+        order, metric = ranked(experiments, gates)
+        verdicts = [judged(one, gates)[0] if one.state is State.DONE else None for one in order]
+        rows = [as_json(training, one) | {"verdict": word} for one, word in zip(order, verdicts, strict=True)]
+        print_json({"metric": metric, "experiments": rows})
+        return EXIT_PASSED
+    table = leaderboard(name, experiments, gates)
+    lines = {"markdown": table.markdown, "html": table.html}.get(form, table.text)()
+    print(training.console.redactor.hide("\n".join(lines)))
+    return EXIT_PASSED
 
 
 def _on_top(git: Git, one: Experiment, other: Experiment) -> str:

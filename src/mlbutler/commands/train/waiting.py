@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlbutler.commands.train.opening import Training, opened, print_experiments, watching
+from mlbutler.commands.train.telling import show_on_desktop
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_INTERRUPTED, EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED
 from mlbutler.train.experiment import Experiment
@@ -33,6 +34,7 @@ def wait(directory: Path, console: Console, names: Sequence[str]) -> int:
     ids = [kept.experiment.id for kept in found]
     with watching("wait", *names):
         ended = _until_ended(training, ids)
+        show_on_desktop(training, ended)
     if console.json:
         print_experiments(training, ended)
     codes = {_CODES[one.state] for one in ended}

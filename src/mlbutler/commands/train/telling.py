@@ -1,0 +1,22 @@
+"""Show the person who watches experiments that they have ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from mlbutler.commands.train.opening import Training
+from mlbutler.train import desktop
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.notices import all_ended, at_end
+
+
+def show_on_desktop(training: Training, ended: Sequence[Experiment]) -> None:
+    """Show the end of what was watched on the desktop, where there is one and the settings want it."""
+    if not ended or not training.settings.notify.desktop:
+        return
+    gates, first = training.settings.gate, ended[0]
+    alone = at_end(first, [first], gates) if len(ended) == 1 else None
+    name = first.grid if {one.grid for one in ended} == {first.grid} else "experiments"
+    notice = alone or all_ended(name, ended, gates)
+    desktop.notify("mlbutler train", training.console.redactor.hide(notice.title), os.environ)

@@ -1,4 +1,4 @@
-"""The documentation in the terminal."""
+"""Help beyond `--help`: the documentation in the terminal, and completion in the shell."""
 
 from __future__ import annotations
 
@@ -22,3 +22,14 @@ def show_help(directory: object, console: Any, topic: str | None) -> int:
         click.echo(cli.commands[topic].get_help(click.Context(cli.commands[topic], parent, topic)))
         return 0
     return show(console, topic)
+
+
+@verb("completion", "mlbutler completion bash --install", "mlbutler completion zsh > _mlbutler")
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@click.option("--install", is_flag=True, show_envvar=True, help="Write it where the shell looks for this user.")
+@common
+def completion(directory: object, console: Any, shell: str, install: bool) -> int:
+    """Print what SHELL needs to complete verbs and options."""
+    from mlbutler.commands.completion import completion
+
+    return completion(console, cli, shell, install=install)

@@ -180,3 +180,25 @@ def test_dark_and_light_differ_and_text_stays_readable(record: Record, show: Ope
         page = show(dataclasses.replace(record), color_scheme=scheme)
         colours.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert len(colours) == 2
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_every_number_and_chart_is_on_the_screen(record: Record, show: Open, width: int) -> None:
+    page = show(charted(record), viewport={"width": width, "height": 844})
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    places = page.evaluate(
+        """[...document.querySelectorAll('td, th[scope="row"], .chart, .word, pre')].map((part) => {
+            const box = part.getBoundingClientRect();
+            return [part.textContent.slice(0, 40), Math.floor(box.left), Math.ceil(box.right), box.height];
+        })"""
+    )
+    assert len(places) > 50
+    assert [place for place in places if place[1] < 0 or place[2] > width or not place[3]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    if width == 390:
+        row = page.get_by_role("table").first.get_by_role("row").nth(1)
+        assert row.get_by_role("rowheader").count() == 1  # a table still for who hears it
+        assert row.get_by_role("cell").count() > 2
+        assert page.evaluate(
+            "getComputedStyle(document.querySelector('td[data-column=\"This change\"]'), '::before').content"
+        ) == '"This change"'  # fmt: skip

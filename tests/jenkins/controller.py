@@ -16,8 +16,11 @@ import urllib.request
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
+
+if TYPE_CHECKING:
+    from tests.jenkins.farm import Farm
 
 CRUMB, COOKIE = "c0ffee", "JSESSIONID.1=abc"
 SECRET = "5ec2e7" * 8
@@ -30,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """What is read."""
-        path = self.path.split("?")[0].removeprefix(self.server.prefix)
+        path, _, query = self.path.removeprefix(self.server.prefix).partition("?")
         if self.server.starting > 0:
             self.server.starting -= 1
             return self._send(503, b"Please wait while Jenkins is getting ready to work ...")
@@ -45,6 +48,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(200, b"")
         if not self._allowed():
             return self._send(401, b"")
+        given = {name: values[0] for name, values in parse_qs(query).items()}
+        if self.server.farm is not None and (played := self.server.farm.get(path, given)) is not None:
+            return self._send(played[0], played[1], **played[2])
         if path == "/crumbIssuer/api/json":
             answer = json.dumps({"crumb": CRUMB, "crumbRequestField": "Jenkins-Crumb"}).encode()
             return self._send(200, answer, **{"Set-Cookie": f"{COOKIE}; Path=/"})
@@ -65,7 +71,11 @@ class Handler(BaseHTTPRequestHandler):
             self.headers.get("Jenkins-Crumb") != CRUMB or COOKIE not in self.headers.get("Cookie", "")
         ):
             return self._send(403, b"No valid crumb was included in the request")
-        path = self.path.removeprefix(self.server.prefix)
+        path, _, query = self.path.removeprefix(self.server.prefix).partition("?")
+        if self.server.farm is not None:
+            given, form = ({name: values[0] for name, values in parse_qs(text).items()} for text in (query, body))
+            if (played := self.server.farm.post(path, given, form)) is not None:
+                return self._send(played[0], played[1], **played[2])
         if path == "/scriptText" and "getJnlpMac" in parse_qs(body)["script"][0]:
             return self._send(200, f"{SECRET}\n".encode())
         if path == "/pipeline-model-converter/validateJenkinsfile" and self.server.validates:
@@ -99,7 +109,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"X-Jenkins": "2.568.2", "Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        cut = self.server.cuts.pop(0) if self.server.cuts and "logText" in self.path else len(body)
+        self.wfile.write(body[:cut])
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the test's output clean; remember what was asked."""
@@ -119,6 +130,9 @@ class Controller(ThreadingHTTPServer):
         self.agent = self.redirects = self.failed = False
         self.validates = self.configures = True
         self.asked: list[str] = []
+        self.farm: Farm | None = None
+        self.cuts: list[int] = []
+        """After so many bytes the next answers with a log break off."""
 
     @property
     def url(self) -> str:

@@ -188,7 +188,7 @@ def test_what_would_be_another_experiment_is_refused_before_anything_is_spent(la
         (("-S", "train.speed=1"), "params.yaml: 'train.speed=1' cannot be set"),
         (("-S", "absent.yaml:a=1"), "absent.yaml is no file that Git tracks"),
         (("--time", "soon"), "is no time"),
-        (("--on", "jenkins"), "'jenkins' is not 'local'"),
+        (("--on", "jenkins"), "No Jenkins job is configured"),
     ):
         assert said in laptop.train(*words, "--dry-run", code=2)
     assert laptop.listed() == {}

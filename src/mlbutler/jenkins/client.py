@@ -1,8 +1,10 @@
-"""A client of a Jenkins controller: its version, its agents, its jobs, and its validator of Jenkinsfiles."""
+"""A client of a Jenkins controller: requests, its version, its agents, its jobs, its validator of Jenkinsfiles."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -13,6 +15,10 @@ from mlbutler.errors import AccessDenied, OutsideError, UsageError
 from mlbutler.http_answer import received
 from mlbutler.variables import JENKINS_TOKEN, JENKINS_USER
 
+_OK = frozenset((200,))
+_BUSY = (502, 503, 504)
+_PAUSES = (0.3, 1.0)
+"""Seconds before a question is asked again of a controller that starts, or behind a proxy that restarts."""
 _ASKED = 20
 """Jobs that are tried for one that the user may configure."""
 
@@ -37,7 +43,7 @@ class JenkinsClient:
             raise UsageError(
                 "The address holds a user name or a password.", f"Set {JENKINS_USER} and {JENKINS_TOKEN} instead."
             )
-        self.url = url if url.endswith("/") else f"{url}/"
+        self.url, self.user = url if url.endswith("/") else f"{url}/", user
         self._item = f"job/{job.rstrip('/')}" if below else ""
         self._http = httpx.Client(
             base_url=self.url,
@@ -78,20 +84,20 @@ class JenkinsClient:
         """Return whether the agent is connected.
 
         Raises:
-            AccessDenied, OutsideError: see `_sent`.
+            AccessDenied, OutsideError: see `sent`.
         """
-        answer = self._sent("GET", f"computer/{agent}/api/json", params={"tree": "offline"}, missing_is_none=True)
+        answer = self.sent("GET", f"computer/{agent}/api/json", params={"tree": "offline"}, missing_is_none=True)
         return answer is not None and answer.json().get("offline") is False
 
     def jobs(self) -> dict[str, str]:
         """Return each job's name -> its colour such as ``blue`` or ``red_anime``; '' for a folder."""
-        answer = self._sent("GET", "api/json", params={"tree": "jobs[name,color]"})
+        answer = self.sent("GET", "api/json", params={"tree": "jobs[name,color]"})
         assert answer is not None
         return {str(job["name"]): str(job.get("color") or "") for job in answer.json().get("jobs", ())}
 
     def script(self, text: str) -> str:
         """Run a script inside the controller, as only administrators may, and return what it prints."""
-        answer = self._sent("POST", "scriptText", data={"script": text})
+        answer = self.sent("POST", "scriptText", data={"script": text})
         assert answer is not None
         return answer.text
 
@@ -99,10 +105,10 @@ class JenkinsClient:
         """Return what the controller's own validator finds wrong in a declarative Jenkinsfile.
 
         Raises:
-            AccessDenied, OutsideError: see `_sent`; or the controller has no such validator.
+            AccessDenied, OutsideError: see `sent`; or the controller has no such validator.
         """
         path = "pipeline-model-converter/validateJenkinsfile"
-        answer = self._sent("POST", path, data={"jenkinsfile": jenkinsfile}, missing_is_none=True)
+        answer = self.sent("POST", path, data={"jenkinsfile": jenkinsfile}, missing_is_none=True)
         if answer is None:
             remedy = "Install the plugin 'Pipeline: Declarative' (pipeline-model-definition)."
             raise OutsideError(f"{self.url} has no validator of Jenkinsfiles.", remedy)
@@ -121,7 +127,7 @@ class JenkinsClient:
         that it is shown what cannot be first.
 
         Raises:
-            AccessDenied, OutsideError: see `_sent`; or there is no such job.
+            AccessDenied, OutsideError: see `sent`; or there is no such job.
         """
         for item in (
             [self._item] if self._item else [f"job/{quote(name, safe='')}" for name in list(self.jobs())[:_ASKED]]
@@ -136,7 +142,7 @@ class JenkinsClient:
 
     def _compiled(self, item: str, jenkinsfile: str) -> list[str]:
         path = f"{item}/descriptorByName/org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition/checkScriptCompile"
-        answer = self._sent("POST", path, data={"value": jenkinsfile}, missing_is_none=True)
+        answer = self.sent("POST", path, data={"value": jenkinsfile}, missing_is_none=True)
         if answer is None:
             remedy = "Install the plugin 'Pipeline: Groovy' (workflow-cps)."
             raise OutsideError(f"{self.url} compiles no Jenkinsfiles below {item}.", remedy)
@@ -147,36 +153,80 @@ class JenkinsClient:
             remedy = "Check that the address is that of a Jenkins controller."
             raise OutsideError(f"{self.url} sent an unexpected response to the compilation.", remedy) from error
 
-    def _sent(
+    def sent(
         self,
         method: str,
         path: str,
         *,
         params: Mapping[str, str] | None = None,
         data: Mapping[str, str] | None = None,
+        expected: Collection[int] = _OK,
         missing_is_none: bool = False,
     ) -> httpx.Response | None:
         """Send one request and return the response.
+
+        What only asks is asked again where the controller is starting, or does not answer; nothing else is sent twice.
+
+        Args:
+            data: sent in the body: addresses are logged. expected: status codes that are no failure.
 
         Raises:
             AccessDenied: 401 or 403, or a redirect to the login page. OutsideError: any other failure.
         """
         headers = self._crumbs() if method == "POST" else {}
-        try:
-            response = self._answer(method, path, params=params, data=dict(data or {}) or None, headers=headers)
-        except httpx.HTTPError as error:
-            raise OutsideError(f"{self.url} does not answer: {error}.", "Check the address and the network.") from error
+        content = {"params": params, "data": dict(data or {}) or None, "headers": headers}
+        response = self._asked(method, path, content)
         if response.status_code == 404 and missing_is_none:
             return None
+        return self.checked(response, path, expected)
+
+    def _asked(self, method: str, path: str, content: Mapping[str, Any]) -> httpx.Response:
+        for pause in _PAUSES if method == "GET" else ():
+            try:
+                response = self._answer(method, path, **content)
+                if response.status_code not in _BUSY:
+                    return response
+            except (httpx.NetworkError, httpx.RemoteProtocolError):
+                pass
+            time.sleep(pause)
+        try:
+            return self._answer(method, path, **content)
+        except httpx.HTTPError as error:
+            raise self.silent(error) from error
+
+    def silent(self, error: httpx.HTTPError) -> OutsideError:
+        """Return the error for a controller that does not answer."""
+        return OutsideError(f"{self.url} does not answer: {error}.", "Check the address and the network.")
+
+    def checked(self, response: httpx.Response, path: str, expected: Collection[int] = _OK) -> httpx.Response:
+        """Return the response.
+
+        Raises:
+            AccessDenied, OutsideError: see `sent`.
+        """
         to_login = response.is_redirect and "login" in response.headers.get("Location", "")
         if response.status_code in (401, 403) or to_login:
             raise AccessDenied(
                 f"{self.url} refused {path} ({response.status_code}).",
                 f"Set {JENKINS_USER} and {JENKINS_TOKEN} to a user and an API token of that user.",
             )
-        if response.status_code != 200:
+        if response.status_code not in expected:
             raise OutsideError(f"{self.url} answered {response.status_code} to {path}.", "Try again, or see its log.")
         return response
+
+    @contextmanager
+    def stream(self, path: str, params: Mapping[str, str]) -> Iterator[httpx.Response]:
+        """Yield the response to a question whose body is read piece by piece, however large it is.
+
+        Raises:
+            AccessDenied, OutsideError: see `sent`. httpx.HTTPError: the connection broke.
+        """
+        request = self._http.build_request("GET", path, params=params)
+        response = self._http.send(request, stream=True, follow_redirects=False)
+        try:
+            yield self.checked(response, path)
+        finally:
+            response.close()
 
     def _answer(self, method: str, path: str, **content: Any) -> httpx.Response:
         return received(self._http, self._http.build_request(method, path, **content))

@@ -219,6 +219,40 @@ class Predictions(_Section):
         return PurePosixPath(path).as_posix()
 
 
+class TrainSettings(_Section):
+    """Where `mlbutler train` runs experiments, and how."""
+
+    url: str | None = Field(None, description="address of a Jenkins controller; with `job`, experiments run there")
+    job: str | None = Field(None, description="full name of the job there that runs them, such as 'team/train'")
+    label: str | None = Field(None, description="label of the agents that may run them; the job's own if unset")
+    gpus: int = Field(0, ge=0, le=256, description="GPUs that an experiment needs")
+    jobs: int = Field(1, ge=1, le=256, description="experiments of one submission that run at once")
+    max_failures: int | None = Field(
+        None, ge=1, description="failed experiments after which the rest of a submission is cancelled"
+    )
+    most_queued: int = Field(10, ge=1, le=1000, description="builds of one user that may wait for an agent at once")
+    ask_above: Bytes = Field(1 << 30, description="size of data such as '5GB' above which sending it is asked for")
+
+    @field_validator("label")
+    @classmethod
+    def _is_label(cls, label: str | None) -> str | None:
+        if label is not None and not re.fullmatch(r"(?!-)[\w.+@-]+", label, re.ASCII):
+            raise ValueError("must be one label, not an expression of several")
+        return label
+
+    @field_validator("job")
+    @classmethod
+    def _is_job(cls, job: str | None) -> str | None:
+        if job is not None and {"", ".", ".."} & set(job.strip("/").split("/")):
+            raise ValueError("must be a job's full name, such as 'folder/train'")
+        return job
+
+    @property
+    def on_jenkins(self) -> bool:
+        """Return whether there is a job that runs experiments."""
+        return bool(self.url and self.job)
+
+
 class CommitSettings(_Section):
     """How results are committed back."""
 
@@ -308,6 +342,7 @@ class Settings(_Section):
     predictions: tuple[Predictions, ...] = ()
     repeat: RepeatSettings = RepeatSettings.model_construct()
     verify: VerifySettings = VerifySettings.model_construct()
+    train: TrainSettings = TrainSettings.model_construct()
     waivers: WaiverSettings = WaiverSettings.model_construct()
     commit: CommitSettings = CommitSettings.model_construct()
     report: ReportSettings = ReportSettings.model_construct()

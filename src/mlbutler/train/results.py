@@ -74,8 +74,15 @@ def brought(git: Git, experiment: Experiment, remote: str | None) -> str | None:
     if (here := saved(git, experiment)) is not None or remote is None:
         return here
     # Plain git: DVC's own fetch leaves a shallow clone broken. Never by force: the ref may be another experiment's.
-    git.fetch(remote, f"{experiment.ref}:{experiment.ref}")
+    for source in result_refs(experiment):
+        if git.fetch(remote, f"{source}:{experiment.ref}").code == 0:
+            break
     return saved(git, experiment)
+
+
+def result_refs(experiment: Experiment) -> tuple[str, str]:
+    """Return where results are on a remote: as a DVC experiment, or as a branch where the forge takes no such refs."""
+    return experiment.ref, f"refs/heads/exp/{experiment.name}"
 
 
 def _commit(git: Git, experiment: Experiment, clone: Git, stages: Stages) -> str:

@@ -15,6 +15,7 @@ from mlbutler.git import Git
 from mlbutler.git.repository import RefMove
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import PREFIX, Damaged, Experiments, Kept, is_race
+from mlbutler.train.results import result_refs
 
 FETCHED = "refs/mlbutler/trained/"
 _TRIES = 5
@@ -64,22 +65,13 @@ class SharedExperiments(Experiments):
                 break
         raise Git.failure("fetch", done.err)
 
-    def fetch_result(self, experiment: Experiment) -> None:
-        """Bring an experiment's results here under DVC's name, where nothing has it yet, by plain git.
-
-        DVC's own fetch leaves a shallow clone broken. Where the forge takes no such refs they are on a branch.
-        """
-        for source in _result_refs(experiment):
-            if self._git.fetch(self.remote, f"{source}:{experiment.ref}").code == 0:
-                return
-
     def remove_result(self, experiment: Experiment) -> None:
         """Remove an experiment's results from the remote, where they are its own.
 
         Raises:
             GitError, AccessDenied: the remote does not answer, or refuses.
         """
-        there = self._git.remote_refs(self.remote, *_result_refs(experiment)) if experiment.result else {}
+        there = self._git.remote_refs(self.remote, *result_refs(experiment)) if experiment.result else {}
         moves = [RefMove(ref, "", oid) for ref, oid in there.items() if oid == experiment.result]
         if moves:
             done, answers = self._git.move_refs(self.remote, moves)
@@ -133,8 +125,3 @@ class SharedExperiments(Experiments):
             "Experiments for Jenkins are kept in refs below refs/mlbutler/train: ask those who run the remote to "
             "allow them, name another remote (project.git_remote), or run them on this machine: --on local.",
         )
-
-
-def _result_refs(experiment: Experiment) -> tuple[str, str]:
-    """Return where results may be: as a DVC experiment, or as a branch."""
-    return experiment.ref, f"refs/heads/exp/{experiment.name}"

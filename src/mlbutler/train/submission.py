@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ from mlbutler.git import Git
 from mlbutler.project import overrides
 from mlbutler.train import capture, results
 from mlbutler.train.capture import Captured
-from mlbutler.train.experiment import Experiment, identity
+from mlbutler.train.experiment import LOCAL, Experiment, identity
 from mlbutler.train.fields import is_name
 from mlbutler.train.local import host
 from mlbutler.train.place import Place
@@ -43,6 +43,7 @@ class Wish:
     Attributes:
         params: overrides in DVC's grammar. targets: stages, all if empty. jobs: experiments at once.
         max_failures: failed experiments after which the rest is cancelled. time_limit: seconds for each.
+        engine: what runs them. label, gpus: what an agent must have. retries: see `Experiment`. user: who sends them.
     """
 
     name: str | None = None
@@ -51,6 +52,25 @@ class Wish:
     jobs: int = 1
     max_failures: int | None = None
     time_limit: float | None = None
+    engine: str = LOCAL
+    label: str = ""
+    gpus: int = 0
+    retries: int = 2
+    user: str = ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What there is already.
+
+    Attributes:
+        kept: experiments by id, wherever they run. names: of experiments, DVC's own too.
+        is_to_run: tells whether one that was sent before is run when it is sent again.
+    """
+
+    kept: Mapping[str, Kept]
+    names: frozenset[str]
+    is_to_run: Callable[[Experiment], bool]
 
 
 @dataclass(frozen=True)
@@ -62,9 +82,19 @@ class Submitted:
     kept: Kept | None = None
 
 
-def resolve(
-    git: Git, experiments: Experiments, place: Place, captured: Captured, prefix: str, wish: Wish
-) -> tuple[Submitted, ...]:
+def known(git: Git, found: Iterable[Kept], more: Iterable[str] = ()) -> Known:
+    """Return what there is, results that this repository holds as theirs.
+
+    Args:
+        git: at the repository's root. found: experiments. more: names that are taken, too.
+    """
+    kept = {one.experiment.id: one for one in found}
+    refs = git.run("for-each-ref", "--format=%(refname)", "refs/exps").text.splitlines()
+    names = {ref.rpartition("/")[2] for ref in refs} | {one.experiment.name for one in kept.values()}
+    return Known(kept, frozenset((*names, *more)), lambda experiment: is_to_run(git, experiment))
+
+
+def resolve(git: Git, known: Known, place: Place, captured: Captured, prefix: str, wish: Wish) -> tuple[Submitted, ...]:
     """Return the experiments that are asked for; nothing is kept yet but their inputs, as Git objects.
 
     Args:
@@ -74,7 +104,7 @@ def resolve(
         UsageError: an override or a name is refused.
     """
     points, sweep = overrides.points(wish.params)
-    names = _Names(git, captured.baseline, experiments)
+    names = _Names(git, captured.baseline, known.names)
     if wish.name is not None:
         names.check(wish.name)
     grid = wish.name or names.random()
@@ -84,8 +114,8 @@ def resolve(
         id = identity(commit, prefix, wish.targets)
         if id in found:  # two points of a sweep that set the same
             continue
-        kept = experiments.read(id)
-        fate = _fate(git, kept)
+        kept = known.kept.get(id)
+        fate = Fate.NEW if kept is None else Fate.AGAIN if known.is_to_run(kept.experiment) else Fate.REUSED
         name = f"{grid}-{number}" if sweep else grid
         if kept is not None and (fate is Fate.REUSED or wish.name is None):
             name = kept.experiment.name
@@ -95,7 +125,8 @@ def resolve(
             id=id, name=name, grid=grid, baseline=captured.baseline, input=commit, project=prefix,
             targets=wish.targets, overrides=_written(point), number=number, jobs=wish.jobs,
             max_failures=wish.max_failures, time_limit=wish.time_limit, host=host(), place=os.fspath(place.root),
-            submitted=time.time(), attempt=0,
+            submitted=time.time(), attempt=0, engine=wish.engine, user=wish.user, label=wish.label, gpus=wish.gpus,
+            retries=wish.retries,
         )  # fmt: skip
         found[id] = Submitted(kept.experiment if kept is not None and fate is Fate.REUSED else experiment, fate, kept)
     return tuple(found.values())
@@ -107,20 +138,19 @@ def keep(experiments: Experiments, submitted: Sequence[Submitted]) -> tuple[Subm
     One that somebody else submitted in this moment is reused.
     """
     due = [one for one in submitted if one.fate is not Fate.REUSED]
-    pairs = [(one.experiment, one.kept) for one in due]
+    pairs = [(one.experiment, _of_same_engine(one)) for one in due]
     done = dict(zip((one.experiment.id for one in due), experiments.keep_all(pairs), strict=True))
     return tuple(one if done.get(one.experiment.id, True) else _other(experiments, one) for one in submitted)
+
+
+def _of_same_engine(one: Submitted) -> Kept | None:
+    """Return what the new state takes the place of: what ran elsewhere stays where it is."""
+    return one.kept if one.kept is not None and one.kept.experiment.engine == one.experiment.engine else None
 
 
 def _other(experiments: Experiments, one: Submitted) -> Submitted:
     other = experiments.read(one.experiment.id)
     return Submitted(other.experiment if other is not None else one.experiment, Fate.REUSED, other)
-
-
-def _fate(git: Git, kept: Kept | None) -> Fate:
-    if kept is None:
-        return Fate.NEW
-    return Fate.AGAIN if is_to_run(git, kept.experiment) else Fate.REUSED
 
 
 def is_to_run(git: Git, experiment: Experiment) -> bool:
@@ -165,11 +195,8 @@ def _written(point: overrides.Point) -> tuple[str, ...]:
 class _Names:
     """Names of experiments: which may be used, and which are."""
 
-    def __init__(self, git: Git, baseline: str, experiments: Experiments) -> None:
-        self._git, self._baseline = git, baseline
-        refs = git.run("for-each-ref", "--format=%(refname)", "refs/exps").text.splitlines()
-        self._taken: Collection[str] = {ref.rpartition("/")[2] for ref in refs}
-        self._taken |= {kept.experiment.name for kept in experiments.all()}
+    def __init__(self, git: Git, baseline: str, taken: Collection[str]) -> None:
+        self._git, self._baseline, self._taken = git, baseline, taken
 
     def check(self, name: str) -> None:
         """Refuse a name that DVC or Git would stumble over.

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
+from mlbutler.train.experiment import ENGINES, MOST_GPUS, MOST_RETRIES
 from mlbutler.train.state import State
 from mlbutler.verbs.options import Aliased, cli, common, examples, verb
 
-_ENGINES = ("local",)
 _STATES = tuple(state.value for state in State)
 
 
@@ -45,29 +45,40 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
               help="Run this stage and what it depends on (default: all). May be repeated.")  # fmt: skip
 @click.option("--copy-paths", multiple=True, metavar="PATH", show_envvar=True,
               help="Send this file or folder too that Git does not track. May be repeated.")  # fmt: skip
-@click.option("--on", type=click.Choice(_ENGINES), default="local", show_default=True, show_envvar=True,
-              help="Where it runs: on this machine, in a clone of its own.")  # fmt: skip
-@click.option("-j", "--jobs", type=click.IntRange(1, 256), default=1, metavar="N", show_default=True, show_envvar=True,
-              help="Experiments that run at once.")  # fmt: skip
+@click.option("--on", type=click.Choice(ENGINES), show_envvar=True,
+              help="Where it runs: on this machine, or on the agents of the Jenkins controller in [train] of the "
+              "settings (default: there if one is set).")  # fmt: skip
+@click.option("--label", metavar="LABEL", show_envvar=True,
+              help="On Jenkins: the agents with this label (default: train.label).")  # fmt: skip
+@click.option("--gpus", type=click.IntRange(0, MOST_GPUS), metavar="N", show_envvar=True,
+              help="GPUs that each needs (default: train.gpus).")  # fmt: skip
+@click.option("--retries", type=click.IntRange(0, MOST_RETRIES), default=2, metavar="N", show_default=True,
+              show_envvar=True, help="Further attempts when a machine is lost, not when a program fails.")  # fmt: skip
+@click.option("-j", "--jobs", type=click.IntRange(1, 256), metavar="N", show_envvar=True,
+              help="Experiments that run at once (default: train.jobs).")  # fmt: skip
 @click.option("--max-failures", type=click.IntRange(1), metavar="N", show_envvar=True,
-              help="Cancel the rest once N have failed (default: run them all).")  # fmt: skip
+              help="Cancel the rest once N have failed (default: train.max_failures).")  # fmt: skip
+@click.option("-k", "--keep-going", is_flag=True, show_envvar=True,
+              help="Run them all, however many fail, whatever train.max_failures says.")  # fmt: skip
 @click.option("--time", type=Duration(), metavar="TIME", show_envvar=True,
               help="End an experiment that takes longer, such as 90, 30m or 8h.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Show what would be run and brought, and send nothing.")
+@click.option("-y", "--yes", is_flag=True, show_envvar=True, help="Send data to the DVC remote however large it is.")
 @common
 @click.pass_context
 def train(context: click.Context, /, directory: Path, console: Any, **options: Any) -> int:
     """Send the work tree as it is, as one experiment or a sweep, and let it run without this terminal."""
     if context.invoked_subcommand is not None:
         return 0
-    from mlbutler.commands.train.submit import SubmitOptions, submit
-    from mlbutler.train.submission import Wish
+    from mlbutler.commands.train.submit import SubmitOptions, Wanted, submit
 
-    wish = Wish(
-        name=options["name"], params=options["set_param"], targets=options["target"], jobs=options["jobs"],
-        max_failures=options["max_failures"], time_limit=options["time"],
+    wanted = Wanted(
+        name=options["name"], params=options["set_param"], targets=options["target"], on=options["on"],
+        label=options["label"], gpus=options["gpus"], retries=options["retries"], jobs=options["jobs"],
+        max_failures=options["max_failures"], keep_going=options["keep_going"], time_limit=options["time"],
     )  # fmt: skip
-    return submit(directory, console, SubmitOptions(wish, options["copy_paths"], options["dry_run"]))
+    sent = SubmitOptions(wanted, options["copy_paths"], options["dry_run"], options["yes"])
+    return submit(directory, console, sent)
 
 
 @verb("list", "mlbutler train list", "mlbutler train list 'lr-*' --failed", "mlbutler train list --sort accuracy",
@@ -134,9 +145,11 @@ def train_wait(directory: Path, console: Any, names: tuple[str, ...]) -> int:
 @click.argument("names", nargs=-1, required=True)
 @click.option("--grace", type=click.FloatRange(0, 86_400), default=30, metavar="S", show_default=True, show_envvar=True,
               help="Seconds that the stage has to end by itself after SIGTERM.")  # fmt: skip
+@click.option("--now", is_flag=True, show_envvar=True,
+              help="On Jenkins: end the build at once, without asking the stage.")  # fmt: skip
 @common
-def train_cancel(directory: Path, console: Any, names: tuple[str, ...], grace: float) -> int:
+def train_cancel(directory: Path, console: Any, names: tuple[str, ...], grace: float, now: bool) -> int:
     """End experiments in any state; finished stages and logs are kept, and no process is left."""
     from mlbutler.commands.train.cancel import cancel
 
-    return cancel(directory, console, names, grace)
+    return cancel(directory, console, names, 0.0 if now else grace, now=now)

@@ -9,6 +9,7 @@ from pathlib import Path
 from mlbutler.commands.train.opening import Training, opened, print_experiments
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
+from mlbutler.train.cancelling import Cancelling
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.state import ENDED, UNDER_WAY, State
 
@@ -17,22 +18,26 @@ _PATIENCE = 120.0
 """Seconds beyond the stage's grace until an end is overdue."""
 
 
-def cancel(directory: Path, console: Console, names: Sequence[str], grace: float) -> int:
+def cancel(directory: Path, console: Console, names: Sequence[str], grace: float, *, now: bool = False) -> int:
     """Cancel the named experiments and wait until nothing of them runs; return the exit code.
 
     Args:
-        grace: seconds that a stage has to end by itself after SIGTERM.
+        grace: seconds that a stage has to end by itself after SIGTERM. now: end builds without asking the stage.
     """
     training = opened(directory, console)
-    asked = []
+    here: list[str] = []
+    remote: list[Experiment] = []
     for kept in training.named(names):
         experiment = kept.experiment
         if experiment.state in ENDED:
             console.line(f"{experiment.name} is {experiment.state} already.")
-            continue
-        training.experiments.change(experiment.id, lambda now: _asked(now, grace))
-        asked.append(experiment.id)
-    done = _until_ended(training, asked, grace)
+        elif training.engine.of_jenkins(experiment):
+            remote.append(experiment)
+        else:
+            training.experiments.here.change(experiment.id, lambda now: _asked(now, grace))
+            here.append(experiment.id)
+    done = list(Cancelling(training.engine.jenkins, console.line).cancel(remote, grace, now=now)) if remote else []
+    done += _until_ended(training, here, grace)
     late = [one for one in done if one.state not in ENDED]
     for one in done:
         reason = f": {one.reason}" if one.reason else ""
@@ -53,8 +58,8 @@ def _asked(now: Experiment, grace: float) -> Experiment | None:
 def _until_ended(training: Training, ids: Sequence[str], grace: float) -> list[Experiment]:
     until = time.monotonic() + grace + _PATIENCE
     while True:
-        training.engine.recover()  # one whose process is gone has nobody else to end it
-        found = [kept.experiment for id in ids if (kept := training.experiments.read(id)) is not None]
+        training.engine.local.recover()  # one whose process is gone has nobody else to end it
+        found = [kept.experiment for id in ids if (kept := training.experiments.here.read(id)) is not None]
         if all(one.state in ENDED for one in found) or time.monotonic() > until:
             return found
         time.sleep(_POLL)

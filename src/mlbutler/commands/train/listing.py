@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +18,13 @@ from mlbutler.few import few
 from mlbutler.live_lines import clean
 from mlbutler.report.numbers import difference, value
 from mlbutler.reproduce.progress import load_progress
-from mlbutler.train.experiment import Experiment, Measure
+from mlbutler.settings import Gate
+from mlbutler.train.experiment import JENKINS, LOCAL, Experiment, Measure
+from mlbutler.train.ranking import best_first, main_metric, metric_of
 from mlbutler.train.state import ENDED, UNDER_WAY, State
 
 _METRICS, _DIGITS = 3, 4
-_EVERY = 1.0
+_EVERY, _EVERY_REMOTE = 1.0, 2.0
 
 
 def list_all(directory: Path, console: Console, wanted: Wanted, *, watch: bool = False) -> int:
@@ -32,13 +35,16 @@ def list_all(directory: Path, console: Console, wanted: Wanted, *, watch: bool =
     """
     training = opened(directory, console)
     if console.json:
-        print_experiments(training, [one for _, one in _found(training, wanted)])
+        damaged = [dataclasses.asdict(one) for one in training.experiments.damaged]
+        print_experiments(training, [one for _, one in _found(training, wanted)], damaged=damaged)
     elif watch and not console.quiet:
         with watching("list", "-w", *wanted.names):
             _watch(training, wanted)
     else:
         for line in _lines(training, _found(training, wanted)):
             console.line(line)
+        for one in training.experiments.damaged:
+            console.line(f"damaged: {one.problem} {one.remedy}")
     return EXIT_PASSED
 
 
@@ -52,13 +58,32 @@ def _lines(training: Training, shown: Sequence[Shown]) -> Iterator[str]:
     if not shown:
         yield "There are no such experiments."
         return
-    yield _counts([state for state, _ in shown])
-    rows = [(one.name, str(state), " ".join(one.overrides), said(training, one, state)) for state, one in shown]
+    best = _best([one for state, one in shown if state is State.DONE], training.settings.gate)
+    yield "; ".join(filter(None, (_counts([state for state, _ in shown]), best)))
+    given = differing([one for _, one in shown])
+    rows = [(one.name, str(state), " ".join(given[one.id]), said(training, one, state)) for state, one in shown]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for *columns, last in rows:
         aligned = (text.ljust(width) for text, width in zip(columns, widths, strict=True))
         yield "  ".join((*aligned, last)).rstrip()
-    yield from stuck(training)
+    yield from stuck(training, shown)
+
+
+def differing(experiments: Sequence[Experiment]) -> dict[str, list[str]]:
+    """Return the overrides of each experiment, by its id, without those that all of them have."""
+    every = [set(one.overrides) for one in experiments]
+    common = set.intersection(*every) if len(every) > 1 else set()
+    return {one.id: [text for text in one.overrides if text not in common] for one in experiments}
+
+
+def _best(done: Sequence[Experiment], gates: Sequence[Gate]) -> str:
+    """Return which of several is best by the metric that they are ranked by."""
+    name = main_metric(done, gates)
+    ranked = [one for one in best_first(done, name, gates) if metric_of(one, name) is not None] if name else []
+    if name is None or len(ranked) < 2:
+        return ""
+    named = (metric for metric in ranked[0].metrics if name in (metric.name, f"{metric.file}:{metric.name}"))
+    return f"best: {ranked[0].name}, {measured(next(named))}"
 
 
 def _watch(training: Training, wanted: Wanted) -> None:
@@ -70,7 +95,7 @@ def _watch(training: Training, wanted: Wanted) -> None:
             if all(state in (*ENDED, State.LOST) for state, _ in shown):
                 show_on_desktop(training, [one for _, one in shown])
                 return
-            time.sleep(_EVERY)
+            time.sleep(_EVERY_REMOTE if any(training.engine.of_jenkins(one) for _, one in shown) else _EVERY)
 
 
 def _change(training: Training, experiment: Experiment, state: State) -> str:
@@ -123,11 +148,14 @@ def show(directory: Path, console: Console, name: str) -> int:
 
 
 def said(training: Training, experiment: Experiment, state: State) -> str:
-    """Return what there is to say of a state in a few words: how far it is, its metrics, why it ended."""
+    """Return what there is to say of a state in a few words: how far it is, its metrics, why it waits or ended."""
+    if state is State.WAITING and training.engine.of_jenkins(experiment):
+        return training.engine.jenkins.why(experiment)
     if state in UNDER_WAY:
         since = human_seconds(max(time.time() - (experiment.started or time.time()), 0))
         asked = ["is being cancelled"] if experiment.cancel is not None else []
-        return ", ".join([f"for {since}", *_progress(training, experiment), *asked])
+        where = [f"on {experiment.agent}"] if experiment.agent else []
+        return ", ".join([f"for {since}", *where, *_progress(training, experiment), *asked])
     if state is State.DONE and experiment.metrics:
         shown = [measured(metric) for metric in experiment.metrics[:_METRICS]]
         return ", ".join(shown) + (" ..." if len(experiment.metrics) > _METRICS else "")
@@ -142,13 +170,15 @@ def measured(metric: Measure) -> str:
     return f"{shown} ({difference(metric.value - metric.before, _DIGITS)})"
 
 
-def stuck(training: Training) -> Iterator[str]:
+def stuck(training: Training, shown: Sequence[Shown]) -> Iterator[str]:
     """Say which experiments nobody works at."""
-    mine = [kept.experiment for kept in training.engine.mine()]
-    lost = [one.name for one in mine if training.engine.shown(one) is State.LOST]
-    if lost:
-        yield f"The process that ran {few(lost, 5)} is gone: `mlbutler train wait` takes it up again."
-    elif any(one.state is State.WAITING for one in mine) and training.engine.is_idle():
+    again = "`mlbutler train wait` takes it up again."
+    for engine, what in ((LOCAL, "process that ran"), (JENKINS, "build of")):
+        lost = [one.name for state, one in shown if state is State.LOST and one.engine == engine]
+        if lost:
+            yield f"The {what} {few(lost, 5)} is gone: {again}"
+    local = [one for state, one in shown if state is State.WAITING and one.engine == LOCAL]
+    if local and not any(state is State.LOST for state, _ in shown) and training.engine.local.is_idle():
         yield "Nothing works at those that wait: `mlbutler train wait` starts them."
 
 
@@ -182,6 +212,10 @@ def _fields(training: Training, experiment: Experiment, state: State) -> Iterato
         yield "result", experiment.result[:10]
     if experiment.started is not None and experiment.ended is not None:
         yield "took", human_seconds(max(experiment.ended - experiment.started, 0))
+    if experiment.user:
+        yield "sent by", experiment.user
+    if experiment.build:
+        yield "build", f"{experiment.build}{f' on {experiment.agent}' if experiment.agent else ''}"
     if experiment.attempt > 1:
         yield "attempt", str(experiment.attempt)
     for stage in experiment.stages:

@@ -12,6 +12,8 @@ from typing import BinaryIO
 from mlbutler.commands.train.opening import Training, opened, print_json, watching
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
+from mlbutler.live_lines import clean
+from mlbutler.train.build_log import BuildLog
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
 from mlbutler.train.state import ENDED, State
@@ -31,11 +33,10 @@ def logs(directory: Path, console: Console, name: str, *, follow: bool, lines: i
     training = opened(directory, console)
     kept = training.one(name)
     experiment = kept.experiment
-    path = training.place.log(experiment.id)
     if follow and not console.json and experiment.state not in ENDED:
         with watching("logs", "-f", experiment.name):
-            return _unless_closed(lambda: _follow(training, experiment.id, lines))
-    content = path.read_bytes() if path.exists() else training.experiments.log(kept)
+            return _unless_closed(lambda: _follow(training, kept, lines))
+    content = _so_far(training, kept)
     if not content:
         raise UsageError(f"{experiment.name} has no log: it is {training.engine.shown(experiment)}.",
                          f"mlbutler train show {experiment.name}")  # fmt: skip
@@ -43,6 +44,17 @@ def logs(directory: Path, console: Console, name: str, *, follow: bool, lines: i
         print_json({"name": experiment.name, "lines": _last(content, lines).decode("utf-8", "replace").splitlines()})
         return EXIT_PASSED
     return _unless_closed(lambda: _write(_last(content, lines)))
+
+
+def _so_far(training: Training, kept: Kept) -> bytes | None:
+    """Return what there is of an experiment's log now."""
+    experiment = kept.experiment
+    if training.engine.of_jenkins(experiment):
+        if experiment.state in ENDED:
+            return training.experiments.log(kept)
+        return b"".join(f"{line}\n".encode() for line in BuildLog(training.engine.jenkins, experiment.id).now())
+    path = training.place.log(experiment.id)
+    return path.read_bytes() if path.exists() else training.experiments.log(kept)
 
 
 def _unless_closed(write: Callable[[], int]) -> int:
@@ -65,11 +77,13 @@ def _write(content: bytes) -> int:
     return EXIT_PASSED
 
 
-def _follow(training: Training, id: str, lines: int | None) -> int:
-    for content in _written(training, id):
+def _follow(training: Training, kept: Kept, lines: int | None) -> int:
+    remote = training.engine.of_jenkins(kept.experiment)
+    id = kept.experiment.id
+    for content in _written_there(training, id) if remote else _written(training, id):
         _write(_last(content, lines))
         lines = None
-    now = training.experiments.read(id)
+    now = training.experiments.again(kept)
     if now is None:
         training.console.error("It was removed.")
         return EXIT_OUTSIDE
@@ -79,6 +93,13 @@ def _follow(training: Training, id: str, lines: int | None) -> int:
     return EXIT_OUTSIDE if state is State.LOST else EXIT_PASSED
 
 
+def _written_there(training: Training, id: str) -> Iterator[bytes]:
+    """Yield what the experiment's builds write until it ends."""
+    for lines in BuildLog(training.engine.jenkins, id).until_end():
+        yield "".join(f"{clean(line)}\n" for line in lines).encode()
+        _pause()
+
+
 def _written(training: Training, id: str) -> Iterator[bytes]:
     """Yield what is written until the experiment ends, of each attempt."""
     file: BinaryIO | None = None
@@ -86,7 +107,7 @@ def _written(training: Training, id: str) -> Iterator[bytes]:
     seen = 0
     try:
         while True:
-            now = training.experiments.read(id)  # before the file: what was written until its end is in there then
+            now = training.experiments.here.read(id)  # before the file: what was written until its end is in there then
             if file is None or _is_another(path, file):
                 if file is not None:
                     yield file.read()

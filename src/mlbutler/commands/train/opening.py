@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ from mlbutler.held_back import in_ci, values_to_hide
 from mlbutler.project.project import Project
 from mlbutler.secrets import Redactor
 from mlbutler.settings import Settings, load
+from mlbutler.train.connecting import connect, remote_of
+from mlbutler.train.everywhere import Engines, Everywhere
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.local import LocalEngine
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
+from mlbutler.train.shared import SharedExperiments
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,9 @@ class Training:
     git: Git
     prefix: str
     settings: Settings
-    experiments: Experiments
+    experiments: Everywhere
     place: Place
-    engine: LocalEngine
+    engine: Engines
     console: Console
 
     def project(self) -> Project:
@@ -52,8 +56,12 @@ class Training:
         return project
 
     def all(self) -> list[Kept]:
-        """Return the experiments of this project, in the order of submission."""
-        return [kept for kept in self.experiments.all() if kept.experiment.project == self.prefix]
+        """Return the experiments of this project as they are now, in the order of submission."""
+        mine = tuple(kept for kept in self.experiments.all() if kept.experiment.project == self.prefix)
+        found = list(self.engine.look(self.experiments, mine))
+        if self.engine.silent is not None:
+            self.console.error(f"{self.engine.silent.message} What it knows of them is not shown.")
+        return found
 
     def named(self, names: Sequence[str]) -> list[Kept]:
         """Return the experiments that are named: by name, pattern, grid, or the beginning of an id.
@@ -105,11 +113,15 @@ def opened(directory: Path, console: Console) -> Training:
     root, git = find_project(directory, environ)
     top = git.toplevel()
     relative = root.relative_to(top.resolve()).as_posix()
-    at_top = git.at(top)
-    experiments, place = Experiments(at_top), Place(root)
+    prefix = "" if relative == "." else f"{relative}/"
+    at_top, loaded, place = git.at(top), load(root, environ), Place(root)
+    here, shared, open_jenkins = Experiments(at_top), None, None
+    if loaded.settings.train.on_jenkins:
+        shared = SharedExperiments(at_top, remote_of(at_top, loaded.settings))
+        open_jenkins = partial(connect, at_top, prefix, loaded, shared, console, environ)
     return Training(
-        at_top, "" if relative == "." else f"{relative}/", load(root, environ).settings, experiments, place,
-        LocalEngine(experiments, place), console,
+        at_top, prefix, loaded.settings, Everywhere(here, shared, console.error), place,
+        Engines(LocalEngine(here, place), open_jenkins), console,
     )  # fmt: skip
 
 
@@ -119,9 +131,9 @@ def as_json(training: Training, experiment: Experiment) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in ("version", "cancel", "jobs")}
 
 
-def print_experiments(training: Training, experiments: Iterable[Experiment]) -> None:
-    """Print experiments as a JSON document."""
-    print_json({"experiments": [as_json(training, one) for one in experiments]})
+def print_experiments(training: Training, experiments: Iterable[Experiment], **more: Any) -> None:
+    """Print experiments as a JSON document, with `more` in it."""
+    print_json({"experiments": [as_json(training, one) for one in experiments], **more})
 
 
 def print_json(document: Any) -> None:

@@ -45,11 +45,13 @@ def remove(
     for kept in found:
         name = kept.experiment.name
         commit = results.saved(training.git, kept.experiment)
-        if not training.experiments.remove(kept):
+        if not training.experiments.of(kept.experiment).remove(kept):
             console.error(f"{name} was not removed: it was changed at this moment. Run it again.")
             continue
         if commit is not None:
             training.git.run("update-ref", "-d", kept.experiment.ref, commit)
+        if training.experiments.shared is not None:
+            training.experiments.shared.remove_result(kept.experiment)
         training.place.forget(kept.experiment.id)
         removed.append(name)
         console.line(f"{name} removed")

@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from mlbutler.commands.train.opening import Training, opened, print_experiments
+from mlbutler.commands.train.ways import start_again
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
 from mlbutler.report.numbers import count
+from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
-from mlbutler.train.starting import start
-from mlbutler.train.state import FAILED
+from mlbutler.train.state import FAILED, State
 from mlbutler.train.submission import again, is_to_run
 
 
@@ -28,20 +29,21 @@ def retry(directory: Path, console: Console, names: Sequence[str], *, failed: bo
     """
     training = opened(directory, console)
     found = training.named(names) if names else training.all()
-    mine = {kept.experiment.id for kept in training.engine.mine()}
-    due, lost = [], 0
+    mine = {kept.experiment.id for kept in training.engine.local.mine()}
+    due: list[Experiment] = []
+    lost = 0
     for kept in found:
         name = kept.experiment.name
         if why := _why_not(training, kept, mine, failed=failed):
             console.line(f"{name} {why}")
-        elif (now := training.experiments.replace(kept, again(kept.experiment), b"")) is None:
+        elif (now := training.experiments.of(kept.experiment).replace(kept, again(kept.experiment), b"")) is None:
             console.error(f"{name} was changed at this moment. Run it again.")
             lost += 1
         else:
             due.append(now.experiment)
             console.line(f"{name} waits for another attempt")
     if due:
-        start(training.engine, training.place)
+        start_again(training, due)
         console.line(f"{count(len(due), 'experiment')} sent again. This terminal may be closed.")
     elif not lost:
         console.line("Nothing is to be run again.")
@@ -54,10 +56,11 @@ def _why_not(training: Training, kept: Kept, mine: Collection[str], *, failed: b
     """Return why an experiment is not run again, as the rest of a sentence; '' where it is."""
     experiment = kept.experiment
     state = training.engine.shown(experiment)
-    if not is_to_run(training.git, experiment):
+    done = training.engine.of_jenkins(experiment) and state is State.DONE
+    if done or not is_to_run(training.git, experiment):
         return f"is {state} already"
     if failed and state not in FAILED:
         return f"is {state}: it has not failed"
-    if experiment.id not in mine:
+    if experiment.id not in mine and not training.engine.of_jenkins(experiment):
         return f"was sent from {experiment.place} on {experiment.host}: it can be run again there"
     return ""

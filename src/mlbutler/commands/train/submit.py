@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,29 +9,72 @@ from pathlib import Path
 from typing import Any
 
 from mlbutler.commands.train.opening import Training, as_json, opened, print_json
+from mlbutler.commands.train.ways import ToJenkins, ToThisMachine
 from mlbutler.console import Console, human_bytes
 from mlbutler.errors import EXIT_PASSED, BusyError, UsageError
 from mlbutler.few import few
 from mlbutler.project.project import Project
 from mlbutler.record import StageState
 from mlbutler.report.numbers import count
+from mlbutler.settings import Settings
 from mlbutler.train.capture import Captured, capture
 from mlbutler.train.checks import refuse_changed_data, refuse_credentials, refuse_left_out
+from mlbutler.train.experiment import JENKINS, LOCAL
+from mlbutler.train.fields import is_label
 from mlbutler.train.planned import Planned, plan
-from mlbutler.train.starting import start
-from mlbutler.train.submission import Fate, Submitted, Wish, keep, resolve
+from mlbutler.train.submission import Fate, Submitted, Wish, resolve
 
 _PATIENCE = 60.0
 _SHOWN = 20
 
 
 @dataclass(frozen=True)
-class SubmitOptions:
-    """What the command line asks for. `copied`: untracked files to send too."""
+class Wanted:
+    """The experiments that the command line asks for; see `Wish`. What is None is as the settings say.
 
-    wish: Wish
+    Attributes:
+        keep_going: run them all, whatever the settings say of failures.
+    """
+
+    name: str | None
+    params: tuple[str, ...]
+    targets: tuple[str, ...]
+    on: str | None
+    label: str | None
+    gpus: int | None
+    retries: int
+    jobs: int | None
+    max_failures: int | None
+    keep_going: bool
+    time_limit: float | None
+
+    def wish(self, settings: Settings) -> Wish:
+        """Return what is asked for, completed by the settings.
+
+        Raises:
+            UsageError: the label is none.
+        """
+        train = settings.train
+        if self.label is not None and not is_label(self.label):
+            raise UsageError(f"--label: '{self.label}' is not the name of one label.", "Use a label, no expression.")
+        failures = self.max_failures if self.max_failures is not None else train.max_failures
+        return Wish(
+            name=self.name, params=self.params, targets=self.targets or tuple(settings.reproduce.targets),
+            jobs=self.jobs or train.jobs, max_failures=None if self.keep_going else failures,
+            time_limit=self.time_limit, engine=self.on or (JENKINS if train.on_jenkins else LOCAL),
+            label=self.label or train.label or "", gpus=train.gpus if self.gpus is None else self.gpus,
+            retries=self.retries,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SubmitOptions:
+    """What the command line asks for. `copied`: untracked files to send too. `yes`: data however large."""
+
+    wanted: Wanted
     copied: tuple[str, ...] = ()
     dry_run: bool = False
+    yes: bool = False
 
 
 def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
@@ -49,20 +91,17 @@ def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
             raise BusyError("Another `mlbutler train` is sending experiments.", "Wait for it to end.")
         main = training.project()
         captured = capture(training.git, [f"{training.prefix}{path}" for path in options.copied])
-        _check(training, main, captured, options.wish.params)
-        wish = options.wish
-        if not wish.targets:
-            wish = dataclasses.replace(wish, targets=tuple(training.settings.reproduce.targets))
-        args = (training.git, training.experiments, training.place, captured, training.prefix, wish)
-        submitted = resolve(*args)
+        wish = options.wanted.wish(training.settings)
+        _check(training, main, captured, wish.params)
+        way = ToJenkins(training, main, yes=options.yes) if wish.engine == JENKINS else ToThisMachine(training)
+        wish = way.completed(wish)
+        submitted = resolve(training.git, way.known(captured.baseline), training.place, captured, training.prefix, wish)
         plans = _shown_plans(training, main, captured, submitted)
         if not options.dry_run:
             _refuse_hopeless(plans.values())
-            for one in submitted:
-                training.place.claim(one.experiment.id)
-            submitted = keep(training.experiments, submitted)
+            submitted = way.send(submitted)
     if not options.dry_run:
-        start(training.engine, training.place)
+        way.start(submitted)
     _tell(training, submitted, dry_run=options.dry_run)
     if console.json:
         print_json(_document(training, captured, submitted, plans, options))

@@ -10,11 +10,13 @@ from mlbutler.commands.train.opening import Training, opened, print_experiments,
 from mlbutler.commands.train.telling import show_on_desktop
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_INTERRUPTED, EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED
+from mlbutler.train.everywhere import Engines
 from mlbutler.train.experiment import Experiment
+from mlbutler.train.refs import Kept
 from mlbutler.train.starting import start
 from mlbutler.train.state import ENDED, State
 
-_POLL = 0.3
+_POLL, _POLL_REMOTE = 0.3, 2.0
 _CODES = {
     State.DONE: EXIT_PASSED, State.FAILED: EXIT_JUDGED, State.TIMED_OUT: EXIT_JUDGED, State.NOT_SET_UP: EXIT_OUTSIDE,
     State.CANCELLED: EXIT_INTERRUPTED,
@@ -45,22 +47,44 @@ def _until_ended(training: Training, ids: Sequence[str]) -> list[Experiment]:
     """Return the experiments as they ended; each change of one is shown."""
     before: dict[str, tuple[State, int]] = {}
     ended: dict[str, Experiment] = {}
-    left = list(ids)
+    left, due = list(ids), frozenset[str]()
     while left:
+        found = training.all()
+        now = {kept.experiment.id: kept.experiment for kept in found}
+        left = [id for id in left if id in now]  # others were removed
         for id in left:
-            kept = training.experiments.read(id)
-            if kept is None:  # removed
-                left = [one for one in left if one != id]
-                continue
-            one, state = kept.experiment, training.engine.shown(kept.experiment)
+            one, state = now[id], training.engine.shown(now[id])
             if before.get(id) != (state, one.attempt):
                 before[id] = state, one.attempt
                 training.console.line(f"{one.name}: {state}" + (f": {one.reason}" if one.reason else ""))
             if one.state in ENDED:
                 ended[id] = one
-                left = [other for other in left if other != id]
+        left = [id for id in left if id not in ended]
         if left:
-            if training.engine.is_idle():
-                start(training.engine, training.place)
-            time.sleep(_POLL)
+            if training.engine.local.is_idle():
+                start(training.engine.local, training.place)
+            remote = [kept for kept in found if training.engine.of_jenkins(kept.experiment)]
+            grids = {now[id].grid for id in left}
+            due = _take_up(training.engine, [kept for kept in remote if kept.experiment.grid in grids], due)
+            time.sleep(_POLL_REMOTE if any(training.engine.of_jenkins(now[id]) for id in left) else _POLL)
     return [ended[id] for id in ids if id in ended]
+
+
+def _take_up(engine: Engines, remote: Sequence[Kept], before: frozenset[str]) -> frozenset[str]:
+    """Have a controller's agents run what is lost and what nobody has started.
+
+    Args:
+        remote: all experiments of their grids. before: ids of those that nobody had started when it was looked last: a
+            build that ends starts the next ones itself, a moment later.
+
+    Returns:
+        The ids of those that nobody has started.
+    """
+    if not remote or engine.silent is not None:
+        return frozenset()
+    engine.jenkins.recover(remote)
+    due = frozenset(one.id for one in engine.jenkins.due(remote))
+    if due & before:
+        engine.jenkins.start(remote)
+        return frozenset()
+    return due

@@ -1,0 +1,167 @@
+"""The two ways of experiments from the work tree to where they run: this machine, and a Jenkins controller's agents."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from mlbutler.commands.train.opening import Training
+from mlbutler.console import human_bytes
+from mlbutler.errors import MlbutlerError, UsageError
+from mlbutler.few import few
+from mlbutler.project.project import Project
+from mlbutler.train.experiment import JENKINS, Experiment
+from mlbutler.train.results import result_refs
+from mlbutler.train.sending_data import DataToSend
+from mlbutler.train.starting import start
+from mlbutler.train.state import AGAIN, State
+from mlbutler.train.submission import Known, Submitted, Wish, keep, known
+
+
+class ToThisMachine:
+    """Have workers on this machine run them."""
+
+    def __init__(self, training: Training) -> None:
+        self._training = training
+
+    def completed(self, wish: Wish) -> Wish:
+        """Return what is asked for."""
+        return wish
+
+    def known(self, baseline: str) -> Known:
+        """Return what there is already."""
+        return known(self._training.git, self._training.experiments.all())
+
+    def send(self, submitted: Sequence[Submitted]) -> tuple[Submitted, ...]:
+        """Keep those that are to be run; return what became of each."""
+        for one in submitted:
+            self._training.place.claim(one.experiment.id)
+        return keep(self._training.experiments.here, submitted)
+
+    def start(self, submitted: Sequence[Submitted]) -> None:
+        """Have them run."""
+        start(self._training.engine.local, self._training.place)
+
+
+class ToJenkins:
+    """Have builds on a controller's agents run them; data, code and states go there through the remotes.
+
+    Each step can be repeated: what a former one has done is found, and not done again.
+
+    Args:
+        main: the project in the work tree. yes: data is sent however large it is.
+
+    Raises:
+        UsageError: no controller is configured.
+    """
+
+    def __init__(self, training: Training, main: Project, *, yes: bool) -> None:
+        self._training, self._main, self._yes = training, main, yes
+        shared = training.experiments.shared
+        if shared is None:
+            raise UsageError(
+                "No Jenkins job is configured that could run experiments.",
+                "Set train.url and train.job in mlbutler.toml, or run them on this machine: --on local.",
+            )
+        self._shared = shared
+        self._refs: dict[str, str] = {}
+
+    def completed(self, wish: Wish) -> Wish:
+        """Return what is asked for, with what only a controller's agents need to be told."""
+        user = wish.user or self._training.engine.jenkins.job.client.user
+        name = user or self._training.git.run("config", "user.name", check=False).text
+        return dataclasses.replace(wish, user=name or os.environ.get("USER", ""))
+
+    def known(self, baseline: str) -> Known:
+        """Return what there is already, on the remote and here.
+
+        Raises:
+            GitError, AccessDenied: the remote does not answer.
+        """
+        training = self._training
+        self._shared.survey()  # an error here, where a list would show what was known before
+        self._refs = training.git.remote_refs(self._shared.remote, "refs/exps/*", "refs/heads/exp/*")
+        below = f"refs/exps/{baseline[:2]}/{baseline[2:]}/"
+        names = [ref.removeprefix(below) for ref in self._refs if ref.startswith(below)]
+        found = known(training.git, training.experiments.all(), names)
+        return dataclasses.replace(found, is_to_run=self._is_to_run)
+
+    def _is_to_run(self, experiment: Experiment) -> bool:
+        there = [self._refs.get(ref) for ref in result_refs(experiment)]
+        gone = experiment.state is State.DONE and experiment.result not in there
+        if experiment.engine != JENKINS:
+            gone = gone and self._training.git.resolve(experiment.ref) is None
+        return experiment.state in AGAIN or gone
+
+    def send(self, submitted: Sequence[Submitted]) -> tuple[Submitted, ...]:
+        """Send data, then code and states; return what became of each experiment.
+
+        Raises:
+            UsageError: the job cannot take them, or nobody agreed to the size.
+            AccessDenied, StoreError, GitError: a remote refuses.
+        """
+        self._training.engine.jenkins.check(one.experiment for one in submitted)
+        self._send_data()
+        return keep(self._shared, submitted)
+
+    def _send_data(self) -> None:
+        training, console = self._training, self._training.console
+        data = DataToSend(self._main, training.settings, os.environ)
+        unsent = data.find()
+        size = sum(one.bytes for one in unsent)
+        for one in unsent:
+            console.line(f"data for {one.store.name}: {human_bytes(one.bytes)} ({few(one.paths, 5)})")
+        if size > training.settings.train.ask_above and not self._yes:
+            self._ask(size)
+        with console.progress("sending data") as progress:
+            for said in data.send(unsent, progress):
+                console.line(said)
+
+    def _ask(self, size: int) -> None:
+        console = self._training.console
+        asked = sys.stdin.isatty() and not console.json and not console.quiet
+        if not asked or not click.confirm(f"Send {human_bytes(size)} of data?", err=True):
+            raise UsageError(
+                f"{human_bytes(size)} of data would be sent, more than train.ask_above. Nothing was sent.",
+                "Agree with -y, or raise train.ask_above.",
+            )
+
+    def start(self, submitted: Sequence[Submitted]) -> None:
+        """Start the builds of those whose turn it is, unless they wait or run already."""
+        start_builds(self._training, [one.experiment for one in submitted])
+
+
+def start_again(training: Training, experiments: Sequence[Experiment]) -> None:
+    """Have experiments run that wait again, each where it ran."""
+    remote = [one for one in experiments if training.engine.of_jenkins(one)]
+    if len(remote) < len(experiments):
+        start(training.engine.local, training.place)
+    if remote:
+        start_builds(training, remote)
+
+
+def start_builds(training: Training, experiments: Sequence[Experiment]) -> None:
+    """Start builds for the grids of these experiments, as many as there is room for.
+
+    Raises:
+        UsageError, AccessDenied, OutsideError: the controller does not take them; what was sent stays.
+    """
+    shared, engine = training.experiments.shared, training.engine.jenkins
+    assert shared is not None
+    grids = {one.grid for one in experiments if training.engine.of_jenkins(one)}
+    found = [kept for kept in shared.fetched()[0] if kept.experiment.grid in grids]
+
+    def say(one: Experiment) -> None:
+        training.console.line(f"{one.name}: build asked for: {engine.job.url}")
+
+    try:
+        engine.start(found, say)
+    except MlbutlerError as error:
+        there = f"Data, code and states are on {shared.remote} already"
+        again = "`mlbutler train wait` starts the builds, and so does the same command again."
+        error.remedy = " ".join(filter(None, (error.remedy, f"{there}: {again}")))
+        raise

@@ -1,0 +1,171 @@
+"""One job on a controller: starting builds of it, finding them, following and ending them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from mlbutler.errors import AccessDenied, OutsideError, UsageError
+from mlbutler.jenkins.client import JenkinsClient
+from mlbutler.jenkins.queue import Waiting, parameters
+
+_FIELDS = "number,building,result,timestamp,actions[parameters[name,value]]"
+_NUMBER = re.compile(r"queue/item/(\d+)")
+ENDINGS = ("stop", "term", "kill")
+"""How a build is ended, each harder than the one before: only the next helps against code that ignores one."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build. `result` such as ``SUCCESS``, '' while it runs. `started`: seconds since the epoch."""
+
+    number: int
+    building: bool
+    result: str
+    started: float
+    parameters: Mapping[str, str]
+
+
+class Job:
+    """One parameterised job.
+
+    Args:
+        name: its full name, folders before it: ``folder/train``.
+    """
+
+    def __init__(self, client: JenkinsClient, name: str) -> None:
+        self.client, self.name = client, name.strip("/")
+        # What is a slash in a branch's name is %2F in the name of its job, and that is quoted once more.
+        self._path = "/".join(f"job/{quote(part, safe='')}" for part in self.name.split("/"))
+
+    @property
+    def url(self) -> str:
+        """Return the address of its page."""
+        return f"{self.client.url}{self._path}/"
+
+    def build_url(self, number: int) -> str:
+        """Return the address of a build's page."""
+        return f"{self.url}{number}/"
+
+    def number(self, url: str) -> int | None:
+        """Return the number of the build at this address; None where it is none of this job.
+
+        The address is what the controller calls it, which need not be how it is reached from here.
+        """
+        found = re.search(rf"/{re.escape(unquote(self._path))}/(\d+)/?$", unquote(urlsplit(url).path))
+        return int(found[1]) if found else None
+
+    def declared(self) -> frozenset[str]:
+        """Return the names of its parameters: the controller drops all others without a word.
+
+        Raises:
+            UsageError: there is no such job, or this user may not see it. AccessDenied, OutsideError.
+        """
+        tree = "property[parameterDefinitions[name]],actions[parameterDefinitions[name]]"
+        answer = self.client.sent("GET", f"{self._path}/api/json", params={"tree": tree}, missing_is_none=True)
+        if answer is None:
+            raise UsageError(
+                f"{self.client.url} has no job '{self.name}', or this user may not see it.",
+                "Name the job in train.job, folders before it, and check the user's permissions.",
+            )
+        found = _object(answer.json())
+        holders = [*found.get("property", ()), *found.get("actions", ())]
+        return frozenset(str(one["name"]) for held in holders if isinstance(held, dict)
+                         for one in held.get("parameterDefinitions", ()))  # fmt: skip
+
+    def start(self, values: Mapping[str, str]) -> int | None:
+        """Ask for a build; return its number in the queue, where the controller says it.
+
+        An identical one that waits already is not doubled: it is that one's number.
+
+        Raises:
+            AccessDenied: the user may not build. UsageError: the job takes no builds. OutsideError.
+        """
+        answer = self.client.sent(
+            "POST", f"{self._path}/buildWithParameters", data=values, expected=(200, 201, 302, 303, 400, 404, 409, 500)
+        )
+        assert answer is not None
+        if answer.status_code in (400, 404, 409, 500):
+            raise self._refusal(answer.status_code, values)
+        found = _NUMBER.search(answer.headers.get("Location", ""))
+        return int(found[1]) if found else None
+
+    def _refusal(self, code: int, values: Mapping[str, str]) -> UsageError | OutsideError:
+        if code == 409:
+            return UsageError(f"The job '{self.name}' is disabled.", f"Enable it: {self.url}")
+        if code == 404:
+            return AccessDenied(
+                f"This user may not start builds of '{self.name}'.", "Ask for the permission Job/Build."
+            )
+        return OutsideError(
+            f"{self.client.url} answered {code} to a build of '{self.name}' with {', '.join(values)}.",
+            f"A job without these parameters does so, and one whose choice does not have a value: see {self.url}",
+        )
+
+    def builds(self, most: int = 100) -> tuple[Build, ...]:
+        """Return its latest builds, the newest first."""
+        params = {"tree": f"builds[{_FIELDS}]{{0,{most}}}"}
+        answer = self.client.sent("GET", f"{self._path}/api/json", params=params)
+        assert answer is not None
+        return tuple(map(_build, _object(answer.json()).get("builds", ())))
+
+    def build(self, number: int) -> Build | None:
+        """Return one build; None where it was deleted."""
+        path = f"{self._path}/{number}/api/json"
+        answer = self.client.sent("GET", path, params={"tree": _FIELDS}, missing_is_none=True)
+        return _build(answer.json()) if answer is not None else None
+
+    def is_mine(self, waiting: Waiting) -> bool:
+        """Return whether what waits is a build of this job."""
+        path = unquote(urlsplit(waiting.task).path)
+        return path.endswith(f"/{unquote(self._path)}/")
+
+    def end(self, number: int, how: str) -> bool:
+        """End a build in one of `ENDINGS`; return False where there is no such build."""
+        path = f"{self._path}/{number}/{how}"
+        answer = self.client.sent("POST", path, expected=(200, 201, 204, 302, 303), missing_is_none=True)
+        return answer is not None
+
+    def proceed(self, number: int, question: str, values: Mapping[str, str]) -> bool:
+        """Answer a question of the step ``input`` in a build; return False where it does not ask it.
+
+        Args:
+            question: the step's id. values: of the parameters that it asks for.
+        """
+        path = f"{self._path}/{number}/input/{quote(question, safe='')}"
+        given = [{"name": name, "value": value} for name, value in values.items()]
+        form = {"proceed": "Proceed", "json": json.dumps({"parameter": given})}
+        answer = self.client.sent(
+            "POST", f"{path}/submit" if values else f"{path}/proceedEmpty", data=form if values else None,
+            expected=(200, 201, 204, 302, 303), missing_is_none=True,
+        )  # fmt: skip
+        return answer is not None
+
+    def log_path(self, number: int) -> str:
+        """Return the path of a build's growing log."""
+        return f"{self._path}/{number}/logText/progressiveText"
+
+
+def _build(found: Any) -> Build:
+    found = _object(found)
+    try:
+        return Build(
+            int(found["number"]), bool(found["building"]), str(found.get("result") or ""),
+            float(found["timestamp"]) / 1000, dict(_given(found)),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as error:
+        raise OutsideError("The controller sent a build that cannot be read.", "Check its address.") from error
+
+
+def _given(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from parameters(found.get("actions", ()))
+
+
+def _object(found: Any) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise OutsideError("The controller sent an unexpected response.", "Check its address.")
+    return found

@@ -1,0 +1,73 @@
+"""A build's log as it grows: what came once does not come again, wherever the connection broke."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+
+import httpx
+
+from mlbutler.jenkins.builds import Job
+
+_NOTE = re.compile("\x1b\\[8mha:.*?\x1b\\[0m")
+_TRIES = 5
+
+
+class ConsoleText:
+    """Read one build's log from where it was read last.
+
+    Attributes:
+        more: whether the build goes on writing.
+    """
+
+    def __init__(self, job: Job, number: int) -> None:
+        self._job, self._number = job, number
+        self._start = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+        self.more = True
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines that were written since, whole ones while the build goes on.
+
+        Raises:
+            AccessDenied, OutsideError: the controller does not answer.
+        """
+        for piece in self._pieces():
+            *whole, self._rest = (self._rest + self._decoder.decode(piece)).split("\n")
+            yield from map(_plain, whole)
+        if not self.more:
+            last = self._rest + self._decoder.decode(b"", final=True)
+            self._rest = ""
+            if last:
+                yield _plain(last)
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Yield what one answer holds, asked for again where it breaks off.
+
+        How far the log has been read is what the controller says at the answer's head: the body is longer, since a
+        carriage return is put before each line's end.
+        """
+        seen = 0
+        for left in reversed(range(_TRIES)):
+            passed = 0
+            try:
+                with self._job.client.stream(self._job.log_path(self._number), {"start": str(self._start)}) as answer:
+                    for piece in answer.iter_bytes():
+                        new = piece[max(seen - passed, 0) :]
+                        passed += len(piece)
+                        if new:
+                            seen += len(new)
+                            yield new
+                    self._start = int(answer.headers.get("X-Text-Size", self._start))
+                    self.more = answer.headers.get("X-More-Data", "") == "true"
+                return
+            except httpx.HTTPError as error:
+                if not left:
+                    raise self._job.client.silent(error) from error
+
+
+def _plain(line: str) -> str:
+    """Return a line without the notes that the controller puts into it for its own page."""
+    return _NOTE.sub("", line.removesuffix("\r"))

@@ -1,0 +1,69 @@
+"""What waits on a controller, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlbutler.errors import OutsideError
+from mlbutler.jenkins.client import JenkinsClient
+
+_TREE = "items[id,why,inQueueSince,task[url],actions[parameters[name,value]]]"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A build, or a step of a running one, that waits for an agent.
+
+    Attributes:
+        why: the controller's reason. since: seconds since the epoch. task: the job's address, '' for a step.
+    """
+
+    id: int
+    why: str
+    since: float
+    task: str
+    parameters: Mapping[str, str]
+
+
+def waiting(client: JenkinsClient) -> tuple[Waiting, ...]:
+    """Return what waits, in the order in which it came.
+
+    Raises:
+        AccessDenied, OutsideError.
+    """
+    answer = client.sent("GET", "queue/api/json", params={"tree": _TREE})
+    assert answer is not None
+    try:
+        found = [_waiting(item) for item in answer.json()["items"]]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise OutsideError("The controller sent a queue that cannot be read.", "Check its address.") from error
+    return tuple(sorted(found, key=lambda one: one.id))
+
+
+def _waiting(item: Mapping[str, Any]) -> Waiting:
+    task = item.get("task") or {}
+    return Waiting(
+        int(item["id"]), " ".join(str(item.get("why") or "").split()), float(item.get("inQueueSince") or 0) / 1000,
+        str(task.get("url") or ""), dict(parameters(item.get("actions") or ())),
+    )  # fmt: skip
+
+
+def parameters(actions: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each parameter among a build's actions."""
+    for action in actions:
+        for one in action.get("parameters", ()) if isinstance(action, dict) else ():
+            yield str(one.get("name", "")), str(one.get("value", ""))
+
+
+def cancel(client: JenkinsClient, id: int) -> bool:
+    """Take what waits out of the queue; return False where it waits no more.
+
+    Raises:
+        AccessDenied, OutsideError.
+    """
+    answer = client.sent(
+        "POST", "queue/cancelItem", params={"id": str(id)}, expected=(200, 204, 302), missing_is_none=True
+    )
+    return answer is not None

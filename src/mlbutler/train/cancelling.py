@@ -1,0 +1,121 @@
+"""End experiments on a controller's agents: softly first, and by force where that does not help."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from mlbutler.jenkins import queue
+from mlbutler.jenkins.builds import ENDINGS
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.on_jenkins import EXPERIMENT, JenkinsEngine
+from mlbutler.train.state import ENDED, UNDER_WAY, State
+
+STOP, GRACE = "Stop", "GRACE"
+"""The question that a build asks while it runs an experiment, and what may be given with the answer."""
+_PATIENCE = 60.0
+"""Seconds beyond the grace that a build has to save what there is."""
+_HARDER = 15.0
+"""Seconds between one way of ending a build and the next, harder one."""
+_POLL = 1.0
+_BY_FORCE = "its build was ended by force: what it had not saved is lost"
+
+
+class Cancelling:
+    """Cancel experiments, several at once.
+
+    Args:
+        say: takes a sentence of what is done.
+    """
+
+    def __init__(self, engine: JenkinsEngine, say: Callable[[str], None]) -> None:
+        self._engine, self._say = engine, say
+        self._job = engine.job
+
+    def cancel(self, experiments: Sequence[Experiment], grace: float, *, now: bool) -> Iterator[Experiment]:
+        """Cancel them and wait until their builds have ended; yield each as it is then.
+
+        Args:
+            grace: seconds that the stage has to end by itself. now: use force at once.
+
+        Raises:
+            GitError, AccessDenied, OutsideError: remote or controller does not answer; what was asked for stays so.
+        """
+        asked = [kept.experiment for one in experiments
+                 if (kept := self._engine.experiments.change(one.id, lambda each: _asked(each, grace)))]  # fmt: skip
+        self._leave_queue([one for one in asked if one.state is State.CANCELLED])
+        running = [one for one in asked if one.state in UNDER_WAY]
+        softly = [] if now else [one for one in running if self._ask(one, grace)]
+        left = self._until_ended(softly, grace + _PATIENCE)
+        left += [one for one in running if one not in softly]
+        forced = {one.id for one in left if self._goes_on(one)}
+        for how in ENDINGS:
+            left = self._forced(left, how)
+        stuck = {one.id for one in left}
+        for one in asked:
+            kept = None
+            if one in running and one.id not in stuck:
+                said = _BY_FORCE if one.id in forced else "its build has ended"
+                kept = self._engine.experiments.change(one.id, lambda each, said=said: _ended(each, said))  # type: ignore[misc]
+            kept = kept or self._engine.experiments.read(one.id)
+            if kept is not None:
+                yield kept.experiment
+
+    def _leave_queue(self, experiments: Sequence[Experiment]) -> None:
+        """Take the builds of experiments that had not begun out of the queue, and end those that wait for an agent."""
+        ids = {one.id for one in experiments}
+        if not ids:
+            return
+        for item in queue.waiting(self._job.client):
+            if item.parameters.get(EXPERIMENT) in ids and self._job.is_mine(item):
+                queue.cancel(self._job.client, item.id)
+        for build in self._job.builds():
+            if build.building and build.parameters.get(EXPERIMENT) in ids:
+                self._job.end(build.number, ENDINGS[0])
+
+    def _ask(self, experiment: Experiment, grace: float) -> bool:
+        """Answer the build's question whether it is to stop; return whether it asked it."""
+        number = self._job.number(experiment.build)
+        if number is None:
+            return False
+        done = self._job.proceed(number, STOP, {GRACE: str(round(grace))})
+        if done:
+            self._say(f"{experiment.name}: asked to end within {grace:.0f} s")
+        return done
+
+    def _until_ended(self, experiments: Sequence[Experiment], seconds: float) -> list[Experiment]:
+        """Wait for builds to end; return the experiments whose builds have not."""
+        until = time.monotonic() + seconds
+        left = list(experiments)
+        while True:
+            left = [one for one in left if self._goes_on(one)]
+            if not left or time.monotonic() > until:
+                return left
+            time.sleep(_POLL)
+
+    def _goes_on(self, experiment: Experiment) -> bool:
+        number = self._job.number(experiment.build)
+        build = self._job.build(number) if number is not None else None
+        return build is not None and build.building
+
+    def _forced(self, experiments: Sequence[Experiment], how: str) -> list[Experiment]:
+        """End builds in one way; return the experiments whose builds go on all the same."""
+        for one in experiments:
+            number = self._job.number(one.build)
+            if number is not None and self._goes_on(one):
+                self._say(f"{one.name}: {how} of build {number}")
+                self._job.end(number, how)
+        return self._until_ended(experiments, _HARDER)
+
+
+def _asked(now: Experiment, grace: float) -> Experiment | None:
+    if now.state is State.WAITING:
+        return now.with_(state=State.CANCELLED, ended=time.time(), cancel=grace, reason="before it began")
+    return now.with_(cancel=grace) if now.state in UNDER_WAY else None
+
+
+def _ended(now: Experiment, reason: str) -> Experiment | None:
+    """Return an experiment whose build has ended without saving its end."""
+    if now.state in ENDED:
+        return None
+    return now.with_(state=State.CANCELLED, ended=time.time(), reason=reason)

@@ -1,0 +1,96 @@
+"""Send the data that experiments need to the DVC remote: where they run elsewhere, they bring it from there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mlbutler.errors import UsageError
+from mlbutler.few import few
+from mlbutler.project.project import Project
+from mlbutler.remotes.opening import Remotes, open_cache
+from mlbutler.settings import Settings
+from mlbutler.state.presence import Expiry, PresenceCache
+from mlbutler.store.holdings import at_hand
+from mlbutler.store.interface import ObjectId, Store
+from mlbutler.store.send import lacking, send, worst
+from mlbutler.store.transfer import ProgressSink
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """What a remote lacks of the data that is here. `paths`: the artifacts that it belongs to."""
+
+    store: Store
+    address: str
+    objects: tuple[ObjectId, ...]
+    bytes: int
+    paths: tuple[str, ...]
+
+
+class DataToSend:
+    """Find and send what a project's remotes lack.
+
+    Args:
+        project: in the work tree. environ: with the credentials of remotes.
+    """
+
+    def __init__(self, project: Project, settings: Settings, environ: Mapping[str, str]) -> None:
+        self._project, self._cache = project, open_cache(project)
+        self._remotes = Remotes(project, project.remote_name, environ, settings.data.jobs)
+        mirror = settings.data.mirror_path(project.root)
+        places = [project.root / ".mlbutler", *([mirror / "mlbutler"] if mirror is not None else [])]
+        self._presence = PresenceCache(places[-1], Expiry(places, settings.data.remember))
+
+    def find(self) -> list[Unsent]:
+        """Return what the remotes lack, largest first.
+
+        Raises:
+            UsageError: there is data and no remote. AccessDenied, StoreError: a remote does not answer.
+        """
+        by_remote: dict[str | None, dict[str, ObjectId]] = {}
+        for artifact in self._project.artifacts():
+            if artifact.cached and artifact.pushed and artifact.oid is not None:
+                by_remote.setdefault(self._remotes.name(artifact.remote), {})[artifact.path] = artifact.oid
+        if unplaced := by_remote.pop(None, None):
+            raise UsageError(
+                f"{few(list(unplaced))} is in no DVC remote: an agent could not get it.",
+                "dvc remote add --default NAME URL",
+            )
+        found = [self._of(name, artifacts) for name, artifacts in by_remote.items() if name is not None]
+        return sorted((one for one in found if one.objects), key=lambda one: -one.bytes)
+
+    def _of(self, name: str, artifacts: Mapping[str, ObjectId]) -> Unsent:
+        store, address = self._remotes(name), self._remotes.address(name)
+        assert store is not None
+        began = time.time()
+        known = self._presence.get(address) if address else {}
+        here = at_hand(self._cache, artifacts.values())
+        asked = [oid for oid in here if oid not in known]
+        missing = lacking(asked, self._cache, store)
+        if address:
+            there = set(asked) - set(missing)
+            self._presence.put(address, dict.fromkeys(there), began)
+        lost = set(missing)
+        paths = [path for path, oid in artifacts.items() if lost & set(at_hand(self._cache, [oid]))]
+        return Unsent(store, address, tuple(missing), sum(map(self._size, missing)), tuple(paths))
+
+    def _size(self, oid: ObjectId) -> int:
+        found = self._cache.stat(oid)
+        return found.st_size if found is not None else 0
+
+    def send(self, unsent: Sequence[Unsent], progress: ProgressSink | None = None) -> Iterator[str]:
+        """Send it, and yield a sentence for each remote.
+
+        Raises:
+            AccessDenied, StoreError, DiskFull: what was sent until then is there.
+        """
+        for one in unsent:
+            began = time.time()
+            sent = send(one.objects, self._cache, one.store, progress=progress)
+            if (error := worst(sent.errors)) is not None:
+                raise error
+            if one.address:
+                self._presence.put(one.address, dict.fromkeys(one.objects), began)
+            yield f"sent to {one.store.name}: {few(one.paths, 5)}"

@@ -28,6 +28,9 @@ class MetricChange:
     """One number of one metrics file on both sides. `goal`: ``maximize``, ``minimize`` or None.
 
     A `name` of '' stands for all numbers of a file that is the same object on both sides and could not be read.
+
+    `noise`: differences up to this say nothing, by ``repeats`` or by the ``history`` of the target branch (`noise_by`);
+    None where one run on each side is all there is.
     """
 
     file: str
@@ -39,11 +42,18 @@ class MetricChange:
     goal: str | None = None
     verdict: Verdict = Verdict.NOT_JUDGED
     reason: str = ""
+    noise: float | None = None
+    noise_by: str = ""
 
     @property
     def key(self) -> str:
         """The name used in gates and settings: ``metrics.json:accuracy``."""
         return f"{self.file}:{self.name}" if self.name else self.file
+
+    @property
+    def may_be_noise(self) -> bool:
+        """Return whether it is called better or worse, and nothing says how much of that chance makes."""
+        return self.verdict in (Verdict.BETTER, Verdict.WORSE) and self.noise is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -367,6 +377,11 @@ class RepeatResult:
     restored: int = 0
     reason: str = ""
     excused: bool = False
+
+    @property
+    def noise(self) -> float | None:
+        """Return half the interval's width."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -180,15 +180,15 @@ def test_without_metrics_the_examples_decide() -> None:
     old, new = side(tables=predictions(*"a" * 10)), side(tables=predictions(*"b" * 10))
     verdict, sentence = conclude(compare(old, new, {}, [Predictions(file="p.csv", id="id")]), ())
     assert verdict is Verdict.WORSE
-    assert sentence.startswith("Worse: p.csv: 10 examples right -> wrong, 0 wrong -> right (p = 0.002).")
+    assert sentence.startswith(
+        "Worse: p.csv: 10 examples right → wrong, 0 wrong → right, more than chance explains (p = 0.002)."
+    )
 
 
-def test_the_sentence_names_the_deciding_number_and_the_lack_of_a_gate() -> None:
+def test_the_sentence_names_the_deciding_number() -> None:
     verdict, sentence = conclude(compare(side({"accuracy": 0.9}), side({"accuracy": 0.95}), {}), ())
     assert verdict is Verdict.BETTER
-    assert sentence == (
-        "Better: m.json:accuracy 0.9 -> 0.95 (+0.05). No gate is set, so nothing can stop a worse result."
-    )
+    assert sentence == ("Better or noise: m.json:accuracy 0.90 → 0.95 (+0.05).")
 
 
 # ---------------------------------------------------------------------------------- the verdict's balance
@@ -201,7 +201,7 @@ def test_a_number_that_is_lost_is_in_the_sentence_although_another_got_better(ac
     found = compare(side({"loss": 0.5, "accuracy": 0.9}), side({"loss": 0.4, "accuracy": accuracy}), {})
     verdict, sentence = conclude(found, [])
     assert verdict is Verdict.CHANGED
-    assert sentence.startswith("Mixed: m.json:loss 0.5 -> 0.4 (-0.1) better, m.json:accuracy was 0.9 and is ")
+    assert sentence.startswith("Mixed: m.json:loss 0.5 → 0.4 (−0.1) better, m.json:accuracy was 0.9 and is ")
 
 
 @pytest.mark.parametrize("loss", [0.4, 0.5, 0.6])
@@ -209,7 +209,7 @@ def test_a_number_that_is_gone_comes_first(loss: float) -> None:
     verdict, sentence = conclude(compare(side({"loss": 0.5, "accuracy": 0.9}), side({"loss": loss}), {}), [])
     assert verdict is Verdict.GONE
     assert sentence.startswith("Gone: m.json:accuracy was 0.9 and is gone (not measured any more)")
-    assert ("m.json:loss 0.5 -> 0.6 (+0.1) worse" in sentence) is (loss > 0.5)
+    assert ("m.json:loss 0.5 → 0.6 (+0.1) worse" in sentence) is (loss > 0.5)
 
 
 def test_a_file_that_is_gone_takes_numbers_without_a_direction_with_it() -> None:
@@ -279,7 +279,7 @@ def test_predictions_that_got_worse_are_in_the_sentence_of_a_better_metric() -> 
     old, new = side({"loss": 0.5}, tables={"p.csv": predicted(0)}), side({"loss": 0.4}, tables={"p.csv": predicted(60)})
     verdict, sentence = conclude(compare(old, new, {}, [spec]), [])
     assert verdict is Verdict.CHANGED
-    assert "m.json:loss 0.5 -> 0.4 (-0.1) better, p.csv: 60 examples right -> wrong, 0 wrong -> right" in sentence
+    assert "m.json:loss 0.5 → 0.4 (−0.1) better, p.csv: 60 examples right → wrong, 0 wrong → right" in sentence
 
 
 def test_what_is_left_from_before_has_no_verdict() -> None:

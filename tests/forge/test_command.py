@@ -21,7 +21,7 @@ def test_the_command_gets_the_report_and_the_change(tmp_path: Path) -> None:
     )
     result = publish.run(job, "cat > report.md; env -0 > told")
     assert (result.outcome, result.forge) == (Outcome.PASSED, "command")
-    assert (tmp_path / "report.md").read_text().startswith("**Better**: f1 0.8 -> 0.9")
+    assert "\n**Better**: f1 0.8 -> 0.9" in (tmp_path / "report.md").read_text()
     told = dict(line.split("=", 1) for line in (tmp_path / "told").read_text().split("\0") if "=" in line)
     assert told["MLBUTLER_CHANGE_NUMBER"] == "17"
     assert told["MLBUTLER_CHANGE_HEAD"] == HEAD

@@ -78,7 +78,7 @@ def test_comment_and_status_are_set_for_the_head_without_secrets(clone: Path, gi
     result = publish.run(work(clone, head))
     assert (result.outcome, result.forge) == (Outcome.PASSED, "folder")
     comment = Path(result.comment).read_text()
-    assert comment.startswith("**Better**: f1 0.8 -> 0.9 ")
+    assert "\n**Better**: f1 0.8 -> 0.9 " in comment
     assert comment.rstrip().endswith(f"head={head} -->")
     status = json.loads(Path(result.status).read_text())
     assert status["state"] == "success"
@@ -103,7 +103,7 @@ def test_an_interrupted_build_is_cancelled_and_has_no_verdict(clone: Path, git: 
     status = json.loads(Path(result.status).read_text())
     assert (status["state"], status["description"]) == ("canceled", "Interrupted: during sync; nothing is judged")
     comment = Path(result.comment).read_text()
-    assert comment.startswith("**Interrupted**: during sync; nothing is judged")
+    assert "\n**Interrupted**: during sync; nothing is judged" in comment
     assert not re.search(r"Better|failed|\bf1\b", comment)
 
 
@@ -183,7 +183,7 @@ def test_pipelines_of_one_project_tell_apart_what_they_found(clone: Path, git: G
     assert len({result.status for result in told}) == 3
     assert Path(told[0].comment).read_text().rstrip().endswith(f"<!-- mlbutler:report:mlbutler head={head} -->")
     said = Path(told[1].comment).read_text()
-    assert "mlbutler/gpu looked at" in said
+    assert "### ✅ mlbutler/gpu" in said
     assert said.rstrip().endswith(f"<!-- mlbutler:report:mlbutler/gpu head={head} -->")
     assert json.loads(Path(told[2].status).read_text())["context"] == "mlbutler/cpu"
 
@@ -288,7 +288,7 @@ def test_where_no_comment_is_taken_a_branch_shows_the_report(clone: Path, git: G
     assert "takes no comment" in result.reason
     bare = clone.parent / "bare.git"
     text = git(bare, "show", "mlbutler/report-17:mlbutler/README.md")
-    assert text.startswith("**Better**: f1 0.8 -> 0.9 ")
+    assert "\n**Better**: f1 0.8 -> 0.9 " in text
     assert "hunter22" not in text
     assert f"newer commit {new[:8]} stays" in published(old).reason
     assert git(bare, "rev-list", "--count", "mlbutler/report-17") == "1"

@@ -67,7 +67,7 @@ def test_a_server_that_takes_less_than_others_gets_a_shorter_comment(
     meeting.dialect.answer = strict  # type: ignore[method-assign]
     assert publish.run(job(meeting, git)).outcome is Outcome.PASSED
     (note,) = meeting.ours()
-    assert note.body.startswith("**Worse**: accuracy 0.9 -> 0.8")
+    assert "\n**Worse**: accuracy 0.9 -> 0.8" in note.body
     assert "Dropped to fit here: " in note.body
 
 

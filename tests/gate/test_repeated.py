@@ -28,8 +28,8 @@ def one(found: RepeatResult, **gate: Any) -> GateResult:
 def test_a_clear_drop_fails_and_the_sentence_says_by_how_much() -> None:
     result = one(repeats(0.85, 0.861, 0.839, 0.856, 0.845), max_drop=0.01)
     assert result.outcome == "failed"
-    interval = "95 % interval -0.050839 to -0.048761"  # scipy.stats.ttest_rel(new, old).confidence_interval()
-    assert result.sentence == f"m.json:accuracy 0.9 -> 0.8502 on average of 5 seeds (-0.0498, {interval}, limit 0.01)"
+    interval = "95 % interval −0.0508 to −0.0488"  # scipy.stats.ttest_rel(new, old).confidence_interval()
+    assert result.sentence == f"m.json:accuracy 0.9000 → 0.8502 on average of 5 seeds (−0.0498, {interval}, limit 0.01)"
     assert result.rule == "max drop 0.01, 5 repeats"
 
 

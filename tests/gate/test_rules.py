@@ -44,9 +44,9 @@ def test_limits(limits: dict[str, object], old: Scalar, new: Scalar, outcome: st
 @pytest.mark.parametrize(
     ("limits", "old", "new", "sentence"),
     [
-        ({"min": 0.9}, 0.9, 0.8999999, "m.json:accuracy is 0.8999999 (must be at least 0.9)"),
-        ({"max_drop": 0.0}, 0.92, 0.9199999, "m.json:accuracy 0.92 -> 0.9199999 (-1e-07, limit 0)"),
-        ({"max_drop": 0}, 2**63, 2**63 - 1, "m.json:accuracy 9223372036854775808 -> 9223372036854775807 (-1, limit 0)"),
+        ({"min": 0.9}, 0.9, 0.8999999, "m.json:accuracy is 0.8999999 (must be at least 0.9000000)"),
+        ({"max_drop": 0.0}, 0.92, 0.9199999, "m.json:accuracy 0.9200000 → 0.9199999 (−0.0000001, limit 0)"),
+        ({"max_drop": 0}, 2**63, 2**63 - 1, "m.json:accuracy 9223372036854775808 → 9223372036854775807 (−1, limit 0)"),
     ],
 )
 def test_a_sentence_never_says_that_a_number_broke_a_limit_that_looks_the_same(

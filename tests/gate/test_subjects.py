@@ -36,7 +36,7 @@ FOLDERS = sides(
 def test_fewer_files_than_allowed_fail_and_the_sentence_says_so() -> None:
     result = one(FOLDERS, data="data/raw", measure="files", max_drop_relative=0.05)
     assert result.outcome == "failed"
-    assert result.sentence == "data/raw:files 1,000 -> 940 (-60, limit 5.00% of 1,000)"
+    assert result.sentence == "data/raw:files 1,000 → 940 (−60, limit 5 % of 1,000)"
     assert one(FOLDERS, data="data/raw/", measure="files", max_drop_relative=0.06).outcome == "passed"
 
 
@@ -78,7 +78,7 @@ def test_rows_are_summed_over_the_tables_of_a_directory() -> None:
     thousand, few = Stored(content=b"a\n" + b"1\n" * 1000, identity="x"), Stored(content=b"a\n1\n2\n")
     evidence = rows({"d/1.csv": thousand, "d/2.csv": thousand}, {"d/1.csv": thousand, "d/2.csv": few})
     result = one(evidence, data="d", measure="rows", max_drop_relative=0.05)
-    assert (result.outcome, result.sentence) == ("failed", "d:rows 2,000 -> 1,002 (-998, limit 5.00% of 2,000)")
+    assert (result.outcome, result.sentence) == ("failed", "d:rows 2,000 → 1,002 (−998, limit 5 % of 2,000)")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_predictions_are_gated_by_slices_and_flips() -> None:
     evidence = Evidence(predictions=[change])
     result = one(evidence, predictions="p.csv", measure="worse_slices", max=0)
     assert (result.outcome, result.sentence) == ("failed", "p.csv:worse_slices is 1 (must be at most 0)")
-    assert one(evidence, predictions="p.csv", max_drop=0.1).sentence == "p.csv:right 0.9 -> 0.7 (-0.2, limit 0.1)"
+    assert one(evidence, predictions="p.csv", max_drop=0.1).sentence == "p.csv:right 0.9 → 0.7 (−0.2, limit 0.1)"
     same = Evidence(predictions=[PredictionChange(file="p.csv", verdict=Verdict.SAME, reason="the same file")])
     assert one(same, predictions="p.csv", max_drop=0.1).outcome == "passed"
     assert one(same, predictions="p.csv", min=0.1).outcome == "not judged"

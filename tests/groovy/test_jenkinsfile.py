@@ -111,7 +111,7 @@ def test_a_pull_request_from_its_first_stage_to_the_comment(world: World) -> Non
     assert {step: record[step]["outcome"] for step in STEPS} == dict.fromkeys(STEPS, "passed")
     assert record["check"]["findings"] == []  # what the run was about to fix is pending
     assert described(done) == [(done.archive / "archive" / ".mlbutler" / "report" / "verdict.txt").read_text().strip()]
-    assert described(done)[0].startswith("Better: ")
+    assert described(done)[0].startswith("Better or noise: ")
     comments = list((world.directory / "jenkins-better" / "forge").rglob("*.md"))
     assert any("accuracy" in path.read_text() for path in comments)
     assert not list((world.directory / "jenkins-better" / "workspaces").iterdir())
@@ -121,7 +121,7 @@ def test_the_list_of_builds_has_the_verdict_though_the_reviewers_cannot_be_told(
     commit = world.branch("untold", {"params.yaml": params(1.04)})
     done = built(world, "untold", commit, MLBUTLER_FORGE_KIND="github")  # and no token
     assert done.result == "FAILURE"
-    assert described(done)[0].startswith("Better: ")
+    assert described(done)[0].startswith("Better or noise: ")
 
 
 def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
     assert all((done.archive / place / folder / ".mlbutler" / "report" / name).is_file() for place, name in places)
     assert (done.archive / "archive" / folder / ".mlbutler" / "record.json").is_file()
     [comment] = (world.directory / "jenkins-better" / "forge").rglob("*.md")
-    assert comment.read_text().startswith("**Better**")
+    assert "\n**Better or noise**" in comment.read_text()
 
 
 def test_programs_that_import_the_projects_own_package_find_it(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_of_three_stages_one_failed_and_the_others_are_pushed_and_compared(tmp_p
     assert world.git(world.bare, "rev-parse", "partly") == commit
     assert "score" in record["check"]["reason"]
     [comment] = (world.directory / "jenkins-partly" / "forge").rglob("*.md")
-    assert comment.read_text().startswith("**Failed**: reproduce: stage 'score' failed")
+    assert "\n**Failed**: reproduce: stage 'score' failed" in comment.read_text()
     assert "0.95" in comment.read_text()
 
 
@@ -256,7 +256,7 @@ def test_a_build_that_is_aborted_is_told_as_interrupted(tmp_path: Path) -> None:
     assert done.result == "ABORTED", done.log[-3000:]
     assert [command.split()[1] for command in done.commands()][-3:] == ["reproduce", "report", "publish"]
     [comment] = (world.directory / "jenkins-stopped" / "forge").rglob("*.md")
-    assert comment.read_text().startswith("**Interrupted**: during reproduce, with 0 of 2 stages finished")
+    assert "\n**Interrupted**: during reproduce, with 0 of 2 stages finished" in comment.read_text()
     assert "ailed" not in comment.read_text()
     assert described(done)[0].startswith("Interrupted: during reproduce")
     [status] = (world.directory / "jenkins-stopped" / "forge" / "statuses").iterdir()
@@ -271,7 +271,7 @@ def test_a_build_that_is_aborted_between_two_commands_is_too(tmp_path: Path) -> 
     done = built(world, "between", commit, abort="sync", aborted_by=tmp_path / "author")  # at once
     assert done.result == "ABORTED", done.log[-3000:]
     [comment] = (world.directory / "jenkins-between" / "forge").rglob("*.md")
-    assert comment.read_text().startswith("**Interrupted**: ")
+    assert "\n**Interrupted**: " in comment.read_text()
 
 
 def test_a_fork_gets_no_credential_and_changes_nothing(world: World) -> None:

@@ -68,7 +68,7 @@ def test_a_reproduction_that_was_killed_between_commands(slow: World, tmp_path: 
     told(slow, root, environ)
     assert status(slow)["state"] == "error"
     assert status(slow)["description"].startswith("Stopped: reproduce did not end")
-    assert comment(slow).startswith("**Stopped**: reproduce did not end")
+    assert "\n**Stopped**: reproduce did not end" in comment(slow)
     report = json.loads((root / ".mlbutler/report/report.json").read_text())
     assert report["reproduce"]["outcome"] == "error"
     assert 'name="reproduce"' in (root / ".mlbutler/report/report.xml").read_text()
@@ -100,7 +100,7 @@ def test_a_build_that_was_aborted_has_no_verdict(slow: World, tmp_path: Path) ->
         assert (after.code, "not taken: reproduce was interrupted" in after.out) == (0, True)
     told(slow, root, environ)
     assert (status(slow)["state"], status(slow)["description"][:29]) == ("canceled", "Interrupted: during reproduce")
-    assert comment(slow).startswith("**Interrupted**: during reproduce")
+    assert "\n**Interrupted**: during reproduce" in comment(slow)
     assert "failed" not in comment(slow).lower()
     stages = {stage["name"]: stage["outcome"] for stage in after.record["reproduce"]["stages"]}
     assert stages == {"prepare": "unchanged", "train": "interrupted"}
@@ -132,7 +132,7 @@ def test_a_whole_run_that_was_killed(slow: World, tmp_path: Path) -> None:
     assert status(slow)["state"] == "pending"
     told(slow, root, environ)
     assert status(slow)["state"] == "error"
-    assert comment(slow).startswith("**Stopped**: reproduce did not end")
+    assert "\n**Stopped**: reproduce did not end" in comment(slow)
 
 
 def test_a_step_that_was_killed_is_taken_again_and_all_is_well(slow: World, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_failed_test_is_to_blame_for_what_comes_after_it(world: World) -> None
     assert codes == [0, 1, 0]
     told(world, root, environ)
     assert status(world)["state"] == "failure"
-    assert comment(world).startswith("**Failed**: test")
+    assert "\n**Failed**: test" in comment(world)
 
 
 @pytest.mark.parametrize("verb", ["compare", "check"])

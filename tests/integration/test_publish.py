@@ -50,10 +50,10 @@ def test_the_reviewers_are_told_at_the_start_and_at_the_end(world: World, forge:
     shas = [status["sha"] for status in forge.dialect.statuses]
     assert shas[0] == shas[1] == run.record["change"]["head"]
     assert shas[2] == run.record["commit"]["commit"]  # the results commit, for which no build comes
-    assert forge.dialect.statuses[1]["said"].startswith("Better: metrics.json:accuracy 0.91 -> 0.95")
+    assert forge.dialect.statuses[1]["said"].startswith("Better or noise: accuracy 0.91 → 0.95")
     assert forge.dialect.statuses[1]["url"] == "http://jenkins.example/job/x/1/"
     (note,) = forge.dialect.on("1")
-    assert note.body.startswith("**Better**")
+    assert "\n**Better or noise**" in note.body
     if forge.dialect.kind == "gitlab":
         assert [name for name in forge.dialect.files if name.endswith(".svg")]
         assert "](/uploads/" in note.body
@@ -75,7 +75,7 @@ def test_a_forge_that_is_down_loses_no_report_and_publish_can_be_run_again(world
     forge.faults = []
     again = world.run(root, environ(world, forge), verb="publish")
     assert again.code == 0, again.out + again.err
-    assert forge.dialect.on("1")[0].body.startswith("**Better**")
+    assert "\n**Better or noise**" in forge.dialect.on("1")[0].body
     assert forge.dialect.statuses[-1]["state"] == "success"
 
 

@@ -64,7 +64,7 @@ def test_a_worse_model_is_stopped_by_a_gate_and_still_reported(world: World) -> 
     assert run.code == 1, run.out + run.err
     assert run.outcome("compare") == "failed"
     assert "accuracy" in run.record["compare"]["sentence"]
-    assert "0.91 -> 0.7 (-0.21, limit 0.01)" in next(iter(world.forge.rglob("*.md"))).read_text()
+    assert "0.91 → 0.70 (−0.21, limit 0.01)" in next(iter(world.forge.rglob("*.md"))).read_text()
     assert json.loads(next(iter(world.forge.rglob("statuses/**/*.json"))).read_text())
 
 

@@ -26,8 +26,8 @@ def test_a_group_is_told_value_by_value() -> None:
     old = {"train": {"lr": 0.1, "layers": [8, 8], "note": "x" * 100, "gone": 1}}
     new = {"train": {"lr": 0.2, "layers": [8, 9], "note": "x" * 100, "added": True}}
     assert said(file(old, new, ("train",))) == {
-        "params.yaml:train.lr": "0.1 -> 0.2",
-        "params.yaml:train.layers.1": "8 -> 9",
+        "params.yaml:train.lr": "0.1 → 0.2",
+        "params.yaml:train.layers.1": "8 → 9",
         "params.yaml:train.gone": "removed",
         "params.yaml:train.added": "added: true",
     }
@@ -35,7 +35,7 @@ def test_a_group_is_told_value_by_value() -> None:
 
 def test_long_texts_are_shown_from_where_they_differ() -> None:
     [detail] = said(file({"a": "x" * 200 + "old"}, {"a": "x" * 200 + "new"})).values()
-    assert detail == '...xxxxxxxxxxxxold" -> ...xxxxxxxxxxxxnew"'
+    assert detail == '...xxxxxxxxxxxxold" → ...xxxxxxxxxxxxnew"'
 
 
 def test_many_differences_are_counted() -> None:
@@ -47,7 +47,7 @@ def test_many_differences_are_counted() -> None:
 
 
 def test_an_empty_group_in_place_of_another_value_is_a_difference() -> None:
-    assert said(file({"g": {}}, {"g": []}, ("g",))) == {"params.yaml:g": "{} -> []"}
+    assert said(file({"g": {}}, {"g": []}, ("g",))) == {"params.yaml:g": "{} → []"}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_dvc_never_finds_equal_again_says_so_and_what_to_write(old: Any, ne
 
 def test_a_nan_beside_a_change_is_a_change() -> None:
     (cause,) = param_causes(file({"g": {"a": math.nan, "b": 1}}, {"g": {"a": float("nan"), "b": 2}}, ("g",)))
-    assert (cause.kind, cause.subject, cause.detail) == ("param", "params.yaml:g.b", "1 -> 2")
+    assert (cause.kind, cause.subject, cause.detail) == ("param", "params.yaml:g.b", "1 → 2")
 
 
 def test_a_path_that_dvc_writes_otherwise_says_so() -> None:
@@ -103,5 +103,5 @@ def test_there_is_a_cause_exactly_where_dvc_sees_a_difference(old: Any, new: Any
     assert bool(causes) == bool(old != new)
     assert len({(cause.subject, cause.detail) for cause in causes}) == len(causes)
     for cause in causes:
-        before, arrow, after = cause.detail.partition(" -> ")
+        before, arrow, after = cause.detail.partition(" → ")
         assert not arrow or before != after or cause.kind == "always"

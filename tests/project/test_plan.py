@@ -53,7 +53,7 @@ def test_a_changed_param_names_old_and_new_value(with_manifests: Path, plan: Pla
     (with_manifests / "params.yaml").write_text("n: 6\nother: 2\n")
     stages = plan(with_manifests)
     found = {cause.subject: cause.detail for cause in stages["train@1"].causes}
-    assert found["params.yaml:n"] == "5 -> 6"
+    assert found["params.yaml:n"] == "5 → 6"
     assert "params.yaml:other" not in found
     assert stages["train@1"].needs == ("prepared.txt",)
     assert stages["prepare"].state is UP

@@ -101,7 +101,7 @@ def test_it_shows_what_the_record_holds(record: Record) -> None:
     page = Page(html.render(record, Settings()))
     text = " ".join(" ".join(page.texts).split())
     for expected in ("test.accuracy 0.92083 -> 0.89444", "▲ better", "failed: max drop 0.01", "train.learning_rate",
-                     "91.7% on the diagonal", "dvc push 'data/raw set.csv'", "agent-3"):  # fmt: skip
+                     "91.7 % on the diagonal", "dvc push 'data/raw set.csv'", "agent-3"):  # fmt: skip
         assert expected in text
 
 

@@ -65,7 +65,7 @@ def test_a_bomb_is_not_unpacked() -> None:
 def test_the_page_shows_it_beside_both(record: Record) -> None:
     page = html.render(record, Settings())
     assert '<p class="side">Difference</p>' in page
-    assert "100.0% of the pixels differ" in page
+    assert "100.0 % of the pixels differ" in page
     assert record.compare is not None
     gone = dataclasses.replace(record.compare.plots[2], new=())
     other = dataclasses.replace(record, compare=dataclasses.replace(record.compare, plots=(gone,)))

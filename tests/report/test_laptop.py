@@ -20,7 +20,7 @@ def local(record: Record, **fields: object) -> Record:
 def test_uncommitted_files_are_in_the_first_lines_and_named_below(record: Record) -> None:
     edited = local(record, uncommitted=("src/train.py", "<img src=x>"), uncommitted_count=2)
     text = markdown.render(edited, Settings())
-    assert f"looked at <code>{HEAD[:8]}</code> and 2 uncommitted files of " in text
+    assert f"/commit/{HEAD}) and 2 uncommitted files of " in text
     assert "| Not committed | src/train.py, &lt;img" in text
     assert "To run it again" not in text
     assert "there were uncommitted files beside it" in text

@@ -17,9 +17,11 @@ from mlbutler.report.model import Table
 from mlbutler.report.pictures import of_report
 from mlbutler.settings import ReportSettings as Settings
 
+from .conftest import BASE, HEAD
 from .hostile import hostile_text, poisoned
 
-OURS = {"https://git.example.org/vision/digits/pulls/17", "https://ci.example.org/job/digits/job/PR-17/4/"}
+PAGES, BUILD = "https://git.example.org/vision/digits", "https://ci.example.org/job/digits/job/PR-17/4/"
+OURS = {f"{PAGES}/pulls/17", BUILD, f"{BUILD}mlbutler/"} | {f"{PAGES}/commit/{id}" for id in (HEAD, BASE, "b" * 40)}
 TAGS = re.compile(r"</?(?:details|summary|code|b|pre)(?: open)?>|<!-- mlbutler:report:[^<>]* head=[^\s<>]* -->")
 
 
@@ -45,7 +47,8 @@ def check_inert(text: str) -> None:
     tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(text)
     inline = [child for token in tokens for child in (token.children or [])]
     assert not [t for t in inline if t.type in ("image", "s_open", "em_open", "code_inline", "hardbreak")]
-    assert not [t for t in tokens if t.type in ("fence", "code_block", "heading_open", "blockquote_open", "hr")]
+    assert not [t for t in tokens if t.type in ("fence", "code_block", "blockquote_open", "hr")]
+    assert [t.tag for t in tokens if t.type == "heading_open"] == ["h3"]
     assert {str(t.attrs["href"]) for t in inline if t.type == "link_open"} <= OURS
 
 
@@ -67,7 +70,8 @@ def test_the_sample_is_inert_too(record: Record) -> None:
 
 def test_the_verdict_sentence_comes_first_and_the_marker_last(record: Record) -> None:
     lines = markdown.render(record, Settings()).strip().split("\n")
-    assert lines[0] == "**Worse**: test.accuracy 0.92083 -> 0.89444 (-0.02639, limit -0.01)"
+    assert lines[0] == "### ❌ mlbutler: feature/faster-learning"
+    assert lines[2] == "**Worse**: test.accuracy 0.92083 -> 0.89444 (-0.02639, limit -0.01)"
     assert lines[-1] == f"<!-- mlbutler:report:mlbutler head={record.change.head} -->"
 
 
@@ -76,7 +80,7 @@ def test_at_most_eight_metrics_are_shown_and_the_rest_is_folded(record: Record) 
     shown, folded = tables(text)[:2]
     assert len(shown) == 2 + 8
     assert len(folded) == 2 + 2
-    assert "<summary><b>Further metrics</b>: 2 more</summary>" in text
+    assert "<summary><b>Further metrics</b>: 2 more, all unchanged</summary>" in text
     assert "test.accuracy" in shown[2]  # the broken gate is the first row
 
 
@@ -148,11 +152,11 @@ def test_metrics_are_chosen_by_globs_and_unchanged_ones_can_be_hidden(record: Re
 def test_precision_is_in_significant_digits_but_a_difference_stays_visible(record: Record) -> None:
     text = markdown.render(record, Settings(precision=2))
     assert "| <code>test.loss</code> | 0.31 | 0.27 |" in text
-    assert "| <code>macro.f1</code> | 0.9201 | 0.92011 |" in text
+    assert "| <code>macro.f1</code> | 0.92010 | 0.92011 |" in text
 
 
 def test_plots_and_images_can_be_switched_off(record: Record) -> None:
-    assert "<code>Training loss</code> | last loss | 0.3389 | 0.27116 |" in markdown.render(record, Settings())
+    assert "<code>Training loss</code> | last loss | 0.33890 | 0.27116 |" in markdown.render(record, Settings())
     without = markdown.render(record, Settings(plots=False))
     assert "Training loss" not in without
     assert "first layer.png" in without
@@ -166,7 +170,7 @@ def test_a_failed_stage_is_the_headline_with_the_last_lines_of_its_log(record: R
         outcome=Outcome.FAILED, reason="stage train failed", remedy="See the log.", stages=(failed,)
     )
     text = markdown.render(dataclasses.replace(record, reproduce=result), Settings())
-    assert text.startswith("**Failed**: reproduce: stage train failed\n")
+    assert "\n**Failed**: reproduce: stage train failed\n" in text
     assert "Stage train failed after 12.0 s, exit code 137" in text
     assert "RuntimeError: &lt;out of memory&gt;\n100%\n</pre>" in text
     assert "compare: worse: test.accuracy" in text
@@ -184,7 +188,7 @@ def test_what_the_plan_expected_stands_beside_what_it_was(record: Record) -> Non
 def test_an_outside_error_outweighs_a_failure_and_brings_its_remedy(record: Record) -> None:
     result = r.SyncResult(outcome=Outcome.ERROR, reason="remote 'storage' did not answer", remedy="Try again.")
     text = markdown.render(dataclasses.replace(record, sync=result), Settings())
-    assert text.startswith("**Error**: sync: remote 'storage' did not answer\n")
+    assert "\n**Error**: sync: remote 'storage' did not answer\n" in text
     assert "**What to do**: Try again" in text
 
 
@@ -200,7 +204,7 @@ def test_a_passing_comparison_is_told_by_its_verdict(record: Record) -> None:
         outcome=Outcome.PASSED, reason="", verdict=Verdict.BETTER, sentence="Better: f1 0.8 -> 0.9"
     )
     said = dataclasses.replace(record, compare=better, check=None)
-    assert markdown.render(said, Settings()).startswith("**Better**: f1 0.8 -> 0.9\n")
+    assert "\n**Better**: f1 0.8 -> 0.9\n" in markdown.render(said, Settings())
 
 
 def test_an_improvement_above_a_ceiling_failed_but_is_not_called_worse(record: Record) -> None:
@@ -217,7 +221,7 @@ def test_an_improvement_above_a_ceiling_failed_but_is_not_called_worse(record: R
         sentence="Failed: m.json:ms is 20 (must be at most 10)",
     )  # fmt: skip
     text = markdown.render(dataclasses.replace(record, compare=compare, check=None), Settings())
-    assert text.startswith("**Failed**: m.json:ms is 20 (must be at most 10)\n")
+    assert "\n**Failed**: ms is 20 (must be at most 10)\n" in text
     assert "| <code>ms</code> | 30 | 20 | −10 | ▲ better | failed: max 10 |" in text
     assert text.count("must be at most 10") == 1
 
@@ -228,12 +232,12 @@ def test_a_warning_is_the_headline_but_no_failure(record: Record) -> None:
         outcome=Outcome.PASSED, reason="", verdict=Verdict.WORSE, gates=(gate,), sentence="Warning: ms is 20"
     )
     text = markdown.render(dataclasses.replace(record, compare=compare, check=None), Settings())
-    assert text.startswith("**Warning**: ms is 20\n")
+    assert "\n**Warning**: ms is 20\n" in text
 
 
 def test_a_record_with_nothing_in_it_still_makes_a_report(record: Record) -> None:
     bare = r.Record(change=record.change, environment=record.environment)
-    assert markdown.render(bare, Settings()).startswith("**Nothing judged**: nothing was compared\n")
+    assert "\n**Nothing judged**: nothing was compared\n" in markdown.render(bare, Settings())
 
 
 def test_how_to_get_the_results_is_there_only_with_a_results_commit(record: Record) -> None:
@@ -272,10 +276,10 @@ def test_a_report_is_made_to_fit_by_dropping_whole_sections(record: Record, limi
     text = markdown.render(_large(record), Settings(), markdown.Limits(limit, unit))
     assert len(text if unit == "characters" else text.encode()) <= limit
     check_inert(text)
-    assert text.startswith("**Worse**: test.accuracy")
     assert text.rstrip().endswith("-->")
     assert "rows not shown)" in text
-    assert "report.html</code> of [the build](https://ci.example.org/job/digits/job/PR-17/4/)" in text
+    assert text.startswith("### ❌ mlbutler: feature/faster-learning\n\n**Worse**: test.accuracy")
+    assert f". [The whole report]({BUILD}mlbutler/)." in text
 
 
 def test_metrics_outlive_params_when_room_is_short(record: Record) -> None:
@@ -342,14 +346,14 @@ def test_pictures_are_shown_by_their_address_or_missed_aloud(record: Record) -> 
 def test_without_pictures_the_report_says_where_they_are(record: Record) -> None:
     text = markdown.render(record, Settings())
     assert "![" not in text
-    assert "Pictures are not shown here. The whole report: " in text
+    assert f"Pictures are not shown here. [The whole report]({BUILD}mlbutler/)." in text
 
 
 def test_an_interrupted_run_has_no_verdict_and_shows_how_far_it_came(record: Record) -> None:
     assert record.push is not None
     push = dataclasses.replace(record.push, outcome=Outcome.INTERRUPTED, reason="Interrupted.", started="t")
     text = markdown.render(dataclasses.replace(record, push=push), Settings())
-    assert text.startswith("**Interrupted**: during push")
+    assert "\n**Interrupted**: during push" in text
     assert "What failed" not in text
     assert "accuracy" not in text
     assert "Stages" in text
@@ -366,10 +370,12 @@ def test_what_stands_in_html_is_unfolded_where_markdown_in_it_is_not_understood(
 def test_what_is_shown_on_demand_can_be_left_to_a_branch(record: Record, html: bool) -> None:
     report = build(record, Settings())
     limits = markdown.Limits(html=html, folds=False)
-    left = {section.title for section in markdown.shown_on_demand(report)}
+    left = {section.title for section in markdown.shown_on_demand(report) if not section.quiet}
     assert left
     whole, short = markdown.fit(report, limits), markdown.fit(report, limits, branch="mlbutler/report-17")
     for section in report.sections:
+        if section.quiet:
+            continue
         heading = f"**{section.title}**"
         assert heading in whole or section.name == "metrics"
         assert (heading in short) == (heading in whole and section.title not in left)
@@ -377,3 +383,64 @@ def test_what_is_shown_on_demand_can_be_left_to_a_branch(record: Record, html: b
     assert "mlbutler/report-17" in said.replace("\\", "")
     assert all(title.lower() in said for title in left)
     assert markdown.marked_head(short, "mlbutler") == record.change.head
+
+
+def calm(record: Record) -> Record:
+    """The same with nothing that happened: no stage ran, no metric moved, no check found anything."""
+    assert record.compare is not None
+    assert record.check is not None
+    assert record.reproduce is not None
+    metrics = tuple(
+        dataclasses.replace(m, new=m.old, difference=0.0, relative=0.0, verdict=Verdict.SAME)
+        for m in record.compare.metrics
+        if isinstance(m.old, float)
+    )
+    compare = r.CompareResult(
+        outcome=Outcome.PASSED, reason="", verdict=Verdict.SAME, sentence="Same: no metric changed.", metrics=metrics,
+        plots=tuple(dataclasses.replace(plot, changed=False) for plot in record.compare.plots),
+    )  # fmt: skip
+    unchanged = tuple(dataclasses.replace(stage, outcome="unchanged") for stage in record.reproduce.stages)
+    return dataclasses.replace(
+        record, compare=compare, check=dataclasses.replace(record.check, outcome=Outcome.PASSED, findings=()),
+        reproduce=dataclasses.replace(record.reproduce, stages=unchanged), commit=None,
+        sync=dataclasses.replace(record.sync, moved=()), push=dataclasses.replace(record.push, moved=()),
+    )  # type: ignore[type-var]  # fmt: skip
+
+
+def test_a_comment_has_no_section_on_what_did_not_happen(record: Record) -> None:
+    text = markdown.render(calm(record), Settings())
+    summaries = re.findall(r"<summary><b>(.*?)</b>", text)
+    assert summaries == ["Further metrics", "Steps", "Provenance"]
+    assert "not configured" not in text
+    assert "| Metric |" not in text.split("<details")[0]
+    report = build(calm(record), Settings())
+    assert {"Tests", "Checks", "Stages", "Plots"} <= {section.title for section in report.sections}  # the page has them
+
+
+def test_better_is_not_said_where_nothing_tells_it_from_noise(record: Record) -> None:
+    assert record.compare is not None
+    metric = r.MetricChange(file="m.json", name="acc", old=0.998, new=0.9983, difference=0.0003, relative=0.0003,
+                            goal="maximize", verdict=Verdict.BETTER)  # fmt: skip
+    known = dataclasses.replace(metric, name="f1", noise=0.0001, noise_by="history")
+    compare = r.CompareResult(outcome=Outcome.PASSED, reason="", verdict=Verdict.BETTER, metrics=(metric,),
+                              sentence="Better or noise: m.json:acc 0.9980 → 0.9983 (+0.0003).")  # fmt: skip
+    text = markdown.render(dataclasses.replace(record, compare=compare, check=None), Settings())
+    assert "\n**Better or noise**: acc 0.9980 → 0.9983 (+0.0003)\n" in text
+    assert "| 0.9980 | 0.9983 | +0.0003 (+0.03&nbsp;%) | ▲ better or noise |" in text
+    assert "Or noise: one run on each side" in text
+    both = dataclasses.replace(compare, metrics=(metric, known))
+    text = markdown.render(dataclasses.replace(record, compare=both, check=None), Settings())
+    assert "| ±0.0001 | ▲ better |" in text
+    assert "Noise is three times the median step from one measurement in the target branch to the next." in text
+
+
+def test_one_picture_stands_before_what_is_folded_and_is_not_shown_twice(record: Record) -> None:
+    placed = {file.name: f"/uploads/{file.name}" for file in of_report(build(record, Settings()))}
+    text = markdown.render(record, Settings(), pictures=placed)
+    first = text.index("![Training loss]")
+    assert text.index("| <code>test.accuracy</code>") < first < text.index("<details>")
+    assert text.count("![Training loss]") == 1
+    assert (
+        "\n| target | this change |\n| --- | --- |\n| ![plots/first layer.png, target]("
+        in text.split("<b>Plots</b>")[1]
+    )

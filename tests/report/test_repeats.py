@@ -11,7 +11,7 @@ from mlbutler.settings import ReportSettings as Settings
 
 def test_means_and_interval_are_a_row_and_what_would_help_is_told(record: Record) -> None:
     text = markdown.render(record, Settings())
-    assert "macro.f1</code> | 3 | 0.92037 | 0.92014 | −0.00023 | −0.0047 to +0.0042 (95 %) |" in text
+    assert "macro.f1</code> | 3 | 0.9204 | 0.9201 | −0.0002 | −0.0047 to +0.0042 (95&nbsp;%) |" in text
     assert "about 412 more seeds would tell such a difference from none, with a chance of 80 %." in text
     assert "train, evaluate, 4 of them restored from the run cache; seeds 7, 8, 9 in params.yaml:seed." in text
 
@@ -29,7 +29,7 @@ def test_an_inconclusive_gate_is_the_headline_and_no_failure(record: Record) -> 
         sentence=f"Inconclusive: {gate.sentence}", predictions=(),
     )  # fmt: skip
     passed = dataclasses.replace(record, compare=compare, check=None)
-    assert markdown.render(passed, Settings()).startswith("**Inconclusive**: macro.f1 is somewhere")
+    assert "\n**Inconclusive**: macro.f1 is somewhere" in markdown.render(passed, Settings())
     assert "inconclusive: max drop 0.001, 3 repeats" in markdown.render(passed, Settings())
     assert "<failure" not in junit.render(passed)
     assert "needs about 9 more seeds" in junit.render(passed)

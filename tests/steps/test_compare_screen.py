@@ -81,4 +81,4 @@ def test_of_long_commands_it_shows_what_differs(capsys: pytest.CaptureFixture[st
     parts = (DefinitionChange(part="command", kind="changed", old=command + "--lr 1", new=command + "--lr 2"),)
     result = compared(stages=(StageDefinitionChange(stage="train", kind="changed", parts=parts),))
     said = " ".join(shown(capsys, result).split())
-    assert "stage train: command changed: ... value --lr 1 -> ... value --lr 2" in said
+    assert "stage train: command changed: ... value --lr 1 → ... value --lr 2" in said

@@ -30,7 +30,7 @@ def under_way(*done: StageRun, running: str = "train") -> StageProgress:
 
 def test_it_says_how_far_the_run_is(record: Record) -> None:
     def first_line(run: RunSnapshot) -> str:
-        return markdown.fit(written(run, ReportSettings(), now=1075.0), markdown.Limits()).splitlines()[0]
+        return markdown.fit(written(run, ReportSettings(), now=1075.0), markdown.Limits()).splitlines()[2]
 
     done = StageRun(name="prepare", outcome="ran", duration=60.0)
     assert first_line(RunSnapshot(record, None)) == "**Running**: plan done"

@@ -49,7 +49,7 @@ def test_they_come_from_the_remote(author: Path) -> None:
     lock = (author / "dvc.lock").read_text()
     (author / "dvc.lock").write_text(lock.replace("rate: 0.5", "rate: 0.4"))
     commit(author, "a lock by hand")
-    assert causes(author, "other") == {"train": [("param", "best.yaml:rate", "0.4 -> 0.5")]}
+    assert causes(author, "other") == {"train": [("param", "best.yaml:rate", "0.4 → 0.5")]}
 
 
 def test_a_stage_that_makes_them_anew_is_the_cause(author: Path) -> None:

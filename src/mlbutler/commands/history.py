@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from mlbutler import numbers
 from mlbutler.change.history import History
 from mlbutler.commands.start import begin
 from mlbutler.comparison.documents import is_number
@@ -19,7 +20,6 @@ from mlbutler.errors import EXIT_PASSED, UsageError
 from mlbutler.git.objects import Commit, first_parents
 from mlbutler.project.metric_history import Past, declared, metric_history
 from mlbutler.record import MetricHistory, PastValue
-from mlbutler.report import numbers
 from mlbutler.report.history import finite
 from mlbutler.report.model import Column, Table, cell
 from mlbutler.report.screen import Screen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlbutler.console import Console, human_bytes
-from mlbutler.report.numbers import count
+from mlbutler.numbers import count
 from mlbutler.scaffold.carry import Reading, Remark
 from mlbutler.scaffold.changes import Action, FileChange
 from mlbutler.scaffold.detected import DetectedProject

@@ -9,7 +9,7 @@ from pathlib import Path
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED
-from mlbutler.report.numbers import count
+from mlbutler.numbers import count
 from mlbutler.secrets import has_credentials
 from mlbutler.steps.live import follow
 

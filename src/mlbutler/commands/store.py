@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlbutler.console import Console, human_bytes, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, MlbutlerError, SettingsError, UsageError
-from mlbutler.report.numbers import count
+from mlbutler.numbers import count
 
 if TYPE_CHECKING:
     from mlbutler.settings import DataSettings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from mlbutler import numbers
 from mlbutler.comparison.data import compare_data
 from mlbutler.comparison.documents import is_number
 from mlbutler.comparison.metrics import NOT_MEASURED, compare_metrics
@@ -134,45 +135,60 @@ def conclude(comparison: Comparison, gates: Sequence[GateResult]) -> tuple[Verdi
             more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
             waiver = f" (waived {broken[0].waiver})" if broken[0].waiver else ""
             return _overall(comparison), f"{word}: {broken[0].sentence}{waiver}{more}"
-    hint = "" if gates else " No gate is set, so nothing can stop a worse result."
     balance = _balance(comparison)
     if balance.gone:
         worse = f"; {balance.bad[0]}" if balance.bad else ""
-        return Verdict.GONE, f"Gone: {balance.gone[0]}{worse}.{hint}"
+        return Verdict.GONE, f"Gone: {balance.gone[0]}{worse}."
     if balance.overall is Verdict.CHANGED:
-        return Verdict.CHANGED, f"Mixed: {balance.good[0]} better, {(*balance.bad, *balance.lost)[0]}.{hint}"
+        said = f"{balance.good[0]} better, {(*balance.bad, *balance.lost)[0]}"
+        return Verdict.CHANGED, f"{_or_noise('Mixed', balance.unclear)}: {said}."
     if balance.bad:
         more = f", and {balance.lost[0]}" if balance.lost else ""
-        return Verdict.WORSE, f"Worse: {balance.bad[0].removesuffix(' worse')}{more}.{hint}"
+        word = _or_noise("Worse", balance.unclear)
+        return Verdict.WORSE, f"{word}: {balance.bad[0].removesuffix(' worse')}{more}."
     if balance.lost:
-        return Verdict.NOT_JUDGED, f"Not judged: {balance.lost[0]}.{hint}"
+        return Verdict.NOT_JUDGED, f"Not judged: {balance.lost[0]}."
     if balance.good:
-        return Verdict.BETTER, f"Better: {balance.good[0]}.{hint}"
+        return Verdict.BETTER, f"{_or_noise('Better', balance.unclear)}: {balance.good[0]}."
     if noise := _of(comparison.metrics, Verdict.WITHIN_NOISE):
-        return Verdict.WITHIN_NOISE, f"Within noise: {describe(noise[0])}, by repeated runs.{hint}"
+        return (
+            Verdict.WITHIN_NOISE,
+            f"Within noise: {describe(noise[0])}, {_MEASURED.get(noise[0].noise_by, '')}.",
+        )
     if not comparison.metrics:
         unread = [f"{s}: {why}" for s, why in comparison.not_judged if why.startswith(("here: ", "in the target: "))]
         said = unread[0] if unread else "the project declares no metrics"
-        return Verdict.NOT_JUDGED, f"Not judged: {said}.{hint}"
+        return Verdict.NOT_JUDGED, f"Not judged: {said}."
     if _of(comparison.metrics, Verdict.SAME) and not any(
         metric.verdict in (Verdict.NEW, Verdict.GONE, Verdict.NOT_JUDGED) for metric in comparison.metrics
     ):
-        return Verdict.SAME, f"Same: no metric changed.{hint}"
+        return Verdict.SAME, "Same: no metric changed."
     first = next((m for m in comparison.metrics if m.verdict is not Verdict.SAME), comparison.metrics[0])
-    return Verdict.NOT_JUDGED, f"Not judged: {first.key}: {first.reason}.{hint}"
+    return Verdict.NOT_JUDGED, f"Not judged: {first.key}: {first.reason}."
+
+
+_MEASURED = {
+    "repeats": "by repeated runs",
+    "history": "no more than it moves from commit to commit of the target branch",
+}
+
+
+def _or_noise(word: str, unclear: bool) -> str:
+    return f"{word} or noise" if unclear else word
 
 
 @dataclass(frozen=True)
 class _Balance:
     """What got better, what got worse, and which numbers were lost, each as text, the gravest first.
 
-    `gone` are those of the lost ones that nobody measures any more.
+    `gone` are those of the lost ones that nobody measures any more. `unclear`: all of it may be noise.
     """
 
     good: tuple[str, ...]
     bad: tuple[str, ...]
     lost: tuple[str, ...]
     gone: tuple[str, ...]
+    unclear: bool
 
     @property
     def overall(self) -> Verdict:
@@ -185,18 +201,24 @@ class _Balance:
 
 
 def _balance(comparison: Comparison) -> _Balance:
-    better = [describe(metric) for metric in _of(comparison.metrics, Verdict.BETTER)]
-    worse = [f"{describe(metric)} worse" for metric in _of(comparison.metrics, Verdict.WORSE)]
+    changed = [*_of(comparison.metrics, Verdict.BETTER), *_of(comparison.metrics, Verdict.WORSE)]
+    better = {unclear: [describe(m) for m in changed if m.verdict is Verdict.BETTER and m.may_be_noise is unclear]
+              for unclear in (False, True)}  # fmt: skip
+    worse = {unclear: [f"{describe(m)} worse" for m in changed
+                       if m.verdict is Verdict.WORSE and m.may_be_noise is unclear]
+             for unclear in (False, True)}  # fmt: skip
     lost = [_lost(metric) for metric in comparison.metrics if _is_lost(metric)]
     examples = {
         verdict: [_flips(change) for change in comparison.predictions if change.verdict is verdict]
         for verdict in (Verdict.BETTER, Verdict.WORSE)
     }
+    sure = better[False] or worse[False] or lost or any(examples.values())
     return _Balance(
-        (*better, *examples[Verdict.BETTER]),
-        (*worse, *(f"{text} worse" for text in examples[Verdict.WORSE])),
+        (*better[False], *examples[Verdict.BETTER], *better[True]),
+        (*worse[False], *(f"{text} worse" for text in examples[Verdict.WORSE]), *worse[True]),
         tuple(lost),
         tuple(_lost(metric) for metric in comparison.metrics if _is_gone(metric)),
+        unclear=not sure,
     )
 
 
@@ -219,15 +241,19 @@ def _is_gone(metric: MetricChange) -> bool:
 
 def _lost(metric: MetricChange) -> str:
     if metric.verdict is Verdict.GONE:
-        return f"{metric.key} was {short(metric.old)} and is gone ({metric.reason})"
+        return f"{metric.key} was {numbers.value(metric.old)} and is gone ({metric.reason})"
     if metric.new is None:
-        return f"{metric.key} was {short(metric.old)} and is not known ({metric.reason})"
-    return f"{metric.key} was {short(metric.old)} and is {metric.new}, no number"
+        return f"{metric.key} was {numbers.value(metric.old)} and is not known ({metric.reason})"
+    return f"{metric.key} was {numbers.value(metric.old)} and is {metric.new}, no number"
 
 
 def _flips(change: PredictionChange) -> str:
-    flips = f"{change.broken:,} examples right -> wrong, {change.mended:,} wrong -> right"
-    return f"{change.file}: {flips} (p = {change.p:.2g})"
+    flips = f"{change.broken:,} examples right → wrong, {change.mended:,} wrong → right"
+    return f"{change.file}: {flips}{_unlikely(change)}"
+
+
+def _unlikely(change: PredictionChange) -> str:
+    return "" if change.p is None else f", {numbers.in_words(change.p, change.alpha)}"
 
 
 def _overall(comparison: Comparison) -> Verdict:
@@ -244,24 +270,11 @@ def _overall(comparison: Comparison) -> Verdict:
 
 
 def describe(metric: MetricChange) -> str:
-    """Return ``metrics.json:accuracy 0.91 -> 0.95 (+0.04)``."""
-    difference = f" ({metric.difference:+.5g})" if metric.difference is not None else ""
-    old, new = distinct(metric.old, metric.new)
-    return f"{metric.key} {old} -> {new}{difference}"
-
-
-def short(value: object, digits: int = 5) -> str:
-    """Return a number with so many significant digits, other values as they are."""
-    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
-
-
-def distinct(first: object, second: object) -> tuple[str, str]:
-    """Return both as `short` has them, with more digits where they would look the same and are not."""
-    for digits in range(5, 18):
-        shown = short(first, digits), short(second, digits)
-        if first == second or shown[0] != shown[1]:
-            break
-    return shown
+    """Return ``metrics.json:accuracy 0.91 → 0.95 (+0.04)``."""
+    old, new, difference = numbers.compared(metric.old, metric.new, noise=metric.noise)
+    return (
+        f"{metric.key} {old} → {new} ({difference})" if metric.difference is not None else f"{metric.key} {old} → {new}"
+    )
 
 
 def _of(metrics: Iterable[MetricChange], verdict: Verdict) -> list[MetricChange]:

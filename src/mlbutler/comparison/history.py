@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
 
 from mlbutler.comparison.documents import Document, is_number, read_document
 from mlbutler.comparison.metrics import guess_goal
 from mlbutler.comparison.snapshot import Source
-from mlbutler.record import MetricHistory, PastValue
+from mlbutler.record import MetricChange, MetricHistory, PastValue, Verdict
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,37 @@ class MetricsAtCommit:
     commit: str
     when: str
     metrics: Mapping[str, Source]
+
+
+_ENOUGH = 5
+_BEYOND = 3.0
+"""Of normal noise with the deviation s, two measurements lie s√2 apart on an average, and the median of that is 0.95 s;
+1.96 s√2, which one in twenty exceeds, is 2.9 medians."""
+
+
+def noise(history: MetricHistory) -> float | None:
+    """Return up to which difference the target branch itself moves from one measurement to the next.
+
+    Three medians of its steps: a few great leaps of the past do not count. None where there are fewer than five steps.
+    """
+    past = [float(value.value) for value in history.values if is_number(value.value)]  # type: ignore[arg-type]
+    steps = [abs(after - before) for before, after in pairwise(past)]
+    found = _BEYOND * median(steps) if len(steps) >= _ENOUGH else math.inf
+    return found if math.isfinite(found) else None
+
+
+def with_noise(metrics: Sequence[MetricChange], histories: Sequence[MetricHistory]) -> tuple[MetricChange, ...]:
+    """Return the changes, each with what its history says of noise: a small one is neither better nor worse."""
+    by_key = {history.key: noise(history) for history in histories}
+    return tuple(_against(metric, by_key.get(metric.key)) for metric in metrics)
+
+
+def _against(metric: MetricChange, noise: float | None) -> MetricChange:
+    if noise is None or metric.difference is None or metric.verdict not in (Verdict.BETTER, Verdict.WORSE):
+        return metric
+    within = abs(metric.difference) <= noise
+    verdict = Verdict.WITHIN_NOISE if within else metric.verdict
+    return replace(metric, verdict=verdict, noise=noise, noise_by="history")
 
 
 def metric_histories(

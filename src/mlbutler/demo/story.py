@@ -103,7 +103,7 @@ def _propose(world: World, console: Console) -> DemoPullRequest:
     console.heading("2. pull request 1: a larger network, trained for longer")
     change_params(world, "larger-network", "Try a larger network", _BETTER)
     for name, (old, new) in _BETTER.items():
-        console.line(f"  params.yaml: train.{name}: {old} -> {new}")
+        console.line(f"  params.yaml: train.{name}: {old} → {new}")
     console.line("Ada pushes the branch and trains nothing: dvc.lock is stale, and that is fine.")
     return open_pull_request(world, 1, "A larger network", "larger-network")
 

@@ -9,12 +9,13 @@ from urllib.parse import quote
 
 from mlbutler.forge import gogs
 from mlbutler.forge.answers import text
-from mlbutler.forge.http import Api, RequestRefused
+from mlbutler.forge.http import Api, OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import Capabilities, Comment, PictureFile, PullRequest, State, TokenOwner
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
+_UPLOADS = 3
 _PAGE = 50  # what a server gives at most unless its owner chose otherwise
 
 
@@ -66,15 +67,25 @@ class Gitea:
         self._api.send("DELETE", f"{self._at}/issues/comments/{comment.id}")
 
     def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
-        """See `Adapter.attach`. One that is there already is not uploaded again."""
+        """See `Adapter.attach`.
+
+        One that is there already is not uploaded again, such as by a request that was answered with an error and done.
+        """
         path = f"{self._at}/issues/comments/{comment.id}/assets"
-        listed = self._api.get(path)
-        for item in listed if isinstance(listed, list) else ():
-            if text(item, "name") == picture.name:
-                return text(item, "browser_download_url")
         files = {"attachment": (picture.name, picture.content, picture.media)}
-        answer = self._api.send("POST", path, params={"name": picture.name}, files=files, again=True)
-        return text(self._api.json(answer), "browser_download_url")
+        unsure: OutcomeUnknown | None = None
+        for _ in range(_UPLOADS):
+            listed = self._api.get(path)
+            for item in listed if isinstance(listed, list) else ():
+                if text(item, "name") == picture.name:
+                    return text(item, "browser_download_url")
+            try:
+                answer = self._api.send("POST", path, params={"name": picture.name}, files=files)
+                return text(self._api.json(answer), "browser_download_url")
+            except OutcomeUnknown as error:
+                unsure = error
+        assert unsure is not None
+        raise unsure
 
     def _pull(self, change: Change) -> str:
         return f"{self._at}/issues/{quote(change.number or '', safe='')}"

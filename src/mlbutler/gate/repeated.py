@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mlbutler.comparison.comparison import short
+from mlbutler import numbers
 from mlbutler.gate.noise import decide, margins, pairs_needed
 from mlbutler.record import GateResult, MetricChange, RepeatResult, Verdict
 from mlbutler.settings import Gate
@@ -62,13 +62,15 @@ def judge_limit(
         sign = 1 if name == "min" else -1
         low, high = sorted(limit + sign * bound for bound in (decision.low, decision.high))
         word = "at least" if name == "min" else "at most"
-        said = f"{metric.key} is {short(_mean(repeats.new))} on average of {len(repeats.new)} seeds ({interval} "
-        said += f"{low:.5g} to {high:.5g}, must be {word} {limit:g})"
+        mean, *ends = (numbers.rounded(number, high - low) for number in (_mean(repeats.new), low, high))
+        said = f"{metric.key} is {mean} on average of {len(repeats.new)} seeds ({interval} "
+        said += f"{ends[0]} to {ends[1]}, must be {word} {numbers.value(limit)})"
     else:
-        bound = f"{limit:g}" if name == "max_drop" else f"{limit:.2%} of the old value"
-        said = f"{metric.key} {short(_mean(repeats.old))} -> {short(_mean(repeats.new))} on average of "
-        said += f"{len(repeats.new)} seeds ({repeats.difference:+.5g}, {interval} {repeats.low:+.5g} to "
-        said += f"{repeats.high:+.5g}, limit {bound})"
+        bound = numbers.value(limit) if name == "max_drop" else f"{numbers.share(limit)} of the old value"
+        old, new, change = numbers.compared(_mean(repeats.old), _mean(repeats.new), noise=repeats.noise)
+        ends = [numbers.rounded(number, repeats.noise, signed=True) for number in (repeats.low, repeats.high)]
+        said = f"{metric.key} {old} → {new} on average of {len(repeats.new)} seeds "
+        said += f"({change}, {interval} {ends[0]} to {ends[1]}, limit {bound})"
     if decision.outcome == "inconclusive":
         more = f"needs about {decision.more} more seeds" if decision.more else "too near to the limit to tell"
         return result("inconclusive", f"{said}: {more}")

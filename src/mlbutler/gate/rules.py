@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from mlbutler.comparison.comparison import distinct, short
+from mlbutler import numbers
 from mlbutler.comparison.documents import is_number
 from mlbutler.comparison.metrics import guess_goal
 from mlbutler.console import human_bytes, human_seconds
@@ -64,13 +64,13 @@ def _format_value(gate: Gate, value: Scalar) -> str:
             return f"{value:,.0f}"
         if gate.of == "right":
             return f"{value:.4g}"
-    return short(value)
+    return numbers.value(value)
 
 
 def _both(gate: Gate, first: float, second: float) -> tuple[str, str]:
     """Format two values in the gate's unit, in full where they would look the same and are not."""
     if not gate.of:
-        return distinct(first, second)
+        return numbers.pair(first, second)
     shown = _format_value(gate, first), _format_value(gate, second)
     if shown[0] == shown[1] and first != second:
         unit = {"bytes": " B", "memory": " B", "seconds": " s"}.get(gate.of, "")
@@ -130,9 +130,11 @@ def _drop(
     allowed = limit if name == "max_drop" else limit * abs(old)
     kept = worsening <= allowed + _slack(old, new)
     before, after = _both(gate, old, new)
-    share = f", limit {_format_value(gate, limit)}" if name == "max_drop" else f", limit {limit:.2%} of {before}"
+    share = (
+        f", limit {_format_value(gate, limit)}" if name == "max_drop" else f", limit {numbers.share(limit)} of {before}"
+    )
     if gate.of:
-        change = f"{'-' if new < old else '+'}{_format_value(gate, abs(new - old))}"
+        change = f"{numbers.MINUS if new < old else '+'}{_format_value(gate, abs(new - old))}"
     else:
-        change = f"{float(new - old):+.5g}"
-    return result("passed" if kept else _broken(gate), f"{metric.key} {before} -> {after} ({change}{share})")
+        change = numbers.compared(old, new)[2]
+    return result("passed" if kept else _broken(gate), f"{metric.key} {before} → {after} ({change}{share})")

@@ -165,18 +165,18 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def difference(old: Any, new: Any) -> str:
-    """Return ``old -> new``; long ones from where they begin to differ."""
+    """Return ``old → new``; long ones from where they begin to differ."""
     return texts_differ(_shown(old), _shown(new))
 
 
 def texts_differ(before: str, after: str) -> str:
-    """Return ``before -> after``; long ones from where they begin to differ."""
+    """Return ``before → after``; long ones from where they begin to differ."""
     if len(before) <= _LONGEST and len(after) <= _LONGEST:
-        return f"{before} -> {after}"
+        return f"{before} → {after}"
     pairs = zip(before, after, strict=False)
     same = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(before), len(after)))
     start = max(0, same - _BEFORE)
-    return f"{_cut(before, start)} -> {_cut(after, start)}"
+    return f"{_cut(before, start)} → {_cut(after, start)}"
 
 
 def _cut(text: str, start: int) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from mlbutler import numbers
 from mlbutler.record import Change, Outcome, Record
-from mlbutler.report import definitions, differences, history, metrics, numbers, predictions, repeats, run, verified
+from mlbutler.report import definitions, differences, history, links, metrics, predictions, repeats, run, verified
 from mlbutler.report.headline import OUTCOME_TONES, headline, judged, outcome
 from mlbutler.report.model import Line, Report, Section, code, link, plain
 from mlbutler.settings import ReportSettings as Settings
@@ -50,8 +51,10 @@ def build(record: Record, settings: Settings) -> Report:
     sections += [run.steps(record), run.provenance(record)]
     return Report(
         title=title(record),
+        experiment=record.change.head_branch or "",
         headline=headline(record),
         subject=_subject(record),
+        places=tuple(place for place in (_build(record), _report_page(record), run.committed(record)) if place),
         steps=tuple((name, str(r.outcome), OUTCOME_TONES[r.outcome]) for name, r in judged(record)),
         sections=tuple(section for section in sections if section is not None),
         head=record.change.head,
@@ -70,7 +73,7 @@ def _without_verdict(record: Record) -> Record:
 def _subject(record: Record) -> Line:
     """Return what was compared with what."""
     change = record.change
-    line: Line = (code(run.short(change.head)),)
+    line: Line = (links.commit(change.head, change),)
     if change.uncommitted_count:
         line = (*line, plain(f" and {numbers.count(change.uncommitted_count, 'uncommitted file')}"))
     if change.number:
@@ -81,7 +84,7 @@ def _subject(record: Record) -> Line:
     if base := (record.compare.old_rev if record.compare else "") or change.base:
         # Another than the change's where somebody compared with it by name and took other steps since.
         name = _target(change) if base == (change.base or base) else "as asked for"
-        line = (*line, plain(" against "), code(run.short(base)), plain(f" ({name})"))
+        line = (*line, plain(" against "), links.commit(base, change), plain(f" ({name})"))
     return (*line, plain(", from a fork")) if change.fork else line
 
 
@@ -93,8 +96,19 @@ def _target(change: Change) -> str:
     return f"{which}: this is {name} itself"
 
 
+def _build(record: Record) -> Line:
+    return (link("build", record.change.build_url),) if record.change.build_url else ()
+
+
+def _report_page(record: Record) -> Line:
+    page = links.report_page(record.change)
+    return (link("whole report", page),) if page else ()
+
+
 def _more(record: Record, settings: Settings) -> Line:
     place = f"{settings.directory.rstrip('/')}/report.html"
+    if page := links.report_page(record.change):
+        return (link("The whole report", page),)
     if record.change.build_url:
-        return plain("The whole report: "), code(place), plain(" of "), link("the build", record.change.build_url)
-    return plain("The whole report: "), code(place)
+        return plain("The whole report is "), code(place), plain(" of "), link("the build", record.change.build_url)
+    return plain("The whole report is "), code(place)

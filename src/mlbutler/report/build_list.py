@@ -9,6 +9,7 @@ from mlbutler.record import Change, Record
 from mlbutler.report.build import title
 from mlbutler.report.escape import visible, web_address, xml
 from mlbutler.report.headline import headline
+from mlbutler.report.links import report_page
 from mlbutler.report.model import Tone
 
 LIMIT = 99
@@ -23,8 +24,6 @@ _COLOURS = {
 }
 _LABEL, _LONGEST_LABEL, _LONGEST_VERDICT = "#444c56", 40, 60
 _REFERENCE = re.compile(r"&(?=[#A-Za-z])")
-_PAGE = "mlbutler/"
-"""Where the Jenkinsfile's `publishHTML` puts the report, from the build's address."""
 
 
 def text(record: Record) -> str:
@@ -59,9 +58,7 @@ def _escaped(sentence: str, room: int) -> str:
 
 
 def _links(change: Change) -> list[str]:
-    page = (
-        f"{change.build_url.rstrip('/')}/{_PAGE}" if change.ci == "jenkins" and change.build_url else change.build_url
-    )
+    page = report_page(change) or change.build_url
     named = f"pull request {visible(change.number, 12)}" if change.number else ""
     found = (("report", page), (named, change.url))
     return [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from mlbutler import numbers
 from mlbutler.record import CompareResult, DefinitionChange, StageDefinitionChange
-from mlbutler.report import numbers
 from mlbutler.report.model import Cell, Column, Paragraph, Row, Section, Style, Table, Tone, cell, plain, strong
 
 _COLUMNS = (Column("Stage"), Column("What"), Column("Target"), Column("This change"), Column("Change"))

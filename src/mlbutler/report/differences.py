@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from mlbutler import numbers
 from mlbutler.few import few
 from mlbutler.record import (
     CodeChange,
@@ -17,7 +18,7 @@ from mlbutler.record import (
     TableChange,
     Verdict,
 )
-from mlbutler.report import numbers, vega
+from mlbutler.report import vega
 from mlbutler.report.model import (
     Column,
     Items,
@@ -62,7 +63,10 @@ def not_judged(compare: CompareResult) -> Section | None:
         for subjects, reason in alike[:_SAID_AT_ONCE]
     )
     items = Items(lines, left_out=sum(len(subjects) for subjects, _ in alike[_SAID_AT_ONCE:]))
-    return Section("not-judged", "Not judged", (items,), 85, numbers.count(len(pairs), "item"), folded=False)
+    gated = {name for gate in compare.gates for name in (gate.metric, gate.metric.rpartition(":")[2])}
+    important = any(subject in gated or subject.rpartition(":")[2] in gated for subject, _ in pairs)
+    summary = numbers.count(len(pairs), "item")
+    return Section("not-judged", "Not judged", (items,), 85, summary, important=important)
 
 
 def _by_reason(pairs: Sequence[tuple[str, str]]) -> list[tuple[list[str], str]]:
@@ -238,7 +242,7 @@ def plots(compare: CompareResult, settings: Settings) -> Section | None:
     summary = f"{changed} of {numbers.count(len(chosen), 'plot')} changed"
     summary += f", {unknown} not known" if unknown else ""
     pictures = tuple(Picture(p) for p in vega.to_draw(chosen))
-    return Section("plots", "Plots", (table, *pictures), 40, summary)
+    return Section("plots", "Plots", (table, *pictures), 40, summary, quiet=not changed and not unknown)
 
 
 def _plot_row(plot: PlotChange, precision: int) -> Row:

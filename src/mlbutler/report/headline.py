@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
+from mlbutler import numbers
 from mlbutler.few import few
 from mlbutler.record import (
     TELLING,
@@ -21,7 +24,8 @@ from mlbutler.report.model import Headline, Tone
 
 _SENTENCE_LIMIT = 600
 _WORD = re.compile(
-    r"(Failed|Waived|Inconclusive|Warning|Mixed|Better|Worse|Within noise|Same|Changed|New|Gone|Not judged): "
+    r"(Failed|Waived|Inconclusive|Warning|(?:Mixed|Better|Worse)(?: or noise)?|Within noise|Same|Changed|New|Gone"
+    r"|Not judged): "
 )
 
 VERDICT_TONES = {
@@ -52,6 +56,9 @@ OUTCOME_TONES = {
     Outcome.INTERRUPTED: Tone.MUTED,
     Outcome.SKIPPED: Tone.MUTED,
 }
+OR_NOISE = " or noise"
+"""What follows "better" and "worse" where nothing tells how much of a difference chance makes."""
+
 _STOPS = (
     (Outcome.ERROR, "Error"),
     (Outcome.NOT_KNOWN, "Not known"),
@@ -76,6 +83,24 @@ def outcome(record: Record) -> Outcome:
 
 def headline(record: Record) -> Headline:
     """Return the verdict sentence. What stopped the run comes first, then the comparison."""
+    said = _headline(record)
+    return said if record.compare is None else _with_names(said, record.compare)
+
+
+def _with_names(said: Headline, compare: CompareResult) -> Headline:
+    """Return the headline with each metric's name alone, where only one file has it."""
+    files = Counter(metric.name for metric in compare.metrics)
+    keys = {metric.key: metric.name for metric in compare.metrics if metric.name and files[metric.name] == 1}
+
+    def named(text: str) -> str:
+        for key, name in keys.items():
+            text = text.replace(key, name)
+        return text
+
+    return replace(said, sentence=named(said.sentence), further=tuple(named(text) for text in said.further))
+
+
+def _headline(record: Record) -> Headline:
     steps = judged(record)
     if outcome(record) is Outcome.INTERRUPTED:
         return _interrupted(record)
@@ -133,6 +158,8 @@ def _verdict(compare: CompareResult | None) -> Headline | None:
     tone = VERDICT_TONES[compare.verdict]
     if compare.verdict == Verdict.WORSE or any(g.outcome in ("waived", "inconclusive") for g in compare.gates):
         tone = Tone.WARN  # worse, but no gate forbids it
+    elif word.endswith(OR_NOISE):
+        tone = Tone.NONE
     further = (*_unreadable(compare), *_let_pass(compare, sentence), *_examples(compare), *_hidden(compare))
     return Headline(word, sentence, tone, compare.remedy, further)
 
@@ -170,15 +197,16 @@ def _examples(compare: CompareResult) -> Iterator[str]:
     for change in compare.predictions:
         named = change.file in compare.sentence
         if change.verdict == Verdict.WORSE and change.p is not None and not named:
-            said = f"{change.broken:,} examples right → wrong, {change.mended:,} wrong → right (p = {change.p:.2g})"
-            yield f"{change.file}: {said}"
+            said = f"{change.broken:,} examples right → wrong, {change.mended:,} wrong → right"
+            yield f"{change.file}: {said}, {numbers.in_words(change.p, change.alpha)}"
         worse = [part for part in change.slices if part.worse]
         if worse:
             first = worse[0]
-            shares = f"{first.old_right / first.examples:.1%} → {first.new_right / first.examples:.1%} right"
+            before, after = (numbers.share(right / first.examples, 1) for right in (first.old_right, first.new_right))
+            chance = numbers.in_words(first.adjusted, change.alpha)
             more = f" (one of {len(worse)} slices)" if len(worse) > 1 else ""
             where = f"{first.column} = {first.value or '(empty)'}"
-            yield f"{change.file}: worse where {where}: {shares}, adjusted p = {first.adjusted:.2g}{more}"
+            yield f"{change.file}: worse where {where}: {before} → {after} right, {chance}{more}"
 
 
 def _unreadable(compare: CompareResult) -> Iterator[str]:

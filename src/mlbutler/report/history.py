@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mlbutler import numbers
 from mlbutler.record import CompareResult, MetricChange, MetricHistory
-from mlbutler.report import numbers
 from mlbutler.report.model import Cell, Column, Row, Section, Style, Table, Tone, Trend, Trends, cell
 from mlbutler.report.sparkline import blocks
 

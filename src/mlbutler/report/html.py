@@ -13,9 +13,10 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
+from mlbutler import numbers
 from mlbutler.record import PlotChange, Record
 from mlbutler.record_file import dumps
-from mlbutler.report import inline_svg, numbers, sparkline, vega
+from mlbutler.report import inline_svg, sparkline, vega
 from mlbutler.report.build import build
 from mlbutler.report.escape import visible, web_address
 from mlbutler.report.model import Picture

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mlbutler import numbers
 from mlbutler.record import Record
-from mlbutler.report import numbers
 from mlbutler.report.build import build
 from mlbutler.report.escape import hidden_comment, markdown, preformatted, visible, web_address
 from mlbutler.report.model import (
@@ -25,17 +25,21 @@ from mlbutler.report.model import (
     Span,
     Style,
     Table,
+    Tone,
     Trends,
 )
 from mlbutler.report.pictures import is_picture, of_plot
+from mlbutler.report.plots.figure import File
 from mlbutler.settings import ReportSettings as Settings
 
 Unit = Literal["characters", "bytes"]
+_SYMBOLS = {Tone.GOOD: "✅", Tone.BAD: "❌", Tone.WARN: "⚠️"}
 
 _TEXT_LIMIT = 1000
 _CELL_LIMIT = 160
 _ROWS = 100
 _CAPTION_LIMIT = 200
+_PICTURE_PRIORITY = 61
 _HEAD = re.compile(r"(?:<!-- |\[//\]: # \()mlbutler:report:(?P<title>[^<>()]*) head=(?P<head>[^\s<>()]*)(?: -->|\))")
 
 
@@ -106,8 +110,14 @@ def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = Non
         branch: of Git, which has the whole report: what is shown on demand is named and left to it.
     """
     write = _Writer(limits, pictures or {}, _Writer(limits, {}, "").line(report.more))
-    there = shown_on_demand(report) if branch else []
-    kept = [Part(write.headline(report)), *(write.section(s) for s in report.sections if s not in there)]
+    told = [section for section in report.sections if not section.quiet]
+    there = [section for section in shown_on_demand(report) if section in told] if branch else []
+    picture = write.first_picture(told)
+    kept = [write.section(section) for section in told if section not in there]
+    if picture is not None:
+        folded = (index for index, part in enumerate(kept) if part.text.startswith("<details>"))
+        kept.insert(next(folded, len(kept)), picture)
+    kept.insert(0, Part(write.headline(report)))
     if there:
         names = ", ".join(section.title.lower() for section in there)
         kept.append(Part(f"On the branch {write.code(branch)}: {names}."))
@@ -140,12 +150,16 @@ class _Writer:
         self._html, self._folds = limits.html, limits.html and limits.folds
         self._pictures = pictures
         self.more = more
+        self._first: Picture | None = None
 
     def headline(self, report: Report) -> str:
         """Return the verdict and what was compared."""
         said = report.headline
+        symbol = f"{_SYMBOLS[said.tone]} " if said.tone in _SYMBOLS else ""
+        experiment = f": {markdown(report.experiment, _CAPTION_LIMIT)}" if report.experiment else ""
+        heading = f"### {symbol}{markdown(report.title)}{experiment}"
         first = f"**{said.word}**" + (f": {markdown(said.sentence)}" if said.sentence else "")
-        lines = [first, f"{markdown(report.title)} looked at {self.line(report.subject)}."]
+        lines = [heading, first, " · ".join(self.line(line) for line in (report.subject, *report.places))]
         if said.remedy:
             lines.append(f"**What to do**: {markdown(said.remedy)}")
         if said.further:
@@ -193,22 +207,34 @@ class _Writer:
         # <pre> ends at its own end tag only, whatever the lines hold; a fence could be closed by one of them
         return f"{caption}\n\n<pre>\n{inside}\n</pre>"
 
+    def first_picture(self, sections: Sequence[Section]) -> Part | None:
+        """Return the first plot that can be shown, to stand before what is folded; None where none can."""
+        blocks = (block for section in sections for block in section.blocks if isinstance(block, Picture))
+        for block in blocks:
+            if any(self._pictures.get(file.name) for file in of_plot(block.plot)):
+                part = Part(self._picture(block), _PICTURE_PRIORITY, "the first picture")
+                self._first = block
+                return part
+        return None
+
     def _picture(self, block: Picture) -> str:
         """Return the plot's pictures; name one that is missing, for a broken link would say nothing."""
-        if not self._pictures:
+        if not self._pictures or block is self._first:
             return ""
-        title = block.plot.title or block.plot.file
-        shown = []
-        for file in of_plot(block.plot):
-            name = markdown(f"{title}, {file.side}" if file.side else title, _CAPTION_LIMIT)
-            address = self._pictures.get(file.name, "")
-            if address:
-                shown.append(f"{name}:\n\n![{name}]({_closed(address)})")
-            else:
-                unsent = "the forge did not take it" if file.name in self._pictures else "there are too many"
-                problem = file.problem or unsent
-                shown.append(f"{name}: **no picture**: {markdown(problem, _CAPTION_LIMIT)}")
-        return "\n\n".join(shown)
+        title = markdown(block.plot.title or block.plot.file, _CAPTION_LIMIT)
+        files = of_plot(block.plot)
+        if not any(file.side for file in files):
+            return "\n\n".join(f"{title}:{self._shown(title, file, chr(10) * 2)}" for file in files)
+        sides = [markdown(file.side) for file in files]
+        cells = [self._shown(f"{title}, {side}", file, "") for side, file in zip(sides, files, strict=True)]
+        rule = "|".join(" --- " for _ in files)
+        return f"{title}:\n\n| {' | '.join(sides)} |\n|{rule}|\n| {' | '.join(cells)} |"
+
+    def _shown(self, name: str, file: File, before: str) -> str:
+        if address := self._pictures.get(file.name, ""):
+            return f"{before}![{name}]({_closed(address)})"
+        unsent = "the forge did not take it" if file.name in self._pictures else "there is no room for it here"
+        return f" **no picture**: {markdown(file.problem or unsent, _CAPTION_LIMIT)}"
 
     def _table(self, table: Table, caption: bool) -> str:
         head = "| " + " | ".join(column.name for column in table.columns) + " |"
@@ -220,7 +246,8 @@ class _Writer:
         return f"{before}{head}\n{rule}\n" + "\n".join(rows) + after
 
     def _row(self, row: Row) -> str:
-        return "| " + " | ".join(self.line(cell.line, _CELL_LIMIT) or " " for cell in row) + " |"
+        cells = (self.line(cell.line, _CELL_LIMIT) or " " for cell in row)
+        return "| " + " | ".join(text.replace(" %", "&nbsp;%") for text in cells) + " |"
 
     def line(self, line: Line, limit: int = _TEXT_LIMIT) -> str:
         """Return a line of styled pieces."""
@@ -237,8 +264,8 @@ class _Writer:
         if span.style is Style.STRONG:
             return f"**{text}**"
         if span.style is Style.CODE and self._html:
-            return f"<code>{text}</code>"
-        if span.style is Style.LINK and (address := web_address(span.href)) is not None:
+            text = f"<code>{text}</code>"
+        if (address := web_address(span.href)) is not None:
             return f"[{text}]({_closed(address)})"
         return text
 

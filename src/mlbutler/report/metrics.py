@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
+from mlbutler import numbers
 from mlbutler.record import CompareResult, GateResult, MetricChange, Verdict
-from mlbutler.report import numbers, origins
-from mlbutler.report.headline import VERDICT_ARROWS, VERDICT_TONES
+from mlbutler.report import origins
+from mlbutler.report.headline import OR_NOISE, VERDICT_ARROWS, VERDICT_TONES
 from mlbutler.report.model import Cell, Column, Line, Paragraph, Row, Section, Table, Tone, cell, code, plain, strong
 from mlbutler.settings import ReportSettings as Settings
 
@@ -16,14 +17,10 @@ SHOWN = 8
 _MOST = 1_000
 """Rows in a report; a page with more takes a browser, and us, minutes. The record holds them all."""
 
-_COLUMNS = (
-    Column("Metric"),
-    Column("Target", numeric=True),
-    Column("This change", numeric=True),
-    Column("Difference", numeric=True),
-    Column("Verdict"),
-    Column("Gate"),
-)
+_NOISE_BY = {
+    "repeats": "half the width of the interval of repeated runs",
+    "history": "three times the median step from one measurement in the target branch to the next",
+}
 _GATE_TONES = {"passed": Tone.GOOD, "failed": Tone.BAD}  # all others: something to look at
 _GATE_ORDER = ("failed", "waived", "inconclusive", "warned", "not judged", "passed")
 _VERDICT_ORDER = (Verdict.WORSE, Verdict.GONE, Verdict.BETTER, Verdict.CHANGED, Verdict.NEW, Verdict.NOT_JUDGED,
@@ -33,17 +30,35 @@ _VERDICT_ORDER = (Verdict.WORSE, Verdict.GONE, Verdict.BETTER, Verdict.CHANGED, 
 def sections(compare: CompareResult, settings: Settings) -> tuple[Section, ...]:
     """Return the first rows, unfolded; the others, folded; gates on numbers that no row shows."""
     shown, hidden = _rows_to_show(compare, settings)
+    first = sum(not _is_quiet(metric, compare) for metric in shown[:SHOWN])
     rows = _rows(compare, settings, shown[:_MOST])
     notes = _notes(compare, shown, hidden)
     made = []
     if rows or notes:
-        tables = (Table("Metrics", _COLUMNS, tuple(rows[:SHOWN])),) if rows else ()
+        tables = (Table("Metrics", _columns(shown), tuple(rows[:first])),) if first else ()
         made.append(Section("metrics", "Metrics", (*tables, *notes), 95, folded=False))
-    if len(rows) > SHOWN:
-        further = Table("Further metrics", _COLUMNS, tuple(rows[SHOWN:]))
-        summary = f"{len(shown) - SHOWN:,} more"
+    if len(rows) > first:
+        further = Table("Further metrics", _columns(shown), tuple(rows[first:]))
+        same = sum(metric.verdict is Verdict.SAME for metric in shown[first:])
+        summary = f"{len(shown) - first:,} more" if first else numbers.count(len(shown), "metric")
+        if same:
+            summary += ", all unchanged" if same == len(shown) - first else f", {same:,} of them unchanged"
         made.append(Section("further-metrics", "Further metrics", (further, *_beyond(len(shown))), 35, summary))
     return (*made, *_other_gates(compare, shown))
+
+
+def _is_quiet(metric: MetricChange, compare: CompareResult) -> bool:
+    """Return whether there is nothing to say of a metric: it is what it was, and no gate is on it."""
+    return metric.verdict is Verdict.SAME and not _gates(metric, compare)
+
+
+def _columns(shown: Sequence[MetricChange]) -> tuple[Column, ...]:
+    numeric = ("Target", "This change", "Difference", *(("Noise",) if _is_noise_known(shown) else ()))
+    return (Column("Metric"), *(Column(name, numeric=True) for name in numeric), Column("Verdict"), Column("Gate"))
+
+
+def _is_noise_known(shown: Sequence[MetricChange]) -> bool:
+    return any(metric.noise is not None for metric in shown)
 
 
 def _beyond(count: int) -> tuple[Paragraph, ...]:
@@ -56,7 +71,7 @@ def _beyond(count: int) -> tuple[Paragraph, ...]:
 def table(compare: CompareResult, settings: Settings) -> tuple[Table, int]:
     """Return all rows in one table, and how many unchanged metrics it omits."""
     shown, hidden = _rows_to_show(compare, settings)
-    return Table("Metrics", _COLUMNS, tuple(_rows(compare, settings, shown))), hidden
+    return Table("Metrics", _columns(shown), tuple(_rows(compare, settings, shown))), hidden
 
 
 def _rows_to_show(compare: CompareResult, settings: Settings) -> tuple[list[MetricChange], int]:
@@ -67,8 +82,8 @@ def _rows_to_show(compare: CompareResult, settings: Settings) -> tuple[list[Metr
 
 
 def _rows(compare: CompareResult, settings: Settings, shown: Sequence[MetricChange]) -> list[Row]:
-    twice = _ambiguous(compare.metrics)
-    return [_row(metric, compare, settings.precision, twice) for metric in shown]
+    twice, noise = _ambiguous(compare.metrics), _is_noise_known(shown)
+    return [_row(metric, compare, settings.precision, twice, noise) for metric in shown]
 
 
 def _wanted(metric: MetricChange, settings: Settings) -> bool:
@@ -98,17 +113,24 @@ def _ambiguous(metrics: Sequence[MetricChange]) -> frozenset[str]:
     return frozenset(name for name, count in names.items() if count > 1)
 
 
-def _row(metric: MetricChange, compare: CompareResult, precision: int, twice: frozenset[str]) -> Row:
-    old, new = numbers.pair(metric.old, metric.new, precision)
-    change = numbers.difference(metric.difference, precision)
+def _row(metric: MetricChange, compare: CompareResult, precision: int, twice: frozenset[str], noise: bool) -> Row:
+    old, new, change = numbers.compared(metric.old, metric.new, precision, metric.noise)
     if share := numbers.percent(metric.relative):
         change += f" ({share})"
-    tone = VERDICT_TONES[metric.verdict]
+    perhaps = _may_be_noise(metric, compare)
+    tone = Tone.NONE if perhaps else VERDICT_TONES[metric.verdict]
     name: Line = (code(metric.name or metric.file),)
     if metric.name and metric.name in twice:
         name = (code(metric.name), plain(f" {metric.file}"))
-    verdict = f"{VERDICT_ARROWS[metric.verdict]} {metric.verdict}"
-    return Cell(name), cell(old), cell(new), cell(change, tone), cell(verdict, tone), _gate_cell(metric, compare)
+    verdict = f"{VERDICT_ARROWS[metric.verdict]} {metric.verdict}{OR_NOISE if perhaps else ''}"
+    about = (cell(numbers.ABSENT if metric.noise is None else f"±{numbers.value(metric.noise, 2)}"),) if noise else ()
+    said = cell(verdict, tone), _gate_cell(metric, compare)
+    return Cell(name), cell(old), cell(new), cell(change, tone), *about, *said
+
+
+def _may_be_noise(metric: MetricChange, compare: CompareResult) -> bool:
+    """Return whether nothing tells the difference from chance; a broken limit counts whatever made it."""
+    return metric.may_be_noise and not any(gate.outcome == "failed" for gate in _gates(metric, compare))
 
 
 def _gate_cell(metric: MetricChange, compare: CompareResult) -> Cell:
@@ -121,12 +143,23 @@ def _gate_cell(metric: MetricChange, compare: CompareResult) -> Cell:
 
 def _notes(compare: CompareResult, shown: Sequence[MetricChange], hidden: int) -> tuple[Paragraph, ...]:
     notes: list[Paragraph] = list(origins.paragraphs(compare)) if shown or hidden else []
+    notes += _about_noise(compare, shown)
     if hidden:
         notes.append(Paragraph((plain(f"{numbers.count(hidden, 'unchanged metric')} not shown."),), Tone.MUTED))
     if shown and not compare.gates:
         warning = " Nothing here can fail this change, however bad a number gets. Set [[gate]] in mlbutler.toml."
         notes.append(Paragraph((strong("No metric has a gate."), plain(warning)), Tone.WARN))
     return tuple(notes)
+
+
+def _about_noise(compare: CompareResult, shown: Sequence[MetricChange]) -> Iterator[Paragraph]:
+    """Say what tells a difference from chance, or that nothing does and what would."""
+    if known := [_NOISE_BY[kind] for kind in _NOISE_BY if any(m.noise_by == kind for m in shown)]:
+        yield Paragraph((plain(f"Noise is {', or '.join(known)}."),), Tone.MUTED)
+    if any(_may_be_noise(metric, compare) for metric in shown):
+        why = ("Or noise: one run on each side, and few measurements in the target branch, do not tell how much of the "
+               "difference is chance. ")  # fmt: skip
+        yield Paragraph((plain(why), code("repeats"), plain(" in the metric's gate does.")), Tone.MUTED)
 
 
 def _other_gates(compare: CompareResult, shown: Sequence[MetricChange]) -> tuple[Section, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 
+from mlbutler.numbers import as_float
 from mlbutler.record import CompareResult, MetricChange, Outcome, Record, Verdict
 from mlbutler.report.escape import visible
 from mlbutler.report.headline import outcome
-from mlbutler.report.numbers import as_float
 
 
 def render(record: Record) -> str:

@@ -33,7 +33,7 @@ class Style(StrEnum):
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of a line; `href` is for links alone and is checked by each rendering."""
+    """A piece of a line; `href` is for links and code, and is checked by each rendering."""
 
     text: str
     style: Style = Style.PLAIN
@@ -142,6 +142,7 @@ class Section:
         name: short and stable, fit for an anchor.
         summary: what a reader learns without unfolding it.
         folded: shown on demand. important: shown unfolded although it could be folded.
+        quiet: nothing in it happened or went wrong; a comment does without.
         priority: what is dropped first to fit a forge: the lowest.
     """
 
@@ -152,6 +153,7 @@ class Section:
     summary: str = ""
     folded: bool = True
     important: bool = False
+    quiet: bool = False
 
     @property
     def rows(self) -> int:
@@ -179,11 +181,20 @@ class Headline:
 
 @dataclass(frozen=True)
 class Report:
-    """The whole report. `steps` are (name, outcome in words, tone) for an overview."""
+    """The whole report.
+
+    Attributes:
+        title: which report it is. experiment: what was tried.
+        subject: what was compared with what. places: where the rest is: the build, the results.
+        steps: (name, outcome in words, tone) for an overview.
+        more: where the whole report is, as a sentence.
+    """
 
     title: str
+    experiment: str
     headline: Headline
     subject: Line
+    places: tuple[Line, ...]
     steps: tuple[tuple[str, str, Tone], ...]
     sections: tuple[Section, ...]
     head: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlbutler.record import CompareResult, Origin
+from mlbutler.report.links import short
 from mlbutler.report.model import Line, Paragraph, Tone, code, link, plain
-from mlbutler.report.run import short
 
 _FILES, _GROUPS = 3, 5
 

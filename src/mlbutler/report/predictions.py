@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mlbutler import numbers
 from mlbutler.record import CompareResult, Flip, PredictionChange, SliceChange, Verdict
-from mlbutler.report import numbers
 from mlbutler.report.headline import VERDICT_ARROWS, VERDICT_TONES
 from mlbutler.report.model import (
     Block,
@@ -28,14 +28,14 @@ _MENDED = 5
 
 
 def section(compare: CompareResult, precision: int) -> Section | None:
-    """Return every declared predictions file; open and early where something got significantly worse."""
+    """Return every declared predictions file; early where something got significantly worse."""
     told = [change for change in compare.predictions if change.examples or change.reason]
     if not told:
         return None
     blocks = tuple(block for change in told for block in _blocks(change, precision))
     worse = any(_is_worse(change) for change in told)
     summary = "; ".join(_summary(change) for change in told[:3])
-    return Section("predictions", "Predictions", blocks, 88 if worse else 55, summary, folded=not worse)
+    return Section("predictions", "Predictions", blocks, 88 if worse else 55, summary)
 
 
 def _is_worse(change: PredictionChange) -> bool:
@@ -46,17 +46,12 @@ def _is_worse(change: PredictionChange) -> bool:
 def _summary(change: PredictionChange) -> str:
     if not change.examples:
         return change.reason
-    return f"{change.broken:,} right → wrong, {change.mended:,} wrong → right, {_p(change.p)}"
-
-
-def _p(p: float | None) -> str:
-    if p is None:
-        return ""
-    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
+    flips = f"{change.broken:,} right → wrong, {change.mended:,} wrong → right"
+    return flips if change.p is None else f"{flips}, {numbers.in_words(change.p, change.alpha)}"
 
 
 def _share(right: int, examples: int) -> str:
-    return f"{right / examples:.2%}" if examples else numbers.ABSENT
+    return numbers.share(right / examples, 2) if examples else numbers.ABSENT
 
 
 def _blocks(change: PredictionChange, precision: int) -> Iterator[Block]:
@@ -65,7 +60,7 @@ def _blocks(change: PredictionChange, precision: int) -> Iterator[Block]:
         return
     before, after = (_share(right, change.examples) for right in (change.old_right, change.new_right))
     count = numbers.count(change.examples, "example")
-    judged = f"{_summary(change)} (McNemar's exact test): {change.verdict}"
+    judged = f"{_summary(change)}: {change.verdict} by McNemar's exact test"
     said = f": {count}, {before} right in the target, {after} here. {judged}."
     yield Paragraph((code(change.file), plain(said)), VERDICT_TONES[change.verdict])
     if change.scores:
@@ -83,15 +78,16 @@ def _scores(change: PredictionChange, precision: int) -> Table:
                Column("Interval", True), Column("Verdict"), Column("By"))  # fmt: skip
     rows = []
     for score in change.scores:
-        old, new = numbers.pair(score.old, score.new, precision)
-        low, high = (numbers.difference(bound, precision) for bound in (score.low, score.high))
+        noise = (score.high - score.low) / 2
+        old, new, difference = numbers.compared(score.old, score.new, precision, noise)
+        low, high = (numbers.rounded(bound, noise, signed=True) for bound in (score.low, score.high))
         tone = VERDICT_TONES[score.verdict]
         rows.append(
             (
                 cell(score.name, style=Style.CODE),
                 cell(old),
                 cell(new),
-                cell(numbers.difference(score.new - score.old, precision), tone),
+                cell(difference, tone),
                 cell(f"{low} to {high}"),
                 cell(f"{VERDICT_ARROWS[score.verdict]} {score.verdict}", tone),
                 cell(f"{score.method}, {100 * (1 - change.alpha):.4g} %"),
@@ -124,7 +120,7 @@ def _slice_row(part: SliceChange) -> Row:
         cell(_share(part.new_right, part.examples), tone),
         cell(f"{part.broken:,}"),
         cell(f"{part.mended:,}"),
-        cell(_p(part.adjusted).removeprefix("p = ").removeprefix("p "), tone),
+        cell(numbers.p_value(part.adjusted).removeprefix("= "), tone),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mlbutler import numbers
 from mlbutler.record import CompareResult, RepeatResult
-from mlbutler.report import numbers
 from mlbutler.report.headline import VERDICT_ARROWS, VERDICT_TONES
 from mlbutler.report.model import Block, Column, Items, Line, Row, Section, Style, Table, cell, code, plain
 
@@ -27,14 +27,14 @@ def section(compare: CompareResult, precision: int) -> Section | None:
 def _row(result: RepeatResult, precision: int) -> Row:
     tone = VERDICT_TONES[result.verdict]
     before, after = (sum(side) / len(side) for side in (result.old, result.new))
-    old, new = numbers.pair(before, after, precision)
-    bounds = [numbers.difference(bound, precision) for bound in (result.low, result.high)]
+    old, new, difference = numbers.compared(before, after, precision, result.noise)
+    bounds = [numbers.rounded(bound, result.noise, signed=True) for bound in (result.low, result.high)]
     return (
         cell(result.metric, style=Style.CODE),
         cell(str(len(result.seeds))),
         cell(old),
         cell(new),
-        cell(numbers.difference(result.difference, precision), tone),
+        cell(difference, tone),
         cell(f"{bounds[0]} to {bounds[1]} ({100 * result.confidence:.4g} %)"),
         cell(f"{VERDICT_ARROWS[result.verdict]} {result.verdict}", tone),
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections import Counter
 
-from mlbutler.record import Cause, CommandRun, Finding, Outcome, Record, StageState
-from mlbutler.report import numbers
+from mlbutler import numbers
+from mlbutler.record import Cause, CommandRun, CommitResult, Finding, Outcome, Record, StageState
+from mlbutler.report import links
 from mlbutler.report.escape import log_line
 from mlbutler.report.findings import grouped
 from mlbutler.report.headline import OUTCOME_TONES, judged
+from mlbutler.report.links import short
 from mlbutler.report.model import (
     Block,
     Cell,
@@ -32,12 +33,7 @@ from mlbutler.report.model import (
 _LOG_LINES = 30
 _NAMED = 10
 _STAGE_TONES = {"failed": Tone.BAD, "interrupted": Tone.WARN, "not reached": Tone.WARN, "unchanged": Tone.MUTED}
-_COMMIT_ID = re.compile(r"[0-9a-f]{7,64}")
-
-
-def short(commit: str) -> str:
-    """Return a commit id as people write it; other text as it is."""
-    return commit[:8] if _COMMIT_ID.fullmatch(commit) else commit
+_NOT_CONFIGURED = "not configured"
 
 
 def failures(record: Record) -> Section | None:
@@ -74,16 +70,17 @@ def tests(record: Record) -> Section | None:
     blocks: list[Block] = []
     summary = result.reason
     if result.tests is not None:
-        bad = (result.failures or 0) + (result.errors or 0)
-        summary = f"{numbers.count(result.tests, 'test')}: {result.tests - bad - (result.skipped or 0):,} passed"
+        broken = (result.failures or 0) + (result.errors or 0)
+        summary = f"{numbers.count(result.tests, 'test')}: {result.tests - broken - (result.skipped or 0):,} passed"
         counts = ((result.failures, "failed"), (result.errors, "with an error"), (result.skipped, "skipped"))
         summary += "".join(f", {count:,} {what}" for count, what in counts if count)
     if result.failed_cases:
         rows = tuple((cell(c.suite), cell(c.name, Tone.BAD, Style.CODE), cell(c.message)) for c in result.failed_cases)
         blocks.append(Table("Failing tests", (Column("Suite"), Column("Test"), Column("Message")), rows))
     blocks.append(_commands(result.runs))
-    bad_end = result.outcome != Outcome.PASSED
-    return Section("tests", "Tests", tuple(blocks), 80 if bad_end else 55, summary, important=bool(result.failed_cases))
+    bad = result.outcome != Outcome.PASSED
+    failed = bool(result.failed_cases)
+    return Section("tests", "Tests", tuple(blocks), 80 if bad else 55, summary, important=failed, quiet=not bad)
 
 
 def lint(record: Record) -> Section | None:
@@ -92,7 +89,7 @@ def lint(record: Record) -> Section | None:
         return None
     bad = sum(run.exit_code != 0 for run in record.lint.runs)
     summary = f"{len(record.lint.runs) - bad} of {numbers.count(len(record.lint.runs), 'command')} passed"
-    return Section("lint", "Lint", (_commands(record.lint.runs),), 25, summary)
+    return Section("lint", "Lint", (_commands(record.lint.runs),), 25, summary, quiet=not bad)
 
 
 def _commands(runs: tuple[CommandRun, ...]) -> Table:
@@ -140,7 +137,9 @@ def checks(record: Record) -> Section | None:
     blocks.append(Paragraph((plain(f"{asked}."),), Tone.MUTED))
     wrong = len(check.findings) + len(check.undetermined)
     summary = numbers.count(wrong, "problem") if wrong else check.reason
-    return Section("checks", "Checks", tuple(blocks), 78 if wrong else 28, summary, important=bool(check.findings))
+    said = bool(wrong or check.pending or check.notes)
+    important = bool(check.findings)
+    return Section("checks", "Checks", tuple(blocks), 78 if wrong else 28, summary, important=important, quiet=not said)
 
 
 def stages(record: Record) -> Section | None:
@@ -174,7 +173,7 @@ def stages(record: Record) -> Section | None:
         total = sum(s.duration for s in runs)
         summary = ", ".join(f"{n:,} {what}" for what, n in counts.items())
         summary += f" in {numbers.seconds(total)}" if total else ""
-        return Section("stages", "Stages", tuple(blocks), 60, summary)
+        return Section("stages", "Stages", tuple(blocks), 60, summary, quiet=set(counts) == {"unchanged"})
     if record.plan is None or not record.plan.stages:
         return None
     rows = tuple(
@@ -190,7 +189,8 @@ def stages(record: Record) -> Section | None:
     columns = (Column("Stage"), Column("State"), Column("Last run", True), Column("To bring", True), Column("Because"))
     counted = Counter(str(p.state) for p in record.plan.stages)
     summary = ", ".join(f"{n:,} {what}" for what, n in counted.items())
-    return Section("stages", "Stages", (Table("Stages", columns, rows),), 60, summary)
+    quiet = set(counted) == {str(StageState.UP_TO_DATE)}
+    return Section("stages", "Stages", (Table("Stages", columns, rows),), 60, summary, quiet=quiet)
 
 
 def _earlier_stages(record: Record) -> Section | None:
@@ -251,12 +251,12 @@ def transfers(record: Record) -> Section | None:
     rows = tuple((cell(f"{way} {m.place}"), cell(f"{m.objects:,}"), cell(numbers.size(m.bytes))) for way, m in moved)
     table = Table("Transfers", (Column("Place"), Column("Objects", True), Column("Size", True)), rows)
     total = sum(m.bytes for _, m in moved)
-    return Section("transfers", "Transfers", (table,), 20, f"{numbers.size(total)} moved")
+    return Section("transfers", "Transfers", (table,), 20, f"{numbers.size(total)} moved", quiet=not total)
 
 
 def steps(record: Record) -> Section:
-    """Return every step with outcome, time and reason."""
-    reached = judged(record)
+    """Return every step with outcome, time and reason; one that the project does not have is none."""
+    reached = [(name, result) for name, result in judged(record) if result.reason != _NOT_CONFIGURED]
     rows = tuple(
         (
             cell(name),
@@ -272,25 +272,37 @@ def steps(record: Record) -> Section:
     return Section("steps", "Steps", (table,), 30, summary)
 
 
+def committed(record: Record) -> Line:
+    """Return which commit has the results and how to get them, () where none has."""
+    commit = record.commit
+    if commit is None or not commit.commit:
+        return ()
+    where = f" on {commit.branch}" if commit.branch else ""
+    how: Line = (plain(", to get with "), *_commands_in_line(_to_get(commit)))
+    return (plain("results in "), links.commit(commit.commit, record.change), plain(where), *how)
+
+
+def _to_get(commit: CommitResult) -> tuple[str, ...]:
+    return (commit.fetch_command,) if commit.fetch_command else ("git pull", "dvc pull")
+
+
+def _commands_in_line(commands: tuple[str, ...]) -> Line:
+    first, *others = (code(command) for command in commands)
+    return (first, *(span for other in others for span in (plain(" and "), other)))
+
+
 def results(record: Record) -> Section | None:
     """Say how to get the results, when they were committed or are at least pushed."""
     commit = record.commit
     if commit is None or not (commit.commit or commit.fetch_command):
         return None
-    blocks: list[Block] = []
-    if commit.commit:
-        said = f" on {commit.branch}" if commit.branch else ""
-        line: Line = (plain("The results are committed as "), code(short(commit.commit)), plain(f"{said}: "),
-                      plain(numbers.count(len(commit.files), "file")), plain("."))  # fmt: skip
-        blocks.append(Paragraph(line))
-        blocks.append(Log("To get them", (commit.fetch_command,) if commit.fetch_command else ("git pull", "dvc pull")))
-        if commit.files:
-            names = tuple((code(name),) for name in commit.files[:10])
-            blocks.append(Items(names, left_out=len(commit.files) - len(names)))
-    else:
-        blocks.append(Paragraph((plain(commit.reason),)))
-        blocks.append(Log("To get the results", (commit.fetch_command,)))
-    return Section("results", "Get the results", tuple(blocks), 82, folded=False)
+    if not commit.commit:
+        blocks: tuple[Block, ...] = (Paragraph((plain(commit.reason),)), Log("To get the results", _to_get(commit)))
+        return Section("results", "Get the results", blocks, 82, folded=False)
+    names = tuple((code(name),) for name in commit.files[:_NAMED])
+    files = (Items(names, left_out=len(commit.files) - len(names)),) if names else ()
+    summary = f"{numbers.count(len(commit.files), 'file')} in {short(commit.commit)}"
+    return Section("results", "Results commit", (Log("To get it", _to_get(commit)), *files), 48, summary)
 
 
 def moved_remotes(record: Record) -> Section | None:

@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 from html import escape
 from itertools import pairwise
 
+from mlbutler.numbers import as_float
 from mlbutler.record import PlotChange, Scalar
 from mlbutler.report.escape import visible
-from mlbutler.report.numbers import as_float
 
 WIDTH, HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 68, 28, 34, 46
 _INK, _GRID, _OLD, _NEW = "currentColor", "#d8dde3", "#7a8594", "#1f6feb"
 _SIDES = (("old", _OLD, "5 4", "target"), ("new", _NEW, "", "this change"))
+_DARK = "#1f2328"
 _DOTS_UP_TO = 40
 _LABEL_LIMIT = 60
 _LARGEST = 1e300
@@ -56,6 +57,12 @@ def line_chart(plot: PlotChange) -> str:
         + "".join(parts)
         + "</svg>"
     )
+
+
+def on_white(chart: str) -> str:
+    """Return the chart with a white ground, for a place that shows it as a picture, on a page of any colour."""
+    head, end, rest = chart.partition(">")
+    return f'{head} color="{_DARK}"{end}<rect width="100%" height="100%" rx="6" fill="#ffffff"/>{rest}' if chart else ""
 
 
 def _text(text: str) -> str:

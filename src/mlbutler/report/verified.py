@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlbutler.record import Record, StageVerified
-from mlbutler.report import numbers
+from mlbutler import numbers
 from mlbutler.report.escape import log_line
 from mlbutler.report.model import Block, Column, Log, Paragraph, Section, Style, Table, Tone, cell, plain
 

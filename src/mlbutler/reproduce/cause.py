@@ -11,7 +11,7 @@ _MOST = 3
 
 
 def sentence(causes: Sequence[Cause]) -> str:
-    """Return ``params.yaml:lr changed (0.1 -> 0.2), src/train.py changed and 4 more``; '' without causes."""
+    """Return ``params.yaml:lr changed (0.1 → 0.2), src/train.py changed and 4 more``; '' without causes."""
     clauses = list(dict.fromkeys(_clause(cause) for cause in causes))
     more = len(clauses) - _MOST
     text = ", ".join(clauses[:_MOST])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mlbutler.console import human_seconds
 from mlbutler.few import few
+from mlbutler.numbers import count
 from mlbutler.project.artifact import UNCACHED
 from mlbutler.project.kept import not_in_git
 from mlbutler.project.lock_check import check_lock, leftovers
@@ -22,7 +23,6 @@ from mlbutler.project.pushed import NO_REMOTE
 from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState, VerifyResult
 from mlbutler.record_pending import pending_words
 from mlbutler.report.findings import grouped
-from mlbutler.report.numbers import count
 from mlbutler.steps import plan as plan_step
 from mlbutler.steps.context import RunContext
 

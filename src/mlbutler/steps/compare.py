@@ -7,8 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from mlbutler.comparison.comparison import compare, conclude, reason_for, without_stale_outputs
 from mlbutler.comparison.documents import read_document
+from mlbutler.comparison.history import with_noise
 from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.errors import MlbutlerError
+from mlbutler.numbers import count
 from mlbutler.record import (
     Change,
     CodeChange,
@@ -21,7 +23,6 @@ from mlbutler.record import (
     RepeatResult,
     Verdict,
 )
-from mlbutler.report.numbers import count
 from mlbutler.steps.compare_screen import show
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.example_pictures import picture
@@ -59,6 +60,7 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
     doubtful = {**_unasked(new.metrics, old.metrics), **stale}
     comparison = without_stale_outputs(comparison, doubtful)
     history, no_past = metric_histories_of(work, comparison.metrics, goals)
+    comparison = dataclasses.replace(comparison, metrics=with_noise(comparison.metrics, history))
     old_origins, new_origins, build = _origins(work, comparison.metrics, base)
     code, unseen = _code(work, base, _compared(old) | _compared(new))
     compared = CompareResult(
@@ -261,7 +263,9 @@ def _with_repeats(metrics: Sequence[MetricChange], repeats: Sequence[RepeatResul
     """Return the changes, where repeated measurements decide the verdict instead of one run."""
     found = {result.metric: result for result in repeats if result.new}
     return tuple(
-        dataclasses.replace(metric, verdict=result.verdict, reason=result.reason)
+        dataclasses.replace(
+            metric, verdict=result.verdict, reason=result.reason, noise=result.noise, noise_by="repeats"
+        )
         if (result := found.get(metric.key)) is not None
         else metric
         for metric in metrics

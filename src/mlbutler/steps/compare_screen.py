@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from mlbutler import numbers
 from mlbutler.console import Console
 from mlbutler.project.param_causes import texts_differ
 from mlbutler.record import CompareResult, PredictionChange, StageDefinitionChange
 from mlbutler.report import origins
 from mlbutler.report.metrics import table
 from mlbutler.report.model import Table
-from mlbutler.report.numbers import count
 from mlbutler.report.screen import Screen
 from mlbutler.settings import ReportSettings as Settings
 
@@ -26,7 +26,7 @@ def show(console: Console, result: CompareResult, settings: Settings) -> None:
     if len(metrics.rows) > _ROWS:
         screen.line(f"{len(metrics.rows) - _ROWS:,} more metrics are in the report")
     if hidden:
-        screen.line(f"{count(hidden, 'unchanged metric')} not shown")
+        screen.line(f"{numbers.count(hidden, 'unchanged metric')} not shown")
     if metrics.rows:
         for paragraph in origins.paragraphs(result):
             screen.line("".join(span.text for span in paragraph.line), paragraph.tone)
@@ -37,7 +37,7 @@ def show(console: Console, result: CompareResult, settings: Settings) -> None:
 def _changes(result: CompareResult) -> list[str]:
     """Return lines on what differs besides metrics, the first few of each kind."""
     params = [
-        f"param {p.name}: {p.old or '-'} -> {p.new or '-'}" + (f" (read by {', '.join(p.stages)})" if p.stages else "")
+        f"param {p.name}: {p.old or '-'} → {p.new or '-'}" + (f" (read by {', '.join(p.stages)})" if p.stages else "")
         for p in result.params
     ]
     data = [f"data {d.path}: {d.kind}" for d in result.data]
@@ -71,8 +71,12 @@ def _judgements(result: CompareResult) -> list[str]:
     lines = [f"{change.file}: {_prediction_line(change)}" for change in result.predictions]
     for repeat in result.repeats:
         if repeat.difference is not None:
-            interval = f"{repeat.low:+.5g} to {repeat.high:+.5g} ({100 * repeat.confidence:.4g} %)"
-            said = f"{repeat.difference:+.5g} on average of {len(repeat.seeds)} seeds, {interval}: {repeat.verdict}"
+            mean, low, high = (
+                numbers.rounded(number, repeat.noise, signed=True)
+                for number in (repeat.difference, repeat.low, repeat.high)
+            )
+            interval = f"{low} to {high} ({100 * repeat.confidence:.4g} %)"
+            said = f"{mean} on average of {len(repeat.seeds)} seeds, {interval}: {repeat.verdict}"
             lines.append(f"{repeat.metric}: {said}")
     for gate in result.gates:
         waiver = f" ({gate.waiver})" if gate.waiver else ""
@@ -86,5 +90,5 @@ def _prediction_line(change: PredictionChange) -> str:
         return change.reason
     worse = [f"{part.column} = {part.value}" for part in change.slices if part.worse]
     slices = f"; worse where {', '.join(worse[:3])}" if worse else ""
-    p = f" (p = {change.p:.2g})" if change.p is not None else ""
-    return f"{change.broken:,} right -> wrong, {change.mended:,} wrong -> right{p}: {change.verdict}{slices}"
+    p = f", {numbers.in_words(change.p, change.alpha)}" if change.p is not None else ""
+    return f"{change.broken:,} right → wrong, {change.mended:,} wrong → right{p}: {change.verdict}{slices}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlbutler.report.numbers import count
+from mlbutler.numbers import count
 
 if TYPE_CHECKING:
     from mlbutler.store.interface import ObjectId

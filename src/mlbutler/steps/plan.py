@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from mlbutler.console import Console, human_bytes, human_seconds
+from mlbutler.numbers import count
 from mlbutler.project.lock_check import leftovers
 from mlbutler.project.paths import read_paths, recorded_hashes
 from mlbutler.project.times import read_times
 from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
-from mlbutler.report.numbers import count
 from mlbutler.state.read_recorder import ReadRecorder
 from mlbutler.steps.context import RunContext
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from mlbutler.errors import MlbutlerError
 from mlbutler.few import few
+from mlbutler.numbers import count
 from mlbutler.record import CheckResult, Moved, Outcome, PushResult
 from mlbutler.report.findings import grouped
-from mlbutler.report.numbers import count
 from mlbutler.steps import unshared
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.sending import keeps_runs, runs_of_build, send_objects, send_runs, to_mirror, to_near

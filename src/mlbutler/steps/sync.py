@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.few import few
+from mlbutler.numbers import count
 from mlbutler.record import Moved, Outcome, PlanResult, StepResult, SyncResult
-from mlbutler.report.numbers import count
 from mlbutler.steps.context import RunContext
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from mlbutler.console import human_bytes
 from mlbutler.errors import MlbutlerError
 from mlbutler.forge import detect
+from mlbutler.numbers import count
 from mlbutler.record import Outcome, PublishResult, PushResult
-from mlbutler.report.numbers import count
 from mlbutler.steps.context import RunContext
 
 SHARE = "mlbutler run --share"

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlbutler.live_lines import clean
-from mlbutler.report.numbers import as_float
+from mlbutler.numbers import as_float
 
 _ID = re.compile(r"[0-9a-f]{40}")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")

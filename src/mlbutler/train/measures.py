@@ -8,8 +8,8 @@ from pathlib import Path
 from mlbutler.comparison.documents import LARGEST, read_document
 from mlbutler.comparison.snapshot import Source
 from mlbutler.git import Git
+from mlbutler.numbers import as_float
 from mlbutler.project.model import Stages
-from mlbutler.report.numbers import as_float
 from mlbutler.train.experiment import Experiment, Measure
 
 _MOST = 50

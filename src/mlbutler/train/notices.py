@@ -14,7 +14,7 @@ from mlbutler.comparison.metrics import compare_metrics
 from mlbutler.comparison.snapshot import Source
 from mlbutler.console import human_seconds
 from mlbutler.forge.webhook import for_slack
-from mlbutler.report.numbers import count
+from mlbutler.numbers import count
 from mlbutler.settings import Gate
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.ranking import best_first, main_metric

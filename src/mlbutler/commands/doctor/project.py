@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
-from mlbutler.report.numbers import count
+from mlbutler.numbers import count
 from mlbutler.steps.context import RunContext
 
 

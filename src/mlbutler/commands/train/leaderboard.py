@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mlbutler.console import human_seconds
 from mlbutler.report.escape import markdown, visible
-from mlbutler.report.numbers import difference, value
+from mlbutler.numbers import difference, value
 from mlbutler.settings import Gate
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.notices import judged

@@ -16,7 +16,7 @@ from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
 from mlbutler.few import few
 from mlbutler.live_lines import clean
-from mlbutler.report.numbers import difference, value
+from mlbutler.numbers import difference, value
 from mlbutler.reproduce.progress import load_progress
 from mlbutler.settings import Gate
 from mlbutler.train.experiment import JENKINS, LOCAL, Experiment, Measure

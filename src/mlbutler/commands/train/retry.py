@@ -9,7 +9,7 @@ from mlbutler.commands.train.opening import Training, opened, print_experiments
 from mlbutler.commands.train.ways import start_again
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
-from mlbutler.report.numbers import count
+from mlbutler.numbers import count
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
 from mlbutler.train.state import FAILED, State

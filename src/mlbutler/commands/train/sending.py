@@ -11,7 +11,7 @@ from mlbutler.few import few
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.project import Project
 from mlbutler.remotes.opening import Remotes, open_cache
-from mlbutler.report.numbers import count
+from mlbutler.numbers import count
 from mlbutler.store.holdings import at_hand, is_complete
 from mlbutler.store.interface import Presence, Store
 from mlbutler.store.local import LocalStore

@@ -13,9 +13,10 @@ from mlbutler.commands.train.ways import ToJenkins, ToThisMachine
 from mlbutler.console import Console, human_bytes
 from mlbutler.errors import EXIT_PASSED, BusyError, UsageError
 from mlbutler.few import few
+from mlbutler.numbers import count
 from mlbutler.project.project import Project
 from mlbutler.record import StageState
-from mlbutler.report.numbers import count
+from mlbutler.numbers import count
 from mlbutler.settings import Settings
 from mlbutler.train.capture import Captured, capture
 from mlbutler.train.checks import refuse_changed_data, refuse_credentials, refuse_left_out

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mlbutler import numbers
 from mlbutler.record import PlotChange, Scalar
-from mlbutler.report import numbers
 from mlbutler.report.plots.figure import Figure, Heatmap
 
 _MOST_LABELS = 40
@@ -36,7 +36,7 @@ def diagonal(counts: tuple[tuple[Scalar, ...], ...]) -> str:
     total = sum(n for _, n in cells)
     if total <= 0 or not numbers.is_finite(total):
         return numbers.ABSENT
-    return f"{sum(n for right, n in cells if right) / total:.1%}"
+    return numbers.share(sum(n for right, n in cells if right) / total, 1)
 
 
 def _labels(plot: PlotChange) -> tuple[str, ...] | None:

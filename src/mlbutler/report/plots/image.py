@@ -6,8 +6,8 @@ import base64
 import binascii
 from collections.abc import Sequence
 
+from mlbutler import numbers
 from mlbutler.record import PlotChange, Scalar
-from mlbutler.report import numbers
 from mlbutler.report.image_difference import difference
 from mlbutler.report.plots.figure import DATA_URI, EmbeddedImage, Figure, File, picture_file
 
@@ -66,4 +66,4 @@ def _difference(old: str, new: str) -> tuple[tuple[EmbeddedImage, ...], str]:
         return (), ""
     if found is None or found.problem:
         return (), found.problem if found is not None else ""
-    return (EmbeddedImage("Difference", found.source, ""),), f"{found.share:.1%} of the pixels differ"
+    return (EmbeddedImage("Difference", found.source, ""),), f"{numbers.share(found.share, 1)} of the pixels differ"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mlbutler import numbers
 from mlbutler.record import PlotChange, Scalar
-from mlbutler.report import numbers, svg
+from mlbutler.report import svg
 from mlbutler.report.plots.figure import Figure, File, picture_file
 
 
@@ -24,7 +25,7 @@ def figure(plot: PlotChange) -> Figure:
 
 def pictures(plot: PlotChange) -> tuple[File, ...]:
     """Return the chart as a file."""
-    chart = svg.line_chart(plot)
+    chart = svg.on_white(svg.line_chart(plot))
     if not chart:
         return (File("", "", problem=plot.reason or "it has no point that can be drawn"),)
     return (picture_file(chart.encode("utf-8"), "svg+xml"),)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mlbutler import numbers
 from mlbutler.record import PlotChange
-from mlbutler.report import numbers, vega
+from mlbutler.report import vega
 from mlbutler.report.plots.figure import Figure
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlbutler.commitback.build import Author
-from mlbutler.commitback.report_branch import ReportBranch
+from mlbutler.commitback.report_branch import REPORTED, ReportBranch, prune
 from mlbutler.errors import GitError
 from mlbutler.git import Git
 
 Run = Callable[..., str]
 OLD, NEW = "1" * 40, "2" * 40
 NAME = "mlbutler/report-7"
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
 def never(_: str) -> bool:
@@ -37,7 +40,7 @@ def branch(bare: Path) -> ReportBranch:
 
 
 def test_the_files_are_there_and_nothing_of_the_project(bare: Path, branch: ReportBranch, git: Run) -> None:
-    assert branch.publish("mlbutler", {"README.md": "größer\n".encode(), "plot.png": b"\0\1"}, OLD, never) == ""
+    assert branch.publish("mlbutler", {"README.md": "größer\n".encode(), "plot.png": b"\0\1"}, OLD, never).newer == ""
     assert git(bare, "ls-tree", "-r", "--name-only", NAME).split() == ["mlbutler/README.md", "mlbutler/plot.png"]
     assert git(bare, "show", f"{NAME}:mlbutler/README.md") == "größer"
     assert git(bare, "log", "--format=%an %P", NAME) == "Butler"
@@ -56,7 +59,7 @@ def test_a_later_report_replaces_its_own_files_on_top(bare: Path, branch: Report
 def test_a_newer_commits_report_stays_whoever_wrote_last(bare: Path, branch: ReportBranch, git: Run) -> None:
     branch.publish("one", {"README.md": b"new"}, NEW, never)
     branch.publish("two", {"README.md": b"other"}, OLD, never)
-    assert branch.publish("one", {"README.md": b"old"}, OLD, lambda other: other == NEW) == NEW
+    assert branch.publish("one", {"README.md": b"old"}, OLD, lambda other: other == NEW).newer == NEW
     assert git(bare, "show", f"{NAME}:one/README.md") == "new"
 
 
@@ -82,3 +85,31 @@ def test_a_remote_that_takes_no_branch_is_said(bare: Path, branch: ReportBranch)
     with pytest.raises(GitError, match="no branches for robots") as caught:
         branch.publish("one", {"README.md": b"x"}, OLD, never)
     assert "create branches" in caught.value.remedy
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_branches_of_reports_that_are_too_old_go_and_others_stay(
+    bare: Path, branch: ReportBranch, git: Run, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def commit(name: str, day: int, text: str = f"Report\n\n{REPORTED}: {OLD}\n") -> None:
+        when = f"2026-01-{day:02}T00:00:00Z"
+        monkeypatch.setenv("GIT_COMMITTER_DATE", when)
+        made = git(bare, "commit-tree", EMPTY_TREE, "-m", text)
+        git(bare, "update-ref", f"refs/heads/{name}", made)
+
+    for name, day in (("mlbutler/report-1", 2), ("mlbutler/report-2", 9), (NAME, 1)):
+        commit(name, day)
+    commit("mlbutler/report-of-ours", 1, "somebody's own branch")
+    asked = Git.move_refs
+
+    def meanwhile(*args: Any) -> Any:
+        if moved:
+            commit("mlbutler/report-1", 20)
+        return asked(*args)
+
+    monkeypatch.setattr(Git, "move_refs", meanwhile)
+    fifth = datetime(2026, 1, 5, tzinfo=UTC).timestamp()
+    gone = prune(branch.git, "origin", "mlbutler/report-", fifth, NAME)
+    left = set(git(bare, "for-each-ref", "--format=%(refname:lstrip=2)").split()) - {"main"}
+    stay = {"mlbutler/report-2", NAME, "mlbutler/report-of-ours"}
+    assert (gone, left) == (((), {*stay, "mlbutler/report-1"}) if moved else (("mlbutler/report-1",), stay))

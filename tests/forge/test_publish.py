@@ -18,6 +18,8 @@ from mlbutler.record import (
     Environment,
     Outcome,
     ParamChange,
+    PlotChange,
+    PlotKind,
     PublishResult,
     Record,
     SyncResult,
@@ -28,8 +30,9 @@ from mlbutler.settings import LoadedSettings, parse
 from mlbutler.steps import publish
 from mlbutler.steps.context import RunContext
 from mlbutler.variables import FORGE_TOKEN
-from tests.forge.fake import TOKEN, Answer, FakeForge, Fault
-from tests.forge.more_dialects import DagsHub, Gogs
+from tests.forge.dialects import GitHub
+from tests.forge.fake import TOKEN, Answer, FakeForge, Fault, Note
+from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
 
 Git = Callable[..., str]
 ENVIRONMENT = Environment(mlbutler="1", dvc="3", git="2", python="3.11", platform="x", host="h", cpus=2, memory=4)
@@ -356,3 +359,74 @@ def test_where_nothing_folds_the_comment_is_short_and_a_branch_has_the_rest(
         text = git(clone.parent / "bare.git", "show", "mlbutler/report-17:mlbutler/README.md")
         assert "**Parameters**" in text
         assert "<details" not in text
+
+
+# --------------------------------------------------------------------------------------- pictures by their address
+
+
+@pytest.fixture(params=[GitHub, BitbucketCloud, BitbucketServer, DagsHub])
+def unfurnished(request: pytest.FixtureRequest) -> Iterator[FakeForge]:
+    """A forge that takes no pictures."""
+    server = FakeForge(request.param())
+    yield server
+    server.shutdown()
+    server.server_close()
+    assert server.violations == []
+
+
+def with_curve(job: RunContext) -> RunContext:
+    """The run with a plot that changed."""
+    curve = PlotChange(file="loss.csv", title="Loss", kind=PlotKind.LINEAR, changed=True, x="epoch", y="loss",
+                       old=((1, 2.0), (2, 1.5)), new=((1, 2.0), (2, 1.1)))  # fmt: skip
+    assert job.record.compare is not None
+    job.record = replace(job.record, compare=replace(job.record.compare, plots=(curve,)))
+    return job
+
+
+def at_forge(job: RunContext, server: FakeForge, more: str = "") -> RunContext:
+    """The run whose environment says that the forge is this one."""
+    dialect = server.dialect
+    text = f'[forge]\nkind = "{dialect.kind}"\nurl = "{server.url}"\nrepository = "{dialect.repository}"\n{more}'
+    if dialect.api:
+        text = text.replace("[forge]\n", f'[forge]\napi = "{dialect.base}"\n')
+    agreed = {f"forge.{key}": "MLBUTLER_" for key in ("kind", "url", "repository", "api")}
+    job.loaded, job.environ = LoadedSettings(parse(text), agreed), {**os.environ, FORGE_TOKEN: TOKEN}
+    return job
+
+
+def pictures_of(note: Note) -> list[str]:
+    return re.findall(r"!\[[^\]]*\]\(([^)]+)\)", note.body)
+
+
+def test_where_no_picture_is_taken_the_comment_shows_those_of_the_report_branch(
+    clone: Path, git: Git, unfurnished: FakeForge
+) -> None:
+    head, bare = git(clone, "rev-parse", "HEAD"), clone.parent / "bare.git"
+    publish.run(at_forge(with_curve(work(clone, head)), unfurnished))
+    (note,) = unfurnished.dialect.on("17")
+    (address,) = pictures_of(note)
+    commit = git(bare, "rev-parse", "mlbutler/report-17")
+    assert commit in address
+    assert "/raw/" in address
+    (path,) = re.findall(r"mlbutler/plot-[0-9a-f]{20}\.svg", address)
+    assert "<svg" in git(bare, "show", f"{commit}:{path}")
+    publish.run(at_forge(with_curve(work(clone, head)), unfurnished))
+    assert git(bare, "rev-parse", "mlbutler/report-17") == commit  # the same report is pushed once
+    (note,) = unfurnished.dialect.on("17")
+    assert pictures_of(note) == [address]
+
+
+@pytest.mark.parametrize("why", ["refused", "asked for none"])
+def test_a_comment_without_its_pictures_is_a_comment(clone: Path, git: Git, why: str) -> None:
+    server = FakeForge(GitHub())
+    if why == "refused":
+        git(clone, "remote", "set-url", "origin", str(clone.parent / "away.git"))
+    more = "[comment]\npictures = false\n" if why == "asked for none" else ""
+    job = at_forge(with_curve(work(clone, git(clone, "rev-parse", "HEAD"))), server, more)
+    job.loaded = replace(job.loaded, sources={**job.loaded.sources, "comment.pictures": "MLBUTLER_COMMENT_PICTURES"})
+    assert publish.run(job).outcome is Outcome.PASSED
+    (note,) = server.dialect.on("17")
+    assert pictures_of(note) == []
+    assert "Pictures are not shown here." in note.body
+    server.shutdown()
+    server.server_close()

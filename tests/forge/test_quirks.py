@@ -192,7 +192,7 @@ def test_a_token_that_cannot_be_sent_is_named_without_it(meet: Meet, token: str 
 
 def test_gogs_shows_pictures_in_the_text_itself(meet: Meet) -> None:
     assert meet(Gogs()).open().capabilities.pictures == "data-uri"
-    assert meet(DagsHub()).open().capabilities.pictures == "none"
+    assert meet(DagsHub()).open().capabilities.pictures == "linked"
 
 
 def gitlab_job(meeting: Meeting, **values: str) -> dict[str, str]:

@@ -390,6 +390,8 @@ def calm(record: Record) -> Record:
     assert record.compare is not None
     assert record.check is not None
     assert record.reproduce is not None
+    assert record.sync is not None
+    assert record.push is not None
     metrics = tuple(
         dataclasses.replace(m, new=m.old, difference=0.0, relative=0.0, verdict=Verdict.SAME)
         for m in record.compare.metrics
@@ -404,7 +406,7 @@ def calm(record: Record) -> Record:
         record, compare=compare, check=dataclasses.replace(record.check, outcome=Outcome.PASSED, findings=()),
         reproduce=dataclasses.replace(record.reproduce, stages=unchanged), commit=None,
         sync=dataclasses.replace(record.sync, moved=()), push=dataclasses.replace(record.push, moved=()),
-    )  # type: ignore[type-var]  # fmt: skip
+    )  # fmt: skip
 
 
 def test_a_comment_has_no_section_on_what_did_not_happen(record: Record) -> None:
@@ -444,3 +446,15 @@ def test_one_picture_stands_before_what_is_folded_and_is_not_shown_twice(record:
         "\n| target | this change |\n| --- | --- |\n| ![plots/first layer.png, target]("
         in text.split("<b>Plots</b>")[1]
     )
+
+
+def test_of_pictures_that_weigh_too_much_the_first_are_shown(record: Record) -> None:
+    files = of_report(build(record, Settings()))
+    placed = {file.name: f"data:{file.media};base64,{'A' * 20_000}" for file in files}
+    text = markdown.render(record, Settings(), markdown.Limits(65_535, "bytes"), placed)
+    assert len(text.encode()) <= 65_535
+    shown = [file.name for file in files if f"]({placed[file.name]})" in text]
+    assert text.count("](data:") == 2
+    assert shown == [file.name for file in files][:2] or len(shown) == len(files)  # those of two sides look alike here
+    assert "**no picture**: there is no room for it here" in text
+    assert "| <code>Training loss</code>" in text  # no table had to go for them

@@ -1,4 +1,4 @@
-"""Publish the report as files on a branch of its own, for a forge that takes no comments.
+"""Publish the report as files on a branch of its own, for a forge that takes no comments, or no pictures in them.
 
 The branch shares no history with the project's, so that nothing of it can be merged by mistake and no CI server finds
 anything to build there. Each report is one commit more, never by force.
@@ -15,11 +15,21 @@ from mlbutler.commitback.push_results import refusal
 from mlbutler.commitback.scratch import scratch_index
 from mlbutler.errors import GitError
 from mlbutler.git import Git, TreeEntry
+from mlbutler.git.repository import RefMove
 
 REPORTED = "Mlbutler-Reported"
 _TRIES = 6
 _PAUSE = 0.2
 _FILE = "100644"
+_MOST_ASKED = 50
+
+
+@dataclass(frozen=True)
+class PublishedReport:
+    """The commit that has the report, or the newer commit whose report stays there."""
+
+    commit: str = ""
+    newer: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,10 +45,10 @@ class ReportBranch:
     name: str
     author: Author
 
-    def publish(self, folder: str, files: Mapping[str, bytes], head: str, is_older: Callable[[str], bool]) -> str:
+    def publish(
+        self, folder: str, files: Mapping[str, bytes], head: str, is_older: Callable[[str], bool]
+    ) -> PublishedReport:
         """Put the files there, in place of what the folder held.
-
-        Returns the newer commit whose report stays, or ''.
 
         Args:
             folder: one for each title. files: name in it -> content. head: the commit that the report is of.
@@ -57,15 +67,15 @@ class ReportBranch:
                     continue  # it moved between the two questions
                 told = self._published_head(tip, folder)
                 if told and is_older(told):
-                    return told
+                    return PublishedReport(newer=told)
             else:
                 told = ""
             made = self._commit(tip, folder, files, head)
             if tip is not None and told == head and self._is_same(made, tip):
-                return ""  # it is there
+                return PublishedReport(tip)  # it is there
             done = self.git.push(self.remote, made, ref)
             if done.code == 0:
-                return ""
+                return PublishedReport(made)
             if (said := refusal(done)) is not None:
                 raise GitError(f"The remote took no branch {self.name}: {said}", "Let this user create branches there.")
         raise GitError(f"The branch {self.name} moved {_TRIES} times in a row.", "Run again.")
@@ -92,3 +102,31 @@ class ReportBranch:
         parent = ["-p", tip] if tip is not None else []
         text = f"Report of {head[:10]}\n\n{REPORTED}: {head}\n"
         return git.run("commit-tree", tree, *parent, "-F", "-", input=text.encode(), extra=self.author.environ()).text
+
+
+def prune(git: Git, remote: str, prefix: str, before: float, keep: str) -> tuple[str, ...]:
+    """Remove report branches whose last report is from before then; return their names.
+
+    A branch that somebody else made, or wrote to meanwhile, stays.
+
+    Args:
+        prefix: what their names begin with. before: seconds since 1970. keep: the one to leave in any case.
+    """
+    refs = git.remote_refs(remote, f"refs/heads/{prefix}*")
+    others = {ref: oid for ref, oid in refs.items() if ref != f"refs/heads/{keep}"}
+    asked = dict(list(others.items())[:_MOST_ASKED])
+    if not asked or git.fetch(remote, *asked).code != 0:
+        return ()
+    old = [ref for ref, oid in asked.items() if _is_report(git, oid) and _written(git, oid) < before]
+    if not old:
+        return ()
+    _, answers = git.move_refs(remote, [RefMove(ref, "", asked[ref]) for ref in old])
+    return tuple(ref.removeprefix("refs/heads/") for ref in old if answers.get(ref) == "")
+
+
+def _is_report(git: Git, commit: str) -> bool:
+    return git.resolve(commit) is not None and REPORTED in git.trailers(commit)
+
+
+def _written(git: Git, commit: str) -> float:
+    return float(git.run("show", "--no-patch", "--format=%ct", commit).text)

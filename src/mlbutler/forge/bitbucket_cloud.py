@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -36,6 +37,7 @@ class BitbucketCloud:
         self._api = api
         self._at = f"/repositories/{quote(repository)}"
         self._page = f"https://bitbucket.org/{quote(repository)}"
+        self.capabilities = replace(self.capabilities, raw=f"{self._page}/raw/{{commit}}/{{path}}")
 
     def me(self) -> TokenOwner:
         """See `Adapter.me`; a repository's own token may not ask."""

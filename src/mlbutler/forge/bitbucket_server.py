@@ -7,6 +7,7 @@ cannot be listed without a file, so that there is none of ours.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -43,6 +44,7 @@ class BitbucketServer:
         self._api = api
         self._at = f"/api/latest/projects/{quote(project)}/repos/{quote(slug)}"
         self._page = f"{web}/projects/{quote(project)}/repos/{quote(slug)}"
+        self.capabilities = replace(self.capabilities, raw=f"{self._page}/raw/{{path}}?at={{commit}}")
 
     def me(self) -> TokenOwner:
         """See `Adapter.me`. Data Center names the user in a header of every answer."""

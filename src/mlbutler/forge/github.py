@@ -7,6 +7,7 @@ GitHub Actions is), a commit status otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -27,7 +28,7 @@ class GitHub:
     """One repository on GitHub.
 
     Args:
-        checks: is it worth trying check runs with this token?
+        web: the repository's page. checks: is it worth trying check runs with this token?
     """
 
     name = "GitHub"
@@ -36,7 +37,8 @@ class GitHub:
         comment_limit=65_536, unit="characters", sentence_limit=140, checks=True, commit_comments=True
     )
 
-    def __init__(self, api: Api, repository: str, *, checks: bool) -> None:
+    def __init__(self, api: Api, repository: str, web: str, *, checks: bool) -> None:
+        self.capabilities = replace(self.capabilities, raw=f"{web}/raw/{{commit}}/{{path}}")
         self._api = api
         self._at = f"/repos/{quote(repository)}"
         self._owner = repository.partition("/")[0]
@@ -184,4 +186,5 @@ def from_opening(opening: Opening) -> GitHub:
     token = opening.token("GITHUB_TOKEN", "GH_TOKEN", "GH_ENTERPRISE_TOKEN")
     headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
     api = opening.api(GitHub.name, api_address(opening.place.url), headers, {"Authorization": f"Bearer {token}"})
-    return GitHub(api, opening.place.repository, checks=not token.startswith(_PERSONAL))
+    web = f"{opening.place.url.rstrip('/')}/{quote(opening.place.repository)}"
+    return GitHub(api, opening.place.repository, web, checks=not token.startswith(_PERSONAL))

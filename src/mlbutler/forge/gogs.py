@@ -50,6 +50,7 @@ class Gogs:
         self._api = api
         self._at = f"/repos/{quote(repository)}"
         self._web = web
+        self.capabilities = replace(self.capabilities, raw=f"{web}/raw/{{commit}}/{{path}}")
         self._refs = refs
 
     def me(self) -> TokenOwner:

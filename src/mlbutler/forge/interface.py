@@ -38,7 +38,8 @@ class Capabilities:
         sentence_limit: the longest sentence of a status, in characters.
         html: are ``<pre>``, ``<code>`` and HTML comments understood in Markdown?
         folds: is Markdown understood in HTML too, so that ``<details>`` folds what stands in it?
-        pictures: how a comment shows one: a file uploaded to the forge, a data URI, or not at all.
+        pictures: how a comment shows one: a file uploaded to the forge, a data URI, or a file of the repository.
+        raw: the address of a file of the repository as it is, with ``{commit}`` and ``{path}``; '' where none is known.
         no_status: why a commit gets no status, '' where it can have one.
         checks: has a status a richer form, for tokens that may use it?
         commit_comments: can a commit be commented on, outside a pull request?
@@ -50,7 +51,8 @@ class Capabilities:
     sentence_limit: int
     html: bool = True
     folds: bool = True
-    pictures: Literal["attached", "data-uri", "none"] = "none"
+    pictures: Literal["attached", "data-uri", "linked"] = "linked"
+    raw: str = ""
     no_status: str = ""
     checks: bool = False
     commit_comments: bool = False

@@ -40,6 +40,8 @@ _CELL_LIMIT = 160
 _ROWS = 100
 _CAPTION_LIMIT = 200
 _PICTURE_PRIORITY = 61
+_HEAVY = 1000
+"""Characters of an address that holds the picture itself."""
 _HEAD = re.compile(r"(?:<!-- |\[//\]: # \()mlbutler:report:(?P<title>[^<>()]*) head=(?P<head>[^\s<>()]*)(?: -->|\))")
 
 
@@ -128,8 +130,8 @@ def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = Non
         droppable = [part for part in kept if part.priority is not None]
         if limits.size is None or limits.measure(text) <= limits.size or not droppable:
             return text
-        if pictures:  # they weigh more than they say
-            return fit(report, limits, branch=branch)
+        if heavy := [name for name, address in (pictures or {}).items() if len(address) > _HEAVY]:
+            return fit(report, limits, {name: at for name, at in (pictures or {}).items() if name != heavy[-1]}, branch)
         least = min(droppable, key=lambda part: part.priority or 0)
         kept.remove(least)
         dropped.append(least)
@@ -171,8 +173,11 @@ class _Writer:
         captions = sum(isinstance(block, Table) for block in section.blocks) > 1
         texts = [self._block(block, captions) for block in section.blocks]
         plots = [block.plot for block in section.blocks if isinstance(block, Picture)]
-        if any(is_picture(plot) for plot in plots) and not self._pictures:
+        shown = [plot for plot in plots if is_picture(plot)]
+        if shown and not self._pictures:
             texts.append(f"Pictures are not shown here. {self.more}.")
+        elif any(not self._pictures.get(file.name) for plot in shown for file in of_plot(plot)):
+            texts.append(f"{self.more}.")
         body = "\n\n".join(filter(None, texts))
         title = markdown(section.title)
         summary = f": {markdown(section.summary, _CAPTION_LIMIT)}" if section.summary else ""

@@ -4,6 +4,7 @@ They are read from ``mlbutler.toml`` at the project's root, or ``[tool.mlbutler]
 overridden by environment variables ``MLBUTLER_<SECTION>_<KEY>``. A project without any file works.
 """
 
+from mlbutler.settings.comment import CommentSettings
 from mlbutler.settings.reading import FILE_NAME, LoadedSettings, load, parse, settings_at
 from mlbutler.settings.sections import (
     DataSettings,
@@ -19,6 +20,7 @@ from mlbutler.settings.sections import (
 
 __all__ = [
     "FILE_NAME",
+    "CommentSettings",
     "DataSettings",
     "ForgeSettings",
     "Gate",

@@ -7,16 +7,13 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from mlbutler.settings.types import Amount, Bytes, Patience, Seconds, Share, Strings
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+from mlbutler.settings.comment import CommentSettings
+from mlbutler.settings.types import Amount, Bytes, Patience, Seconds, Section, Share, Strings
 
 
-class DataSettings(_Section):
+class DataSettings(Section):
     """Where artifacts live."""
 
     remote: str | None = Field(None, description="name of the shared DVC remote; DVC's default if unset")
@@ -47,7 +44,7 @@ class DataSettings(_Section):
         return root / Path(self.mirror).expanduser() if self.mirror else None
 
 
-class TestSettings(_Section):
+class TestSettings(Section):
     """The project's tests."""
 
     __test__ = False
@@ -57,14 +54,14 @@ class TestSettings(_Section):
     timeout: Seconds | None = Field(None, description="limit for each command, such as 90 or '15m'")
 
 
-class LintSettings(_Section):
+class LintSettings(Section):
     """The project's linters."""
 
     commands: Strings = Field((), description="shell commands; all run, one failure fails the step")
     timeout: Seconds | None = Field(None, description="limit for each command, such as 90 or '15m'")
 
 
-class ReproduceSettings(_Section):
+class ReproduceSettings(Section):
     """When and how stages run."""
 
     when: Literal["pull-request", "every-commit", "target-branch", "manual", "message"] = Field(
@@ -90,7 +87,7 @@ _MEASURES = {
 }
 
 
-class Gate(_Section):
+class Gate(Section):
     """One rule on one number: of a metric, of data or a model, of a stage, or of predictions."""
 
     metric: str | None = Field(
@@ -155,7 +152,7 @@ class Gate(_Section):
         return f"{named}:{self.of}" if self.of else named
 
 
-class RepeatSettings(_Section):
+class RepeatSettings(Section):
     """How runs are repeated for gates with `repeats`."""
 
     seed: Strings = Field((), description="params that are the seed: '<file>:<dotted name>'; each run sets them all")
@@ -163,7 +160,7 @@ class RepeatSettings(_Section):
     timeout: Seconds | None = Field(None, description="limit for all stages of one repeated run, such as '1h'")
 
 
-class VerifySettings(_Section):
+class VerifySettings(Section):
     """How results are verified: stages run again in a clean clone, and what they make compared with dvc.lock."""
 
     sample: Share | None = Field(
@@ -180,7 +177,7 @@ class VerifySettings(_Section):
     timeout: Seconds | None = Field(None, description="limit for each stage that is run again, such as '2h'")
 
 
-class WaiverSettings(_Section):
+class WaiverSettings(Section):
     """Which people's waivers count."""
 
     trust: Literal["target", "change"] = Field(
@@ -189,7 +186,7 @@ class WaiverSettings(_Section):
     )
 
 
-class Predictions(_Section):
+class Predictions(Section):
     """One file with a row for each example that the model was tried on."""
 
     file: str = Field(description="the file's path; CSV, TSV, JSON lines (.jsonl) or Parquet")
@@ -219,7 +216,7 @@ class Predictions(_Section):
         return PurePosixPath(path).as_posix()
 
 
-class TrainSettings(_Section):
+class TrainSettings(Section):
     """Where `mlbutler train` runs experiments, and how."""
 
     url: str | None = Field(None, description="address of a Jenkins controller; with `job`, experiments run there")
@@ -253,7 +250,7 @@ class TrainSettings(_Section):
         return bool(self.url and self.job)
 
 
-class CommitSettings(_Section):
+class CommitSettings(Section):
     """How results are committed back."""
 
     author: str = Field("mlbutler <mlbutler@localhost>", description="'Name <e-mail>' of results commits")
@@ -268,7 +265,7 @@ class CommitSettings(_Section):
     )
 
 
-class ReportSettings(_Section):
+class ReportSettings(Section):
     """What reports show."""
 
     name: str | None = Field(
@@ -293,7 +290,7 @@ class ReportSettings(_Section):
         return name
 
 
-class ForgeSettings(_Section):
+class ForgeSettings(Section):
     """Where the report is published."""
 
     kind: Literal["github", "gitlab", "gitea", "dagshub", "gogs", "bitbucket", "folder"] | None = Field(
@@ -306,7 +303,7 @@ class ForgeSettings(_Section):
     api: str | None = Field(None, description="address of the forge's API where it is not the usual one")
 
 
-class NotifySettings(_Section):
+class NotifySettings(Section):
     """Who is notified besides, through the webhook in ``MLBUTLER_NOTIFY_WEBHOOK``."""
 
     on: Literal["end", "verdict-change"] = Field(
@@ -323,14 +320,14 @@ class NotifySettings(_Section):
     desktop: bool = Field(True, description="show the end of experiments on the desktop of the person who watches them")
 
 
-class ProjectSettings(_Section):
+class ProjectSettings(Section):
     """What is compared with what."""
 
     target: str | None = Field(None, description="target branch where the CI names none; found out if unset")
     git_remote: str | None = Field(None, description="git remote to fetch from and push to; 'origin' if it exists")
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings of a project."""
 
     project: ProjectSettings = ProjectSettings.model_construct()
@@ -346,5 +343,6 @@ class Settings(_Section):
     waivers: WaiverSettings = WaiverSettings.model_construct()
     commit: CommitSettings = CommitSettings.model_construct()
     report: ReportSettings = ReportSettings.model_construct()
+    comment: CommentSettings = CommentSettings.model_construct()
     forge: ForgeSettings = ForgeSettings.model_construct()
     notify: NotifySettings = NotifySettings.model_construct()

@@ -14,8 +14,10 @@ from mlbutler.git import verified as git_verified
 from mlbutler.record import Change, Outcome, PublishResult
 from mlbutler.record_ended import ended
 from mlbutler.steps import unshared
+from mlbutler.steps.comment_settings import agreed
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.notify import notified
+from mlbutler.steps.report_branch import LeftReport, leave
 from mlbutler.steps.reviewers import STATES, opened, placed, redacted
 
 _MOST_PICTURES = 30
@@ -139,22 +141,20 @@ def _superseded(work: RunContext, change: Change) -> str:
 
 def _left(work: RunContext, forge: Forge, change: Change, error: NotOffered) -> PublishResult:
     """Push the report to a branch, whose files the forge shows, where the forge accepts no comment."""
-    from mlbutler.steps.report_branch import leave
-
     kept = f"{error.message[:-1]}; the report is in {work.settings.report.directory}"
     try:
-        branch, newer = leave(work, change, forge.capabilities, is_older(work.git, change))
+        left = leave(work, change, forge.capabilities, is_older(work.git, change))
     except MlbutlerError as problem:
         reason = f"{kept}, and on no branch: {problem.message}"
         return dataclasses.replace(_skipped(reason), remedy=error.remedy, forge=forge.name)
-    if not branch:
+    if not left.branch:
         return dataclasses.replace(_skipped(kept), remedy=error.remedy, forge=forge.name)
-    stays = f", where that of the newer commit {newer[:8]} stays" if newer else ""
+    stays = f", where that of the newer commit {left.newer[:8]} stays" if left.newer else ""
     return PublishResult(
         outcome=Outcome.PASSED,
-        reason=f"{error.message[:-1]}; the report is on the branch {branch}{stays}",
+        reason=f"{error.message[:-1]}; the report is on the branch {left.branch}{stays}",
         forge=forge.name,
-        comment=branch,
+        comment=left.branch,
     )
 
 
@@ -185,8 +185,11 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
     limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
     report = build.build(record, settings)
     older = is_older(work.git, change)
-    files = pictures.of_report(report)[:_MOST_PICTURES]
-    branch = "" if takes.folds or not markdown.shown_on_demand(report) else _whole_on_branch(work, forge, change)
+    files = pictures.of_report(report) if change.number is not None else ()
+    short = not takes.folds and bool(markdown.shown_on_demand(report))
+    linked = takes.pictures == "linked" and bool(files) and agreed(work).pictures
+    left = _on_branch(work, forge, change) if short or linked else LeftReport()
+    branch = left.branch if short else ""
 
     def post(placed: Mapping[str, str] | None = None, limits: markdown.Limits = limits) -> Posted:
         text = markdown.fit(report, limits, placed, branch)
@@ -198,8 +201,11 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
                 raise
             return post(placed, half)  # this server takes less than others of its kind
 
-    if not files or takes.pictures == "none" or change.number is None:
+    if not files:
         return post()
+    if takes.pictures == "linked":
+        return post(left.pictures if linked else None)
+    files = files[:_MOST_PICTURES]
     if takes.pictures == "data-uri":
         return post({file.name: pictures.data_uri(file) for file in files})
     sent = [PictureFile(file.name, file.media, file.content) for file in files]
@@ -212,15 +218,13 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
     return post(at)
 
 
-def _whole_on_branch(work: RunContext, forge: Forge, change: Change) -> str:
-    """Return the branch that the report was pushed to, '' where it could not be: then the comment has all of it."""
-    from mlbutler.steps.report_branch import leave
-
+def _on_branch(work: RunContext, forge: Forge, change: Change) -> LeftReport:
+    """Return the report as it was pushed to its branch; where it could not be, the comment goes without."""
     try:
-        return leave(work, change, forge.capabilities, is_older(work.git, change))[0]
+        return leave(work, change, forge.capabilities, is_older(work.git, change))
     except MlbutlerError as error:
-        work.console.line(f"The comment has the whole report, since no branch takes it: {error.message}")
-        return ""
+        work.console.line(f"The report is on no branch, so that the comment has no pictures: {error.message}")
+        return LeftReport()
 
 
 def _status(work: RunContext, forge: Forge, change: Change) -> str:

@@ -1,25 +1,45 @@
-"""The report on a branch, where no comment can be written, or none that folds."""
+"""The report on a branch, where no comment can be written, or none that folds or takes pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
 
+from mlbutler.errors import AccessDenied, GitError
+from mlbutler.few import few
 from mlbutler.forge.interface import Capabilities
+from mlbutler.numbers import count
 from mlbutler.record import Change
+from mlbutler.steps.comment_settings import agreed
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import redacted
 
 _PREFIX = "mlbutler/report-"
 
 
-def leave(work: RunContext, change: Change, takes: Capabilities, is_older: Callable[[str], bool]) -> tuple[str, str]:
-    """Put the report, with its pictures, on the pull request's report branch.
+@dataclass(frozen=True)
+class LeftReport:
+    """The report as it is on a branch.
+
+    Attributes:
+        branch: '' where there is none. newer: the newer commit whose report is kept there, or ''.
+        pictures: name -> address at which the forge shows it.
+    """
+
+    branch: str = ""
+    newer: str = ""
+    pictures: Mapping[str, str] = field(default_factory=dict)
+
+
+def leave(work: RunContext, change: Change, takes: Capabilities, is_older: Callable[[str], bool]) -> LeftReport:
+    """Put the report, with its pictures, on the pull request's report branch; remove branches that are too old.
+
+    There is none without a git remote or a name for it.
 
     Args:
         takes: what the forge understands that shows it.
-
-    Returns:
-        the branch, '' without a git remote or a name for it; the newer commit whose report is kept there, or ''.
 
     Raises:
         AccessDenied, GitError: the branch cannot be written.
@@ -31,13 +51,34 @@ def leave(work: RunContext, change: Change, takes: Capabilities, is_older: Calla
 
     name = f"{_PREFIX}{change.number}"
     if change.number is None or change.git_remote is None or not work.git.is_branch_name(name):
-        return "", ""
+        return LeftReport()
     report = build.build(redacted(work, change), work.settings.report)
     files = {file.name: file.content for file in pictures.of_report(report)}
     limits = markdown.Limits(html=takes.html, folds=takes.folds)
     text = markdown.fit(report, limits, {name: name for name in files})
     git = work.git.at(work.git.toplevel())
     branch = ReportBranch(git, change.git_remote, name, Author.parse(work.settings.commit.author))
-    newer = branch.publish(file_name(report.title), files | {"README.md": text.encode("utf-8", "replace")},
-                         change.head, is_older)  # fmt: skip
-    return name, newer
+    folder = file_name(report.title)
+    done = branch.publish(folder, files | {"README.md": text.encode("utf-8", "replace")}, change.head, is_older)
+    _prune(work, change.git_remote, name)
+    if done.newer or not takes.raw:
+        return LeftReport(name, done.newer)
+    paths = {file: quote(f"{folder}/{file}") for file in files}
+    raw = takes.raw.replace("{commit}", done.commit)
+    return LeftReport(name, pictures={file: raw.replace("{path}", path) for file, path in paths.items()})
+
+
+def _prune(work: RunContext, remote: str, name: str) -> None:
+    """Remove report branches that are too old. That it fails is no reason to publish nothing."""
+    from mlbutler.commitback.report_branch import prune
+
+    keep = agreed(work).keep
+    if not keep:
+        return
+    try:
+        gone = prune(work.git, remote, _PREFIX, time.time() - keep, name)
+    except (AccessDenied, GitError) as error:
+        work.console.line(f"Old report branches stay: {error.message}")
+        return
+    if gone:
+        work.console.line(f"{count(len(gone), 'old report branch', 'old report branches')} removed: {few(list(gone))}")

@@ -15,7 +15,7 @@ from mlbutler.forge.interface import Forge
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.record import Change
-from mlbutler.report.markdown import marked_head, marker
+from mlbutler.report.marker import marked_head, marker
 from mlbutler.variables import FORGE_TOKEN
 from tests.forge.dialects import Gitea, GitHub, GitLab
 from tests.forge.fake import HEAD, TOKEN, Dialect, FakeForge, Note

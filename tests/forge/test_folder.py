@@ -17,7 +17,7 @@ from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.git import Git
 from mlbutler.record import Change
-from mlbutler.report.markdown import marker
+from mlbutler.report.marker import marker
 from mlbutler.symlinks import Symlinks
 
 OLD, NEW = "a" * 40, "b" * 40

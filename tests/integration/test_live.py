@@ -13,12 +13,12 @@ from tests.integration.world import World, params, waits
 
 
 def watched(world: World, process: subprocess.Popen[str], go: Path) -> list[str]:
-    """Return the first lines that the comment had until the process ended; `train` goes on once that tells of it."""
+    """Return the verdict lines that the comment had until the process ended; `train` goes on once that tells of it."""
     seen: list[str] = []
     while process.poll() is None:
         for comment in world.forge.rglob("*.md"):
             try:
-                line = (comment.read_text().splitlines() or [""])[0]
+                line = next((line for line in comment.read_text().splitlines() if line.startswith("**")), "")
             except FileNotFoundError:  # it is being replaced
                 continue
             if line and line not in seen[-1:]:

@@ -13,6 +13,7 @@ from mlbutler import record as r
 from mlbutler.record import Outcome, Record, Verdict
 from mlbutler.report import markdown
 from mlbutler.report.build import build, title
+from mlbutler.report.marker import marked_head, marker
 from mlbutler.report.model import Table
 from mlbutler.report.pictures import of_report
 from mlbutler.settings import ReportSettings as Settings
@@ -296,9 +297,9 @@ def test_the_head_of_a_comment_is_found_again_by_its_title(record: Record) -> No
     deep = dataclasses.replace(record, project='teams/--> "vision')
     body = markdown.render(deep, Settings())
     title = 'mlbutler teams/--> "vision'
-    assert markdown.marked_head(body, title) == record.change.head
-    assert markdown.marked_head(body, "mlbutler") is None
-    assert markdown.marked_head("somebody's comment", title) is None
+    assert marked_head(body, title) == record.change.head
+    assert marked_head(body, "mlbutler") is None
+    assert marked_head("somebody's comment", title) is None
 
 
 def test_a_place_without_html_gets_none(record: Record) -> None:
@@ -306,13 +307,13 @@ def test_a_place_without_html_gets_none(record: Record) -> None:
     assert "<" not in text
     assert "    " in text  # logs, as indented blocks
     assert text.rstrip().splitlines()[-1].startswith("[//]: # (mlbutler:report:mlbutler head=")
-    assert markdown.marked_head(text, "mlbutler") == record.change.head
+    assert marked_head(text, "mlbutler") == record.change.head
 
 
 @pytest.mark.parametrize("title", ["mlbutler", "mlbutler a)b(c", "mlbutler --> <x> ü", "mlbutler head=y z"])
 @pytest.mark.parametrize("html", [True, False])
 def test_any_title_is_found_again(title: str, html: bool) -> None:
-    assert markdown.marked_head("x\n\n" + markdown.marker(title, "a" * 40, html=html), title) == "a" * 40
+    assert marked_head("x\n\n" + marker(title, "a" * 40, html=html), title) == "a" * 40
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
@@ -324,7 +325,7 @@ def test_any_title_is_found_again(title: str, html: bool) -> None:
 def test_no_two_pipelines_and_folders_share_a_comment(record: Record, found: list[tuple[str, str]]) -> None:
     which = {(name, folder.strip("/")) for name, folder in [*found, ("", "gpu"), ("gpu", ""), ("gpu", "gpu"), ("", "")]}
     heads = {
-        pair: markdown.marker(title(dataclasses.replace(record, report_name=pair[0], project=pair[1])), "f" * 40)
+        pair: marker(title(dataclasses.replace(record, report_name=pair[0], project=pair[1])), "f" * 40)
         for pair in which
     }
     assert len(set(heads.values())) == len(which)
@@ -382,7 +383,7 @@ def test_what_is_shown_on_demand_can_be_left_to_a_branch(record: Record, html: b
     (said,) = [line for line in short.splitlines() if line.startswith("On the branch ")]
     assert "mlbutler/report-17" in said.replace("\\", "")
     assert all(title.lower() in said for title in left)
-    assert markdown.marked_head(short, "mlbutler") == record.change.head
+    assert marked_head(short, "mlbutler") == record.change.head
 
 
 def calm(record: Record) -> Record:

@@ -21,7 +21,7 @@ from mlbutler.forge.interface import Capabilities, NotOffered, PictureFile, Post
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.build import NAME
-from mlbutler.report.markdown import marked_head
+from mlbutler.report.marker import marked_head
 
 _NAME_LIMIT = 120
 _LOCK_SECONDS = 60.0
@@ -52,12 +52,16 @@ class Folder:
         """
         raise NotOffered("A folder has no pull requests.")
 
-    def comment(self, change: Change, title: str, body: str, is_older: Callable[[str], bool]) -> Posted:
+    def comment(
+        self, change: Change, title: str, body: str, is_older: Callable[[str], bool], *, create: bool = True
+    ) -> Posted:
         """See `Forge.comment`."""
         if change.number is None:
             raise ForgeError("There is no pull request to comment on.", "Run in a build of a pull request.")
         path = self._comments(change.number) / f"{file_name(title)}.md"
         with self._writing(path):
+            if not create and not path.is_file():
+                return Posted("", absent=True)
             there = marked_head(path.read_text(encoding="utf-8", errors="replace"), title) if path.is_file() else None
             if there is not None and there != change.head and is_older(there):
                 return Posted(str(path), newer=there)

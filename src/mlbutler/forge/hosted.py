@@ -9,13 +9,23 @@ from time import sleep
 from mlbutler.errors import ForgeError, UsageError
 from mlbutler.few import few
 from mlbutler.forge.http import OutcomeUnknown, RequestRefused
-from mlbutler.forge.interface import Comment, ForgeAdapter, PictureFile, Posted, PullRequest, State, TokenOwner
+from mlbutler.forge.interface import (
+    Behavior,
+    Comment,
+    ForgeAdapter,
+    PictureFile,
+    Posted,
+    PullRequest,
+    State,
+    TokenOwner,
+)
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
-from mlbutler.report.markdown import marked_head
+from mlbutler.report.marker import marked_head
 
 _ROUNDS = 8
 _CREATIONS = 2
+_SHORTENED = "\n\nThere is [a newer one]("
 _GONE = (404, 410)
 _CONFLICT = 409
 _MOST_NAMED = 3
@@ -27,13 +37,15 @@ class Hosted:
 
     Args:
         pause: seconds before what was created is looked for again after the connection broke.
+        behavior: one comment, or one for each commit, where ``hide-and-new`` shortens those of earlier commits.
     """
 
-    def __init__(self, adapter: ForgeAdapter, pause: float = 1.0) -> None:
+    def __init__(self, adapter: ForgeAdapter, pause: float = 1.0, behavior: Behavior = "update") -> None:
         self.name = adapter.name
         self.capabilities = adapter.capabilities
         self.adapter = adapter
         self._pause = pause
+        self._behavior = behavior
         self._me: TokenOwner | None = None
 
     def me(self) -> TokenOwner:
@@ -92,7 +104,9 @@ class Hosted:
 
     # ------------------------------------------------------------------------------------ comment
 
-    def comment(self, change: Change, title: str, body: str, is_older: Callable[[str], bool]) -> Posted:
+    def comment(
+        self, change: Change, title: str, body: str, is_older: Callable[[str], bool], *, create: bool = True
+    ) -> Posted:
         """See `Forge.comment`.
 
         After a write, or a wait before it, the comments are read again. Of two builds that both found none and both
@@ -100,17 +114,23 @@ class Hosted:
         either order the same comment stays.
         """
         if change.number is None and not self.capabilities.editing:
-            return self._added(change, title, body)
+            return self._added(change, title, body) if create else Posted("", absent=True)
         not_ours: set[str] = set()
         wrote, before, created, unsure = False, "", 0, None
         for _ in range(_ROUNDS):
-            comments, others = self._found(change, title, not_ours)
+            every, others = self._found(change, title, not_ours)
+            newer = next((c for c in every if self._is_newer(c, title, change, is_older)), None)
+            if newer and self._behavior != "update":
+                return Posted("", newer=marked_head(newer.body, title) or "")
+            comments = self._of(every, title, change)
             first = comments[0] if comments else None
-            newer = next((c for c in comments if self._is_newer(c, title, change, is_older)), None)
+            if first is None and not create and not wrote:
+                return Posted("", absent=True)
             text = newer.body if newer else _naming(body, others)
             changed = first and first.body != before and marked_head(first.body, title) == change.head
             if first and ((wrote and changed and not newer) or _same(first.body, text)):
                 self._remove(change, comments[1:])
+                self._shorten(change, title, first, [c for c in every if c not in comments])
                 return Posted(first.url, newer=(marked_head(newer.body, title) or "") if newer else "")
             try:
                 if first:
@@ -134,6 +154,27 @@ class Hosted:
         raise unsure or ForgeError(
             f"The comment on {self.name} changes faster than it can be written.", "Run `mlbutler publish` again."
         )
+
+    def _of(self, comments: list[Comment], title: str, change: Change) -> list[Comment]:
+        """Return those that this commit's report goes to: all are one, or each commit has its own."""
+        if self._behavior == "update":
+            return comments
+        return [comment for comment in comments if marked_head(comment.body, title) == change.head]
+
+    def _shorten(self, change: Change, title: str, now: Comment, earlier: list[Comment]) -> None:
+        """Leave a line of the comments of earlier commits, where that is asked for."""
+        if self._behavior != "hide-and-new":
+            return
+        for comment in earlier:
+            line, address = _verdict_line(comment.body), _address(now)
+            newer = f"[a newer one]({address})" if address else "a newer one below"
+            text = f"{line}\n\nThere is {newer}.\n\n{_last_line(comment.body)}\n"
+            if _same(comment.body, text) or _SHORTENED in comment.body:
+                continue
+            try:
+                self.adapter.update(change, comment, text)
+            except (RequestRefused, OutcomeUnknown):  # the report is posted; the next run tries again
+                continue
 
     def _added(self, change: Change, title: str, body: str) -> Posted:
         """Add a comment where none can be changed, unless it is there already."""
@@ -187,7 +228,7 @@ class Hosted:
         self, change: Change, title: str, pictures: Sequence[PictureFile], is_older: Callable[[str], bool]
     ) -> dict[str, str] | None:
         """See `Forge.attach`. A picture that an earlier build uploaded is found by its name and used again."""
-        first = next(iter(self._ours(change, title, set())), None)
+        first = next(iter(self._of(self._ours(change, title, set()), title, change)), None)
         if first is None:
             return None
         if self._is_newer(first, title, change, is_older):
@@ -213,6 +254,11 @@ class Hosted:
 def _same(there: str, ours: str) -> bool:
     """Return whether it is the same text. Forges trim white space and change line ends."""
     return there.split() == ours.split()
+
+
+def _verdict_line(body: str) -> str:
+    """Return the line of a report that has its verdict, without any text that could be structure."""
+    return next((line for line in body.splitlines() if line.startswith("**")), "**An earlier report**")
 
 
 def _last_line(text: str) -> str:

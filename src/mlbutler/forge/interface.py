@@ -10,6 +10,9 @@ from typing import Literal, Protocol, runtime_checkable
 from mlbutler.errors import ForgeError
 from mlbutler.record import Change
 
+Behavior = Literal["update", "new", "hide-and-new"]
+"""What becomes of earlier reports of a pull request: see `CommentSettings`."""
+
 
 class NotOffered(ForgeError):
     """The forge has no such thing at all, whatever the token: the report stays with the build."""
@@ -66,10 +69,14 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class Posted:
-    """Where a comment is. `newer` is the newer commit whose comment was left alone, '' when ours is there."""
+    """Where a comment is.
+
+    `newer` is the newer commit whose comment was left alone, '' when ours is there. `absent`: there is none, as asked.
+    """
 
     location: str
     newer: str = ""
+    absent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +153,9 @@ class Forge(Protocol):
         """
         ...
 
-    def comment(self, change: Change, title: str, body: str, is_older: Callable[[str], bool]) -> Posted:
+    def comment(
+        self, change: Change, title: str, body: str, is_older: Callable[[str], bool], *, create: bool = True
+    ) -> Posted:
         """Put `body` where the change's comment of this title is, or add it: there is never a second one.
 
         Without a number the comment goes to the change's head, where `capabilities.commit_comments` says so.
@@ -154,6 +163,10 @@ class Forge(Protocol):
         Args:
             body: Markdown whose last line is the marker of `mlbutler.report.markdown`.
             is_older: is our commit older than this one, which the comment there tells of? Then it stays.
+            create: add one where there is none?
+
+        Returns:
+            where it is, or that there is none.
 
         Raises:
             ForgeError: the comment could not be read or written.

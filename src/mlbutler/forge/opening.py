@@ -10,6 +10,7 @@ from pathlib import Path
 from mlbutler.errors import ForgeError
 from mlbutler.forge.detect import ForgeLocation
 from mlbutler.forge.http import Api, ApiOptions, ApiRetryPolicy
+from mlbutler.forge.interface import Behavior
 from mlbutler.variables import FORGE_TOKEN, FORGE_USER
 
 
@@ -25,6 +26,7 @@ class Opening:
         root: where relative paths begin. say: called before every long wait.
         check: raises for a path that must not be written.
         refs: asks the git remote for refs by patterns; None without a remote.
+        behavior: what becomes of earlier comments.
     """
 
     place: ForgeLocation
@@ -34,6 +36,7 @@ class Opening:
     policy: ApiRetryPolicy | None = None
     check: Callable[[Path], None] | None = None
     refs: Callable[..., Mapping[str, str]] | None = None
+    behavior: Behavior = "update"
 
     def token(self, *names: str) -> str:
         """Return the token: `FORGE_TOKEN`'s, else that of the first variable of `names` that is set.

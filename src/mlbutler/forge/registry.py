@@ -29,4 +29,6 @@ def open_forge(opening: Opening) -> Forge:
     """
     opened: Callable[[Opening], Forge | ForgeAdapter] = importlib.import_module(FORGES[opening.place.kind]).from_opening
     forge = opened(opening)
-    return forge if isinstance(forge, Forge) else Hosted(forge, opening.policy.pause if opening.policy else 1.0)
+    if isinstance(forge, Forge):
+        return forge
+    return Hosted(forge, opening.policy.pause if opening.policy else 1.0, opening.behavior)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +9,9 @@ from typing import Literal
 from mlbutler import numbers
 from mlbutler.record import Record
 from mlbutler.report.build import build
-from mlbutler.report.escape import hidden_comment, markdown, preformatted, visible, web_address
+from mlbutler.report.escape import markdown, preformatted, visible, web_address
+from mlbutler.report.layout import Layout, Piece, TemplateProblem, filled
+from mlbutler.report.marker import marker, without_markers
 from mlbutler.report.model import (
     Block,
     Gallery,
@@ -42,7 +43,6 @@ _CAPTION_LIMIT = 200
 _PICTURE_PRIORITY = 61
 _HEAVY = 1000
 """Characters of an address that holds the picture itself."""
-_HEAD = re.compile(r"(?:<!-- |\[//\]: # \()mlbutler:report:(?P<title>[^<>()]*) head=(?P<head>[^\s<>()]*)(?: -->|\))")
 
 
 @dataclass(frozen=True)
@@ -82,27 +82,18 @@ def render(
     return fit(build(record, settings), limits or Limits(), pictures)
 
 
-def marker(title: str, head: str, *, html: bool = True) -> str:
-    """Return the hidden last line, by which a forge's adapter finds the comment again and knows its commit.
-
-    Where HTML is shown as text it is the definition of a link that nothing uses, which Markdown shows nowhere.
-    """
-    said = f"mlbutler:report:{hidden_comment(title)} head={hidden_comment(head).replace(' ', '%20')}"
-    return f"<!-- {said} -->" if html else f"[//]: # ({said})"
-
-
-def marked_head(body: str, title: str) -> str | None:
-    """Return the commit that a comment is about, None when it is not ours or has another title."""
-    found = [m for m in _HEAD.finditer(body) if m["title"] == hidden_comment(title)]
-    return found[-1]["head"] if found else None
-
-
 def shown_on_demand(report: Report) -> list[Section]:
     """Return the sections that nobody has to see before asking for them."""
     return [section for section in report.sections if section.folded and not section.important]
 
 
-def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = None, branch: str = "") -> str:
+def fit(
+    report: Report,
+    limits: Limits,
+    pictures: Mapping[str, str] | None = None,
+    branch: str = "",
+    layout: Layout | None = None,
+) -> str:
     """Return the report as Markdown; where that is too long, drop the sections of least priority whole.
 
     The marker is always kept, as the last line, and a note says what was dropped and where to find it.
@@ -110,20 +101,38 @@ def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = Non
     Args:
         pictures: name of a `mlbutler.report.plots.figure.File` -> address at which it is shown, '' when it was refused.
         branch: of Git, which has the whole report: what is shown on demand is named and left to it.
+        layout: how the team wants it. A template that fails, or whose text is too long, gives way to the usual form.
     """
+    if layout is not None:
+        report = layout.arranged(report)
     write = _Writer(limits, pictures or {}, _Writer(limits, {}, "").line(report.more))
     told = [section for section in report.sections if not section.quiet]
     there = [section for section in shown_on_demand(report) if section in told] if branch else []
     picture = write.first_picture(told)
     kept = [write.section(section) for section in told if section not in there]
+    head, last = write.head(report), marker(report.title, report.head, html=limits.html)
+    problem = ""
+    if layout is not None and layout.template:
+        named = [section.name for section in told if section not in there]
+        sections = dict(zip(named, (part.text for part in kept), strict=True))
+        pieces: dict[str, Piece] = {
+            **head,
+            "picture": picture.text if picture else "",
+            "more": write.more,
+            "sections": sections,
+        }
+        text, problem = _templated(layout.template, pieces, last, limits)
+        if text:
+            return text
     if picture is not None:
         folded = (index for index, part in enumerate(kept) if part.text.startswith("<details>"))
         kept.insert(next(folded, len(kept)), picture)
-    kept.insert(0, Part(write.headline(report)))
+    kept.insert(0, Part("\n\n".join(filter(None, head.values()))))
     if there:
         names = ", ".join(section.title.lower() for section in there)
         kept.append(Part(f"On the branch {write.code(branch)}: {names}."))
-    last = marker(report.title, report.head, html=limits.html)
+    if problem:
+        kept.append(Part(f"The team's template is not used: {markdown(problem.rstrip('.'), _CAPTION_LIMIT)}."))
     dropped: list[Part] = []
     while True:
         text = _joined(kept, dropped, last, write.more)
@@ -131,10 +140,22 @@ def fit(report: Report, limits: Limits, pictures: Mapping[str, str] | None = Non
         if limits.size is None or limits.measure(text) <= limits.size or not droppable:
             return text
         if heavy := [name for name, address in (pictures or {}).items() if len(address) > _HEAVY]:
-            return fit(report, limits, {name: at for name, at in (pictures or {}).items() if name != heavy[-1]}, branch)
+            fewer = {name: address for name, address in (pictures or {}).items() if name != heavy[-1]}
+            return fit(report, limits, fewer, branch, layout)
         least = min(droppable, key=lambda part: part.priority or 0)
         kept.remove(least)
         dropped.append(least)
+
+
+def _templated(template: str, pieces: Mapping[str, Piece], last: str, limits: Limits) -> tuple[str, str]:
+    """Return the comment by a template, or '' and why it is not used."""
+    try:
+        text = f"{without_markers(filled(template, pieces))}\n\n{last}\n"
+    except TemplateProblem as error:
+        return "", str(error)
+    if limits.size is not None and limits.measure(text) > limits.size:
+        return "", f"its text has {limits.measure(text):,} {limits.unit}, {limits.size:,} are allowed"
+    return text, ""
 
 
 def _joined(kept: Sequence[Part], dropped: Sequence[Part], last: str, more: str) -> str:
@@ -154,19 +175,19 @@ class _Writer:
         self.more = more
         self._first: Picture | None = None
 
-    def headline(self, report: Report) -> str:
-        """Return the verdict and what was compared."""
+    def head(self, report: Report) -> dict[str, str]:
+        """Return heading, verdict, what was compared and where the rest is, what to do, what else to know."""
         said = report.headline
         symbol = f"{_SYMBOLS[said.tone]} " if said.tone in _SYMBOLS else ""
         experiment = f": {markdown(report.experiment, _CAPTION_LIMIT)}" if report.experiment else ""
-        heading = f"### {symbol}{markdown(report.title)}{experiment}"
-        first = f"**{said.word}**" + (f": {markdown(said.sentence)}" if said.sentence else "")
-        lines = [heading, first, " · ".join(self.line(line) for line in (report.subject, *report.places))]
-        if said.remedy:
-            lines.append(f"**What to do**: {markdown(said.remedy)}")
-        if said.further:
-            lines.append("\n".join(f"- {markdown(text)}" for text in said.further))
-        return "\n\n".join(lines)
+        title = markdown(report.heading or report.title, _CAPTION_LIMIT)
+        return {
+            "heading": f"### {symbol}{title}{experiment}",
+            "verdict": f"**{said.word}**" + (f": {markdown(said.sentence)}" if said.sentence else ""),
+            "links": " · ".join(self.line(line) for line in (report.subject, *report.places)),
+            "remedy": f"**What to do**: {markdown(said.remedy)}" if said.remedy else "",
+            "further": "\n".join(f"- {markdown(text)}" for text in said.further),
+        }
 
     def section(self, section: Section) -> Part:
         """Return a section, folded where that is understood."""

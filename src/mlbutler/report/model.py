@@ -184,7 +184,7 @@ class Report:
     """The whole report.
 
     Attributes:
-        title: which report it is. experiment: what was tried.
+        title: which report it is. heading: what stands in its place above, '' for itself. experiment: what was tried.
         subject: what was compared with what. places: where the rest is: the build, the results.
         steps: (name, outcome in words, tone) for an overview.
         more: where the whole report is, as a sentence.
@@ -199,6 +199,7 @@ class Report:
     sections: tuple[Section, ...]
     head: str
     more: Line
+    heading: str = ""
 
 
 def plain(text: str) -> Span:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mlbutler.record import Record, StageVerified
 from mlbutler import numbers
+from mlbutler.record import Record, StageVerified
 from mlbutler.report.escape import log_line
 from mlbutler.report.model import Block, Column, Log, Paragraph, Section, Style, Table, Tone, cell, plain
 

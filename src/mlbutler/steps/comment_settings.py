@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from mlbutler.record import CompareResult, Outcome, Record, Verdict
 from mlbutler.settings import CommentSettings, settings_at
 from mlbutler.steps.context import RunContext
 
+if TYPE_CHECKING:
+    from mlbutler.report.layout import Layout
+
 _GIVEN = "MLBUTLER_"
+_LONGEST_TEMPLATE = 200_000
 
 
 def agreed(work: RunContext) -> CommentSettings:
@@ -16,13 +23,53 @@ def agreed(work: RunContext) -> CommentSettings:
     own = work.settings.comment
     if work.record.change.kind != "pull-request":
         return own
-    found = settings_at(lambda name: target_file(work, work.prefix + name))
+    found = settings_at(lambda name: _target_file(work, work.prefix + name))
     there = found.comment if found is not None else CommentSettings()
     given = [key for key in CommentSettings.model_fields if _is_given(work, key)]
     return there.model_copy(update={key: getattr(own, key) for key in given})
 
 
-def target_file(work: RunContext, path: str) -> bytes | None:
+def layout(work: RunContext) -> Layout:
+    """Return how the team wants the comment; a template is read from the target branch."""
+    from mlbutler.report.layout import Layout
+
+    settings = agreed(work)
+    template = _template(work, settings.template) if settings.template else ""
+    return Layout(settings.title or "", settings.sections, template)
+
+
+def _template(work: RunContext, path: str) -> str:
+    """Return the template's text; that it cannot be read is said, and the usual form taken."""
+    if work.record.change.kind == "pull-request":
+        content = _target_file(work, work.prefix + path)
+    else:
+        content = work.git.show("HEAD", work.prefix + path)
+    if content is None:
+        work.console.line(f"There is no template {path} on the target branch: the comment has its usual form.")
+        return ""
+    return content[:_LONGEST_TEMPLATE].decode("utf-8", "replace")
+
+
+def is_wanted(settings: CommentSettings, record: Record) -> bool:
+    """Return whether there is to be a comment where there is none yet."""
+    if settings.when == "always":
+        return True
+    from mlbutler.report.headline import outcome
+
+    if outcome(record) not in (Outcome.PASSED, Outcome.SKIPPED):
+        return True
+    return settings.when == "change" and record.compare is not None and _differs(record.compare)
+
+
+def _differs(compare: CompareResult) -> bool:
+    """Return whether anything that is compared is another than in the target."""
+    metrics = any(metric.verdict is not Verdict.SAME for metric in compare.metrics)
+    plots = any(plot.changed is not False for plot in compare.plots)
+    examples = any(change.broken or change.mended for change in compare.predictions)
+    return metrics or plots or examples or bool(compare.params or compare.data or compare.stages)
+
+
+def _target_file(work: RunContext, path: str) -> bytes | None:
     """Return a file of the target branch by its path from the repository's root, None where there is none."""
     revisions = work.agreed_at
     return work.git.show(revisions[0], path) if revisions else None

@@ -18,6 +18,7 @@ from mlbutler.record_file import redacted as without_secrets
 from mlbutler.report.model import Headline, Report, Tone
 from mlbutler.reproduce.progress import StageProgress, load_progress
 from mlbutler.settings import ReportSettings as Settings
+from mlbutler.steps.comment_settings import agreed, layout
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import opened, placed
 
@@ -121,7 +122,8 @@ class Live:
         report = written(dataclasses.replace(run, record=record), work.settings.report, time.time())
         takes = forge.capabilities
         limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
-        forge.comment(change, report.title, markdown.fit(report, limits), is_older(work.git, change))
+        text = markdown.fit(report, limits, layout=layout(work))
+        forge.comment(change, report.title, text, is_older(work.git, change), create=agreed(work).when == "always")
 
 
 class LiveThread:

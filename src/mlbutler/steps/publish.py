@@ -14,7 +14,7 @@ from mlbutler.git import verified as git_verified
 from mlbutler.record import Change, Outcome, PublishResult
 from mlbutler.record_ended import ended
 from mlbutler.steps import unshared
-from mlbutler.steps.comment_settings import agreed
+from mlbutler.steps.comment_settings import agreed, is_wanted, layout
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.notify import notified
 from mlbutler.steps.report_branch import LeftReport, leave
@@ -174,6 +174,9 @@ def _said(posted: Posted | None, no_status: str) -> str:
     if posted.newer:
         stays = f"the comment is that of the newer commit {posted.newer[:8]} and stays"
         return stays if no_status else f"status set; {stays}"
+    if posted.absent:
+        said = "no comment is wanted (comment.when)"
+        return said if no_status else f"status set; {said}"
     return f"comment set; {no_status}" if no_status else "comment and status set"
 
 
@@ -190,14 +193,15 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
     linked = takes.pictures == "linked" and bool(files) and agreed(work).pictures
     left = _on_branch(work, forge, change) if short or linked else LeftReport()
     branch = left.branch if short else ""
+    form, create = layout(work), is_wanted(agreed(work), record)
 
     def post(placed: Mapping[str, str] | None = None, limits: markdown.Limits = limits) -> Posted:
-        text = markdown.fit(report, limits, placed, branch)
+        text = markdown.fit(report, limits, placed, branch, form)
         try:
-            return forge.comment(change, report.title, text, older)
+            return forge.comment(change, report.title, text, older, create=create)
         except RequestRefused as error:
             half = dataclasses.replace(limits, size=limits.measure(text) // 2)
-            if not error.too_long or markdown.fit(report, half, placed, branch) == text:
+            if not error.too_long or markdown.fit(report, half, placed, branch, form) == text:
                 raise
             return post(placed, half)  # this server takes less than others of its kind
 
@@ -212,7 +216,7 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
     at = forge.attach(change, report.title, sent, older)
     if at is None:
         posted = post()
-        if posted.newer:
+        if posted.newer or posted.absent:
             return posted
         at = forge.attach(change, report.title, sent, older)
     return post(at)

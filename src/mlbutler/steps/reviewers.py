@@ -16,6 +16,7 @@ from mlbutler.record import Change, Outcome, Record
 from mlbutler.record_ended import ended
 from mlbutler.settings import ForgeSettings as Settings
 from mlbutler.settings import settings_at
+from mlbutler.steps.comment_settings import agreed
 from mlbutler.steps.context import RunContext
 
 STATES = {
@@ -45,6 +46,7 @@ def opened(work: RunContext, policy: ApiRetryPolicy | None = None) -> Forge | No
         place=there, environ=work.environ, root=work.root, say=work.console.line, policy=policy,
         check=work.symlinks.check_inside,
         refs=partial(work.git.remote_refs, change.git_remote) if change.git_remote else None,
+        behavior=agreed(work).behavior,
     )  # fmt: skip
     return open_forge(opening)
 

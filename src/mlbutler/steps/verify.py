@@ -17,11 +17,11 @@ from pathlib import Path
 
 from mlbutler.errors import Interrupted
 from mlbutler.few import few
+from mlbutler.numbers import count
 from mlbutler.process import project_environment
 from mlbutler.project.claims import claimed
 from mlbutler.project.model import Stage, Stages
 from mlbutler.record import Outcome, StagePlan, StageState, StageVerified, Verification, VerifyResult
-from mlbutler.numbers import count
 from mlbutler.reproduce.cause import sentence
 from mlbutler.reproduce.scratch import scratch_clone
 from mlbutler.settings import VerifySettings, settings_at

@@ -11,7 +11,7 @@ from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.http import RequestRefused
 from mlbutler.forge.interface import Forge, State
 from mlbutler.record import Change
-from mlbutler.report.markdown import marker
+from mlbutler.report.marker import marker
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import opened, placed
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlbutler.console import human_seconds
-from mlbutler.report.escape import markdown, visible
 from mlbutler.numbers import difference, value
+from mlbutler.report.escape import markdown, visible
 from mlbutler.settings import Gate
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.notices import judged

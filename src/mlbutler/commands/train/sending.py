@@ -8,10 +8,10 @@ from mlbutler.commands.train.opening import Training
 from mlbutler.console import human_bytes
 from mlbutler.errors import StoreError
 from mlbutler.few import few
+from mlbutler.numbers import count
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.project import Project
 from mlbutler.remotes.opening import Remotes, open_cache
-from mlbutler.numbers import count
 from mlbutler.store.holdings import at_hand, is_complete
 from mlbutler.store.interface import Presence, Store
 from mlbutler.store.local import LocalStore

@@ -11,8 +11,8 @@ from mlbutler.settings.types import Patience, Section, Strings
 
 SECTIONS = (
     "metrics", "further-metrics", "gates", "repeats", "not-judged", "predictions", "code", "definitions", "remotes",
-    "results", "failures", "tests", "verified", "checks", "history", "params", "plots", "data", "stages", "transfers", "lint",
-    "steps", "provenance",
+    "results", "failures", "tests", "verified", "checks", "history", "params", "plots", "data", "stages", "transfers",
+    "lint", "steps", "provenance",
 )  # fmt: skip
 """The report's sections by their names, in their order."""
 

@@ -16,7 +16,6 @@ from mlbutler.few import few
 from mlbutler.numbers import count
 from mlbutler.project.project import Project
 from mlbutler.record import StageState
-from mlbutler.numbers import count
 from mlbutler.settings import Settings
 from mlbutler.train.capture import Captured, capture
 from mlbutler.train.checks import refuse_changed_data, refuse_credentials, refuse_left_out

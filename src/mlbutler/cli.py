@@ -16,7 +16,7 @@ import click
 
 from mlbutler.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OUTSIDE, EXIT_PASSED, EXIT_USAGE, MlbutlerError
 from mlbutler.secret_files import read_secret_files
-from mlbutler.verbs import gates, init, jenkins, pages, steps, store, train, train_results
+from mlbutler.verbs import gates, init, jenkins, pages, steps, store, train, train_agent, train_results
 from mlbutler.verbs.options import cli
 from mlbutler.version import __version__
 
@@ -31,7 +31,19 @@ _NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 """A file is not what its name is used for; the names are the project's."""
 _YES = ("1", "true", "t", "yes", "y", "on")  # as click reads them
 
-__all__ = ["cli", "gates", "init", "jenkins", "main", "pages", "steps", "store", "train", "train_results"]
+__all__ = [
+    "cli",
+    "gates",
+    "init",
+    "jenkins",
+    "main",
+    "pages",
+    "steps",
+    "store",
+    "train",
+    "train_agent",
+    "train_results",
+]
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

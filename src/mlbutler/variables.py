@@ -28,8 +28,14 @@ TRUST = "MLBUTLER_TRUST"
 EXPERIMENT = "MLBUTLER_EXPERIMENT"
 """Set by mlbutler for all that runs in an experiment: its id, by which these processes are found."""
 
+TRAIN_EXPERIMENT = "MLBUTLER_TRAIN_EXPERIMENT"
+"""Set by the pipeline for `mlbutler train agent`: the id of the experiment that the build was given."""
+TRAIN_ATTEMPT = "MLBUTLER_TRAIN_ATTEMPT"
+"""Set by the pipeline once an attempt has begun: its number."""
+
 ALL = (
     CHDIR, IN_RUN, GIT_URL, GIT_USER, GIT_TOKEN, GIT_KEY, FORGE_USER, FORGE_TOKEN, WEBHOOK, SMTP_URL,
     SMTP_USER, SMTP_PASSWORD, JENKINS_USER, JENKINS_TOKEN,
     REMOTE_HOSTS, TRUST, HANDED_RUNS, EXPERIMENT,
+    TRAIN_EXPERIMENT, TRAIN_ATTEMPT,
 )  # fmt: skip

@@ -5,7 +5,8 @@
 // command that fills an empty workspace), `workspaces`, `archive`, `events` (written), `libraries` (folders of `vars`),
 // `lose` (a stage at whose first `sh` the agent is lost, `loses` times), `silent` (a stage in which `silences` commands never end;
 // `dies`: since the agent died, of which Jenkins learns as it looks for it again), `abort` (a stage at whose first `sh` the build is aborted, once the
-// command has made the file `aborted_by`), `labels` (that there are agents for).
+// command has made the file `aborted_by`), `labels` (that there are agents for), `agents` (names of those with each label),
+// `params` (of the build), `pressed` (a file: once it is there somebody presses the input, and it holds the parameter).
 
 import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
@@ -17,6 +18,7 @@ import org.codehaus.groovy.control.CompilerConfiguration
 class CurrentBuild {
     String getResult() { Build.result }
     String getCurrentResult() { Build.result }
+    void setResult(String to) { Build.worsen(to) }
     void setDescription(String text) { Build.event(step: 'description', text: text) }
 }
 
@@ -43,9 +45,11 @@ class Frame {
     String label
     /** The limit on silence that is around. */
     Object silence
+    /** Of the `parallel` around: whether a branch has failed. */
+    Map race
     Frame copy() {
         new Frame(workspace: workspace, variables: new LinkedHashMap(variables), secrets: new ArrayList(secrets),
-            bound: new ArrayList(bound), path: new ArrayList(path), label: label, silence: silence)
+            bound: new ArrayList(bound), path: new ArrayList(path), label: label, silence: silence, race: race)
     }
 }
 
@@ -86,7 +90,7 @@ class Build {
     static void event(Map event) { events << ([path: frame()?.path?.join('/')] + event) }
 
     static synchronized void worsen(String to) {
-        List order = ['SUCCESS', 'UNSTABLE', 'FAILURE', 'ABORTED']
+        List order = ['SUCCESS', 'UNSTABLE', 'FAILURE', 'NOT_BUILT', 'ABORTED']
         if (order.indexOf(to) > order.indexOf(result)) { result = to }
     }
 
@@ -95,6 +99,17 @@ class Build {
         File workspace = new File(plan.workspaces as String, "workspace-${++workspaces}")
         workspace.mkdirs()
         workspace
+    }
+
+    /** The agent that a build gets: the first of the label, and none that the expression excludes. */
+    static String agentOf(String label) {
+        if (!plan.agents) { return "agent-${workspaces}" }
+        def parts = (label =~ /\((.+)\) && !"(.+)"/)
+        String name = parts.matches() ? parts[0][1] : label
+        List there = ((plan.agents as Map)[name] ?: []) as List
+        if (parts.matches()) { there = there - parts[0][2] }
+        if (there.isEmpty()) { throw new Interruption(frame().silence) } // it waits until the limit ends that
+        there[0]
     }
 
     static within(Closure change, Closure body) {
@@ -150,6 +165,7 @@ class Build {
         if (vanishes(frame)) { return -1 }
         if (script != plan.checkout) { silence(frame) }
         ProcessBuilder builder = new ProcessBuilder('/bin/sh', '-xe', '-c', script)
+        frame.workspace.mkdirs() // after `deleteDir`
         builder.directory(frame.workspace).redirectErrorStream(true)
         builder.environment().clear()
         builder.environment().putAll((plan.environment as Map<String, String>) + frame.variables + [WORKSPACE: frame.workspace.path])
@@ -350,7 +366,8 @@ class Patterns {
 
 abstract class PipelineScript extends Script {
     def getEnv() { new Env() }
-    def getScm() { 'scm' }
+    def getScm() { [userRemoteConfigs: [[url: 'https://git.example.org/project.git', credentialsId: 'mlbutler-git']]] }
+    def getParams() { Build.plan.params ?: [:] }
     def getCurrentBuild() { new CurrentBuild() }
 
     def pipeline(Closure body) {
@@ -422,7 +439,12 @@ abstract class PipelineScript extends Script {
         Build.within({ Frame frame -> frame.workspace = new File(frame.workspace, path) }, body)
     }
     def node(String label, Closure body) {
-        Build.within({ Frame frame -> frame.label = label; frame.workspace = Build.allocate(label) }, body)
+        Build.within({ Frame frame ->
+            String agent = Build.agentOf(label)
+            frame.label = label
+            frame.workspace = Build.allocate(Build.plan.agents ? null : label)
+            frame.variables.NODE_NAME = agent
+        }, body)
     }
     def stage(String name, Closure body) {
         Build.within({ Frame frame -> frame.path << name }) {
@@ -432,14 +454,32 @@ abstract class PipelineScript extends Script {
     }
     def parallel(Map branches) {
         Map work = branches.findAll { it.value instanceof Closure }
+        Map race = [failed: false]
         List<Throwable> failures = Build.atOnce(work.collect { title, body -> ({
             Build.frame().path << (title as String)
-            try { body() } catch (Throwable error) { println("branch ${title}: ${error.message}"); throw error }
+            Build.frame().race = race
+            try { body() } catch (Throwable error) {
+                println("branch ${title}: ${error.message}")
+                race.failed = race.failed || branches.failFast || error instanceof Interruption
+                throw error
+            }
         }) }).findAll { it }
         // As Jenkins: an abort weighs less than a failure.
         Throwable first = failures.find { !(it instanceof Interruption) } ?: failures[0]
         if (first) { throw first }
     }
+    def input(Map given) {
+        Build.event(step: 'input', id: given.id)
+        Frame frame = Build.frame()
+        File pressed = new File((Build.plan.pressed ?: '/nowhere') as String)
+        Build.waiting { while (!frame.race?.failed && !pressed.exists()) { sleep(20) } }
+        if (!pressed.exists()) { throw new Interruption() }
+        pressed.text
+    }
+    def build(Map given) {
+        Build.event(step: 'build', job: given.job, wait: given.wait, parameters: given.parameters.collectEntries { [it[0].name, it[0].value] })
+    }
+    def parameters(List given) { "parameters ${given*.getAt(0)*.name}".toString() }
     def checkout(Object what) {
         if (Build.shell(Build.plan.checkout as String) != 0) { throw new Abort('the checkout failed') }
         return [GIT_URL: Build.plan.environment?.GIT_URL]

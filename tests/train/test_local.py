@@ -8,7 +8,7 @@ import pytest
 
 from mlbutler.git import Git
 from mlbutler.train.experiment import Experiment, identity
-from mlbutler.train.local import MOST_ATTEMPTS, LocalEngine, host
+from mlbutler.train.local import LocalEngine, host
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments
 from mlbutler.train.state import ENDED, UNDER_WAY, State
@@ -80,12 +80,12 @@ def test_what_was_to_be_cancelled_is_cancelled(bench: Bench) -> None:
 
 
 def test_what_is_lost_again_and_again_is_given_up(bench: Bench) -> None:
-    experiment = bench.left(State.RUNNING, attempt=MOST_ATTEMPTS)
+    experiment = bench.left(State.RUNNING, attempt=3)
     bench.place.log(experiment.id).write_text("its last words\n")
     bench.engine.recover()
     now = bench.now(experiment)
     assert now.state is State.NOT_SET_UP
-    assert now.reason.startswith(f"lost {MOST_ATTEMPTS} times")
+    assert now.reason.startswith("lost 3 times")
     assert "submit it again" in now.remedy
     kept = bench.experiments.read(now.id)
     assert kept is not None

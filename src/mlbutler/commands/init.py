@@ -39,8 +39,8 @@ class InitOptions:
     """What the command line asks of `init`.
 
     Attributes:
-        ci, agent, mirror, image, gate_as, requirement, gpu, shm_size: see `scaffold.options.ScaffoldOptions`; None: as
-            the last time.
+        ci, agent, mirror, image, gate_as, requirement, gpu, shm_size, train: see `scaffold.options.ScaffoldOptions`;
+            None: as the last time.
         dry_run: write nothing. update: keep edits of what was generated. yes: overwrite without asking.
     """
 
@@ -52,6 +52,7 @@ class InitOptions:
     requirement: str | None = None
     gpu: bool | None = None
     shm_size: str | None = None
+    train: bool | None = None
     dry_run: bool = False
     update: bool = False
     yes: bool = False
@@ -139,6 +140,7 @@ def _options(last: ScaffoldOptions, asked: InitOptions) -> ScaffoldOptions:
         requirement=last.requirement if asked.requirement is None else asked.requirement,
         gpu=last.gpu if asked.gpu is None else asked.gpu,
         shm_size=last.shm_size if asked.shm_size is None else asked.shm_size,
+        train=last.train if asked.train is None else asked.train,
     )
     if options.agent == LABEL and (asked.gpu or asked.shm_size):
         raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections.abc import Mapping
 
 from mlbutler.scaffold.carried import FORGE, GIT, GPUS, KEY_ID, SECRET_KEY, SHM_SIZE, Carried, mounted_at
@@ -33,6 +34,7 @@ _GIT_SSH = "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh',\n    keyFileVar
 _LIMITS = {"test": "time: 2, unit: 'HOURS'", "lint": "time: 1, unit: 'HOURS'", "reproduce": "time: 5, unit: 'DAYS'"}
 DOCKER_OPTIONS = "--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096"
 _FORGE = "string(credentialsId: {id}, variable: 'MLBUTLER_FORGE_TOKEN')"
+_READ_ONLY = "${env.CHANGE_FORK != null}"
 _WITHOUT_TOKEN = ("", "folder")
 """No forge, and the one that is a directory."""
 
@@ -79,6 +81,25 @@ def jenkinsfile_values(found: DetectedProject, options: ScaffoldOptions, dockerf
         "artifacts": [matching(path) for path in (f"{found.report}/**", ".mlbutler/*.json", ".mlbutler/*.log")],
         "warnings": list(parsers),
         "plugins": _plugins(options, bool(own), bool(parsers), found.ssh or kind == "ssh"),
+    }
+
+
+def train_values(found: DetectedProject, options: ScaffoldOptions, dockerfile: str) -> Mapping[str, object]:
+    """Return what the template of the Jenkinsfile for experiments is filled with: no change of a fork comes there."""
+    values = dict(jenkinsfile_values(found, options, dockerfile))
+    ssh = found.ssh or (found.remote is not None and found.remote.kind == "ssh")
+    mirror = str(values["mirror"])
+    given = [(name, groovy_value(f"{name}={value}")) for name, value in given_variables(found)]
+    volumes = [f"-v {volume}" for volume in found.carried.volumes if mounted_at(volume) != mirror]
+    limits = [option for option in found.carried.options if option != GPUS and not option.startswith(SHM_SIZE)]
+    return values | {
+        "docker_file": shlex.quote(posixpath.join(found.folder, dockerfile)),
+        "docker_folder": shlex.quote(found.folder or "."),
+        "docker_given": [*limits, *volumes],
+        "pod": str(values["pod"]).replace(_READ_ONLY, "false"),
+        "train_variables": given,
+        "attempt_file": posixpath.join(found.folder, ".mlbutler/train/attempt"),
+        "train_plugins": [name for name in _plugins(options, False, False, ssh) if name != "HTML Publisher"],
     }
 
 
@@ -148,7 +169,7 @@ def _pod(options: ScaffoldOptions, mirror: str) -> str:
         "      command: [sleep, infinity]",
         f"      {alone}",
         *cards,
-        f"      volumeMounts: [{{name: mirror, mountPath: {mirror}, readOnly: ${{env.CHANGE_FORK != null}}}}{shared}]",
+        f"      volumeMounts: [{{name: mirror, mountPath: {mirror}, readOnly: {_READ_ONLY}}}{shared}]",
         f"    - {{name: jnlp, {alone}}}",
         "  volumes:",
         "    - {name: mirror, persistentVolumeClaim: {claimName: mlbutler-mirror}}",

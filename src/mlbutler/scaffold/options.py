@@ -28,7 +28,7 @@ class ScaffoldOptions:
         requirement: what pip installs in the image; '' for this version of mlbutler, from the package index or as a
             wheel in the build context.
         gpu: give containers the agent's graphics cards. shm_size: of their ``/dev/shm`` in Docker's words, such as
-            ``8g``; '' leaves it at 64 MB.
+            ``8g``; '' leaves it at 64 MB. train: a second Jenkinsfile, for experiments.
     """
 
     agent: str = DOCKER
@@ -39,6 +39,7 @@ class ScaffoldOptions:
     requirement: str = ""
     gpu: bool = False
     shm_size: str = ""
+    train: bool = False
     ci: str = JENKINS
 
     def __post_init__(self) -> None:
@@ -74,6 +75,8 @@ class ScaffoldOptions:
                 "With GitHub Actions the steps run on the machine itself, in no image.",
                 "Name machines of your own by their label: --agent label:NAME",
             )
+        if self.train:
+            raise UsageError(f"--train is for Jenkins, not for {self.ci}.", "`mlbutler train` runs experiments here.")
         if self.gpu or self.shm_size:
             raise UsageError(
                 f"--gpu and --shm-size are for Jenkins' containers, not for {self.ci}.",

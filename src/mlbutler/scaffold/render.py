@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlbutler.scaffold.detected import ContainerImage, DetectedProject
 from mlbutler.scaffold.image import IMAGE_LABEL, packages
-from mlbutler.scaffold.jenkinsfile import jenkinsfile_values
+from mlbutler.scaffold.jenkinsfile import jenkinsfile_values, train_values
 from mlbutler.scaffold.options import GITHUB, GITLAB, JENKINS, LABEL, MIRROR, ScaffoldOptions, ignore_file
 from mlbutler.scaffold.quoting import (
     github_value,
@@ -56,6 +56,8 @@ def render_files(
     files = {}
     if options.ci == JENKINS:
         files["Jenkinsfile"] = filled("Jenkinsfile", jenkinsfile_values(found, options, dockerfile))
+        if options.train:
+            files["Jenkinsfile.train"] = filled("Jenkinsfile.train", train_values(found, options, dockerfile))
     else:
         requirement = options.requirement or _requirement(found, wheel)
         values = (github_values if options.ci == GITHUB else gitlab_values)(found, options, requirement, wheel)

@@ -53,6 +53,20 @@ class End:
 CANCELLED = End(State.CANCELLED, "")
 
 
+def after_loss(experiment: Experiment, why: str, what: str = "was lost") -> Experiment:
+    """Return an experiment whose attempt came to nothing as it goes on: waiting for another one, or given up.
+
+    Args:
+        what: became of the attempt.
+    """
+    if experiment.attempt <= experiment.retries:
+        return experiment.with_(state=State.WAITING, reason=f"attempt {experiment.attempt} {what}: {why}")
+    return experiment.with_(
+        state=State.NOT_SET_UP, ended=time.time(), reason=f"lost {experiment.attempt} times, at last: {why}",
+        remedy="Look after the machine's memory (dmesg shows who was killed), and submit it again.",
+    )  # fmt: skip
+
+
 def judged(record: Record | None, code: int | None, tail: tuple[str, ...]) -> End:
     """Return what the run's record says became of it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,7 +83,7 @@ def _of(id: str, scratch: Path) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         # mlbutler's own show their environment to nobody: one names the folder in its command, others are its children.
         with contextlib.suppress(psutil.Error, OSError):
-            if process.status() == psutil.STATUS_ZOMBIE:
+            if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
                 continue
             words = process.cmdline()
             if "mlbutler" in words and any(word.startswith(str(scratch)) for word in words):

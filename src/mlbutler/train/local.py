@@ -7,14 +7,13 @@ import socket
 import time
 from pathlib import Path
 
+from mlbutler.train.end import after_loss
 from mlbutler.train.ending import end_leftovers
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.log import kept as kept_log
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
 from mlbutler.train.state import UNDER_WAY, State
-
-MOST_ATTEMPTS = 3
 
 
 class LocalEngine:
@@ -75,16 +74,6 @@ class LocalEngine:
 def _is_alive(experiment: Experiment) -> bool:
     """Tell whether a process works at it; on another machine that is not known, and believed."""
     return experiment.host != host() or Place(Path(experiment.place)).is_held(experiment.id)
-
-
-def after_loss(experiment: Experiment, why: str) -> Experiment:
-    """Return a lost experiment as it goes on: waiting for another attempt, or given up."""
-    if experiment.attempt < MOST_ATTEMPTS:
-        return experiment.with_(state=State.WAITING, reason=f"attempt {experiment.attempt} was lost: {why}")
-    return experiment.with_(
-        state=State.NOT_SET_UP, ended=time.time(), reason=f"lost {experiment.attempt} times, at last: {why}",
-        remedy="Look after the machine's memory (dmesg shows who was killed), and submit it again.",
-    )  # fmt: skip
 
 
 def host() -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from mlbutler.live_lines import clean
 
@@ -42,15 +44,28 @@ class Log:
             self._whole = False
 
 
+def open_plain(path: Path) -> BinaryIO:
+    """Open a file that the project's code may have put there.
+
+    Raises:
+        OSError: it is a link, which may lead to what that code cannot read, or no plain file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is no plain file")
+    return os.fdopen(descriptor, "rb")
+
+
 def kept(path: Path, most: int = LARGEST) -> bytes:
     """Return what is kept of a log: all of it, or at most so many bytes of its end, with a line that says so."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             size = os.fstat(file.fileno()).st_size
             if size <= most:
-                return file.read()
+                return file.read(most)
             file.seek(size - most)
-            rest = file.read()
+            rest = file.read(most)
     except OSError:
         return b""
     rest = rest.partition(b"\n")[2]

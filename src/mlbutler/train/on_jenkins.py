@@ -14,8 +14,8 @@ from mlbutler.errors import MlbutlerError, UsageError
 from mlbutler.jenkins import queue
 from mlbutler.jenkins.builds import Build, Job
 from mlbutler.jenkins.queue import Waiting
+from mlbutler.train.end import after_loss
 from mlbutler.train.experiment import JENKINS, Experiment
-from mlbutler.train.local import after_loss
 from mlbutler.train.refs import Kept
 from mlbutler.train.shared import SharedExperiments
 from mlbutler.train.state import UNDER_WAY, State

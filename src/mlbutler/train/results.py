@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlbutler.errors import GitError
 from mlbutler.git import Git
+from mlbutler.git import verified as git_verified
 from mlbutler.project.model import Stages
 from mlbutler.project.paths import result_paths
 from mlbutler.project.project import Project
@@ -83,6 +85,44 @@ def brought(git: Git, experiment: Experiment, remote: str | None) -> str | None:
 def result_refs(experiment: Experiment) -> tuple[str, str]:
     """Return where results are on a remote: as a DVC experiment, or as a branch where the forge takes no such refs."""
     return experiment.ref, f"refs/heads/exp/{experiment.name}"
+
+
+def send(git: Git, remote: str, experiment: Experiment, stages: Stages) -> tuple[str, str]:
+    """Send the results that lie in a work tree to the remote; return their commit, and the ref that holds them.
+
+    What an attempt sent before counts. A forge that takes no refs of DVC's gets a branch, of which DVC knows nothing.
+
+    Args:
+        git: at the work tree's root, as a CI server's build has it: the project's code may have written there.
+
+    Raises:
+        GitError, AccessDenied: the remote did not answer, or took neither.
+    """
+    refs = result_refs(experiment)
+    if (before := _sent(git, remote, experiment, refs)) is not None:
+        return before
+    commit = _commit(git, experiment, git, stages)
+    if git_verified.parents(git_verified.read(git, [commit]).get(commit, b"")) != [experiment.input]:
+        raise GitError("The commit with the results is not on the experiment's own.", "Submit it again.")
+    for ref in refs:
+        done = git.push(remote, commit, ref)
+        if done.code == 0:
+            return commit, ref
+        if not any(line.startswith("!") for line in done.text.splitlines()):  # it was not the ref that was refused
+            break
+        if (before := _sent(git, remote, experiment, refs)) is not None:  # the answer to what took it was lost
+            return before
+    raise Git.failure("push", done.err)
+
+
+def _sent(git: Git, remote: str, experiment: Experiment, refs: Sequence[str]) -> tuple[str, str] | None:
+    """Return the commit, and its ref, that an attempt at this very experiment sent."""
+    there = git.remote_refs(remote, *refs)
+    for ref in refs:
+        commit = git.fetch_one(remote, ref) if ref in there else None
+        if commit is not None and git.trailers(commit).get(TRAILER) == experiment.id:
+            return commit, ref
+    return None
 
 
 def _commit(git: Git, experiment: Experiment, clone: Git, stages: Stages) -> str:

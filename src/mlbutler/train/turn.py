@@ -1,11 +1,14 @@
-"""Whose turn it is: which experiments of a grid may be started now."""
+"""Whose turn it is: which experiments of a grid may be started now, and when the rest of it is given up."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
+from mlbutler.train.end import End
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.state import UNDER_WAY, State
+
+_FAILED = (State.FAILED, State.NOT_SET_UP, State.TIMED_OUT)
 
 
 def due(grid: Iterable[Experiment], started: Collection[str] = ()) -> list[Experiment]:
@@ -19,3 +22,18 @@ def due(grid: Iterable[Experiment], started: Collection[str] = ()) -> list[Exper
     busy = [one for one in ordered if one.state in UNDER_WAY or (one.state is State.WAITING and one.id in started)]
     most = max((one.jobs for one in (*waiting, *busy)), default=0)
     return waiting[: max(most - len(busy), 0)]
+
+
+def given_up(experiment: Experiment, others: Sequence[Experiment]) -> End | None:
+    """Return the end of an experiment that waits, where too many of its sweep have failed.
+
+    Args:
+        others: experiments, those of its sweep among them.
+    """
+    most, grid = experiment.max_failures, experiment.grid
+    if most is None or experiment.state is not State.WAITING:
+        return None
+    failed = [one.name for one in others if one.grid == grid and one.state in _FAILED]
+    if len(failed) < most:
+        return None
+    return End(State.CANCELLED, f"{len(failed)} of {grid} failed: {', '.join(failed[:3])}")

@@ -21,15 +21,16 @@ from mlbutler.process import output_redactor
 from mlbutler.settings import Settings, load
 from mlbutler.train.attempt import Stopped
 from mlbutler.train.delivery import deliver
-from mlbutler.train.end import End
+from mlbutler.train.end import End, after_loss
 from mlbutler.train.experiment import Experiment
-from mlbutler.train.local import LocalEngine, after_loss
+from mlbutler.train.local import LocalEngine
 from mlbutler.train.local_attempt import LocalAttempt
 from mlbutler.train.log import kept as kept_log
 from mlbutler.train.notices import Notice, at_end, lost
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
 from mlbutler.train.state import ENDED, State
+from mlbutler.train.turn import given_up
 
 _PATIENCE = 5.0
 """Seconds that somebody may hold a lock who only looks whether it is held."""
@@ -100,14 +101,9 @@ class Worker:
 
     def _given_up(self, kept: Kept, mine: Sequence[Kept]) -> bool:
         """Cancel an experiment of a grid of which too many have failed."""
-        most, grid = kept.experiment.max_failures, kept.experiment.grid
-        if most is None:
+        end = given_up(kept.experiment, [one.experiment for one in mine])
+        if end is None:
             return False
-        of_grid = [one.experiment for one in mine if one.experiment.grid == grid]
-        failed = [one.name for one in of_grid if one.state in (State.FAILED, State.NOT_SET_UP, State.TIMED_OUT)]
-        if len(failed) < most:
-            return False
-        end = End(State.CANCELLED, f"{len(failed)} of {grid} failed: {', '.join(failed[:3])}")
         self._end(kept.experiment.id, lambda now: end.on(now) if now.state is State.WAITING else None)
         return True
 

@@ -31,6 +31,8 @@ from mlbutler.verbs.options import common, verb
               help="Give containers the agent's graphics cards.")  # fmt: skip
 @click.option("--shm-size", metavar="SIZE", show_envvar=True,
               help="Shared memory of containers, such as 8g (default: Docker's 64 MB).")  # fmt: skip
+@click.option("--train/--no-train", default=None, show_envvar=True,
+              help="With jenkins: Jenkinsfile.train too, for the job that runs experiments.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Show what would be written, and write nothing.")
 @click.option("--update", is_flag=True, show_envvar=True, help="Keep your edits of what an earlier init wrote.")
 @click.option("--yes", is_flag=True, show_envvar=True, help="Overwrite files that are there without asking.")

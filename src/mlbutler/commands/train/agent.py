@@ -1,0 +1,131 @@
+"""Implement `mlbutler train agent begin` and `run`: an experiment on a CI server's agent, until it has ended.
+
+Each is a process of its own: `begin` has credentials, and `run`, in which the project's code runs, has none.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from mlbutler.commands.start import find_project
+from mlbutler.commands.train.build import Build, open_build, trust_experiment
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
+from mlbutler.held_back import values_to_hide
+from mlbutler.record import Outcome
+from mlbutler.secrets import Redactor
+from mlbutler.settings import load
+from mlbutler.train.attempt import Attempt, Stopped, Workplace, run_environment
+from mlbutler.train.end import End
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.handed import Handed
+from mlbutler.train.log import Log
+from mlbutler.train.state import State
+
+_MOST_SHOWN = 8 * 1024 * 1024
+"""Characters of an experiment's output that go to the build's log."""
+
+
+def begin(directory: Path, console: Console) -> int:
+    """Take the experiment that the build was given and bring its data; return the exit code.
+
+    0 and the attempt's number in `.mlbutler/train/attempt`: run it; 0 without: there is nothing to be done; 1: it
+    ended here, and no other agent helps; 3: another one may.
+
+    Raises:
+        UsageError: no CI server's build, no id, or no such experiment.
+    """
+    build = open_build(directory, console, fresh=True)
+    handed = Handed(build.root)
+    handed.clear()
+    taken = build.assigned.take()
+    experiment = taken.kept.experiment
+    if taken.reason:
+        console.line(f"{experiment.name} is not run: {taken.reason}.")
+        return EXIT_JUDGED if experiment.state is State.NOT_SET_UP else EXIT_PASSED
+    console.line(f"{experiment.name}: attempt {experiment.attempt}")
+    if (end := _prepared(build, experiment)) is not None:
+        now = build.assigned.not_prepared(experiment.attempt, end.hidden(console.redactor))
+        console.error(f"{now.name}: {now.state}: {now.reason}")
+        return EXIT_OUTSIDE if now.state is State.WAITING else EXIT_JUDGED
+    now = build.assigned.change(experiment.attempt, _running)
+    if now.state is State.RUNNING:
+        handed.begun(now)
+    console.line(f"{now.name}: {now.state}")
+    return EXIT_PASSED
+
+
+def _running(now: Experiment) -> Experiment:
+    if now.cancel is not None:
+        return now.with_(state=State.CANCELLED, ended=time.time(), reason="before its first stage")
+    return now.with_(state=State.RUNNING)
+
+
+def _prepared(build: Build, experiment: Experiment) -> End | None:
+    """Bring the data that stages need; return None, or how the attempt ended: `LOST` where another agent may help."""
+    if build.git.head() != experiment.input:
+        here, wanted = build.git.head()[:10], experiment.input[:10]
+        return End(State.NOT_SET_UP, f"the work tree is at {here}, and the experiment is {wanted}",
+                   "Check out the first parent of the experiment's ref in the job.")  # fmt: skip
+    if changed := build.git.dirty():
+        return End(State.NOT_SET_UP, f"the work tree differs from the experiment's commit: {changed[0]}",
+                   "Check it out into an empty workspace, without filters.")  # fmt: skip
+    for name in ("plan", "sync"):
+        try:
+            code, found = build.step(name, experiment)
+        except MlbutlerError as error:
+            return End(State.LOST if error.exit_code == EXIT_OUTSIDE else State.NOT_SET_UP, error.message, error.remedy)
+        if found.outcome is Outcome.ERROR or (name == "sync" and found.outcome is Outcome.FAILED):
+            return End(State.LOST if code == EXIT_OUTSIDE else State.NOT_SET_UP, found.reason, found.remedy)
+    return None
+
+
+def run(directory: Path, console: Console) -> int:
+    """Run the stages of the experiment that was begun here, and hand over how it ended; return the exit code.
+
+    Raises:
+        UsageError: none was begun. Interrupted: this process was asked to stop.
+    """
+    console.redactor = Redactor(values_to_hide(os.environ))
+    root, _ = find_project(directory, os.environ)
+    handed = Handed(root)
+    experiment = handed.experiment()
+    trust_experiment()
+    settings, shown = load(root, os.environ).settings, _Shown(console)
+    with Log(handed.log) as log:
+
+        def line(text: str) -> None:
+            shown.line(text)
+            log.line(text)
+
+        place = Workplace(
+            folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line,
+            environ=run_environment(experiment, os.environ, settings.data.mirror_path(root)),
+        )  # fmt: skip
+        try:
+            end = Attempt(experiment, place).run()
+        except Stopped:
+            raise Interrupted("The experiment was interrupted.", "What it finished is saved.") from None
+        except MlbutlerError as error:
+            end = End(State.NOT_SET_UP, error.message, error.remedy)
+    handed.ended(end.hidden(console.redactor).on(experiment))
+    console.line(f"{experiment.name}: {end.state}{': ' if end.reason else ''}{end.reason}")
+    return EXIT_PASSED
+
+
+class _Shown:
+    """What goes to the build's log: the beginning of a long output."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._left = console, _MOST_SHOWN
+
+    def line(self, text: str) -> None:
+        """Show a line, as long as there is room."""
+        if self._left <= 0:
+            return
+        self._left -= len(text) + 1
+        self._console.raw(text + "\n")
+        if self._left <= 0:
+            self._console.line("[The rest is in the experiment's own log, at its end: mlbutler train logs]")

@@ -1,0 +1,184 @@
+"""Implement `mlbutler train agent save` and `next`: what an attempt made is kept, and what may begin then.
+
+The project's code has run in the work tree: nothing that it could have written decides where a credential goes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from mlbutler.commands.train.build import Build, open_build
+from mlbutler.console import Console, human_seconds
+from mlbutler.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_JUDGED,
+    EXIT_OUTSIDE,
+    EXIT_PASSED,
+    Interrupted,
+    MlbutlerError,
+    OutsideError,
+    UsageError,
+)
+from mlbutler.project.project import Project
+from mlbutler.record import Outcome
+from mlbutler.train import results
+from mlbutler.train.end import End, after_loss
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.handed import Handed
+from mlbutler.train.log import kept as kept_log
+from mlbutler.train.measures import measures
+from mlbutler.train.refs import Kept
+from mlbutler.train.state import ENDED, State
+from mlbutler.train.turn import due, given_up
+from mlbutler.variables import TRAIN_ATTEMPT
+
+_T = TypeVar("_T")
+_WAITS = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 600.0)
+"""Seconds between tries to save: what took hours to make is not given up since a server is away for a while."""
+_CODES = {State.DONE: EXIT_PASSED, State.CANCELLED: EXIT_INTERRUPTED, State.WAITING: EXIT_OUTSIDE}
+
+
+def save(directory: Path, console: Console, *, aborted: bool) -> int:
+    """Send what an attempt made, then how it ended; return the exit code.
+
+    0 done, 1 failed, timed out or not set up, 130 cancelled, 3 another agent shall try again.
+
+    Args:
+        aborted: the build was, and with it what ran the experiment.
+
+    Raises:
+        Interrupted: another attempt has replaced this one, or it was ended from elsewhere.
+        UsageError: no CI server's build, no experiment, or no attempt was begun.
+    """
+    build = open_build(directory, console)
+    attempt = _attempt()
+    if attempt is None and aborted:
+        return _aborted_before(build)
+    if attempt is None:
+        raise UsageError(f"{TRAIN_ATTEMPT} holds no number of an attempt.", "The pipeline sets it: mlbutlerTrain().")
+    handed = Handed(build.root)
+    end = _handed_end(handed.end(build.id), aborted=aborted).hidden(console.redactor)
+    saved = _patient(console, lambda: _saved_or_refused(build, attempt, end))
+    log = kept_log(handed.log)
+    now = _patient(console, lambda: build.assigned.change(attempt, lambda now: _ended(now, saved), log))
+    console.line(f"{now.name}: {now.state}{': ' if now.reason else ''}{now.reason}")
+    return _CODES.get(now.state, EXIT_JUDGED)
+
+
+def _attempt() -> int | None:
+    text = os.environ.get(TRAIN_ATTEMPT, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _aborted_before(build: Build) -> int:
+    """Cancel an experiment whose build was aborted before it was ready to be run."""
+    kept = build.experiments.change(build.id, build.assigned.aborted)
+    return EXIT_INTERRUPTED if kept is not None and kept.experiment.state in ENDED else EXIT_PASSED
+
+
+def _handed_end(found: Experiment | None, *, aborted: bool) -> End:
+    """Return how it ended, as the attempt handed it over; whatever may be in there, it is an end."""
+    stages = found.stages if found is not None else ()
+    if aborted and (found is None or found.state is not State.DONE):
+        return End(State.CANCELLED, "the build was aborted", stages=stages)
+    if found is None or found.state not in (*ENDED, State.LOST):
+        return End(State.LOST, "what ran it was killed", stages=stages)
+    return End(found.state, found.reason, found.remedy, found.tail, stages)
+
+
+def _saved_or_refused(build: Build, attempt: int, end: End) -> End:
+    """Send data and results; return the end with them, or why they cannot be saved on any agent.
+
+    Raises:
+        Interrupted: another attempt has replaced this one. OutsideError: a server is away.
+    """
+    try:
+        return _saved(build, attempt, end)
+    except Interrupted:
+        raise
+    except MlbutlerError as error:
+        if error.exit_code == EXIT_OUTSIDE:
+            raise
+        return dataclasses.replace(end, state=State.NOT_SET_UP, reason=error.message, remedy=error.remedy)
+
+
+def _saved(build: Build, attempt: int, end: End) -> End:
+    now = build.assigned.change(attempt, lambda now: now.with_(state=State.SAVING))
+    code, pushed = build.step("push", now)
+    if code == EXIT_OUTSIDE:
+        raise OutsideError(pushed.reason, pushed.remedy)
+    if end.state is not State.DONE:
+        return end
+    if code:
+        return dataclasses.replace(end, state=State.NOT_SET_UP, reason=pushed.reason, remedy=pushed.remedy)
+    stages = Project(build.root, {}).stages
+    commit, ref = results.send(build.git, build.remote, now, stages)
+    said = [end.reason]
+    if ref != now.ref:
+        said.append(f"the forge takes no {now.ref}: the results are on the branch {ref.removeprefix('refs/heads/')}")
+    if pushed.outcome is Outcome.SKIPPED:
+        said.append(f"outputs were not sent: {pushed.reason}")
+    found = measures(build.git, now, build.root, stages)
+    return dataclasses.replace(end, reason="; ".join(filter(None, said)), result=commit, metrics=found)
+
+
+def _ended(now: Experiment, end: End) -> Experiment:
+    if end.state is not State.LOST:
+        return end.on(now)
+    if now.cancel is not None:
+        return dataclasses.replace(end, state=State.CANCELLED).on(now)
+    return after_loss(now, end.reason)
+
+
+def _patient(console: Console, call: Callable[[], _T]) -> _T:
+    """Return what the call returns, trying again while a server is away.
+
+    Raises:
+        MlbutlerError: it fails all the same, or for another reason.
+    """
+    for wait in _WAITS:
+        try:
+            return call()
+        except MlbutlerError as error:
+            if error.exit_code != EXIT_OUTSIDE:
+                raise
+            console.line(f"Not saved yet: {error.message} Once more in {human_seconds(wait)}.")
+            time.sleep(wait)
+    return call()
+
+
+def next_ones(directory: Path, console: Console) -> int:
+    """Print what may begin now of the sweep that the build's experiment is of: a line each, id and label.
+
+    One that waits for an agent is named again: Jenkins makes one build of two that ask for the same, and of two builds
+    the second finds it taken.
+
+    Raises:
+        UsageError: no CI server's build, or no experiment.
+    """
+    build = open_build(directory, console)
+    there = build.experiments.all()
+    own = next((kept.experiment for kept in there if kept.experiment.id == build.id), None)
+    if own is None:
+        return EXIT_PASSED
+    grid = [kept for kept in there if kept.experiment.grid == own.grid and kept.experiment.engine == own.engine]
+    grid = [_unless_given_up(build, kept, [one.experiment for one in grid]) for kept in grid]
+    for one in due(kept.experiment for kept in grid):
+        print(f"{one.id} {one.label}".rstrip())
+    return EXIT_PASSED
+
+
+def _unless_given_up(build: Build, kept: Kept, grid: Sequence[Experiment]) -> Kept:
+    """Return the experiment, cancelled where too many of its sweep have failed."""
+    end = given_up(kept.experiment, grid)
+    if end is None:
+        return kept
+    changed = build.experiments.change(
+        kept.experiment.id, lambda now: end.on(now) if now.state is State.WAITING else None
+    )
+    return changed or kept

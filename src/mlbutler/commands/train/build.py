@@ -1,0 +1,94 @@
+"""The build of a CI server that was given an experiment: its work tree, its steps, and the experiment's state."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlbutler.change.access import access
+from mlbutler.ci import facts
+from mlbutler.commands.start import begin, find_project
+from mlbutler.console import Console
+from mlbutler.errors import UsageError
+from mlbutler.git import Git
+from mlbutler.held_back import values_to_hide
+from mlbutler.pipeline import run_step
+from mlbutler.record import StepResult
+from mlbutler.secrets import Redactor
+from mlbutler.settings import load
+from mlbutler.train.assigned import Assigned
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.fields import is_id
+from mlbutler.train.shared import SharedExperiments
+from mlbutler.variables import TRAIN_EXPERIMENT, TRUST
+
+# What the CI server says of a branch: it is that of the pipeline's own text, not of the experiment.
+_OF_THE_BRANCH = ("BRANCH_NAME", "GIT_BRANCH", "GIT_LOCAL_BRANCH", "GIT_COMMIT", "TAG_NAME")
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build's work tree, and the experiment that the build was given. `git`: at the repository's root."""
+
+    root: Path
+    git: Git
+    remote: str
+    experiments: SharedExperiments
+    id: str
+    assigned: Assigned
+    console: Console
+
+    def step(self, name: str, experiment: Experiment) -> tuple[int, StepResult]:
+        """Run one step as its verb does; return its exit code and its result.
+
+        Raises:
+            MlbutlerError: it could not begin. Interrupted: this process was asked to stop.
+        """
+        if experiment.targets:
+            os.environ["MLBUTLER_REPRODUCE_TARGETS"] = json.dumps(list(experiment.targets))
+        with begin(self.root, self.console) as work:
+            code = run_step(work, name)
+            return code, getattr(work.record, name)
+
+
+def open_build(directory: Path, console: Console, *, fresh: bool = False) -> Build:
+    """Open the build's work tree.
+
+    Args:
+        fresh: nothing of the project has run here.
+
+    Raises:
+        UsageError: this is no CI server's build, or it was given no experiment.
+    """
+    environ = os.environ
+    console.redactor = Redactor(values_to_hide(environ))
+    found = facts(environ)
+    if found.ci == "local":
+        raise UsageError("`mlbutler train agent` is for the builds of a CI server.", "Use `mlbutler train` here.")
+    id = environ.get(TRAIN_EXPERIMENT, "")
+    if not is_id(id):
+        raise UsageError(f"{TRAIN_EXPERIMENT} holds no id of an experiment.", "The pipeline sets it: mlbutlerTrain().")
+    trust_experiment()
+    root, git = find_project(directory, environ)
+    loaded = load(root, environ)
+    reached = access(git, facts(environ), environ, loaded, fresh=fresh)
+    git = git.at(git.toplevel())
+    if reached is not None:
+        git = git.reaching(dataclasses.replace(reached, fresh=fresh))
+    remote = loaded.settings.project.git_remote or "origin"
+    experiments = SharedExperiments(git, remote)
+    assigned = Assigned(experiments, id, found.build_url, environ.get("NODE_NAME", ""))
+    return Build(root, git, remote, experiments, id, assigned, console)
+
+
+def trust_experiment() -> None:
+    """Have the steps take the experiment for the repository's own.
+
+    Its commit is on no branch, but those who can write the ref that holds it could write branches, too.
+    """
+    for name in _OF_THE_BRANCH:
+        os.environ.pop(name, None)
+    os.environ.setdefault(TRUST, "trusted")

@@ -1,0 +1,241 @@
+"""An experiment on a CI server's agent, from the commit that was sent to results that another clone sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mlbutler.train.state import State
+from tests.train.agents import Agent, kept, now, send, shared
+from tests.train.conftest import Laptop
+
+
+def test_what_was_sent_is_run_and_its_results_are_a_dvc_experiment_on_any_clone(laptop: Laptop) -> None:
+    program = laptop.root / "src" / "train.py"
+    program.write_text(program.read_text() + "\n# not committed\n")
+    (one,) = send(laptop, "train.rate=0.02", name="lr")
+    agent = Agent(laptop, one)
+    agent.begin()
+    assert now(laptop, one).state is State.RUNNING
+    assert (now(laptop, one).agent, now(laptop, one).build) == ("one", "http://jenkins.example/job/train/1/")
+    assert "training at 0.02" in agent.call("run").out
+    assert now(laptop, one).state is State.RUNNING, "without credentials nothing is written"
+    agent.call("save")
+    done = now(laptop, one)
+    assert (done.state, done.attempt, [stage.name for stage in done.stages]) == (State.DONE, 1, ["prepare", "train"])
+    assert {measure.name: (measure.value, measure.before) for measure in done.metrics}["accuracy"] == (0.92, 0.91)
+    assert b"training at 0.02" in (shared(laptop).log(kept(laptop, one)) or b"")
+
+    clone = laptop.world.clone("origin/main")
+    laptop.world.git(clone, "fetch", "-q", "origin", "+refs/exps/*:refs/exps/*")
+    rows = json.loads(laptop.world.shell(clone, "python", "-m", "dvc", "exp", "show", "--json"))
+    names = [exp["name"] for row in rows for exp in row["experiments"] or []]
+    assert names == ["lr"]
+    laptop.world.git(clone, "checkout", "-q", done.result)
+    laptop.world.shell(clone, "python", "-m", "dvc", "pull", "-q")
+    laptop.world.git(clone, "checkout", "-q", done.baseline)
+    laptop.world.shell(clone, "python", "-m", "dvc", "exp", "apply", "lr")
+    assert (clone / "model.txt").read_text() == "model at 0.02"
+    assert (clone / "src" / "train.py").read_text().endswith("# not committed\n")
+
+
+def killed(laptop: Laptop, process: subprocess.Popen[str]) -> None:
+    """Kill a command and all that it started, as an agent that dies does."""
+    everything = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    for one in everything:
+        one.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def test_an_agent_that_dies_while_it_runs_is_replaced_and_cannot_save_when_it_comes_back(laptop: Laptop) -> None:
+    (one,) = send(laptop, "train.rate=0.6", name="long")
+    first = Agent(laptop, one)
+    first.begin()
+    process = first.start("run")
+    laptop.until(lambda: laptop.runs() == ["0.6"])
+    killed(laptop, process)
+    second = Agent(laptop, one, name="two")
+    second.begin()
+    assert (now(laptop, one).state, now(laptop, one).attempt, now(laptop, one).agent) == (State.RUNNING, 2, "two")
+    back = first.call("save", code=130)
+    assert "replaced by attempt 2" in back.err
+    (laptop.places / "go").touch()
+    second.call("run")
+    assert "replaced" in first.call("save", code=130).err
+    second.call("save")
+    assert (now(laptop, one).state, now(laptop, one).attempt) == (State.DONE, 2)
+    assert laptop.git("ls-remote", "origin", "refs/exps/*").count("refs/exps/") == 1
+    assert "replaced" not in second.call("save", code=130).err, "it has ended"
+
+
+def test_what_is_killed_is_tried_again_until_there_were_enough_attempts(laptop: Laptop) -> None:
+    (one,) = send(laptop, "train.rate=0.6", name="long", retries=1)
+    agent = Agent(laptop, one)
+    agent.begin()
+    process = agent.start("run")
+    laptop.until(lambda: laptop.runs() == ["0.6"])
+    victim = next(child for child in psutil.Process(process.pid).children() if "reproduce" in child.cmdline())
+    victim.send_signal(signal.SIGKILL)
+    process.communicate()
+    agent.call("save", code=3)
+    assert now(laptop, one).state is State.WAITING
+    assert "attempt 1 was lost: mlbutler was stopped from outside (killed by SIGKILL" in now(laptop, one).reason
+    second = Agent(laptop, one, name="two")
+    second.begin()
+    second.call("save", code=1)
+    assert now(laptop, one).state is State.NOT_SET_UP
+    assert "lost 2 times" in now(laptop, one).reason
+    assert "is not set up already" in second.begin(code=1).out
+
+
+def test_who_asks_it_to_stop_gets_what_was_finished(laptop: Laptop) -> None:
+    (one,) = send(laptop, "train.rate=0.6", name="long")
+    agent = Agent(laptop, one)
+    agent.begin()
+    process = agent.start("run")
+    laptop.until(lambda: laptop.runs() == ["0.6"])
+    agent.stop.write_text("60\n")
+    out, _ = process.communicate()
+    assert process.returncode == 0
+    assert "checkpoint saved" in out
+    agent.call("save", code=130)
+    done = now(laptop, one)
+    assert done.state is State.CANCELLED
+    assert done.reason == "none of its processes is left"
+    assert b"checkpoint saved" in (shared(laptop).log(kept(laptop, one)) or b"")
+    assert not [word for word in laptop.git("ls-remote", "origin").split() if word.startswith("refs/exps")]
+
+
+def test_it_can_be_cancelled_before_it_runs_and_when_its_build_is_aborted(laptop: Laptop) -> None:
+    waiting, preparing, running = send(laptop, "train.rate=0.6,0.7,0.8", name="lr")
+    shared(laptop).change(waiting.id, lambda now: now.with_(cancel=5.0))
+    assert "is not run: it was cancelled" in Agent(laptop, waiting, 1).begin().out
+    early = Agent(laptop, preparing, 2)
+    early.call("save", "--aborted", code=130)
+    late = Agent(laptop, running, 3)
+    late.begin()
+    process = late.start("run")
+    laptop.until(lambda: laptop.runs() == ["0.8"])
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 130
+    late.call("save", "--aborted", code=130)
+    states = {one.experiment.name: (one.experiment.state, one.experiment.reason) for one in shared(laptop).all()}
+    assert {state for state, _ in states.values()} == {State.CANCELLED}
+    assert states["lr-3"][1] == "the build was aborted"
+
+
+def test_a_program_that_fails_is_not_tried_again_and_says_why(laptop: Laptop) -> None:
+    (one,) = send(laptop, "train.rate=0.5", name="bad")
+    agent = Agent(laptop, one)
+    agent.begin()
+    agent.call("run")
+    agent.call("save", code=1)
+    done = now(laptop, one)
+    assert (done.state, done.attempt) == (State.FAILED, 1)
+    assert "diverged" in done.tail
+    assert b"== the last lines of stage train" in (shared(laptop).log(kept(laptop, one)) or b"")
+    assert agent.call("next").out == ""
+
+
+def test_its_time_is_over(laptop: Laptop) -> None:
+    (one,) = send(laptop, "train.rate=0.6", name="slow", time_limit=0.5)
+    agent = Agent(laptop, one)
+    agent.begin()
+    agent.call("run")
+    agent.call("save", code=1)
+    assert now(laptop, one).state is State.TIMED_OUT
+
+
+SECRET = {"MLBUTLER_GIT_TOKEN": "a-token-for-git-3f1c"}
+
+
+def test_links_that_the_project_s_code_leaves_are_not_followed(laptop: Laptop) -> None:
+    (one,) = send(laptop, "train.rate=0.02", name="lr")
+    agent = Agent(laptop, one)
+    agent.begin()
+    agent.call("run")
+    folder = agent.root / ".mlbutler" / "train"
+    for name, target in (("log.txt", "/proc/self/environ"), ("end.json", laptop.root / "params.yaml")):
+        (folder / name).unlink()
+        (folder / name).symlink_to(target)
+    os.mkfifo(folder / "stop")
+    (folder / "attempt").write_text("7\n")
+    agent.call("save", code=1, environ=SECRET)
+    done = now(laptop, one)
+    assert (done.state, done.attempt) == (State.NOT_SET_UP, 1)
+    assert ".mlbutler/train/" in done.reason
+    assert shared(laptop).log(kept(laptop, one)) == b""
+
+
+def test_programs_that_the_project_s_code_gave_git_get_no_credential(laptop: Laptop) -> None:
+    (one,) = send(laptop, "train.rate=0.02", name="lr")
+    agent = Agent(laptop, one)
+    agent.begin()
+    agent.call("run")
+    evil = agent.root.parent / "evil"
+    evil.write_text(f"#!/bin/sh\nenv >> {evil}.found; cat\n")
+    evil.chmod(0o755)
+    for key, value in (
+        ("core.sshCommand", evil), ("credential.helper", f"!{evil}"), ("core.hooksPath", evil.parent),
+        ("remote.origin.url", "ext::sh -c evil"), ("url./nowhere.insteadOf", laptop.world.bare),
+        ("filter.x.clean", evil),
+    ):  # fmt: skip
+        laptop.world.git(agent.root, "config", key, str(value))
+    (agent.root / ".git" / "info" / "attributes").write_text("* filter=x\n")
+    agent.call("save", environ=SECRET)
+    done = now(laptop, one)
+    assert done.state is State.DONE
+    assert laptop.world.git(laptop.world.bare, "rev-parse", f"{done.ref}^") == one.input
+    assert SECRET["MLBUTLER_GIT_TOKEN"] not in Path(f"{evil}.found").read_text()
+
+
+@pytest.mark.parametrize(("name", "value", "said"), [
+    ("MLBUTLER_TRAIN_EXPERIMENT", "$(touch x)", "holds no id"),
+    ("MLBUTLER_TRAIN_EXPERIMENT", "f" * 40, "There is no experiment"),
+])  # fmt: skip
+def test_what_is_no_experiment_s_build_is_refused(laptop: Laptop, name: str, value: str, said: str) -> None:
+    (one,) = send(laptop, "train.rate=0.02", name="lr")
+    assert said in Agent(laptop, one).call("begin", code=2, environ={name: value}).err
+    assert now(laptop, one).state is State.WAITING
+    assert "for the builds of a CI server" in laptop.train("agent", "begin", code=2)
+
+
+def test_the_rest_of_a_sweep_is_begun_by_those_that_end(laptop: Laptop) -> None:
+    grid = send(laptop, "train.rate=0.02,0.03,0.04,0.05", name="lr", jobs=2, max_failures=2, label="gpu")
+    agent = Agent(laptop, grid[0])
+    assert agent.call("next").out.splitlines() == [f"{one.id} gpu" for one in grid[:2]]
+    agent.begin()
+    assert agent.call("next").out.splitlines() == [f"{grid[1].id} gpu"]
+    for one in grid[:2]:
+        shared(laptop).change(one.id, lambda now: now.with_(state=State.FAILED))
+    assert agent.call("next").out == ""
+    assert [now(laptop, one).state for one in grid] == [State.FAILED] * 2 + [State.CANCELLED] * 2
+    assert now(laptop, grid[3]).reason == "2 of lr failed: lr-1, lr-2"
+
+
+def test_another_build_does_not_take_what_one_is_at(laptop: Laptop) -> None:
+    (one,) = send(laptop, "train.rate=0.02", name="lr")
+    Agent(laptop, one).begin()
+    other = Agent(laptop, one, build=2)
+    assert "another build is at it: http://jenkins.example/job/train/1/" in other.begin().out
+    assert other.attempt == ""
+    assert now(laptop, one).attempt == 1
+
+
+def test_data_that_cannot_be_brought_is_another_agent_s_try_and_then_the_end(laptop: Laptop) -> None:
+    (one,) = send(laptop, "train.rate=0.02", name="lr", retries=1)
+    moved = laptop.world.remote.with_name("away")
+    laptop.world.remote.rename(moved)
+    agent = Agent(laptop, one)
+    agent.begin(code=3)
+    assert now(laptop, one).state is State.WAITING
+    assert "attempt 1 could not be prepared on one" in now(laptop, one).reason
+    agent.begin(code=1)
+    assert now(laptop, one).state is State.NOT_SET_UP

@@ -63,6 +63,8 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    # Stages of tests leave marks beside their project; tests/steps/test_isolated.py takes it back.
+    monkeypatch.setenv("MLBUTLER_ISOLATION_MODE", "off")
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(home / "dvc-site"))
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(home / "dvc-global"))
     monkeypatch.setenv("DVC_SYSTEM_CONFIG_DIR", str(home / "dvc-system"))

@@ -94,6 +94,17 @@ def test_terminal_escapes_are_taken_out() -> None:
     assert clean("\x1b[31mred\x1b[0m \x1b]0;title\x07\x1b[2Aup\x08 a\tb\u202e") == "red up a\tb"
 
 
+@pytest.mark.parametrize("command", [
+    "::set-output name=x::y", "  ::add-mask::x", "\x1b[0m::stop-commands::x", "a ##[command]x",
+    "##vso[task.setvariable]x", "##teamcity[buildStatus]", "one\n::error::two",
+])  # fmt: skip
+def test_no_line_is_a_command_to_a_ci_server(command: str) -> None:
+    text = clean(command)
+    assert not any(line.lstrip().startswith("::") for line in text.splitlines())
+    assert "##" not in text
+    assert clean("std::vector, ## a title, a::b") == "std::vector, ## a title, a::b"
+
+
 def test_an_unfinished_line_is_shown_after_a_while_and_not_twice() -> None:
     lines: list[str] = []
     splitter = LiveLines(lines.append, pending_after=0.0)

@@ -15,12 +15,17 @@ _ESCAPE = re.compile(
 )
 # Control characters, and those that turn the direction of text around.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# What CI servers obey in a log: GitHub's and Forgejo's `::set-output`, Azure's `##vso[`, TeamCity's `##teamcity[`.
+_COMMAND = re.compile(r"^([^\S\n]*):(?=:)|#(?=#(?:\[|vso\[|teamcity\[))", re.MULTILINE)
 _OVERLAP = 4_096
 
 
 def clean(text: str) -> str:
-    """Return text without escape sequences and control characters (tabs and newlines stay)."""
-    return _CONTROL.sub("", _ESCAPE.sub("", text))
+    """Return text without escape sequences and control characters (tabs and newlines stay).
+
+    A space parts what a CI server would take for a command to it.
+    """
+    return _COMMAND.sub(lambda found: f"{found[0]} ", _CONTROL.sub("", _ESCAPE.sub("", text)))
 
 
 class LiveLines:

@@ -127,6 +127,7 @@ def run(
     timeout: float | None = None,
     redactor: Redactor | None = None,
     grace: Grace | None = None,
+    prefix: Sequence[str] = (),
 ) -> Finished:
     """Run one command to its end.
 
@@ -135,12 +136,13 @@ def run(
         environ: the child's whole environment (see `project_environment`).
         on_line: takes each line of standard output and error, merged, as it comes, secrets hidden.
         timeout: seconds; then the whole process group is interrupted, terminated, killed.
+        prefix: a program with its options that runs the command (see `mlbutler.isolation`).
 
     Raises:
         Interrupted: SIGINT, SIGTERM or SIGHUP came; everything that the command started has ended.
         OutsideError: it could not be started. UsageError: there is no directory `cwd`.
     """
-    arguments = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+    arguments = [*prefix, *(["/bin/sh", "-c", command] if isinstance(command, str) else command)]
     started = time.monotonic()
     deadline = None if timeout is None else started + timeout
     with Process(arguments, cwd=cwd, environ=environ, on_line=on_line, redactor=redactor, grace=grace) as process:

@@ -64,7 +64,8 @@ class FailedCase:
 class TestResult(StepResult):
     """The project's tests. Counts are None when no JUnit file was written.
 
-    `held_back`: names of the environment variables that the commands were not given.
+    `held_back`: names of the environment variables that the commands were not given. `isolation`: how they were kept
+    from the rest of the machine, '' where that is not known.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
@@ -76,14 +77,16 @@ class TestResult(StepResult):
     skipped: int | None = None
     failed_cases: tuple[FailedCase, ...] = ()
     held_back: tuple[str, ...] = ()
+    isolation: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LintResult(StepResult):
-    """The project's linters, one run for each command. `held_back`: as in `TestResult`."""
+    """The project's linters, one run for each command. `held_back`, `isolation`: as in `TestResult`."""
 
     runs: tuple[CommandRun, ...] = ()
     held_back: tuple[str, ...] = ()
+    isolation: str = ""
 
 
 class StageState(StrEnum):
@@ -287,7 +290,7 @@ class ReproduceResult(StepResult):
     `always_changes`: stages that made other outputs right after our own commit of theirs. `stale_again`: what makes a
     stage stale as soon as it has run, with what to write instead.
     `unsaved`: outputs that would have been removed and that no store holds; nothing was run then.
-    `held_back`: names of the environment variables that the stages were not given.
+    `held_back`: names of the environment variables that the stages were not given. `isolation`: as in `TestResult`.
     """
 
     stages: tuple[StageRun, ...] = ()
@@ -296,6 +299,7 @@ class ReproduceResult(StepResult):
     always_changes: tuple[str, ...] = ()
     stale_again: tuple[Finding, ...] = ()
     held_back: tuple[str, ...] = ()
+    isolation: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ class RunOptions:
         share: outside CI, let results leave this machine; a CI server's run always does.
         live: seconds between two versions of the comment, at least, while the run is under way; None: only its end.
         discard: replace files of the work tree that no store holds.
+        isolate: how the project's code is isolated; None for what the settings say.
     """
 
     against: str | None = None
@@ -37,6 +38,7 @@ class RunOptions:
     share: bool = False
     live: float | None = None
     discard: bool = False
+    isolate: str | None = None
 
 
 def run(
@@ -53,7 +55,7 @@ def run(
         if name not in NAMES:
             raise UsageError(f"There is no step '{name}'.", f"The steps are {', '.join(NAMES)}.")
     with begin(directory, console, options.against, anew=True) as work:
-        work.discard = options.discard
+        work.discard, work.isolate = options.discard, options.isolate
         work.shares = options.share or work.record.change.ci != "local"
         _introduce(work)
         left_out = [*options.skip, *([] if options.publish else ["publish"])]

@@ -30,6 +30,7 @@ class VerifyOptions:
     stages: Sequence[str] = ()
     sample: float | None = None
     tolerance: float | None = None
+    isolate: str | None = None
 
 
 def verify_commit(directory: Path, console: Console, revision: str | None, options: VerifyOptions) -> int:
@@ -39,6 +40,7 @@ def verify_commit(directory: Path, console: Console, revision: str | None, optio
         UsageError: there is no such commit or stage, or as `begin`. Interrupted, and as `verify`.
     """
     with begin(directory, console) as work:
+        work.isolate = options.isolate
         asked = _asked(work, revision, options)
         if revision is None and work.git.dirty():
             console.line("Note: files that are not committed are not verified: the commit is.")

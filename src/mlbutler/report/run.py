@@ -338,6 +338,9 @@ def provenance(record: Record) -> Section:
     pairs.append(("CI", Cell((plain(change.ci), *build))))
     hardware = f"{env.platform}, {numbers.count(env.cpus, 'CPU')}, {numbers.size(env.memory)} memory"
     pairs.append(("Agent", cell(f"{env.host}: {hardware}")))
+    kept = {one.isolation for one in (record.test, record.lint, record.reproduce) if one is not None and one.isolation}
+    if kept:
+        pairs.append(("Isolation", cell("; ".join(sorted(kept)))))
     pairs.append(("Versions", cell(f"mlbutler {env.mlbutler}, DVC {env.dvc}, Python {env.python}, git {env.git}")))
     started = [result.started for _, result in record.steps() if result.started]
     if started:

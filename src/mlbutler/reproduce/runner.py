@@ -38,6 +38,7 @@ class Surroundings:
             counts.
         made: takes what DVC added to it.
         bring: takes paths of recorded artifacts and puts into the work tree those that can be had.
+        isolation: what stands before each stage's command (`mlbutler.isolation`).
         force: run each command whether anything changed or not, and ask no run cache.
         timeout: seconds for all stages together. lock_patience: seconds to wait for another DVC process.
     """
@@ -56,6 +57,7 @@ class Surroundings:
     runs: Callable[[], AbstractContextManager[Mapping[str, Any] | None]] = nullcontext
     made: Callable[[Mapping[str, str]], None] = lambda entries: None
     bring: Callable[[Sequence[str]], None] = lambda paths: None
+    isolation: Sequence[str] = ()
     force: bool = False
     timeout: float | None = None
     lock_patience: float = 30.0
@@ -173,7 +175,8 @@ class Runner:
         # A stage that is stale of itself is; one that only stands on a stale one may turn out not to be.
         strict = needed or any(cause.kind != "upstream" for cause in stage.causes) or not stage.causes
         command = {"do": "stage", "name": stage.name, "strict": strict, "may_lack": may_lack,
-                   "force": self._here.force, "patience": self._here.lock_patience}  # fmt: skip
+                   "force": self._here.force,
+                   "isolation": list(self._here.isolation), "patience": self._here.lock_patience}  # fmt: skip
         try:
             with self._here.runs() as runs:
                 events = self._ask({**command, "runs": runs})

@@ -203,7 +203,7 @@ def _stage(command: dict[str, Any], send: Send) -> None:
     was stale: when that one made the same outputs again, what is missing here need not be made. With `may_lack`,
     missing inputs are reported, and nothing is done. With `runs`, DVC's run cache is what that
     says (`run_entries`) and not the clone's. With `force` the command runs whether anything changed or not, and no run
-    cache is asked.
+    cache is asked. What `isolation` holds stands before the command.
     """
     name, give_up = command["name"], time.monotonic() + command["patience"]
     seen = _Commands(name)
@@ -231,6 +231,8 @@ def _reproduced(name: str, command: dict[str, Any], seen: _Commands) -> dict[str
     from dvc.repo import Repo
 
     runs = command["runs"]
+    if command["isolation"]:
+        _isolate(command["isolation"])
     with Repo(str(Path.cwd())) as repo:
         entries = RunEntries(runs) if runs is not None else None
         if entries is not None:
@@ -257,6 +259,18 @@ def _reproduced(name: str, command: dict[str, Any], seen: _Commands) -> dict[str
             _keep_run(repo, done[0])
         made = entries.made if entries is not None and seen.started else {}
         return {"outcome": "ran" if seen.started else "restored", "changed": before != after, "runs": made}
+
+
+def _isolate(prefix: list[str]) -> None:
+    """Have DVC start commands behind `prefix`; DVC itself goes on as before: it writes cache and dvc.lock."""
+    import dvc.stage.run as module
+
+    made = module._make_cmd
+
+    def isolated(executable: str | None, text: str) -> list[str]:
+        return [*prefix, *made(executable or "/bin/sh", text)]
+
+    module._make_cmd = isolated
 
 
 def _keep_run(repo: Any, stage: Any) -> None:

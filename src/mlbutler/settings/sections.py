@@ -160,6 +160,19 @@ class RepeatSettings(Section):
     timeout: Seconds | None = Field(None, description="limit for all stages of one repeated run, such as '1h'")
 
 
+class IsolationSettings(Section):
+    """How stages, tests and linters are kept from the rest of the machine."""
+
+    mode: Literal["auto", "require", "off"] = Field(
+        "auto",
+        description="'auto': with bubblewrap on a CI server, where that works; 'require': else nothing of the project "
+        "is run; 'off': not at all",
+    )
+    writable: Strings = Field(
+        (), description="folders and files outside the workspace that they may write, such as '~/.cache/huggingface'"
+    )
+
+
 class VerifySettings(Section):
     """How results are verified: stages run again in a clean clone, and what they make compared with dvc.lock."""
 
@@ -338,6 +351,7 @@ class Settings(Section):
     gate: tuple[Gate, ...] = ()
     predictions: tuple[Predictions, ...] = ()
     repeat: RepeatSettings = RepeatSettings.model_construct()
+    isolation: IsolationSettings = IsolationSettings.model_construct()
     verify: VerifySettings = VerifySettings.model_construct()
     train: TrainSettings = TrainSettings.model_construct()
     waivers: WaiverSettings = WaiverSettings.model_construct()

@@ -58,6 +58,7 @@ class RunContext:
             refs; None where only the record has them, which that code can write.
         given_up: names of the variables that a fork's change does not get, and that this process does not use either;
             None for a change of the repository's own.
+        isolate: how the project's code is isolated, as the command line says; None for what the settings say.
         live: keeps the comment up to date until the verdict is published.
         taken: names of the steps that this process has run or begun; another process may run others at the same time
             and write their results into the same record.
@@ -77,6 +78,7 @@ class RunContext:
     access: RemoteAccess | None = None
     target_revisions: tuple[str, ...] | None = ()
     given_up: tuple[str, ...] | None = None
+    isolate: str | None = None
     taken: set[str] = field(default_factory=set)
     live: LiveComment | None = None
 

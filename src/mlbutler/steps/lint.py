@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mlbutler.record import LintResult, Outcome
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.project_commands import failure, run_commands
@@ -20,15 +22,14 @@ def run(work: RunContext) -> LintResult:
             reason="not configured",
             remedy="Set commands under [lint] in mlbutler.toml, such as commands = ['ruff check'].",
         )
-    runs, redactor, ours = run_commands(work, settings.commands, settings.timeout)
-    bad = [done for done in runs if done.exit_code != 0]
-    if bad:
+    ran = run_commands(work, settings.commands, settings.timeout)
+    told: dict[str, Any] = {"runs": ran.runs, "held_back": ran.held_back, "isolation": ran.isolation}
+    if bad := ran.bad:
         return LintResult(
             outcome=Outcome.FAILED,
-            reason=redactor.hide("; ".join(failure(done, settings.timeout) for done in bad)),
-            remedy=f"Fix what the linter names, or the commands under [lint] in mlbutler.toml. {ours.hint}".strip(),
-            runs=runs,
-            held_back=ours.held_back,
+            reason=ran.redactor.hide("; ".join(failure(done, settings.timeout) for done in bad)),
+            remedy=f"Fix what the linter names, or the commands under [lint] in mlbutler.toml. {ran.hint}".strip(),
+            **told,
         )
-    passed = "the linter passed" if len(runs) == 1 else f"all {len(runs)} linters passed"
-    return LintResult(outcome=Outcome.PASSED, reason=passed, runs=runs, held_back=ours.held_back)
+    passed = "the linter passed" if len(ran.runs) == 1 else f"all {len(ran.runs)} linters passed"
+    return LintResult(outcome=Outcome.PASSED, reason=passed, **told)

@@ -2,49 +2,84 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from mlbutler.console import human_seconds
 from mlbutler.process import explain_exit, output_redactor, run
 from mlbutler.record import CommandRun
 from mlbutler.secrets import Redactor
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.given_variables import GivenEnvironment, given
+from mlbutler.steps.given_variables import given
+from mlbutler.steps.isolated import isolated
+
+_MOST_BYTES = 256 * 1024 * 1024
 
 
-def run_commands(
-    work: RunContext, commands: Sequence[str], timeout: float | None
-) -> tuple[tuple[CommandRun, ...], Redactor, GivenEnvironment]:
+@dataclass(frozen=True)
+class Ran:
+    """What commands did: `hint` is what to do where they missed something, '' for nothing."""
+
+    runs: tuple[CommandRun, ...]
+    redactor: Redactor
+    held_back: tuple[str, ...]
+    isolation: str
+    hint: str = ""
+
+    @property
+    def bad(self) -> list[CommandRun]:
+        """Return those that failed."""
+        return [done for done in self.runs if done.exit_code != 0]
+
+
+def run_commands(work: RunContext, commands: Sequence[str], timeout: float | None) -> Ran:
     """Run every command at the project's root, in order, even where an earlier one failed.
 
-    Returns:
-        the runs, the redactor for other output of the commands, and the environment that they had.
+    XML files that isolated commands write into ``.mlbutler`` are put there afterwards.
 
     Raises:
-        Interrupted: a signal asked mlbutler to stop. OutsideError: there is no shell.
+        Interrupted: a signal asked mlbutler to stop. OutsideError: there is no shell, or no isolation that is required.
     """
     redactor = output_redactor(work.environ)
     ours = given(work)
     runs = []
-    for command in commands:
-        work.console.line(f"> {command}")
-        done = run(
-            command,
-            cwd=work.root,
-            environ=ours.environ,
-            on_line=lambda line: work.console.raw(line + "\n"),
-            timeout=timeout,
-            redactor=redactor,
-        )
-        runs.append(
-            CommandRun(
-                command=redactor.hide(command),
-                exit_code=done.exit_code,
-                duration=done.duration,
-                tail=done.tail,
+    with isolated(work) as here:
+        for command in commands:
+            work.console.line(f"> {command}")
+            done = run(
+                command,
+                cwd=work.root,
+                environ=ours.environ,
+                on_line=lambda line: work.console.raw(line + "\n"),
+                timeout=timeout,
+                redactor=redactor,
+                prefix=here.prefix,
             )
-        )
-    return tuple(runs), redactor, ours
+            runs.append(
+                CommandRun(
+                    command=redactor.hide(command),
+                    exit_code=done.exit_code,
+                    duration=done.duration,
+                    tail=done.tail,
+                )
+            )
+        if here.state is not None:
+            _take_over(here.state, work.root / ".mlbutler")
+    lines = [line for done in runs if done.exit_code != 0 for line in done.tail]
+    hint = " ".join(filter(None, (ours.hint, here.hint(lines))))
+    return Ran(tuple(runs), redactor, ours.held_back, here.words, hint)
+
+
+def _take_over(source: Path, target: Path) -> None:
+    """Copy the XML files that commands wrote; not through links, and not what is no file."""
+    for file in source.glob("*.xml"):
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > _MOST_BYTES:
+            continue
+        place = target / file.name
+        place.unlink(missing_ok=True)
+        shutil.copy2(file, place, follow_symlinks=False)
 
 
 def failure(done: CommandRun, timeout: float | None) -> str:

@@ -21,6 +21,7 @@ from mlbutler.reproduce.stage_log import RELATIVE, StageLog
 from mlbutler.steps import sync
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.given_variables import given
+from mlbutler.steps.isolated import isolated
 from mlbutler.steps.sending import keep_in_mirror
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
     outputs = OutputGuard(work)
     head, stale = work.record.change.checkout, len(plan.stale())
     before = work.project.hashes.unchanged()
-    with StageLog(work.root) as log, writing(work.root, head, stale, redactor) as progress:
+    with (
+        StageLog(work.root) as log,
+        writing(work.root, head, stale, redactor) as progress,
+        isolated(work) as here,
+    ):
 
         def heading(title: str) -> None:
             title = redactor.hide(title)
@@ -91,6 +96,7 @@ def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
                 finished=Keeper(work),
                 **_run_cache(work.project),
                 bring=lambda paths: sync.supply(work, paths),
+                isolation=here.prefix,
                 timeout=work.settings.reproduce.timeout,
             ),
             failed,
@@ -115,9 +121,11 @@ def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
         work.console.line(f"Note: {said}. Write into a copy, or declare it as an output with persist: true.")
         result = dataclasses.replace(result, reason=f"{result.reason}; {said}")
     result = _with_stale_again(work, result)
-    result = dataclasses.replace(result, held_back=ours.held_back)
-    if any(run.outcome == "failed" for run in done.runs.values()) and not done.timed_out:
-        result = dataclasses.replace(result, remedy=" ".join(filter(None, (result.remedy, ours.hint))))
+    result = dataclasses.replace(result, held_back=ours.held_back, isolation=here.words)
+    lines = [line for run in done.runs.values() if run.outcome == "failed" for line in run.tail]
+    if lines and not done.timed_out:
+        hints = filter(None, (result.remedy, ours.hint, here.hint(lines)))
+        result = dataclasses.replace(result, remedy=" ".join(hints))
     return dataclasses.replace(result, **loop.verdict(work.git, settled, plan, done.changed, result.reason))
 
 

@@ -27,7 +27,8 @@ def scratch_work(work: RunContext, root: Path, *, mirror: Path | None, timeout: 
         agreed = (*agreed, from_text((root / LOCAL_CONFIG).read_bytes()))
     scratch = RunContext(
         root=root, loaded=loaded, console=work.console, record=record, environ=work.environ, access=work.access,
-        agreed_remotes=agreed, target_revisions=work.target_revisions, discard=True,  # nobody works there
+        agreed_remotes=agreed, target_revisions=work.target_revisions, isolate=work.isolate,
+        discard=True,  # nobody works there
     )  # fmt: skip
     scratch.project.planning.build_runs = work.project.planning.build_runs
     return scratch

@@ -25,12 +25,12 @@ def run(work: RunContext) -> TestResult:
             remedy="Set command under [test] in mlbutler.toml, such as command = 'pytest'.",
         )
     since = time.time()
-    runs, redactor, ours = run_commands(work, settings.command, settings.timeout)
+    ran = run_commands(work, settings.command, settings.timeout)
+    redactor, bad_runs = ran.redactor, ran.bad
     counts = junit_file.count(work.root, settings.junit, since)
-    bad_runs = [done for done in runs if done.exit_code != 0]
     parts = [failure(done, settings.timeout) for done in bad_runs]
     if not bad_runs:
-        parts.append("the test command passed" if len(runs) == 1 else f"all {len(runs)} test commands passed")
+        parts.append("the test command passed" if len(ran.runs) == 1 else f"all {len(ran.runs)} test commands passed")
     if counts.files:
         parts.insert(0, _counted(counts))
     if settings.junit and not counts.files:
@@ -41,9 +41,10 @@ def run(work: RunContext) -> TestResult:
     result = TestResult(
         outcome=Outcome.FAILED if failed else Outcome.PASSED,
         reason=redactor.hide("; ".join(parts)),
-        remedy=f"Fix the tests, or the command under [test] in mlbutler.toml. {ours.hint}".strip() if failed else "",
-        runs=runs,
-        held_back=ours.held_back,
+        remedy=f"Fix the tests, or the command under [test] in mlbutler.toml. {ran.hint}".strip() if failed else "",
+        runs=ran.runs,
+        held_back=ran.held_back,
+        isolation=ran.isolation,
     )
     if not counts.files:
         return result

@@ -18,6 +18,7 @@ from mlbutler.remotes.opening import open_mirror
 from mlbutler.reproduce.runner import Runner, Surroundings
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.given_variables import given
+from mlbutler.steps.isolated import isolated
 
 if TYPE_CHECKING:
     from mlbutler.store.engine import BringOptions
@@ -140,18 +141,20 @@ class CleanRun:
         site = scratch.project.cache_dir / "site"
         plan = StagePlan(name=stage.name, state=StageState.STALE, command=stage.command,
                          causes=(Cause(kind="always", subject=stage.name, detail="to verify it"),))  # fmt: skip
-        surroundings = Surroundings(
-            root=scratch.root,
-            git=scratch.git,
-            environ={**given(work).environ, "DVC_SITE_CACHE_DIR": str(site)},
-            redactor=output_redactor(work.environ),
-            heading=lambda title: None,
-            on_line=lambda line: work.console.raw(line + "\n"),
-            runs=BuildRuns(None).told,
-            force=True,
-            timeout=scratch.settings.reproduce.timeout,
-        )
-        done = Runner([plan], surroundings).run()
+        with isolated(scratch) as here:
+            surroundings = Surroundings(
+                root=scratch.root,
+                git=scratch.git,
+                environ={**given(work).environ, "DVC_SITE_CACHE_DIR": str(site)},
+                redactor=output_redactor(work.environ),
+                heading=lambda title: None,
+                on_line=lambda line: work.console.raw(line + "\n"),
+                runs=BuildRuns(None).told,
+                force=True,
+                isolation=here.prefix,
+                timeout=scratch.settings.reproduce.timeout,
+            )
+            done = Runner([plan], surroundings).run()
         if done.interrupted:
             raise Interrupted(f"Interrupted in stage '{stage.name}'.", "Run it again.")
         return done.runs[stage.name], "; ".join(done.problems)

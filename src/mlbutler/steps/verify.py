@@ -24,7 +24,7 @@ from mlbutler.project.model import Stage, Stages
 from mlbutler.record import Outcome, StagePlan, StageState, StageVerified, Verification, VerifyResult
 from mlbutler.reproduce.cause import sentence
 from mlbutler.reproduce.scratch import scratch_clone
-from mlbutler.settings import VerifySettings, settings_at
+from mlbutler.steps.agreed import agreed
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.scratch_work import scratch_work
 from mlbutler.steps.verified_run import Asked, CleanRun, Made, inputs
@@ -76,7 +76,7 @@ def sampled(work: RunContext, up_to_date: Sequence[str]) -> VerifyResult | None:
     Args:
         up_to_date: stages whose recorded results are this commit's.
     """
-    settings = agreed_settings(work)
+    settings = agreed(work, "verify", work.settings.verify)
     if settings.sample is None:
         return None
     base = work.record.change.base
@@ -97,22 +97,6 @@ def sampled(work: RunContext, up_to_date: Sequence[str]) -> VerifyResult | None:
         work.record.change.checkout, brought, settings.sample, settings.tolerance, settings.timeout
     )  # fmt: skip
     return verify(work, asked)
-
-
-def agreed_settings(work: RunContext) -> VerifySettings:
-    """Return the settings of ``[verify]``; of a pull request the target branch's, which it cannot weaken.
-
-    A variable of the agent's environment outweighs both.
-    """
-    own, change = work.settings.verify, work.record.change
-    if change.ci == "local" or change.kind != "pull-request":
-        return own
-    revisions = work.agreed_at
-    theirs = settings_at(lambda name: work.git.show(revisions[0], f"{work.prefix}{name}")) if revisions else None
-    agreed = theirs.verify if theirs is not None else VerifySettings()
-    told = [key for key in VerifySettings.model_fields
-            if work.loaded.sources.get(f"verify.{key}", "").startswith("MLBUTLER_")]  # fmt: skip
-    return agreed.model_copy(update={key: getattr(own, key) for key in told})
 
 
 # ------------------------------------------------------------------------------------- one stage

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mlbutler.verbs.options import against, cli, common, names_of, verb
+from mlbutler.verbs.options import against, cli, common, isolate, names_of, verb
 
 
 @cli.group()
@@ -49,7 +49,7 @@ def _share(context: click.Context, option: click.Parameter, text: str | None) ->
 
 
 @verb("verify", "mlbutler verify", "mlbutler verify v1.2 --stage train", "mlbutler verify --sample 10%",
-      short="Run stages again in a clean clone: do they make what dvc.lock records?")  # fmt: skip
+      short="Run stages again in a clean clone, and compare with dvc.lock.")  # fmt: skip
 @click.argument("revision", metavar="[REV]", required=False)
 @click.option("--stage", metavar="STAGE,...", default="", show_envvar=True,
               help="Verify these stages (default: all that have a command).")  # fmt: skip
@@ -57,11 +57,13 @@ def _share(context: click.Context, option: click.Parameter, text: str | None) ->
               help="Draw this share of them at random, at least one, such as 10%.")  # fmt: skip
 @click.option("--tolerance", type=click.FloatRange(0, 1), metavar="T", show_envvar=True,
               help="Relative difference up to which a metric's number counts as the same.")  # fmt: skip
+@isolate
 @common
 def verify(
-    directory: Path, console: Any, revision: str | None, stage: str, sample: float | None, tolerance: float | None
-) -> int:
+    directory: Path, console: Any, revision: str | None, stage: str, sample: float | None, tolerance: float | None,
+    isolate: str | None,
+) -> int:  # fmt: skip
     """Run stages of a commit again in a clean clone, without any cache: do they make what dvc.lock records?"""
     from mlbutler.commands.verify import VerifyOptions, verify_commit
 
-    return verify_commit(directory, console, revision, VerifyOptions(names_of(stage), sample, tolerance))
+    return verify_commit(directory, console, revision, VerifyOptions(names_of(stage), sample, tolerance, isolate))

@@ -68,6 +68,13 @@ def discard(function: F) -> F:
     return click.option("--discard", is_flag=True, show_envvar=True, help=text)(function)
 
 
+def isolate(function: F) -> F:
+    """Add the option of verbs that run the project's code."""
+    text = "Keep the project's code from the rest of the machine (default: isolation.mode)."
+    kind = click.Choice(["auto", "require", "off"])
+    return click.option("--isolate", type=kind, show_envvar=True, help=text)(function)
+
+
 def every(function: F) -> F:
     """Add the option for the time between two versions of a live comment."""
     text = "With --live: seconds between two versions of the comment, at least."

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mlbutler.errors import EXIT_PASSED
-from mlbutler.verbs.options import against, common, discard, every, in_run, names_of, needs, split, step, verb
+from mlbutler.verbs.options import against, common, discard, every, in_run, isolate, names_of, needs, split, step, verb
 
 _STEPS = "test, lint, plan, sync, check, reproduce, push, compare, commit, report, publish"
 
@@ -37,6 +37,7 @@ def demo(directory: Path, console: Any, target: Path) -> int:
 @click.option("--live", is_flag=True, show_envvar=True, help="Keep the comment up to date while the run is under way.")
 @every
 @discard
+@isolate
 @common
 def run(
     directory: Path, console: Any, only: str, skip: str, no_publish: bool, live: bool, every: float, **options: Any
@@ -53,19 +54,35 @@ def run(
 
 
 @verb("test", "mlbutler test", "mlbutler test --json")
+@isolate
 @in_run
 @common
-def test(directory: Path, console: Any, in_run: bool) -> int:
+def test(directory: Path, console: Any, in_run: bool, isolate: str | None) -> int:
     """Run the project's tests and count them."""
-    return step("test", directory, console, in_run=in_run)
+
+    def call(work: Any) -> Any:
+        from mlbutler.steps.test import run as step
+
+        work.isolate = isolate
+        return step(work)
+
+    return step("test", directory, console, in_run=in_run, call=call)
 
 
 @verb("lint", "mlbutler lint")
+@isolate
 @in_run
 @common
-def lint(directory: Path, console: Any, in_run: bool) -> int:
+def lint(directory: Path, console: Any, in_run: bool, isolate: str | None) -> int:
     """Run the project's linters."""
-    return step("lint", directory, console, in_run=in_run)
+
+    def call(work: Any) -> Any:
+        from mlbutler.steps.lint import run as step
+
+        work.isolate = isolate
+        return step(work)
+
+    return step("lint", directory, console, in_run=in_run, call=call)
 
 
 @verb("plan", "mlbutler plan --verbose", "mlbutler plan train")
@@ -118,14 +135,19 @@ def check(directory: Path, console: Any, in_run: bool, what: tuple[str, ...], an
 @click.option("--failed", metavar="STAGE,...", default="", show_envvar=True,
               help="Stages that failed on another agent, or a JSON list of them: not run again.")  # fmt: skip
 @discard
+@isolate
 @in_run
 @common
-def reproduce(directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], failed: str, discard: bool) -> int:
+def reproduce(
+    directory: Path, console: Any, in_run: bool, stages: tuple[str, ...], failed: str, discard: bool,
+    isolate: str | None,
+) -> int:  # fmt: skip
     """Run the stale stages, in an environment without credentials."""
 
     def call(work: Any) -> Any:
         from mlbutler.steps.reproduce import run as step
 
+        work.isolate = isolate
         return step(work, names_of(failed))
 
     return step("reproduce", directory, console, in_run=in_run, targets=stages, call=call, discard=discard)

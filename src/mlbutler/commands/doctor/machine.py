@@ -99,6 +99,23 @@ def shm(work: RunContext) -> Examined:
     )  # fmt: skip
 
 
+def isolation(work: RunContext) -> Examined:
+    """Say whether stages, tests and linters can be kept from the rest of the machine here."""
+    from mlbutler.isolation import problem
+
+    mode = work.settings.isolation.mode
+    why = problem()
+    if not why:
+        when = {"auto": "on a CI server", "require": "always", "off": "never: isolation.mode is 'off'"}[mode]
+        return Examined("isolation", OK, f"bubblewrap works; it is used {when}", facts={"works": True, "mode": mode})
+    remedy = (
+        "apt-get install bubblewrap, and let this user make namespaces (sysctl kernel.unprivileged_userns_clone=1; on "
+        "Ubuntu kernel.apparmor_restrict_unprivileged_userns=0); within a container the container isolates."
+    )
+    state = MISSING if mode == "require" else NOTE
+    return Examined("isolation", state, f"none: {why}", remedy, {"works": False, "mode": mode})
+
+
 # ---------------------------------------------------------------------------------------------- GPU
 
 

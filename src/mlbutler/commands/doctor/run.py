@@ -31,6 +31,7 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[RunContext], Examined]], ...] = (
     ("shm", machine.shm),
     ("clock", clock.clock),
     ("gpu", machine.gpu),
+    ("isolation", machine.isolation),
     ("test", project.test),
     ("lint", project.lint),
     ("gates", gates.gates),

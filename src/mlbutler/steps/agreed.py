@@ -1,0 +1,32 @@
+"""Settings that a pull request must not decide for itself."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from mlbutler.settings import settings_at
+from mlbutler.steps.context import RunContext
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def agreed(work: RunContext, section: str, own: S) -> S:
+    """Return a section of the settings; for a pull request on a CI server the target branch's.
+
+    A variable of the agent's environment outweighs both.
+
+    Args:
+        own: the section of the work tree's settings.
+    """
+    change = work.record.change
+    if change.ci == "local" or change.kind != "pull-request":
+        return own
+    revisions, kind = work.agreed_at, type(own)
+    theirs = settings_at(lambda name: work.git.show(revisions[0], f"{work.prefix}{name}")) if revisions else None
+    found = getattr(theirs, section) if theirs is not None else kind()
+    given = {key: getattr(own, key) for key in kind.model_fields
+             if work.loaded.sources.get(f"{section}.{key}", "").startswith("MLBUTLER_")}  # fmt: skip
+    made: S = found.model_copy(update=given)
+    return made

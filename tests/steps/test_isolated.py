@@ -1,0 +1,246 @@
+"""The project's code under bubblewrap: what it can reach, what it cannot, and what the record says of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlbutler import isolation
+from mlbutler.isolation import Places, prefix
+from mlbutler.process import run
+from tests.integration.world import DVC_YAML, SETTINGS, TRAIN, Run, World, began, make, params
+
+needs_bubblewrap = pytest.mark.skipif(bool(isolation.problem()), reason=isolation.problem())
+
+# What an attacker tries; each line of the answer is what came of it.
+ATTACK = r"""
+import os, pathlib, signal, socket, subprocess
+def tried(name, action):
+    try:
+        action()
+    except BaseException as error:
+        print(f"{name}: refused ({type(error).__name__})")
+    else:
+        print(f"{name}: DONE")
+places = [os.environ["MIRROR"], os.environ["OUTSIDE"], ".dvc/cache", ".git"]
+for place in places:
+    tried(f"write {os.path.basename(place)}", lambda: pathlib.Path(place, "planted").write_text("x"))
+tried("etc", lambda: open("/etc/passwd", "r+").close())
+tried("kernel", lambda: open("/proc/sys/kernel/core_pattern", "r+").close())
+tried("git config", lambda: pathlib.Path(".git/config").write_text("[core]\nfsmonitor = evil\n"))
+tried("dvc config", lambda: pathlib.Path(".dvc/config").write_text("x"))
+pathlib.Path(".mlbutler").mkdir(exist_ok=True)
+pathlib.Path(".mlbutler/record.json").write_text("forged")
+pathlib.Path("/tmp/own").write_text("x")
+tried("another's process", lambda: os.kill(int(os.environ["VICTIM"]), signal.SIGCONT))
+tried("its environment", lambda: pathlib.Path("/proc", os.environ["VICTIM"], "environ").read_text())
+tried("key", lambda: pathlib.Path(os.environ["HOME"], ".ssh/id_rsa").read_text())
+tried("netrc", lambda: pathlib.Path(os.environ["HOME"], ".netrc").read_text().index("secret"))
+tried("docker", lambda: os.stat(os.environ["SOCKET"]))
+tried("network", lambda: socket.create_connection(("127.0.0.1", int(os.environ["PORT"])), 5))
+tried("remount", lambda: subprocess.run(["mount", "-o", "remount,rw", "/"], check=True, capture_output=True))
+pathlib.Path("made").write_text("in the workspace")
+"""
+
+
+@pytest.fixture(autouse=True)
+def as_users_have_it(monkeypatch: pytest.MonkeyPatch, isolated_environment: Path) -> None:
+    monkeypatch.delenv("MLBUTLER_ISOLATION_MODE")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make(tmp_path_factory.mktemp("world"))
+
+
+def attacked(world: World, branch: str, number: int, home: Path, **more: str) -> Run:
+    """The run of a pull request whose tests and whose stage attack."""
+    passed = ["MIRROR", "OUTSIDE", "VICTIM", "SOCKET", "PORT"]
+    environ = {"MIRROR": str(world.mirror), "OUTSIDE": str(home), "VICTIM": str(os.getpid()), "SOCKET": "/run/x.sock",
+               "HOME": str(home), "PORT": more.pop("PORT", "9")}  # fmt: skip
+    text = json.dumps(passed)
+    told = "".join(f"os.environ.setdefault({name!r}, {value!r})\n" for name, value in environ.items())
+    attack = f"import os\n{told}{ATTACK}"
+    files = {
+        "params.yaml": params(0.02 + number / 1000), "attack.py": attack, "src/train.py": attack + TRAIN,
+        "mlbutler.toml": SETTINGS.replace("python -c 'print(40 + 2)'", "python attack.py"),
+    }  # fmt: skip
+    world.branch(branch, files)
+    world.mirror.mkdir(exist_ok=True)
+    build = {**world.jenkins(branch, number), "HOME": str(home), "MLBUTLER_REPRODUCE_PASS_ENVIRONMENT": text, **more}
+    return world.run(world.clone(f"origin/{branch}"), build)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "home" / ".ssh").mkdir(parents=True)
+    (tmp_path / "home" / ".ssh" / "id_rsa").write_text("a key")
+    (tmp_path / "home" / ".netrc").write_text("machine x login y password secret")
+    return tmp_path / "home"
+
+
+def answers(run: Run) -> dict[str, str]:
+    lines = (line for line in run.out.splitlines() if ": refused" in line or ": DONE" in line)
+    return dict(line.split(": ", 1) for line in lines)
+
+
+@needs_bubblewrap
+def test_on_a_ci_server_the_code_reaches_the_workspace_alone(world: World, home: Path) -> None:
+    run = attacked(world, "attack", 1, home)
+    assert run.code == 0, run.out + run.err
+    done = {name for name, answer in answers(run).items() if answer.startswith("DONE")}
+    assert done == set(), answers(run)
+    assert len(answers(run)) == 15
+    assert (run.root / "made").read_text() == "in the workspace"
+    assert "forged" not in (run.root / ".mlbutler" / "record.json").read_text()
+    assert not list(home.glob("planted"))
+    assert not list(world.mirror.glob("planted"))
+    for step in ("test", "lint", "reproduce"):
+        assert run.record[step]["isolation"] == "bubblewrap: read-only outside the workspace, own /tmp and /proc"
+    report = (run.root / ".mlbutler" / "report" / "report.html").read_text()
+    assert "bubblewrap: read-only outside the workspace" in report
+    assert not Path("/tmp/own").exists()
+
+
+@needs_bubblewrap
+def test_the_code_of_a_fork_has_no_network(world: World, home: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        ours = attacked(world, "network", 2, home, PORT=port)
+        assert answers(ours)["network"].startswith("DONE")
+        run = attacked(world, "network", 2, home, PORT=port, CHANGE_FORK="mallory")
+    assert answers(run)["network"].startswith("refused"), run.out + run.err
+    assert run.record["test"]["isolation"].endswith(", no network")
+
+
+def test_without_it_the_record_says_so_and_the_code_runs(world: World, home: Path) -> None:
+    command = f"echo x > {home / 'planted'}"
+    settings = SETTINGS.replace("python -c 'print(40 + 2)'", command)
+    environ = {"MLBUTLER_RUN_ISOLATE": "off", "MLBUTLER_RUN_ONLY": "test"}
+    world.branch("without", {"mlbutler.toml": settings})
+    run = world.run(world.clone("origin/without"), world.jenkins("without", 3) | environ)
+    assert (run.code, run.record["test"]["isolation"]) == (0, "off"), run.out + run.err
+    assert (home / "planted").exists()
+
+
+def test_where_it_is_required_and_does_not_work_nothing_of_the_project_runs(world: World, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    broken = programs / "bwrap"
+    broken.write_text("#!/bin/sh\necho 'bwrap: no permissions' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    world.branch("required", {"params.yaml": params(0.05)})
+    path = f"{programs}{os.pathsep}{world.base_environ()['PATH']}"
+    environ = {**world.jenkins("required", 4), "PATH": path}
+    run = world.run(world.clone("origin/required"), environ, "--isolate", "require", "--only", "test")
+    assert run.code == 3, run.out + run.err
+    assert "cannot be isolated: bubblewrap does not work here: bwrap: no permissions" in run.record["test"]["reason"]
+    assert "42" not in run.out
+    auto = world.run(world.clone("origin/required"), environ, "--only", "test")
+    assert auto.code == 0
+    assert auto.record["test"]["isolation"] == "none: bubblewrap does not work here: bwrap: no permissions"
+    doctor = world.run(world.clone("origin/required"), environ, "--json", verb="doctor")
+    assert "bwrap: no permissions" in next(one["text"] for one in json.loads(doctor.out)["examined"]
+                                           if one["subject"] == "isolation")  # fmt: skip
+
+
+@needs_bubblewrap
+def test_a_pull_request_cannot_turn_it_off(world: World) -> None:
+    settings = SETTINGS + '[isolation]\nmode = "off"\nwritable = ["/"]\n'
+    run = world.change("turned-off", {"mlbutler.toml": settings}, "--only", "test,lint", number=5)
+    assert run.code == 0, run.out + run.err
+    assert run.record["test"]["isolation"].startswith("bubblewrap")
+
+
+def test_on_a_laptop_it_is_off_unless_asked_for(world: World) -> None:
+    world.branch("laptop", {"notes.md": "x"})
+    run = world.run(world.clone("origin/laptop"), {}, "--only", "test")
+    assert run.record["test"]["isolation"] == "none: not on a CI server"
+
+
+@needs_bubblewrap
+def test_junit_files_of_isolated_tests_are_counted(world: World) -> None:
+    suite = '<testsuite name="s"><testcase name="a"/></testsuite>'
+    write = f"open('.mlbutler/junit.xml', 'w').write('{suite}')"
+    settings = SETTINGS.replace("\"python -c 'print(40 + 2)'\"", '"python write.py"\njunit = ".mlbutler/junit.xml"')
+    run = world.change("junit", {"mlbutler.toml": settings, "write.py": write}, "--only", "test", number=6)
+    assert run.code == 0, run.out + run.err
+    assert run.record["test"]["tests"] == 1
+
+
+@needs_bubblewrap
+def test_a_stage_that_writes_elsewhere_is_told_what_to_set(world: World, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    files = {"src/train.py": f"open({str(elsewhere / 'x')!r}, 'w')\n{TRAIN}", "params.yaml": params(0.06)}
+    run = world.change("elsewhere", files, number=7)
+    assert run.code == 1
+    assert "belongs in isolation.writable" in run.record["reproduce"]["remedy"]
+    environ = {**world.jenkins("elsewhere", 7), "MLBUTLER_ISOLATION_WRITABLE": str(elsewhere)}
+    assert world.run(world.clone("origin/elsewhere"), environ).code == 0
+
+
+@needs_bubblewrap
+def test_what_a_stage_leaves_running_ends_with_it(world: World, tmp_path: Path) -> None:
+    leaving = f"import subprocess\nsubprocess.Popen(['sleep', '98765'], start_new_session=True)\n{TRAIN}"
+    run = world.change("leaving", {"src/train.py": leaving, "params.yaml": params(0.07)}, number=8)
+    assert run.code == 0, run.out + run.err
+    lines = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK))
+    assert not any(b"98765" in line for line in lines)
+
+
+@needs_bubblewrap
+def test_an_aborted_stage_has_its_time_to_end(world: World) -> None:
+    saving = """
+import os, pathlib, signal, sys, time
+def save(number, frame):
+    pathlib.Path("saved").write_text("a checkpoint")
+    sys.exit(1)
+signal.signal(signal.SIGINT, save)
+pathlib.Path("begun").touch()
+until = time.monotonic() + 600
+while time.monotonic() < until:
+    time.sleep(0.05)
+"""
+    world.branch("aborted", {"src/train.py": saving})
+    root = world.clone("origin/aborted")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=world.run_environ(world.jenkins("aborted", 10)),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert began(root, process), process.communicate()[0]
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate()
+    assert process.returncode == 130, out
+    assert (root / "saved").read_text() == "a checkpoint"
+
+
+@needs_bubblewrap
+def test_a_list_of_commands_and_a_folder_of_its_own(world: World) -> None:
+    definition = DVC_YAML.replace("cmd: python src/train.py", "wdir: .\n    cmd: [python src/train.py, 'ls > /tmp/x']")
+    run = world.change("several", {"dvc.yaml": definition, "params.yaml": params(0.08)}, number=9)
+    assert run.code == 0, run.out + run.err
+
+
+@needs_bubblewrap
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root has files of others")
+def test_root_may_work_on_files_of_other_users_in_the_workspace(tmp_path: Path) -> None:
+    workspace, own = tmp_path / "workspace", tmp_path / "own"
+    for folder in (workspace, own):
+        folder.mkdir()
+    (workspace / "theirs").write_text("x")
+    shutil.chown(workspace / "theirs", 1234, 1234)
+    (workspace / "theirs").chmod(0o600)
+    said: list[str] = []
+    done = run("echo y >> theirs && cat theirs", cwd=workspace, environ=dict(os.environ), on_line=said.append,
+               prefix=prefix(Places(workspace), own))  # fmt: skip
+    assert (done.exit_code, said) == (0, ["x", "y"]) or said == ["xy"]

@@ -1,25 +1,36 @@
 """Continuous machine learning for DVC projects.
 
-For notebooks and scripts: `plan`, `compare` and `load_record` (`docs/python.md`). Every other name in this package is
-private and may change in any release.
+For notebooks and scripts: `plan`, `compare`, `load_record`, and `train.submit`, `train.wait` and `train.results`
+(`docs/python.md`). Every other name in this package is private and may change in any release.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.version import __version__
 
 if TYPE_CHECKING:
+    from mlbutler import train
     from mlbutler.api import compare, load_record, plan
 
-__all__ = ["__version__", "compare", "load_record", "plan"]
+__all__ = ["__version__", "compare", "load_record", "plan", "train"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the public functions when they are first used: `import mlbutler` alone stays quick."""
     if name not in __all__:
         raise AttributeError(f"module 'mlbutler' has no attribute {name!r}")
+    if name == "train":
+        return importlib.import_module("mlbutler.train")
     from mlbutler import api
 
     return getattr(api, name)
+
+
+def of_experiments(name: str) -> Any:
+    """Return a public function for experiments: `mlbutler.train` offers it, and stands below what it needs."""
+    from mlbutler import train_api
+
+    return getattr(train_api, name)

@@ -65,7 +65,7 @@ def load_record(path: str | Path = ".mlbutler/record.json") -> Record:
 
 
 def _step(name: str, path: str | Path, *, against: str | None = None, stages: Sequence[str] = ()) -> object:
-    with _unchanged_directory(), begin(Path(path).absolute(), Console(quiet=True), against) as work:
+    with unchanged_directory(), begin(Path(path).absolute(), Console(quiet=True), against) as work:
         if stages:
             reproduce = work.settings.reproduce.model_copy(update={"targets": tuple(stages)})
             work.loaded = replace(work.loaded, settings=work.settings.model_copy(update={"reproduce": reproduce}))
@@ -74,7 +74,7 @@ def _step(name: str, path: str | Path, *, against: str | None = None, stages: Se
 
 
 @contextmanager
-def _unchanged_directory() -> Iterator[None]:
+def unchanged_directory() -> Iterator[None]:
     """Restore the working directory: opening a project changes to its root, since DVC names stages from there."""
     before = Path.cwd()
     try:

@@ -21,7 +21,7 @@ from mlbutler.train.log import Log
 from mlbutler.train.notices import Notice, nearly_over
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
-from mlbutler.train.results import with_results
+from mlbutler.train.saved_results import with_metrics, with_results
 from mlbutler.train.state import State
 
 # Against itself: a target branch that the settings name need not be in the clone.
@@ -57,7 +57,9 @@ class LocalAttempt:
                     return CANCELLED
                 self._keep(experiment, State.RUNNING)
                 end = Attempt(experiment, self._workplace(experiment, root, log)).run()
-                return self._saved(experiment, top, root, end) if end.state is State.DONE else end
+                if end.state is not State.DONE:
+                    return with_metrics(end, self._git, experiment, root)
+                return self._saved(experiment, top, root, end)
             except MlbutlerError as error:
                 log.line(f"error: {error.message}")
                 return End(State.NOT_SET_UP, error.message, error.remedy)

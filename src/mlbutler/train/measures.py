@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from mlbutler.comparison.documents import LARGEST, read_document
@@ -15,18 +15,21 @@ from mlbutler.train.experiment import Experiment, Measure
 _MOST = 50
 
 
-def measures(git: Git, experiment: Experiment, root: Path, stages: Stages) -> tuple[Measure, ...]:
+def measures(
+    git: Git, experiment: Experiment, root: Path, stages: Stages, of: Collection[str] | None = None
+) -> tuple[Measure, ...]:
     """Return the numbers of the metric files that lie in a work tree, at most fifty.
 
     Args:
         git: at the repository's root. root: the project's root in a clone, after its stages have run.
+        of: stages whose metrics count, None for all.
     """
-    found = [measure for path in _metric_files(stages) for measure in _of(git, experiment, root, path)]
+    found = [measure for path in _metric_files(stages, of) for measure in _of(git, experiment, root, path)]
     return tuple(found[:_MOST])
 
 
-def _metric_files(stages: Stages) -> Iterator[str]:
-    for stage in stages.pipeline():
+def _metric_files(stages: Stages, of: Collection[str] | None) -> Iterator[str]:
+    for stage in (stage for stage in stages.pipeline() if of is None or stage.name in of):
         yield from (out.path for out in stage.outputs if out.kind == "metric" and not out.external)
 
 

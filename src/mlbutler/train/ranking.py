@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 from mlbutler.comparison.metrics import guess_goal
 from mlbutler.settings import Gate
 from mlbutler.train.experiment import Experiment
+from mlbutler.train.state import State
 
 
 def metric_of(experiment: Experiment, name: str) -> float | None:
-    """Return the value of a metric, named as in a gate: ``file:name``, or the name alone."""
+    """Return the value of a metric of one that is done, named as in a gate: ``file:name``, or the name alone."""
+    if experiment.state is not State.DONE:  # what a stage wrote before it failed is no result
+        return None
     found = (metric.value for metric in experiment.metrics if name in (metric.name, f"{metric.file}:{metric.name}"))
     value = next(found, None)
     return None if value is None or math.isnan(value) else value

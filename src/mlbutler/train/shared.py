@@ -15,7 +15,7 @@ from mlbutler.git import Git
 from mlbutler.git.repository import RefMove
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import PREFIX, Damaged, Experiments, Kept, is_race
-from mlbutler.train.results import result_refs
+from mlbutler.train.saved_results import result_refs
 
 FETCHED = "refs/mlbutler/trained/"
 _TRIES = 5

@@ -11,7 +11,8 @@ from enum import StrEnum
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
 from mlbutler.project import overrides
-from mlbutler.train import capture, results
+from mlbutler.train import capture
+from mlbutler.train import saved_results as results
 from mlbutler.train.capture import Captured
 from mlbutler.train.experiment import LOCAL, Experiment, identity
 from mlbutler.train.fields import is_name

@@ -62,6 +62,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
               help="Run them all, however many fail, whatever train.max_failures says.")  # fmt: skip
 @click.option("--time", type=Duration(), metavar="TIME", show_envvar=True,
               help="End an experiment that takes longer, such as 90, 30m or 8h.")  # fmt: skip
+@click.option("--queue", is_flag=True, show_envvar=True, help="Send what dvc exp run --queue has queued, instead.")
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Show what would be run and brought, and send nothing.")
 @click.option("-y", "--yes", is_flag=True, show_envvar=True, help="Send data to the DVC remote however large it is.")
 @common
@@ -77,7 +78,10 @@ def train(context: click.Context, /, directory: Path, console: Any, **options: A
         label=options["label"], gpus=options["gpus"], retries=options["retries"], jobs=options["jobs"],
         max_failures=options["max_failures"], keep_going=options["keep_going"], time_limit=options["time"],
     )  # fmt: skip
-    sent = SubmitOptions(wanted, options["copy_paths"], options["dry_run"], options["yes"])
+    queue = options["queue"]
+    if queue and (options["set_param"] or options["target"] or options["copy_paths"]):
+        raise click.UsageError("--queue sends what was queued: -S, --target and --copy-paths change nothing of it.")
+    sent = SubmitOptions(wanted, options["copy_paths"], options["dry_run"], options["yes"], queue)
     return submit(directory, console, sent)
 
 

@@ -26,7 +26,7 @@ from mlbutler.errors import (
 )
 from mlbutler.project.project import Project
 from mlbutler.record import Outcome
-from mlbutler.train import results
+from mlbutler.train import saved_results as results
 from mlbutler.train.end import End, after_loss
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.handed import Handed

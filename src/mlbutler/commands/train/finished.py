@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlbutler.change.detect import remote_of
 from mlbutler.commands.train.opening import Training
 from mlbutler.errors import UsageError
-from mlbutler.train import results
+from mlbutler.train import saved_results as results
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.state import State
 

@@ -11,7 +11,7 @@ from mlbutler.commands.train.opening import opened, print_json
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
 from mlbutler.few import few
-from mlbutler.train import results
+from mlbutler.train import saved_results as results
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.state import ENDED
 

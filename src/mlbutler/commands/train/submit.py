@@ -14,11 +14,13 @@ from mlbutler.console import Console, human_bytes
 from mlbutler.errors import EXIT_PASSED, BusyError, UsageError
 from mlbutler.few import few
 from mlbutler.numbers import count
+from mlbutler.process import project_environment
 from mlbutler.project.project import Project
 from mlbutler.record import StageState
 from mlbutler.settings import Settings
 from mlbutler.train.capture import Captured, capture
 from mlbutler.train.checks import refuse_changed_data, refuse_credentials, refuse_left_out
+from mlbutler.train.dvc_queue import Queued, queued, remove, resolve_queued
 from mlbutler.train.experiment import JENKINS, LOCAL
 from mlbutler.train.fields import is_label
 from mlbutler.train.planned import Planned, plan
@@ -69,43 +71,103 @@ class Wanted:
 
 @dataclass(frozen=True)
 class SubmitOptions:
-    """What the command line asks for. `copied`: untracked files to send too. `yes`: data however large."""
+    """What the command line asks for.
+
+    Attributes:
+        copied: untracked files to send too. queue: send what `dvc exp run --queue` has queued, not the work tree.
+        yes: send data however large.
+    """
 
     wanted: Wanted
     copied: tuple[str, ...] = ()
     dry_run: bool = False
     yes: bool = False
+    queue: bool = False
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was sent: the experiments, the plans of those that run, and the untracked files that were not."""
+
+    submitted: tuple[Submitted, ...]
+    plans: dict[str, Planned]
+    left: tuple[str, ...] = ()
 
 
 def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
     """Send the work tree's experiments; return the exit code.
 
     Raises:
+        MlbutlerError: as `send`.
+    """
+    training = opened(directory, console)
+    sent = send(training, options)
+    _tell(training, sent.submitted, dry_run=options.dry_run)
+    if console.json:
+        print_json(_document(training, sent, options))
+    return EXIT_PASSED
+
+
+def send(training: Training, options: SubmitOptions) -> Sent:
+    """Send experiments and have them run.
+
+    Raises:
         UsageError: something that a stage needs is not sent, a credential would be, or an option is refused.
         BusyError: another submission does not come to its end.
     """
-    training = opened(directory, console)
     training.place.prepare()
     with training.place.holding("submit", _PATIENCE) as ours:
         if not ours:
             raise BusyError("Another `mlbutler train` is sending experiments.", "Wait for it to end.")
         main = training.project()
-        captured = capture(training.git, [f"{training.prefix}{path}" for path in options.copied])
         wish = options.wanted.wish(training.settings)
-        _check(training, main, captured, wish.params)
         way = ToJenkins(training, main, yes=options.yes) if wish.engine == JENKINS else ToThisMachine(training)
-        wish = way.completed(wish)
-        submitted = resolve(training.git, way.known(captured.baseline), training.place, captured, training.prefix, wish)
-        plans = _shown_plans(training, main, captured, submitted)
+        entries = queued(training.git, training.prefix) if options.queue else ()
+        left: tuple[str, ...] = ()
+        if options.queue:
+            submitted = _from_queue(training, main, way, entries, wish)
+        else:
+            submitted, left = _from_work_tree(training, main, way, options.copied, wish)
+        plans = _shown_plans(training, main, submitted)
         if not options.dry_run:
             _refuse_hopeless(plans.values())
             submitted = way.send(submitted)
     if not options.dry_run:
         way.start(submitted)
-    _tell(training, submitted, dry_run=options.dry_run)
-    if console.json:
-        print_json(_document(training, captured, submitted, plans, options))
-    return EXIT_PASSED
+        _take_out(training, entries)
+    return Sent(submitted, plans, left)
+
+
+def _from_work_tree(
+    training: Training, main: Project, way: ToJenkins | ToThisMachine, copied: Sequence[str], wish: Wish
+) -> tuple[tuple[Submitted, ...], tuple[str, ...]]:
+    captured = capture(training.git, [f"{training.prefix}{path}" for path in copied])
+    _check(training, main, captured, wish.params)
+    if captured.untracked:
+        training.console.line(f"not sent (untracked): {few(captured.untracked, 5)}")
+    args = (way.known(captured.baseline), training.place, captured, training.prefix, way.completed(wish))
+    return resolve(training.git, *args), captured.untracked
+
+
+def _from_queue(
+    training: Training, main: Project, way: ToJenkins | ToThisMachine, entries: Sequence[Queued], wish: Wish
+) -> tuple[Submitted, ...]:
+    if not entries:
+        training.console.line("There is nothing in DVC's queue: `dvc exp run --queue` puts something there.")
+        return ()
+    redactor = training.console.redactor.adding(main.secrets())
+    for entry in entries:
+        refuse_credentials(training.git, entry.captured, redactor)
+    params = list(dict.fromkeys(["params.yaml", *(one.path for s in main.stages.ordered for one in s.params)]))
+    args = (way.known, training.place, entries, training.prefix, way.completed(wish), params)
+    return resolve_queued(training.git, *args)
+
+
+def _take_out(training: Training, entries: Sequence[Queued]) -> None:
+    """Have DVC forget what was sent; where it cannot, the same command sends nothing twice."""
+    if entries and (said := remove(training.place.root, entries, project_environment(os.environ))):
+        names = " ".join(entry.name for entry in entries)
+        training.console.error(f"DVC has not taken them out of its queue ({said}): dvc queue remove {names}")
 
 
 def _check(training: Training, main: Project, captured: Captured, params: Sequence[str]) -> None:
@@ -125,13 +187,9 @@ def _check(training: Training, main: Project, captured: Captured, params: Sequen
     refuse_credentials(training.git, captured, redactor)
 
 
-def _shown_plans(
-    training: Training, main: Project, captured: Captured, submitted: Sequence[Submitted]
-) -> dict[str, Planned]:
+def _shown_plans(training: Training, main: Project, submitted: Sequence[Submitted]) -> dict[str, Planned]:
     """Plan what is to be run, and show each as soon as its plan is known."""
     console = training.console
-    if captured.untracked:
-        console.line(f"not sent (untracked): {few(captured.untracked, 5)}")
     due = [one for one in submitted if one.fate is not Fate.REUSED]
     for one in submitted:
         if one.fate is Fate.REUSED:
@@ -199,20 +257,14 @@ def _tell(training: Training, submitted: Sequence[Submitted], *, dry_run: bool) 
     console.line(f"  mlbutler train list; mlbutler train logs -f {new[0].experiment.name}; mlbutler train wait {grid}")
 
 
-def _document(
-    training: Training,
-    captured: Captured,
-    submitted: Sequence[Submitted],
-    plans: dict[str, Planned],
-    options: SubmitOptions,
-) -> dict[str, Any]:
+def _document(training: Training, sent: Sent, options: SubmitOptions) -> dict[str, Any]:
     return {
         "dry_run": options.dry_run,
-        "not_sent": list(captured.untracked),
+        "not_sent": list(sent.left),
         "experiments": [
             as_json(training, one.experiment)
-            | {"fate": str(one.fate), "plan": _plan_document(plans.get(one.experiment.id))}
-            for one in submitted
+            | {"fate": str(one.fate), "plan": _plan_document(sent.plans.get(one.experiment.id))}
+            for one in sent.submitted
         ],
     }
 

@@ -30,17 +30,25 @@ def wait(directory: Path, console: Console, names: Sequence[str]) -> int:
     What nobody works at, because the processes were killed or the machine was started anew, is taken up.
     """
     training = opened(directory, console)
-    found = training.named(names) if names else [one for one in training.all() if one.experiment.state not in ENDED]
-    if not found:
-        console.line("No experiment is under way.")
-    ids = [kept.experiment.id for kept in found]
-    with watching("wait", *names):
-        ended = _until_ended(training, ids)
-        show_on_desktop(training, ended)
+    ended = until_ended(training, names)
+    show_on_desktop(training, ended)
     if console.json:
         print_experiments(training, ended)
     codes = {_CODES[one.state] for one in ended}
     return next((code for code in _WEIGHTIEST_FIRST if code in codes), EXIT_PASSED)
+
+
+def until_ended(training: Training, names: Sequence[str]) -> list[Experiment]:
+    """Wait until the named experiments have ended, or all that have not; return them as they ended.
+
+    Raises:
+        UsageError: a name is none's. Interrupted: Ctrl-C; the experiments go on.
+    """
+    found = training.named(names) if names else [one for one in training.all() if one.experiment.state not in ENDED]
+    if not found:
+        training.console.line("No experiment is under way.")
+    with watching("wait", *names):
+        return _until_ended(training, [kept.experiment.id for kept in found])
 
 
 def _until_ended(training: Training, ids: Sequence[str]) -> list[Experiment]:

@@ -15,7 +15,7 @@ from mlbutler.errors import MlbutlerError, UsageError
 from mlbutler.few import few
 from mlbutler.project.project import Project
 from mlbutler.train.experiment import JENKINS, Experiment
-from mlbutler.train.results import result_refs
+from mlbutler.train.saved_results import result_refs
 from mlbutler.train.sending_data import DataToSend
 from mlbutler.train.starting import start
 from mlbutler.train.state import AGAIN, State

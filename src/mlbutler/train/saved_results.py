@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlbutler.errors import GitError
+from mlbutler.errors import GitError, MlbutlerError
 from mlbutler.git import Git
 from mlbutler.git import verified as git_verified
 from mlbutler.project.model import Stages
@@ -19,6 +19,7 @@ from mlbutler.train.measures import measures
 from mlbutler.train.refs import AUTHOR
 
 TRAILER = "Mlbutler-Train"
+_WROTE = ("ran", "restored")
 
 
 def with_results(end: End, git: Git, experiment: Experiment, top: Path, root: Path) -> End:
@@ -33,6 +34,19 @@ def with_results(end: End, git: Git, experiment: Experiment, top: Path, root: Pa
     stages = Project(root, {}).stages
     commit = save(git, experiment, top, stages)
     return dataclasses.replace(end, result=commit, metrics=measures(git, experiment, root, stages))
+
+
+def with_metrics(end: End, git: Git, experiment: Experiment, root: Path) -> End:
+    """Return the end of an attempt without results, with the metrics that its stages wrote until then.
+
+    Args:
+        git: at the root of the repository that keeps the experiment. root: the project's root in the clone.
+    """
+    ran = [stage.name for stage in end.stages if stage.outcome in _WROTE]  # others' files are as committed
+    try:
+        return dataclasses.replace(end, metrics=measures(git, experiment, root, Project(root, {}).stages, ran))
+    except MlbutlerError:  # the project cannot be read, which is why it ended, or was changed by it
+        return end
 
 
 def save(git: Git, experiment: Experiment, top: Path, stages: Stages) -> str:

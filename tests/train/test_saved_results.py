@@ -9,7 +9,7 @@ import pytest
 from mlbutler.errors import GitError, PathRefused, UnsavedWork
 from mlbutler.git import Git
 from mlbutler.project.model import Output, Stage, Stages
-from mlbutler.train import results
+from mlbutler.train import saved_results as results
 from mlbutler.train.applying import apply
 from mlbutler.train.experiment import Experiment, identity
 from tests.conftest import GitCommand

@@ -1,0 +1,108 @@
+"""Experiments from a notebook: sent, waited for, and a table of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mlbutler
+from mlbutler import train
+from mlbutler.errors import MlbutlerError
+from mlbutler.train_api import _values
+from tests.train.conftest import Laptop
+
+
+def test_a_sweep_is_sent_waited_for_and_tabled(
+    laptop: Laptop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in laptop.world.run_environ({}).items():
+        monkeypatch.setenv(name, value)
+    for name in ("CI", "JENKINS_URL", "GITHUB_ACTIONS", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    names = train.submit(laptop.root, name="lr", params={"train.rate": [0.02, 0.5]}, jobs=2)
+    assert names == ["lr-1", "lr-2"]
+    assert train.wait("lr", laptop.root) == {"lr-1": "done", "lr-2": "failed"}
+    assert train.submit(laptop.root, params=["train.rate=0.02"]) == ["lr-1"], "the same point runs once"
+    one, two = train.results(["lr-*"], laptop.root)
+    assert one.pop("seconds") > 0
+    assert one == {
+        "name": "lr-1", "state": "done", "reason": "1 stage run", "train.rate": 0.02, "accuracy": 0.92,
+        "accuracy before": 0.91,
+    } | {"reason": one["reason"]}  # fmt: skip
+    assert (two["state"], two["train.rate"]) == ("failed", 0.5)
+    assert "exit code 1" in two["reason"]
+    with pytest.raises(MlbutlerError, match="There is no experiment 'other'"):
+        train.wait("other", laptop.root)
+    assert Path.cwd() == tmp_path
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1, "0.1"), ([0.1, 0.2], "0.1,0.2"), (True, "true"), (None, "null"), ("a, b", "'a, b'"), ("it's", r"'it\'s'"),
+        (["x", "y"], "'x','y'"), ((1, False), "1,false"),
+    ],
+)  # fmt: skip
+def test_values_are_written_in_the_grammar_of_dvc(value: object, text: str) -> None:
+    assert _values(value) == text
+    from mlbutler.project.overrides import points
+
+    found, _ = points([f"a={text}"])
+    several = isinstance(value, list | tuple)
+    assert len(found) == (len(value) if several and isinstance(value, list | tuple) else 1)
+
+
+def test_the_package_alone_stays_quick_to_import_and_offers_nothing_else() -> None:
+    program = (
+        "import sys, mlbutler\nmlbutler.train\nprint('mlbutler.train_api' in sys.modules)\n"
+        "print(mlbutler.train.submit.__name__)\ntry:\n    mlbutler.train.other\n"
+        "except AttributeError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False", "submit", "module 'mlbutler.train' has no attribute 'other'"]
+    assert "train" in mlbutler.__all__
+
+
+NOTEBOOK = {
+    "cells": [
+        {
+            "cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "id": str(number),
+            "source": source,
+        }
+        for number, source in enumerate((
+            "from mlbutler import train\nnames = train.submit(name='lr', params={'train.rate': [0.02, 0.03]}, jobs=2)",
+            "assert train.wait(names) == {'lr-1': 'done', 'lr-2': 'done'}",
+            "table = train.results('lr')\ntable",
+        ))
+    ],
+    "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+    "nbformat": 4, "nbformat_minor": 5,
+}  # fmt: skip
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("nbconvert") is None or importlib.util.find_spec("ipykernel") is None,
+    reason="Jupyter (nbconvert and ipykernel) is not installed",
+)
+def test_it_works_in_a_notebook(laptop: Laptop) -> None:
+    (laptop.places / "book.ipynb").write_text(json.dumps(NOTEBOOK))
+    environ = laptop.world.run_environ({}) | {"IPYTHONDIR": str(laptop.places / "ipython")}
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--output", "done.ipynb"]
+    done = subprocess.run(
+        [*command, "--output-dir", str(laptop.places), str(laptop.places / "book.ipynb"),
+         "--ExecutePreprocessor.kernel_name=python3", "--ExecutePreprocessor.timeout=600"],
+        cwd=laptop.root, env=environ, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    cells = json.loads((laptop.places / "done.ipynb").read_text())["cells"]
+    shown = json.dumps(cells[2]["outputs"])
+    assert "lr-1" in shown
+    assert "0.93" in shown

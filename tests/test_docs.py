@@ -62,7 +62,7 @@ def test_every_setting_is_documented_with_its_variable() -> None:
         model = field.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
             part = text.split(f"\n## [{section}]\n")[1].split("\n## ")[0]
-            for key in model.model_fields:
+            for key in (field.alias or name for name, field in model.model_fields.items()):
                 assert f"`{key}`" in part
                 assert f"`MLBUTLER_{section}_{key}`".upper() in part
     gates = text.split("\n## [[gate]]\n")[1].split("\n## ")[0]

@@ -312,13 +312,18 @@ class PushResult(StepResult):
 
 @dataclass(frozen=True, kw_only=True)
 class CommitResult(StepResult):
-    """The results commit: its id, the parent it was put on, the branch, the files. Empty id: none made."""
+    """The results commit: its id, the parent it was put on, the branch, the files. Empty id: none is on the branch.
+
+    `proposed`: another branch that has it, for a pull request into `branch`; `pull_request`: that one's page.
+    """
 
     commit: str = ""
     parent: str = ""
     branch: str = ""
     files: tuple[str, ...] = ()
     fetch_command: str = ""
+    proposed: str = ""
+    pull_request: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

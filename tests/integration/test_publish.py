@@ -58,7 +58,8 @@ def test_the_reviewers_are_told_at_the_start_and_at_the_end(world: World, forge:
         assert [name for name in forge.dialect.files if name.endswith(".svg")]
         assert "](/uploads/" in note.body
     else:
-        assert "Pictures are not shown here." in note.body
+        pictures = world.git(world.bare, "rev-parse", "mlbutler/report-1")
+        assert f"]({forge.url}/team/digits/raw/{pictures}/mlbutler/plot-" in note.body
     nowhere(run)
 
 

@@ -297,7 +297,9 @@ def results(record: Record) -> Section | None:
     if commit is None or not (commit.commit or commit.fetch_command):
         return None
     if not commit.commit:
-        blocks: tuple[Block, ...] = (Paragraph((plain(commit.reason),)), Log("To get the results", _to_get(commit)))
+        pull: Line = (plain(": "), link("the pull request", commit.pull_request)) if commit.pull_request else ()
+        said = Paragraph((plain(commit.reason), *pull))
+        blocks: tuple[Block, ...] = (said, Log("To get the results", _to_get(commit)))
         return Section("results", "Get the results", blocks, 82, folded=False)
     names = tuple((code(name),) for name in commit.files[:_NAMED])
     files = (Items(names, left_out=len(commit.files) - len(names)),) if names else ()

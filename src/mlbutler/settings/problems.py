@@ -66,7 +66,14 @@ def _nearest(model: type[BaseModel], where: Sequence[int | str]) -> str:
         if isinstance(part, str):
             kind = model.model_fields[part].annotation
             model = next(one for one in (kind, *typing.get_args(kind)) if hasattr(one, "model_fields"))
-    return next(iter(difflib.get_close_matches(str(where[-1]), list(model.model_fields), n=1, cutoff=0.0)), "")
+    return next(
+        iter(
+            difflib.get_close_matches(
+                str(where[-1]), [field.alias or name for name, field in model.model_fields.items()], n=1, cutoff=0.0
+            )
+        ),
+        "",
+    )
 
 
 def problem(item: Mapping[str, Any]) -> str:

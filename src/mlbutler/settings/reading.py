@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mlbutler.errors import SettingsError
 from mlbutler.parsing import Unreadable, parse_json, parse_toml
 from mlbutler.settings.problems import explained
 from mlbutler.settings.sections import Settings
+from mlbutler.settings.types import Section
 
 FILE_NAME, SHARED = "mlbutler.toml", "pyproject.toml"
 
@@ -103,7 +104,9 @@ def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) ->
     except ValidationError as error:
         said, remedy = explained(error, Settings, lambda where: sources.get(where, name))
         raise SettingsError(said, remedy or "`mlbutler help settings` says what each key takes.") from error
-    return LoadedSettings(settings, {key: sources.get(key, "default") for key in _keys(settings.model_dump())})
+    return LoadedSettings(
+        settings, {key: sources.get(key, "default") for key in _keys(settings.model_dump(by_alias=True))}
+    )
 
 
 def _from_file(root: Path) -> tuple[str, dict[str, Any]]:
@@ -144,16 +147,16 @@ def variables() -> Iterator[tuple[str, str, str]]:
     """Yield each setting's environment variable, section and key."""
     for section, field in Settings.model_fields.items():
         model = field.annotation
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            for key in model.model_fields:
+        if isinstance(model, type) and issubclass(model, Section):
+            for key in model.keys():  # noqa: SIM118  # it is no mapping
                 yield f"MLBUTLER_{section}_{key}".upper(), section, key
 
 
 def _from_text(section: str, key: str, text: str) -> Any:
     model = Settings.model_fields[section].annotation
     assert isinstance(model, type)
-    assert issubclass(model, BaseModel)
-    default = model.model_fields[key].default
+    assert issubclass(model, Section)
+    default = model.keys()[key].default
     if isinstance(default, tuple) and text.lstrip().startswith("["):
         try:
             return parse_json(text)

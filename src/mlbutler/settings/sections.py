@@ -272,6 +272,12 @@ class CommitSettings(Section):
         description="first line of results commits; {short} and {head} are the reproduced commit",
     )
     paths: Strings = Field((), description="further paths to commit (globs), besides what DVC declares")
+    way: Literal["commit", "pull-request"] = Field(
+        "commit",
+        alias="as",
+        description="onto the branch, or as a pull request into it: for a protected branch, or results that somebody "
+        "reviews",
+    )
     on_merge: Literal["refuse", "head"] = Field(
         "refuse",
         description="when CI built a merge of head and target: do not commit, or commit onto the head",

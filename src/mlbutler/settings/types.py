@@ -6,12 +6,18 @@ import re
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 
 class Section(BaseModel):
     """A section of the settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    @classmethod
+    def keys(cls) -> dict[str, FieldInfo]:
+        """Return each field by the name that the file has for it: some are words of Python's."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
 
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from mlbutler.commitback.build import Author, CommitBuilder, message
 from mlbutler.commitback.files import FileRefused, Results, collect, from_root, globbed
+from mlbutler.commitback.propose import is_proposal, propose, withdraw
 from mlbutler.commitback.push_results import (
     RESULTS,
     PushOutcome,
@@ -41,7 +42,8 @@ def run(work: RunContext) -> CommitResult:
     except FileRefused as refused:
         return _skipped(f"not committed: {refused.reason}", refused.remedy)
     if not results.changed:
-        return CommitResult(outcome=Outcome.PASSED, reason="nothing to commit: the results are those of the commit")
+        reason = f"nothing to commit: the results are those of the commit{_withdrawn(git, work)}"
+        return CommitResult(outcome=Outcome.PASSED, reason=reason)
     if work.record.change.kind == "local":
         depended = _from_root(work, dependency_paths(work.project.stages))
         inputs = [path for path in git.dirty(untracked=True) if concerns(path, depended)]
@@ -78,6 +80,8 @@ def _before_anything(work: RunContext) -> CommitResult | None:
             "the branch to commit onto is not known",
             "Build the branch in a multibranch job, or set BRANCH_NAME to its name.",
         )
+    if is_proposal(change.head_branch):
+        return _skipped("this branch holds proposed results: nothing is committed onto it")
     if reproduce is None or reproduce.outcome is Outcome.SKIPPED:
         return _skipped(f"nothing was reproduced{': ' + reproduce.reason if reproduce else ''}")
     if reproduce.always_changes:
@@ -162,6 +166,8 @@ def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[s
         files = {path: results.files[path] for path in results.changed}
     text = message(settings.message, change, _stages(work), _runs(work))
     build = CommitBuilder(git, files, text, Author.parse(settings.author))
+    if settings.way == "pull-request":
+        return _proposed(build, change, remote, branch)
     placed = push_results(build, remote, branch, change.head, touched)
     if placed.reason:
         return _kept(build, change, remote, branch, placed)
@@ -201,6 +207,33 @@ def _kept(build: CommitBuilder, change: Change, remote: str, branch: str, placed
         files=tuple(build.files),
         fetch_command=command,
     )
+
+
+def _proposed(build: CommitBuilder, change: Change, remote: str, branch: str) -> CommitResult:
+    """Return what is proposed: the branch has it only when somebody has merged it."""
+    made = propose(build, remote, branch, change.head)
+    if not made.commit:
+        return _kept(build, change, remote, branch, PushOutcome(reason=made.reason))
+    count = "1 file" if len(build.files) == 1 else f"{len(build.files)} files"
+    into = f"{shlex.quote(remote)} {shlex.quote(f'refs/heads/{made.name}')}"
+    return CommitResult(
+        outcome=Outcome.SKIPPED,
+        reason=f"{count} proposed for {branch} on {made.name} as {made.commit[:10]}",
+        remedy=f"Merge the pull request of {made.name} into {branch}.",
+        branch=branch,
+        files=tuple(build.files),
+        fetch_command=f"git fetch {into} && git merge FETCH_HEAD && dvc pull",
+        proposed=made.name,
+    )
+
+
+def _withdrawn(git: Git, work: RunContext) -> str:
+    """Remove a proposal that is no longer needed; return that, as the rest of a sentence."""
+    change = work.record.change
+    remote, branch = change.git_remote, change.head_branch
+    if work.settings.commit.way != "pull-request" or change.kind == "local" or remote is None or branch is None:
+        return ""
+    return "; what was proposed for it is withdrawn" if withdraw(git, remote, branch) else ""
 
 
 def _by_hand(work: RunContext, changed: Sequence[str], inputs: Sequence[str]) -> CommitResult:

@@ -18,6 +18,7 @@ from mlbutler.steps.comment_settings import agreed, is_wanted, layout
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.notify import notified
 from mlbutler.steps.report_branch import LeftReport, leave
+from mlbutler.steps.results_pull_request import open_pull_request
 from mlbutler.steps.reviewers import STATES, opened, placed, redacted
 
 _MOST_PICTURES = 30
@@ -94,6 +95,7 @@ def _to_forge(work: RunContext) -> PublishResult:
         return _skipped(f"no forge configured; the report is in {place}")
     change = placed(work, forge)
     posted, refused = None, None
+    note = open_pull_request(work, forge, change)
     tip = _superseded(work, change)
     if tip:
         posted = Posted("", newer=tip)
@@ -115,7 +117,7 @@ def _to_forge(work: RunContext) -> PublishResult:
         raise refused
     return PublishResult(
         outcome=Outcome.PASSED,
-        reason=_said(posted, forge.capabilities.no_status),
+        reason="; ".join(filter(None, (_said(posted, forge.capabilities.no_status), note))),
         forge=forge.name,
         comment=posted.location if posted else "",
         status=status,

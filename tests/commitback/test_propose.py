@@ -85,7 +85,8 @@ def test_two_builds_at_once_leave_one_of_their_proposals(
     clone: Path, git: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = git(clone, "rev-parse", "HEAD")
-    move, raced = Git.move_refs, []
+    move = Git.move_refs
+    raced: list[bool] = []
 
     def meanwhile(self: Git, *args: Any) -> Any:
         if not raced:

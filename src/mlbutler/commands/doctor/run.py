@@ -108,7 +108,7 @@ def examine(work: RunContext, unknown: Examined | None = None) -> Iterator[Exami
 
 
 def _show_settings(work: RunContext) -> None:
-    values = work.settings.model_dump(mode="json")
+    values = work.settings.model_dump(mode="json", by_alias=True)
     rows = []
     for key, source in work.loaded.sources.items():
         section, _, name = key.partition(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -48,6 +49,9 @@ write(round(0.9 + rate, 4))
 """
 
 
+KEEPER = "mlbutler.train.keeper"
+
+
 class Laptop:
     """A work tree, and `mlbutler train` in it."""
 
@@ -85,12 +89,11 @@ class Laptop:
         """Return what runs for experiments of this work tree, their workers included."""
         found = []
         for process in psutil.process_iter():
-            try:
-                if str(self.root) in " ".join(process.cmdline()) or process.cwd().startswith(f"{self.root}/.mlbutler"):
-                    found.append(process)
-            except (psutil.Error, OSError):
-                continue
-        return [one for one in found if one.pid != os.getpid() and one.status() != psutil.STATUS_ZOMBIE]
+            with contextlib.suppress(psutil.Error, OSError):
+                own = str(self.root) in " ".join(process.cmdline())
+                if own or process.cwd().startswith(f"{self.root}/.mlbutler"):
+                    found += [process] if process.status() != psutil.STATUS_ZOMBIE else []
+        return [one for one in found if one.pid != os.getpid()]
 
     def until(self, holds: Callable[[], bool]) -> None:
         """Wait until it holds; minutes, against a hang."""
@@ -99,9 +102,18 @@ class Laptop:
             assert time.monotonic() < end, self.listed()
             time.sleep(0.1)
 
+    def running(self, word: str) -> list[psutil.Process]:
+        """Return the processes with `word` in their command; a keeper has the command that it keeps in its own."""
+        found = []
+        for one in self.processes():
+            with contextlib.suppress(psutil.Error):
+                words = one.cmdline()
+                found += [one] if word in words and (word == KEEPER or KEEPER not in words) else []
+        return found
+
     def kill(self, word: str) -> None:
         """Kill the processes with `word` in their command, as the machine does without memory."""
-        victims = [one for one in self.processes() if word in one.cmdline()]
+        victims = self.running(word)
         assert victims, [one.cmdline() for one in self.processes()]
         for one in victims:
             one.send_signal(signal.SIGKILL)

@@ -217,3 +217,79 @@ def test_one_stage_alone_is_another_point(laptop: Laptop) -> None:
     whole = json.loads(laptop.world.run(laptop.root, {}, "--dry-run", "--json", "-n", "all", verb="train").out)
     assert whole["experiments"][0]["id"] != one["id"]
     assert one["input"] == one["baseline"] == laptop.git("rev-parse", "HEAD")
+
+
+def test_only_what_a_target_needs_has_to_be_sent(laptop: Laptop) -> None:
+    (laptop.root / "dvc.yaml").write_text(
+        (laptop.root / "dvc.yaml")
+        .read_text()
+        .replace("deps: [prepared, src/train.py]", "deps: [prepared, words.secret]")
+    )
+    (laptop.root / "words.secret").write_text("words")
+    (laptop.root / ".gitignore").write_text((laptop.root / ".gitignore").read_text() + "words.secret\n")
+    assert "words.secret, which Git ignores" in laptop.train("-n", "one", "--dry-run", code=2)
+    assert "one: up to date: prepare" in laptop.train("-n", "one", "--dry-run", "--target", "prepare")
+    (laptop.root / "data" / "raw" / "more.txt").write_text("more")
+    assert "data/raw differs" in laptop.train("-n", "one", "--dry-run", "--target", "prepare", code=2)
+
+
+def test_a_damaged_ref_is_shown_and_stops_nothing(laptop: Laptop) -> None:
+    bad = "refs/mlbutler/train/" + "1" * 40
+    laptop.git("update-ref", bad, "HEAD")
+    laptop.train("-n", "lr", "-S", "train.rate=0.02")
+    laptop.train("wait")
+    shown = laptop.train("list")
+    assert "lr  done" in shown
+    assert f"damaged: {bad} holds no state of an experiment" in shown
+    assert f"git update-ref -d {bad}" in shown
+    (damaged,) = json.loads(laptop.train("list", "--json"))["damaged"]
+    assert damaged["ref"] == bad
+
+
+PREPARE = """
+import os, pathlib, time
+places = pathlib.Path(os.environ["PLACES"])
+with open(places / "prepared.log", "a") as log:
+    log.write("prepared\\n")
+until = time.monotonic() + 600
+while not (places / "prepare").exists() and time.monotonic() < until:
+    time.sleep(0.05)
+pathlib.Path("prepared").mkdir(exist_ok=True)
+pathlib.Path("prepared/words.txt").write_text("words")
+"""
+
+
+def waiting(laptop: Laptop) -> list[str]:
+    """Return the experiments that wait for the same stage to end elsewhere."""
+    logs = {path.stem: path.read_text() for path in (laptop.root / ".mlbutler" / "train").glob("*.log")}
+    named = {one["id"]: name for name, one in laptop.listed().items()}
+    return [named[id] for id, text in logs.items() if "Stage 'prepare' runs with the same inputs elsewhere" in text]
+
+
+def test_the_same_first_stage_runs_once(laptop: Laptop) -> None:
+    (laptop.root / "src" / "prepare.py").write_text(PREPARE)
+    laptop.train("-n", "lr", "-S", "train.rate=0.02,0.03", "-j", "2")
+    laptop.until(lambda: bool(waiting(laptop)))
+    (laptop.places / "prepare").touch()
+    laptop.train("wait")
+    assert (laptop.places / "prepared.log").read_text() == "prepared\n"
+    assert sorted(laptop.runs()) == ["0.02", "0.03"]
+    found = laptop.listed()
+    stages = sorted(stage["outcome"] for one in found.values() for stage in one["stages"] if stage["name"] == "prepare")
+    assert stages == ["ran", "restored"]
+    for one in found.values():
+        laptop.train("fetch", one["name"])
+        laptop.world.dvc("checkout", "-q", "prepared")
+        assert (laptop.root / "prepared" / "words.txt").read_text() == "words", "what the first has made now"
+
+
+def test_who_waits_for_the_same_stage_runs_it_when_the_first_is_ended(laptop: Laptop) -> None:
+    (laptop.root / "src" / "prepare.py").write_text(PREPARE)
+    laptop.train("-n", "lr", "-S", "train.rate=0.02,0.03", "-j", "2")
+    laptop.until(lambda: bool(waiting(laptop)))
+    (first,) = {"lr-1", "lr-2"} - {*waiting(laptop)}
+    laptop.train("cancel", first, "--grace", "0")
+    laptop.until(lambda: (laptop.places / "prepared.log").read_text() == "prepared\n" * 2)
+    (laptop.places / "prepare").touch()
+    laptop.train("wait", "lr", code=130)
+    assert sorted(one["state"] for one in laptop.listed().values()) == ["cancelled", "done"]

@@ -6,7 +6,7 @@ Paths are relative to the project's root, with '/', whatever directory a stage w
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -157,6 +157,11 @@ class Stage:
         """Tell whether a lost output can be made again by running it."""
         return bool(self.command) and not (self.data_source or self.frozen or self.imported)
 
+    def is_meant(self, targets: Collection[str]) -> bool:
+        """Tell whether one of these targets is it: its name, the file that defines it, or an output."""
+        names = {self.name, self.name.split("@")[0], self.file}
+        return bool(names & set(targets)) or any(out.path in targets for out in self.outputs)
+
     @property
     def lock_file(self) -> str:
         """Return where its hashes are recorded: dvc.lock beside its dvc.yaml, or the .dvc file itself."""
@@ -184,6 +189,21 @@ class Stages:
     def pipeline(self) -> tuple[Stage, ...]:
         """Return the stages that have a command."""
         return tuple(stage for stage in self.ordered if not stage.data_source)
+
+    def wanted(self, targets: Collection[str]) -> tuple[Stage, ...]:
+        """Return the stages with a command that are meant by `targets`, and those that they depend on; all if empty.
+
+        Args:
+            targets: names of stages, files that define them, or outputs.
+        """
+        pipeline = self.pipeline()
+        if not targets:
+            return pipeline
+        wanted = {stage.name for stage in pipeline if stage.is_meant(targets)}
+        for stage in reversed(pipeline):
+            if stage.name in wanted and not stage.frozen:
+                wanted |= {made.name for made, _ in self.producers(stage)}
+        return tuple(stage for stage in pipeline if stage.name in wanted)
 
     @property
     def asks_elsewhere(self) -> bool:

@@ -61,7 +61,7 @@ class Planner:
 
     def plan(self) -> tuple[StagePlan, ...]:
         """Return the state of every planned stage, in an order in which they can run."""
-        chosen = self._chosen()
+        chosen = self._stages.wanted(self._targets)
         forced: set[str] = set()
         while True:  # a producer whose output nobody keeps turns stale when a stale stage needs it
             self._causes, self._cannot, self._restored = {}, set(), {}
@@ -73,22 +73,6 @@ class Planner:
                 break
             forced |= more
         return tuple(self._summary(stage) for stage in chosen)
-
-    # ------------------------------------------------------------------------------------- choosing
-
-    def _chosen(self) -> list[Stage]:
-        pipeline = list(self._stages.pipeline())
-        if not self._targets:
-            return pipeline
-        wanted = {stage.name for stage in pipeline if self._is_target(stage)}
-        for stage in reversed(pipeline):
-            if stage.name in wanted and not stage.frozen:
-                wanted |= {made.name for made, _ in self._stages.producers(stage)}
-        return [stage for stage in pipeline if stage.name in wanted]
-
-    def _is_target(self, stage: Stage) -> bool:
-        names = {stage.name, stage.name.split("@")[0], stage.file}
-        return bool(names & set(self._targets)) or any(out.path in self._targets for out in stage.outputs)
 
     # -------------------------------------------------------------------------------------- judging
 

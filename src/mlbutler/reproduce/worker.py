@@ -28,6 +28,7 @@ from typing import Any
 from mlbutler import linux
 from mlbutler.reproduce import steady, whole_files
 from mlbutler.reproduce.run_entries import RunEntries
+from mlbutler.reproduce.same_run import wait_for_the_same
 
 _EXITED_WITH = re.compile(r"exited with (-?\d+)\s*$")
 _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -237,6 +238,8 @@ def _reproduced(name: str, command: dict[str, Any], seen: _Commands) -> dict[str
         entries = RunEntries(runs) if runs is not None else None
         if entries is not None:
             entries.take_the_place_of(repo.stage_cache)
+        else:
+            wait_for_the_same(repo.stage_cache)
         if not command["strict"] and not _is_changed(repo, name):
             print(f"Stage '{name}' didn't change, skipping", flush=True)
             return {"outcome": "unchanged"}

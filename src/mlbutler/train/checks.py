@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
 from mlbutler.git.objects import Blob, read_blobs
-from mlbutler.project.model import Stages
+from mlbutler.project.model import Stage, Stages
 from mlbutler.project.project import Project
 from mlbutler.secrets import Redactor
 from mlbutler.train.capture import Captured
@@ -20,11 +20,11 @@ _LARGEST = 1024 * 1024
 _SHOWN = 5
 
 
-def refuse_left_out(git: Git, project: Project, prefix: str, captured: Captured) -> None:
+def refuse_left_out(git: Git, project: Project, prefix: str, captured: Captured, targets: Collection[str] = ()) -> None:
     """Refuse a work tree with files that a stage needs and that are not sent.
 
     Args:
-        git: at the repository's root. prefix: the project's path from there.
+        git: at the repository's root. prefix: the project's path from there. targets: what is to be run; all if empty.
 
     Raises:
         UsageError: there are some.
@@ -33,7 +33,7 @@ def refuse_left_out(git: Git, project: Project, prefix: str, captured: Captured)
     if not any(path.startswith(f"{prefix}.dvc/") for path in sent):
         raise UsageError("The folder .dvc is not in Git: what is sent is no DVC project.", "git add .dvc")
     found: dict[str, str] = {}
-    for stage, path in _read(project.stages):
+    for stage, path in _read(project.stages, targets):
         for file in _not_sent(project, prefix, path, sent, captured.untracked):
             found.setdefault(file, stage)
     if not found:
@@ -50,9 +50,18 @@ def refuse_left_out(git: Git, project: Project, prefix: str, captured: Captured)
     )
 
 
-def _read(stages: Stages) -> Iterator[tuple[str, str]]:
+def _needed(stages: Stages, targets: Collection[str]) -> tuple[Stage, ...]:
+    """Return the stages that are to be run, and the .dvc files whose data they read."""
+    if not targets:
+        return stages.ordered
+    wanted = stages.wanted(targets)
+    names = {stage.name for stage in wanted} | {made.name for stage in wanted for made, _ in stages.producers(stage)}
+    return tuple(stage for stage in stages.ordered if stage.name in names)
+
+
+def _read(stages: Stages, targets: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield stage and path of all that has to be in Git: definitions, records, and what nothing of DVC's makes."""
-    for stage in stages.ordered:
+    for stage in _needed(stages, targets):
         yield stage.name, stage.file
         yield stage.name, stage.lock_file
         paths = [dep.path for dep in stage.dependencies if not dep.external] + [file.path for file in stage.params]
@@ -75,14 +84,17 @@ def _not_sent(
         yield path
 
 
-def refuse_changed_data(project: Project) -> None:
+def refuse_changed_data(project: Project, targets: Collection[str] = ()) -> None:
     """Refuse data that differs from what its .dvc file records: the experiment would get the recorded one.
+
+    Args:
+        targets: what is to be run; all if empty.
 
     Raises:
         UsageError: there is some.
     """
     changed = []
-    for stage in project.stages.ordered:
+    for stage in _needed(project.stages, targets):
         for out in stage.outputs if stage.data_source and not stage.imported else ():
             recorded = out.recorded
             if recorded is None or out.external or not project.tree.exists(out.path):

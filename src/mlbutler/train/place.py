@@ -29,6 +29,11 @@ class Place:
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
 
+    @property
+    def worker_log(self) -> Path:
+        """Return the file that workers write to what they cannot say elsewhere."""
+        return self.folder / "worker.log"
+
     def log(self, id: str) -> Path:
         """Return the file that an experiment's output goes to while it is under way."""
         return self.folder / f"{id}.log"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import select
-import subprocess
 import sys
 
+from mlbutler.train import keeper
 from mlbutler.train.local import LocalEngine
 from mlbutler.train.place import Place
 from mlbutler.train.state import State
@@ -18,22 +18,14 @@ _PATIENCE = 60.0
 def start(engine: LocalEngine, place: Place) -> None:
     """Start as many workers as have something to do, and wait until they are at work; who finds nothing ends."""
     due = [one.experiment for one in engine.mine() if engine.shown(one.experiment) in (State.WAITING, State.LOST)]
+    place.prepare()
     read, write = os.pipe()
     try:
         for _ in range(min(len(due), max((one.jobs for one in due), default=0))):
-            _start_worker(place, write)
+            command = [sys.executable, "-P", "-m", "mlbutler.train.worker", os.fspath(place.root)]
+            keeper.start(command, os.fspath(place.root), os.fspath(place.worker_log), write)
     finally:
         os.close(write)
         # It is at its end once all have closed it: each does so when it holds its slot, and at its own end.
         select.select([read], [], [], _PATIENCE)
         os.close(read)
-
-
-def _start_worker(place: Place, ready: int) -> None:
-    place.prepare()
-    with (place.folder / "worker.log").open("ab") as out:
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", "mlbutler.train.worker", os.fspath(place.root), str(ready)],
-            cwd=place.root, pass_fds=[ready], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-            start_new_session=True,  # so that it outlives the terminal
-        )  # fmt: skip

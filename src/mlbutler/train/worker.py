@@ -1,8 +1,8 @@
 """A process that runs the experiments that wait, one after the other, without a terminal.
 
-It is started as ``python -m mlbutler.train.worker ROOT FD``, and closes the descriptor when it is at work. Several may
-work at once: each holds a slot, and of each experiment the lock of its name. Both are let go of by the machine when the
-process ends, so that another one sees that an experiment is lost and takes it up.
+It is started as ``python -m mlbutler.train.worker ROOT [FD]`` by its keeper, and closes the descriptor when it is at
+work. Several may work at once: each holds a slot, and of each experiment the lock of its name. Both are let go of by
+the machine when the process ends, so that another one sees that an experiment is lost and takes it up.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from mlbutler.errors import MlbutlerError
 from mlbutler.git import Git
 from mlbutler.process import output_redactor
 from mlbutler.settings import Settings, load
+from mlbutler.train import keeper
 from mlbutler.train.attempt import Stopped
 from mlbutler.train.delivery import deliver
 from mlbutler.train.end import End, after_loss
@@ -44,9 +45,13 @@ def main(root: Path, environ: Mapping[str, str], ready: Callable[[], None]) -> i
     """
     os.chdir(root)
     top = Git(root, environ).toplevel()
-    worker = Worker(Git(top, environ), Place(root), environ, ready)
+    place = Place(root)
+    worker = Worker(Git(top, environ), place, environ, ready)
     while worker.work():  # submitted since it looked, by somebody who saw that its slot was held
-        pass
+        if not worker.is_kept():
+            command = [sys.executable, "-P", "-m", "mlbutler.train.worker", os.fspath(root)]
+            keeper.start(command, os.fspath(root), os.fspath(place.worker_log))
+            break
     return 0
 
 
@@ -63,6 +68,11 @@ class Worker:
         self._engine = LocalEngine(self._experiments, place)
         self._redactor = output_redactor(environ)
         self._stopped = False
+        self._keeper = os.getppid()
+
+    def is_kept(self) -> bool:
+        """Tell whether the process still lives that starts another worker when this one is killed."""
+        return os.getppid() == self._keeper
 
     def work(self) -> bool:
         """Take a slot and run what may run in it; return whether there is more by now."""
@@ -72,7 +82,7 @@ class Worker:
             self._ready()
             if number is None:
                 return False
-            while not self._stopped and (kept := self._next(number)) is not None:
+            while not self._stopped and self.is_kept() and (kept := self._next(number)) is not None:
                 self._take(kept)
                 self._recover()
         # What was submitted while the slot was held found no worker that could take it.
@@ -167,7 +177,7 @@ class Worker:
             return End(State.NOT_SET_UP, error.message, error.remedy)
         except Exception as error:  # the next experiment shall run all the same
             self._say(traceback.format_exc())
-            where = f"Please report it with {self._place.folder / 'worker.log'}."
+            where = f"Please report it with {self._place.worker_log}."
             return End(State.NOT_SET_UP, f"a bug of mlbutler: {type(error).__name__}: {error}", where)
 
 
@@ -179,4 +189,5 @@ def ended(now: Experiment, end: End) -> Experiment | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), os.environ, os.fdopen(int(sys.argv[2]), "wb").close))
+    told = os.fdopen(int(sys.argv[2]), "wb").close if len(sys.argv) > 2 else lambda: None
+    sys.exit(main(Path(sys.argv[1]), os.environ, told))

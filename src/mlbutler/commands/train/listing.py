@@ -35,8 +35,9 @@ def list_all(directory: Path, console: Console, wanted: Wanted, *, watch: bool =
     """
     training = opened(directory, console)
     if console.json:
-        damaged = [dataclasses.asdict(one) for one in training.experiments.damaged]
-        print_experiments(training, [one for _, one in _found(training, wanted)], damaged=damaged)
+        found = [one for _, one in _found(training, wanted)]
+        damaged = [dataclasses.asdict(one) for one in training.experiments.damaged]  # as they were read for that
+        print_experiments(training, found, damaged=damaged)
     elif watch and not console.quiet:
         with watching("list", "-w", *wanted.names):
             _watch(training, wanted)

@@ -142,7 +142,7 @@ def _from_work_tree(
     training: Training, main: Project, way: ToJenkins | ToThisMachine, copied: Sequence[str], wish: Wish
 ) -> tuple[tuple[Submitted, ...], tuple[str, ...]]:
     captured = capture(training.git, [f"{training.prefix}{path}" for path in copied])
-    _check(training, main, captured, wish.params)
+    _check(training, main, captured, wish)
     if captured.untracked:
         training.console.line(f"not sent (untracked): {few(captured.untracked, 5)}")
     args = (way.known(captured.baseline), training.place, captured, training.prefix, way.completed(wish))
@@ -170,20 +170,20 @@ def _take_out(training: Training, entries: Sequence[Queued]) -> None:
         training.console.error(f"DVC has not taken them out of its queue ({said}): dvc queue remove {names}")
 
 
-def _check(training: Training, main: Project, captured: Captured, params: Sequence[str]) -> None:
-    if params and main.repo.config.get("hydra", {}).get("enabled"):
+def _check(training: Training, main: Project, captured: Captured, wish: Wish) -> None:
+    if wish.params and main.repo.config.get("hydra", {}).get("enabled"):
         raise UsageError(
             "DVC composes this project's parameters with Hydra (hydra.enabled), which -S would have to do too.",
             "Set them in the file, or use dvc exp run.",
         )
     redactor = training.console.redactor.adding(main.secrets())
-    if any(map(redactor.finds, params)):
+    if any(map(redactor.finds, wish.params)):
         raise UsageError(
             "-S holds what looks like a credential: it would be kept in Git.",
             "Let the program read it from its environment.",
         )
-    refuse_left_out(training.git, main, training.prefix, captured)
-    refuse_changed_data(main)
+    refuse_left_out(training.git, main, training.prefix, captured, wish.targets)
+    refuse_changed_data(main, wish.targets)
     refuse_credentials(training.git, captured, redactor)
 
 

@@ -208,6 +208,8 @@ class Record:
 
     `moved_remotes`: where data comes from and goes to otherwise than on the target branch, a sentence for each.
 
+    `unverified`: this is what an untrusted build of a fork's change says (`mlbutler.bundle`).
+
     `began`: the steps that began and have no result of it, with the time (UTC): they are under way, or were killed.
     In a report, '' for a step that was due and did not begin. `due`: the steps whose result a run owes.
     """
@@ -219,6 +221,7 @@ class Record:
     report_name: str = ""
     lock_hash: str = ""
     moved_remotes: tuple[str, ...] = ()
+    unverified: bool = False
     test: TestResult | None = None
     lint: LintResult | None = None
     plan: PlanResult | None = None

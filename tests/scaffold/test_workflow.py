@@ -54,7 +54,7 @@ def validate(text: str, ci: str) -> Any:
 
 def rendered(found: DetectedProject, ci: str, wheel: Wheel | None = None, **more: Any) -> tuple[str, str]:
     files = render_files(found, ScaffoldOptions(ci=ci, **more), wheel=wheel)
-    [(path, text)] = [(path, text) for path, text in files.items() if path.endswith(".yml")]
+    [(path, text)] = [(path, text) for path, text in files.items() if path.endswith(".yml") and "-forks" not in path]
     assert "Jenkinsfile" not in files
     return path, text
 
@@ -62,6 +62,33 @@ def rendered(found: DetectedProject, ci: str, wheel: Wheel | None = None, **more
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, DetectedProject]:
     return {name: detect_project(make(tmp_path_factory.mktemp(name), kind), {})[1] for name, kind in KINDS.items()}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_what_a_fork_s_build_found_is_published_by_a_workflow_that_runs_none_of_its_code(
+    seen: dict[str, DetectedProject], kind: str
+) -> None:
+    files = render_files(seen[kind], ScaffoldOptions(ci=GITHUB))
+    paths = [path for path in files if path.endswith("-forks.yml")]
+    if seen[kind].forge not in ("", "github"):
+        assert paths == []
+        return
+    content = validate(files[paths[0]], GITHUB)
+    own = validate(rendered(seen[kind], GITHUB)[1], GITHUB)
+    assert content["on"]["workflow_run"]["workflows"] == [own["name"]]
+    (job,) = content["jobs"].values()
+    assert "head_repository.full_name != github.repository" in job["if"]
+    assert job["permissions"] == {"actions": "read", "contents": "read", "pull-requests": "write"}
+    checkout = next(step for step in job["steps"] if "checkout" in step.get("uses", ""))
+    assert "ref" not in checkout["with"], "never the fork's"
+    assert "${{" not in " ".join(step.get("run", "") for step in job["steps"]), "no text of the fork in a shell"
+    assert "secrets." not in files[paths[0]]
+    (left,) = [
+        s for s in own["jobs"]["mlbutler"]["steps"] if s.get("with", {}).get("name", "").startswith("mlbutler-bundle")
+    ]
+    (taken,) = [s for s in job["steps"] if s.get("id") == "bundle"]
+    assert left["with"]["name"] == taken["with"]["name"]
+    assert render_files(seen[kind], ScaffoldOptions(ci=GITHUB, agent="label", label="x")).keys().isdisjoint(paths)
 
 
 @pytest.mark.parametrize(("kind", "ci"), list(itertools.product(KINDS, SCHEMAS)))
@@ -124,7 +151,8 @@ def test_github_lets_the_job_do_what_the_run_does_and_no_more(seen: dict[str, De
     assert "head.sha" in checkout["ref"]
     cache = [step for step in steps(text) if "cache" in str(step.get("uses"))]
     assert {step["with"]["path"] for step in cache} == {content["jobs"]["mlbutler"]["env"]["MLBUTLER_DATA_MIRROR"]}
-    [kept] = [step["with"] for step in steps(text) if "upload-artifact" in str(step.get("uses"))]
+    [kept, bundle] = [step["with"] for step in steps(text) if "upload-artifact" in str(step.get("uses"))]
+    assert bundle["path"] == ".mlbutler/bundle.zip"
     assert kept["include-hidden-files"] is True  # .mlbutler is one
     assert ".mlbutler/*.json" in kept["path"]
 

@@ -37,7 +37,7 @@ class Machine:
         files = render_files(
             found, ScaffoldOptions(ci=ci, **{"agent": "label", "label": "x", **more.pop("options", {})})
         )
-        [text] = [text for path, text in files.items() if path.endswith(".yml")]
+        [text] = [text for path, text in files.items() if path.endswith(".yml") and "-forks" not in path]
         clone, programs = self.folder / "clone", self.folder / "programs"
         programs.mkdir()
         (programs / "mlbutler").write_text(PLAYED)

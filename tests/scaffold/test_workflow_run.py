@@ -66,7 +66,7 @@ def text_for(world: World, ci: str) -> str:
     world.git(world.author, "checkout", "-q", "-f", "main")
     found = detect_project(world.project, {})[1]
     files = render_files(found, ScaffoldOptions(ci=ci, agent="label", label="any"))
-    return next(text for path, text in files.items() if path.endswith(".yml"))
+    return next(text for path, text in files.items() if path.endswith(".yml") and "-forks" not in path)
 
 
 def secrets_seen(clone: Path) -> dict[str, set[str]]:

@@ -13,17 +13,19 @@ from mlbutler.report.model import Line, Report, Section, code, link, plain
 from mlbutler.settings import ReportSettings as Settings
 
 NAME = "mlbutler"
+UNVERIFIED = "from a fork, not verified"
 
 
 def title(record: Record) -> str:
     """Return what tells this report from others in the same pull request.
 
     The pipeline's name, and the project's folder in a monorepo: ``mlbutler/gpu vision``. No two titles are alike, since
-    a name has neither space nor slash.
+    a name has neither space nor slash. What an untrusted build says never takes the place of our own report.
     """
     folder = record.project.strip("/")
     own = f"{NAME}/{record.report_name}" if record.report_name else NAME
-    return f"{own} {folder}" if folder else own
+    own = f"{own} {folder}" if folder else own
+    return f"{own} {UNVERIFIED}" if record.unverified else own
 
 
 def build(record: Record, settings: Settings) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -84,7 +85,12 @@ def outcome(record: Record) -> Outcome:
 def headline(record: Record) -> Headline:
     """Return the verdict sentence. What stopped the run comes first, then the comparison."""
     said = _headline(record)
-    return said if record.compare is None else _with_names(said, record.compare)
+    if record.compare is not None:
+        said = _with_names(said, record.compare)
+    if record.unverified:
+        claim = f"this is what the build of a fork says, and not verified: {said.sentence}"
+        said = dataclasses.replace(said, sentence=_clip(claim), tone=Tone.WARN)
+    return said
 
 
 def _with_names(said: Headline, compare: CompareResult) -> Headline:

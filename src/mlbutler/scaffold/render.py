@@ -23,7 +23,7 @@ from mlbutler.scaffold.quoting import (
 )
 from mlbutler.scaffold.variables import held_back
 from mlbutler.scaffold.wheel import IN_IMAGE, Wheel
-from mlbutler.scaffold.workflow import github_values, gitlab_values, workflow_path
+from mlbutler.scaffold.workflow import forks_path, github_values, gitlab_values, publishes_forks, workflow_path
 from mlbutler.version import __version__
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def render_files(
         requirement = options.requirement or _requirement(found, wheel)
         values = (github_values if options.ci == GITHUB else gitlab_values)(found, options, requirement, wheel)
         files[workflow_path(found, options, included=included)] = filled(f"{options.ci}.yml", values)
+        if publishes_forks(found, options):
+            files[forks_path(found, options)] = filled("github-forks.yml", values)
     if has_dockerfile(options):
         image = _docker(found, options, wheel)
         files[dockerfile] = filled("Dockerfile", image)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from mlbutler.errors import UsageError
 from mlbutler.scaffold.carried import in_workspace
 from mlbutler.scaffold.detected import DetectedProject
-from mlbutler.scaffold.options import GITLAB, LABEL, ScaffoldOptions
+from mlbutler.scaffold.options import GITHUB, GITLAB, LABEL, ScaffoldOptions
 from mlbutler.scaffold.runner import in_container, on_github
 from mlbutler.scaffold.step_order import ALL, binds_data
 from mlbutler.scaffold.variables import given_variables
@@ -62,6 +62,19 @@ def workflow_path(found: DetectedProject, options: ScaffoldOptions, *, included:
     return f"{up}.github/workflows/{'-'.join(filter(None, ('mlbutler', _slug(found))))}.yml"
 
 
+def publishes_forks(found: DetectedProject, options: ScaffoldOptions) -> bool:
+    """Return whether a workflow of its own publishes what the builds of forks found.
+
+    Not where none run, nor where the comment goes to another forge.
+    """
+    return options.ci == GITHUB and options.agent != LABEL and found.forge in ("", "github")
+
+
+def forks_path(found: DetectedProject, options: ScaffoldOptions) -> str:
+    """Return where that workflow goes, from the project's root."""
+    return workflow_path(found, options, included=False).replace(".yml", "-forks.yml")
+
+
 def _slug(found: DetectedProject) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", found.folder).strip("-")
 
@@ -86,6 +99,8 @@ def github_values(
         "minutes": {name: limit for name, limit in _MINUTES.items() if limit <= _LONGEST or own},
         "longest": _MINUTES["reproduce"] if own else _LONGEST,
         "secrets": secrets,
+        "forks": publishes_forks(found, options),
+        "bundle": posixpath.join(found.folder, ".mlbutler", "bundle.zip"),
         "key": next((secret.variable for secret in secrets if secret.file), ""),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlbutler import atomic, record_file
+from mlbutler.bundle import NAME, bundled
 from mlbutler.errors import OutsideError, SettingsError
 from mlbutler.record import Outcome, Record, ReportResult
 from mlbutler.record_ended import ended, interrupted
@@ -30,12 +31,27 @@ def run(work: RunContext, *, aborted: bool = False) -> ReportResult:
     work.symlinks.check_inside(work.root / setting)
     directory = _directory(work.root, setting)
     files = write_report(work.record, work.settings.report, directory, work.console.redactor)
+    if not work.trusted:
+        _write_bundle(work)
     place = directory.relative_to(work.root.resolve()).as_posix()
     return ReportResult(
         outcome=Outcome.PASSED,
         reason=f"written to {place}",
         files=tuple((kind, f"{place}/{path.name}") for kind, path in files),
     )
+
+
+def _write_bundle(work: RunContext) -> None:
+    """Write what a trusted job can publish of a fork's change.
+
+    Raises:
+        OutsideError: the file cannot be written.
+    """
+    path = work.root / ".mlbutler" / NAME
+    try:
+        atomic.write(path, bundled(ended(work.record), work.console.redactor))
+    except OSError as error:
+        raise OutsideError(f"Cannot write {path}: {error.strerror or error}.", "Make it writable.") from error
 
 
 def write_report(

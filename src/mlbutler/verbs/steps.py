@@ -245,11 +245,23 @@ def report(
 @click.option("--live", is_flag=True, show_envvar=True,
               help="Keep the comment up to date while another process runs the stages.")  # fmt: skip
 @every
+@click.option("--bundle", type=click.Path(path_type=Path), metavar="FILE", show_envvar=True,
+              help="Publish what the untrusted build of a fork's change left, as not verified.")  # fmt: skip
+@click.option("--head", metavar="COMMIT", default="", show_envvar=True,
+              help="With --bundle: the commit that build was of, as the CI server says.")  # fmt: skip
 @in_run
 @common
-def publish(directory: Path, console: Any, in_run: bool, command: str | None, live: bool, every: float) -> int:
+def publish(
+    directory: Path, console: Any, in_run: bool, command: str | None, live: bool, every: float, bundle: Path | None,
+    head: str,
+) -> int:  # fmt: skip
     """Put the report on the pull request and set the commit's status."""
     needs("--every", "--live", given=live)
+    needs("--head", "--bundle", given=bundle is not None)
+    if bundle is not None:
+        from mlbutler.commands.publish_bundle import publish_bundle
+
+        return publish_bundle(directory, console, bundle.absolute(), head)
     if live:
         from mlbutler.commands.live import live as follow
 

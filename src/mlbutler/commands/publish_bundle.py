@@ -1,0 +1,110 @@
+"""`mlbutler publish --bundle FILE`: a trusted job publishes what the build of a fork's change says it found."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+from mlbutler.bundle import BundleRefused, as_claim, read_bundle
+from mlbutler.change.order import is_older
+from mlbutler.commands.start import begin
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_PASSED, UsageError
+from mlbutler.forge.interface import Forge
+from mlbutler.record import Change, Record
+from mlbutler.record_file import redacted
+from mlbutler.steps.comment_settings import agreed, is_wanted, layout
+from mlbutler.steps.context import RunContext
+from mlbutler.steps.report import write_report
+from mlbutler.steps.reviewers import opened
+
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
+# Where forges keep the head of a pull request, of a fork's too.
+_REFS = ("refs/pull/{}/head", "refs/merge-requests/{}/head", "refs/pull-requests/{}/from")
+
+
+def publish_bundle(directory: Path, console: Console, bundle: Path, head: str) -> int:
+    """Publish a bundle as a comment, marked as not verified; no status is set. Return the exit code.
+
+    Args:
+        directory: a checkout of the target branch. head: the commit that the untrusted build was of, as the CI server
+            says: what the bundle says of itself proves nothing.
+
+    Raises:
+        BundleRefused: it is broken, or claims another change than the forge has. UsageError: no forge, or no such
+            commit. ForgeError, GitError, AccessDenied.
+    """
+    if not _COMMIT.fullmatch(head):
+        raise UsageError(f"--head is no whole commit id: '{head[:80]}'", "Pass the id that the CI server gives.")
+    record = read_bundle(bundle)
+    with begin(directory, console) as work:
+        if not work.trusted:
+            raise UsageError("This is itself the build of a fork's change.", "Publish from a job of the target branch.")
+        forge = opened(work)
+        if forge is None:
+            raise UsageError("No forge is configured.", "Set forge.kind and forge.url (docs/forges.md).")
+        change = _claimed(work, forge, record, head)
+        shown = redacted(as_claim(dataclasses.replace(record, project=work.record.project), change), console.redactor)
+        files = write_report(shown, work.settings.report, work.root / work.settings.report.directory, console.redactor)
+        where = _commented(work, forge, shown)
+        console.line(f"published, as not verified: {where}")
+        if console.json:
+            print(json.dumps({"head": head, "number": change.number, "comment": where,
+                              "files": {kind: str(path) for kind, path in files}}, indent=2))  # fmt: skip
+        return EXIT_PASSED
+
+
+def _claimed(work: RunContext, forge: Forge, record: Record, head: str) -> Change:
+    """Return the change that the bundle claims, as far as forge and Git confirm it.
+
+    Raises:
+        BundleRefused: they do not.
+    """
+    told, ours = record.change, work.record.change
+    if told.head != head:
+        raise _refused(f"it claims the commit {told.head[:10]}, and the build was of {head[:10]}")
+    if told.number is None or not _NUMBER.fullmatch(told.number):
+        raise _refused("it names no pull request")
+    remote = ours.git_remote
+    if remote is None:
+        raise UsageError("There is no Git remote to ask.", "Publish from a clone of the repository.")
+    refs = [pattern.format(told.number) for pattern in _REFS]
+    found = work.git.remote_refs(remote, *refs, "refs/heads/*")
+    if any(oid == head for name, oid in found.items() if name.startswith("refs/heads/")):
+        raise _refused("its commit is a branch's of this repository, whose own build reports it")
+    heads = [found[ref] for ref in refs if ref in found]
+    if not heads:  # a forge that shows none in Git
+        pull = forge.pull_request(dataclasses.replace(told, head_branch=None, number=None))
+        heads = [pull.head] if pull is not None and pull.number == told.number else []
+    if head not in heads:
+        raise _refused(f"{head[:10]} is not the head of pull request {told.number}")
+    for ref in refs:
+        if ref in found:
+            work.git.fetch_one(remote, ref)  # so that a newer commit's comment is left alone
+    base = told.base if told.base and _COMMIT.fullmatch(told.base) and work.git.resolve(told.base) else None
+    return Change(
+        ci=ours.ci, kind="pull-request", head=head, checkout=head, base=base, target_branch=ours.head_branch,
+        number=told.number, fork=True, build_url=ours.build_url, git_remote=remote, repository=ours.repository,
+    )  # fmt: skip
+
+
+def _refused(why: str) -> BundleRefused:
+    return BundleRefused(f"The bundle is refused: {why}.", "Nothing was published. Look at the build that it is from.")
+
+
+def _commented(work: RunContext, forge: Forge, record: Record) -> str:
+    from mlbutler.report import build, markdown
+
+    takes = forge.capabilities
+    limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
+    report = build.build(record, work.settings.report)
+    text = markdown.fit(report, limits, None, "", layout(work))
+    posted = forge.comment(
+        record.change, report.title, text, is_older(work.git, record.change), create=is_wanted(agreed(work), record)
+    )
+    if posted.newer:
+        return f"the comment is that of the newer commit {posted.newer[:8]} and stays"
+    return posted.location or "no comment is wanted (comment.when)"

@@ -1,0 +1,87 @@
+"""A fork's change in two builds: an untrusted one that leaves a bundle, and a trusted one that publishes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.world import Run, World, make, params
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make(tmp_path_factory.mktemp("world"))
+
+
+def of_a_fork(world: World, branch: str, number: int) -> tuple[str, Path]:
+    """The commit of a fork's pull request, and the bundle of its build: no branch of the repository holds it."""
+    head = world.branch(branch, {"params.yaml": params(0.01 + number / 1000)})
+    root = world.clone(f"origin/{branch}")
+    world.git(world.bare, "update-ref", f"refs/pull/{number}/head", head)
+    world.git(world.bare, "update-ref", "-d", f"refs/heads/{branch}")
+    run = world.run(root, world.jenkins(branch, number, CHANGE_FORK="mallory"))
+    assert run.record["publish"]["outcome"] == "skipped", run.out + run.err
+    return head, root / ".mlbutler" / "bundle.zip"
+
+
+def publish(world: World, bundle: Path, head: str, **more: str) -> Run:
+    """The trusted job, on the target branch."""
+    environ = {"JENKINS_URL": "http://jenkins.example/", "BUILD_URL": "http://jenkins.example/job/forks/1/",
+               "GIT_URL": str(world.bare), "BRANCH_NAME": "main", **more}  # fmt: skip
+    return world.run(world.clone("origin/main"), environ, "--bundle", str(bundle), "--head", head, verb="publish")
+
+
+def comments(world: World) -> list[str]:
+    return [path.read_text() for path in sorted(world.forge.rglob("*.md"))]
+
+
+def test_the_result_of_a_fork_is_published_as_not_verified(world: World) -> None:
+    head, bundle = of_a_fork(world, "fork", 1)
+    assert comments(world) == []
+    run = publish(world, bundle, head)
+    assert run.code == 0, run.out + run.err
+    (comment,) = comments(world)
+    assert "this is what the build of a fork says, and not verified" in comment
+    assert "accuracy" in comment
+    assert f"from a fork%2C not verified head={head}" in comment
+    assert "**What to do**" not in comment
+    again = publish(world, bundle, head)
+    assert again.code == 0
+    assert len(comments(world)) == 1
+    assert not [path for path in world.forge.rglob("*") if path.is_file() and "status" in path.name]
+
+
+def test_a_bundle_that_claims_another_change_is_refused(world: World) -> None:
+    head, bundle = of_a_fork(world, "claims", 2)
+    other, of_other = of_a_fork(world, "other", 3)
+    before = comments(world)
+    run = publish(world, of_other, head)
+    assert (run.code, "and the build was of" in run.err) == (1, True), run.err
+    world.git(world.bare, "update-ref", "refs/pull/2/head", other)  # it moved on
+    run = publish(world, bundle, head)
+    assert (run.code, "is not the head of pull request 2" in run.err) == (1, True), run.err
+    world.git(world.bare, "update-ref", "refs/pull/2/head", head)
+    world.git(world.bare, "update-ref", "refs/heads/ours", head)
+    run = publish(world, bundle, head)
+    assert (run.code, "whose own build reports it" in run.err) == (1, True), run.err
+    world.git(world.bare, "update-ref", "-d", "refs/heads/ours")
+    run = publish(world, bundle, "main")
+    assert (run.code, "no whole commit id" in run.err) == (2, True), run.err
+    run = publish(world, bundle, head, CHANGE_ID="9", CHANGE_FORK="mallory", BRANCH_NAME="PR-9", CHANGE_TARGET="main")
+    assert run.code == 2
+    assert comments(world) == before
+
+
+def test_the_record_of_a_change_of_ours_becomes_no_bundle(world: World) -> None:
+    run = world.change("own", {"params.yaml": params(0.03)}, number=4)
+    assert run.code == 0, run.out + run.err
+    assert not (run.root / ".mlbutler" / "bundle.zip").exists()
+
+
+def test_it_is_said_as_json(world: World) -> None:
+    head, bundle = of_a_fork(world, "json", 5)
+    environ = {"MLBUTLER_PUBLISH_JSON": "true"}
+    run = publish(world, bundle, head, **environ)
+    assert json.loads(run.out)["number"] == "5", run.err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,13 +51,15 @@ def scratch_clone(
 
 
 def make_clone(
-    git: Git, target: Path, commit: str, prefix: str, environ: Mapping[str, str], *, tree: str | None = None
-) -> Path:
+    git: Git, target: Path, commit: str, prefix: str, environ: Mapping[str, str], *, tree: str | None = None,
+    lay_out: Callable[[Git], object] | None = None,
+) -> Path:  # fmt: skip
     """Make a clone in the new folder `target` that shares Git's objects; return the project's root in it.
 
     Args:
         git: at the repository's root. commit: what HEAD is. prefix: the project's path from the repository's root.
         environ: for git in the clone; holds no credentials. tree: the files, if they are not those of `commit`.
+        lay_out: lays out what is needed of the files, which the clone's index holds; all are if None.
 
     Raises:
         PathRefused: a link leads out of the clone where DVC's configuration is to lie.
@@ -72,7 +74,9 @@ def make_clone(
         shutil.copy(shallow, target / ".git" / "shallow")
     inside = Git(target, environ)
     inside.run("update-ref", "--no-deref", "HEAD", commit)
-    inside.run("read-tree", "--reset", "-u", tree or commit)
+    inside.run("read-tree", "--reset", *(["-u"] if lay_out is None else []), tree or commit)
+    if lay_out is not None:
+        lay_out(inside)
     Symlinks(target, inside, every=True).check([f"{prefix}.dvc", f"{prefix}{LOCAL_CONFIG}"])
     return target / prefix
 

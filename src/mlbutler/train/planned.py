@@ -7,14 +7,16 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from mlbutler.errors import ProjectError
 from mlbutler.git import Git
 from mlbutler.process import project_environment
+from mlbutler.project.paths import read_paths
 from mlbutler.project.project import Project
 from mlbutler.record import StagePlan, StageState
-from mlbutler.reproduce.scratch import configure, make_clone
+from mlbutler.reproduce.scratch import configure
 from mlbutler.train.experiment import Experiment
+from mlbutler.train.part_clone import PartClone
 from mlbutler.train.place import Place
 
 
@@ -43,20 +45,30 @@ def plan(
     """
     folder = place.folder / f"plan-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
-    root: Path | None = None
+    clone: PartClone | None = None
     try:
         for experiment in experiments:
-            if root is None:
-                root = make_clone(git, folder, experiment.input, experiment.project, project_environment(environ))
-                configure(root, main.cache_dir, main.remote_directories())
+            if clone is None:
+                clone = PartClone(git, folder, experiment, project_environment(environ))
+                configure(clone.root, main.cache_dir, main.remote_directories())
             else:
-                Git(folder, project_environment(environ)).run("read-tree", "--reset", "-u", experiment.input)
-            with contextlib.chdir(root):  # DVC names stages relative to the current directory
-                project = Project(root, environ)
-                project.mirror, project.mirror_remote = main.mirror, main.mirror_remote
-                if main.remote_name in project.remote_names():
-                    project.remote_name = main.remote_name
+                clone.go_to(experiment)
+            with contextlib.chdir(clone.root):  # DVC names stages relative to the current directory
+                project = _opened(clone, main, environ)
                 stages = project.planning.plan(experiment.targets)
                 yield Planned(stages, project.planning.missing_bytes(stages))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _opened(clone: PartClone, main: Project, environ: Mapping[str, str]) -> Project:
+    """Open the project in a clone in which all lies that its stages read."""
+    try:
+        clone.lay_out(read_paths(Project(clone.root, environ).stages))
+    except ProjectError:  # templates may be filled in from any file
+        clone.lay_out([""])
+    project = Project(clone.root, environ)
+    project.mirror, project.mirror_remote = main.mirror, main.mirror_remote
+    if main.remote_name in project.remote_names():
+        project.remote_name = main.remote_name
+    return project

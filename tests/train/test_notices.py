@@ -24,6 +24,7 @@ from mlbutler.train.delivery import deliver
 from mlbutler.train.experiment import Experiment, Measure
 from mlbutler.train.notices import Event, Notice, at_end, judged, lost, nearly_over
 from mlbutler.train.state import State
+from tests.train.agents import Agent, send
 from tests.train.conftest import Laptop
 
 
@@ -235,3 +236,13 @@ def test_experiments_that_nobody_watches_notify(laptop: Laptop, hook: str) -> No
     laptop.train("-n", "late", "-S", "train.rate=0.7", "--time", "2")
     laptop.until(lambda: len(events()) == 2)
     assert sorted(events()) == [("failed", "late"), ("time", "late")]
+
+
+def test_builds_of_jenkins_notify(laptop: Laptop, hook: str) -> None:
+    for number, one in enumerate(send(laptop, "train.rate=0.5,0.02", name="lr"), 1):
+        agent = Agent(laptop, one, build=number)
+        agent.begin()
+        failed = number == 1
+        agent.call("run")
+        agent.call("save", code=int(failed), environ={"MLBUTLER_NOTIFY_WEBHOOK": hook})
+    assert [(document["event"], document["name"]) for document in Hook.received] == [("failed", "lr-1"), ("done", "lr")]

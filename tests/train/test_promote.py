@@ -9,6 +9,7 @@ import pytest
 
 from tests.forge.dialects import GitHub
 from tests.forge.fake import TOKEN, FakeForge
+from tests.train.agents import Agent, send
 from tests.train.conftest import Laptop, snapshot
 
 
@@ -68,3 +69,29 @@ def test_a_branch_with_something_else_is_left_alone(laptop: Laptop) -> None:
     laptop.git("remote", "remove", "origin")
     assert "there is no git remote to push it to" in laptop.train("promote", "better", "--no-pull-request")
     assert laptop.git("rev-parse", "better-branch") == laptop.listed()["better"]["result"]
+
+
+def test_what_ran_on_an_agent_is_compared_and_promoted_from_any_laptop(laptop: Laptop) -> None:
+    (one,) = send(laptop, "train.rate=0.02", name="lr")
+    agent = Agent(laptop, one)
+    agent.begin()
+    agent.call("run")
+    agent.call("save")
+    world = laptop.world
+    there = {"MLBUTLER_TRAIN_URL": "http://127.0.0.1:9", "MLBUTLER_TRAIN_JOB": "train"}
+    assert laptop.git("for-each-ref", "refs/exps") == ""
+    compared = world.run(laptop.root, there, "compare", "lr", "--json", verb="train")
+    assert compared.code == 0, compared.err
+    assert json.loads(compared.out)["result"]["metrics"][0]["new"] == 0.92
+    promoted = world.run(laptop.root, there, "promote", "lr", "--no-pull-request", verb="train")
+    assert promoted.code == 0, promoted.err
+    build = world.clone("origin/lr-branch")
+    assert world.run(build, {"MLBUTLER_DATA_MIRROR": ""}, "pushed", "--anew", verb="check").code == 0
+    fetched = world.run(laptop.root, there, "fetch", "lr", "--data", verb="train")
+    assert fetched.code == 0, fetched.err
+    assert (laptop.root / "model.txt").read_text() == "model at 0.02"
+
+    removed = world.run(laptop.root, there, "rm", "lr", verb="train")
+    assert removed.code == 0, removed.err
+    assert laptop.git("ls-remote", "origin", "refs/exps/*", "refs/mlbutler/*") == ""
+    assert "lr-branch" in laptop.git("ls-remote", "origin"), "what a branch holds stays"

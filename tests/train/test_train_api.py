@@ -93,11 +93,11 @@ NOTEBOOK = {
     reason="Jupyter (nbconvert and ipykernel) is not installed",
 )
 def test_it_works_in_a_notebook(laptop: Laptop) -> None:
-    (laptop.places / "book.ipynb").write_text(json.dumps(NOTEBOOK))
+    (laptop.root / "book.ipynb").write_text(json.dumps(NOTEBOOK))
     environ = laptop.world.run_environ({}) | {"IPYTHONDIR": str(laptop.places / "ipython")}
     command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--output", "done.ipynb"]
     done = subprocess.run(
-        [*command, "--output-dir", str(laptop.places), str(laptop.places / "book.ipynb"),
+        [*command, "--output-dir", str(laptop.places), str(laptop.root / "book.ipynb"),
          "--ExecutePreprocessor.kernel_name=python3", "--ExecutePreprocessor.timeout=600"],
         cwd=laptop.root, env=environ, capture_output=True, text=True, check=False,
     )  # fmt: skip

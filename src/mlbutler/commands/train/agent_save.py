@@ -26,12 +26,15 @@ from mlbutler.errors import (
 )
 from mlbutler.project.project import Project
 from mlbutler.record import Outcome
+from mlbutler.settings import Settings, settings_at
 from mlbutler.train import saved_results as results
+from mlbutler.train.delivery import deliver
 from mlbutler.train.end import End, after_loss
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.handed import Handed
 from mlbutler.train.log import kept as kept_log
 from mlbutler.train.measures import measures
+from mlbutler.train.notices import Notice, at_end, lost
 from mlbutler.train.refs import Kept
 from mlbutler.train.state import ENDED, State
 from mlbutler.train.turn import due, given_up
@@ -67,7 +70,29 @@ def save(directory: Path, console: Console, *, aborted: bool) -> int:
     log = kept_log(handed.log)
     now = _patient(console, lambda: build.assigned.change(attempt, lambda now: _ended(now, saved), log))
     console.line(f"{now.name}: {now.state}{': ' if now.reason else ''}{now.reason}")
+    _notify(build, now)
     return _CODES.get(now.state, EXIT_JUDGED)
+
+
+def _notify(build: Build, experiment: Experiment) -> None:
+    """Notify people of what the end of an attempt means, as the settings of what was sent say.
+
+    What lies in the work tree now may have been written by the project's code.
+    """
+    settings = settings_at(lambda name: build.git.show(experiment.input, f"{experiment.project}{name}")) or Settings()
+    notice: Notice | None
+    if experiment.state is State.WAITING:
+        notice = lost(experiment)
+    else:
+        try:
+            everything = build.experiments.all()
+        except MlbutlerError as error:
+            build.console.line(f"Nobody was notified: {error.message}")
+            return
+        grid = [kept.experiment for kept in everything if kept.experiment.grid == experiment.grid]
+        notice = at_end(experiment, grid, settings.gate)
+    if notice is not None:
+        deliver(notice, settings, os.environ, build.console.line)
 
 
 def _attempt() -> int | None:

@@ -72,7 +72,7 @@ def test_a_branch_with_something_else_is_left_alone(laptop: Laptop) -> None:
 
 
 def test_what_ran_on_an_agent_is_compared_and_promoted_from_any_laptop(laptop: Laptop) -> None:
-    (one,) = send(laptop, "train.rate=0.02", name="lr")
+    (one,) = send(laptop, "train.rate=0.02", name="lr", user="ada")
     agent = Agent(laptop, one)
     agent.begin()
     agent.call("run")
@@ -80,6 +80,9 @@ def test_what_ran_on_an_agent_is_compared_and_promoted_from_any_laptop(laptop: L
     world = laptop.world
     there = {"MLBUTLER_TRAIN_URL": "http://127.0.0.1:9", "MLBUTLER_TRAIN_JOB": "train"}
     assert laptop.git("for-each-ref", "refs/exps") == ""
+    for user, rows in (("ada", 1), ("bob", 0)):
+        listed = world.run(laptop.root, there | {"USER": user}, "list", "--mine", "--json", verb="train")
+        assert len(json.loads(listed.out)["experiments"]) == rows
     compared = world.run(laptop.root, there, "compare", "lr", "--json", verb="train")
     assert compared.code == 0, compared.err
     assert json.loads(compared.out)["result"]["metrics"][0]["new"] == 0.92

@@ -90,6 +90,7 @@ def train(context: click.Context, /, directory: Path, console: Any, **options: A
 @click.argument("names", nargs=-1)
 @click.option("--state", type=click.Choice(_STATES), multiple=True, show_envvar=True,
               help="Only those in this state. May be repeated.")  # fmt: skip
+@click.option("--mine", is_flag=True, show_envvar=True, help="Only those that you have sent.")
 @click.option("--running", is_flag=True, show_envvar=True, help="Only those under way.")
 @click.option("--failed", is_flag=True, show_envvar=True,
               help="Only those that failed, timed out or were not set up.")  # fmt: skip
@@ -106,7 +107,9 @@ def train_list(directory: Path, console: Any, names: tuple[str, ...], watch: boo
     from mlbutler.train.state import FAILED
 
     states = (*options["state"], *(RUNNING if options["running"] else ()), *(FAILED if options["failed"] else ()))
-    return list_all(directory, console, Wanted(names, states, options["since"], options["sort"]), watch=watch)
+    return list_all(
+        directory, console, Wanted(names, states, options["since"], options["sort"], options["mine"]), watch=watch
+    )
 
 
 @verb("show", "mlbutler train show lr-1", group=train, short="Show one experiment.")

@@ -29,13 +29,14 @@ class Wanted:
     Attributes:
         names: patterns, sweeps, beginnings of ids; all if empty. states: only those in one of them; any if empty.
         since: sent in the last so many seconds. sort: what they are ordered by: name, sent, took or a metric; '' for
-            those under way first.
+            those under way first. mine: only those that this user has sent.
     """
 
     names: Sequence[str] = ()
     states: Sequence[str] = ()
     since: float | None = None
     sort: str = ""
+    mine: bool = False
 
 
 def choose(

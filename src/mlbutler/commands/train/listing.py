@@ -51,6 +51,9 @@ def list_all(directory: Path, console: Console, wanted: Wanted, *, watch: bool =
 
 def _found(training: Training, wanted: Wanted) -> list[Shown]:
     found = training.named(wanted.names) if wanted.names else training.all()
+    if wanted.mine:
+        names = training.users()
+        found = [kept for kept in found if training.is_of(kept.experiment, names)]
     shown = [(training.engine.shown(kept.experiment), kept.experiment) for kept in found]
     return choose(wanted, shown, training.settings.gate)
 

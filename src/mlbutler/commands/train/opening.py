@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -25,7 +25,7 @@ from mlbutler.settings import Settings, load
 from mlbutler.train.connecting import connect, remote_of
 from mlbutler.train.everywhere import Engines, Everywhere
 from mlbutler.train.experiment import Experiment
-from mlbutler.train.local import LocalEngine
+from mlbutler.train.local import LocalEngine, host
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
 from mlbutler.train.shared import SharedExperiments
@@ -62,6 +62,20 @@ class Training:
         if self.engine.silent is not None:
             self.console.error(f"{self.engine.silent.message} What it knows of them is not shown.")
         return found
+
+    def users(self) -> frozenset[str]:
+        """Return what this user is called where experiments are sent: by Jenkins, Git and the machine.
+
+        Raises:
+            UsageError: the token would go to a controller that only a commit names.
+        """
+        jenkins = self.engine.jenkins.job.client.user if self.engine.has_jenkins else ""
+        own = self.git.run("config", "user.name", check=False).text
+        return frozenset(name for name in (jenkins, own, os.environ.get("USER", "")) if name)
+
+    def is_of(self, experiment: Experiment, users: Collection[str]) -> bool:
+        """Return whether one of these users has sent it; of those that run on this machine nobody is noted."""
+        return experiment.user in users if experiment.user else experiment.host == host()
 
     def named(self, names: Sequence[str]) -> list[Kept]:
         """Return the experiments that are named: by name, pattern, grid, or the beginning of an id.

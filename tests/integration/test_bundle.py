@@ -53,6 +53,27 @@ def test_the_result_of_a_fork_is_published_as_not_verified(world: World) -> None
     assert not [path for path in world.forge.rglob("*") if path.is_file() and "status" in path.name]
 
 
+def test_github_runs_it_after_the_fork_s_run(world: World, tmp_path: Path) -> None:
+    head, bundle = of_a_fork(world, "github", 6)
+    run = {"event": "pull_request", "head_sha": head, "head_branch": "github",
+           "head_repository": {"full_name": "mallory/r"}, "repository": {"full_name": "o/r"}}  # fmt: skip
+    (tmp_path / "event.json").write_text(json.dumps({"workflow_run": run}))
+    root = world.clone("origin/main")
+    environ = {
+        "GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "workflow_run",
+        "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
+        "GITHUB_SHA": world.git(root, "rev-parse", "HEAD"), "GITHUB_REF": "refs/heads/main", "GITHUB_REF_NAME": "main",
+        "GITHUB_REPOSITORY": "o/r", "MLBUTLER_GIT_URL": str(world.bare), "MLBUTLER_PUBLISH_HEAD": head,
+    }  # fmt: skip
+    done = world.run(root, environ, "--bundle", str(bundle), verb="publish")
+    assert done.code == 0, done.out + done.err
+    assert any(f"head={head}" in comment for comment in comments(world))
+    world.git(root, "fetch", "-q", "origin", "refs/pull/6/head")
+    world.git(root, "checkout", "-q", "FETCH_HEAD")
+    wrong = world.run(root, environ, "--bundle", str(bundle), verb="publish")
+    assert (wrong.code, "build of a fork's change" in wrong.err) == (2, True), wrong.out + wrong.err
+
+
 def test_a_bundle_that_claims_another_change_is_refused(world: World) -> None:
     head, bundle = of_a_fork(world, "claims", 2)
     other, of_other = of_a_fork(world, "other", 3)

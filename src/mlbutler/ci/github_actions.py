@@ -44,6 +44,15 @@ def read_facts(environ: Mapping[str, str]) -> Facts | None:
     )  # fmt: skip
 
 
+def without_event(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without what started the job, so that Git is asked whose commit is checked out.
+
+    A run that follows a fork's counts as a fork's, since it may have checked out that. One that runs none of the
+    project's code need not.
+    """
+    return {name: value for name, value in environ.items() if name not in ("GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH")}
+
+
 def _name(environ: Mapping[str, str]) -> str:
     """Return the server's name: Gitea's and Forgejo's servers speak GitHub's language."""
     for name in ("FORGEJO_ACTIONS", "GITEA_ACTIONS"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from pathlib import Path
 
 from mlbutler.bundle import BundleRefused, as_claim, read_bundle
 from mlbutler.change.order import is_older
+from mlbutler.ci.github_actions import without_event
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
@@ -40,7 +42,7 @@ def publish_bundle(directory: Path, console: Console, bundle: Path, head: str) -
     if not _COMMIT.fullmatch(head):
         raise UsageError(f"--head is no whole commit id: '{head[:80]}'", "Pass the id that the CI server gives.")
     record = read_bundle(bundle)
-    with begin(directory, console) as work:
+    with begin(directory, console, environ=without_event(os.environ)) as work:
         if not work.trusted:
             raise UsageError("This is itself the build of a fork's change.", "Publish from a job of the target branch.")
         forge = opened(work)

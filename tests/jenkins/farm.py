@@ -118,7 +118,8 @@ class Build:
 
     def ask(self, question: str) -> threading.Event:
         """Begin to ask, as the step ``input`` does."""
-        return self.questions.setdefault(question, threading.Event())
+        self.questions[question] = threading.Event()
+        return self.questions[question]
 
     def _check(self) -> None:
         if self.stopped:

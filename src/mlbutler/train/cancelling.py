@@ -45,9 +45,7 @@ class Cancelling:
                  if (kept := self._engine.experiments.change(one.id, lambda each: _asked(each, grace)))]  # fmt: skip
         self._leave_queue([one for one in asked if one.state is State.CANCELLED])
         running = [one for one in asked if one.state in UNDER_WAY]
-        softly = [] if now else [one for one in running if self._ask(one, grace)]
-        left = self._until_ended(softly, grace + _PATIENCE)
-        left += [one for one in running if one not in softly]
+        left = running if now else self._softly(running, grace)
         forced = {one.id for one in left if self._goes_on(one)}
         for how in ENDINGS:
             left = self._forced(left, how)
@@ -73,15 +71,27 @@ class Cancelling:
             if build.building and build.parameters.get(EXPERIMENT) in ids:
                 self._job.end(build.number, ENDINGS[0])
 
+    def _softly(self, experiments: Sequence[Experiment], grace: float) -> list[Experiment]:
+        """Ask builds to end, each as soon as it asks whether it is to; return the experiments whose builds go on.
+
+        One that prepares or saves does not ask: it looks whether it is cancelled before it goes on.
+        """
+        until = time.monotonic() + grace + _PATIENCE
+        left, asked = list(experiments), set[str]()
+        while left := [one for one in left if self._goes_on(one)]:
+            asked |= {one.id for one in left if one.id not in asked and self._ask(one, grace)}
+            if time.monotonic() > until:
+                break
+            time.sleep(_POLL)
+        return left
+
     def _ask(self, experiment: Experiment, grace: float) -> bool:
         """Answer the build's question whether it is to stop; return whether it asked it."""
         number = self._job.number(experiment.build)
-        if number is None:
+        if number is None or not self._job.proceed(number, STOP, {GRACE: str(round(grace))}):
             return False
-        done = self._job.proceed(number, STOP, {GRACE: str(round(grace))})
-        if done:
-            self._say(f"{experiment.name}: asked to end within {grace:.0f} s")
-        return done
+        self._say(f"{experiment.name}: asked to end within {grace:.0f} s")
+        return True
 
     def _until_ended(self, experiments: Sequence[Experiment], seconds: float) -> list[Experiment]:
         """Wait for builds to end; return the experiments whose builds have not."""

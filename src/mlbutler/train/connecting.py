@@ -4,34 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlbutler.change import detect
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
 from mlbutler.jenkins.builds import Job
 from mlbutler.jenkins.client import JenkinsClient
 from mlbutler.jenkins.login import login
-from mlbutler.settings import LoadedSettings, Settings, settings_at
+from mlbutler.settings import LoadedSettings, settings_at
 from mlbutler.train.on_jenkins import JenkinsEngine
 from mlbutler.train.shared import SharedExperiments
 from mlbutler.variables import JENKINS_TOKEN
 
 _URL = "MLBUTLER_TRAIN_URL"
-
-
-def remote_of(git: Git, settings: Settings) -> str:
-    """Return the name of the Git remote that experiments are shared on.
-
-    Raises:
-        UsageError: there is none.
-    """
-    found = detect.remote_of(git, settings.project.git_remote)
-    if found is None:
-        raise UsageError(
-            "This clone has no Git remote: experiments for Jenkins are sent through one.",
-            "git remote add origin URL, or run them on this machine: --on local.",
-        )
-    return found
 
 
 def connect(
@@ -47,7 +31,7 @@ def connect(
     assert train.url is not None
     assert train.job is not None
     given = login(train.url, environ)
-    if environ.get(JENKINS_TOKEN) and not _is_agreed(git, prefix, loaded):
+    if environ.get(JENKINS_TOKEN) and not _is_agreed(git, prefix, loaded, shared.remote):
         raise UsageError(
             f"The token in {JENKINS_TOKEN} is not sent to {train.url}: the work tree names that address, and the "
             "target branch does not.",
@@ -59,11 +43,11 @@ def connect(
     return JenkinsEngine(shared, Job(client, train.job), train.most_queued)
 
 
-def _is_agreed(git: Git, prefix: str, loaded: LoadedSettings) -> bool:
+def _is_agreed(git: Git, prefix: str, loaded: LoadedSettings, remote: str) -> bool:
     """Return whether somebody other than the checked out commit says where the controller is."""
     if loaded.sources.get("train.url", "").startswith("MLBUTLER_"):
         return True
-    remote, url = remote_of(git, loaded.settings), loaded.settings.train.url
+    url = loaded.settings.train.url
     target = loaded.settings.project.target
     names = [target] if target else ["HEAD", "main", "master"]
     tips = [tip for name in names if (tip := git.resolve(f"refs/remotes/{remote}/{name}")) is not None]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mlbutler.errors import AccessDenied, GitError, MlbutlerError
 from mlbutler.train.experiment import JENKINS, Experiment
 from mlbutler.train.local import LocalEngine
-from mlbutler.train.on_jenkins import JenkinsEngine
 from mlbutler.train.refs import Damaged, Experiments, Kept, in_order
 from mlbutler.train.shared import SharedExperiments
 from mlbutler.train.state import ENDED, State
+
+if TYPE_CHECKING:
+    from mlbutler.train.on_jenkins import JenkinsEngine
 
 
 class Everywhere:

@@ -60,7 +60,8 @@ class Experiment:
         result: the commit with the results, metrics: the numbers in them.
         engine: what runs it, `ENGINES`. user: who sent it. label: of the agents that may run it, '' for the job's own.
         gpus: how many it needs. retries: attempts beyond the first, for lost agents and set-ups that fail.
-        build: the address of the build that runs it, or did, '' before. agent: the machine that build is on.
+        asked: when a build was asked for, while it waits. build: the address of the build that runs it, or did, ''
+            before. agent: the machine that build is on.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Experiment:
     label: str = ""
     gpus: int = 0
     retries: int = 2
+    asked: float | None = None
     build: str = ""
     agent: str = ""
     version: int = field(default=VERSION)
@@ -102,6 +104,11 @@ class Experiment:
     def ref(self) -> str:
         """Return the ref of the DVC experiment."""
         return f"refs/exps/{self.baseline[:2]}/{self.baseline[2:]}/{self.name}"
+
+    @property
+    def result_refs(self) -> tuple[str, str]:
+        """Return where results are on a remote: as a DVC experiment, or where the forge takes none as a branch."""
+        return self.ref, f"refs/heads/exp/{self.name}"
 
     def with_(self, **changes: Any) -> Experiment:
         """Return a copy with these fields changed."""
@@ -130,8 +137,8 @@ _CHECKS: dict[str, Check] = {
         "before": fields.optional(fields.measured),
     })),
     "engine": fields.one_of(ENGINES), "user": fields.sentence, "label": fields.label,
-    "gpus": fields.integer(0, MOST_GPUS), "retries": fields.integer(0, MOST_RETRIES), "build": fields.address,
-    "agent": fields.sentence, "version": fields.integer(VERSION, VERSION),
+    "gpus": fields.integer(0, MOST_GPUS), "retries": fields.integer(0, MOST_RETRIES), "asked": _SECONDS,
+    "build": fields.address, "agent": fields.sentence, "version": fields.integer(VERSION, VERSION),
 }  # fmt: skip
 """What each field may be: some become paths, refs and arguments, and all are shown."""
 

@@ -19,7 +19,7 @@ from mlbutler.train.experiment import JENKINS, Experiment
 from mlbutler.train.refs import Kept
 from mlbutler.train.shared import SharedExperiments
 from mlbutler.train.state import UNDER_WAY, State
-from mlbutler.train.turn import due
+from mlbutler.train.turn import asked_for, due
 
 EXPERIMENT, LABEL = "EXPERIMENT", "LABEL"
 """Parameters of the job."""
@@ -198,6 +198,8 @@ class JenkinsEngine:
                 continue
             self.job.start({EXPERIMENT: one.id} | ({LABEL: one.label} if one.label else {}))
             begun(one)
+            if one.id not in asked_for([one], time.time()):
+                self.experiments.change(one.id, _asked_now)
 
     def _given_up(self, experiment: Experiment) -> Callable[[Experiment], Experiment | None] | None:
         """Return a change that ends an experiment whose builds came to nothing, each before it began with it."""
@@ -227,6 +229,10 @@ class JenkinsEngine:
         for one in kept:
             if one.experiment.engine == JENKINS and self.shown(one.experiment) is State.LOST:
                 self.experiments.change(one.experiment.id, _again(one.experiment))
+
+
+def _asked_now(now: Experiment) -> Experiment | None:
+    return now.with_(asked=time.time()) if now.state is State.WAITING else None
 
 
 def _again(lost: Experiment) -> Callable[[Experiment], Experiment | None]:

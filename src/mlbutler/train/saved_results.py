@@ -90,15 +90,10 @@ def brought(git: Git, experiment: Experiment, remote: str | None) -> str | None:
     if (here := saved(git, experiment)) is not None or remote is None:
         return here
     # Plain git: DVC's own fetch leaves a shallow clone broken. Never by force: the ref may be another experiment's.
-    for source in result_refs(experiment):
+    for source in experiment.result_refs:
         if git.fetch(remote, f"{source}:{experiment.ref}").code == 0:
             break
     return saved(git, experiment)
-
-
-def result_refs(experiment: Experiment) -> tuple[str, str]:
-    """Return where results are on a remote: as a DVC experiment, or as a branch where the forge takes no such refs."""
-    return experiment.ref, f"refs/heads/exp/{experiment.name}"
 
 
 def send(git: Git, remote: str, experiment: Experiment, stages: Stages) -> tuple[str, str]:
@@ -112,7 +107,7 @@ def send(git: Git, remote: str, experiment: Experiment, stages: Stages) -> tuple
     Raises:
         GitError, AccessDenied: the remote did not answer, or took neither.
     """
-    refs = result_refs(experiment)
+    refs = experiment.result_refs
     if (before := _sent(git, remote, experiment, refs)) is not None:
         return before
     commit = _commit(git, experiment, git, stages)

@@ -10,16 +10,32 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from mlbutler.errors import AccessDenied, GitError
+from mlbutler.errors import AccessDenied, GitError, UsageError
 from mlbutler.git import Git
 from mlbutler.git.repository import RefMove
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import PREFIX, Damaged, Experiments, Kept, is_race
-from mlbutler.train.saved_results import result_refs
 
 FETCHED = "refs/mlbutler/trained/"
 _TRIES = 5
 _AT_ONCE = 100
+
+
+def shared_on(git: Git, named: str | None) -> str:
+    """Return the name of the Git remote that experiments are shared on: the one that is `named`, else the usual one.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from mlbutler.change.detect import remote_of
+
+    found = remote_of(git, named)
+    if found is None:
+        raise UsageError(
+            "This clone has no Git remote: experiments for Jenkins are sent through one.",
+            "git remote add origin URL, or run them on this machine: --on local.",
+        )
+    return found
 
 
 class SharedExperiments(Experiments):
@@ -71,7 +87,7 @@ class SharedExperiments(Experiments):
         Raises:
             GitError, AccessDenied: the remote does not answer, or refuses.
         """
-        there = self._git.remote_refs(self.remote, *result_refs(experiment)) if experiment.result else {}
+        there = self._git.remote_refs(self.remote, *experiment.result_refs) if experiment.result else {}
         moves = [RefMove(ref, "", oid) for ref, oid in there.items() if oid == experiment.result]
         if moves:
             done, answers = self._git.move_refs(self.remote, moves)

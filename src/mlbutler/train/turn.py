@@ -8,6 +8,8 @@ from mlbutler.train.end import End
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.state import UNDER_WAY, State
 
+_LOST_AFTER = 1800.0
+"""Seconds after which a build that was asked for, and has not begun, is asked for again by those that end."""
 _FAILED = (State.FAILED, State.NOT_SET_UP, State.TIMED_OUT)
 
 
@@ -22,6 +24,12 @@ def due(grid: Iterable[Experiment], started: Collection[str] = ()) -> list[Exper
     busy = [one for one in ordered if one.state in UNDER_WAY or (one.state is State.WAITING and one.id in started)]
     most = max((one.jobs for one in (*waiting, *busy)), default=0)
     return waiting[: max(most - len(busy), 0)]
+
+
+def asked_for(grid: Iterable[Experiment], now: float) -> set[str]:
+    """Return the ids of those that wait and for which a build was asked, not so long ago that it must have got lost."""
+    waiting = [one for one in grid if one.state is State.WAITING and one.asked is not None]
+    return {one.id for one in waiting if one.asked is not None and now - one.asked < _LOST_AFTER}
 
 
 def given_up(experiment: Experiment, others: Sequence[Experiment]) -> End | None:

@@ -37,7 +37,7 @@ from mlbutler.train.measures import measures
 from mlbutler.train.notices import Notice, at_end, lost
 from mlbutler.train.refs import Kept
 from mlbutler.train.state import ENDED, State
-from mlbutler.train.turn import due, given_up
+from mlbutler.train.turn import asked_for, due, given_up
 from mlbutler.variables import TRAIN_ATTEMPT
 
 _T = TypeVar("_T")
@@ -180,8 +180,8 @@ def _patient(console: Console, call: Callable[[], _T]) -> _T:
 def next_ones(directory: Path, console: Console) -> int:
     """Print what may begin now of the sweep that the build's experiment is of: a line each, id and label.
 
-    One that waits for an agent is named again: Jenkins makes one build of two that ask for the same, and of two builds
-    the second finds it taken.
+    Of two builds that end at once one alone names an experiment. One that has waited for its build for long is named
+    again: of two builds the second finds it taken.
 
     Raises:
         UsageError: no CI server's build, or no experiment.
@@ -193,8 +193,10 @@ def next_ones(directory: Path, console: Console) -> int:
         return EXIT_PASSED
     grid = [kept for kept in there if kept.experiment.grid == own.grid and kept.experiment.engine == own.engine]
     grid = [_unless_given_up(build, kept, [one.experiment for one in grid]) for kept in grid]
-    for one in due(kept.experiment for kept in grid):
-        print(f"{one.id} {one.label}".rstrip())
+    experiments, by_id = [kept.experiment for kept in grid], {kept.experiment.id: kept for kept in grid}
+    for one in due(experiments, asked_for(experiments, time.time())):
+        if build.experiments.replace(by_id[one.id], one.with_(asked=time.time())) is not None:
+            print(f"{one.id} {one.label}".rstrip(), flush=True)
     return EXIT_PASSED
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from mlbutler.commands.train.chosen import ORDER, Shown, Wanted, choose
 from mlbutler.commands.train.opening import Training, as_json, opened, print_experiments, print_json, watching
-from mlbutler.commands.train.telling import show_on_desktop
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
 from mlbutler.few import few
@@ -97,6 +96,8 @@ def _watch(training: Training, wanted: Wanted) -> None:
             shown = _found(training, wanted)
             put(list(_lines(training, shown)), [_change(training, one, state) for state, one in shown])
             if all(state in (*ENDED, State.LOST) for state, _ in shown):
+                from mlbutler.commands.train.telling import show_on_desktop
+
                 show_on_desktop(training, [one for _, one in shown])
                 return
             time.sleep(_EVERY_REMOTE if any(training.engine.of_jenkins(one) for _, one in shown) else _EVERY)

@@ -12,23 +12,25 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlbutler.commands.start import find_project
 from mlbutler.console import Console
 from mlbutler.errors import Interrupted, UsageError
 from mlbutler.git import Git
 from mlbutler.held_back import in_ci, values_to_hide
-from mlbutler.project.project import Project
 from mlbutler.secrets import Redactor
-from mlbutler.settings import Settings, load
-from mlbutler.train.connecting import connect, remote_of
+from mlbutler.settings import LoadedSettings, Settings, load
 from mlbutler.train.everywhere import Engines, Everywhere
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.local import LocalEngine, host
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
-from mlbutler.train.shared import SharedExperiments
+from mlbutler.train.shared import SharedExperiments, shared_on
+
+if TYPE_CHECKING:
+    from mlbutler.project.project import Project
+    from mlbutler.train.on_jenkins import JenkinsEngine
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Training:
 
     def project(self) -> Project:
         """Return the DVC project in the work tree, with the remotes that the settings name."""
+        from mlbutler.project.project import Project
+
         data = self.settings.data
         project = Project(self.place.root, os.environ, chosen=data.remote or "")
         project.mirror = data.mirror_path(self.place.root)
@@ -131,12 +135,20 @@ def opened(directory: Path, console: Console) -> Training:
     at_top, loaded, place = git.at(top), load(root, environ), Place(root)
     here, shared, open_jenkins = Experiments(at_top), None, None
     if loaded.settings.train.on_jenkins:
-        shared = SharedExperiments(at_top, remote_of(at_top, loaded.settings))
-        open_jenkins = partial(connect, at_top, prefix, loaded, shared, console, environ)
+        shared = SharedExperiments(at_top, shared_on(at_top, loaded.settings.project.git_remote))
+        open_jenkins = partial(_connect, at_top, prefix, loaded, shared, console)
     return Training(
         at_top, prefix, loaded.settings, Everywhere(here, shared, console.error), place,
         Engines(LocalEngine(here, place), open_jenkins), console,
     )  # fmt: skip
+
+
+def _connect(
+    git: Git, prefix: str, loaded: LoadedSettings, shared: SharedExperiments, console: Console
+) -> JenkinsEngine:
+    from mlbutler.train.connecting import connect
+
+    return connect(git, prefix, loaded, shared, console, os.environ)
 
 
 def as_json(training: Training, experiment: Experiment) -> dict[str, Any]:

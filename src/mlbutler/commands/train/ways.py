@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 import click
@@ -15,11 +16,11 @@ from mlbutler.errors import MlbutlerError, UsageError
 from mlbutler.few import few
 from mlbutler.project.project import Project
 from mlbutler.train.experiment import JENKINS, Experiment
-from mlbutler.train.saved_results import result_refs
 from mlbutler.train.sending_data import DataToSend
 from mlbutler.train.starting import start
 from mlbutler.train.state import AGAIN, State
-from mlbutler.train.submission import Known, Submitted, Wish, keep, known
+from mlbutler.train.submission import Fate, Known, Submitted, Wish, keep, known
+from mlbutler.train.turn import due
 
 
 class ToThisMachine:
@@ -91,7 +92,7 @@ class ToJenkins:
         return dataclasses.replace(found, is_to_run=self._is_to_run)
 
     def _is_to_run(self, experiment: Experiment) -> bool:
-        there = [self._refs.get(ref) for ref in result_refs(experiment)]
+        there = [self._refs.get(ref) for ref in experiment.result_refs]
         gone = experiment.state is State.DONE and experiment.result not in there
         if experiment.engine != JENKINS:
             gone = gone and self._training.git.resolve(experiment.ref) is None
@@ -106,7 +107,21 @@ class ToJenkins:
         """
         self._training.engine.jenkins.check(one.experiment for one in submitted)
         self._send_data()
-        return keep(self._shared, submitted)
+        return keep(self._shared, self._asked_for(submitted))
+
+    def _asked_for(self, submitted: Sequence[Submitted]) -> list[Submitted]:
+        """Note of those that begin at once that a build is asked for: what ends meanwhile need not ask too."""
+        new = [one.experiment for one in submitted if one.fate is not Fate.REUSED]
+        grids = {one.grid for one in new}
+        there = [kept.experiment for kept in self._shared.fetched()[0] if kept.experiment.grid in grids]
+        others = [one for one in there if one.id not in {each.id for each in new}]
+        first = {one.id for one in due([*others, *new])}
+        return [
+            dataclasses.replace(one, experiment=one.experiment.with_(asked=time.time()))
+            if one.fate is not Fate.REUSED and one.experiment.id in first
+            else one
+            for one in submitted
+        ]
 
     def _send_data(self) -> None:
         training, console = self._training, self._training.console

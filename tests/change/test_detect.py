@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlbutler.change.detect import detect
 from mlbutler.errors import UsageError
-from mlbutler.git import Git
+from mlbutler.git import Done, Git
+from mlbutler.git.address import RemoteAccess, parse
 from mlbutler.record import Change
 from mlbutler.settings import Settings
 from tests.conftest import GitCommand
@@ -208,3 +210,37 @@ def test_the_target_branch_itself_is_said_to_be_it(origin: Path, git: GitCommand
     (work / "one").write_text("edited")
     assert (found(work, {}).on_target, found(work, {}).base) == (True, change.head)
     assert found(work, {}, against="main~1").on_target is False
+
+
+@pytest.mark.parametrize("own", ["git", "private"])
+def test_both_branches_come_by_one_request(
+    origin: Path, git: GitCommand, monkeypatch: pytest.MonkeyPatch, own: str
+) -> None:
+    work = clone(origin, git, "origin/feature")
+    author = origin.parent / "author"
+    git(author, "commit", "-q", "--allow-empty", "-m", "three")
+    git(author, "push", "-q", "origin", "main")
+    asked: list[tuple[str, ...]] = []
+    fetch = Git.fetch
+
+    def counted(self: Git, remote: str, *refspecs: str, **options: Any) -> Done:
+        asked.append(refspecs)
+        return fetch(self, remote, *refspecs, **options)
+
+    monkeypatch.setattr(Git, "fetch", counted)
+    directory = Git(work)
+    if own == "private":
+        directory = directory.reaching(RemoteAccess(parse(f"file://{origin}"), fresh=False))
+    change = detect(directory, JENKINS, Settings())
+    assert (change.fork, change.head) == (False, git(work, "rev-parse", "HEAD"))
+    assert change.base == git(author, "rev-parse", "main~2")
+    assert git(work, "rev-parse", "origin/main") == git(author, "rev-parse", "main")
+    assert [len(refs) for refs in asked] == [2]
+
+
+def test_a_branch_that_is_gone_takes_nothing_from_the_other(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/feature")
+    git(origin, "update-ref", "-d", "refs/heads/feature")
+    change = found(work, JENKINS)
+    assert change.fork  # nothing shows that it is ours
+    assert change.base == git(work, "rev-parse", "origin/main^")

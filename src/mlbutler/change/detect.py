@@ -42,6 +42,8 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
     history = History(git, remote, fresh=facts.kind != "local")
     branch = facts.head_branch or _local_name(git, facts, remote)
     named = facts.target_branch or settings.target
+    if facts.kind != "local" and facts.fork is None:  # then the branch is asked for too, to find out whose it is
+        history.fetch_together(named, branch)
     # With `against` the target branch only helps to distinguish a merge from a head: it need not exist.
     target = _target(history, facts, named, needed=against is None)
     head, merge = find_head(history, facts, checkout, branch, target.commit)

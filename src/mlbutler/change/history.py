@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlbutler.errors import GitError, UsageError
@@ -46,6 +46,20 @@ class History:
         if branch not in self._fetched:
             self._fetched[branch] = self._fetch(branch)
         return self._fetched[branch]
+
+    def fetch_together(self, *branches: str | None) -> None:
+        """Fetch branches that are going to be asked for by one request, where that tells of each what `fetch` would."""
+        names = [name for name in dict.fromkeys(branches) if name is not None and name not in self._fetched]
+        if self.remote is None or len(names) < 2 or not all(map(self.git.is_branch_name, names)):
+            return
+        if self.git.is_shallow() and not all(map(self.known, names)):
+            return
+        tracking = {name: f"refs/remotes/{self.remote}/{name}" for name in names}
+        done = self.git.fetch(self.remote, *(f"+refs/heads/{name}:{ref}" for name, ref in tracking.items()))
+        if done.code == 0:  # else each alone says what is wrong with it
+            commits: Sequence[str | None] = done.text.splitlines()
+            commits = commits or [self.git.resolve(ref) for ref in tracking.values()]
+            self._fetched |= {name: Fetched(commit) for name, commit in zip(names, commits, strict=True)}
 
     def _fetch(self, branch: str) -> Fetched:
         if self.remote is None or not self.git.is_branch_name(branch):

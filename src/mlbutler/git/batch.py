@@ -13,15 +13,25 @@ def read_objects(git: GitCommand, oids: Sequence[str]) -> Iterator[tuple[str, by
     Raises:
         GitError: git failed.
     """
-    if not oids:
+    return ((oid, kind, content) for oid, _, kind, content in read_named(git, oids))
+
+
+def read_named(git: GitCommand, names: Sequence[str]) -> Iterator[tuple[str, str, bytes, bytes]]:
+    """Yield (name, id, type, content) of each of the objects that exists; ``commit:path`` is a name, without newlines.
+
+    Raises:
+        GitError: git failed.
+    """
+    if not names:
         return
-    out = git.run("cat-file", "--batch", input="".join(f"{oid}\n" for oid in oids).encode()).out
+    asked = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+    out = git.run("cat-file", "--batch", input=asked).out
     at = 0
-    for oid in oids:
+    for name in names:
         end = out.index(b"\n", at)
         head, at = out[at:end].split(b" "), end + 1
-        if len(head) != 3:  # "... missing"
+        if len(head) != 3 or not head[2].isdigit():  # "... missing"
             continue
         size = int(head[2])
-        yield oid, head[1], out[at : at + size]
+        yield name, head[0].decode(), head[1], out[at : at + size]
         at += size + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from mlbutler.git.command import GitCommand
 from mlbutler.git.tree import TreeEntry
 
 _LINK = "120000"
+_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+"""Names of branches that Git always accepts."""
 _AT_ONCE = 500
 """Paths for one command line."""
 
@@ -36,8 +40,15 @@ class Clone(GitCommand):
 
     def resolve(self, rev: str) -> str | None:
         """Return the commit id of `rev`, None when there is no such commit here."""
+        if rev in self._commits:
+            return self._commits[rev]
         done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", check=False)
-        return done.text.strip() if done.code == 0 else None
+        if done.code != 0:
+            return None
+        commit = done.text.strip()
+        if _ID.fullmatch(rev):  # a name may mean another commit later
+            self._commits[rev] = commit
+        return commit
 
     def head(self) -> str:
         """Return the commit id of HEAD.
@@ -67,6 +78,8 @@ class Clone(GitCommand):
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Return whether `old` is reachable from `new`."""
+        if old == new and _ID.fullmatch(old):
+            return True
         return self.run("merge-base", "--is-ancestor", old, new, check=False).code == 0
 
     def merge_base(self, one: str, other: str) -> str | None:
@@ -81,7 +94,7 @@ class Clone(GitCommand):
 
     def is_shallow(self) -> bool:
         """Return whether the clone is shallow."""
-        return self.run("rev-parse", "--is-shallow-repository").text == "true"
+        return self.path("shallow").is_file()
 
     def branch(self) -> str | None:
         """Return the branch that is checked out, None when HEAD is detached."""
@@ -163,12 +176,16 @@ class Clone(GitCommand):
 
     def is_branch_name(self, name: str) -> bool:
         """Return whether Git accepts `name` as a branch's: text from a CI server's environment may be anything."""
+        if _PLAIN_NAME.fullmatch(name):
+            return True
         return self.run("check-ref-format", f"refs/heads/{name}", check=False).code == 0
 
     def path(self, name: str) -> Path:
         """Return the path of a file or folder inside the ``.git`` directory, such as ``objects``."""
-        out = os.fsdecode(self.run("rev-parse", "--git-path", name).out).rstrip("\n")
-        return (self.directory / out).absolute()
+        if name not in self._paths:
+            out = os.fsdecode(self.run("rev-parse", "--git-path", name).out).rstrip("\n")
+            self._paths[name] = (self.directory / out).absolute()
+        return self._paths[name]
 
     def shallow_commits(self) -> frozenset[str]:
         """Return the commits at which a shallow clone's history is cut off."""

@@ -87,6 +87,8 @@ class GitCommand:
         self.directory, self.access = directory, access
         self._environ = dict(os.environ if environ is None else environ)
         self._toplevel: Path | None = None
+        self._paths: dict[str, Path] = {}
+        self._commits: dict[str, str] = {}
 
     def at(self, directory: Path) -> Self:
         """Return a copy that runs in another directory of the same work tree."""
@@ -97,7 +99,7 @@ class GitCommand:
         return self._alike(type(self)(self.directory, self._environ, access))
 
     def _alike(self, other: Self) -> Self:
-        other._toplevel = self._toplevel
+        other._toplevel, other._paths, other._commits = self._toplevel, self._paths, self._commits
         return other
 
     def without_credentials(self) -> Self:

@@ -120,7 +120,7 @@ class PrivateRepository:
         self._clone, self._address, self._environ = clone, address, environ
 
     def fetch(self, options: Sequence[str], refspecs: Sequence[str]) -> Done:
-        """Fetch refs into the clone, as ``git fetch`` does; the first one's commit is the result's text."""
+        """Fetch refs into the clone, as ``git fetch`` does; their commits are the lines of the result's text."""
         pairs = [(spec.removeprefix("+").partition(":")) for spec in refspecs]
         wanted = [f"+{source}:{_FETCHED}{number}" for number, (source, _, _) in enumerate(pairs)]
         with self._workspace(known=True) as workspace:
@@ -134,7 +134,7 @@ class PrivateRepository:
         for (_, _, target), oid in zip(pairs, oids, strict=True):
             if target and oid:
                 self._clone.run("update-ref", "--no-deref", target, oid)
-        return Done(0, oids[0].encode() if oids else b"", done.err)
+        return Done(0, "\n".join(oids).encode(), done.err)
 
     def ask(self, options: Sequence[str], patterns: Sequence[str], timeout: float | None) -> Done:
         """Return the remote's refs, as ``git ls-remote`` lists them."""
@@ -174,7 +174,8 @@ class _Workspace:
         for name in ("refs", "objects", "info"):
             (repository / name).mkdir(parents=True)
         (repository / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
-        long = len(self._clone.head()) == 64
+        head = self._clone.head()
+        long = len(head) == 64
         text = _CONFIG.format(
             version=1 if long else 0,
             extension="\tobjectFormat = sha256" if long else "",
@@ -183,7 +184,7 @@ class _Workspace:
         (repository / "config").write_text(text, encoding="utf-8")
         (self._folder / "gitconfig").write_text(self._global(), encoding="utf-8")
         if known:
-            self._know_refs()
+            self._know_refs(head)
         shallow = _content(self._shallow)
         if shallow:
             (repository / "shallow").write_bytes(shallow)
@@ -198,10 +199,10 @@ class _Workspace:
             lines += [f"\tdirectory = {_quoted(f'{self._address.url}/.git')}"]
         return "".join(f"{line}\n" for line in lines)
 
-    def _know_refs(self) -> None:
+    def _know_refs(self, head: str) -> None:
         options = (f"--count={_MOST_KNOWN}", "--sort=-committerdate", "--format=%(objectname)")
         listed = self._clone.run("for-each-ref", *options, "refs/heads", "refs/remotes", check=False).text.split()
-        oids = list(dict.fromkeys([self._clone.head(), *listed]))
+        oids = list(dict.fromkeys([head, *listed]))
         lines = [f"{oid} {_KNOWN}{number}\n" for number, oid in enumerate(oids)]
         (self._repository / "packed-refs").write_text("".join(sorted(lines, key=lambda line: line.split()[1])), "ascii")
 

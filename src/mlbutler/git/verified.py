@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 from mlbutler.errors import GitError
-from mlbutler.git.batch import read_objects
+from mlbutler.git.batch import read_named
 from mlbutler.git.command import GitCommand
 from mlbutler.git.tree import TreeEntry
 
@@ -24,8 +24,13 @@ def read(git: GitCommand, oids: Iterable[str]) -> dict[str, bytes]:
     Raises:
         GitError: an object's content does not match its id.
     """
+    return _checked(read_named(git, tuple(dict.fromkeys(oids))))
+
+
+def _checked(objects: Iterable[tuple[str, str, bytes, bytes]]) -> dict[str, bytes]:
+    """Return id -> content of what `read_named` yields."""
     found = {}
-    for oid, kind, content in read_objects(git, tuple(dict.fromkeys(oids))):
+    for _, oid, kind, content in objects:
         made = hashlib.sha256 if len(oid) == _LONG else hashlib.sha1
         if made(b"%s %d\0%s" % (kind, len(content), content)).hexdigest() != oid:
             raise GitError(
@@ -42,13 +47,21 @@ def file(git: GitCommand, commit: str, path: str) -> bytes | None:
     Raises:
         GitError: as `read`.
     """
-    oid = _tree_of(read(git, [commit]).get(commit, b""))
-    for name in path.split("/"):
-        entries = {entry: (mode, below) for mode, entry, below in _entries(read(git, [oid]).get(oid, b""), len(oid))}
+    parts = path.split("/")
+    # All at once; which object is which is then said by the contents, and not by how git finds them.
+    names = [commit, *(f"{commit}:{'/'.join(parts[:length])}" for length in range(len(parts) + 1))]
+    found = _checked(read_named(git, [name for name in names if "\n" not in name]))
+
+    def content(oid: str) -> bytes | None:
+        return found[oid] if oid in found else read(git, [oid]).get(oid)
+
+    oid = _tree_of(content(commit) or b"")
+    for name in parts:
+        entries = {entry: (mode, below) for mode, entry, below in _entries(content(oid) or b"", len(oid))}
         if name not in entries:
             return None
         mode, oid = entries[name]
-    return None if mode == _TREE else read(git, [oid]).get(oid)
+    return None if mode == _TREE else content(oid)
 
 
 def tree(git: GitCommand, commit: str) -> dict[str, TreeEntry]:

@@ -6,6 +6,7 @@ The files come from the code under test: they may be broken, huge, or made to ha
 from __future__ import annotations
 
 import glob
+import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ MOST_CASES = 50
 _MOST_FILES, _MOST_BYTES = 1_000, 256 * 1024 * 1024
 _MESSAGE_LENGTH, _NAME_LENGTH = 500, 200
 _CLOCKS_DIFFER = 2.0
+_PLACE = re.compile(r"^(?P<file>[^\s:][^\n:]{0,198}\.\w+):(?P<line>[1-9]\d{0,8}):", re.MULTILINE)
+_LONGEST_TEXT = 100_000
 _NOT_RUN = {"notrun", "disabled", "skipped", "ignored"}
 
 
@@ -140,14 +143,26 @@ def _case(case: Any, suite: str, counts: Counts) -> None:
         return
     if len(counts.failed) < MOST_CASES:
         problem = found["failure"] if "failure" in found else found["error"]
-        message = problem.get("message") or "".join(problem.itertext()).strip() or problem.get("type") or ""
+        text = "".join(problem.itertext()).strip()
+        message = problem.get("message") or text or problem.get("type") or ""
+        file, line = _place(case, text)
         counts.failed.append(
             FailedCase(
                 suite=_short(case.get("classname") or suite, _NAME_LENGTH),
                 name=_short(case.get("name") or "", _NAME_LENGTH),
                 message=_short(message, _MESSAGE_LENGTH),
+                file=_short(file, _NAME_LENGTH),
+                line=line,
             )
         )
+
+
+def _place(case: Any, text: str) -> tuple[str, int | None]:
+    """Return file and line of a failure: those that its text ends with, as pytest's does, else the case's own."""
+    if (found := list(_PLACE.finditer(text[-_LONGEST_TEXT:]))) and not found[-1]["file"].startswith(("/", ".")):
+        return found[-1]["file"], int(found[-1]["line"])
+    line = case.get("line") or ""
+    return case.get("file") or "", int(line) if re.fullmatch(r"[1-9]\d{0,8}", line) and case.get("file") else None
 
 
 def _add(counts: Counts, found: Counts) -> None:

@@ -53,11 +53,13 @@ class CommandRun:
 
 @dataclass(frozen=True, kw_only=True)
 class FailedCase:
-    """One failing test of a JUnit file."""
+    """One failing test of a JUnit file. `file` and `line`: where it failed, as far as that is said."""
 
     suite: str
     name: str
     message: str
+    file: str = ""
+    line: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

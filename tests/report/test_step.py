@@ -36,8 +36,11 @@ def test_all_renderings_are_written_and_named_in_the_result(tmp_path: Path, reco
         "verdict-html": ".mlbutler/report/verdict.html",
         "badge": ".mlbutler/report/badge.svg",
         "metrics": ".mlbutler/report/metrics.csv",
+        "sarif": ".mlbutler/report/report.sarif",
+        "codequality": ".mlbutler/report/codequality.json",
+        "openmetrics": ".mlbutler/report/metrics.txt",
     }
-    short = ("verdict", "verdict-html", "metrics")
+    short = ("verdict", "verdict-html", "metrics", "openmetrics")
     assert all((tmp_path / path).stat().st_size > 500 for kind, path in result.files if kind not in short)
     written = {path.name for path in (tmp_path / ".mlbutler/report").iterdir()}
     assert written == {Path(path).name for _, path in result.files}
@@ -68,6 +71,9 @@ def test_no_rendering_holds_a_secret_that_a_program_printed(tmp_path: Path, reco
             "verdict-html",
             "badge",
             "metrics",
+            "sarif",
+            "codequality",
+            "openmetrics",
         )  # which tells of a number here
         assert "sesame" not in text
 
@@ -116,3 +122,14 @@ def test_a_directory_that_cannot_be_written_is_an_outside_error(tmp_path: Path, 
     with pytest.raises(OutsideError) as caught:
         report.run(work(tmp_path, record, '[report]\ndirectory = "file/report"\n'))
     assert caught.value.exit_code == 3
+
+
+def test_github_s_page_of_the_job_has_the_report(tmp_path: Path, record: Record) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("of another step\n")
+    job = work(tmp_path, record)
+    job.environ = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    report.run(job)
+    assert summary.read_text().startswith("of another step\n### ❌ mlbutler: feature/faster-learning\n\n**Worse**: ")
+    job.environ = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "no" / "such" / "folder.md")}
+    assert report.run(job).outcome is Outcome.PASSED

@@ -183,6 +183,8 @@ def test_a_forks_code_runs_on_no_machine_whose_folders_are_shared(
 
 def test_gitlab_keeps_results_and_shows_tests(seen: dict[str, DetectedProject]) -> None:
     job = load(rendered(seen["monorepo"], GITLAB)[1])["mlbutler-teams-vision"]
+    assert job["artifacts"]["reports"]["codequality"] == "teams/vision é/.mlbutler/report/codequality.json"
+    assert job["artifacts"]["reports"]["metrics"] == "teams/vision é/.mlbutler/report/metrics.txt"
     assert job["artifacts"]["reports"]["junit"] == ["teams/vision é/.mlbutler/junit.xml"]  # the project's tests alone
     assert job["artifacts"]["when"] == "always"
     assert "teams/vision é/.mlbutler/*.json" in job["artifacts"]["paths"]

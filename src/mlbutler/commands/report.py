@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
-from mlbutler.record_file import read_record
+from mlbutler.record import Record
+from mlbutler.record_file import read_record, redacted
+from mlbutler.record_file import record_path as path_of_record
 from mlbutler.settings import ReportSettings
+
+
+def printed(root: Path, record_path: Path | None, form: str, console: Console) -> int:
+    """Print one rendering of a record, by default that of the project's last run; return the exit code.
+
+    Raises:
+        UsageError: there is no record, or it was written by another version.
+    """
+    from mlbutler.record_ended import ended
+    from mlbutler.report.renderings import render
+    from mlbutler.settings import load
+
+    settings = ReportSettings()
+    if record_path is None:
+        settings = load(root, os.environ).settings.report
+        record_path = path_of_record(root, settings.name)
+    record = redacted(ended(_read(record_path)), console.redactor)
+    print(render(form, record, settings), end="")
+    return 0
+
+
+def _read(path: Path) -> Record:
+    record = read_record(path)
+    if record is None:
+        raise UsageError(f"No record that this version reads: {path}", "Name the record.json of a run.")
+    return record
 
 
 def report(record_path: Path, directory: Path, console: Console) -> int:
@@ -19,10 +48,7 @@ def report(record_path: Path, directory: Path, console: Console) -> int:
     """
     from mlbutler.steps.report import write_report
 
-    record = read_record(record_path)
-    if record is None:
-        raise UsageError(f"No record that this version reads: {record_path}", "Name the record.json of a run.")
-    files = write_report(record, ReportSettings(), directory, console.redactor)
+    files = write_report(_read(record_path), ReportSettings(), directory, console.redactor)
     for kind, path in files:
         console.line(f"report ({kind}): {path}")
     if console.json:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from mlbutler.forge import insights
 from mlbutler.forge.answers import find, text
 from mlbutler.forge.http import Api, RequestRefused
-from mlbutler.forge.interface import Capabilities, Comment, NotOffered, PictureFile, PullRequest, State, TokenOwner
+from mlbutler.forge.interface import (
+    Capabilities,
+    Comment,
+    NotOffered,
+    PictureFile,
+    PullRequest,
+    State,
+    StatusDetails,
+    TokenOwner,
+)
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
@@ -22,6 +33,7 @@ _STATES = {
 _LONGEST_KEY = 40
 _MOST_PULLS = 50
 _MOST_COMMENTS = 100
+_REMARKS_AT_ONCE = 100
 
 
 class BitbucketCloud:
@@ -126,6 +138,18 @@ class BitbucketCloud:
         }
         self._api.send("POST", f"{self._at}/commit/{change.head}/statuses/build", json=body, again=True)
         return page
+
+    def detail(
+        self, change: Change, title: str, state: State, sentence: str, target_url: str, details: StatusDetails
+    ) -> None:
+        """See `DetailedAdapter.detail`: a report of Code Insights. One that is there goes first, with its remarks."""
+        at = f"{self._at}/commit/{change.head}/reports/{insights.report_id(key(title, _LONGEST_KEY))}"
+        with suppress(RequestRefused):  # there is none
+            self._api.send("DELETE", at)
+        self._api.send("PUT", at, json=insights.cloud_report(state, title, sentence, target_url, details))
+        told = insights.cloud_annotations(details.remarks)
+        for first in range(0, len(told), _REMARKS_AT_ONCE):
+            self._api.send("POST", f"{at}/annotations", json=told[first : first + _REMARKS_AT_ONCE], again=True)
 
 
 def key(title: str, longest: int) -> str:

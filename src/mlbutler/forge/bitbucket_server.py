@@ -11,10 +11,20 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
+from mlbutler.forge import insights
 from mlbutler.forge.answers import find, text
 from mlbutler.forge.bitbucket_cloud import key
 from mlbutler.forge.http import Api, RequestRefused
-from mlbutler.forge.interface import Capabilities, Comment, NotOffered, PictureFile, PullRequest, State, TokenOwner
+from mlbutler.forge.interface import (
+    Capabilities,
+    Comment,
+    NotOffered,
+    PictureFile,
+    PullRequest,
+    State,
+    StatusDetails,
+    TokenOwner,
+)
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
@@ -24,6 +34,7 @@ _STATES = {
 }  # fmt: skip
 _FAILED = "FAILED"  # what older servers know instead of the last two
 _LONGEST_NAME = 255
+_LONGEST_KEY = 50
 _LONGEST_URL = 450
 _LONGEST_REF = 1024
 _PAGE = 100
@@ -155,6 +166,17 @@ class BitbucketServer:
                 raise
             self._build(change.head, {**body, "state": _FAILED})
         return page
+
+    def detail(
+        self, change: Change, title: str, state: State, sentence: str, target_url: str, details: StatusDetails
+    ) -> None:
+        """See `DetailedAdapter.detail`: a report of Code Insights."""
+        middle = self._at.removeprefix("/api/latest")
+        at = f"/insights/latest{middle}/commits/{change.head}/reports/{insights.report_id(key(title, _LONGEST_KEY))}"
+        self._api.send("PUT", at, json=insights.server_report(state, title, sentence, target_url, details))
+        self._api.send("DELETE", f"{at}/annotations")
+        if told := insights.server_annotations(details.remarks):
+            self._api.send("POST", f"{at}/annotations", json={"annotations": told}, again=True)
 
     def _build(self, head: str, body: dict[str, str]) -> None:
         try:

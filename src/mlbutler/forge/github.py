@@ -11,16 +11,27 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from mlbutler.forge.answers import text
+from mlbutler.forge.answers import find, text
 from mlbutler.forge.http import Api, OutcomeUnknown, RequestRefused
-from mlbutler.forge.interface import Capabilities, Comment, NotOffered, PictureFile, PullRequest, State, TokenOwner
+from mlbutler.forge.interface import (
+    Capabilities,
+    Comment,
+    NotOffered,
+    PictureFile,
+    PullRequest,
+    State,
+    StatusDetails,
+    TokenOwner,
+)
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
+from mlbutler.report.annotations import Annotation
 from mlbutler.report.escape import markdown, web_address
 
 _PERSONAL = ("ghp_", "github_pat_", "gho_")
 _CONCLUSIONS = {State.SUCCESS: "success", State.FAILURE: "failure", State.ERROR: "cancelled",
                 State.CANCELED: "cancelled"}  # fmt: skip
+_REMARKS_AT_ONCE = 50
 _NO_CHECKS = (403, 404, 410, 422)
 
 
@@ -147,11 +158,39 @@ class GitHub:
                     raise
         return text(self._api.json(self._api.send("PATCH", f"{self._at}/check-runs/{run}", json=body)), "html_url")
 
+    def detail(
+        self, change: Change, title: str, state: State, sentence: str, target_url: str, details: StatusDetails
+    ) -> None:
+        """See `DetailedAdapter.detail`: in the check run, where the status is one.
+
+        GitHub adds remarks to those that are there: a commit that is built again keeps its first ones.
+        """
+        run = self._check_run(change, title) if self._checks else None
+        if run is None:
+            return
+        output = {"title": sentence or title, "summary": markdown(sentence or title), "text": details.report}
+        remarks = () if find(run, "output.annotations_count") else details.remarks
+        for first in range(0, max(len(remarks), 1), _REMARKS_AT_ONCE):
+            told = [_remark(remark) for remark in remarks[first : first + _REMARKS_AT_ONCE]]
+            body = {"output": {**output, "annotations": told} if told else output}
+            self._api.send("PATCH", f"{self._at}/check-runs/{text(run, 'id')}", json=body)
+
     def _own_check(self, change: Change, title: str) -> str | None:
+        run = self._check_run(change, title)
+        return None if run is None else text(run, "id")
+
+    def _check_run(self, change: Change, title: str) -> Any:
         path = f"{self._at}/commits/{change.head}/check-runs"
         runs = self._api.get(path, check_name=title, per_page=100)
         items = runs.get("check_runs", ()) if isinstance(runs, dict) else ()
-        return next((text(run, "id") for run in items if text(run, "external_id") == title), None)
+        return next((run for run in items if text(run, "external_id") == title), None)
+
+
+def _remark(remark: Annotation) -> dict[str, Any]:
+    return {
+        "path": remark.path, "start_line": remark.line, "end_line": remark.line, "annotation_level": remark.level,
+        "title": remark.title, "message": remark.message,
+    }  # fmt: skip
 
 
 def _is_open(pull: Any) -> bool:

@@ -12,11 +12,13 @@ from mlbutler.forge.http import OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import (
     Behavior,
     Comment,
+    DetailedAdapter,
     ForgeAdapter,
     PictureFile,
     Posted,
     PullRequest,
     State,
+    StatusDetails,
     TokenOwner,
 )
 from mlbutler.record import Change
@@ -249,6 +251,17 @@ class Hosted:
     def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
         """See `Forge.status`."""
         return self.adapter.status(change, title, state, sentence, target_url)
+
+    def detail(
+        self, change: Change, title: str, state: State, sentence: str, target_url: str, details: StatusDetails
+    ) -> None:
+        """Show more beside a status, where the forge has a place for it.
+
+        Raises:
+            ForgeError: it could not be shown.
+        """
+        if isinstance(self.adapter, DetailedAdapter):
+            self.adapter.detail(change, title, state, sentence, target_url, details)
 
 
 def _same(there: str, ours: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from mlbutler.errors import ForgeError
 from mlbutler.record import Change
+from mlbutler.report.annotations import Annotation
 
 Behavior = Literal["update", "new", "hide-and-new"]
 """What becomes of earlier reports of a pull request: see `CommentSettings`."""
@@ -128,6 +129,30 @@ class TokenOwner:
     id: str = ""
     name: str = ""
     program: bool = False
+
+
+@dataclass(frozen=True)
+class StatusDetails:
+    """What a forge that has the place shows beside a status.
+
+    Attributes:
+        report: the report as Markdown. remarks: on lines of files. fields: (name, value) of what was measured.
+    """
+
+    report: str = ""
+    remarks: tuple[Annotation, ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+@runtime_checkable
+class DetailedAdapter(Protocol):
+    """A `ForgeAdapter` whose forge has a place for more than a status."""
+
+    def detail(
+        self, change: Change, title: str, state: State, sentence: str, target_url: str, details: StatusDetails
+    ) -> None:
+        """Show the details on the change's head, in place of earlier ones. Its status has been set."""
+        ...
 
 
 @runtime_checkable

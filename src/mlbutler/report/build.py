@@ -64,6 +64,13 @@ def build(record: Record, settings: Settings) -> Report:
     )
 
 
+def fields(record: Record, settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Return (metric, what became of it) of the first metrics, for a place that has room for a few fields."""
+    if record.compare is None or outcome(record) is Outcome.INTERRUPTED:
+        return ()
+    return metrics.fields(record.compare, settings)
+
+
 def _without_verdict(record: Record) -> Record:
     verdicts = {"check": record.check, "compare": record.compare}
     left: dict[str, Any] = {

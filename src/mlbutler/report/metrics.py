@@ -74,6 +74,16 @@ def table(compare: CompareResult, settings: Settings) -> tuple[Table, int]:
     return Table("Metrics", _columns(shown), tuple(_rows(compare, settings, shown))), hidden
 
 
+def fields(compare: CompareResult, settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Return (name, ``0.92 → 0.94 (+0.02)``) of the metrics that a reviewer sees first."""
+    shown, _ = _rows_to_show(compare, settings)
+    found = []
+    for metric in shown[:SHOWN]:
+        old, new, change = numbers.compared(metric.old, metric.new, settings.precision, metric.noise)
+        found.append((metric.name or metric.file, f"{old} → {new} ({change})"))
+    return tuple(found)
+
+
 def _rows_to_show(compare: CompareResult, settings: Settings) -> tuple[list[MetricChange], int]:
     """Choose the metrics to show, most important first; also return how many unchanged ones are omitted."""
     chosen = [m for m in compare.metrics if _wanted(m, settings)]

@@ -12,14 +12,8 @@ from mlbutler.report.headline import outcome
 
 
 def render(record: Record) -> str:
-    """Return the numbers that this run measured, '' where there are none.
-
-    Those of an output that may be outdated are not among them, nor those of a run that was interrupted.
-    """
-    compare = record.compare
-    if compare is None or outcome(record) is Outcome.INTERRUPTED:
-        return ""
-    found = {_name(m): number for m in compare.metrics if (number := _measured(compare, m)) is not None}
+    """Return the numbers that this run measured, '' where there are none."""
+    found = {_harmless(name): number for name, number in measured_numbers(record)}
     if not found:
         return ""
     written = io.StringIO()
@@ -27,12 +21,23 @@ def render(record: Record) -> str:
     return written.getvalue()
 
 
+def measured_numbers(record: Record) -> list[tuple[str, float]]:
+    """Return key and number of what this run measured.
+
+    Those of an output that may be outdated are not among them, nor those of a run that was interrupted.
+    """
+    compare = record.compare
+    if compare is None or outcome(record) is Outcome.INTERRUPTED:
+        return []
+    return [(m.key, number) for m in compare.metrics if (number := _measured(compare, m)) is not None]
+
+
 def _measured(compare: CompareResult, metric: MetricChange) -> float | None:
     outdated = metric.verdict is Verdict.NOT_JUDGED and (metric.file, metric.reason) in compare.not_judged
     return None if outdated or isinstance(metric.new, bool) else as_float(metric.new)
 
 
-def _name(metric: MetricChange) -> str:
-    """Return the metric's key; where a spreadsheet would take it for a formula, its file's path begins with ``./``."""
-    key = visible(metric.key)
+def _harmless(key: str) -> str:
+    """Return a metric's key; where a spreadsheet would take it for a formula, its file's path begins with ``./``."""
+    key = visible(key)
     return f"./{key}" if key.startswith(("=", "+", "-", "@")) else key

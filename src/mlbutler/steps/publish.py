@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 from mlbutler.change.order import is_older
 from mlbutler.errors import MlbutlerError
+from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.http import RequestRefused
-from mlbutler.forge.interface import Forge, NotOffered, PictureFile, Posted
+from mlbutler.forge.interface import Forge, NotOffered, PictureFile, Posted, State, StatusDetails
 from mlbutler.forge.opening import NoToken
 from mlbutler.git import verified as git_verified
-from mlbutler.record import Change, Outcome, PublishResult
+from mlbutler.record import Change, Outcome, PublishResult, Record
 from mlbutler.record_ended import ended
 from mlbutler.steps import unshared
 from mlbutler.steps.comment_settings import agreed, is_wanted, layout
@@ -23,6 +24,8 @@ from mlbutler.steps.reviewers import STATES, opened, placed, redacted
 
 _MOST_PICTURES = 30
 _SENTENCE_LIMIT = 500
+_CHECK_LIMIT = 65_000
+"""Characters of a check's text; GitHub takes 65,535."""
 
 
 def run(work: RunContext, command: str | None = None) -> PublishResult:
@@ -240,10 +243,28 @@ def _status(work: RunContext, forge: Forge, change: Change) -> str:
     sentence = headline.headline(record).plain(forge.capabilities.sentence_limit)
     state = STATES[headline.outcome(record)]
     place = forge.status(change, build.title(record), state, sentence, change.build_url)
+    _detail(work, forge, change, record, state, sentence)
     if (results := _results_commit(work, change)) is not None:
         # Where the push of it starts no build, nothing else would ever tell what a required check waits for.
         forge.status(results, build.title(record), state, sentence, change.build_url)
     return place
+
+
+def _detail(work: RunContext, forge: Forge, change: Change, record: Record, state: State, sentence: str) -> None:
+    """Show the report beside the status, where the forge has a place; that it cannot be is no reason to stop."""
+    from mlbutler.report import annotations, build, markdown
+
+    if not isinstance(forge, Hosted):
+        return
+    settings = work.settings.report
+    limits = markdown.Limits(_CHECK_LIMIT)
+    details = StatusDetails(
+        markdown.render(record, settings, limits), annotations.remarks(record), build.fields(record, settings)
+    )
+    try:
+        forge.detail(change, build.title(record), state, sentence, change.build_url, details)
+    except MlbutlerError as error:
+        work.console.line(f"The status has no details: {error.message}")
 
 
 def _results_commit(work: RunContext, change: Change) -> Change | None:

@@ -13,6 +13,10 @@ from mlbutler.secrets import Redactor
 from mlbutler.settings import ReportSettings
 from mlbutler.steps.context import RunContext
 
+_SUMMARY = "GITHUB_STEP_SUMMARY"
+_LONGEST_SUMMARY = 1024 * 1024
+"""Bytes that GitHub shows of a step."""
+
 
 def run(work: RunContext, *, aborted: bool = False) -> ReportResult:
     """Write report.md, report.html and what else is made from the record alone.
@@ -33,6 +37,7 @@ def run(work: RunContext, *, aborted: bool = False) -> ReportResult:
     files = write_report(work.record, work.settings.report, directory, work.console.redactor)
     if not work.trusted:
         _write_bundle(work)
+    _summarise(work, dict(files)["md"])
     place = directory.relative_to(work.root.resolve()).as_posix()
     return ReportResult(
         outcome=Outcome.PASSED,
@@ -54,6 +59,30 @@ def _write_bundle(work: RunContext) -> None:
         raise OutsideError(f"Cannot write {path}: {error.strerror or error}.", "Make it writable.") from error
 
 
+def _summarise(work: RunContext, report: Path) -> None:
+    """Add the report to the summary of the job's page, where the CI server has one: GitHub and Gitea Actions.
+
+    Without it the report is among the artifacts, so that a file which cannot be written is only told of.
+    """
+    name = work.environ.get(_SUMMARY, "")
+    if not name or work.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    text = report.read_bytes()
+    try:
+        with Path(name).open("ab") as file:
+            file.write(text if len(text) <= _LONGEST_SUMMARY else _shorter(work))
+    except OSError as error:
+        work.console.line(f"The job's page has no summary: {error.strerror or error}")
+
+
+def _shorter(work: RunContext) -> bytes:
+    from mlbutler.report import markdown
+
+    record = record_file.redacted(ended(work.record), work.console.redactor)
+    limits = markdown.Limits(_LONGEST_SUMMARY, "bytes")
+    return markdown.render(record, work.settings.report, limits).encode("utf-8", "replace")
+
+
 def write_report(
     record: Record, settings: ReportSettings, directory: Path, redactor: Redactor
 ) -> tuple[tuple[str, Path], ...]:
@@ -62,21 +91,11 @@ def write_report(
     Raises:
         OutsideError: the files cannot be written.
     """
-    from mlbutler.report import build_list, html, junit, markdown, metrics_csv
+    from mlbutler.report.renderings import FILES, render
 
     # Hidden before rendering: escaping could split a secret so that nothing finds it any more.
     record = record_file.redacted(ended(record), redactor)
-    document = record_file.dumps(record)
-    files = (
-        ("md", directory / "report.md", markdown.render(record, settings)),
-        ("html", directory / "report.html", html.render(record, settings, document)),
-        ("json", directory / "report.json", document),
-        ("junit", directory / "report.xml", junit.render(record)),
-        ("verdict", directory / "verdict.txt", f"{build_list.text(record)}\n"),
-        ("verdict-html", directory / "verdict.html", f"{build_list.html(record)}\n"),
-        ("badge", directory / "badge.svg", build_list.badge(record)),
-        ("metrics", directory / "metrics.csv", metrics_csv.render(record)),
-    )
+    files = tuple((kind, directory / name, render(kind, record, settings)) for kind, name in FILES.items())
     try:
         for _, path, text in files:
             if text:

@@ -10,6 +10,9 @@ import click
 from mlbutler.errors import EXIT_PASSED
 from mlbutler.verbs.options import against, common, discard, every, in_run, isolate, names_of, needs, split, step, verb
 
+_FORMATS = (
+    "md", "html", "json", "junit", "sarif", "codequality", "verdict", "verdict-html", "badge", "metrics", "openmetrics",
+)  # fmt: skip
 _STEPS = "test, lint, plan, sync, check, reproduce, push, compare, commit, report, publish"
 
 
@@ -210,22 +213,28 @@ def commit(directory: Path, console: Any, in_run: bool) -> int:
               help="Render this record, anywhere, without its project.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
               help="Where to write with --record (default: here).")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(_FORMATS), show_envvar=True,
+              help="Print this one rendering of the last run's record, or of --record, and end.")  # fmt: skip
 @click.option("--schema", is_flag=True, show_envvar=True, help="Print the JSON Schema of report.json, and end.")
 @click.option("--interrupted", is_flag=True, show_envvar=True,
               help="The CI server aborted this build: there is no verdict.")  # fmt: skip
 @in_run
 @common
 def report(
-    directory: Path, console: Any, in_run: bool, record: Path | None, output: Path | None, schema: bool,
-    interrupted: bool,
+    directory: Path, console: Any, in_run: bool, record: Path | None, output: Path | None, form: str | None,
+    schema: bool, interrupted: bool,
 ) -> int:  # fmt: skip
-    """Render the record as Markdown, HTML, JSON and JUnit."""
+    """Render the record as Markdown, HTML, JSON, JUnit, SARIF and what CI servers read."""
     needs("--output", "--record", given=record is not None)
     if schema:
         from mlbutler.record_schema import text
 
         print(text(), end="")
         return EXIT_PASSED
+    if form is not None:
+        from mlbutler.commands.report import printed
+
+        return printed(directory, directory / record if record is not None else None, form, console)
     if record is not None:
         from mlbutler.commands.report import report as command
 

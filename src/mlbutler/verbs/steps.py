@@ -213,7 +213,7 @@ def commit(directory: Path, console: Any, in_run: bool) -> int:
               help="Render this record, anywhere, without its project.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
               help="Where to write with --record (default: here).")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(_FORMATS), show_envvar=True,
+@click.option("--format", type=click.Choice(_FORMATS), show_envvar=True,
               help="Print this one rendering of the last run's record, or of --record, and end.")  # fmt: skip
 @click.option("--schema", is_flag=True, show_envvar=True, help="Print the JSON Schema of report.json, and end.")
 @click.option("--interrupted", is_flag=True, show_envvar=True,
@@ -221,7 +221,7 @@ def commit(directory: Path, console: Any, in_run: bool) -> int:
 @in_run
 @common
 def report(
-    directory: Path, console: Any, in_run: bool, record: Path | None, output: Path | None, form: str | None,
+    directory: Path, console: Any, in_run: bool, record: Path | None, output: Path | None, format: str | None,
     schema: bool, interrupted: bool,
 ) -> int:  # fmt: skip
     """Render the record as Markdown, HTML, JSON, JUnit, SARIF and what CI servers read."""
@@ -231,10 +231,10 @@ def report(
 
         print(text(), end="")
         return EXIT_PASSED
-    if form is not None:
+    if format is not None:
         from mlbutler.commands.report import printed
 
-        return printed(directory, directory / record if record is not None else None, form, console)
+        return printed(directory, directory / record if record is not None else None, format, console)
     if record is not None:
         from mlbutler.commands.report import report as command
 

@@ -83,6 +83,7 @@ types: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m bench.store $(BENCH)
 	$(BIN)/python -m bench.compare $(BENCH)
+	$(BIN)/python -m bench.train $(BENCH)
 	$(BIN)/python -m bench.gates $(BENCH)
 
 release: $(INSTALLED)

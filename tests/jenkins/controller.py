@@ -111,6 +111,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         cut = self.server.cuts.pop(0) if self.server.cuts and "logText" in self.path else len(body)
         self.wfile.write(body[:cut])
+        self.server.sent += cut
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the test's output clean; remember what was asked."""
@@ -131,6 +132,8 @@ class Controller(ThreadingHTTPServer):
         self.validates = self.configures = True
         self.asked: list[str] = []
         self.farm: Farm | None = None
+        self.sent = 0
+        """Bytes of all answers' bodies."""
         self.cuts: list[int] = []
         """After so many bytes the next answers with a log break off."""
 

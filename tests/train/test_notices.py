@@ -50,7 +50,7 @@ def test_the_first_failure_and_the_end_of_all_are_told_once() -> None:
     best = experiment(3, State.DONE, accuracy=(0.9, 0.95))
     end = at_end(best, [done, failed, best], ())
     assert end is not None
-    assert end.title == "lr: all ended: 2 done, 1 failed. lr-3: Better: accuracy 0.9 -> 0.95 (+0.05)."
+    assert end.title == "lr: all ended: 2 done, 1 failed. lr-3: Better or noise: accuracy 0.90 → 0.95 (+0.05)."
     assert (end.event, end.verdict) == (Event.DONE, "better")
     assert "lr-2  failed  train.rate=0.2  stage 'train' failed: exit code 1\n    | diverged" in end.text()
 
@@ -59,7 +59,7 @@ def test_one_that_was_sent_alone_is_told_with_its_verdict() -> None:
     done = experiment(1, State.DONE, accuracy=(0.9, 0.85), loss=(0.5, 0.4))
     notice = at_end(done, [done], ())
     assert notice is not None
-    assert notice.title.startswith("lr-1: done. Mixed: loss")
+    assert notice.title.startswith("lr-1: done. Mixed or noise: loss")
     failed = experiment(2, State.FAILED)
     notice = at_end(failed, [failed], ())
     assert notice is not None
@@ -219,7 +219,9 @@ def test_experiments_that_nobody_watches_notify(laptop: Laptop, hook: str) -> No
     laptop.train("-n", "lr", "-S", "train.rate=0.5,0.02,0.03")
     laptop.until(lambda: len(events()) == 2)
     assert events() == [("failed", "lr-1"), ("done", "lr")]
-    assert Hook.received[1]["sentence"] == ("all ended: 2 done, 1 failed. lr-3: Better: accuracy 0.91 -> 0.93 (+0.02).")
+    assert Hook.received[1]["sentence"] == (
+        "all ended: 2 done, 1 failed. lr-3: Better or noise: accuracy 0.91 → 0.93 (+0.02)."
+    )
     laptop.until(lambda: not laptop.processes())
 
     Hook.received.clear()

@@ -44,6 +44,7 @@ def test_an_experiment_becomes_a_branch_with_its_data_and_a_pull_request(laptop:
     assert sent.json["title"] == "Experiment lr-1: accuracy 0.92 (+0.01)"
     assert (sent.json["head"], sent.json["base"]) == ("lr-1-branch", "main")
     assert "train.rate=0.02" in sent.json["body"]
+    assert "| 1 | lr-1 | 0.02 | 0.92 (+0.01) |" in sent.json["body"], "the leaderboard of its sweep"
     now = snapshot(laptop.root)
     assert {key: value for key, value in now.items() if key != "refs"} == {
         key: value for key, value in before.items() if key != "refs"

@@ -92,3 +92,11 @@ def test_names_of_stages_may_hold_commas() -> None:
     for wrong in ("[train]", "[1]", '["train"'):
         with pytest.raises(UsageError, match="No JSON list of names"):
             names_of(wrong)
+
+
+@pytest.mark.parametrize(("alias", "name"), [("ls", "list"), ("ps", "list"), ("pull", "fetch")])
+def test_further_names_of_a_verb_have_its_options_and_variables(alias: str, name: str) -> None:
+    shown = CliRunner().invoke(cli, ["train", alias, "--help"], auto_envvar_prefix="MLBUTLER").output
+    assert f"MLBUTLER_TRAIN_{name.upper()}_JSON" in shown
+    assert f"Usage: cli train {name} " in shown
+    assert f"  {alias} " not in CliRunner().invoke(cli, ["train", "--help"]).output

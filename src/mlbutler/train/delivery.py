@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 
 from mlbutler.errors import MlbutlerError
@@ -9,6 +10,14 @@ from mlbutler.forge import mail, webhook
 from mlbutler.settings import Settings
 from mlbutler.train.notices import Notice
 from mlbutler.variables import SMTP_URL, WEBHOOK
+
+
+def deliver_beside(notice: Notice, settings: Settings, environ: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Send a notice while the caller goes on: no experiment waits for a server that does not answer.
+
+    The process does not end before.
+    """
+    threading.Thread(target=deliver, args=(notice, settings, environ, say)).start()
 
 
 def deliver(notice: Notice, settings: Settings, environ: Mapping[str, str], say: Callable[[str], None]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from mlbutler.project.project import Project
 from mlbutler.reproduce.scratch import configure, make_clone
 from mlbutler.settings import Settings
 from mlbutler.train.attempt import Attempt, Workplace, run_environment
-from mlbutler.train.delivery import deliver
+from mlbutler.train.delivery import deliver_beside
 from mlbutler.train.end import CANCELLED, End
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.log import Log
@@ -78,13 +77,11 @@ class LocalAttempt:
         return Workplace(
             folder=self._place.scratch(experiment.id), root=root, words=_RUN,
             environ=run_environment(experiment, self._environ, mirror), stop=lambda: self._grace(experiment),
-            line=log.line, nearly_over=lambda left: self._notify(nearly_over(experiment, left), log),
+            line=log.line, nearly_over=lambda left: self._tell(nearly_over(experiment, left), log),
         )  # fmt: skip
 
-    def _notify(self, notice: Notice, log: Log) -> None:
-        """Notify people, without keeping the stage waiting for a server that does not answer."""
-        args = (notice, self._settings, self._environ, log.line)
-        threading.Thread(target=deliver, args=args, daemon=True).start()
+    def _tell(self, notice: Notice, log: Log) -> None:
+        deliver_beside(notice, self._settings, self._environ, log.line)
 
     def _saved(self, experiment: Experiment, top: Path, root: Path, end: End) -> End:
         if self._grace(experiment) is not None:

@@ -20,6 +20,9 @@ from mlbutler.train.experiment import Experiment
 from mlbutler.train.ranking import best_first, main_metric
 from mlbutler.train.state import ENDED, FAILED, State
 
+_MOST = 200
+"""Experiments that a document has."""
+
 
 class Event(StrEnum):
     """Why people are notified. `DONE`: everything that was sent together has ended."""
@@ -54,7 +57,7 @@ class Notice:
             "experiments": [
                 {name: getattr(one, name) for name in shown}
                 | {"metrics": [dataclasses.asdict(metric) for metric in one.metrics]}
-                for one in self.experiments
+                for one in self.experiments[:_MOST]
             ],
         }  # fmt: skip
 

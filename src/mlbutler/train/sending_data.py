@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlbutler.errors import UsageError
 from mlbutler.few import few
+from mlbutler.project.artifact import Artifact
 from mlbutler.project.project import Project
 from mlbutler.remotes.opening import Remotes, open_cache
 from mlbutler.settings import Settings
 from mlbutler.state.presence import Expiry, PresenceCache
-from mlbutler.store.holdings import at_hand
-from mlbutler.store.interface import ObjectId, Store
-from mlbutler.store.send import lacking, send, worst
+from mlbutler.store.holdings import at_hand, is_complete
+from mlbutler.store.interface import ObjectId, Presence, Store
+from mlbutler.store.send import ask_all, lacking, send, worst
 from mlbutler.store.transfer import ProgressSink
 
 
@@ -43,16 +44,16 @@ class DataToSend:
         places = [project.root / ".mlbutler", *([mirror / "mlbutler"] if mirror is not None else [])]
         self._presence = PresenceCache(places[-1], Expiry(places, settings.data.remember))
 
-    def find(self) -> list[Unsent]:
+    def find(self, artifacts: Iterable[Artifact] | None = None) -> list[Unsent]:
         """Return what the remotes lack, largest first.
+
+        Args:
+            artifacts: what is to be there; what the work tree records if None.
 
         Raises:
             UsageError: there is data and no remote. AccessDenied, StoreError: a remote does not answer.
         """
-        by_remote: dict[str | None, dict[str, ObjectId]] = {}
-        for artifact in self._project.artifacts():
-            if artifact.cached and artifact.pushed and artifact.oid is not None:
-                by_remote.setdefault(self._remotes.name(artifact.remote), {})[artifact.path] = artifact.oid
+        by_remote = self._by_remote(self._project.artifacts() if artifacts is None else artifacts)
         if unplaced := by_remote.pop(None, None):
             raise UsageError(
                 f"{few(list(unplaced))} is in no DVC remote: an agent could not get it.",
@@ -60,6 +61,28 @@ class DataToSend:
             )
         found = [self._of(name, artifacts) for name, artifacts in by_remote.items() if name is not None]
         return sorted((one for one in found if one.objects), key=lambda one: -one.bytes)
+
+    def lost(self, artifacts: Iterable[Artifact]) -> list[str]:
+        """Return the paths of artifacts that are neither here, nor, as far as it says, on their remote.
+
+        Raises:
+            AccessDenied, StoreError: a remote cannot be opened.
+        """
+        found = []
+        for name, some in self._by_remote(artifacts).items():
+            away = {path: oid for path, oid in some.items() if not is_complete(self._cache, [oid])}
+            store = self._remotes(name)
+            answers = ask_all(store, away.values()) if store is not None and away else {}
+            there = {oid for oid, answer in answers.items() if answer.presence is Presence.PRESENT}
+            found += [path for path, oid in away.items() if oid not in there]
+        return found
+
+    def _by_remote(self, artifacts: Iterable[Artifact]) -> dict[str | None, dict[str, ObjectId]]:
+        found: dict[str | None, dict[str, ObjectId]] = {}
+        for artifact in artifacts:
+            if artifact.cached and artifact.pushed and artifact.oid is not None:
+                found.setdefault(self._remotes.name(artifact.remote), {})[artifact.path] = artifact.oid
+        return found
 
     def _of(self, name: str, artifacts: Mapping[str, ObjectId]) -> Unsent:
         store, address = self._remotes(name), self._remotes.address(name)

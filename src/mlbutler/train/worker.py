@@ -21,7 +21,7 @@ from mlbutler.process import output_redactor
 from mlbutler.settings import Settings, load
 from mlbutler.train import keeper
 from mlbutler.train.attempt import Stopped
-from mlbutler.train.delivery import deliver
+from mlbutler.train.delivery import deliver_beside
 from mlbutler.train.end import End, after_loss
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.local import LocalEngine
@@ -154,7 +154,7 @@ class Worker:
         return at_end(experiment, grid, self._settings().gate)
 
     def _deliver(self, notice: Notice) -> None:
-        deliver(notice, self._settings(), self._environ, self._say)
+        deliver_beside(notice, self._settings(), self._environ, self._say)
 
     def _settings(self) -> Settings:
         try:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from mlbutler.change.detect import detect
 from mlbutler.commands.train.finished import finished
+from mlbutler.commands.train.leaderboard import leaderboard
 from mlbutler.commands.train.listing import measured
 from mlbutler.commands.train.opening import Training, opened, print_json
-from mlbutler.commands.train.sending import send_data
 from mlbutler.console import Console
-from mlbutler.errors import EXIT_PASSED, UsageError
+from mlbutler.errors import EXIT_PASSED, StoreError, UsageError
+from mlbutler.few import few
 from mlbutler.forge.detect import ForgeLocation, locate_forge
 from mlbutler.forge.interface import NotOffered, PullRequest
 from mlbutler.forge.new_pull_request import page
@@ -22,6 +23,7 @@ from mlbutler.git import Git
 from mlbutler.record import Change
 from mlbutler.report.escape import markdown
 from mlbutler.train.experiment import Experiment
+from mlbutler.train.sending_data import DataToSend
 
 _TITLE = 200
 
@@ -46,7 +48,7 @@ def promote(directory: Path, console: Console, name: str, branch: str | None, *,
     change = detect(git, os.environ, training.settings)
     change = dataclasses.replace(change, head=experiment.result, head_branch=branch, number=None)
     _check(git, change, branch)
-    send_data(training, training.project(), experiment.result)
+    _send_data(training, experiment)
     git.run("update-ref", f"refs/heads/{branch}", experiment.result)
     if change.git_remote is None:
         console.line(f"{branch} holds the results of {experiment.name}; there is no git remote to push it to")
@@ -73,6 +75,26 @@ def _check(git: Git, change: Change, branch: str) -> None:
                 f"There is a branch {branch} {place} with other commits. Nothing was sent.",
                 "Choose another name with --branch.",
             )
+
+
+def _send_data(training: Training, experiment: Experiment) -> None:
+    """Send what the results record to the DVC remotes, as far as they lack it.
+
+    Raises:
+        AccessDenied, StoreError: a remote refused or failed, or something is neither here nor there.
+    """
+    project = training.project()
+    reader = project.snapshots.at_commit(experiment.result, training.prefix)
+    artifacts = reader.stages.artifacts() if reader is not None else ()
+    data = DataToSend(project, training.settings, os.environ)
+    with training.console.progress("sending data") as progress:
+        for said in data.send(data.find(artifacts), progress):
+            training.console.line(said)
+    if lost := data.lost(artifacts):
+        raise StoreError(
+            f"{few(lost)} of {experiment.name} is neither in the cache nor on the DVC remote.",
+            f"Push it from where it was made, or have it made again: mlbutler train retry {experiment.name}",
+        )
 
 
 def _push(git: Git, remote: str, commit: str, branch: str) -> None:
@@ -103,14 +125,17 @@ def _offered(training: Training, experiment: Experiment, change: Change, branch:
 def _opened(training: Training, place: ForgeLocation, experiment: Experiment, change: Change) -> PullRequest:
     environ = os.environ
     forge = open_forge(Opening(place=place, environ=environ, root=training.place.root, say=training.console.line))
-    return forge.open_pull_request(change, *_text(experiment))
+    return forge.open_pull_request(change, *_text(training, experiment))
 
 
-def _text(experiment: Experiment) -> tuple[str, str]:
-    """Return title and description."""
+def _text(training: Training, experiment: Experiment) -> tuple[str, str]:
+    """Return title and description, with the leaderboard of its sweep."""
     metrics = [measured(metric) for metric in experiment.metrics[:3]]
     title = ": ".join(filter(None, (f"Experiment {experiment.name}", ", ".join(metrics))))
     lines = [f"Results of the experiment {markdown(experiment.name)}, made from {experiment.baseline[:10]}.", ""]
     lines += [f"- {markdown(text)}" for text in experiment.overrides]
     lines += [f"- {markdown(f'{metric.file}: {measured(metric)}')}" for metric in experiment.metrics]
+    sweep = [kept.experiment for kept in training.all() if kept.experiment.grid == experiment.grid]
+    if len(sweep) > 1:
+        lines += ["", *leaderboard(experiment.grid, sweep, training.settings.gate).markdown()]
     return title[:_TITLE], "\n".join(lines)

@@ -144,9 +144,9 @@ def _target(history: History, facts: Facts, named: str | None, *, needed: bool) 
 
 
 def _tip(history: History, facts: Facts, branch: str, *, needed: bool) -> str | None:
-    git, known = history.git, history.known(branch)
+    git = history.git
     if facts.kind == "local":
-        commit = known or history.fetch(branch).commit or git.resolve(f"refs/heads/{branch}")
+        commit = history.known(branch) or history.fetch(branch).commit or git.resolve(f"refs/heads/{branch}")
         if commit is None and needed:
             raise history.no_such(branch)
         return commit
@@ -160,6 +160,7 @@ def _tip(history: History, facts: Facts, branch: str, *, needed: bool) -> str | 
         raise history.no_such(branch)
     if fetched.commit is not None or fetched.missing:
         return fetched.commit
+    known = history.known(branch)
     believed = git.access is None or git.access.fresh or git.address is None  # else the clone's refs may be anybody's
     if (known is None or not believed) and needed and not facts.fork:  # a fork's change is given nothing to fetch with
         raise git.failure("fetch", fetched.error)

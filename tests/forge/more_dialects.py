@@ -92,7 +92,7 @@ class BitbucketCloud(Dialect):
         ("GET", rf"{_at}/pullrequests", "list_pulls"),
         ("POST", rf"{_at}/pullrequests", "open_pull"),
     )
-    unlisted_methods = (("POST", r".*/pullrequests"),)
+    unlisted_methods = (("POST", r".*/pullrequests"), *((verb, r".*/reports/.*") for verb in ("DELETE", "PUT", "POST")))
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         return {"type": "pullrequest_comment", "id": note.id, "deleted": False,
@@ -169,7 +169,10 @@ class BitbucketServer(Dialect):
         ("GET", rf"{_at}/pull-requests", "list_pulls"),
         ("POST", rf"{_at}/pull-requests", "open_pull"),
     )
-    unlisted_methods = (("POST", r".*/pull-requests"),)
+    unlisted_methods = (
+        ("POST", r".*/pull-requests"),
+        *((verb, r".*/reports/.*") for verb in ("DELETE", "PUT", "POST")),
+    )
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         return {"id": note.id, "version": note.version, "text": note.body, "author": {"name": f"user {note.author}"}}

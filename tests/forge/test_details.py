@@ -41,7 +41,6 @@ class CloudWithInsights(BitbucketCloud):
         ("POST", r"/repositories/team/digits/commit/(\w{40})/reports/([\w%-]+)/annotations", "annotated"),
         *BitbucketCloud.routes,
     )
-    unlisted_methods = tuple((method, r".*/reports/.*") for method in ("DELETE", "PUT", "POST"))  # type: ignore[assignment]
 
     def removed(self, seen: Seen, query: dict[str, str], sha: str, key: str) -> Answer:
         return Answer(204) if self.reports.pop(key, None) else self.missing()

@@ -47,7 +47,7 @@ def test_a_large_report_fits_every_forge(meeting: Meeting) -> None:
     text = markdown.render(large(), Settings(), limits)
     forge.comment(change(), "mlbutler", text, lambda head: False)
     (note,) = meeting.ours()
-    assert note.body.startswith("**Worse**: accuracy 0.9 -> 0.8")
+    assert "\n**Worse**: accuracy 0.9 -> 0.8" in note.body
     if takes.comment_limit is not None and takes.comment_limit < 100_000:
         assert not meeting.dialect.too_long(text)
         assert "Dropped to fit here: " in note.body

@@ -241,7 +241,7 @@ def test_results_that_the_branch_refuses_make_the_build_red(tmp_path: Path) -> N
     assert {step for step in STEPS if done.event(f"mlbutler {step}")["code"]} == {"commit"}
     [comment] = (world.directory / "jenkins-closed" / "forge").rglob("*.md")
     said = "**Failed**: check: still stale in dvc.lock: train (commit: the remote refused"
-    assert comment.read_text().startswith(said)
+    assert f"\n{said}" in comment.read_text()
     assert f"git fetch origin refs/mlbutler/results/{commit}" in comment.read_text()
     [status] = (world.directory / "jenkins-closed" / "forge" / "statuses").iterdir()
     assert json.loads(status.read_text())["state"] == "failure"

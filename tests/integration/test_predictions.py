@@ -59,7 +59,7 @@ def test_a_slice_that_the_mean_hides_is_found(world: World, cached: bool) -> Non
     assert found["flips"][0]["image"].startswith("data:image/png")
     assert {flip["image"] for flip in found["flips"][1:]} == {""}
     comment = next(iter(world.forge.rglob("*.md"))).read_text()
-    assert "worse where site = north: 100.0% → 70.0% right" in comment
+    assert "worse where site = north: 100.0 % → 70.0 % right" in comment
     assert "<b>20" not in comment
     page = (run.root / ".mlbutler/report/report.html").read_text()
     assert "<b>20" not in page.split("<script")[0]

@@ -1,7 +1,7 @@
 """One job of a played controller, whose builds really run, as processes on agents with one executor each.
 
-What it answers is what Jenkins was seen to answer: a build begins at once and its step ``node`` waits in the queue,
-unnamed; carriage returns are in the log's answer and not in its size; ``stop`` is a
+What it answers is what Jenkins was seen to answer: a build begins at once and its step ``node`` waits in the queue
+under the build's address; carriage returns are in the log's answer and not in its size; ``stop`` is a
 SIGTERM that a process may ignore, and only ``kill`` ends the build whatever runs.
 """
 
@@ -237,7 +237,8 @@ class Farm:
 
     def get(self, path: str, query: Mapping[str, str]) -> Answer | None:
         if path == "/queue/api/json":
-            return _json({"items": [self._item(item) for item in self.items]})
+            with self.lock:
+                return _json({"items": [self._item(item) for item in self.items]})
         if not path.startswith(f"/{self.path}/"):
             return None
         rest = path.removeprefix(f"/{self.path}/").split("/")
@@ -311,19 +312,13 @@ class Farm:
 
     def _item(self, item: Item) -> dict[str, Any]:
         names = [{"name": name, "value": value} for name, value in item.parameters.items()]
-        waits_for = f"Waiting for next available executor on \u2018{item.label}\u2019"
+        found = {"id": item.id, "inQueueSince": int(item.since * 1000)}
         if item.build is not None:
-            return {
-                "id": item.id,
-                "why": waits_for,
-                "inQueueSince": int(item.since * 1000),
-                "task": {},
-                "actions": [{}],
-            }
-        return {
-            "id": item.id, "why": "In the quiet period. Expires in 4.9 sec", "inQueueSince": int(item.since * 1000),
-            "task": {"url": f"{self.root}{self.path}/"}, "actions": [{"parameters": names}],
-        }  # fmt: skip
+            why = f"Waiting for next available executor on \u2018{item.label}\u2019"
+            step = {"url": f"{self.path}/{item.build.number}/"}  # below the controller's own address
+            return found | {"why": why, "task": step, "actions": []}
+        why, job = "In the quiet period. Expires in 4.9 sec", {"url": f"{self.root}{self.path}/"}
+        return found | {"why": why, "task": job, "actions": [{}, {"parameters": names}]}
 
     def _text(self, build: Build, start: int) -> Answer:
         with self.lock:

@@ -91,13 +91,14 @@ def test_what_waits_is_not_doubled_and_can_be_taken_back(played: Played) -> None
     assert [item.id for item in queue.waiting(played.client)] == [first]
 
 
-def test_a_step_that_waits_for_an_agent_has_no_name(played: Played) -> None:
+def test_a_step_that_waits_for_an_agent_is_known_by_its_build(played: Played) -> None:
     played.farm.agents[0].online = False
     played.script = on_agent
     played.job.start({"EXPERIMENT": "e" * 40})
     while not (found := queue.waiting(played.client)):
         time.sleep(0.01)
-    assert (found[0].task, found[0].parameters) == ("", {})
+    assert (played.job.number(found[0].task), found[0].parameters) == (1, {})
+    assert not played.job.is_mine(found[0])
     assert found[0].why == "Waiting for next available executor on \u2018gpu\u2019"
     played.farm.revive("one")
     assert played.ended(1) == "SUCCESS"
@@ -124,6 +125,7 @@ def test_a_job_that_takes_no_such_build_says_why(played: Played) -> None:
     [
         ("http://jenkins.invalid/job/team/job/train/12/", 12),
         ("https://elsewhere/jenkins/job/team/job/train/3", 3),
+        ("job/team/job/train/7/", 7),
         ("https://elsewhere/job/team/job/train/", None),
         ("https://elsewhere/job/team/job/train/3/console", None),
         ("https://elsewhere/job/other/job/train/3/", None),

@@ -178,7 +178,8 @@ def test_who_waits_for_an_agent_hears_why_and_how_many_are_before(yard: Yard) ->
     yard.engine.start(yard.laptop.all())
     while len(yard.farm.items) < 2:
         time.sleep(0.02)
-    assert yard.seen()["a"] == (State.WAITING, "Waiting for next available executor on \u2018gpu\u2019")
+    said = "Waiting for next available executor on \u2018gpu\u2019"
+    assert yard.seen() == {"a": (State.WAITING, said), "b": (State.WAITING, f"{said}, 1 before it")}
     assert yard.started() == ["a", "b"]
 
 

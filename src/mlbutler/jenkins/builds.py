@@ -56,7 +56,7 @@ class Job:
 
         The address is what the controller calls it, which need not be how it is reached from here.
         """
-        found = re.search(rf"/{re.escape(unquote(self._path))}/(\d+)/?$", unquote(urlsplit(url).path))
+        found = re.search(rf"/{re.escape(unquote(self._path))}/(\d+)/$", _path(url))
         return int(found[1]) if found else None
 
     def declared(self) -> frozenset[str]:
@@ -121,8 +121,7 @@ class Job:
 
     def is_mine(self, waiting: Waiting) -> bool:
         """Return whether what waits is a build of this job."""
-        path = unquote(urlsplit(waiting.task).path)
-        return path.endswith(f"/{unquote(self._path)}/")
+        return _path(waiting.task).endswith(f"/{unquote(self._path)}/")
 
     def end(self, number: int, how: str) -> bool:
         """End a build in one of `ENDINGS`; return False where there is no such build."""
@@ -148,6 +147,11 @@ class Job:
     def log_path(self, number: int) -> str:
         """Return the path of a build's growing log."""
         return f"{self._path}/{number}/logText/progressiveText"
+
+
+def _path(url: str) -> str:
+    """Return the path of an address, which may be one below the controller's own, with slashes around it."""
+    return f"/{unquote(urlsplit(url).path).strip('/')}/"
 
 
 def _build(found: Any) -> Build:

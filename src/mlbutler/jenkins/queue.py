@@ -17,7 +17,8 @@ class Waiting:
     """A build, or a step of a running one, that waits for an agent.
 
     Attributes:
-        why: the controller's reason. since: seconds since the epoch. task: the job's address, '' for a step.
+        why: the controller's reason. since: seconds since the epoch. task: the address of the job, or of the build
+            whose step it is.
     """
 
     id: int

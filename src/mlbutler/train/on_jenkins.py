@@ -141,12 +141,12 @@ class JenkinsEngine:
         return f"{experiment.jobs} at once{_and_before(earlier)}"
 
     def _waiting_for_agent(self, build: Build) -> str:
-        """Return why a build that has begun waits: its step's reason in the queue that came when it began."""
+        """Return why a build that has begun waits for an agent: its step's reason in the queue."""
         assert self._sight is not None
-        steps = [one for one in self._sight.waiting if not one.task and one.since >= build.started - 1]
-        if not steps:
+        step = next((one for one in self._sight.waiting if self.job.number(one.task) == build.number), None)
+        if step is None:
             return f"build {build.number} has begun"
-        return f"{steps[0].why}{_and_before(self._sight.before(steps[0]))}"
+        return f"{step.why}{_and_before(self._sight.before(step))}"
 
     def started(self) -> set[str]:
         """Return the ids of experiments with a build that waits or runs."""

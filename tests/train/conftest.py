@@ -40,6 +40,7 @@ signal.signal(signal.SIGTERM, stop)
 with open(places / "runs.log", "a") as log:
     log.write(f"{rate}\\n")
 print(f"training at {rate}", flush=True)
+print("devices", *(os.environ.get(f"{kind}_VISIBLE_DEVICES") for kind in ("CUDA", "NVIDIA")), flush=True)
 if rate == 0.5:
     sys.exit("diverged")
 until = time.monotonic() + 600

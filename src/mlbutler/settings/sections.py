@@ -242,6 +242,11 @@ class TrainSettings(Section):
     )
     most_queued: int = Field(10, ge=1, le=1000, description="builds of one user that may wait for an agent at once")
     ask_above: Bytes = Field(1 << 30, description="size of data such as '5GB' above which sending it is asked for")
+    gpu_locks: str | None = Field(
+        None,
+        description="folder for the locks by which a machine's GPUs are given out, one for all containers on it; "
+        "/run/lock or /tmp if unset",
+    )
 
     @field_validator("label")
     @classmethod
@@ -256,6 +261,11 @@ class TrainSettings(Section):
         if job is not None and {"", ".", ".."} & set(job.strip("/").split("/")):
             raise ValueError("must be a job's full name, such as 'folder/train'")
         return job
+
+    @property
+    def gpu_folder(self) -> Path | None:
+        """Where the locks of GPUs lie, None for the machine's own place."""
+        return Path(self.gpu_locks).expanduser() if self.gpu_locks else None
 
     @property
     def on_jenkins(self) -> bool:

@@ -22,6 +22,8 @@ from mlbutler.record_file import latest_record, read_record
 from mlbutler.train.end import CANCELLED, End, judged, stage_notes
 from mlbutler.train.ending import end_leftovers, end_stage
 from mlbutler.train.experiment import Experiment, StageNote
+from mlbutler.train.gpu_lease import NO_GPUS, Lease
+from mlbutler.train.gpus import Use, holders, memory_left, uses
 from mlbutler.train.state import State
 from mlbutler.variables import CHDIR, EXPERIMENT, IN_RUN
 
@@ -44,6 +46,7 @@ class Workplace:
         words: of the mlbutler command that runs the stages. environ: of that command.
         stop: returns the seconds that the stage has to end, once the experiment is to be cancelled; None before.
         line: takes each line that the command prints, credentials hidden.
+        lease: the GPUs that the experiment was given.
         nearly_over: is called once, with the seconds that are left, when a tenth of the time that it may take is left.
     """
 
@@ -53,6 +56,7 @@ class Workplace:
     environ: Mapping[str, str]
     stop: Callable[[], float | None]
     line: Callable[[str], None]
+    lease: Lease = NO_GPUS
     nearly_over: Callable[[float], None] = lambda left: None
 
 
@@ -71,18 +75,28 @@ class Attempt:
         """
         place = self._place
         command = [sys.executable, "-P", "-m", "mlbutler", *place.words, "-C", os.fspath(place.root)]
+        before = uses(place.environ) if place.lease.gpus else {}
         with Process(
-            command, cwd=place.root, environ=place.environ, on_line=place.line,
-            redactor=output_redactor(place.environ), grace=Grace(interrupt=GRACE),
+            command, cwd=place.root, environ={**place.environ, **place.lease.environment()}, on_line=place.line,
+            redactor=output_redactor(place.environ), grace=Grace(interrupt=GRACE), pass_fds=place.lease.fds,
         ) as process:  # fmt: skip
             self._follow(process)
         record = read_record(latest_record(place.root))
         if self._ended_by_us is not None:
-            return self._said(self._ended_by_us, stage_notes(record, place.root))
+            return self._said(self._ended_by_us, stage_notes(record, place.root), self._gpus_left(before))
         end = judged(record, process.exit_code, process.tail)
-        for text in end.last_lines():
+        for text in (*end.last_lines(), *self._gpus_left(before)):
             place.line(text)
         return end
+
+    def _gpus_left(self, before: Mapping[str, Use]) -> tuple[str, ...]:
+        """End what still holds memory of its GPUs, and say whether it was given back."""
+        place, gpus = self._place, self._place.lease.gpus
+        if not gpus:
+            return ()
+        if holders(place.environ, gpus):
+            end_leftovers(self._experiment.id, place.folder)
+        return memory_left(place.environ, gpus, before) or ("no process of it holds GPU memory",)
 
     def _follow(self, process: Process) -> None:
         """Pass its output on until it ends, or is to be ended."""
@@ -109,12 +123,12 @@ class Attempt:
         self._ended_by_us = end
         end_stage(process.pid, grace, lambda seconds: _pass_on(process, seconds))
 
-    def _said(self, end: End, done: tuple[StageNote, ...]) -> End:
+    def _said(self, end: End, done: tuple[StageNote, ...], gpus: tuple[str, ...]) -> End:
         """Return the end with the stages that had been finished, and whether something still runs."""
         left = end_leftovers(self._experiment.id, self._place.folder)
         kept = f"finished and kept: {', '.join(stage.name for stage in done)}" if done else ""
         rest = f"{left} of its processes could not be ended" if left else "none of its processes is left"
-        return dataclasses.replace(end, reason="; ".join(filter(None, (end.reason, kept, rest))), stages=done)
+        return dataclasses.replace(end, reason="; ".join(filter(None, (end.reason, kept, rest, *gpus))), stages=done)
 
 
 def run_environment(experiment: Experiment, environ: Mapping[str, str], mirror: Path | None) -> dict[str, str]:

@@ -16,6 +16,7 @@ from mlbutler.train.attempt import Attempt, Workplace, run_environment
 from mlbutler.train.delivery import deliver_beside
 from mlbutler.train.end import CANCELLED, End
 from mlbutler.train.experiment import Experiment
+from mlbutler.train.gpu_lease import NO_GPUS, Lease
 from mlbutler.train.log import Log
 from mlbutler.train.notices import Notice, nearly_over
 from mlbutler.train.place import Place
@@ -41,8 +42,11 @@ class LocalAttempt:
         self._git, self._experiments, self._place = git, experiments, place
         self._settings, self._environ = settings, environ
 
-    def run(self, kept: Kept) -> End:
+    def run(self, kept: Kept, lease: Lease = NO_GPUS) -> End:
         """Bring an experiment from preparing to its end; the lock of its name is held meanwhile.
+
+        Args:
+            lease: its GPUs.
 
         Raises:
             Stopped: this process was asked to stop; nothing of the experiment runs any more.
@@ -55,7 +59,7 @@ class LocalAttempt:
                 if self._grace(experiment) is not None:
                     return CANCELLED
                 self._keep(experiment, State.RUNNING)
-                end = Attempt(experiment, self._workplace(experiment, root, log)).run()
+                end = Attempt(experiment, self._workplace(experiment, root, log, lease)).run()
                 if end.state is not State.DONE:
                     return with_metrics(end, self._git, experiment, root)
                 return self._saved(experiment, top, root, end)
@@ -72,12 +76,14 @@ class LocalAttempt:
             Git(top, environ).run("remote", "add", "--", remote, os.fspath(top))
         return root
 
-    def _workplace(self, experiment: Experiment, root: Path, log: Log) -> Workplace:
+    def _workplace(self, experiment: Experiment, root: Path, log: Log, lease: Lease) -> Workplace:
+        if lease.gpus:
+            log.line(f"It has {lease}.")
         mirror = self._settings.data.mirror_path(self._place.root)
         return Workplace(
             folder=self._place.scratch(experiment.id), root=root, words=_RUN,
             environ=run_environment(experiment, self._environ, mirror), stop=lambda: self._grace(experiment),
-            line=log.line, nearly_over=lambda left: self._tell(nearly_over(experiment, left), log),
+            line=log.line, lease=lease, nearly_over=lambda left: self._tell(nearly_over(experiment, left), log),
         )  # fmt: skip
 
     def _tell(self, notice: Notice, log: Log) -> None:

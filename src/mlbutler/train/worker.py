@@ -12,10 +12,10 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from mlbutler.errors import MlbutlerError
+from mlbutler.errors import MlbutlerError, OutsideError
 from mlbutler.git import Git
 from mlbutler.process import output_redactor
 from mlbutler.settings import Settings, load
@@ -24,6 +24,7 @@ from mlbutler.train.attempt import Stopped
 from mlbutler.train.delivery import deliver_beside
 from mlbutler.train.end import End, after_loss
 from mlbutler.train.experiment import Experiment
+from mlbutler.train.gpu_lease import Lease, leased
 from mlbutler.train.local import LocalEngine
 from mlbutler.train.local_attempt import LocalAttempt
 from mlbutler.train.log import kept as kept_log
@@ -120,19 +121,44 @@ class Worker:
     def _take(self, kept: Kept) -> None:
         id = kept.experiment.id
         with self._place.holding(id, _PATIENCE) as ours:
-            now = self._experiments.read(id)
-            if not ours or now is None or now.experiment.state is not State.WAITING:
+            now = self._waiting_still(id) if ours else None
+            if now is None:
                 return
+            try:
+                with self._leased(now.experiment) as lease:
+                    self._begin(id, lease)
+            except OutsideError as error:
+                end = End(State.NOT_SET_UP, error.message, error.remedy)
+                self._end(id, lambda now: end.on(now) if now.state is State.WAITING else None)
+
+    def _waiting_still(self, id: str) -> Kept | None:
+        now = self._experiments.read(id)
+        return now if now is not None and now.experiment.state is State.WAITING else None
+
+    def _leased(self, experiment: Experiment) -> AbstractContextManager[Lease | None]:
+        """Wait for the experiment's GPUs, for as long as it is to be run at all."""
+
+        def go_on(waits: str) -> bool:
+            now = self._waiting_still(experiment.id)
+            if now is not None and now.experiment.reason != waits:
+                self._experiments.replace(now, now.experiment.with_(reason=waits))
+            return now is not None
+
+        return leased(experiment.gpus, self._environ, self._settings().train.gpu_folder, go_on)
+
+    def _begin(self, id: str, lease: Lease | None) -> None:
+        now = self._waiting_still(id)
+        if now is not None and lease is not None:
             started = now.experiment.with_(
                 state=State.PREPARING, started=time.time(), attempt=now.experiment.attempt + 1, reason=""
             )
             if (taken := self._experiments.replace(now, started)) is not None:
-                self._run(taken)
+                self._run(taken, lease)
 
-    def _run(self, taken: Kept) -> None:
+    def _run(self, taken: Kept, lease: Lease) -> None:
         id = taken.experiment.id
         self._place.clear(id)
-        end = self._attempted(taken)
+        end = self._attempted(taken, lease)
         log = kept_log(self._place.log(id))
         end = end.hidden(self._redactor)
         self._end(id, lambda now: ended(now, end), log)
@@ -166,10 +192,10 @@ class Worker:
     def _say(self, text: str) -> None:
         print(self._redactor.hide(text), file=sys.stderr, flush=True)
 
-    def _attempted(self, taken: Kept) -> End:
+    def _attempted(self, taken: Kept, lease: Lease) -> End:
         try:
             settings = load(self._place.root, self._environ).settings
-            return LocalAttempt(self._git, self._experiments, self._place, settings, self._environ).run(taken)
+            return LocalAttempt(self._git, self._experiments, self._place, settings, self._environ).run(taken, lease)
         except Stopped:
             self._stopped = True
             return End(State.LOST, "the process that ran it was asked to stop")

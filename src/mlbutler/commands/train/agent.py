@@ -18,8 +18,9 @@ from mlbutler.record import Outcome
 from mlbutler.secrets import Redactor
 from mlbutler.settings import load
 from mlbutler.train.attempt import Attempt, Stopped, Workplace, run_environment
-from mlbutler.train.end import End
+from mlbutler.train.end import CANCELLED, End
 from mlbutler.train.experiment import Experiment
+from mlbutler.train.gpu_lease import leased
 from mlbutler.train.handed import Handed
 from mlbutler.train.log import Log
 from mlbutler.train.state import State
@@ -100,12 +101,24 @@ def run(directory: Path, console: Console) -> int:
             shown.line(text)
             log.line(text)
 
-        place = Workplace(
-            folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line,
-            environ=run_environment(experiment, os.environ, settings.data.mirror_path(root)),
-        )  # fmt: skip
+        said = set[str]()
+
+        def go_on(waits: str) -> bool:
+            if waits not in said:
+                said.add(waits)
+                line(f"It waits {waits}.")
+            return handed.grace() is None
+
         try:
-            end = Attempt(experiment, place).run()
+            with leased(experiment.gpus, os.environ, settings.train.gpu_folder, go_on) as lease:
+                if lease is None:
+                    end = CANCELLED
+                else:
+                    place = Workplace(
+                        folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line,
+                        environ=run_environment(experiment, os.environ, settings.data.mirror_path(root)), lease=lease,
+                    )  # fmt: skip
+                    end = Attempt(experiment, place).run()
         except Stopped:
             raise Interrupted("The experiment was interrupted.", "What it finished is saved.") from None
         except MlbutlerError as error:

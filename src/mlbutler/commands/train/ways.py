@@ -16,6 +16,7 @@ from mlbutler.errors import MlbutlerError, UsageError
 from mlbutler.few import few
 from mlbutler.project.project import Project
 from mlbutler.train.experiment import JENKINS, Experiment
+from mlbutler.train.gpu_lease import require
 from mlbutler.train.sending_data import DataToSend
 from mlbutler.train.starting import start
 from mlbutler.train.state import AGAIN, State
@@ -30,7 +31,13 @@ class ToThisMachine:
         self._training = training
 
     def completed(self, wish: Wish) -> Wish:
-        """Return what is asked for."""
+        """Return what is asked for.
+
+        Raises:
+            OutsideError: this machine has not so many GPUs.
+        """
+        if wish.gpus:
+            require(wish.gpus, os.environ)
         return wish
 
     def known(self, baseline: str) -> Known:

@@ -219,13 +219,9 @@ def test_experiments_that_nobody_watches_notify(laptop: Laptop, hook: str) -> No
     laptop.train("-n", "lr", "-S", "train.rate=0.5,0.02,0.03")
     laptop.until(lambda: len(events()) == 2)
     assert events() == [("failed", "lr-1"), ("done", "lr")]
-<<<<<<< Updated upstream
     assert Hook.received[1]["sentence"] == (
         "all ended: 2 done, 1 failed. lr-3: Better or noise: accuracy 0.91 → 0.93 (+0.02)."
     )
-=======
-    assert Hook.received[1]["sentence"] == ("all ended: 2 done, 1 failed. lr-3: Better or noise: accuracy 0.91 → 0.93 (+0.02).")
->>>>>>> Stashed changes
     laptop.until(lambda: not laptop.processes())
 
     Hook.received.clear()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -39,13 +39,14 @@ class Places:
     Attributes:
         workspace: the repository's root, which it may write. read_only: files and folders in it that it may not.
         writable: other files and folders that it may see and write. home: the user's.
-        network: whether it has one.
+        hidden: further files and folders that it may not see, unless they are writable. network: whether it has one.
     """
 
     workspace: Path
     read_only: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
     home: Path | None = None
+    hidden: tuple[Path, ...] = ()
     network: bool = True
 
 
@@ -72,12 +73,13 @@ def words(places: Places) -> str:
     return said if places.network else f"{said}, no network"
 
 
-def prefix(places: Places, own: Path, covered: Sequence[str] = ()) -> tuple[str, ...]:
+def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None) -> tuple[str, ...]:
     """Return bubblewrap's program and options: what has to stand before a command.
 
     Args:
-        own: a folder for what the code writes to /tmp. covered: options for what is mounted over the workspace.
+        own: a folder for what the code writes to /tmp. covered: folders of the workspace, and what the code sees there.
     """
+    covered = covered or {}
     program = shutil.which(_PROGRAM) or _PROGRAM
     options = ["--ro-bind", "/", "/", *_OWN]
     options += [word for name in _OF_THE_KERNEL if (path := f"/proc/{name}") and Path(path).exists()
@@ -86,9 +88,12 @@ def prefix(places: Places, own: Path, covered: Sequence[str] = ()) -> tuple[str,
         options += ["--dev-bind", str(card), str(card)]
     options += [*_hidden(places), *_temporary(own)]
     options += _bound("--bind", [places.workspace])
+    options += _bound("--bind", _above(places.workspace, [*places.read_only, *covered]))
     options += _bound("--ro-bind", places.read_only)
-    options += covered
+    for place, seen in covered.items():
+        options += ["--bind", str(seen), str(place.resolve())]
     options += _bound("--bind", places.writable)
+    options += _covering(places, places.hidden)
     if not places.network:
         options.append("--unshare-net")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -104,14 +109,17 @@ def _hidden(places: Places) -> Iterator[str]:
         real = _RESOLVER.resolve()
         if real != _RESOLVER and real.is_relative_to("/run") and real.is_file():  # the network needs it
             yield from ("--ro-bind", str(real), str(real))
-    if places.home is None:
-        return
+    if places.home is not None:
+        yield from _covering(places, [places.home / name for name in _CREDENTIALS])
+
+
+def _covering(places: Places, paths: Iterable[Path]) -> Iterator[str]:
+    """Yield options that cover files and folders, except those that the code may write by name."""
     shown = {path.resolve() for path in places.writable}
-    for name in _CREDENTIALS:
-        path = places.home / name
-        if not path.exists() or path.resolve() in shown:
-            continue
-        yield from ("--tmpfs", str(path.resolve())) if path.is_dir() else ("--ro-bind", os.devnull, str(path.resolve()))
+    for path in paths:
+        if path.exists() and path.resolve() not in shown:
+            place = str(path.resolve())
+            yield from ("--tmpfs", place) if path.is_dir() else ("--ro-bind", os.devnull, place)
 
 
 def _temporary(own: Path) -> Iterator[str]:
@@ -121,6 +129,17 @@ def _temporary(own: Path) -> Iterator[str]:
         (own / name).chmod(0o1777)
         yield from ("--bind", str(own / name), place)
     yield from ("--setenv", "TMPDIR", "/tmp", "--setenv", "XDG_CACHE_HOME", "/tmp/cache")
+
+
+def _above(workspace: Path, paths: Iterable[Path]) -> set[Path]:
+    """Return the folders of the workspace that lead to these paths.
+
+    Each becomes a mount of its own: a folder that is none could be renamed with all that is mounted in it, and another
+    put in its place.
+    """
+    top = workspace.resolve()
+    above = {parent for path in paths if path.exists() for parent in path.resolve().parents}
+    return {folder for folder in above if folder != top and folder.is_relative_to(top)}
 
 
 def _bound(option: str, paths: Iterable[Path]) -> Sequence[str]:

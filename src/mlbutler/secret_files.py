@@ -13,6 +13,8 @@ AS_FILE = re.compile(
     rf"({FORGE_TOKEN}|{GIT_TOKEN}|{JENKINS_TOKEN}|{WEBHOOK}|{SMTP_PASSWORD}|MLBUTLER_REMOTE_(?:[A-Z0-9_]+_)?PASSWORD)_FILE"
 )
 """Names of the variables that lead to a file."""
+NAMED: dict[str, str] = {}
+"""Variables that named a place when this process began, some of which are gone from its environment by now."""
 
 
 def read_secret_files(environ: MutableMapping[str, str]) -> None:
@@ -23,6 +25,7 @@ def read_secret_files(environ: MutableMapping[str, str]) -> None:
     Raises:
         UsageError: a file cannot be read, or both variables are set.
     """
+    NAMED.update({name: value for name, value in environ.items() if value.startswith("/")})
     for name in [name for name in environ if AS_FILE.fullmatch(name)]:
         path, variable = environ.pop(name), name.removesuffix("_FILE")
         if not path:

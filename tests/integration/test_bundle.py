@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,7 @@ def test_the_result_of_a_fork_is_published_as_not_verified(world: World) -> None
     assert "accuracy" in comment
     assert f"from a fork%2C not verified head={head}" in comment
     assert "**What to do**" not in comment
+    assert "mlbutler run" not in comment, "nobody is asked to run it"
     again = publish(world, bundle, head)
     assert again.code == 0
     assert len(comments(world)) == 1
@@ -72,6 +75,23 @@ def test_github_runs_it_after_the_fork_s_run(world: World, tmp_path: Path) -> No
     world.git(root, "checkout", "-q", "FETCH_HEAD")
     wrong = world.run(root, environ, "--bundle", str(bundle), verb="publish")
     assert (wrong.code, "build of a fork's change" in wrong.err) == (2, True), wrong.out + wrong.err
+
+
+def test_numbers_that_no_run_can_have_are_refused(world: World, tmp_path: Path) -> None:
+    head, bundle = of_a_fork(world, "numbers", 8)
+    before = comments(world)
+    with zipfile.ZipFile(bundle) as archive:
+        record = json.loads(archive.read("record.json"))
+    record["test"]["duration"] = float("inf")
+    content = json.dumps(record).encode()
+    manifest = {"record.json": {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}}
+    forged = tmp_path / "bundle.zip"
+    with zipfile.ZipFile(forged, "w") as archive:
+        archive.writestr("manifest.json", json.dumps({"version": 1, "files": manifest}))
+        archive.writestr("record.json", content)
+    run = publish(world, forged, head)
+    assert (run.code, "its record cannot be shown" in run.err) == (1, True), run.out + run.err
+    assert comments(world) == before
 
 
 def test_a_bundle_that_claims_another_change_is_refused(world: World) -> None:

@@ -244,3 +244,100 @@ def test_root_may_work_on_files_of_other_users_in_the_workspace(tmp_path: Path) 
     done = run("echo y >> theirs && cat theirs", cwd=workspace, environ=dict(os.environ), on_line=said.append,
                prefix=prefix(Places(workspace), own))  # fmt: skip
     assert (done.exit_code, said) == (0, ["x", "y"]) or said == ["xy"]
+
+
+def run_of(world: World, branch: str, number: int, script: str, **more: str) -> Run:
+    """The run of a pull request whose tests are this script of Python."""
+    settings = SETTINGS.replace("python -c 'print(40 + 2)'", "python attack.py")
+    world.branch(branch, {"attack.py": script, "mlbutler.toml": settings})
+    clone = world.clone(f"origin/{branch}")
+    return world.run(clone, {**world.jenkins(branch, number), **more}, "--only", "test")
+
+
+# A folder that is no mount could go with all that is mounted in it, and another come in its place.
+REPLACE = """
+import os, pathlib
+for name, made in ((".dvc", ".dvc/config"), (".mlbutler", ".mlbutler/record.json"), (".git", ".git/config")):
+    try:
+        os.rename(name, f"{name}.old")
+        pathlib.Path(name).mkdir()
+        pathlib.Path(made).write_text("planted")
+    except OSError as error:
+        print(f"{name}: refused")
+for path in (".dvc/config.local", ".dvc/planted", ".dvc/tmp/planted", ".mlbutler/planted"):
+    try:
+        pathlib.Path(path).write_text("planted")
+    except OSError:
+        print(f"{path}: refused")
+os.symlink("/somewhere", ".dvc/tmp/lock") if not os.path.lexists(".dvc/tmp/lock") else None
+pathlib.Path("made").write_text("x")
+"""
+
+
+@needs_bubblewrap
+def test_the_folders_of_dvc_git_and_mlbutler_can_be_neither_replaced_nor_added_to(world: World) -> None:
+    run = run_of(world, "replaced", 20, REPLACE)
+    assert run.code == 0, run.out + run.err
+    assert (run.root / "made").exists()
+    for name in (".dvc", ".git", ".mlbutler"):
+        assert f"{name}: refused" in run.out
+        assert "planted" not in "".join(path.name for path in (run.root / name).rglob("*"))
+    assert not (run.root / ".dvc" / "config.local").exists()
+    assert not (run.root / ".dvc" / "tmp" / "lock").is_symlink()
+    assert "planted" not in (run.root / ".dvc" / "config").read_text()
+
+
+@needs_bubblewrap
+def test_a_folder_above_what_is_covered_cannot_be_replaced(tmp_path: Path) -> None:
+    workspace, own, state = tmp_path / "workspace", tmp_path / "own", tmp_path / "state"
+    for folder in (workspace / "team" / "project" / ".mlbutler", workspace / ".git", own, state):
+        folder.mkdir(parents=True)
+    command = "mv team gone && mkdir -p team/project/.mlbutler && echo forged > team/project/.mlbutler/record.json"
+    places = Places(workspace, read_only=(workspace / ".git",))
+    made = prefix(places, own, {workspace / "team" / "project" / ".mlbutler": state})
+    done = run(command, cwd=workspace, environ=dict(os.environ), on_line=lambda line: None, prefix=made)
+    assert done.exit_code != 0
+    assert not (workspace / "team" / "project" / ".mlbutler" / "record.json").exists()
+
+
+@needs_bubblewrap
+def test_files_of_credentials_that_the_environment_names_are_not_seen(world: World, tmp_path: Path) -> None:
+    names = ("MLBUTLER_GIT_PRIVATE_KEY_FILE", "MLBUTLER_FORGE_TOKEN_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "OF_OURS")
+    files = {name: tmp_path / "keys" / name.lower() for name in names}
+    (tmp_path / "keys").mkdir()
+    for file in files.values():
+        file.write_text("planted-secret")
+        file.chmod(0o600)
+    script = f"""
+import glob
+for path in glob.glob({str(tmp_path / "keys" / "*")!r}):
+    try:
+        print(path, open(path).read())
+    except OSError:
+        print(path, "refused")
+"""
+    seen = {"MLBUTLER_ISOLATION_WRITABLE": str(tmp_path / "keys")}  # it is below /tmp
+    run = run_of(world, "keys", 21, script, **seen, **{name: str(file) for name, file in files.items()})
+    assert run.code == 0, run.out + run.err
+    for file in files.values():
+        assert f"{file} refused" in run.out
+    assert "planted-secret" not in run.out
+    named = {name: str(file) for name, file in files.items() if name == "OF_OURS"}
+    given = {"MLBUTLER_REPRODUCE_PASS_ENVIRONMENT": '["OF_OURS"]', **seen, **named}
+    run = run_of(world, "given", 22, script, **given)
+    assert f"{files['OF_OURS']} refused" not in run.out, "what it may have it may read"
+
+
+@needs_bubblewrap
+def test_the_folder_beside_the_workspace_in_which_jenkins_puts_keys_is_not_seen(world: World) -> None:
+    script = "import glob, os\nprint('keys:', glob.glob(os.getcwd() + '@tmp/**', recursive=True)[1:])\n"
+    settings = SETTINGS.replace("python -c 'print(40 + 2)'", "python attack.py")
+    world.branch("beside", {"attack.py": script, "mlbutler.toml": settings})
+    clone = world.clone("origin/beside")
+    key = clone.with_name(f"{clone.name}@tmp") / "secretFiles" / "key"
+    key.parent.mkdir(parents=True)
+    key.write_text("planted-secret")
+    seen = {"MLBUTLER_ISOLATION_WRITABLE": str(clone.parent)}  # it is below /tmp
+    run = world.run(clone, {**world.jenkins("beside", 23), **seen}, "--only", "test")
+    assert run.code == 0, run.out + run.err
+    assert "keys: []" in run.out

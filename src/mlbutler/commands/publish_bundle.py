@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlbutler.bundle import BundleRefused, as_claim, read_bundle
@@ -13,7 +15,7 @@ from mlbutler.change.order import is_older
 from mlbutler.ci.github_actions import without_event
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
-from mlbutler.errors import EXIT_PASSED, UsageError
+from mlbutler.errors import EXIT_PASSED, MlbutlerError, UsageError
 from mlbutler.forge.interface import Forge
 from mlbutler.record import Change, Record
 from mlbutler.record_file import redacted
@@ -50,8 +52,11 @@ def publish_bundle(directory: Path, console: Console, bundle: Path, head: str) -
             raise UsageError("No forge is configured.", "Set forge.kind and forge.url (docs/forges.md).")
         change = _claimed(work, forge, record, head)
         shown = redacted(as_claim(dataclasses.replace(record, project=work.record.project), change), console.redactor)
-        files = write_report(shown, work.settings.report, work.root / work.settings.report.directory, console.redactor)
-        where = _commented(work, forge, shown)
+        with _showing():
+            comment = _comment(work, forge, shown)
+            folder = work.root / work.settings.report.directory
+            files = write_report(shown, work.settings.report, folder, console.redactor)
+        where = _commented(work, forge, shown, *comment)
         console.line(f"published, as not verified: {where}")
         if console.json:
             print(json.dumps({"head": head, "number": change.number, "comment": where,
@@ -97,15 +102,34 @@ def _refused(why: str) -> BundleRefused:
     return BundleRefused(f"The bundle is refused: {why}.", "Nothing was published. Look at the build that it is from.")
 
 
-def _commented(work: RunContext, forge: Forge, record: Record) -> str:
+@contextmanager
+def _showing() -> Iterator[None]:
+    """Refuse a record that has the form of one, and numbers which no run can have.
+
+    Raises:
+        BundleRefused: it cannot be shown.
+    """
+    try:
+        yield
+    except (MlbutlerError, OSError):
+        raise
+    except Exception as error:  # whatever arithmetic, dates and tables do with what nobody measured
+        raise _refused(f"its record cannot be shown ({type(error).__name__})") from error
+
+
+def _comment(work: RunContext, forge: Forge, record: Record) -> tuple[str, str]:
+    """Return title and text of the comment."""
     from mlbutler.report import build, markdown
 
     takes = forge.capabilities
     limits = markdown.Limits(takes.comment_limit, takes.unit, takes.html, takes.folds)
     report = build.build(record, work.settings.report)
-    text = markdown.fit(report, limits, None, "", layout(work))
+    return report.title, markdown.fit(report, limits, None, "", layout(work))
+
+
+def _commented(work: RunContext, forge: Forge, record: Record, title: str, text: str) -> str:
     posted = forge.comment(
-        record.change, report.title, text, is_older(work.git, record.change), create=is_wanted(agreed(work), record)
+        record.change, title, text, is_older(work.git, record.change), create=is_wanted(agreed(work), record)
     )
     if posted.newer:
         return f"the comment is that of the newer commit {posted.newer[:8]} and stays"

@@ -352,7 +352,9 @@ def provenance(record: Record) -> Section:
     again = (f"git checkout --detach {shlex.quote(change.head)}", f"mlbutler run{against} --no-publish")
     summary = f"{short(change.head)}{f' against {short(base)}' if base else ''}, mlbutler {env.mlbutler}"
     blocks: tuple[Block, ...] = (table, Log("To run it again", again))
-    if change.uncommitted_count or not change.pushed:
+    if record.unverified:  # a stranger's words would be part of the command, and a stranger's code what it runs
+        blocks = (table,)
+    elif change.uncommitted_count or not change.pushed:
         why = "there were uncommitted files beside it" if change.uncommitted_count else "it is in no remote"
         said = f"Nobody else can run this again from the commit {short(change.head)}: {why}."
         blocks = (table, Paragraph((plain(said),), Tone.WARN))

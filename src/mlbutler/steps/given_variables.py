@@ -31,11 +31,16 @@ class GivenEnvironment:
 
 def given(work: RunContext) -> GivenEnvironment:
     """Return the environment of this run's stages, tests and linters; --verbose shows which variables are withheld."""
-    names = allowed(
-        work.loaded, work.record.change, work.target_revisions,
-        lambda revision, name: work.git.show(revision, f"{work.prefix}{name}"),
-    )  # fmt: skip
+    names = passed(work)
     held = held_back(work.environ, names) if work.given_up is None else work.given_up
     if held:
         work.console.detail(f"Held back from the project's code: {', '.join(held)}")
     return GivenEnvironment(project_environment(work.environ, names), held)
+
+
+def passed(work: RunContext) -> tuple[str, ...]:
+    """Return the names of the variables that the project's code is given whatever they hold."""
+    return tuple(allowed(
+        work.loaded, work.record.change, work.target_revisions,
+        lambda revision, name: work.git.show(revision, f"{work.prefix}{name}"),
+    ))  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +13,12 @@ from pathlib import Path
 
 from mlbutler.errors import OutsideError
 from mlbutler.isolation import Places, prefix, problem, words
+from mlbutler.process import project_environment
+from mlbutler.secret_files import AS_FILE, NAMED
+from mlbutler.secrets import is_secret_name
 from mlbutler.steps.agreed import agreed
 from mlbutler.steps.context import RunContext
+from mlbutler.steps.given_variables import passed
 
 _STATE = ".mlbutler"
 _REFUSED = re.compile(r"Read-only file system|Errno 30\b")
@@ -74,25 +80,47 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
         return
     with tempfile.TemporaryDirectory(prefix="mlbutler-isolated-", ignore_cleanup_errors=True) as own:
         places = _places(work, settings.writable)
-        state = Path(own, "state")
-        state.mkdir()
-        (work.root / _STATE).mkdir(exist_ok=True)
-        covered = ("--bind", str(state), str((work.root / _STATE).resolve()))
+        state, temporary = Path(own, "state"), Path(own, "dvc-tmp")
+        covered = {work.root / _STATE: state, work.root / ".dvc" / "tmp": temporary}
+        for folder in (*covered, *covered.values()):
+            folder.mkdir(exist_ok=True)
         made = prefix(places, Path(own), covered)
         yield Isolated(words(places), made, state, places.network)
 
 
 def _places(work: RunContext, writable: Sequence[str]) -> Places:
     top = work.git.toplevel()
-    cache = work.root / ".dvc" / "cache"  # another one is outside the workspace
-    cache.mkdir(parents=True, exist_ok=True)
+    if work.mirror is not None and work.mirror.is_relative_to(top):
+        work.mirror.mkdir(parents=True, exist_ok=True)  # else the code could make it
     home = work.environ.get("HOME")
     own = [Path(path.replace("~", home or "~", 1) if path.startswith("~/") else path) for path in writable]
-    config = [work.root / ".dvc" / name for name in ("config", "config.local")]
     return Places(
         workspace=top,
-        read_only=(top / ".git", cache, *config, *([work.mirror] if work.mirror is not None else [])),
+        # Of .dvc all: what is not there yet, such as config.local, the code could make.
+        read_only=(top / ".git", work.root / ".dvc", *([work.mirror] if work.mirror is not None else [])),
         writable=tuple(path if path.is_absolute() else top / path for path in own),
         home=Path(home) if home else None,
+        hidden=tuple(_secrets(work, top)),
         network=work.trusted,
     )
+
+
+def _secrets(work: RunContext, top: Path) -> Iterator[Path]:
+    """Yield what lies outside the workspace and holds credentials of this build or one beside it.
+
+    That is files that variables name which the project's code is not given, and the folder beside a workspace in which
+    Jenkins puts keys and files for the steps that run now.
+    """
+    jenkins = top.with_name(f"{top.name}@tmp")
+    if jenkins.is_dir():
+        yield jenkins
+    given = project_environment(work.environ, passed(work))
+    for name in NAMED.keys() - given.keys():
+        for path in map(Path, NAMED[name].split(os.pathsep)):
+            if path.is_file() and not path.resolve().is_relative_to(top) and _is_private(name, path):
+                yield path
+
+
+def _is_private(name: str, path: Path) -> bool:
+    mode = path.stat().st_mode
+    return AS_FILE.fullmatch(name) is not None or is_secret_name(name) or not mode & (stat.S_IROTH | stat.S_IXUSR)

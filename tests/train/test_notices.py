@@ -248,3 +248,24 @@ def test_builds_of_jenkins_notify(laptop: Laptop, hook: str) -> None:
         agent.call("run")
         agent.call("save", code=int(failed), environ={"MLBUTLER_NOTIFY_WEBHOOK": hook})
     assert [(document["event"], document["name"]) for document in Hook.received] == [("failed", "lr-1"), ("done", "lr")]
+
+
+def test_those_who_wait_see_the_end_on_their_desktop(laptop: Laptop) -> None:
+    folder = laptop.places / "bin"
+    folder.mkdir()
+    program = folder / "notify-send"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$4" >> {laptop.places}/shown\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    path = laptop.world.base_environ()["PATH"]
+    laptop.world.environ |= {"PATH": f"{folder}{os.pathsep}{path}", "DISPLAY": ":0"}
+    laptop.train("-n", "lr", "-S", "train.rate=0.02,0.5")
+    laptop.train("wait", "lr", code=1)
+    shown = (laptop.places / "shown").read_text()
+    assert shown == "lr: all ended: 1 done, 1 failed. lr-1: Better or noise: accuracy 0.91 → 0.92 (+0.01).\n"
+    laptop.train("list", "-w", "lr-1")
+    assert (laptop.places / "shown").read_text().splitlines()[1:] == [
+        "lr-1: done. Better or noise: accuracy 0.91 → 0.92 (+0.01)."
+    ]
+    laptop.world.environ["MLBUTLER_NOTIFY_DESKTOP"] = "false"
+    laptop.train("wait", "lr", code=1)
+    assert len((laptop.places / "shown").read_text().splitlines()) == 2

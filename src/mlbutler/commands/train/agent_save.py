@@ -138,7 +138,7 @@ def _saved(build: Build, attempt: int, end: End) -> End:
     if code == EXIT_OUTSIDE:
         raise OutsideError(pushed.reason, pushed.remedy)
     if end.state is not State.DONE:
-        return end
+        return results.with_metrics(end, build.git, now, build.root)
     if code:
         return dataclasses.replace(end, state=State.NOT_SET_UP, reason=pushed.reason, remedy=pushed.remedy)
     stages = Project(build.root, {}).stages

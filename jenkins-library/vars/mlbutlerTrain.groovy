@@ -132,8 +132,10 @@ Map experiment() {
         remotes << [url: one.url, credentialsId: one.credentialsId, name: 'origin',
             refspec: "+refs/mlbutler/train/${params.EXPERIMENT}:refs/remotes/origin/mlbutler/train"]
     }
-    return [scm: [$class: 'GitSCM', branches: [[name: 'refs/remotes/origin/mlbutler/train']],
-        userRemoteConfigs: remotes], changelog: false, poll: false]
+    return [changelog: false, poll: false, scm: [
+        $class: 'GitSCM', branches: [[name: 'refs/remotes/origin/mlbutler/train']], userRemoteConfigs: remotes,
+        extensions: [[$class: 'CloneOption', honorRefspec: true, noTags: true]],
+    ]]
 }
 
 /** Begin the experiment, run it, save what it made. When the build is aborted, what there is is saved all the same. */

@@ -162,6 +162,26 @@ def test_an_update_keeps_edits_and_options(cli: Cli, root: Path, capsys: pytest.
     assert "dockerfile" not in text
 
 
+def test_the_job_for_experiments_has_a_file_of_its_own_and_keeps_edits(
+    cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = root / "Jenkinsfile.train"
+    assert cli() == 0
+    assert not script.exists()
+    assert cli("--update", "--train", "--agent", "label:cpu") == 0
+    assert "def labels() { ['cpu'] }" in script.read_text()
+    script.write_text(script.read_text().replace("daysToKeepStr: '30'", "daysToKeepStr: '90'"))
+    capsys.readouterr()
+    assert cli("--update", "--agent", "label:gpu", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["options"]["train"] is True
+    assert {file["path"]: file["action"] for file in found["files"]}["Jenkinsfile.train"] == "updated"
+    assert "def labels() { ['gpu'] }" in script.read_text()
+    assert "daysToKeepStr: '90'" in script.read_text()
+    assert cli("--ci", "gitlab-ci", "--train", "--agent", "label:gpu", "--yes") == 2
+    assert "--train is for Jenkins" in capsys.readouterr().err
+
+
 def test_the_image_gets_this_version_as_a_wheel_and_not_where_pip_has_it_from_elsewhere(
     cli: Cli, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
@@ -45,22 +46,25 @@ def _jenkinsfiles(directory: Path) -> Iterator[tuple[str, str]]:
         found = detect_project(make(directory / kind, project), {})[1]
         for agent, options in AGENTS.items():
             gate = next(gates)
-            yield (
-                f"{kind}-{agent}-{gate}",
-                render_files(found, ScaffoldOptions(**{**options.__dict__, "gate_as": gate}))["Jenkinsfile"],
-            )
+            files = render_files(found, dataclasses.replace(options, gate_as=gate, train=True))
+            yield f"{kind}-{agent}-{gate}", files["Jenkinsfile"]
+            yield f"{kind}-{agent}-train", files["Jenkinsfile.train"]
     carried = Carried(
         variables=(("A", "b"), ("OUT", "${WORKSPACE}/out")), options=("--cpus=2",), volumes=("/data:/data",),
         credentials=(("s3-key-id", "a"), ("s3-secret-key", "b")), tools=(("jdk", "17"),),
     )  # fmt: skip
     former = DetectedProject("x", remote=Remote("origin", "s3"), carried=carried, python_path=("", "src"))
-    yield "former", render_files(former, ScaffoldOptions())["Jenkinsfile"]
+    former_files = render_files(former, ScaffoldOptions(train=True))
+    yield "former", former_files["Jenkinsfile"]
+    yield "former-train", former_files["Jenkinsfile.train"]
     yield "former-label", render_files(former, ScaffoldOptions(agent="label", label="x"))["Jenkinsfile"]
     evil = "x'; sh 'touch /tmp/pwned'; '${y}\\"
     found = DetectedProject(
         "x", folder=evil, remote=Remote(evil, "http"), target=evil, image=ContainerImage("shell", "debian:12")
     )
-    yield "hostile", render_files(found, ScaffoldOptions())["Jenkinsfile"]
+    hostile = render_files(found, ScaffoldOptions(train=True))
+    yield "hostile", hostile["Jenkinsfile"]
+    yield "hostile-train", hostile["Jenkinsfile.train"]
 
 
 def _with_every_line(texts: Mapping[str, str]) -> dict[str, str]:
@@ -78,7 +82,7 @@ def test_all_groovy_that_a_team_gets_is_clean(tmp_path: Path) -> None:
     linter = _linter()
     linted = tmp_path / "linted"
     texts = _with_every_line(dict(_jenkinsfiles(tmp_path)))
-    whole = next(iter(texts.values()))
+    whole = next(text for text in texts.values() if "command 'mlbutler push'" in text)
     texts["broken"] = whole.replace("command 'mlbutler push'", "command 'mlbutler push")
     assert texts["broken"] != whole
     for name, text in texts.items():

@@ -53,6 +53,10 @@ def generated(agent: str = "label") -> str:
 
 
 FORMS = {"library": "mlbutlerTrain(remote: 'http', labels: ['gpu'])", "generated": generated()}
+IN_IMAGES = {
+    "library": "mlbutlerTrain(remote: 'http', dockerfile: 'Dockerfile', dockerArgs: '--gpus all')",
+    "generated": generated("docker"),
+}
 
 
 @dataclass(frozen=True)
@@ -197,3 +201,18 @@ def test_the_first_build_of_a_job_gives_it_its_parameters(tmp_path: Path, script
     done = train(tmp_path / "build", script, params={})
     assert (done.built.result, done.calls) == ("NOT_BUILT", [])
     assert any("EXPERIMENT" in str(event) for event in done.built.events if event["step"] == "properties")
+
+
+@pytest.mark.parametrize("form", sorted(IN_IMAGES))
+def test_an_experiment_runs_in_the_image_of_its_own_dockerfile(tmp_path: Path, form: str) -> None:
+    done = train(tmp_path / "build", IN_IMAGES[form])
+    assert done.built.result == "SUCCESS", done.built.log[-3000:]
+    steps = [event["step"] for event in done.built.events]
+    built, inside = steps.index("docker build"), steps.index("docker inside")
+    scripts = [event.get("script") for event in done.built.events]
+    assert scripts.index("git checkout --quiet --detach HEAD^") < built < inside
+    assert inside < scripts.index("mlbutler train agent begin")
+    words = done.built.events[inside]["words"]
+    assert "-v /mirror:/mirror" in words
+    assert "no-new-privileges" in words
+    assert "CHANGE_FORK" not in words

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from mlbutler.jenkins.server import compose
 from mlbutler.jenkins.server.casc import jenkins_yaml
 from mlbutler.jenkins.server.compose import Compose, compose_yaml
 from mlbutler.jenkins.server.credentials import AGENT_KEY, GIVEN, given, mounted, prepare
-from mlbutler.jenkins.server.job import SOURCES, job_dsl, quoted
+from mlbutler.jenkins.server.job import SOURCES, job_dsl, quoted, train_job_dsl
 from mlbutler.jenkins.server.kinds import remember, remembered
 from mlbutler.jenkins.server.model import Repository, Server, job_name
 from mlbutler.jenkins.server.plugins import CONTROLLER, plugins, plugins_txt
@@ -185,6 +186,29 @@ def test_the_job_is_groovy_that_names_its_source(tmp_path: Path, source: str, ur
         assert "Fork" not in script
     elif source != "git":
         assert "TrustNobody" in script
+    compiles(tmp_path, script)
+
+
+def test_the_job_for_experiments_reads_its_text_from_the_default_branch(tmp_path: Path) -> None:
+    found = server(tmp_path, "git", "https://git.example.org/team/digits.git", "")
+    assert "pipelineJob" not in jenkins_yaml(found, [], host_key=None)
+    found = dataclasses.replace(found, train="sub/Jenkinsfile.train", branch="trunk")
+    text = jenkins_yaml(found, [], host_key=None)
+    assert [job["script"].split("(")[0] for job in yaml.safe_load(text)["jobs"]] == [
+        "multibranchPipelineJob", "pipelineJob",
+    ]  # fmt: skip
+    script = train_job_dsl(found, "mlbutler-git")
+    for line in (
+        f"pipelineJob('{found.name}-train')", "branch('refs/heads/trunk')", "scriptPath('sub/Jenkinsfile.train')",
+        "credentials('mlbutler-git')", "stringParam('EXPERIMENT'", "stringParam('LABEL'",
+    ):  # fmt: skip
+        assert line in script
+    assert "credentials(" not in train_job_dsl(found, None)
+    compiles(tmp_path, script)
+
+
+def compiles(tmp_path: Path, script: str) -> None:
+    """Compile a script, where Groovy is."""
     groovy = shutil.which("groovy")
     if groovy is None:
         pytest.skip("Groovy is not installed: the script was not compiled")

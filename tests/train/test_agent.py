@@ -136,7 +136,10 @@ def test_a_program_that_fails_is_not_tried_again_and_says_why(laptop: Laptop) ->
     agent = Agent(laptop, one)
     agent.begin()
     agent.call("run")
-    agent.call("save", code=1)
+    assert "bad: failed already" in agent.call("run").out, "Jenkins lost the command that had ended"
+    moved = {"BUILD_URL": "https://ci.example.org/jenkins/job/train/1/"}  # the controller has another address since
+    agent.call("save", code=1, environ=moved)
+    assert laptop.runs() == ["0.5"]
     done = now(laptop, one)
     assert (done.state, done.attempt) == (State.FAILED, 1)
     assert "diverged" in done.tail
@@ -199,6 +202,7 @@ def test_programs_that_the_project_s_code_gave_git_get_no_credential(laptop: Lap
 @pytest.mark.parametrize(("name", "value", "said"), [
     ("MLBUTLER_TRAIN_EXPERIMENT", "$(touch x)", "holds no id"),
     ("MLBUTLER_TRAIN_EXPERIMENT", "f" * 40, "There is no experiment"),
+    ("BUILD_URL", "", "The build has no address"),
 ])  # fmt: skip
 def test_what_is_no_experiment_s_build_is_refused(laptop: Laptop, name: str, value: str, said: str) -> None:
     (one,) = send(laptop, "train.rate=0.02", name="lr")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import re
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from mlbutler.jenkins.server.model import ADMIN, AGENT, Server, job_name
 from mlbutler.jenkins.server.native import Native
 from mlbutler.jenkins.server.source import repository
 
+TRAIN_JENKINSFILE = "Jenkinsfile.train"
 _Answer = TypeVar("_Answer")
 _PAUSE = 1.0
 _TELL_EVERY = 10.0
@@ -170,7 +172,24 @@ def _server(directory: Path, options: ServerOptions) -> Server:
     return Server(
         name=job_name(options.name or home.name), home=home.resolve(), repository=found, script=options.script,
         address=options.bind, port=options.port, labels=options.labels, executors=options.executors,
+        train=_train_script(directory, options.script), branch=_default_branch(directory),
     )  # fmt: skip
+
+
+def _train_script(directory: Path, script: str) -> str:
+    """Return the path of the Jenkinsfile for experiments, beside the other one; '' where there is none."""
+    path = posixpath.join(posixpath.dirname(script), TRAIN_JENKINSFILE)
+    try:
+        return path if (Git(directory).toplevel() / path).is_file() else ""
+    except UsageError:  # no repository is here: its address was given
+        return ""
+
+
+def _default_branch(directory: Path) -> str:
+    """Return the default branch as the clone has it from the remote; main where it does not say."""
+    prefix = "refs/remotes/origin/"
+    done = Git(directory).run("symbolic-ref", "--quiet", f"{prefix}HEAD", check=False)
+    return done.text.removeprefix(prefix) if done.code == 0 else "main"
 
 
 def _home(directory: Path, name: str | None) -> Path:
@@ -238,6 +257,8 @@ def _tell(kind: Kind, console: Console, version: str, is_new: bool) -> None:
     lacking = [credential for credential in GIVEN if credential.id not in there]
     console.line(f"\nJenkins {version} answers at {server.url}")
     console.line(f"  job       {server.url}job/{server.name}/")
+    if server.train:
+        console.line(f"  training  {server.url}job/{server.train_job}/")
     if is_new:
         console.line(f"  user      {ADMIN}, password {password.read_text(encoding='ascii')}  (shown this once)")
     else:
@@ -248,7 +269,9 @@ def _tell(kind: Kind, console: Console, version: str, is_new: bool) -> None:
         for credential in lacking:
             console.line(f"  {credential.id:<17} {', '.join(credential.files):<42} {credential.text}")
     if console.json:
-        rows = {"url": server.url, "job": f"{server.url}job/{server.name}/", "user": ADMIN, "version": version,
+        training = f"{server.url}job/{server.train_job}/" if server.train else ""
+        rows = {"url": server.url, "job": f"{server.url}job/{server.name}/", "train_job": training,
+                "user": ADMIN, "version": version,
                 "password_file": str(password), "home": str(server.home), "kind": kind.kind,
                 "credentials": sorted(there)}  # fmt: skip
         print(json.dumps(rows, indent=2))

@@ -60,7 +60,7 @@ class Assigned:
         if now.state in ENDED:
             return None, f"it is {now.state} already"
         if now.state in UNDER_WAY:
-            if now.build != self._build:
+            if not self._is_mine(now):
                 return None, f"{_AT_WORK}: {now.build}"
             now = after_loss(now, f"the agent {now.agent} was lost")
             if now.state in ENDED:
@@ -71,6 +71,10 @@ class Assigned:
             state=State.PREPARING, started=time.time(), ended=None, attempt=now.attempt + 1, reason="", remedy="",
             build=self._build, agent=self._agent,
         ), ""  # fmt: skip
+
+    def _is_mine(self, now: Experiment) -> bool:
+        """Tell whether this build has begun it; the controller's own address may have changed since."""
+        return _number(now.build) == _number(self._build)
 
     def change(
         self, attempt: int, change: Callable[[Experiment], Experiment | None], log: bytes | None = None
@@ -96,7 +100,7 @@ class Assigned:
         Raises:
             Interrupted: it is not.
         """
-        if (now.attempt, now.build) != (attempt, self._build):
+        if now.attempt != attempt or not self._is_mine(now):
             raise Interrupted(
                 f"Attempt {attempt} of {now.name} was replaced by attempt {now.attempt}, {now.build}.",
                 "Nothing of this attempt is kept; the other one runs the same.",
@@ -121,6 +125,11 @@ class Assigned:
 
     def aborted(self, now: Experiment) -> Experiment | None:
         """Return an experiment that this build has not run, when the build was aborted; None to leave it."""
-        if now.state is State.WAITING or (now.state in UNDER_WAY and now.build == self._build):
+        if now.state is State.WAITING or (now.state in UNDER_WAY and self._is_mine(now)):
             return End(State.CANCELLED, "the build was aborted").on(now)
         return None
+
+
+def _number(build: str) -> str:
+    """Return the part of a build's address that says which it is."""
+    return build.partition("/job/")[2] or build

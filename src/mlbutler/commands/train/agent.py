@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mlbutler.commands.start import find_project
 from mlbutler.commands.train.build import Build, open_build, trust_experiment
-from mlbutler.console import Console
+from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
 from mlbutler.held_back import values_to_hide
 from mlbutler.record import Outcome
@@ -73,14 +74,15 @@ def _prepared(build: Build, experiment: Experiment) -> End | None:
     if changed := build.git.dirty():
         return End(State.NOT_SET_UP, f"the work tree differs from the experiment's commit: {changed[0]}",
                    "Check it out into an empty workspace, without filters.")  # fmt: skip
-    for name in ("plan", "sync"):
-        try:
-            code, found = build.step(name, experiment)
-        except MlbutlerError as error:
-            return End(State.LOST if error.exit_code == EXIT_OUTSIDE else State.NOT_SET_UP, error.message, error.remedy)
-        if found.outcome is Outcome.ERROR or (name == "sync" and found.outcome is Outcome.FAILED):
-            return End(State.LOST if code == EXIT_OUTSIDE else State.NOT_SET_UP, found.reason, found.remedy)
-    return None
+    try:
+        code, last = build.steps(("plan", "sync"), experiment)[-1]
+    except Interrupted:
+        raise
+    except MlbutlerError as error:
+        return End(State.LOST if error.exit_code == EXIT_OUTSIDE else State.NOT_SET_UP, error.message, error.remedy)
+    if last.outcome not in (Outcome.FAILED, Outcome.ERROR):
+        return None
+    return End(State.LOST if code == EXIT_OUTSIDE else State.NOT_SET_UP, last.reason, last.remedy)
 
 
 def run(directory: Path, console: Console) -> int:
@@ -93,32 +95,19 @@ def run(directory: Path, console: Console) -> int:
     root, _ = find_project(directory, os.environ)
     handed = Handed(root)
     experiment = handed.experiment()
+    if (ended := handed.end(experiment.id)) is not None:  # and the build was not told, or did not hear it
+        console.line(f"{experiment.name}: {ended.state} already")
+        return EXIT_PASSED
     trust_experiment()
-    settings, shown = load(root, os.environ).settings, _Shown(console)
+    shown = _Shown(console)
     with Log(handed.log) as log:
 
         def line(text: str) -> None:
             shown.line(text)
             log.line(text)
 
-        said = set[str]()
-
-        def go_on(waits: str) -> bool:
-            if waits not in said:
-                said.add(waits)
-                line(f"It waits {waits}.")
-            return handed.grace() is None
-
         try:
-            with leased(experiment.gpus, os.environ, settings.train.gpu_folder, go_on) as lease:
-                if lease is None:
-                    end = CANCELLED
-                else:
-                    place = Workplace(
-                        folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line,
-                        environ=run_environment(experiment, os.environ, settings.data.mirror_path(root)), lease=lease,
-                    )  # fmt: skip
-                    end = Attempt(experiment, place).run()
+            end = _ran(experiment, root, handed, line)
         except Stopped:
             raise Interrupted("The experiment was interrupted.", "What it finished is saved.") from None
         except MlbutlerError as error:
@@ -126,6 +115,31 @@ def run(directory: Path, console: Console) -> int:
     handed.ended(end.hidden(console.redactor).on(experiment))
     console.line(f"{experiment.name}: {end.state}{': ' if end.reason else ''}{end.reason}")
     return EXIT_PASSED
+
+
+def _ran(experiment: Experiment, root: Path, handed: Handed, line: Callable[[str], None]) -> End:
+    """Run the stages once the experiment has the GPUs that it needs; return how it ended.
+
+    Raises:
+        Stopped: this process was asked to stop. MlbutlerError: there are not so many GPUs here.
+    """
+    settings, said = load(root, os.environ).settings, set[str]()
+
+    def go_on(waits: str) -> bool:
+        if waits not in said:
+            said.add(waits)
+            line(f"It waits {waits}.")
+        return handed.grace() is None
+
+    with leased(experiment.gpus, os.environ, settings.train.gpu_folder, go_on) as lease:
+        if lease is None:
+            return CANCELLED
+        place = Workplace(
+            folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line, lease=lease,
+            environ=run_environment(experiment, os.environ, settings.data.mirror_path(root)),
+            nearly_over=lambda left: line(f"[{human_seconds(left)} of its time are left; then what there is is saved]"),
+        )  # fmt: skip
+        return Attempt(experiment, place).run()
 
 
 class _Shown:

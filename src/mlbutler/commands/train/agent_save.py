@@ -134,7 +134,7 @@ def _saved_or_refused(build: Build, attempt: int, end: End) -> End:
 
 def _saved(build: Build, attempt: int, end: End) -> End:
     now = build.assigned.change(attempt, lambda now: now.with_(state=State.SAVING))
-    code, pushed = build.step("push", now)
+    ((code, pushed),) = build.steps(("push",), now)
     if code == EXIT_OUTSIDE:
         raise OutsideError(pushed.reason, pushed.remedy)
     if end.state is not State.DONE:

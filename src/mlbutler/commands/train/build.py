@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mlbutler.errors import UsageError
 from mlbutler.git import Git
 from mlbutler.held_back import values_to_hide
 from mlbutler.pipeline import run_step
-from mlbutler.record import StepResult
+from mlbutler.record import Outcome, StepResult
 from mlbutler.secrets import Redactor
 from mlbutler.settings import load
 from mlbutler.train.assigned import Assigned
@@ -41,17 +42,22 @@ class Build:
     assigned: Assigned
     console: Console
 
-    def step(self, name: str, experiment: Experiment) -> tuple[int, StepResult]:
-        """Run one step as its verb does; return its exit code and its result.
+    def steps(self, names: Sequence[str], experiment: Experiment) -> list[tuple[int, StepResult]]:
+        """Run steps as their verbs do, up to the first that has an error; return exit code and result of each.
 
         Raises:
-            MlbutlerError: it could not begin. Interrupted: this process was asked to stop.
+            MlbutlerError: they could not begin. Interrupted: this process was asked to stop.
         """
         if experiment.targets:
             os.environ["MLBUTLER_REPRODUCE_TARGETS"] = json.dumps(list(experiment.targets))
+        done: list[tuple[int, StepResult]] = []
         with begin(self.root, self.console) as work:
-            code = run_step(work, name)
-            return code, getattr(work.record, name)
+            for name in names:
+                code = run_step(work, name)
+                done.append((code, getattr(work.record, name)))
+                if done[-1][1].outcome is Outcome.ERROR:
+                    break
+        return done
 
 
 def open_build(directory: Path, console: Console, *, fresh: bool = False) -> Build:
@@ -71,6 +77,10 @@ def open_build(directory: Path, console: Console, *, fresh: bool = False) -> Bui
     id = environ.get(TRAIN_EXPERIMENT, "")
     if not is_id(id):
         raise UsageError(f"{TRAIN_EXPERIMENT} holds no id of an experiment.", "The pipeline sets it: mlbutlerTrain().")
+    if not found.build_url:  # which tells it from other builds that were given the same experiment
+        raise UsageError(
+            "The build has no address (BUILD_URL).", "Set the controller's: Manage Jenkins, System, Jenkins URL."
+        )
     trust_experiment()
     root, git = find_project(directory, environ)
     loaded = load(root, environ)

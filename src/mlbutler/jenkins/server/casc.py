@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mlbutler.jenkins.server.credentials import ADMIN_PASSWORD, AGENT_KEY, KNOWN_HOSTS, JenkinsCredential
-from mlbutler.jenkins.server.job import GITLAB_SERVER, job_dsl
+from mlbutler.jenkins.server.job import GITLAB_SERVER, job_dsl, train_job_dsl
 from mlbutler.jenkins.server.model import ADMIN, AGENT, AGENT_HOME, MIRROR, Server
 
 _AGENT_CREDENTIAL = "mlbutler-agent"
@@ -37,13 +37,17 @@ def jenkins_yaml(
             "security": {
                 "gitHostKeyVerificationConfiguration": {"sshHostKeyVerificationStrategy": _git_hosts(known_hosts)}
             },
-            "jobs": [{"script": _escaped(job_dsl(server, _reading(server, known)))}],
+            "jobs": [{"script": _escaped(script)} for script in _jobs(server, _reading(server, known))],
         },
         sort_keys=False,
         allow_unicode=True,
         width=1000,
     )
     return f"# Written by `mlbutler jenkins up`, again at each start. Own settings: another file here.\n{text}"
+
+
+def _jobs(server: Server, credentials: str | None) -> list[str]:
+    return [job_dsl(server, credentials), *([train_job_dsl(server, credentials)] if server.train else [])]
 
 
 def _controller(server: Server, host_key: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The multibranch job as a Job DSL script, for each kind of branch source.
+"""The multibranch job as a Job DSL script, for each kind of branch source; and the job that runs experiments.
 
 The source is written as the XML that Jenkins itself stores. Job DSL's own words for it depend on the versions of
 the plugins; the class names do not.
@@ -42,6 +42,40 @@ def job_dsl(server: Server, credentials: str | None) -> str:
         "        node / 'triggers' / 'com.cloudbees.hudson.plugins.folder.computed.PeriodicFolderTrigger' {",
         "            spec('H/5 * * * *')",
         "            interval(300000)",
+        "        }",
+        "    }",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def train_job_dsl(server: Server, credentials: str | None) -> str:
+    """Return the script for the job that runs experiments: its text comes from the default branch alone.
+
+    Args:
+        credentials: as for `job_dsl`.
+    """
+    logins = [f"                        credentials({quoted(credentials)})"] if credentials else []
+    lines = [
+        f"pipelineJob({quoted(server.train_job)}) {{",
+        f"    description({quoted(f'Experiments of {server.repository.url}, which mlbutler train sends')})",
+        "    parameters {",
+        "        stringParam('EXPERIMENT', '', 'The experiment; mlbutler train sets it.')",
+        "        stringParam('LABEL', '', 'Of the agents; empty for the usual one.')",
+        "    }",
+        "    definition {",
+        "        cpsScm {",
+        "            scm {",
+        "                git {",
+        "                    remote {",
+        f"                        url({quoted(server.repository.url)})",
+        *logins,
+        "                    }",
+        f"                    branch({quoted(f'refs/heads/{server.branch}')})",
+        "                }",
+        "            }",
+        f"            scriptPath({quoted(server.train)})",
+        "            lightweight(true)",
         "        }",
         "    }",
         "}",

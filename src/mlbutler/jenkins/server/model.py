@@ -62,7 +62,8 @@ class Server:
         home: the folder that holds everything of this server.
         address: where the port is bound. port: of the web pages.
         labels: what the agent offers. executors: builds at once on the agent.
-        script: path of the Jenkinsfile in the repository.
+        script: path of the Jenkinsfile in the repository. train: of that for experiments, '' for no such job.
+        branch: the default one, which the latter is read from.
     """
 
     name: str
@@ -73,6 +74,13 @@ class Server:
     labels: str = "docker"
     executors: int = 2
     script: str = "Jenkinsfile"
+    train: str = ""
+    branch: str = "main"
+
+    @property
+    def train_job(self) -> str:
+        """Return the name of the job that runs experiments."""
+        return f"{self.name}-train"
 
     @property
     def url(self) -> str:

@@ -48,3 +48,26 @@ def test_where_there_is_no_repository_the_whole_path_is_said(tmp_path: Path, mon
     with pytest.raises(UsageError) as caught:
         Git(Path(), {"PATH": "/usr/bin:/bin", "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}).toplevel()
     assert caught.value.message == f"Not a git repository: {tmp_path}"
+
+
+@pytest.mark.parametrize("now", ["deleted", "taken back", "as expected"])
+def test_a_push_goes_onto_what_is_expected_there_alone(tmp_path: Path, git: GitCommand, now: str) -> None:
+    bare, clone = tmp_path / "bare.git", tmp_path / "clone"
+    git(tmp_path, "init", "-q", "--bare", str(bare))
+    git(tmp_path, "clone", "-q", str(bare), str(clone))
+    for text in ("one", "two"):
+        git(clone, "commit", "-q", "--allow-empty", "-m", text)
+    tip = git(clone, "rev-parse", "HEAD")
+    git(clone, "push", "-q", "origin", "HEAD:refs/heads/work")
+    results = git(clone, "commit-tree", "HEAD^{tree}", "-p", tip, "-m", "results")
+    if now == "deleted":
+        git(bare, "update-ref", "-d", "refs/heads/work")
+    elif now == "taken back":
+        git(bare, "update-ref", "refs/heads/work", f"{tip}~1")
+    before = git(bare, "for-each-ref")
+    done = Git(clone, {"PATH": "/usr/bin:/bin"}).push("origin", results, "refs/heads/work", expected=tip)
+    if now == "as expected":
+        assert (done.code, git(bare, "rev-parse", "refs/heads/work")) == (0, results)
+    else:
+        assert "stale info" in done.text
+        assert git(bare, "for-each-ref") == before

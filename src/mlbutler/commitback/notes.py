@@ -47,7 +47,7 @@ def push_note(git: Git, remote: str, commit: str, line: str, author: Author) -> 
             git.fetch(remote, NOTES)
             if git.resolve(tip) is None:
                 continue  # it moved between the two questions
-        done = git.push(remote, _with_line(git, tip, commit, line, author), NOTES)
+        done = git.push(remote, _with_line(git, tip, commit, line, author), NOTES, expected=tip or "")
         if done.code == 0:
             return
         if (said := refusal(done)) is not None:

@@ -76,7 +76,7 @@ def push_results(build: CommitBuilder, remote: str, branch: str, head: str, touc
                     reason="the branch moved meanwhile and changed what the results stand on: " + f"{few(changed)}"
                 )
         commit = build(tip)
-        done = git.push(remote, commit, ref)
+        done = git.push(remote, commit, ref, expected=tip)
         if done.code == 0:
             return PushOutcome(commit, tip)
         if (said := refusal(done)) is not None:
@@ -119,12 +119,12 @@ def push_to_own_ref(build: CommitBuilder, remote: str, head: str) -> tuple[str, 
     """Push the commit to a ref of its own; return (the ref, ''), or ('', why the remote takes none)."""
     git, ref = build.git, f"{RESULTS}{head}"
     commit = build(head)
-    if git.push(remote, commit, ref).code == 0:
+    if git.push(remote, commit, ref, expected="").code == 0:
         return ref, ""
     if (there := git.fetch_one(remote, ref)) is not None and build.is_in(there):
         return ref, ""  # an earlier build of this head kept the same
     ref = f"{ref}-{commit[:12]}"
-    done = git.push(remote, commit, ref)
+    done = git.push(remote, commit, ref, expected="")
     if done.code == 0:
         return ref, ""
     try:

@@ -73,7 +73,7 @@ class ReportBranch:
             made = self._commit(tip, folder, files, head)
             if tip is not None and told == head and self._is_same(made, tip):
                 return PublishedReport(tip)  # it is there
-            done = self.git.push(self.remote, made, ref)
+            done = self.git.push(self.remote, made, ref, expected=tip or "")
             if done.code == 0:
                 return PublishedReport(made)
             if (said := refusal(done)) is not None:

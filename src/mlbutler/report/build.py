@@ -44,11 +44,15 @@ def build(record: Record, settings: Settings) -> Report:
         sections.append(definitions.section(compare))
     sections.append(run.moved_remotes(record))
     if not interrupted:  # what ended in between judges nothing
-        sections += [run.results(record), run.failures(record), run.tests(record)]
+        results = run.results(record)
+        waiting = results if results is not None and not results.folded else None  # somebody has to do something
+        sections += [waiting, run.failures(record), run.tests(record)]
         sections += [verified.section(record), run.checks(record)]
     if compare is not None:
-        sections.append(history.section(compare, settings.precision))
         sections += [differences.params(compare), differences.plots(compare, settings), differences.data(compare)]
+        sections.append(history.section(compare, settings.precision))
+    if not interrupted and results is not waiting:
+        sections.append(results)
     sections += [run.stages(record), run.transfers(record), None if interrupted else run.lint(record)]
     sections += [run.steps(record), run.provenance(record)]
     return Report(

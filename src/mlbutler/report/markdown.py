@@ -125,8 +125,7 @@ def fit(
         if text:
             return text
     if picture is not None:
-        folded = (index for index, part in enumerate(kept) if part.text.startswith("<details>"))
-        kept.insert(next(folded, len(kept)), picture)
+        kept.insert(int(bool(kept) and kept[0].name == "metrics"), picture)
     kept.insert(0, Part("\n\n".join(filter(None, head.values()))))
     if there:
         names = ", ".join(section.title.lower() for section in there)

@@ -11,7 +11,7 @@ from mlbutler.settings.types import Patience, Section, Strings
 
 SECTIONS = (
     "metrics", "further-metrics", "gates", "repeats", "not-judged", "predictions", "code", "definitions", "remotes",
-    "results", "failures", "tests", "verified", "checks", "history", "params", "plots", "data", "stages", "transfers",
+    "failures", "tests", "verified", "checks", "params", "plots", "data", "history", "results", "stages", "transfers",
     "lint", "steps", "provenance",
 )  # fmt: skip
 """The report's sections by their names, in their order."""

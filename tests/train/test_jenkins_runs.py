@@ -151,13 +151,15 @@ def test_cancelled_in_each_state_it_keeps_what_it_has(plant: Plant) -> None:
     said = ""
     while "training at 0.6" not in said:
         said += follow.stdout.readline()
-    done = laptop.train("cancel", "lr-1", "--grace", "120")
+    assert "Name experiments, or give --all-mine" in laptop.train("cancel", code=2)
+    done = laptop.train("cancel", "--all-mine", "--grace", "120")
     assert "lr-1: asked to end within 120 s" in done
     assert "none of its processes is left" in done
     assert "checkpoint saved" in follow.communicate(timeout=120)[0]
     assert follow.returncode == 0
     assert "checkpoint saved" in laptop.train("logs", "lr-1")
     laptop.until(plant.idle)
+    assert "Nothing of yours is under way" in laptop.train("cancel", "--all-mine")
     assert laptop.train("wait", "lr", code=130) != ""
     planned = laptop.train("-S", "train.rate=0.6", "--dry-run")
     assert "runs: train" in planned

@@ -200,6 +200,12 @@ def test_an_experiment_whose_build_ended_without_saving_is_lost_and_moved(yard: 
     assert yard.seen()["a"][0] is State.RUNNING
 
 
+def both(yard: Yard, root: Path) -> tuple[Engines, Everywhere]:
+    """Return a laptop's engines, and its experiments here and on the remote."""
+    here = Experiments(Git(root))
+    return Engines(LocalEngine(here, Place(root)), lambda: yard.engine), Everywhere(here, yard.laptop, pytest.fail)
+
+
 def test_a_build_that_saves_its_end_while_one_looks_is_not_lost(yard: Yard, tmp_path: Path) -> None:
     yard.send("a")
     yard.engine.start(yard.laptop.all())
@@ -207,9 +213,7 @@ def test_a_build_that_saves_its_end_while_one_looks_is_not_lost(yard: Yard, tmp_
     before = yard.laptop.all()
     yard.go.set()
     yard.until(a=State.DONE)
-    local = LocalEngine(Experiments(Git(tmp_path / "laptop")), Place(tmp_path / "laptop"))
-    engines = Engines(local, lambda: yard.engine)
-    everywhere = Everywhere(Experiments(Git(tmp_path / "laptop")), yard.laptop, pytest.fail)
+    engines, everywhere = both(yard, tmp_path / "laptop")
     (kept,) = engines.look(everywhere, before)
     assert engines.shown(kept.experiment) is State.DONE
 
@@ -316,14 +320,17 @@ def test_a_log_is_followed_from_one_build_into_the_next(yard: Yard) -> None:
     assert yard.laptop.log(kept) == b"all of the log\n"
 
 
-def test_a_controller_that_does_not_answer_leaves_the_states_as_git_has_them(yard: Yard) -> None:
+def test_a_controller_that_does_not_answer_leaves_the_states_as_git_has_them(yard: Yard, tmp_path: Path) -> None:
     yard.send("a")
     yard.engine.start(yard.laptop.all())
     yard.until(a=State.RUNNING)
     yard.controller.token = "another"
-    assert yard.seen()["a"][0] is State.RUNNING
-    assert yard.engine.silent is not None
-    assert "refused" in yard.engine.silent.message
+    engines, everywhere = both(yard, tmp_path / "laptop")
+    (kept,) = engines.look(everywhere, everywhere.all())
+    assert engines.shown(kept.experiment) is State.RUNNING
+    assert "refused" in engines.complaint()
+    engines.look(everywhere, everywhere.all())
+    assert engines.complaint() == "", "who waits hears it once"
 
 
 def test_a_job_that_drops_what_it_is_given_is_refused_before_anything_is_sent(yard: Yard) -> None:

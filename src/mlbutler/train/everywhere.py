@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from mlbutler.errors import AccessDenied, GitError, MlbutlerError
@@ -29,6 +29,7 @@ class Everywhere:
 
     def __init__(self, here: Experiments, shared: SharedExperiments | None, warn: Callable[[str], None]) -> None:
         self.here, self.shared, self._warn = here, shared, warn
+        self._warned = ""
         self.damaged: tuple[Damaged, ...] = ()
 
     def all(self) -> tuple[Kept, ...]:
@@ -39,11 +40,12 @@ class Everywhere:
         try:
             there, damaged = self.shared.survey()
         except (GitError, AccessDenied) as error:
-            self._warn(f"{error.message} What it had when it was asked last is shown.")
+            if error.message != self._warned:  # who waits asks again and again
+                self._warn(f"{error.message} What it had when it was asked last is shown.")
+            self._warned = error.message
             there, damaged = self.shared.fetched()
         self.damaged += damaged
-        found = {kept.experiment.id: kept for kept in in_order((*here, *there))}
-        return in_order(found.values())
+        return latest((*here, *there))
 
     def read(self, id: str) -> Kept | None:
         """Return one experiment as it is now, None where there is no such one."""
@@ -64,6 +66,11 @@ class Everywhere:
         return self.of(kept.experiment).log(kept)
 
 
+def latest(found: Iterable[Kept]) -> tuple[Kept, ...]:
+    """Return experiments in the order of submission, of two with the same id the one that was sent last."""
+    return in_order({kept.experiment.id: kept for kept in in_order(found)}.values())
+
+
 class Engines:
     """What runs experiments: this machine, and a Jenkins controller where one is configured.
 
@@ -74,6 +81,7 @@ class Engines:
     def __init__(self, local: LocalEngine, open_jenkins: Callable[[], JenkinsEngine] | None) -> None:
         self.local, self._open_jenkins = local, open_jenkins
         self._jenkins: JenkinsEngine | None = None
+        self._said = ""
 
     @property
     def has_jenkins(self) -> bool:
@@ -87,6 +95,12 @@ class Engines:
         if self._jenkins is None:
             self._jenkins = self._open_jenkins()
         return self._jenkins
+
+    def complaint(self) -> str:
+        """Return why the controller does not answer, each reason once; '' for none."""
+        said = self.silent.message if self.silent is not None else ""
+        new, self._said = said if said != self._said else "", said
+        return new
 
     @property
     def silent(self) -> MlbutlerError | None:

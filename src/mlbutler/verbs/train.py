@@ -149,14 +149,17 @@ def train_wait(directory: Path, console: Any, names: tuple[str, ...]) -> int:
 
 @verb("cancel", "mlbutler train cancel lr-1", "mlbutler train cancel 'lr-*' --grace 300", group=train,
       short="End experiments, and keep what they finished.")  # fmt: skip
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1)
+@click.option("--all-mine", is_flag=True, show_envvar=True, help="All that you have sent and that have not ended.")
 @click.option("--grace", type=click.FloatRange(0, 86_400), default=30, metavar="S", show_default=True, show_envvar=True,
               help="Seconds that the stage has to end by itself after SIGTERM.")  # fmt: skip
 @click.option("--now", is_flag=True, show_envvar=True,
               help="On Jenkins: end the build at once, without asking the stage.")  # fmt: skip
 @common
-def train_cancel(directory: Path, console: Any, names: tuple[str, ...], grace: float, now: bool) -> int:
+def train_cancel(directory: Path, console: Any, names: tuple[str, ...], all_mine: bool, grace: float, now: bool) -> int:
     """End experiments in any state; finished stages and logs are kept, and no process is left."""
     from mlbutler.commands.train.cancel import cancel
 
+    if bool(names) == all_mine:
+        raise click.UsageError("Name experiments, or give --all-mine.")
     return cancel(directory, console, names, 0.0 if now else grace, now=now)

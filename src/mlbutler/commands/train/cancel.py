@@ -11,6 +11,7 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
 from mlbutler.train.cancelling import Cancelling
 from mlbutler.train.experiment import Experiment
+from mlbutler.train.refs import Kept
 from mlbutler.train.state import ENDED, UNDER_WAY, State
 
 _POLL = 0.1
@@ -22,12 +23,13 @@ def cancel(directory: Path, console: Console, names: Sequence[str], grace: float
     """Cancel the named experiments and wait until nothing of them runs; return the exit code.
 
     Args:
+        names: all that this user has sent, and that have not ended, if empty.
         grace: seconds that a stage has to end by itself after SIGTERM. now: end builds without asking the stage.
     """
     training = opened(directory, console)
     here: list[str] = []
     remote: list[Experiment] = []
-    for kept in training.named(names):
+    for kept in training.named(names) if names else _mine(training):
         experiment = kept.experiment
         if experiment.state in ENDED:
             console.line(f"{experiment.name} is {experiment.state} already.")
@@ -47,6 +49,14 @@ def cancel(directory: Path, console: Console, names: Sequence[str], grace: float
     if console.json:
         print_experiments(training, done)
     return EXIT_OUTSIDE if late else EXIT_PASSED
+
+
+def _mine(training: Training) -> list[Kept]:
+    names, found = training.users(), training.all()
+    mine = [kept for kept in found if kept.experiment.state not in ENDED and training.is_of(kept.experiment, names)]
+    if not mine:
+        training.console.line("Nothing of yours is under way.")
+    return mine
 
 
 def _asked(now: Experiment, grace: float) -> Experiment | None:

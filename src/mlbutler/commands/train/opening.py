@@ -63,8 +63,8 @@ class Training:
         """Return the experiments of this project as they are now, in the order of submission."""
         mine = tuple(kept for kept in self.experiments.all() if kept.experiment.project == self.prefix)
         found = list(self.engine.look(self.experiments, mine))
-        if self.engine.silent is not None:
-            self.console.error(f"{self.engine.silent.message} What it knows of them is not shown.")
+        if said := self.engine.complaint():
+            self.console.error(f"{said} What it knows of them is not shown.")
         return found
 
     def users(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from mlbutler.console import human_bytes
 from mlbutler.errors import MlbutlerError, UsageError
 from mlbutler.few import few
 from mlbutler.project.project import Project
+from mlbutler.train.everywhere import latest
 from mlbutler.train.experiment import JENKINS, Experiment
 from mlbutler.train.gpu_lease import require
 from mlbutler.train.sending_data import DataToSend
@@ -91,11 +92,11 @@ class ToJenkins:
             GitError, AccessDenied: the remote does not answer.
         """
         training = self._training
-        self._shared.survey()  # an error here, where a list would show what was known before
+        there, _ = self._shared.survey()  # an error here, where a list would show what was known before
         self._refs = training.git.remote_refs(self._shared.remote, "refs/exps/*", "refs/heads/exp/*")
         below = f"refs/exps/{baseline[:2]}/{baseline[2:]}/"
         names = [ref.removeprefix(below) for ref in self._refs if ref.startswith(below)]
-        found = known(training.git, training.experiments.all(), names)
+        found = known(training.git, latest((*training.experiments.here.all(), *there)), names)
         return dataclasses.replace(found, is_to_run=self._is_to_run)
 
     def _is_to_run(self, experiment: Experiment) -> bool:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mlbutler.errors import ProjectError
 from mlbutler.git import Git
 from mlbutler.live_lines import clean
+from mlbutler.train import fields
 from mlbutler.train.experiment import VERSION, Experiment, StageNote, dumps, identity, loads
 from mlbutler.train.refs import PREFIX, Experiments
 from mlbutler.train.state import State
@@ -237,3 +238,8 @@ def test_a_ref_with_the_state_of_another_experiment_is_refused(repository: Path,
     (kept,), (damaged,) = experiments.survey()
     assert kept.experiment == one
     assert (damaged.ref, damaged.remedy) == (PREFIX + name, error.value.remedy)
+
+
+@given(st.text(st.sampled_from(" :#[a\n\t\x1b\x07é~"), max_size=12) | st.text(max_size=12))
+def test_a_sentence_is_what_a_terminal_and_a_ci_server_take_for_text(text: str) -> None:
+    assert fields.sentence(text) == one_line(text)

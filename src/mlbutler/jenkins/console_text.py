@@ -70,4 +70,5 @@ class ConsoleText:
 
 def _plain(line: str) -> str:
     """Return a line without the notes that the controller puts into it for its own page."""
-    return _NOTE.sub("", line.removesuffix("\r"))
+    line = line.removesuffix("\r")
+    return _NOTE.sub("", line) if "\x1b[8m" in line else line

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Collection
 from typing import Any
-from urllib.parse import urlsplit
 
 from mlbutler.live_lines import clean
 from mlbutler.numbers import as_float
@@ -15,6 +14,7 @@ _ID = re.compile(r"[0-9a-f]{40}")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NAME = re.compile(r"(?![.-])[\w.+=@-]+")
 _LABEL = re.compile(r"(?!-)[\w.+@-]+", re.ASCII)
+_ADDRESS = re.compile(r"https?://(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:[/?#][!-~]*)?")
 _LONGEST_ADDRESS = 2000
 _LARGEST = 1e15
 
@@ -69,13 +69,7 @@ place = _when(lambda text: not text or _is_place(text))
 label = _when(lambda text: not text or is_label(text))
 
 
-def _is_address(text: str) -> bool:
-    parts = urlsplit(text)  # raises ValueError itself
-    plain = text.isascii() and text.isprintable() and " " not in text and len(text) <= _LONGEST_ADDRESS
-    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
-
-
-address = _when(lambda text: not text or _is_address(text))
+address = _when(lambda text: not text or (len(text) <= _LONGEST_ADDRESS and _ADDRESS.fullmatch(text)))
 """'' or the address of a page; credentials in it are refused."""
 
 
@@ -86,7 +80,10 @@ def one_of(known: Collection[str]) -> Check:
 
 def sentence(value: Any) -> str:
     """Return a text as one line that does not steer a terminal."""
-    return clean(str(any_text(value)).replace("\n", " "))
+    text = str(any_text(value))
+    if text.isascii() and text.isprintable() and "::" not in text and "##" not in text:  # most are; a list reads many
+        return text
+    return clean(text.replace("\n", " "))
 
 
 def number(value: Any) -> float:

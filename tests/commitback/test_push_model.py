@@ -45,15 +45,6 @@ class Killed(BaseException):
     """The build is killed at this moment."""
 
 
-@dataclass
-class Build:
-    """A build of one commit, in a clone of its own, with the results that it made."""
-
-    git: Git
-    head: str
-    files: dict[str, TreeEntry | None]
-
-
 class RacingGit(Git):
     """Git of a build: others act between what it asks and what it pushes, and it may be killed there."""
 
@@ -69,6 +60,15 @@ class RacingGit(Git):
         if self.killed == "after" and ref == REF:
             raise Killed
         return done
+
+
+@dataclass
+class Build:
+    """A build of one commit, in a clone of its own, with the results that it made."""
+
+    git: RacingGit
+    head: str
+    files: dict[str, TreeEntry | None]
 
 
 class CommitBack(RuleBasedStateMachine):
@@ -181,7 +181,7 @@ class CommitBack(RuleBasedStateMachine):
                 self.act(left.pop(0))
 
         git = build.git
-        git.between, git.killed = between, killed  # type: ignore[method-assign]
+        git.between, git.killed = between, killed
         made = CommitBuilder(git, build.files, f"Results\n\n{REPRODUCED}: {build.head}\n", Author("m", "m@b"))
         before = len(self.lines())
         try:

@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 GROOVY_LINT := $(VENV)/groovy-lint/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-oldest coverage lint types bench lock release
+.PHONY: help install demo test test-oldest coverage lint types bench lock audit release
 
 help:
 	@echo "make demo    the whole story on real data, in a new folder ./mlbutler-demo"
@@ -20,6 +20,7 @@ help:
 	@echo "make coverage     the tests, with the lines and branches that they reach"
 	@echo "make test-oldest  the tests that work on DVC, with the oldest DVC that is supported"
 	@echo "make lock         requirements.lock anew, from pyproject.toml"
+	@echo "make audit        known vulnerabilities of what requirements.lock names, where one can ask"
 	@echo "make release      dist/: wheel and sdist, each checked and tried in a fresh environment"
 
 install: $(INSTALLED)
@@ -85,6 +86,9 @@ bench: $(INSTALLED)
 	$(BIN)/python -m bench.compare $(BENCH)
 	$(BIN)/python -m bench.train $(BENCH)
 	$(BIN)/python -m bench.gates $(BENCH)
+
+audit: $(INSTALLED)
+	$(BIN)/python .ci/audit $(BIN)
 
 release: $(INSTALLED)
 	bash .ci/release $(BIN)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -38,3 +42,35 @@ def test_dvc_is_bounded_on_both_sides() -> None:
 
 def test_the_version_has_a_heading_in_the_changelog() -> None:
     assert f"\n## {mlbutler.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def audit(tmp_path: Path, uv: str) -> subprocess.CompletedProcess[str]:
+    """Run the audit with a stand-in for uv, which knows the file for its answer as ``$answer``."""
+    known = 'while [ $# -gt 0 ]; do [ "$1" = --output ] && answer=$2; shift; done'
+    (tmp_path / "uv").write_text(f"#!/bin/sh\n{known}\n{uv}\n")
+    (tmp_path / "uv").chmod(0o755)
+    return subprocess.run(
+        [sys.executable, ROOT / ".ci" / "audit", tmp_path], capture_output=True, text=True, check=False
+    )  # fmt: skip
+
+
+def test_a_known_vulnerability_fails_ci_and_a_missing_network_does_not(tmp_path: Path) -> None:
+    hole = '{"id": "PYSEC-1", "fix_versions": ["2.0"]}'
+    listed = f'{{"name": "a", "version": "1", "vulns": [{hole}]}}, {{"name": "b", "skip_reason": "x"}}'
+    known = f'{{"dependencies": [{listed}]}}'
+    found = audit(tmp_path, f"echo '{known}' > \"$answer\"; exit 1")
+    assert (found.returncode, "a 1: PYSEC-1, fixed in 2.0" in found.stdout) == (1, True), found.stdout + found.stderr
+    assert "1 packages asked for, 1 vulnerabilities known, 1 not known" in found.stdout
+    offline = audit(tmp_path, "echo 'no route to host' >&2; exit 1")
+    assert (offline.returncode, "nobody could be asked: no route to host" in offline.stdout) == (0, True)
+
+
+def test_the_bill_of_materials_names_what_is_installed(tmp_path: Path) -> None:
+    target = tmp_path / "mlbutler.cdx.json"
+    subprocess.run([sys.executable, ROOT / ".ci" / "sbom", target], check=True, capture_output=True)
+    document = json.loads(target.read_text())
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
+    assert document["metadata"]["component"]["name"] == "mlbutler"
+    named = {part["purl"] for part in document["components"]}
+    assert f"pkg:pypi/dvc@{importlib.metadata.version('dvc')}" in named
+    assert set(document["dependencies"][0]["dependsOn"]) == named

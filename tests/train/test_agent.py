@@ -6,11 +6,17 @@ import json
 import os
 import signal
 import subprocess
+import zlib
 from pathlib import Path
 
 import psutil
 import pytest
 
+from mlbutler.errors import GitError
+from mlbutler.git import Git
+from mlbutler.git.address import RemoteAccess, parse
+from mlbutler.train.experiment import dumps
+from mlbutler.train.shared import SharedExperiments
 from mlbutler.train.state import State
 from tests.train.agents import Agent, kept, now, send, shared
 from tests.train.conftest import Laptop
@@ -95,6 +101,8 @@ def test_what_is_killed_is_tried_again_until_there_were_enough_attempts(laptop: 
 
 
 def test_who_asks_it_to_stop_gets_what_was_finished(laptop: Laptop) -> None:
+    program = laptop.root / "src" / "prepare.py"
+    program.write_text(program.read_text() + "\n# changed\n")
     (one,) = send(laptop, "train.rate=0.6", name="long")
     agent = Agent(laptop, one)
     agent.begin()
@@ -107,9 +115,11 @@ def test_who_asks_it_to_stop_gets_what_was_finished(laptop: Laptop) -> None:
     agent.call("save", code=130)
     done = now(laptop, one)
     assert done.state is State.CANCELLED
-    assert done.reason == "none of its processes is left"
+    assert done.reason == "finished and kept: prepare; none of its processes is left"
     assert b"checkpoint saved" in (shared(laptop).log(kept(laptop, one)) or b"")
     assert not [word for word in laptop.git("ls-remote", "origin").split() if word.startswith("refs/exps")]
+    shared(laptop).change(one.id, lambda now: now.with_(state=State.WAITING, cancel=None))
+    assert "prepare: restorable" in Agent(laptop, one, build=2).begin().out, "another attempt need not run it again"
 
 
 def test_it_can_be_cancelled_before_it_runs_and_when_its_build_is_aborted(laptop: Laptop) -> None:
@@ -154,6 +164,20 @@ def test_its_time_is_over(laptop: Laptop) -> None:
     agent.call("run")
     agent.call("save", code=1)
     assert now(laptop, one).state is State.TIMED_OUT
+
+
+def test_a_state_that_the_project_s_code_put_in_the_place_of_another_is_refused(laptop: Laptop) -> None:
+    (one,) = send(laptop, "train.rate=0.02", name="lr")
+    agent = Agent(laptop, one)
+    name = laptop.world.git(agent.root, "rev-parse", f"{kept(laptop, one).commit}:state.json")
+    content = dumps(one.with_(name="another"))
+    loose = agent.root / ".git" / "objects" / name[:2] / name[2:]
+    loose.parent.mkdir(exist_ok=True)
+    loose.unlink(missing_ok=True)
+    loose.write_bytes(zlib.compress(b"blob %d\0%s" % (len(content), content)))
+    access = RemoteAccess(parse(str(laptop.world.bare)), fresh=False)
+    with pytest.raises(GitError):
+        SharedExperiments(Git(agent.root, {"PATH": os.environ["PATH"]}, access), "origin").read(one.id)
 
 
 SECRET = {"MLBUTLER_GIT_TOKEN": "a-token-for-git-3f1c"}

@@ -14,6 +14,7 @@ from mlbutler.few import few
 from mlbutler.numbers import count
 from mlbutler.record import CheckResult, Moved, Outcome, PushResult
 from mlbutler.report.findings import grouped
+from mlbutler.reproduce.progress import left_behind
 from mlbutler.steps import unshared
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.sending import keeps_runs, runs_of_build, send_objects, send_runs, to_mirror, to_near
@@ -54,8 +55,7 @@ def run(work: RunContext) -> PushResult:
             reason="no DVC remote is configured, and no mirror",
             remedy="dvc remote add --default NAME URL",
         )
-    reproduce = work.record.reproduce
-    ran = {stage.name for stage in reproduce.stages if stage.outcome == "ran"} if reproduce is not None else set()
+    ran = _ran(work)
     runs = runs_of_build(work, cache, artifacts, ran)
     moved: list[Moved] = []
     kept, mirrored = "", False
@@ -81,6 +81,13 @@ def run(work: RunContext) -> PushResult:
     if runs and not place and _failed(work):
         result = _only_here(result)
     return result if work.pipeline else _whole(work, result, away)
+
+
+def _ran(work: RunContext) -> set[str]:
+    """Return the stages that this build ran; of a run that was killed, those that had ended."""
+    reproduce = work.record.reproduce
+    runs = reproduce.stages if reproduce is not None else left_behind(work.root)
+    return {stage.name for stage in runs if stage.outcome == "ran"}
 
 
 def _where_results_are(work: RunContext, mirrored: bool, kept: str) -> str:

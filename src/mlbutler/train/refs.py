@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from mlbutler.errors import GitError, ProjectError
 from mlbutler.git import Git
+from mlbutler.git import verified as git_verified
 from mlbutler.git.batch import read_objects
 from mlbutler.git.repository import RefMove
 from mlbutler.live_lines import clean
@@ -81,7 +82,14 @@ class Experiments:
         return self._at(id, commit) if commit else None
 
     def _at(self, id: str, commit: str) -> Kept:
-        return self._kept(id, self._git.show(commit, _STATE), commit)
+        """Return the state at a commit; on a CI server the clone's objects are open to the project's code.
+
+        Raises:
+            ProjectError: as `_kept`. GitError: an object is not what its id says.
+        """
+        in_clone = self._git.access is None
+        content = self._git.show(commit, _STATE) if in_clone else git_verified.file(self._git, commit, _STATE)
+        return self._kept(id, content, commit)
 
     def _kept(self, id: str, content: bytes | None, commit: str) -> Kept:
         """Return the state that the ref of this id holds.

@@ -19,7 +19,7 @@ from tests.forge.fake import HEAD, OTHER_HEAD, TOKEN, Answer, FakeForge, Fault
 
 
 @pytest.mark.parametrize(
-    ("status", "word"), [(401, "MLBUTLER_FORGE_TOKEN"), (403, "MLBUTLER_FORGE_TOKEN"), (404, "docs")]
+    ("status", "word"), [(401, "MLBUTLER_FORGE_TOKEN"), (403, "MLBUTLER_FORGE_TOKEN"), (404, "mlbutler help forges")]
 )
 def test_a_refusal_says_what_to_do_and_writes_nothing(meeting: Meeting, status: int, word: str) -> None:
     meeting.server.faults = [Fault(answer=Answer(status, {"message": "the forge's own words"}), times=9)]

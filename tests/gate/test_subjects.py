@@ -42,7 +42,7 @@ def test_fewer_files_than_allowed_fail_and_the_sentence_says_so() -> None:
 
 def test_less_data_is_worse_unless_the_goal_says_otherwise() -> None:
     result = one(FOLDERS, data="data/raw", max_drop="256 MB")
-    assert result.sentence == "data/raw:bytes 1.0 GB -> 512.0 MB (-512.0 MB, limit 256.0 MB)"
+    assert result.sentence == "data/raw:bytes 1.0 GB → 512.0 MB (−512.0 MB, limit 256.0 MB)"
     assert result.outcome == "failed"
     assert one(FOLDERS, data="data/raw", max_drop="256 MB", goal="minimize").outcome == "passed"
 
@@ -105,7 +105,7 @@ def test_a_stage_is_measured_when_it_ran() -> None:
     ran = Evidence(before={"train": 600.0}, runs=[StageRun(name="train", outcome="ran", duration=1000.0)])
     result = one(ran, stage="train", max_drop_relative=0.5)
     assert result.outcome == "failed"
-    assert result.sentence == "train:seconds 10 min -> 17 min (+7 min, limit 50.00% of 10 min)"
+    assert result.sentence == "train:seconds 10 min → 17 min (+7 min, limit 50 % of 10 min)"
     assert one(ran, stage="train", max="15m").outcome == "failed"
     restored = Evidence(runs=[StageRun(name="train", outcome="restored")])
     assert one(restored, stage="train", max="15m").outcome == "not judged"

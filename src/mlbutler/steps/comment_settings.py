@@ -23,7 +23,7 @@ def agreed(work: RunContext) -> CommentSettings:
     own = work.settings.comment
     if work.record.change.kind != "pull-request":
         return own
-    found = settings_at(lambda name: _target_file(work, work.prefix + name))
+    found = settings_at(lambda name: _target_file(work, name))
     there = found.comment if found is not None else CommentSettings()
     given = [key for key in CommentSettings.model_fields if _is_given(work, key)]
     return there.model_copy(update={key: getattr(own, key) for key in given})
@@ -41,7 +41,7 @@ def layout(work: RunContext) -> Layout:
 def _template(work: RunContext, path: str) -> str:
     """Return the template's text; that it cannot be read is said, and the usual form taken."""
     if work.record.change.kind == "pull-request":
-        content = _target_file(work, work.prefix + path)
+        content = _target_file(work, path)
     else:
         content = work.git.show("HEAD", work.prefix + path)
     if content is None:
@@ -70,9 +70,9 @@ def _differs(compare: CompareResult) -> bool:
 
 
 def _target_file(work: RunContext, path: str) -> bytes | None:
-    """Return a file of the target branch by its path from the repository's root, None where there is none."""
+    """Return a file of the target branch by its path from the project's root, None where there is none."""
     revisions = work.agreed_at
-    return work.git.show(revisions[0], path) if revisions else None
+    return work.git.show(revisions[0], work.prefix + path) if revisions else None
 
 
 def _is_given(work: RunContext, key: str) -> bool:

@@ -225,6 +225,25 @@ while time.monotonic() < until:
 
 
 @needs_bubblewrap
+def test_stages_that_are_verified_are_isolated_too(world: World) -> None:
+    run = world.run(world.clone("origin/main"), {}, "--isolate", "require", "--json", verb="verify")
+    assert run.code == 0, run.out + run.err
+    assert {one["state"] for one in json.loads(run.out)["stages"]} == {"identical"}
+    outside = f"open({str(world.directory / 'planted')!r}, 'w').write('x')\n{TRAIN}"
+    world.branch("outside", {"src/train.py": outside})
+    world.dvc("repro", "-q")
+    world.dvc("push", "-q")
+    world.git(world.author, "commit", "-qam", "trained")
+    world.git(world.author, "push", "-q", "origin", "outside")
+    (world.directory / "planted").unlink()
+    root = world.clone("origin/outside")
+    world.run(root, {}, "--isolate", "require", "--stage", "train", verb="verify")
+    assert not (world.directory / "planted").exists()
+    assert world.run(root, {}, "--isolate", "off", "--stage", "train", verb="verify").code == 0
+    assert (world.directory / "planted").exists()
+
+
+@needs_bubblewrap
 def test_a_list_of_commands_and_a_folder_of_its_own(world: World) -> None:
     definition = DVC_YAML.replace("cmd: python src/train.py", "wdir: .\n    cmd: [python src/train.py, 'ls > /tmp/x']")
     run = world.change("several", {"dvc.yaml": definition, "params.yaml": params(0.08)}, number=9)

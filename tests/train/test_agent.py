@@ -6,13 +6,17 @@ import json
 import os
 import signal
 import subprocess
+import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from mlbutler.errors import GitError
+from mlbutler.commands.train import agent_save
+from mlbutler.console import Console
+from mlbutler.errors import GitError, StoreError, UsageError
 from mlbutler.git import Git
 from mlbutler.git.address import RemoteAccess, parse
 from mlbutler.train.experiment import dumps
@@ -98,6 +102,46 @@ def test_what_is_killed_is_tried_again_until_there_were_enough_attempts(laptop: 
     assert now(laptop, one).state is State.NOT_SET_UP
     assert "lost 2 times" in now(laptop, one).reason
     assert "is not set up already" in second.begin(code=1).out
+
+
+@pytest.mark.parametrize("state", [State.PREPARING, State.SAVING])
+def test_an_agent_that_dies_before_or_after_it_runs_leaves_one_result(laptop: Laptop, state: State) -> None:
+    (one,) = send(laptop, "train.rate=0.02", name="lr")
+    first = Agent(laptop, one)
+    first.begin()
+    sent = ""
+    if state is State.SAVING:  # and its results had been sent
+        first.call("run")
+        first.call("save")
+        sent = now(laptop, one).result
+    shared(laptop).change(one.id, lambda now: now.with_(state=state, result="", ended=None))
+    second = Agent(laptop, one, name="two")
+    second.begin()
+    second.call("run")
+    second.call("save")
+    done = now(laptop, one)
+    assert (done.state, done.attempt, done.agent) == (State.DONE, 2, "two")
+    assert sent in ("", done.result)
+    assert laptop.git("ls-remote", "origin", "refs/exps/*").split() == [done.result, done.ref]
+
+
+def test_saving_waits_for_a_server_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    answers: Iterator[Exception | int] = iter([GitError("away"), StoreError("away"), 7])
+
+    def save() -> int:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert agent_save.patient(Console(), save) == 7
+    assert waited == sorted(waited)
+    assert len(waited) == 2
+    with pytest.raises(UsageError):
+        agent_save.patient(Console(), lambda: (_ for _ in ()).throw(UsageError("wrong")))
+    assert len(waited) == 2, "what no waiting changes is said at once"
 
 
 def test_who_asks_it_to_stop_gets_what_was_finished(laptop: Laptop) -> None:

@@ -130,3 +130,25 @@ def test_a_result_that_was_fetched_removes_nothing_outside_the_work_tree(made: S
     with pytest.raises(PathRefused, match=r"\.\./precious.txt"):
         apply(repository, made.experiment.with_(baseline=baseline, input=baseline, result=result))
     assert precious.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_results_go_to_the_remote_and_to_a_branch_where_it_takes_no_such_refs(
+    made: Saved, git: GitCommand, tmp_path: Path, refuses: bool
+) -> None:
+    bare = tmp_path / "bare.git"
+    git(tmp_path, "clone", "-q", "--bare", str(made.root), str(bare))
+    git(made.clone, "remote", "set-url", "origin", str(bare))
+    if refuses:
+        hook = bare / "hooks" / "update"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\ncase $1 in refs/exps/*) exit 1 ;; esac\n")
+        hook.chmod(0o755)
+    clone = Git(made.clone)
+    commit, ref = results.send(clone, "origin", made.experiment, STAGES)
+    assert ref == ("refs/heads/exp/one" if refuses else made.experiment.ref)
+    assert git(bare, "rev-parse", ref, f"{ref}^").split() == [commit, made.experiment.input]
+    assert results.send(clone, "origin", made.experiment, STAGES) == (commit, ref), "what was sent before counts"
+    git(made.clone, "remote", "set-url", "origin", str(tmp_path / "nowhere"))
+    with pytest.raises(GitError):
+        results.send(clone, "origin", made.experiment, STAGES)

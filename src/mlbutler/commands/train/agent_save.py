@@ -66,9 +66,9 @@ def save(directory: Path, console: Console, *, aborted: bool) -> int:
         raise UsageError(f"{TRAIN_ATTEMPT} holds no number of an attempt.", "The pipeline sets it: mlbutlerTrain().")
     handed = Handed(build.root)
     end = _handed_end(handed.end(build.id), aborted=aborted).hidden(console.redactor)
-    saved = _patient(console, lambda: _saved_or_refused(build, attempt, end))
+    saved = patient(console, lambda: _saved_or_refused(build, attempt, end))
     log = kept_log(handed.log)
-    now = _patient(console, lambda: build.assigned.change(attempt, lambda now: _ended(now, saved), log))
+    now = patient(console, lambda: build.assigned.change(attempt, lambda now: _ended(now, saved), log))
     console.line(f"{now.name}: {now.state}{': ' if now.reason else ''}{now.reason}")
     _notify(build, now)
     return _CODES.get(now.state, EXIT_JUDGED)
@@ -160,7 +160,7 @@ def _ended(now: Experiment, end: End) -> Experiment:
     return after_loss(now, end.reason)
 
 
-def _patient(console: Console, call: Callable[[], _T]) -> _T:
+def patient(console: Console, call: Callable[[], _T]) -> _T:
     """Return what the call returns, trying again while a server is away.
 
     Raises:

@@ -63,6 +63,10 @@ def test_a_template_lays_the_comment_out(record: Record) -> None:
         ("{% include '/etc/passwd' %}", "no loader for this environment"),
         ("{% for i in range(10**9) %}x{% endfor %}", "Range too big"),
         ("{{ 1 // 0 }}", "ZeroDivisionError"),
+        (
+            "{% set n = namespace(x='abcdefgh') %}{% for i in range(40) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+            "MemoryError",
+        ),
         ("x{{ 'y' * 70000 }}", "70,0"),
     ],
 )
@@ -72,6 +76,14 @@ def test_a_template_that_fails_gives_way_to_the_usual_form(record: Record, templ
     (said,) = [line for line in text.splitlines() if line.startswith("The team's template is not used: ")]
     assert why in said.replace("&#95;", "_").replace("&#39;", "'")
     assert marked_head(text, "mlbutler") == record.change.head
+
+
+def test_a_template_that_does_not_end_gives_way_too(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlbutler.report.layout._PATIENCE", 1.0)
+    loop = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
+    text = laid_out(record, Layout(template=loop))
+    assert "The team's template is not used: it was not filled within 1 s" in text
+    assert "\n**Worse**: test.accuracy" in text
 
 
 def test_a_template_cannot_make_the_comment_that_of_another_commit(record: Record) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mlbutler.git import Git
 from mlbutler.live_lines import clean
 from mlbutler.train import fields
 from mlbutler.train.experiment import VERSION, Experiment, StageNote, dumps, identity, loads
-from mlbutler.train.refs import PREFIX, Experiments
+from mlbutler.train.refs import PREFIX, Experiments, Kept
 from mlbutler.train.state import State
 from tests.conftest import GitCommand
 
@@ -243,3 +244,22 @@ def test_a_ref_with_the_state_of_another_experiment_is_refused(repository: Path,
 @given(st.text(st.sampled_from(" :#[a\n\t\x1b\x07é~"), max_size=12) | st.text(max_size=12))
 def test_a_sentence_is_what_a_terminal_and_a_ci_server_take_for_text(text: str) -> None:
     assert fields.sentence(text) == one_line(text)
+
+
+def test_a_state_that_would_fill_the_memory_is_not_read(repository: Path, git: GitCommand) -> None:
+    experiments, one = Experiments(Git(repository)), an_experiment(repository)
+    experiments.create(one)
+    large = repository / "large"
+    for name, content in (("state.json", dumps(one) + b" " * (5 << 20)), ("log.txt", b"x" * (21 << 20))):
+        large.write_bytes(content)
+        blob = git(repository, "hash-object", "-w", str(large)).strip()
+        tree = subprocess.run(
+            ["git", "mktree"], cwd=repository, input=f"100644 blob {blob}\t{name}\n", capture_output=True, text=True,
+            check=True,
+        ).stdout.strip()  # fmt: skip
+        commit = git(repository, "commit-tree", tree, "-p", one.input, "-m", "x").strip()
+        git(repository, "update-ref", f"{PREFIX}{one.id}", commit)
+        assert experiments.log(Kept(one, commit)) is None
+        with pytest.raises(ProjectError, match="holds no state"):
+            experiments.read(one.id)
+    assert [damaged.ref for damaged in experiments.survey()[1]] == [f"{PREFIX}{one.id}"]

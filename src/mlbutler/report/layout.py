@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mlbutler.report.model import Report
+
+_WORKER = Path(__file__).with_name("layout_worker.py")
+_PATIENCE = 30.0
 
 Piece = str | Sequence[str] | Mapping[str, str]
 
@@ -37,22 +45,30 @@ def filled(template: str, pieces: Mapping[str, Piece]) -> str:
     """Return a template's text.
 
     It sees nothing but the pieces, which are escaped Markdown, and can call nothing but Jinja2's own filters.
+    A process without credentials fills it, within bounds of time and memory.
 
     Raises:
         TemplateProblem: it is no template, or fails.
     """
-    from jinja2 import StrictUndefined
-    from jinja2.exceptions import SecurityError, TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    answer = _asked({"template": template, "pieces": dict(pieces)})
+    if "text" not in answer:
+        raise TemplateProblem(answer.get("problem", "the program that fills it failed"))
+    return answer["text"]
 
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+def _asked(request: Mapping[str, object]) -> Mapping[str, str]:
+    """Return the worker's answer; one without text where there is none."""
     try:
-        text = environment.from_string(template).render(pieces)
-    except (TemplateError, SecurityError) as error:
-        raise TemplateProblem(error.message or type(error).__name__) from error
-    except (ArithmeticError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
-        raise TemplateProblem(f"{type(error).__name__}: {error}") from error
-    return text.strip()
+        done = subprocess.run(
+            [sys.executable, "-I", str(_WORKER)], input=json.dumps(request), capture_output=True, text=True,
+            timeout=_PATIENCE, check=False, env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+        )  # fmt: skip
+        answer: dict[str, str] = json.loads(done.stdout) if done.returncode == 0 else {}
+    except subprocess.TimeoutExpired:
+        return {"problem": f"it was not filled within {_PATIENCE:.0f} s"}
+    except (OSError, ValueError) as error:
+        return {"problem": f"it could not be filled: {error}"}
+    return answer
 
 
 class TemplateProblem(Exception):

@@ -14,15 +14,19 @@ from dataclasses import dataclass
 from mlbutler.errors import GitError, ProjectError
 from mlbutler.git import Git
 from mlbutler.git import verified as git_verified
-from mlbutler.git.batch import read_objects
+from mlbutler.git.objects import read_blobs
 from mlbutler.git.repository import RefMove
 from mlbutler.live_lines import clean
 from mlbutler.train.experiment import Experiment, dumps, loads
+from mlbutler.train.log import LARGEST
 
 PREFIX = "refs/mlbutler/train/"
 _STATE, _LOG = "state.json", "log.txt"
 _NOBODY = "0" * 40
 _TRIES = 50
+# Anybody who may push can put a file there that takes little room in Git and gigabytes in memory.
+_LARGEST = 4 << 20
+_LARGEST_LOG = LARGEST + 1000
 # Fixed, so that the same content is the same commit wherever it is made.
 AUTHOR = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
           for key, value in (("NAME", "mlbutler"), ("EMAIL", "mlbutler@localhost"))}  # fmt: skip
@@ -87,8 +91,10 @@ class Experiments:
         Raises:
             ProjectError: as `_kept`. GitError: an object is not what its id says.
         """
-        in_clone = self._git.access is None
-        content = self._git.show(commit, _STATE) if in_clone else git_verified.file(self._git, commit, _STATE)
+        name = f"{commit}:{_STATE}"
+        content = self._contents([name]).get(name)
+        if content is not None and self._git.access is not None:
+            content = git_verified.file(self._git, commit, _STATE)
         return self._kept(id, content, commit)
 
     def _kept(self, id: str, content: bytes | None, commit: str) -> Kept:
@@ -116,8 +122,10 @@ class Experiments:
 
     def log(self, kept: Kept) -> bytes | None:
         """Return the log that was kept with it, without what would steer a terminal; None while there is none."""
-        done = self._git.run("cat-file", "blob", f"{kept.commit}:{_LOG}", check=False)
-        return clean(done.out.decode("utf-8", "replace")).encode() if done.code == 0 else None
+        name = f"{kept.commit}:{_LOG}"
+        blob = read_blobs(self._git, [name], _LARGEST_LOG).get(name)
+        content = blob.content if blob is not None else None
+        return clean(content.decode("utf-8", "replace")).encode() if content is not None else None
 
     def create(self, experiment: Experiment) -> bool:
         """Keep a new experiment; return False where the same point is there already."""
@@ -170,7 +178,8 @@ class Experiments:
         return self._moved([RefMove(kept.experiment.id, "", kept.commit)])[0]
 
     def _contents(self, names: list[str]) -> Mapping[str, bytes]:
-        return {name: content for name, _, content in read_objects(self._git, names)}
+        found = read_blobs(self._git, names, _LARGEST)
+        return {name: blob.content for name, blob in found.items() if blob.content is not None}
 
     def _kept_log(self, kept: Kept) -> str | None:
         return self._git.run("rev-parse", "--verify", "--quiet", f"{kept.commit}:{_LOG}", check=False).text or None

@@ -19,7 +19,7 @@ from mlbutler.console import Console
 from mlbutler.errors import GitError, StoreError, UsageError
 from mlbutler.git import Git
 from mlbutler.git.address import RemoteAccess, parse
-from mlbutler.train.experiment import dumps
+from mlbutler.train.experiment import JENKINS, Experiment, dumps, identity
 from mlbutler.train.shared import SharedExperiments
 from mlbutler.train.state import State
 from tests.train.agents import Agent, kept, now, send, shared
@@ -243,6 +243,30 @@ def test_links_that_the_project_s_code_leaves_are_not_followed(laptop: Laptop) -
     assert (done.state, done.attempt) == (State.NOT_SET_UP, 1)
     assert ".mlbutler/train/" in done.reason
     assert shared(laptop).log(kept(laptop, one)) == b""
+
+
+@pytest.mark.parametrize("link", [".mlbutler", ".mlbutler/train"])
+def test_a_link_that_was_sent_leads_nothing_elsewhere(laptop: Laptop, tmp_path: Path, link: str) -> None:
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / "log.txt").write_text("of somebody else")
+    git = laptop.git
+    blob = subprocess.run(
+        ["git", "hash-object", "-w", "--stdin"], cwd=laptop.root, input=str(elsewhere), capture_output=True, text=True,
+        check=True,
+    ).stdout.strip()  # fmt: skip
+    git("push", "-q", "origin", "HEAD:main")
+    git("update-index", "--add", "--cacheinfo", f"120000,{blob},{link}")
+    head, tree = git("rev-parse", "HEAD").strip(), git("write-tree").strip()
+    commit = git("commit-tree", tree, "-p", head, "-m", "x").strip()
+    one = Experiment(
+        id=identity(commit, "", ()), name="link", grid="link", baseline=head, input=commit, engine=JENKINS
+    )  # fmt: skip
+    assert all(shared(laptop).keep_all([(one, None)]))
+    agent = Agent(laptop, one)
+    agent.begin(code=1)
+    assert agent.attempt == ""
+    assert [path.name for path in elsewhere.rglob("*")] == ["log.txt"]
+    assert (now(laptop, one).state, link in now(laptop, one).reason) == (State.NOT_SET_UP, True)
 
 
 def test_programs_that_the_project_s_code_gave_git_get_no_credential(laptop: Laptop) -> None:

@@ -6,6 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
+from mlbutler.errors import PathRefused
+from mlbutler.train.place import Place
 from tests.integration.world import make
 from tests.train.conftest import Laptop, snapshot
 
@@ -18,6 +22,17 @@ targets = ["train"]
 [report]
 name = "gpu"
 """
+
+
+@pytest.mark.parametrize("link", [".mlbutler", ".mlbutler/train"])
+def test_a_link_in_the_place_of_the_folder_is_not_followed(tmp_path: Path, link: str) -> None:
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    place = tmp_path / "project" / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(elsewhere)
+    with pytest.raises(PathRefused, match=link):
+        Place(tmp_path / "project").prepare()
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_a_project_in_a_folder_whose_data_only_the_remote_has(tmp_path: Path) -> None:

@@ -27,15 +27,19 @@ class Handed:
     """
 
     def __init__(self, root: Path) -> None:
-        place = Place(root)
-        place.prepare()
-        self._folder = place.folder
+        self._place = Place(root)
+        self._folder = self._place.folder
         self._experiment, self._end = self._folder / "experiment.json", self._folder / "end.json"
         self._attempt, self._stop = self._folder / "attempt", self._folder / "stop"
         self.log = self._folder / "log.txt"
 
     def clear(self) -> None:
-        """Remove what another attempt left here."""
+        """Remove what another attempt left here.
+
+        Raises:
+            PathRefused: a link leads elsewhere.
+        """
+        self._place.prepare()
         for path in (self._experiment, self._end, self._attempt, self._stop, self.log):
             path.unlink(missing_ok=True)
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mlbutler.symlinks import refusal
+
 FOLDER = ".mlbutler/train"
 
 
@@ -23,7 +25,15 @@ class Place:
         self.folder = root / FOLDER
 
     def prepare(self) -> None:
-        """Make the folder; Git ignores it."""
+        """Make the folder; Git ignores it.
+
+        Raises:
+            PathRefused: it is a link, or in one: a commit can bring that, and lead what is kept here elsewhere.
+        """
+        for path in (self.folder.parent, self.folder):
+            if path.is_symlink():
+                name = path.relative_to(self.root).as_posix()
+                raise refusal({name: name})
         self.folder.mkdir(parents=True, exist_ok=True)
         ignore = self.folder.parent / ".gitignore"
         if not ignore.exists():

@@ -18,6 +18,7 @@ from mlbutler.held_back import values_to_hide
 from mlbutler.record import Outcome
 from mlbutler.secrets import Redactor
 from mlbutler.settings import load
+from mlbutler.symlinks import Symlinks
 from mlbutler.train.attempt import Attempt, Stopped, Workplace, run_environment
 from mlbutler.train.end import CANCELLED, End
 from mlbutler.train.experiment import Experiment
@@ -40,23 +41,33 @@ def begin(directory: Path, console: Console) -> int:
         UsageError: no CI server's build, no id, or no such experiment.
     """
     build = open_build(directory, console, fresh=True)
-    handed = Handed(build.root)
-    handed.clear()
+    unsafe = _unsafe(build)
+    if unsafe is None:
+        Handed(build.root).clear()
     taken = build.assigned.take()
     experiment = taken.kept.experiment
     if taken.reason:
         console.line(f"{experiment.name} is not run: {taken.reason}.")
-        return EXIT_JUDGED if experiment.state is State.NOT_SET_UP else EXIT_PASSED
+        return EXIT_JUDGED if unsafe is not None or experiment.state is State.NOT_SET_UP else EXIT_PASSED
     console.line(f"{experiment.name}: attempt {experiment.attempt}")
-    if (end := _prepared(build, experiment)) is not None:
+    if (end := unsafe or _prepared(build, experiment)) is not None:
         now = build.assigned.not_prepared(experiment.attempt, end.hidden(console.redactor))
         console.error(f"{now.name}: {now.state}: {now.reason}")
         return EXIT_OUTSIDE if now.state is State.WAITING else EXIT_JUDGED
     now = build.assigned.change(experiment.attempt, _running)
     if now.state is State.RUNNING:
-        handed.begun(now)
+        Handed(build.root).begun(now)
     console.line(f"{now.name}: {now.state}")
     return EXIT_PASSED
+
+
+def _unsafe(build: Build) -> End | None:
+    """Return the end where links that were sent would lead what is written here elsewhere."""
+    try:
+        Symlinks(build.root, build.git.at(build.root), every=True).check_folders()
+    except MlbutlerError as error:
+        return End(State.NOT_SET_UP, error.message, error.remedy)
+    return None
 
 
 def _running(now: Experiment) -> Experiment:

@@ -233,6 +233,16 @@ def test_a_build_is_ended_softly_and_then_by_force(played: Played) -> None:
     assert not played.job.end(2, "stop")
 
 
+def test_a_job_that_is_called_login_is_no_login_page(played: Played) -> None:
+    played.farm.path = "job/login"
+    job = Job(played.client, "login")
+    job.start({})
+    assert job.end(1, "stop"), "the answer is a redirect to the build's page"
+    played.controller.redirects = True
+    with pytest.raises(AccessDenied, match="refused"):
+        job.builds()
+
+
 def test_a_question_of_a_build_is_answered_once_with_what_it_asks_for(played: Played) -> None:
     def script(build: Build) -> str:
         build.ask("Stop").wait(60)

@@ -204,8 +204,7 @@ class JenkinsClient:
         Raises:
             AccessDenied, OutsideError: see `sent`.
         """
-        to_login = response.is_redirect and "login" in response.headers.get("Location", "")
-        if response.status_code in (401, 403) or to_login:
+        if response.status_code in (401, 403) or (response.is_redirect and self._is_login(response)):
             raise AccessDenied(
                 f"{self.url} refused {path} ({response.status_code}).",
                 f"Set {JENKINS_USER} and {JENKINS_TOKEN} to a user and an API token of that user.",
@@ -213,6 +212,12 @@ class JenkinsClient:
         if response.status_code not in expected:
             raise OutsideError(f"{self.url} answered {response.status_code} to {path}.", "Try again, or see its log.")
         return response
+
+    def _is_login(self, redirect: httpx.Response) -> bool:
+        """Return whether a redirect leads to the login page: a job may be called so, too."""
+        path = httpx.URL(redirect.headers.get("Location", "")).path
+        below = path.removeprefix(httpx.URL(self.url).path.rstrip("/")).lstrip("/")
+        return below.partition("/")[0] in ("login", "securityRealm")
 
     @contextmanager
     def stream(self, path: str, params: Mapping[str, str]) -> Iterator[httpx.Response]:

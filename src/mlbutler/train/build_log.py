@@ -11,8 +11,8 @@ from mlbutler.train.on_jenkins import JenkinsEngine
 from mlbutler.train.state import ENDED, UNDER_WAY
 
 _POLL = 0.8
-_POLL_STATE = 5.0
-"""Seconds between two looks at the state while the build goes on writing: that asks the Git remote."""
+_POLL_STATE, _POLL_STATE_SILENT = 5.0, 1.5
+"""Seconds between two looks at the state, which ask the Git remote, while a build writes, and while none does."""
 _PIPELINE = "[Pipeline] "
 
 
@@ -48,7 +48,8 @@ class BuildLog:
         asked = float("-inf")
         while True:
             ended = False
-            if self._text is None or not self._text.more or time.monotonic() - asked > _POLL_STATE:
+            writes = self._text is not None and self._text.more
+            if time.monotonic() - asked > (_POLL_STATE if writes else _POLL_STATE_SILENT):
                 # Before the log: what was written until its end is in there then.
                 kept, asked = self._engine.experiments.read(self._id), time.monotonic()
                 ended = kept is None or kept.experiment.state in ENDED

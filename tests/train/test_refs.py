@@ -175,7 +175,7 @@ HOSTILE: dict[str, tuple[object, ...]] = {
     "metrics": ([{"file": "f", "name": "n", "value": "1"}], [{"file": "f", "name": "n", "value": float("nan")}]),
     "version": (True, "1"),
     "engine": ("kubernetes", "", None), "label": ("gpu && linux", "a b", "$(reboot)", "-x", "gpu||", None),
-    "gpus": (-1, 10**6, True, "1"), "retries": (-1, 1e3), "user": (7,), "agent": (None,),
+    "gpus": (-1, 10**6, True, "1"), "retries": (-1, 1e3), "user": (7,), "agent": (None,), "resumed": (None, 7),
     "build": ("file:///etc/passwd", "https://me:secret@host/", "http://", "https://[", "x", "https://h/ x", 7),
     "host": (7,), "reason": (None,), "remedy": ([],),
 }  # fmt: skip

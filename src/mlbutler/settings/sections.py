@@ -242,11 +242,32 @@ class TrainSettings(Section):
     )
     most_queued: int = Field(10, ge=1, le=1000, description="builds of one user that may wait for an agent at once")
     ask_above: Bytes = Field(1 << 30, description="size of data such as '5GB' above which sending it is asked for")
+    stall: Patience = Field(
+        1800.0,
+        description="time without output, change of a metric or GPU use after which one is shown as stalled; 0: never",
+    )
+    checkpoints: Strings = Field(
+        (), description="files and folders that a program goes on from, besides outputs with `persist: true`"
+    )
+    checkpoint_every: Seconds = Field(600.0, description="how often they are kept while an experiment runs")
+    checkpoint_store: str | None = Field(
+        None,
+        description="folder that all agents of a label mount: what a lost agent kept there, the next one goes on from",
+    )
     gpu_locks: str | None = Field(
         None,
         description="folder for the locks by which a machine's GPUs are given out, one for all containers on it; "
         "/run/lock or /tmp if unset",
     )
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _are_inside(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path in paths:
+            parts = PurePosixPath(path).parts
+            if not parts or path.startswith("/") or {"..", ".git", ".dvc", ".mlbutler"} & set(parts):
+                raise ValueError(f"'{path}' must be a path inside the project")
+        return tuple(PurePosixPath(path).as_posix() for path in paths)
 
     @field_validator("label")
     @classmethod
@@ -261,6 +282,11 @@ class TrainSettings(Section):
         if job is not None and {"", ".", ".."} & set(job.strip("/").split("/")):
             raise ValueError("must be a job's full name, such as 'folder/train'")
         return job
+
+    @property
+    def checkpoint_folder(self) -> Path | None:
+        """Where checkpoints are kept on agents, None for nowhere."""
+        return Path(self.checkpoint_store).expanduser() if self.checkpoint_store else None
 
     @property
     def gpu_folder(self) -> Path | None:

@@ -19,17 +19,22 @@ from pathlib import Path
 from mlbutler.console import human_seconds
 from mlbutler.process import Ended, Grace, Process, output_redactor
 from mlbutler.record_file import latest_record, read_record
+from mlbutler.train.declared import Declared, declared
 from mlbutler.train.end import CANCELLED, End, judged, stage_notes
 from mlbutler.train.ending import end_leftovers, end_stage
 from mlbutler.train.experiment import Experiment, StageNote
 from mlbutler.train.gpu_lease import NO_GPUS, Lease
 from mlbutler.train.gpus import Use, holders, memory_left, uses
+from mlbutler.train.saver import Saver
 from mlbutler.train.state import State
+from mlbutler.train.watch import Watch
 from mlbutler.variables import CHDIR, EXPERIMENT, IN_RUN
 
 GRACE = 30.0
 """Seconds that a stage has to end when its time is over."""
 _POLL = 0.5
+_SETTLED = 3.0
+"""Seconds until what the stages declare is looked up."""
 _LAST_PART = 0.1
 
 
@@ -47,6 +52,10 @@ class Workplace:
         stop: returns the seconds that the stage has to end, once the experiment is to be cancelled; None before.
         line: takes each line that the command prints, credentials hidden.
         lease: the GPUs that the experiment was given.
+        stall: seconds without a sign of life after which it is stalled, None for never.
+        stalled: takes for how long nothing has happened when it stalls, and None when it goes on.
+        measured: takes its metrics, ``file:name`` -> value, when they have changed.
+        saver: returns what keeps its checkpoints, given the paths that DVC leaves in place; None for none.
         nearly_over: is called once, with the seconds that are left, when a tenth of the time that it may take is left.
     """
 
@@ -57,6 +66,10 @@ class Workplace:
     stop: Callable[[], float | None]
     line: Callable[[str], None]
     lease: Lease = NO_GPUS
+    stall: float | None = None
+    stalled: Callable[[float | None], None] = lambda seconds: None
+    measured: Callable[[Mapping[str, float]], None] = lambda metrics: None
+    saver: Callable[[Callable[[], Sequence[str]]], Saver] | None = None
     nearly_over: Callable[[float], None] = lambda left: None
 
 
@@ -66,6 +79,39 @@ class Attempt:
     def __init__(self, experiment: Experiment, place: Workplace) -> None:
         self._experiment, self._place = experiment, place
         self._ended_by_us: End | None = None
+        self._began = time.monotonic()
+        self._watch = Watch(
+            place.stall, place.lease.gpus, lambda: uses(place.environ), place.root, lambda: self._declared().metrics,
+            place.line,
+        )  # fmt: skip
+        self._saver = place.saver(lambda: self._declared().persisted) if place.saver is not None else None
+        self._found: Declared | None = None
+        self._silent: float | None = None
+        self._metrics: Mapping[str, float] = {}
+
+    def _declared(self) -> Declared:
+        """Return what the stages declare; short runs are not kept waiting for that."""
+        if self._found is None and time.monotonic() > self._began + _SETTLED:
+            self._found = declared(self._place.root)
+        return self._found or Declared()
+
+    def _line(self, text: str) -> None:
+        self._watch.heard()
+        self._place.line(text)
+
+    def _look(self, pid: int) -> None:
+        """Look after an experiment that runs: has it stalled, what are its metrics, is a checkpoint due."""
+        silent = self._watch.look()
+        if (silent is None) != (self._silent is None):
+            said = "It goes on." if silent is None else f"Nothing has happened for {human_seconds(silent)}: stalled."
+            self._place.line(said)
+            self._place.stalled(silent)
+        self._silent = silent
+        if self._watch.metrics != self._metrics:
+            self._metrics = self._watch.metrics
+            self._place.measured(self._metrics)
+        if self._saver is not None:
+            self._saver.look(pid)
 
     def run(self) -> End:
         """Run them to their end, and return what became of them.
@@ -77,10 +123,12 @@ class Attempt:
         command = [sys.executable, "-P", "-m", "mlbutler", *place.words, "-C", os.fspath(place.root)]
         before = uses(place.environ) if place.lease.gpus else {}
         with Process(
-            command, cwd=place.root, environ={**place.environ, **place.lease.environment()}, on_line=place.line,
+            command, cwd=place.root, environ={**place.environ, **place.lease.environment()}, on_line=self._line,
             redactor=output_redactor(place.environ), grace=Grace(interrupt=GRACE), pass_fds=place.lease.fds,
         ) as process:  # fmt: skip
             self._follow(process)
+        if self._saver is not None:
+            self._saver.close()
         record = read_record(latest_record(place.root))
         if self._ended_by_us is not None:
             return self._said(self._ended_by_us, stage_notes(record, place.root), self._gpus_left(before))
@@ -104,6 +152,7 @@ class Attempt:
         until = None if limit is None else time.monotonic() + limit
         warned = False
         while (ended := process.pump(deadline=time.monotonic() + _POLL)) is Ended.TIMED_OUT:
+            self._look(process.pid)
             if (grace := self._place.stop()) is not None:
                 self._end(process, CANCELLED, grace)
                 return
@@ -116,12 +165,18 @@ class Attempt:
                                        "Give it more: submit it again with a longer --time."), GRACE)  # fmt: skip
                 return
         if ended is Ended.INTERRUPTED:
-            end_stage(process.pid, GRACE, lambda seconds: _pass_on(process, seconds))
+            self._end_stage(process, GRACE)
             raise Stopped
 
     def _end(self, process: Process, end: End, grace: float) -> None:
         self._ended_by_us = end
-        end_stage(process.pid, grace, lambda seconds: _pass_on(process, seconds))
+        self._end_stage(process, grace)
+
+    def _end_stage(self, process: Process, grace: float) -> None:
+        asked = time.time()
+        by_itself = end_stage(process.pid, grace, lambda seconds: _pass_on(process, seconds))
+        if self._saver is not None:
+            self._saver.at_end(asked, by_itself=by_itself)
 
     def _said(self, end: End, done: tuple[StageNote, ...], gpus: tuple[str, ...]) -> End:
         """Return the end with the stages that had been finished, and whether something still runs."""

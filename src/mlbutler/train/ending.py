@@ -19,8 +19,11 @@ _OURS = "mlbutler.reproduce.worker"
 _LAST = 10.0
 
 
-def end_stage(pid: int, grace: float, wait: Callable[[float], None]) -> None:
+def end_stage(pid: int, grace: float, wait: Callable[[float], None]) -> bool:
     """Ask the commands of the stage that runs to end, wait, and kill all that was started.
+
+    Returns:
+        Whether the stage ended before it was killed.
 
     What runs the stage is halted before: a stage that ends well because it was asked to has not been completed, and
     DVC must not record it.
@@ -33,7 +36,7 @@ def end_stage(pid: int, grace: float, wait: Callable[[float], None]) -> None:
     try:
         root = psutil.Process(pid)
     except psutil.NoSuchProcess:
-        return
+        return True
     until, asked = time.monotonic() + grace, set[int]()
     while (stage := _working(root)) and time.monotonic() < until:
         for process in stage:
@@ -45,6 +48,7 @@ def end_stage(pid: int, grace: float, wait: Callable[[float], None]) -> None:
         wait(0.3)  # for its last words
     for process in (root, *_alive(root)):  # first who would take note of how its children ended
         _signal(process.kill)
+    return not stage
 
 
 def _working(root: psutil.Process) -> list[psutil.Process]:

@@ -57,6 +57,7 @@ class Experiment:
         attempt: how often it was begun. place: the work tree that it was submitted from, host: on which machine.
         reason: why it is in this state, one sentence. remedy: what to do about it. tail: last lines of a failure's log.
         stages: those that have ended. cancel: seconds of grace for the stage, once somebody asked to cancel.
+        resumed: the checkpoint that its last attempt went on from, '' for none.
         result: the commit with the results, metrics: the numbers in them.
         engine: what runs it, `ENGINES`. user: who sent it. label: of the agents that may run it, '' for the job's own.
         gpus: how many it needs. retries: attempts beyond the first, for lost agents and set-ups that fail.
@@ -98,6 +99,7 @@ class Experiment:
     asked: float | None = None
     build: str = ""
     agent: str = ""
+    resumed: str = ""
     version: int = field(default=VERSION)
 
     @property
@@ -138,7 +140,8 @@ _CHECKS: dict[str, Check] = {
     })),
     "engine": fields.one_of(ENGINES), "user": fields.sentence, "label": fields.label,
     "gpus": fields.integer(0, MOST_GPUS), "retries": fields.integer(0, MOST_RETRIES), "asked": _SECONDS,
-    "build": fields.address, "agent": fields.sentence, "version": fields.integer(VERSION, VERSION),
+    "build": fields.address, "agent": fields.sentence, "resumed": fields.sentence,
+    "version": fields.integer(VERSION, VERSION),
 }  # fmt: skip
 """What each field may be: some become paths, refs and arguments, and all are shown."""
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from mlbutler import atomic
+from mlbutler.console import human_seconds
 from mlbutler.errors import MlbutlerError
 from mlbutler.git import Git
 from mlbutler.process import project_environment
 from mlbutler.project.project import Project
 from mlbutler.reproduce.scratch import configure, make_clone
 from mlbutler.settings import Settings
+from mlbutler.symlinks import Symlinks
 from mlbutler.train.attempt import Attempt, Workplace, run_environment
+from mlbutler.train.checkpoints import Checkpoints
 from mlbutler.train.delivery import deliver_beside
 from mlbutler.train.end import CANCELLED, End
 from mlbutler.train.experiment import Experiment
@@ -22,7 +28,8 @@ from mlbutler.train.notices import Notice, nearly_over
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
 from mlbutler.train.saved_results import with_metrics, with_results
-from mlbutler.train.state import State
+from mlbutler.train.saver import resume, saving
+from mlbutler.train.state import UNDER_WAY, State
 
 # Against itself: a target branch that the settings name need not be in the clone.
 _RUN = ("run", "--only", "plan,sync,reproduce", "--no-publish", "--discard", "--against", "HEAD")
@@ -56,13 +63,18 @@ class LocalAttempt:
         with Log(self._place.log(experiment.id)) as log:
             try:
                 root = self._prepare(experiment, top)
+                own = Checkpoints(self._place.checkpoints, experiment.id)
+                experiment = self._resumed(experiment, own, top, root, log)
                 if self._grace(experiment) is not None:
                     return CANCELLED
                 self._keep(experiment, State.RUNNING)
-                end = Attempt(experiment, self._workplace(experiment, root, log, lease)).run()
+                end = Attempt(experiment, self._workplace(experiment, root, log, lease, own)).run()
                 if end.state is not State.DONE:
                     return with_metrics(end, self._git, experiment, root)
-                return self._saved(experiment, top, root, end)
+                end = self._saved(experiment, top, root, end)
+                if end.state is State.DONE:
+                    own.discard()
+                return end
             except MlbutlerError as error:
                 log.line(f"error: {error.message}")
                 return End(State.NOT_SET_UP, error.message, error.remedy)
@@ -76,14 +88,31 @@ class LocalAttempt:
             Git(top, environ).run("remote", "add", "--", remote, os.fspath(top))
         return root
 
-    def _workplace(self, experiment: Experiment, root: Path, log: Log, lease: Lease) -> Workplace:
+    def _resumed(self, experiment: Experiment, own: Checkpoints, top: Path, root: Path, log: Log) -> Experiment:
+        """Bring back the newest checkpoint of an earlier attempt; return the experiment with what it goes on from."""
+        links = Symlinks(root, Git(top, project_environment(self._environ)), every=True)
+        said = resume(own, root, links, log.line)
+        if said != experiment.resumed:
+            self._experiments.change(experiment.id, lambda now: now.with_(resumed=said))
+        return experiment.with_(resumed=said)
+
+    def _workplace(self, experiment: Experiment, root: Path, log: Log, lease: Lease, own: Checkpoints) -> Workplace:
+        train, live = self._settings.train, self._place.live(experiment.id)
+
+        def measured(metrics: Mapping[str, float]) -> None:
+            with contextlib.suppress(OSError, MlbutlerError):
+                atomic.write(live, json.dumps(metrics).encode(), durable=False)
+
         if lease.gpus:
             log.line(f"It has {lease}.")
         mirror = self._settings.data.mirror_path(self._place.root)
         return Workplace(
             folder=self._place.scratch(experiment.id), root=root, words=_RUN,
             environ=run_environment(experiment, self._environ, mirror), stop=lambda: self._grace(experiment),
-            line=log.line, lease=lease, nearly_over=lambda left: self._tell(nearly_over(experiment, left), log),
+            line=log.line, lease=lease, stall=train.stall or None,
+            stalled=lambda seconds: self._stalled(experiment, seconds), measured=measured,
+            saver=saving(own, root, train, experiment.attempt, log.line),
+            nearly_over=lambda left: self._tell(nearly_over(experiment, left), log),
         )  # fmt: skip
 
     def _tell(self, notice: Notice, log: Log) -> None:
@@ -94,6 +123,13 @@ class LocalAttempt:
             return CANCELLED
         self._keep(experiment, State.SAVING)
         return with_results(end, self._git, experiment, top, root)
+
+    def _stalled(self, experiment: Experiment, seconds: float | None) -> None:
+        state = State.RUNNING if seconds is None else State.STALLED
+        why = "" if seconds is None else f"no output, change of a metric or GPU use for {human_seconds(seconds)}"
+        self._experiments.change(
+            experiment.id, lambda now: now.with_(state=state, reason=why) if now.state in UNDER_WAY else None
+        )
 
     def _grace(self, experiment: Experiment) -> float | None:
         """Return how long the stage has to end, once the experiment is to be cancelled; None before."""

@@ -18,7 +18,7 @@ from mlbutler.train.experiment import Experiment
 from mlbutler.train.measures import measures
 from mlbutler.train.refs import AUTHOR
 
-TRAILER = "Mlbutler-Train"
+TRAILER, RESUMED = "Mlbutler-Train", "Mlbutler-Resumed"
 _WROTE = ("ran", "restored")
 
 
@@ -145,5 +145,6 @@ def _commit(git: Git, experiment: Experiment, clone: Git, stages: Stages) -> str
         options = ("--force", "--pathspec-from-file=-", "--pathspec-file-nul")
         clone.run("add", *options, input=names, extra=there | {"GIT_LITERAL_PATHSPECS": "1"})
     tree = clone.run("write-tree", extra=there).text
-    message = f"Results of {experiment.name}\n\n{TRAILER}: {experiment.id}\n"
+    resumed = f"{RESUMED}: {experiment.resumed}\n" if experiment.resumed else ""
+    message = f"Results of {experiment.name}\n\n{TRAILER}: {experiment.id}\n{resumed}"
     return git.run("commit-tree", tree, "-p", experiment.input, "-m", message, extra=AUTHOR).text

@@ -14,19 +14,24 @@ from mlbutler.commands.start import find_project
 from mlbutler.commands.train.build import Build, open_build, trust_experiment
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
+from mlbutler.git import Git
 from mlbutler.held_back import values_to_hide
 from mlbutler.record import Outcome
 from mlbutler.secrets import Redactor
 from mlbutler.settings import load
 from mlbutler.symlinks import Symlinks
 from mlbutler.train.attempt import Attempt, Stopped, Workplace, run_environment
+from mlbutler.train.checkpoints import Checkpoints, drop_old
 from mlbutler.train.end import CANCELLED, End
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.gpu_lease import leased
 from mlbutler.train.handed import Handed
 from mlbutler.train.log import Log
+from mlbutler.train.saver import resume, saving
 from mlbutler.train.state import State
 
+_KEPT = 30 * 86_400.0
+"""Seconds for which the checkpoints of an experiment are kept on agents."""
 _MOST_SHOWN = 8 * 1024 * 1024
 """Characters of an experiment's output that go to the build's log."""
 
@@ -145,8 +150,15 @@ def _ran(experiment: Experiment, root: Path, handed: Handed, line: Callable[[str
     with leased(experiment.gpus, os.environ, settings.train.gpu_folder, go_on) as lease:
         if lease is None:
             return CANCELLED
+        train, saver = settings.train, None
+        if train.checkpoint_folder is not None:
+            drop_old(train.checkpoint_folder, _KEPT)
+            own = Checkpoints(train.checkpoint_folder, experiment.id)
+            resume(own, root, Symlinks(root, Git(root), every=True), line)
+            saver = saving(own, root, train, experiment.attempt, line)
         place = Workplace(
             folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line, lease=lease,
+            stall=train.stall or None, saver=saver,
             environ=run_environment(experiment, os.environ, settings.data.mirror_path(root)),
             nearly_over=lambda left: line(f"[{human_seconds(left)} of its time are left; then what there is is saved]"),
         )  # fmt: skip

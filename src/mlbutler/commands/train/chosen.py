@@ -18,7 +18,7 @@ Shown = tuple[State, Experiment]
 """An experiment, and its state as it is shown."""
 
 RUNNING = tuple(state for state in State if state not in (*ENDED, State.WAITING))
-ORDER = (State.RUNNING, State.SAVING, State.PREPARING, State.LOST, State.WAITING)
+ORDER = (State.RUNNING, State.STALLED, State.SAVING, State.PREPARING, State.LOST, State.WAITING)
 """Those under way first; all others come after them."""
 
 

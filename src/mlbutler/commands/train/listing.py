@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 import time
@@ -16,6 +17,7 @@ from mlbutler.errors import EXIT_PASSED
 from mlbutler.few import few
 from mlbutler.live_lines import clean
 from mlbutler.numbers import difference, value
+from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.reproduce.progress import load_progress
 from mlbutler.settings import Gate
 from mlbutler.train.experiment import JENKINS, LOCAL, Experiment, Measure
@@ -160,11 +162,21 @@ def said(training: Training, experiment: Experiment, state: State) -> str:
         since = human_seconds(max(time.time() - (experiment.started or time.time()), 0))
         asked = ["is being cancelled"] if experiment.cancel is not None else []
         where = [f"on {experiment.agent}"] if experiment.agent else []
-        return ", ".join([f"for {since}", *where, *_progress(training, experiment), *asked])
+        silent = [experiment.reason] if state is State.STALLED else []
+        now = [*_progress(training, experiment), *silent, *_live(training, experiment)]
+        return ", ".join([f"for {since}", *where, *now, *asked])
     if state is State.DONE and experiment.metrics:
         shown = [measured(metric) for metric in experiment.metrics[:_METRICS]]
         return ", ".join(shown) + (" ..." if len(experiment.metrics) > _METRICS else "")
     return experiment.reason
+
+
+def _live(training: Training, experiment: Experiment) -> Iterator[str]:
+    """Yield the metrics that it has written until now."""
+    with contextlib.suppress(OSError, Unreadable, AttributeError, ValueError, TypeError):
+        found = parse_json(training.place.live(experiment.id).read_text(encoding="utf-8"))
+        for name, number in list(found.items())[:_METRICS]:
+            yield clean(f"{name.rpartition(':')[2]} {value(float(number), _DIGITS)}")
 
 
 def measured(metric: Measure) -> str:
@@ -223,6 +235,8 @@ def _fields(training: Training, experiment: Experiment, state: State) -> Iterato
         yield "build", f"{experiment.build}{f' on {experiment.agent}' if experiment.agent else ''}"
     if experiment.attempt > 1:
         yield "attempt", str(experiment.attempt)
+    if experiment.resumed:
+        yield "resumed", f"from {experiment.resumed}"
     for stage in experiment.stages:
         took = f", {human_seconds(stage.seconds)}" if stage.outcome == "ran" else ""
         yield "stage", f"{stage.name}: {stage.outcome}{took}"

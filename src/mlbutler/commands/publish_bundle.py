@@ -49,7 +49,7 @@ def publish_bundle(directory: Path, console: Console, bundle: Path, head: str) -
             raise UsageError("This is itself the build of a fork's change.", "Publish from a job of the target branch.")
         forge = opened(work)
         if forge is None:
-            raise UsageError("No forge is configured.", "Set forge.kind and forge.url (docs/forges.md).")
+            raise UsageError("No forge is configured.", "Set forge.kind and forge.url (`mlbutler help forges`).")
         change = _claimed(work, forge, record, head)
         shown = redacted(as_claim(dataclasses.replace(record, project=work.record.project), change), console.redactor)
         with _showing():

@@ -96,7 +96,7 @@ class JenkinsEngine:
         if missing := sorted(needed - self.job.declared()):
             raise UsageError(
                 f"The job '{self.job.name}' has no parameter {' and '.join(missing)}.",
-                "Build it once from Jenkinsfile.train, which declares them; docs/train.md shows the job.",
+                "Build it once from Jenkinsfile.train, which declares them (`mlbutler help jenkins`).",
             )
 
     def shown(self, experiment: Experiment) -> State:

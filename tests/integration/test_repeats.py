@@ -81,7 +81,7 @@ def test_a_real_drop_fails_and_noise_does_not(noisy: World, tmp_path: Path) -> N
     assert found["low"] < -0.1 + 0.02
     assert found["high"] < -0.08 + 0.02
     comment = next(iter(noisy.forge.rglob("*.md"))).read_text()
-    assert "on average of 6 seeds" in comment.splitlines()[0]
+    assert "on average of 6 seeds" in comment.splitlines()[2]
     assert "Repeated runs" in comment
     assert not (run.root / ".mlbutler" / "scratch").exists()
     assert (run.root / "params.yaml").read_text() == noisy_params(0.8)

@@ -254,7 +254,7 @@ def test_a_lock_of_other_parameters_is_stale(world: World) -> None:
     assert run.code == 1
     train = stage(found, "train")
     assert (train["state"], train["runs"]) == ("stale", 0)
-    assert "params.yaml:train.rate changed (0.01 -> 0.07)" in train["reason"]
+    assert "params.yaml:train.rate changed (0.01 → 0.07)" in train["reason"]
 
 
 def test_the_first_file_of_a_directory_that_differs_is_named(world: World) -> None:

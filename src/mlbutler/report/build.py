@@ -7,7 +7,18 @@ from typing import Any
 
 from mlbutler import numbers
 from mlbutler.record import Change, Outcome, Record
-from mlbutler.report import definitions, differences, history, links, metrics, predictions, repeats, run, verified
+from mlbutler.report import (
+    definitions,
+    differences,
+    history,
+    links,
+    metrics,
+    predictions,
+    repeats,
+    results,
+    run,
+    verified,
+)
 from mlbutler.report.headline import OUTCOME_TONES, headline, judged, outcome
 from mlbutler.report.model import Line, Report, Section, code, link, plain
 from mlbutler.settings import ReportSettings as Settings
@@ -44,15 +55,15 @@ def build(record: Record, settings: Settings) -> Report:
         sections.append(definitions.section(compare))
     sections.append(run.moved_remotes(record))
     if not interrupted:  # what ended in between judges nothing
-        results = run.results(record)
-        waiting = results if results is not None and not results.folded else None  # somebody has to do something
+        got = results.section(record)
+        waiting = got if got is not None and not got.folded else None  # somebody has to do something
         sections += [waiting, run.failures(record), run.tests(record)]
         sections += [verified.section(record), run.checks(record)]
     if compare is not None:
         sections += [differences.params(compare), differences.plots(compare, settings), differences.data(compare)]
         sections.append(history.section(compare, settings.precision))
-    if not interrupted and results is not waiting:
-        sections.append(results)
+    if not interrupted and got is not waiting:
+        sections.append(got)
     sections += [run.stages(record), run.transfers(record), None if interrupted else run.lint(record)]
     sections += [run.steps(record), run.provenance(record)]
     return Report(
@@ -60,7 +71,7 @@ def build(record: Record, settings: Settings) -> Report:
         experiment=record.change.head_branch or "",
         headline=headline(record),
         subject=_subject(record),
-        places=tuple(place for place in (_build(record), _report_page(record), run.committed(record)) if place),
+        places=tuple(place for place in (_build(record), _report_page(record), results.committed(record)) if place),
         steps=tuple((name, str(r.outcome), OUTCOME_TONES[r.outcome]) for name, r in judged(record)),
         sections=tuple(section for section in sections if section is not None),
         head=record.change.head,

@@ -6,8 +6,7 @@ import shlex
 from collections import Counter
 
 from mlbutler import numbers
-from mlbutler.record import Cause, CommandRun, CommitResult, Finding, Outcome, Record, StageState
-from mlbutler.report import links
+from mlbutler.record import Cause, CommandRun, Finding, Outcome, Record, StageState
 from mlbutler.report.escape import log_line
 from mlbutler.report.findings import grouped
 from mlbutler.report.headline import OUTCOME_TONES, judged
@@ -270,41 +269,6 @@ def steps(record: Record) -> Section:
     total = sum(result.duration for _, result in reached)
     summary = f"{numbers.count(len(reached), 'step')} in {numbers.seconds(total)}"
     return Section("steps", "Steps", (table,), 30, summary)
-
-
-def committed(record: Record) -> Line:
-    """Return which commit has the results and how to get them, () where none has."""
-    commit = record.commit
-    if commit is None or not commit.commit:
-        return ()
-    where = f" on {commit.branch}" if commit.branch else ""
-    how: Line = (plain(", to get with "), *_commands_in_line(_to_get(commit)))
-    return (plain("results in "), links.commit(commit.commit, record.change), plain(where), *how)
-
-
-def _to_get(commit: CommitResult) -> tuple[str, ...]:
-    return (commit.fetch_command,) if commit.fetch_command else ("git pull", "dvc pull")
-
-
-def _commands_in_line(commands: tuple[str, ...]) -> Line:
-    first, *others = (code(command) for command in commands)
-    return (first, *(span for other in others for span in (plain(" and "), other)))
-
-
-def results(record: Record) -> Section | None:
-    """Say how to get the results, when they were committed or are at least pushed."""
-    commit = record.commit
-    if commit is None or not (commit.commit or commit.fetch_command):
-        return None
-    if not commit.commit:
-        pull: Line = (plain(": "), link("the pull request", commit.pull_request)) if commit.pull_request else ()
-        said = Paragraph((plain(commit.reason), *pull))
-        blocks: tuple[Block, ...] = (said, Log("To get the results", _to_get(commit)))
-        return Section("results", "Get the results", blocks, 82, folded=False)
-    names = tuple((code(name),) for name in commit.files[:_NAMED])
-    files = (Items(names, left_out=len(commit.files) - len(names)),) if names else ()
-    summary = f"{numbers.count(len(commit.files), 'file')} in {short(commit.commit)}"
-    return Section("results", "Results commit", (Log("To get it", _to_get(commit)), *files), 48, summary)
 
 
 def moved_remotes(record: Record) -> Section | None:

@@ -1,0 +1,46 @@
+"""Where the results of a run are, and how to get them."""
+
+from __future__ import annotations
+
+from mlbutler import numbers
+from mlbutler.record import CommitResult, Record
+from mlbutler.report import links
+from mlbutler.report.links import short
+from mlbutler.report.model import Block, Items, Line, Log, Paragraph, Section, code, link, plain
+
+_NAMED = 10
+
+
+def committed(record: Record) -> Line:
+    """Return which commit has the results and how to get them, () where none has."""
+    commit = record.commit
+    if commit is None or not commit.commit:
+        return ()
+    where = f" on {commit.branch}" if commit.branch else ""
+    how: Line = (plain(", to get with "), *_commands_in_line(_to_get(commit)))
+    return (plain("results in "), links.commit(commit.commit, record.change), plain(where), *how)
+
+
+def _to_get(commit: CommitResult) -> tuple[str, ...]:
+    return (commit.fetch_command,) if commit.fetch_command else ("git pull", "dvc pull")
+
+
+def _commands_in_line(commands: tuple[str, ...]) -> Line:
+    first, *others = (code(command) for command in commands)
+    return (first, *(span for other in others for span in (plain(" and "), other)))
+
+
+def section(record: Record) -> Section | None:
+    """Say how to get the results, when they were committed or are at least pushed."""
+    commit = record.commit
+    if commit is None or not (commit.commit or commit.fetch_command):
+        return None
+    if not commit.commit:
+        pull: Line = (plain(": "), link("the pull request", commit.pull_request)) if commit.pull_request else ()
+        said = Paragraph((plain(commit.reason), *pull))
+        blocks: tuple[Block, ...] = (said, Log("To get the results", _to_get(commit)))
+        return Section("results", "Get the results", blocks, 82, folded=False)
+    names = tuple((code(name),) for name in commit.files[:_NAMED])
+    files = (Items(names, left_out=len(commit.files) - len(names)),) if names else ()
+    summary = f"{numbers.count(len(commit.files), 'file')} in {short(commit.commit)}"
+    return Section("results", "Results commit", (Log("To get it", _to_get(commit)), *files), 48, summary)

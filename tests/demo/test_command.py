@@ -75,7 +75,8 @@ def test_the_story_comes_true(tmp_path: Path, isolated_environment: Path, git: G
     done = _mlbutler("demo", "the world", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     document = json.loads(done.stdout)
-    assert "7. pull request 2" in done.stderr
+    assert "8. Ada tries four networks at once" in done.stderr
+    assert document["experiments"] == ["size-1", "size-2", "size-3", "size-4"]
 
     world = tmp_path / "the world"
     for name in ("project", "repository", "remote", "mirror", "report", "comment", "record"):

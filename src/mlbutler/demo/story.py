@@ -15,6 +15,7 @@ from mlbutler.record import Change, Outcome, Record, Verdict
 
 _BETTER = {"hidden": ("12", "64"), "epochs": ("8", "30")}
 _WORSE = {"epochs": ("8", "4")}
+_SWEEP = ("-n", "size", "-S", "train.hidden=16,32", "-S", "train.epochs=4,8", "-j", "2")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class BuildSummary:
 class Outcomes:
     """Where everything of the finished demo lies, and how its builds ended. All paths are absolute.
 
-    `change`, `report`, `comment`, `record`, `result_commit` and `verdict` belong to the first build of pull request 1.
+    `change`, `report`, `comment`, `record`, `result_commit` and `verdict` belong to the first build of pull request 1;
+    `experiments` are the names of DVC's.
     """
 
     project: Path
@@ -55,6 +57,7 @@ class Outcomes:
     verdict: str
     seconds: float
     outcomes: tuple[BuildSummary, ...]
+    experiments: tuple[str, ...]
 
 
 def tell(directory: Path, console: Console) -> Outcomes:
@@ -72,6 +75,7 @@ def tell(directory: Path, console: Console) -> Outcomes:
     second = _second_build(world, better, commit, console)
     _take_the_results(world, better, commit, console)
     bad = _bad_change(world, console)
+    sweep = _sweep(world, console)
     told = (
         _summarise("pull request 1", world, first),
         _summarise("pull request 1, its results commit", world, second),
@@ -81,7 +85,7 @@ def tell(directory: Path, console: Console) -> Outcomes:
         project=world.project, repository=world.repository, remote=world.remote, mirror=world.mirror,
         forge=world.forge, change=first.record.change, report=told[0].report, comment=told[0].comment,
         record=told[0].record, result_commit=commit, verdict=told[0].verdict,
-        seconds=round(time.monotonic() - started, 1), outcomes=told,
+        seconds=round(time.monotonic() - started, 1), outcomes=told, experiments=sweep,
     )  # fmt: skip
     _sum_up(outcome, console)
     return outcome
@@ -204,6 +208,21 @@ def _bad_change(world: World, console: Console) -> FinishedBuild:
     return done
 
 
+def _sweep(world: World, console: Console) -> tuple[str, ...]:
+    console.heading("8. Ada tries four networks at once; her work tree stays as it is")
+    git = world.git(world.project)
+    before = git.dirty(untracked=True), git.head()
+    for arguments in (("train", *_SWEEP), ("train", "wait", "size"), ("train", "compare", "size")):
+        console.line(f"  $ mlbutler {' '.join(arguments)}")
+        code, _ = world.call("mlbutler", arguments, cwd=world.project, environ=world.environ(), console=console)
+        _expect(code == 0, f"mlbutler {' '.join(arguments[:2])} ended with exit code {code}", world)
+    names = tuple(sorted(git.run("for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps").text.split()))
+    _expect(names == ("size-1", "size-2", "size-3", "size-4"), f"DVC's experiments are {names}", world)
+    _expect((git.dirty(untracked=True), git.head()) == before, "her work tree is another one", world)
+    console.line("Each is a DVC experiment: `dvc exp show` lists them, `mlbutler train fetch` brings one home.")
+    return names
+
+
 def _sum_up(outcome: Outcomes, console: Console) -> None:
     console.heading("the end")
     for told in outcome.outcomes:
@@ -215,6 +234,7 @@ def _sum_up(outcome: Outcomes, console: Console) -> None:
     for name in ("project", "repository", "remote", "mirror", "report", "comment", "record"):
         console.line(f"  {name:<12} {getattr(outcome, name)}")
     console.line(f"  {'results':<12} commit {outcome.result_commit[:10]} on larger-network")
+    console.line(f"  {'experiments':<12} {', '.join(outcome.experiments)}")
     console.line(f"\nAll of it took {human_seconds(outcome.seconds)}. Open the report in a browser.")
 
 

@@ -9,7 +9,8 @@ import click
 from mlbutler.verbs.options import cli, common, verb
 
 
-@verb("help", "mlbutler help", "mlbutler help settings", "mlbutler help plan", "mlbutler help mirror | less")
+@verb("help", "mlbutler help", "mlbutler help settings", "mlbutler help plan", "mlbutler help mirror | less",
+      short="Show a page of the documentation, or a verb's help.")  # fmt: skip
 @click.argument("topic", required=False)
 @common
 def show_help(directory: object, console: Any, topic: str | None) -> int:

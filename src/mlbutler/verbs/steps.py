@@ -208,7 +208,12 @@ def commit(directory: Path, console: Any, in_run: bool) -> int:
     return step("commit", directory, console, in_run=in_run)
 
 
-@verb("report", "mlbutler report", "mlbutler report --record build-7/record.json --output out")
+@verb(
+    "report",
+    "mlbutler report",
+    "mlbutler report --record build-7/record.json --output out",
+    short="Render the record: Markdown, HTML, JSON, JUnit, SARIF.",
+)
 @click.option("--record", "record", type=click.Path(path_type=Path), metavar="FILE", show_envvar=True,
               help="Render this record, anywhere, without its project.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR", show_envvar=True,
@@ -248,7 +253,8 @@ def report(
     return step("report", directory, console, in_run=in_run, call=call)
 
 
-@verb("publish", "mlbutler publish", "mlbutler publish --command 'gh pr comment \"$MLBUTLER_CHANGE_NUMBER\" -F -'")
+@verb("publish", "mlbutler publish", "mlbutler publish --command 'gh pr comment \"$MLBUTLER_CHANGE_NUMBER\" -F -'",
+      short="Put the report on the pull request, set the status.")  # fmt: skip
 @click.option("--command", metavar="CMD", show_envvar=True,
               help="Hand the Markdown to this shell command instead of a forge.")  # fmt: skip
 @click.option("--live", is_flag=True, show_envvar=True,

@@ -10,7 +10,7 @@ import click
 from mlbutler.verbs.options import F, cli, common, verb
 
 
-@cli.group()
+@cli.group(short_help="Look after the mirror that an agent's builds share.")
 def store() -> None:
     """Look after the mirror that an agent's builds share."""
 

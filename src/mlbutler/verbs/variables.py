@@ -15,8 +15,8 @@ _PREFIX = "MLBUTLER_"
 _OF_REMOTES = ("USER", "PASSWORD", "PRIVATE_KEY_FILE", "PASSPHRASE")
 _OF_ONE_REMOTE = (*_OF_REMOTES, "ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
 _REMOTE = re.compile(rf"MLBUTLER_REMOTE_(({'|'.join(_OF_REMOTES)})|[A-Z0-9_]+_({'|'.join(_OF_ONE_REMOTE)}))")
-# What mlbutler itself gives to commands that it starts, which may start mlbutler; the last is the Jenkins library's.
-_GIVEN = re.compile(r"MLBUTLER_(CHANGE_[A-Z_]+|REPORT_TITLE|REPORT_STATE|REPORT_SENTENCE|DVC_STAGE)")
+# What mlbutler gives to commands that it starts, which may start mlbutler; the last two are the Jenkins library's.
+_GIVEN = re.compile(r"MLBUTLER_(CHANGE_[A-Z_]+|REPORT_TITLE|REPORT_STATE|REPORT_SENTENCE|DVC_STAGE|TRAIN_GRACE)")
 
 
 def unknown(environ: Mapping[str, str], root: click.Group) -> Iterator[tuple[str, str]]:

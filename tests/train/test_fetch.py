@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,28 @@ def test_results_come_with_their_data(better: Laptop) -> None:
     run = better.world.run(better.root, {}, "fetch", "better", "--data", "--json", verb="train")
     document = json.loads(run.out)
     assert (run.code, document["written"], document["data"]["outcome"]) == (0, [], "passed")
+
+
+def test_links_and_modes_come_as_the_experiment_has_them(laptop: Laptop) -> None:
+    root = laptop.root
+    (root / "link").symlink_to("params.yaml")
+    (root / "src" / "train.py").chmod(0o755)
+    laptop.git("add", "link")
+    laptop.train("-n", "linked", "-S", "train.rate=0.05")
+    laptop.train("wait")
+    assert "written: dvc.lock, metrics.json, params.yaml" in laptop.train("fetch", "linked")  # the link is the same
+
+    laptop.git("reset", "-q", "--hard")
+    laptop.train("fetch", "linked")
+    assert (root / "link").readlink() == Path("params.yaml")
+    assert (root / "src" / "train.py").stat().st_mode & 0o111
+
+    (root / "link").unlink()
+    (root / "link").symlink_to("README.md")  # mine
+    (root / "src" / "train.py").chmod(0o644)
+    assert "Changed here since linked was sent: link. Nothing" in laptop.train("fetch", "linked", code=1)
+    assert (root / "link").readlink() == Path("README.md")
+    assert not (root / "src" / "train.py").stat().st_mode & 0o111
 
 
 def test_one_path_of_either_kind_is_brought(better: Laptop) -> None:

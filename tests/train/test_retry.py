@@ -9,7 +9,7 @@ def test_what_ended_without_a_result_runs_again_as_it_was_sent(laptop: Laptop) -
     laptop.train("-n", "lr", "-S", "train.rate=0.6,0.5,0.02")
     laptop.until(lambda: laptop.runs() == ["0.6"])
     laptop.train("cancel", "lr-1")
-    laptop.train("wait", "lr", code=130)
+    laptop.train("wait", "lr", code=1)
     before = laptop.listed()
     assert [one["state"] for one in before.values()] == ["cancelled", "failed", "done"]
 

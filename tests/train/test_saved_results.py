@@ -152,3 +152,20 @@ def test_results_go_to_the_remote_and_to_a_branch_where_it_takes_no_such_refs(
     git(made.clone, "remote", "set-url", "origin", str(tmp_path / "nowhere"))
     with pytest.raises(GitError):
         results.send(clone, "origin", made.experiment, STAGES)
+
+
+def test_nothing_is_written_through_a_link_that_took_a_folders_place(made: Saved) -> None:
+    (made.root / "folder").mkdir()
+    (made.root / "folder" / "out.txt").write_text("old\n")
+    made.git(made.root, "add", "-A")
+    made.git(made.root, "commit", "-qm", "second")
+    baseline = Git(made.root).head()
+    (made.root / "folder" / "out.txt").write_text("new\n")
+    made.git(made.root, "commit", "-qam", "third")
+    experiment = made.experiment.with_(baseline=baseline, input=baseline, result=Git(made.root).head())
+    made.git(made.root, "reset", "-q", "--hard", baseline)
+    (made.root / "folder").rename(made.root.parent / "away")
+    (made.root / "folder").symlink_to("../away")
+    with pytest.raises(PathRefused, match="folder is a symbolic link; "):
+        apply(Git(made.root), experiment)
+    assert (made.root.parent / "away" / "out.txt").read_text() == "old\n"

@@ -98,7 +98,7 @@ def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
     followed = laptop.train("logs", "-f", "lr-1")
     assert "training at 0.5\ndiverged\n" in followed
     assert "lr-1 is failed: stage 'train' failed: exit code 1" in followed
-    waited = laptop.train("wait", "lr", code=130)
+    waited = laptop.train("wait", "lr", code=1)
     assert "lr-1: failed: stage 'train' failed: exit code 1" in waited
     found = laptop.listed()
     assert [one["state"] for one in found.values()] == ["failed", "cancelled", "cancelled"]
@@ -110,6 +110,9 @@ def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
     assert last.count("\n") == 2
     shown = laptop.train("show", "lr-1")
     assert "| diverged" in shown
+    laptop.train("wait", "lr-2", code=130)
+    laptop.train("retry", "lr-2")
+    laptop.train("wait", "lr-2")  # the failure of before does not cancel it again
     assert "next: mlbutler train logs lr-1" in shown
     assert (
         "lr-1 has no results: it is failed. Its log, metrics and state are in .mlbutler/fetched/lr-1"
@@ -183,7 +186,9 @@ def test_what_would_be_another_experiment_is_refused_before_anything_is_spent(la
     for words, said in (
         (("-n", "a/b"), "no name for an experiment"),
         (("-n", "main"), "there is a branch or tag 'main'"),
-        (("-n", "stash"), "no name for an experiment"),
+        (("-n", "stash"), "'stash' is a name that DVC or Git keeps for itself"),
+        (("-n", "x" * 201), "at most 200 of them"),
+        (("-n", "x" * 199, "-S", "train.rate=0.2,0.3"), "at most 198 of them"),
         (("--target", "trian"), "There is no stage 'trian'"),
         (("-S", "train.speed=1"), "params.yaml: 'train.speed=1' cannot be set"),
         (("-S", "absent.yaml:a=1"), "absent.yaml is no file that Git tracks"),

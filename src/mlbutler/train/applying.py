@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlbutler.errors import PathRefused, UnsavedWork
 from mlbutler.few import few
-from mlbutler.git import Git, TreeEntry
-from mlbutler.symlinks import Symlinks
+from mlbutler.git import Git
+from mlbutler.symlinks import Symlinks, refusal
 from mlbutler.train.experiment import Experiment
 
-_LINK = "120000"
+_LINK, _PROGRAM, _FILE = "120000", "100755", "100644"
 _SHOWN = 5
+
+_Content = tuple[str, str]
+"""The mode, and the object's id."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,11 @@ def apply(
     """
     changed = git.changed(experiment.baseline, experiment.result)
     paths = changed if only is None else tuple(path for path in changed if is_at(path, only))
-    sides = [_entries(git, rev) for rev in (experiment.result, experiment.input, experiment.baseline)]
-    here = _here(git, paths)
+    modes = git.run("config", "--type=bool", "core.fileMode", check=False).text != "false"
+    sides = [_contents(git, rev, modes=modes) for rev in (experiment.result, experiment.input, experiment.baseline)]
+    here = _here(git, paths, modes=modes)
     unsaved = _differing(paths, here, sides)
-    unsaved = _differing(unsaved, here, [_entries(git, commit) for commit in saved]) if unsaved else unsaved
+    unsaved = _differing(unsaved, here, [_contents(git, rev, modes=modes) for rev in saved]) if unsaved else unsaved
     if unsaved:
         error = UnsavedWork(
             f"Changed here since {experiment.name} was sent: {few(unsaved, _SHOWN)}. Nothing was written.",
@@ -49,9 +54,9 @@ def apply(
         )
         error.paths = tuple(unsaved[:1000])
         raise error
-    Symlinks(git.directory, git, every=True).check(list(paths))
     _refuse_outside(paths)
-    due = [path for path in paths if here.get(path) != _content(sides[0].get(path))]
+    due = [path for path in paths if here.get(path) != sides[0].get(path)]
+    _refuse_through_links(git, due)
     written = [path for path in due if path in sides[0]]
     removed = [path for path in due if path not in sides[0]]
     if written:
@@ -76,35 +81,46 @@ def _refuse_outside(paths: Sequence[str]) -> None:
             raise PathRefused(f"{path} is no path of a work tree. Nothing was written.", "Look at who made the result.")
 
 
+def _refuse_through_links(git: Git, paths: Sequence[str]) -> None:
+    """Refuse paths that lie behind a link; one that is a link itself is replaced, and not written through."""
+    links = Symlinks(git.directory, git, every=True)
+    behind = {path: path.rpartition("/")[0] for path in paths if "/" in path}
+    refused = links.refused(dict.fromkeys(behind.values()))
+    for path, folder in behind.items():
+        if folder in refused:
+            raise refusal({path: refused[folder]})
+
+
 def _differing(
-    paths: Sequence[str], here: Mapping[str, tuple[bool, str]], sides: Sequence[Mapping[str, TreeEntry]]
+    paths: Sequence[str], here: Mapping[str, _Content], sides: Sequence[Mapping[str, _Content]]
 ) -> list[str]:
     """Return the paths whose content here is on none of the sides."""
-    return [path for path in paths if here.get(path) not in [_content(side.get(path)) for side in sides]]
+    return [path for path in paths if here.get(path) not in [side.get(path) for side in sides]]
 
 
-def _entries(git: Git, rev: str) -> Mapping[str, TreeEntry]:
-    return {entry.path: entry for entry in git.tree(rev)}
+def _contents(git: Git, rev: str, *, modes: bool) -> Mapping[str, _Content]:
+    return {entry.path: (_mode(entry.mode, modes=modes), entry.oid) for entry in git.tree(rev)}
 
 
-def _content(entry: TreeEntry | None) -> tuple[bool, str] | None:
-    """Return whether it is a link, and the object's id; None for nothing."""
-    return (entry.mode == _LINK, entry.oid) if entry is not None else None
+def _mode(mode: str, *, modes: bool) -> str:
+    """Return the mode as it can be compared with a file's: without `modes` a file does not tell whether it is run."""
+    return _FILE if mode == _PROGRAM and not modes else mode
 
 
-def _here(git: Git, paths: Sequence[str]) -> Mapping[str, tuple[bool, str]]:
+def _here(git: Git, paths: Sequence[str], *, modes: bool) -> Mapping[str, _Content]:
     """Return what lies in the work tree as Git would store it; paths with nothing are not in it."""
-    found: dict[str, tuple[bool, str]] = {}
+    found: dict[str, _Content] = {}
     files = []
     for path in paths:
         place = git.directory / path
         if place.is_symlink():
             target = os.fsencode(place.readlink())
-            found[path] = True, git.run("hash-object", "--stdin", input=target).text
+            found[path] = _LINK, git.run("hash-object", "--stdin", input=target).text
         elif place.is_file():
             files.append(path)
         elif place.exists():
-            found[path] = False, "a folder"
+            found[path] = "", "a folder"
     for path in files:
-        found[path] = False, git.run("hash-object", "--", path).text
+        mode = _PROGRAM if (git.directory / path).stat().st_mode & stat.S_IXUSR else _FILE
+        found[path] = _mode(mode, modes=modes), git.run("hash-object", "--", path).text
     return found

@@ -15,6 +15,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NAME = re.compile(r"(?![.-])[\w.+=@-]+")
 _LABEL = re.compile(r"(?!-)[\w.+@-]+", re.ASCII)
 _ADDRESS = re.compile(r"https?://(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:[/?#][!-~]*)?")
+LONGEST_NAME = 200
+"""In bytes: names of refs are names of files too, and something is appended (``.lock``, ``-branch``)."""
 _LONGEST_ADDRESS = 2000
 _LARGEST = 1e15
 
@@ -29,7 +31,8 @@ def is_id(text: str) -> bool:
 
 def is_name(text: str) -> bool:
     """Return whether the text can be an experiment's name: it becomes part of refs and of commands that are shown."""
-    return _NAME.fullmatch(text) is not None and ".." not in text and not text.endswith((".", ".lock"))
+    valid = _NAME.fullmatch(text) is not None and ".." not in text and not text.endswith((".", ".lock"))
+    return valid and len(os.fsencode(text)) <= LONGEST_NAME
 
 
 def is_label(text: str) -> bool:

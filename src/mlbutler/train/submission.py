@@ -15,7 +15,7 @@ from mlbutler.train import capture
 from mlbutler.train import saved_results as results
 from mlbutler.train.capture import Captured
 from mlbutler.train.experiment import LOCAL, Experiment, identity
-from mlbutler.train.fields import is_name
+from mlbutler.train.fields import LONGEST_NAME, is_name
 from mlbutler.train.local import host
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
@@ -107,7 +107,7 @@ def resolve(git: Git, known: Known, place: Place, captured: Captured, prefix: st
     points, sweep = overrides.points(wish.params)
     names = _Names(git, captured.baseline, known.names)
     if wish.name is not None:
-        names.check(wish.name)
+        names.check(wish.name, f"-{len(points)}" if sweep else "")
     grid = wish.name or names.random()
     found: dict[str, Submitted] = {}
     for number, point in enumerate(points, 1):
@@ -199,17 +199,22 @@ class _Names:
     def __init__(self, git: Git, baseline: str, taken: Collection[str]) -> None:
         self._git, self._baseline, self._taken = git, baseline, taken
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, number: str = "") -> None:
         """Refuse a name that DVC or Git would stumble over.
+
+        Args:
+            number: what is appended to the name of a sweep, at most.
 
         Raises:
             UsageError: it is one.
         """
+        if name in _RESERVED:
+            raise UsageError(f"-n: '{name}' is a name that DVC or Git keeps for itself.", "Choose another name.")
         ref = f"refs/exps/{self._baseline[:2]}/{self._baseline[2:]}/{name}"
-        valid = is_name(name) and name not in _RESERVED
-        if not valid or self._git.run("check-ref-format", ref, check=False).code != 0:
+        if not is_name(name + number) or self._git.run("check-ref-format", ref, check=False).code != 0:
             raise UsageError(
-                f"-n: '{name}' is no name for an experiment.", "Use letters, digits, and any of . _ + = @ -"
+                f"-n: '{name}' is no name for an experiment.",
+                f"Use letters, digits, and any of . _ + = @ -, at most {LONGEST_NAME - len(number)} of them.",
             )
         if any(self._git.resolve(f"refs/{kind}/{name}") for kind in ("heads", "tags")):
             raise UsageError(f"-n: there is a branch or tag '{name}'.", "Choose another name.")

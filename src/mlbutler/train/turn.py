@@ -33,7 +33,9 @@ def asked_for(grid: Iterable[Experiment], now: float) -> set[str]:
 
 
 def given_up(experiment: Experiment, others: Sequence[Experiment]) -> End | None:
-    """Return the end of an experiment that waits, where too many of its sweep have failed.
+    """Return the end of an experiment that waits, where too many of its sweep have failed since it was sent.
+
+    What failed before somebody had it run again is known to them.
 
     Args:
         others: experiments, those of its sweep among them.
@@ -41,7 +43,8 @@ def given_up(experiment: Experiment, others: Sequence[Experiment]) -> End | None
     most, grid = experiment.max_failures, experiment.grid
     if most is None or experiment.state is not State.WAITING:
         return None
-    failed = [one.name for one in others if one.grid == grid and one.state in _FAILED]
+    since = [one for one in others if one.grid == grid and (one.ended or 0) >= experiment.submitted]
+    failed = [one.name for one in since if one.state in _FAILED]
     if len(failed) < most:
         return None
     return End(State.CANCELLED, f"{len(failed)} of {grid} failed: {', '.join(failed[:3])}")

@@ -21,7 +21,8 @@ _CODES = {
     State.DONE: EXIT_PASSED, State.FAILED: EXIT_JUDGED, State.TIMED_OUT: EXIT_JUDGED, State.NOT_SET_UP: EXIT_OUTSIDE,
     State.CANCELLED: EXIT_INTERRUPTED,
 }  # fmt: skip
-_WEIGHTIEST_FIRST = (EXIT_INTERRUPTED, EXIT_OUTSIDE, EXIT_JUDGED)
+_WEIGHTIEST_FIRST = (EXIT_OUTSIDE, EXIT_JUDGED, EXIT_INTERRUPTED)
+"""What was cancelled comes last: of a sweep it often was because others failed."""
 
 
 def wait(directory: Path, console: Console, names: Sequence[str]) -> int:

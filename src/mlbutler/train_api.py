@@ -16,21 +16,24 @@ from mlbutler.commands.train.opening import Training, opened
 from mlbutler.commands.train.submit import SubmitOptions, Wanted, send
 from mlbutler.commands.train.waiting import until_ended
 from mlbutler.console import Console
+from mlbutler.errors import UsageError
 from mlbutler.parsing import Unreadable, parse_yaml
 from mlbutler.train.experiment import Experiment, Measure
 
 
-def submit(
+def submit(  # noqa: PLR0913 - options of the verb, by keyword
     path: str | Path = ".",
     *,
     name: str | None = None,
-    params: Mapping[str, object] | Sequence[str] = (),
-    targets: Sequence[str] = (),
-    copy_paths: Sequence[str] = (),
+    params: Mapping[str, object] | str | Sequence[str] = (),
+    targets: str | Sequence[str] = (),
+    copy_paths: str | Sequence[str] = (),
     jobs: int | None = None,
     max_failures: int | None = None,
     time_limit: float | None = None,
     on: str | None = None,
+    gpus: int | None = None,
+    label: str | None = None,
 ) -> list[str]:
     """Send the work tree as experiments, which run without this process; return their names.
 
@@ -39,18 +42,20 @@ def submit(
         params: parameter -> value, or a list of values for a sweep; or texts in the grammar of `dvc exp run -S`.
         targets: stages; all by default. copy_paths: files to send too that Git does not track.
         jobs: experiments at once. max_failures: failed ones after which the rest is cancelled.
-        time_limit: seconds for each. on: ``local`` or ``jenkins``; by default as the settings say.
+        time_limit: seconds for each. on: ``local`` or ``jenkins``. gpus: that each needs. label: of the agents; these
+            three are by default as the settings say.
 
     Raises:
         mlbutler.errors.MlbutlerError: as `mlbutler train` says it; nothing was sent.
     """
-    given = tuple(f"{key}={_values(value)}" for key, value in params.items()) if isinstance(params, Mapping) else ()
+    if isinstance(params, Mapping):
+        params = [f"{key}={_values(key, value)}" for key, value in params.items()]
     wanted = Wanted(
-        name=name, params=given or tuple(params), targets=tuple(targets), on=on, label=None, gpus=None, retries=2,
-        jobs=jobs, max_failures=max_failures, keep_going=False, time_limit=time_limit,
+        name=name, params=tuple(_listed(params)), targets=tuple(_listed(targets)), on=on, label=label, gpus=gpus,
+        retries=2, jobs=jobs, max_failures=max_failures, keep_going=False, time_limit=time_limit,
     )  # fmt: skip
     with unchanged_directory():
-        sent = send(_training(path), SubmitOptions(wanted, tuple(copy_paths)))
+        sent = send(_training(path), SubmitOptions(wanted, tuple(_listed(copy_paths))))
     return [one.experiment.name for one in sent.submitted]
 
 
@@ -95,10 +100,17 @@ def _listed(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
-def _values(value: object) -> str:
-    """Return a parameter's value, or the values of a sweep, in the grammar of `-S`."""
+def _values(key: str, value: object) -> str:
+    """Return a parameter's value, or the values of a sweep, in the grammar of `-S`.
+
+    Raises:
+        UsageError: there is none.
+    """
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
-        return ",".join(map(_value, value))
+        values = list(map(_value, value))
+        if not values:
+            raise UsageError(f"params: there is no value for {key}.", "Give it one, or leave it out.")
+        return ",".join(values)
     return _value(value)
 
 

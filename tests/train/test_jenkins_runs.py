@@ -197,7 +197,7 @@ def test_what_would_not_work_there_is_refused_with_a_way_out(plant: Plant) -> No
     plant.farm.declared = ()
     assert "has no parameter EXPERIMENT and LABEL" in laptop.train("-n", "one", code=2)
     plant.farm.declared = ("EXPERIMENT", "LABEL")
-    assert "is not the name of one label" in laptop.train("-n", "one", "--label", "gpu && fast", code=2)
+    assert "the name of one label" in laptop.train("-n", "one", "--label", "gpu && fast", code=2)
     big = laptop.root / "data" / "raw" / "big.bin"
     big.write_bytes(b"x" * 5000)
     laptop.world.dvc("add", "-q", "data/raw")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +47,24 @@ def test_a_sweep_is_sent_waited_for_and_tabled(
 
 
 @pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"jobs": 0}, "from 1 to 256"), ({"jobs": 1.5}, "from 1 to 256"), ({"max_failures": 0}, "from 1"),
+        ({"time_limit": -5}, "seconds above 0"), ({"time_limit": "8h"}, "seconds above 0"), ({"on": "mars"}, "jenkins"),
+        ({"gpus": -1}, "from 0 to 256"), ({"label": "a && b"}, "one label"), ({"targets": "absent"}, "dvc stage list"),
+        ({"params": {"train.rate": []}}, "Give it one"), ({"params": "train.nope=1"}, r"-S \+train.nope=1"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_for_is_refused_before_anything_is_kept(
+    laptop: Laptop, asked: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(MlbutlerError) as error:
+        train.submit(laptop.root, **asked)
+    assert re.search(said, error.value.remedy)
+    assert laptop.git("for-each-ref", "refs/mlbutler") == ""
+
+
+@pytest.mark.parametrize(
     ("value", "text"),
     [
         (0.1, "0.1"), ([0.1, 0.2], "0.1,0.2"), (True, "true"), (None, "null"), ("a, b", "'a, b'"), ("it's", r"'it\'s'"),
@@ -52,7 +72,7 @@ def test_a_sweep_is_sent_waited_for_and_tabled(
     ],
 )  # fmt: skip
 def test_values_are_written_in_the_grammar_of_dvc(value: object, text: str) -> None:
-    assert _values(value) == text
+    assert _values("a", value) == text
     from mlbutler.project.overrides import points
 
     found, _ = points([f"a={text}"])

@@ -70,8 +70,8 @@ def apply(name: str, content: bytes, overrides: Sequence[str]) -> bytes:
             apply_overrides(str(path), list(overrides))
             after = LOADERS[suffix](str(path))
         except Exception as error:  # what DVC, Hydra, OmegaConf and the parsers raise has no common base
-            said = ", ".join(overrides)
-            raise UsageError(f"{name}: '{said}' cannot be set: {_cause(error, DvcException)}", _GRAMMAR) from error
+            said, cause = ", ".join(overrides), _cause(error, DvcException)
+            raise UsageError(f"{name}: '{said}' cannot be set: {cause}", _remedy(name, overrides, cause)) from error
         changed = path.read_bytes()
     return changed if _differ(before, after) else content
 
@@ -95,6 +95,13 @@ def _differ(before: Any, after: Any) -> bool:
 def _cause(error: Exception, wrapper: type[Exception]) -> str:
     inner = error.__cause__ if isinstance(error, wrapper) and error.__cause__ is not None else error
     return _first_line(inner)
+
+
+def _remedy(name: str, overrides: Sequence[str], cause: str) -> str:
+    """Return how to set it: Hydra's grammar has a sign of its own for what the file does not have yet."""
+    absent = [text for text in overrides if cause == f"Could not override '{text.partition('=')[0]}'."]
+    file = "" if name == "params.yaml" else f"{name}:"
+    return f"{name} has no such parameter. To add it: -S {file}+{absent[0]}" if absent else _GRAMMAR
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +15,8 @@ from mlbutler.train.fields import Check
 from mlbutler.train.state import State
 
 VERSION = 1
-_MOST_JOBS = 256  # as --jobs takes it
 _MOST = 10**9
-MOST_GPUS, MOST_RETRIES = 256, 100
+MOST_JOBS, MOST_GPUS, MOST_RETRIES = 256, 256, 100
 LOCAL, JENKINS = "local", "jenkins"
 ENGINES = (LOCAL, JENKINS)
 """What runs experiments: this machine, or the agents of a Jenkins controller."""
@@ -126,7 +126,7 @@ _COUNT = fields.integer(0, _MOST)
 _CHECKS: dict[str, Check] = {
     "id": fields.identifier, "name": fields.name, "grid": fields.name, "baseline": fields.commit,
     "input": fields.commit, "project": fields.folder, "targets": fields.several(fields.any_text),
-    "overrides": fields.several(fields.sentence), "number": _COUNT, "jobs": fields.integer(1, _MOST_JOBS),
+    "overrides": fields.several(fields.sentence), "number": _COUNT, "jobs": fields.integer(1, MOST_JOBS),
     "max_failures": fields.optional(_COUNT), "time_limit": _SECONDS, "host": fields.sentence, "place": fields.place,
     "submitted": fields.number, "started": _SECONDS, "ended": _SECONDS, "attempt": _COUNT, "state": State,
     "reason": fields.sentence, "remedy": fields.sentence, "tail": fields.several(fields.sentence),
@@ -144,6 +144,16 @@ _CHECKS: dict[str, Check] = {
     "version": fields.integer(VERSION, VERSION),
 }  # fmt: skip
 """What each field may be: some become paths, refs and arguments, and all are shown."""
+WISHES: Mapping[str, tuple[Check, str]] = {
+    "jobs": (fields.integer(1, MOST_JOBS), f"a whole number from 1 to {MOST_JOBS}"),
+    "gpus": (fields.integer(0, MOST_GPUS), f"a whole number from 0 to {MOST_GPUS}"),
+    "retries": (fields.integer(0, MOST_RETRIES), f"a whole number from 0 to {MOST_RETRIES}"),
+    "max_failures": (fields.integer(1, _MOST), "a whole number from 1"),
+    "time_limit": (fields.seconds, "a number of seconds above 0"),
+    "on": (fields.one_of(ENGINES), " or ".join(ENGINES)),
+    "label": (fields.label, "the name of one label, and no expression"),
+}
+"""What may be asked for: a state with anything else could not be read again."""
 
 
 def identity(commit: str, project: str, targets: tuple[str, ...]) -> str:

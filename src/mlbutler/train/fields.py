@@ -97,6 +97,13 @@ def number(value: Any) -> float:
     return found if isinstance(value, float) else value
 
 
+def seconds(value: Any) -> float:
+    """Return a time that can be waited for."""
+    if (found := number(value)) <= 0:
+        raise ValueError(value)
+    return found
+
+
 def measured(value: Any) -> float:
     """Return a metric's value."""
     if isinstance(value, bool) or (found := as_float(value)) is None:

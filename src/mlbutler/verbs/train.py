@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mlbutler.train.experiment import ENGINES, MOST_GPUS, MOST_RETRIES
+from mlbutler.train.experiment import ENGINES, MOST_GPUS, MOST_JOBS, MOST_RETRIES
 from mlbutler.train.state import State
 from mlbutler.verbs.options import Aliased, cli, common, examples, verb
 
@@ -54,7 +54,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
               help="GPUs that each needs (default: train.gpus).")  # fmt: skip
 @click.option("--retries", type=click.IntRange(0, MOST_RETRIES), default=2, metavar="N", show_default=True,
               show_envvar=True, help="Further attempts when a machine is lost, not when a program fails.")  # fmt: skip
-@click.option("-j", "--jobs", type=click.IntRange(1, 256), metavar="N", show_envvar=True,
+@click.option("-j", "--jobs", type=click.IntRange(1, MOST_JOBS), metavar="N", show_envvar=True,
               help="Experiments that run at once (default: train.jobs).")  # fmt: skip
 @click.option("--max-failures", type=click.IntRange(1), metavar="N", show_envvar=True,
               help="Cancel the rest once N have failed (default: train.max_failures).")  # fmt: skip

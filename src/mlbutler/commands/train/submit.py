@@ -21,8 +21,7 @@ from mlbutler.settings import Settings
 from mlbutler.train.capture import Captured, capture
 from mlbutler.train.checks import refuse_changed_data, refuse_credentials, refuse_left_out
 from mlbutler.train.dvc_queue import Queued, queued, remove, resolve_queued
-from mlbutler.train.experiment import JENKINS, LOCAL
-from mlbutler.train.fields import is_label
+from mlbutler.train.experiment import JENKINS, LOCAL, WISHES
 from mlbutler.train.planned import Planned, plan
 from mlbutler.train.submission import Fate, Submitted, Wish, resolve
 
@@ -54,11 +53,15 @@ class Wanted:
         """Return what is asked for, completed by the settings.
 
         Raises:
-            UsageError: the label is none.
+            UsageError: a value is none that can be asked for.
         """
         train = settings.train
-        if self.label is not None and not is_label(self.label):
-            raise UsageError(f"--label: '{self.label}' is not the name of one label.", "Use a label, no expression.")
+        for name, (check, allowed) in WISHES.items():
+            value = getattr(self, name)
+            try:
+                check(value) if value is not None else None
+            except ValueError as error:
+                raise UsageError(f"{name.replace('_', ' ')}: {value!r} cannot be.", f"Use {allowed}.") from error
         failures = self.max_failures if self.max_failures is not None else train.max_failures
         return Wish(
             name=self.name, params=self.params, targets=self.targets or tuple(settings.reproduce.targets),

@@ -252,3 +252,7 @@ def _next(experiment: Experiment, state: State) -> Iterator[str]:
         yield f"mlbutler train fetch {experiment.name}, or dvc exp apply {experiment.name}"
     elif state in (State.FAILED, State.NOT_SET_UP):
         yield f"mlbutler train logs {experiment.name}"
+    elif state is State.LOST:
+        yield f"mlbutler train wait {experiment.name}, which takes it up again"
+    elif state is State.CANCELLED:
+        yield f"mlbutler train retry {experiment.name}"

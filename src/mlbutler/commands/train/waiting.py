@@ -9,7 +9,7 @@ from pathlib import Path
 from mlbutler.commands.train.opening import Training, opened, print_experiments, watching
 from mlbutler.commands.train.telling import show_on_desktop
 from mlbutler.console import Console
-from mlbutler.errors import EXIT_INTERRUPTED, EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED
+from mlbutler.errors import EXIT_INTERRUPTED, EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, OutsideError
 from mlbutler.train.everywhere import Engines
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
@@ -17,6 +17,7 @@ from mlbutler.train.starting import start
 from mlbutler.train.state import ENDED, State
 
 _POLL, _POLL_REMOTE = 0.3, 2.0
+_MOST_IN_VAIN = 10
 _CODES = {
     State.DONE: EXIT_PASSED, State.FAILED: EXIT_JUDGED, State.TIMED_OUT: EXIT_JUDGED, State.NOT_SET_UP: EXIT_OUTSIDE,
     State.CANCELLED: EXIT_INTERRUPTED,
@@ -43,7 +44,7 @@ def until_ended(training: Training, names: Sequence[str]) -> list[Experiment]:
     """Wait until the named experiments have ended, or all that have not; return them as they ended.
 
     Raises:
-        UsageError: a name is none's. Interrupted: Ctrl-C; the experiments go on.
+        UsageError: a name is none's. Interrupted: Ctrl-C; the experiments go on. OutsideError: nothing can run them.
     """
     found = training.named(names) if names else [one for one in training.all() if one.experiment.state not in ENDED]
     if not found:
@@ -56,9 +57,9 @@ def _until_ended(training: Training, ids: Sequence[str]) -> list[Experiment]:
     """Return the experiments as they ended; each change of one is shown."""
     before: dict[str, tuple[State, int]] = {}
     ended: dict[str, Experiment] = {}
-    left, due = list(ids), frozenset[str]()
+    left, due, vain = list(ids), frozenset[str](), 0
     while left:
-        found = training.all()
+        found, seen = training.all(), dict(before)
         now = {kept.experiment.id: kept.experiment for kept in found}
         left = [id for id in left if id in now]  # others were removed
         for id in left:
@@ -70,13 +71,33 @@ def _until_ended(training: Training, ids: Sequence[str]) -> list[Experiment]:
                 ended[id] = one
         left = [id for id in left if id not in ended]
         if left:
-            if training.engine.local.is_idle():
-                start(training.engine.local, training.place)
+            vain = _have_run(training, 0 if before != seen else vain)
             remote = [kept for kept in found if training.engine.of_jenkins(kept.experiment)]
             grids = {now[id].grid for id in left}
             due = _take_up(training.engine, [kept for kept in remote if kept.experiment.grid in grids], due)
             time.sleep(_POLL_REMOTE if any(training.engine.of_jenkins(now[id]) for id in left) else _POLL)
     return [ended[id] for id in ids if id in ended]
+
+
+def _have_run(training: Training, vain: int) -> int:
+    """Start what is due on this machine and that nobody works at; return how often that was in vain.
+
+    Args:
+        vain: how often it was until now, without a change of any experiment.
+
+    Raises:
+        OutsideError: it always is.
+    """
+    if not training.engine.local.is_idle():
+        return 0
+    if vain == _MOST_IN_VAIN:
+        log = training.place.worker_log.relative_to(training.place.root)
+        raise OutsideError(
+            "The processes that run experiments on this machine end before they begin with one.",
+            f"Look whether the disk is full (df -h .), and at the end of {log}; then wait again.",
+        )
+    start(training.engine.local, training.place)
+    return vain + 1
 
 
 def _take_up(engine: Engines, remote: Sequence[Kept], before: frozenset[str]) -> frozenset[str]:

@@ -195,6 +195,7 @@ def test_what_would_be_another_experiment_is_refused_before_anything_is_spent(la
         (("-S", "absent.yaml:a=1"), "absent.yaml is no file that Git tracks"),
         (("--time", "soon"), "is no time"),
         (("--on", "jenkins"), "No Jenkins job is configured"),
+        (("--label", "gpu"), "this machine has none"),
     ):
         assert said in laptop.train(*words, "--dry-run", code=2)
     assert laptop.listed() == {}
@@ -209,6 +210,9 @@ def test_experiments_that_are_not_there_are_an_error_with_a_remedy(laptop: Lapto
         said = laptop.train(verb, "none", code=2)
         assert "There is no experiment 'none'" in said
         assert "mlbutler train list" in said
+    head = laptop.git("rev-parse", "HEAD").strip()
+    laptop.git("update-ref", f"refs/exps/{head[:2]}/{head[2:]}/theirs", head)
+    assert "dvc exp apply theirs" in laptop.train("fetch", "theirs", code=2)
     run = laptop.world.run(laptop.root, laptop.world.jenkins("main"), "list", verb="train")
     assert run.code == 2
     assert "mlbutler run" in run.err

@@ -92,9 +92,19 @@ class Training:
         for name in names:
             matching = [kept for kept in there if _is_meant(kept.experiment, name)]
             if not matching:
-                raise UsageError(f"There is no experiment '{name}'.", "`mlbutler train list` shows them all.")
+                raise self._unknown(name)
             found |= {kept.experiment.id: kept for kept in matching}
         return list(found.values())
+
+    def _unknown(self, name: str) -> UsageError:
+        """Return the error for a name that only DVC may know: results, without what mlbutler keeps of them."""
+        refs = self.git.run("for-each-ref", "--format=%(refname)", "refs/exps").text.splitlines()
+        if any(ref.endswith(f"/{name}") for ref in refs):
+            return UsageError(
+                f"'{name}' is an experiment of DVC that was not sent from this clone: only its results are here.",
+                f"dvc exp apply {name} brings them into the work tree; dvc exp show shows them.",
+            )
+        return UsageError(f"There is no experiment '{name}'.", "`mlbutler train list` shows them all.")
 
     def one(self, name: str) -> Kept:
         """Return the one experiment of this name.

@@ -62,11 +62,14 @@ class Wanted:
                 check(value) if value is not None else None
             except ValueError as error:
                 raise UsageError(f"{name.replace('_', ' ')}: {value!r} cannot be.", f"Use {allowed}.") from error
+        engine = self.on or (JENKINS if train.on_jenkins else LOCAL)
+        if self.label is not None and engine == LOCAL:
+            raise UsageError("A label is one of Jenkins' agents: this machine has none.", "Leave it out.")
         failures = self.max_failures if self.max_failures is not None else train.max_failures
         return Wish(
             name=self.name, params=self.params, targets=self.targets or tuple(settings.reproduce.targets),
             jobs=self.jobs or train.jobs, max_failures=None if self.keep_going else failures,
-            time_limit=self.time_limit, engine=self.on or (JENKINS if train.on_jenkins else LOCAL),
+            time_limit=self.time_limit, engine=engine,
             label=self.label or train.label or "", gpus=train.gpus if self.gpus is None else self.gpus,
             retries=self.retries,
         )  # fmt: skip

@@ -99,3 +99,25 @@ def test_what_has_just_changed_is_waited_for(bench: Bench) -> None:
     bench.saver.look(os.getpid())
     bench.saver.close()
     assert bench.kept() == 0
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_one_file_is_kept_however_often_it_is_replaced_and_of_several_the_log_says_why_not(
+    tmp_path: Path, files: int
+) -> None:
+    bench = Bench(tmp_path)
+    bench.saver = Saver(Checkpoints(bench.store, ID), bench.root, lambda: ["state"], 1, 0.01, bench.said.append)
+    bench.saver._quiet = 1e9  # as files that change all the time
+    for number in range(files):
+        (bench.root / "state" / f"{number}").write_text("1")
+    time.sleep(0.05)  # it is due, and was for a while
+    for _ in range(2):
+        bench.saver.look(os.getpid())
+    if bench.saver._thread is not None:
+        bench.saver._thread.join()
+    assert bench.kept() == (1 if files == 1 else 0)
+    assert bench.said == [
+        "Checkpoint kept: 1 B."
+        if files == 1
+        else "The checkpoints could not be kept: some of their files are always being written."
+    ]

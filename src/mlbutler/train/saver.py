@@ -46,8 +46,12 @@ class Saver:
         """
         if time.monotonic() < self._due or (self._thread is not None and self._thread.is_alive()):
             return
-        newest = self._newest()
-        if newest is None or time.time() - newest < self._quiet or _is_written(pid, self._root, self._paths()):
+        times = self._times()
+        # One file alone has no pause between two of its files: it may be written every other second.
+        pause = self._quiet if len(times) > 1 else 0.0
+        if not times or time.time() - max(times) < pause or _is_written(pid, self._root, self._paths()):
+            if times and time.monotonic() > self._due + self._every:
+                self._fail("some of their files are always being written")
             return
         self._due = time.monotonic() + self._every
         self._thread = threading.Thread(target=self._save, daemon=True)
@@ -61,7 +65,7 @@ class Saver:
         """
         self.close()
         self._stop = False
-        newest = self._newest()
+        newest = max(self._times(), default=None)
         if newest is not None and (newest < asked - self._quiet or (by_itself and newest > asked + _REACTION)):
             self._save()
 
@@ -71,21 +75,26 @@ class Saver:
         if self._thread is not None:
             self._thread.join()
 
-    def _newest(self) -> float | None:
-        """Return when something of it changed last, seconds since the epoch; None where there is nothing."""
-        return max((when / 1e9 for _, (_, _, when) in readings(self._root, self._paths())), default=None)
+    def _times(self) -> list[float]:
+        """Return when each of its files changed last, seconds since the epoch."""
+        return [when / 1e9 for _, (_, _, when) in readings(self._root, self._paths())]
 
     def _save(self) -> None:
         try:
             kept = self._own.save(self._root, self._paths(), self._attempt, lambda: self._stop)
         except Unsettled as error:
             self._due = min(self._due, time.monotonic() + self._quiet)
-            if not self._stop and str(error) != self._failed:
-                self._failed = str(error)
-                self._say(f"The checkpoints could not be kept: {error}.")
+            if not self._stop:
+                self._fail(str(error))
             return
         if kept is not None:
             self._say(f"Checkpoint kept: {human_bytes(kept.size)}.")
+
+    def _fail(self, why: str) -> None:
+        """Say once why nothing was kept."""
+        if why != self._failed:
+            self._failed = why
+            self._say(f"The checkpoints could not be kept: {why}.")
 
 
 def resume(own: Checkpoints, root: Path, links: Symlinks, say: Callable[[str], None]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -181,15 +182,13 @@ class JenkinsClient:
         return self.checked(response, path, expected)
 
     def _asked(self, method: str, path: str, content: Mapping[str, Any]) -> httpx.Response:
-        for pause in _PAUSES if method == "GET" else ():
-            try:
-                response = self._answer(method, path, **content)
-                if response.status_code not in _BUSY:
-                    return response
-            except (httpx.NetworkError, httpx.RemoteProtocolError):
-                pass
-            time.sleep(pause)
         try:
+            for pause in _PAUSES if method == "GET" else ():
+                with contextlib.suppress(httpx.NetworkError, httpx.RemoteProtocolError):
+                    response = self._answer(method, path, **content)
+                    if response.status_code not in _BUSY:
+                        return response
+                time.sleep(pause)
             return self._answer(method, path, **content)
         except httpx.HTTPError as error:
             raise self.silent(error) from error

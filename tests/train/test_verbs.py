@@ -112,8 +112,6 @@ def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
     shown = laptop.train("show", "lr-1")
     assert "| diverged" in shown
     laptop.train("wait", "lr-2", code=130)
-    laptop.train("retry", "lr-2")
-    laptop.train("wait", "lr-2")  # the failure of before does not cancel it again
     assert "next: mlbutler train logs lr-1" in shown
     assert (
         "lr-1 has no results: it is failed. Its log, metrics and state are in .mlbutler/fetched/lr-1"
@@ -124,6 +122,8 @@ def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
     assert "lr-1 has no results: it is failed" in laptop.train("fetch", "lr-1", "--data", code=2)
     assert dvc_experiments(laptop) == {}
     assert "lr-1  train.rate=0.5 (again): runs: train" in laptop.train("-S", "train.rate=0.5", "--dry-run")
+    laptop.train("retry", "lr-2")
+    laptop.train("wait", "lr-2")  # the failure of before does not cancel it again
 
 
 def test_cancel_ends_what_waits_and_what_runs_and_records_no_half_stage(laptop: Laptop) -> None:

@@ -179,18 +179,26 @@ String attemptNumber(Map config) {
  * end: the stage gets so many seconds, and what there is is kept.
  */
 void ran() {
-    Map state = [ended: false]
+    Map state = [ended: false, aborted: false]
     try {
         parallel(
             failFast: true,
             experiment: {
                 mlbutlerAccess.status('mlbutler train agent run')
+                if (state.aborted) { return } // and the other branch has failed of it
                 state.ended = true
                 error('mlbutlerTrain: it has ended, and nobody needs to be waited for') // this ends the other branch
             },
             stop: {
-                def grace = input(id: 'Stop', message: 'Ask the experiment to end, and keep what it has?', ok: 'Stop',
-                    parameters: [string(name: 'GRACE', defaultValue: '30', description: 'Seconds that it has.')])
+                def grace = ''
+                try {
+                    grace = input(id: 'Stop', message: 'Ask the experiment to end, and keep what it has?', ok: 'Stop',
+                        parameters: [string(name: 'GRACE', defaultValue: '30', description: 'Seconds that it has.')])
+                } catch (error) {
+                    // An abort ends both branches, but no `sh` whose command ends with 0 all the same.
+                    state.aborted = !state.ended
+                    throw error
+                }
                 withEnv(["MLBUTLER_TRAIN_GRACE=${grace}"]) {
                     mlbutlerAccess.command('cd "${MLBUTLER_CHDIR:-.}/.mlbutler/train" && ' +
                         'printf "%s\\n" "$MLBUTLER_TRAIN_GRACE" > stop.new && mv stop.new stop')

@@ -179,6 +179,8 @@ class Build {
         } as int
         event(step: 'sh', script: script, code: code, bound: frame.bound, workspace: frame.workspace.name, label: frame.label,
             silence: frame.silence != null)
+        // As Jenkins: what ends with 0 all the same has passed.
+        if (stops && plan.abort_passes) { return 0 }
         if (stops) { throw new Interruption() }
         code
     }
@@ -472,7 +474,7 @@ abstract class PipelineScript extends Script {
         Build.event(step: 'input', id: given.id)
         Frame frame = Build.frame()
         File pressed = new File((Build.plan.pressed ?: '/nowhere') as String)
-        Build.waiting { while (!frame.race?.failed && !pressed.exists()) { sleep(20) } }
+        Build.waiting { while (!frame.race?.failed && !pressed.exists() && !Build.aborted) { sleep(20) } }
         if (!pressed.exists()) { throw new Interruption() }
         pressed.text
     }

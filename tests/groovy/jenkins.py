@@ -81,6 +81,7 @@ def build(
     pressed: Path | None = None,
     abort: str = "",
     aborted_by: Path | None = None,
+    abort_passes: bool = False,
     trusted: Path | None = None,
     untrusted: Sequence[str] = (),
     foreign: bool = False,
@@ -95,6 +96,7 @@ def build(
         lose: the stage in which the agent is lost, `loses` times. vanish: the one in which the agent comes back without
             the process, so many `times`. labels: that there are agents for; any if empty.
         abort: the stage in which the build is aborted once its command has made the file `aborted_by`.
+        abort_passes: that command ends with 0 all the same.
         trusted: a clone of the target branch, for `readTrusted`. untrusted: what the change has otherwise there.
         foreign: workspaces hold files that the agent's user cannot delete.
         silent: the stage in which so many commands (`silences`) never end, and write nothing; `dies`: with their agent.
@@ -108,6 +110,7 @@ def build(
         "vanish": vanish, "times": times,
         "labels": list(labels), "agents": agents or {}, "params": params or {}, "pressed": str(pressed or ""),
         "abort": abort, "aborted_by": str(aborted_by or directory),
+        "abort_passes": abort_passes,
         "trusted": str(trusted or ""), "untrusted": list(untrusted), "foreign": foreign,
         "silent": silent, "silences": silences, "dies": dies,
     }  # fmt: skip

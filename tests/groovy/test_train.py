@@ -170,9 +170,10 @@ def test_who_presses_the_input_asks_the_experiment_to_end(tmp_path: Path, script
     assert [event["id"] for event in done.built.events if event["step"] == "input"] == ["Stop"]
 
 
-def test_an_abort_saves_what_there_is(tmp_path: Path, script: str) -> None:
-    runs = tmp_path / "build" / "runs"
-    done = train(tmp_path / "build", script, {"next": OTHER}, waits=True, abort="run", aborted_by=runs)
+@pytest.mark.parametrize("passes", [False, True], ids=["it is killed", "it ends with 0 all the same"])
+def test_an_abort_saves_what_there_is(tmp_path: Path, script: str, passes: bool) -> None:
+    aborted = {"abort": "run", "aborted_by": tmp_path / "build" / "runs", "abort_passes": passes}
+    done = train(tmp_path / "build", script, {"next": OTHER}, waits=True, **aborted)
     assert done.built.result == "ABORTED", done.built.log[-3000:]
     assert done.words() == ["begin ", "run @3", "save --aborted @3", "next "]
     assert done.started == [{"EXPERIMENT": OTHER, "LABEL": ""}]

@@ -77,7 +77,7 @@ def judged(record: Record | None, code: int | None, tail: tuple[str, ...]) -> En
     results = [getattr(record, name) for name in _STEPS] if record is not None else []
     bad = next((one for one in results if one is not None and one.outcome not in _WELL), None)
     if code is None or code < 0 or (bad is not None and bad.outcome is Outcome.INTERRUPTED):
-        return End(State.LOST, f"mlbutler was stopped from outside ({explain_exit(code)})")
+        return End(State.LOST, f"mlbutler was stopped from outside ({explain_exit(code)})", stages=stages)
     done = record.reproduce if record is not None else None
     if isinstance(bad, ReproduceResult) and bad.outcome is Outcome.FAILED:
         last = next((run.tail for run in bad.stages if run.outcome == "failed"), ())

@@ -312,7 +312,7 @@ def test_the_rest_of_a_sweep_is_begun_by_those_that_end(laptop: Laptop) -> None:
     shared(laptop).change(grid[1].id, lambda now: now.with_(asked=now.submitted - 3600))
     assert agent.call("next").out.splitlines() == [f"{grid[1].id} gpu"], "that build got lost"
     for one in grid[:2]:
-        shared(laptop).change(one.id, lambda now: now.with_(state=State.FAILED))
+        shared(laptop).change(one.id, lambda now: now.with_(state=State.FAILED, ended=now.submitted + 60))
     assert agent.call("next").out == ""
     assert [now(laptop, one).state for one in grid] == [State.FAILED] * 2 + [State.CANCELLED] * 2
     assert now(laptop, grid[3]).reason == "2 of lr failed: lr-1, lr-2"

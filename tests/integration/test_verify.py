@@ -201,7 +201,7 @@ def test_metrics_may_differ_within_the_tolerance(world: World) -> None:
 def test_code_that_is_used_without_being_declared_is_named(world: World) -> None:
     helped = "from helper import BONUS\n" + TRAIN.replace("0.9 + rate", "0.9 + rate + BONUS")
     trained(world, "undeclared", {"src/helper.py": "BONUS = 0.01\n", "src/train.py": helped})
-    (world.project / "src" / "helper.py").write_text("BONUS = 0.02\n")
+    (world.project / "src" / "helper.py").write_text("BONUS = 0.025\n")
     world.git(world.author, "commit", "-qam", "more")
     world.git(world.author, "push", "-q", "-f", "origin", "undeclared")
     run, found = verify(world, "undeclared", "--stage", "train")

@@ -292,7 +292,7 @@ class SliceChange:
     old_right: int
     new_right: int
     broken: int
-    mended: int
+    fixed: int
     p: float
     adjusted: float
     worse: bool
@@ -323,9 +323,9 @@ class PredictionChange:
     Attributes:
         examples: paired by id, with the same label on both sides; the counts below are of these.
         only_old, only_new, relabelled: examples that could not be paired.
-        old_right, new_right: how many were right. broken: right, now wrong. mended: wrong, now right.
+        old_right, new_right: how many were right. broken: right, now wrong. fixed: wrong, now right.
         p: two-sided p-value of McNemar's exact test. alpha: what it and the slices are held against.
-        flips: some of the broken examples, the worst first. mended_flips: some of the mended ones.
+        flips: some of the broken examples, the worst first. fixed_flips: some of the fixed ones.
         reason: why there is nothing, or what is missing.
     """
 
@@ -339,11 +339,11 @@ class PredictionChange:
     old_right: int = 0
     new_right: int = 0
     broken: int = 0
-    mended: int = 0
+    fixed: int = 0
     p: float | None = None
     alpha: float = 0.05
     flips: tuple[Flip, ...] = ()
-    mended_flips: tuple[Flip, ...] = ()
+    fixed_flips: tuple[Flip, ...] = ()
     slices: tuple[SliceChange, ...] = ()
     scores: tuple[ScoreChange, ...] = ()
 

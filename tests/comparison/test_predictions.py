@@ -27,10 +27,10 @@ def test_flips_are_counted_by_id_whatever_the_order() -> None:
     old = table("1,a,a", "2,a,b", "3,b,b", "4,b,b", "gone,a,a")
     new = table("4,b,a", "3,b,a", "2,a,a", "1,a,a", "extra,a,a", "more,a,a")
     found = compared(old, new)
-    assert (found.examples, found.broken, found.mended) == (4, 2, 1)
+    assert (found.examples, found.broken, found.fixed) == (4, 2, 1)
     assert (found.old_right, found.new_right, found.only_old, found.only_new) == (3, 2, 1, 2)
     assert [flip.id for flip in found.flips] == ["4", "3"]
-    assert [flip.id for flip in found.mended_flips] == ["2"]
+    assert [flip.id for flip in found.fixed_flips] == ["2"]
     assert found.verdict is Verdict.WITHIN_NOISE
     assert found.p == 1.0
     assert unpaired([found]) == [("p.csv", "1 examples are only in the target"), ("p.csv", "2 examples are only here")]
@@ -43,7 +43,7 @@ def test_an_example_whose_label_changed_is_no_flip() -> None:
 
 def test_numbers_are_equal_as_numbers() -> None:
     found = compared(table("1,1,1.0", "2,1,2"), table("1,1,1", "2,1.0,2"))
-    assert (found.old_right, found.broken, found.mended, found.verdict) == (1, 0, 0, Verdict.SAME)
+    assert (found.old_right, found.broken, found.fixed, found.verdict) == (1, 0, 0, Verdict.SAME)
 
 
 def test_many_broken_examples_are_no_chance() -> None:
@@ -62,7 +62,7 @@ def test_a_slice_got_worse_that_the_whole_hides() -> None:
                 head=head)  # fmt: skip
     found = compared(old, new, slices=["language"])
     assert found.verdict is Verdict.WITHIN_NOISE
-    assert [(part.value, part.worse, part.broken, part.mended) for part in found.slices] == [
+    assert [(part.value, part.worse, part.broken, part.fixed) for part in found.slices] == [
         ("de", True, 15, 0),
         ("en", False, 0, 15),
     ]
@@ -144,7 +144,7 @@ def test_numbers_are_right_within_a_tolerance() -> None:
     old = table(*(f"{n},{n},{n + 0.1}" for n in range(20)))
     new = table(*(f"{n},{n},{n + (2 if n % 2 else 0.1)}" for n in range(20)))
     found = compared(old, new, tolerance=0.5)
-    assert (found.broken, found.mended) == (10, 0)
+    assert (found.broken, found.fixed) == (10, 0)
     assert {score.name: round(score.new, 3) for score in found.scores} == {"mae": 1.05, "rmse": 1.416}
     assert all(score.verdict is Verdict.WORSE for score in found.scores)
 
@@ -179,4 +179,4 @@ NASTY = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 def test_nothing_in_a_file_raises(old: list[tuple[str, ...]], new: list[tuple[str, ...]]) -> None:
     sides = [table(*(",".join(row) for row in rows)) for rows in (old, new)]
     found = compared(*sides, slices="label", score="prediction")
-    assert found.broken + found.mended <= found.examples
+    assert found.broken + found.fixed <= found.examples

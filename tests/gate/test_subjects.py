@@ -113,7 +113,7 @@ def test_a_stage_is_measured_when_it_ran() -> None:
 
 
 def test_predictions_are_gated_by_slices_and_flips() -> None:
-    part = SliceChange(column="c", value="v", examples=50, old_right=40, new_right=20, broken=20, mended=0, p=1e-6,
+    part = SliceChange(column="c", value="v", examples=50, old_right=40, new_right=20, broken=20, fixed=0, p=1e-6,
                        adjusted=1e-5, worse=True)  # fmt: skip
     change = PredictionChange(file="p.csv", verdict=Verdict.WORSE, examples=100, old_right=90, new_right=70, broken=20,
                               slices=(part,))  # fmt: skip

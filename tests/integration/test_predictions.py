@@ -52,7 +52,7 @@ def test_a_slice_that_the_mean_hides_is_found(world: World, cached: bool) -> Non
     run = world.change("hidden", {"src/train.py": TRAIN + _PREDICT.replace("WRONG", "20 <= n < 50")})
     assert run.code == 0, run.out + run.err
     (found,) = run.record["compare"]["predictions"]
-    assert (found["examples"], found["broken"], found["mended"]) == (400, 30, 30)
+    assert (found["examples"], found["broken"], found["fixed"]) == (400, 30, 30)
     assert found["verdict"] == "within noise"
     assert [(part["value"], part["worse"]) for part in found["slices"]] == [("north", True), ("south", False)]
     assert {score["name"] for score in found["scores"]} == {"roc_auc", "log_loss", "brier"} - {"roc_auc"}

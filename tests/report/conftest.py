@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import math
+import shutil
 import struct
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,19 @@ from mlbutler.record import Outcome, Verdict
 
 HEAD = "4f1c2a9be07d3c5518e6a0b1c2d3e4f5a6b7c8d9"
 BASE = "9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f1a0b"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium; a test that asks for it skips where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as api:
+        browser = api.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 def png(red: int, green: int, blue: int, size: int = 48) -> str:
@@ -66,15 +82,15 @@ def _metrics() -> tuple[r.MetricChange, ...]:
 def _predictions() -> r.PredictionChange:
     return r.PredictionChange(
         file="predictions.csv", verdict=Verdict.WORSE, examples=1797, only_new=53, old_right=1655, new_right=1607,
-        broken=71, mended=23, p=6.8e-7,
+        broken=71, fixed=23, p=6.8e-7,
         flips=(r.Flip(id="7/scan 0012.png", label="7", old="7", new="1", old_score=0.98, new_score=0.03,
                       image=png(20, 20, 20, 8)),
                r.Flip(id="3/0001.png", label="3", old="3", new="8", old_score=0.91, new_score=0.2)),
-        mended_flips=(r.Flip(id="0/0004.png", label="0", old="6", new="0"),),
+        fixed_flips=(r.Flip(id="0/0004.png", label="0", old="6", new="0"),),
         slices=(r.SliceChange(column="scanner", value="B", examples=300, old_right=280, new_right=231, broken=52,
-                              mended=3, p=7e-13, adjusted=2e-12, worse=True),
+                              fixed=3, p=7e-13, adjusted=2e-12, worse=True),
                 r.SliceChange(column="scanner", value="A", examples=1497, old_right=1375, new_right=1376, broken=19,
-                              mended=20, p=0.63, adjusted=1.0, worse=False)),
+                              fixed=20, p=0.63, adjusted=1.0, worse=False)),
         scores=(r.ScoreChange(name="log_loss", old=0.31122, new=0.27018, low=-0.06, high=0.02, goal="minimize",
                               verdict=Verdict.WITHIN_NOISE, method="paired bootstrap, 1,797 examples"),),
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,7 @@ from mlbutler.report.build import build
 from mlbutler.report.pictures import of_report
 from mlbutler.settings import ReportSettings as Settings
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-pytestmark = [pytest.mark.debian, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
+pytestmark = pytest.mark.debian
 Show = Callable[..., Any]
 # What the forges' style sheets have in common: the width of a comment, tables that scroll, pictures that fit.
 STYLE = """body { margin: 0; width: %dpx; font: 14px/1.5 sans-serif; background: %s; color: %s }
@@ -28,14 +25,6 @@ img { max-width: 100%% } pre { overflow: auto }"""
 COLOURS = {"light": ("#ffffff", "#1f2328"), "dark": ("#0d1117", "#e6edf3")}
 FOLDING = markdown.Limits(65_536)
 FLAT = {"gogs": markdown.Limits(65_535, "bytes", folds=False), "bitbucket": markdown.Limits(32_768, html=False)}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as api:
-        browser = api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -27,15 +27,15 @@ def test_a_million_pairs_are_no_problem() -> None:
 
 @given(st.integers(0, 400), st.integers(0, 400))
 @settings(max_examples=200, deadline=None)
-def test_both_tests_are_scipys_binomial_tests(broken: int, mended: int) -> None:
+def test_both_tests_are_scipys_binomial_tests(broken: int, fixed: int) -> None:
     scipy = pytest.importorskip("scipy.stats")
-    if broken + mended == 0:
+    if broken + fixed == 0:
         assert mcnemar(0, 0) == got_worse(0, 0) == 1.0
         return
-    two = scipy.binomtest(broken, broken + mended, 0.5).pvalue
-    one = scipy.binomtest(broken, broken + mended, 0.5, alternative="greater").pvalue
-    assert mcnemar(broken, mended) == pytest.approx(two, rel=1e-9)
-    assert got_worse(broken, mended) == pytest.approx(one, rel=1e-9)
+    two = scipy.binomtest(broken, broken + fixed, 0.5).pvalue
+    one = scipy.binomtest(broken, broken + fixed, 0.5, alternative="greater").pvalue
+    assert mcnemar(broken, fixed) == pytest.approx(two, rel=1e-9)
+    assert got_worse(broken, fixed) == pytest.approx(one, rel=1e-9)
 
 
 def test_a_published_table() -> None:

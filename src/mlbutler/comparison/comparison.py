@@ -248,7 +248,7 @@ def _lost(metric: MetricChange) -> str:
 
 
 def _flips(change: PredictionChange) -> str:
-    flips = f"{change.broken:,} examples right → wrong, {change.mended:,} wrong → right"
+    flips = f"{change.broken:,} examples right → wrong, {change.fixed:,} wrong → right"
     return f"{change.file}: {flips}{_unlikely(change)}"
 
 

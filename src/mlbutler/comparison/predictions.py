@@ -57,14 +57,14 @@ class _Counts:
     old_right: int = 0
     new_right: int = 0
     broken: int = 0
-    mended: int = 0
+    fixed: int = 0
 
     def add(self, before: bool, after: bool) -> None:
         self.examples += 1
         self.old_right += before
         self.new_right += after
         self.broken += before and not after
-        self.mended += after and not before
+        self.fixed += after and not before
 
 
 @dataclass
@@ -91,7 +91,7 @@ class _Tally:
         self._spec = spec
         self._all = _Counts()
         self._slices: list[dict[str, _Counts] | None] = [{} for _ in spec.slices]
-        self._broken, self._mended = _Worst(), _Worst()
+        self._broken, self._fixed = _Worst(), _Worst()
         self._scores = Scores(spec, examples)
         self._relabelled = 0
 
@@ -113,7 +113,7 @@ class _Tally:
         if before and not after:
             self._broken.add(lost, pair)
         elif after and not before:
-            self._mended.add(-lost, pair)
+            self._fixed.add(-lost, pair)
 
     def _right(self, label: str, said: str) -> bool:
         if self._spec.tolerance is None:
@@ -125,7 +125,7 @@ class _Tally:
 
     def result(self, only_old: int, only_new: int, picture: Callable[[str], str]) -> PredictionChange:
         found, spec = self._all, self._spec
-        p = mcnemar(found.broken, found.mended)
+        p = mcnemar(found.broken, found.fixed)
         slices, note = self._judged_slices()
         scores = self._scores.result()
         note = "; ".join(filter(None, (note, *self._scores.remarks(scores))))
@@ -134,8 +134,8 @@ class _Tally:
         return PredictionChange(
             file=spec.file, verdict=_verdict(found, p, spec.alpha), reason=note, examples=found.examples,
             only_old=only_old, only_new=only_new, relabelled=self._relabelled, old_right=found.old_right,
-            new_right=found.new_right, broken=found.broken, mended=found.mended, p=p, alpha=spec.alpha,
-            flips=self._shown(self._broken, picture), mended_flips=self._shown(self._mended, lambda path: ""),
+            new_right=found.new_right, broken=found.broken, fixed=found.fixed, p=p, alpha=spec.alpha,
+            flips=self._shown(self._broken, picture), fixed_flips=self._shown(self._fixed, lambda path: ""),
             slices=slices, scores=scores,
         )  # fmt: skip
 
@@ -145,17 +145,17 @@ class _Tally:
             for column, known in zip(self._spec.slices, self._slices, strict=True)
             for value, counts in (known or {}).items()
         ]
-        p_values = [got_worse(counts.broken, counts.mended) for _, _, counts in named]
+        p_values = [got_worse(counts.broken, counts.fixed) for _, _, counts in named]
         adjusted = holm(p_values)
         slices = [
             SliceChange(
                 column=column[:_TEXT], value=value[:_TEXT], examples=counts.examples, old_right=counts.old_right,
-                new_right=counts.new_right, broken=counts.broken, mended=counts.mended, p=p, adjusted=corrected,
+                new_right=counts.new_right, broken=counts.broken, fixed=counts.fixed, p=p, adjusted=corrected,
                 worse=corrected < self._spec.alpha,
             )
             for (column, value, counts), p, corrected in zip(named, p_values, adjusted, strict=True)
         ]  # fmt: skip
-        slices.sort(key=lambda found: (found.adjusted, found.p, found.mended - found.broken, found.column, found.value))
+        slices.sort(key=lambda found: (found.adjusted, found.p, found.fixed - found.broken, found.column, found.value))
         wide = [column for column, known in zip(self._spec.slices, self._slices, strict=True) if known is None]
         note = f"not looked at as slices, for more than {MOST_SLICES} values: {', '.join(wide)}" if wide else ""
         return tuple(slices[:MOST_SLICES]), note
@@ -175,11 +175,11 @@ class _Tally:
 def _verdict(found: _Counts, p: float, alpha: float) -> Verdict:
     if not found.examples:
         return Verdict.NOT_JUDGED
-    if found.broken == found.mended == 0:
+    if found.broken == found.fixed == 0:
         return Verdict.SAME
     if p >= alpha:
         return Verdict.WITHIN_NOISE
-    return Verdict.WORSE if found.broken > found.mended else Verdict.BETTER
+    return Verdict.WORSE if found.broken > found.fixed else Verdict.BETTER
 
 
 def unpaired(changes: Sequence[PredictionChange]) -> list[tuple[str, str]]:

@@ -203,7 +203,7 @@ def _examples(compare: CompareResult) -> Iterator[str]:
     for change in compare.predictions:
         named = change.file in compare.sentence
         if change.verdict == Verdict.WORSE and change.p is not None and not named:
-            said = f"{change.broken:,} examples right → wrong, {change.mended:,} wrong → right"
+            said = f"{change.broken:,} examples right → wrong, {change.fixed:,} wrong → right"
             yield f"{change.file}: {said}, {numbers.in_words(change.p, change.alpha)}"
         worse = [part for part in change.slices if part.worse]
         if worse:

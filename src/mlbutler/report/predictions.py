@@ -24,7 +24,7 @@ from mlbutler.report.model import (
 )
 
 _OTHER_SLICES = 5
-_MENDED = 5
+_FIXED = 5
 
 
 def section(compare: CompareResult, precision: int) -> Section | None:
@@ -46,7 +46,7 @@ def _is_worse(change: PredictionChange) -> bool:
 def _summary(change: PredictionChange) -> str:
     if not change.examples:
         return change.reason
-    flips = f"{change.broken:,} right → wrong, {change.mended:,} wrong → right"
+    flips = f"{change.broken:,} right → wrong, {change.fixed:,} wrong → right"
     return flips if change.p is None else f"{flips}, {numbers.in_words(change.p, change.alpha)}"
 
 
@@ -69,8 +69,8 @@ def _blocks(change: PredictionChange, precision: int) -> Iterator[Block]:
     yield from _pictures(change)
     if change.flips:
         yield _flips("Right before, wrong now: the worst", change.flips, change.broken, precision)
-    if change.mended_flips:
-        yield _flips("Wrong before, right now:", change.mended_flips[:_MENDED], change.mended, precision)
+    if change.fixed_flips:
+        yield _flips("Wrong before, right now:", change.fixed_flips[:_FIXED], change.fixed, precision)
 
 
 def _scores(change: PredictionChange, precision: int) -> Table:
@@ -98,7 +98,7 @@ def _scores(change: PredictionChange, precision: int) -> Table:
 
 def _slices(change: PredictionChange) -> Iterator[Block]:
     worse = [part for part in change.slices if part.worse]
-    others = [part for part in change.slices if not part.worse and part.broken > part.mended][:_OTHER_SLICES]
+    others = [part for part in change.slices if not part.worse and part.broken > part.fixed][:_OTHER_SLICES]
     if not change.slices:
         return
     looked = numbers.count(len(change.slices), "slice")
@@ -119,7 +119,7 @@ def _slice_row(part: SliceChange) -> Row:
         cell(_share(part.old_right, part.examples)),
         cell(_share(part.new_right, part.examples), tone),
         cell(f"{part.broken:,}"),
-        cell(f"{part.mended:,}"),
+        cell(f"{part.fixed:,}"),
         cell(numbers.p_value(part.adjusted).removeprefix("= "), tone),
     )
 

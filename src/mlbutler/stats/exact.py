@@ -26,21 +26,21 @@ def binomial_tail(successes: int, trials: int) -> float:
     return min(1.0, math.exp(log_tail)) if log_tail > -745 else 0.0
 
 
-def mcnemar(broken: int, mended: int) -> float:
+def mcnemar(broken: int, fixed: int) -> float:
     """Return the two-sided p-value of McNemar's exact test.
 
     McNemar 1947, Psychometrika 12:153; exact form: the sign test. Only the pairs that disagree say anything: under the
     null hypothesis each is as likely to fall on either side.
 
     Args:
-        broken: examples that were right and are wrong. mended: examples that were wrong and are right.
+        broken: examples that were right and are wrong. fixed: examples that were wrong and are right.
     """
-    return min(1.0, 2 * binomial_tail(min(broken, mended), broken + mended))
+    return min(1.0, 2 * binomial_tail(min(broken, fixed), broken + fixed))
 
 
-def got_worse(broken: int, mended: int) -> float:
+def got_worse(broken: int, fixed: int) -> float:
     """Return the one-sided p-value of the same test: how likely so many broken ones are if nothing got worse."""
-    return binomial_tail(mended, broken + mended)
+    return binomial_tail(fixed, broken + fixed)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -65,7 +65,7 @@ def _differs(compare: CompareResult) -> bool:
     """Return whether anything that is compared is another than in the target."""
     metrics = any(metric.verdict is not Verdict.SAME for metric in compare.metrics)
     plots = any(plot.changed is not False for plot in compare.plots)
-    examples = any(change.broken or change.mended for change in compare.predictions)
+    examples = any(change.broken or change.fixed for change in compare.predictions)
     return metrics or plots or examples or bool(compare.params or compare.data or compare.stages)
 
 

@@ -91,4 +91,4 @@ def _prediction_line(change: PredictionChange) -> str:
     worse = [f"{part.column} = {part.value}" for part in change.slices if part.worse]
     slices = f"; worse where {', '.join(worse[:3])}" if worse else ""
     p = f", {numbers.in_words(change.p, change.alpha)}" if change.p is not None else ""
-    return f"{change.broken:,} right → wrong, {change.mended:,} wrong → right{p}: {change.verdict}{slices}"
+    return f"{change.broken:,} right → wrong, {change.fixed:,} wrong → right{p}: {change.verdict}{slices}"

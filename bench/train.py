@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from tests.jenkins.farm import Build, Farm
 from tests.train.pipeline import Pipeline, agent_environ
 
 from bench.measure import run
+from bench.project import environment
 from mlbutler.jenkins.builds import Job
 from mlbutler.jenkins.client import JenkinsClient
 from mlbutler.jenkins.console_text import ConsoleText
@@ -78,14 +78,7 @@ class Yard:
 
     def __init__(self, folder: Path, seconds: float, agents: int, files: int = 0) -> None:
         self.folder, self.bare, self.laptop = folder, folder / "origin.git", folder / "laptop"
-        home = folder / "home"
-        home.mkdir(parents=True)
-        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(("MLBUTLER_", "GIT_"))}
-        self.environ |= {
-            "HOME": str(home), "DVC_NO_ANALYTICS": "1", "MLBUTLER_ISOLATION_MODE": "off",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        }  # fmt: skip
-        self.environ |= {f"GIT_{role}_{key}": "bench" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+        self.environ = environment(folder) | {"MLBUTLER_ISOLATION_MODE": "off"}
         self._make(seconds, files)
         self.farm = Farm({f"agent-{number}": [] for number in range(agents)},
                          Pipeline(self.bare, folder / "agents", agent_environ(self.environ)))  # fmt: skip

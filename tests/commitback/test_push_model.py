@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +22,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from mlbutler.commitback import push_results as module
 from mlbutler.commitback.build import Author, CommitBuilder
 from mlbutler.commitback.earlier import REPRODUCED
+from mlbutler.commitback.propose import PREFIX, propose
 from mlbutler.commitback.push_results import RESULTS, push_results, push_to_own_ref
 from mlbutler.git import Done, Git, TreeEntry
+from mlbutler.git.repository import RefMove
 
 BRANCH, REF = "work", "refs/heads/work"
+RENAMED = "refs/heads/renamed"
+PROPOSED = f"refs/heads/{PREFIX}{BRANCH}"
 NOTHING = "0" * 40
 TOUCHED = ("src", "metrics.json")
 NOTED = """#!/bin/sh
@@ -37,8 +41,8 @@ if [ "$PUSHER" = mlbutler ] && [ -e protected ]; then
     if [ -s protected ]; then echo "no refs today" >&2; exit 1; fi
 fi
 """
-ACTIONS = ("notes", "notes", "source", "source", "amend", "rewind", "delete", "create", "create", "protect",
-           "refuse all", "open", "open", "open")  # fmt: skip
+ACTIONS = ("notes", "notes", "source", "source", "amend", "rewind", "delete", "create", "create", "rename",
+           "rename back", "adopt", "protect", "refuse all", "open", "open", "open")  # fmt: skip
 
 
 class Killed(BaseException):
@@ -51,7 +55,7 @@ class RacingGit(Git):
     between: Callable[[], None] = staticmethod(lambda: None)
     killed: str = ""
 
-    def push(self, remote: str, commit: str, ref: str, *, expected: str | None = None) -> Done:
+    def push(self, remote: str, commit: str, ref: str, *, expected: str) -> Done:
         if ref == REF:
             self.between()
             if self.killed == "before":
@@ -60,6 +64,10 @@ class RacingGit(Git):
         if self.killed == "after" and ref == REF:
             raise Killed
         return done
+
+    def move_refs(self, remote: str, moves: Sequence[RefMove]) -> tuple[Done, dict[str, str]]:
+        self.between()
+        return super().move_refs(remote, moves)
 
 
 @dataclass
@@ -77,6 +85,7 @@ class CommitBack(RuleBasedStateMachine):
         self.place = Path(tempfile.mkdtemp(prefix="mlbutler-model-"))
         self.bare, self.author, self.notes = self.place / "bare.git", self.place / "author", self.place / "notes"
         self.number, self.builds = itertools.count(), list[Build]()
+        self.adopted = list[str]()
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {
             "NOTES": str(self.notes), "PUSHER": "author", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@b",
@@ -110,8 +119,8 @@ class CommitBack(RuleBasedStateMachine):
         self.run(self.author, "add", "-A")
         self.run(self.author, "commit", "-q", "-m", path, *(["--amend"] if amend else []))
 
-    def tip(self) -> str:
-        return self.run(self.bare, "rev-parse", "--verify", "-q", REF, check=False)
+    def tip(self, ref: str = REF) -> str:
+        return self.run(self.bare, "rev-parse", "--verify", "-q", ref, check=False)
 
     def act(self, action: str) -> None:
         """One thing that somebody else does; what is not possible now is left."""
@@ -125,6 +134,18 @@ class CommitBack(RuleBasedStateMachine):
         if action == "create":
             if not self.tip():
                 self.run(self.author, "push", "-q", "-f", "origin", f"HEAD:{REF}")
+            return
+        if action in ("rename", "rename back"):  # as a forge does it: no push, no hook
+            old, new = (REF, RENAMED) if action == "rename" else (RENAMED, REF)
+            short = [name.removeprefix("refs/heads/") for name in (old, new)]
+            if self.tip(old) and not self.tip(new):
+                self.run(self.bare, "branch", "-m", *short)
+            return
+        if action == "adopt":  # somebody goes on from what was proposed
+            if there := self.tip(PROPOSED):
+                theirs = self.run(self.bare, "commit-tree", f"{there}^{{tree}}", "-p", there, "-m", "theirs")
+                self.run(self.bare, "update-ref", PROPOSED, theirs)
+                self.adopted.append(theirs)
             return
         if not self.tip():
             return
@@ -208,6 +229,25 @@ class CommitBack(RuleBasedStateMachine):
             else:
                 assert "no refs today" in why
 
+    @rule(value=st.integers(0, 1), meanwhile=st.lists(st.sampled_from(ACTIONS), max_size=2))
+    def a_build_proposes(self, value: int, meanwhile: list[str]) -> None:
+        """The target branch's build proposes its results on a branch of their own, while others act."""
+        if not self.tip():
+            return
+        build = self.begun(value)
+        self.builds.append(build)
+        left = list(meanwhile)
+        build.git.between = lambda: self.act(left.pop(0)) if left else None
+        made = CommitBuilder(build.git, build.files, f"Results\n\n{REPRODUCED}: {build.head}\n", Author("m", "m@b"))
+        before = len(self.lines())
+        said = propose(made, "origin", BRANCH, build.head)
+        moved = [line for line in self.lines()[before:] if line[0] == "mlbutler"]
+        assert {line[1] for line in moved} <= {PROPOSED}
+        assert all(line[3] == said.commit for line in moved), "it is there as it says, or nothing is"
+        if said.commit:
+            assert self.run(self.bare, "rev-parse", f"{said.commit}^") == build.head
+            assert self.run(self.bare, "cat-file", "blob", f"{said.commit}:metrics.json") == self.result(build)
+
     def result(self, build: Build) -> str:
         entry = build.files["metrics.json"]
         assert entry is not None
@@ -231,6 +271,9 @@ class CommitBack(RuleBasedStateMachine):
             parents = self.run(self.bare, "rev-list", "--parents", "-n", "1", new).split()[1:]
             if ref.startswith(RESULTS):
                 assert old == NOTHING, "no kept result is replaced"
+                continue
+            if ref == PROPOSED:
+                assert old not in self.adopted, "nothing of others is replaced"
                 continue
             assert ref == REF
             assert old != NOTHING, "no branch is made anew"

@@ -190,7 +190,7 @@ def everything_goes_to_the_right_place(place: Place, elsewhere: Elsewhere, git: 
     assert git.remote_refs("origin", "refs/heads/other") == {"refs/heads/other": other}
     assert git.fetch("origin", "+refs/heads/other:refs/remotes/origin/other").text == other
     assert git.resolve("refs/remotes/origin/other") == other
-    done = git.push("origin", commit, "refs/heads/results")
+    done = git.push("origin", commit, "refs/heads/results", expected="")
     assert done.code == 0, done.err
     assert place.run(place.bare, "rev-parse", "refs/heads/results") == commit
     assert elsewhere.came == []
@@ -339,7 +339,7 @@ def test_a_clone_that_is_cut_off_is_lengthened(place: Place) -> None:
 
 def test_without_an_address_nothing_is_pushed_and_no_password_is_used(place: Place) -> None:
     git = Git(place.clone, {"PATH": os.environ["PATH"], "MLBUTLER_GIT_TOKEN": TOKEN}, RemoteAccess(None, fresh=False))
-    for act in (lambda: git.push("origin", "HEAD", "refs/heads/x"), lambda: git.remote_refs("origin")):
+    for act in (lambda: git.push("origin", "HEAD", "refs/heads/x", expected=""), lambda: git.remote_refs("origin")):
         with pytest.raises(UsageError) as caught:
             act()
         assert "MLBUTLER_GIT_URL" in caught.value.remedy
@@ -404,7 +404,7 @@ def test_whatever_lies_in_the_clone_the_password_goes_to_the_repository_alone(
     try:
         git.remote_refs("origin")
         git.fetch("origin", "+refs/heads/main:refs/remotes/origin/main")
-        pushed = git.push("origin", commit, "refs/heads/results").code == 0
+        pushed = git.push("origin", commit, "refs/heads/results", expected="").code == 0
         git.show(commit, "file")
         git.dirty()
     except GitError:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from mlbutler.commands.train import promote as module
+from mlbutler.console import Console
+from mlbutler.errors import GitError
 from tests.forge.dialects import GitHub
 from tests.forge.fake import TOKEN, FakeForge
 from tests.train.agents import Agent, send
@@ -70,6 +73,20 @@ def test_a_branch_with_something_else_is_left_alone(laptop: Laptop) -> None:
     laptop.git("remote", "remove", "origin")
     assert "there is no git remote to push it to" in laptop.train("promote", "better", "--no-pull-request")
     assert laptop.git("rev-parse", "better-branch") == laptop.listed()["better"]["result"]
+
+
+def test_a_branch_that_somebody_makes_meanwhile_is_left_alone(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+    laptop.train("-n", "better", "-S", "train.rate=0.02")
+    laptop.train("wait")
+    theirs = laptop.git("rev-parse", "main")  # the results stand on it: a push could go forward from there
+
+    def sent(*_: object) -> None:
+        laptop.git("push", "-q", "origin", "main:refs/heads/better-branch")
+
+    monkeypatch.setattr(module, "_send_data", sent)
+    with pytest.raises(GitError, match="better-branch changed on origin meanwhile"):
+        module.promote(laptop.root, Console(quiet=True), "better", None, pull_request=False)
+    assert laptop.git("ls-remote", "origin", "better-branch").split()[0] == theirs
 
 
 def test_what_ran_on_an_agent_is_compared_and_promoted_from_any_laptop(laptop: Laptop) -> None:

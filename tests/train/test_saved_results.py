@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import GitError, PathRefused, UnsavedWork
-from mlbutler.git import Git
+from mlbutler.git import Done, Git
 from mlbutler.project.model import Output, Stage, Stages
 from mlbutler.train import saved_results as results
 from mlbutler.train.applying import apply
@@ -152,6 +152,25 @@ def test_results_go_to_the_remote_and_to_a_branch_where_it_takes_no_such_refs(
     git(made.clone, "remote", "set-url", "origin", str(tmp_path / "nowhere"))
     with pytest.raises(GitError):
         results.send(clone, "origin", made.experiment, STAGES)
+
+
+def test_a_ref_that_another_experiment_took_meanwhile_is_left_as_it_is(
+    made: Saved, git: GitCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = tmp_path / "bare.git"
+    git(tmp_path, "clone", "-q", "--bare", str(made.root), str(bare))
+    git(made.clone, "remote", "set-url", "origin", str(bare))
+    push = Git.push
+
+    def pushed(self: Git, *args: str, **more: str) -> Done:
+        # The results stand on the experiment's input: a push without what is expected would go forward from it.
+        git(bare, "update-ref", made.experiment.ref, made.experiment.input)
+        return push(self, *args, **more)
+
+    monkeypatch.setattr(Git, "push", pushed)
+    commit, ref = results.send(Git(made.clone), "origin", made.experiment, STAGES)
+    assert (ref, git(bare, "rev-parse", ref)) == ("refs/heads/exp/one", commit)
+    assert git(bare, "rev-parse", made.experiment.ref) == made.experiment.input
 
 
 def test_nothing_is_written_through_a_link_that_took_a_folders_place(made: Saved) -> None:

@@ -153,15 +153,15 @@ class Git(Clone):
             done = self.run("push", *options, "--", remote, *specs, check=False, network=True)
         return done, dict(_answers(done.text))
 
-    def push(self, remote: str, commit: str, ref: str, *, expected: str | None = None) -> Done:
+    def push(self, remote: str, commit: str, ref: str, *, expected: str) -> Done:
         """Push one commit to one ref, never by force. Exit code and git's porcelain lines in the result.
 
         Args:
-            expected: what the ref has to be on the remote, '' for nothing; `commit` stands on it. Without, a branch
+            expected: what the ref has to be on the remote, '' for nothing; `commit` stands on it. Else a branch
                 that was deleted since would be made anew, and one that its author took back would go forward again.
         """
         options = ["--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"]
-        options += [f"--force-with-lease={ref}:{expected}"] if expected is not None else []
+        options += [f"--force-with-lease={ref}:{expected}"]
         if (private := self._private(writing=True)) is not None:
             return private.push(options, f"{commit}:{ref}")
         return self.run("push", *options, "--", remote, f"{commit}:{ref}", check=False, network=True)

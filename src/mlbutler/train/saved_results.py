@@ -114,7 +114,7 @@ def send(git: Git, remote: str, experiment: Experiment, stages: Stages) -> tuple
     if git_verified.parents(git_verified.read(git, [commit]).get(commit, b"")) != [experiment.input]:
         raise GitError("The commit with the results is not on the experiment's own.", "Submit it again.")
     for ref in refs:
-        done = git.push(remote, commit, ref)
+        done = git.push(remote, commit, ref, expected="")
         if done.code == 0:
             return commit, ref
         if not any(line.startswith("!") for line in done.text.splitlines()):  # it was not the ref that was refused

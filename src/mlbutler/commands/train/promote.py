@@ -11,8 +11,9 @@ from mlbutler.commands.train.finished import finished
 from mlbutler.commands.train.leaderboard import leaderboard
 from mlbutler.commands.train.listing import measured
 from mlbutler.commands.train.opening import Training, opened, print_json
+from mlbutler.commitback.push_results import refusal
 from mlbutler.console import Console
-from mlbutler.errors import EXIT_PASSED, StoreError, UsageError
+from mlbutler.errors import EXIT_PASSED, GitError, StoreError, UsageError
 from mlbutler.few import few
 from mlbutler.forge.detect import ForgeLocation, locate_forge
 from mlbutler.forge.interface import NotOffered, PullRequest
@@ -47,14 +48,14 @@ def promote(directory: Path, console: Console, name: str, branch: str | None, *,
     git = training.git
     change = detect(git, os.environ, training.settings)
     change = dataclasses.replace(change, head=experiment.result, head_branch=branch, number=None)
-    _check(git, change, branch)
+    here, there = _looked_up(git, change, branch)
     _send_data(training, experiment)
-    git.run("update-ref", f"refs/heads/{branch}", experiment.result)
+    git.run("update-ref", f"refs/heads/{branch}", experiment.result, here)
     if change.git_remote is None:
         console.line(f"{branch} holds the results of {experiment.name}; there is no git remote to push it to")
         pull, address = None, ""
     else:
-        _push(git, change.git_remote, experiment.result, branch)
+        _push(git, change.git_remote, experiment.result, branch, there)
         console.line(f"{branch}, with the results of {experiment.name}, is on {change.git_remote}")
         pull, address = _offered(training, experiment, change, branch) if pull_request else (None, "")
     if console.json:
@@ -63,18 +64,24 @@ def promote(directory: Path, console: Console, name: str, branch: str | None, *,
     return EXIT_PASSED
 
 
-def _check(git: Git, change: Change, branch: str) -> None:
-    """Refuse a name that is none, and a branch that holds something else, here or on the remote."""
+def _looked_up(git: Git, change: Change, branch: str) -> tuple[str, str]:
+    """Return what the branch is here and on the remote, each '' where there is none.
+
+    Raises:
+        UsageError: it is no name, or the branch holds something else.
+    """
     if not git.is_branch_name(branch):
         raise UsageError(f"'{branch}' is no name for a branch.", "Choose another one with --branch.")
     ref = f"refs/heads/{branch}"
     there = git.remote_refs(change.git_remote, ref).get(ref) if change.git_remote is not None else None
-    for place, commit in (("here", git.resolve(ref)), (f"on {change.git_remote}", there)):
+    here = git.resolve(ref)
+    for place, commit in (("here", here), (f"on {change.git_remote}", there)):
         if commit not in (None, change.head):
             raise UsageError(
                 f"There is a branch {branch} {place} with other commits. Nothing was sent.",
                 "Choose another name with --branch.",
             )
+    return here or "", there or ""
 
 
 def _send_data(training: Training, experiment: Experiment) -> None:
@@ -97,10 +104,13 @@ def _send_data(training: Training, experiment: Experiment) -> None:
         )
 
 
-def _push(git: Git, remote: str, commit: str, branch: str) -> None:
-    done = git.push(remote, commit, f"refs/heads/{branch}")
-    if done.code != 0:
-        raise git.failure("push", f"{done.err}\n{done.text}")
+def _push(git: Git, remote: str, commit: str, branch: str, expected: str) -> None:
+    done = git.push(remote, commit, f"refs/heads/{branch}", expected=expected)
+    if done.code == 0:
+        return
+    if (said := refusal(done)) is not None:
+        raise GitError(f"{remote} refused {branch}: {said}", "Choose another name with --branch.")
+    raise GitError(f"{branch} changed on {remote} meanwhile. Nothing was pushed.", "Look at it, and run this again.")
 
 
 def _offered(training: Training, experiment: Experiment, change: Change, branch: str) -> tuple[PullRequest | None, str]:

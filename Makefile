@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 GROOVY_LINT := $(VENV)/groovy-lint/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-oldest coverage lint types bench lock audit release
+.PHONY: help install demo test test-oldest coverage lint types bench lock audit site release
 
 help:
 	@echo "make demo    the whole story on real data, in a new folder ./mlbutler-demo"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-oldest  the tests that work on DVC, with the oldest DVC that is supported"
 	@echo "make lock         requirements.lock anew, from pyproject.toml"
 	@echo "make audit        known vulnerabilities of what requirements.lock names, where one can ask"
+	@echo "make site         build/site: the documentation as web pages and manual pages; every link is checked"
 	@echo "make release      dist/: wheel and sdist, each checked and tried in a fresh environment"
 
 install: $(INSTALLED)
@@ -89,6 +90,9 @@ bench: $(INSTALLED)
 
 audit: $(INSTALLED)
 	$(BIN)/python .ci/audit $(BIN)
+
+site: $(INSTALLED)
+	$(BIN)/python website/build.py build/site
 
 release: $(INSTALLED)
 	bash .ci/release $(BIN)

@@ -197,3 +197,36 @@ def test_names_of_the_project_s_files_steer_no_terminal(capsys: pytest.CaptureFi
     said = seen.out + seen.err
     assert not set(said) & set("\x1b\r\x9b\u202e\x00\x07")
     assert said.count("\tgrüße 🎉\nsecond line\n") == 4
+
+
+@pytest.mark.parametrize(
+    ("environ", "terminal", "coloured"),
+    [({}, True, True), ({}, False, False), ({"NO_COLOR": "1"}, True, False), ({"TERM": "dumb"}, True, False),
+     ({"FORCE_COLOR": "1"}, False, True), ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, False)],
+)  # fmt: skip
+def test_outcomes_have_colours_where_they_are_seen(
+    environ: dict[str, str], terminal: bool, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    written = io.StringIO()
+    monkeypatch.setattr(written, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stdout", written)
+    console = Console()
+    console.heading("test")
+    console.line("test: failed: 2 failed", "failed")
+    console.line("a plain line")
+    plain = "\n== test\ntest: failed: 2 failed\na plain line\n"
+    styled = "\n== \x1b[1mtest\x1b[0m\ntest: \x1b[1;31mfailed\x1b[0m: 2 failed\na plain line\n"
+    assert written.getvalue() == (styled if coloured else plain)
+
+
+def test_colours_of_the_project_s_own_are_dropped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    Console().line("lint: passed: \x1b[31mred\x1b[0m", "passed")
+    assert capsys.readouterr().out == "lint: \x1b[32mpassed\x1b[0m: red\n"

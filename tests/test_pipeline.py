@@ -283,7 +283,7 @@ def test_what_check_left_to_the_run_is_judged_by_what_became_of_it(
         work.record, change=dataclasses.replace(work.record.change, ci="jenkins", kind="pull-request")
     )
     stale = Finding(check="lock", subject="train", problem="p", remedy="dvc repro train")
-    checked = CheckResult(outcome=Outcome.PASSED, reason="1 that this run is about to fix", pending=(stale,))
+    checked = CheckResult(outcome=Outcome.PASSED, reason="1 problem that this run fixes", pending=(stale,))
     taken({"check": lambda work: checked, "commit": ends(commit, "commit")})
     assert run_all(work, skip=skip) == code
     check = kept(work).check
@@ -298,7 +298,7 @@ def test_the_verb_commit_ends_red_where_the_branch_stays_stale(work: RunContext,
         work.record, change=dataclasses.replace(work.record.change, ci="jenkins", kind="pull-request")
     )
     stale = Finding(check="lock", subject="train", problem="p", remedy="dvc repro train")
-    checked = CheckResult(outcome=Outcome.PASSED, reason="1 that this run is about to fix", pending=(stale,))
+    checked = CheckResult(outcome=Outcome.PASSED, reason="1 problem that this run fixes", pending=(stale,))
     taken({"check": lambda work: checked, "reproduce": ends(Outcome.FAILED, "reproduce")})
     pipeline.resume(work)
     assert run_step(work, "check") == 0

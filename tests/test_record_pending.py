@@ -32,7 +32,7 @@ def made(full: Record, **changes: object) -> Record:  # noqa: F811
     change = dataclasses.replace(full.change, ci="jenkins", kind="pull-request")
     kept = {
         "change": change, "compare": None, "test": None, "lint": None, "sync": None,
-        "check": CheckResult(outcome=PASSED, reason="2 that this run is about to fix", pending=(STALE, AWAY)),
+        "check": CheckResult(outcome=PASSED, reason="2 problems that this run fixes", pending=(STALE, AWAY)),
         "reproduce": ReproduceResult(outcome=PASSED, reason="1 ran", stages=(StageRun(name="train", outcome="ran"),)),
         "push": PushResult(outcome=PASSED, reason="3 objects sent"),
         "commit": CommitResult(outcome=PASSED, reason="2 files", commit="a" * 40),
@@ -113,7 +113,7 @@ def test_what_was_wrong_before_stays_and_is_named_first(full: Record) -> None:  
 
 def test_what_was_about_to_be_fixed_is_not_said_of_a_run_that_has_ended(full: Record) -> None:  # noqa: F811
     wrong = Finding(check="lock", subject="first", problem="code: differs", remedy="dvc repro first")
-    reason = "stale in dvc.lock: first; 2 that this run is about to fix; 4 objects"
+    reason = "stale in dvc.lock: first; 2 problems that this run fixes; 4 objects"
     check = CheckResult(outcome=FAILED, reason=reason, findings=(wrong,), pending=(STALE, AWAY))
     record = ended(made(full, check=check, commit=CommitResult(outcome=SKIPPED, reason="protected")))
     assert record.check is not None

@@ -6,6 +6,7 @@ one JSON document, and everything here goes to standard error.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ from mlbutler.secrets import Redactor
 
 _PLAIN_INTERVAL = 10.0
 _SILENCE = 60.0
+_BOLD = "1"
+_OUTCOMES = {
+    "passed": "32", "failed": "1;31", "error": "1;31", "not known": "33", "interrupted": "33", "skipped": "2",
+    "ok": "32", "MISSING": "1;31", "note": "33", "stale": "33", "cannot run": "1;31",
+}  # fmt: skip
+"""How a word that says what became of something is set: the parameters of ECMA-48's SGR."""
 
 
 @dataclass
@@ -71,21 +78,21 @@ class Console:
     def heading(self, text: str) -> None:
         """Show the start of a step or a stage."""
         if not self.quiet:
-            self._write(f"\n== {text}")
+            self._print(f"\n== {text}", self.stream, text, _BOLD)
 
-    def line(self, text: str = "") -> None:
-        """Show a normal message."""
+    def line(self, text: str = "", outcome: str = "") -> None:
+        """Show a normal message; a terminal shows the word `outcome` in it in that outcome's colour."""
         if not self.quiet:
-            self._write(text)
+            self._print(text, self.stream, outcome, _OUTCOMES.get(outcome, ""))
 
     def detail(self, text: str) -> None:
         """Show a message only with --verbose."""
         if self.verbose and not self.quiet:
             self._write(text)
 
-    def error(self, text: str) -> None:
-        """Show a message always, on standard error."""
-        self._print(text, sys.stderr)
+    def error(self, text: str, outcome: str = "") -> None:
+        """Show a message always, on standard error; `outcome` as for a line."""
+        self._print(text, sys.stderr, outcome, _OUTCOMES.get(outcome, ""))
 
     def raw(self, text: str) -> None:
         """Show live output of a child process, already split into lines; quiet drops it."""
@@ -97,8 +104,11 @@ class Console:
     def _write(self, text: str) -> None:
         self._print(text, self.stream)
 
-    def _print(self, text: str, stream: TextIO) -> None:
-        print(clean(self.redactor.hide(text)), file=stream, flush=True)
+    def _print(self, text: str, stream: TextIO, word: str = "", style: str = "") -> None:
+        shown = clean(self.redactor.hide(text))
+        if style and _has_colours(stream):
+            shown = shown.replace(word, f"\x1b[{style}m{word}\x1b[0m", 1)
+        print(shown, file=stream, flush=True)
         self._written = time.monotonic()
 
     @contextmanager
@@ -161,6 +171,14 @@ class Console:
         with Live(Text(state.line()), console=Terminal(stderr=True), transient=True) as live:
             while not stop.wait(0.1):
                 live.update(Text(state.line()))
+
+
+def _has_colours(stream: TextIO) -> bool:
+    """Return whether styles are written: to a terminal, unless NO_COLOR says otherwise; elsewhere for FORCE_COLOR."""
+    environ = os.environ
+    if environ.get("NO_COLOR"):  # https://no-color.org
+        return False
+    return bool(environ.get("FORCE_COLOR")) or (stream.isatty() and environ.get("TERM") != "dumb")
 
 
 def human_bytes(count: float) -> str:

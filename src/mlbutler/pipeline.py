@@ -194,11 +194,11 @@ def show(work: RunContext, name: str, result: StepResult, *, began: bool = True)
     """
     line = f"{name}: {result.outcome}: {result.reason}" + (f"\n  {result.remedy}" if result.remedy else "")
     if result.outcome in (Outcome.FAILED, Outcome.ERROR, Outcome.NOT_KNOWN, Outcome.INTERRUPTED):
-        work.console.error(line)
+        work.console.error(line, result.outcome)
     elif result.outcome is Outcome.SKIPPED and not began:
         work.console.detail(line)
     else:
-        work.console.line(line)
+        work.console.line(line, result.outcome)
 
 
 def _blocked(record: Record, step: Step) -> str:

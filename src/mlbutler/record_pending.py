@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
+from mlbutler import numbers
 from mlbutler.few import few
 from mlbutler.record import CheckResult, Finding, Outcome, Record, StepResult
 
@@ -14,7 +15,7 @@ _MADE = ("ran", "restored", "unchanged")
 
 def pending_words(count: int) -> str:
     """Return how `check` says that it leaves something to the run."""
-    return f"{count} that this run is about to fix"
+    return f"{numbers.count(count, 'problem')} that this run fixes"
 
 
 def judged_again(record: Record) -> CheckResult | None:

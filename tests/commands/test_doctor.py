@@ -300,6 +300,9 @@ def test_without_json_each_line_says_what_to_do(surgery: Surgery) -> None:
     (at,) = [number for number, line in enumerate(lines) if line.startswith("MISSING  remote: ")]
     assert "401" in lines[at]
     assert lines[at + 1].startswith("         The credentials are wrong")
+    assert at == 0  # what is wrong stands first, what is fine in one line at the end
+    assert not any(line.startswith("ok  ") for line in lines[:-1])
+    assert lines[-1].startswith("ok       git, dvc, project,")
     assert run.code == 1
 
 

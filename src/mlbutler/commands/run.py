@@ -11,7 +11,7 @@ from mlbutler.console import Console, human_bytes, human_seconds
 from mlbutler.errors import Interrupted, UsageError
 from mlbutler.forge.interface import State
 from mlbutler.pipeline import NAMES, run_all
-from mlbutler.record import Outcome
+from mlbutler.record import Outcome, Record, StepResult
 from mlbutler.record_file import dumps
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import announce
@@ -101,20 +101,27 @@ def _summarize(work: RunContext) -> None:
     console.heading("summary")
     for name, result in record.steps():
         took = f" ({human_seconds(result.duration)})" if result.duration >= 0.05 else ""
-        console.line(f"{name:<10} {result.outcome:<8}{took} {result.reason}")
+        console.line(f"{name:<10} {result.outcome:<8}{took} {result.reason}", result.outcome)
     if record.sync and record.sync.moved:
         moved = ", ".join(f"{human_bytes(m.bytes)} from {m.place}" for m in record.sync.moved if m.objects)
         console.line(f"brought: {moved or 'nothing'}")
     if record.report and record.report.outcome is Outcome.PASSED:
+        files = dict(record.report.files)
+        console.line(f"report: {files.get('html') or next(iter(files.values()), 'no file')}")
         for kind, path in record.report.files:
-            console.line(f"report ({kind}): {path}")
+            console.detail(f"report ({kind}): {path}")
     console.line(f"record: {work.record_path.relative_to(work.root)}")
     for line in _results(work):
         console.line(line)
+    for name, result in record.steps():  # once more, where a person looks
+        if result.outcome in _BAD:
+            console.line(f"{result.outcome}: {name}: {result.reason}", result.outcome)
+    for line in _next(work):
+        console.line(f"next: {line}")
 
 
 def _results(work: RunContext) -> Iterator[str]:
-    """Say where the results are, what was not shared, and what to do next."""
+    """Say where the results are, and what was not shared."""
     record = work.record
     commit, push = record.commit, record.push
     sent = ", ".join(f"{human_bytes(m.bytes)} to {m.place}" for m in push.moved if m.objects) if push else ""
@@ -125,13 +132,23 @@ def _results(work: RunContext) -> Iterator[str]:
     elif commit is not None and commit.files:
         where = "in this work tree" if record.change.kind == "local" else "not on the branch"
         yield f"results: {where}, {commit.reason}"
-    next_ones = [commit.remedy] if commit is not None and commit.files and commit.remedy else []
     if not work.shares:
-        waiting = [step for step in (push, record.publish) if step is not None and step.remedy]
-        for step in waiting:
-            yield step.reason
-        next_ones += [f"{' and '.join(step.remedy for step in waiting)} (or {SHARE})"] if waiting else []
+        yield from (step.reason for step in _unshared(record))
+
+
+def _next(work: RunContext) -> Iterator[str]:
+    """Say what to do next: what went wrong comes before all else."""
+    record = work.record
     bad = next((result for _, result in record.steps() if result.outcome in _BAD and result.remedy), None)
-    next_ones = [bad.remedy] if bad is not None else next_ones
-    for what in next_ones:
-        yield f"next: {what}"
+    if bad is not None:
+        yield bad.remedy
+        return
+    if record.commit is not None and record.commit.files and record.commit.remedy:
+        yield record.commit.remedy
+    waiting = [] if work.shares else _unshared(record)
+    if waiting:
+        yield f"{' and '.join(step.remedy for step in waiting)} (or {SHARE})"
+
+
+def _unshared(record: Record) -> list[StepResult]:
+    return [step for step in (record.push, record.publish) if step is not None and step.remedy]

@@ -92,7 +92,8 @@ def _show(console: Console, result: VerifyResult) -> None:
         columns = (Column("Stage"), Column("Result"), Column("Time", numeric=True), Column("Because"))
         screen.table(Table(f"{result.revision[:10]} in a clean clone", columns, rows), whole=("Stage", "Result"))
     show = console.error if result.outcome is Outcome.FAILED else console.line
-    show(f"verify: {result.outcome}: {result.reason}" + (f"\n  {result.remedy}" if result.remedy else ""))
+    remedy = f"\n  {result.remedy}" if result.remedy else ""
+    show(f"verify: {result.outcome}: {result.reason}{remedy}", result.outcome)
 
 
 def _tone(state: Verification) -> Tone:

@@ -71,7 +71,8 @@ def _with_url(settings: Settings, change: Change, found: ForgeLocation | None) -
     url = pages_address(settings.url or "")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"forge.url is no address: '{url}'.", "Write it as https://host or https://host/path.")
+        remedy = "Write it as https://host or https://host/path; for a directory set forge.kind to 'folder'."
+        raise SettingsError(f"forge.url is no address: '{url}'.", remedy)
     if "@" in parts.netloc:
         raise SettingsError("forge.url holds a user name or a password.", "Take it out; set MLBUTLER_FORGE_TOKEN.")
     said = settings.kind or kind_of(parts.hostname.lower()) or ""

@@ -234,7 +234,9 @@ def _uncommitted(work: RunContext, artifacts: Sequence[Artifact], findings: Sequ
 
 
 def _all_there(objects: int, artifacts: int, remembered: int, age: float) -> str:
-    said = f"all {count(objects, 'object')} of {count(artifacts, 'artifact')} are on the remote"
+    every, verb = ("the", "is") if objects == 1 else (f"all {objects:,}", "are")
+    of = count(artifacts, "artifact")
+    said = f"{every} {'object' if objects == 1 else 'objects'} of {of} {verb} on the remote"
     return said + (f" ({remembered} of them when last asked, {human_seconds(age)} ago)" if remembered else "")
 
 

@@ -131,7 +131,7 @@ def _show(console: Console, stage: StagePlan) -> None:
     if stage.state in (StageState.UP_TO_DATE, StageState.FROZEN):
         console.detail(text)
     else:
-        console.line(text)
+        console.line(text, stage.state)
 
 
 def _sentence(result: PlanResult) -> str:

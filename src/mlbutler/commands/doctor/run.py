@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -73,15 +73,30 @@ def doctor(directory: Path, console: Console, *, settings: bool = False, forge: 
             looks = examine_forge(work)
         else:
             looks = examine(work, unknown)
-        found = []
-        for item in looks:  # told one by one: a server that does not answer may take a minute or two
-            remedy = f"\n         {item.remedy}" if item.remedy else ""
-            console.line(f"{_SIGNS[item.state]}  {item.subject}: {item.text}{remedy}")
-            found.append(item)
+        found: list[Examined] = []
+        try:
+            with console.progress("examined") as progress:  # a server that does not answer may take a minute or two
+                for item in looks:
+                    found.append(item)
+                    progress.advance(1)
+        finally:
+            _show(console, found)
     if console.json:
         document = {"examined": [dataclasses.asdict(item) for item in found]}
         print(json.dumps(document, indent=2, ensure_ascii=False))
     return EXIT_JUDGED if any(item.state == MISSING for item in found) else EXIT_PASSED
+
+
+def _show(console: Console, found: Sequence[Examined]) -> None:
+    """Show what is missing, then what is worth knowing; what is fine is one line, and all of them when verbose."""
+    whole = (MISSING, NOTE, OK) if console.verbose else (MISSING, NOTE)
+    for state in whole:
+        for item in (item for item in found if item.state == state):
+            remedy = f"\n         {item.remedy}" if item.remedy else ""
+            console.line(f"{_SIGNS[state]}  {item.subject}: {item.text}{remedy}", _SIGNS[state].strip())
+    fine = [item.subject for item in found if item.state == OK]
+    if fine and not console.verbose:
+        console.line(f"{_SIGNS[OK]}  {', '.join(fine)} (--verbose: what was found)", _SIGNS[OK].strip())
 
 
 def examine(work: RunContext, unknown: Examined | None = None) -> Iterator[Examined]:

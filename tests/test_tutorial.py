@@ -1,0 +1,54 @@
+"""The tutorial works as it stands there, in a new folder and with an empty home."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pandas")
+pytest.importorskip("sklearn")
+
+PAGE = Path(__file__).parent.parent / "docs" / "tutorial.md"
+BLOCK = re.compile(r"^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
+END = "---end-of-block---"
+
+
+def looks_like(output: list[str], expected: list[str]) -> bool:
+    """Whether lines match where ``...`` alone stands for any lines, and within a line for any text."""
+    if not expected:
+        return not output
+    first, *rest = expected
+    if first == "...":
+        return any(looks_like(output[skipped:], rest) for skipped in range(len(output) + 1))
+    pattern = first.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]").replace("...", "*")
+    return bool(output) and fnmatchcase(output[0], pattern) and looks_like(output[1:], rest)
+
+
+def test_every_block_can_be_copied_and_shows_what_the_page_says(tmp_path: Path) -> None:
+    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    assert len(blocks) > 10
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "work").mkdir()
+    environ = {
+        "HOME": str(home), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "LANG": "C.UTF-8", "TMPDIR": str(tmp_path), "COLUMNS": "120", "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    environ |= {f"GIT_{role}_NAME": "Ada" for role in ("AUTHOR", "COMMITTER")}
+    environ |= {f"GIT_{role}_EMAIL": "ada@example.org" for role in ("AUTHOR", "COMMITTER")}
+    script = "".join(f"{commands}\necho {END}\n" for commands, _ in blocks)
+    done = subprocess.run(
+        ["bash", "-e"], input=script, cwd=tmp_path / "work", env=environ, capture_output=True, text=True, check=False
+    )
+    parts = done.stdout.split(f"{END}\n")
+    assert done.returncode == 0, f"{parts[-1]}\n{done.stderr}"
+    for (commands, expected), output in zip(blocks, parts, strict=False):
+        if expected:
+            shown = [line.rstrip() for line in output.strip().splitlines()]
+            assert looks_like(shown, expected.strip().splitlines()), f"{commands}\nshows\n{output}"

@@ -244,3 +244,38 @@ def test_a_branch_that_is_gone_takes_nothing_from_the_other(origin: Path, git: G
     change = found(work, JENKINS)
     assert change.fork  # nothing shows that it is ours
     assert change.base == git(work, "rev-parse", "origin/main^")
+
+
+def merges(origin: Path, git: GitCommand, *files: str) -> tuple[Path, list[str]]:
+    """A clone of main and of a branch, each with its own text in `files`; and the commit that merges the two, resolved."""
+    author = origin.parent / "author"
+    for branch, text in (("main", "ours"), ("feature", "theirs")):
+        git(author, "checkout", "-q", branch)
+        for name in files:
+            (author / name).write_text(text)
+        git(author, "add", "-A")
+        git(author, "commit", "-q", "--allow-empty", "-m", text)
+    git(author, "push", "-q", "origin", "main", "feature")
+    work = clone(origin, git, "origin/main")
+    heads = [git(work, "rev-parse", name) for name in ("origin/main", "origin/feature")]
+    return work, heads
+
+
+BUILDER = {"JENKINS_URL": "http://j/", "BUILD_URL": "http://j/1/", "ghprbPullId": "7", "ghprbTargetBranch": "main",
+           "ghprbSourceBranch": "feature"}  # fmt: skip
+
+
+def test_a_merge_that_the_server_made_of_our_branches_is_ours(origin: Path, git: GitCommand) -> None:
+    work, heads = merges(origin, git)
+    git(work, "merge", "-q", "--no-edit", heads[1])
+    assert not found(work, BUILDER).fork
+
+
+def test_a_commit_that_resolves_a_conflict_of_our_branches_is_not_git_s_own_merge(
+    origin: Path, git: GitCommand
+) -> None:
+    work, (main, feature) = merges(origin, git, "both")
+    tree = git(work, "rev-parse", "HEAD^{tree}")
+    theirs = git(work, "commit-tree", tree, "-p", main, "-p", feature, "-m", "a fork's, with our branches as parents")
+    git(work, "checkout", "-q", "--detach", theirs)
+    assert found(work, BUILDER).fork

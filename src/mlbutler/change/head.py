@@ -125,7 +125,8 @@ def _is_merge_of_ours(history: History, checkout: str, head: str, target: Target
     if len(others) != 1 or target.commit is None or not git.is_ancestor(others[0], target.commit):
         return False
     history.merge_base(head, others[0])  # brings what a shallow clone lacks of the two
-    return git.merged_tree(head, others[0]) == git.resolve(f"{checkout}^{{tree}}")
+    merged = git.merged_tree(head, others[0])
+    return merged is not None and merged == git.tree_id(checkout)
 
 
 def _branch_of(history: History, head: str, target: str | None) -> tuple[bool, str | None]:

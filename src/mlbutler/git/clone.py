@@ -92,6 +92,10 @@ class Clone(GitCommand):
         done = self.run("merge-tree", "--write-tree", one, other, check=False)
         return done.text.splitlines()[0] if done.code == 0 and done.text else None
 
+    def tree_id(self, commit: str) -> str:
+        """Return the id of a commit's tree."""
+        return self.run("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}").text
+
     def is_shallow(self) -> bool:
         """Return whether the clone is shallow."""
         return self.path("shallow").is_file()

@@ -247,7 +247,7 @@ def test_a_branch_that_is_gone_takes_nothing_from_the_other(origin: Path, git: G
 
 
 def merges(origin: Path, git: GitCommand, *files: str) -> tuple[Path, list[str]]:
-    """A clone of main and of a branch, each with its own text in `files`; and the commit that merges the two, resolved."""
+    """A clone of main and of a branch that have texts of their own in `files`, with their commits."""
     author = origin.parent / "author"
     for branch, text in (("main", "ours"), ("feature", "theirs")):
         git(author, "checkout", "-q", branch)

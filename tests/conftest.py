@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from mlbutler.ci.servers import SERVERS
 from tests import forked_python
 from tests.elsewhere import Elsewhere, listening
+from tests.trackers.mlflow_server import Tracker, served
 
 _CI = (
     "JENKINS_URL", "BUILD_URL", "GITHUB_ACTIONS", "GITLAB_CI", "CI", "CHANGE_ID", "BRANCH_NAME", "BUILD_ID",
@@ -69,6 +71,15 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(home / "dvc-global"))
     monkeypatch.setenv("DVC_SYSTEM_CONFIG_DIR", str(home / "dvc-system"))
     return home
+
+
+@pytest.fixture(scope="session")
+def tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    """A real MLflow server, where it is installed."""
+    if not all(importlib.util.find_spec(name) for name in ("mlflow", "sqlalchemy", "alembic", "flask_cors")):
+        pytest.skip("needs mlflow-skinny, sqlalchemy, alembic and flask-cors")
+    with served(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ PACKAGES = {
     "sklearn": "scikit-learn",
     "vl_convert": "vl-convert-python",
     "ruamel": "ruamel.yaml",
+    "mlflow": "mlflow-skinny",
 }
 BROUGHT = {
     **dict.fromkeys(("dvc_data", "dvc_objects", "dvc_render", "hydra", "networkx", "fsspec"), "dvc"),

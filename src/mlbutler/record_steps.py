@@ -317,6 +317,7 @@ class CommitResult(StepResult):
     """The results commit: its id, the parent it was put on, the branch, the files. Empty id: none is on the branch.
 
     `proposed`: another branch that has it, for a pull request into `branch`; `pull_request`: that one's page.
+    `tracker_run`: the page of its run on an MLflow server.
     """
 
     commit: str = ""
@@ -326,6 +327,7 @@ class CommitResult(StepResult):
     fetch_command: str = ""
     proposed: str = ""
     pull_request: str = ""
+    tracker_run: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from mlbutler.git.address import RemoteAccess, parse
 from mlbutler.train.experiment import JENKINS, Experiment, dumps, identity
 from mlbutler.train.shared import SharedExperiments
 from mlbutler.train.state import State
+from tests.trackers.mlflow_server import PASSWORD, USER, Tracker
 from tests.train.agents import Agent, kept, now, send, shared
 from tests.train.conftest import Laptop
 
@@ -337,3 +338,21 @@ def test_data_that_cannot_be_brought_is_another_agent_s_try_and_then_the_end(lap
     assert "attempt 1 could not be prepared on one" in now(laptop, one).reason
     agent.begin(code=1)
     assert now(laptop, one).state is State.NOT_SET_UP
+
+
+def test_results_become_one_run_on_the_mlflow_server_of_the_target_branch(laptop: Laptop, tracker: Tracker) -> None:
+    own = (laptop.root / "mlbutler.toml").read_text()
+    (laptop.root / "mlbutler.toml").write_text(f'{own}[trackers]\nmlflow = "{tracker.url}"\nexperiment = "lr"\n')
+    laptop.git("commit", "-qam", "where results go")
+    (one,) = send(laptop, "train.rate=0.02", name="lr")
+    agent = Agent(laptop, one)
+    agent.begin()
+    agent.call("run")
+    access = {"MLFLOW_TRACKING_USERNAME": USER, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
+    said = agent.call("save", environ=access)
+    (run,) = tracker.runs("lr")
+    assert (run["run_name"], run["tags"]["mlbutler.result"]) == ("lr", now(laptop, one).result)
+    assert (run["metrics"]["accuracy"], run["params"]) == (0.92, {"train.rate": "0.02"})
+    assert run["tags"]["mlflow.source.name"] == "http://jenkins.example/job/train/1/"
+    assert f"lr on the MLflow server: {tracker.url}/#/experiments/" in said.out
+    assert PASSWORD not in said.out + said.err

@@ -71,7 +71,9 @@ def build(record: Record, settings: Settings) -> Report:
         experiment=record.change.head_branch or "",
         headline=headline(record),
         subject=_subject(record),
-        places=tuple(place for place in (_build(record), _report_page(record), results.committed(record)) if place),
+        places=tuple(
+            filter(None, (_build(record), _report_page(record), results.committed(record), results.run(record)))
+        ),
         steps=tuple((name, str(r.outcome), OUTCOME_TONES[r.outcome]) for name, r in judged(record)),
         sections=tuple(section for section in sections if section is not None),
         head=record.change.head,
@@ -118,6 +120,10 @@ def _target(change: Change) -> str:
         return name
     which = "without the uncommitted files" if change.base == change.head else "the commit before"
     return f"{which}: this is {name} itself"
+
+
+def _places(record: Record) -> tuple[Line, ...]:
+    return _build(record), _report_page(record), results.committed(record), results.run(record)
 
 
 def _build(record: Record) -> Line:

@@ -21,6 +21,12 @@ def committed(record: Record) -> Line:
     return (plain("results in "), links.commit(commit.commit, record.change), plain(where), *how)
 
 
+def run(record: Record) -> Line:
+    """Return a link to the results' run on an MLflow server, () where there is none."""
+    page = record.commit.tracker_run if record.commit is not None else ""
+    return (link("MLflow", page),) if page else ()
+
+
 def _to_get(commit: CommitResult) -> tuple[str, ...]:
     return (commit.fetch_command,) if commit.fetch_command else ("git pull", "dvc pull")
 

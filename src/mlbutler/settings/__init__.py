@@ -17,6 +17,7 @@ from mlbutler.settings.sections import (
     Settings,
     VerifySettings,
 )
+from mlbutler.settings.trackers import TrackersSettings
 
 __all__ = [
     "FILE_NAME",
@@ -30,6 +31,7 @@ __all__ = [
     "ReportSettings",
     "ReproduceSettings",
     "Settings",
+    "TrackersSettings",
     "VerifySettings",
     "load",
     "parse",

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from mlbutler.settings.comment import CommentSettings
+from mlbutler.settings.trackers import TrackersSettings
 from mlbutler.settings.types import Amount, Bytes, Patience, Seconds, Section, Share, Strings
 
 
@@ -401,4 +402,5 @@ class Settings(Section):
     report: ReportSettings = ReportSettings.model_construct()
     comment: CommentSettings = CommentSettings.model_construct()
     forge: ForgeSettings = ForgeSettings.model_construct()
+    trackers: TrackersSettings = TrackersSettings.model_construct()
     notify: NotifySettings = NotifySettings.model_construct()

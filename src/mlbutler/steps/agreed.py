@@ -12,18 +12,21 @@ from mlbutler.steps.context import RunContext
 S = TypeVar("S", bound=BaseModel)
 
 
-def agreed(work: RunContext, section: str, own: S) -> S:
+def agreed(work: RunContext, section: str, own: S, *, branches: bool = False) -> S:
     """Return a section of the settings; for a pull request on a CI server the target branch's.
 
     A variable of the agent's environment outweighs both.
 
     Args:
         own: the section of the work tree's settings.
+        branches: do the target branch's count for a branch's build too? Where no target is known, those of the commit.
     """
     change = work.record.change
-    if change.ci == "local" or change.kind != "pull-request":
+    if change.ci == "local" or (change.kind != "pull-request" and not branches):
         return own
     revisions, kind = work.agreed_at, type(own)
+    if not revisions and change.kind == "branch":  # the only branch there is
+        revisions = (change.head,)
     theirs = settings_at(lambda name: work.git.show(revisions[0], f"{work.prefix}{name}")) if revisions else None
     found = getattr(theirs, section) if theirs is not None else kind()
     given = {key: getattr(own, key) for key in kind.model_fields

@@ -22,6 +22,7 @@ from mlbutler.git import Git
 from mlbutler.project.leftovers import take_out
 from mlbutler.project.paths import dependency_paths, result_paths
 from mlbutler.record import Change, CommitResult, Outcome, StageRun
+from mlbutler.steps import tracked
 from mlbutler.steps.context import RunContext
 
 
@@ -164,6 +165,7 @@ def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[s
         files = results.for_parent(git, change.head)
     else:
         files = {path: results.files[path] for path in results.changed}
+    files |= tracked.files(work, git, change.head, touched)
     text = message(settings.message, change, _stages(work), _runs(work))
     build = CommitBuilder(git, files, text, Author.parse(settings.author))
     if settings.way == "pull-request":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mlbutler.change.order import is_older
 from mlbutler.errors import MlbutlerError
@@ -21,6 +21,7 @@ from mlbutler.steps.notify import notified
 from mlbutler.steps.report_branch import LeftReport, leave
 from mlbutler.steps.results_pull_request import open_pull_request
 from mlbutler.steps.reviewers import STATES, opened, placed, redacted
+from mlbutler.steps.tracked import logged
 
 _MOST_PICTURES = 30
 _SENTENCE_LIMIT = 500
@@ -29,36 +30,42 @@ _CHECK_LIMIT = 65_000
 
 
 def run(work: RunContext, command: str | None = None) -> PublishResult:
-    """Publish the report to the forge, and notify the webhook.
+    """Publish the report to the forge, the result to the MLflow server, and notify the webhook.
 
     Args:
         command: hand the report to this shell command instead of a forge.
 
     Raises:
-        ForgeError: forge or webhook could not be reached or written; the webhook is called in any case.
+        ForgeError, OutsideError: forge, MLflow server or webhook could not be reached or written; none of them keeps
+            the others from being told.
         SettingsError: a setting is missing. UsageError: several pull requests hold the commit.
     """
     if not work.shares:
         return unshared.publish(work)
-    problem: MlbutlerError | None = None
     if work.live is not None:
         work.live.end()
+    problems: list[MlbutlerError] = []
+    track = _said_by(lambda: logged(work), problems)
     try:
         result = _handed_over(work, command) if command else _to_forge(work)
     except MlbutlerError as error:
         result = error.partial if isinstance(error.partial, PublishResult) else _failed(error)
-        problem = error
-    try:
-        note = notified(work)
-    except MlbutlerError as error:
-        failed = dataclasses.replace(result, outcome=Outcome.ERROR, reason=f"{result.reason}; {error.message}")
-        problem = problem or error
-        problem.partial = failed
-    else:
-        result = dataclasses.replace(result, reason=f"{result.reason}; {note}") if note else result
-    if problem is not None:
-        raise problem
+        problems.insert(0, error)
+    note = _said_by(lambda: notified(work), problems)
+    result = dataclasses.replace(result, reason="; ".join(filter(None, (result.reason, track, note))))
+    if problems:
+        problems[0].partial = dataclasses.replace(result, outcome=Outcome.ERROR)
+        raise problems[0]
     return result
+
+
+def _said_by(call: Callable[[], str], problems: list[MlbutlerError]) -> str:
+    """Return what the call says; that it failed goes to the problems, and nothing else is kept from being done."""
+    try:
+        return call()
+    except MlbutlerError as error:
+        problems.append(error)
+        return error.message
 
 
 def _handed_over(work: RunContext, command: str) -> PublishResult:

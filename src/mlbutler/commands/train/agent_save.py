@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from mlbutler.commands.start import begin
+from mlbutler.commands.train import tracked
 from mlbutler.commands.train.build import Build, open_build
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import (
@@ -70,8 +72,21 @@ def save(directory: Path, console: Console, *, aborted: bool) -> int:
     log = kept_log(handed.log)
     now = patient(console, lambda: build.assigned.change(attempt, lambda now: _ended(now, saved), log))
     console.line(f"{now.name}: {now.state}{': ' if now.reason else ''}{now.reason}")
+    _track(build, now)
     _notify(build, now)
     return _CODES.get(now.state, EXIT_JUDGED)
+
+
+def _track(build: Build, experiment: Experiment) -> None:
+    """Have a run on the MLflow server for what an experiment made; that there is none ends no experiment."""
+    if experiment.state is not State.DONE or not experiment.result:
+        return
+    try:
+        with begin(build.root, build.console) as work:
+            if page := tracked.of_experiment(work, experiment):
+                build.console.line(f"{experiment.name} on the MLflow server: {page}")
+    except MlbutlerError as error:
+        build.console.line(f"{experiment.name} is not on the MLflow server: {error.message} {error.remedy}")
 
 
 def _notify(build: Build, experiment: Experiment) -> None:

@@ -1,0 +1,32 @@
+"""What an experiment made, on an MLflow server."""
+
+from __future__ import annotations
+
+from mlbutler.steps import tracked
+from mlbutler.steps.context import RunContext
+from mlbutler.trackers.result import Result, named
+from mlbutler.train.experiment import Experiment
+
+
+def of_experiment(work: RunContext, experiment: Experiment) -> str:
+    """Have a run there for an experiment that is done; return its page, '' where no server is set.
+
+    Raises:
+        SettingsError, OutsideError: see `mlbutler.trackers.mlflow_server.log`.
+    """
+    where = tracked.settings(work)
+    if where.mlflow is None:
+        return ""
+    numbers = {f"{measure.file}:{measure.name}": measure.value for measure in experiment.metrics}
+    names = named(numbers)
+    result = Result(
+        id=experiment.result,
+        name=experiment.name,
+        commit=experiment.input,
+        repository=tracked.address(work.record.change),
+        source=experiment.build,
+        params=tracked.used_params(work.project.stages),
+        metrics={names[key]: number for key, number in numbers.items()},
+        links=(("build", experiment.build),) if experiment.build else (),
+    )
+    return tracked.send(work, where, result)

@@ -1,0 +1,1 @@
+"""Experiment trackers: results as they list them."""

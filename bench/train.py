@@ -27,7 +27,8 @@ from bench.project import environment
 from mlbutler.jenkins.builds import Job
 from mlbutler.jenkins.client import JenkinsClient
 from mlbutler.jenkins.console_text import ConsoleText
-from mlbutler.train.experiment import JENKINS, Experiment, Measure, dumps, identity
+from mlbutler.train.choices import JENKINS
+from mlbutler.train.experiment import Experiment, Measure, dumps, identity
 from mlbutler.train.state import State
 
 MLBUTLER, DVC = (sys.executable, "-m", "mlbutler"), (sys.executable, "-m", "dvc")

@@ -11,9 +11,10 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from mlbutler.frozen import frozen
 
 _PROGRAM = "bwrap"
 _TIMEOUT = 20.0
@@ -32,7 +33,7 @@ _OF_ROOT = ("CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER")
 _RESOLVER = Path("/etc/resolv.conf")
 
 
-@dataclass(frozen=True)
+@frozen
 class Places:
     """What the project's code may see and write.
 

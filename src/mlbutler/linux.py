@@ -9,9 +9,10 @@ import select
 import signal
 import sys
 import threading
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from mlbutler.frozen import frozen
 
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 
@@ -66,7 +67,7 @@ def children() -> frozenset[int]:
     return frozenset(found)
 
 
-@dataclass(frozen=True)
+@frozen
 class FileSystem:
     """A mounted file system: its `kind`, as the kernel calls it (``ext4``, ``overlay``), and its `mount` point."""
 

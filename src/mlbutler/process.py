@@ -15,13 +15,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
 
 from mlbutler import linux
 from mlbutler.errors import Interrupted, OutsideError, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.held_back import allowed, held_back, in_ci, values_to_hide
 from mlbutler.live_lines import LiveLines
 from mlbutler.secrets import (
@@ -43,7 +43,7 @@ _ENDED_BY_STOP = frozenset(code for number in _STOP_SIGNALS for code in (-number
 _TOLD_BESIDE = 0.2
 
 
-@dataclass(frozen=True)
+@frozen
 class Grace:
     """Seconds that a process group has after being interrupted, and then after being terminated.
 
@@ -55,7 +55,7 @@ class Grace:
     told: float = 5.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Finished:
     """A command that has ended. `exit_code`: None when the timeout ended it, -N when signal N did."""
 

@@ -10,8 +10,9 @@ Times are ISO 8601 in UTC, durations are seconds, sizes are bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mlbutler.frozen import frozen_by_name
 from mlbutler.record_compare import (
     CodeChange,
     CompareResult,
@@ -127,7 +128,7 @@ WEIGHTIEST_FIRST = (Outcome.INTERRUPTED, Outcome.ERROR, Outcome.NOT_KNOWN, Outco
 """Which outcome a run takes from its steps: what a retry may change outweighs a judgement."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Change:
     """What is being worked on: a pull request, a branch build, or a local work tree.
 
@@ -182,7 +183,7 @@ class Change:
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Environment:
     """Where the run happened: versions and hardware, nothing that could be a secret."""
 
@@ -196,7 +197,7 @@ class Environment:
     memory: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Record:
     """Everything a run found.
 

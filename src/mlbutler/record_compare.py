@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from mlbutler.frozen import frozen, frozen_by_name
 from mlbutler.record_steps import EarlierBuild, StepResult
 
 Scalar = float | int | bool | str | None
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
     NOT_JUDGED = "not judged"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class MetricChange:
     """One number of one metrics file on both sides. `goal`: ``maximize``, ``minimize`` or None.
 
@@ -56,7 +56,7 @@ class MetricChange:
         return self.verdict in (Verdict.BETTER, Verdict.WORSE) and self.noise is None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Origin:
     """Where the numbers of some metrics files come from.
 
@@ -75,7 +75,7 @@ class Origin:
     url: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class PastValue:
     """A metric at one commit. `when`: the commit's time, ISO 8601."""
 
@@ -84,7 +84,7 @@ class PastValue:
     value: Scalar
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class MetricHistory:
     """A metric at the commits of the target branch that measured it anew, oldest first."""
 
@@ -99,7 +99,7 @@ class MetricHistory:
         return f"{self.file}:{self.name}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class ParamChange:
     """One parameter that differs. `kind`: ``changed``, ``added``, ``removed``. Values are shown as text.
 
@@ -115,7 +115,7 @@ class ParamChange:
     after: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class CodeChange:
     """A file in Git that differs, neither output nor parameters.
 
@@ -129,7 +129,7 @@ class CodeChange:
     undeclared: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class DefinitionChange:
     """One thing that dvc.yaml says otherwise of a stage.
 
@@ -145,7 +145,7 @@ class DefinitionChange:
     new: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class StageDefinitionChange:
     """A stage that dvc.yaml defines otherwise, with templates filled in.
 
@@ -177,7 +177,7 @@ class PlotKind(StrEnum):
     UNSUPPORTED = "unsupported"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class PlotChange:
     """One plot on both sides.
 
@@ -207,7 +207,7 @@ class PlotChange:
     own_template: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class TableChange:
     """A table (CSV, TSV, JSON lines, Parquet) that differs and was at hand on at least one side.
 
@@ -224,7 +224,7 @@ class TableChange:
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class FolderChange:
     """Files that differ directly or deeper in one folder of a directory artifact; '' are those outside any."""
 
@@ -235,7 +235,7 @@ class FolderChange:
     renamed: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class DataChange:
     """One artifact (an output or a .dvc file) that differs.
 
@@ -262,7 +262,7 @@ class DataChange:
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Flip:
     """One example that is right on one side alone. Predictions and label are shown as text.
 
@@ -278,7 +278,7 @@ class Flip:
     image: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class SliceChange:
     """The examples with one value in one slice column.
 
@@ -298,7 +298,7 @@ class SliceChange:
     worse: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class ScoreChange:
     """A number made from the scores of all paired examples, with the interval on its difference.
 
@@ -316,7 +316,7 @@ class ScoreChange:
     method: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class PredictionChange:
     """One predictions file on both sides, example by example.
 
@@ -348,7 +348,7 @@ class PredictionChange:
     scores: tuple[ScoreChange, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class RepeatResult:
     """One metric, measured by repeated runs that differ in nothing but the seed.
 
@@ -384,7 +384,7 @@ class RepeatResult:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class GateResult:
     """One rule and its judgement.
 
@@ -406,7 +406,7 @@ class GateResult:
     waiver: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class CompareResult(StepResult):
     """The comparison with the merge base, and the judgement.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from mlbutler.frozen import frozen_by_name
 from mlbutler.record_verified import StageVerified
 
 
@@ -23,7 +23,7 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class StepResult:
     """What every step says of itself.
 
@@ -41,7 +41,7 @@ class StepResult:
     duration: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class CommandRun:
     """One command of the project: its text, exit code (None: killed by timeout), seconds, last lines."""
 
@@ -51,7 +51,7 @@ class CommandRun:
     tail: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class FailedCase:
     """One failing test of a JUnit file. `file` and `line`: where it failed, as far as that is said."""
 
@@ -62,7 +62,7 @@ class FailedCase:
     line: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class TestResult(StepResult):
     """The project's tests. Counts are None when no JUnit file was written.
 
@@ -82,7 +82,7 @@ class TestResult(StepResult):
     isolation: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class LintResult(StepResult):
     """The project's linters, one run for each command. `held_back`, `isolation`: as in `TestResult`."""
 
@@ -106,7 +106,7 @@ class StageState(StrEnum):
     CANNOT_RUN = "cannot run"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Cause:
     """Why a stage is stale, not known, or cannot run.
 
@@ -124,7 +124,7 @@ class Cause:
     remedy: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class StagePlan:
     """One stage: its state, the causes when stale, the DVC-tracked paths it needs, past run time.
 
@@ -145,7 +145,7 @@ class StagePlan:
     label: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Cost:
     """What the stale stages are expected to cost, said before anything is spent.
 
@@ -159,7 +159,7 @@ class Cost:
     untimed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class PlanResult(StepResult):
     """All stages in an order in which they can run; `expected` is kept from the first plan of a run.
 
@@ -179,7 +179,7 @@ class PlanResult(StepResult):
         return all(s.state in (StageState.UP_TO_DATE, StageState.FROZEN) for s in self.stages)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Moved:
     """Objects and bytes that came from, or went to, one place: ``cache``, ``mirror`` or a remote's name."""
 
@@ -188,7 +188,7 @@ class Moved:
     bytes: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class SyncResult(StepResult):
     """What was brought, from where; `paths` are the artifacts now present in the work tree.
 
@@ -201,7 +201,7 @@ class SyncResult(StepResult):
     unsaved: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Finding:
     """One thing that a check found wrong: where, what, and the command that fixes it.
 
@@ -215,7 +215,7 @@ class Finding:
     silent_remote: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class VerifyResult(StepResult):
     """Stages of the commit `revision` that were run again in a clean clone.
 
@@ -229,7 +229,7 @@ class VerifyResult(StepResult):
     tolerance: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class CheckResult(StepResult):
     """`lock`: is dvc.lock up to date. `pushed`: is every artifact of the commit on the remote.
 
@@ -254,7 +254,7 @@ class CheckResult(StepResult):
     verified: VerifyResult | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class StageRun:
     """One stage that was looked at: ``ran``, ``restored``, ``unchanged``, ``failed``, ``interrupted``, ``not reached``.
 
@@ -271,7 +271,7 @@ class StageRun:
     tail: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class EarlierBuild:
     """A build whose results a commit of mlbutler's holds, as that commit's message says.
 
@@ -285,7 +285,7 @@ class EarlierBuild:
     stages: tuple[StageRun, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class ReproduceResult(StepResult):
     """The stages of this run. `log` is the path of the full log, relative to the project's root.
 
@@ -304,7 +304,7 @@ class ReproduceResult(StepResult):
     isolation: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class PushResult(StepResult):
     """What went where. `run_cache` says where the run cache is kept: a remote's name, ``mirror`` or ''."""
 
@@ -312,7 +312,7 @@ class PushResult(StepResult):
     run_cache: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class CommitResult(StepResult):
     """The results commit: its id, the parent it was put on, the branch, the files. Empty id: none is on the branch.
 
@@ -330,14 +330,14 @@ class CommitResult(StepResult):
     tracker_run: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class ReportResult(StepResult):
     """(kind, path) of each rendering, relative to the project's root; kind is md, html, json or junit."""
 
     files: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class PublishResult(StepResult):
     """Where the comment and the status went; empty when the forge takes none.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from mlbutler.frozen import frozen_by_name
 
 
 class Verification(StrEnum):
@@ -34,7 +35,7 @@ class Verification(StrEnum):
         return not self.holds and self is not Verification.NOT_VERIFIED
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class OutputVerified:
     """One output of a stage that was run again: the hashes that dvc.lock has and that were made.
 
@@ -48,7 +49,7 @@ class OutputVerified:
     difference: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class StageVerified:
     """One stage that was verified. `reason`: one sentence; `causes`: what usually leads to that, as far as it shows.
 

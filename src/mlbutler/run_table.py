@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mlbutler.frozen import frozen
 from mlbutler.record import RESULTS, Outcome, StepResult
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """One line of the table: the step's module is `mlbutler.steps.<name>`.
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from mlbutler.git import Git
 from mlbutler.train.capture import capture
-from mlbutler.train.experiment import JENKINS, Experiment
+from mlbutler.train.choices import JENKINS
+from mlbutler.train.experiment import Experiment
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Kept
 from mlbutler.train.shared import SharedExperiments

@@ -19,7 +19,8 @@ from mlbutler.console import Console
 from mlbutler.errors import GitError, StoreError, UsageError
 from mlbutler.git import Git
 from mlbutler.git.address import RemoteAccess, parse
-from mlbutler.train.experiment import JENKINS, Experiment, dumps, identity
+from mlbutler.train.choices import JENKINS
+from mlbutler.train.experiment import Experiment, dumps, identity
 from mlbutler.train.shared import SharedExperiments
 from mlbutler.train.state import State
 from tests.trackers.mlflow_server import PASSWORD, USER, Tracker

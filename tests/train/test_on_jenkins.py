@@ -15,8 +15,9 @@ from mlbutler.jenkins.builds import Job
 from mlbutler.jenkins.client import JenkinsClient
 from mlbutler.train.build_log import BuildLog
 from mlbutler.train.cancelling import Cancelling
+from mlbutler.train.choices import JENKINS
 from mlbutler.train.everywhere import Engines, Everywhere
-from mlbutler.train.experiment import JENKINS, Experiment
+from mlbutler.train.experiment import Experiment
 from mlbutler.train.local import LocalEngine
 from mlbutler.train.on_jenkins import JenkinsEngine
 from mlbutler.train.place import Place

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from mlbutler.errors import GitError, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 
 _FIRST_DEPTH = 50
@@ -15,7 +15,7 @@ _FURTHER = (50, 500)
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
+@frozen
 class Fetched:
     """Hold a remote branch's tip, or that it does not exist, or why the remote could not be asked."""
 

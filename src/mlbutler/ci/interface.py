@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from mlbutler.frozen import frozen, frozen_by_name
 
-@dataclass(frozen=True, kw_only=True)
+
+@frozen_by_name
 class Facts:
     """Read from the environment alone; None or '' where it does not say. All of it may be hostile text.
 
@@ -44,7 +45,7 @@ class Facts:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Target:
     """The target branch and its tip, as far as they are known."""
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
 from mlbutler.ci.interface import Facts
+from mlbutler.frozen import frozen_by_name
 
 # Where forges keep the commits of pull requests: GitHub, Gitea, Bitbucket, GitLab, Gerrit.
 PULL_REF = re.compile(
@@ -24,7 +24,7 @@ _YES, _NO = ("true", "1", "yes"), ("false", "0", "no")
 _NO_BRANCH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|arn:.*")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class ServerVariables:
     """One CI server: in which variables it says what.
 

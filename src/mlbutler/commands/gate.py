@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.commands.start import begin
@@ -13,6 +12,7 @@ from mlbutler.comparison.comparison import compare
 from mlbutler.comparison.documents import is_number
 from mlbutler.console import Console
 from mlbutler.errors import OutsideError, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.gate.calibrate import Calibration, calibrate
 from mlbutler.gate.noise import pairs_needed
 from mlbutler.gate.rules import limits
@@ -26,7 +26,7 @@ from mlbutler.steps.repeat import measure, seeds_for
 _REPEATS, _LEAST_RUNS = 5, 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Tried:
     """One limit of one gate, and how it did. `needed`: pairs that tell an effect of the limit's size from none."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from mlbutler.comparison.documents import is_number
 from mlbutler.comparison.history import MetricsAtCommit, metric_histories
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.git.objects import Commit, first_parents
 from mlbutler.project.metric_history import Past, declared, metric_history
 from mlbutler.record import MetricHistory, PastValue
@@ -29,7 +29,7 @@ from mlbutler.steps.context import RunContext
 _ROWS, _NAMED = 50, 8
 
 
-@dataclass(frozen=True)
+@frozen
 class _Found:
     """What there is to show.
 

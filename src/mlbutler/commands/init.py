@@ -6,13 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from mlbutler import atomic
 from mlbutler.commands.init_screen import DONE, TO_DO, said, shown_diff, source, summary, tell
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.project.kept import not_in_git
 from mlbutler.scaffold import manifest, wheel
@@ -34,7 +35,7 @@ from mlbutler.symlinks import Symlinks
 _OWN_DOCKERFILE = "Dockerfile.mlbutler"
 
 
-@dataclass(frozen=True)
+@frozen
 class InitOptions:
     """What the command line asks of `init`.
 

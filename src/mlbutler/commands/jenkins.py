@@ -8,12 +8,12 @@ import posixpath
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, MlbutlerError, OutsideError, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.jenkins.client import JenkinsClient
 from mlbutler.jenkins.lint import LintFinding, is_declarative, lint
@@ -30,7 +30,7 @@ _PAUSE = 1.0
 _TELL_EVERY = 10.0
 
 
-@dataclass(frozen=True)
+@frozen
 class ServerOptions:
     """What the command line asks of a new server; None where it leaves the choice to us."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.commands.start import begin
 from mlbutler.console import Console, human_bytes, human_seconds
 from mlbutler.errors import Interrupted, UsageError
 from mlbutler.forge.interface import State
+from mlbutler.frozen import frozen
 from mlbutler.pipeline import NAMES, run_all
 from mlbutler.record import Outcome, Record, StepResult
 from mlbutler.record_file import dumps
@@ -20,7 +20,7 @@ from mlbutler.steps.unshared import SHARE
 _BAD = (Outcome.FAILED, Outcome.ERROR, Outcome.NOT_KNOWN)
 
 
-@dataclass(frozen=True)
+@frozen
 class RunOptions:
     """What the command line asks of a run.
 

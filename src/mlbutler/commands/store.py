@@ -6,12 +6,12 @@ import dataclasses
 import json
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.console import Console, human_bytes, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_PASSED, MlbutlerError, SettingsError, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.numbers import count
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LISTED = 20
 
 
-@dataclass(frozen=True)
+@frozen
 class MirrorInfo:
     """A mirror, and what the settings say of it."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.commands.start import begin
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.project.model import Stages
 from mlbutler.record import Outcome, StepResult, Verification, VerifyResult
 from mlbutler.report.model import Column, Table, Tone, cell
@@ -23,7 +23,7 @@ from mlbutler.steps.verify import verify
 _CODES = {Outcome.FAILED: EXIT_JUDGED, Outcome.NOT_KNOWN: EXIT_OUTSIDE}
 
 
-@dataclass(frozen=True)
+@frozen
 class VerifyOptions:
     """What the command line asks for. `stages`: names, all if empty. `sample`: draw that share of them."""
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mlbutler.commitback import earlier
 from mlbutler.commitback.earlier import REPRODUCED
 from mlbutler.commitback.scratch import scratch_index
 from mlbutler.errors import GitError, SettingsError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git, TreeEntry
 from mlbutler.git import verified as git_verified
 from mlbutler.record import Change, StageRun
@@ -21,7 +21,7 @@ CHECKOUT = "Mlbutler-Checkout"
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
-@dataclass(frozen=True)
+@frozen
 class Author:
     """The author of results commits."""
 
@@ -62,7 +62,7 @@ def message(template: str, change: Change, stages: Sequence[str], runs: Sequence
     return f"{text}\n\n" + "\n".join(trailers) + "\n"
 
 
-@dataclass(frozen=True)
+@frozen
 class CommitBuilder:
     """Makes the same results commit on any parent. `git` runs at the repository's root."""
 

@@ -6,11 +6,11 @@ import os
 import posixpath
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.commitback.scratch import scratch_index
 from mlbutler.errors import GitError, SettingsError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git, TreeEntry
 
 _LINK, _SUBMODULE = "120000", "160000"
@@ -24,7 +24,7 @@ class FileRefused(Exception):
         self.reason, self.remedy = reason, remedy
 
 
-@dataclass(frozen=True)
+@frozen
 class Results:
     """The declared files as Git would store them now; paths are from the repository's root.
 

@@ -6,11 +6,10 @@ on GitHub, GitLab and Gitea, the pull request.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mlbutler.commitback.build import CommitBuilder
 from mlbutler.commitback.earlier import REPRODUCED
 from mlbutler.commitback.push_results import refusal
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.git.repository import RefMove
 
@@ -18,7 +17,7 @@ PREFIX = "mlbutler/results/"
 _TRIES = 4
 
 
-@dataclass(frozen=True)
+@frozen
 class Proposal:
     """The commit on the branch `name`; '' and the reason where it could not be put there."""
 

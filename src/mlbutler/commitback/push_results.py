@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from mlbutler.commitback.build import CommitBuilder
 from mlbutler.commitback.earlier import REPRODUCED
 from mlbutler.errors import AccessDenied, GitError
 from mlbutler.few import few
+from mlbutler.frozen import frozen
 from mlbutler.git import Done, Git
 
 RESULTS = "refs/mlbutler/results/"
@@ -30,7 +30,7 @@ _RACE = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class PushOutcome:
     """What became of the commit.
 

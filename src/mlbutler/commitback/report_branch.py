@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from mlbutler.commitback.build import Author
 from mlbutler.commitback.push_results import refusal
 from mlbutler.commitback.scratch import scratch_index
 from mlbutler.errors import GitError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git, TreeEntry
 from mlbutler.git.repository import RefMove
 
@@ -24,7 +24,7 @@ _FILE = "100644"
 _MOST_ASKED = 50
 
 
-@dataclass(frozen=True)
+@frozen
 class PublishedReport:
     """The commit that has the report, or the newer commit whose report stays there."""
 
@@ -32,7 +32,7 @@ class PublishedReport:
     newer: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class ReportBranch:
     """One pull request's reports.
 

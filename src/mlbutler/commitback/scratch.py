@@ -6,15 +6,15 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlbutler.frozen import frozen
 from mlbutler.git import Git, TreeEntry
 
 _GONE = "0" * 40
 
 
-@dataclass(frozen=True)
+@frozen
 class ScratchIndex:
     """A temporary index that began as a commit's tree. Paths are from the repository's root."""
 

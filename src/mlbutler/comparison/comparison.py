@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mlbutler import numbers
 from mlbutler.comparison.data import compare_data
@@ -14,6 +14,7 @@ from mlbutler.comparison.plots import compare_plots
 from mlbutler.comparison.predictions import compare_predictions, unpaired
 from mlbutler.comparison.snapshot import ArtifactState, Snapshot, Stored
 from mlbutler.comparison.stages import compare_stages
+from mlbutler.frozen import frozen
 from mlbutler.record import (
     DataChange,
     GateResult,
@@ -29,7 +30,7 @@ from mlbutler.settings import Predictions
 NO_TARGET = "there is nothing to compare with"
 
 
-@dataclass(frozen=True)
+@frozen
 class Comparison:
     """What differs; `not_judged` holds (subject, reason)."""
 
@@ -177,7 +178,7 @@ def _or_noise(word: str, unclear: bool) -> str:
     return f"{word} or noise" if unclear else word
 
 
-@dataclass(frozen=True)
+@frozen
 class _Balance:
     """What got better, what got worse, and which numbers were lost, each as text, the gravest first.
 

@@ -9,10 +9,11 @@ import io
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mlbutler.comparison.snapshot import Source
+from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, decoded, parse_json, parse_toml, parse_yaml, reading
 from mlbutler.record import Scalar
 
@@ -28,7 +29,7 @@ _LARGEST_NUMBER = 10**300
 """Whole numbers below it are compared digit by digit and can still be shown as floats."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Document:
     """Dotted name -> value of one file; `problem` says why there is nothing, `remark` what is odd about it.
 

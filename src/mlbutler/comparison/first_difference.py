@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import zip_longest
 
 from mlbutler.comparison.documents import is_number, read_document
 from mlbutler.comparison.snapshot import Source
+from mlbutler.frozen import frozen
 from mlbutler.record import Scalar
 
 _LONGEST = 120
 _END = "(the end)"
 
 
-@dataclass(frozen=True)
+@frozen
 class Difference:
     """Where two contents first differ: `recorded` and `made` are that line, value or byte; `where` names it."""
 
@@ -65,7 +65,7 @@ def of_files(recorded: Mapping[str, str], made: Mapping[str, str]) -> Difference
     return None
 
 
-@dataclass(frozen=True)
+@frozen
 class MetricsCompared:
     """Whether metrics are the same within a tolerance, the first that are not, and the largest relative difference."""
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
 from mlbutler.comparison.documents import Document, is_number, read_document
 from mlbutler.comparison.metrics import guess_goal
 from mlbutler.comparison.snapshot import Source
+from mlbutler.frozen import frozen
 from mlbutler.record import MetricChange, MetricHistory, PastValue, Verdict
 
 
-@dataclass(frozen=True)
+@frozen
 class MetricsAtCommit:
     """The metrics files of one commit."""
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import BinaryIO
 
+from mlbutler.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Source:
     """A file's content at one revision, or why there is none.
 
@@ -31,7 +33,7 @@ class Source:
         return bool(self.identity) and self.identity == other.identity
 
 
-@dataclass(frozen=True)
+@frozen
 class Stored:
     """A file that may be too large for memory: where its bytes lie, or the bytes, or why there are none.
 
@@ -67,7 +69,7 @@ class Stored:
         return path.open("rb")
 
 
-@dataclass(frozen=True)
+@frozen
 class PlotDefinition:
     """One entry of `plots:` as DVC resolves it. `y` maps a data file to the fields drawn from it.
 
@@ -87,7 +89,7 @@ class PlotDefinition:
     y_label: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """One file of a directory artifact."""
 
@@ -95,7 +97,7 @@ class Entry:
     hash: str
 
 
-@dataclass(frozen=True)
+@frozen
 class ArtifactState:
     """One output or .dvc file as recorded.
 
@@ -111,7 +113,7 @@ class ArtifactState:
     problem: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class StageParams:
     """Which parameters one stage depends on: file -> dotted names (empty tuple: the whole file).
 
@@ -123,7 +125,7 @@ class StageParams:
     after: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class StageDefinition:
     """What dvc.yaml says of one stage, with templates filled in.
 
@@ -141,7 +143,7 @@ class StageDefinition:
     outputs: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Snapshot:
     """Everything that is compared, at one revision. Paths are relative to the project's root, with '/'.
 

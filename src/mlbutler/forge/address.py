@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
+
+from mlbutler.frozen import frozen
 
 HOSTS = {
     "github.com": "github",
@@ -33,7 +34,7 @@ _SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>[^/:@]{2,}):(?P<path>.+)")
 _SCHEMES = ("http", "https", "ssh", "git", "git+ssh", "ssh+git")
 
 
-@dataclass(frozen=True)
+@frozen
 class RepositoryAddress:
     """Where Git reads a repository: `path` as it stands there, `port` None where it is the scheme's own."""
 

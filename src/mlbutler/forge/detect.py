@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from mlbutler.errors import SettingsError
 from mlbutler.forge.address import kind_of, pages_address, parse_address
+from mlbutler.frozen import frozen
 from mlbutler.record import Change
 from mlbutler.secrets import without_userinfo
 from mlbutler.settings import ForgeSettings as Settings
@@ -24,7 +25,7 @@ _PAGES = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class ForgeLocation:
     """A repository on a forge.
 

@@ -11,13 +11,14 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from mlbutler.errors import ForgeError
 from mlbutler.forge.answers import complaint
+from mlbutler.frozen import frozen
 from mlbutler.http_answer import received
 from mlbutler.retry_after import retry_after
 
@@ -59,7 +60,7 @@ class UnexpectedResponse(ForgeError):
     """The answer is no JSON of the kind that was asked for, such as a page for people."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ApiRetryPolicy:
     """How often and how long to retry, in seconds.
 
@@ -76,7 +77,7 @@ class ApiRetryPolicy:
     read: float = 30.0
 
 
-@dataclass(frozen=True)
+@frozen
 class ApiOptions:
     """How an API is talked to.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
 
 from mlbutler.errors import ForgeError
+from mlbutler.frozen import frozen, frozen_by_name
 from mlbutler.record import Change
 from mlbutler.report.annotations import Annotation
 
@@ -33,7 +33,7 @@ class State(StrEnum):
     CANCELED = "canceled"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Capabilities:
     """What a forge takes.
 
@@ -68,7 +68,7 @@ class Capabilities:
         return not self.no_status
 
 
-@dataclass(frozen=True)
+@frozen
 class Posted:
     """Where a comment is.
 
@@ -80,7 +80,7 @@ class Posted:
     absent: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class PullRequest:
     """An open pull request, with its page's address."""
 
@@ -92,7 +92,7 @@ class PullRequest:
     url: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Comment:
     """A comment on a pull request or a commit.
 
@@ -110,7 +110,7 @@ class Comment:
     version: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class PictureFile:
     """A file to be shown in a comment; its name follows from its content."""
 
@@ -119,7 +119,7 @@ class PictureFile:
     content: bytes
 
 
-@dataclass(frozen=True)
+@frozen
 class TokenOwner:
     """The token's account: the forge's `id` of it, '' when the forge does not say.
 
@@ -131,7 +131,7 @@ class TokenOwner:
     program: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class StatusDetails:
     """What a forge that has the place shows beside a status.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.errors import ForgeError
 from mlbutler.forge.detect import ForgeLocation
 from mlbutler.forge.http import Api, ApiOptions, ApiRetryPolicy
 from mlbutler.forge.interface import Behavior
+from mlbutler.frozen import frozen_by_name
 from mlbutler.variables import FORGE_TOKEN, FORGE_USER
 
 
@@ -18,7 +18,7 @@ class NoToken(ForgeError):
     """The environment holds no token for the forge."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Opening:
     """What an adapter is opened with.
 

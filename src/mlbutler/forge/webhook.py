@@ -6,13 +6,13 @@ The webhook's address is a secret: anybody who knows it can write there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from mlbutler.errors import SettingsError
 from mlbutler.forge.http import Api, ApiOptions, ApiRetryPolicy
 from mlbutler.forge.interface import State
+from mlbutler.frozen import frozen_by_name
 from mlbutler.record import Change
 from mlbutler.report.escape import visible, web_address
 from mlbutler.variables import WEBHOOK
@@ -32,7 +32,7 @@ class Sendable(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Message:
     """What the webhook is sent.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from mlbutler.frozen import frozen
 from mlbutler.gate.noise import decide, margins
 from mlbutler.stats.student import t_interval
 
@@ -13,7 +13,7 @@ TRIALS = 2000
 _SHIFTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 
-@dataclass(frozen=True)
+@frozen
 class Rates:
     """Shares of trials, 0 to 1.
 
@@ -29,7 +29,7 @@ class Rates:
     single: float
 
 
-@dataclass(frozen=True)
+@frozen
 class Calibration:
     """One limit, tried.
 

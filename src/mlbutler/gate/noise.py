@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 
+from mlbutler.frozen import frozen
 from mlbutler.stats.student import t_interval, t_quantile
 
 MOST_MORE = 1000
@@ -16,7 +16,7 @@ _POWER = 0.8
 _TOLERANCE = 1e-9
 
 
-@dataclass(frozen=True)
+@frozen
 class GateDecision:
     """What repeated runs say about one limit.
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mlbutler.comparison.comparison import reason_for
 from mlbutler.comparison.snapshot import Snapshot
 from mlbutler.comparison.tables import UnreadableTable, count_rows
+from mlbutler.frozen import frozen
 from mlbutler.record import MetricChange, PredictionChange, RepeatResult, StageRun, Verdict
 from mlbutler.settings import Gate
 
 _GOALS = {"seconds": "minimize", "memory": "minimize", "broken": "minimize", "worse_slices": "minimize"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Evidence:
     """What gates are judged by.
 
@@ -36,7 +37,7 @@ class Evidence:
     repeats: Mapping[str, RepeatResult] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Measurement:
     """The number, or why there is none.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mlbutler.errors import UsageError
+from mlbutler.frozen import frozen
 from mlbutler.variables import GIT_URL
 
 _REMEDY = f"Set {GIT_URL} to the repository's address: https://..., http://..., ssh://..., git@host:path or /a/folder."
@@ -22,7 +23,7 @@ _SAID = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class Address:
     """Hold a repository's address.
 
@@ -44,7 +45,7 @@ class Address:
         return self.url
 
 
-@dataclass(frozen=True)
+@frozen
 class RemoteAccess:
     """Hold how the remote repository is reached on a CI server.
 

@@ -20,12 +20,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from mlbutler.errors import AccessDenied, GitError, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.git.address import RemoteAccess
 from mlbutler.git.out_of_reach import is_out_of_reach
 from mlbutler.git.token_user import token_user
@@ -58,7 +58,7 @@ def _gist(lines: list[str]) -> str:
     return lines[0].strip() if lines else "no message"
 
 
-@dataclass(frozen=True)
+@frozen
 class Done:
     """Exit code and output of a finished git command."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.git.batch import read_objects
 
 _FORMAT = "%H%x00%cI%x00%an%x00%s"
 
 
-@dataclass(frozen=True)
+@frozen
 class Blob:
     """Hold a file at a commit. `size` in bytes; `content` is None where the file was too large to be read."""
 
@@ -20,7 +20,7 @@ class Blob:
     content: bytes | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Commit:
     """Hold one commit. `when`: the committer's time, ISO 8601 with its zone."""
 

@@ -15,11 +15,11 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlbutler.errors import GitError
+from mlbutler.frozen import frozen
 from mlbutler.git.address import Address
 from mlbutler.git.clone import Clone
 from mlbutler.git.command import Done
@@ -73,7 +73,7 @@ _CONFIG = """\
 """
 
 
-@dataclass(frozen=True)
+@frozen
 class GitCredential:
     """Hold what git logs in with: user name and password, a private key's file, or an askpass program."""
 

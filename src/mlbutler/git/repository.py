@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from mlbutler.errors import AccessDenied, GitError, NoAddress
+from mlbutler.frozen import frozen
 from mlbutler.git.address import Address
 from mlbutler.git.clone import Clone
 from mlbutler.git.command import Done
@@ -17,7 +17,7 @@ _TRIES = 5
 """Two processes that fetch the same refs at once get in each other's way."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RefMove:
     """A change of one ref on the remote: from `old` to `new`, each '' where there is no such ref."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mlbutler.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class TreeEntry:
     """Hold one file of a commit: its mode (``100644``, ``160000`` for a submodule), object id and path."""
 

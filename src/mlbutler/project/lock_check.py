@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from mlbutler.frozen import frozen
 from mlbutler.record import Cause, Finding, StagePlan, StageState
 
 CHECK = "lock"
 
 
-@dataclass(frozen=True)
+@frozen
 class LockCheck:
     """What dvc.lock says of the stages.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import ProjectError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.git.objects import Blob, Commit, first_parents, read_blobs
 from mlbutler.project.revision_reader import RevisionReader
@@ -18,7 +18,7 @@ LARGEST = 1024 * 1024
 _TOO_LARGE = f"larger than {LARGEST >> 20} MB: its past is not read"
 
 
-@dataclass(frozen=True)
+@frozen
 class Past:
     """The metrics files at one commit: those that were there, by path from the project's root."""
 
@@ -26,7 +26,7 @@ class Past:
     metrics: Mapping[str, Source]
 
 
-@dataclass(frozen=True)
+@frozen
 class Declared:
     """The metrics files that a branch declares, and the side that declares them; None where no commit can be read.
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mlbutler.frozen import frozen
 from mlbutler.project import overlooked
 from mlbutler.project.model import Dependency, NotKnown, Output, ParamsFile, Recorded, Stage, Stages
 from mlbutler.project.param_causes import lacking, not_recordable, param_causes
@@ -24,7 +25,7 @@ _NOT_KNOWN = "not known"
 _LACKING = ("missing", "unreadable")
 
 
-@dataclass(frozen=True)
+@frozen
 class Hint:
     """What is remembered of earlier runs: stage -> seconds."""
 

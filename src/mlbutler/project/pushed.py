@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlbutler.errors import CorruptObject, MlbutlerError
+from mlbutler.frozen import frozen
 from mlbutler.project.artifact import Artifact
 from mlbutler.record import Finding
 from mlbutler.state.presence import PresenceCache
@@ -32,7 +33,7 @@ ReadManifest = Callable[[ObjectId], Manifest | None]
 """A directory's files from cache, mirror or remote; None when the manifest cannot be had."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Pushed:
     """What the remote holds.
 
@@ -115,7 +116,7 @@ class _Result:
     age: float = 0.0
 
 
-@dataclass(frozen=True)
+@frozen
 class _Memory:
     presence: PresenceCache
     address: str

@@ -6,10 +6,10 @@ Such as a torn dvc.lock, one of DVC 1, or a merge's conflict markers in a .dvc f
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from mlbutler.errors import ProjectError
+from mlbutler.frozen import frozen
 from mlbutler.project.common_faults import common_fault
 from mlbutler.project.dvc_yaml import guard
 from mlbutler.project.load import load_stages, one_line
@@ -19,7 +19,7 @@ _LOCK = "dvc.lock"
 _LONGEST = 200
 
 
-@dataclass(frozen=True)
+@frozen
 class Readable:
     """The stages of the files that could be read.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mlbutler.frozen import frozen
 from mlbutler.remotes.opening import Remotes
 from mlbutler.store.interface import Store
 from mlbutler.store.local import LocalStore
 
 
-@dataclass(frozen=True)
+@frozen
 class Stores:
     """Hold where data comes from and goes to: DVC's cache, the agent's mirror, a remote near the agents, the remotes.
 

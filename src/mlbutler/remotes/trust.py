@@ -14,13 +14,14 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from mlbutler.errors import UntrustedRemote
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.git import verified as git_verified
 from mlbutler.record import Change
@@ -46,7 +47,7 @@ Config = Mapping[str, Mapping[str, Any]]
 """A file of DVC's as DVC reads it: section -> key -> value, and the remotes in the section ``remote``."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Agreement:
     """Hold what a commit that the change cannot alter configures.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
+from mlbutler.frozen import frozen
 from mlbutler.record import Record
 from mlbutler.report.escape import log_line, visible
 from mlbutler.report.findings import grouped
@@ -25,7 +25,7 @@ _LONGEST_LINE = 500
 _LOCK = "dvc.lock"
 
 
-@dataclass(frozen=True)
+@frozen
 class Annotation:
     """A remark on a line of a file, by its path from the repository's root. All text is raw, on one line."""
 

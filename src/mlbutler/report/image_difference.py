@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
 from importlib.util import find_spec
+
+from mlbutler.frozen import frozen
 
 _MOST_PIXELS = 4_000_000
 _NOTICED = 8
 """Of 255: what a pixel's strongest channel must differ by to count."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Difference:
     """A PNG as data URI, bright where pictures differ, and the share of pixels that do.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from xml.etree import ElementTree
 
+from mlbutler.frozen import frozen
 from mlbutler.record import Outcome, Record
 from mlbutler.report.build import title
 from mlbutler.report.escape import xml
@@ -14,7 +15,7 @@ from mlbutler.report.headline import judged, outcome
 _TEXT_LIMIT = 20_000
 
 
-@dataclass(frozen=True)
+@frozen
 class Case:
     """One test case. `state` is '', ``failure``, ``error`` or ``skipped``; `text` says more."""
 

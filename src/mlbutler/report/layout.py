@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from mlbutler.frozen import frozen
 from mlbutler.report.model import Report
 
 _WORKER = Path(__file__).with_name("layout_worker.py")
@@ -18,7 +19,7 @@ _PATIENCE = 30.0
 Piece = str | Sequence[str] | Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """How a comment is laid out.
 

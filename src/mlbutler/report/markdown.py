@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from mlbutler import numbers
+from mlbutler.frozen import frozen
 from mlbutler.record import Record
 from mlbutler.report.build import build
 from mlbutler.report.escape import markdown, preformatted, visible, web_address
@@ -45,7 +45,7 @@ _HEAVY = 1000
 """Characters of an address that holds the picture itself."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """What a forge's comment can hold.
 
@@ -65,7 +65,7 @@ class Limits:
         return len(text) if self.unit == "characters" else len(text.encode("utf-8"))
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """A piece of the comment that stays or goes as a whole. `priority` None: always stays."""
 

@@ -5,9 +5,9 @@ All text here is raw; each rendering escapes it in its own way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from mlbutler.frozen import frozen
 from mlbutler.record import PlotChange
 from mlbutler.report.escape import visible
 
@@ -31,7 +31,7 @@ class Style(StrEnum):
     LINK = "link"
 
 
-@dataclass(frozen=True)
+@frozen
 class Span:
     """A piece of a line; `href` is for links and code, and is checked by each rendering."""
 
@@ -43,7 +43,7 @@ class Span:
 Line = tuple[Span, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Column:
     """One column of a table; numbers are set flush right."""
 
@@ -51,7 +51,7 @@ class Column:
     numeric: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Cell:
     """One cell of a table."""
 
@@ -62,7 +62,7 @@ class Cell:
 Row = tuple[Cell, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Paragraph:
     """A sentence or two."""
 
@@ -70,7 +70,7 @@ class Paragraph:
     tone: Tone = Tone.NONE
 
 
-@dataclass(frozen=True)
+@frozen
 class Items:
     """A list; `left_out` counts the items that are not shown."""
 
@@ -78,7 +78,7 @@ class Items:
     left_out: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Table:
     """A table with a caption; the first column names the row."""
 
@@ -87,7 +87,7 @@ class Table:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Log:
     """Lines of a program's output, or commands to copy."""
 
@@ -95,14 +95,14 @@ class Log:
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Picture:
     """A plot to be drawn, where pictures can be shown."""
 
     plot: PlotChange
 
 
-@dataclass(frozen=True)
+@frozen
 class Gallery:
     """Examples of the data, for pages alone: (data URI, what it is); each rendering checks the URI."""
 
@@ -110,7 +110,7 @@ class Gallery:
     pictures: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Trend:
     """A number over time as a small chart, for pages alone: the past, oldest first, and the number now.
 
@@ -123,7 +123,7 @@ class Trend:
     labels: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Trends:
     """Several of them side by side."""
 
@@ -134,7 +134,7 @@ class Trends:
 Block = Paragraph | Items | Table | Log | Picture | Gallery | Trends
 
 
-@dataclass(frozen=True)
+@frozen
 class Section:
     """A part of the report.
 
@@ -163,7 +163,7 @@ class Section:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Headline:
     """The verdict: a word, a sentence that names the deciding number, what to do, what else to know."""
 
@@ -179,7 +179,7 @@ class Headline:
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-@dataclass(frozen=True)
+@frozen
 class Report:
     """The whole report.
 

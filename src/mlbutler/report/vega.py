@@ -9,20 +9,21 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mlbutler.extras import packages
+from mlbutler.frozen import frozen
 from mlbutler.record import PlotChange, PlotKind
 
 _WORKER = Path(__file__).with_name("vega_worker.py")
 _PATIENCE = 60.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Drawn:
     """A chart as a picture, or the reason why there is none."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mlbutler.commitback.earlier import REPRODUCED, holds_results_of
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.record import Cause, PlanResult
 
 _MOST_COMMITS = 20
 
 
-@dataclass(frozen=True)
+@frozen
 class ResultsCommits:
     """The results commits of ours that end with HEAD: several pipelines of one project commit theirs in turn.
 

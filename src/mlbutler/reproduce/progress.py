@@ -7,18 +7,18 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlbutler import atomic
+from mlbutler.frozen import frozen
 from mlbutler.record import StageRun
 from mlbutler.secrets import Redactor
 
 _FILE, _LOCK = "progress.json", "progress.lock"
 
 
-@dataclass(frozen=True)
+@frozen
 class StageProgress:
     """Stages under way.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from mlbutler.console import human_seconds
 from mlbutler.errors import BusyError, OutsideError, ProjectError
+from mlbutler.frozen import frozen_by_name
 from mlbutler.git import Git
 from mlbutler.process import Ended, Grace, explain_exit
 from mlbutler.record import StagePlan, StageRun, StageState
@@ -23,7 +24,7 @@ from mlbutler.reproduce.rwlock import repair_rwlock
 from mlbutler.secrets import Redactor
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Surroundings:
     """The environment of the stages, and the callbacks.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mlbutler.frozen import frozen
 from mlbutler.record import Change
 from mlbutler.settings import ReproduceSettings
 
 
-@dataclass(frozen=True)
+@frozen
 class ReproduceDecision:
     """Reproduce or not, and why, in words for the record."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from mlbutler.errors import SettingsError
+from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, parse_json, parse_toml
 from mlbutler.settings.problems import explained
 from mlbutler.settings.sections import Settings
@@ -20,7 +20,7 @@ from mlbutler.settings.types import Section
 FILE_NAME, SHARED = "mlbutler.toml", "pyproject.toml"
 
 
-@dataclass(frozen=True)
+@frozen
 class LoadedSettings:
     """Settings and where they come from.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mlbutler.frozen import frozen
 from mlbutler.held_back import held_back
 from mlbutler.process import project_environment
 from mlbutler.reproduce.pass_environment import allowed
@@ -12,7 +11,7 @@ from mlbutler.steps.context import RunContext
 _SHOWN = 12
 
 
-@dataclass(frozen=True)
+@frozen
 class GivenEnvironment:
     """Hold `environ` for the project's code, and in `held_back` the names of variables that it does not get."""
 

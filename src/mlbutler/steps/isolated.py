@@ -8,10 +8,10 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.errors import OutsideError
+from mlbutler.frozen import frozen
 from mlbutler.isolation import Places, prefix, problem, words
 from mlbutler.process import project_environment
 from mlbutler.secret_files import AS_FILE, NAMED
@@ -26,7 +26,7 @@ _NOT_SEEN = re.compile(r"No such file or directory[^\n]*['\"/ ](?:tmp|var/tmp|ru
 _NO_NETWORK = re.compile(r"Temporary failure in name resolution|Network is unreachable|Name or service not known")
 
 
-@dataclass(frozen=True)
+@frozen
 class Isolated:
     """How code runs: `prefix` stands before its command; `words` say it in the record.
 

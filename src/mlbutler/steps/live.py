@@ -6,12 +6,12 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mlbutler.change.order import is_older
 from mlbutler.console import human_seconds
 from mlbutler.errors import MlbutlerError
 from mlbutler.forge.opening import NoToken
+from mlbutler.frozen import frozen
 from mlbutler.record import TELLING, Outcome, Record, ReproduceResult
 from mlbutler.record_file import read_record
 from mlbutler.record_file import redacted as without_secrets
@@ -29,7 +29,7 @@ _INTERVAL = 0.5
 _SOON = 60.0
 
 
-@dataclass(frozen=True)
+@frozen
 class RunSnapshot:
     """Hold what is known of a run in progress: the record so far, and the progress of its stages."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.console import human_seconds
+from mlbutler.frozen import frozen
 from mlbutler.process import explain_exit, output_redactor, run
 from mlbutler.record import CommandRun
 from mlbutler.secrets import Redactor
@@ -18,7 +18,7 @@ from mlbutler.steps.isolated import isolated
 _MOST_BYTES = 256 * 1024 * 1024
 
 
-@dataclass(frozen=True)
+@frozen
 class Ran:
     """What commands did: `hint` is what to do where they missed something, '' for nothing."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from mlbutler.comparison.documents import LARGEST, is_number, read_document
 from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import SettingsError
+from mlbutler.frozen import frozen
 from mlbutler.gate.repeated import summarise
 from mlbutler.process import project_environment
 from mlbutler.project.paths import result_paths
@@ -41,7 +42,7 @@ class Series:
     problem: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class RepeatOptions:
     """Hold the command line's repeats: how many, and of which metrics (empty: all that have a gate)."""
 

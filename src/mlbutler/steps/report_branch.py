@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import quote
 
 from mlbutler.errors import AccessDenied, GitError
 from mlbutler.few import few
 from mlbutler.forge.interface import Capabilities
+from mlbutler.frozen import frozen
 from mlbutler.numbers import count
 from mlbutler.record import Change
 from mlbutler.steps.comment_settings import agreed
@@ -19,7 +20,7 @@ from mlbutler.steps.reviewers import redacted
 _PREFIX = "mlbutler/report-"
 
 
-@dataclass(frozen=True)
+@frozen
 class LeftReport:
     """The report as it is on a branch.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mlbutler.comparison.first_difference import Difference, of_bytes, of_files, of_metrics
 from mlbutler.console import Progress
 from mlbutler.errors import Interrupted
+from mlbutler.frozen import frozen
 from mlbutler.process import output_redactor
 from mlbutler.project.build_runs import BuildRuns
 from mlbutler.project.model import Output, Stage, Stages
@@ -32,7 +33,7 @@ Choose = Callable[[Stages], Sequence[str]]
 """Chooses names among the stages of the commit."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Asked:
     """What is to be verified: the commit, the stages of it, and how.
 

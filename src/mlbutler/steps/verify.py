@@ -12,11 +12,11 @@ import math
 import random
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.errors import Interrupted
 from mlbutler.few import few
+from mlbutler.frozen import frozen
 from mlbutler.numbers import count
 from mlbutler.process import project_environment
 from mlbutler.project.claims import claimed
@@ -102,7 +102,7 @@ def sampled(work: RunContext, up_to_date: Sequence[str]) -> VerifyResult | None:
 # ------------------------------------------------------------------------------------- one stage
 
 
-@dataclass(frozen=True)
+@frozen
 class _Verifying:
     work: RunContext
     asked: Asked

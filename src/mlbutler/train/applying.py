@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from mlbutler.errors import PathRefused, UnsavedWork
 from mlbutler.few import few
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.symlinks import Symlinks, refusal
 from mlbutler.train.experiment import Experiment
@@ -20,7 +20,7 @@ _Content = tuple[str, str]
 """The mode, and the object's id."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Applied:
     """Paths, from the repository's root, that were written and removed."""
 

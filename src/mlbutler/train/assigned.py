@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mlbutler.errors import Interrupted, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.train.end import CANCELLED, End, after_loss
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
@@ -17,7 +17,7 @@ from mlbutler.train.state import ENDED, UNDER_WAY, State
 _AT_WORK = "another build is at it"
 
 
-@dataclass(frozen=True)
+@frozen
 class Taken:
     """What came of asking for it: the experiment, and why there is no attempt, '' where one has begun."""
 

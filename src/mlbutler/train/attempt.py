@@ -13,10 +13,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.console import human_seconds
+from mlbutler.frozen import frozen
 from mlbutler.process import Ended, Grace, Process, output_redactor
 from mlbutler.record_file import latest_record, read_record
 from mlbutler.train.declared import Declared, declared
@@ -42,7 +42,7 @@ class Stopped(Exception):
     """This process was asked to stop: the experiment is to be taken up again."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Workplace:
     """Where the stages of one experiment run.
 

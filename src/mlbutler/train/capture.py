@@ -11,13 +11,13 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.commitback.scratch import scratch_index
 from mlbutler.console import human_bytes
 from mlbutler.errors import UsageError
 from mlbutler.few import few
+from mlbutler.frozen import frozen
 from mlbutler.git import Git, TreeEntry
 from mlbutler.train.refs import AUTHOR
 
@@ -26,7 +26,7 @@ _LARGEST = 10 * 1024 * 1024
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
+@frozen
 class Captured:
     """The work tree as Git objects. `untracked`: files that are not in it and that Git does not ignore."""
 

@@ -21,12 +21,12 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlbutler import atomic
 from mlbutler.errors import MlbutlerError
+from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.train.fields import is_id
 
@@ -45,7 +45,7 @@ class Unsettled(Exception):
     """The files changed while they were copied, or cannot be copied: nothing was kept."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Checkpoint:
     """One snapshot. `attempt`: which one made it; `saved`: seconds since the epoch; `size`: bytes."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.errors import MlbutlerError
+from mlbutler.frozen import frozen
 from mlbutler.project.project import Project
 
 DVCLIVE = "dvclive/metrics.json"
 
 
-@dataclass(frozen=True)
+@frozen
 class Declared:
     """Paths from the project's root. `persisted`: outputs that DVC leaves in place when their stage runs again."""
 

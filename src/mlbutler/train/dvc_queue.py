@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from mlbutler.commitback.scratch import scratch_index
 from mlbutler.comparison.documents import read_document
 from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import UsageError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.project import overrides
 from mlbutler.train.capture import Captured
@@ -33,7 +34,7 @@ _REFUSED = ("single_item", "downstream", "force", "force_downstream", "recursive
 """Options of `dvc exp run` that make it run something else than the stages that are stale."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Queued:
     """One entry: its work tree, and the stages that it was queued for, all if empty. `entry`: its commit."""
 

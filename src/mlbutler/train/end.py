@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.errors import EXIT_PASSED
+from mlbutler.frozen import frozen
 from mlbutler.process import explain_exit
 from mlbutler.record import Outcome, Record, ReproduceResult
 from mlbutler.secrets import Redactor
@@ -19,7 +19,7 @@ _TAIL = 20
 _WELL = (Outcome.PASSED, Outcome.SKIPPED)
 
 
-@dataclass(frozen=True)
+@frozen
 class End:
     """How an attempt ended, as fields of the experiment."""
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from mlbutler.errors import AccessDenied, GitError, MlbutlerError
-from mlbutler.train.experiment import JENKINS, Experiment
+from mlbutler.train.choices import JENKINS
+from mlbutler.train.experiment import Experiment
 from mlbutler.train.local import LocalEngine
 from mlbutler.train.refs import Damaged, Experiments, Kept, in_order
 from mlbutler.train.shared import SharedExperiments

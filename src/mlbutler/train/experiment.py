@@ -6,23 +6,21 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mlbutler.errors import ProjectError
+from mlbutler.frozen import frozen_by_name
 from mlbutler.train import fields
+from mlbutler.train.choices import ENGINES, LOCAL, MOST_GPUS, MOST_JOBS, MOST_RETRIES
 from mlbutler.train.fields import Check
 from mlbutler.train.state import State
 
 VERSION = 1
 _MOST = 10**9
-MOST_JOBS, MOST_GPUS, MOST_RETRIES = 256, 256, 100
-LOCAL, JENKINS = "local", "jenkins"
-ENGINES = (LOCAL, JENKINS)
-"""What runs experiments: this machine, or the agents of a Jenkins controller."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class StageNote:
     """What became of one stage; see `record.StageRun`."""
 
@@ -31,7 +29,7 @@ class StageNote:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Measure:
     """One metric: its file from the project's root, its dotted name, and its value `before`: at the baseline."""
 
@@ -41,7 +39,7 @@ class Measure:
     before: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Experiment:
     """One experiment as a Git ref keeps it.
 

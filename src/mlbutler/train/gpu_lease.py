@@ -14,12 +14,12 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from mlbutler.errors import OutsideError
 from mlbutler.few import few
+from mlbutler.frozen import frozen
 from mlbutler.train.gpus import Gpu, uses, visible
 
 _FOLDERS = ("/run/lock", "/tmp")
@@ -31,7 +31,7 @@ _POLL = 1.0
 _SHOWN = 4
 
 
-@dataclass(frozen=True)
+@frozen
 class Lease:
     """GPUs that nobody else is given until it is closed. `fds`: to be inherited by what works with them."""
 

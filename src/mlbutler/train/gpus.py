@@ -10,10 +10,10 @@ import re
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from mlbutler.console import human_bytes
 from mlbutler.errors import OutsideError
+from mlbutler.frozen import frozen
 from mlbutler.live_lines import clean
 
 _PROGRAM = "nvidia-smi"
@@ -25,7 +25,7 @@ _PART = re.compile(r"\s+MIG (?P<name>\S+)\s+Device\s+\d+: \(UUID: (?P<uuid>MIG-[
 _NONE = ("", "-1", "NoDevFiles")
 
 
-@dataclass(frozen=True)
+@frozen
 class Gpu:
     """A GPU, or a part of one. `index`: of the GPU, as nvidia-smi counts. `whole`: the GPU's own UUID."""
 
@@ -35,7 +35,7 @@ class Gpu:
     whole: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Use:
     """How busy a GPU is: percent of the time, None where that is not told (MIG), and bytes of its memory."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +13,7 @@ from mlbutler.comparison.metrics import compare_metrics
 from mlbutler.comparison.snapshot import Source
 from mlbutler.console import human_seconds
 from mlbutler.forge.webhook import for_slack
+from mlbutler.frozen import frozen
 from mlbutler.numbers import count
 from mlbutler.settings import Gate
 from mlbutler.train.experiment import Experiment
@@ -33,7 +33,7 @@ class Event(StrEnum):
     TIME = "time"
 
 
-@dataclass(frozen=True)
+@frozen
 class Notice:
     """One message. `experiments`: those that it is about. `verdict`: of the best one, in a word; '' for none."""
 

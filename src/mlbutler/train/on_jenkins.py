@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from mlbutler.errors import MlbutlerError, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.jenkins import queue
 from mlbutler.jenkins.builds import Build, Job
 from mlbutler.jenkins.queue import Waiting
+from mlbutler.train.choices import JENKINS
 from mlbutler.train.end import after_loss
-from mlbutler.train.experiment import JENKINS, Experiment
+from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
 from mlbutler.train.shared import SharedExperiments
 from mlbutler.train.state import UNDER_WAY, State
@@ -26,7 +27,7 @@ EXPERIMENT, LABEL = "EXPERIMENT", "LABEL"
 _BUILDS = 200
 
 
-@dataclass(frozen=True)
+@frozen
 class Sight:
     """What the controller had at one moment: all that waits in its queue, and the job's latest builds."""
 

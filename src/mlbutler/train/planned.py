@@ -6,9 +6,9 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from mlbutler.errors import ProjectError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.process import project_environment
 from mlbutler.project.paths import read_paths
@@ -20,7 +20,7 @@ from mlbutler.train.part_clone import PartClone
 from mlbutler.train.place import Place
 
 
-@dataclass(frozen=True)
+@frozen
 class Planned:
     """The plan of one experiment. `download`: bytes that its stages need and no store here holds; None: not known."""
 

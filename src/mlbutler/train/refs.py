@@ -9,9 +9,9 @@ from __future__ import annotations
 import secrets
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from mlbutler.errors import GitError, ProjectError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.git import verified as git_verified
 from mlbutler.git.objects import read_blobs
@@ -32,7 +32,7 @@ AUTHOR = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
           for key, value in (("NAME", "mlbutler"), ("EMAIL", "mlbutler@localhost"))}  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class Kept:
     """An experiment as it was read. `commit`: what its ref pointed at."""
 
@@ -40,7 +40,7 @@ class Kept:
     commit: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Damaged:
     """A ref whose state cannot be read: what is wrong, and what to do about it."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from mlbutler.errors import UsageError
 from mlbutler.few import few
+from mlbutler.frozen import frozen
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.project import Project
 from mlbutler.remotes.opening import Remotes, open_cache
@@ -19,7 +19,7 @@ from mlbutler.store.send import ask_all, lacking, send, worst
 from mlbutler.store.transfer import ProgressSink
 
 
-@dataclass(frozen=True)
+@frozen
 class Unsent:
     """What a remote lacks of the data that is here. `paths`: the artifacts that it belongs to."""
 

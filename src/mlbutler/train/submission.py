@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from mlbutler.errors import UsageError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.project import overrides
 from mlbutler.train import capture
 from mlbutler.train import saved_results as results
 from mlbutler.train.capture import Captured
-from mlbutler.train.experiment import LOCAL, Experiment, identity
+from mlbutler.train.choices import LOCAL
+from mlbutler.train.experiment import Experiment, identity
 from mlbutler.train.fields import LONGEST_NAME, is_name
 from mlbutler.train.local import host
 from mlbutler.train.place import Place
@@ -37,7 +38,7 @@ class Fate(StrEnum):
     REUSED = "reused"
 
 
-@dataclass(frozen=True)
+@frozen
 class Wish:
     """What the command line asks for.
 
@@ -60,7 +61,7 @@ class Wish:
     user: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Known:
     """What there is already.
 
@@ -74,7 +75,7 @@ class Known:
     is_to_run: Callable[[Experiment], bool]
 
 
-@dataclass(frozen=True)
+@frozen
 class Submitted:
     """One point: what becomes of it. `kept`: what was there before, None for a new one."""
 

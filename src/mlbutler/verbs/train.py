@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mlbutler.train.experiment import ENGINES, MOST_GPUS, MOST_JOBS, MOST_RETRIES
+from mlbutler.train.choices import ENGINES, MOST_GPUS, MOST_JOBS, MOST_RETRIES
 from mlbutler.train.state import State
 from mlbutler.verbs.options import Aliased, cli, common, examples, verb
 

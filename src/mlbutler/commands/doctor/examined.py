@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mlbutler.frozen import frozen
 
 OK, NOTE, MISSING = "ok", "note", "missing"
 
 
-@dataclass(frozen=True)
+@frozen
 class Examined:
     """One thing looked at.
 

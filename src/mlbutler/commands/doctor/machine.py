@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
 from mlbutler.console import human_bytes
+from mlbutler.frozen import frozen
 from mlbutler.secrets import without_credentials
 from mlbutler.steps.context import RunContext
 
@@ -119,7 +119,7 @@ def isolation(work: RunContext) -> Examined:
 # ---------------------------------------------------------------------------------------------- GPU
 
 
-@dataclass(frozen=True)
+@frozen
 class Gpu:
     """One graphics card: `memory` in bytes, None where it is not known."""
 

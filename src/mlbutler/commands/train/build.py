@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.change.access import access
@@ -14,6 +13,7 @@ from mlbutler.ci import facts
 from mlbutler.commands.start import begin, find_project
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.held_back import values_to_hide
 from mlbutler.pipeline import run_step
@@ -30,7 +30,7 @@ from mlbutler.variables import TRAIN_EXPERIMENT, TRUST
 _OF_THE_BRANCH = ("BRANCH_NAME", "GIT_BRANCH", "GIT_LOCAL_BRANCH", "GIT_COMMIT", "TAG_NAME")
 
 
-@dataclass(frozen=True)
+@frozen
 class Build:
     """A build's work tree, and the experiment that the build was given. `git`: at the repository's root."""
 

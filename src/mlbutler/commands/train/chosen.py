@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mlbutler.errors import UsageError
+from mlbutler.frozen import frozen
 from mlbutler.settings import Gate
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.ranking import best_first, metric_of
@@ -22,7 +22,7 @@ ORDER = (State.RUNNING, State.STALLED, State.SAVING, State.PREPARING, State.LOST
 """Those under way first; all others come after them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Wanted:
     """Which experiments to list.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mlbutler.console import human_seconds
+from mlbutler.frozen import frozen
 from mlbutler.numbers import difference, value
 from mlbutler.report.escape import markdown, visible
 from mlbutler.settings import Gate
@@ -19,7 +19,7 @@ _DIGITS = 4
 _MOST_METRICS = 6
 
 
-@dataclass(frozen=True)
+@frozen
 class Leaderboard:
     """A table: what it is ordered by, its head, and a row for each experiment."""
 

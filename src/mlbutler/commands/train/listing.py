@@ -20,7 +20,8 @@ from mlbutler.numbers import difference, value
 from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.reproduce.progress import load_progress
 from mlbutler.settings import Gate
-from mlbutler.train.experiment import JENKINS, LOCAL, Experiment, Measure
+from mlbutler.train.choices import JENKINS, LOCAL
+from mlbutler.train.experiment import Experiment, Measure
 from mlbutler.train.ranking import best_first, main_metric, metric_of
 from mlbutler.train.state import ENDED, UNDER_WAY, State
 

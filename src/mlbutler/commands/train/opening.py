@@ -8,7 +8,6 @@ import os
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlbutler.commands.start import find_project
 from mlbutler.console import Console
 from mlbutler.errors import Interrupted, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.held_back import in_ci, values_to_hide
 from mlbutler.secrets import Redactor
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mlbutler.train.on_jenkins import JenkinsEngine
 
 
-@dataclass(frozen=True)
+@frozen
 class Training:
     """The experiments of one project.
 

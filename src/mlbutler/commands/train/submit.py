@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from mlbutler.commands.train.ways import ToJenkins, ToThisMachine
 from mlbutler.console import Console, human_bytes
 from mlbutler.errors import EXIT_PASSED, BusyError, UsageError
 from mlbutler.few import few
+from mlbutler.frozen import frozen
 from mlbutler.numbers import count
 from mlbutler.process import project_environment
 from mlbutler.project.project import Project
@@ -20,8 +20,9 @@ from mlbutler.record import StageState
 from mlbutler.settings import Settings
 from mlbutler.train.capture import Captured, capture
 from mlbutler.train.checks import refuse_changed_data, refuse_credentials, refuse_left_out
+from mlbutler.train.choices import JENKINS, LOCAL
 from mlbutler.train.dvc_queue import Queued, queued, remove, resolve_queued
-from mlbutler.train.experiment import JENKINS, LOCAL, WISHES
+from mlbutler.train.experiment import WISHES
 from mlbutler.train.planned import Planned, plan
 from mlbutler.train.submission import Fate, Submitted, Wish, resolve
 
@@ -29,7 +30,7 @@ _PATIENCE = 60.0
 _SHOWN = 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Wanted:
     """The experiments that the command line asks for; see `Wish`. What is None is as the settings say.
 
@@ -75,7 +76,7 @@ class Wanted:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class SubmitOptions:
     """What the command line asks for.
 
@@ -91,7 +92,7 @@ class SubmitOptions:
     queue: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Sent:
     """What was sent: the experiments, the plans of those that run, and the untracked files that were not."""
 

@@ -15,8 +15,9 @@ from mlbutler.console import human_bytes
 from mlbutler.errors import MlbutlerError, UsageError
 from mlbutler.few import few
 from mlbutler.project.project import Project
+from mlbutler.train.choices import JENKINS
 from mlbutler.train.everywhere import latest
-from mlbutler.train.experiment import JENKINS, Experiment
+from mlbutler.train.experiment import Experiment
 from mlbutler.train.gpu_lease import require
 from mlbutler.train.sending_data import DataToSend
 from mlbutler.train.starting import start

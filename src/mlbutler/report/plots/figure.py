@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from mlbutler.frozen import frozen
 
 DATA_URI = re.compile(r"data:image/(?P<kind>png|jpeg|gif|webp|svg\+xml|bmp);base64,(?P<content>[A-Za-z0-9+/]+={0,2})")
 _ENDINGS = {"png": "png", "jpeg": "jpg", "gif": "gif", "webp": "webp", "svg+xml": "svg", "bmp": "bmp"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Heatmap:
     """A confusion matrix of one side: rows of (label, ((count, level 0 to 9, on the diagonal), ...)).
 
@@ -25,7 +26,7 @@ class Heatmap:
     rows: tuple[tuple[str, tuple[tuple[str, int, bool], ...]], ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class EmbeddedImage:
     """A picture of one side: a checked data URI, or the reason why there is none."""
 
@@ -34,7 +35,7 @@ class EmbeddedImage:
     problem: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Figure:
     """A plot as the template shows it.
 
@@ -54,7 +55,7 @@ class Figure:
     specification: Any = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class File:
     """A picture. `name` follows from its content: the same picture has the same name in every build.
 

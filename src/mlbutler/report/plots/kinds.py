@@ -7,15 +7,15 @@ place that has been forgotten.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
+from mlbutler.frozen import frozen
 from mlbutler.record import PlotChange, PlotKind
 from mlbutler.report.plots import confusion, image, linear, unsupported
 from mlbutler.report.plots.figure import Figure, File
 
 
-@dataclass(frozen=True)
+@frozen
 class PlotRenderer:
     """What a report makes of one kind of plot.
 

@@ -1,0 +1,8 @@
+"""What may be asked for of an experiment."""
+
+from __future__ import annotations
+
+MOST_JOBS, MOST_GPUS, MOST_RETRIES = 256, 256, 100
+LOCAL, JENKINS = "local", "jenkins"
+ENGINES = (LOCAL, JENKINS)
+"""What runs experiments: this machine, or the agents of a Jenkins controller."""

@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 GROOVY_LINT := $(VENV)/groovy-lint/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-oldest coverage lint types bench lock audit site release
+.PHONY: help install demo test test-oldest coverage lint types bench lock audit site pictures release
 
 help:
 	@echo "make demo    the whole story on real data, in a new folder ./mlbutler-demo"
@@ -22,6 +22,7 @@ help:
 	@echo "make lock         requirements.lock anew, from pyproject.toml"
 	@echo "make audit        known vulnerabilities of what requirements.lock names, where one can ask"
 	@echo "make site         build/site: the documentation as web pages and manual pages; every link is checked"
+	@echo "make pictures     the README's pictures anew, from the demo"
 	@echo "make release      dist/: wheel and sdist, each checked and tried in a fresh environment"
 
 install: $(INSTALLED)
@@ -93,6 +94,10 @@ audit: $(INSTALLED)
 
 site: $(INSTALLED)
 	$(BIN)/python website/build.py build/site
+
+# The README's; Chromium draws them.
+pictures: $(INSTALLED)
+	$(BIN)/python website/pictures.py
 
 release: $(INSTALLED)
 	bash .ci/release $(BIN)

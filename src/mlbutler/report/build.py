@@ -51,8 +51,9 @@ def build(record: Record, settings: Settings) -> Report:
     if compare is not None:
         sections += [*metrics.sections(compare, settings), repeats.section(compare, settings.precision)]
         about = predictions.section(compare, settings.precision)
-        sections += [differences.not_judged(compare), about, differences.code_files(compare)]
-        sections.append(definitions.section(compare))
+        # People look before they read.
+        sections += [differences.not_judged(compare), differences.plots(compare, settings), about]
+        sections += [differences.code_files(compare), definitions.section(compare)]
     sections.append(run.moved_remotes(record))
     if not interrupted:  # what ended in between judges nothing
         got = results.section(record)
@@ -60,7 +61,7 @@ def build(record: Record, settings: Settings) -> Report:
         sections += [waiting, run.failures(record), run.tests(record)]
         sections += [verified.section(record), run.checks(record)]
     if compare is not None:
-        sections += [differences.params(compare), differences.plots(compare, settings), differences.data(compare)]
+        sections += [differences.params(compare), differences.data(compare)]
         sections.append(history.section(compare, settings.precision))
     if not interrupted and got is not waiting:
         sections.append(got)

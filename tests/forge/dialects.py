@@ -33,8 +33,9 @@ class GitHub(Dialect):
         ("GET", r"/repos/team/digits/commits/(\w{40})/pulls", "pulls_of"),
         ("GET", r"/repos/team/digits/pulls", "list_pulls"),
         ("POST", r"/repos/team/digits/pulls", "open_pull"),
+        ("PATCH", r"/repos/team/digits/pulls/(\d+)", "close_pull"),
     )
-    unlisted_methods = (("POST", r".*/pulls"),)
+    unlisted_methods = (("POST", r".*/pulls"), ("PATCH", r".*/pulls/\d+"))
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         made = self.example("GET", path)
@@ -89,6 +90,10 @@ class GitHub(Dialect):
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
         return Answer(200, [self._pull(p) for p in self.pulls if f"team:{p.branch}" == query["head"]])
 
+    def close_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
+        assert seen.json == {"state": "closed"}
+        return self.closed(number)
+
     def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
         assert seen.json.keys() == {"title", "body", "head", "base"}
         pull = self.opened(seen.json["head"], seen.json["base"])
@@ -122,8 +127,9 @@ class GitLab(Dialect):
         ("GET", rf"{_at}/repository/commits/(\w{{40}})/merge_requests", "pulls_of"),
         ("GET", rf"{_at}/merge_requests", "list_pulls"),
         ("POST", rf"{_at}/merge_requests", "open_pull"),
+        ("PUT", rf"{_at}/merge_requests/(\d+)", "close_pull"),
     )
-    unlisted_methods = (("POST", r".*/merge_requests"),)
+    unlisted_methods = (("POST", r".*/merge_requests"), ("PUT", r".*/merge_requests/\d+"))
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         named = {"note": note.body} if len(note.on) == 40 else {"id": note.id, "body": note.body}
@@ -177,6 +183,10 @@ class GitLab(Dialect):
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
         return Answer(200, [self._pull(p) for p in self.pulls if p.branch == query["source_branch"]])
 
+    def close_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
+        assert seen.json == {"state_event": "close"}
+        return self.closed(number)
+
     def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
         assert seen.json.keys() == {"title", "description", "source_branch", "target_branch"}
         pull = self.opened(seen.json["source_branch"], seen.json["target_branch"])
@@ -205,8 +215,9 @@ class Gitea(Dialect):
         ("POST", r"/repos/team/digits/issues/comments/(\d+)/assets", "upload"),
         ("GET", r"/repos/team/digits/pulls", "list_pulls"),
         ("POST", r"/repos/team/digits/pulls", "open_pull"),
+        ("PATCH", r"/repos/team/digits/pulls/(\d+)", "close_pull"),
     )
-    unlisted_methods = (("POST", r".*/pulls"),)
+    unlisted_methods = (("POST", r".*/pulls"), ("PATCH", r".*/pulls/\d+"))
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         user = {"id": note.author, "login": f"user{note.author}"}
@@ -247,6 +258,10 @@ class Gitea(Dialect):
     def _pull(self, pull: Any) -> dict[str, Any]:
         return {"number": pull.number, "title": "A title", "html_url": "https://pages/",
                 "head": {"sha": pull.head, "ref": pull.branch}, "base": {"ref": pull.target}}  # fmt: skip
+
+    def close_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
+        assert seen.json == {"state": "closed"}
+        return self.closed(number)
 
     def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
         assert seen.json.keys() == {"title", "body", "head", "base"}

@@ -201,6 +201,13 @@ class Dialect(ABC):
         self.pulls.append(Pull(max((pull.number for pull in self.pulls), default=0) + 1, OTHER_HEAD, branch, target))
         return self.pulls[-1]
 
+    def closed(self, number: str) -> Answer:
+        """A pull request is closed."""
+        there = [pull for pull in self.pulls if pull.number == int(number)]
+        for pull in there:
+            self.pulls.remove(pull)
+        return Answer(200, {}) if there else Answer(404, {"message": "Not Found"})
+
     def missing(self) -> Answer:
         """What it says when there is no such thing."""
         return Answer(404, {"message": "Not Found"})

@@ -91,8 +91,12 @@ class BitbucketCloud(Dialect):
         ("GET", rf"{_at}/commit/(\w{{40}})/pullrequests", "pulls_of"),
         ("GET", rf"{_at}/pullrequests", "list_pulls"),
         ("POST", rf"{_at}/pullrequests", "open_pull"),
+        ("POST", rf"{_at}/pullrequests/(\d+)/decline", "close_pull"),
     )
-    unlisted_methods = (("POST", r".*/pullrequests"), *((verb, r".*/reports/.*") for verb in ("DELETE", "PUT", "POST")))
+    unlisted_methods = (
+        ("POST", r".*/pullrequests(/\d+/decline)?"),
+        *((verb, r".*/reports/.*") for verb in ("DELETE", "PUT", "POST")),
+    )
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         return {"type": "pullrequest_comment", "id": note.id, "deleted": False,
@@ -141,6 +145,9 @@ class BitbucketCloud(Dialect):
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
         return self._paged(seen, [self._pull(p) for p in self.pulls], query)
 
+    def close_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
+        return self.closed(number)
+
     def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
         sent = seen.json
         assert sent.keys() == {"title", "description", "source", "destination"}
@@ -168,9 +175,11 @@ class BitbucketServer(Dialect):
         ("GET", rf"{_at}/commits/(\w{{40}})/pull-requests", "pulls_of"),
         ("GET", rf"{_at}/pull-requests", "list_pulls"),
         ("POST", rf"{_at}/pull-requests", "open_pull"),
+        ("GET", rf"{_at}/pull-requests/(\d+)", "one_pull"),
+        ("POST", rf"{_at}/pull-requests/(\d+)/decline", "close_pull"),
     )
     unlisted_methods = (
-        ("POST", r".*/pull-requests"),
+        ("POST", r".*/pull-requests(/\d+/decline)?"),
         *((verb, r".*/reports/.*") for verb in ("DELETE", "PUT", "POST")),
     )
 
@@ -236,6 +245,14 @@ class BitbucketServer(Dialect):
 
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
         return self._paged([self._pull(p) for p in self.pulls if f"refs/heads/{p.branch}" == query["at"]], query)
+
+    def one_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
+        found = next((pull for pull in self.pulls if pull.number == int(number)), None)
+        return Answer(200, self._pull(found) | {"version": 5}) if found else self.missing()
+
+    def close_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
+        assert seen.json == {"version": 5}
+        return self.closed(number)
 
     def open_pull(self, seen: Seen, query: dict[str, str]) -> Answer:
         sent = seen.json

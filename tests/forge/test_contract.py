@@ -39,6 +39,16 @@ def test_a_pull_request_is_opened_once_even_where_the_answer_is_lost(offering: M
     assert {"a title", "a text"} <= {value for value in sent.values() if isinstance(value, str)}
 
 
+def test_a_pull_request_is_closed_and_no_other(offering: Meeting) -> None:
+    asked = change("c" * 40, None, "lr-1-branch")
+    pull = offering.open().open_pull_request(asked, "a title", "a text")
+    offering.server.faults.append(Fault("", part=f"/{pull.number}", cut=True))
+    nothing = change("0" * 40, None, "lr-1-branch")  # known by its branch alone
+    assert offering.open().close_pull_requests(nothing) == (pull.number,)
+    assert [pull.number for pull in offering.dialect.pulls] == [17]
+    assert offering.open().close_pull_requests(nothing) == ()
+
+
 # --------------------------------------------------------------------------------------- the comment
 
 

@@ -42,7 +42,13 @@ def test_results_are_proposed_once_and_withdrawn_when_they_are_merged(world: Wor
         assert opened == [(NAME, "better")]
         assert "[the pull request](https://pages/" in note.body
     assert "git merge FETCH&#95;HEAD" in note.body or "git merge FETCH_HEAD" in note.body
+    orphan = "mlbutler/results/merged/long/ago"
+    world.git(world.bare, "update-ref", f"refs/heads/{orphan}", NAME)
+    forge.dialect.opened(orphan, "merged/long/ago")
     world.git(world.bare, "update-ref", "refs/heads/better", NAME)  # somebody merges it
     merged = world.run(world.clone("origin/better"), environ(world, forge) | asked)
     assert merged.code == 0, merged.out + merged.err
-    assert world.git(world.bare, "for-each-ref", f"refs/heads/{NAME}") == ""
+    assert world.git(world.bare, "for-each-ref", "refs/heads/mlbutler/results") == ""
+    if forge.dialect.kind != "gogs":
+        assert forge.dialect.pulls == []
+        assert "closed, since nothing of it is needed: pull request 2, 1" in merged.record["publish"]["reason"]

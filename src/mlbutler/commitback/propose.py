@@ -1,7 +1,7 @@
 """Propose results on a branch of their own, for a pull request into the branch that they belong to.
 
-There is one for each branch. A later run replaces what it holds; when nothing is left to propose it goes, and with it,
-on GitHub, GitLab and Gitea, the pull request.
+There is one for each branch. A later run replaces what it holds; when nothing is left to propose, or the branch that it
+is for is gone, it goes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from mlbutler.git.repository import RefMove
 
 PREFIX = "mlbutler/results/"
 _TRIES = 4
+_MOST_ASKED = 50
 
 
 @frozen
@@ -77,6 +78,19 @@ def withdraw(git: Git, remote: str, branch: str) -> bool:
         return False
     _, answers = git.move_refs(remote, [RefMove(ref, "", there)])
     return answers.get(ref) == ""
+
+
+def withdraw_orphans(git: Git, remote: str) -> tuple[str, ...]:
+    """Remove what was proposed for branches that are not there any more; return these branches.
+
+    Raises:
+        AccessDenied: the remote refused the credentials. GitError: it cannot be reached.
+    """
+    proposed = git.remote_refs(remote, f"refs/heads/{PREFIX}*")
+    branches = [ref.removeprefix(f"refs/heads/{PREFIX}") for ref in proposed][:_MOST_ASKED]
+    there = git.remote_refs(remote, *[f"refs/heads/{branch}" for branch in branches]) if branches else {}
+    gone = [branch for branch in branches if f"refs/heads/{branch}" not in there]
+    return tuple(branch for branch in gone if withdraw(git, remote, branch))
 
 
 def _is_ours(git: Git, commit: str) -> bool:

@@ -78,6 +78,10 @@ class BitbucketCloud:
         }  # fmt: skip
         return _pull(self._api.json(self._api.send("POST", f"{self._at}/pullrequests", json=asked)), change)
 
+    def close_pull_request(self, change: Change, pull: PullRequest) -> None:
+        """See `Adapter.close_pull_request`."""
+        self._api.send("POST", f"{self._at}/pullrequests/{pull.number}/decline")
+
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:

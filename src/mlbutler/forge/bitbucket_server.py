@@ -86,6 +86,12 @@ class BitbucketServer:
         }  # fmt: skip
         return _pull(self._api.json(self._api.send("POST", f"{self._at}/pull-requests", json=asked)))
 
+    def close_pull_request(self, change: Change, pull: PullRequest) -> None:
+        """See `Adapter.close_pull_request`."""
+        path = f"{self._at}/pull-requests/{pull.number}"
+        version = find(self._api.get(path), "version") or 0
+        self._api.send("POST", f"{path}/decline", json={"version": version})
+
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:

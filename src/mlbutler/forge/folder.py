@@ -52,6 +52,10 @@ class Folder:
         """
         raise NotOffered("A folder has no pull requests.")
 
+    def close_pull_requests(self, change: Change) -> tuple[str, ...]:
+        """Return that none was closed: a folder has no pull requests."""
+        return ()
+
     def comment(
         self, change: Change, title: str, body: str, is_older: Callable[[str], bool], *, create: bool = True
     ) -> Posted:

@@ -83,6 +83,10 @@ class GitHub:
         asked = {"title": title, "body": body, "head": change.head_branch, "base": change.target_branch}
         return _pull(self._api.json(self._api.send("POST", f"{self._at}/pulls", json=asked)))
 
+    def close_pull_request(self, change: Change, pull: PullRequest) -> None:
+        """See `Adapter.close_pull_request`."""
+        self._api.send("PATCH", f"{self._at}/pulls/{pull.number}", json={"state": "closed"})
+
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:

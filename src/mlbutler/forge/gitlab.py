@@ -79,6 +79,11 @@ class GitLab:
         }  # fmt: skip
         return _pull(self._api.json(self._api.send("POST", f"{self._at}/merge_requests", json=asked)))
 
+    def close_pull_request(self, change: Change, pull: PullRequest) -> None:
+        """See `Adapter.close_pull_request`."""
+        path = f"{self._at}/merge_requests/{pull.number}"
+        self._api.send("PUT", path, json={"state_event": "close"})
+
     # ------------------------------------------------------------------------------------ comments
 
     def comments(self, change: Change) -> Iterator[Comment]:

@@ -101,6 +101,14 @@ class Gogs:
         """
         raise NotOffered(f"{self.name} opens no pull request by its API.")
 
+    def close_pull_request(self, change: Change, pull: PullRequest) -> None:
+        """Raise `NotOffered`, as `open_pull_request`.
+
+        Raises:
+            NotOffered: always.
+        """
+        raise NotOffered(f"{self.name} closes no pull request by its API.")
+
     def comments(self, change: Change) -> Iterator[Comment]:
         """See `Adapter.comments`; they are not paged.
 

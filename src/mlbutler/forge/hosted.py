@@ -89,20 +89,31 @@ class Hosted:
 
     def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
         """See `Forge.open_pull_request`. What may have been created is looked for, and not created again."""
-        if (there := self._open_already(change)) is not None:
-            return there
+        if there := self._open_already(change):
+            return there[0]
         try:
             return self.adapter.open_pull_request(change, title, body)
         except OutcomeUnknown:
             sleep(self._pause)
-            if (there := self._open_already(change)) is None:
+            if not (there := self._open_already(change)):
                 raise
-            return there
+            return there[0]
 
-    def _open_already(self, change: Change) -> PullRequest | None:
+    def close_pull_requests(self, change: Change) -> tuple[str, ...]:
+        """See `Forge.close_pull_requests`. A forge may have closed it already, since its branch is gone."""
+        closed = []
+        for pull in self._open_already(change):
+            try:
+                self.adapter.close_pull_request(change, pull)
+            except (RequestRefused, OutcomeUnknown):
+                if pull.number in [other.number for other in self._open_already(change)]:
+                    raise
+            closed.append(pull.number)
+        return tuple(closed)
+
+    def _open_already(self, change: Change) -> list[PullRequest]:
         ours = change.head_branch, change.target_branch
-        pulls = self.adapter.pull_requests(change)
-        return next((pull for pull in pulls if (pull.head_branch, pull.target_branch) == ours), None)
+        return [pull for pull in self.adapter.pull_requests(change) if (pull.head_branch, pull.target_branch) == ours]
 
     # ------------------------------------------------------------------------------------ comment
 

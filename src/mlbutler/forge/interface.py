@@ -178,6 +178,14 @@ class Forge(Protocol):
         """
         ...
 
+    def close_pull_requests(self, change: Change) -> tuple[str, ...]:
+        """Close what is open of the change's branch into its target branch; return the numbers.
+
+        Raises:
+            NotOffered: the forge's API has no such thing. ForgeError: one could not be closed.
+        """
+        ...
+
     def comment(
         self, change: Change, title: str, body: str, is_older: Callable[[str], bool], *, create: bool = True
     ) -> Posted:
@@ -241,6 +249,10 @@ class ForgeAdapter(Protocol):
 
     def open_pull_request(self, change: Change, title: str, body: str) -> PullRequest:
         """Open a pull request of the change's branch into its target branch."""
+        ...
+
+    def close_pull_request(self, change: Change, pull: PullRequest) -> None:
+        """Close a pull request without merging it."""
         ...
 
     def comments(self, change: Change) -> Iterator[Comment]:

@@ -82,7 +82,7 @@ class Yard:
         self.environ = environment(folder) | {"MLBUTLER_ISOLATION_MODE": "off"}
         self._make(seconds, files)
         self.farm = Farm({f"agent-{number}": [] for number in range(agents)},
-                         Pipeline(self.bare, folder / "agents", agent_environ(self.environ)))  # fmt: skip
+                         Pipeline(self.bare, folder / "agents", self._agents()))  # fmt: skip
         self.controller = Controller(token="t0ken")
         self.controller.farm = self.farm
         self.controller.serve()
@@ -90,6 +90,9 @@ class Yard:
             "MLBUTLER_TRAIN_URL": self.controller.url, "MLBUTLER_TRAIN_JOB": self.farm.name,
             "MLBUTLER_JENKINS_USER": "somebody", "MLBUTLER_JENKINS_TOKEN": "t0ken",
         }  # fmt: skip
+
+    def _agents(self) -> dict[str, str]:
+        return agent_environ(self.environ) | {"PATH": self.environ["PATH"]}
 
     def _make(self, seconds: float, files: int) -> None:
         self.git("init", "-q", "--bare", "-b", "main", str(self.bare), at=self.folder)

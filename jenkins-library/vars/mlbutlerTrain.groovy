@@ -156,7 +156,7 @@ void went(Map config, Map state) {
     stage('begin') { mlbutlerAccess.data(config) { code = mlbutlerAccess.status('mlbutler train agent begin') } }
     String number = attemptNumber(config)
     if (code || !number) {
-        concluded(config, state, code)
+        concluded(config, state, code, false)
         if (!code) { state.result = 'NOT_BUILT' }
         return
     }
@@ -210,23 +210,27 @@ void ran() {
     }
 }
 
-/** Send results and state, and ask what may begin now. */
+/** Send results and state; where the command did that, it has printed what may begin now. */
 void saved(Map config, Map state, String command) {
-    int code = -1
+    // A step `sh` returns either the exit code or what is written: here the first line of that is the code.
+    String script = 'code=0; named="$(' + command + ')" || code=$?; printf "%s\\n" "$code" ${named:+"$named"}'
+    List lines = []
     stage('save') {
         withEnv(state.number ? ["MLBUTLER_TRAIN_ATTEMPT=${state.number}"] : []) {
-            mlbutlerAccess.data(config) { code = mlbutlerAccess.status(command) }
+            mlbutlerAccess.data(config) { lines = mlbutlerAccess.output(script).readLines() }
         }
     }
-    concluded(config, state, code)
+    int code = lines[0].toInteger()
+    state.next = lines.tail()
+    concluded(config, state, code, code in [0, 1, 130])
 }
 
 /** Note what became of the experiment: 0 done, 130 cancelled, 3 another agent shall try again, else failed. */
-void concluded(Map config, Map state, int code) {
+void concluded(Map config, Map state, int code, boolean named) {
     state.again = code == 3
     state.result = code == 0 ? 'SUCCESS' : code == 130 ? 'ABORTED' : 'FAILURE'
     state.number = ''
-    if (state.again) { return }
+    if (state.again || named) { return }
     Throwable trouble = failure {
         mlbutlerAccess.data(config) { state.next = mlbutlerAccess.output('mlbutler train agent next').readLines() }
     }

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,8 +95,13 @@ class Build:
             self.farm.release(self.agent)
             self.agent = None
 
-    def sh(self, *command: str, cwd: os.PathLike[str] | str, environ: Mapping[str, str]) -> int:
+    def sh(
+        self, *command: str, cwd: os.PathLike[str] | str, environ: Mapping[str, str], said: list[str] | None = None
+    ) -> int:
         """Run a command on the agent; its output goes to the log, its exit code is returned.
+
+        Args:
+            said: gets the lines of standard output in place of the log.
 
         Raises:
             Aborted, AgentLost.
@@ -103,16 +109,22 @@ class Build:
         self._check()
         self.pipeline("sh")
         self.say(f"+ {' '.join(command[-4:])}")
-        process = subprocess.Popen(
-            command, cwd=cwd, env=dict(environ), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-        self.processes.append(process)
-        assert process.stdout is not None
-        for line in process.stdout:
-            with self.farm.lock:
-                self.log += line
-        code = process.wait()
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(
+                command, cwd=cwd, env=dict(environ), stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if said is None else output,
+                stderr=subprocess.STDOUT if said is None else subprocess.PIPE, start_new_session=True,
+            )  # fmt: skip
+            self.processes.append(process)
+            stream = process.stdout or process.stderr
+            assert stream is not None
+            for line in stream:
+                with self.farm.lock:
+                    self.log += line
+            code = process.wait()
+            if said is not None:
+                output.seek(0)
+                said += output.read().decode().splitlines()
         self._check()
         return code
 

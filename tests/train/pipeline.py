@@ -63,10 +63,11 @@ class Pipeline:
             return ("FAILURE" if code else "NOT_BUILT"), code == 3
         environ["MLBUTLER_TRAIN_ATTEMPT"] = number.read_text().strip()
         self._run(build, root, environ)
-        code = self._call(build, root, environ, "save")
+        named: list[str] = []
+        code = self._call(build, root, environ, "save", named)
         result = {0: "SUCCESS", 130: "ABORTED"}.get(code, "FAILURE")
         if code != 3:
-            self._next(build, root, environ)
+            self._begin(build, named)
         shutil.rmtree(root, ignore_errors=True)
         return result, code == 3
 
@@ -78,8 +79,11 @@ class Pipeline:
         ):  # fmt: skip
             subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
 
-    def _call(self, build: Build, root: Path, environ: Mapping[str, str], verb: str) -> int:
-        return build.sh(sys.executable, "-m", "mlbutler", "train", "agent", verb, cwd=root, environ=environ)
+    def _call(
+        self, build: Build, root: Path, environ: Mapping[str, str], verb: str, said: list[str] | None = None
+    ) -> int:
+        command = (sys.executable, "-m", "mlbutler", "train", "agent", verb)
+        return build.sh(*command, cwd=root, environ=environ, said=said)
 
     def _run(self, build: Build, root: Path, environ: Mapping[str, str]) -> None:
         """Run it, and beside that ask whether it is to stop."""
@@ -101,10 +105,8 @@ class Pipeline:
             stop.set()
             branch.join()
 
-    def _next(self, build: Build, root: Path, environ: Mapping[str, str]) -> None:
-        command = [sys.executable, "-m", "mlbutler", "train", "agent", "next"]
-        done = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, check=True)
-        for line in done.stdout.splitlines():
+    def _begin(self, build: Build, named: list[str]) -> None:
+        for line in named:
             id, _, label = line.partition(" ")
             build.farm.enqueue(Item(0, "", {"EXPERIMENT": id, "LABEL": label}))
 

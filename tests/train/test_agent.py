@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -313,11 +314,21 @@ def test_the_rest_of_a_sweep_is_begun_by_those_that_end(laptop: Laptop) -> None:
     assert agent.call("next").out == "", "a build is asked for once"
     shared(laptop).change(grid[1].id, lambda now: now.with_(asked=now.submitted - 3600))
     assert agent.call("next").out.splitlines() == [f"{grid[1].id} gpu"], "that build got lost"
+    shared(laptop).change(grid[1].id, lambda now: now.with_(asked=now.submitted - 3600))
+    agent.call("run")
+    saved = agent.call("save")
+    assert saved.out.splitlines() == [f"{one.id} gpu" for one in grid[1:3]], "and nothing else: the pipeline reads it"
+    assert "lr-1: done" in saved.err
     for one in grid[:2]:
         shared(laptop).change(one.id, lambda now: now.with_(state=State.FAILED, ended=now.submitted + 60))
     assert agent.call("next").out == ""
     assert [now(laptop, one).state for one in grid] == [State.FAILED] * 2 + [State.CANCELLED] * 2
     assert now(laptop, grid[3]).reason == "2 of lr failed: lr-1, lr-2"
+
+
+def test_what_runs_the_stages_of_each_experiment_starts_without_dvc() -> None:
+    code = "import sys, mlbutler.commands.train.agent\nprint([name for name in sys.modules if name.startswith('dvc')])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
 def test_another_build_does_not_take_what_one_is_at(laptop: Laptop) -> None:

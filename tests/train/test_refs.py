@@ -78,6 +78,32 @@ def test_who_read_an_old_state_is_refused(repository: Path) -> None:
     assert experiments.change(one.id, lambda experiment: experiment) is None
 
 
+def test_what_is_known_need_not_be_read_and_is_not_believed_when_another_changed_it(repository: Path) -> None:
+    experiments = Experiments(Git(repository))
+    one = an_experiment(repository)
+    experiments.create(one)
+    known = experiments.read(one.id)
+    assert known is not None
+    seen: list[State] = []
+
+    def saving(now: Experiment) -> Experiment | None:
+        seen.append(now.state)
+        return None if now.state is State.RUNNING else now.with_(state=State.SAVING)
+
+    first = experiments.change(one.id, saving, known=known)
+    assert first is not None
+    assert first.experiment.state is State.SAVING
+    experiments.change(one.id, lambda now: now.with_(state=State.RUNNING))
+    again = experiments.change(one.id, saving, known=first)
+    assert again is not None
+    assert (again.experiment.state, seen[-2:]) == (State.RUNNING, [State.SAVING, State.RUNNING])
+    running = again
+    experiments.change(one.id, lambda now: now.with_(state=State.DONE))
+    last = experiments.change(one.id, saving, known=running)
+    assert last is not None
+    assert last.experiment.state is State.SAVING, "it was left as it was known, which it was not any more"
+
+
 def test_a_log_stays_until_there_is_another(repository: Path) -> None:
     experiments = Experiments(Git(repository))
     one = an_experiment(repository)

@@ -16,6 +16,7 @@ _LINK = "120000"
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 """Names of branches that Git always accepts."""
+_LONG = 64
 _AT_ONCE = 500
 """Paths for one command line."""
 
@@ -46,6 +47,7 @@ class Clone(GitCommand):
         if done.code != 0:
             return None
         commit = done.text.strip()
+        self._commits[commit] = commit
         if _ID.fullmatch(rev):  # a name may mean another commit later
             self._commits[rev] = commit
         return commit
@@ -60,6 +62,14 @@ class Clone(GitCommand):
         if head is None:
             raise UsageError("The repository has no commits yet.", "Commit something first.")
         return head
+
+    def has_long_ids(self) -> bool:
+        """Return whether this is a repository of SHA-256.
+
+        Raises:
+            UsageError: the repository has no commit yet.
+        """
+        return len(next(iter(self._commits.values()), "") or self.head()) == _LONG
 
     def parents(self, rev: str) -> tuple[str, ...]:
         """Return the commit ids of the parents of `rev` (none where a shallow clone's history is cut off)."""

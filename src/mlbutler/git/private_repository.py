@@ -131,9 +131,10 @@ class PrivateRepository:
             workspace.update_shallow()
         found = dict(line.split(" ") for line in listed)
         oids = [found.get(f"{_FETCHED}{number}", "") for number in range(len(pairs))]
-        for (_, _, target), oid in zip(pairs, oids, strict=True):
-            if target and oid:
-                self._clone.run("update-ref", "--no-deref", target, oid)
+        moved = [(target, oid) for (_, _, target), oid in zip(pairs, oids, strict=True) if target and oid]
+        if moved:
+            lines = "".join(f"option no-deref\nupdate {target} {oid}\n" for target, oid in moved)
+            self._clone.run("update-ref", "--stdin", input=lines.encode())
         return Done(0, "\n".join(oids).encode(), done.err)
 
     def ask(self, options: Sequence[str], patterns: Sequence[str], timeout: float | None) -> Done:
@@ -174,8 +175,7 @@ class _Workspace:
         for name in ("refs", "objects", "info"):
             (repository / name).mkdir(parents=True)
         (repository / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
-        head = self._clone.head()
-        long = len(head) == 64
+        long = self._clone.has_long_ids()
         text = _CONFIG.format(
             version=1 if long else 0,
             extension="\tobjectFormat = sha256" if long else "",
@@ -184,7 +184,7 @@ class _Workspace:
         (repository / "config").write_text(text, encoding="utf-8")
         (self._folder / "gitconfig").write_text(self._global(), encoding="utf-8")
         if known:
-            self._know_refs(head)
+            self._know_refs()
         shallow = _content(self._shallow)
         if shallow:
             (repository / "shallow").write_bytes(shallow)
@@ -199,10 +199,10 @@ class _Workspace:
             lines += [f"\tdirectory = {_quoted(f'{self._address.url}/.git')}"]
         return "".join(f"{line}\n" for line in lines)
 
-    def _know_refs(self, head: str) -> None:
+    def _know_refs(self) -> None:
         options = (f"--count={_MOST_KNOWN}", "--sort=-committerdate", "--format=%(objectname)")
         listed = self._clone.run("for-each-ref", *options, "refs/heads", "refs/remotes", check=False).text.split()
-        oids = list(dict.fromkeys([head, *listed]))
+        oids = list(dict.fromkeys([self._clone.head(), *listed]))
         lines = [f"{oid} {_KNOWN}{number}\n" for number, oid in enumerate(oids)]
         (self._repository / "packed-refs").write_text("".join(sorted(lines, key=lambda line: line.split()[1])), "ascii")
 

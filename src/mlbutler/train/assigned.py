@@ -34,6 +34,7 @@ class Assigned:
 
     def __init__(self, experiments: SharedExperiments, id: str, build: str, agent: str) -> None:
         self._experiments, self._id, self._build, self._agent = experiments, id, build, agent
+        self._kept: Kept | None = None
 
     def take(self) -> Taken:
         """Begin an attempt, unless it has ended or another build is at it.
@@ -50,7 +51,7 @@ class Assigned:
             after, reason = self._taken(now)
             return after
 
-        kept = self._experiments.change(self._id, taken)
+        self._kept = kept = self._experiments.change(self._id, taken)
         if kept is None:
             raise UsageError(f"There is no experiment {self._id}.", "`mlbutler train list` shows them.")
         return Taken(kept, reason)
@@ -89,7 +90,8 @@ class Assigned:
             self.require(now, attempt)
             return change(now)
 
-        kept = self._experiments.change(self._id, fenced, log)
+        self._kept, known = None, self._kept  # unless all goes well, the next change looks
+        self._kept = kept = self._experiments.change(self._id, fenced, log, known)
         if kept is None:
             raise Interrupted("The experiment was removed.", "Nothing of this attempt is kept.")
         return kept.experiment

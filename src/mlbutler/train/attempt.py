@@ -19,7 +19,7 @@ from mlbutler.console import human_seconds
 from mlbutler.frozen import frozen
 from mlbutler.process import Ended, Grace, Process, output_redactor
 from mlbutler.record_file import latest_record, read_record
-from mlbutler.train.declared import Declared, declared
+from mlbutler.train.declared import Declared
 from mlbutler.train.end import CANCELLED, End, judged, stage_notes
 from mlbutler.train.ending import end_leftovers, end_stage
 from mlbutler.train.experiment import Experiment, StageNote
@@ -51,6 +51,7 @@ class Workplace:
         words: of the mlbutler command that runs the stages. environ: of that command.
         stop: returns the seconds that the stage has to end, once the experiment is to be cancelled; None before.
         line: takes each line that the command prints, credentials hidden.
+        declared: returns what the stages declare.
         lease: the GPUs that the experiment was given.
         stall: seconds without a sign of life after which it is stalled, None for never.
         stalled: takes for how long nothing has happened when it stalls, and None when it goes on.
@@ -65,6 +66,7 @@ class Workplace:
     environ: Mapping[str, str]
     stop: Callable[[], float | None]
     line: Callable[[str], None]
+    declared: Callable[[], Declared]
     lease: Lease = NO_GPUS
     stall: float | None = None
     stalled: Callable[[float | None], None] = lambda seconds: None
@@ -92,7 +94,7 @@ class Attempt:
     def _declared(self) -> Declared:
         """Return what the stages declare; short runs are not kept waiting for that."""
         if self._found is None and time.monotonic() > self._began + _SETTLED:
-            self._found = declared(self._place.root)
+            self._found = self._place.declared()
         return self._found or Declared()
 
     def _line(self, text: str) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from mlbutler import atomic
 from mlbutler.errors import ProjectError, UsageError
+from mlbutler.train import declared
+from mlbutler.train.declared import Declared
 from mlbutler.train.experiment import Experiment, dumps, loads
 from mlbutler.train.log import open_plain
 from mlbutler.train.place import Place
@@ -31,6 +33,7 @@ class Handed:
         self._folder = self._place.folder
         self._experiment, self._end = self._folder / "experiment.json", self._folder / "end.json"
         self._attempt, self._stop = self._folder / "attempt", self._folder / "stop"
+        self._declared = self._folder / "declared.json"
         self.log = self._folder / "log.txt"
 
     def clear(self) -> None:
@@ -40,11 +43,16 @@ class Handed:
             PathRefused: a link leads elsewhere.
         """
         self._place.prepare()
-        for path in (self._experiment, self._end, self._attempt, self._stop, self.log):
+        for path in (self._experiment, self._end, self._attempt, self._stop, self._declared, self.log):
             path.unlink(missing_ok=True)
 
-    def begun(self, experiment: Experiment) -> None:
-        """Hand over an experiment that is ready to be run; the pipeline reads the attempt's number."""
+    def begun(self, experiment: Experiment, found: Declared) -> None:
+        """Hand over an experiment that is ready to be run; the pipeline reads the attempt's number.
+
+        Args:
+            found: what its stages declare.
+        """
+        atomic.write(self._declared, declared.dumps(found))
         atomic.write(self._experiment, dumps(experiment))
         atomic.write(self._attempt, f"{experiment.attempt}\n".encode())
 
@@ -58,6 +66,10 @@ class Handed:
         if content is None:
             raise UsageError("No experiment was begun here.", "`mlbutler train agent begin` comes first.")
         return loads(content)
+
+    def declared(self) -> Declared:
+        """Return what the stages declare."""
+        return declared.loads(_read(self._declared, _LARGEST) or b"")
 
     def ended(self, experiment: Experiment) -> None:
         """Hand over how it ended."""

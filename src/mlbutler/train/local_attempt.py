@@ -19,6 +19,7 @@ from mlbutler.settings import Settings
 from mlbutler.symlinks import Symlinks
 from mlbutler.train.attempt import Attempt, Workplace, run_environment
 from mlbutler.train.checkpoints import Checkpoints
+from mlbutler.train.declared import declared
 from mlbutler.train.delivery import deliver_beside
 from mlbutler.train.end import CANCELLED, End
 from mlbutler.train.experiment import Experiment
@@ -109,7 +110,7 @@ class LocalAttempt:
         return Workplace(
             folder=self._place.scratch(experiment.id), root=root, words=_RUN,
             environ=run_environment(experiment, self._environ, mirror), stop=lambda: self._grace(experiment),
-            line=log.line, lease=lease, stall=train.stall or None,
+            line=log.line, declared=lambda: declared(root), lease=lease, stall=train.stall or None,
             stalled=lambda seconds: self._stalled(experiment, seconds), measured=measured,
             saver=saving(own, root, train, experiment.attempt, log.line),
             nearly_over=lambda left: self._tell(nearly_over(experiment, left), log),

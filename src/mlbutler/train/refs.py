@@ -152,21 +152,28 @@ class Experiments:
         return Kept(experiment, commit) if self._moved([RefMove(experiment.id, commit, kept.commit)])[0] else None
 
     def change(
-        self, id: str, change: Callable[[Experiment], Experiment | None], log: bytes | None = None
+        self,
+        id: str,
+        change: Callable[[Experiment], Experiment | None],
+        log: bytes | None = None,
+        known: Kept | None = None,
     ) -> Kept | None:
         """Change an experiment, reading it again for as long as others change it at the same time.
 
         Args:
             change: returns the new state for the present one, None to leave it.
+            known: what was kept a moment ago; where it still is, it is not read first.
 
         Returns:
             What is kept now; None where the experiment was removed.
         """
-        for _ in range(_TRIES):
-            kept = self.read(id)
+        for tries in range(_TRIES):
+            kept = known if known is not None and tries == 0 else self.read(id)
             if kept is None:
                 return None
             wanted = change(kept.experiment)
+            if wanted is None and kept is known:
+                continue
             if wanted is None:
                 return kept
             if (done := self.replace(kept, wanted, log)) is not None:

@@ -38,7 +38,10 @@ def agent_run(directory: Path, console: Any) -> int:
 @click.option("--aborted", is_flag=True, show_envvar=True, help="The build was, and with it what ran the experiment.")
 @common
 def agent_save(directory: Path, console: Any, aborted: bool) -> int:
-    """Send results, log and state; the exit code is the experiment's result."""
+    """Send results, log and state; the exit code is the experiment's result.
+
+    Standard output names which experiments of the sweep may begin now, as `next` does; messages go to standard error.
+    """
     from mlbutler.commands.train.agent_save import save
 
     return save(directory, console, aborted=aborted)
@@ -48,6 +51,6 @@ def agent_save(directory: Path, console: Any, aborted: bool) -> int:
 @common
 def agent_next(directory: Path, console: Any) -> int:
     """Print which experiments of the sweep may begin now, with their labels."""
-    from mlbutler.commands.train.agent_save import next_ones
+    from mlbutler.commands.train.agent_next import next_ones
 
     return next_ones(directory, console)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlbutler.commands.start import find_project
-from mlbutler.commands.train.build import Build, open_build, trust_experiment
+from mlbutler.commands.train.build import Build, open_build, steps, trust_experiment
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
 from mlbutler.git import Git
@@ -22,6 +22,7 @@ from mlbutler.settings import load
 from mlbutler.symlinks import Symlinks
 from mlbutler.train.attempt import Attempt, Stopped, Workplace, run_environment
 from mlbutler.train.checkpoints import Checkpoints, drop_old
+from mlbutler.train.declared import Declared, declared_by
 from mlbutler.train.end import CANCELLED, End
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.gpu_lease import leased
@@ -55,13 +56,14 @@ def begin(directory: Path, console: Console) -> int:
         console.line(f"{experiment.name} is not run: {taken.reason}.")
         return EXIT_JUDGED if unsafe is not None or experiment.state is State.NOT_SET_UP else EXIT_PASSED
     console.line(f"{experiment.name}: attempt {experiment.attempt}")
-    if (end := unsafe or _prepared(build, experiment)) is not None:
-        now = build.assigned.not_prepared(experiment.attempt, end.hidden(console.redactor))
+    found = unsafe or _prepared(build, experiment)
+    if isinstance(found, End):
+        now = build.assigned.not_prepared(experiment.attempt, found.hidden(console.redactor))
         console.error(f"{now.name}: {now.state}: {now.reason}")
         return EXIT_OUTSIDE if now.state is State.WAITING else EXIT_JUDGED
     now = build.assigned.change(experiment.attempt, _running)
     if now.state is State.RUNNING:
-        Handed(build.root).begun(now)
+        Handed(build.root).begun(now, found)
     console.line(f"{now.name}: {now.state}")
     return EXIT_PASSED
 
@@ -81,8 +83,11 @@ def _running(now: Experiment) -> Experiment:
     return now.with_(state=State.RUNNING)
 
 
-def _prepared(build: Build, experiment: Experiment) -> End | None:
-    """Bring the data that stages need; return None, or how the attempt ended: `LOST` where another agent may help."""
+def _prepared(build: Build, experiment: Experiment) -> Declared | End:
+    """Bring the data that stages need; return what the stages declare.
+
+    Or how the attempt ended: `LOST` where another agent may help.
+    """
     if build.git.head() != experiment.input:
         here, wanted = build.git.head()[:10], experiment.input[:10]
         return End(State.NOT_SET_UP, f"the work tree is at {here}, and the experiment is {wanted}",
@@ -91,13 +96,14 @@ def _prepared(build: Build, experiment: Experiment) -> End | None:
         return End(State.NOT_SET_UP, f"the work tree differs from the experiment's commit: {changed[0]}",
                    "Check it out into an empty workspace, without filters.")  # fmt: skip
     try:
-        code, last = build.steps(("plan", "sync"), experiment)[-1]
+        with build.work(experiment) as work:
+            code, last = steps(work, "plan", "sync")
+            if last.outcome not in (Outcome.FAILED, Outcome.ERROR):
+                return declared_by(work.project.stages)
     except Interrupted:
         raise
     except MlbutlerError as error:
         return End(State.LOST if error.exit_code == EXIT_OUTSIDE else State.NOT_SET_UP, error.message, error.remedy)
-    if last.outcome not in (Outcome.FAILED, Outcome.ERROR):
-        return None
     return End(State.LOST if code == EXIT_OUTSIDE else State.NOT_SET_UP, last.reason, last.remedy)
 
 
@@ -158,7 +164,7 @@ def _ran(experiment: Experiment, root: Path, handed: Handed, line: Callable[[str
             saver = saving(own, root, train, experiment.attempt, line)
         place = Workplace(
             folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line, lease=lease,
-            stall=train.stall or None, saver=saver,
+            declared=handed.declared, stall=train.stall or None, saver=saver,
             environ=run_environment(experiment, os.environ, settings.data.mirror_path(root)),
             nearly_over=lambda left: line(f"[{human_seconds(left)} of its time are left; then what there is is saved]"),
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Implement `mlbutler train agent save` and `next`: what an attempt made is kept, and what may begin then.
+"""Implement `mlbutler train agent save`: what an attempt made is kept, and what may begin then is named.
 
 The project's code has run in the work tree: nothing that it could have written decides where a credential goes.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from mlbutler.commands.start import begin
 from mlbutler.commands.train import tracked
-from mlbutler.commands.train.build import Build, open_build
+from mlbutler.commands.train.agent_next import name_next
+from mlbutler.commands.train.build import Build, open_build, steps
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import (
     EXIT_INTERRUPTED,
@@ -26,7 +27,6 @@ from mlbutler.errors import (
     OutsideError,
     UsageError,
 )
-from mlbutler.project.project import Project
 from mlbutler.record import Outcome
 from mlbutler.settings import Settings, settings_at
 from mlbutler.train import saved_results as results
@@ -37,9 +37,7 @@ from mlbutler.train.handed import Handed
 from mlbutler.train.log import kept as kept_log
 from mlbutler.train.measures import measures
 from mlbutler.train.notices import Notice, at_end, lost
-from mlbutler.train.refs import Kept
 from mlbutler.train.state import ENDED, State
-from mlbutler.train.turn import asked_for, due, given_up
 from mlbutler.variables import TRAIN_ATTEMPT
 
 _T = TypeVar("_T")
@@ -51,7 +49,8 @@ _CODES = {State.DONE: EXIT_PASSED, State.CANCELLED: EXIT_INTERRUPTED, State.WAIT
 def save(directory: Path, console: Console, *, aborted: bool) -> int:
     """Send what an attempt made, then how it ended; return the exit code.
 
-    0 done, 1 failed, timed out or not set up, 130 cancelled, 3 another agent shall try again.
+    0 done, 1 failed, timed out or not set up, 130 cancelled, 3 another agent shall try again. But for 3, standard
+    output names what may begin now (`name_next`).
 
     Args:
         aborted: the build was, and with it what ran the experiment.
@@ -60,18 +59,37 @@ def save(directory: Path, console: Console, *, aborted: bool) -> int:
         Interrupted: another attempt has replaced this one, or it was ended from elsewhere.
         UsageError: no CI server's build, no experiment, or no attempt was begun.
     """
+    console.json = True
     build = open_build(directory, console)
+    try:
+        code = _save(build, aborted=aborted)
+    except Interrupted:
+        _name_next(build)
+        raise
+    if code != EXIT_OUTSIDE:
+        _name_next(build)
+    return code
+
+
+def _name_next(build: Build) -> None:
+    try:
+        name_next(build)
+    except MlbutlerError as error:
+        build.console.error(f"What may begin next could not be found out: {error.message}")
+
+
+def _save(build: Build, *, aborted: bool) -> int:
     attempt = _attempt()
     if attempt is None and aborted:
         return _aborted_before(build)
     if attempt is None:
         raise UsageError(f"{TRAIN_ATTEMPT} holds no number of an attempt.", "The pipeline sets it: mlbutlerTrain().")
     handed = Handed(build.root)
-    end = _handed_end(handed.end(build.id), aborted=aborted).hidden(console.redactor)
-    saved = patient(console, lambda: _saved_or_refused(build, attempt, end))
+    end = _handed_end(handed.end(build.id), aborted=aborted).hidden(build.console.redactor)
+    saved = patient(build.console, lambda: _saved_or_refused(build, attempt, end))
     log = kept_log(handed.log)
-    now = patient(console, lambda: build.assigned.change(attempt, lambda now: _ended(now, saved), log))
-    console.line(f"{now.name}: {now.state}{': ' if now.reason else ''}{now.reason}")
+    now = patient(build.console, lambda: build.assigned.change(attempt, lambda now: _ended(now, saved), log))
+    build.console.line(f"{now.name}: {now.state}{': ' if now.reason else ''}{now.reason}")
     _track(build, now)
     _notify(build, now)
     return _CODES.get(now.state, EXIT_JUDGED)
@@ -149,14 +167,15 @@ def _saved_or_refused(build: Build, attempt: int, end: End) -> End:
 
 def _saved(build: Build, attempt: int, end: End) -> End:
     now = build.assigned.change(attempt, lambda now: now.with_(state=State.SAVING))
-    ((code, pushed),) = build.steps(("push",), now)
-    if code == EXIT_OUTSIDE:
-        raise OutsideError(pushed.reason, pushed.remedy)
+    with build.work(now) as work:
+        code, pushed = steps(work, "push")
+        if code == EXIT_OUTSIDE:
+            raise OutsideError(pushed.reason, pushed.remedy)
+        stages = None if code or end.state is not State.DONE else work.project.stages
     if end.state is not State.DONE:
         return results.with_metrics(end, build.git, now, build.root)
-    if code:
+    if stages is None:
         return dataclasses.replace(end, state=State.NOT_SET_UP, reason=pushed.reason, remedy=pushed.remedy)
-    stages = Project(build.root, {}).stages
     commit, ref = results.send(build.git, build.remote, now, stages)
     said = [end.reason]
     if ref != now.ref:
@@ -190,37 +209,3 @@ def patient(console: Console, call: Callable[[], _T]) -> _T:
             console.line(f"Not saved yet: {error.message} Once more in {human_seconds(wait)}.")
             time.sleep(wait)
     return call()
-
-
-def next_ones(directory: Path, console: Console) -> int:
-    """Print what may begin now of the sweep that the build's experiment is of: a line each, id and label.
-
-    Of two builds that end at once one alone names an experiment. One that has waited for its build for long is named
-    again: of two builds the second finds it taken.
-
-    Raises:
-        UsageError: no CI server's build, or no experiment.
-    """
-    build = open_build(directory, console)
-    there = build.experiments.all()
-    own = next((kept.experiment for kept in there if kept.experiment.id == build.id), None)
-    if own is None:
-        return EXIT_PASSED
-    grid = [kept for kept in there if kept.experiment.grid == own.grid and kept.experiment.engine == own.engine]
-    grid = [_unless_given_up(build, kept, [one.experiment for one in grid]) for kept in grid]
-    experiments, by_id = [kept.experiment for kept in grid], {kept.experiment.id: kept for kept in grid}
-    for one in due(experiments, asked_for(experiments, time.time())):
-        if build.experiments.replace(by_id[one.id], one.with_(asked=time.time())) is not None:
-            print(f"{one.id} {one.label}".rstrip(), flush=True)
-    return EXIT_PASSED
-
-
-def _unless_given_up(build: Build, kept: Kept, grid: Sequence[Experiment]) -> Kept:
-    """Return the experiment, cancelled where too many of its sweep have failed."""
-    end = given_up(kept.experiment, grid)
-    if end is None:
-        return kept
-    changed = build.experiments.change(
-        kept.experiment.id, lambda now: end.on(now) if now.state is State.WAITING else None
-    )
-    return changed or kept

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlbutler.change.access import access
@@ -20,6 +21,7 @@ from mlbutler.pipeline import run_step
 from mlbutler.record import Outcome, StepResult
 from mlbutler.secrets import Redactor
 from mlbutler.settings import load
+from mlbutler.steps.context import RunContext
 from mlbutler.train.assigned import Assigned
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.fields import is_id
@@ -42,22 +44,26 @@ class Build:
     assigned: Assigned
     console: Console
 
-    def steps(self, names: Sequence[str], experiment: Experiment) -> list[tuple[int, StepResult]]:
-        """Run steps as their verbs do, up to the first that has an error; return exit code and result of each.
+    @contextmanager
+    def work(self, experiment: Experiment) -> Iterator[RunContext]:
+        """Open the run of which `steps` takes steps, as their verbs do.
 
         Raises:
-            MlbutlerError: they could not begin. Interrupted: this process was asked to stop.
+            MlbutlerError: it could not begin. Interrupted: this process was asked to stop.
         """
         if experiment.targets:
             os.environ["MLBUTLER_REPRODUCE_TARGETS"] = json.dumps(list(experiment.targets))
-        done: list[tuple[int, StepResult]] = []
         with begin(self.root, self.console) as work:
-            for name in names:
-                code = run_step(work, name)
-                done.append((code, getattr(work.record, name)))
-                if done[-1][1].outcome is Outcome.ERROR:
-                    break
-        return done
+            yield work
+
+
+def steps(work: RunContext, *names: str) -> tuple[int, StepResult]:
+    """Take steps, up to the first that has an error; return exit code and result of the last one."""
+    for name in names:
+        code, result = run_step(work, name), getattr(work.record, name)
+        if result.outcome is Outcome.ERROR:
+            break
+    return code, result
 
 
 def open_build(directory: Path, console: Console, *, fresh: bool = False) -> Build:

@@ -1,0 +1,57 @@
+"""Implement `mlbutler train agent next`: what may begin now of the sweep of an experiment that has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlbutler.commands.train.build import Build, open_build
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_PASSED
+from mlbutler.train.experiment import Experiment
+from mlbutler.train.refs import Kept
+from mlbutler.train.state import State
+from mlbutler.train.turn import asked_for, due, given_up
+
+
+def next_ones(directory: Path, console: Console) -> int:
+    """Print what may begin now of the sweep that the build's experiment is of.
+
+    Raises:
+        UsageError: no CI server's build, or no experiment.
+    """
+    name_next(open_build(directory, console))
+    return EXIT_PASSED
+
+
+def name_next(build: Build) -> None:
+    """Print what may begin now of the sweep that the build's experiment is of: a line each, id and label.
+
+    Of two builds that end at once one alone names an experiment. One that has waited for its build for long is named
+    again: of two builds the second finds it taken.
+
+    Raises:
+        MlbutlerError: the Git remote did not answer.
+    """
+    there = build.experiments.all()
+    own = next((kept.experiment for kept in there if kept.experiment.id == build.id), None)
+    if own is None:
+        return
+    grid = [kept for kept in there if kept.experiment.grid == own.grid and kept.experiment.engine == own.engine]
+    grid = [_unless_given_up(build, kept, [one.experiment for one in grid]) for kept in grid]
+    experiments, by_id = [kept.experiment for kept in grid], {kept.experiment.id: kept for kept in grid}
+    for one in due(experiments, asked_for(experiments, time.time())):
+        if build.experiments.replace(by_id[one.id], one.with_(asked=time.time())) is not None:
+            print(f"{one.id} {one.label}".rstrip(), flush=True)
+
+
+def _unless_given_up(build: Build, kept: Kept, grid: Sequence[Experiment]) -> Kept:
+    """Return the experiment, cancelled where too many of its sweep have failed."""
+    end = given_up(kept.experiment, grid)
+    if end is None:
+        return kept
+    changed = build.experiments.change(
+        kept.experiment.id, lambda now: end.on(now) if now.state is State.WAITING else None
+    )
+    return changed or kept

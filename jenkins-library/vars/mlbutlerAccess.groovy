@@ -1,4 +1,5 @@
-// What mlbutler's pipelines share: credentials by id around single commands, never for a fork's change, and the image.
+// What mlbutler's pipelines share: credentials by id around single commands, for a fork's change where it was approved,
+// and the image.
 
 /** Run `command` with the credentials that data and Git need. */
 def data(Map config, Closure command) {
@@ -7,8 +8,21 @@ def data(Map config, Closure command) {
 
 /** Run `command` with the credentials that the forge and Git need. */
 def forge(Map config, Closure command) {
-    List token = config.forge ? [string(credentialsId: 'mlbutler-forge', variable: 'MLBUTLER_FORGE_TOKEN')] : []
-    bound([gitAccess(config)] + token, command)
+    bound([gitAccess(config)] + (config.forge ? [forgeAccess()] : []), command)
+}
+
+/** Has somebody with write access approved this very commit of a fork? Asked before any of its code runs here. */
+void askForApproval(Map config) {
+    if (env.CHANGE_FORK && config.forge) {
+        withCredentials([forgeAccess()]) {
+            String said = output('mlbutler approve --check || true').trim()
+            if (said ==~ /[0-9a-f]{40,64} [A-Za-z0-9._@-]+/) { env.MLBUTLER_APPROVED = said }
+        }
+    }
+}
+
+Object forgeAccess() {
+    return string(credentialsId: 'mlbutler-forge', variable: 'MLBUTLER_FORGE_TOKEN')
 }
 
 /** Run one command; it fails with the command. */
@@ -113,7 +127,7 @@ void clean() {
 
 void bound(List access, Closure command) {
     timeout(time: 12, unit: 'HOURS') {
-        if (env.CHANGE_FORK) {
+        if (env.CHANGE_FORK && !env.MLBUTLER_APPROVED) {
             command()
         } else {
             withCredentials(access, command)

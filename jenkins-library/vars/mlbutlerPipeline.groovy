@@ -127,6 +127,7 @@ boolean look(Map config) {
     boolean tested = true
     boolean linted = true
     stage('plan') {
+        failLater { mlbutlerAccess.askForApproval(config) }
         failLater { data(config, 'mlbutler plan') }
     }
     stage('test and lint') {

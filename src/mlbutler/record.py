@@ -143,6 +143,8 @@ class Change:
         number: the pull request's number as the forge shows it.
         fork: True when the head comes from another repository, or nothing shows that it does not: no credentials, no
             writes.
+        approved: who with write access to the repository approved this very commit of a fork, '' for nobody: it is
+            built as one of the repository's own, and its branch is still not ours to write.
         git_remote: name of the git remote that holds target and head branch.
         repository: that remote's URL without any user name or password.
         message: the head commit's full message.
@@ -164,6 +166,7 @@ class Change:
     target_branch: str | None = None
     number: str | None = None
     fork: bool = False
+    approved: str = ""
     title: str = ""
     author: str = ""
     url: str = ""
@@ -177,9 +180,14 @@ class Change:
     uncommitted_count: int = 0
     pushed: bool = True
 
+    @property
+    def trusted(self) -> bool:
+        """Return whether its code may run with credentials at hand and write to shared stores."""
+        return not self.fork or bool(self.approved)
+
     def same_work(self, other: Change) -> bool:
         """Return whether it is the same commit for the same purpose. A record of one then holds for the other."""
-        names = ("ci", "kind", "head", "checkout", "number", "fork")
+        names = ("ci", "kind", "head", "checkout", "number", "fork", "approved")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
 

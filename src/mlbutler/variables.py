@@ -24,6 +24,9 @@ JENKINS_TOKEN = "MLBUTLER_JENKINS_TOKEN"
 REMOTE_HOSTS = "MLBUTLER_REMOTE_HOSTS"
 
 TRUST = "MLBUTLER_TRUST"
+APPROVED = "MLBUTLER_APPROVED"
+"""Set by the pipeline's script, from what `mlbutler approve --check` or `mlbutler on-comment` said: the commit of a
+fork's change that may run as the repository's own, and who with write access approved it."""
 
 EXPERIMENT = "MLBUTLER_EXPERIMENT"
 """Set by mlbutler for all that runs in an experiment: its id, by which these processes are found."""
@@ -36,6 +39,6 @@ TRAIN_ATTEMPT = "MLBUTLER_TRAIN_ATTEMPT"
 ALL = (
     CHDIR, IN_RUN, GIT_URL, GIT_USER, GIT_TOKEN, GIT_KEY, FORGE_USER, FORGE_TOKEN, WEBHOOK, SMTP_URL,
     SMTP_USER, SMTP_PASSWORD, JENKINS_USER, JENKINS_TOKEN,
-    REMOTE_HOSTS, TRUST, HANDED_RUNS, EXPERIMENT,
+    REMOTE_HOSTS, TRUST, APPROVED, HANDED_RUNS, EXPERIMENT,
     TRAIN_EXPERIMENT, TRAIN_ATTEMPT,
 )  # fmt: skip

@@ -279,3 +279,62 @@ def test_a_commit_that_resolves_a_conflict_of_our_branches_is_not_git_s_own_merg
     theirs = git(work, "commit-tree", tree, "-p", main, "-p", feature, "-m", "a fork's, with our branches as parents")
     git(work, "checkout", "-q", "--detach", theirs)
     assert found(work, BUILDER).fork
+
+
+# ---------------------------------------------------------------------------------- an approved commit of a fork
+
+FORK = JENKINS | {"CHANGE_FORK": "mallory", "CHANGE_BRANCH": "main"}
+
+
+def approved(commit: str) -> dict[str, str]:
+    return {"MLBUTLER_APPROVED": f"{commit} ada"}
+
+
+def test_the_approved_commit_of_a_fork_is_trusted_and_its_branch_is_not_ours(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/main")
+    git(work, "commit", "-q", "--allow-empty", "-m", "theirs")
+    head = git(work, "rev-parse", "HEAD")
+    assert not found(work, FORK).trusted
+    change = found(work, FORK | approved(head))
+    assert (change.fork, change.approved, change.trusted, change.head_branch) == (True, "ada", True, None)
+    assert not found(work, FORK | approved(head)).same_work(found(work, FORK))
+
+
+def test_a_push_after_the_approval_voids_it(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/main")
+    git(work, "commit", "-q", "--allow-empty", "-m", "read by somebody")
+    read = git(work, "rev-parse", "HEAD")
+    git(work, "commit", "-q", "--allow-empty", "-m", "pushed since")
+    for told in (approved(read), approved("0" * 40), {}):
+        change = found(work, FORK | told)
+        assert (change.trusted, change.approved, change.head_branch) == (False, "", "main")
+
+
+def test_a_merge_of_the_approved_commit_counts_where_git_makes_the_same(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/feature")
+    git(work, "commit", "-q", "--allow-empty", "-m", "theirs")
+    head = git(work, "rev-parse", "HEAD")
+    git(work, "checkout", "-q", "--detach", "origin/main")
+    git(work, "merge", "-q", "--no-edit", head)
+    change = found(work, FORK | approved(head))
+    assert (change.merge, change.head, change.approved) == (True, head, "ada")
+    (work / "evil").write_text("x")  # a commit of theirs, whose parents are the approved one and the target
+    git(work, "add", "-A")
+    git(work, "commit", "-q", "--amend", "--no-edit")
+    assert not found(work, FORK | approved(head)).trusted
+
+
+def test_an_approval_makes_nobody_s_own_change_a_fork_s(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/feature")
+    change = found(work, JENKINS | approved(git(work, "rev-parse", "HEAD")))
+    assert (change.fork, change.approved, change.head_branch) == (False, "", "feature")
+
+
+@pytest.mark.parametrize("value", [
+    "yes", "ada", "a" * 40, f"{'a' * 39} ada", f"{'A' * 40} ada", f"{'a' * 40} ada grace", f"{'a' * 40}\nada",
+    f"{'a' * 40} <b>", f"{'a' * 40} \u0430da",
+])  # fmt: skip
+def test_a_value_that_is_no_approval_is_an_error(origin: Path, git: GitCommand, value: str) -> None:
+    work = clone(origin, git, "origin/feature")
+    with pytest.raises(UsageError, match="MLBUTLER_APPROVED"):
+        found(work, JENKINS | {"MLBUTLER_APPROVED": value})

@@ -97,3 +97,9 @@ offering = _over(GitHub, GitLab, Gitea, BitbucketCloud, BitbucketServer)
 """Those that open pull requests."""
 gallery = _over(GitLab, Gitea)
 """Those that take files."""
+github = _over(GitHub)
+gitlab = _over(GitLab)
+guarded = _over(*(dialect for dialect in DIALECTS if dialect is not GitLab))
+"""Those that tell administrators alone who may write."""
+named = _over(*(dialect for dialect in DIALECTS if dialect is not BitbucketCloud))
+"""Those that are asked by a name, or answer with one person."""

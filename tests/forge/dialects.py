@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
-from tests.forge.fake import ME, TOKEN, Answer, Dialect, Note, Seen, paged, uploaded
+from tests.forge.fake import CREATED, ME, TOKEN, Answer, Dialect, Note, Seen, paged, uploaded
 
 
 class GitHub(Dialect):
@@ -34,15 +34,25 @@ class GitHub(Dialect):
         ("GET", r"/repos/team/digits/pulls", "list_pulls"),
         ("POST", r"/repos/team/digits/pulls", "open_pull"),
         ("PATCH", r"/repos/team/digits/pulls/(\d+)", "close_pull"),
+        ("GET", r"/repos/team/digits/collaborators/(bot|user\d+)/permission", "permission"),
     )
-    unlisted_methods = (("POST", r".*/pulls"), ("PATCH", r".*/pulls/\d+"))
+    unlisted_methods = (("POST", r".*/pulls"), ("PATCH", r".*/pulls/\d+"), ("GET", r".*/collaborators/.*"))
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         made = self.example("GET", path)
         user = {**(made.get("user") or {}), "id": note.author, "login": f"user{note.author}", "type": "User"}
         if (self.app or self.user) and note.author == ME:
             user["type"] = "Bot"
-        return made | {"id": note.id, "body": note.body, "user": user, "html_url": f"https://pages/{note.on}#{note.id}"}
+        times = {"created_at": CREATED, "updated_at": note.updated}
+        page = f"https://pages/{note.on}#{note.id}"
+        return made | {"id": note.id, "body": note.body, "user": user, "html_url": page, **times}
+
+    def permission(self, seen: Seen, query: dict[str, str], login: str) -> Answer:
+        person = ME if login == "bot" else int(login.removeprefix("user"))
+        role = self.role(person)
+        if isinstance(role, Answer):
+            return role
+        return Answer(200, {"permission": role, "role_name": role, "user": {"id": person, "login": login}})
 
     def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
         if self.app:
@@ -128,12 +138,24 @@ class GitLab(Dialect):
         ("GET", rf"{_at}/merge_requests", "list_pulls"),
         ("POST", rf"{_at}/merge_requests", "open_pull"),
         ("PUT", rf"{_at}/merge_requests/(\d+)", "close_pull"),
+        ("GET", rf"{_at}/members/all/(\d+)", "member"),
     )
-    unlisted_methods = (("POST", r".*/merge_requests"), ("PUT", r".*/merge_requests/\d+"))
+    unlisted_methods = (
+        ("POST", r".*/merge_requests"),
+        ("PUT", r".*/merge_requests/\d+"),
+        ("GET", r".*/members/all/\d+"),
+    )
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         named = {"note": note.body} if len(note.on) == 40 else {"id": note.id, "body": note.body}
-        return {**named, "author": {"id": note.author, "username": f"user{note.author}"}}
+        author = {"id": note.author, "username": f"user{note.author}"}
+        return {**named, "author": author, "system": False, "created_at": CREATED, "updated_at": note.updated}
+
+    def member(self, seen: Seen, query: dict[str, str], person: str) -> Answer:
+        level = {"write": 30, "read": 20}.get(str(self.role(person)))
+        if level is None:
+            return Answer(404, {"message": "404 Not found"})
+        return Answer(200, {"id": int(person), "state": "active", "membership_state": "active", "access_level": level})
 
     def text(self, sent: Any) -> str:
         return str(sent["body"]).rstrip()
@@ -216,12 +238,21 @@ class Gitea(Dialect):
         ("GET", r"/repos/team/digits/pulls", "list_pulls"),
         ("POST", r"/repos/team/digits/pulls", "open_pull"),
         ("PATCH", r"/repos/team/digits/pulls/(\d+)", "close_pull"),
+        ("GET", r"/repos/team/digits/collaborators/(bot|user\d+)/permission", "permission"),
     )
-    unlisted_methods = (("POST", r".*/pulls"), ("PATCH", r".*/pulls/\d+"))
+    unlisted_methods = (("POST", r".*/pulls"), ("PATCH", r".*/pulls/\d+"), ("GET", r".*/collaborators/.*"))
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
-        user = {"id": note.author, "login": f"user{note.author}"}
-        return {"id": note.id, "body": note.body, "user": user, "html_url": f"https://pages/{note.on}#{note.id}"}
+        return {"id": note.id, "body": note.body, "user": {"id": note.author, "login": f"user{note.author}"},
+                "html_url": f"https://pages/{note.on}#{note.id}", "original_author": "",
+                "created_at": CREATED, "updated_at": note.updated}  # fmt: skip
+
+    def permission(self, seen: Seen, query: dict[str, str], login: str) -> Answer:
+        person = ME if login == "bot" else int(login.removeprefix("user"))
+        role = self.role(person)
+        if isinstance(role, Answer):
+            return role
+        return Answer(200, {"permission": role, "role_name": role, "user": {"id": person, "login": login}})
 
     def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
         return self.user or Answer(200, {"id": ME, "login": "bot"})

@@ -19,19 +19,26 @@ from urllib.parse import parse_qs
 from tests.forge.description import load
 
 TOKEN = "planted-token-0123456789abcdef"
-ME, SOMEBODY = 7, 99
+ME, SOMEBODY, WRITER = 7, 99, 5
+CREATED, CHANGED = "2026-11-01T10:00:00.250Z", "2026-11-01T10:00:07.250Z"
 HEAD, OTHER_HEAD = "a" * 40, "b" * 40
 
 
 @dataclass
 class Note:
-    """A comment: on what, its text, who wrote it."""
+    """A comment: on what, its text, who wrote it, and whether its text was changed since."""
 
     id: int
     on: str
     body: str
     author: int = ME
     version: int = 0
+    edited: bool = False
+
+    @property
+    def updated(self) -> str:
+        """When its text was changed, else when it was written."""
+        return CHANGED if self.edited else CREATED
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,8 @@ class Dialect(ABC):
         self.page = 100
         self.next_id = 1
         self.user: Answer | None = None
+        self.roles: dict[int, str] = {WRITER: "write", SOMEBODY: "read"}
+        self.administers = True
         self.base = ""
 
     def add(self, on: str, body: str, author: int = ME) -> Note:
@@ -207,6 +216,12 @@ class Dialect(ABC):
         for pull in there:
             self.pulls.remove(pull)
         return Answer(200, {}) if there else Answer(404, {"message": "Not Found"})
+
+    def role(self, person: int | str) -> Answer | str:
+        """What somebody may do; a refusal where only administrators are answered and the token is none of theirs."""
+        if not self.administers:
+            return Answer(403, {"message": "Only admins can query all permissions"})
+        return self.roles.get(int(person), "none")
 
     def missing(self) -> Answer:
         """What it says when there is no such thing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.forge.fake import ME, TOKEN, Answer, Dialect, Note, Seen
+from tests.forge.fake import CREATED, ME, TOKEN, Answer, Dialect, Note, Seen
 
 
 class Gogs(Dialect):
@@ -26,16 +26,26 @@ class Gogs(Dialect):
         ("POST", r"/repos/team/digits/issues/(\d+)/comments", "created"),
         ("PATCH", r"/repos/team/digits/issues/\d+/comments/(\d+)", "updated"),
         ("DELETE", r"/repos/team/digits/issues/\d+/comments/(\d+)", "deleted"),
+        ("GET", r"/repos/team/digits/collaborators", "collaborators"),
     )
+    unlisted_methods: tuple[tuple[str, str], ...] = (("GET", r".*/collaborators"),)
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
-        return {"id": note.id, "body": note.body, "user": {"id": note.author, "login": f"user{note.author}"}}
+        return {"id": note.id, "body": note.body, "user": {"id": note.author, "login": f"user{note.author}"},
+                "created_at": CREATED, "updated_at": note.updated}  # fmt: skip
+
+    def collaborators(self, seen: Seen, query: dict[str, str]) -> Answer:
+        if not self.administers:
+            return Answer(403, {"message": "Must have admin rights"})
+        return Answer(200, [{"id": person, "username": f"user{person}",
+                             "permissions": {"admin": False, "push": role == "write", "pull": True}}
+                            for person, role in self.roles.items()])  # fmt: skip
 
     def get_user(self, seen: Seen, query: dict[str, str]) -> Answer:
         return self.user or Answer(200, {"id": ME, "login": "bot"})
 
     def repo(self, seen: Seen, query: dict[str, str]) -> Answer:
-        return Answer(200, {"id": 1, "full_name": "team/digits"})
+        return Answer(200, {"id": 1, "full_name": "team/digits", "owner": {"id": 1000, "login": "team"}})
 
     def issue(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
         state = "open" if int(number) in (pull.number for pull in self.pulls) else "closed"
@@ -92,16 +102,26 @@ class BitbucketCloud(Dialect):
         ("GET", rf"{_at}/pullrequests", "list_pulls"),
         ("POST", rf"{_at}/pullrequests", "open_pull"),
         ("POST", rf"{_at}/pullrequests/(\d+)/decline", "close_pull"),
+        ("GET", r"/workspaces/team/permissions/repositories/digits", "permissions"),
     )
     unlisted_methods = (
         ("POST", r".*/pullrequests(/\d+/decline)?"),
+        ("GET", r"/workspaces/.*"),
         *((verb, r".*/reports/.*") for verb in ("DELETE", "PUT", "POST")),
     )
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         return {"type": "pullrequest_comment", "id": note.id, "deleted": False,
                 "content": {"type": "rendered", "raw": note.body, "markup": "markdown", "html": ""},
-                "user": {"uuid": f"{{{note.author}}}"}, "links": {"html": {"href": "https://pages/"}}}  # fmt: skip
+                "user": {"uuid": f"{{{note.author}}}"}, "links": {"html": {"href": "https://pages/"}},
+                "created_on": CREATED, "updated_on": note.updated}  # fmt: skip
+
+    def permissions(self, seen: Seen, query: dict[str, str]) -> Answer:
+        if not self.administers:
+            return Answer(403, {"type": "error", "error": {"message": "Your credentials lack one or more scopes."}})
+        crowd = [{"user": {"uuid": f"{{{1000 + n}}}"}, "permission": "admin"} for n in range(120)]
+        people = [{"user": {"uuid": f"{{{n}}}"}, "permission": role} for n, role in self.roles.items()]
+        return self._paged(seen, [*crowd, *people], query)
 
     def _paged(self, seen: Seen, items: list[dict[str, Any]], query: dict[str, str]) -> Answer:
         size = min(int(query.get("pagelen", "10")), 100, self.page)
@@ -177,14 +197,31 @@ class BitbucketServer(Dialect):
         ("POST", rf"{_at}/pull-requests", "open_pull"),
         ("GET", rf"{_at}/pull-requests/(\d+)", "one_pull"),
         ("POST", rf"{_at}/pull-requests/(\d+)/decline", "close_pull"),
+        ("GET", r"/api/latest/users", "users"),
     )
     unlisted_methods = (
         ("POST", r".*/pull-requests(/\d+/decline)?"),
+        ("GET", r"/api/latest/users"),
         *((verb, r".*/reports/.*") for verb in ("DELETE", "PUT", "POST")),
     )
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
-        return {"id": note.id, "version": note.version, "text": note.body, "author": {"name": f"user {note.author}"}}
+        times = {"createdDate": 1_793_527_200_250, "updatedDate": 1_793_527_200_250 + 7_000 * note.edited}
+        author = {"name": f"user {note.author}"}
+        return {"id": note.id, "version": note.version + note.edited, "text": note.body, "author": author, **times}
+
+    def users(self, seen: Seen, query: dict[str, str]) -> Answer:
+        if not self.administers:
+            return Answer(403, {"errors": [{"message": "You are not permitted to access this resource"}]})
+        asked = {
+            "permission.1": "REPO_WRITE",
+            "permission.1.projectKey": "team",
+            "permission.1.repositorySlug": "digits",
+        }
+        assert asked.items() <= query.items()
+        names = [f"user {person}" for person, role in self.roles.items() if role == "write"]
+        found = [name for name in (*names, "user 990", "user 50") if query["filter"] in name]
+        return self._paged([{"name": name, "active": True} for name in found], query)
 
     def _paged(self, items: list[dict[str, Any]], query: dict[str, str]) -> Answer:
         start, size = int(query.get("start", "0")), min(int(query.get("limit", "25")), self.page)

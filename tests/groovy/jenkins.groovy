@@ -190,7 +190,8 @@ class Env {
     def getProperty(String name) {
         Build.frame()?.variables?.get(name) ?: (Build.plan.environment as Map).get(name)
     }
-    void setProperty(String name, Object value) { Build.frame().variables[name] = value as String }
+    /** Of the whole build; a `withEnv` around outweighs it. */
+    void setProperty(String name, Object value) { (Build.plan.environment as Map)[name] = value as String }
 }
 
 /** `environment { NAME = value }`. */

@@ -16,6 +16,7 @@ words="$*${MLBUTLER_DVC_STAGE:+ @$MLBUTLER_DVC_STAGE}"
 echo "begin $words" >> "$CALLS"
 case "  $FAILING  " in *"  $words  "*) code=1 ;; *) code=0 ;; esac
 [ "$words" != "plan --json" ] || echo "$PLAN"
+[ "$words" != "approve --check" ] || [ -z "${APPROVAL-}" ] || echo "$APPROVAL"
 mkdir -p .mlbutler && echo '{}' > .mlbutler/record.json
 echo "end $words" >> "$CALLS"
 exit "$code"

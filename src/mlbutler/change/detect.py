@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlbutler.change.access import ORIGIN
-from mlbutler.change.head import find_fork, find_head
+from mlbutler.change.head import find_fork, find_head, is_approved
 from mlbutler.change.history import History
 from mlbutler.ci import facts
 from mlbutler.ci.interface import Facts, Target
@@ -37,7 +37,7 @@ def detect(git: Git, environ: Mapping[str, str], settings: Settings, against: st
 def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | None) -> Change:
     checkout = git.head()
     remote = remote_of(git, settings.git_remote)
-    if facts.fork:
+    if facts.fork and not facts.approved:
         git = git.without_credentials()
     history = History(git, remote, fresh=facts.kind != "local")
     branch = facts.head_branch or _local_name(git, facts, remote)
@@ -48,6 +48,7 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
     target = _target(history, facts, named, needed=against is None)
     head, merge = find_head(history, facts, checkout, branch, target.commit)
     fork, branch = find_fork(history, facts, checkout, head, branch, target)
+    approved = facts.approved_by if fork and is_approved(history, facts, checkout, head, target) else ""
     edited = _uncommitted(git) if facts.kind == "local" else ()
     on_target = not against and _is_target_itself(facts, branch, head, target)
     if against:
@@ -69,10 +70,11 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
         checkout=checkout,
         merge=merge,
         base=base,
-        head_branch=branch,
+        head_branch=None if approved else branch,  # a branch of ours may have the name of the fork's
         target_branch=against or target.branch,
         number=facts.number,
         fork=fork,
+        approved=approved,
         title=facts.title,
         author=facts.author or author,
         url=facts.url,
@@ -80,7 +82,7 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
         git_remote=remote,
         repository=git.address.url if git.address else without_userinfo(git.remote_url(remote)) if remote else "",
         message=message,
-        note=facts.note or (_UNPROVEN if fork and not facts.fork else ""),
+        note="" if approved else facts.note or (_UNPROVEN if fork and not facts.fork else ""),
         on_target=on_target,
         uncommitted=edited[:_MOST_NAMED],
         uncommitted_count=len(edited),

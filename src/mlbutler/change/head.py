@@ -110,6 +110,11 @@ def find_fork(
     return not ours or not (facts.ours_unless_asked or _is_merge_of_ours(history, checkout, head, target)), branch
 
 
+def is_approved(history: History, facts: Facts, checkout: str, head: str, target: Target) -> bool:
+    """Return whether what is checked out is the commit that was approved, or git's own merge of it with the target."""
+    return facts.approved == head and _is_merge_of_ours(history, checkout, head, target)
+
+
 def _is_on_a_branch(history: History, head: str, branch: str | None, target: Target) -> bool:
     """Return whether a branch of our repository contains the commit."""
     named = history.fetch(branch).commit if branch is not None else None

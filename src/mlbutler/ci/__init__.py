@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from mlbutler.ci import github_actions, gitlab_ci, jenkins, local, unknown
 from mlbutler.ci.interface import CIAdapter, Facts
 from mlbutler.ci.servers import SERVERS
 from mlbutler.errors import UsageError
-from mlbutler.variables import TRUST
+from mlbutler.variables import APPROVED, TRUST
 
 ADAPTERS: dict[str, CIAdapter] = {
     "jenkins": jenkins,
@@ -20,15 +21,32 @@ ADAPTERS: dict[str, CIAdapter] = {
     "local": local,
 }
 _TRUSTED, _UNTRUSTED = "trusted", ("untrusted", "fork")
+_APPROVAL = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64}) ([A-Za-z0-9._@-]{1,100})")
 
 
 def facts(environ: Mapping[str, str]) -> Facts:
     """Return what the CI server says of the build; a laptop's work tree where there is none.
 
     Raises:
-        UsageError: `TRUST` has a value that it does not know.
+        UsageError: `TRUST` or `APPROVED` has a value that it does not know.
     """
     found = next(found for adapter in ADAPTERS.values() if (found := adapter.read_facts(environ)) is not None)
+    return _with_approval(_with_trust(found, environ), environ)
+
+
+def _with_approval(found: Facts, environ: Mapping[str, str]) -> Facts:
+    """Return the facts with the commit that was approved; which commit is here, Git says."""
+    told = environ.get(APPROVED, "").strip()
+    if not told:
+        return found
+    if (match := _APPROVAL.fullmatch(told)) is None:
+        raise UsageError(
+            f"{APPROVED} names no commit and its approver.", "Set it to what `mlbutler approve --check` says."
+        )
+    return replace(found, approved=match[1], approved_by=match[2])
+
+
+def _with_trust(found: Facts, environ: Mapping[str, str]) -> Facts:
     told = environ.get(TRUST, "").strip().lower()
     if not told:
         return found

@@ -22,6 +22,8 @@ class Facts:
         assumed: `fork` is no word of the server's: nothing shows that the change is one of our repository.
         ours_at: the commit of our repository that the server checks out by itself; what lies there is ours, and of
             another commit `fork` says nothing.
+        approved: the commit of a fork's change that somebody with write access approved, with their name in
+            `approved_by`: by the word of the pipeline's script, which asked the forge.
         note: what could not be found out, and what was made of that.
         head_parent: which parent of a merge that this server makes is the author's head.
     """
@@ -37,6 +39,8 @@ class Facts:
     ours_unless_asked: bool = False
     assumed: bool = False
     ours_at: str | None = None
+    approved: str = ""
+    approved_by: str = ""
     head_parent: int = 1
     title: str = ""
     author: str = ""

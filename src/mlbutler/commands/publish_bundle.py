@@ -21,13 +21,12 @@ from mlbutler.record import Change, Record
 from mlbutler.record_file import redacted
 from mlbutler.steps.comment_settings import agreed, is_wanted, layout
 from mlbutler.steps.context import RunContext
+from mlbutler.steps.pull_request_head import refs_of
 from mlbutler.steps.report import write_report
 from mlbutler.steps.reviewers import opened
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
-# Where forges keep the head of a pull request, of a fork's too.
-_REFS = ("refs/pull/{}/head", "refs/merge-requests/{}/head", "refs/pull-requests/{}/from")
 
 
 def publish_bundle(directory: Path, console: Console, bundle: Path, head: str) -> int:
@@ -78,7 +77,7 @@ def _claimed(work: RunContext, forge: Forge, record: Record, head: str) -> Chang
     remote = ours.git_remote
     if remote is None:
         raise UsageError("There is no Git remote to ask.", "Publish from a clone of the repository.")
-    refs = [pattern.format(told.number) for pattern in _REFS]
+    refs = refs_of(told.number)
     found = work.git.remote_refs(remote, *refs, "refs/heads/*")
     if any(oid == head for name, oid in found.items() if name.startswith("refs/heads/")):
         raise _refused("its commit is a branch's of this repository, whose own build reports it")

@@ -92,7 +92,11 @@ def _introduce(work: RunContext) -> None:
     work.console.line(f"{what} at {change.head[:10]}{against}{base}")
     if change.merge:
         work.console.line("HEAD is a merge that the CI server made: that tree is reproduced, and it is never pushed.")
-    if change.fork:
+    if change.approved:
+        work.console.line(
+            f"The change comes from a fork, and {change.approved} approved this commit: it runs as one of ours."
+        )
+    elif change.fork:
         work.console.line("The change comes from a fork: no credentials are used and nothing is written.")
 
 

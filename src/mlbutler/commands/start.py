@@ -103,12 +103,12 @@ def begin(
             console.line(f"Note: {record.change.note}.")
         for sentence in record.moved_remotes:
             console.line(f"Note: {sentence}.")
-        left = stack.enter_context(anonymous() if record.change.fork else nullcontext(environ))
+        left = stack.enter_context(nullcontext(environ) if record.change.trusted else anonymous())
         # From here on the project's code may have run: what is in the clone is held against its ids.
         loaded = without_moved_mirror(loaded, known)
         if reached is not None:
             reached = dataclasses.replace(reached, fresh=False)
-            reached = reached.without_password() if record.change.fork else reached
+            reached = reached if record.change.trusted else reached.without_password()
             left, loaded = dict(left), _with_mirror(loaded, root)
             stack.enter_context(without_user_files(git.toplevel()))
             linux.hide_from_children()  # git may run a program that .git/config names
@@ -117,7 +117,7 @@ def begin(
         yield RunContext(
             root=root, loaded=loaded, console=console, record=record, environ=left,
             agreed_remotes=known, access=reached, target_revisions=revisions,
-            given_up=held_back(environ) if record.change.fork else None,
+            given_up=None if record.change.trusted else held_back(environ),
         )  # fmt: skip
 
 
@@ -272,6 +272,7 @@ def _holds(before: Record, git: Git, environ: Mapping[str, str]) -> bool:
         and (now.ci, now.kind, now.number, now.build_url) == (then.ci, then.kind, then.number, then.build_url)
         and then.checkout == git.head()
         and (then.fork or not now.fork)
+        and then.approved == (now.approved_by if then.fork and now.approved == then.head else "")
     )
 
 

@@ -25,6 +25,13 @@ def text(data: Any, *paths: str) -> str:
     return ""
 
 
+def same_second(data: Any, one: str, other: str) -> bool:
+    """Return whether two of a forge's times, in ISO 8601 or in milliseconds, are there and of one second."""
+    first, second = text(data, one), text(data, other)
+    shown = -3 if first.isdigit() and second.isdigit() else len("2026-01-31T12:00:00")
+    return bool(first) and first[:shown] == second[:shown]
+
+
 def complaint(data: Any) -> str:
     """Return the forge's own words in an error's JSON, on one line; '' when it says nothing."""
     words = []

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlbutler.forge import insights
-from mlbutler.forge.answers import find, text
+from mlbutler.forge.answers import find, same_second, text
 from mlbutler.forge.http import Api, RequestRefused
 from mlbutler.forge.interface import (
     Capabilities,
@@ -103,6 +103,14 @@ class BitbucketCloud:
         """See `Adapter.delete`."""
         self._api.send("DELETE", f"{self._place(change)}/comments/{comment.id}")
 
+    def may_write(self, comment: Comment) -> bool | None:
+        """See `Adapter.may_write`: what they may do in effect, by groups too. It answers administrators alone."""
+        workspace, _, name = self._at.removeprefix("/repositories/").partition("/")
+        for item in self._pages(f"/workspaces/{workspace}/permissions/repositories/{name}", _MOST_COMMENTS):
+            if comment.author and text(item, "user.uuid") == comment.author:
+                return text(item, "permission") in ("write", "admin")
+        return False
+
     def _place(self, change: Change) -> str:
         if change.number is None:
             return f"{self._at}/commit/{change.head}"
@@ -181,5 +189,7 @@ def _comment(item: Any) -> Comment:
         id=text(item, "id"),
         body=text(item, "content.raw"),
         author=text(item, "user.uuid", "user.account_id"),
+        login=text(item, "user.nickname", "user.display_name"),
+        original=same_second(item, "created_on", "updated_on"),
         url=text(item, "links.html.href"),
     )

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from mlbutler.forge import insights
-from mlbutler.forge.answers import find, text
+from mlbutler.forge.answers import find, same_second, text
 from mlbutler.forge.bitbucket_cloud import key
 from mlbutler.forge.http import Api, RequestRefused
 from mlbutler.forge.interface import (
@@ -119,6 +119,16 @@ class BitbucketServer:
         path = f"{self._pull(change)}/comments/{comment.id}"
         self._api.send("DELETE", path, params={"version": comment.version})
 
+    def may_write(self, comment: Comment) -> bool | None:
+        """See `Adapter.may_write`: by a project's permission or a group's too. The filter takes parts of names."""
+        owner, _, name = self._at.removeprefix("/api/latest/projects/").partition("/repos/")
+        asked = {
+            "filter": comment.login, "permission.1": "REPO_WRITE", "permission.1.projectKey": unquote(owner),
+            "permission.1.repositorySlug": unquote(name),
+        }  # fmt: skip
+        users = self._pages("/api/latest/users", **asked) if comment.login else ()
+        return any(text(user, "name") == comment.author and find(user, "active") is True for user in users)
+
     def _pull(self, change: Change) -> str:
         return f"{self._at}/pull-requests/{quote(change.number or '', safe='')}"
 
@@ -128,6 +138,8 @@ class BitbucketServer:
             id=id,
             body=text(item, "text"),
             author=text(item, "author.name"),
+            login=text(item, "author.name"),
+            original=text(item, "version") == "0" and same_second(item, "createdDate", "updatedDate"),
             url=f"{self._page}/pull-requests/{change.number}/overview?commentId={id}",
             version=int(text(item, "version") or 0),
         )

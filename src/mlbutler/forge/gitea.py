@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlbutler.forge import gogs
-from mlbutler.forge.answers import text
+from mlbutler.forge.answers import same_second, text
 from mlbutler.forge.http import Api, OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import Capabilities, Comment, PictureFile, PullRequest, State, TokenOwner
 from mlbutler.forge.opening import Opening
@@ -91,6 +91,12 @@ class Gitea:
         assert unsure is not None
         raise unsure
 
+    def may_write(self, comment: Comment) -> bool | None:
+        """See `Adapter.may_write`. It answers those who administer the repository alone."""
+        found = self._api.get(f"{self._at}/collaborators/{quote(comment.login, safe='')}/permission")
+        allowed = text(found, "permission") in ("write", "admin", "owner")
+        return allowed and text(found, "user.id") == comment.author
+
     def _pull(self, change: Change) -> str:
         return f"{self._at}/issues/{quote(change.number or '', safe='')}"
 
@@ -115,8 +121,10 @@ def _pull(item: Any) -> PullRequest:
 
 def _comment(item: Any) -> Comment:
     return Comment(
-        id=text(item, "id"), body=text(item, "body"), author=text(item, "user.id"), url=text(item, "html_url")
-    )
+        id=text(item, "id"), body=text(item, "body"), author=text(item, "user.id"), url=text(item, "html_url"),
+        login=text(item, "user.login"),
+        original=not text(item, "original_author") and same_second(item, "created_at", "updated_at"),
+    )  # fmt: skip
 
 
 def from_opening(opening: Opening) -> Gitea | gogs.Gogs:

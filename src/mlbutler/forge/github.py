@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from mlbutler.forge.answers import find, text
+from mlbutler.forge.answers import find, same_second, text
 from mlbutler.forge.http import Api, OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import (
     Capabilities,
@@ -106,6 +106,13 @@ class GitHub:
     def delete(self, change: Change, comment: Comment) -> None:
         """See `Adapter.delete`."""
         self._api.send("DELETE", self._one(change, comment))
+
+    def may_write(self, comment: Comment) -> bool | None:
+        """See `Adapter.may_write`. A login can be given up and taken by somebody else: the id has to be the same."""
+        if not comment.human:
+            return False
+        found = self._api.get(f"{self._at}/collaborators/{quote(comment.login, safe='')}/permission")
+        return text(found, "user.id") == comment.author and text(found, "permission") in ("admin", "write")
 
     def _place(self, change: Change) -> str:
         if change.number is None:
@@ -211,7 +218,8 @@ def _pull(pull: Any) -> PullRequest:
 def _comment(item: Any) -> Comment:
     return Comment(
         id=text(item, "id"), body=text(item, "body"), author=text(item, "user.id"),
-        human=text(item, "user.type") == "User", url=text(item, "html_url"),
+        login=text(item, "user.login"), human=text(item, "user.type") == "User", url=text(item, "html_url"),
+        original=same_second(item, "created_at", "updated_at"),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from mlbutler.forge.answers import text
+from mlbutler.forge.answers import find, same_second, text
 from mlbutler.forge.http import Api, RequestRefused
 from mlbutler.forge.interface import Capabilities, Comment, PictureFile, PullRequest, State, TokenOwner
 from mlbutler.forge.opening import Opening
@@ -24,6 +24,7 @@ _STATES = {
     State.CANCELED: "canceled",
 }  # fmt: skip
 _LONGEST_URL = 255
+_DEVELOPER = 30
 _ALREADY = "Cannot transition status"
 
 
@@ -117,6 +118,13 @@ class GitLab:
         if change.number is not None:
             self._api.send("DELETE", f"{self._merge_request(change)}/notes/{comment.id}")
 
+    def may_write(self, comment: Comment) -> bool | None:
+        """See `Adapter.may_write`: a member, of a group above too, who is Developer or more."""
+        member = self._api.get(f"{self._at}/members/all/{quote(comment.author, safe='')}")
+        level = find(member, "access_level")
+        active = text(member, "state") == "active" and text(member, "membership_state") in ("active", "")
+        return active and text(member, "id") == comment.author and isinstance(level, int) and level >= _DEVELOPER
+
     def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
         """See `Adapter.attach`. Uploads belong to the project; a second one of the same file harms nothing."""
         files = {"file": (picture.name, picture.content, picture.media)}
@@ -133,7 +141,11 @@ class GitLab:
             url = f"{self._web}/-/commit/{change.head}"
         else:
             url = f"{self._web}/-/merge_requests/{change.number}#note_{text(item, 'id')}"
-        return Comment(id=text(item, "id"), body=text(item, "body", "note"), author=text(item, "author.id"), url=url)
+        theirs = find(item, "system") is not True and find(item, "imported") is not True
+        return Comment(
+            id=text(item, "id"), body=text(item, "body", "note"), author=text(item, "author.id"), url=url,
+            login=text(item, "author.username"), original=theirs and same_second(item, "created_at", "updated_at"),
+        )  # fmt: skip
 
     # ------------------------------------------------------------------------------------ status
 

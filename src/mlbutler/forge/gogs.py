@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlbutler.errors import ForgeError
-from mlbutler.forge.answers import text
+from mlbutler.forge.answers import find, same_second, text
 from mlbutler.forge.http import Api, RequestRefused, UnexpectedResponse
 from mlbutler.forge.interface import Capabilities, Comment, NotOffered, PictureFile, PullRequest, State, TokenOwner
 from mlbutler.forge.opening import Opening
@@ -144,6 +144,15 @@ class Gogs:
         """See `Adapter.delete`."""
         self._api.send("DELETE", f"{self._issue(change)}/comments/{comment.id}")
 
+    def may_write(self, comment: Comment) -> bool | None:
+        """See `Adapter.may_write`: the owner, or a collaborator who may push. Teams are not listed."""
+        if comment.author and text(self._api.get(self._at), "owner.id") == comment.author:
+            return True
+        listed = self._api.get(f"{self._at}/collaborators")
+        people = listed if isinstance(listed, list) else ()
+        theirs = [find(item, "permissions.push") for item in people if text(item, "id") == comment.author]
+        return theirs[0] is True if theirs and comment.author else None
+
     def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
         """Raise `NotOffered`: files cannot be uploaded here, as the capabilities say.
 
@@ -165,7 +174,11 @@ class Gogs:
 
     def _comment(self, change: Change, item: Any) -> Comment:
         url = text(item, "html_url") or f"{self._web}/pulls/{change.number}"
-        return Comment(id=text(item, "id"), body=text(item, "body"), author=text(item, "user.id"), url=url)
+        return Comment(
+            id=text(item, "id"), body=text(item, "body"), author=text(item, "user.id"), url=url,
+            login=text(item, "user.login", "user.username", "user.user_name"),
+            original=same_second(item, "created_at", "updated_at"),
+        )  # fmt: skip
 
     def _absent(self, error: RequestRefused | UnexpectedResponse, *further: int) -> ForgeError:
         """Return whether the comments are missing, and not the whole repository.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import sleep
 
 from mlbutler.errors import ForgeError, UsageError
@@ -30,6 +30,7 @@ _CREATIONS = 2
 _SHORTENED = "\n\nThere is [a newer one]("
 _GONE = (404, 410)
 _CONFLICT = 409
+_NOT_SAID, _NO_MEMBER = 403, 404
 _MOST_NAMED = 3
 _SHOWN = re.compile(r"\]\((?P<address>[^()\s]*?(?P<name>plot-[0-9a-f]{20}\.[a-z]+)[^()\s]*)\)")
 
@@ -234,6 +235,41 @@ class Hosted:
             except RequestRefused as error:
                 if error.status not in (403, *_GONE, _CONFLICT):
                     raise
+
+    # ------------------------------------------------------------------------------------ what others say
+
+    def comments(self, change: Change) -> Iterator[Comment]:
+        """Return all comments on a pull request, oldest first.
+
+        Raises:
+            ForgeError: they could not be read.
+        """
+        return self.adapter.comments(change)
+
+    def may_write(self, comment: Comment) -> bool | None:
+        """Return whether a comment's author may push to the repository now; None where the forge does not say.
+
+        Raises:
+            ForgeError: the forge could not be reached.
+        """
+        if not comment.author:
+            return None
+        try:
+            return self.adapter.may_write(comment)
+        except RequestRefused as error:
+            if error.status == _NO_MEMBER:
+                return False
+            if error.status != _NOT_SAID:
+                raise
+            return None
+
+    def say(self, change: Change, text: str) -> Comment:
+        """Add a comment to a pull request.
+
+        Raises:
+            ForgeError: it could not be written, or may have been.
+        """
+        return self.adapter.create(change, text)
 
     # ------------------------------------------------------------------------------------ pictures
 

@@ -98,14 +98,18 @@ class Comment:
 
     Attributes:
         author: the forge's id of its author, '' when it does not say.
+        login: the name by which the forge's API knows its author.
         human: is the author known to be a person and not a program?
+        original: is it known to be what its author wrote here, unchanged since and not imported?
         version: counts its changes where the forge asks for that.
     """
 
     id: str
     body: str
     author: str = ""
+    login: str = ""
     human: bool = False
+    original: bool = False
     url: str = ""
     version: int = 0
 
@@ -269,6 +273,13 @@ class ForgeAdapter(Protocol):
 
     def delete(self, change: Change, comment: Comment) -> None:
         """Remove a comment."""
+        ...
+
+    def may_write(self, comment: Comment) -> bool | None:
+        """Return whether the comment's author may push to the repository, as the forge says now.
+
+        None where it says nothing of them: that is no permission either.
+        """
         ...
 
     def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:

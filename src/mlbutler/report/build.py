@@ -112,6 +112,8 @@ def _subject(record: Record) -> Line:
         # Another than the change's where somebody compared with it by name and took other steps since.
         name = _target(change) if base == (change.base or base) else "as asked for"
         line = (*line, plain(" against "), links.commit(base, change), plain(f" ({name})"))
+    if change.approved:
+        return (*line, plain(f", from a fork, approved by {change.approved} at {change.head[:10]}"))
     return (*line, plain(", from a fork")) if change.fork else line
 
 

@@ -22,7 +22,7 @@ def allowed(
         content: of a file at a commit, None where there is none.
     """
     names = loaded.settings.reproduce.pass_environment
-    if not names or change.fork:
+    if not names or not change.trusted:
         return ()
     if change.kind != "pull-request" or loaded.sources.get("reproduce.pass_environment", "").startswith("MLBUTLER_"):
         return names

@@ -100,8 +100,8 @@ class RunContext:
 
     @property
     def trusted(self) -> bool:
-        """Return whether this run may use credentials and write to shared stores: not for a fork's change."""
-        return not self.record.change.fork
+        """Return whether this run may use credentials and write to shared stores: see `Change.trusted`."""
+        return self.record.change.trusted
 
     @cached_property
     def git(self) -> Git:

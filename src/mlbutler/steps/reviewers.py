@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
 
 from mlbutler import record_file
-from mlbutler.errors import MlbutlerError
+from mlbutler.errors import MlbutlerError, UsageError
 from mlbutler.forge import detect
+from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.http import ApiRetryPolicy
 from mlbutler.forge.interface import Forge, State
 from mlbutler.forge.opening import NoToken, Opening
@@ -49,6 +51,23 @@ def opened(work: RunContext, policy: ApiRetryPolicy | None = None) -> Forge | No
         behavior=agreed(work).behavior,
     )  # fmt: skip
     return open_forge(opening)
+
+
+def discussed(work: RunContext, environ: Mapping[str, str]) -> Hosted:
+    """Return the forge whose people write comments.
+
+    Args:
+        environ: has the token, also where a fork's change is given none.
+
+    Raises:
+        UsageError: there is none, or it is a folder; and as `opened`.
+    """
+    forge = opened(dataclasses.replace(work, environ=environ))
+    if not isinstance(forge, Hosted):
+        raise UsageError(
+            "There is no forge with comments here.", "Set forge.kind and forge.url (`mlbutler help forges`)."
+        )
+    return forge
 
 
 def _settings_before(work: RunContext) -> list[Settings]:

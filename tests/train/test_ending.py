@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mlbutler.reproduce.progress import writing
+from mlbutler.secrets import Redactor
+from mlbutler.train.attempt import TimeLeft
 from mlbutler.train.ending import end_leftovers, end_stage
 from mlbutler.variables import EXPERIMENT
 
@@ -107,3 +111,14 @@ def test_what_is_gone_already_is_no_error() -> None:
     process = subprocess.Popen(["true"])
     process.wait()
     end_stage(process.pid, 1, time.sleep)
+
+
+def test_its_time_counts_from_the_first_stage_that_runs(tmp_path: Path) -> None:
+    left = TimeLeft(100.0, tmp_path)
+    assert left() == math.inf
+    with writing(tmp_path, "c" * 40, 2, Redactor(())) as writer:
+        assert left() == math.inf, "it is still planned, or its data brought"
+        writer.starts("train")
+        assert left() <= 100
+    assert left() <= 100, "between two stages too"
+    assert TimeLeft(None, tmp_path)() == math.inf

@@ -19,6 +19,7 @@ from mlbutler.console import human_seconds
 from mlbutler.frozen import frozen
 from mlbutler.process import Ended, Grace, Process, output_redactor
 from mlbutler.record_file import latest_record, read_record
+from mlbutler.reproduce.progress import load_progress
 from mlbutler.train.declared import Declared
 from mlbutler.train.end import CANCELLED, End, judged, stage_notes
 from mlbutler.train.ending import end_leftovers, end_stage
@@ -151,14 +152,13 @@ class Attempt:
     def _follow(self, process: Process) -> None:
         """Pass its output on until it ends, or is to be ended."""
         limit = self._experiment.time_limit
-        until = None if limit is None else time.monotonic() + limit
-        warned = False
+        time_left, warned = TimeLeft(limit, self._place.root), False
         while (ended := process.pump(deadline=time.monotonic() + _POLL)) is Ended.TIMED_OUT:
             self._look(process.pid)
             if (grace := self._place.stop()) is not None:
                 self._end(process, CANCELLED, grace)
                 return
-            left = math.inf if until is None else until - time.monotonic()
+            left = time_left()
             if limit is not None and not warned and left <= limit * _LAST_PART:
                 warned = True
                 self._place.nearly_over(max(left, 0.0))
@@ -186,6 +186,26 @@ class Attempt:
         kept = f"finished and kept: {', '.join(stage.name for stage in done)}" if done else ""
         rest = f"{left} of its processes could not be ended" if left else "none of its processes is left"
         return dataclasses.replace(end, reason="; ".join(filter(None, (end.reason, kept, rest, *gpus))), stages=done)
+
+
+class TimeLeft:
+    """Tell how many seconds the stages may still take: what comes before the first one does not count.
+
+    Args:
+        limit: seconds, None for no limit. root: the project's root in the clone.
+    """
+
+    def __init__(self, limit: float | None, root: Path) -> None:
+        self._limit, self._root, self._until = limit, root, math.inf
+
+    def __call__(self) -> float:
+        if self._limit is not None and self._until == math.inf and self._has_begun():
+            self._until = time.monotonic() + self._limit
+        return self._until - time.monotonic()
+
+    def _has_begun(self) -> bool:
+        now = load_progress(self._root)
+        return now is not None and bool(now.running or now.done)
 
 
 def run_environment(experiment: Experiment, environ: Mapping[str, str], mirror: Path | None) -> dict[str, str]:

@@ -61,7 +61,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 @click.option("-k", "--keep-going", is_flag=True, show_envvar=True,
               help="Run them all, however many fail, whatever train.max_failures says.")  # fmt: skip
 @click.option("--time", type=Duration(), metavar="TIME", show_envvar=True,
-              help="End an experiment that takes longer, such as 90, 30m or 8h.")  # fmt: skip
+              help="End an experiment whose stages take longer, such as 90, 30m or 8h.")  # fmt: skip
 @click.option("--queue", is_flag=True, show_envvar=True, help="Send what dvc exp run --queue has queued, instead.")
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Show what would be run and brought, and send nothing.")
 @click.option("-y", "--yes", is_flag=True, show_envvar=True, help="Send data to the DVC remote however large it is.")

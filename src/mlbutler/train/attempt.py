@@ -189,7 +189,7 @@ class Attempt:
 
 
 class TimeLeft:
-    """Tell how many seconds the stages may still take: what comes before the first one does not count.
+    """The time that the stages may still take: what comes before the first one does not count.
 
     Args:
         limit: seconds, None for no limit. root: the project's root in the clone.
@@ -199,6 +199,7 @@ class TimeLeft:
         self._limit, self._root, self._until = limit, root, math.inf
 
     def __call__(self) -> float:
+        """Return how many seconds are left, infinity before the first stage."""
         if self._limit is not None and self._until == math.inf and self._has_begun():
             self._until = time.monotonic() + self._limit
         return self._until - time.monotonic()

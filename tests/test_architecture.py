@@ -40,6 +40,7 @@ PACKAGES = {
     "vl_convert": "vl-convert-python",
     "ruamel": "ruamel.yaml",
     "mlflow": "mlflow-skinny",
+    "markdown_it": "markdown-it-py",
 }
 BROUGHT = {
     **dict.fromkeys(("dvc_data", "dvc_objects", "dvc_render", "hydra", "networkx", "fsspec"), "dvc"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
+from urllib.parse import unquote
 
 import pytest
 
@@ -104,3 +106,9 @@ def test_the_story_comes_true(tmp_path: Path, isolated_environment: Path, git: G
     assert (accuracy.old, accuracy.new) == (before["accuracy"], after["accuracy"])
     assert str(after["accuracy"])[:5] in Path(document["comment"]).read_text()
     assert "<svg" in Path(document["report"]).read_text()
+    index = (world / "index.html").read_text()
+    pages = [world / unquote(link) for link in re.findall(r'href="([^"]+)"', index)]
+    assert len(pages) == 4
+    assert all(page.is_file() for page in pages)
+    assert "<table>" in pages[0].read_text()
+    assert "mlbutler init" in done.stderr

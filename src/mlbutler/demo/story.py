@@ -235,7 +235,7 @@ def _sum_up(outcome: Outcomes, console: Console) -> None:
         console.line(f"  {name:<12} {getattr(outcome, name)}")
     console.line(f"  {'results':<12} commit {outcome.result_commit[:10]} on larger-network")
     console.line(f"  {'experiments':<12} {', '.join(outcome.experiments)}")
-    console.line(f"\nAll of it took {human_seconds(outcome.seconds)}. Open the report in a browser.")
+    console.line(f"\nAll of it took {human_seconds(outcome.seconds)}.")
 
 
 # --------------------------------------------------------------------------------- what builds left

@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 GROOVY_LINT := $(VENV)/groovy-lint/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-oldest coverage lint types bench lock audit site pictures release
+.PHONY: help install demo test test-oldest coverage lint types bench fuzz lock audit site pictures release
 
 help:
 	@echo "make demo    the whole story on real data, in a new folder ./mlbutler-demo"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint    style, complexity, dead code"
 	@echo "make types   mypy"
 	@echo "make bench   speed against DVC, cp and curl; errors of gates: half an hour, some gigabytes; needs nginx, curl"
+	@echo "make fuzz         a million hostile inputs: hours; FUZZ='--inputs 20000 logs' for fewer"
 	@echo "make coverage     the tests, with the lines and branches that they reach"
 	@echo "make test-oldest  the tests that work on DVC, with the oldest DVC that is supported"
 	@echo "make lock         requirements.lock anew, from pyproject.toml"
@@ -88,6 +89,9 @@ bench: $(INSTALLED)
 	$(BIN)/python -m bench.compare $(BENCH)
 	$(BIN)/python -m bench.train $(BENCH)
 	$(BIN)/python -m bench.gates $(BENCH)
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m bench.fuzz $(FUZZ)
 
 audit: $(INSTALLED)
 	$(BIN)/python .ci/audit $(BIN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -48,8 +49,12 @@ def bundle(tmp_path: Path, content: bytes | None = None) -> Path:
 
 
 def zipped(**files: bytes) -> bytes:
+    return _packed(files, zipfile.ZIP_DEFLATED)
+
+
+def _packed(files: dict[str, bytes], packing: int) -> bytes:
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(made, "w", packing) as archive:
         for name, text in files.items():
             archive.writestr(name.replace("_json", ".json"), text)
     return made.getvalue()
@@ -70,7 +75,9 @@ def test_a_bundle_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
     cases = {
         "not the one": zipped(**{**files, "record_json": forged}),
         "other files": zipped(**files, **{"../../evil.sh": b"x"}),
-        "not valid ZIP": b"<html>",
+        "no ZIP file of": b"<html>",
+        "not valid ZIP": b"<html>" + bundled(RECORD, Redactor(()))[-22:],
+        "packed in a way": _packed(files, zipfile.ZIP_LZMA),
         "version": zipped(manifest_json=b'{"version": 2}', record_json=files["record_json"]),
         "manifest is": zipped(manifest_json=b"[" * 60_000, record_json=files["record_json"]),
         "schema": _repacked(files["record_json"].replace(b'"schema": 1', b'"schema": 9')),
@@ -89,6 +96,26 @@ def _repacked(record: bytes) -> bytes:
 
     files = {"record.json": {"size": len(record), "sha256": hashlib.sha256(record).hexdigest()}}
     return zipped(manifest_json=json.dumps({"version": 1, "files": files}).encode(), record_json=record)
+
+
+def test_what_is_small_and_makes_gigabytes_of_objects_is_refused_before_they_are_made(tmp_path: Path) -> None:
+    lists = _repacked(b'{"durations": [' + b"[]," * 20_000_000 + b"0]}")
+    assert len(lists) < 64 << 10
+    names = zipped(**{f"{number}.json": b"" for number in range(20_000)})
+    large = bytearray(zipped(manifest_json=b"{}", record_json=b"{}"))
+    large[-22:-22] = b"PK\6\7" + bytes(16)  # says that another end record counts
+    tracemalloc.start()
+    try:
+        for content, why in (
+            (lists, "more than 2,000,000 values"),
+            (names, "no ZIP file of"),
+            (large, "no ZIP file of"),
+        ):
+            with pytest.raises(BundleRefused, match=why):
+                read_bundle(bundle(tmp_path, bytes(content)))
+        assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_unpacks_to_gigabytes_is_refused_before_it_fills_the_memory(

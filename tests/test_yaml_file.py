@@ -11,6 +11,7 @@ from dvc.utils.serialize import parse_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlbutler import parsing
 from mlbutler.comparison.documents import read_document
 from mlbutler.comparison.snapshot import Source
 from mlbutler.yaml_file import parse
@@ -76,6 +77,18 @@ def test_whatever_dvc_can_read_is_read_as_the_same(text: str) -> None:
     readable, content = as_dvc_reads_it(text)
     if readable:
         assert (parse(text) or {}) == content
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("a: 1\nb: 2\na: 3\n", "'a' is there twice at line 3"),
+    ("b: {k: 1, 'k': 2}", "'k' is there twice at line 1"),
+    ("n: 1\nb:\n- k: 1\n  k: 2\n", "'k' is there twice at line 4"),
+])  # fmt: skip
+def test_a_key_that_is_written_twice_is_refused_as_dvc_refuses_it(text: str, said: str) -> None:
+    assert as_dvc_reads_it(text) == (False, None)
+    with pytest.raises(parsing.Unreadable, match=said):
+        parsing.parse_yaml(text, "params.yaml")
+    assert parse("a: &x {q: 1}\nb: {<<: *x, q: 2}")["b"] == {"q": 2}, "what is merged may be replaced"
 
 
 def test_what_is_nested_too_deeply_is_not_read_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,10 @@ NAME = "bundle.zip"
 _MANIFEST, _RECORD = "manifest.json", "record.json"
 _VERSION = 1
 _LARGEST, _LARGEST_MANIFEST = 64 * 1024 * 1024, 64 * 1024
+_MOST_VALUES = 2_000_000
+"""Of the record: a text of 64 MB can be twenty million empty lists, which take gigabytes."""
+_PLAIN_END = struct.Struct("<4s4H2LH")
+_LARGEST_DIRECTORY = 1024
 _OURS = ("push", "commit", "report", "publish")
 """Steps that a fork's build does not do: whatever it says of them is not shown."""
 _EMPTIED = ("remedy", "fetch_command")
@@ -54,16 +59,21 @@ def read_bundle(path: Path) -> Record:
         BundleRefused: it is none, is damaged or too large, or holds anything else. OutsideError: it cannot be read.
     """
     packed = _packed(path)
+    _require_two_files(packed)
     try:
         with reading("ZIP"), zipfile.ZipFile(io.BytesIO(packed)) as archive:
-            names = [info.filename for info in archive.infolist()]
-            if sorted(names) != [_MANIFEST, _RECORD]:
+            found = archive.infolist()
+            if sorted(info.filename for info in found) != [_MANIFEST, _RECORD]:
                 raise _refused(f"it holds other files than {_MANIFEST} and {_RECORD}")
+            if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in found):
+                raise _refused("it is packed in a way that mlbutler does not pack")
             manifest = _bounded(archive, _MANIFEST, _LARGEST_MANIFEST)
             content = _bounded(archive, _RECORD, _LARGEST)
     except Unreadable as error:
         raise _refused(f"it is {error.problem}") from error
     _check(manifest, content)
+    if sum(map(content.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise _refused(f"{_RECORD} holds more than {_MOST_VALUES:,} values")
     try:
         return loads(content)
     except MlbutlerError as error:
@@ -79,6 +89,20 @@ def _packed(path: Path) -> bytes:
     if len(packed) > _LARGEST:
         raise _refused(f"it is larger than {_LARGEST >> 20} MB")
     return packed
+
+
+def _require_two_files(packed: bytes) -> None:
+    """Refuse an archive whose list of files is long, before anything makes an object of each.
+
+    Its end record (.ZIP File Format Specification, 4.3.16) stands alone at the end, as `bundled` writes it.
+    """
+    at = len(packed) - _PLAIN_END.size
+    if at >= 0:
+        signature, *_, size, _, comment = _PLAIN_END.unpack_from(packed, at)
+        is_large = packed[max(at - 20, 0) : at].startswith(b"PK\6\7")  # ZIP64, whose own end record counts
+        if signature == b"PK\5\6" and size <= _LARGEST_DIRECTORY and not comment and not is_large:
+            return
+    raise _refused(f"it is no ZIP file of {_MANIFEST} and {_RECORD}")
 
 
 def _bounded(archive: zipfile.ZipFile, name: str, most: int) -> bytes:

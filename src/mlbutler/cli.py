@@ -97,10 +97,17 @@ def _print_error(message: str, remedy: str, code: int, as_json: bool) -> int:
 
     redactor = Redactor(values_to_hide(os.environ))
     message, remedy = redactor.hide(message), redactor.hide(remedy)
-    print(f"error: {message}" + (f"\n  {remedy}" if remedy else ""), file=sys.stderr)
+    print(error_lines(message, remedy), file=sys.stderr)
     if as_json:
         _document(message, remedy, code)
     return code
+
+
+def error_lines(message: str, remedy: str) -> str:
+    """Return an error as a person reads it; names and texts of others in it steer no terminal and no CI server."""
+    from mlbutler.live_lines import clean
+
+    return clean(f"error: {message}" + (f"\n  {remedy}" if remedy else ""))
 
 
 def _document(message: str, remedy: str, code: int) -> None:

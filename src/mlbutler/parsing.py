@@ -15,8 +15,8 @@ from typing import Any
 from mlbutler.errors import MlbutlerError, ProjectError
 
 _MOST_PARTS = 100
-_DOTTED = re.compile(rf"""(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_MOST_PARTS}}}""", re.ASCII)
-"""Keys of so many parts cost tomllib the square of their number."""
+_DOTTED = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_MOST_PARTS}}}""", re.ASCII)
+"""Keys of so many parts cost tomllib the square of their number. A long word is looked at once: from its beginning."""
 _LONGEST = 200
 
 

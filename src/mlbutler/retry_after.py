@@ -10,9 +10,9 @@ def retry_after(text: str | None) -> float | None:
     """Return seconds from a ``Retry-After`` header, which holds a number or a date; None when it holds neither."""
     if not text:
         return None
-    if text.strip().isdigit():
+    if text.strip().isdecimal():
         return float(text)
     try:
         return email.utils.parsedate_to_datetime(text).timestamp() - time.time()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

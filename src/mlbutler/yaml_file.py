@@ -33,7 +33,7 @@ _FREE_NODES, _TIMES = 10_000, 10
 _DEEP, _LARGE = 200, 2 << 20
 _DEEPEST = 1000
 """Collections in one another, as many as PyYAML's parser in C takes."""
-_READ_AGAIN = 256 << 10
+_READ_AGAIN = 128 << 10
 """Characters: ruamel.yaml, in plain Python, needs seconds for so many."""
 
 
@@ -149,6 +149,29 @@ def loader() -> Any:
     for name in _CAN_FAIL:
         construct = _whole if name == "int" else base.yaml_constructors[_TAG + name]
         made.add_constructor(_TAG + name, _located(name, construct))
+    made.construct_mapping = _without_repeated_keys(base.construct_mapping)
+    return made
+
+
+def _without_repeated_keys(construct: Callable[..., dict[Any, Any]]) -> Callable[..., dict[Any, Any]]:
+    """Return the constructor of mappings, which refuses a key that is written twice, as DVC does.
+
+    A key may stand for one that is merged (``<<``).
+    """
+    from yaml import MarkedYAMLError
+
+    def made(constructor: Any, node: Any, deep: bool = False) -> dict[Any, Any]:
+        written = [key for key, _ in node.value if key.tag != f"{_TAG}merge"] if isinstance(node.value, list) else []
+        found = construct(constructor, node, deep=deep)
+        if len(found) < len(node.value):
+            seen = set()
+            for key in written:
+                if (value := constructor.construct_object(key, deep=True)) in seen:
+                    problem = f"the key {str(value)[:40]!r} is there twice"
+                    raise MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                seen.add(value)
+        return found
+
     return made
 
 

@@ -174,6 +174,11 @@ def _ran(outcome: Outcome = Outcome.PASSED, **values: object) -> dict[str, objec
 
 @pytest.fixture
 def record() -> r.Record:
+    """What `sample` makes."""
+    return sample()
+
+
+def sample() -> r.Record:
     """A pull request that runs, compares worse, and is stopped by a gate."""
     missing = r.Finding(check="pushed", subject="data/raw set.csv", problem="not on remote 'storage'",
                         remedy="dvc push 'data/raw set.csv'")  # fmt: skip

@@ -32,6 +32,12 @@ def same_second(data: Any, one: str, other: str) -> bool:
     return bool(first) and first[:shown] == second[:shown]
 
 
+def whole(data: Any, path: str) -> int:
+    """Return the whole number at a path, 0 where there is none."""
+    value = find(data, path)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
 def complaint(data: Any) -> str:
     """Return the forge's own words in an error's JSON, on one line; '' when it says nothing."""
     words = []

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from mlbutler.forge import insights
 from mlbutler.forge.answers import find, same_second, text
-from mlbutler.forge.http import Api, RequestRefused
+from mlbutler.forge.http import MOST_PAGES, Api, RequestRefused
 from mlbutler.forge.interface import (
     Capabilities,
     Comment,
@@ -122,11 +122,12 @@ class BitbucketCloud:
         The next page's address is followed as it is: the token goes with it to the same host alone.
         """
         answer = self._api.get(path, **params, pagelen=size)
-        while isinstance(answer, dict):
-            values = answer.get("values")
+        for _ in range(MOST_PAGES):
+            values = find(answer, "values")
             yield from values if isinstance(values, list) else ()
-            following = text(answer, "next")
-            answer = self._api.get(following) if following else None
+            if not (following := text(answer, "next")):
+                return
+            answer = self._api.get(following)
 
     # ------------------------------------------------------------------------------------ status
 

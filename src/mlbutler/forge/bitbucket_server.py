@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from mlbutler.forge import insights
-from mlbutler.forge.answers import find, same_second, text
+from mlbutler.forge.answers import find, same_second, text, whole
 from mlbutler.forge.bitbucket_cloud import key
-from mlbutler.forge.http import Api, RequestRefused
+from mlbutler.forge.http import MOST_PAGES, Api, RequestRefused
 from mlbutler.forge.interface import (
     Capabilities,
     Comment,
@@ -101,7 +101,7 @@ class BitbucketServer:
             comment = find(activity, "comment")
             if text(activity, "action") == "COMMENTED" and text(activity, "commentAction") in ("ADDED", ""):
                 found[text(comment, "id")] = self._comment(change, comment)
-        yield from sorted(found.values(), key=lambda c: int(c.id) if c.id.isdigit() else 0)
+        yield from sorted(found.values(), key=lambda c: (len(c.id), c.id))
 
     def create(self, change: Change, body: str) -> Comment:
         """See `Adapter.create`."""
@@ -141,17 +141,19 @@ class BitbucketServer:
             login=text(item, "author.name"),
             original=text(item, "version") == "0" and same_second(item, "createdDate", "updatedDate"),
             url=f"{self._page}/pull-requests/{change.number}/overview?commentId={id}",
-            version=int(text(item, "version") or 0),
+            version=whole(item, "version"),
         )
 
     def _pages(self, path: str, **params: str) -> Iterator[Any]:
-        start: str | None = "0"
-        while start is not None:
+        start = "0"
+        for _ in range(MOST_PAGES):
             answer = self._api.get(path, **params, start=start, limit=_PAGE)
             values = find(answer, "values")
             yield from values if isinstance(values, list) else ()
             following = text(answer, "nextPageStart")
-            start = following if find(answer, "isLastPage") is False and following not in ("", start) else None
+            if find(answer, "isLastPage") is not False or following in ("", start):
+                return
+            start = following
 
     # ------------------------------------------------------------------------------------ status
 

@@ -20,6 +20,7 @@ from mlbutler.errors import ForgeError
 from mlbutler.forge.answers import complaint
 from mlbutler.frozen import frozen
 from mlbutler.http_answer import received
+from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.retry_after import retry_after
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524)
 _MOST_REDIRECTS = 5
-_MOST_PAGES = 2000
+MOST_PAGES = 2000
 _UNSAID_LIMIT = 60.0
 """Seconds to wait after GitHub's secondary limit where the answer names none, as its documentation asks."""
 _LONG = re.compile(r"\btoo (?:long|large|big)\b|\bmaximum\b|\bat most\b", re.IGNORECASE)
@@ -152,7 +153,7 @@ class Api:
 
         Pages are counted and not followed by the forge's own links, which name the wrong host behind some proxies.
         """
-        for page in range(1, _MOST_PAGES):
+        for page in range(1, MOST_PAGES):
             answer = self.send("GET", path, params={**params, size_name: size, "page": page})
             items = self.json(answer)
             if not isinstance(items, list):
@@ -163,7 +164,7 @@ class Api:
 
     def whole(self, path: str) -> Iterator[Any]:
         """Return every item of a list that comes in one answer; of each page where a server pages it after all."""
-        for page in range(1, _MOST_PAGES):
+        for page in range(1, MOST_PAGES):
             answer = self.send("GET", path, params={"page": page} if page > 1 else None)
             items = self.json(answer)
             if not isinstance(items, list | None):
@@ -179,8 +180,8 @@ class Api:
             UnexpectedResponse: it is something else, such as a login page.
         """
         try:
-            return answer.json()
-        except ValueError:
+            return parse_json(answer.content)
+        except Unreadable:
             raise self._odd(answer) from None
 
     def _odd(self, answer: httpx.Response) -> UnexpectedResponse:
@@ -403,7 +404,7 @@ def _asked_to_wait(answer: httpx.Response) -> float | None:
         return None
     reset = answer.headers.get("x-ratelimit-reset") or answer.headers.get("ratelimit-reset") or ""
     remaining = answer.headers.get("x-ratelimit-remaining") or answer.headers.get("ratelimit-remaining")
-    if reset.isdigit() and (remaining == "0" or status == 429):
+    if reset.isdecimal() and (remaining == "0" or status == 429):
         return max(float(reset) - time.time(), 0.0) + 1.0
     if status == 429 or "secondary rate limit" in answer.text.lower():
         return _UNSAID_LIMIT
@@ -413,6 +414,6 @@ def _asked_to_wait(answer: httpx.Response) -> float | None:
 def _error_text(answer: httpx.Response) -> str:
     """Return the forge's own words in an error, on one line."""
     try:
-        return complaint(answer.json())
-    except ValueError:
+        return complaint(parse_json(answer.content))
+    except Unreadable:
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -14,7 +14,7 @@ from mlbutler.jenkins.client import JenkinsClient
 from mlbutler.jenkins.queue import Waiting, parameters
 
 _FIELDS = "number,building,result,timestamp,actions[parameters[name,value]]"
-_NUMBER = re.compile(r"queue/item/(\d+)")
+_NUMBER = re.compile(r"queue/item/(\d{1,18})")
 ENDINGS = ("stop", "term", "kill")
 """How a build is ended, each harder than the one before: only the next helps against code that ignores one."""
 
@@ -56,7 +56,7 @@ class Job:
 
         The address is what the controller calls it, which need not be how it is reached from here.
         """
-        found = re.search(rf"/{re.escape(unquote(self._path))}/(\d+)/$", _path(url))
+        found = re.search(rf"/{re.escape(unquote(self._path))}/(\d{{1,18}})/$", _path(url))
         return int(found[1]) if found else None
 
     def declared(self) -> frozenset[str]:
@@ -72,10 +72,7 @@ class Job:
                 f"{self.client.url} has no job '{self.name}', or this user may not see it.",
                 "Name the job in train.job, folders before it, and check the user's permissions.",
             )
-        found = _object(answer.json())
-        holders = [*found.get("property", ()), *found.get("actions", ())]
-        return frozenset(str(one["name"]) for held in holders if isinstance(held, dict)
-                         for one in held.get("parameterDefinitions", ()))  # fmt: skip
+        return self.client.read(answer, _declared)
 
     def start(self, values: Mapping[str, str]) -> int | None:
         """Ask for a build; return its number in the queue, where the controller says it.
@@ -111,13 +108,13 @@ class Job:
         params = {"tree": f"builds[{_FIELDS}]{{0,{most}}}"}
         answer = self.client.sent("GET", f"{self._path}/api/json", params=params)
         assert answer is not None
-        return tuple(map(_build, _object(answer.json()).get("builds", ())))
+        return self.client.read(answer, lambda found: tuple(map(_build, found.get("builds", ()))))
 
     def build(self, number: int) -> Build | None:
         """Return one build; None where it was deleted."""
         path = f"{self._path}/{number}/api/json"
         answer = self.client.sent("GET", path, params={"tree": _FIELDS}, missing_is_none=True)
-        return _build(answer.json()) if answer is not None else None
+        return self.client.read(answer, _build) if answer is not None else None
 
     def is_mine(self, waiting: Waiting) -> bool:
         """Return whether what waits is a build of this job."""
@@ -155,21 +152,13 @@ def _path(url: str) -> str:
 
 
 def _build(found: Any) -> Build:
-    found = _object(found)
-    try:
-        return Build(
-            int(found["number"]), bool(found["building"]), str(found.get("result") or ""),
-            float(found["timestamp"]) / 1000, dict(_given(found)),
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError) as error:
-        raise OutsideError("The controller sent a build that cannot be read.", "Check its address.") from error
+    return Build(
+        int(found["number"]), bool(found["building"]), str(found.get("result") or ""),
+        float(found["timestamp"]) / 1000, dict(parameters(found.get("actions", ()))),
+    )  # fmt: skip
 
 
-def _given(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield from parameters(found.get("actions", ()))
-
-
-def _object(found: Any) -> dict[str, Any]:
-    if not isinstance(found, dict):
-        raise OutsideError("The controller sent an unexpected response.", "Check its address.")
-    return found
+def _declared(found: Any) -> frozenset[str]:
+    holders = [*found.get("property", ()), *found.get("actions", ())]
+    return frozenset(str(one["name"]) for held in holders if isinstance(held, dict)
+                     for one in held.get("parameterDefinitions", ()))  # fmt: skip

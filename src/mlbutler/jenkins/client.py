@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from mlbutler.errors import AccessDenied, OutsideError, UsageError
 from mlbutler.http_answer import received
+from mlbutler.parsing import Unreadable, parse_json, reading
 from mlbutler.variables import JENKINS_TOKEN, JENKINS_USER
 
+Found = TypeVar("Found")
+_IN_HEADERS = re.compile(r"[\w.:-]{1,500}", re.ASCII)
 _OK = frozenset((200,))
 _BUSY = (502, 503, 504)
 _PAUSES = (0.3, 1.0)
@@ -88,13 +92,15 @@ class JenkinsClient:
             AccessDenied, OutsideError: see `sent`.
         """
         answer = self.sent("GET", f"computer/{agent}/api/json", params={"tree": "offline"}, missing_is_none=True)
-        return answer is not None and answer.json().get("offline") is False
+        return answer is not None and self.read(answer, lambda found: found["offline"] is False)
 
     def jobs(self) -> dict[str, str]:
         """Return each job's name -> its colour such as ``blue`` or ``red_anime``; '' for a folder."""
         answer = self.sent("GET", "api/json", params={"tree": "jobs[name,color]"})
         assert answer is not None
-        return {str(job["name"]): str(job.get("color") or "") for job in answer.json().get("jobs", ())}
+        return self.read(
+            answer, lambda found: {str(job["name"]): str(job.get("color") or "") for job in found.get("jobs", ())}
+        )
 
     def script(self, text: str) -> str:
         """Run a script inside the controller, as only administrators may, and return what it prints."""
@@ -113,13 +119,7 @@ class JenkinsClient:
         if answer is None:
             remedy = "Install the plugin 'Pipeline: Declarative' (pipeline-model-definition)."
             raise OutsideError(f"{self.url} has no validator of Jenkinsfiles.", remedy)
-        try:
-            data = answer.json()["data"]
-            found = [_said(item) for item in data.get("errors", ())]
-        except (ValueError, KeyError, TypeError) as error:
-            remedy = "Check that the address is that of a Jenkins controller."
-            raise OutsideError(f"{self.url} sent an unexpected response to the validation.", remedy) from error
-        return found if data.get("result") != "success" else []
+        return self.read(answer, lambda found: _invalid(found["data"]))
 
     def compile(self, jenkinsfile: str) -> list[str]:
         """Return what the controller's compiler finds wrong in any Jenkinsfile: scripted, or a call of a library.
@@ -147,12 +147,7 @@ class JenkinsClient:
         if answer is None:
             remedy = "Install the plugin 'Pipeline: Groovy' (workflow-cps)."
             raise OutsideError(f"{self.url} compiles no Jenkinsfiles below {item}.", remedy)
-        try:
-            found = answer.json()
-            return [f"{fault['message']} @ line {fault['line']}" for fault in found] if isinstance(found, list) else []
-        except (ValueError, KeyError, TypeError) as error:
-            remedy = "Check that the address is that of a Jenkins controller."
-            raise OutsideError(f"{self.url} sent an unexpected response to the compilation.", remedy) from error
+        return self.read(answer, _not_compiled)
 
     def sent(
         self,
@@ -180,6 +175,21 @@ class JenkinsClient:
         if response.status_code == 404 and missing_is_none:
             return None
         return self.checked(response, path, expected)
+
+    def read(self, answer: httpx.Response, made: Callable[[Any], Found]) -> Found:
+        """Return what `made` finds in the JSON of a response; it may raise whatever it likes where that is another.
+
+        Raises:
+            OutsideError: it is no JSON, or not what was asked for.
+        """
+        try:
+            with reading("JSON"):
+                return made(parse_json(answer.content))
+        except Unreadable as error:
+            raise OutsideError(
+                f"{self.url} sent something else than was asked for ({answer.request.url.path}).",
+                "Check that the address is that of a Jenkins controller.",
+            ) from error
 
     def _asked(self, method: str, path: str, content: Mapping[str, Any]) -> httpx.Response:
         try:
@@ -239,14 +249,29 @@ class JenkinsClient:
         """Return the crumb header that a password, unlike a token, needs; it belongs to this client's session."""
         if self._crumb is None:
             self._crumb = {}
-            try:
+            # Without an issuer the request itself will say what is wrong.
+            with contextlib.suppress(httpx.HTTPError, OutsideError):
                 answer = self._answer("GET", "crumbIssuer/api/json")
                 if answer.status_code == 200:
-                    fields = answer.json()
-                    self._crumb = {str(fields["crumbRequestField"]): str(fields["crumb"])}
-            except (httpx.HTTPError, ValueError, KeyError):
-                self._crumb = {}  # no issuer: the request itself will say what is wrong
+                    self._crumb = self.read(answer, _crumb)
         return self._crumb
+
+
+def _crumb(found: Any) -> dict[str, str]:
+    """Return the header; one that cannot be sent is refused."""
+    name, value = _IN_HEADERS.fullmatch(found["crumbRequestField"]), _IN_HEADERS.fullmatch(found["crumb"])
+    if name is None or value is None:
+        raise ValueError(found)
+    return {name[0]: value[0]}
+
+
+def _invalid(data: Any) -> list[str]:
+    found = [_said(item) for item in data.get("errors", ())]
+    return found if data.get("result") != "success" else []
+
+
+def _not_compiled(found: Any) -> list[str]:
+    return [f"{fault['message']} @ line {fault['line']}" for fault in found] if isinstance(found, list) else []
 
 
 def _said(item: Any) -> str:

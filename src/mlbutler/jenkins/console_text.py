@@ -11,7 +11,10 @@ import httpx
 from mlbutler.jenkins.builds import Job
 
 _NOTE = re.compile("\x1b\\[8mha:.*?\x1b\\[0m")
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _TRIES = 5
+_LONGEST = 64 << 10
+"""Characters of a line; a longer one comes as several."""
 
 
 class ConsoleText:
@@ -37,6 +40,9 @@ class ConsoleText:
         for piece in self._pieces():
             *whole, self._rest = (self._rest + self._decoder.decode(piece)).split("\n")
             yield from map(_plain, whole)
+            if len(self._rest) > _LONGEST:  # a progress bar, or a program that writes no line's end
+                yield _plain(self._rest)
+                self._rest = ""
         if not self.more:
             last = self._rest + self._decoder.decode(b"", final=True)
             self._rest = ""
@@ -60,12 +66,19 @@ class ConsoleText:
                         if new:
                             seen += len(new)
                             yield new
-                    self._start = int(answer.headers.get("X-Text-Size", self._start))
+                    self._start = _size(answer.headers.get("X-Text-Size"), self._start)
                     self.more = answer.headers.get("X-More-Data", "") == "true"
                 return
             except httpx.HTTPError as error:
                 if not left:
                     raise self._job.client.silent(error) from error
+
+
+def _size(said: str | None, before: int) -> int:
+    """Return how far the log has been read; what it was before where the controller does not say."""
+    if said is None or not _DIGITS.fullmatch(said):
+        return before
+    return int(said)
 
 
 def _plain(line: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlbutler.errors import OutsideError
 from mlbutler.jenkins.client import JenkinsClient
 
 _TREE = "items[id,why,inQueueSince,task[url],actions[parameters[name,value]]]"
@@ -36,10 +35,7 @@ def waiting(client: JenkinsClient) -> tuple[Waiting, ...]:
     """
     answer = client.sent("GET", "queue/api/json", params={"tree": _TREE})
     assert answer is not None
-    try:
-        found = [_waiting(item) for item in answer.json()["items"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise OutsideError("The controller sent a queue that cannot be read.", "Check its address.") from error
+    found = client.read(answer, lambda found: [_waiting(item) for item in found["items"]])
     return tuple(sorted(found, key=lambda one: one.id))
 
 

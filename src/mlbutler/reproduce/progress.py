@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from mlbutler import atomic
 from mlbutler.frozen import frozen
@@ -79,11 +78,11 @@ def load_progress(root: Path) -> StageProgress | None:
     from filelock import FileLock, Timeout
 
     try:
-        text = (root / ".mlbutler" / _FILE).read_text(encoding="utf-8")
+        content = (root / ".mlbutler" / _FILE).read_bytes()
         with FileLock(root / ".mlbutler" / _LOCK, timeout=0):
             return None
     except Timeout:
-        return _parsed(text)
+        return _parsed(content)
     except OSError:
         return None
 
@@ -91,16 +90,18 @@ def load_progress(root: Path) -> StageProgress | None:
 def left_behind(root: Path) -> tuple[StageRun, ...]:
     """Return the stages that had ended when a run was killed; none when it came to its end."""
     try:
-        found = _parsed((root / ".mlbutler" / _FILE).read_text(encoding="utf-8"))
+        found = _parsed((root / ".mlbutler" / _FILE).read_bytes())
     except OSError:
         return ()
     return found.done if found is not None else ()
 
 
-def _parsed(text: str) -> StageProgress | None:
+def _parsed(content: bytes) -> StageProgress | None:
+    """Return what the file says, None where it is damaged: code of the project may have written it."""
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        found: dict[str, Any] = json.loads(text)
-        done = tuple(StageRun(**{**run, "tail": ()}) for run in found.pop("done"))
-        return StageProgress(**found, done=done)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        found = TypeAdapter(StageProgress).validate_json(content)
+    except ValidationError:
         return None
+    return dataclasses.replace(found, done=tuple(dataclasses.replace(run, tail=()) for run in found.done))

@@ -35,6 +35,7 @@ from mlbutler.record_compare import (
     SliceChange,
     StageDefinitionChange,
     TableChange,
+    TrackedRun,
     Verdict,
 )
 from mlbutler.record_steps import (
@@ -118,6 +119,7 @@ __all__ = [
     "SyncResult",
     "TableChange",
     "TestResult",
+    "TrackedRun",
     "Verdict",
     "Verification",
     "VerifyResult",

@@ -75,6 +75,21 @@ class Origin:
     url: str = ""
 
 
+@frozen_by_name
+class TrackedRun:
+    """A run that a stage of this build logged with an experiment tracker.
+
+    `tracker`: ``MLflow`` or ``Weights & Biases``. `place`: the folder that holds it, from the project's root, '' for a
+    server's. `url`: its page, '' where none is known.
+    """
+
+    tracker: str
+    name: str
+    id: str
+    place: str = ""
+    url: str = ""
+
+
 @frozen
 class PastValue:
     """A metric at one commit. `when`: the commit's time, ISO 8601."""
@@ -419,6 +434,7 @@ class CompareResult(StepResult):
         not_judged: (subject, reason) of everything that could not be compared.
         old_origins, new_origins: where the numbers of both sides come from.
         earlier: the build of mlbutler's that made what dvc.lock records here; None where the author did.
+        runs: what stages logged with experiment trackers in this build.
         old_problem, new_problem: which of DVC's own files could not be read on that side, and why; '' for none.
     """
 
@@ -442,3 +458,4 @@ class CompareResult(StepResult):
     old_origins: tuple[Origin, ...] = ()
     new_origins: tuple[Origin, ...] = ()
     earlier: EarlierBuild | None = None
+    runs: tuple[TrackedRun, ...] = ()

@@ -19,6 +19,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from mlbutler.errors import PathRefused, UsageError
 from mlbutler.few import few
@@ -147,3 +148,16 @@ def _entries(folder: Path, below: Callable[[str], bool] = lambda path: False) ->
             yield name, status
             if stat.S_ISDIR(status.st_mode) and below(name):
                 left.append(name)
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open a file that the project's code may have put there.
+
+    Raises:
+        OSError: it is a link, which may lead to what that code cannot read, or no plain file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is no plain file")
+    return os.fdopen(descriptor, "rb")

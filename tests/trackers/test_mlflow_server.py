@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mlbutler.errors import AccessDenied, OutsideError
-from mlbutler.trackers.mlflow_server import Server, log
+from mlbutler.trackers.mlflow_server import Server, log, logged_on
 from mlbutler.trackers.result import Result, named
 from tests.trackers.mlflow_server import PASSWORD, USER, Tracker
 
@@ -97,3 +97,23 @@ def test_names_tell_files_apart_where_they_have_to() -> None:
     keys = ["a.json:accuracy", "b.json:accuracy", "a.json:loss", "value.json"]
     assert named(keys) == {"a.json:accuracy": "a.json/accuracy", "b.json:accuracy": "b.json/accuracy",
                            "a.json:loss": "loss", "value.json": "value.json"}  # fmt: skip
+
+
+def test_what_stages_logged_of_a_commit_is_found_without_our_own(tracker: Tracker) -> None:
+    log(server(tracker), "theirs", RESULT)
+    (kept,) = tracker.runs("theirs")
+    begun = kept["start_time"]
+    for name, commit, tags in (
+        ("a stage's", "a" * 40, {}), ("another commit's", "b" * 40, {}),
+        ("a trial", "a" * 40, {"mlflow.parentRunId": "x"}),
+    ):  # fmt: skip
+        told = [{"key": key, "value": value} for key, value in {"mlflow.source.git.commit": commit, **tags}.items()]
+        run = tracker.ask(
+            "runs/create", experiment_id=kept["experiment_id"], start_time=begun, run_name=name, tags=told
+        )
+        id = run["run"]["info"]["run_id"]
+        tracker.ask("runs/log-metric", run_id=id, key="accuracy", value=0.5, timestamp=begun, step=1)
+    (found,) = logged_on(server(tracker), "a" * 40, begun / 1000 - 1)
+    assert (found.run.name, found.metrics) == ("a stage's", {"accuracy": 0.5})
+    assert found.run.url.startswith(f"{tracker.url}/#/experiments/")
+    assert logged_on(server(tracker), "a" * 40, begun / 1000 + 60) == []

@@ -168,6 +168,7 @@ def stages(record: Record) -> Section | None:
             blocks.append(Paragraph((plain(said),), Tone.WARN))
         if (line := _predicted(record)) is not None:
             blocks.append(line)
+        blocks += _logged(record)
         counts = Counter(s.outcome for s in runs)
         total = sum(s.duration for s in runs)
         summary = ", ".join(f"{n:,} {what}" for what, n in counts.items())
@@ -218,6 +219,18 @@ def _earlier_stages(record: Record) -> Section | None:
     if rest:
         summary += f", {len(rest):,} unchanged"
     return Section("stages", "Stages", (Paragraph(said), Table("Stages", columns, tuple(rows))), 60, summary)
+
+
+def _logged(record: Record) -> list[Block]:
+    """Return the runs that stages logged with experiment trackers."""
+    runs = record.compare.runs if record.compare is not None else ()
+    if not runs:
+        return []
+    lines: list[Line] = []
+    for run in runs[:_NAMED]:
+        where: Line = (plain(" in "), code(run.place)) if run.place else ()
+        lines.append((plain(f"{run.tracker}: "), link(run.name, run.url) if run.url else plain(run.name), *where))
+    return [Paragraph((plain("Runs that the stages logged:"),)), Items(tuple(lines), len(runs) - len(lines))]
 
 
 def _predicted(record: Record) -> Paragraph | None:

@@ -27,6 +27,7 @@ from mlbutler.steps.compare_screen import show
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.example_pictures import picture
 from mlbutler.steps.judge import judged, tables
+from mlbutler.steps.logged_runs import with_logged_runs
 from mlbutler.steps.past import metric_histories_of
 from mlbutler.steps.repeat import RepeatOptions, repeated
 from mlbutler.steps.settled import stale_outputs
@@ -48,7 +49,8 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
     goals = {gate.metric: gate.goal for gate in gates if gate.metric is not None and gate.goal is not None}
     base = work.record.change.base
     declared = work.settings.predictions
-    old, new = work.project.snapshots.read(base, work.prefix, tables(work.settings))
+    logged = with_logged_runs(work, *work.project.snapshots.read(base, work.prefix, tables(work.settings)))
+    old, new = logged.old, logged.new
 
     def charts(plots: tuple[PlotChange, ...]) -> tuple[PlotChange, ...]:
         from mlbutler.project.vega import with_specifications
@@ -61,7 +63,9 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
     comparison = without_stale_outputs(comparison, doubtful)
     history, no_past = metric_histories_of(work, comparison.metrics, goals)
     comparison = dataclasses.replace(comparison, metrics=with_noise(comparison.metrics, history))
-    old_origins, new_origins, build = _origins(work, comparison.metrics, base)
+    old_origins, new_origins, build = _origins(
+        work, [m for m in comparison.metrics if m.file not in logged.files], base
+    )
     code, unseen = _code(work, base, _compared(old) | _compared(new))
     compared = CompareResult(
         outcome=Outcome.ERROR,
@@ -75,7 +79,8 @@ def run(work: RunContext, asked: RepeatOptions | None = None) -> CompareResult:
         data=comparison.data,
         predictions=comparison.predictions,
         history=history,
-        not_judged=(*comparison.not_judged, *no_past, *unseen),
+        not_judged=(*comparison.not_judged, *no_past, *unseen, *logged.notes),
+        runs=logged.runs,
         old_origins=old_origins,
         new_origins=new_origins,
         earlier=build,

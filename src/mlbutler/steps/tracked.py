@@ -22,7 +22,7 @@ from mlbutler.steps.agreed import agreed
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import redacted
 from mlbutler.trackers import git_files
-from mlbutler.trackers.mlflow_server import DAGSHUB_TOKEN
+from mlbutler.trackers.mlflow_server import DAGSHUB_TOKEN, Server
 from mlbutler.trackers.result import Result, named
 from mlbutler.variables import FORGE_TOKEN
 
@@ -123,8 +123,13 @@ def send(work: RunContext, where: TrackersSettings, result: Result) -> str:
     from mlbutler.trackers import mlflow_server
 
     assert where.mlflow is not None
-    server = mlflow_server.Server.of(where.mlflow, _access(work, where.mlflow))
-    return mlflow_server.log(server, where.experiment or _repository_name(result.repository), result)
+    name = where.experiment or _repository_name(result.repository)
+    return mlflow_server.log(server(work, where.mlflow), name, result)
+
+
+def server(work: RunContext, url: str) -> Server:
+    """Return the MLflow server with this run's credentials for it."""
+    return Server.of(url, _access(work, url))
 
 
 def _access(work: RunContext, url: str) -> Mapping[str, str]:

@@ -19,8 +19,10 @@ from urllib.parse import quote
 
 from mlbutler.errors import AccessDenied, OutsideError, SettingsError
 from mlbutler.extras import how_to_get
+from mlbutler.record import TrackedRun
 from mlbutler.remotes.credentials import is_dagshub
 from mlbutler.report.escape import markdown, visible, web_address
+from mlbutler.trackers.offline import MLFLOW, Logged
 from mlbutler.trackers.result import Result
 
 USER, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
@@ -39,9 +41,15 @@ _ODD = re.compile(r"[^\w. /-]", re.ASCII)
 _LONGEST_NAME, _LONGEST_VALUE, _LONGEST_TAG = 250, 500, 5000
 _AT_ONCE = 100
 _MOST_FOUND = 50
+_MOST_EXPERIMENTS = 200
+_PARENT = "mlflow.parentRunId"
 _REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
-_LASTING = (*_REFUSED, "INVALID_PARAMETER_VALUE", "BAD_REQUEST", "ENDPOINT_NOT_FOUND", "RESOURCE_DOES_NOT_EXIST")
+_LASTING = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "ENDPOINT_NOT_FOUND", "RESOURCE_DOES_NOT_EXIST")
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
+
+
+class Refused(OutsideError):
+    """The server would answer the same again."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,25 @@ def log(server: Server, experiment: str, result: Result, pause: float = _PAUSE) 
         SettingsError: the extra is not installed. AccessDenied: the credentials are refused.
         OutsideError: the server cannot be reached, or did not take it.
     """
+    for number in range(_TRIES - 1):
+        try:
+            with _client(server) as store:
+                return _page(server, _Runs(store, experiment).one_of(result))
+        except OutsideError as error:
+            if isinstance(error, AccessDenied | Refused):
+                raise
+        time.sleep(pause * 2**number)
+    with _client(server) as store:
+        return _page(server, _Runs(store, experiment).one_of(result))
+
+
+@contextmanager
+def _client(server: Server) -> Iterator[Any]:
+    """Return MLflow's client of the server; what it raises becomes an error of ours.
+
+    Raises:
+        SettingsError, AccessDenied, OutsideError: as `log`.
+    """
     with _quiet_client():
         try:
             from mlflow.exceptions import MlflowException
@@ -85,16 +112,40 @@ def log(server: Server, experiment: str, result: Result, pause: float = _PAUSE) 
         known = MlflowHostCreds(
             server.url, username=server.user or None, password=server.password or None, token=server.token or None
         )
-        runs = _Runs(RestStore(lambda: known), experiment)
-        for number in range(_TRIES):
-            try:
-                run = runs.one_of(result)
-                return f"{server.url}/#/experiments/{quote(run.info.experiment_id)}/runs/{quote(run.info.run_id)}"
-            except MlflowException as error:
-                if error.error_code in _LASTING or number == _TRIES - 1:
-                    raise _explained(server, error) from error
-            time.sleep(pause * 2**number)
-    raise AssertionError("unreachable")
+        try:
+            yield RestStore(lambda: known)
+        except MlflowException as error:
+            raise _explained(server, error) from error
+
+
+def logged_on(server: Server, commit: str, since: float) -> list[Logged]:
+    """Return the runs that stages logged there since then, by the commit that MLflow notes, the earliest first.
+
+    Args:
+        since: seconds since 1970.
+
+    Raises:
+        SettingsError, AccessDenied, OutsideError: as `log`.
+    """
+    with _client(server) as store:
+        from mlflow.entities import ViewType
+
+        ids = [found.experiment_id for found in store.search_experiments(ViewType.ACTIVE_ONLY, _MOST_EXPERIMENTS)]
+        asked = f"tags.`mlflow.source.git.commit` = '{commit}' and attributes.start_time >= {int(since * 1000)}"
+        found = store.search_runs(ids, asked, ViewType.ACTIVE_ONLY, _MOST_FOUND) if ids else []
+    own = [run for run in found if RESULT not in run.data.tags and _PARENT not in run.data.tags]
+    return [_logged(server, run) for run in sorted(own, key=lambda run: (run.info.start_time, run.info.run_id))]
+
+
+def _logged(server: Server, run: Any) -> Logged:
+    name, id = run.info.run_name or run.info.run_id, run.info.run_id
+    metrics = {key: float(value) for key, value in run.data.metrics.items()}
+    page = _page(server, run)
+    return Logged(TrackedRun(tracker=MLFLOW, name=name, id=id, url=page), run.info.start_time / 1000, metrics)
+
+
+def _page(server: Server, run: Any) -> str:
+    return f"{server.url}/#/experiments/{quote(run.info.experiment_id)}/runs/{quote(run.info.run_id)}"
 
 
 @contextmanager
@@ -116,8 +167,9 @@ def _explained(server: Server, error: Any) -> OutsideError:
     if error.error_code in _REFUSED:
         remedy = f"Set {USER} and {PASSWORD}, or {TOKEN}; on DagsHub {DAGSHUB_TOKEN} does."
         return AccessDenied(f"The MLflow server {server.url} refused the credentials: {said}", remedy)
-    return OutsideError(
-        f"The MLflow server {server.url} did not take the result: {said}", "`mlbutler publish` tries again."
+    kind = Refused if error.error_code in _LASTING else OutsideError
+    return kind(
+        f"The MLflow server {server.url} did not answer as it should: {said}", "`mlbutler publish` tries again."
     )
 
 

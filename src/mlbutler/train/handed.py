@@ -10,10 +10,10 @@ from pathlib import Path
 
 from mlbutler import atomic
 from mlbutler.errors import ProjectError, UsageError
+from mlbutler.symlinks import open_plain
 from mlbutler.train import declared
 from mlbutler.train.declared import Declared
 from mlbutler.train.experiment import Experiment, dumps, loads
-from mlbutler.train.log import open_plain
 from mlbutler.train.place import Place
 
 _LARGEST = 1 << 20

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 from mlbutler.live_lines import clean
+from mlbutler.symlinks import open_plain
 
 LARGEST = 20 * 1024 * 1024
 """Bytes of a log that are kept in Git: its end."""
@@ -42,19 +41,6 @@ class Log:
             self._file.flush()
         except OSError:
             self._whole = False
-
-
-def open_plain(path: Path) -> BinaryIO:
-    """Open a file that the project's code may have put there.
-
-    Raises:
-        OSError: it is a link, which may lead to what that code cannot read, or no plain file.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(f"{path} is no plain file")
-    return os.fdopen(descriptor, "rb")
 
 
 def kept(path: Path, most: int = LARGEST) -> bytes:

@@ -1,0 +1,126 @@
+"""What stages logged with experiment trackers in this build, and its numbers where DVC declares none."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from mlbutler.comparison.snapshot import Snapshot, Source
+from mlbutler.errors import MlbutlerError
+from mlbutler.few import few
+from mlbutler.project.revision_reader import LARGEST, TOO_LARGE
+from mlbutler.record import TrackedRun
+from mlbutler.steps import tracked
+from mlbutler.steps.context import RunContext
+from mlbutler.trackers import git_files, offline
+from mlbutler.trackers.offline import Logged
+
+_SERVER = "MLFLOW_TRACKING_URI"
+_FILES = {offline.MLFLOW: "mlflow", offline.WANDB: "wandb"}
+"""What stands for a metrics file in a metric's key."""
+
+
+@dataclass(frozen=True)
+class LoggedRuns:
+    """The runs of this build.
+
+    Attributes:
+        notes: (subject, what could not be found out, or is odd).
+        old, new: the target's side and this one, with the runs' numbers where DVC declares none.
+        files: what stands for metrics files there.
+    """
+
+    runs: tuple[TrackedRun, ...]
+    notes: tuple[tuple[str, str], ...]
+    old: Snapshot
+    new: Snapshot
+    files: frozenset[str] = frozenset()
+
+
+def with_logged_runs(work: RunContext, old: Snapshot, new: Snapshot) -> LoggedRuns:
+    """Return both sides with what the trackers' runs of this build say.
+
+    Where DVC declares no metrics, the runs' last numbers are this side's. The target's are those of `trackers.git`,
+    which holds what earlier results commits brought; without that folder there are none.
+    """
+    since = _began(work)
+    runs, notes = _found(work, since) if since is not None else ([], [])
+    listed, declared = tuple(one.run for one in runs), bool(old.metrics or new.metrics)
+    if declared:
+        return LoggedRuns(listed, tuple(notes), old, new)
+    twice = [name for name, count in Counter(name for one in runs for name in one.metrics).items() if count > 1]
+    if twice:
+        notes.append(("logged runs", f"several of them measured {few(twice)}: the last one counts"))
+    before, after = _in_git(work, runs) if work.settings.trackers.git is not None else ({}, _by_tracker(runs))
+    return LoggedRuns(
+        listed, tuple(notes), replace(old, metrics=before), replace(new, metrics=after), frozenset((*before, *after))
+    )
+
+
+def _began(work: RunContext) -> float | None:
+    """Return when stages began to run in this build, None where none did."""
+    reproduce = work.record.reproduce
+    if reproduce is None or not reproduce.started or not _ran(work):
+        return None
+    return datetime.fromisoformat(reproduce.started).timestamp()
+
+
+def _ran(work: RunContext) -> list[str]:
+    reproduce = work.record.reproduce
+    return [stage.name for stage in (reproduce.stages if reproduce else ()) if stage.outcome == "ran"]
+
+
+def _found(work: RunContext, since: float) -> tuple[list[Logged], list[tuple[str, str]]]:
+    names = _ran(work)
+    folders = ["", *(stage.directory for stage in work.project.stages.pipeline() if stage.name in names)]
+    runs, notes = offline.found(work.root, folders, since, work.environ), []
+    try:
+        runs += _on_server(work, since)
+    except MlbutlerError as error:
+        notes.append(("logged runs", f"those on the MLflow server are not known: {error.message.rstrip('.')}"))
+    return sorted(runs, key=lambda one: one.when), notes
+
+
+def _on_server(work: RunContext, since: float) -> list[Logged]:
+    """Return the runs on the MLflow server that the team agreed on, where this step can ask it.
+
+    Raises:
+        MlbutlerError: see `mlbutler.trackers.mlflow_server.logged_on`.
+    """
+    url = tracked.settings(work).mlflow if work.trusted else None
+    if url is None:
+        return []
+    from mlbutler.trackers import mlflow_server
+
+    server = tracked.server(work, url)
+    if not (server.user or server.token or work.environ.get(_SERVER)):
+        return []  # a step of its own that is given no credentials
+    return mlflow_server.logged_on(server, work.record.change.checkout, since)
+
+
+def _by_tracker(runs: Sequence[Logged]) -> dict[str, Source]:
+    found = {}
+    for tracker, file in _FILES.items():
+        if numbers := offline.numbers(one for one in runs if one.run.tracker == tracker):
+            found[file] = Source(json.dumps(numbers).encode())
+    return found
+
+
+def _in_git(work: RunContext, runs: Iterable[Logged]) -> tuple[dict[str, Source], dict[str, Source]]:
+    """Return both sides of the file that results commits have for trackers that read Git."""
+    path = posixpath.normpath(posixpath.join(work.settings.trackers.git or ".", git_files.METRICS))
+    change, numbers = work.record.change, offline.numbers(runs)
+    before = _at(work, change.base, path) if change.base else None
+    after = Source(git_files.metrics_csv(numbers, 0)) if numbers else _at(work, change.checkout, path)
+    return ({path: before} if before else {}), ({path: after} if after else {})
+
+
+def _at(work: RunContext, revision: str, path: str) -> Source | None:
+    content = work.git.show(revision, f"{work.prefix}{path}")
+    if content is None:
+        return None
+    return Source(content) if len(content) <= LARGEST else Source(None, TOO_LARGE)

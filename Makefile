@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 GROOVY_LINT := $(VENV)/groovy-lint/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-oldest coverage lint types bench fuzz lock audit site pictures release
+.PHONY: help install demo test test-oldest coverage lint types bench fuzz lock libraries audit site pictures release
 
 help:
 	@echo "make demo    the whole story on real data, in a new folder ./mlbutler-demo"
@@ -21,6 +21,7 @@ help:
 	@echo "make coverage     the tests, with the lines and branches that they reach"
 	@echo "make test-oldest  the tests that work on DVC, with the oldest DVC that is supported"
 	@echo "make lock         requirements.lock anew, from pyproject.toml"
+	@echo "make libraries    bundles what the page of experiments has of others; needs npm"
 	@echo "make audit        known vulnerabilities of what requirements.lock names, where one can ask"
 	@echo "make site         build/site: the documentation as web pages and manual pages; every link is checked"
 	@echo "make pictures     the README's pictures anew, from the demo"
@@ -87,11 +88,16 @@ types: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m bench.store $(BENCH)
 	$(BIN)/python -m bench.compare $(BENCH)
+	$(BIN)/python -m bench.board $(BENCH)
 	$(BIN)/python -m bench.train $(BENCH)
 	$(BIN)/python -m bench.gates $(BENCH)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m bench.fuzz $(FUZZ)
+
+# What the page of experiments has in it of others, in the versions of libraries/package-lock.json.
+libraries:
+	cd libraries && npm ci --no-audit --no-fund && npm run build
 
 audit: $(INSTALLED)
 	$(BIN)/python .ci/audit $(BIN)

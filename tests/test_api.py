@@ -82,6 +82,6 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 
 def test_other_names_are_private() -> None:
-    assert sorted(mlbutler.__all__) == ["__version__", "compare", "load_record", "plan", "train"]
+    assert sorted(mlbutler.__all__) == ["__version__", "board", "compare", "load_record", "plan", "train"]
     with pytest.raises(AttributeError):
         _ = mlbutler.no_such_name

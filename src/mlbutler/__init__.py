@@ -1,7 +1,7 @@
 """Continuous machine learning for DVC projects.
 
-For notebooks and scripts: `plan`, `compare`, `load_record`, and `train.submit`, `train.wait` and `train.results`
-(`docs/python.md`). Every other name in this package is private and may change in any release.
+For notebooks and scripts: `plan`, `compare`, `load_record`, `board`, and `train.submit`, `train.wait` and
+`train.results` (`docs/python.md`). Every other name in this package is private and may change in any release.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from mlbutler.version import __version__
 
 if TYPE_CHECKING:
     from mlbutler import train
-    from mlbutler.api import compare, load_record, plan
+    from mlbutler.api import board, compare, load_record, plan
 
-__all__ = ["__version__", "compare", "load_record", "plan", "train"]
+__all__ = ["__version__", "board", "compare", "load_record", "plan", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,12 +6,14 @@ printed, an error is raised and no exit code returned.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
@@ -62,6 +64,27 @@ def load_record(path: str | Path = ".mlbutler/record.json") -> Record:
     if record is None:
         raise ProjectError(f"There is no record at {path}.", "Run `mlbutler run` first, or name a build's report.json.")
     return record
+
+
+def board(path: str | Path = ".", *, commits: int = 5000, all_commits: bool = False, fetch: bool = False) -> Any:
+    """Return all experiments of the repository: a pandas DataFrame where pandas is installed, else dictionaries.
+
+    Each row has what the experiment is, then its metrics and params, as `mlbutler board --csv` prints them.
+
+    Args:
+        path: a directory of a DVC project. commits: of the target branch, and of all others, to look at.
+        all_commits: those of merged branches too. fetch: bring what Git's remote has first.
+
+    Raises:
+        mlbutler.errors.MlbutlerError: no DVC project, or wrong settings.
+    """
+    from mlbutler.commands.board.gather import gather
+    from mlbutler.report.board.data import flat
+
+    with unchanged_directory(), begin(Path(path).absolute(), Console(quiet=True), watching=True) as work:
+        rows = list(flat(gather(work, commits, merged=all_commits, fetching=fetch)))
+    # By its name: mlbutler works without it.
+    return importlib.import_module("pandas").DataFrame(rows) if importlib.util.find_spec("pandas") else rows
 
 
 def _step(name: str, path: str | Path, *, against: str | None = None, stages: Sequence[str] = ()) -> object:

@@ -16,7 +16,7 @@ import click
 
 from mlbutler.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OUTSIDE, EXIT_PASSED, EXIT_USAGE, MlbutlerError
 from mlbutler.secret_files import read_secret_files
-from mlbutler.verbs import comments, gates, init, jenkins, pages, steps, store, train, train_agent, train_results
+from mlbutler.verbs import board, comments, gates, init, jenkins, pages, steps, store, train, train_agent, train_results
 from mlbutler.verbs.options import cli
 from mlbutler.version import __version__
 
@@ -32,6 +32,7 @@ _NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 _YES = ("1", "true", "t", "yes", "y", "on")  # as click reads them
 
 __all__ = [
+    "board",
     "cli",
     "comments",
     "gates",

@@ -22,7 +22,7 @@ from mlbutler.settings import ReportSettings as Settings
 from .hostile import hostile_text, poisoned
 
 OWN = Path(html.__file__).with_name("templates").joinpath("report.js").read_text()
-VOID = ("meta", "img", "line", "circle", "polyline")
+VOID = ("meta", "img", "input", "line", "circle", "polyline")
 CHROMIUM = shutil.which("chromium")
 
 

@@ -67,6 +67,19 @@ def _under_way(root: Path) -> Sequence[str]:
     return [name for name in (record.began if record else ()) if name not in SIDE_BY_SIDE]
 
 
+def make_own_folder(root: Path) -> None:
+    """Make the folder that mlbutler's own files of a clone are in, which Git ignores.
+
+    Raises:
+        OSError: the clone cannot be written.
+    """
+    folder = root / FOLDER
+    folder.mkdir(exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+
+
 @contextmanager
 def _lock(root: Path, name: str, patience: float = 0, wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Lock by the file `name`; `wait` is called where that takes patience."""
@@ -74,10 +87,7 @@ def _lock(root: Path, name: str, patience: float = 0, wait: Callable[[], None] =
 
     folder = root / FOLDER
     try:
-        folder.mkdir(exist_ok=True)
-        ignore = folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
+        make_own_folder(root)
         lock = FileLock(folder / name, timeout=0)
         try:
             lock.acquire()

@@ -9,7 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlbutler.comparison.snapshot import ArtifactState, Entry, Snapshot, Source, StageDefinition, StageParams, Stored
+from mlbutler.comparison.snapshot import (
+    ArtifactState,
+    Entry,
+    PlotDefinition,
+    Snapshot,
+    Source,
+    StageDefinition,
+    StageParams,
+    Stored,
+)
 from mlbutler.comparison.tables import is_table
 from mlbutler.project.data import ProjectData
 from mlbutler.project.model import Output, Stage, Stages
@@ -89,10 +98,9 @@ class RevisionReader:
         """Everything that is compared; plots in `same` are left out."""
         metrics = dict.fromkeys(self.metric_paths())
         self._same = same
-        found = definitions(self._repo, self.stages, self._files, self._below, self._expanded)
-        plots = [d for d in found if not all(self._is_same(file, same) for file in d.files)]
+        plots = [d for d in self.plots() if not all(self._is_same(file, same) for file in d.files)]
         files = dict.fromkeys(file for plot in plots for file in (*plot.files, *plot.xs))
-        params = tuple(self._param_paths())
+        params = tuple(self.param_paths())
         self._tracked.ahead(path for path in (*metrics, *params, *files) if not self.is_object(path))
         artifacts = {
             artifact.path: self._artifact(artifact.path, out, same)
@@ -278,7 +286,12 @@ class RevisionReader:
                     yield from self._files(out)
         yield from self._top_level(self._repo.index._metrics)
 
-    def _param_paths(self) -> Iterator[str]:
+    def plots(self) -> Iterator[PlotDefinition]:
+        """Return every plot, once."""
+        return definitions(self._repo, self.stages, self._files, self._below, self._expanded)
+
+    def param_paths(self) -> Iterator[str]:
+        """Return every file of parameters, once."""
         found = dict.fromkeys(path for stage in self.stages.pipeline() for path in _read_by(stage))
         found.update(dict.fromkeys(self._top_level(self._repo.index._params)))
         if _DEFAULT_PARAMS not in found and self._tracked(_DEFAULT_PARAMS) is not None:

@@ -42,3 +42,22 @@ _PAGE = "mlbutler/"
 def report_page(change: Change) -> str:
     """Return the address of the whole report as a page, '' where it is among a build's artifacts at best."""
     return f"{change.build_url.rstrip('/')}/{_PAGE}" if change.ci == "jenkins" and change.build_url else ""
+
+
+# What stands between a repository's page and a commit's id, or a pull request's number, on each forge.
+_BELOW = {
+    "gitlab": ("/-/commit/", "/-/merge_requests/"),
+    "bitbucket": ("/commits/", "/pull-requests/"),
+    "github": ("/commit/", "/pull/"),
+}
+_OTHERS = ("/commit/", "/pulls/")
+
+
+def pages_below(repository: str, forge: str) -> tuple[str, str]:
+    """Return what a commit's id, and a pull request's number, is appended to for the address of its page.
+
+    Args:
+        repository: the address of the repository's page. forge: which forge that is.
+    """
+    commits, pulls = _BELOW.get(forge, _OTHERS)
+    return f"{repository}{commits}", f"{repository}{pulls}"

@@ -1,0 +1,1 @@
+"""Implement `mlbutler board`: the page of all experiments of a repository."""

@@ -1,0 +1,99 @@
+"""Gather the experiments of a repository, from Git and what is remembered; nothing is checked out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from mlbutler.commands.board.heads import Head, fetch, heads
+from mlbutler.commands.board.picked import Picked, Wanted, pick
+from mlbutler.commands.board.rows import rows_of
+from mlbutler.commands.board.trainings import with_trainings
+from mlbutler.commands.clone_lock import make_own_folder
+from mlbutler.forge.address import parse_address
+from mlbutler.numbers import count
+from mlbutler.project.past_numbers import MOST_POINTS, Drawn, Numbers, PastNumbers
+from mlbutler.report.board.columns import columns, main_column
+from mlbutler.report.board.model import Board, Points, Row
+from mlbutler.report.board.redaction import redacted
+from mlbutler.state.hints import Hints
+from mlbutler.steps.context import RunContext
+
+_MOST_POINTS = 400_000
+
+
+def gather(work: RunContext, most: int, *, merged: bool, fetching: bool) -> Board:
+    """Return all experiments of the project's repository.
+
+    Args:
+        most: commits of the target branch, and of all others. merged: also those that came in by a merge.
+        fetching: bring the Git remote's branches, pull requests and experiments first.
+    """
+    change, git = work.record.change, work.git.at(work.git.toplevel())
+    notes = list(fetch(git, change.git_remote)) if fetching and change.git_remote else []
+    found = heads(git, change.git_remote)
+    target, tip = _target(work, found)
+    picked, further = pick(git, found, Wanted(target, tip, most, merged))
+    hints = Hints("board", work.root, work.mirror if work.trusted else None, change.repository, work.prefix)
+    past = PastNumbers(git, work.prefix, hints, lambda: work.project.snapshots)
+    shown = {one.commit.oid for one in picked}
+    picked = (*picked, *(Picked(commit) for commit in further if commit.oid not in shown))
+    numbers = past.at(one.commit for one in picked)
+    rows = with_trainings(git, work.prefix, change.git_remote, rows_of(change, picked, numbers))
+    rows = sorted(rows, key=lambda row: -row.when)
+    curves, cut = _curves(past, rows, numbers)
+    with suppress(OSError):  # a clone that cannot be written is read all the same
+        make_own_folder(work.root)
+        past.save()
+    gates = [gate for gate in work.settings.gate if gate.metric is not None]
+    goals = {str(gate.metric): gate.goal for gate in gates if gate.goal is not None}
+    shown_columns, left_out = columns(rows, goals)
+    notes += _notes(work, numbers, cut, left_out)
+    board = Board(
+        title=_title(work), target=target, rows=tuple(rows), columns=shown_columns,
+        main=main_column(shown_columns, [str(gate.metric) for gate in gates]), curves=curves, notes=tuple(notes),
+    )  # fmt: skip
+    return redacted(board, work.console.redactor.hide)
+
+
+def _title(work: RunContext) -> str:
+    address = parse_address(work.record.change.repository)
+    name = address.path.strip("/").removesuffix(".git") if address is not None else work.git.toplevel().name
+    return f"{name}/{work.prefix}".rstrip("/")
+
+
+def _target(work: RunContext, found: Sequence[Head]) -> tuple[str, str]:
+    """Return the target branch and its newest commit that is known here."""
+    change = work.record.change
+    name = change.target_branch or work.git.branch() or "HEAD"
+    there = f"refs/remotes/{change.git_remote}/{name}"
+    tips = {head.ref: head.commit for head in found}
+    known = (tips.get(f"refs/mlbutler/board/{change.git_remote}/heads/{name}"), tips.get(there))
+    here = tips.get(f"refs/heads/{name}")
+    tip = next(filter(None, (*known, here)), None) or work.git.resolve(name) or work.git.head()
+    ahead = here is not None and work.git.is_ancestor(tip, here)
+    return name, here if ahead and here is not None else tip
+
+
+def _curves(past: PastNumbers, rows: Sequence[Row], numbers: Mapping[str, Numbers]) -> tuple[dict[str, Points], int]:
+    """Return the curves of the newest experiments by their keys, and of how many there was no room for them."""
+    asked: dict[str, Drawn] = {}
+    cut = 0
+    for row in rows:
+        curves = numbers[row.commit].curves if row.commit in numbers else ()
+        if len(asked) * MOST_POINTS > _MOST_POINTS:
+            cut += bool(curves)
+        else:
+            asked |= {curve.key: curve for curve in curves}
+    return past.points(asked.values()), cut
+
+
+def _notes(work: RunContext, numbers: Mapping[str, Numbers], cut: int, left_out: int) -> Iterator[str]:
+    if work.git.is_shallow():
+        yield "The clone's history is cut off (a shallow clone): there is more in the repository."
+    if away := sum(bool(one.away) for one in numbers.values()):
+        yield f"{count(away, 'commit')} have metrics in DVC's cache that are not here: `dvc fetch` brings them."
+    if cut:
+        yield f"The training curves of {count(cut, 'older experiment')} are left out."
+    if left_out:
+        yield f"{count(left_out, 'column')} are left out: there are too many."

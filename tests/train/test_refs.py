@@ -16,7 +16,7 @@ from mlbutler.errors import ProjectError
 from mlbutler.git import Git
 from mlbutler.live_lines import clean
 from mlbutler.train import fields
-from mlbutler.train.experiment import VERSION, Experiment, StageNote, dumps, identity, loads
+from mlbutler.train.experiment import VERSION, Experiment, Search, StageNote, dumps, identity, loads
 from mlbutler.train.refs import PREFIX, Experiments, Kept
 from mlbutler.train.state import State
 from tests.conftest import GitCommand
@@ -175,6 +175,7 @@ def one_line(text: str) -> str:
     return clean(text.replace("\n", " "))
 
 
+SEARCH = {"metric": "loss", "goal": "minimize", "trials": 3, "params": ["a=1,2"], "base": "c" * 40}
 HOSTILE: dict[str, tuple[object, ...]] = {
     "id": ("../../../precious", "", "A" * 40, 7),
     "name": ("../x", "a b", "-x", "x;reboot", "x^{/y}", "x.lock", "a..b", "\x1b[31mred", "", None),
@@ -203,7 +204,9 @@ HOSTILE: dict[str, tuple[object, ...]] = {
     "engine": ("kubernetes", "", None), "label": ("gpu && linux", "a b", "$(reboot)", "-x", "gpu||", None),
     "gpus": (-1, 10**6, True, "1"), "retries": (-1, 1e3), "user": (7,), "agent": (None,), "resumed": (None, 7),
     "build": ("file:///etc/passwd", "https://me:secret@host/", "http://", "https://[", "x", "https://h/ x", 7),
-    "host": (7,), "reason": (None,), "remedy": ([],),
+    "host": (7,), "reason": (None,), "remedy": ([],), "proposed": ("a=1", [7]),
+    "search": ({}, *(SEARCH | one for one in ({"base": "HEAD"}, {"goal": "best"}, {"trials": 0}, {"params": "a"})),
+               {name: value for name, value in SEARCH.items() if name != "base"}),
 }  # fmt: skip
 
 
@@ -215,6 +218,11 @@ def test_a_field_of_a_fetched_state_that_no_experiment_has_is_refused(field: str
     found = stored | {"id": identity(stored["input"], stored["project"], tuple(stored["targets"]))}
     with pytest.raises(ProjectError, match="cannot be read"):
         loads(json.dumps(stored if field == "id" else found).encode())
+
+
+def test_a_search_of_a_fetched_state_is_read() -> None:
+    found = loads(json.dumps(json.loads(dumps(a_plain_one())) | {"search": SEARCH, "proposed": ["a=1"]}).encode())
+    assert (found.search, found.proposed) == (Search(**SEARCH | {"params": ("a=1,2",)}), ("a=1",))  # type: ignore[arg-type]
 
 
 def a_plain_one() -> Experiment:

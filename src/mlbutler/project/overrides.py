@@ -19,6 +19,8 @@ MOST = 1000
 """Experiments of one sweep."""
 _GRAMMAR = "The grammar is DVC's: -S train.rate=0.1, -S other.yaml:depth=3, -S train.rate=0.1,0.2 for a sweep."
 
+_SEARCH = "An interval is searched: --search METRIC says by which metric."
+
 
 def points(params: Sequence[str]) -> tuple[tuple[Point, ...], bool]:
     """Return the experiments that these overrides ask for, in DVC's order, and whether they are a sweep.
@@ -35,12 +37,13 @@ def points(params: Sequence[str]) -> tuple[tuple[Point, ...], bool]:
 
     by_file = to_path_overrides(params)
     for path in by_file:
-        _check_file(path)
+        check_file(path)
     try:
         sweep = any(one.is_sweep_override() for overrides in by_file.values() for one in to_hydra_overrides(overrides))
         found = get_hydra_sweeps(by_file) if sweep else [by_file]
     except (HydraException, DvcException, ValueError, TypeError) as error:
-        raise UsageError(f"-S cannot be read: {_first_line(error)}", _GRAMMAR) from error
+        again = _SEARCH if any("interval(" in text for text in params) else _GRAMMAR
+        raise UsageError(f"-S cannot be read: {_first_line(error)}", again) from error
     if len(found) > MOST:
         raise UsageError(f"-S asks for {len(found):,} experiments, and {MOST:,} are the most.", "Send fewer at once.")
     return tuple({path: tuple(values) for path, values in point.items()} for point in found), sweep
@@ -83,7 +86,12 @@ def random_name() -> str:
     return str(gen_random_name())
 
 
-def _check_file(path: str) -> None:
+def check_file(path: str) -> None:
+    """Refuse a parameter file that is not in the project.
+
+    Raises:
+        UsageError: it is not.
+    """
     if Path(path).is_absolute() or ".." in Path(path).parts:
         raise UsageError(f"-S: {path} is not in the project.", "Name a parameter file by its path in the project.")
 

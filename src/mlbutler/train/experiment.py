@@ -12,7 +12,7 @@ from typing import Any
 from mlbutler.errors import ProjectError
 from mlbutler.frozen import frozen_by_name
 from mlbutler.train import fields
-from mlbutler.train.choices import ENGINES, LOCAL, MOST_GPUS, MOST_JOBS, MOST_RETRIES
+from mlbutler.train.choices import ENGINES, GOALS, LOCAL, MOST_GPUS, MOST_JOBS, MOST_RETRIES, MOST_TRIALS
 from mlbutler.train.fields import Check
 from mlbutler.train.state import State
 
@@ -40,6 +40,23 @@ class Measure:
 
 
 @frozen_by_name
+class Search:
+    """A search that an experiment is a trial of.
+
+    Attributes:
+        metric: named as in a gate. goal: which way it is better, `GOALS`. trials: how many there are to be.
+        params: the space, in the grammar of `mlbutler.project.search_space`.
+        base: the commit that the overrides of each trial are applied to.
+    """
+
+    metric: str
+    goal: str
+    trials: int
+    params: tuple[str, ...]
+    base: str
+
+
+@frozen_by_name
 class Experiment:
     """One experiment as a Git ref keeps it.
 
@@ -59,6 +76,8 @@ class Experiment:
         result: the commit with the results, metrics: the numbers in them.
         engine: what runs it, `ENGINES`. user: who sent it. label: of the agents that may run it, '' for the job's own.
         gpus: how many it needs. retries: attempts beyond the first, for lost agents and set-ups that fail.
+        search: what it is a trial of, None for none; of several trials that of the last one counts.
+        proposed: the overrides of the trial after it, once somebody has said which they are.
         asked: when a build was asked for, while it waits. build: the address of the build that runs it, or did, ''
             before. agent: the machine that build is on.
     """
@@ -98,6 +117,8 @@ class Experiment:
     build: str = ""
     agent: str = ""
     resumed: str = ""
+    search: Search | None = None
+    proposed: tuple[str, ...] = ()
     version: int = field(default=VERSION)
 
     @property
@@ -139,6 +160,11 @@ _CHECKS: dict[str, Check] = {
     "engine": fields.one_of(ENGINES), "user": fields.sentence, "label": fields.label,
     "gpus": fields.integer(0, MOST_GPUS), "retries": fields.integer(0, MOST_RETRIES), "asked": _SECONDS,
     "build": fields.address, "agent": fields.sentence, "resumed": fields.sentence,
+    "search": fields.optional(_made(Search, {
+        "metric": fields.sentence, "goal": fields.one_of(GOALS), "trials": fields.integer(1, MOST_TRIALS),
+        "params": fields.several(fields.sentence), "base": fields.commit,
+    })),
+    "proposed": fields.several(fields.sentence),
     "version": fields.integer(VERSION, VERSION),
 }  # fmt: skip
 """What each field may be: some become paths, refs and arguments, and all are shown."""
@@ -148,6 +174,7 @@ WISHES: Mapping[str, tuple[Check, str]] = {
     "retries": (fields.integer(0, MOST_RETRIES), f"a whole number from 0 to {MOST_RETRIES}"),
     "max_failures": (fields.integer(1, _MOST), "a whole number from 1"),
     "time_limit": (fields.seconds, "a number of seconds above 0"),
+    "trials": (fields.integer(1, MOST_TRIALS), f"a whole number from 1 to {MOST_TRIALS}"),
     "on": (fields.one_of(ENGINES), " or ".join(ENGINES)),
     "label": (fields.label, "the name of one label, and no expression"),
 }

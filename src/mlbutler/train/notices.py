@@ -19,6 +19,7 @@ from mlbutler.settings import Gate
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.ranking import best_first, main_metric
 from mlbutler.train.state import ENDED, FAILED, State
+from mlbutler.train.turn import searches
 
 _MOST = 200
 """Experiments that a document has."""
@@ -85,11 +86,12 @@ def at_end(ended: Experiment, grid: Sequence[Experiment], gates: Sequence[Gate])
         grid: all experiments that were sent together, as they are now. gates: whose goals tell what is better.
     """
     failed = [one for one in grid if one.state in FAILED]
-    if len(grid) > 1 and all(one.state in ENDED for one in grid):
+    is_last = all(one.state in ENDED for one in grid) and ended.grid not in searches(grid)
+    if len(grid) > 1 and is_last:
         return all_ended(ended.grid, grid, gates)
     if ended.state in FAILED and [one.id for one in failed] == [ended.id]:
         return Notice(Event.FAILED, ended.name, f"{ended.state}: {ended.reason}", (ended,))
-    if len(grid) == 1 and ended.state is State.DONE:
+    if len(grid) == 1 and is_last and ended.state is State.DONE:
         verdict, sentence = judged(ended, gates)
         return Notice(Event.DONE, ended.name, f"done. {sentence}", (ended,), verdict)
     return None

@@ -1,7 +1,7 @@
 """Experiments as Git refs: one for each, that points at a commit with its state and, at the end, its log.
 
-The commit's parent is the commit that is run, so that Git keeps that too. A ref is created, replaced and removed by
-comparing it with what was read: of two processes that change one at once, one is refused and reads again.
+The commit's first parent is the commit that is run, so that Git keeps that too. A ref is created, replaced and removed
+by comparing it with what was read: of two processes that change one at once, one is refused and reads again.
 """
 
 from __future__ import annotations
@@ -200,7 +200,11 @@ class Experiments:
         tree = self._git.run("mktree", input="".join(f"{entry}\n" for entry in entries).encode()).text
         # Of two that write the same at one moment each has to see whether its own was kept.
         message = f"{experiment.name}: {experiment.state}\n\n{secrets.token_hex(8)}"
-        return self._git.run("commit-tree", tree, "-p", experiment.input, "-m", message, extra=AUTHOR).text
+        parents = [experiment.input]
+        if experiment.search is not None and experiment.search.base != experiment.input:
+            parents.append(experiment.search.base)  # from which the next trials are made, wherever that is
+        words = [word for parent in parents for word in ("-p", parent)]
+        return self._git.run("commit-tree", tree, *words, "-m", message, extra=AUTHOR).text
 
     def _moved(self, moves: Sequence[RefMove]) -> list[bool]:
         """Change experiments, which `RefMove.ref` names by their ids; return for each whether it was as was read."""

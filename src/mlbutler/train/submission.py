@@ -11,14 +11,14 @@ from mlbutler.errors import UsageError
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.project import overrides
-from mlbutler.train import capture
 from mlbutler.train import saved_results as results
 from mlbutler.train.capture import Captured
 from mlbutler.train.choices import LOCAL
-from mlbutler.train.experiment import Experiment, identity
+from mlbutler.train.experiment import Experiment, Search, identity
 from mlbutler.train.fields import LONGEST_NAME, is_name
 from mlbutler.train.local import host
 from mlbutler.train.place import Place
+from mlbutler.train.points import input_commit, written
 from mlbutler.train.refs import Experiments, Kept
 from mlbutler.train.state import AGAIN, State
 
@@ -45,6 +45,7 @@ class Wish:
     Attributes:
         params: overrides in DVC's grammar. targets: stages, all if empty. jobs: experiments at once.
         max_failures: failed experiments after which the rest is cancelled. time_limit: seconds for each.
+        search: what to search, without its base; None for no search.
         engine: what runs them. label, gpus: what an agent must have. retries: see `Experiment`. user: who sends them.
     """
 
@@ -59,6 +60,7 @@ class Wish:
     gpus: int = 0
     retries: int = 2
     user: str = ""
+    search: Search | None = None
 
 
 @frozen
@@ -106,13 +108,13 @@ def resolve(git: Git, known: Known, place: Place, captured: Captured, prefix: st
         UsageError: an override or a name is refused.
     """
     points, sweep = overrides.points(wish.params)
-    names = _Names(git, captured.baseline, known.names)
+    names = Names(git, captured.baseline, known.names)
     if wish.name is not None:
         names.check(wish.name, f"-{len(points)}" if sweep else "")
     grid = wish.name or names.random()
-    found: dict[str, Submitted] = {}
+    like, found = template(captured, prefix, place, wish, grid), dict[str, Submitted]()
     for number, point in enumerate(points, 1):
-        commit = capture.commit(git, captured, _contents(git, captured, prefix, point))
+        commit = input_commit(git, captured, prefix, point)
         id = identity(commit, prefix, wish.targets)
         if id in found:  # two points of a sweep that set the same
             continue
@@ -123,15 +125,19 @@ def resolve(git: Git, known: Known, place: Place, captured: Captured, prefix: st
             name = kept.experiment.name
         elif kept is None or kept.experiment.name != name:
             names.refuse_taken(name)
-        experiment = Experiment(
-            id=id, name=name, grid=grid, baseline=captured.baseline, input=commit, project=prefix,
-            targets=wish.targets, overrides=_written(point), number=number, jobs=wish.jobs,
-            max_failures=wish.max_failures, time_limit=wish.time_limit, host=host(), place=os.fspath(place.root),
-            submitted=time.time(), attempt=0, engine=wish.engine, user=wish.user, label=wish.label, gpus=wish.gpus,
-            retries=wish.retries,
-        )  # fmt: skip
+        experiment = like.with_(id=id, name=name, input=commit, overrides=written(point), number=number)
         found[id] = Submitted(kept.experiment if kept is not None and fate is Fate.REUSED else experiment, fate, kept)
     return tuple(found.values())
+
+
+def template(captured: Captured, prefix: str, place: Place, wish: Wish, grid: str) -> Experiment:
+    """Return what is the same for all experiments that are sent together, as one that is none of them."""
+    return Experiment(
+        id="", name=grid, grid=grid, baseline=captured.baseline, input=captured.baseline, project=prefix,
+        targets=wish.targets, jobs=wish.jobs, max_failures=wish.max_failures, time_limit=wish.time_limit, host=host(),
+        place=os.fspath(place.root), submitted=time.time(), engine=wish.engine, user=wish.user, label=wish.label,
+        gpus=wish.gpus, retries=wish.retries,
+    )  # fmt: skip
 
 
 def keep(experiments: Experiments, submitted: Sequence[Submitted]) -> tuple[Submitted, ...]:
@@ -169,32 +175,11 @@ def again(experiment: Experiment) -> Experiment:
     """Return an experiment that has ended as one that waits for its first attempt."""
     return experiment.with_(
         state=State.WAITING, submitted=time.time(), started=None, ended=None, attempt=0, reason="", remedy="", tail=(),
-        stages=(), cancel=None, result="", metrics=(), build="", agent="", asked=None,
+        stages=(), cancel=None, result="", metrics=(), build="", agent="", asked=None, resumed="",
     )  # fmt: skip
 
 
-def _contents(git: Git, captured: Captured, prefix: str, point: overrides.Point) -> Mapping[str, bytes]:
-    """Return the parameter files with the overrides of a point: path from the repository's root -> content."""
-    changed = {}
-    for file, values in point.items():
-        path = os.path.normpath(f"{prefix}{file}")
-        entry = next((entry for entry in git.tree(captured.tree, path) if entry.path == path), None)
-        if entry is None or entry.mode not in ("100644", "100755"):
-            raise UsageError(f"-S: {file} is no file that Git tracks.", f"git add {file}, or name another file.")
-        before = git.run("cat-file", "blob", entry.oid).out
-        after = overrides.apply(file, before, values)
-        if after != before:
-            changed[path] = after
-    return changed
-
-
-def _written(point: overrides.Point) -> tuple[str, ...]:
-    """Return the overrides as they are given on a command line."""
-    pairs = ((file, value) for file, values in point.items() for value in values)
-    return tuple(value if file == "params.yaml" else f"{file}:{value}" for file, value in pairs)
-
-
-class _Names:
+class Names:
     """Names of experiments: which may be used, and which are."""
 
     def __init__(self, git: Git, baseline: str, taken: Collection[str]) -> None:

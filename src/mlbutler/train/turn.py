@@ -1,7 +1,8 @@
-"""Whose turn it is: which experiments of a grid may be started now, and when the rest of it is given up."""
+"""Whose turn it is: which experiments of a grid may be started now, when the rest is given up, what a search has."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Sequence
 
 from mlbutler.train.end import End
@@ -48,3 +49,35 @@ def given_up(experiment: Experiment, others: Sequence[Experiment]) -> End | None
     if len(failed) < most:
         return None
     return End(State.CANCELLED, f"{len(failed)} of {grid} failed: {', '.join(failed[:3])}")
+
+
+def trials(found: Iterable[Experiment], grid: str) -> list[Experiment]:
+    """Return the trials of a search, in their order."""
+    mine = [one for one in found if one.grid == grid and one.search is not None]
+    return sorted(mine, key=lambda one: one.number)
+
+
+def goes_on(found: Sequence[Experiment]) -> bool:
+    """Return whether further trials are to come after these, which are all of one search, in their order."""
+    if not found or found[-1].search is None or found[-1].number >= found[-1].search.trials:
+        return False
+    return given_up(found[-1].with_(state=State.WAITING), found) is None
+
+
+def searches(found: Iterable[Experiment]) -> dict[str, list[Experiment]]:
+    """Return the trials of each search that goes on, by its name."""
+    there = list(found)
+    each = {one.grid: trials(there, one.grid) for one in there if one.search is not None}
+    return {grid: members for grid, members in each.items() if goes_on(members)}
+
+
+def stands_still(found: Sequence[Experiment]) -> bool:
+    """Return whether nothing of a search is under way or waits."""
+    return not any(one.state is State.WAITING or one.state in UNDER_WAY for one in found)
+
+
+def no_more(now: Experiment) -> Experiment | None:
+    """Return the last trial of a search that is to have no further ones."""
+    if now.search is None or now.search.trials <= now.number:
+        return None
+    return now.with_(search=dataclasses.replace(now.search, trials=now.number), proposed=())

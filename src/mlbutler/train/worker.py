@@ -31,8 +31,9 @@ from mlbutler.train.log import kept as kept_log
 from mlbutler.train.notices import Notice, at_end, lost
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
+from mlbutler.train.search import Growing
 from mlbutler.train.state import ENDED, State
-from mlbutler.train.turn import given_up
+from mlbutler.train.turn import given_up, searches
 
 _PATIENCE = 5.0
 """Seconds that somebody may hold a lock who only looks whether it is held."""
@@ -104,11 +105,23 @@ class Worker:
 
     def _waiting(self) -> list[Kept]:
         mine = self._engine.mine()
+        new = [self._has_grown(grid) for grid in searches(one.experiment for one in mine)]
+        if any(new):
+            mine = self._engine.mine()
         found = [one for one in mine if one.experiment.state is State.WAITING]
         return [one for one in found if not self._given_up(one, mine)]
 
     def _next(self, slot: int) -> Kept | None:
         return next((one for one in self._waiting() if one.experiment.jobs > slot), None)
+
+    def _has_grown(self, grid: str) -> bool:
+        """Create the next trials of a search; return whether there are new ones."""
+        growing = Growing(self._git, self._experiments, self._place.has_sent, self._place.claim)
+        try:
+            return bool(growing.grow(grid))
+        except MlbutlerError as error:
+            self._say(f"The search {grid} stands still: {error.message} {error.remedy}")
+            return False
 
     def _given_up(self, kept: Kept, mine: Sequence[Kept]) -> bool:
         """Cancel an experiment of a grid of which too many have failed."""

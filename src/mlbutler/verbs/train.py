@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from mlbutler.train.choices import ENGINES, MOST_GPUS, MOST_JOBS, MOST_RETRIES
+from mlbutler.train.choices import ENGINES, MOST_GPUS, MOST_JOBS, MOST_RETRIES, MOST_TRIALS
 from mlbutler.train.state import State
-from mlbutler.verbs.options import Aliased, cli, common, examples, verb
+from mlbutler.verbs.options import Aliased, cli, common, examples, needs, verb
 
 _STATES = tuple(state.value for state in State)
 
@@ -35,12 +35,17 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     cls=Aliased, aliases={"ls": "list", "ps": "list", "pull": "fetch"},
     invoke_without_command=True, short_help="Send the work tree as experiments, and bring results back.",
     epilog=examples("mlbutler train", "mlbutler train -n lr -S train.rate=0.1,0.01 -j 2",
-                    "mlbutler train -S other.yaml:depth=3 --target evaluate --dry-run"),
+                    "mlbutler train -S other.yaml:depth=3 --target evaluate --dry-run",
+                    "mlbutler train -S 'train.rate=tag(log,interval(1e-4,1))' --search accuracy:max --trials 30"),
 )  # fmt: skip
 @click.option("-n", "--name", metavar="NAME", show_envvar=True,
               help="The name; those of a sweep are NAME-1, NAME-2... (default: a random one).")  # fmt: skip
 @click.option("-S", "--set-param", multiple=True, metavar="[FILE:]KEY=VALUE", show_envvar=True,
               help="Set a parameter, as in dvc exp run; several values are a sweep. May be repeated.")  # fmt: skip
+@click.option("--search", metavar="METRIC[:max|min]", show_envvar=True,
+              help="Search the ranges that -S gives for the best value of this metric.")  # fmt: skip
+@click.option("--trials", type=click.IntRange(1, MOST_TRIALS), default=20, metavar="N", show_default=True,
+              show_envvar=True, help="With --search: experiments, at most.")  # fmt: skip
 @click.option("--target", multiple=True, metavar="STAGE", show_envvar=True,
               help="Run this stage and what it depends on (default: all). May be repeated.")  # fmt: skip
 @click.option("--copy-paths", multiple=True, metavar="PATH", show_envvar=True,
@@ -77,10 +82,14 @@ def train(context: click.Context, /, directory: Path, console: Any, **options: A
         name=options["name"], params=options["set_param"], targets=options["target"], on=options["on"],
         label=options["label"], gpus=options["gpus"], retries=options["retries"], jobs=options["jobs"],
         max_failures=options["max_failures"], keep_going=options["keep_going"], time_limit=options["time"],
+        search=options["search"], trials=options["trials"],
     )  # fmt: skip
+    needs("--trials", "--search", given=wanted.search is not None)
     queue = options["queue"]
-    if queue and (options["set_param"] or options["target"] or options["copy_paths"]):
-        raise click.UsageError("--queue sends what was queued: -S, --target and --copy-paths change nothing of it.")
+    if queue and (options["search"] or options["set_param"] or options["target"] or options["copy_paths"]):
+        raise click.UsageError(
+            "--queue sends what was queued: -S, --search, --target and --copy-paths change nothing of it."
+        )
     sent = SubmitOptions(wanted, options["copy_paths"], options["dry_run"], options["yes"], queue)
     return submit(directory, console, sent)
 
@@ -117,7 +126,7 @@ def train_list(directory: Path, console: Any, names: tuple[str, ...], watch: boo
 @common
 def train_show(directory: Path, console: Any, name: str) -> int:
     """Show all that is known of one experiment, and what to do next."""
-    from mlbutler.commands.train.listing import show
+    from mlbutler.commands.train.show import show
 
     return show(directory, console, name)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from mlbutler.commands.train.build import Build, open_build
 from mlbutler.console import Console
-from mlbutler.errors import EXIT_PASSED
+from mlbutler.errors import EXIT_PASSED, UsageError
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
+from mlbutler.train.search import Growing
 from mlbutler.train.state import State
-from mlbutler.train.turn import asked_for, due, given_up
+from mlbutler.train.turn import asked_for, due, given_up, searches
 
 
 def next_ones(directory: Path, console: Console) -> int:
@@ -38,12 +39,24 @@ def name_next(build: Build) -> None:
     own = next((kept.experiment for kept in there if kept.experiment.id == build.id), None)
     if own is None:
         return
+    if own.grid in searches(kept.experiment for kept in there) and _has_grown(build, own.grid):
+        there = build.experiments.all()
     grid = [kept for kept in there if kept.experiment.grid == own.grid and kept.experiment.engine == own.engine]
     grid = [_unless_given_up(build, kept, [one.experiment for one in grid]) for kept in grid]
     experiments, by_id = [kept.experiment for kept in grid], {kept.experiment.id: kept for kept in grid}
     for one in due(experiments, asked_for(experiments, time.time())):
         if build.experiments.replace(by_id[one.id], one.with_(asked=time.time())) is not None:
             print(f"{one.id} {one.label}".rstrip(), flush=True)
+
+
+def _has_grown(build: Build, grid: str) -> bool:
+    """Create the next trials of a search; return whether there are new ones."""
+    try:
+        return bool(Growing(build.git, build.experiments).grow(grid))
+    except UsageError as error:  # what waits is started all the same
+        build.console.error(f"The search {grid} stands still. {error.message} {error.remedy}")
+        build.console.error(f"`mlbutler train wait {grid}` goes on with it from where Optuna is.")
+        return False
 
 
 def _unless_given_up(build: Build, kept: Kept, grid: Sequence[Experiment]) -> Kept:

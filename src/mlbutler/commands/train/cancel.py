@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from mlbutler.commands.train.opening import Training, opened, print_experiments
@@ -13,8 +13,10 @@ from mlbutler.train.cancelling import Cancelling
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
 from mlbutler.train.state import ENDED, UNDER_WAY, State
+from mlbutler.train.turn import no_more, searches
 
 _POLL = 0.1
+_TRIES = 10
 _PATIENCE = 120.0
 """Seconds beyond the stage's grace until an end is overdue."""
 
@@ -29,7 +31,7 @@ def cancel(directory: Path, console: Console, names: Sequence[str], grace: float
     training = opened(directory, console)
     here: list[str] = []
     remote: list[Experiment] = []
-    for kept in training.named(names) if names else _mine(training):
+    for kept in _with_new_trials(training, training.named(names) if names else _mine(training)):
         experiment = kept.experiment
         if experiment.state in ENDED:
             console.line(f"{experiment.name} is {experiment.state} already.")
@@ -49,6 +51,31 @@ def cancel(directory: Path, console: Console, names: Sequence[str], grace: float
     if console.json:
         print_experiments(training, done)
     return EXIT_OUTSIDE if late else EXIT_PASSED
+
+
+def _with_new_trials(training: Training, chosen: Sequence[Kept]) -> list[Kept]:
+    """End the searches of which all that is under way is to be cancelled; return the experiments with its new trials.
+
+    A build that ends at this moment may have created one since.
+    """
+    found = {kept.experiment.id: kept for kept in chosen}
+    for _ in range(_TRIES):
+        everything = training.all()
+        going_on = searches(kept.experiment for kept in everything)
+        stopped = {grid: members for grid, members in going_on.items() if _is_all_of(members, found)}
+        if not stopped:
+            break
+        for grid, members in stopped.items():
+            training.experiments.of(members[-1]).change(members[-1].id, no_more)
+            training.console.line(f"The search {grid} ends after {members[-1].number} trials.")
+        found |= {kept.experiment.id: kept for kept in training.all()
+                  if kept.experiment.grid in stopped and kept.experiment.state not in ENDED}  # fmt: skip
+    return list(found.values())
+
+
+def _is_all_of(members: Sequence[Experiment], chosen: Collection[str]) -> bool:
+    under_way = [one.id for one in members if one.state not in ENDED]
+    return all(id in chosen for id in under_way or [one.id for one in members])
 
 
 def _mine(training: Training) -> list[Kept]:

@@ -73,7 +73,7 @@ def leaderboard(name: str, experiments: Sequence[Experiment], gates: Sequence[Ga
     metrics = metrics[:_MOST_METRICS]
     states = [one.state for one in order]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    by = f"; by {metric} ({goal_of(metric, gates)})" if metric is not None else ""
+    by = f"; by {metric} ({goal_of(metric, gates, order)})" if metric is not None else ""
     rows = (
         (
             str(place) if one.state is State.DONE else "", one.name, *(_given(one).get(key, "") for key in params),

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlbutler.commands.train.chosen import ORDER, Shown, Wanted, choose
-from mlbutler.commands.train.opening import Training, as_json, opened, print_experiments, print_json, watching
+from mlbutler.commands.train.opening import Training, opened, print_experiments, watching
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
 from mlbutler.few import few
@@ -24,6 +24,7 @@ from mlbutler.train.choices import JENKINS, LOCAL
 from mlbutler.train.experiment import Experiment, Measure
 from mlbutler.train.ranking import best_first, main_metric, metric_of
 from mlbutler.train.state import ENDED, UNDER_WAY, State
+from mlbutler.train.turn import searches, stands_still, trials
 
 _METRICS, _DIGITS = 3, 4
 _EVERY, _EVERY_REMOTE = 1.0, 2.0
@@ -65,7 +66,7 @@ def _lines(training: Training, shown: Sequence[Shown]) -> Iterator[str]:
         yield "There are no such experiments."
         return
     best = _best([one for state, one in shown if state is State.DONE], training.settings.gate)
-    yield "; ".join(filter(None, (_counts([state for state, _ in shown]), best)))
+    yield "; ".join(filter(None, (*_searched([one for _, one in shown]), _counts([state for state, _ in shown]), best)))
     given = differing([one for _, one in shown])
     rows = [(one.name, str(state), " ".join(given[one.id]), said(training, one, state)) for state, one in shown]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -73,6 +74,15 @@ def _lines(training: Training, shown: Sequence[Shown]) -> Iterator[str]:
         aligned = (text.ljust(width) for text, width in zip(columns, widths, strict=True))
         yield "  ".join((*aligned, last)).rstrip()
     yield from stuck(training, shown)
+
+
+def _searched(experiments: Sequence[Experiment]) -> Iterator[str]:
+    """Say of a search how far it is, where nothing else is shown."""
+    one = experiments[-1]
+    if one.search is not None and {each.grid for each in experiments} == {one.grid}:
+        last = trials(experiments, one.grid)[-1]
+        assert last.search is not None
+        yield f"trial {last.number} of {last.search.trials} to {last.search.goal} {last.search.metric}"
 
 
 def differing(experiments: Sequence[Experiment]) -> dict[str, list[str]]:
@@ -98,7 +108,7 @@ def _watch(training: Training, wanted: Wanted) -> None:
         while True:
             shown = _found(training, wanted)
             put(list(_lines(training, shown)), [_change(training, one, state) for state, one in shown])
-            if all(state in (*ENDED, State.LOST) for state, _ in shown):
+            if all(state in (*ENDED, State.LOST) for state, _ in shown) and not searches(one for _, one in shown):
                 from mlbutler.commands.train.telling import show_on_desktop
 
                 show_on_desktop(training, [one for _, one in shown])
@@ -136,23 +146,6 @@ def _screen(console: Console) -> Iterator[Put]:
 
     with Live(console=Terminal(), auto_refresh=False) as live:
         yield lambda lines, changes: live.update(Text(clean("\n".join(lines))), refresh=True)
-
-
-def show(directory: Path, console: Console, name: str) -> int:
-    """Show all that is known of one experiment; return the exit code."""
-    training = opened(directory, console)
-    experiment = training.one(name).experiment
-    state = training.engine.shown(experiment)
-    if console.json:
-        print_json(as_json(training, experiment))
-        return EXIT_PASSED
-    for title, text in _fields(training, experiment, state):
-        console.line(f"{title:<10} {text}")
-    for line in experiment.tail:
-        console.line(f"  | {line}")
-    for text in _next(experiment, state):
-        console.line(f"next: {text}")
-    return EXIT_PASSED
 
 
 def said(training: Training, experiment: Experiment, state: State) -> str:
@@ -195,6 +188,9 @@ def stuck(training: Training, shown: Sequence[Shown]) -> Iterator[str]:
         lost = [one.name for state, one in shown if state is State.LOST and one.engine == engine]
         if lost:
             yield f"The {what} {few(lost, 5)} is gone: {again}"
+    for grid, found in searches(one for _, one in shown).items():
+        if stands_still(found):
+            yield f"Nothing goes on with the search {grid}: `mlbutler train wait {grid}` does."
     local = [one for state, one in shown if state is State.WAITING and one.engine == LOCAL]
     if local and not any(state is State.LOST for state, _ in shown) and training.engine.local.is_idle():
         yield "Nothing works at those that wait: `mlbutler train wait` starts them."
@@ -212,48 +208,3 @@ def _progress(training: Training, experiment: Experiment) -> Iterator[str]:
 def _counts(states: Sequence[State]) -> str:
     order = dict.fromkeys((*ORDER, *ENDED))
     return ", ".join(f"{states.count(state)} {state}" for state in order if state in states)
-
-
-def _fields(training: Training, experiment: Experiment, state: State) -> Iterator[tuple[str, str]]:
-    yield "name", experiment.name
-    reason = experiment.reason if state is State.DONE else said(training, experiment, state)
-    yield "state", ": ".join(filter(None, (str(state), reason)))
-    if experiment.overrides:
-        yield "overrides", " ".join(experiment.overrides)
-    if experiment.targets:
-        yield "targets", " ".join(experiment.targets)
-    if experiment.grid != experiment.name:
-        yield "grid", experiment.grid
-    yield "baseline", experiment.baseline[:10]
-    yield "input", experiment.input[:10] + (" (the baseline itself)" if experiment.input == experiment.baseline else "")
-    if experiment.result:
-        yield "result", experiment.result[:10]
-    if experiment.started is not None and experiment.ended is not None:
-        yield "took", human_seconds(max(experiment.ended - experiment.started, 0))
-    if experiment.user:
-        yield "sent by", experiment.user
-    if experiment.build:
-        yield "build", f"{experiment.build}{f' on {experiment.agent}' if experiment.agent else ''}"
-    if experiment.attempt > 1:
-        yield "attempt", str(experiment.attempt)
-    if experiment.resumed:
-        yield "resumed", f"from {experiment.resumed}"
-    for stage in experiment.stages:
-        took = f", {human_seconds(stage.seconds)}" if stage.outcome == "ran" else ""
-        yield "stage", f"{stage.name}: {stage.outcome}{took}"
-    for metric in experiment.metrics:
-        yield "metric", f"{metric.file}: {measured(metric)}"
-    yield "id", experiment.id
-
-
-def _next(experiment: Experiment, state: State) -> Iterator[str]:
-    if experiment.remedy:
-        yield experiment.remedy
-    if state is State.DONE:
-        yield f"mlbutler train fetch {experiment.name}, or dvc exp apply {experiment.name}"
-    elif state in (State.FAILED, State.NOT_SET_UP):
-        yield f"mlbutler train logs {experiment.name}"
-    elif state is State.LOST:
-        yield f"mlbutler train wait {experiment.name}, which takes it up again"
-    elif state is State.CANCELLED:
-        yield f"mlbutler train retry {experiment.name}"

@@ -164,7 +164,7 @@ def _connect(
 def as_json(training: Training, experiment: Experiment) -> dict[str, Any]:
     """Return an experiment for a JSON document."""
     found = dataclasses.asdict(experiment.with_(state=training.engine.shown(experiment)))
-    return {name: value for name, value in found.items() if name not in ("version", "cancel", "jobs")}
+    return {name: value for name, value in found.items() if name not in ("version", "cancel", "jobs", "proposed")}
 
 
 def print_experiments(training: Training, experiments: Iterable[Experiment], **more: Any) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from mlbutler.commands.train.opening import Training, as_json, opened, print_json
+from mlbutler.commands.train.opening import Training, opened, print_json
+from mlbutler.commands.train.searching import check_metric, describe, grow, read_search
+from mlbutler.commands.train.sent import Sent, document, parts, tell, title
 from mlbutler.commands.train.ways import ToJenkins, ToThisMachine
-from mlbutler.console import Console, human_bytes
+from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, BusyError, UsageError
 from mlbutler.few import few
 from mlbutler.frozen import frozen
-from mlbutler.numbers import count
 from mlbutler.process import project_environment
 from mlbutler.project.project import Project
 from mlbutler.record import StageState
@@ -24,6 +24,7 @@ from mlbutler.train.choices import JENKINS, LOCAL
 from mlbutler.train.dvc_queue import Queued, queued, remove, resolve_queued
 from mlbutler.train.experiment import WISHES
 from mlbutler.train.planned import Planned, plan
+from mlbutler.train.search_submission import resolve_search
 from mlbutler.train.submission import Fate, Submitted, Wish, resolve
 
 _PATIENCE = 60.0
@@ -36,6 +37,7 @@ class Wanted:
 
     Attributes:
         keep_going: run them all, whatever the settings say of failures.
+        search: the metric to search by, which way it is better appended. trials: experiments of a search.
     """
 
     name: str | None
@@ -49,6 +51,8 @@ class Wanted:
     max_failures: int | None
     keep_going: bool
     time_limit: float | None
+    search: str | None = None
+    trials: int = 20
 
     def wish(self, settings: Settings) -> Wish:
         """Return what is asked for, completed by the settings.
@@ -73,6 +77,7 @@ class Wanted:
             time_limit=self.time_limit, engine=engine,
             label=self.label or train.label or "", gpus=train.gpus if self.gpus is None else self.gpus,
             retries=self.retries,
+            search=read_search(self.search, self.trials, self.params, settings.gate) if self.search else None,
         )  # fmt: skip
 
 
@@ -92,15 +97,6 @@ class SubmitOptions:
     queue: bool = False
 
 
-@frozen
-class Sent:
-    """What was sent: the experiments, the plans of those that run, and the untracked files that were not."""
-
-    submitted: tuple[Submitted, ...]
-    plans: dict[str, Planned]
-    left: tuple[str, ...] = ()
-
-
 def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
     """Send the work tree's experiments; return the exit code.
 
@@ -109,9 +105,9 @@ def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
     """
     training = opened(directory, console)
     sent = send(training, options)
-    _tell(training, sent.submitted, dry_run=options.dry_run)
+    tell(training, sent.submitted, dry_run=options.dry_run)
     if console.json:
-        print_json(_document(training, sent, options))
+        print_json(document(training, sent, dry_run=options.dry_run))
     return EXIT_PASSED
 
 
@@ -139,10 +135,24 @@ def send(training: Training, options: SubmitOptions) -> Sent:
         if not options.dry_run:
             _refuse_hopeless(plans.values())
             submitted = way.send(submitted)
+            if wish.search is not None:
+                submitted += _further(training, submitted)
     if not options.dry_run:
         way.start(submitted)
         _take_out(training, entries)
     return Sent(submitted, plans, left)
+
+
+def _further(training: Training, submitted: Sequence[Submitted]) -> tuple[Submitted, ...]:
+    """Create the trials of a search that begin beside the one that was sent; return them."""
+    found = []
+    for one in submitted:
+        if one.experiment.search is not None:
+            made = grow(training, one.experiment, one.experiment.search)
+            found += [Submitted(trial, Fate.NEW) for trial in made]
+    for one in found:
+        training.console.line(title(one))
+    return tuple(found)
 
 
 def _from_work_tree(
@@ -153,7 +163,15 @@ def _from_work_tree(
     if captured.untracked:
         training.console.line(f"not sent (untracked): {few(captured.untracked, 5)}")
     args = (way.known(captured.baseline), training.place, captured, training.prefix, way.completed(wish))
-    return resolve(training.git, *args), captured.untracked
+    if wish.search is None:
+        return resolve(training.git, *args), captured.untracked
+    submitted = resolve_search(training.git, *args)
+    for one in submitted:
+        assert one.experiment.search is not None
+        check_metric(training, main, one.experiment.search, one.experiment)
+        for line in describe(one.experiment.grid, one.experiment.search):
+            training.console.line(line)
+    return submitted, captured.untracked
 
 
 def _from_queue(
@@ -200,13 +218,13 @@ def _shown_plans(training: Training, main: Project, submitted: Sequence[Submitte
     due = [one for one in submitted if one.fate is not Fate.REUSED]
     for one in submitted:
         if one.fate is Fate.REUSED:
-            console.line(f"{_title(one)}: reused: it is {training.engine.shown(one.experiment)} already")
+            console.line(f"{title(one)}: reused: it is {training.engine.shown(one.experiment)} already")
     found = {}
     plans = plan(training.git, training.place, main, [one.experiment for one in due], os.environ)
     for one, planned in zip(due, plans, strict=True):
         found[one.experiment.id] = planned
         again = " (again)" if one.fate is Fate.AGAIN else ""
-        console.line(f"{_title(one)}{again}: {'; '.join(_parts(planned))}")
+        console.line(f"{title(one)}{again}: {'; '.join(parts(planned))}")
     return found
 
 
@@ -225,59 +243,3 @@ def _refuse_hopeless(plans: Iterable[Planned]) -> None:
                 raise UsageError(
                     f"Stage '{stage.name}' cannot run: {cause.subject} is {cause.kind}. Nothing was sent.", cause.remedy
                 )
-
-
-def _title(one: Submitted) -> str:
-    given = " ".join(one.experiment.overrides)
-    return f"{one.experiment.name}  {given}" if given else one.experiment.name
-
-
-def _parts(planned: Planned) -> Iterator[str]:
-    for words, state in (
-        ("runs", StageState.STALE), ("restored", StageState.RESTORABLE), ("cannot run", StageState.CANNOT_RUN),
-        ("not known", StageState.NOT_KNOWN),
-    ):  # fmt: skip
-        if names := planned.names(state):
-            yield f"{words}: {few(names, 5)}"
-    if settled := planned.names(StageState.UP_TO_DATE, StageState.FROZEN):
-        yield f"up to date: {few(settled, 5)}"
-    if planned.download is None:
-        yield "bytes to bring: not known"
-    elif planned.download:
-        yield f"{human_bytes(planned.download)} to bring"
-    if not planned.stages:
-        yield "no stages"
-
-
-def _tell(training: Training, submitted: Sequence[Submitted], *, dry_run: bool) -> None:
-    console = training.console
-    new = [one for one in submitted if one.fate is not Fate.REUSED]
-    if dry_run:
-        console.line(f"{count(len(new), 'experiment')} would be sent: nothing was (--dry-run).")
-        return
-    if not new:
-        console.line("Nothing is to be run. `mlbutler train list` shows them.")
-        return
-    at_once = f", {new[0].experiment.jobs} at once" if len(new) > 1 else ""
-    console.line(f"{count(len(new), 'experiment')} sent{at_once}. This terminal may be closed.")
-    grid = new[0].experiment.grid
-    console.line(f"  mlbutler train list; mlbutler train logs -f {new[0].experiment.name}; mlbutler train wait {grid}")
-
-
-def _document(training: Training, sent: Sent, options: SubmitOptions) -> dict[str, Any]:
-    return {
-        "dry_run": options.dry_run,
-        "not_sent": list(sent.left),
-        "experiments": [
-            as_json(training, one.experiment)
-            | {"fate": str(one.fate), "plan": _plan_document(sent.plans.get(one.experiment.id))}
-            for one in sent.submitted
-        ],
-    }
-
-
-def _plan_document(planned: Planned | None) -> dict[str, Any] | None:
-    if planned is None:
-        return None
-    stages = [{"name": stage.name, "state": str(stage.state)} for stage in planned.stages]
-    return {"stages": stages, "download_bytes": planned.download}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from mlbutler.commands.train.opening import Training, opened, print_experiments, watching
+from mlbutler.commands.train.searching import grow
 from mlbutler.commands.train.telling import show_on_desktop
+from mlbutler.commands.train.ways import start_again
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_INTERRUPTED, EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, OutsideError
 from mlbutler.train.everywhere import Engines
@@ -15,6 +17,7 @@ from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
 from mlbutler.train.starting import start
 from mlbutler.train.state import ENDED, State
+from mlbutler.train.turn import searches, stands_still
 
 _POLL, _POLL_REMOTE = 0.3, 2.0
 _MOST_IN_VAIN = 10
@@ -46,36 +49,75 @@ def until_ended(training: Training, names: Sequence[str]) -> list[Experiment]:
     Raises:
         UsageError: a name is none's. Interrupted: Ctrl-C; the experiments go on. OutsideError: nothing can run them.
     """
-    found = training.named(names) if names else [one for one in training.all() if one.experiment.state not in ENDED]
-    if not found:
+    everything = training.all()
+    found = training.named(names) if names else [one for one in everything if one.experiment.state not in ENDED]
+    ids = [kept.experiment.id for kept in found]
+    searched = _Searched(training, _meant(names, ids, searches(kept.experiment for kept in everything)))
+    if not found and not searched.grids:
         training.console.line("No experiment is under way.")
     with watching("wait", *names):
-        return _until_ended(training, [kept.experiment.id for kept in found])
+        return _until_ended(training, ids, searched)
 
 
-def _until_ended(training: Training, ids: Sequence[str]) -> list[Experiment]:
+def _meant(names: Sequence[str], ids: Collection[str], going_on: Mapping[str, Sequence[Experiment]]) -> set[str]:
+    """Return the searches that are waited for as a whole, with the trials that they do not have yet."""
+    if not names:
+        return set(going_on)
+    several = {grid for grid, found in going_on.items() if len(found) > 1 and all(one.id in ids for one in found)}
+    return several | (going_on.keys() & set(names))
+
+
+class _Searched:
+    """Searches that are waited for: what they have now, and taking them up where nobody goes on with them.
+
+    Attributes:
+        grids: their names.
+    """
+
+    def __init__(self, training: Training, grids: set[str]) -> None:
+        self._training, self.grids = training, grids
+        self._still: set[str] = set()
+
+    def new(self, now: Mapping[str, Experiment], known: Collection[str]) -> list[str]:
+        """Return the ids of trials that are not among those known."""
+        return [id for id, one in now.items() if one.grid in self.grids and id not in known]
+
+    def take_up(self, now: Mapping[str, Experiment]) -> bool:
+        """Create the next trials where nothing of a search is under way for two looks; return whether any goes on."""
+        going_on = {grid: found for grid, found in searches(now.values()).items() if grid in self.grids}
+        still = {grid for grid, found in going_on.items() if stands_still(found)}
+        for grid in still & self._still:  # an experiment that ends creates the next one itself, a moment later
+            start_again(self._training, grow(self._training, going_on[grid][-1]))
+        self._still = still - self._still
+        return bool(going_on)
+
+
+def _until_ended(training: Training, ids: list[str], searched: _Searched) -> list[Experiment]:
     """Return the experiments as they ended; each change of one is shown."""
     before: dict[str, tuple[State, int]] = {}
     ended: dict[str, Experiment] = {}
-    left, due, vain = list(ids), frozenset[str](), 0
-    while left:
+    due, vain, going_on = frozenset[str](), 0, bool(ids or searched.grids)
+    while going_on:
         found, seen = training.all(), dict(before)
         now = {kept.experiment.id: kept.experiment for kept in found}
-        left = [id for id in left if id in now]  # others were removed
-        for id in left:
+        ids += searched.new(now, ids)
+        for id in (id for id in ids if id in now and id not in ended):  # others were removed
             one, state = now[id], training.engine.shown(now[id])
             if before.get(id) != (state, one.attempt):
                 before[id] = state, one.attempt
                 training.console.line(f"{one.name}: {state}" + (f": {one.reason}" if one.reason else ""))
             if one.state in ENDED:
                 ended[id] = one
-        left = [id for id in left if id not in ended]
+        left = [id for id in ids if id in now and id not in ended]
         if left:
             vain = _have_run(training, 0 if before != seen else vain)
             remote = [kept for kept in found if training.engine.of_jenkins(kept.experiment)]
             grids = {now[id].grid for id in left}
             due = _take_up(training.engine, [kept for kept in remote if kept.experiment.grid in grids], due)
-            time.sleep(_POLL_REMOTE if any(training.engine.of_jenkins(now[id]) for id in left) else _POLL)
+        going_on = searched.take_up(now) or bool(left)
+        if going_on:
+            slow = not left or any(training.engine.of_jenkins(now[id]) for id in left)
+            time.sleep(_POLL_REMOTE if slow else _POLL)
     return [ended[id] for id in ids if id in ended]
 
 

@@ -1,0 +1,90 @@
+"""Say what was sent, or would be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mlbutler.commands.train.opening import Training, as_json
+from mlbutler.console import human_bytes
+from mlbutler.few import few
+from mlbutler.frozen import frozen
+from mlbutler.numbers import count
+from mlbutler.record import StageState
+from mlbutler.train.planned import Planned
+from mlbutler.train.submission import Fate, Submitted
+
+
+@frozen
+class Sent:
+    """What was sent: the experiments, the plans of those that run, and the untracked files that were not."""
+
+    submitted: tuple[Submitted, ...]
+    plans: dict[str, Planned]
+    left: tuple[str, ...] = ()
+
+
+def title(one: Submitted) -> str:
+    """Return an experiment's name, and what was set for it."""
+    given = " ".join(one.experiment.overrides)
+    return f"{one.experiment.name}  {given}" if given else one.experiment.name
+
+
+def parts(planned: Planned) -> Iterator[str]:
+    """Yield what a plan says in a few words."""
+    for words, state in (
+        ("runs", StageState.STALE), ("restored", StageState.RESTORABLE), ("cannot run", StageState.CANNOT_RUN),
+        ("not known", StageState.NOT_KNOWN),
+    ):  # fmt: skip
+        if names := planned.names(state):
+            yield f"{words}: {few(names, 5)}"
+    if settled := planned.names(StageState.UP_TO_DATE, StageState.FROZEN):
+        yield f"up to date: {few(settled, 5)}"
+    if planned.download is None:
+        yield "bytes to bring: not known"
+    elif planned.download:
+        yield f"{human_bytes(planned.download)} to bring"
+    if not planned.stages:
+        yield "no stages"
+
+
+def tell(training: Training, submitted: Sequence[Submitted], *, dry_run: bool) -> None:
+    """Say what was sent, and what to do next."""
+    console = training.console
+    new = [one for one in submitted if one.fate is not Fate.REUSED]
+    if dry_run:
+        first = ", and then the next ones, each chosen by what is known by then" if _is_search(new) else ""
+        console.line(f"{count(len(new), 'experiment')} would be sent{first}: nothing was (--dry-run).")
+        return
+    if not new:
+        console.line("Nothing is to be run. `mlbutler train list` shows them.")
+        return
+    at_once = f", {new[0].experiment.jobs} at once" if len(new) > 1 else ""
+    at_once += "; those that end start the next ones of the search" if _is_search(new) else ""
+    console.line(f"{count(len(new), 'experiment')} sent{at_once}. This terminal may be closed.")
+    grid = new[0].experiment.grid
+    console.line(f"  mlbutler train list; mlbutler train logs -f {new[0].experiment.name}; mlbutler train wait {grid}")
+
+
+def _is_search(submitted: Sequence[Submitted]) -> bool:
+    return any(one.experiment.search is not None for one in submitted)
+
+
+def document(training: Training, sent: Sent, *, dry_run: bool) -> dict[str, Any]:
+    """Return what was sent as a JSON document."""
+    return {
+        "dry_run": dry_run,
+        "not_sent": list(sent.left),
+        "experiments": [
+            as_json(training, one.experiment)
+            | {"fate": str(one.fate), "plan": _plan_document(sent.plans.get(one.experiment.id))}
+            for one in sent.submitted
+        ],
+    }
+
+
+def _plan_document(planned: Planned | None) -> dict[str, Any] | None:
+    if planned is None:
+        return None
+    stages = [{"name": stage.name, "state": str(stage.state)} for stage in planned.stages]
+    return {"stages": stages, "download_bytes": planned.download}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mlbutler import numbers
 from mlbutler.record import CompareResult, MetricChange, MetricHistory
+from mlbutler.report.metrics import short_name
 from mlbutler.report.model import Cell, Column, Row, Section, Style, Table, Tone, Trend, Trends, cell
 from mlbutler.report.sparkline import blocks
 
@@ -20,7 +21,10 @@ def section(compare: CompareResult, precision: int) -> Section | None:
         return None
     columns = (Column("Metric"), Column("Past"), Column("Lowest", True), Column("Highest", True),
                Column("Now", True), Column("Among them"))  # fmt: skip
-    rows = tuple(_row(history, [v for _, v in past], now.get(history.key), precision) for history, past in told)
+    rows = tuple(
+        _row(short_name(history.key, compare), history, [v for _, v in past], now.get(history.key), precision)
+        for history, past in told
+    )
     trends = tuple(_trend(history, past, now.get(history.key)) for history, past in told[:_MOST_CHARTS])
     most = max(len(past) for _, past in told)
     table = Table("What the metrics were in the target branch", columns, rows)
@@ -37,11 +41,11 @@ def finite(history: MetricHistory) -> list[tuple[str, float]]:
     ]
 
 
-def _row(history: MetricHistory, past: list[float], metric: MetricChange | None, precision: int) -> Row:
+def _row(name: str, history: MetricHistory, past: list[float], metric: MetricChange | None, precision: int) -> Row:
     now = None if metric is None or isinstance(metric.new, bool) else numbers.as_float(metric.new)
     shown = numbers.ABSENT if now is None or metric is None else numbers.value(metric.new, precision)
     return (
-        cell(history.key, style=Style.CODE),
+        cell(name, style=Style.CODE),
         cell(blocks(past)),
         cell(numbers.value(min(past), precision)),
         cell(numbers.value(max(past), precision)),

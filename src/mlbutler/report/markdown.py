@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -41,6 +42,8 @@ _CELL_LIMIT = 160
 _ROWS = 100
 _CAPTION_LIMIT = 200
 _PICTURE_PRIORITY = 61
+_UNIT = re.compile(r"([0-9]) (?=(?:%|[KMGT]?B|s|min|h)(?![\w.]))")
+"""Between a number and its unit: a line does not end there."""
 _HEAVY = 1000
 """Characters of an address that holds the picture itself."""
 
@@ -272,7 +275,7 @@ class _Writer:
 
     def _row(self, row: Row) -> str:
         cells = (self.line(cell.line, _CELL_LIMIT) or " " for cell in row)
-        return "| " + " | ".join(text.replace(" %", "&nbsp;%") for text in cells) + " |"
+        return "| " + " | ".join(_UNIT.sub(r"\1&nbsp;", text) for text in cells) + " |"
 
     def line(self, line: Line, limit: int = _TEXT_LIMIT) -> str:
         """Return a line of styled pieces."""

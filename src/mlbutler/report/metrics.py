@@ -123,6 +123,12 @@ def _ambiguous(metrics: Sequence[MetricChange]) -> frozenset[str]:
     return frozenset(name for name, count in names.items() if count > 1)
 
 
+def short_name(key: str, compare: CompareResult) -> str:
+    """Return the metric's name without its file, where no other file has one of that name."""
+    name = key.partition(":")[2]
+    return name if name and name not in _ambiguous(compare.metrics) else key
+
+
 def _row(metric: MetricChange, compare: CompareResult, precision: int, twice: frozenset[str], noise: bool) -> Row:
     old, new, change = numbers.compared(metric.old, metric.new, precision, metric.noise)
     if share := numbers.percent(metric.relative):

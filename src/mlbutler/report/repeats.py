@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlbutler import numbers
 from mlbutler.record import CompareResult, RepeatResult
 from mlbutler.report.headline import VERDICT_ARROWS, VERDICT_TONES
+from mlbutler.report.metrics import short_name
 from mlbutler.report.model import Block, Column, Items, Line, Row, Section, Style, Table, cell, code, plain
 
 
@@ -17,20 +18,22 @@ def section(compare: CompareResult, precision: int) -> Section | None:
     if measured:
         names = ("Target", "This change", "Difference", "Interval")
         columns = (Column("Metric"), Column("Seeds", True), *(Column(name, True) for name in names), Column("Verdict"))
-        blocks.append(Table("Means over seeds", columns, tuple(_row(result, precision) for result in measured)))
+        blocks.append(
+            Table("Means over seeds", columns, tuple(_row(result, compare, precision) for result in measured))
+        )
     remarks = [line for result in compare.repeats for line in _remarks(result)]
     blocks.append(Items(tuple(remarks)))
     summary = f"{numbers.count(len(measured), 'metric')} measured with several seeds on both sides"
     return Section("repeats", "Repeated runs", tuple(blocks), 92, summary, folded=False)
 
 
-def _row(result: RepeatResult, precision: int) -> Row:
+def _row(result: RepeatResult, compare: CompareResult, precision: int) -> Row:
     tone = VERDICT_TONES[result.verdict]
     before, after = (sum(side) / len(side) for side in (result.old, result.new))
     old, new, difference = numbers.compared(before, after, precision, result.noise)
     bounds = [numbers.rounded(bound, result.noise, signed=True) for bound in (result.low, result.high)]
     return (
-        cell(result.metric, style=Style.CODE),
+        cell(short_name(result.metric, compare), style=Style.CODE),
         cell(str(len(result.seeds))),
         cell(old),
         cell(new),

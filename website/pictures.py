@@ -84,6 +84,15 @@ def draw_report(browser: Any, record: Path, path: Path) -> None:
         page.close()
 
 
+def draw_board(browser: Any, board: Path, path: Path) -> None:
+    """Draw the page of experiments."""
+    page = browser.new_page(viewport={"width": 1280, "height": 680})
+    page.goto(board.as_uri())
+    page.wait_for_timeout(1000)
+    small(page.screenshot(), path)
+    page.close()
+
+
 def draw_terminal(log: str, path: Path) -> None:
     """Draw of what the run of the worse model printed the parts that tell its story."""
     lines = [line.removeprefix("  | ") for line in log.splitlines()]
@@ -116,6 +125,7 @@ def main(demo: Path, log: str) -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         draw_comment(browser, HERE / "record.json", HERE / "comment.png")
         draw_report(browser, HERE / "record.json", HERE / "report.png")
+        draw_board(browser, demo / "board.html", HERE / "board.png")
         browser.close()
 
 

@@ -81,7 +81,7 @@ def test_the_story_comes_true(tmp_path: Path, isolated_environment: Path, git: G
     assert document["experiments"] == ["size-1", "size-2", "size-3", "size-4"]
 
     world = tmp_path / "the world"
-    for name in ("project", "repository", "remote", "mirror", "report", "comment", "record"):
+    for name in ("project", "repository", "remote", "mirror", "report", "comment", "record", "board"):
         assert Path(document[name]).is_relative_to(world), name
         assert Path(document[name]).exists(), name
     assert not any(isolated_environment.iterdir()), "the user's home was written to"
@@ -108,7 +108,7 @@ def test_the_story_comes_true(tmp_path: Path, isolated_environment: Path, git: G
     assert "<svg" in Path(document["report"]).read_text()
     index = (world / "index.html").read_text()
     pages = [world / unquote(link) for link in re.findall(r'href="([^"]+)"', index)]
-    assert len(pages) == 4
+    assert len(pages) == 5
     assert all(page.is_file() for page in pages)
     assert "<table>" in pages[0].read_text()
     assert "mlbutler init" in done.stderr

@@ -36,6 +36,7 @@ def write_pages(outcome: Outcomes, directory: Path) -> Path:
         links = [("the comment", page), ("the report", told.report)]
         shown = ", ".join(f'<a href="{quote(relpath(to, directory))}">{name}</a>' for name, to in links)
         rows.append(f"<li>{html.escape(told.name)}: {html.escape(told.verdict)}. {shown}</li>")
+    rows.append(f'<li><a href="{quote(relpath(outcome.board, directory))}">all experiments</a></li>')
     body = f"<h1>The demo</h1><ul>{''.join(rows)}</ul>"
     index = directory / "index.html"
     index.write_text(_PAGE.format(title="The demo", style=_STYLE, body=body), encoding="utf-8")

@@ -41,7 +41,7 @@ class Outcomes:
     """Where everything of the finished demo lies, and how its builds ended. All paths are absolute.
 
     `change`, `report`, `comment`, `record`, `result_commit` and `verdict` belong to the first build of pull request 1;
-    `experiments` are the names of DVC's.
+    `experiments` are the names of DVC's, `board` the page of all of them and of the commits.
     """
 
     project: Path
@@ -58,6 +58,7 @@ class Outcomes:
     seconds: float
     outcomes: tuple[BuildSummary, ...]
     experiments: tuple[str, ...]
+    board: Path
 
 
 def tell(directory: Path, console: Console) -> Outcomes:
@@ -76,6 +77,7 @@ def tell(directory: Path, console: Console) -> Outcomes:
     _take_the_results(world, better, commit, console)
     bad = _bad_change(world, console)
     sweep = _sweep(world, console)
+    board = _board(world, console)
     told = (
         _summarise("pull request 1", world, first),
         _summarise("pull request 1, its results commit", world, second),
@@ -86,6 +88,7 @@ def tell(directory: Path, console: Console) -> Outcomes:
         forge=world.forge, change=first.record.change, report=told[0].report, comment=told[0].comment,
         record=told[0].record, result_commit=commit, verdict=told[0].verdict,
         seconds=round(time.monotonic() - started, 1), outcomes=told, experiments=sweep,
+        board=board,
     )  # fmt: skip
     _sum_up(outcome, console)
     return outcome
@@ -223,6 +226,16 @@ def _sweep(world: World, console: Console) -> tuple[str, ...]:
     return names
 
 
+def _board(world: World, console: Console) -> Path:
+    console.heading("9. everything that was tried, on one page")
+    page = world.directory / "board.html"
+    console.line(f"  $ mlbutler board -o {page}")
+    arguments = ("board", "-o", str(page))
+    code, _ = world.call("mlbutler", arguments, cwd=world.project, environ=world.environ(), console=console)
+    _expect(code == 0 and page.is_file(), f"mlbutler board ended with exit code {code}", world)
+    return page
+
+
 def _sum_up(outcome: Outcomes, console: Console) -> None:
     console.heading("the end")
     for told in outcome.outcomes:
@@ -231,7 +244,7 @@ def _sum_up(outcome: Outcomes, console: Console) -> None:
             f"brought {human_bytes(told.downloaded)}, ran {', '.join(told.stages_run) or 'nothing'}"
         )
     console.line()
-    for name in ("project", "repository", "remote", "mirror", "report", "comment", "record"):
+    for name in ("project", "repository", "remote", "mirror", "report", "comment", "record", "board"):
         console.line(f"  {name:<12} {getattr(outcome, name)}")
     console.line(f"  {'results':<12} commit {outcome.result_commit[:10]} on larger-network")
     console.line(f"  {'experiments':<12} {', '.join(outcome.experiments)}")

@@ -10,7 +10,6 @@ otherwise, forked before the verb begins; for tests that run stages themselves i
 from __future__ import annotations
 
 import atexit
-import dataclasses
 import fcntl
 import gc
 import importlib
@@ -92,11 +91,6 @@ def _import() -> None:
             importlib.import_module(name)
     from dvc.cli import parser
 
-    from mlbutler import record_file
-    from mlbutler.record import Record
-
-    for field in dataclasses.fields(Record):
-        record_file._adapter(field.name)
     made = parser.get_main_parser()  # the same for each command line, and hundreds of options
     parser.get_main_parser = lambda: made
 

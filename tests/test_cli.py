@@ -142,7 +142,7 @@ def test_no_module_of_the_project_is_imported(tmp_path: Path) -> None:
     below = tmp_path / "lib"
     below.mkdir()
     for folder in (tmp_path, below):
-        for name in ("click", "atexit", "gc", "yaml", "pydantic", "json", "filelock"):
+        for name in ("click", "atexit", "gc", "yaml", "msgspec", "json", "filelock"):
             (folder / f"{name}.py").write_text("raise SystemExit('hostile code ran')\n")
     environ = os.environ | {"PYTHONPATH": f"lib:{below}"}
     command = [sys.executable, "-m", "mlbutler", "plan", "--help"]

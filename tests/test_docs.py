@@ -13,11 +13,11 @@ from pathlib import Path
 
 import click
 import pytest
-from pydantic import BaseModel
 
 from mlbutler import pipeline
 from mlbutler.cli import cli
-from mlbutler.settings import Gate, Predictions, Settings
+from mlbutler.settings import Gate, Predictions
+from mlbutler.settings.reading import variables
 from tests import forked_python
 from tests.integration.world import World, make
 
@@ -58,17 +58,14 @@ def test_no_documented_verb_is_missing() -> None:
 
 def test_every_setting_is_documented_with_its_variable() -> None:
     text = page("settings.md")
-    for section, field in Settings.model_fields.items():
-        model = field.annotation
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            part = text.split(f"\n## [{section}]\n")[1].split("\n## ")[0]
-            for key in (field.alias or name for name, field in model.model_fields.items()):
-                assert f"`{key}`" in part
-                assert f"`MLBUTLER_{section}_{key}`".upper() in part
+    for variable, section, key in variables():
+        part = text.split(f"\n## [{section}]\n")[1].split("\n## ")[0]
+        assert f"`{key}`" in part
+        assert f"`{variable}`" in part
     gates = text.split("\n## [[gate]]\n")[1].split("\n## ")[0]
-    assert all(f"`{key}`" in gates for key in Gate.model_fields)
+    assert all(f"`{key}`" in gates for key in Gate.__struct_fields__)
     predictions = text.split("\n## [[predictions]]\n")[1].split("\n## ")[0]
-    assert all(f"`{key}`" in predictions for key in Predictions.model_fields)
+    assert all(f"`{key}`" in predictions for key in Predictions.__struct_fields__)
 
 
 def test_the_readme_lists_every_step() -> None:

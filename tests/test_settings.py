@@ -9,7 +9,6 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from mlbutler.errors import SettingsError
 from mlbutler.settings import Settings, load, parse, settings_at
@@ -132,18 +131,17 @@ def test_a_wrong_type_is_told_in_the_words_of_the_file(text: str, said: str) -> 
     assert f"mlbutler.toml: {said}" in raised.value.message
 
 
-@given(section=st.sampled_from(list(Settings.model_fields)), key=st.integers(0, 20),
+@given(section=st.sampled_from(list(Settings.keys())), key=st.integers(0, 20),
        value=st.sampled_from([3, -1, 2.5, True, "x", [], [[]], {}, {"a": 1}, None]), nested=st.booleans())  # fmt: skip
 def test_no_error_speaks_of_python(section: str, key: int, value: object, nested: bool) -> None:
-    annotation: Any = Settings.model_fields[section].annotation
-    several = not (isinstance(annotation, type) and issubclass(annotation, BaseModel))
-    model = get_args(annotation)[0] if several else annotation
-    names = list(model.model_fields)
+    kind: Any = Settings.keys()[section].type
+    several = not isinstance(kind, type)
+    names = list((get_args(kind)[0] if several else kind).keys())
     inside: object = {names[key % len(names)]: value} if nested else value
     try:
         _validated("mlbutler.toml", {section: [inside] if several else inside}, {})
     except SettingsError as error:
-        assert not re.search(r"Input|valid|tuple|dictionary|instance|integer|parse|Value error", error.message)
+        assert not re.search(r"Input|valid|tuple|dictionary|instance|integer|parse|Value error|Expected", error.message)
 
 
 def test_two_places_of_settings_are_told(tmp_path: Path) -> None:

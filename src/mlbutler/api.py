@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
+
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.errors import ProjectError
@@ -90,8 +92,8 @@ def board(path: str | Path = ".", *, commits: int = 5000, all_commits: bool = Fa
 def _step(name: str, path: str | Path, *, against: str | None = None, stages: Sequence[str] = ()) -> object:
     with unchanged_directory(), begin(Path(path).absolute(), Console(quiet=True), against) as work:
         if stages:
-            reproduce = work.settings.reproduce.model_copy(update={"targets": tuple(stages)})
-            work.loaded = replace(work.loaded, settings=work.settings.model_copy(update={"reproduce": reproduce}))
+            reproduce = msgspec.structs.replace(work.settings.reproduce, targets=tuple(stages))
+            work.loaded = replace(work.loaded, settings=msgspec.structs.replace(work.settings, reproduce=reproduce))
         run_step(work, name)
         return getattr(work.record, name)
 

@@ -1,9 +1,10 @@
-"""Optional dependencies: what an extra adds, and how this installation gets it."""
+"""What is installed: a package's version; what an extra adds, and how this installation gets it."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -19,6 +20,21 @@ def how_to_get(extra: str) -> str:
     if (prefix / "uv-receipt.toml").exists():  # `uv tool` installs no pip; the next upgrade drops what is not named
         return f"uv pip install --python {python} {wanted}"
     return f"{python} -m pip install {wanted}"
+
+
+def installed(package: str) -> str:
+    """Return the version of a package that is installed.
+
+    Its folder of metadata has it in its name; `importlib.metadata` reads what is in there, with the library for e-mail.
+    """
+    spec = find_spec(package)
+    beside = Path(spec.origin).parent.parent if spec is not None and spec.origin else Path()
+    found = [place.name for place in beside.glob(f"{package}-[0-9]*.dist-info")]
+    if len(found) != 1:
+        from importlib.metadata import version
+
+        return version(package)
+    return found[0].removeprefix(f"{package}-").removesuffix(".dist-info")
 
 
 def packages(extra: str) -> str:

@@ -7,9 +7,8 @@ import json
 import logging
 import math
 from enum import Enum
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_type_hints
+from typing import Any, cast
 
 from mlbutler import atomic
 from mlbutler.errors import OutsideError, ProjectError
@@ -17,11 +16,9 @@ from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.record import SCHEMA_VERSION, Record
 from mlbutler.secrets import Redactor
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
 _log = logging.getLogger(__name__)
 _NO_SECRETS = Redactor(())
+_LONGEST = 200
 
 
 def redacted(record: Record, redactor: Redactor) -> Record:
@@ -56,7 +53,7 @@ def loads(text: str | bytes) -> Record:
     Raises:
         ProjectError: it is no record, or one of another schema version.
     """
-    from pydantic import ValidationError
+    import msgspec
 
     remedy = "Delete the file; the next run writes a new one."
     try:
@@ -65,18 +62,12 @@ def loads(text: str | bytes) -> Record:
         raise ProjectError(f"Not a record of mlbutler: the document: {error.problem}.", remedy) from error
     if not isinstance(content, dict):
         raise ProjectError("Not a record of mlbutler: the document: no JSON object.", remedy)
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(Record):
-        if field.name in content:
-            try:
-                values[field.name] = _adapter(field.name).validate_python(content[field.name])
-            except ValidationError as error:
-                first = error.errors(include_url=False, include_input=False)[0]
-                where = ".".join(str(part) for part in (field.name, *first["loc"]))
-                raise ProjectError(f"Not a record of mlbutler: {where}: {first['msg']}.", remedy) from error
-        elif field.default is field.default_factory is dataclasses.MISSING:
-            raise ProjectError(f"Not a record of mlbutler: {field.name}: Field required.", remedy)
-    record = Record(**values)
+    try:
+        record = msgspec.convert(content, Record, strict=False)
+    except msgspec.ValidationError as error:
+        said, _, where = str(error)[:_LONGEST].partition(" - at `$.")
+        where = f"{where.rstrip('`')}: " if where else ""
+        raise ProjectError(f"Not a record of mlbutler: {where}{said}.", remedy) from error
     if record.schema != SCHEMA_VERSION:
         raise ProjectError(
             f"The record has schema version {record.schema}, this mlbutler reads {SCHEMA_VERSION}.", remedy
@@ -139,19 +130,6 @@ def read_record(path: Path, *, strict: bool = False) -> Record | None:
         raise problem
     _log.warning("%s It is ignored.", problem.message)
     return None
-
-
-@cache
-def _adapter(name: str) -> TypeAdapter[Any]:
-    """Return the adapter for one field: most records hold few steps, and a schema of all types takes its time."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(_types()[name])
-
-
-@cache
-def _types() -> dict[str, Any]:
-    return get_type_hints(Record)
 
 
 def _plain(value: Any, redactor: Redactor) -> Any:

@@ -6,7 +6,7 @@ import inspect
 import json
 from typing import Any
 
-from pydantic import TypeAdapter
+import msgspec
 
 from mlbutler import record
 from mlbutler.record import SCHEMA_VERSION, Record
@@ -16,11 +16,13 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) of the document that `record_file.dumps` writes."""
-    found = TypeAdapter(Record).json_schema(mode="serialization")
-    for name, part in found["$defs"].items():
+    parts = msgspec.json.schema(Record)["$defs"]
+    found = parts.pop("Record")
+    for name, part in (("Record", found), *parts.items()):
         documented = getattr(record, name, None)
         if inspect.isclass(documented) and documented.__doc__:
             part["description"] = inspect.cleandoc(documented.__doc__)
+    found["$defs"] = parts
     found["properties"]["schema"]["const"] = SCHEMA_VERSION
     return {"$schema": _DIALECT, "title": "A run of mlbutler", **{k: v for k, v in found.items() if k != "title"}}
 

@@ -14,7 +14,7 @@ from mlbutler.errors import UsageError
 from mlbutler.git import Done, Git
 from mlbutler.git.address import RemoteAccess, parse
 from mlbutler.record import Change
-from mlbutler.settings import Settings
+from mlbutler.settings import ProjectSettings, Settings
 from tests.conftest import GitCommand
 
 JENKINS = {"JENKINS_URL": "http://j/", "BUILD_URL": "http://j/1/", "CHANGE_ID": "7", "CHANGE_TARGET": "main",
@@ -46,7 +46,7 @@ def clone(origin: Path, git: GitCommand, rev: str, *args: str) -> Path:
 
 
 def found(directory: Path, environ: dict[str, str], against: str | None = None, **project: str) -> Change:
-    return detect(Git(directory), environ, Settings.model_validate({"project": project}), against)
+    return detect(Git(directory), environ, Settings(project=ProjectSettings(**project)), against)
 
 
 def test_a_jenkins_pull_request_at_its_head(origin: Path, git: GitCommand) -> None:

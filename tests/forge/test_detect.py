@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,9 +67,9 @@ GITLAB_CI = {"GITLAB_CI": "true", "CI_PROJECT_PATH": "fork/x", "CI_MERGE_REQUEST
     ],
 )  # fmt: skip
 def test_the_forge_is_found(
-    settings: dict[str, str], environ: dict[str, str], repository: str, url: str, expected: tuple[str, str, str]
+    settings: dict[str, Any], environ: dict[str, str], repository: str, url: str, expected: tuple[str, str, str]
 ) -> None:
-    found = locate_forge(ForgeSettings.model_validate(settings), environ, change(repository, url))
+    found = locate_forge(ForgeSettings(**settings), environ, change(repository, url))
     assert found is not None
     assert (found.kind, found.url, found.repository) == expected
 
@@ -88,9 +90,9 @@ def test_where_nothing_tells_there_is_no_forge(repository: str) -> None:
         ({}, "https://github.com/x", "forge.repository"),
     ],
 )
-def test_what_is_missing_is_named(settings: dict[str, str], repository: str, word: str) -> None:
+def test_what_is_missing_is_named(settings: dict[str, Any], repository: str, word: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        locate_forge(ForgeSettings.model_validate(settings), {}, change(repository))
+        locate_forge(ForgeSettings(**settings), {}, change(repository))
     assert word in caught.value.remedy
     assert "secret" not in caught.value.message
 
@@ -114,7 +116,7 @@ def agreed(
 ) -> None:
     settings = parse(text)
     sources = {
-        f"forge.{key}": source if getattr(settings.forge, key) else "default" for key in ForgeSettings.model_fields
+        f"forge.{key}": source if getattr(settings.forge, key) else "default" for key in ForgeSettings.__struct_fields__
     }
     ours = change("https://github.com/team/x", kind=kind)
     require_agreed(LoadedSettings(settings, sources), there, ours, environ or {}, lambda: [parse(before).forge])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mlbutler.gate.rules import judge
@@ -35,7 +37,7 @@ def metric(old: Scalar, new: Scalar, name: str = "accuracy", **more: object) -> 
         ({"min": 0.1}, 0.5, "NaN", "failed"),
     ],
 )
-def test_limits(limits: dict[str, object], old: Scalar, new: Scalar, outcome: str) -> None:
+def test_limits(limits: dict[str, Any], old: Scalar, new: Scalar, outcome: str) -> None:
     result = judge([Gate(metric="m.json:accuracy", **limits)], Evidence([metric(old, new)]))[0]
     assert result.outcome == outcome
     assert "accuracy" in result.sentence
@@ -50,7 +52,7 @@ def test_limits(limits: dict[str, object], old: Scalar, new: Scalar, outcome: st
     ],
 )
 def test_a_sentence_never_says_that_a_number_broke_a_limit_that_looks_the_same(
-    limits: dict[str, object], old: Scalar, new: Scalar, sentence: str
+    limits: dict[str, Any], old: Scalar, new: Scalar, sentence: str
 ) -> None:
     result = judge([Gate(metric="accuracy", **limits)], Evidence([metric(old, new)]))[0]
     assert (result.outcome, result.sentence) == ("failed", sentence)

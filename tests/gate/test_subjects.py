@@ -5,17 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from mlbutler.comparison.snapshot import ArtifactState, Snapshot, Stored
+from mlbutler.errors import SettingsError
 from mlbutler.gate.rules import judge
 from mlbutler.gate.subjects import Evidence
 from mlbutler.record import GateResult, PredictionChange, SliceChange, StageRun, Verdict
 from mlbutler.settings import Gate
+from mlbutler.settings.reading import _validated
+
+
+def read_gate(values: dict[str, Any]) -> Gate:
+    (gate,) = _validated("mlbutler.toml", {"gate": [values]}, {}).settings.gate
+    return gate
 
 
 def one(evidence: Evidence, **gate: Any) -> GateResult:
-    (result,) = judge([Gate(**gate)], evidence)
+    (result,) = judge([read_gate(gate)], evidence)
     return result
 
 
@@ -139,5 +145,5 @@ def test_predictions_are_gated_by_slices_and_flips() -> None:
     ],
 )
 def test_a_gate_that_means_nothing_is_refused(gate: dict[str, Any], why: str) -> None:
-    with pytest.raises(ValidationError, match=why):
-        Gate(**gate)
+    with pytest.raises(SettingsError, match=why):
+        read_gate(gate)

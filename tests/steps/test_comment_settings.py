@@ -11,7 +11,6 @@ import pytest
 from mlbutler.console import Console
 from mlbutler.record import Change, CompareResult, Environment, MetricChange, Outcome, Record, TestResult, Verdict
 from mlbutler.settings import LoadedSettings, parse
-from mlbutler.settings.comment import CommentSettings
 from mlbutler.steps.comment_settings import agreed, is_wanted, layout
 from mlbutler.steps.context import RunContext
 
@@ -90,7 +89,7 @@ def test_when_there_is_to_be_a_comment(
 ) -> None:
     change = Change(ci="jenkins", kind="pull-request", head="a" * 40, checkout="a" * 40)
     record = Record(change=change, environment=ENVIRONMENT, compare=compare, test=test)
-    assert is_wanted(CommentSettings.model_validate({"when": when}), record) is wanted
+    assert is_wanted(parse(f"comment.when = '{when}'").comment, record) is wanted
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,19 @@ import dataclasses
 import hashlib
 import os
 import platform
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mlbutler import linux
 from mlbutler.anonymous import anonymous
 from mlbutler.commands.clone_lock import FOLDER, lock_after_others, lock_clone, lock_step, lock_to_begin
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
+from mlbutler.extras import installed
 from mlbutler.git import Git
 from mlbutler.held_back import held_back, values_to_hide
 from mlbutler.project.tracked import refuse_tracked
@@ -129,15 +130,15 @@ def _named_by_job(loaded: LoadedSettings, console: Console, *, ci: bool) -> Load
     if not ci or loaded.settings.report.name is None or loaded.sources.get("report.name", "").startswith("MLBUTLER_"):
         return loaded
     console.line("Warning: report.name is not taken from the settings' file: set MLBUTLER_REPORT_NAME in the job.")
-    report = loaded.settings.report.model_copy(update={"name": None})
-    return dataclasses.replace(loaded, settings=loaded.settings.model_copy(update={"report": report}))
+    report = msgspec.structs.replace(loaded.settings.report, name=None)
+    return dataclasses.replace(loaded, settings=msgspec.structs.replace(loaded.settings, report=report))
 
 
 def _with_mirror(loaded: LoadedSettings, root: Path) -> LoadedSettings:
     """Return the settings with the mirror's whole path: ``~`` leads nowhere once there is no home."""
     mirror = loaded.settings.data.mirror_path(root)
-    data = loaded.settings.data.model_copy(update={"mirror": str(mirror) if mirror is not None else None})
-    return dataclasses.replace(loaded, settings=loaded.settings.model_copy(update={"data": data}))
+    data = msgspec.structs.replace(loaded.settings.data, mirror=str(mirror) if mirror is not None else None)
+    return dataclasses.replace(loaded, settings=msgspec.structs.replace(loaded.settings, data=data))
 
 
 def _check_symlinks(root: Path, git: Git, environ: Mapping[str, str], loaded: LoadedSettings) -> None:
@@ -307,11 +308,11 @@ def _environment(git: Git) -> Environment:
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return Environment(
         mlbutler=__version__,
-        dvc=version("dvc"),
+        dvc=installed("dvc"),
         git=git.run("--version").text.removeprefix("git version "),
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        host=os.environ.get("NODE_NAME") or socket.gethostname(),
+        host=os.environ.get("NODE_NAME") or platform.node(),
         cpus=os.cpu_count() or 1,
         memory=pages * size,
     )

@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from mlbutler.commands.clone_lock import SIDE_BY_SIDE
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
@@ -56,8 +58,8 @@ def step(
         if in_run:
             resume(work)
         if targets:
-            reproduce = work.settings.reproduce.model_copy(update={"targets": tuple(targets)})
-            settings = work.settings.model_copy(update={"reproduce": reproduce})
+            reproduce = msgspec.structs.replace(work.settings.reproduce, targets=tuple(targets))
+            settings = msgspec.structs.replace(work.settings, reproduce=reproduce)
             work.loaded = dataclasses.replace(work.loaded, settings=settings)
         if in_run and (reason := blocked(work.record, name)):
             return _finish(work, console, name, skip_step(work, name, reason))

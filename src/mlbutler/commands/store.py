@@ -178,23 +178,19 @@ def _data(directory: Path, *, required: bool) -> tuple[DataSettings, Path]:
             raise
         from mlbutler.settings import DataSettings
 
-        return DataSettings.model_construct(
-            **{name: field.default for name, field in DataSettings.model_fields.items()}
-        ), root
+        return DataSettings(), root
 
 
 def _checked(key: str, text: str, option: str) -> Any:
     """Return the value of an option that is written as the setting `key` is."""
-    from pydantic import ValidationError
-
     from mlbutler.settings import DataSettings
-    from mlbutler.settings.problems import problem
+    from mlbutler.settings.values import value
 
     try:
-        return getattr(DataSettings.model_validate({key: text}), key)
-    except ValidationError as error:
+        return value(DataSettings.keys()[key].type, text)
+    except ValueError as error:
         example = "200GB" if key == "mirror_limit" else "30d"
-        raise SettingsError(f"{option} {problem(error.errors()[0])}.", f"Such as {option} {example}.") from error
+        raise SettingsError(f"{option} {error}.", f"Such as {option} {example}.") from error
 
 
 def _store(place: MirrorInfo) -> LocalStore:

@@ -5,26 +5,28 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import date
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from msgspec import Meta
 
 from mlbutler.errors import SettingsError
 from mlbutler.parsing import Unreadable, parse_toml
 from mlbutler.record import GateResult
-from mlbutler.settings.problems import explained
+from mlbutler.settings.problems import Problem, explained
+from mlbutler.settings.types import Section, about
+from mlbutler.settings.values import read
 
 FILE_NAME = "mlbutler-waivers.toml"
+_Text = Annotated[str, Meta(min_length=1)]
 
 
-class Waiver(BaseModel):
+class Waiver(Section, frozen=True):
     """One waiver."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    gate: str = Field(min_length=1, description="the gate's number as reports name it, or 'number: rule' for one limit")
-    reason: str = Field(min_length=1, description="why it is let pass")
-    owner: str = Field(min_length=1, description="who answers for it")
-    until: date = Field(description="last day on which it holds, in UTC")
+    gate: Annotated[_Text, about("the gate's number as reports name it, or 'number: rule' for one limit")]
+    reason: Annotated[_Text, about("why it is let pass")]
+    owner: Annotated[_Text, about("who answers for it")]
+    until: Annotated[date, about("last day on which it holds, in UTC")]
 
     def covers(self, result: GateResult) -> bool:
         """Return whether it is about this limit."""
@@ -32,9 +34,7 @@ class Waiver(BaseModel):
         return self.gate in (result.metric, name, f"{result.metric}: {result.rule}", f"{name}: {result.rule}")
 
 
-class _WaiverFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _WaiverFile(Section, frozen=True):
     waiver: tuple[Waiver, ...] = ()
 
 
@@ -45,13 +45,15 @@ def parse_waivers(text: str) -> tuple[Waiver, ...]:
         SettingsError: it is no TOML, a key is missing or unknown, or a value does not fit.
     """
     remedy = "Each [[waiver]] needs gate, reason, owner and until = 2026-12-31 (`mlbutler help compare`)."
+    problems: list[Problem] = []
     try:
-        return _WaiverFile.model_validate(parse_toml(text, FILE_NAME)).waiver
+        found = read(_WaiverFile, parse_toml(text, FILE_NAME), problems)
     except Unreadable as error:
         raise SettingsError(error.message, error.remedy) from error
-    except ValidationError as error:
-        said, nearest = explained(error, _WaiverFile, lambda where: FILE_NAME)
-        raise SettingsError(said, nearest or remedy) from error
+    if problems or found is None:
+        said, nearest = explained(problems, lambda where: FILE_NAME)
+        raise SettingsError(said, nearest or remedy)
+    return found.waiver
 
 
 def apply(

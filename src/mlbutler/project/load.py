@@ -15,6 +15,7 @@ from mlbutler.errors import MlbutlerError, ProjectError
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.project.dvc_yaml import guard
 from mlbutler.project.model import LEGACY_MD5, MD5, Dependency, Output, ParamsFile, Recorded, Stage, Stages
+from mlbutler.project.stage_order import ordered
 from mlbutler.secrets import without_userinfo
 from mlbutler.store.missing_plugins import stood_in_for
 
@@ -31,15 +32,13 @@ def load_stages(repo: Any, *, read_params: bool = True) -> Stages:
     Raises:
         ProjectError: dvc.yaml, dvc.lock or a .dvc file cannot be read, or stages contradict each other.
     """
-    import networkx
-
     guard()
     try:
         with stood_in_for():
-            ordered = list(networkx.dfs_postorder_nodes(repo.index.graph))
+            found = ordered(repo.index)
         locks = _Locks(repo)
-        stages = tuple(_stage(repo, stage, locks, read_params) for stage in ordered)
-        return Stages(stages, orphans=tuple(_orphans(repo, ordered, locks)))
+        stages = tuple(_stage(repo, stage, locks, read_params) for stage in found)
+        return Stages(stages, orphans=tuple(_orphans(repo, found, locks)))
     except MlbutlerError:
         raise
     except Exception as error:  # DVC raises whatever its parsers, Python or the file system do

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from mlbutler.errors import UntrustedRemote
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
@@ -186,8 +188,8 @@ def without_moved_mirror(loaded: LoadedSettings, known: Iterable[Agreement] | No
     moved = _moved_mirrors(loaded, tuple(known)) if known is not None else {}
     if not moved:
         return loaded
-    data = loaded.settings.data.model_copy(update=dict.fromkeys(moved))
-    return dataclasses.replace(loaded, settings=loaded.settings.model_copy(update={"data": data}))
+    data = msgspec.structs.replace(loaded.settings.data, **dict.fromkeys(moved))
+    return dataclasses.replace(loaded, settings=msgspec.structs.replace(loaded.settings, data=data))
 
 
 def moved(root: Path, loaded: LoadedSettings, known: Iterable[Agreement] | None) -> tuple[str, ...]:
@@ -231,7 +233,7 @@ def configured_directories(root: Path) -> tuple[Path, ...]:
 
 
 def _mirrors(settings: Settings | None) -> dict[str, str]:
-    found = settings.data.model_dump(include=set(_MIRRORS)) if settings is not None else {}
+    found = {key: getattr(settings.data, key) for key in _MIRRORS} if settings is not None else {}
     return {key: value for key, value in found.items() if value is not None}
 
 

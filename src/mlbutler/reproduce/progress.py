@@ -98,10 +98,10 @@ def left_behind(root: Path) -> tuple[StageRun, ...]:
 
 def _parsed(content: bytes) -> StageProgress | None:
     """Return what the file says, None where it is damaged: code of the project may have written it."""
-    from pydantic import TypeAdapter, ValidationError
+    import msgspec
 
     try:
-        found = TypeAdapter(StageProgress).validate_json(content)
-    except ValidationError:
+        found = msgspec.json.decode(content, type=StageProgress)
+    except (ValueError, RecursionError):
         return None
     return dataclasses.replace(found, done=tuple(dataclasses.replace(run, tail=()) for run in found.done))

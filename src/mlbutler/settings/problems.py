@@ -2,53 +2,124 @@
 
 from __future__ import annotations
 
-import difflib
+import datetime
+import re
+import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import field
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+import msgspec
+
+from mlbutler.frozen import frozen
 
 _SHOWN = 60
 _MOST_BITS = 1024
 """Python does not write larger numbers in digits."""
+_NOTHING = object()
 _EXPECTED = {
-    "string_type": "must be a text in quotes",
-    "tuple_type": "must be a text in quotes, or a list of such texts",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "int_parsing_size": "must be a whole number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "finite_number": "must be a finite number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
+    str: "must be a text in quotes",
+    tuple: "must be a text in quotes, or a list of such texts",
+    int: "must be a whole number",
+    float: "must be a number",
+    bool: "must be true or false",
+    datetime.date: "must be a date as 2026-12-31",
 }
+_BOUND = re.compile(r"Expected `\w+` (?P<sign>[<>]=?) (?P<limit>\S+)")
+_SIGNS = {">=": "greater than or equal to", ">": "greater than", "<=": "less than or equal to", "<": "less than"}
 
 
-def explained(error: ValidationError, model: type[BaseModel], source: Callable[[str], str]) -> tuple[str, str]:
+Where = tuple[str | int, ...]
+"""A place of the file: ``("gate", 1, "min")`` is ``min`` in the second ``[[gate]]``."""
+
+
+@frozen
+class Problem:
+    """Something wrong at a place of the file.
+
+    Attributes:
+        given: what stands there, where the sentence does not say it already.
+        nearest: the known key that is most like one that is unknown, '' for none.
+    """
+
+    where: Where
+    text: str
+    given: object = field(default=_NOTHING, repr=False)
+    nearest: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What it has to be, and what it is."""
+        return self.text if self.given is _NOTHING else f"{self.text}, not {_format_toml(self.given)}"
+
+
+def explained(problems: Sequence[Problem], source: Callable[[str], str]) -> tuple[str, str]:
     """Return all that is wrong, and the nearest known key of each that is unknown ('' if none is).
 
-    Of a key that is missing because it is misspelt only that is said.
+    Args:
+        source: returns the file or the variable that a ``section.key`` comes from.
+    """
+    said = []
+    for problem in problems:
+        where, named = problem.where, f"{source('.'.join(map(str, problem.where[:2])))}: "
+        if problem.text.startswith("unknown key"):
+            table = f"[{where[0]}]" if len(where) == 2 else _place(where[:-1])
+            said.append(f"{named}{problem.text}" + (f" in {table}" if table else ""))
+        else:
+            said.append(f"{named}{_place(where)}: {problem.sentence}")
+    remedies = [f"The nearest known key is '{problem.nearest}'." for problem in problems if problem.nearest]
+    return f"{'; '.join(said)}.", " ".join(dict.fromkeys(remedies))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known key that is most like `name`, '' for none."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.0)), "")
+
+
+def no_table(given: object, where: Where) -> Problem:
+    """Return the problem with something that stands in the place of a table."""
+    name = f"[{where[0]}]" if where else "[section]"
+    written = name if len(where) < 2 else f"[{name}]"
+    return Problem(where, f"must be a table, not {_format_toml(given)}: write {written}")
+
+
+def no_tables(given: object, where: Where) -> Problem:
+    """Return the problem with something that stands in the place of a list of tables."""
+    return Problem(where, f"must be a list of tables, not {_format_toml(given)}: write [[{where[0]}]], in two brackets")
+
+
+def misfit(error: msgspec.ValidationError, kind: Any, found: Any, given: object, where: Where) -> Problem:
+    """Return the problem with a value that is not of its type.
 
     Args:
-        model: what was validated. source: returns the file or the variable that a ``section.key`` comes from.
+        found: the value as it was held against the type `kind`, where a text stood for something else `given`.
     """
-    items = error.errors()
-    nearest = {item["loc"]: _nearest(model, item["loc"]) for item in items if item["type"] == "extra_forbidden"}
-    meant = {(*where[:-1], name) for where, name in nearest.items()}
-    problems, remedies = [], []
-    for item in items:
-        where = item["loc"]
-        named, at = f"{source('.'.join(map(str, where[:2])))}: ", _place(where)
-        if where in nearest:
-            table = f"[{where[0]}]" if len(where) == 2 else _place(where[:-1])
-            problems.append(f"{named}unknown key '{where[-1]}'" + (f" in {table}" if table else ""))
-            remedies += [f"The nearest known key is '{nearest[where]}'."] if nearest[where] else []
-        elif item["type"] != "missing" or where not in meant:
-            problems.append(f"{named}{at}: {problem(item)}")
-    return f"{'; '.join(problems)}.", " ".join(dict.fromkeys(remedies))
+    said, _, at = str(error).partition(" - at `$[")
+    kind = plain(kind)
+    if at:
+        number = int(at.rstrip("]`"))
+        kind, where, given = plain(typing.get_args(kind)[0]), (*where, number), found[number]
+    if bound := _BOUND.match(said):
+        limit = bound["limit"].removesuffix(".0")
+        return Problem(where, f"must be {_SIGNS[bound['sign']]} {limit}", given)
+    if " of length " in said:
+        return Problem(where, "must not be empty")
+    if typing.get_origin(kind) is Literal:
+        words = [repr(word) for word in typing.get_args(kind)]
+        return Problem(where, f"must be {' or '.join([', '.join(words[:-1]), words[-1]])}", given)
+    return Problem(where, _EXPECTED[typing.get_origin(kind) or kind], given)
+
+
+def plain(kind: Any) -> Any:
+    """Return a type without what `Annotated` says of it, and without None."""
+    if typing.get_origin(kind) is Annotated:
+        return plain(kind.__origin__)
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return plain(next(one for one in typing.get_args(kind) if one is not type(None)))
+    return kind
 
 
 def _place(where: Sequence[int | str]) -> str:
@@ -58,47 +129,6 @@ def _place(where: Sequence[int | str]) -> str:
         return f"{table}: {_place(where[2:])}" if where[2:] else table
     text = ".".join(str(part) for part in where if isinstance(part, str))
     return text + "".join(f", item {part + 1}" for part in where if isinstance(part, int))
-
-
-def _nearest(model: type[BaseModel], where: Sequence[int | str]) -> str:
-    """Return the known key that is most like the last one of `where`."""
-    for part in where[:-1]:
-        if isinstance(part, str):
-            kind = model.model_fields[part].annotation
-            model = next(one for one in (kind, *typing.get_args(kind)) if hasattr(one, "model_fields"))
-    return next(
-        iter(
-            difflib.get_close_matches(
-                str(where[-1]), [field.alias or name for name, field in model.model_fields.items()], n=1, cutoff=0.0
-            )
-        ),
-        "",
-    )
-
-
-def problem(item: Mapping[str, Any]) -> str:
-    """Describe one of pydantic's errors, such as "must be a whole number, not 'many'".
-
-    Args:
-        item: one of `ValidationError.errors()`; its `loc` begins with the section.
-    """
-    kind, where = item["type"], item["loc"]
-    if kind == "missing":
-        return "is missing"
-    if kind == "value_error":
-        said = str(item["ctx"]["error"])
-        # One on the whole table speaks for itself.
-        return said if isinstance(item["input"], Mapping) else f"{said}, not {_format_toml(item['input'])}"
-    given = _format_toml(item["input"])
-    if kind == "tuple_type" and len(where) == 1:
-        return f"must be a list of tables, not {given}: write [[{where[0]}]], in two brackets"
-    if kind == "model_type":
-        name = f"[{where[0]}]"
-        return f"must be a table, not {given}: write {name if len(where) == 1 else f'[{name}]'}"
-    if kind.startswith("date_"):
-        return f"must be a date as 2026-12-31, not {given}"
-    expected = _EXPECTED.get(kind) or str(item["msg"]).replace("Input should be", "must be")
-    return f"{expected}, not {given}"
 
 
 def _format_toml(value: object) -> str:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+import msgspec
 
 from mlbutler.errors import SettingsError
 from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, parse_json, parse_toml
-from mlbutler.settings.problems import explained
+from mlbutler.settings.problems import Problem, explained
 from mlbutler.settings.sections import Settings
 from mlbutler.settings.types import Section
+from mlbutler.settings.values import read
 
 FILE_NAME, SHARED = "mlbutler.toml", "pyproject.toml"
 
@@ -99,14 +100,18 @@ def _validated(name: str, values: dict[str, Any], environ: Mapping[str, str]) ->
                 raise SettingsError(f"{name}: '{section}' must be a table.", f"Write [{section}].")
             section_values[key] = _from_text(section, key, text)
             sources[f"{section}.{key}"] = variable
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        said, remedy = explained(error, Settings, lambda where: sources.get(where, name))
-        raise SettingsError(said, remedy or "`mlbutler help settings` says what each key takes.") from error
-    return LoadedSettings(
-        settings, {key: sources.get(key, "default") for key in _keys(settings.model_dump(by_alias=True))}
-    )
+    problems: list[Problem] = []
+    settings = read(Settings, values, problems)
+    if problems or settings is None:
+        said, remedy = explained(problems, lambda where: sources.get(where, name))
+        raise SettingsError(said, remedy or "`mlbutler help settings` says what each key takes.")
+    return LoadedSettings(settings, {key: sources.get(key, "default") for key in _keys(written(settings))})
+
+
+def written(settings: Settings) -> dict[str, Any]:
+    """Return settings as a file has them, with what is not set."""
+    found: dict[str, Any] = msgspec.to_builtins(settings)
+    return found
 
 
 def _from_file(root: Path) -> tuple[str, dict[str, Any]]:
@@ -145,18 +150,21 @@ def _keys(values: Mapping[str, Any]) -> Iterator[str]:
 
 def variables() -> Iterator[tuple[str, str, str]]:
     """Yield each setting's environment variable, section and key."""
-    for section, field in Settings.model_fields.items():
-        model = field.annotation
-        if isinstance(model, type) and issubclass(model, Section):
-            for key in model.keys():  # noqa: SIM118  # it is no mapping
-                yield f"MLBUTLER_{section}_{key}".upper(), section, key
+    for section, kind in _sections():
+        for key in kind.__struct_encode_fields__:
+            yield f"MLBUTLER_{section}_{key}".upper(), section, key
+
+
+def _sections() -> Iterator[tuple[str, type[Section]]]:
+    """Yield each section by its name, but for those of which there are several."""
+    for section, default in zip(Settings.__struct_fields__, Settings.__struct_defaults__, strict=True):
+        if isinstance(default, Section):
+            yield section, type(default)
 
 
 def _from_text(section: str, key: str, text: str) -> Any:
-    model = Settings.model_fields[section].annotation
-    assert isinstance(model, type)
-    assert issubclass(model, Section)
-    default = model.keys()[key].default
+    kind = dict(_sections())[section]
+    default = kind.keys()[key].default
     if isinstance(default, tuple) and text.lstrip().startswith("["):
         try:
             return parse_json(text)

@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.fields import FieldInfo
+import msgspec
+from msgspec import Meta
+from msgspec.structs import FieldInfo
+
+from mlbutler.frozen import frozen
 
 
-class Section(BaseModel):
-    """A section of the settings."""
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A section of the settings; `values.read` makes one of what a file has.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    Where values do not go together, its `__post_init__` raises ValueError.
+    """
 
     @classmethod
     def keys(cls) -> dict[str, FieldInfo]:
         """Return each field by the name that the file has for it: some are words of Python's."""
-        return {field.alias or name: field for name, field in cls.model_fields.items()}
+        return {field.encode_name: field for field in msgspec.structs.fields(cls)}
+
+
+def about(text: str) -> Meta:
+    """Return what the type of a setting says of it."""
+    return Meta(description=text)
+
+
+@frozen
+class Written:
+    """How people write a value: makes it of a text, and leaves everything else as it is. Raises ValueError."""
+
+    read: Callable[[object], object]
+
+
+@frozen
+class Checked:
+    """What a value that is set has to be besides its type: returns it, maybe tidied. Raises ValueError."""
+
+    check: Callable[[Any], Any]
 
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -85,11 +110,29 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
-Amount = Annotated[float, BeforeValidator(_amount)]
-Strings = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+_FLAGS = {
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
+    **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
+}
 
 
-Patience = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
-Share = Annotated[float, BeforeValidator(share), Field(gt=0, le=1)]
+def _flag(value: object) -> object:
+    """Return whether a text such as ``yes`` means yes, the words that options take too."""
+    return _FLAGS.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts:
+        raise ValueError("must be a path inside the project")
+    return PurePosixPath(path).as_posix()
+
+
+Bytes = Annotated[int, Written(_bytes), Meta(gt=0)]
+Seconds = Annotated[float, Written(_seconds), Meta(gt=0)]
+Amount = Annotated[float, Written(_amount)]
+Strings = Annotated[tuple[str, ...], Written(_listed)]
+Patience = Annotated[float, Written(_seconds), Meta(ge=0)]
+Share = Annotated[float, Written(share), Meta(gt=0, le=1)]
+Flag = Annotated[bool, Written(_flag)]
+Inside = Annotated[str, Checked(_inside)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import BaseModel
+import msgspec
 
 from mlbutler.settings import settings_at
+from mlbutler.settings.types import Section
 from mlbutler.steps.context import RunContext
 
-S = TypeVar("S", bound=BaseModel)
+S = TypeVar("S", bound=Section)
 
 
 def agreed(work: RunContext, section: str, own: S, *, branches: bool = False) -> S:
@@ -29,7 +30,8 @@ def agreed(work: RunContext, section: str, own: S, *, branches: bool = False) ->
         revisions = (change.head,)
     theirs = settings_at(lambda name: work.git.show(revisions[0], f"{work.prefix}{name}")) if revisions else None
     found = getattr(theirs, section) if theirs is not None else kind()
-    given = {key: getattr(own, key) for key in kind.model_fields
+    keys = zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
+    given = {name: getattr(own, name) for name, key in keys
              if work.loaded.sources.get(f"{section}.{key}", "").startswith("MLBUTLER_")}  # fmt: skip
-    made: S = found.model_copy(update=given)
+    made: S = msgspec.structs.replace(found, **given)
     return made

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mlbutler.record import CompareResult, Outcome, Record, Verdict
 from mlbutler.settings import CommentSettings, settings_at
 from mlbutler.steps.context import RunContext
@@ -25,8 +27,8 @@ def agreed(work: RunContext) -> CommentSettings:
         return own
     found = settings_at(lambda name: _target_file(work, name))
     there = found.comment if found is not None else CommentSettings()
-    given = [key for key in CommentSettings.model_fields if _is_given(work, key)]
-    return there.model_copy(update={key: getattr(own, key) for key in given})
+    given = [key for key in CommentSettings.__struct_fields__ if _is_given(work, key)]
+    return msgspec.structs.replace(there, **{key: getattr(own, key) for key in given})
 
 
 def layout(work: RunContext) -> Layout:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from mlbutler.comparison.documents import LARGEST, is_number, read_document
 from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import SettingsError
@@ -196,8 +198,8 @@ def measure(
 
 
 def _with_targets(scratch: RunContext, targets: Sequence[str]) -> RunContext:
-    reproduce = scratch.settings.reproduce.model_copy(update={"targets": tuple(targets)})
-    settings = scratch.settings.model_copy(update={"reproduce": reproduce})
+    reproduce = msgspec.structs.replace(scratch.settings.reproduce, targets=tuple(targets))
+    settings = msgspec.structs.replace(scratch.settings, reproduce=reproduce)
     scratch.loaded = dataclasses.replace(scratch.loaded, settings=settings)
     return scratch
 

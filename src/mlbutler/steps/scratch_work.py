@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import msgspec
+
 from mlbutler.record import Record
 from mlbutler.remotes.trust import from_text
 from mlbutler.reproduce.scratch import LOCAL_CONFIG
@@ -17,9 +19,9 @@ def scratch_work(work: RunContext, root: Path, *, mirror: Path | None, timeout: 
     Args:
         mirror: the mirror to use there. timeout: seconds for all stages of one run.
     """
-    data = work.settings.data.model_copy(update={"mirror": str(mirror) if mirror else None})
-    reproduce = work.settings.reproduce.model_copy(update={"timeout": timeout})
-    settings = work.settings.model_copy(update={"data": data, "reproduce": reproduce})
+    data = msgspec.structs.replace(work.settings.data, mirror=str(mirror) if mirror else None)
+    reproduce = msgspec.structs.replace(work.settings.reproduce, timeout=timeout)
+    settings = msgspec.structs.replace(work.settings, data=data, reproduce=reproduce)
     record = Record(change=work.record.change, environment=work.record.environment, project=work.record.project)
     loaded = dataclasses.replace(work.loaded, settings=settings)
     agreed = work.agreed_remotes

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mlbutler.frozen import frozen_by_name
 from mlbutler.record import Scalar
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Result:
     """What a run of stages made.
 

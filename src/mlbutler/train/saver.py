@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlbutler.console import human_bytes
-from mlbutler.settings.sections import TrainSettings
+from mlbutler.settings.train import TrainSettings
 from mlbutler.symlinks import Symlinks
 from mlbutler.train.checkpoints import Checkpoints, Unsettled, readings
 

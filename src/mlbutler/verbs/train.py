@@ -21,13 +21,12 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return it in seconds."""
-        from pydantic import TypeAdapter, ValidationError
-
         from mlbutler.settings.types import Seconds
+        from mlbutler.settings.values import value as read
 
         try:
-            return float(TypeAdapter(Seconds).validate_python(value))
-        except ValidationError:
+            return float(read(Seconds, value))
+        except ValueError:
             self.fail(f"'{value}' is no time: write 90, 30m, 8h or 2d.", param, ctx)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 
@@ -51,6 +50,8 @@ def _of_settings() -> Iterator[str]:
 
 
 def _nearest(name: str, known: set[str]) -> str:
+    import difflib
+
     candidates = {*known, *(f"MLBUTLER_REMOTE_{key}" for key in _OF_REMOTES)}
     if name.startswith("MLBUTLER_REMOTE_"):
         parts = name.removeprefix("MLBUTLER_REMOTE_").split("_")

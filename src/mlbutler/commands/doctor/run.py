@@ -123,7 +123,9 @@ def examine(work: RunContext, unknown: Examined | None = None) -> Iterator[Exami
 
 
 def _show_settings(work: RunContext) -> None:
-    values = work.settings.model_dump(mode="json", by_alias=True)
+    from mlbutler.settings.reading import written
+
+    values = written(work.settings)
     rows = []
     for key, source in work.loaded.sources.items():
         section, _, name = key.partition(".")

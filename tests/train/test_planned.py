@@ -79,3 +79,10 @@ def test_only_what_stages_read_is_laid_out(root: Path, git: GitCommand, monkeypa
     assert ours[0] == {"dvc.yaml", "params.yaml", "words/a.txt", "words/b.txt"}
     assert ours[1] == ours[0] - {"words/a.txt"}
     assert ours[2] == ours[0]
+
+
+def test_what_a_stage_reads_outside_the_repository_is_looked_up_there(root: Path, git: GitCommand) -> None:
+    (root / "dvc.yaml").write_text('stages: {train: {cmd: "true", deps: [words, ../beside, /etc/hostname]}}\n')
+    git(root, "commit", "-qam", "reads elsewhere")
+    (one,) = planned(root, git(root, "rev-parse", "HEAD"))
+    assert [stage.name for stage in one.stages] == ["train"]

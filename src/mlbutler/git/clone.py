@@ -146,10 +146,19 @@ class Clone(GitCommand):
             entries.append(TreeEntry(mode, oid, os.fsdecode(name)))
         return tuple(entries)
 
+    def paths(self, rev: str) -> tuple[str, ...]:
+        """Return the paths of all files of a commit or tree, from the repository's root."""
+        out = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", rev).out
+        return tuple(map(os.fsdecode, filter(None, out.split(b"\0"))))
+
     def tracked(self) -> frozenset[str]:
         """Return the paths in the index below `directory`, relative to it."""
         out = self.run("ls-files", "-z").out
         return frozenset(os.fsdecode(item) for item in out.split(b"\0") if item)
+
+    def tracked_below(self, paths: Collection[str]) -> list[str]:
+        """Return the paths in the index at or below `paths`; all are relative to `directory`."""
+        return self._listed("ls-files", "--cached", paths)
 
     def tracked_links(self, paths: Collection[str]) -> frozenset[str]:
         """Return those of `paths` (relative to `directory`) that are symbolic links in the index."""

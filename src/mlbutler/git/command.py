@@ -42,7 +42,7 @@ _KEPT = {
 }  # fmt: skip
 _OPTIONS = (
     "-c", "core.quotePath=false", "-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false",
-    "-c", "core.safecrlf=false",
+    "-c", "core.safecrlf=false", "-c", "maintenance.auto=false",
 )  # fmt: skip
 # A remote that stops answering ends the command instead of the build's patience.
 _PATIENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "120"}

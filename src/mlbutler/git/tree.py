@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mlbutler.frozen import frozen
+from dataclasses import dataclass
 
 
-@frozen
+@dataclass(frozen=True)  # of which there is one for each file: see `frozen`
 class TreeEntry:
     """Hold one file of a commit: its mode (``100644``, ``160000`` for a submodule), object id and path."""
 

@@ -29,7 +29,7 @@ def refuse_left_out(git: Git, project: Project, prefix: str, captured: Captured,
     Raises:
         UsageError: there are some.
     """
-    sent = frozenset(entry.path for entry in git.tree(captured.tree))
+    sent = frozenset(git.paths(captured.tree))
     if not any(path.startswith(f"{prefix}.dvc/") for path in sent):
         raise UsageError("The folder .dvc is not in Git: what is sent is no DVC project.", "git add .dvc")
     found: dict[str, str] = {}

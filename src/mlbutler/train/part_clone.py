@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from mlbutler.git import Git
@@ -11,6 +11,8 @@ from mlbutler.reproduce.scratch import make_clone
 from mlbutler.train.experiment import Experiment
 
 _OWN = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore", ".gitignore")
+_DESCRIBED = (*_OWN, *(f"*/{name}" for name in _OWN), "*.dvc", ".dvc*/*", "*/.dvc*/*")
+"""What describes DVC projects, as patterns of Git's; `*` takes slashes too."""
 
 
 class PartClone:
@@ -28,7 +30,12 @@ class PartClone:
         self._there: set[str] = set()
         self._wanted: set[str] = set()
         self.root = make_clone(
-            git, folder, experiment.input, experiment.project, environ, lay_out=lambda _: self._lay_out(_is_described)
+            git,
+            folder,
+            experiment.input,
+            experiment.project,
+            environ,
+            lay_out=lambda _: self._lay_out(self._described()),
         )
 
     def go_to(self, experiment: Experiment) -> None:
@@ -38,7 +45,8 @@ class PartClone:
             self._there.discard(path)
         self._git.run("read-tree", "--reset", experiment.input)
         self._input = experiment.input
-        self._lay_out(lambda path: _is_described(path) or _is_below(path, self._wanted))
+        self._lay_out(self._described())
+        self._lay_out(self._below())
 
     def lay_out(self, paths: Iterable[str]) -> None:
         """Lay out files and folders too.
@@ -46,30 +54,20 @@ class PartClone:
         Args:
             paths: from the project's root; an empty one is all of it.
         """
-        self._wanted |= {os.path.normpath(f"{self._prefix}{path}") for path in paths}
-        self._lay_out(lambda path: _is_below(path, self._wanted))
+        named = (os.path.normpath(f"{self._prefix}{path}") for path in paths)
+        self._wanted |= {path for path in named if not path.startswith(("/", "../"))}
+        self._lay_out(self._below())
 
-    def _lay_out(self, wanted: Callable[[str], bool]) -> None:
-        listed = (os.fsdecode(path) for path in self._git.run("ls-files", "-z").out.split(b"\0") if path)
-        due = [path for path in listed if path not in self._there and wanted(path)]
+    def _described(self) -> list[str]:
+        out = self._git.run("ls-files", "-z", "--", *_DESCRIBED).out
+        return [os.fsdecode(path) for path in out.split(b"\0") if path]
+
+    def _below(self) -> list[str]:
+        return self._git.tracked_below(sorted(self._wanted))
+
+    def _lay_out(self, wanted: Iterable[str]) -> None:
+        due = {path for path in wanted if path not in self._there}
         if due:
             names = b"".join(os.fsencode(path) + b"\0" for path in due)
             self._git.run("checkout-index", "--force", "--quiet", "-z", "--stdin", input=names)
-            self._there |= set(due)
-
-
-def _is_described(path: str) -> bool:
-    folder, _, name = f"/{path}".rpartition("/")
-    return name in _OWN or name.endswith(".dvc") or "/.dvc" in folder
-
-
-def _is_below(path: str, folders: set[str]) -> bool:
-    if path in folders or "." in folders:
-        return True
-    return any(parent in folders for parent in _parents(path))
-
-
-def _parents(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
+            self._there |= due

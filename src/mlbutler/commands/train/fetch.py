@@ -79,7 +79,7 @@ def _kept_by_dvc(training: Training, experiment: Experiment, paths: Sequence[str
     project = training.project()
     reader = project.snapshots.at_commit(experiment.result, training.prefix)
     outputs = [] if reader is None else [(s, o.path) for s in reader.stages.ordered for o in s.outputs if o.cached]
-    tracked = [entry.path for entry in training.git.tree(experiment.result)]
+    tracked = training.git.paths(experiment.result)
     owned, recorded = [], []
     for path in paths:
         files = [stage.lock_file for stage, out in outputs if is_at(out, [path]) or is_at(path, [out])]

@@ -231,10 +231,20 @@ void tell(Map config, boolean ended, Map state) {
         if (written) {
             publishHTML([reportName: 'mlbutler', reportDir: "${top}.mlbutler/report", reportFiles: 'report.html',
                 includes: 'report.html', allowMissing: true, alwaysLinkToLastBuild: true, keepAll: true])
+            if (env.BRANCH_IS_PRIMARY) { experiments(config, top) }
         }
-        archiveArtifacts(allowEmptyArchive: true, followSymlinks: false,
-            artifacts: "${all}.mlbutler/report/**, ${all}.mlbutler/*.json, ${all}.mlbutler/*.log")
+        String kept = ".mlbutler/report/**, ${all}.mlbutler/board/**, ${all}.mlbutler/*.json, ${all}.mlbutler/*.log"
+        archiveArtifacts(allowEmptyArchive: true, followSymlinks: false, artifacts: "${all}${kept}")
     }
+}
+
+/** Write one page of all experiments; a build that cannot does not fail. */
+void experiments(Map config, String top) {
+    catchError(buildResult: 'SUCCESS', stageResult: 'UNSTABLE', message: 'There is no page of experiments.') {
+        mlbutlerAccess.forge(config) { mlbutlerAccess.command('mlbutler board --fetch') }
+    }
+    publishHTML([reportName: 'experiments', reportDir: "${top}.mlbutler/board", reportFiles: 'index.html',
+        includes: 'index.html', allowMissing: true, alwaysLinkToLastBuild: true, keepAll: false])
 }
 
 /** The project's JUnit files, as patterns: what mlbutler judged is in the report, and is no test of the project. */

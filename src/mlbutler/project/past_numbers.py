@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 from mlbutler.comparison.documents import is_number, read_document
@@ -50,10 +50,14 @@ class Drawn:
     @property
     def key(self) -> str:
         """Return what names its points."""
-        text = json.dumps(
-            [self.blob, self.curve.file.rpartition(".")[2], self.curve.x, self.curve.y, self.curve.header]
-        )
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+        return f"{self.blob[:24]} {_spec(self.curve)}"
+
+
+@cache
+def _spec(curve: Curve) -> str:
+    """Return what tells how the points are read from a file."""
+    text = json.dumps([curve.file.rpartition(".")[2], curve.x, curve.y, curve.header])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,11 @@ def jenkinsfile_values(found: DetectedProject, options: ScaffoldOptions, dockerf
         "junit": [matching(path) for path in own],
         "report": at(found.report),
         "verdict": at(f"{found.report}/verdict.txt"),
-        "artifacts": [matching(path) for path in (f"{found.report}/**", ".mlbutler/*.json", ".mlbutler/*.log")],
+        "board": at(".mlbutler/board"),
+        "artifacts": [
+            matching(path)
+            for path in (f"{found.report}/**", ".mlbutler/board/**", ".mlbutler/*.json", ".mlbutler/*.log")
+        ],
         "warnings": list(parsers),
         "plugins": _plugins(options, bool(own), bool(parsers), found.ssh or kind == "ssh"),
     }

@@ -71,4 +71,5 @@ def _page(work: RunContext, output: Path | None) -> Path:
         return work.root / PAGE
     if output.is_dir():
         raise UsageError(f"{output} is a folder.", f"Name a file: -o {shlex.quote(str(output / 'index.html'))}")
+    work.symlinks.check_inside(output)
     return output

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from mlbutler.record import Scalar
-from mlbutler.report.board.model import Board, Kind, Points, Row
+from mlbutler.report.board.model import Board, Column, Kind, Points, Row
 from mlbutler.report.escape import visible, web_address
 
 _LONGEST = 200
@@ -57,7 +58,7 @@ def columnar(board: Board) -> dict[str, Any]:
             "links": [_links(row.links, row.commit) for row in rows],
             "curves": [_drawn(row, board, names, drawn) for row in rows],
         },
-        "values": [[_value(column.of(row)) for row in rows] for column in board.columns],
+        "values": [_values(column, rows) for column in board.columns],
         "kinds": kinds.all(),
         "branches": branches.all(),
         "authors": authors.all(),
@@ -107,12 +108,20 @@ def _rounded(value: float) -> float:
     return int(found) if found.is_integer() and abs(found) < 1e15 else found
 
 
+def _values(column: Column, rows: Sequence[Row]) -> list[Scalar]:
+    values = (
+        (row.metrics.get(column.key) for row in rows) if column.metric else (row.params.get(column.key) for row in rows)
+    )
+    return [value if type(value) is int else _value(value) for value in values]
+
+
 def _value(value: Scalar) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return _shown(value) if isinstance(value, str) else value
 
 
+@lru_cache(100_000)
 def _shown(text: str) -> str:
     return visible(text, _LONGEST)
 

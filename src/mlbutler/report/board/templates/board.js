@@ -280,14 +280,15 @@ class Page {
     if (typeof a === "number" && typeof b === "number") return a - b;
     return String(a).localeCompare(String(b), undefined, { numeric: true });
   }
+  // Only what is shown: most columns are not.
   data() {
-    const rows = [];
-    for (let i = 0; i < this.all.count; i++) {
-      const row = { i, name: this.all.rows.name[i], branch: this.all.branches[this.all.rows.branch[i]], when: this.all.rows.when[i] };
-      for (let c = 0; c < this.all.columns.length; c++) row[`c${c}`] = this.all.values[c][i];
-      rows.push(row);
-    }
-    return rows;
+    const shown = this.all.columns.flatMap((column, c) => (this.columns.has(column.key) ? [[`c${c}`, this.all.values[c]]] : []));
+    const { name, branch, when } = this.all.rows;
+    return Array.from({ length: this.all.count }, (_, i) => {
+      const row = { i, name: name[i], branch: this.all.branches[branch[i]], when: when[i] };
+      for (const [field, values] of shown) row[field] = values[i];
+      return row;
+    });
   }
   draw() {
     return new Promise((done) => {
@@ -399,6 +400,7 @@ class Page {
       if (event.target.checked) this.columns.add(event.target.value); else this.columns.delete(event.target.value);
       this.kept.set("columns", [...this.columns]);
       this.table.setColumns(this.definitions());
+      this.table.replaceData(this.data());
     });
     byId("columns-find").addEventListener("input", (event) => {
       const wanted = event.target.value.toLowerCase();

@@ -18,6 +18,18 @@ def _known(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _place(place: str) -> str:
+    if not place.endswith(".git") and not place.startswith(("s3://", "/")):
+        raise ValueError("must be a repository's address that ends in .git, s3://bucket/folder, or /a/folder")
+    return place
+
+
+def _address(url: str) -> str:
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("must be an http or https address")
+    return url
+
+
 class CommentSettings(Section, frozen=True):
     """The comment on a pull request. A pull request itself cannot change these."""
 
@@ -48,6 +60,24 @@ class CommentSettings(Section, frozen=True):
             "where the forge takes no pictures, push them to the pull request's report branch and show them from there"
         ),
     ] = True
+    pictures_in: Annotated[
+        Annotated[str, Checked(_place)] | None,
+        about(
+            "where pictures go instead, on any forge: a Git repository on the same host (its address ends in "
+            ".git), a bucket (s3://bucket/folder), or a folder of this machine that a web server shows"
+        ),
+    ] = None
+    pictures_at: Annotated[
+        Annotated[str, Checked(_address)] | None,
+        about(
+            "address that shows what is in `pictures_in`; of a repository with {commit} and {path}, found out "
+            "where unset"
+        ),
+    ] = None
     keep: Annotated[
-        Patience, about("how old a report branch may get, such as '30d', before a run removes it; 0: for ever")
+        Patience,
+        about(
+            "how old a report branch, or a picture in `pictures_in`, may get, such as '30d', before a run "
+            "removes it; 0: for ever"
+        ),
     ] = 90 * 86400.0

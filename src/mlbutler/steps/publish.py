@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from mlbutler.change.order import is_older
 from mlbutler.errors import MlbutlerError
@@ -14,6 +14,8 @@ from mlbutler.forge.opening import NoToken
 from mlbutler.git import verified as git_verified
 from mlbutler.record import Change, Outcome, PublishResult, Record
 from mlbutler.record_ended import ended
+from mlbutler.report.plots.figure import File
+from mlbutler.steps import agreed as steps_agreed
 from mlbutler.steps import unshared
 from mlbutler.steps.comment_settings import agreed, is_wanted, layout
 from mlbutler.steps.context import RunContext
@@ -202,7 +204,8 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
     older = is_older(work.git, change)
     files = pictures.of_report(report) if change.number is not None else ()
     short = not takes.folds and bool(markdown.shown_on_demand(report))
-    linked = takes.pictures == "linked" and bool(files) and agreed(work).pictures
+    elsewhere = bool(files) and agreed(work).pictures and agreed(work).pictures_in is not None
+    linked = takes.pictures == "linked" and bool(files) and agreed(work).pictures and not elsewhere
     left = _on_branch(work, forge, change) if short or linked else LeftReport()
     branch = left.branch if short else ""
     form, create = layout(work), is_wanted(agreed(work), record)
@@ -219,6 +222,8 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
 
     if not files:
         return post()
+    if elsewhere:
+        return post(_put_elsewhere(work, change, files[:_MOST_PICTURES], older))
     if takes.pictures == "linked":
         return post(left.pictures if linked else None)
     files = files[:_MOST_PICTURES]
@@ -232,6 +237,20 @@ def _comment(work: RunContext, forge: Forge, change: Change) -> Posted:
             return posted
         at = forge.attach(change, report.title, sent, older)
     return post(at)
+
+
+def _put_elsewhere(
+    work: RunContext, change: Change, files: Sequence[File], is_older: Callable[[str], bool]
+) -> dict[str, str] | None:
+    """Return the pictures' addresses where the team wants them; None where they could not be put there."""
+    from mlbutler.steps.pictures_place import put
+
+    settings = steps_agreed.agreed(work, "comment", work.settings.comment, branches=True)
+    try:
+        return put(work, change, settings, files, is_older) if settings.pictures_in else None
+    except MlbutlerError as error:
+        work.console.line(f"The comment has no pictures: {error.message} {error.remedy}")
+        return None
 
 
 def _on_branch(work: RunContext, forge: Forge, change: Change) -> LeftReport:

@@ -146,7 +146,8 @@ def test_cancelled_in_each_state_it_keeps_what_it_has(plant: Plant) -> None:
     done = laptop.train("cancel", "lr-2", "lr-3")
     assert "lr-2: cancelled: before it began" in done
     assert laptop.runs() == ["0.6"]
-    follow = laptop.begin("logs", "-f", "lr-1")
+    laptop.until(lambda: "stage 1 of 1: train" in laptop.train("list"))
+    follow = laptop.begin("attach", "lr-1")
     assert follow.stdout is not None
     said = ""
     while "training at 0.6" not in said:
@@ -155,8 +156,10 @@ def test_cancelled_in_each_state_it_keeps_what_it_has(plant: Plant) -> None:
     done = laptop.train("cancel", "--all-mine", "--grace", "120")
     assert "lr-1: asked to end within 120 s" in done
     assert "none of its processes is left" in done
-    assert "checkpoint saved" in follow.communicate(timeout=120)[0]
-    assert follow.returncode == 0
+    said += follow.communicate(timeout=120)[0]
+    assert "== lr-1: running on " in said
+    assert "checkpoint saved" in said
+    assert follow.returncode == 130
     assert "checkpoint saved" in laptop.train("logs", "lr-1")
     laptop.until(plant.idle)
     assert "Nothing of yours is under way" in laptop.train("cancel", "--all-mine")

@@ -321,6 +321,21 @@ def test_a_log_is_followed_from_one_build_into_the_next(yard: Yard) -> None:
     assert yard.laptop.log(kept) == b"all of the log\n"
 
 
+def test_how_far_an_experiment_is_stands_at_the_end_of_its_log_however_long_that_is(yard: Yard) -> None:
+    yard.send("a")
+    yard.engine.start(yard.laptop.all())
+    yard.until(a=State.RUNNING)
+    (build,) = yard.farm.builds
+    build.say("[mlbutler: stage 1 of 2: prepare; m.json:accuracy 0.1]")
+    for _ in range(100):
+        build.say("x" * 1000)
+    for number in (0.2, 0.5, 0.4):
+        build.say(f"[mlbutler: stage 2 of 2: train; m.json:accuracy {number}]")
+    (kept,) = yard.looked()
+    found = yard.engine.signs(kept.experiment)
+    assert (found.stage, found.metrics) == ("stage 2 of 2: train", {"m.json:accuracy": (0.2, 0.5, 0.4)})
+
+
 def test_a_controller_that_does_not_answer_leaves_the_states_as_git_has_them(yard: Yard, tmp_path: Path) -> None:
     yard.send("a")
     yard.engine.start(yard.laptop.all())

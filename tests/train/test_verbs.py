@@ -106,6 +106,9 @@ def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
     assert found["lr-2"]["reason"] == "1 of lr failed: lr-1"
     assert laptop.runs() == ["0.5"]
     assert laptop.train("wait", "lr-1", code=1)
+    attached = laptop.train("attach", "lr-1", code=1)
+    assert "\ndiverged\n" in attached
+    assert "next: mlbutler train logs lr-1" in attached
     last = laptop.train("logs", "-n", "2", "lr-1")
     assert last.startswith("diverged\nERROR: failed to run"), "what the stage printed last is at the end"
     assert last.count("\n") == 2
@@ -130,6 +133,13 @@ def test_cancel_ends_what_waits_and_what_runs_and_records_no_half_stage(laptop: 
     laptop.train("-n", "long", "-S", "train.rate=0.6,0.7")
     laptop.until(lambda: "training at 0.6" in laptop.train("logs", "long-1") if laptop.runs() else False)
     assert "1 running, 1 waiting\nlong-1  running  train.rate=0.6  for " in laptop.train("list")
+    attached = laptop.begin("attach", "long-1")
+    assert attached.stdout is not None
+    lines = iter(attached.stdout)
+    assert next(lines) == "== long-1: running\n"
+    assert any(line == "[mlbutler: stage 1 of 1: train]\n" for line in lines)
+    attached.send_signal(signal.SIGINT)
+    assert "`mlbutler train attach long-1` comes back" in attached.communicate()[0]
     logs = laptop.begin("logs", "-f", "long-1")
     assert logs.stdout is not None
     assert logs.stdout.readline()

@@ -74,6 +74,36 @@ class ConsoleText:
                     raise self._job.client.silent(error) from error
 
 
+def end_of(job: Job, number: int, most: int) -> list[str]:
+    """Return the lines at the end of a build's log, of about so many bytes.
+
+    Raises:
+        AccessDenied, OutsideError: the controller does not answer.
+    """
+    client, path = job.client, job.log_path(number)
+    try:
+        with client.stream(path, {"start": "0"}) as answer:  # its head says how long the log is
+            start = max(_size(answer.headers.get("X-Text-Size"), 0) - most, 0)
+            content = _first(answer.iter_bytes(), 2 * most) if not start else b""
+        if start:
+            with client.stream(path, {"start": str(start)}) as answer:
+                content = _first(answer.iter_bytes(), 2 * most)
+    except httpx.HTTPError as error:
+        raise client.silent(error) from error
+    lines = content.decode("utf-8", "replace").split("\n")
+    return [_plain(line) for line in (lines[1:] if start else lines)]
+
+
+def _first(pieces: Iterator[bytes], most: int) -> bytes:
+    """Return the pieces until they are so many bytes."""
+    found = b""
+    for piece in pieces:
+        found += piece
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
 def _size(said: str | None, before: int) -> int:
     """Return how far the log has been read; what it was before where the controller does not say."""
     if said is None or not _DIGITS.fullmatch(said):

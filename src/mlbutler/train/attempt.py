@@ -20,6 +20,7 @@ from mlbutler.frozen import frozen
 from mlbutler.process import Ended, Grace, Process, output_redactor
 from mlbutler.record_file import latest_record, read_record
 from mlbutler.reproduce.progress import load_progress
+from mlbutler.train import signs
 from mlbutler.train.declared import Declared
 from mlbutler.train.end import CANCELLED, End, judged, stage_notes
 from mlbutler.train.ending import end_leftovers, end_stage
@@ -34,6 +35,8 @@ from mlbutler.variables import CHDIR, EXPERIMENT, IN_RUN
 GRACE = 30.0
 """Seconds that a stage has to end when its time is over."""
 _POLL = 0.5
+_SIGNS_FIRST, _SIGNS = 2.0, 5.0
+"""Seconds until a line says how far it is, and between two of them."""
 _SETTLED = 3.0
 """Seconds until what the stages declare is looked up."""
 _LAST_PART = 0.1
@@ -56,7 +59,7 @@ class Workplace:
         lease: the GPUs that the experiment was given.
         stall: seconds without a sign of life after which it is stalled, None for never.
         stalled: takes for how long nothing has happened when it stalls, and None when it goes on.
-        measured: takes its metrics, ``file:name`` -> value, when they have changed.
+        say_signs: takes a line of its log that says how far it is, when that has changed; None for `line`.
         saver: returns what keeps its checkpoints, given the paths that DVC leaves in place; None for none.
         nearly_over: is called once, with the seconds that are left, when a tenth of the time that it may take is left.
     """
@@ -71,7 +74,7 @@ class Workplace:
     lease: Lease = NO_GPUS
     stall: float | None = None
     stalled: Callable[[float | None], None] = lambda seconds: None
-    measured: Callable[[Mapping[str, float]], None] = lambda metrics: None
+    say_signs: Callable[[str], None] | None = None
     saver: Callable[[Callable[[], Sequence[str]]], Saver] | None = None
     nearly_over: Callable[[float], None] = lambda left: None
 
@@ -90,7 +93,7 @@ class Attempt:
         self._saver = place.saver(lambda: self._declared().persisted) if place.saver is not None else None
         self._found: Declared | None = None
         self._silent: float | None = None
-        self._metrics: Mapping[str, float] = {}
+        self._signs, self._signs_due = "", time.monotonic() + _SIGNS_FIRST
 
     def _declared(self) -> Declared:
         """Return what the stages declare; short runs are not kept waiting for that."""
@@ -110,11 +113,18 @@ class Attempt:
             self._place.line(said)
             self._place.stalled(silent)
         self._silent = silent
-        if self._watch.metrics != self._metrics:
-            self._metrics = self._watch.metrics
-            self._place.measured(self._metrics)
+        if time.monotonic() > self._signs_due:
+            self._signs_due = time.monotonic() + _SIGNS
+            self._say_signs()
         if self._saver is not None:
             self._saver.look(pid)
+
+    def _say_signs(self) -> None:
+        """Say in the log how far it is, where that has changed."""
+        text = signs.line(signs.stage_now(self._place.root), self._watch.metrics)
+        if text not in ("", self._signs):
+            self._signs = text
+            (self._place.say_signs or self._place.line)(text)
 
     def run(self) -> End:
         """Run them to their end, and return what became of them.

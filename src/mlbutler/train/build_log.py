@@ -21,12 +21,16 @@ class BuildLog:
 
     Args:
         id: of the experiment.
+
+    Attributes:
+        experiment: as it was when it was asked for last.
     """
 
     def __init__(self, engine: JenkinsEngine, id: str) -> None:
         self._engine, self._id = engine, id
         self._text: ConsoleText | None = None
         self._number: int | None = None
+        self.experiment: Experiment | None = None
 
     def now(self) -> Iterator[str]:
         """Yield the lines that there are.
@@ -53,6 +57,7 @@ class BuildLog:
                 # Before the log: what was written until its end is in there then.
                 kept, asked = self._engine.experiments.read(self._id), time.monotonic()
                 ended = kept is None or kept.experiment.state in ENDED
+                self.experiment = kept.experiment if kept is not None else None
                 if kept is not None:
                     self._turn_to(kept.experiment)
             yield list(self._new())

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlbutler import atomic
 from mlbutler.console import human_seconds
 from mlbutler.errors import MlbutlerError
 from mlbutler.git import Git
@@ -98,12 +95,7 @@ class LocalAttempt:
         return experiment.with_(resumed=said)
 
     def _workplace(self, experiment: Experiment, root: Path, log: Log, lease: Lease, own: Checkpoints) -> Workplace:
-        train, live = self._settings.train, self._place.live(experiment.id)
-
-        def measured(metrics: Mapping[str, float]) -> None:
-            with contextlib.suppress(OSError, MlbutlerError):
-                atomic.write(live, json.dumps(metrics).encode(), durable=False)
-
+        train = self._settings.train
         if lease.gpus:
             log.line(f"It has {lease}.")
         mirror = self._settings.data.mirror_path(self._place.root)
@@ -111,7 +103,7 @@ class LocalAttempt:
             folder=self._place.scratch(experiment.id), root=root, words=_RUN,
             environ=run_environment(experiment, self._environ, mirror), stop=lambda: self._grace(experiment),
             line=log.line, declared=lambda: declared(root), lease=lease, stall=train.stall or None,
-            stalled=lambda seconds: self._stalled(experiment, seconds), measured=measured,
+            stalled=lambda seconds: self._stalled(experiment, seconds),
             saver=saving(own, root, train, experiment.attempt, log.line),
             nearly_over=lambda left: self._tell(nearly_over(experiment, left), log),
         )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from mlbutler.comparison.documents import LARGEST, read_document
@@ -33,8 +34,22 @@ def _metric_files(stages: Stages, of: Collection[str] | None) -> Iterator[str]:
         yield from (out.path for out in stage.outputs if out.kind == "metric" and not out.external)
 
 
+@cache  # what a commit holds does not change
+def _document(git: Git, revision: str, path: str) -> Mapping[str, object]:
+    return read_document(path, Source(git.show(revision, path))).values
+
+
+def at_baseline(git: Git, experiment: Experiment, path: str) -> Mapping[str, object]:
+    """Return what a metric file held at the commit that an experiment stands on, by dotted names.
+
+    Args:
+        path: from the project's root.
+    """
+    return _document(git, experiment.baseline, f"{experiment.project}{path}")
+
+
 def _of(git: Git, experiment: Experiment, root: Path, path: str) -> Iterator[Measure]:
-    old = read_document(path, Source(git.show(experiment.baseline, f"{experiment.project}{path}"))).values
+    old = at_baseline(git, experiment, path)
     for name, value in read_document(path, _present(root / path)).values.items():
         number = None if isinstance(value, bool) else as_float(value)
         if number is not None:

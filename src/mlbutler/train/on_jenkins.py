@@ -6,6 +6,7 @@ for what only it knows: why something waits, and whether a build goes on.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -13,18 +14,24 @@ from mlbutler.errors import MlbutlerError, UsageError
 from mlbutler.frozen import frozen
 from mlbutler.jenkins import queue
 from mlbutler.jenkins.builds import Build, Job
+from mlbutler.jenkins.console_text import end_of
 from mlbutler.jenkins.queue import Waiting
+from mlbutler.train import signs
 from mlbutler.train.choices import JENKINS
 from mlbutler.train.end import after_loss
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
 from mlbutler.train.shared import SharedExperiments
+from mlbutler.train.signs import Signs
 from mlbutler.train.state import UNDER_WAY, State
 from mlbutler.train.turn import asked_for, due
 
 EXPERIMENT, LABEL = "EXPERIMENT", "LABEL"
 """Parameters of the job."""
 _BUILDS = 200
+_SIGNS, _MOST_SIGNS = 10.0, 30
+"""Seconds between two looks at the end of a build's log, and the builds at whose logs one command looks."""
+_NO_SIGNS = Signs("", {})
 
 
 @frozen
@@ -67,6 +74,7 @@ class JenkinsEngine:
         self._sight: Sight | None = None
         self._asked: dict[int, Build | None] = {}
         self._others: Sequence[Experiment] = ()
+        self._signs: dict[str, tuple[float, Signs]] = {}
         self.silent: MlbutlerError | None = None
 
     def look(self, experiments: Sequence[Experiment]) -> None:
@@ -148,6 +156,18 @@ class JenkinsEngine:
         if step is None:
             return f"build {build.number} has begun"
         return f"{step.why}{_and_before(self._sight.before(step))}"
+
+    def signs(self, experiment: Experiment) -> Signs:
+        """Return what the end of its build's log says of how far it is; of very many builds only some are asked."""
+        asked, found = self._signs.get(experiment.id, (float("-inf"), _NO_SIGNS))
+        too_many = experiment.id not in self._signs and len(self._signs) >= _MOST_SIGNS
+        if time.monotonic() < asked + _SIGNS or self.silent is not None or too_many:
+            return found
+        number = self.job.number(experiment.build)
+        with contextlib.suppress(MlbutlerError):
+            found = signs.read(end_of(self.job, number, signs.TAIL)) if number is not None else found
+        self._signs[experiment.id] = time.monotonic(), found
+        return found
 
     def started(self) -> set[str]:
         """Return the ids of experiments with a build that waits or runs."""

@@ -48,10 +48,6 @@ class Place:
         """Return the file that an experiment's output goes to while it is under way."""
         return self.folder / f"{id}.log"
 
-    def live(self, id: str) -> Path:
-        """Return the file that the metrics of an experiment go to while it is under way."""
-        return self.folder / f"{id}.live.json"
-
     @property
     def checkpoints(self) -> Path:
         """Return the folder of the checkpoints of all experiments; they outlive an attempt."""
@@ -73,7 +69,6 @@ class Place:
         """Remove what an experiment left here."""
         shutil.rmtree(self.scratch(id), ignore_errors=True)
         self.log(id).unlink(missing_ok=True)
-        self.live(id).unlink(missing_ok=True)
 
     def forget(self, id: str) -> None:
         """Remove all of an experiment that is no more, its lock too."""

@@ -144,6 +144,16 @@ def train_logs(directory: Path, console: Any, name: str, follow: bool, lines: in
     return logs(directory, console, name, follow=follow, lines=lines)
 
 
+@verb("attach", "mlbutler train attach lr-1", group=train, short="Follow an experiment until its end.")
+@click.argument("name")
+@common
+def train_attach(directory: Path, console: Any, name: str) -> int:
+    """Follow what an experiment prints and what becomes of it; Ctrl-C leaves it running."""
+    from mlbutler.commands.train.logs import attach
+
+    return attach(directory, console, name)
+
+
 @verb("wait", "mlbutler train wait", "mlbutler train wait lr && mlbutler train list lr", group=train,
       short="Wait until experiments have ended.")  # fmt: skip
 @click.argument("names", nargs=-1)

@@ -128,8 +128,12 @@ def run(directory: Path, console: Console) -> int:
             shown.line(text)
             log.line(text)
 
+        def say_signs(text: str) -> None:
+            console.raw(f"{text}\n")  # however much was printed before
+            log.line(text)
+
         try:
-            end = _ran(experiment, root, handed, line)
+            end = _ran(experiment, root, handed, line, say_signs)
         except Stopped:
             raise Interrupted("The experiment was interrupted.", "What it finished is saved.") from None
         except MlbutlerError as error:
@@ -139,7 +143,9 @@ def run(directory: Path, console: Console) -> int:
     return EXIT_PASSED
 
 
-def _ran(experiment: Experiment, root: Path, handed: Handed, line: Callable[[str], None]) -> End:
+def _ran(
+    experiment: Experiment, root: Path, handed: Handed, line: Callable[[str], None], say_signs: Callable[[str], None]
+) -> End:
     """Run the stages once the experiment has the GPUs that it needs; return how it ended.
 
     Raises:
@@ -163,7 +169,8 @@ def _ran(experiment: Experiment, root: Path, handed: Handed, line: Callable[[str
             resume(own, root, Symlinks(root, Git(root), every=True), line)
             saver = saving(own, root, train, experiment.attempt, line)
         place = Workplace(
-            folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line, lease=lease,
+            folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line,
+            say_signs=say_signs, lease=lease,
             declared=handed.declared, stall=train.stall or None, saver=saver,
             environ=run_environment(experiment, os.environ, settings.data.mirror_path(root)),
             nearly_over=lambda left: line(f"[{human_seconds(left)} of its time are left; then what there is is saved]"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import sys
 import time
@@ -12,16 +11,17 @@ from pathlib import Path
 
 from mlbutler.commands.train.chosen import ORDER, Shown, Wanted, choose
 from mlbutler.commands.train.opening import Training, opened, print_experiments, watching
+from mlbutler.commands.train.spent import spent
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
 from mlbutler.few import few
 from mlbutler.live_lines import clean
-from mlbutler.numbers import difference, value
-from mlbutler.parsing import Unreadable, parse_json
-from mlbutler.reproduce.progress import load_progress
+from mlbutler.numbers import as_float, count, difference, value
 from mlbutler.settings import Gate
+from mlbutler.train import signs
 from mlbutler.train.choices import JENKINS, LOCAL
 from mlbutler.train.experiment import Experiment, Measure
+from mlbutler.train.measures import at_baseline
 from mlbutler.train.ranking import best_first, main_metric, metric_of
 from mlbutler.train.state import ENDED, UNDER_WAY, State
 from mlbutler.train.turn import searches, stands_still, trials
@@ -66,7 +66,9 @@ def _lines(training: Training, shown: Sequence[Shown]) -> Iterator[str]:
         yield "There are no such experiments."
         return
     best = _best([one for state, one in shown if state is State.DONE], training.settings.gate)
-    yield "; ".join(filter(None, (*_searched([one for _, one in shown]), _counts([state for state, _ in shown]), best)))
+    experiments = [one for _, one in shown]
+    counts = _counts([state for state, _ in shown])
+    yield "; ".join(filter(None, (*_searched(experiments), counts, best, *spent(experiments, time.time()))))
     given = differing([one for _, one in shown])
     rows = [(one.name, str(state), " ".join(given[one.id]), said(training, one, state)) for state, one in shown]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -156,21 +158,30 @@ def said(training: Training, experiment: Experiment, state: State) -> str:
         since = human_seconds(max(time.time() - (experiment.started or time.time()), 0))
         asked = ["is being cancelled"] if experiment.cancel is not None else []
         where = [f"on {experiment.agent}"] if experiment.agent else []
+        where += [count(experiment.gpus, "GPU")] if experiment.gpus else []
+        where += [f"attempt {experiment.attempt}"] if experiment.attempt > 1 else []
         silent = [experiment.reason] if state is State.STALLED else []
-        now = [*_progress(training, experiment), *silent, *_live(training, experiment)]
-        return ", ".join([f"for {since}", *where, *now, *asked])
+        return ", ".join([f"for {since}", *where, *_now(training, experiment), *silent, *asked])
     if state is State.DONE and experiment.metrics:
         shown = [measured(metric) for metric in experiment.metrics[:_METRICS]]
         return ", ".join(shown) + (" ..." if len(experiment.metrics) > _METRICS else "")
     return experiment.reason
 
 
-def _live(training: Training, experiment: Experiment) -> Iterator[str]:
-    """Yield the metrics that it has written until now."""
-    with contextlib.suppress(OSError, Unreadable, AttributeError, ValueError, TypeError):
-        found = parse_json(training.place.live(experiment.id).read_text(encoding="utf-8"))
-        for name, number in list(found.items())[:_METRICS]:
-            yield clean(f"{name.rpartition(':')[2]} {value(float(number), _DIGITS)}")
+def _now(training: Training, experiment: Experiment) -> Iterator[str]:
+    """Yield how far it is: its stage, and its metrics as they went until now."""
+    if training.engine.of_jenkins(experiment):
+        found, stage = training.engine.jenkins.signs(experiment), ""
+    else:
+        found = signs.read(signs.end_of(training.place.log(experiment.id)))
+        stage = signs.stage_now(training.place.scratch(experiment.id) / "clone" / experiment.project)
+    if stage or found.stage:
+        yield clean(stage or found.stage)
+    for path, values in list(found.metrics.items())[:_METRICS]:
+        file, _, name = path.rpartition(":")
+        before = at_baseline(training.git, experiment, file).get(name)
+        shown = measured(Measure(file=file, name=name, value=values[-1], before=as_float(before)))
+        yield clean(" ".join(filter(None, (shown, signs.sparkline(values)))))
 
 
 def measured(metric: Measure) -> str:
@@ -194,15 +205,6 @@ def stuck(training: Training, shown: Sequence[Shown]) -> Iterator[str]:
     local = [one for state, one in shown if state is State.WAITING and one.engine == LOCAL]
     if local and not any(state is State.LOST for state, _ in shown) and training.engine.local.is_idle():
         yield "Nothing works at those that wait: `mlbutler train wait` starts them."
-
-
-def _progress(training: Training, experiment: Experiment) -> Iterator[str]:
-    root = training.place.scratch(experiment.id) / "clone" / experiment.project
-    now = load_progress(root) if root.is_dir() else None
-    if now is not None:
-        yield f"stage {min(len(now.done) + 1, now.stages)} of {now.stages}" + (
-            f": {now.running}" if now.running else ""
-        )
 
 
 def _counts(states: Sequence[State]) -> str:

@@ -1,4 +1,4 @@
-"""Implement `mlbutler train logs`: what an experiment prints, or printed."""
+"""Implement `mlbutler train logs` and `attach`: what an experiment prints, or printed, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mlbutler.commands.train.opening import Training, opened, print_json, watching
+from mlbutler.commands.train.show import next_steps
+from mlbutler.commands.train.waiting import CODES
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
 from mlbutler.live_lines import clean
@@ -19,6 +21,8 @@ from mlbutler.train.refs import Kept
 from mlbutler.train.state import ENDED, State
 
 _POLL = 0.2
+_ATTACHED = 20
+"""Lines that were printed before, for who looks in."""
 
 
 def logs(directory: Path, console: Console, name: str, *, follow: bool, lines: int | None) -> int:
@@ -44,6 +48,48 @@ def logs(directory: Path, console: Console, name: str, *, follow: bool, lines: i
         print_json({"name": experiment.name, "lines": _last(content, lines).decode("utf-8", "replace").splitlines()})
         return EXIT_PASSED
     return _unless_closed(lambda: _write(_last(content, lines)))
+
+
+def attach(directory: Path, console: Console, name: str) -> int:
+    """Follow an experiment until its end, its states as well as what it prints; return the exit code: its result.
+
+    Raises:
+        UsageError: there is no such experiment. Interrupted: Ctrl-C; it goes on.
+    """
+    training = opened(directory, console)
+    kept = training.one(name)
+    with watching("attach", kept.experiment.name):
+        if kept.experiment.state in ENDED:
+            _unless_closed(lambda: _write(_last(_so_far(training, kept) or b"", _ATTACHED)))
+        else:
+            states = _States(training)
+            _unless_closed(lambda: _follow(training, kept, _ATTACHED, states))
+    now = training.experiments.again(kept)
+    if now is None:
+        return EXIT_OUTSIDE
+    for text in next_steps(now.experiment, training.engine.shown(now.experiment)):
+        console.error(f"next: {text}")
+    return CODES.get(now.experiment.state, EXIT_OUTSIDE)
+
+
+class _States:
+    """What there is to say of an experiment's states between what it prints."""
+
+    def __init__(self, training: Training) -> None:
+        self._training = training
+        self._said = ""
+
+    def said(self, experiment: Experiment | None) -> bytes:
+        """Return a line where its state is another one, or why it waits."""
+        if experiment is None:
+            return b""
+        state = self._training.engine.shown(experiment)
+        attempt = f", attempt {experiment.attempt}" if experiment.attempt > 1 else ""
+        where = f" on {experiment.agent}" if experiment.agent else ""
+        reason = f": {experiment.reason}" if experiment.reason else ""
+        text = f"== {experiment.name}: {state}{where}{attempt}{reason}\n"
+        said, self._said = self._said, text
+        return b"" if said == text or state in (*ENDED, State.LOST) else text.encode()  # an end is said at the end
 
 
 def _so_far(training: Training, kept: Kept) -> bytes | None:
@@ -77,12 +123,15 @@ def _write(content: bytes) -> int:
     return EXIT_PASSED
 
 
-def _follow(training: Training, kept: Kept, lines: int | None) -> int:
+def _follow(training: Training, kept: Kept, lines: int | None, states: _States | None = None) -> int:
     remote = training.engine.of_jenkins(kept.experiment)
     id = kept.experiment.id
-    for content in _written_there(training, id) if remote else _written(training, id):
-        _write(_last(content, lines))
-        lines = None
+    for experiment, content in _written_there(training, id) if remote else _written(training, id):
+        if states is not None:
+            _write(states.said(experiment))
+        if content:
+            _write(_last(content, lines))
+            lines = None
     now = training.experiments.again(kept)
     if now is None:
         training.console.error("It was removed.")
@@ -93,32 +142,37 @@ def _follow(training: Training, kept: Kept, lines: int | None) -> int:
     return EXIT_OUTSIDE if state is State.LOST else EXIT_PASSED
 
 
-def _written_there(training: Training, id: str) -> Iterator[bytes]:
+Written = tuple[Experiment | None, bytes]
+"""An experiment, as it was when it was looked at last, and what it has written since."""
+
+
+def _written_there(training: Training, id: str) -> Iterator[Written]:
     """Yield what the experiment's builds write until it ends."""
-    for lines in BuildLog(training.engine.jenkins, id).until_end():
-        yield "".join(f"{clean(line)}\n" for line in lines).encode()
+    log = BuildLog(training.engine.jenkins, id)
+    for lines in log.until_end():
+        yield log.experiment, "".join(f"{clean(line)}\n" for line in lines).encode()
         _pause()
 
 
-def _written(training: Training, id: str) -> Iterator[bytes]:
+def _written(training: Training, id: str) -> Iterator[Written]:
     """Yield what is written until the experiment ends, of each attempt."""
     file: BinaryIO | None = None
     path = training.place.log(id)
     seen = 0
     try:
         while True:
-            now = training.experiments.here.read(id)  # before the file: what was written until its end is in there then
+            kept = training.experiments.here.read(id)  # before the file, which has all of its end then
             if file is None or _is_another(path, file):
                 if file is not None:
-                    yield file.read()
+                    yield None, file.read()
                     file.close()
                 file, seen = (path.open("rb"), 0) if path.exists() else (None, seen)
-            if file is not None and (content := file.read()):
-                seen += len(content)
-                yield content
-            if now is None or _is_over(training, now.experiment):
-                if file is None and now is not None:
-                    yield _unseen(training, now, seen)
+            content = file.read() if file is not None else b""
+            seen += len(content)
+            yield kept.experiment if kept is not None else None, content
+            if kept is None or _is_over(training, kept.experiment):
+                if file is None and kept is not None:
+                    yield None, _unseen(training, kept, seen)
                 return
             _pause()
     finally:

@@ -25,7 +25,7 @@ def show(directory: Path, console: Console, name: str) -> int:
         console.line(f"{title:<10} {text}")
     for line in experiment.tail:
         console.line(f"  | {line}")
-    for text in _next(experiment, state):
+    for text in next_steps(experiment, state):
         console.line(f"next: {text}")
     return EXIT_PASSED
 
@@ -69,7 +69,8 @@ def _made(experiment: Experiment) -> Iterator[tuple[str, str]]:
     yield "id", experiment.id
 
 
-def _next(experiment: Experiment, state: State) -> Iterator[str]:
+def next_steps(experiment: Experiment, state: State) -> Iterator[str]:
+    """Yield what to do next with an experiment."""
     if experiment.remedy:
         yield experiment.remedy
     if state is State.DONE:

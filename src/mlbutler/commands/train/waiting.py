@@ -21,10 +21,11 @@ from mlbutler.train.turn import searches, stands_still
 
 _POLL, _POLL_REMOTE = 0.3, 2.0
 _MOST_IN_VAIN = 10
-_CODES = {
+CODES = {
     State.DONE: EXIT_PASSED, State.FAILED: EXIT_JUDGED, State.TIMED_OUT: EXIT_JUDGED, State.NOT_SET_UP: EXIT_OUTSIDE,
     State.CANCELLED: EXIT_INTERRUPTED,
 }  # fmt: skip
+"""The exit code of each end."""
 _WEIGHTIEST_FIRST = (EXIT_OUTSIDE, EXIT_JUDGED, EXIT_INTERRUPTED)
 """What was cancelled comes last: of a sweep it often was because others failed."""
 
@@ -39,7 +40,7 @@ def wait(directory: Path, console: Console, names: Sequence[str]) -> int:
     show_on_desktop(training, ended)
     if console.json:
         print_experiments(training, ended)
-    codes = {_CODES[one.state] for one in ended}
+    codes = {CODES[one.state] for one in ended}
     return next((code for code in _WEIGHTIEST_FIRST if code in codes), EXIT_PASSED)
 
 

@@ -1,0 +1,88 @@
+"""How far an experiment is, as a line of its log: written by what runs it, and read by those who list it, anywhere."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mlbutler.frozen import frozen
+from mlbutler.numbers import is_finite
+from mlbutler.reproduce.progress import load_progress
+
+_LINE = re.compile(r"\[mlbutler: (?P<stage>stage \d+ of \d+(?:: [^;]*)?)?(?:; )?(?P<metrics>.*)\]")
+TAIL = 64 * 1024
+"""Bytes of a log's end that are looked through."""
+_BARS = "▁▂▃▄▅▆▇█"
+_WIDTH = 10
+
+
+@frozen
+class Signs:
+    """What was written until now. `metrics`: the values of each, by ``file:name``, the oldest first."""
+
+    stage: str
+    metrics: Mapping[str, tuple[float, ...]]
+
+
+def line(stage: str, metrics: Mapping[str, float]) -> str:
+    """Return the line for a log; '' where there is nothing to say."""
+    values = ", ".join(f"{name} {number:.6g}" for name, number in metrics.items())
+    return f"[mlbutler: {'; '.join(filter(None, (stage, values)))}]" if stage or values else ""
+
+
+def read(lines: Iterable[str]) -> Signs:
+    """Return what the lines of a log say; the program's own among them are passed over."""
+    stage, found = "", dict[str, list[float]]()
+    for match in filter(None, map(_LINE.fullmatch, lines)):
+        stage = match["stage"] or stage
+        for pair in match["metrics"].split(", "):
+            name, _, text = pair.rpartition(" ")
+            if name and (number := _number(text)) is not None:
+                found.setdefault(name, []).append(number)
+    return Signs(stage, {name: tuple(values) for name, values in found.items()})
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if is_finite(number) else None
+
+
+def stage_now(root: Path) -> str:
+    """Return which of its stages runs in a clone, as a few words; '' where none does.
+
+    Args:
+        root: the project's.
+    """
+    now = load_progress(root) if root.is_dir() else None
+    if now is None:
+        return ""
+    running = f": {now.running}" if now.running else ""
+    return f"stage {min(len(now.done) + 1, now.stages)} of {now.stages}{running}"
+
+
+def end_of(path: Path) -> list[str]:
+    """Return the lines at the end of a log; none where there is no log."""
+    try:
+        with path.open("rb") as file:
+            start = max(file.seek(0, os.SEEK_END) - TAIL, 0)
+            file.seek(start)
+            lines = file.read(TAIL).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    return lines[1:] if start else lines
+
+
+def sparkline(values: Iterable[float]) -> str:
+    """Return how a number went, a character for each of its last values; '' for fewer than three."""
+    last = list(values)[-_WIDTH:]
+    if len(last) < 3:
+        return ""
+    low, high = min(last), max(last)
+    apart = high / 2 - low / 2  # of two huge numbers the difference may be none
+    steps = ((one / 2 - low / 2) / apart if apart else 0.5 for one in last)
+    return "".join(_BARS[min(round(step * (len(_BARS) - 1)), len(_BARS) - 1)] for step in steps)

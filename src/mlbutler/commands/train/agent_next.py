@@ -22,20 +22,23 @@ def next_ones(directory: Path, console: Console) -> int:
     Raises:
         UsageError: no CI server's build, or no experiment.
     """
-    name_next(open_build(directory, console))
+    build = open_build(directory, console)
+    name_next(build, build.experiments.all())
     return EXIT_PASSED
 
 
-def name_next(build: Build) -> None:
+def name_next(build: Build, there: Sequence[Kept]) -> None:
     """Print what may begin now of the sweep that the build's experiment is of: a line each, id and label.
 
     Of two builds that end at once one alone names an experiment. One that has waited for its build for long is named
     again: of two builds the second finds it taken.
 
+    Args:
+        there: all experiments.
+
     Raises:
         MlbutlerError: the Git remote did not answer.
     """
-    there = build.experiments.all()
     own = next((kept.experiment for kept in there if kept.experiment.id == build.id), None)
     if own is None:
         return

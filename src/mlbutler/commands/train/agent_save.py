@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +27,7 @@ from mlbutler.errors import (
     OutsideError,
     UsageError,
 )
+from mlbutler.frozen import frozen
 from mlbutler.record import Outcome
 from mlbutler.settings import Settings, settings_at
 from mlbutler.train import saved_results as results
@@ -62,36 +63,43 @@ def save(directory: Path, console: Console, *, aborted: bool) -> int:
     console.json = True
     build = open_build(directory, console)
     try:
-        code = _save(build, aborted=aborted)
+        return _save(build, aborted=aborted)
     except Interrupted:
-        _name_next(build)
+        _follow_up(build, None)
         raise
-    if code != EXIT_OUTSIDE:
-        _name_next(build)
-    return code
 
 
-def _name_next(build: Build) -> None:
+def _follow_up(build: Build, ended: Experiment | None) -> None:
+    """Notify people of the end of an attempt, and name what may begin now; that this fails ends no experiment."""
     try:
-        name_next(build)
+        everything = build.experiments.all()
+        if ended is not None:
+            _notify(build, ended, [kept.experiment for kept in everything])
+        name_next(build, everything)
     except MlbutlerError as error:
-        build.console.error(f"What may begin next could not be found out: {error.message}")
+        build.console.error(f"Nobody was notified, and nothing is begun next: {error.message} {error.remedy}")
 
 
 def _save(build: Build, *, aborted: bool) -> int:
     attempt = _attempt()
     if attempt is None and aborted:
-        return _aborted_before(build)
+        code = _aborted_before(build)
+        _follow_up(build, None)
+        return code
     if attempt is None:
         raise UsageError(f"{TRAIN_ATTEMPT} holds no number of an attempt.", "The pipeline sets it: mlbutlerTrain().")
     handed = Handed(build.root)
     end = _handed_end(handed.end(build.id), aborted=aborted).hidden(build.console.redactor)
     saved = patient(build.console, lambda: _saved_or_refused(build, attempt, end))
     log = kept_log(handed.log)
-    now = patient(build.console, lambda: build.assigned.change(attempt, lambda now: _ended(now, saved), log))
+    now = patient(build.console, lambda: build.assigned.change(attempt, lambda now: _ended(now, saved.end), log))
     build.console.line(f"{now.name}: {now.state}{': ' if now.reason else ''}{now.reason}")
-    _track(build, now)
-    _notify(build, now)
+    if saved.has_tracker:
+        _track(build, now)
+    if now.state is State.WAITING:
+        _notify(build, now, [])
+    else:
+        _follow_up(build, now)
     return _CODES.get(now.state, EXIT_JUDGED)
 
 
@@ -107,23 +115,16 @@ def _track(build: Build, experiment: Experiment) -> None:
         build.console.line(f"{experiment.name} is not on the MLflow server: {error.message} {error.remedy}")
 
 
-def _notify(build: Build, experiment: Experiment) -> None:
+def _notify(build: Build, experiment: Experiment, everything: Sequence[Experiment]) -> None:
     """Notify people of what the end of an attempt means, as the settings of what was sent say.
 
     What lies in the work tree now may have been written by the project's code.
     """
     settings = settings_at(lambda name: build.git.show(experiment.input, f"{experiment.project}{name}")) or Settings()
-    notice: Notice | None
     if experiment.state is State.WAITING:
-        notice = lost(experiment)
+        notice: Notice | None = lost(experiment)
     else:
-        try:
-            everything = build.experiments.all()
-        except MlbutlerError as error:
-            build.console.line(f"Nobody was notified: {error.message}")
-            return
-        grid = [kept.experiment for kept in everything if kept.experiment.grid == experiment.grid]
-        notice = at_end(experiment, grid, settings.gate)
+        notice = at_end(experiment, [one for one in everything if one.grid == experiment.grid], settings.gate)
     if notice is not None:
         deliver(notice, settings, os.environ, build.console.line)
 
@@ -149,7 +150,15 @@ def _handed_end(found: Experiment | None, *, aborted: bool) -> End:
     return End(found.state, found.reason, found.remedy, found.tail, stages)
 
 
-def _saved_or_refused(build: Build, attempt: int, end: End) -> End:
+@frozen
+class _Saved:
+    """How it ended, with its results. `has_tracker`: a server that lists results is set."""
+
+    end: End
+    has_tracker: bool = False
+
+
+def _saved_or_refused(build: Build, attempt: int, end: End) -> _Saved:
     """Send data and results; return the end with them, or why they cannot be saved on any agent.
 
     Raises:
@@ -162,20 +171,21 @@ def _saved_or_refused(build: Build, attempt: int, end: End) -> End:
     except MlbutlerError as error:
         if error.exit_code == EXIT_OUTSIDE:
             raise
-        return dataclasses.replace(end, state=State.NOT_SET_UP, reason=error.message, remedy=error.remedy)
+        return _Saved(dataclasses.replace(end, state=State.NOT_SET_UP, reason=error.message, remedy=error.remedy))
 
 
-def _saved(build: Build, attempt: int, end: End) -> End:
+def _saved(build: Build, attempt: int, end: End) -> _Saved:
     now = build.assigned.change(attempt, lambda now: now.with_(state=State.SAVING))
     with build.work(now) as work:
         code, pushed = steps(work, "push")
         if code == EXIT_OUTSIDE:
             raise OutsideError(pushed.reason, pushed.remedy)
         stages = None if code or end.state is not State.DONE else work.project.stages
+        has_tracker = tracked.is_wanted(work)
     if end.state is not State.DONE:
-        return results.with_metrics(end, build.git, now, build.root)
+        return _Saved(results.with_metrics(end, build.git, now, build.root))
     if stages is None:
-        return dataclasses.replace(end, state=State.NOT_SET_UP, reason=pushed.reason, remedy=pushed.remedy)
+        return _Saved(dataclasses.replace(end, state=State.NOT_SET_UP, reason=pushed.reason, remedy=pushed.remedy))
     commit, ref = results.send(build.git, build.remote, now, stages)
     said = [end.reason]
     if ref != now.ref:
@@ -183,7 +193,8 @@ def _saved(build: Build, attempt: int, end: End) -> End:
     if pushed.outcome is Outcome.SKIPPED:
         said.append(f"outputs were not sent: {pushed.reason}")
     found = measures(build.git, now, build.root, stages)
-    return dataclasses.replace(end, reason="; ".join(filter(None, said)), result=commit, metrics=found)
+    end = dataclasses.replace(end, reason="; ".join(filter(None, said)), result=commit, metrics=found)
+    return _Saved(end, has_tracker)
 
 
 def _ended(now: Experiment, end: End) -> Experiment:

@@ -8,6 +8,11 @@ from mlbutler.trackers.result import Result, named
 from mlbutler.train.experiment import Experiment
 
 
+def is_wanted(work: RunContext) -> bool:
+    """Return whether a server is set."""
+    return tracked.settings(work).mlflow is not None
+
+
 def of_experiment(work: RunContext, experiment: Experiment) -> str:
     """Have a run there for an experiment that is done; return its page, '' where no server is set.
 

@@ -19,14 +19,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import AnyStr
 
 from mlbutler import linux
-from tests import forking
+from tests import forked_children, forking
 
 _FORKS = hasattr(os, "pidfd_open")  # on Linux
+_ROOT = Path(__file__).parents[1]
+_ROOM = " " * 8000
+"""For the commands of what is forked, in the list of processes."""
 
 
 def run(
@@ -39,14 +43,40 @@ def run(
             [sys.executable, "-m", *arguments], cwd=cwd, env=environ, capture_output=True, text=True, errors="replace",
             check=False, timeout=timeout,
         )  # fmt: skip
-    request = {"arguments": arguments, "cwd": os.fspath(cwd), "environ": environ, "umask": _umask()}
+    request = {
+        "command": [sys.executable, "-m", *arguments], "cwd": os.fspath(cwd), "environ": environ, "files": [0, 1, 2],
+        "session": False, "umask": _umask(), "orphan": False,
+    }  # fmt: skip
     code, out, err = _server().answer(request, time.monotonic() + timeout)
     return subprocess.CompletedProcess(["python", "-m", *arguments], code, out, err)
 
 
-def forked_workers() -> AbstractContextManager[None]:
-    """Have mlbutler's workers, which run stages, forked too where this process starts them."""
-    return forking.workers_from(lambda request, files: _server().worker(request, files) if _FORKS else None)
+@contextmanager
+def forked_workers() -> Iterator[None]:
+    """Have what mlbutler starts of its own, such as workers that run stages, forked in this process too."""
+    undo = forked_children.fork_what_is_started(_child_of_mlbutler)
+    try:
+        yield
+    finally:
+        undo()
+
+
+class Popen(subprocess.Popen[AnyStr]):
+    """``python -m mlbutler ...``, as `subprocess.Popen` starts it; signals reach it as they do there."""
+
+    def _execute_child(self, *arguments: object) -> None:
+        if not forked_children.begins(self, arguments, _child):
+            super()._execute_child(*arguments)  # type: ignore[misc]
+
+
+def _child_of_mlbutler(request: forked_children.Request, files: list[int]) -> int | None:
+    return _child(request, files) if forked_children.is_safe(request["command"]) else None  # as tests' own are not
+
+
+def _child(request: forked_children.Request, files: list[int]) -> int | None:
+    if not _can_be_forked(request["environ"]):
+        return None
+    return _server().child({**request, "umask": _umask(), "orphan": True}, files)
 
 
 def write_program(path: Path, module: str) -> None:
@@ -64,7 +94,9 @@ def _can_be_forked(environ: Mapping[str, str]) -> bool:
     """Would a new interpreter find the same when it starts?"""
     settings = Path(environ.get("HOME", "/"), ".config", "fsspec")  # fsspec reads it when it is imported
     return (
-        _FORKS and not settings.exists() and forking.read_at_start(environ) == forking.read_at_start(_server().environ)
+        _FORKS
+        and not settings.exists()
+        and forked_children.read_at_start(environ) == forked_children.read_at_start(_server().environ)
     )
 
 
@@ -82,10 +114,11 @@ class _Server:
         self._temporary = tempfile.TemporaryDirectory(prefix="mlbutler-fork-")
         self.folder = self._temporary.name
         self._address = str(Path(self.folder, "socket"))
-        Path(self.folder, "at-start.json").write_text(json.dumps(forking.read_at_start(self.environ)))
+        Path(self.folder, "at-start.json").write_text(json.dumps(forked_children.read_at_start(self.environ)))
         self._process = subprocess.Popen(
-            [sys.executable, forking.__file__, self._address], cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+            [sys.executable, "-m", forking.__name__, self._address, _ROOM], cwd=_ROOT, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"
         atexit.register(self._stop)
@@ -113,8 +146,8 @@ class _Server:
         assert code, "the process that forks has ended"
         return int(code), streams[0].text(), streams[1].text()
 
-    def worker(self, request: Mapping[str, object], files: list[int]) -> int:
-        """Return the id of a worker, which is a child of this process."""
+    def child(self, request: Mapping[str, object], files: list[int]) -> int:
+        """Return the id of a process that is a child of this one."""
         linux.adopt_orphans()
         content = json.dumps(request).encode()
         with socket.socket(socket.AF_UNIX) as connection:

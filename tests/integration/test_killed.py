@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests import forked_python
 from tests.integration.world import World, began, params
 
 IN_RUN = {"MLBUTLER_IN_RUN": "true"}
@@ -34,7 +35,7 @@ def comment(world: World) -> str:
 
 def killed(world: World, root: Path, environ: Mapping[str, str], verb: str, begun: Path) -> None:
     """Run the verb and kill it, as the kernel does when memory is short, once `begun` is there."""
-    process = subprocess.Popen(
+    process = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", verb], cwd=root, env=world.run_environ(environ),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
@@ -76,7 +77,7 @@ def test_a_reproduction_that_was_killed_between_commands(slow: World, tmp_path: 
 
 def aborted(world: World, root: Path, environ: Mapping[str, str], verb: str, begun: Path) -> int:
     """Run the verb and end it as Jenkins does once `begun` is there: every process of the build, children first."""
-    process = subprocess.Popen(
+    process = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", verb], cwd=root, env=world.run_environ(environ),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked_python
 from tests.integration.world import World, params, waits
 
 
@@ -31,7 +32,7 @@ def watched(world: World, process: subprocess.Popen[str], go: Path) -> list[str]
 
 
 def start(world: World, root: Path, *words: str, number: int = 1) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    return forked_python.Popen(
         [sys.executable, "-m", "mlbutler", *words], cwd=root, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, env=world.run_environ(world.jenkins("slow", number)),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked_python
 from tests.integration.world import DVC_YAML, World, began, make, waits
 
 # Accuracy is `skill` plus noise that the seed decides; every run leaves a line, so that runs can be counted.
@@ -132,7 +133,7 @@ def test_an_interrupted_repeat_leaves_the_comparison_and_nothing_else(noisy: Wor
     slow = _NOISY.replace("COUNT", str(tmp_path / "runs.log")) + f"if p['seed'] == 6:\n{wait}"
     noisy.branch("slow", {"src/train.py": slow})
     root = noisy.clone("origin/slow")
-    process = subprocess.Popen(
+    process = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=noisy.run_environ(noisy.jenkins("slow")),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked_python
 from tests.integration.world import DVC_YAML, PREPARE, SETTINGS, World, began, params, waits
 
 
@@ -41,10 +42,7 @@ def test_a_better_pull_request_is_reproduced_pushed_committed_and_told(world: Wo
     assert "0.95" in comments[0].read_text()
     # a colleague gets everything
     clone = world.clone("origin/better")
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "pull"], cwd=clone, env=world.base_environ(), capture_output=True
-    )
-    assert done.returncode == 0, done.stderr
+    world.shell(clone, sys.executable, "-m", "dvc", "pull")
     assert (clone / "model.txt").read_text().endswith("at 0.05")
 
 
@@ -173,7 +171,7 @@ def test_what_finished_is_in_the_mirror_when_the_agent_is_lost_in_a_later_stage(
     endless = f"import time; time.sleep(120)\n{_train()}"
     head = world.branch("lost", {"src/prepare.py": slow + "print('b')\n", "src/train.py": endless})
     root = world.clone(head)
-    process = subprocess.Popen(
+    process = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=world.run_environ(world.jenkins("lost")),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
@@ -249,7 +247,7 @@ def test_a_killed_run_started_again_ends_as_if_nothing_had_happened(world: World
     slow = f"import time; time.sleep(1)\n{_train()}"
     head = world.branch("killed", {"src/train.py": slow, "src/prepare.py": "# x\n" + _prepare()})
     root = world.clone(head)
-    process = subprocess.Popen(
+    process = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=world.run_environ(world.jenkins("killed")),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
@@ -267,7 +265,7 @@ def test_a_killed_run_started_again_ends_as_if_nothing_had_happened(world: World
 def test_two_runs_at_once_in_one_clone(world: World, tmp_path: Path) -> None:
     root = world.clone(world.branch("twice", {"src/train.py": waits(tmp_path) + _train()}))
     environ = world.run_environ(world.jenkins("twice"))
-    first = subprocess.Popen(
+    first = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=environ, stdout=subprocess.DEVNULL
     )
     try:

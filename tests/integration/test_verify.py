@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from mlbutler.steps.verify import draw
+from tests import forked_python
 from tests.integration.world import DVC_YAML, PREPARE, SETTINGS, TRAIN, Run, World, began, make, params, waits
 
 FORGED = '{"accuracy": 0.999, "words": 1}'
@@ -280,7 +281,7 @@ def test_ctrl_c_ends_the_stage_and_leaves_nothing(world: World, tmp_path: Path) 
     for name in ("go", "begun"):
         (tmp_path / name).unlink()
     root = world.clone("origin/slower")
-    process = subprocess.Popen(
+    process = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", "verify"], cwd=root, env=world.run_environ({}),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from tests import forked_python
+
 NOTE = "\x1b[8mha:////4AAAA==\x1b[0m"
 Answer = tuple[int, bytes, dict[str, str]]
 
@@ -110,7 +112,7 @@ class Build:
         self.pipeline("sh")
         self.say(f"+ {' '.join(command[-4:])}")
         with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(
+            process = forked_python.Popen[bytes](
                 command, cwd=cwd, env=dict(environ), stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if said is None else output,
                 stderr=subprocess.STDOUT if said is None else subprocess.PIPE, start_new_session=True,

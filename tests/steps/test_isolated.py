@@ -15,6 +15,7 @@ import pytest
 from mlbutler import isolation
 from mlbutler.isolation import Places, prefix
 from mlbutler.process import run
+from tests import forked_python
 from tests.integration.world import DVC_YAML, SETTINGS, TRAIN, Run, World, began, make, params
 
 needs_bubblewrap = pytest.mark.skipif(bool(isolation.problem()), reason=isolation.problem())
@@ -213,7 +214,7 @@ while time.monotonic() < until:
 """
     world.branch("aborted", {"src/train.py": saving})
     root = world.clone("origin/aborted")
-    process = subprocess.Popen(
+    process = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=world.run_environ(world.jenkins("aborted", 10)),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from mlbutler.train.place import Place
 from mlbutler.train.refs import Kept
 from mlbutler.train.shared import SharedExperiments
 from mlbutler.train.submission import Wish, known, resolve
+from tests import forked_python
 from tests.integration.world import Run
 from tests.train.conftest import Laptop
 
@@ -95,7 +96,7 @@ class Agent:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command that a test watches."""
-        return subprocess.Popen(
+        return forked_python.Popen(
             [sys.executable, "-m", "mlbutler", "train", "agent", *words], cwd=self.root, text=True,
             env=self.laptop.world.run_environ(self.environ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests import forked_python
 from tests.integration.world import World, make
 
 # It leaves a line for each run. With a rate of 0.5 it fails, with one above it waits until the test says go; when it is
@@ -67,7 +68,7 @@ class Laptop:
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
         """Begin `mlbutler train WORDS`."""
-        return subprocess.Popen(
+        return forked_python.Popen(
             [sys.executable, "-m", "mlbutler", "train", *words], cwd=self.root, env=self.world.run_environ({}),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip

@@ -366,5 +366,5 @@ def test_results_become_one_run_on_the_mlflow_server_of_the_target_branch(laptop
     assert (run["run_name"], run["tags"]["mlbutler.result"]) == ("lr", now(laptop, one).result)
     assert (run["metrics"]["accuracy"], run["params"]) == (0.92, {"train.rate": "0.02"})
     assert run["tags"]["mlflow.source.name"] == "http://jenkins.example/job/train/1/"
-    assert f"lr on the MLflow server: {tracker.url}/#/experiments/" in said.out
+    assert f"lr on the MLflow server: {tracker.url}/#/experiments/" in said.err
     assert PASSWORD not in said.out + said.err

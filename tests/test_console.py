@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from operator import itemgetter
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -230,3 +231,34 @@ def test_colours_of_the_project_s_own_are_dropped(
     monkeypatch.setenv("FORCE_COLOR", "1")
     Console().line("lint: passed: \x1b[31mred\x1b[0m", "passed")
     assert capsys.readouterr().out == "lint: \x1b[32mpassed\x1b[0m: red\n"
+
+
+def test_a_file_s_path_is_a_link_on_a_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    page, written = tmp_path / "a b\x1b[31m.html", io.StringIO()
+    monkeypatch.setattr(sys, "stdout", written)
+    Console().path("report", page, "a b\x1b[31m.html")
+    assert written.getvalue() == "report: a b.html\n"
+    written.truncate(0)
+    written.seek(0)
+    monkeypatch.setattr(written, "isatty", lambda: True)
+    Console().path("report", page, "a b\x1b[31m.html")
+    assert written.getvalue() == f"report: \x1b]8;;{page.as_uri()}\x1b\\a b.html\x1b]8;;\x1b\\\n"
+    assert "%1B" in page.as_uri()
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_page_is_opened_where_there_is_a_browser(
+    opens: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    opened: list[str] = []
+
+    def open_page(address: str) -> bool:
+        opened.append(address)
+        return opens
+
+    monkeypatch.setattr("webbrowser.open", open_page)
+    Console().open(tmp_path / "report.html")
+    assert opened == [(tmp_path / "report.html").as_uri()]
+    assert ("no browser here" in capsys.readouterr().out) is not opens

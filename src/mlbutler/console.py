@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 from mlbutler.live_lines import clean
@@ -84,6 +85,23 @@ class Console:
         """Show a normal message; a terminal shows the word `outcome` in it in that outcome's colour."""
         if not self.quiet:
             self._print(text, self.stream, outcome, _OUTCOMES.get(outcome, ""))
+
+    def path(self, what: str, path: Path, name: str = "") -> None:
+        """Show where a file is, as `name`; on a terminal that is a link to it (OSC 8)."""
+        if not self.quiet:
+            shown = clean(self.redactor.hide(f"{what}: {name or path}"))
+            if self.stream.isatty() and _has_colours(self.stream):
+                what, _, name = shown.partition(": ")
+                shown = f"{what}: \x1b]8;;{self.redactor.hide(path.absolute().as_uri())}\x1b\\{name}\x1b]8;;\x1b\\"
+            print(shown, file=self.stream, flush=True)
+            self._written = time.monotonic()
+
+    def open(self, page: Path) -> None:
+        """Open a page in a browser, where there is one."""
+        import webbrowser
+
+        if not webbrowser.open(page.absolute().as_uri()):
+            self.line(f"There is no browser here: open {page} yourself.")
 
     def detail(self, text: str) -> None:
         """Show a message only with --verbose."""

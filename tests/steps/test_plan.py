@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from mlbutler.console import Console
 from mlbutler.project.times import write_times
-from mlbutler.record import Cost, Outcome
+from mlbutler.record import Cost, Outcome, StagePlan, StageState
 from mlbutler.steps import plan, push, sync
 from mlbutler.steps.context import RunContext
 from tests.steps.test_push import new_model, trained
@@ -108,3 +109,23 @@ def test_an_entry_whose_outputs_are_nowhere_is_no_run(
     (other / "params.yaml").write_text("rate: 2\n")
     found = plan.run(working_state(other))
     assert {stage.name: str(stage.state) for stage in found.stages}["train"] == "stale"
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_stages_stand_below_those_that_they_follow(verbose: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    fine, stale = StageState.UP_TO_DATE, StageState.STALE
+    stages = [
+        StagePlan(name="prepare", state=fine), StagePlan(name="train", state=stale, after=("prepare",)),
+        StagePlan(name="test", state=fine, after=("prepare",)),
+        StagePlan(name="evaluate", state=stale, after=("prepare", "train")),
+        StagePlan(name="report", state=stale, after=("evaluate", "test")),
+    ]  # fmt: skip
+    plan.show(Console(verbose=verbose), stages)
+    lines = capsys.readouterr().out.splitlines()
+    if verbose:
+        assert lines == [
+            "= prepare: up to date", "! └ train: stale", "= └ test: up to date", "!   └ evaluate: stale",
+            "!     └ report: stale",
+        ]  # fmt: skip
+    else:
+        assert lines == ["! train: stale", "! └ evaluate: stale", "!   └ report: stale"]

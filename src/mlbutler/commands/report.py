@@ -40,8 +40,11 @@ def _read(path: Path) -> Record:
     return record
 
 
-def report(record_path: Path, directory: Path, console: Console) -> int:
+def report(record_path: Path, directory: Path, console: Console, *, shown: bool = False) -> int:
     """Write all renderings of the record at `record_path` into `directory`; return the exit code.
+
+    Args:
+        shown: open the page in a browser.
 
     Raises:
         UsageError: there is no record, or it was written by another version.
@@ -51,6 +54,8 @@ def report(record_path: Path, directory: Path, console: Console) -> int:
     files = write_report(_read(record_path), ReportSettings(), directory, console.redactor)
     for kind, path in files:
         console.line(f"report ({kind}): {path}")
+    if shown:
+        console.open(dict(files)["html"])
     if console.json:
         print(json.dumps({"files": {kind: str(path) for kind, path in files}}, indent=2, ensure_ascii=False))
     return 0

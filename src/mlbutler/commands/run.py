@@ -111,7 +111,8 @@ def _summarize(work: RunContext) -> None:
         console.line(f"brought: {moved or 'nothing'}")
     if record.report and record.report.outcome is Outcome.PASSED:
         files = dict(record.report.files)
-        console.line(f"report: {files.get('html') or next(iter(files.values()), 'no file')}")
+        if page := files.get("html"):
+            console.path("report", work.root / page, page)
         for kind, path in record.report.files:
             console.detail(f"report ({kind}): {path}")
     console.line(f"record: {work.record_path.relative_to(work.root)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mlbutler.console import Console, human_bytes, human_seconds
@@ -83,8 +84,7 @@ def _planned(work: RunContext, lost: Collection[str]) -> PlanResult:
     planning = project.planning
     plans = planning.plan(work.settings.reproduce.targets, times, lost)
     stages = tuple(dataclasses.replace(plan, need_bytes=planning.missing_bytes([plan])) for plan in plans)
-    for stage in stages:
-        _show(work.console, stage)
+    show(work.console, stages)
     before = work.record.plan
     expected = before.expected if before is not None and before.expected is not None else _cost(planning, stages)
     for note in leftovers(project.stages.orphans):
@@ -124,14 +124,22 @@ def _cost(planning: Planning, stages: Sequence[StagePlan]) -> Cost | None:
     )
 
 
-def _show(console: Console, stage: StagePlan) -> None:
+def show(console: Console, stages: Sequence[StagePlan]) -> None:
+    """Show the stages that are not up to date, all when verbose, each below those of them that it follows."""
+    depths: dict[str, int] = {}
+    for stage in stages:
+        quiet = stage.state in (StageState.UP_TO_DATE, StageState.FROZEN)
+        depth = max((depths[name] for name in stage.after if name in depths), default=0)
+        branch = "  " * (depth - 1) + "└ " if depth else ""
+        say = console.detail if quiet else partial(console.line, outcome=stage.state)
+        say(f"{_SIGNS[stage.state]} {branch}{_line(stage)}")
+        depths[stage.name] = depth + (console.verbose or not quiet)
+
+
+def _line(stage: StagePlan) -> str:
     took = f", took {human_seconds(stage.last_duration)} last time" if stage.last_duration is not None else ""
     why = "; ".join(f"{cause.kind} {cause.subject} ({cause.detail})" for cause in stage.causes)
-    text = f"{_SIGNS[stage.state]} {stage.name}: {stage.state}{': ' + why if why else ''}{took if why else ''}"
-    if stage.state in (StageState.UP_TO_DATE, StageState.FROZEN):
-        console.detail(text)
-    else:
-        console.line(text, stage.state)
+    return f"{stage.name}: {stage.state}{': ' + why if why else ''}{took if why else ''}"
 
 
 def _sentence(result: PlanResult) -> str:

@@ -40,8 +40,8 @@ def common(function: F) -> F:
                   default=_given_before,
                   show_envvar=True, help=f"Work in this directory (default: {CHDIR}, else here).")  # fmt: skip
     @click.option("--json", is_flag=True, show_envvar=True, help="One JSON document on standard output.")
-    @click.option("--quiet", is_flag=True, show_envvar=True, help="Only errors.")
-    @click.option("--verbose", is_flag=True, show_envvar=True, help="Details too.")
+    @click.option("-q", "--quiet", is_flag=True, show_envvar=True, help="Only errors.")
+    @click.option("-v", "--verbose", is_flag=True, show_envvar=True, help="Details too.")
     @functools.wraps(function)
     def wrapper(chdir: Path, json: bool, quiet: bool, verbose: bool, **options: Any) -> Any:
         from mlbutler.console import Console

@@ -213,6 +213,7 @@ def commit(directory: Path, console: Any, in_run: bool) -> int:
 @verb(
     "report",
     "mlbutler report",
+    "mlbutler report --open",
     "mlbutler report --record build-7/record.json --output out",
     short="Render the record: Markdown, HTML, JSON, JUnit, SARIF.",
 )
@@ -223,13 +224,14 @@ def commit(directory: Path, console: Any, in_run: bool) -> int:
 @click.option("--format", type=click.Choice(_FORMATS), show_envvar=True,
               help="Print this one rendering of the last run's record, or of --record, and end.")  # fmt: skip
 @click.option("--schema", is_flag=True, show_envvar=True, help="Print the JSON Schema of report.json, and end.")
+@click.option("--open", is_flag=True, show_envvar=True, help="Open the page in a browser.")
 @click.option("--interrupted", is_flag=True, show_envvar=True,
               help="The CI server aborted this build: there is no verdict.")  # fmt: skip
 @in_run
 @common
 def report(
     directory: Path, console: Any, in_run: bool, record: Path | None, output: Path | None, format: str | None,
-    schema: bool, interrupted: bool,
+    schema: bool, open: bool, interrupted: bool,
 ) -> int:  # fmt: skip
     """Render the record as Markdown, HTML, JSON, JUnit, SARIF and what CI servers read."""
     needs("--output", "--record", given=record is not None)
@@ -245,12 +247,15 @@ def report(
     if record is not None:
         from mlbutler.commands.report import report as command
 
-        return command(directory / record, directory / (output or Path()), console)
+        return command(directory / record, directory / (output or Path()), console, shown=open)
 
     def call(work: Any) -> Any:
         from mlbutler.steps.report import run as step
 
-        return step(work, aborted=interrupted)
+        result = step(work, aborted=interrupted)
+        if open:
+            console.open(work.root / dict(result.files)["html"])
+        return result
 
     return step("report", directory, console, in_run=in_run, call=call)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +58,9 @@ def board(directory: Path, console: Console, options: BoardOptions) -> int:
         write(page, render(found).encode("utf-8", "replace"), durable=False)
         for note in found.notes:
             console.line(f"Note: {note}")
-        console.line(f"{count(len(found.rows), 'experiment')}: {page}")
-    if options.open and not webbrowser.open(page.as_uri()):
-        console.line("There is no browser here: open the file yourself.")
+        console.path(count(len(found.rows), "experiment"), page)
+    if options.open:
+        console.open(page)
     return EXIT_PASSED
 
 

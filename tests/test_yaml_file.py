@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from mlbutler import parsing
 from mlbutler.comparison.documents import read_document
 from mlbutler.comparison.snapshot import Source
-from mlbutler.yaml_file import parse
+from mlbutler.yaml_file import parse, parse_in_c
 
 WORDS = (
     "1e-3", "1e5", "1.5e3", ".5", "1.", "+1", "-2", "1_000", "010", "0o10", "0x1F", "0b11", "1:30",
     "12:30:45.5", "2020-01-01", ".inf", "-.inf", ".nan", "NaN", "yes", "no", "on", "Off", "y", "true", "True",
-    "TRUE", "null", "~", "1e", "e5", "'1e-3'", "2.0e-05", "-.5e-3", "08", "1__0",
+    "TRUE", "null", "~", "1e", "e5", "'1e-3'", "2.0e-05", "-.5e-3", "08", "1__0", ".5e3", ".5e+3", "._1", ".1_0",
 )  # fmt: skip
 
 
@@ -89,6 +89,36 @@ def test_a_key_that_is_written_twice_is_refused_as_dvc_refuses_it(text: str, sai
     with pytest.raises(parsing.Unreadable, match=said):
         parsing.parse_yaml(text, "params.yaml")
     assert parse("a: &x {q: 1}\nb: {<<: *x, q: 2}")["b"] == {"q": 2}, "what is merged may be replaced"
+
+
+@given(st.lists(st.sampled_from((*PIECES, *WORDS)), max_size=9).map("".join))
+@settings(deadline=None, max_examples=300)
+def test_what_is_read_in_place_of_dvc_is_what_dvc_reads(text: str) -> None:
+    readable, content = as_dvc_reads_it(text)
+    try:
+        found = parse_in_c(text)
+    except yaml.YAMLError:
+        return  # DVC reads it itself
+    assert readable
+    assert repr(found or {}) == repr(content)
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2", "{a: 1, b: {c: 1, c: 1}}", "- {1: a, true: b}", "[{a: , a: }]"])
+def test_a_key_that_stands_twice_is_left_to_dvc_which_refuses_it(text: str) -> None:
+    assert not as_dvc_reads_it(text)[0]
+    with pytest.raises(yaml.YAMLError, match="twice"):
+        parse_in_c(text)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_words_are_read_in_place_of_dvc(word: str) -> None:
+    text = f"a: {word}\nb: [{word}, x]\n"
+    try:
+        found = parse_in_c(text)
+    except yaml.YAMLError:
+        assert word in ("12:30:45.5", "._1")  # DVC reads these itself
+    else:
+        assert repr(found) == repr(parse_yaml(text, "params.yaml"))
 
 
 def test_what_is_nested_too_deeply_is_not_read_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:

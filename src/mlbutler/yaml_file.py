@@ -16,10 +16,12 @@ _WHOLE = re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
 _FLOAT = re.compile(
     r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
-    r"|[-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.[0-9_]+(?:[eE][-+][0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
 _DIRECTIVE = re.compile(r"^%YAML\b", re.MULTILINE)
+_UNSURE = re.compile(r"[!&?\t\x85\u2028\u2029\ufeff]|<<|[>|]#|^%|^---|\._|\d:\d\d:\d", re.MULTILINE)
+"""Tags, anchors, merged mappings, directives, times of day, odd white space: here parsers differ."""
 _CHANGED = {"bool": (_BOOLEAN, "tTfF"), "float": (_FLOAT, "-+0123456789."), "int": (_WHOLE, "-+0123456789")}
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
 _TAG = "tag:yaml.org,2002:"
@@ -58,6 +60,34 @@ def parse(text: str) -> Any:
             return _read_as_dvc(text)
         except Exception:  # it raises whatever its constructors do
             raise error from None
+
+
+def parse_in_c(text: str) -> Any:
+    """Return the document in `text` as DVC reads it, in a tenth of its time.
+
+    Raises:
+        yaml.YAMLError: DVC takes it for no YAML, or what it makes of it is not known here.
+    """
+    import yaml
+
+    if unsure := _UNSURE.search(text):
+        raise yaml.YAMLError(f"ruamel.yaml may read {unsure[0]!r} otherwise")
+    return yaml.load(text, Loader=_without_twins())
+
+
+@cache
+def _without_twins() -> Any:
+    """Return a loader that refuses a key that stands twice in a mapping, as ruamel.yaml does."""
+    from yaml import MarkedYAMLError
+
+    def mapping(loader: Any, node: Any, deep: bool = False) -> dict[Any, Any]:
+        found: dict[Any, Any] = super(made, loader).construct_mapping(node, deep)
+        if len(found) != len(node.value):
+            raise MarkedYAMLError(problem="a key stands twice in a mapping", problem_mark=node.start_mark)
+        return found
+
+    made: Any = type("Yaml12LoaderWithoutTwins", (loader(),), {"construct_mapping": mapping})
+    return made
 
 
 def is_too_deep(error: Exception) -> bool:

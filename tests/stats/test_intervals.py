@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -30,6 +31,27 @@ def test_the_bootstrap_of_students_sleep_is_scipys() -> None:
     ).confidence_interval  # fmt: skip
     assert pairs.means() == pytest.approx((0.75, 2.33))
     assert found == pytest.approx((wanted.low, wanted.high), abs=0.08)
+
+
+@pytest.mark.parametrize("transform", [float, math.sqrt])
+@pytest.mark.parametrize("count", [30, 3 * GROUPS])
+def test_an_interval_is_that_of_resamples_counted_one_by_one(count: int, transform: Callable[[float], float]) -> None:
+    source = random.Random(4)
+    pairs = PairedMeans(count, seed=3)
+    for _ in range(count):
+        pairs.add(source.random(), source.random())
+    dealt = pairs._random.getstate()
+    found = pairs.interval(0.1, transform, resamples=40)
+    pairs._random.setstate(dealt)
+    drawn = []
+    used = [group for group, size in enumerate(pairs._counts) if size]
+    for _ in range(40):
+        chosen = pairs._random.choices(used, k=len(used))
+        weight = sum(pairs._counts[i] for i in chosen)
+        old, new = (sum(values[i] for i in chosen) / weight for values in (pairs._old, pairs._new))
+        drawn.append(transform(new) - transform(old))
+    drawn.sort()
+    assert found == pytest.approx((drawn[1] * 0.05 + drawn[2] * 0.95, drawn[37] * 0.95 + drawn[38] * 0.05))
 
 
 def test_groups_of_many_examples_give_the_width_of_the_whole() -> None:

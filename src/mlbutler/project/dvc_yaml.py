@@ -25,8 +25,10 @@ def guard() -> None:
     from dvc.exceptions import DvcException
     from dvc.utils import relpath, strictyaml
     from dvc.utils.serialize import _yaml
+    from yaml import YAMLError
 
     from mlbutler.parsing import Unreadable, reading
+    from mlbutler.yaml_file import parse_in_c
 
     theirs = _yaml.parse_yaml
 
@@ -36,6 +38,9 @@ def guard() -> None:
                 raise Unreadable(f"larger than {_LARGEST >> 20} MB: not read", str(relpath(path)))
             try:
                 _require_bounded(text)
+                if typ == "safe":
+                    with suppress(YAMLError):  # where it cannot be read so, DVC reads it, or says why not
+                        return parse_in_c(text) or {}
                 return theirs(text, path, typ)
             except DvcException as error:
                 problem = error

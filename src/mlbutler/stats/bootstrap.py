@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import random
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import compress, repeat
-from operator import mul
+from operator import sub
 from typing import NamedTuple
 
 GROUPS = 1000
@@ -58,19 +58,36 @@ class PairedMeans:
         self, alpha: float, transform: Callable[[float], float] = float, resamples: int = RESAMPLES
     ) -> Interval:
         """Return the percentile interval of ``transform(mean new) - transform(mean old)``, coverage 1 - `alpha`."""
-        used = [count > 0 for count in self._counts]
-        counts, olds, news = (list(compress(values, used)) for values in (self._counts, self._old, self._new))
-        indices = range(len(counts))
-        found = []
-        for _ in repeat(None, resamples):
-            times = [0] * len(counts)
-            for index in self._random.choices(indices, k=len(counts)):
-                times[index] += 1
-            weight = sum(map(mul, times, counts))
-            old, new = sum(map(mul, times, olds)) / weight, sum(map(mul, times, news)) / weight
-            found.append(transform(new) - transform(old))
-        found.sort()
+        if transform is float:
+            found = sorted(self._differences(resamples))
+        else:
+            found = sorted(transform(new) - transform(old) for old, new in self._pairs(resamples))
         return Interval(_quantile(found, alpha / 2), _quantile(found, 1 - alpha / 2))
+
+    def _differences(self, resamples: int) -> Iterator[float]:
+        """Yield the difference of the means of both sides, for each resample."""
+        counts, differences = self._used(self._counts), self._used(array("d", map(sub, self._new, self._old)))
+        size, choices = len(counts), self._random.choices
+        if not self._grouped:
+            yield from (sum(choices(differences, k=size)) / size for _ in repeat(None, resamples))
+            return
+        both = list(map(complex, differences, counts))  # Python adds up two columns at the price of one
+        for total in (sum(choices(both, k=size)) for _ in repeat(None, resamples)):
+            yield total.real / total.imag
+
+    def _pairs(self, resamples: int) -> Iterator[tuple[float, float]]:
+        """Yield the means of both sides, for each resample."""
+        counts = self._used(self._counts)
+        both = list(map(complex, self._used(self._old), self._used(self._new)))
+        places = range(len(counts))
+        for _ in repeat(None, resamples):
+            chosen = self._random.choices(places, k=len(counts))
+            weight, total = sum(map(counts.__getitem__, chosen)), sum(map(both.__getitem__, chosen))
+            yield total.real / weight, total.imag / weight
+
+    def _used(self, values: array[float]) -> list[float]:
+        """Return the values of groups that have examples."""
+        return list(compress(values, self._counts))
 
 
 def _quantile(ordered: list[float], share: float) -> float:

@@ -11,7 +11,7 @@ import pytest
 from mlbutler.errors import UsageError
 from mlbutler.forge import hosted, http
 from mlbutler.forge.hosted import Hosted
-from mlbutler.forge.interface import Comment, PictureFile, State
+from mlbutler.forge.interface import Comment, CommitStatus, PictureFile
 from mlbutler.record import Change
 from tests.forge.conftest import Meeting, body, change
 from tests.forge.fake import HEAD, OTHER_HEAD, SOMEBODY, Answer, Fault, Pull
@@ -302,11 +302,11 @@ def test_a_status_is_set_and_changes(judging: Meeting) -> None:
     forge = judging.open()
     long = "Worse: accuracy 0.9 -> 0.8 " + "x" * 2000
     sentence = long[: forge.capabilities.sentence_limit]
-    forge.status(change(), "mlbutler", State.PENDING, "Running", "https://ci.example.org/1")
-    forge.status(change(), "mlbutler", State.PENDING, "Running", "https://ci.example.org/1")
-    for state in (State.SUCCESS, State.FAILURE, State.ERROR):
+    forge.status(change(), "mlbutler", CommitStatus.PENDING, "Running", "https://ci.example.org/1")
+    forge.status(change(), "mlbutler", CommitStatus.PENDING, "Running", "https://ci.example.org/1")
+    for state in (CommitStatus.SUCCESS, CommitStatus.FAILURE, CommitStatus.ERROR):
         forge.status(change(), "mlbutler", state, sentence, "https://ci.example.org/1")
-    forge.status(change(), "mlbutler vision", State.SUCCESS, "", "")
+    forge.status(change(), "mlbutler vision", CommitStatus.SUCCESS, "", "")
     said = judging.dialect.statuses
     assert {status["sha"] for status in said} == {HEAD}
     assert said[0]["state"].lower() in ("pending", "running", "inprogress")
@@ -316,13 +316,13 @@ def test_a_status_is_set_and_changes(judging: Meeting) -> None:
     assert said[-2]["said"] == sentence
     assert said[-2]["url"] == "https://ci.example.org/1"
     assert said[-1]["name"] == "mlbutler vision"
-    forge.status(change(), "mlbutler", State.CANCELED, "Interrupted", "")
+    forge.status(change(), "mlbutler", CommitStatus.CANCELED, "Interrupted", "")
     assert judging.dialect.statuses[-1]["state"].lower() in ("error", "canceled", "cancelled", "stopped")
 
 
 def test_pipelines_of_the_longest_names_have_a_status_each(judging: Meeting) -> None:
     names = [f"mlbutler/{'x' * 28}-{digit}" for digit in "12"]
-    for name, state in zip(names, (State.SUCCESS, State.FAILURE), strict=True):
+    for name, state in zip(names, (CommitStatus.SUCCESS, CommitStatus.FAILURE), strict=True):
         judging.open().status(change(), name, state, name, "")
     assert [(status["name"], status["said"]) for status in judging.dialect.statuses] == list(
         zip(names, names, strict=True)
@@ -332,7 +332,7 @@ def test_pipelines_of_the_longest_names_have_a_status_each(judging: Meeting) -> 
 def test_a_status_survives_a_broken_line(judging: Meeting) -> None:
     forge = judging.open()
     judging.server.faults = [Fault("POST", "status", cut=True), Fault("POST", "build", cut=True)]
-    forge.status(change(), "mlbutler", State.SUCCESS, "Better", "https://ci.example.org/1")
+    forge.status(change(), "mlbutler", CommitStatus.SUCCESS, "Better", "https://ci.example.org/1")
     assert {s["state"].lower() for s in judging.dialect.statuses} in ({"success"}, {"successful"})
 
 

@@ -11,7 +11,7 @@ import pytest
 from mlbutler.errors import ForgeError
 from mlbutler.forge import http
 from mlbutler.forge.http import RequestRefused
-from mlbutler.forge.interface import State
+from mlbutler.forge.interface import CommitStatus
 from tests.forge.conftest import POLICY, Meeting, body, change
 from tests.forge.fake import HEAD, OTHER_HEAD, TOKEN, Answer, FakeForge, Fault
 
@@ -188,7 +188,7 @@ def test_the_token_is_in_a_header_and_nowhere_else(meeting: Meeting, caplog: pyt
     meeting.post()
     forge = meeting.open()
     if forge.capabilities.statuses:
-        forge.status(change(), "mlbutler", State.FAILURE, "Worse", "https://ci.example.org/1")
+        forge.status(change(), "mlbutler", CommitStatus.FAILURE, "Worse", "https://ci.example.org/1")
     for seen in meeting.server.seen:
         assert TOKEN not in f"{seen.path}?{seen.query}"
         assert TOKEN.encode() not in seen.body

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlbutler.forge.hosted import Hosted
-from mlbutler.forge.interface import State, StatusDetails
+from mlbutler.forge.interface import CommitStatus, StatusDetails
 from mlbutler.report.annotations import Annotation
 from tests.forge.conftest import Meeting, change
 from tests.forge.dialects import GitHub
@@ -66,8 +66,8 @@ def met(dialect: Any, tmp_path: Any) -> tuple[Hosted, FakeForge]:
 
 def test_a_check_run_has_the_report_and_remarks_fifty_at_a_time(tmp_path: Any) -> None:
     forge, server = met(App(), tmp_path)
-    forge.status(change(), "mlbutler", State.FAILURE, "Worse: accuracy", URL)
-    forge.detail(change(), "mlbutler", State.FAILURE, "Worse: accuracy", URL, DETAILS)
+    forge.status(change(), "mlbutler", CommitStatus.FAILURE, "Worse: accuracy", URL)
+    forge.detail(change(), "mlbutler", CommitStatus.FAILURE, "Worse: accuracy", URL, DETAILS)
     sent = [seen.json["output"] for seen in server.sent("PATCH")]
     assert [len(output["annotations"]) for output in sent] == [50, 50, 20]
     assert all(output["text"] == "**Worse**: accuracy" for output in sent)
@@ -76,7 +76,7 @@ def test_a_check_run_has_the_report_and_remarks_fifty_at_a_time(tmp_path: Any) -
         "message": "F1 <b>x</b> @team",
     }  # fmt: skip
     server.dialect.checks[0]["output"]["annotations_count"] = 120  # as GitHub counts them
-    forge.detail(change(), "mlbutler", State.FAILURE, "Worse: accuracy", URL, DETAILS)
+    forge.detail(change(), "mlbutler", CommitStatus.FAILURE, "Worse: accuracy", URL, DETAILS)
     assert "annotations" not in server.sent("PATCH")[-1].json["output"]  # they would stand there twice
     assert server.violations == []
     server.shutdown()
@@ -85,8 +85,8 @@ def test_a_check_run_has_the_report_and_remarks_fifty_at_a_time(tmp_path: Any) -
 
 def test_a_commit_status_has_no_room(tmp_path: Any) -> None:
     forge, server = met(GitHub(), tmp_path)
-    forge.status(change(), "mlbutler", State.FAILURE, "Worse: accuracy", URL)
-    forge.detail(change(), "mlbutler", State.FAILURE, "Worse: accuracy", URL, DETAILS)
+    forge.status(change(), "mlbutler", CommitStatus.FAILURE, "Worse: accuracy", URL)
+    forge.detail(change(), "mlbutler", CommitStatus.FAILURE, "Worse: accuracy", URL, DETAILS)
     assert server.sent("PATCH") == []
     server.shutdown()
     server.server_close()
@@ -97,7 +97,7 @@ def test_code_insights_has_a_report_with_fields_and_remarks(tmp_path: Any, again
     dialect = CloudWithInsights()
     forge, server = met(dialect, tmp_path)
     for _ in range(1 + again):
-        forge.detail(change(), "mlbutler/gpu", State.FAILURE, "Worse: accuracy", URL, DETAILS)
+        forge.detail(change(), "mlbutler/gpu", CommitStatus.FAILURE, "Worse: accuracy", URL, DETAILS)
     (report,) = dialect.reports.values()
     assert (report["result"], report["title"], report["link"]) == ("FAILED", "mlbutler/gpu", URL)
     assert report["data"] == [{"title": "accuracy", "type": "TEXT", "value": "0.92 → 0.89 (−0.03)"}]
@@ -111,7 +111,7 @@ def test_code_insights_has_a_report_with_fields_and_remarks(tmp_path: Any, again
 def test_data_center_has_them_in_one_request(tmp_path: Any) -> None:
     forge, server = met(BitbucketServer(), tmp_path)
     server.faults = [Fault(part="/insights/", answer=Answer(200, {}), times=9)]
-    forge.detail(change(), "mlbutler", State.ERROR, "Error: no remote", URL, DETAILS)
+    forge.detail(change(), "mlbutler", CommitStatus.ERROR, "Error: no remote", URL, DETAILS)
     put, removed, posted = server.seen
     assert put.path == f"/bitbucket/rest/insights/latest/projects/team/repos/digits/commits/{HEAD}/reports/mlbutler"
     assert "result" not in put.json  # nothing was judged

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mlbutler.errors import ForgeError, PathRefused, SettingsError
 from mlbutler.forge.detect import ForgeLocation
 from mlbutler.forge.folder import Folder, file_name
-from mlbutler.forge.interface import Forge, PictureFile, State
+from mlbutler.forge.interface import CommitStatus, Forge, PictureFile
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.git import Git
@@ -81,7 +81,7 @@ def test_titles_and_pull_requests_have_comments_of_their_own(tmp_path: Path) -> 
 def test_hostile_names_stay_inside_the_folder(tmp_path: Path, evil: str) -> None:
     forge = Folder(tmp_path / "forge")
     comment = forge.comment(change(evil, evil), evil, "text", never).location
-    status = forge.status(change(evil), evil, State.SUCCESS, evil, evil)
+    status = forge.status(change(evil), evil, CommitStatus.SUCCESS, evil, evil)
     for place in (comment, status):
         assert Path(place).resolve().is_relative_to((tmp_path / "forge").resolve())
         assert Path(place).is_file()
@@ -101,7 +101,7 @@ def test_different_texts_have_different_harmless_names(one: str, other: str) -> 
 
 def test_a_status_says_what_a_forge_would_show(tmp_path: Path) -> None:
     place = Folder(tmp_path).status(
-        change(), "mlbutler", State.FAILURE, "Worse: f1 0.9 -> 0.8", "https://ci.example.org/1"
+        change(), "mlbutler", CommitStatus.FAILURE, "Worse: f1 0.9 -> 0.8", "https://ci.example.org/1"
     )
     assert Path(place) == tmp_path / "statuses" / f"{OLD}.json"
     document = json.loads(Path(place).read_text())
@@ -120,8 +120,8 @@ def test_pictures_are_where_the_comment_looks_for_them(tmp_path: Path) -> None:
 
 def test_two_projects_of_one_repository_have_a_status_each(tmp_path: Path) -> None:
     forge = Folder(tmp_path)
-    one = forge.status(change(), "mlbutler vision", State.SUCCESS, "", "")
-    other = forge.status(change(), "mlbutler speech", State.FAILURE, "", "")
+    one = forge.status(change(), "mlbutler vision", CommitStatus.SUCCESS, "", "")
+    other = forge.status(change(), "mlbutler speech", CommitStatus.FAILURE, "", "")
     assert json.loads(Path(one).read_text())["state"] == "success"
     assert json.loads(Path(other).read_text())["state"] == "failure"
 
@@ -133,7 +133,7 @@ def test_a_place_that_cannot_be_written_is_an_error_worth_a_retry(tmp_path: Path
     assert caught.value.exit_code == 3
     assert caught.value.remedy
     with pytest.raises(ForgeError):
-        Folder(tmp_path / "file" / "deeper").status(change(), "mlbutler", State.SUCCESS, "", "")
+        Folder(tmp_path / "file" / "deeper").status(change(), "mlbutler", CommitStatus.SUCCESS, "", "")
 
 
 def test_many_builds_at_once_leave_the_newest(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def opened(tmp_path: Path, url: str) -> Forge:
 
 def test_the_folder_is_opened_by_path_or_file_url(tmp_path: Path) -> None:
     for url in ("forge", str(tmp_path / "forge"), (tmp_path / "forge").as_uri()):
-        place = opened(tmp_path, url).status(change(), "mlbutler", State.SUCCESS, "", "")
+        place = opened(tmp_path, url).status(change(), "mlbutler", CommitStatus.SUCCESS, "", "")
         assert place.startswith(str(tmp_path / "forge"))
 
 
@@ -174,7 +174,7 @@ def test_a_folder_in_the_project_is_written_behind_no_link(tmp_path: Path, git: 
     forge = open_forge(Opening(place=place, environ={}, root=root, check=check))
     pictures = [PictureFile("p.png", "image/png", b"x")]
     calls: list[Callable[[], object]] = [
-        lambda: forge.status(change(), "mlbutler", State.SUCCESS, "", ""),
+        lambda: forge.status(change(), "mlbutler", CommitStatus.SUCCESS, "", ""),
         lambda: forge.comment(change(), "mlbutler", body(OLD), never),
         lambda: forge.attach(change(), "mlbutler", pictures, never),
     ]

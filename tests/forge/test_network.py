@@ -16,7 +16,7 @@ import pytest
 from mlbutler.errors import ForgeError
 from mlbutler.forge.detect import ForgeLocation
 from mlbutler.forge.http import RequestRefused
-from mlbutler.forge.interface import Forge, State
+from mlbutler.forge.interface import CommitStatus, Forge
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.variables import FORGE_TOKEN
@@ -60,11 +60,11 @@ def gitea(url: str, **environ: str) -> Forge:
 
 def test_the_proxy_of_the_environment_is_used(server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{start(server)}")
-    gitea("http://forge.invalid").status(change(), "mlbutler", State.SUCCESS, "", "")
+    gitea("http://forge.invalid").status(change(), "mlbutler", CommitStatus.SUCCESS, "", "")
     assert server.paths[0].startswith("http://forge.invalid/api/v1/repos/")  # type: ignore[attr-defined]
     monkeypatch.setenv("NO_PROXY", "forge.invalid")
     with pytest.raises(ForgeError, match="cannot be reached"):
-        gitea("http://forge.invalid").status(change(), "mlbutler", State.SUCCESS, "", "")
+        gitea("http://forge.invalid").status(change(), "mlbutler", CommitStatus.SUCCESS, "", "")
 
 
 def test_a_private_authority_is_believed_where_the_environment_names_it(
@@ -82,10 +82,10 @@ def test_a_private_authority_is_believed_where_the_environment_names_it(
     server.socket = context.wrap_socket(server.socket, server_side=True)
     url = f"https://127.0.0.1:{start(server)}"
     with pytest.raises(RequestRefused, match="no trusted authority signed") as caught:
-        gitea(url).status(change(), "mlbutler", State.SUCCESS, "", "")
+        gitea(url).status(change(), "mlbutler", CommitStatus.SUCCESS, "", "")
     assert "SSL_CERT_FILE" in caught.value.remedy
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        gitea(url, **{name: str(certificate)}).status(change(), "mlbutler", State.SUCCESS, "", "")
+        gitea(url, **{name: str(certificate)}).status(change(), "mlbutler", CommitStatus.SUCCESS, "", "")
     assert len(server.paths) == 3  # type: ignore[attr-defined]
     with pytest.raises(ForgeError, match="REQUESTS_CA_BUNDLE names no file"):
         gitea(url, REQUESTS_CA_BUNDLE=str(tmp_path / "none.pem"))

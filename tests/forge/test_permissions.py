@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from mlbutler.forge.hosted import Hosted
-from mlbutler.forge.interface import State
+from mlbutler.forge.interface import CommitStatus
 from tests.forge.conftest import Meeting, body, change
 from tests.forge.dialects import GitHub
 from tests.forge.fake import HEAD, OTHER_HEAD, FakeForge, Seen
@@ -51,7 +51,7 @@ def requests(dialect: GitHub, root: Path) -> list[Seen]:
         forge.adapter.delete(change(HEAD, number), there)
         forge.pull_request(change(HEAD, number))
         forge.pull_request(change(OTHER_HEAD, number, "other"))
-    for state in (State.PENDING, State.SUCCESS):
+    for state in (CommitStatus.PENDING, CommitStatus.SUCCESS):
         forge.status(change(), "mlbutler", state, "Better", "")
     server.shutdown()
     server.server_close()

@@ -13,7 +13,7 @@ import pytest
 from mlbutler.errors import ForgeError, SettingsError
 from mlbutler.forge.detect import locate_forge
 from mlbutler.forge.http import RequestRefused
-from mlbutler.forge.interface import NotOffered, State
+from mlbutler.forge.interface import CommitStatus, NotOffered
 from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.settings import ForgeSettings
@@ -52,7 +52,7 @@ class App(GitHub):
 
 def test_an_apps_token_makes_one_check_run_of_all_states(meet: Meet) -> None:
     meeting = meet(App())
-    for state in (State.PENDING, State.FAILURE):
+    for state in (CommitStatus.PENDING, CommitStatus.FAILURE):
         meeting.open().status(change(), "mlbutler", state, "Worse: f1 0.9 -> 0.8", "https://ci.example.org/1")
     (run,) = meeting.dialect.checks
     assert (run["status"], run["conclusion"], run["head_sha"]) == ("completed", "failure", HEAD)
@@ -63,7 +63,7 @@ def test_an_apps_token_makes_one_check_run_of_all_states(meet: Meet) -> None:
 def test_a_check_run_is_not_made_twice_when_the_line_breaks(meet: Meet) -> None:
     meeting = meet(App())
     meeting.server.faults = [Fault("POST", "check-runs", cut=True)]
-    meeting.open().status(change(), "mlbutler", State.SUCCESS, "Better", "")
+    meeting.open().status(change(), "mlbutler", CommitStatus.SUCCESS, "Better", "")
     assert [run["conclusion"] for run in meeting.dialect.checks] == ["success"]
 
 
@@ -81,7 +81,7 @@ def test_a_personal_token_asks_for_no_check_run(meet: Meet) -> None:
     meeting.dialect.token_header = ("Authorization", "Bearer ghp_planted0123456789")
     environ = {"GITHUB_TOKEN": "ghp_planted0123456789"}
     forge = open_forge(Opening(place=meeting.place(), environ=environ, root=Path()))
-    forge.status(change(), "mlbutler", State.SUCCESS, "Better", "")
+    forge.status(change(), "mlbutler", CommitStatus.SUCCESS, "Better", "")
     assert [seen.path.rpartition("/")[0].rpartition("/")[2] for seen in meeting.server.seen] == ["statuses"]
 
 
@@ -89,7 +89,7 @@ def test_gitlab_refuses_other_transitions_aloud(meet: Meet) -> None:
     meeting = meet(GitLab())
     meeting.server.faults = [Fault("POST", answer=Answer(400, {"message": "ref is invalid"}))]
     with pytest.raises(RequestRefused, match="ref is invalid"):
-        meeting.open().status(change(), "mlbutler", State.SUCCESS, "Better", "")
+        meeting.open().status(change(), "mlbutler", CommitStatus.SUCCESS, "Better", "")
 
 
 def test_dagshub_without_comments_is_said_and_no_error_of_the_token(meet: Meet) -> None:
@@ -146,7 +146,7 @@ def test_pages_that_nobody_described_are_read_all_the_same(meet: Meet, kind: typ
 def test_the_text_of_a_check_run_is_inert(meet: Meet) -> None:
     meeting = meet(App())
     said = "Worse: ![x](https://evil.example/p.png) @team <img src=x> 0.9 -> 0.8"
-    meeting.open().status(change(), "mlbutler", State.FAILURE, said, "")
+    meeting.open().status(change(), "mlbutler", CommitStatus.FAILURE, said, "")
     (run,) = meeting.dialect.checks
     assert run["output"]["title"] == said  # plain text on GitHub
     for markup in ("![", "](", "@team", "<img", "://"):
@@ -166,7 +166,7 @@ def test_basic_authentication_where_a_user_is_named(meet: Meet) -> None:
 def test_a_long_title_still_has_a_key_of_its_own_on_bitbucket(meet: Meet) -> None:
     meeting = meet(BitbucketCloud())
     for title in ("mlbutler " + "x" * 60 + "1", "mlbutler " + "x" * 60 + "2"):
-        meeting.open().status(change(), title, State.SUCCESS, "", "")
+        meeting.open().status(change(), title, CommitStatus.SUCCESS, "", "")
     assert len({seen.json["key"] for seen in meeting.server.sent("POST")}) == 2
 
 
@@ -174,7 +174,7 @@ def test_an_old_data_center_has_statuses_elsewhere(meet: Meet) -> None:
     meeting = meet(BitbucketServer())
     meeting.server.faults = [Fault("POST", "/builds", answer=Answer(404))]
     with pytest.raises(ForgeError):  # this one has neither
-        meeting.open().status(change(), "mlbutler", State.SUCCESS, "", "")
+        meeting.open().status(change(), "mlbutler", CommitStatus.SUCCESS, "", "")
     last = meeting.server.seen[-1]
     assert last.path.endswith(f"/rest/build-status/latest/commits/{HEAD}")
     assert last.json["state"] == "SUCCESSFUL"
@@ -224,26 +224,28 @@ def test_another_projects_job_and_another_ci_server_set_gitlabs_status(meet: Mee
 
 
 @pytest.mark.parametrize(("dialect", "state", "shown"), [
-    (BitbucketCloud, State.FAILURE, "FAILED"), (BitbucketCloud, State.ERROR, "STOPPED"),
-    (BitbucketCloud, State.CANCELED, "STOPPED"),
-    (BitbucketServer, State.FAILURE, "FAILED"), (BitbucketServer, State.ERROR, "UNKNOWN"),
-    (BitbucketServer, State.CANCELED, "CANCELLED"),
+    (BitbucketCloud, CommitStatus.FAILURE, "FAILED"), (BitbucketCloud, CommitStatus.ERROR, "STOPPED"),
+    (BitbucketCloud, CommitStatus.CANCELED, "STOPPED"),
+    (BitbucketServer, CommitStatus.FAILURE, "FAILED"), (BitbucketServer, CommitStatus.ERROR, "UNKNOWN"),
+    (BitbucketServer, CommitStatus.CANCELED, "CANCELLED"),
 ])  # fmt: skip
-def test_an_error_is_no_failure_on_bitbucket(meet: Meet, dialect: type[Dialect], state: State, shown: str) -> None:
+def test_an_error_is_no_failure_on_bitbucket(
+    meet: Meet, dialect: type[Dialect], state: CommitStatus, shown: str
+) -> None:
     meeting = meet(dialect())
     meeting.open().status(change(), "mlbutler", state, "said", "")
     assert [status["state"] for status in meeting.dialect.statuses] == [shown]
 
 
-@pytest.mark.parametrize("state", [State.ERROR, State.CANCELED])
-def test_a_data_center_that_knows_fewer_states_is_given_a_failure(meet: Meet, state: State) -> None:
+@pytest.mark.parametrize("state", [CommitStatus.ERROR, CommitStatus.CANCELED])
+def test_a_data_center_that_knows_fewer_states_is_given_a_failure(meet: Meet, state: CommitStatus) -> None:
     meeting = meet(BitbucketServer())
     meeting.server.faults = [Fault("POST", "/builds", answer=Answer(400, {"errors": [{"message": "state"}]}))]
     meeting.open().status(change(), "mlbutler", state, "said", "")
     assert [status["state"] for status in meeting.dialect.statuses] == ["FAILED"]
     meeting.server.faults = [Fault("POST", "/builds", answer=Answer(400, {"errors": [{"message": "url"}]}))]
     with pytest.raises(RequestRefused, match="url"):
-        meeting.open().status(change(), "mlbutler", State.SUCCESS, "said", "")
+        meeting.open().status(change(), "mlbutler", CommitStatus.SUCCESS, "said", "")
 
 
 @pytest.mark.parametrize(("token", "user", "word"), [

@@ -16,7 +16,7 @@ from mlbutler.errors import MlbutlerError
 from mlbutler.forge import http as forge_http
 from mlbutler.forge.detect import ForgeLocation
 from mlbutler.forge.http import ApiRetryPolicy
-from mlbutler.forge.interface import NotOffered, PictureFile, State
+from mlbutler.forge.interface import CommitStatus, NotOffered, PictureFile
 from mlbutler.forge.opening import Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.jenkins import client as jenkins_client
@@ -142,7 +142,7 @@ def forge(content: bytes, folder: Path, random: Random) -> None:
                 lambda: opened.comment(
                     CHANGE, "mlbutler", f"new\n{marker('mlbutler', CHANGE.head)}", lambda head: False
                 ),
-                lambda: opened.status(CHANGE, "mlbutler", State.SUCCESS, "passed", "https://ci.example.org/4/"),
+                lambda: opened.status(CHANGE, "mlbutler", CommitStatus.SUCCESS, "passed", "https://ci.example.org/4/"),
                 lambda: opened.open_pull_request(CHANGE, "title", "body"),
                 lambda: opened.attach(
                     CHANGE, "mlbutler", [PictureFile("a.png", "image/png", b"x")], lambda head: False

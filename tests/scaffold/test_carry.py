@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mlbutler.errors import UsageError
 from mlbutler.jenkins.lint import lint
 from mlbutler.scaffold.carried import Carried, load_carried
-from mlbutler.scaffold.carry import Reading, carry
+from mlbutler.scaffold.carry import FormerJenkinsfile, carry
 from mlbutler.scaffold.detected import DetectedProject, Remote
 from mlbutler.scaffold.options import ScaffoldOptions
 from mlbutler.scaffold.render import render_files
@@ -32,24 +32,24 @@ RESERVED = [
 ]  # fmt: skip
 
 
-def read(text: str, *purposes: str) -> Reading:
+def read(text: str, *purposes: str) -> FormerJenkinsfile:
     given = purposes or ("git", "forge", "http")
     return carry(text, purposes=given, local_remotes={"cache": "/extras/Store"}, commands=("python train.py",))
 
 
-def left(reading: Reading) -> list[tuple[int, str]]:
-    return [(remark.line, remark.text) for remark in reading.left]
+def left(former: FormerJenkinsfile) -> list[tuple[int, str]]:
+    return [(remark.line, remark.text) for remark in former.left]
 
 
 def test_a_declarative_file_of_a_docker_agent() -> None:
-    reading = read(WRITE_UP)
-    assert reading.carried == Carried(
+    former = read(WRITE_UP)
+    assert former.carried == Carried(
         variables=(("BOT_NAME", "Butler"), ("PYTHONPATH", "${WORKSPACE}")),
         credentials=(("http", "DVC_PASSWORD"), ("git", "GIT_PAT")),
     )
-    assert reading.dockerfile == "Dockerfile"
-    assert [remark.line for remark in reading.taken] == [5, 12, 23, 50]
-    assert left(reading) == [
+    assert former.dockerfile == "Dockerfile"
+    assert [remark.line for remark in former.taken] == [5, 12, 23, 50]
+    assert left(former) == [
         (4, "REVISION: made when the build runs"),
         (12, "-v /extras:/extras: holds the DVC remote cache; make it the mirror: --mirror /extras/Store"),
         (58, "slackSend"),
@@ -57,15 +57,15 @@ def test_a_declarative_file_of_a_docker_agent() -> None:
 
 
 def test_a_scripted_file() -> None:
-    reading = read(SCRIPTED)
-    assert reading.carried == Carried(
+    former = read(SCRIPTED)
+    assert former.carried == Carried(
         image="tensorflow/tensorflow:2.15.0-gpu",
         label="gpu && linux",
         variables=(("DATA_DIR", "/data/raw"), ("PYTHONPATH", "src"), ("OUT", "${WORKSPACE}/out")),
         options=("--gpus=all", "--shm-size=8g"),
         volumes=("/data:/data:ro",),
     )
-    assert left(reading) == [
+    assert left(former) == [
         (1, "@Library"),
         (2, "def image"),
         (7, "--user root: builds run as the agent's user"),
@@ -92,9 +92,9 @@ def declarative(environment: str = "", args: str = "", agent: str = "") -> str:
     ("A = 'x'\nA = 'y'", "x"),
 ])  # fmt: skip
 def test_plain_values_of_the_environment(line: str, value: str | None) -> None:
-    reading = read(declarative(line))
-    assert dict(reading.carried.variables).get("A") == value
-    assert bool(reading.left) is (value is None or line.count("A =") > 1)
+    former = read(declarative(line))
+    assert dict(former.carried.variables).get("A") == value
+    assert bool(former.left) is (value is None or line.count("A =") > 1)
 
 
 @pytest.mark.parametrize(("line", "why"), [
@@ -105,12 +105,12 @@ def test_plain_values_of_the_environment(line: str, value: str | None) -> None:
     *((f"{name} = '{value}'", "sets it") for name, value in RESERVED),
 ])  # fmt: skip
 def test_variables_that_stay_out(line: str, why: str) -> None:
-    reading = read(declarative(line))
-    assert reading.carried.variables == ()
-    ((number, text),) = left(reading)
+    former = read(declarative(line))
+    assert former.carried.variables == ()
+    ((number, text),) = left(former)
     assert number == 4
     assert why in text
-    assert "hunter2" not in text + str(reading.carried)
+    assert "hunter2" not in text + str(former.carried)
 
 
 @pytest.mark.parametrize(("name", "value"), RESERVED)
@@ -124,8 +124,8 @@ def test_a_manifest_gives_no_reserved_variable(name: str, value: str) -> None:
     "PIP_INDEX_URL", "AWS_DEFAULT_REGION", "MODEL_NAME", "TF_CPP_MIN_LOG_LEVEL", "HF_HOME", "CERTAINTY", "GOPATH",
 ])  # fmt: skip
 def test_variables_of_the_projects_own_are_taken_over(name: str) -> None:
-    reading = read(declarative(f"{name} = 'x'"))
-    assert (reading.carried.variables, left(reading)) == (((name, "x"),), [])
+    former = read(declarative(f"{name} = 'x'"))
+    assert (former.carried.variables, left(former)) == (((name, "x"),), [])
 
 
 @pytest.mark.parametrize(("args", "kept"), [
@@ -135,9 +135,9 @@ def test_variables_of_the_projects_own_are_taken_over(name: str) -> None:
     ("\"--entrypoint=''\"", ("--entrypoint=",)), ("'--init --rm -it -w /x'", ()),
 ])  # fmt: skip
 def test_options_of_docker_that_give_more_of_a_resource(args: str, kept: tuple[str, ...]) -> None:
-    reading = read(declarative(args=args))
-    assert reading.carried.options == kept
-    assert reading.left == []
+    former = read(declarative(args=args))
+    assert former.carried.options == kept
+    assert former.left == []
 
 
 @pytest.mark.parametrize("option", [
@@ -154,10 +154,10 @@ def test_options_of_docker_that_give_more_of_a_resource(args: str, kept: tuple[s
     "-e A", "--env-file /x", "-p 80:80", "-v /data/${BRANCH_NAME}:/x", "--gpus=`id`", "--gpus=$(id)",
 ])  # fmt: skip
 def test_options_that_would_open_the_agent_or_are_not_known(option: str) -> None:
-    reading = read(declarative(args=f'"{option}"'))
-    assert reading.carried == Carried()
-    assert len(reading.left) == 1
-    assert reading.left[0].line == 3
+    former = read(declarative(args=f'"{option}"'))
+    assert former.carried == Carried()
+    assert len(former.left) == 1
+    assert former.left[0].line == 3
 
 
 def test_a_volume_is_written_by_our_own_change_alone() -> None:
@@ -175,13 +175,13 @@ def test_folders_of_data_are_taken_over(volume: str) -> None:
 
 
 def test_a_place_in_the_container_has_one_volume() -> None:
-    reading = read(declarative(args="'-v /srv/cache:/mirror -v /a:/x -v /a:/x -v /b:/x -v /c:/x/y'"))
-    assert reading.carried.volumes == ("/a:/x", "/c:/x/y")
-    assert left(reading) == [
+    former = read(declarative(args="'-v /srv/cache:/mirror -v /a:/x -v /a:/x -v /b:/x -v /c:/x/y'"))
+    assert former.carried.volumes == ("/a:/x", "/c:/x/y")
+    assert left(former) == [
         (3, "-v /srv/cache:/mirror: the mirror is there; make it the mirror: --mirror /srv/cache"),
         (3, "-v /b:/x: /a:/x has the same place"),
     ]
-    found = DetectedProject("x", carried=reading.carried)
+    found = DetectedProject("x", carried=former.carried)
     assert "-v /a:/x" in render_files(found, ScaffoldOptions())["Jenkinsfile"]
     script = render_files(found, ScaffoldOptions(mirror="/x"))["Jenkinsfile"]
     assert "-v /a:/x$" not in script
@@ -201,9 +201,9 @@ def test_a_place_in_the_container_has_one_volume() -> None:
     ("agent any", "", "", False),
 ])  # fmt: skip
 def test_agents(agent: str, image: str, label: str, on_agents: bool) -> None:
-    reading = read(declarative(agent=agent))
-    assert (reading.carried.image, reading.carried.label, reading.carried.on_agents) == (image, label, on_agents)
-    assert bool(reading.left) is (not image and not label and agent != "agent any")
+    former = read(declarative(agent=agent))
+    assert (former.carried.image, former.carried.label, former.carried.on_agents) == (image, label, on_agents)
+    assert bool(former.left) is (not image and not label and agent != "agent any")
 
 
 def bound(binding: str, command: str = "true") -> str:
@@ -230,9 +230,9 @@ def bound(binding: str, command: str = "true") -> str:
 def test_ids_of_credentials_by_what_they_are_for(
     text: str, purposes: tuple[str, ...], found: tuple[tuple[str, str], ...]
 ) -> None:
-    reading = read(text, *purposes)
-    assert reading.carried.credentials == found
-    assert bool(reading.left) is not bool(found)
+    former = read(text, *purposes)
+    assert former.carried.credentials == found
+    assert bool(former.left) is not bool(found)
 
 
 def test_a_long_line_is_looked_at_once() -> None:
@@ -287,28 +287,28 @@ def test_commands_that_a_run_takes_the_place_of(command: str, replaced: bool) ->
     ("def train()", [(2, "def train")]), ("lock('gpu')", []), ("parallel a:", []),
 ])  # fmt: skip
 def test_what_stands_in_blocks_that_are_not_known_is_read_too(around: str, said: list[tuple[int, str]]) -> None:
-    reading = read(f"node {{\n{around} {{\nwithEnv(['A=b']) {{\nsh 'pytest'\nsh './deploy'\n}}\n}}\n}}")
-    assert reading.carried.variables == (("A", "b"),)
-    assert left(reading) == [*said, (5, "a command: ./deploy")]
+    former = read(f"node {{\n{around} {{\nwithEnv(['A=b']) {{\nsh 'pytest'\nsh './deploy'\n}}\n}}\n}}")
+    assert former.carried.variables == (("A", "b"),)
+    assert left(former) == [*said, (5, "a command: ./deploy")]
 
 
 def test_options_that_are_made_when_the_build_runs() -> None:
     text = "node {\ndocker.image('python:3.9').inside(options()) { sh 'pytest' }\nimage.inside { sh 'pytest' }\n}"
-    reading = read(text)
-    assert left(reading) == [(2, "args: made when the build runs")]
-    assert reading.carried.image == "python:3.9"
+    former = read(text)
+    assert left(former) == [(2, "args: made when the build runs")]
+    assert former.carried.image == "python:3.9"
 
 
 @pytest.mark.parametrize("line", ["if (env.BRANCH_NAME =~ /^it's/) { echo 'x' }", "echo(a.replaceAll(/\"/, $/'/$))"])
 def test_a_regular_expression_with_a_quote_hides_nothing(line: str) -> None:
-    reading = read(f"node('gpu') {{\n{line}\ndocker.image('debian:12').inside {{\nsh 'make docs'\n}}\n}}\n")
-    assert (reading.carried.label, reading.carried.image) == ("gpu", "debian:12")
-    assert left(reading) == [(4, "a command: make docs")]
+    former = read(f"node('gpu') {{\n{line}\ndocker.image('debian:12').inside {{\nsh 'make docs'\n}}\n}}\n")
+    assert (former.carried.label, former.carried.image) == ("gpu", "debian:12")
+    assert left(former) == [(4, "a command: make docs")]
 
 
 def test_what_is_no_groovy_gives_nothing() -> None:
-    reading = read("pipeline {\n agent any\n")
-    assert (reading.carried, left(reading)) == (Carried(), [(1, "nothing is taken over: '{' is never closed")])
+    former = read("pipeline {\n agent any\n")
+    assert (former.carried, left(former)) == (Carried(), [(1, "nothing is taken over: '{' is never closed")])
 
 
 _WORDS = st.sampled_from([
@@ -326,16 +326,16 @@ def test_hostile_text_stays_out_or_stays_text(words: list[str], quote: str, data
         declarative(agent=f"agent {{ label {text} }}"), declarative(agent=f"agent {{ docker {{ image {text} }} }}"),
         declarative(agent=f"agent {{ label 'x' }}\ntools {{ jdk {text} }}"), f"node {{ sh {text} }}",
     ]))  # fmt: skip
-    reading = read(where)
-    found = DetectedProject("x", remote=Remote("origin", "http"), forge="github", carried=reading.carried)
-    options = ScaffoldOptions(agent="label", label="x") if reading.carried.tools else ScaffoldOptions()
+    former = read(where)
+    found = DetectedProject("x", remote=Remote("origin", "http"), forge="github", carried=former.carried)
+    options = ScaffoldOptions(agent="label", label="x") if former.carried.tools else ScaffoldOptions()
     script = render_files(found, options)["Jenkinsfile"]
     assert lint(script) == []
     assert "sh('id')" not in script
     assert not re.search(r"(?<!\\)'; sh 'touch", script)
     assert (
-        load_carried({name: _lists(value) for name, value in dataclasses.asdict(reading.carried).items()})
-        == reading.carried
+        load_carried({name: _lists(value) for name, value in dataclasses.asdict(former.carried).items()})
+        == former.carried
     )
 
 

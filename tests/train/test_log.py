@@ -13,7 +13,7 @@ from mlbutler.train import log
 
 def test_a_log_is_kept_whole(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    with log.Log(path) as file:
+    with log.LogFile(path) as file:
         file.line("one é")
         file.line("two \udc80")
     assert log.kept(path) == "one é\ntwo \\udc80\n".encode()

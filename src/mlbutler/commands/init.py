@@ -18,7 +18,7 @@ from mlbutler.git import Git
 from mlbutler.project.kept import not_in_git
 from mlbutler.scaffold import manifest, wheel
 from mlbutler.scaffold.carried import GPUS, SHM_SIZE, Carried
-from mlbutler.scaffold.carry import Reading
+from mlbutler.scaffold.carry import FormerJenkinsfile
 from mlbutler.scaffold.changes import Action, FileChange, decide, merge
 from mlbutler.scaffold.detect import detect_project
 from mlbutler.scaffold.detected import DetectedProject
@@ -109,10 +109,10 @@ def init(
     return EXIT_JUDGED if conflicts else EXIT_PASSED
 
 
-def _former(root: Path, found: DetectedProject, before: ScaffoldManifest | None) -> Reading:
+def _former(root: Path, found: DetectedProject, before: ScaffoldManifest | None) -> FormerJenkinsfile:
     """Return what the Jenkinsfile gave that was there before the first `init`."""
     kept = before.carried if before else Carried()
-    return Reading(kept) if before and JENKINSFILE in before.files else read_former(root, found, kept)
+    return FormerJenkinsfile(kept) if before and JENKINSFILE in before.files else read_former(root, found, kept)
 
 
 def _as_formerly(carried: Carried, asked: InitOptions) -> ScaffoldOptions:

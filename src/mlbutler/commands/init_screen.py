@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mlbutler.console import Console, human_bytes
 from mlbutler.numbers import count
-from mlbutler.scaffold.carry import Reading, Remark
+from mlbutler.scaffold.carry import FormerJenkinsfile, Remark
 from mlbutler.scaffold.changes import Action, FileChange
 from mlbutler.scaffold.detected import DetectedProject
 from mlbutler.scaffold.options import JENKINS, LABEL, ScaffoldOptions
@@ -34,7 +34,7 @@ _NEXT_ELSEWHERE = "Next: look at the files, make the secrets that they name (`ml
 
 
 def tell(
-    console: Console, found: DetectedProject, former: Reading, changes: Sequence[FileChange], where_from: str
+    console: Console, found: DetectedProject, former: FormerJenkinsfile, changes: Sequence[FileChange], where_from: str
 ) -> None:
     """Say what was found, and show what changes in files that are there."""
     where = f", in {found.folder}" if found.folder else ""
@@ -84,7 +84,7 @@ def source(options: ScaffoldOptions, own: Wheel | None) -> str:
     )
 
 
-def _tell_former(console: Console, found: DetectedProject, former: Reading) -> None:
+def _tell_former(console: Console, found: DetectedProject, former: FormerJenkinsfile) -> None:
     for title, remarks in (("taken over", former.taken), ("not taken over", former.left)):
         if remarks:
             console.line(f"\nOf the Jenkinsfile, which was read and not run, {title}:")

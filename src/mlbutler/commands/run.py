@@ -8,7 +8,7 @@ from pathlib import Path
 from mlbutler.commands.start import begin
 from mlbutler.console import Console, human_bytes, human_seconds
 from mlbutler.errors import Interrupted, UsageError
-from mlbutler.forge.interface import State
+from mlbutler.forge.interface import CommitStatus
 from mlbutler.frozen import frozen
 from mlbutler.pipeline import NAMES, run_all
 from mlbutler.record import Outcome, Record, StepResult
@@ -61,7 +61,7 @@ def run(
         left_out = [*options.skip, *([] if options.publish else ["publish"])]
         tells = "publish" not in left_out and (not options.only or "publish" in options.only)
         if tells:
-            announce(work, State.PENDING, "Running")
+            announce(work, CommitStatus.PENDING, "Running")
         if tells and options.live is not None and work.trusted and work.record.change.kind != "local":
             from mlbutler.steps.live import LiveThread
 
@@ -71,9 +71,9 @@ def run(
         except BaseException as stop:  # whatever it is: no status shall say for ever that the run is under way
             if tells:
                 if isinstance(stop, (Interrupted, KeyboardInterrupt)):
-                    announce(work, State.CANCELED, "Interrupted: nothing is judged")
+                    announce(work, CommitStatus.CANCELED, "Interrupted: nothing is judged")
                 else:
-                    announce(work, State.ERROR, "The run was stopped")
+                    announce(work, CommitStatus.ERROR, "The run was stopped")
             raise
         finally:
             if work.live is not None:

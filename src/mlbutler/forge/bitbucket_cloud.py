@@ -15,10 +15,10 @@ from mlbutler.forge.http import MOST_PAGES, Api, RequestRefused
 from mlbutler.forge.interface import (
     Capabilities,
     Comment,
+    CommitStatus,
     NotOffered,
     PictureFile,
     PullRequest,
-    State,
     StatusDetails,
     TokenOwner,
 )
@@ -27,8 +27,8 @@ from mlbutler.report.escape import web_address
 
 # Nothing was judged where a run was stopped or something outside failed: neither is a failure.
 _STATES = {
-    State.PENDING: "INPROGRESS", State.SUCCESS: "SUCCESSFUL", State.FAILURE: "FAILED", State.ERROR: "STOPPED",
-    State.CANCELED: "STOPPED",
+    CommitStatus.PENDING: "INPROGRESS", CommitStatus.SUCCESS: "SUCCESSFUL",
+    CommitStatus.FAILURE: "FAILED", CommitStatus.ERROR: "STOPPED", CommitStatus.CANCELED: "STOPPED",
 }  # fmt: skip
 _LONGEST_KEY = 40
 _MOST_PULLS = 50
@@ -139,7 +139,7 @@ class BitbucketCloud:
         """
         raise NotOffered(f"{self.name} takes no files in comments.")
 
-    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+    def status(self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str) -> str:
         """See `Forge.status`. A status needs an address: the commit's page where there is no build's."""
         page = f"{self._page}/commits/{change.head}"
         body = {
@@ -153,7 +153,7 @@ class BitbucketCloud:
         return page
 
     def detail(
-        self, change: Change, title: str, state: State, sentence: str, target_url: str, details: StatusDetails
+        self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str, details: StatusDetails
     ) -> None:
         """See `DetailedAdapter.detail`: a report of Code Insights. One that is there goes first, with its remarks."""
         at = f"{self._at}/commit/{change.head}/reports/{insights.report_id(key(title, _LONGEST_KEY))}"

@@ -18,10 +18,10 @@ from mlbutler.forge.http import MOST_PAGES, Api, RequestRefused
 from mlbutler.forge.interface import (
     Capabilities,
     Comment,
+    CommitStatus,
     NotOffered,
     PictureFile,
     PullRequest,
-    State,
     StatusDetails,
     TokenOwner,
 )
@@ -29,8 +29,8 @@ from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
 _STATES = {
-    State.PENDING: "INPROGRESS", State.SUCCESS: "SUCCESSFUL", State.FAILURE: "FAILED", State.ERROR: "UNKNOWN",
-    State.CANCELED: "CANCELLED",
+    CommitStatus.PENDING: "INPROGRESS", CommitStatus.SUCCESS: "SUCCESSFUL",
+    CommitStatus.FAILURE: "FAILED", CommitStatus.ERROR: "UNKNOWN", CommitStatus.CANCELED: "CANCELLED",
 }  # fmt: skip
 _FAILED = "FAILED"  # what older servers know instead of the last two
 _LONGEST_NAME = 255
@@ -165,7 +165,7 @@ class BitbucketServer:
         """
         raise NotOffered(f"{self.name} takes no files in comments.")
 
-    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+    def status(self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str) -> str:
         """See `Forge.status`. Servers before 7.4 have statuses of a commit in no repository."""
         page = f"{self._page}/commits/{change.head}"
         url = web_address(target_url) or ""
@@ -182,13 +182,13 @@ class BitbucketServer:
         try:
             self._build(change.head, body)
         except RequestRefused as error:
-            if error.status != 400 or state not in (State.ERROR, State.CANCELED):
+            if error.status != 400 or state not in (CommitStatus.ERROR, CommitStatus.CANCELED):
                 raise
             self._build(change.head, {**body, "state": _FAILED})
         return page
 
     def detail(
-        self, change: Change, title: str, state: State, sentence: str, target_url: str, details: StatusDetails
+        self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str, details: StatusDetails
     ) -> None:
         """See `DetailedAdapter.detail`: a report of Code Insights."""
         middle = self._at.removeprefix("/api/latest")

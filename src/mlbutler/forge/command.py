@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlbutler.errors import ForgeError
-from mlbutler.forge.interface import State
+from mlbutler.forge.interface import CommitStatus
 from mlbutler.record import Change
 
 _TIMEOUT = 600.0
@@ -18,7 +18,7 @@ def hand_over(
     command: str,
     markdown: str,
     change: Change,
-    state: State,
+    state: CommitStatus,
     sentence: str,
     *,
     title: str,

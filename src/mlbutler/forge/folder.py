@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from mlbutler import atomic
 from mlbutler.errors import ForgeError, SettingsError
-from mlbutler.forge.interface import Capabilities, NotOffered, PictureFile, Posted, PullRequest, State
+from mlbutler.forge.interface import Capabilities, CommitStatus, NotOffered, PictureFile, Posted, PullRequest
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.build import NAME
@@ -86,7 +86,7 @@ class Folder:
     def _comments(self, number: str) -> Path:
         return self._directory / "pull-requests" / file_name(number) / "comments"
 
-    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+    def status(self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str) -> str:
         """See `Forge.status`."""
         own = "" if title == NAME else f".{file_name(title)}"
         path = self._directory / "statuses" / f"{file_name(change.head)}{own}.json"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from mlbutler.forge import gogs
 from mlbutler.forge.answers import same_second, text
 from mlbutler.forge.http import Api, OutcomeUnknown, RequestRefused
-from mlbutler.forge.interface import Capabilities, Comment, PictureFile, PullRequest, State, TokenOwner
+from mlbutler.forge.interface import Capabilities, Comment, CommitStatus, PictureFile, PullRequest, TokenOwner
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
@@ -102,9 +102,9 @@ class Gitea:
 
     # ------------------------------------------------------------------------------------ status
 
-    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+    def status(self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str) -> str:
         """See `Forge.status`."""
-        stated = State.ERROR if state is State.CANCELED else state  # it knows no other
+        stated = CommitStatus.ERROR if state is CommitStatus.CANCELED else state  # it knows no other
         body = {"state": stated.value, "context": title, "description": sentence}
         if url := web_address(target_url):
             body["target_url"] = url

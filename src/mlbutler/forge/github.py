@@ -16,10 +16,10 @@ from mlbutler.forge.http import Api, OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import (
     Capabilities,
     Comment,
+    CommitStatus,
     NotOffered,
     PictureFile,
     PullRequest,
-    State,
     StatusDetails,
     TokenOwner,
 )
@@ -29,8 +29,8 @@ from mlbutler.report.annotations import Annotation
 from mlbutler.report.escape import markdown, web_address
 
 _PERSONAL = ("ghp_", "github_pat_", "gho_")
-_CONCLUSIONS = {State.SUCCESS: "success", State.FAILURE: "failure", State.ERROR: "cancelled",
-                State.CANCELED: "cancelled"}  # fmt: skip
+_CONCLUSIONS = {CommitStatus.SUCCESS: "success", CommitStatus.FAILURE: "failure", CommitStatus.ERROR: "cancelled",
+                CommitStatus.CANCELED: "cancelled"}  # fmt: skip
 _REMARKS_AT_ONCE = 50
 _NO_CHECKS = (403, 404, 410, 422)
 
@@ -133,7 +133,7 @@ class GitHub:
         """
         raise NotOffered(f"{self.name} takes no files in comments.")
 
-    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+    def status(self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str) -> str:
         """See `Forge.status`."""
         if self._checks:
             try:
@@ -142,19 +142,19 @@ class GitHub:
                 if error.status not in _NO_CHECKS:
                     raise
                 self._checks = False
-        stated = State.ERROR if state is State.CANCELED else state  # only checks know more
+        stated = CommitStatus.ERROR if state is CommitStatus.CANCELED else state  # only checks know more
         body = {"state": stated.value, "context": title, "description": sentence}
         if url := web_address(target_url):
             body["target_url"] = url
         answer = self._api.json(self._api.send("POST", f"{self._at}/statuses/{change.head}", json=body, again=True))
         return text(answer, "url")
 
-    def _check(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+    def _check(self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str) -> str:
         body: dict[str, Any] = {"name": title, "external_id": title}
         body["output"] = {"title": sentence or title, "summary": markdown(sentence or title)}  # only that is Markdown
         if url := web_address(target_url):
             body["details_url"] = url
-        if state is State.PENDING:
+        if state is CommitStatus.PENDING:
             body["status"] = "in_progress"
         else:
             body |= {"status": "completed", "conclusion": _CONCLUSIONS[state]}
@@ -170,7 +170,7 @@ class GitHub:
         return text(self._api.json(self._api.send("PATCH", f"{self._at}/check-runs/{run}", json=body)), "html_url")
 
     def detail(
-        self, change: Change, title: str, state: State, sentence: str, target_url: str, details: StatusDetails
+        self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str, details: StatusDetails
     ) -> None:
         """See `DetailedAdapter.detail`: in the check run, where the status is one.
 

@@ -14,14 +14,14 @@ from urllib.parse import quote
 
 from mlbutler.forge.answers import find, same_second, text
 from mlbutler.forge.http import Api, RequestRefused
-from mlbutler.forge.interface import Capabilities, Comment, PictureFile, PullRequest, State, TokenOwner
+from mlbutler.forge.interface import Capabilities, Comment, CommitStatus, PictureFile, PullRequest, TokenOwner
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
 
 _STATES = {
-    State.PENDING: "running", State.SUCCESS: "success", State.FAILURE: "failed", State.ERROR: "failed",
-    State.CANCELED: "canceled",
+    CommitStatus.PENDING: "running", CommitStatus.SUCCESS: "success",
+    CommitStatus.FAILURE: "failed", CommitStatus.ERROR: "failed", CommitStatus.CANCELED: "canceled",
 }  # fmt: skip
 _LONGEST_URL = 255
 _DEVELOPER = 30
@@ -149,7 +149,7 @@ class GitLab:
 
     # ------------------------------------------------------------------------------------ status
 
-    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+    def status(self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str) -> str:
         """See `Forge.status`. That it is in this state already is no error here, though it is one for GitLab."""
         body = {"state": _STATES[state], "name": title, "description": sentence}
         if change.head_branch:

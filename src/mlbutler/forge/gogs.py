@@ -16,7 +16,15 @@ from urllib.parse import quote
 from mlbutler.errors import ForgeError
 from mlbutler.forge.answers import find, same_second, text
 from mlbutler.forge.http import Api, RequestRefused, UnexpectedResponse
-from mlbutler.forge.interface import Capabilities, Comment, NotOffered, PictureFile, PullRequest, State, TokenOwner
+from mlbutler.forge.interface import (
+    Capabilities,
+    Comment,
+    CommitStatus,
+    NotOffered,
+    PictureFile,
+    PullRequest,
+    TokenOwner,
+)
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 
@@ -161,7 +169,7 @@ class Gogs:
         """
         raise NotOffered(f"{self.name} takes no files in comments.")
 
-    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+    def status(self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str) -> str:
         """Raise `NotOffered`: there are no statuses, as the capabilities say.
 
         Raises:

@@ -12,12 +12,12 @@ from mlbutler.forge.http import OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import (
     Behavior,
     Comment,
+    CommitStatus,
     DetailedAdapter,
     ForgeAdapter,
     PictureFile,
     Posted,
     PullRequest,
-    State,
     StatusDetails,
     TokenOwner,
 )
@@ -295,12 +295,12 @@ class Hosted:
 
     # ------------------------------------------------------------------------------------ status
 
-    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+    def status(self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str) -> str:
         """See `Forge.status`."""
         return self.adapter.status(change, title, state, sentence, target_url)
 
     def detail(
-        self, change: Change, title: str, state: State, sentence: str, target_url: str, details: StatusDetails
+        self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str, details: StatusDetails
     ) -> None:
         """Show more beside a status, where the forge has a place for it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mlbutler.forge.interface import State, StatusDetails
+from mlbutler.forge.interface import CommitStatus, StatusDetails
 from mlbutler.report.annotation_files import fingerprint
 from mlbutler.report.annotations import Annotation
 from mlbutler.report.escape import web_address
@@ -21,19 +21,19 @@ def report_id(key: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", key)
 
 
-def cloud_report(state: State, title: str, sentence: str, link: str, details: StatusDetails) -> dict[str, Any]:
+def cloud_report(state: CommitStatus, title: str, sentence: str, link: str, details: StatusDetails) -> dict[str, Any]:
     """Return a report as Bitbucket Cloud takes it."""
-    results = {State.SUCCESS: "PASSED", State.FAILURE: "FAILED", State.PENDING: "PENDING"}
+    results = {CommitStatus.SUCCESS: "PASSED", CommitStatus.FAILURE: "FAILED", CommitStatus.PENDING: "PENDING"}
     return _report(results, state, title, sentence, link, details) | {"report_type": "TEST"}
 
 
-def server_report(state: State, title: str, sentence: str, link: str, details: StatusDetails) -> dict[str, Any]:
+def server_report(state: CommitStatus, title: str, sentence: str, link: str, details: StatusDetails) -> dict[str, Any]:
     """Return a report as Data Center takes it."""
-    return _report({State.SUCCESS: "PASS", State.FAILURE: "FAIL"}, state, title, sentence, link, details)
+    return _report({CommitStatus.SUCCESS: "PASS", CommitStatus.FAILURE: "FAIL"}, state, title, sentence, link, details)
 
 
 def _report(
-    results: dict[State, str], state: State, title: str, sentence: str, link: str, details: StatusDetails
+    results: dict[CommitStatus, str], state: CommitStatus, title: str, sentence: str, link: str, details: StatusDetails
 ) -> dict[str, Any]:
     fields = [
         {"title": name[:_FIELD_LIMIT], "type": "TEXT", "value": value[:_FIELD_LIMIT]}

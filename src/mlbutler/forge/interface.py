@@ -19,7 +19,7 @@ class NotOffered(ForgeError):
     """The forge has no such thing at all, whatever the token: the report stays with the build."""
 
 
-class State(StrEnum):
+class CommitStatus(StrEnum):
     """A commit status.
 
     `ERROR` says that nothing was judged because something outside failed, `CANCELED` that the run was stopped; a forge
@@ -153,7 +153,7 @@ class DetailedAdapter(Protocol):
     """A `ForgeAdapter` whose forge has a place for more than a status."""
 
     def detail(
-        self, change: Change, title: str, state: State, sentence: str, target_url: str, details: StatusDetails
+        self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str, details: StatusDetails
     ) -> None:
         """Show the details on the change's head, in place of earlier ones. Its status has been set."""
         ...
@@ -223,7 +223,7 @@ class Forge(Protocol):
         """
         ...
 
-    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+    def status(self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str) -> str:
         """Set the status named `title` of the change's head; returns where it is.
 
         Raises:
@@ -286,6 +286,6 @@ class ForgeAdapter(Protocol):
         """Upload a file for a comment, where `capabilities.pictures` says so; returns the address to show it by."""
         ...
 
-    def status(self, change: Change, title: str, state: State, sentence: str, target_url: str) -> str:
+    def status(self, change: Change, title: str, state: CommitStatus, sentence: str, target_url: str) -> str:
         """See `Forge.status`."""
         ...

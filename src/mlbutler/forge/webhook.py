@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from mlbutler.errors import SettingsError
 from mlbutler.forge.http import Api, ApiOptions, ApiRetryPolicy
-from mlbutler.forge.interface import State
+from mlbutler.forge.interface import CommitStatus
 from mlbutler.frozen import frozen_by_name
 from mlbutler.record import Change
 from mlbutler.report.escape import visible, web_address
@@ -42,7 +42,7 @@ class Message:
 
     title: str
     change: Change
-    state: State
+    state: CommitStatus
     verdict: str
     sentence: str
     previous: str

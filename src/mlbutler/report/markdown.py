@@ -15,10 +15,10 @@ from mlbutler.report.layout import Layout, Piece, TemplateProblem, filled
 from mlbutler.report.marker import marker, without_markers
 from mlbutler.report.model import (
     Block,
+    CodeBlock,
     Gallery,
     Items,
     Line,
-    Log,
     Paragraph,
     Picture,
     Report,
@@ -221,13 +221,13 @@ class _Writer:
             return "\n".join([*(f"- {self.line(line)}" for line in block.lines), *more])
         if isinstance(block, Table):
             return self._table(block, captions)
-        if isinstance(block, Log):
+        if isinstance(block, CodeBlock):
             return self._log(block)
         if isinstance(block, Gallery | Trends):
             return ""
         return self._picture(block)
 
-    def _log(self, log: Log) -> str:
+    def _log(self, log: CodeBlock) -> str:
         caption = markdown(log.caption, _CAPTION_LIMIT)
         if not self._html:  # indented, a line cannot end the block
             return f"{caption}\n\n" + "\n".join(f"    {visible(line)}" for line in log.lines)

@@ -88,7 +88,7 @@ class Table:
 
 
 @frozen
-class Log:
+class CodeBlock:
     """Lines of a program's output, or commands to copy."""
 
     caption: str
@@ -131,7 +131,7 @@ class Trends:
     items: tuple[Trend, ...]
 
 
-Block = Paragraph | Items | Table | Log | Picture | Gallery | Trends
+Block = Paragraph | Items | Table | CodeBlock | Picture | Gallery | Trends
 
 
 @frozen

@@ -6,7 +6,7 @@ from mlbutler import numbers
 from mlbutler.record import CommitResult, Record
 from mlbutler.report import links
 from mlbutler.report.links import short
-from mlbutler.report.model import Block, Items, Line, Log, Paragraph, Section, code, link, plain
+from mlbutler.report.model import Block, CodeBlock, Items, Line, Paragraph, Section, code, link, plain
 
 _NAMED = 10
 
@@ -44,9 +44,9 @@ def section(record: Record) -> Section | None:
     if not commit.commit:
         pull: Line = (plain(": "), link("the pull request", commit.pull_request)) if commit.pull_request else ()
         said = Paragraph((plain(commit.reason), *pull))
-        blocks: tuple[Block, ...] = (said, Log("To get the results", _to_get(commit)))
+        blocks: tuple[Block, ...] = (said, CodeBlock("To get the results", _to_get(commit)))
         return Section("results", "Get the results", blocks, 82, folded=False)
     names = tuple((code(name),) for name in commit.files[:_NAMED])
     files = (Items(names, left_out=len(commit.files) - len(names)),) if names else ()
     summary = f"{numbers.count(len(commit.files), 'file')} in {short(commit.commit)}"
-    return Section("results", "Results commit", (Log("To get it", _to_get(commit)), *files), 48, summary)
+    return Section("results", "Results commit", (CodeBlock("To get it", _to_get(commit)), *files), 48, summary)

@@ -14,10 +14,10 @@ from mlbutler.report.links import short
 from mlbutler.report.model import (
     Block,
     Cell,
+    CodeBlock,
     Column,
     Items,
     Line,
-    Log,
     Paragraph,
     Section,
     Style,
@@ -51,9 +51,9 @@ def failures(record: Record) -> Section | None:
     return Section("failures", "What failed", tuple(logs), 92, numbers.count(len(logs), "log"), important=True)
 
 
-def _log(caption: str, tail: tuple[str, ...]) -> Log:
+def _log(caption: str, tail: tuple[str, ...]) -> CodeBlock:
     lines = tuple(log_line(line) for line in tail[-_LOG_LINES:])
-    return Log(caption, lines or ("(it wrote nothing)",))
+    return CodeBlock(caption, lines or ("(it wrote nothing)",))
 
 
 def _ended(run: CommandRun) -> str:
@@ -328,7 +328,7 @@ def provenance(record: Record) -> Section:
     against = f" --against {shlex.quote(base)}" if base else ""
     again = (f"git checkout --detach {shlex.quote(change.head)}", f"mlbutler run{against} --no-publish")
     summary = f"{short(change.head)}{f' against {short(base)}' if base else ''}, mlbutler {env.mlbutler}"
-    blocks: tuple[Block, ...] = (table, Log("To run it again", again))
+    blocks: tuple[Block, ...] = (table, CodeBlock("To run it again", again))
     if record.unverified:  # a stranger's words would be part of the command, and a stranger's code what it runs
         blocks = (table,)
     elif change.uncommitted_count or not change.pushed:

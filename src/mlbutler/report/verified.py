@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlbutler import numbers
 from mlbutler.record import Record, StageVerified
 from mlbutler.report.escape import log_line
-from mlbutler.report.model import Block, Column, Log, Paragraph, Section, Style, Table, Tone, cell, plain
+from mlbutler.report.model import Block, CodeBlock, Column, Paragraph, Section, Style, Table, Tone, cell, plain
 
 _LOG_LINES = 30
 
@@ -27,7 +27,7 @@ def section(record: Record) -> Section | None:
     columns = (Column("Stage"), Column("Result"), Column("Time", True), Column("Because"))
     blocks: list[Block] = [Table("Verified", columns, rows)]
     blocks += [
-        Log(f"Stage {stage.name} in a clean clone", tuple(log_line(line) for line in stage.tail[-_LOG_LINES:]))
+        CodeBlock(f"Stage {stage.name} in a clean clone", tuple(log_line(line) for line in stage.tail[-_LOG_LINES:]))
         for stage in result.stages
         if stage.tail
     ]

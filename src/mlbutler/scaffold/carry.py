@@ -35,7 +35,7 @@ class Remark:
 
 
 @dataclass
-class Reading:
+class FormerJenkinsfile:
     """What was taken over, and what is said of it: `taken` and `left`, in the order of the lines."""
 
     carried: Carried = field(default_factory=Carried)
@@ -46,72 +46,72 @@ class Reading:
 
 def carry(
     text: str, *, purposes: Collection[str], local_remotes: Mapping[str, str], commands: Sequence[str]
-) -> Reading:
+) -> FormerJenkinsfile:
     """Return what a Jenkinsfile's text gives.
 
     Args:
         purposes: what the new Jenkinsfile binds credentials for. local_remotes: name -> folder of DVC remotes on the
             agent. commands: of the project's stages.
     """
-    reading = Reading()
+    former = FormerJenkinsfile()
     try:
         facts = read_jenkinsfile(text)
     except NotGroovy as broken:
-        reading.left.append(Remark(broken.line, f"nothing is taken over: {broken.text}"))
-        return reading
+        former.left.append(Remark(broken.line, f"nothing is taken over: {broken.text}"))
+        return former
     arguments = parse_arguments(fact for fact in facts if fact.about is About.ARGS)
-    found: dict[str, object] = {"variables": _variables(facts, arguments, reading)}
-    found |= _agent(facts, reading)
-    found |= _docker(arguments, local_remotes, reading)
-    found["credentials"] = tuple(_credentials(facts, purposes, reading))
-    found["tools"] = tuple(_tools(facts, reading))
-    reading.left += _others(facts, commands)
-    reading.carried = Carried(**found)  # type: ignore[arg-type]
-    reading.taken.sort(key=lambda remark: remark.line)
-    reading.left.sort(key=lambda remark: remark.line)
-    return reading
+    found: dict[str, object] = {"variables": _variables(facts, arguments, former)}
+    found |= _agent(facts, former)
+    found |= _docker(arguments, local_remotes, former)
+    found["credentials"] = tuple(_credentials(facts, purposes, former))
+    found["tools"] = tuple(_tools(facts, former))
+    former.left += _others(facts, commands)
+    former.carried = Carried(**found)  # type: ignore[arg-type]
+    former.taken.sort(key=lambda remark: remark.line)
+    former.left.sort(key=lambda remark: remark.line)
+    return former
 
 
 # ------------------------------------------------------------------------------------------- agents
 
 
-def _agent(facts: Sequence[Fact], reading: Reading) -> dict[str, object]:
+def _agent(facts: Sequence[Fact], former: FormerJenkinsfile) -> dict[str, object]:
     labels = [fact for fact in facts if fact.about is About.LABEL and fact.value != ""]
     containers = [fact for fact in facts if fact.about in (About.IMAGE, About.DOCKERFILE)]
     label = next((fact for fact in labels if fact.value is not None and is_label(fact.value)), None)
     for fact in labels:
         if fact.value is None or not is_label(fact.value):
-            reading.left.append(Remark(fact.line, "label: made when the build runs"))
+            former.left.append(Remark(fact.line, "label: made when the build runs"))
         elif label is not None and fact.value != label.value:
-            reading.left.append(Remark(fact.line, f"label {fact.value}: a build has one agent, of {label.value}"))
+            former.left.append(Remark(fact.line, f"label {fact.value}: a build has one agent, of {label.value}"))
     if label is not None:
-        reading.taken.append(Remark(label.line, f"agents labelled {label.value}"))
-    image = _image(containers, reading)
+        former.taken.append(Remark(label.line, f"agents labelled {label.value}"))
+    image = _image(containers, former)
     return {"label": label.value if label else "", "image": image, "on_agents": label is not None and not containers}
 
 
-def _image(containers: Sequence[Fact], reading: Reading) -> str:
+def _image(containers: Sequence[Fact], former: FormerJenkinsfile) -> str:
     image = ""
     for fact in containers:
-        if image or reading.dockerfile:
-            if fact.value not in (image, reading.dockerfile):
-                reading.left.append(Remark(fact.line, f"{fact.about} {fact.value or ''}: a build has one image"))
+        if image or former.dockerfile:
+            if fact.value not in (image, former.dockerfile):
+                former.left.append(Remark(fact.line, f"{fact.about} {fact.value or ''}: a build has one image"))
         elif fact.value is None:
-            reading.left.append(Remark(fact.line, f"{fact.about}: made when the build runs"))
+            former.left.append(Remark(fact.line, f"{fact.about}: made when the build runs"))
         elif fact.about is About.DOCKERFILE:
-            reading.dockerfile = fact.value
+            former.dockerfile = fact.value
         elif is_base(fact.value):
             image = fact.value
-            reading.taken.append(Remark(fact.line, f"image {image}: the Dockerfile starts from it"))
+            former.taken.append(Remark(fact.line, f"image {image}: the Dockerfile starts from it"))
         else:
-            reading.left.append(
-                Remark(fact.line, f"image {fact.value}: not known to have Debian's or Ubuntu's apt-get")
-            )
+            former.left.append(Remark(fact.line, f"image {fact.value}: not known to have Debian's or Ubuntu's apt-get"))
     return image
 
 
-def _docker(arguments: DockerArguments, local_remotes: Mapping[str, str], reading: Reading) -> dict[str, object]:
-    reading.left += [Remark(line, text) for line, text in arguments.refused]
+def _docker(
+    arguments: DockerArguments, local_remotes: Mapping[str, str], former: FormerJenkinsfile
+) -> dict[str, object]:
+    former.left += [Remark(line, text) for line, text in arguments.refused]
     targets: dict[str, str] = {}
     for line, volume in arguments.volumes:
         source, target = volume.split(":")[:2]
@@ -120,18 +120,18 @@ def _docker(arguments: DockerArguments, local_remotes: Mapping[str, str], readin
         }
         if f"{target}/".startswith(f"{MIRROR}/"):
             text = f"-v {volume}: the mirror is there; make it the mirror: --mirror {source}"
-            reading.left.append(Remark(line, text))
+            former.left.append(Remark(line, text))
         elif target in targets and targets[target] != volume:
-            reading.left.append(Remark(line, f"-v {volume}: {targets[target]} has the same place"))
+            former.left.append(Remark(line, f"-v {volume}: {targets[target]} has the same place"))
         elif inside:
             name, url = next(iter(inside.items()))
             folder = source + posixpath.normpath(url).removeprefix(target)
             text = f"-v {volume}: holds the DVC remote {name}; make it the mirror: --mirror {folder}"
-            reading.left.append(Remark(line, text))
+            former.left.append(Remark(line, text))
         else:
             targets[target] = volume
-            reading.taken.append(Remark(line, f"-v {volume}, read-only for a fork's change"))
-    reading.taken += [Remark(line, option) for line, option in arguments.options]
+            former.taken.append(Remark(line, f"-v {volume}, read-only for a fork's change"))
+    former.taken += [Remark(line, option) for line, option in arguments.options]
     return {
         "options": tuple(dict.fromkeys(option for _, option in arguments.options)),
         "volumes": tuple(targets.values()),
@@ -141,16 +141,18 @@ def _docker(arguments: DockerArguments, local_remotes: Mapping[str, str], readin
 # ---------------------------------------------------------------------------------------- variables
 
 
-def _variables(facts: Sequence[Fact], arguments: DockerArguments, reading: Reading) -> tuple[tuple[str, str], ...]:
+def _variables(
+    facts: Sequence[Fact], arguments: DockerArguments, former: FormerJenkinsfile
+) -> tuple[tuple[str, str], ...]:
     said = [(fact.line, fact.name, fact.value) for fact in facts if fact.about is About.VARIABLE]
     found: dict[str, str] = {}
     for line, name, value in sorted((*said, *arguments.variables), key=lambda one: one[0]):
         known = None if value is None else arguments.in_workspace(_resolved(value, found))
         if why := _why_not(name, known, found):
-            reading.left.append(Remark(line, f"{name}: {why}"))
+            former.left.append(Remark(line, f"{name}: {why}"))
         elif known is not None:
             found[name] = known
-            reading.taken.append(Remark(line, f"{name}, a variable of the environment"))
+            former.taken.append(Remark(line, f"{name}, a variable of the environment"))
     return tuple(found.items())
 
 
@@ -174,7 +176,9 @@ def _why_not(name: str, value: str | None, known: Mapping[str, str]) -> str:
 # -------------------------------------------------------------------------------------- credentials
 
 
-def _credentials(facts: Sequence[Fact], purposes: Collection[str], reading: Reading) -> Iterator[tuple[str, str]]:
+def _credentials(
+    facts: Sequence[Fact], purposes: Collection[str], former: FormerJenkinsfile
+) -> Iterator[tuple[str, str]]:
     found: dict[str, str] = {}
     said = [fact for fact in facts if fact.about is About.CREDENTIAL]
     bound = {name for fact in said if fact.value in ("environment", "string") for name in fact.names}
@@ -184,11 +188,11 @@ def _credentials(facts: Sequence[Fact], purposes: Collection[str], reading: Read
         if purpose not in purposes or not is_id(fact.name):
             names = ", ".join(fact.names)
             why = "stages get no credential; bind it around the command that needs it"
-            reading.left.append(Remark(fact.line, f"credential {fact.name}{f' as {names}' if names else ''}: {why}"))
+            former.left.append(Remark(fact.line, f"credential {fact.name}{f' as {names}' if names else ''}: {why}"))
         elif found.setdefault(purpose, fact.name) != fact.name:
-            reading.left.append(Remark(fact.line, f"credential {fact.name}: {found[purpose]} is used for {shown}"))
+            former.left.append(Remark(fact.line, f"credential {fact.name}: {found[purpose]} is used for {shown}"))
         else:
-            reading.taken.append(Remark(fact.line, f"credential {fact.name}, for {shown}"))
+            former.taken.append(Remark(fact.line, f"credential {fact.name}, for {shown}"))
     yield from found.items()
 
 
@@ -215,13 +219,13 @@ def _purpose(fact: Fact, bound: set[str]) -> str:
 # ----------------------------------------------------------------------------------------- the rest
 
 
-def _tools(facts: Sequence[Fact], reading: Reading) -> Iterator[tuple[str, str]]:
+def _tools(facts: Sequence[Fact], former: FormerJenkinsfile) -> Iterator[tuple[str, str]]:
     for fact in facts:
         if fact.about is About.TOOL:
             if fact.value is None or not is_tool(fact.name, fact.value):
-                reading.left.append(Remark(fact.line, f"tool {fact.name}: made when the build runs"))
+                former.left.append(Remark(fact.line, f"tool {fact.name}: made when the build runs"))
             else:
-                reading.taken.append(Remark(fact.line, f"tool {fact.name} {fact.value}, on agents without a container"))
+                former.taken.append(Remark(fact.line, f"tool {fact.name} {fact.value}, on agents without a container"))
                 yield fact.name, fact.value
 
 

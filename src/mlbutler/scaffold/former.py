@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from mlbutler.scaffold.base_image import read_base, starting_from
 from mlbutler.scaffold.carried import Carried
-from mlbutler.scaffold.carry import Reading, Remark, carry
+from mlbutler.scaffold.carry import FormerJenkinsfile, Remark, carry
 from mlbutler.scaffold.detected import DetectedProject
 from mlbutler.scaffold.files import inside, read_text
 from mlbutler.scaffold.jenkinsfile import purposes
@@ -16,32 +16,32 @@ JENKINSFILE = "Jenkinsfile"
 WRITTEN_BY = "Written by `mlbutler init`"
 
 
-def read_former(root: Path, found: DetectedProject, kept: Carried) -> Reading:
+def read_former(root: Path, found: DetectedProject, kept: Carried) -> FormerJenkinsfile:
     """Return what the project's own Jenkinsfile gives; what was kept of it where `mlbutler init` wrote another."""
     text = read_text(root / JENKINSFILE)
     if not text or WRITTEN_BY in "\n".join(text.splitlines()[:3]):
-        return Reading(kept)
+        return FormerJenkinsfile(kept)
     local = dict(found.local_remotes)
-    reading = carry(text, purposes=purposes(found), local_remotes=local, commands=found.commands)
-    if reading.dockerfile:
-        _read_dockerfile(root, reading)
-    image = reading.carried.image
+    former = carry(text, purposes=purposes(found), local_remotes=local, commands=found.commands)
+    if former.dockerfile:
+        _read_dockerfile(root, former)
+    image = former.carried.image
     if image and starting_from(found.image, image) is None:
-        reading.carried = dataclasses.replace(reading.carried, image="")
+        former.carried = dataclasses.replace(former.carried, image="")
         files = ", ".join(found.image.files) or f"{found.image.language} code"
-        reading.taken = [remark for remark in reading.taken if not remark.text.startswith(f"image {image}")]
-        reading.left.insert(0, Remark(0, f"image {image}: {files} asks for {found.image.base}"))
-    return reading
+        former.taken = [remark for remark in former.taken if not remark.text.startswith(f"image {image}")]
+        former.left.insert(0, Remark(0, f"image {image}: {files} asks for {found.image.base}"))
+    return former
 
 
-def _read_dockerfile(root: Path, reading: Reading) -> None:
-    path = inside(PurePosixPath(reading.dockerfile))
+def _read_dockerfile(root: Path, former: FormerJenkinsfile) -> None:
+    path = inside(PurePosixPath(former.dockerfile))
     base = read_base(read_text(root / path)) if path and not (root / path).is_symlink() else ""
     if base:
-        reading.carried = dataclasses.replace(reading.carried, image=base)
-        reading.taken.append(Remark(0, f"image {base}, from which {path} starts; what else it does is not taken over"))
+        former.carried = dataclasses.replace(former.carried, image=base)
+        former.taken.append(Remark(0, f"image {base}, from which {path} starts; what else it does is not taken over"))
     else:
-        reading.left.append(Remark(0, f"{reading.dockerfile}: not taken over"))
+        former.left.append(Remark(0, f"{former.dockerfile}: not taken over"))
 
 
 def giving(found: DetectedProject, carried: Carried) -> DetectedProject:

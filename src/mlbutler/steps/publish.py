@@ -9,7 +9,7 @@ from mlbutler.change.order import is_older
 from mlbutler.errors import MlbutlerError
 from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.http import RequestRefused
-from mlbutler.forge.interface import Forge, NotOffered, PictureFile, Posted, State, StatusDetails
+from mlbutler.forge.interface import CommitStatus, Forge, NotOffered, PictureFile, Posted, StatusDetails
 from mlbutler.forge.opening import NoToken
 from mlbutler.git import verified as git_verified
 from mlbutler.record import Change, Outcome, PublishResult, Record
@@ -276,7 +276,7 @@ def _status(work: RunContext, forge: Forge, change: Change) -> str:
     return place
 
 
-def _detail(work: RunContext, forge: Forge, change: Change, record: Record, state: State, sentence: str) -> None:
+def _detail(work: RunContext, forge: Forge, change: Change, record: Record, state: CommitStatus, sentence: str) -> None:
     """Show the report beside the status, where the forge has a place; that it cannot be is no reason to stop."""
     from mlbutler.report import annotations, build, markdown
 

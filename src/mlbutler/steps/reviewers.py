@@ -11,7 +11,7 @@ from mlbutler.errors import MlbutlerError, UsageError
 from mlbutler.forge import detect
 from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.http import ApiRetryPolicy
-from mlbutler.forge.interface import Forge, State
+from mlbutler.forge.interface import CommitStatus, Forge
 from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.record import Change, Outcome, Record
@@ -22,12 +22,12 @@ from mlbutler.steps.comment_settings import agreed
 from mlbutler.steps.context import RunContext
 
 STATES = {
-    Outcome.PASSED: State.SUCCESS,
-    Outcome.SKIPPED: State.SUCCESS,
-    Outcome.FAILED: State.FAILURE,
-    Outcome.ERROR: State.ERROR,
-    Outcome.NOT_KNOWN: State.ERROR,
-    Outcome.INTERRUPTED: State.CANCELED,
+    Outcome.PASSED: CommitStatus.SUCCESS,
+    Outcome.SKIPPED: CommitStatus.SUCCESS,
+    Outcome.FAILED: CommitStatus.FAILURE,
+    Outcome.ERROR: CommitStatus.ERROR,
+    Outcome.NOT_KNOWN: CommitStatus.ERROR,
+    Outcome.INTERRUPTED: CommitStatus.CANCELED,
 }
 _QUICK = ApiRetryPolicy(attempts=2, pause=0.5, longest=5, connect=5, read=10)
 
@@ -101,7 +101,7 @@ def redacted(work: RunContext, change: Change) -> Record:
     return record_file.redacted(dataclasses.replace(ended(work.record), change=change), work.console.redactor)
 
 
-def announce(work: RunContext, state: State, sentence: str) -> None:
+def announce(work: RunContext, state: CommitStatus, sentence: str) -> None:
     """Set a status that is not yet the verdict. A failure is only printed: it must not stop a run."""
     from mlbutler.report.build import title
 

@@ -29,6 +29,7 @@ from mlbutler.errors import MlbutlerError
 from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.train.fields import is_id
+from mlbutler.train.file_stamp import FileStamp
 
 _KEPT = 2
 _MANIFEST, _FILES, _NEW = "manifest.json", "files", ".new-"
@@ -36,9 +37,6 @@ _NAME = re.compile(r"[0-9]{1,9}-[0-9]{1,20}")
 _CHUNK = 1 << 20
 _LARGEST_MANIFEST = 64 << 20
 _NOT_OURS = frozenset((".git", ".dvc", ".mlbutler"))
-
-Reading = tuple[int, int, int]
-"""A file's inode, size and time of change: what is the same twice has not been written between."""
 
 
 class Unsettled(Exception):
@@ -80,7 +78,7 @@ class Checkpoints:
         Raises:
             Unsettled: they changed meanwhile, or there is no room for them.
         """
-        before = dict(readings(root, paths))
+        before = dict(stamps(root, paths))
         if not before:
             return None
         last = next(self._whole(), None)
@@ -93,7 +91,7 @@ class Checkpoints:
             _refuse_full(new, before)
             known = last if last is not None else (None, {})
             files = {path: _copied(root, new, path, now, known, stop) for path, now in before.items()}
-            if dict(readings(root, paths)) != before:
+            if dict(stamps(root, paths)) != before:
                 raise Unsettled("they change all the time")
             saved = time.time()
             manifest = {"attempt": attempt, "saved": saved, "signature": _signature(before), "files": files}
@@ -165,26 +163,26 @@ def drop_old(store: Path, age: float) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def readings(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, Reading]]:
-    """Yield each file and link at or below these paths, with its reading."""
+def stamps(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, FileStamp]]:
+    """Yield each file and link at or below these paths, with its stamp."""
     for path in sorted(set(paths)):
         top = root / path
         if not top.is_dir() or top.is_symlink():
-            yield from _reading(root, path)
+            yield from _stamp(root, path)
             continue
         for folder, folders, names in os.walk(top):
             here = os.path.relpath(folder, root)
             folders.sort()
             links = [name for name in folders if Path(folder, name).is_symlink()]
             for name in sorted((*names, *links)):
-                yield from _reading(root, f"{here}/{name}")
+                yield from _stamp(root, f"{here}/{name}")
 
 
-def _reading(root: Path, path: str) -> Iterator[tuple[str, Reading]]:
+def _stamp(root: Path, path: str) -> Iterator[tuple[str, FileStamp]]:
     with contextlib.suppress(OSError):
         found = (root / path).lstat()
         if stat.S_ISREG(found.st_mode) or (stat.S_ISLNK(found.st_mode) and _leads_down(str((root / path).readlink()))):
-            yield path, (found.st_ino, found.st_size, found.st_mtime_ns)
+            yield path, FileStamp.of(found)
 
 
 def _leads_down(link: str) -> bool:
@@ -196,19 +194,19 @@ def _size(files: Mapping[str, Any]) -> int:
     return sum(entry.get("size", 0) for entry in files.values())
 
 
-def _signature(found: Mapping[str, Reading]) -> str:
+def _signature(found: Mapping[str, FileStamp]) -> str:
     return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest()
 
 
-def _refuse_full(place: Path, files: Mapping[str, Reading]) -> None:
+def _refuse_full(place: Path, files: Mapping[str, FileStamp]) -> None:
     """Refuse what would leave the program little room for its next checkpoint."""
-    size = sum(size for _, size, _ in files.values())
+    size = sum(stamp.size for stamp in files.values())
     if size * 2 > shutil.disk_usage(place).free:
         raise Unsettled(f"there is no room for them below {place.parent.parent}")
 
 
 def _copied(
-    root: Path, new: Path, path: str, now: Reading, known: tuple[Path | None, Mapping[str, Any]],
+    root: Path, new: Path, path: str, now: FileStamp, known: tuple[Path | None, Mapping[str, Any]],
     stop: Callable[[], bool],
 ) -> dict[str, Any]:  # fmt: skip
     """Copy one file and return its entry; what the snapshot before has is linked."""
@@ -219,13 +217,13 @@ def _copied(
         return {"link": os.fspath(target.readlink())}
     folder, manifest = known
     before = manifest.get("files", {}).get(path)
-    if folder is not None and before is not None and before.get("reading") == list(now):
+    if folder is not None and before is not None and before.get("stamp") == list(now):
         with contextlib.suppress(OSError):
             os.link(folder / _FILES / path, target)
             return dict(before)
     size, digest = _streamed(source, target, stop)
     shutil.copymode(source, target)
-    return {"size": size, "digest": digest, "reading": list(now)}
+    return {"size": size, "digest": digest, "stamp": list(now)}
 
 
 def _streamed(source: Path, target: Path, stop: Callable[[], bool] = lambda: False) -> tuple[int, str]:

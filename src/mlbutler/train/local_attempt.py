@@ -21,7 +21,7 @@ from mlbutler.train.delivery import deliver_beside
 from mlbutler.train.end import CANCELLED, End
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.gpu_lease import NO_GPUS, Lease
-from mlbutler.train.log import Log
+from mlbutler.train.log import LogFile
 from mlbutler.train.notices import Notice, nearly_over
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
@@ -58,7 +58,7 @@ class LocalAttempt:
         """
         experiment = kept.experiment
         top = self._place.scratch(experiment.id) / "clone"
-        with Log(self._place.log(experiment.id)) as log:
+        with LogFile(self._place.log(experiment.id)) as log:
             try:
                 root = self._prepare(experiment, top)
                 own = Checkpoints(self._place.checkpoints, experiment.id)
@@ -86,7 +86,7 @@ class LocalAttempt:
             Git(top, environ).run("remote", "add", "--", remote, os.fspath(top))
         return root
 
-    def _resumed(self, experiment: Experiment, own: Checkpoints, top: Path, root: Path, log: Log) -> Experiment:
+    def _resumed(self, experiment: Experiment, own: Checkpoints, top: Path, root: Path, log: LogFile) -> Experiment:
         """Bring back the newest checkpoint of an earlier attempt; return the experiment with what it goes on from."""
         links = Symlinks(root, Git(top, project_environment(self._environ)), every=True)
         said = resume(own, root, links, log.line)
@@ -94,7 +94,7 @@ class LocalAttempt:
             self._experiments.change(experiment.id, lambda now: now.with_(resumed=said))
         return experiment.with_(resumed=said)
 
-    def _workplace(self, experiment: Experiment, root: Path, log: Log, lease: Lease, own: Checkpoints) -> Workplace:
+    def _workplace(self, experiment: Experiment, root: Path, log: LogFile, lease: Lease, own: Checkpoints) -> Workplace:
         train = self._settings.train
         if lease.gpus:
             log.line(f"It has {lease}.")
@@ -108,7 +108,7 @@ class LocalAttempt:
             nearly_over=lambda left: self._tell(nearly_over(experiment, left), log),
         )  # fmt: skip
 
-    def _tell(self, notice: Notice, log: Log) -> None:
+    def _tell(self, notice: Notice, log: LogFile) -> None:
         deliver_beside(notice, self._settings, self._environ, log.line)
 
     def _saved(self, experiment: Experiment, top: Path, root: Path, end: End) -> End:

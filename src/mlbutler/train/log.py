@@ -13,7 +13,7 @@ LARGEST = 20 * 1024 * 1024
 """Bytes of a log that are kept in Git: its end."""
 
 
-class Log:
+class LogFile:
     """A text file that is written line by line; a disk that fills up ends the log, not the experiment."""
 
     def __init__(self, path: Path) -> None:
@@ -21,7 +21,7 @@ class Log:
         self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
         self._whole = True
 
-    def __enter__(self) -> Log:
+    def __enter__(self) -> LogFile:
         return self
 
     def __exit__(

@@ -11,7 +11,7 @@ from pathlib import Path
 from mlbutler.console import human_bytes
 from mlbutler.settings.train import TrainSettings
 from mlbutler.symlinks import Symlinks
-from mlbutler.train.checkpoints import Checkpoints, Unsettled, readings
+from mlbutler.train.checkpoints import Checkpoints, Unsettled, stamps
 
 _QUIET = 5.0
 """Seconds for which nothing of a checkpoint may have changed: a pause between two of its files is not its end."""
@@ -77,7 +77,7 @@ class Saver:
 
     def _times(self) -> list[float]:
         """Return when each of its files changed last, seconds since the epoch."""
-        return [when / 1e9 for _, (_, _, when) in readings(self._root, self._paths())]
+        return [stamp.mtime_ns / 1e9 for _, stamp in stamps(self._root, self._paths())]
 
     def _save(self) -> None:
         try:

@@ -14,6 +14,7 @@ from mlbutler.comparison.documents import LARGEST, read_document
 from mlbutler.comparison.snapshot import Source
 from mlbutler.console import human_seconds
 from mlbutler.numbers import as_float
+from mlbutler.train.file_stamp import FileStamp
 from mlbutler.train.gpus import Gpu, Use
 
 IDLE = 900.0
@@ -22,8 +23,6 @@ _LOOK, _ASK = 1.0, 30.0
 """Seconds between two looks at files, and between two questions to the driver."""
 _MOST = 50
 _TRIES, _PAUSE = 3, 0.03
-
-Reading = tuple[int, int, int]
 
 
 class Watch:
@@ -51,7 +50,7 @@ class Watch:
         self._busy = {gpu.uuid: now for gpu in gpus}
         self._idle: set[str] = set()
         self._began = time.time()
-        self._read: dict[str, Reading] = {}
+        self._read: dict[str, FileStamp] = {}
         self.metrics: dict[str, float] = {}
 
     def heard(self) -> None:
@@ -72,9 +71,9 @@ class Watch:
         return silent if self._stall is not None and silent >= self._stall else None
 
     def _look_at(self, name: str) -> None:
-        found = _reading(self._root / name)
+        found = _stamp(self._root / name)
         # What was checked out with the code is no news.
-        if found is None or found == self._read.get(name) or found[2] < self._began * 1e9:
+        if found is None or found == self._read.get(name) or found.mtime_ns < self._began * 1e9:
             return
         values = _numbers(self._root / name)
         if values is None:  # torn: it is written at this moment
@@ -101,12 +100,11 @@ class Watch:
                 self._say(f"GPU {gpu.index} ({gpu.name}) has done nothing for {human_seconds(silent)}.")
 
 
-def _reading(path: Path) -> Reading | None:
+def _stamp(path: Path) -> FileStamp | None:
     try:
-        found = path.stat()
+        return FileStamp.of(path.stat())
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _numbers(path: Path) -> dict[str, float] | None:

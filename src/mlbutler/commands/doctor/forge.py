@@ -9,7 +9,7 @@ from mlbutler.errors import MlbutlerError
 from mlbutler.forge import detect
 from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.http import RequestRefused
-from mlbutler.forge.interface import Forge, State
+from mlbutler.forge.interface import CommitStatus, Forge
 from mlbutler.record import Change
 from mlbutler.report.marker import marker
 from mlbutler.steps.context import RunContext
@@ -58,7 +58,7 @@ def _status(forge: Forge, change: Change) -> Examined:
     if not forge.capabilities.statuses:
         return Examined("status", "note", f"none is set: {forge.capabilities.no_status}")
     try:
-        forge.status(change, _TITLE, State.SUCCESS, "The token may set statuses", change.build_url)
+        forge.status(change, _TITLE, CommitStatus.SUCCESS, "The token may set statuses", change.build_url)
     except RequestRefused as error:
         if error.status in _UNKNOWN_COMMIT and change.ci == "local":
             return Examined("status", "note", f"not set: {error.message}", "Push the commit, then try again.")

@@ -27,7 +27,7 @@ from mlbutler.train.end import CANCELLED, End
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.gpu_lease import leased
 from mlbutler.train.handed import Handed
-from mlbutler.train.log import Log
+from mlbutler.train.log import LogFile
 from mlbutler.train.saver import resume, saving
 from mlbutler.train.state import State
 
@@ -122,7 +122,7 @@ def run(directory: Path, console: Console) -> int:
         return EXIT_PASSED
     trust_experiment()
     shown = _Shown(console)
-    with Log(handed.log) as log:
+    with LogFile(handed.log) as log:
 
         def line(text: str) -> None:
             shown.line(text)

@@ -100,15 +100,15 @@ def test_a_pull_request_from_its_first_stage_to_the_comment(world: World) -> Non
     done = built(world, "better", commit, BRANCH_IS_PRIMARY="true")
     assert done.result == "SUCCESS", done.log[-3000:]
     commands = done.commands()
-    assert commands.pop() == "mlbutler board --fetch"
+    assert commands.pop() == "mlbutler board --fetch -o .mlbutler/report/experiments.html"
     assert sorted(commands) == sorted(f"mlbutler {step}" for step in STEPS)
     assert [c for c in commands if c.split()[1] not in ("test", "lint")] == [
         f"mlbutler {step}" for step in STEPS if step not in ("test", "lint")
     ]
     assert world.git(world.bare, "rev-parse", "better^") == commit
     assert (done.archive / "html" / ".mlbutler" / "report" / "report.html").is_file()
-    page = (done.archive / "html" / ".mlbutler" / "board" / "index.html").read_text()
-    assert page == (done.archive / "archive" / ".mlbutler" / "board" / "index.html").read_text()
+    page = (done.archive / "html" / ".mlbutler" / "report" / "experiments.html").read_text()
+    assert page == (done.archive / "archive" / ".mlbutler" / "report" / "experiments.html").read_text()
     assert "Experiments" in page
     assert not (done.archive / "junit").exists()  # this project has no JUnit files, and what mlbutler judged is no test
     record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())

@@ -121,7 +121,7 @@ def test_the_pipeline_on_one_agent(world: World) -> None:
     call = f"mlbutlerPipeline(label: 'docker', dockerfile: 'Dockerfile', mirror: '{mirror}', remote: 'http')"
     done = built(world, "one", call, BRANCH_IS_PRIMARY="true")
     assert done.result == "SUCCESS", done.log[-3000:]
-    assert (done.archive / "archive" / ".mlbutler" / "board" / "index.html").is_file()
+    assert (done.archive / "archive" / ".mlbutler" / "report" / "experiments.html").is_file()
     assert sorted(ran(world, "one")) == ["join", "left", "odd", "right", "tail"]
     assert world.git(world.bare, "log", "-1", "--format=%an", "one") == "mlbutler"
     [described] = [event["text"] for event in done.events if event["step"] == "description"]

@@ -78,11 +78,8 @@ def jenkinsfile_values(found: DetectedProject, options: ScaffoldOptions, dockerf
         "junit": [matching(path) for path in own],
         "report": at(found.report),
         "verdict": at(f"{found.report}/verdict.txt"),
-        "board": at(".mlbutler/board"),
-        "artifacts": [
-            matching(path)
-            for path in (f"{found.report}/**", ".mlbutler/board/**", ".mlbutler/*.json", ".mlbutler/*.log")
-        ],
+        "board": f"mlbutler board --fetch -o {shlex.quote(posixpath.join(found.report, 'experiments.html'))}",
+        "artifacts": [matching(path) for path in (f"{found.report}/**", ".mlbutler/*.json", ".mlbutler/*.log")],
         "warnings": list(parsers),
         "plugins": _plugins(options, bool(own), bool(parsers), found.ssh or kind == "ssh"),
     }

@@ -106,3 +106,20 @@ def git() -> GitCommand:
         return done.stdout.strip()
 
     return run
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[..., None]]:
+    """Mount a file system of 2 MB, or of `megabytes`, at a folder; needs root."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path, megabytes: int = 2) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            pytest.skip("a small file system cannot be mounted here")
+        mounted.append(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)

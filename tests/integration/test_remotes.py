@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -270,23 +269,6 @@ def test_when_to_run(local_world: World, when: str, environ: dict[str, str], run
     run = local_world.run(local_world.clone("origin/b"), local_world.jenkins("b"))
     assert run.outcome("reproduce") == ("passed" if runs else "skipped"), run.out
     assert run.record["reproduce"]["reason"]
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Callable[[Path], None]]:
-    """Mount a file system of 2 MB at a folder; needs root."""
-    mounted: list[Path] = []
-
-    def mount(folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-            pytest.skip("a small file system cannot be mounted here")
-        mounted.append(folder)
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_said_and_leaves_nothing_half_written(

@@ -61,7 +61,7 @@ class Agent:
     def __post_init__(self) -> None:
         """Check the experiment out as the pipeline does."""
         self.root = self.laptop.world.directory / f"agent-{self.build}-{self.name}"
-        self.root.mkdir()
+        self.root.mkdir(exist_ok=True)  # a disk of its own may be mounted there
         git = self.laptop.world.git
         ref = f"refs/mlbutler/train/{self.experiment.id}"
         git(self.root, "init", "-q")

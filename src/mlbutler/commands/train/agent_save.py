@@ -146,7 +146,7 @@ def _handed_end(found: Experiment | None, *, aborted: bool) -> End:
     if aborted and (found is None or found.state is not State.DONE):
         return End(State.CANCELLED, "the build was aborted", stages=stages)
     if found is None or found.state not in (*ENDED, State.LOST):
-        return End(State.LOST, "what ran it was killed", stages=stages)
+        return End(State.LOST, "what ran it was killed, or its disk was full", stages=stages)
     return End(found.state, found.reason, found.remedy, found.tail, stages)
 
 

@@ -201,6 +201,35 @@ def test_an_experiment_whose_build_ended_without_saving_is_lost_and_moved(yard: 
     assert yard.seen()["a"][0] is State.RUNNING
 
 
+def test_a_controller_that_is_killed_in_mid_sweep_loses_and_doubles_nothing(yard: Yard) -> None:
+    sent = yard.send("a", "b", "c", "d", jobs=2)
+    yard.engine.start(yard.laptop.all())
+    yard.until(a=State.RUNNING, b=State.RUNNING)
+    yard.controller.failed = True
+    for build in yard.farm.builds:  # none of them is resumed
+        build.stopped = True
+    yard.farm.items.clear()
+    while any(build.building for build in yard.farm.builds):
+        time.sleep(0.02)
+    assert {name: state for name, (state, _) in yard.seen().items()} == {
+        "a": State.RUNNING, "b": State.RUNNING, "c": State.WAITING, "d": State.WAITING,
+    }, "nobody knows better"  # fmt: skip
+    yard.controller.failed = False
+    yard.until(a=State.LOST, b=State.LOST)
+    engines = (yard.engine, yard.engine_of(yard.remote.laptop("another")))
+    for engine in engines:
+        engine.recover(yard.looked())
+    yard.go.set()
+    end = time.monotonic() + 120
+    while any(state is not State.DONE for state, _ in yard.seen().values()):
+        assert time.monotonic() < end, yard.seen()
+        for engine in engines:
+            engine.start(engine.experiments.all())
+    assert sum(b"training in attempt" in build.log for build in yard.farm.builds) == 6
+    found = {kept.experiment.id: kept.experiment for kept in yard.laptop.all()}
+    assert [found[one.id].attempt for one in sent] == [2, 2, 1, 1]
+
+
 def both(yard: Yard, root: Path) -> tuple[Engines, Everywhere]:
     """Return a laptop's engines, and its experiments here and on the remote."""
     here = Experiments(Git(root))

@@ -82,6 +82,10 @@ def told(cli: Cli, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str,
     return found
 
 
+def refuse(*_: object) -> None:
+    raise AssertionError("DVC was asked again")
+
+
 def by_name(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in found["experiments"]}
 
@@ -113,10 +117,6 @@ def test_what_was_read_once_is_not_read_again(
     root: Path, cli: Cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = told(cli, capsys)
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("DVC was asked again")
-
     monkeypatch.setattr(SnapshotReader, "opened_at", refuse)
     assert told(cli, capsys) == before
     newest = measure(root, 0.7, 0.5, "new, with the same dvc.yaml")
@@ -161,18 +161,25 @@ def test_paths_that_params_fill_in_are_those_of_each_commit(
     assert set(rows["two"]["metrics"]) == {"two.json:f1"}
 
 
-def test_a_metric_that_is_only_in_the_cache(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_metric_that_is_only_in_the_cache(
+    root: Path, tmp_path: Path, cli: Cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (root / "dvc.yaml").write_text("stages:\n  s:\n    cmd: 'true'\n    metrics: [c.json]\n")
     (root / "c.json").write_text('{"f1": 0.25}')
     dvc(root, "commit", "-q", "-f", "s")
     commit(root, "cached")
     assert by_name(told(cli, capsys))["cached"]["metrics"] == {"c.json:f1": 0.25}
-    shutil.rmtree(root / ".dvc" / "cache")
+    kept = shutil.move(root / ".dvc" / "cache", tmp_path / "kept")
     shutil.rmtree(root / ".mlbutler")
     found = told(cli, capsys)
     assert by_name(found)["cached"]["metrics"] == {}
     assert by_name(found)["cached"]["state"] == "c.json: not here"
-    assert "1 commit have metrics in DVC's cache" in found["notes"][0]
+    assert "1 commit has metrics in DVC's cache" in found["notes"][0]
+    with monkeypatch.context() as patched:
+        patched.setattr(SnapshotReader, "opened_at", refuse)
+        assert told(cli, capsys) == found
+    shutil.copytree(kept, root / ".dvc" / "cache")
+    assert by_name(told(cli, capsys))["cached"]["metrics"] == {"c.json:f1": 0.25}
 
 
 def test_experiments_that_were_trained_elsewhere(root: Path, cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 from mlbutler.comparison.documents import is_number, read_document
@@ -35,6 +37,7 @@ MOST_POINTS = 60
 _MOST_CURVES = 12
 _LONGEST = 200
 _FORMAT = "1"
+_HASH = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 _SCALARS = (str, int, float, bool, type(None))
 _TOO_LARGE = f"larger than {LARGEST >> 20} MB: not read"
 
@@ -66,13 +69,14 @@ class Numbers:
 
     Attributes:
         metrics, params: ``file:name`` -> value. curves: those that Git keeps.
-        away: metrics files that DVC keeps and that are not here. problems: (file, why) that could not be read.
+        away: (file, hash) of metrics that DVC keeps and that are not here.
+        problems: (file, why) that could not be read.
     """
 
     metrics: Mapping[str, Scalar] = field(default_factory=dict)
     params: Mapping[str, Scalar] = field(default_factory=dict)
     curves: tuple[Drawn, ...] = ()
-    away: tuple[str, ...] = ()
+    away: tuple[tuple[str, str], ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
 
     def same_values(self, other: Numbers) -> bool:
@@ -102,10 +106,19 @@ class PastNumbers:
     Args:
         git: at the project's root. prefix: the project's path from the repository's root, '' or ``sub/folder/``.
         memory: what earlier processes found out. open_project: opens DVC's project, where it has to be asked.
+        stores: folders of cache and mirror: what was not there may be by now.
     """
 
-    def __init__(self, git: Git, prefix: str, memory: Memory, open_project: Callable[[], SnapshotReader]) -> None:
+    def __init__(
+        self,
+        git: Git,
+        prefix: str,
+        memory: Memory,
+        open_project: Callable[[], SnapshotReader],
+        stores: Sequence[Path] = (),
+    ) -> None:
         self._git, self._prefix, self._memory, self._open = git, prefix, memory, open_project
+        self._stores = tuple(dict.fromkeys(stores))
         self._trees = Trees(git)
         self._known = memory.read()
         self._new: dict[str, Any] = {}
@@ -197,7 +210,7 @@ class PastNumbers:
                     found, problem = self._documents[path, here[path]]
                     problems += [(path, problem)] if problem else []
                     values |= {f"{path}:{name}": value for name, value in found.items()}
-        away = [path for path, source in objects.items() if source.content is None and not source.absent]
+        away = [(p, found.identity) for p, found in objects.items() if found.content is None and not found.absent]
         for path, source in objects.items():
             if source.content is not None:
                 document = read_document(path, source)
@@ -234,35 +247,43 @@ class PastNumbers:
     # ------------------------------------------------------------------------------------- memory
 
     def _remember(self, commit: str, numbers: Numbers) -> None:
-        if numbers.away:  # tomorrow they may be here
-            return
         metrics, params = dict(numbers.metrics), dict(numbers.params)
         curves = [[c.name, c.curve.file, c.curve.x, c.curve.y, c.curve.title, c.curve.header] for c in numbers.curves]
         shape = [list(metrics), list(params), curves]
         name = hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:16]
         self._new.setdefault(f"{_FORMAT} shape {name}", shape)
         blobs = [curve.blob for curve in numbers.curves]
-        values = [name, list(metrics.values()), list(params.values()), blobs, numbers.problems]
+        values = [name, list(metrics.values()), list(params.values()), blobs, numbers.problems, numbers.away]
         self._new[f"{_FORMAT} at {commit}"] = values
 
     def _remembered(self, commit: str) -> Numbers | None:
         try:
-            name, metrics, params, blobs, problems = self._known[f"{_FORMAT} at {commit}"]
+            name, metrics, params, blobs, problems, gone = self._known[f"{_FORMAT} at {commit}"]
             names, param_names, curves = self._known[f"{_FORMAT} shape {name}"]
             drawn = [
                 Drawn(str(n), Curve(str(f), str(x), str(y), str(title), bool(header)), str(blob))
                 for (n, f, x, y, title, header), blob in zip(curves, blobs, strict=True)
             ]
-            if not all(isinstance(value, _SCALARS) for value in (*metrics, *params)):
+            away = tuple((str(file), str(identity)) for file, identity in gone)
+            if not all(isinstance(value, _SCALARS) for value in (*metrics, *params)) or any(map(self._is_here, away)):
                 return None
             return Numbers(
                 dict(zip(names, metrics, strict=True)),
                 dict(zip(param_names, params, strict=True)),
                 tuple(drawn),
+                away,
                 problems=tuple((str(file), str(why)) for file, why in problems),
             )
         except (KeyError, TypeError, ValueError):
             return None
+
+    def _is_here(self, away: tuple[str, str]) -> bool:
+        """Return whether cache or mirror may hold by now what they did not."""
+        value = away[1].partition(" ")[0]  # behind it the file's path, in a directory of DVC's
+        if not _HASH.fullmatch(value):
+            return True
+        places = (f"files/md5/{value[:2]}/{value[2:]}", f"{value[:2]}/{value[2:]}")
+        return any((store / place).exists() for store in self._stores for place in places)
 
 
 def _name(curve: Curve) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from mlbutler.commands.board.heads import Head, fetch, heads
 from mlbutler.commands.board.picked import Picked, Wanted, pick
@@ -13,6 +14,7 @@ from mlbutler.commands.clone_lock import make_own_folder
 from mlbutler.forge.address import parse_address
 from mlbutler.numbers import count
 from mlbutler.project.past_numbers import MOST_POINTS, Drawn, Numbers, PastNumbers
+from mlbutler.remotes.trust import configured_directories
 from mlbutler.report.board.columns import columns, main_column
 from mlbutler.report.board.model import Board, Points, Row
 from mlbutler.report.board.redaction import redacted
@@ -35,7 +37,7 @@ def gather(work: RunContext, most: int, *, merged: bool, fetching: bool) -> Boar
     target, tip = _target(work, found)
     picked, further = pick(git, found, Wanted(target, tip, most, merged))
     hints = Hints("board", work.root, work.mirror if work.trusted else None, change.repository, work.prefix)
-    past = PastNumbers(git, work.prefix, hints, lambda: work.project.snapshots)
+    past = PastNumbers(git, work.prefix, hints, lambda: work.project.snapshots, _stores(work))
     shown = {one.commit.oid for one in picked}
     picked = (*picked, *(Picked(commit) for commit in further if commit.oid not in shown))
     numbers = past.at(one.commit for one in picked)
@@ -54,6 +56,12 @@ def gather(work: RunContext, most: int, *, merged: bool, fetching: bool) -> Boar
         main=main_column(shown_columns, [str(gate.metric) for gate in gates]), curves=curves, notes=tuple(notes),
     )  # fmt: skip
     return redacted(board, work.console.redactor.hide)
+
+
+def _stores(work: RunContext) -> list[Path]:
+    """Return the folders that DVC's objects may lie in here."""
+    configured = (work.root / place for place in configured_directories(work.root))
+    return [work.root / ".dvc" / "cache", *([work.mirror] if work.mirror is not None else []), *configured]
 
 
 def _title(work: RunContext) -> str:
@@ -92,7 +100,8 @@ def _notes(work: RunContext, numbers: Mapping[str, Numbers], cut: int, left_out:
     if work.git.is_shallow():
         yield "The clone's history is cut off (a shallow clone): there is more in the repository."
     if away := sum(bool(one.away) for one in numbers.values()):
-        yield f"{count(away, 'commit')} have metrics in DVC's cache that are not here: `dvc fetch` brings them."
+        has = "has" if away == 1 else "have"
+        yield f"{count(away, 'commit')} {has} metrics in DVC's cache that are not here: `dvc fetch` brings them."
     if cut:
         yield f"The training curves of {count(cut, 'older experiment')} are left out."
     if left_out:

@@ -27,7 +27,7 @@ def _row(one: Picked, numbers: Mapping[str, Numbers], addresses: Mapping[str, st
     commit = one.commit
     measured = numbers.get(commit.oid, Numbers())
     parent = numbers.get(commit.parents[0]) if commit.parents and not one.experiment else None
-    said = [f"{path}: {why}" for path, why in measured.problems] + [f"{path}: not here" for path in measured.away]
+    said = [f"{path}: {why}" for path, why in measured.problems] + [f"{path}: not here" for path, _ in measured.away]
     return Row(
         kind=Kind.EXPERIMENT if one.experiment else Kind.PULL_REQUEST if one.pull else Kind.COMMIT,
         name=one.experiment or commit.subject, commit=commit.oid, branch=one.branch, pull=one.pull, when=commit.when,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlbutler.live_lines import LiveLines
@@ -29,7 +29,8 @@ from mlbutler.secrets import (
 @pytest.mark.parametrize(
     "name",
     ["GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "MLBUTLER_REMOTE_PASSWORD", "DAGSHUB_USER_TOKEN",
-     "npm_auth_token", "DB_PASSWD", "MY_API_KEY", "GIT_ASKPASS", "AZURE_STORAGE_SAS", "SSH_AUTH_SOCK"],
+     "npm_auth_token", "DB_PASSWD", "MY_API_KEY", "GIT_ASKPASS", "AZURE_STORAGE_SAS", "SSH_AUTH_SOCK",
+     "MLBUTLER_SIGNING_KEY", "DEPLOY_KEY"],
 )  # fmt: skip
 def test_names_that_hold_credentials(name: str) -> None:
     assert is_secret_name(name)
@@ -188,6 +189,7 @@ _FORMS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("form", _FORMS)
 @given(value=_VALUES)
+@example(value="0000\\\\")
 @settings(deadline=None)
 def test_a_known_value_is_hidden_however_it_is_escaped(form: str, value: str) -> None:
     text = _FORMS[form](value)

@@ -1,12 +1,13 @@
 """Keep the project's own code from the rest of the machine, with bubblewrap, where that works.
 
-Such code may write in the workspace and in a /tmp of its own, and nowhere else: not into the mirror, DVC's cache, Git's
-files or what mlbutler remembers. It sees its own processes alone, no socket in /run, and no file in which a user's
-credentials usually are.
+Such code may write in the workspace and in a /tmp and a home of its own, and nowhere else: not into the mirror, DVC's
+cache, Git's files or what mlbutler remembers. It sees its own processes alone, no socket of a service, and of users'
+homes what programs need.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -23,14 +24,13 @@ _OWN = ("--unshare-pid", "--unshare-ipc", "--proc", "/proc", "--dev", "/dev")
 _CARDS = ("nvidia*", "dri", "kfd", "dxg", "accel", "infiniband")
 # Files of the kernel's own /proc that root may write without any capability, whatever namespace it is in.
 _OF_THE_KERNEL = ("sys", "sysrq-trigger", "irq", "bus", "fs")
-_CREDENTIALS = (
-    ".ssh", ".aws", ".azure", ".boto", ".netrc", ".git-credentials", ".config/gcloud", ".config/gh", ".config/dvc",
-    ".config/rclone", ".docker", ".kube", ".gnupg", ".pypirc", ".huggingface/token", ".cache/huggingface/token",
-)  # fmt: skip
+# Of what is shown by name these are covered: tools keep tokens among their caches.
+_TOKENS = ("token", "stored_tokens", "credentials", "credentials.toml", "auth.toml", ".netrc")
 # Root would keep all capabilities, with which it could mount / anew; it needs these to work on files of other users in
 # the workspace.
 _OF_ROOT = ("CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER")
 _RESOLVER = Path("/etc/resolv.conf")
+_COVERED = tuple(map(Path, ("/run", "/tmp", "/var/tmp", "/dev", "/proc")))
 
 
 @frozen
@@ -39,14 +39,18 @@ class Places:
 
     Attributes:
         workspace: the repository's root, which it may write. read_only: files and folders in it that it may not.
-        writable: other files and folders that it may see and write. home: the user's.
-        hidden: further files and folders that it may not see, unless they are writable. network: whether it has one.
+        writable: other files and folders that it may see and write. homes: folders that are users', or hold them, which
+        it does not see. home: the user's, in place of which it has one of its own. readable: what it may see of homes.
+        hidden: further files, folders and sockets that it may not see, unless they are writable or readable by name.
+        network: whether it has one.
     """
 
     workspace: Path
     read_only: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
+    homes: tuple[Path, ...] = ()
     home: Path | None = None
+    readable: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
     network: bool = True
 
@@ -70,7 +74,7 @@ def problem() -> str:
 
 def words(places: Places) -> str:
     """Return for the record how code is isolated."""
-    said = "bubblewrap: read-only outside the workspace, own /tmp and /proc"
+    said = "bubblewrap: read-only outside the workspace, own home, /tmp and /proc"
     return said if places.network else f"{said}, no network"
 
 
@@ -78,7 +82,8 @@ def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None
     """Return bubblewrap's program and options: what has to stand before a command.
 
     Args:
-        own: a folder for what the code writes to /tmp. covered: folders of the workspace, and what the code sees there.
+        own: a folder for what the code writes to /tmp and to its home. covered: folders of the workspace, and what the
+            code sees there.
     """
     covered = covered or {}
     program = shutil.which(_PROGRAM) or _PROGRAM
@@ -87,14 +92,19 @@ def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None
                 for word in ("--ro-bind", path, path)]  # fmt: skip
     for card in sorted(path for name in _CARDS for path in Path("/dev").glob(name)):
         options += ["--dev-bind", str(card), str(card)]
-    options += [*_hidden(places), *_temporary(own)]
+    options += [*_of_services(), *_temporary(own), *_homes(places, own)]
+    options += _bound("--ro-bind", places.readable)
     options += _bound("--bind", [places.workspace])
     options += _bound("--bind", _above(places.workspace, [*places.read_only, *covered]))
     options += _bound("--ro-bind", places.read_only)
     for place, seen in covered.items():
         options += ["--bind", str(seen), str(place.resolve())]
     options += _bound("--bind", places.writable)
-    options += _covering(places, places.hidden)
+    tokens = [path / name for path in (*places.readable, *places.writable) for name in _TOKENS]
+    empty = own / "empty"  # a tool that finds an empty one goes on without a token; one that may not read it fails
+    empty.touch()
+    options += [*_covering(places, places.hidden), *_covering(places, tokens, os.fspath(empty))]
+    options += [word for top in _others(places) for word in ("--remount-ro", str(top))]
     if not places.network:
         options.append("--unshare-net")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -103,24 +113,48 @@ def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None
     return (program, *options, "--")
 
 
-def _hidden(places: Places) -> Iterator[str]:
-    """Yield options that cover sockets of the machine's services and the files of a user's credentials."""
-    if Path("/run").is_dir():
-        yield from ("--tmpfs", "/run")
-        real = _RESOLVER.resolve()
-        if real != _RESOLVER and real.is_relative_to("/run") and real.is_file():  # the network needs it
-            yield from ("--ro-bind", str(real), str(real))
-    if places.home is not None:
-        yield from _covering(places, [places.home / name for name in _CREDENTIALS])
+def _of_services() -> Iterator[str]:
+    """Yield options that cover sockets and files of the machine's services."""
+    for place in ("/run", "/var/run"):
+        if Path(place).is_dir() and not Path(place).is_symlink():
+            yield from ("--tmpfs", place)
+    real = _RESOLVER.resolve()
+    if real != _RESOLVER and real.is_relative_to("/run") and real.is_file():  # the network needs it
+        yield from ("--ro-bind", str(real), str(real))
 
 
-def _covering(places: Places, paths: Iterable[Path]) -> Iterator[str]:
+def _homes(places: Places, own: Path) -> Iterator[str]:
+    """Yield options that cover the homes, and give the code one of its own on the disk."""
+    for top in _others(places):
+        yield from ("--tmpfs", str(top))
+    if places.home is None or places.home.is_relative_to(places.workspace.resolve()):
+        return
+    home = own / "home"
+    home.mkdir(exist_ok=True)
+    # Git refuses a repository of another user, such as one that a container's user works in.
+    (home / ".gitconfig").write_text(f"[safe]\n\tdirectory = {json.dumps(str(places.workspace))}\n", encoding="utf-8")
+    yield from ("--bind", str(home), str(places.home))
+
+
+def _others(places: Places) -> list[Path]:
+    workspace = places.workspace.resolve()
+    return [top for top in places.homes if top != places.home and not top.is_relative_to(workspace)]
+
+
+def _covering(places: Places, paths: Iterable[Path], with_file: str = os.devnull) -> Iterator[str]:
     """Yield options that cover files and folders, except those that the code may write by name."""
-    shown = {path.resolve() for path in places.writable}
+    shown = {path.resolve() for path in (*places.writable, *places.readable)}
     for path in paths:
-        if path.exists() and path.resolve() not in shown:
+        if path.exists() and path.resolve() not in shown and not _is_gone(places, path.resolve()):
             place = str(path.resolve())
-            yield from ("--tmpfs", place) if path.is_dir() else ("--ro-bind", os.devnull, place)
+            yield from ("--tmpfs", place) if path.is_dir() else ("--ro-bind", with_file, place)
+
+
+def _is_gone(places: Places, path: Path) -> bool:
+    """Return whether a path is covered with a folder above it: what does not exist there cannot be covered."""
+    covered = {*_COVERED, *places.homes}
+    kept = {place.resolve() for place in (places.workspace, *places.readable, *places.writable)}
+    return any(path.is_relative_to(top) for top in covered) and not any(path.is_relative_to(one) for one in kept)
 
 
 def _temporary(own: Path) -> Iterator[str]:

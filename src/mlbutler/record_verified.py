@@ -39,7 +39,8 @@ class Verification(StrEnum):
 class OutputVerified:
     """One output of a stage that was run again: the hashes that dvc.lock has and that were made.
 
-    `same`: it is the same, for metrics within the tolerance. `difference`: the first one, in words.
+    `same`: it is the same, for metrics within the tolerance. `difference`: the first one, in words. `sha256`: of a file
+    that was made as it is recorded, where it is attested.
     """
 
     path: str
@@ -47,6 +48,7 @@ class OutputVerified:
     recorded: str = ""
     made: str = ""
     difference: str = ""
+    sha256: str = ""
 
 
 @frozen_by_name
@@ -54,6 +56,7 @@ class StageVerified:
     """One stage that was verified. `reason`: one sentence; `causes`: what usually leads to that, as far as it shows.
 
     `runs`: how many times its command ran. `seconds`: of them all. `tail`: the log's last lines when it failed.
+    `attested`: who attested it before, a sentence each.
     """
 
     name: str
@@ -64,3 +67,4 @@ class StageVerified:
     runs: int = 0
     seconds: float = 0.0
     tail: tuple[str, ...] = ()
+    attested: tuple[str, ...] = ()

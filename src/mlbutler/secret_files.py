@@ -7,10 +7,10 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from mlbutler.errors import UsageError
-from mlbutler.variables import FORGE_TOKEN, GIT_TOKEN, JENKINS_TOKEN, SMTP_PASSWORD, WEBHOOK
+from mlbutler.variables import FORGE_TOKEN, GIT_TOKEN, JENKINS_TOKEN, SIGNING_KEY, SMTP_PASSWORD, WEBHOOK
 
 AS_FILE = re.compile(
-    rf"({FORGE_TOKEN}|{GIT_TOKEN}|{JENKINS_TOKEN}|{WEBHOOK}|{SMTP_PASSWORD}|MLBUTLER_REMOTE_(?:[A-Z0-9_]+_)?PASSWORD)_FILE"
+    rf"({FORGE_TOKEN}|{GIT_TOKEN}|{JENKINS_TOKEN}|{WEBHOOK}|{SMTP_PASSWORD}|{SIGNING_KEY}|MLBUTLER_REMOTE_(?:[A-Z0-9_]+_)?PASSWORD)_FILE"
 )
 """Names of the variables that lead to a file."""
 NAMED: dict[str, str] = {}

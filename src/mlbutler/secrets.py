@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +18,7 @@ from mlbutler.allowed_variables import is_known
 HIDDEN = "[hidden]"
 
 _NAME = re.compile(
-    r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|AUTH|_PAT$|^PAT_|COOKIE"
+    r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|(?:API|ACCESS|PRIVATE|SIGNING|ENCRYPTION|DEPLOY|SSH|GPG)_?KEY|AUTH|_PAT$|^PAT_|COOKIE"
     r"|NETRC|CONNECTION_STRING|SAS|DSN$|_PWD$|^PGPASS|^GIT_ASKPASS$|^SSH_ASKPASS$|WEBHOOK",
     re.IGNORECASE,
 )
@@ -141,15 +142,20 @@ def without_credentials(
     """Return the environment without what looks like a credential.
 
     A variable is dropped when its name looks like a credential's, or when its value contains one of
-    `secrets` or a URL with a password; names in `keep` stay whatever they hold.
+    `secrets`, a URL with a password, or what has the form of a token or a private key; names in `keep` stay whatever
+    they hold.
     """
     kept = set(keep)
     known = tuple(secrets)
     return {
         name: value
         for name, value in environ.items()
-        if name in kept or not (is_secret_name(name) or any(s in value for s in known) or _USERINFO.search(value))
+        if name in kept or not (is_secret_name(name) or any(s in value for s in known) or _holds_one(value))
     }
+
+
+def _holds_one(value: str) -> bool:
+    return _USERINFO.search(value) is not None or _LOOKS_SECRET.search(value) is not None
 
 
 def without_git_credentials(environ: dict[str, str]) -> dict[str, str]:
@@ -215,7 +221,8 @@ def _pattern(value: str) -> str:
     whole = [quote_plus(value), json.dumps(json.dumps(value))[3:-3]]
     if "\\" in value:  # character by character it is not known whose a backslash is
         plain = [json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]]
-        whole += [*plain, *(form.replace("/", "\\/") for form in plain)]
+        whole += [*plain, *(form.replace("/", "\\/") for form in plain), html.escape(value), value]
+        whole.sort(key=len, reverse=True)  # one may be the beginning of another
     return "|".join((*map(re.escape, dict.fromkeys(whole)), "".join(map(_escaped, value))))
 
 

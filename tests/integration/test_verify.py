@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
+from mlbutler import dsse
 from mlbutler.steps.verify import draw
 from tests import forked_python
 from tests.integration.world import DVC_YAML, PREPARE, SETTINGS, TRAIN, Run, World, began, make, params, waits
+from tests.test_dsse import KEY, PUBLIC
 
 FORGED = '{"accuracy": 0.999, "words": 1}'
 MODEL = "a model that no command made"
@@ -97,6 +99,42 @@ def test_honest_results_are_identical_and_no_cache_is_asked(world: World, tmp_pa
     assert not (root / ".mlbutler" / "verify").exists()
     note = json.loads(world.git(root, "notes", "--ref=mlbutler", "show", "HEAD"))
     assert note["verified"] == {"prepare": "identical", "train": "identical"}
+
+
+def test_what_is_verified_is_attested_and_read_again_with_who_signed_it(world: World, tmp_path: Path) -> None:
+    spying = f"{TRAIN}\nimport os\nprint('key:', os.environ.get('MLBUTLER_SIGNING_KEY'))\n"
+    trained(world, "attested", {"src/train.py": spying})
+    root, file = world.clone("origin/attested"), tmp_path / "verified.intoto.jsonl"
+    signing = {"MLBUTLER_SIGNING_KEY": KEY}
+    only = ("--stage", "train", "--json")
+    run = world.run(root, signing, *only, "--attestation", str(file), verb="verify")
+    assert run.code == 0, run.out + run.err
+    assert "key: None" in run.err
+    assert "J1hsZ3v" not in run.out + run.err
+    [line] = file.read_text().splitlines()
+    assert dsse.opened(line).signer({"ci": PUBLIC}) == "ci"
+    statement = json.loads(dsse.opened(line).payload)
+    model = next(one for one in statement["subject"] if one["name"] == "model.txt")
+    text = (world.project / "model.txt").read_bytes()
+    assert model["digest"] == {"md5": hashlib.md5(text).hexdigest(), "sha256": hashlib.sha256(text).hexdigest()}
+    assert statement["predicate"]["buildDefinition"]["externalParameters"]["stage"] == "train"
+
+    known = {"MLBUTLER_VERIFY_SIGNERS": json.dumps([f"ci {PUBLIC}"])}
+    again = world.run(root, known, *only, verb="verify")
+    [said] = stage(json.loads(again.out), "train")["attested"]
+    assert said.startswith("attested by ci (urn:mlbutler:local, 20")
+    forged = json.loads(dsse.opened(line).payload)
+    forged["subject"][0]["digest"]["md5"] = "0" * 32
+    other = dsse.signed(json.dumps(forged).encode(), KEY)
+    note = "\n".join((line, other, "damaged", line.replace('"sig": "', '"sig": "AAAA')))
+    world.git(root, "notes", "--ref=mlbutler-attestations", "add", "-f", "-m", note, "HEAD")
+    again = world.run(root, known, *only, verb="verify")
+    sentences = stage(json.loads(again.out), "train")["attested"]
+    assert len(sentences) == 3
+    assert sentences[1] == f"ci attested something else: {forged['subject'][0]['name']}"
+    assert sentences[2].startswith("attested with a key that verify.signers does not name (")
+    assert "cannot be read: not valid JSON" in again.err
+    assert again.code == 0, "what somebody attests changes no result"
 
 
 def test_a_forged_result_is_found_and_named(world: World) -> None:

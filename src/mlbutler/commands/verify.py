@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mlbutler.commands.start import begin
@@ -15,7 +16,9 @@ from mlbutler.project.model import Stages
 from mlbutler.record import Outcome, StepResult, Verification, VerifyResult
 from mlbutler.report.model import Column, Table, Tone, cell
 from mlbutler.report.screen import Screen
+from mlbutler.steps.attesting import attest, signing_key, with_attestations
 from mlbutler.steps.context import RunContext
+from mlbutler.steps.isolated import isolated
 from mlbutler.steps.verification_note import keep
 from mlbutler.steps.verified_run import Asked
 from mlbutler.steps.verify import verify
@@ -31,6 +34,7 @@ class VerifyOptions:
     sample: float | None = None
     tolerance: float | None = None
     isolate: str | None = None
+    attestation: Path | None = None
 
 
 def verify_commit(directory: Path, console: Console, revision: str | None, options: VerifyOptions) -> int:
@@ -41,7 +45,8 @@ def verify_commit(directory: Path, console: Console, revision: str | None, optio
     """
     with begin(directory, console) as work:
         work.isolate = options.isolate
-        asked = _asked(work, revision, options)
+        key = signing_key(work)
+        asked = replace(_asked(work, revision, options), digests=bool(key or options.attestation))
         if revision is None and work.git.dirty():
             console.line("Note: files that are not committed are not verified: the commit is.")
         try:
@@ -50,7 +55,10 @@ def verify_commit(directory: Path, console: Console, revision: str | None, optio
             if isinstance(stop.partial, VerifyResult):
                 _show(console, stop.partial)
             raise
+        result = with_attestations(work, result)
         keep(work, result)
+        if key or options.attestation is not None:
+            attest(work, result, key, options.attestation, _isolation(work))
         _show(console, result)
         if console.json:
             print(json.dumps(_document(work, result), indent=2, ensure_ascii=False))
@@ -75,6 +83,11 @@ def _asked(work: RunContext, revision: str | None, options: VerifyOptions) -> As
     return Asked(commit, choose, options.sample, tolerance, settings.timeout)
 
 
+def _isolation(work: RunContext) -> str:
+    with isolated(work) as here:
+        return here.words
+
+
 def _show(console: Console, result: VerifyResult) -> None:
     if console.quiet:
         return
@@ -83,7 +96,7 @@ def _show(console: Console, result: VerifyResult) -> None:
             cell(stage.name),
             cell(stage.state, Tone.GOOD if stage.state.holds else _tone(stage.state)),
             cell(human_seconds(stage.seconds) if stage.runs else ""),
-            cell(stage.reason),
+            cell("; ".join(filter(None, (stage.reason, *stage.attested)))),
         )
         for stage in result.stages
     )

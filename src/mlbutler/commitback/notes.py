@@ -12,54 +12,69 @@ from mlbutler.commitback.push_results import refusal
 from mlbutler.commitback.scratch import scratch_index
 from mlbutler.errors import GitError
 from mlbutler.git import Git, TreeEntry
+from mlbutler.git.objects import read_blobs
 
-NOTES = "refs/notes/mlbutler"
+NOTES, ATTESTATIONS = "refs/notes/mlbutler", "refs/notes/mlbutler-attestations"
 _TRIES = 6
 _PAUSE = 0.2
 _FILE = "100644"
 _MOST_LINES = 50
 
 
-def add_note(git: Git, commit: str, line: str, author: Author) -> None:
-    """Append a line to the commit's note in this clone.
+def add_note(git: Git, commit: str, line: str, author: Author, ref: str = NOTES) -> None:
+    """Append a line to the commit's note in this clone, below `ref`.
 
     Raises:
         GitError: git could not write it.
     """
     for _ in range(_TRIES):
-        tip = git.resolve(NOTES)
+        tip = git.resolve(ref)
         made = _with_line(git, tip, commit, line, author)
-        if git.run("update-ref", NOTES, made, tip or "0" * 40, check=False).code == 0:
+        if git.run("update-ref", ref, made, tip or "0" * 40, check=False).code == 0:
             return
-    raise GitError(f"{NOTES} could not be written.", "Run again.")
+    raise GitError(f"{ref} could not be written.", "Run again.")
 
 
-def push_note(git: Git, remote: str, commit: str, line: str, author: Author) -> None:
-    """Append a line to the commit's note on the remote, on top of what is there.
+def push_note(git: Git, remote: str, commit: str, line: str, author: Author, ref: str = NOTES) -> None:
+    """Append a line to the commit's note on the remote, below `ref`, on top of what is there.
 
     Raises:
         AccessDenied: the remote refused the credentials. GitError: it could not be reached, or does not take the ref.
     """
     for attempt in range(_TRIES):
         time.sleep(_PAUSE * attempt)
-        tip = git.remote_refs(remote, NOTES).get(NOTES)
+        tip = git.remote_refs(remote, ref).get(ref)
         if tip is not None:
-            git.fetch(remote, NOTES)
+            git.fetch(remote, ref)
             if git.resolve(tip) is None:
                 continue  # it moved between the two questions
-        done = git.push(remote, _with_line(git, tip, commit, line, author), NOTES, expected=tip or "")
+        done = git.push(remote, _with_line(git, tip, commit, line, author), ref, expected=tip or "")
         if done.code == 0:
             return
         if (said := refusal(done)) is not None:
-            raise GitError(f"The remote took no {NOTES}: {said}", "Let this user write that ref.")
-    raise GitError(f"{NOTES} moved {_TRIES} times in a row.", "Run again.")
+            raise GitError(f"The remote took no {ref}: {said}", "Let this user write that ref.")
+    raise GitError(f"{ref} moved {_TRIES} times in a row.", "Run again.")
+
+
+def read_note(git: Git, tip: str, commit: str, largest: int) -> list[str]:
+    """Return the lines of a commit's note, none where it has none, or one of more bytes than `largest`."""
+    there = _entry(git, tip, commit)
+    if there is None:
+        return []
+    name = f"{tip}:{there.path}"
+    blob = read_blobs(git, [name], largest).get(name)
+    content = blob.content if blob is not None else None
+    return content.decode("utf-8", "replace").splitlines() if content is not None else []
+
+
+def _entry(git: Git, tip: str, commit: str) -> TreeEntry | None:
+    # Git parts a large tree of notes into folders.
+    return next((entry for entry in git.tree(tip) if entry.path.replace("/", "") == commit), None)
 
 
 def _with_line(git: Git, tip: str | None, commit: str, line: str, author: Author) -> str:
     """Return a commit on `tip` of which the note of `commit` has one line more."""
-    entries = git.tree(tip) if tip is not None else ()
-    # Git parts a large tree of notes into folders.
-    there = next((entry for entry in entries if entry.path.replace("/", "") == commit), None)
+    there = _entry(git, tip, commit) if tip is not None else None
     before = git.run("cat-file", "blob", there.oid).out.decode("utf-8", "replace") if there is not None else ""
     lines = [*before.splitlines(), line][-_MOST_LINES:]
     content = "".join(f"{one}\n" for one in lines).encode()

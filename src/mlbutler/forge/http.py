@@ -294,7 +294,10 @@ class Api:
             target = answer.headers.get("location")
             if answer.status_code not in _REDIRECTS or not target:
                 return answer
-            at = at.join(target)
+            try:
+                at = at.join(target)
+            except httpx.InvalidURL as error:
+                raise self._odd(answer) from error
         raise ForgeError(f"{self.name} redirects {self._origin.path} without end.", "Check forge.url.")
 
     def _pause(self, attempt: int, asked: float | None, why: str) -> None:

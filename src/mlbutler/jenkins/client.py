@@ -224,7 +224,10 @@ class JenkinsClient:
 
     def _is_login(self, redirect: httpx.Response) -> bool:
         """Return whether a redirect leads to the login page: a job may be called so, too."""
-        path = httpx.URL(redirect.headers.get("Location", "")).path
+        try:
+            path = httpx.URL(redirect.headers.get("Location", "")).path
+        except httpx.InvalidURL:
+            return False
         below = path.removeprefix(httpx.URL(self.url).path.rstrip("/")).lstrip("/")
         return below.partition("/")[0] in ("login", "securityRealm")
 

@@ -20,7 +20,7 @@ def section(record: Record) -> Section | None:
             cell(stage.name, style=Style.CODE),
             cell(stage.state, _tone(stage)),
             cell(numbers.seconds(stage.seconds) if stage.runs else numbers.ABSENT),
-            cell(" ".join(filter(None, (stage.reason, *stage.causes)))),
+            cell(" ".join(filter(None, (stage.reason, *stage.causes, *stage.attested)))),
         )
         for stage in result.stages
     )

@@ -196,6 +196,9 @@ class IsolationSettings(Section, frozen=True):
     writable: Annotated[
         Strings, about("folders and files outside the workspace that they may write, such as '~/.cache/huggingface'")
     ] = ()
+    readable: Annotated[
+        Strings, about("folders and files of a user's home that they may read, such as '~/datasets'")
+    ] = ()
 
 
 class VerifySettings(Section, frozen=True):
@@ -215,6 +218,9 @@ class VerifySettings(Section, frozen=True):
         ),
     ] = 0.0
     timeout: Annotated[Seconds | None, about("limit for each stage that is run again, such as '2h'")] = None
+    signers: Annotated[
+        Strings, about("whose signatures on attestations count: a name and an Ed25519 public key in base64 each")
+    ] = ()
 
 
 class WaiverSettings(Section, frozen=True):

@@ -6,16 +6,20 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from mlbutler.errors import OutsideError
 from mlbutler.frozen import frozen
+from mlbutler.homes import homes, programs
 from mlbutler.isolation import Places, prefix, problem, words
 from mlbutler.process import project_environment
+from mlbutler.remotes.trust import configured_directories
 from mlbutler.secret_files import AS_FILE, NAMED
 from mlbutler.secrets import is_secret_name
+from mlbutler.settings import IsolationSettings
+from mlbutler.sockets import sockets
 from mlbutler.steps.agreed import agreed
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.given_variables import passed
@@ -23,6 +27,8 @@ from mlbutler.steps.given_variables import passed
 _STATE = ".mlbutler"
 _REFUSED = re.compile(r"Read-only file system|Errno 30\b")
 _NOT_SEEN = re.compile(r"No such file or directory[^\n]*['\"/ ](?:tmp|var/tmp|run)/")
+# Text of the change's author, which may be the path of anything.
+_OF_THE_CHANGE = re.compile(r"TITLE|BRANCH|REF|MESSAGE|DESCRIPTION|COMMENT|BODY|TEXT|AUTHOR|TAG|CHANGE", re.IGNORECASE)
 _NO_NETWORK = re.compile(r"Temporary failure in name resolution|Network is unreachable|Name or service not known")
 
 
@@ -37,6 +43,7 @@ class Isolated:
     prefix: tuple[str, ...] = ()
     state: Path | None = None
     network: bool = True
+    homes: tuple[Path, ...] = ()
 
     def hint(self, lines: Iterable[str]) -> str:
         """Return what to do where the last lines of a failed command show that it missed something, else ''."""
@@ -48,6 +55,11 @@ class Isolated:
         if _NOT_SEEN.search(text):
             return (
                 "It ran isolated, with a /tmp and a /run of its own: what it needs there belongs in isolation.writable."
+            )
+        if any("o such file" in line and f"{home}/" in line for line in text.splitlines() for home in self.homes):
+            return (
+                "It ran isolated, with a home of its own: what it needs of yours belongs in isolation.readable, or in "
+                "isolation.writable."
             )
         if not self.network and _NO_NETWORK.search(text):
             return "It ran isolated: the code of a fork has no network."
@@ -79,33 +91,57 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
         yield Isolated(f"none: {why}")
         return
     with tempfile.TemporaryDirectory(prefix="mlbutler-isolated-", ignore_cleanup_errors=True) as own:
-        places = _places(work, settings.writable)
+        places = _places(work, settings)
         state, temporary = Path(own, "state"), Path(own, "dvc-tmp")
         covered = {work.root / _STATE: state, work.root / ".dvc" / "tmp": temporary}
         for folder in (*covered, *covered.values()):
             folder.mkdir(exist_ok=True)
         made = prefix(places, Path(own), covered)
-        yield Isolated(words(places), made, state, places.network)
+        yield Isolated(words(places), made, state, places.network, places.homes)
 
 
-def _places(work: RunContext, writable: Sequence[str]) -> Places:
+def _places(work: RunContext, settings: IsolationSettings) -> Places:
     top = work.git.toplevel()
     if work.mirror is not None and work.mirror.is_relative_to(top):
         work.mirror.mkdir(parents=True, exist_ok=True)  # else the code could make it
     home = work.environ.get("HOME")
-    own = [Path(path.replace("~", home or "~", 1) if path.startswith("~/") else path) for path in writable]
+    given = project_environment(work.environ, passed(work))
+    tops = homes(work.environ)
+    # Links of outputs lead to objects, wherever the cache is; nothing else of a folder that the change may name.
+    objects = [path / "files" / "md5" for path in configured_directories(work.root)]
     return Places(
         workspace=top,
         # Of .dvc all: what is not there yet, such as config.local, the code could make.
         read_only=(top / ".git", work.root / ".dvc", *([work.mirror] if work.mirror is not None else [])),
-        writable=tuple(path if path.is_absolute() else top / path for path in own),
-        home=Path(home) if home else None,
-        hidden=tuple(_secrets(work, top)),
+        writable=tuple(_named(settings.writable, home, top)),
+        homes=tops,
+        home=Path(home).resolve() if home and any(Path(home).resolve().is_relative_to(one) for one in tops) else None,
+        readable=(
+            *programs(given, tops, {top, work.root}),
+            *objects,
+            *_passed(work, given),
+            *_named(settings.readable, home, top),
+        ),
+        hidden=(*_secrets(work, top, given), *(path for path in sockets(work.environ) if not path.is_relative_to(top))),
         network=work.trusted,
     )
 
 
-def _secrets(work: RunContext, top: Path) -> Iterator[Path]:
+def _named(paths: Sequence[str], home: str | None, top: Path) -> Iterator[Path]:
+    for text in paths:
+        path = Path(text.replace("~", home or "~", 1) if text.startswith("~/") else text)
+        yield path if path.is_absolute() else top / path
+
+
+def _passed(work: RunContext, given: Mapping[str, str]) -> Iterator[Path]:
+    """Yield what variables name that the code is given by name: it may have them, and so read them."""
+    for name in passed(work):
+        value = given.get(name, "")
+        if value.startswith("/") and not _OF_THE_CHANGE.search(name):
+            yield Path(value)
+
+
+def _secrets(work: RunContext, top: Path, given: Mapping[str, str]) -> Iterator[Path]:
     """Yield what lies outside the workspace and holds credentials of this build or one beside it.
 
     That is files that variables name which the project's code is not given, and the folder beside a workspace in which
@@ -114,7 +150,6 @@ def _secrets(work: RunContext, top: Path) -> Iterator[Path]:
     jenkins = top.with_name(f"{top.name}@tmp")
     if jenkins.is_dir():
         yield jenkins
-    given = project_environment(work.environ, passed(work))
     for name in NAMED.keys() - given.keys():
         for path in map(Path, NAMED[name].split(os.pathsep)):
             if path.is_file() and not path.resolve().is_relative_to(top) and _is_private(name, path):

@@ -49,6 +49,7 @@ def _share(context: click.Context, option: click.Parameter, text: str | None) ->
 
 
 @verb("verify", "mlbutler verify", "mlbutler verify v1.2 --stage train", "mlbutler verify --sample 10%",
+      "mlbutler verify --attestation verified.intoto.jsonl",
       short="Run stages again in a clean clone, and compare with dvc.lock.")  # fmt: skip
 @click.argument("revision", metavar="[REV]", required=False)
 @click.option("--stage", metavar="STAGE,...", default="", show_envvar=True,
@@ -57,13 +58,17 @@ def _share(context: click.Context, option: click.Parameter, text: str | None) ->
               help="Draw this share of them at random, at least one, such as 10%.")  # fmt: skip
 @click.option("--tolerance", type=click.FloatRange(0, 1), metavar="T", show_envvar=True,
               help="Relative difference up to which a metric's number counts as the same.")  # fmt: skip
+@click.option("--attestation", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", show_envvar=True,
+              help="Write in-toto statements of the stages that made what is recorded.")  # fmt: skip
 @isolate
 @common
 def verify(
     directory: Path, console: Any, revision: str | None, stage: str, sample: float | None, tolerance: float | None,
-    isolate: str | None,
+    attestation: Path | None, isolate: str | None,
 ) -> int:  # fmt: skip
     """Run stages of a commit again in a clean clone, without any cache: do they make what dvc.lock records?"""
     from mlbutler.commands.verify import VerifyOptions, verify_commit
 
-    return verify_commit(directory, console, revision, VerifyOptions(names_of(stage), sample, tolerance, isolate))
+    return verify_commit(
+        directory, console, revision, VerifyOptions(names_of(stage), sample, tolerance, isolate, attestation)
+    )

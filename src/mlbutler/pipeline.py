@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -86,6 +87,17 @@ def _step(name: str) -> Step:
     return next(step for step in STEPS if step.name == name)
 
 
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+def _title(work: RunContext, step: Step) -> str:
+    """Return what a reader of the log sees of a step: of a comparison with what."""
+    other = work.compared_with
+    if step.name != "compare" or not other:
+        return step.title
+    return f"compare: with {f'commit {other[:10]}' if _COMMIT.fullmatch(other) else other}"
+
+
 def _run(
     work: RunContext, step: Step, *, reason: str = "", call: Callable[[RunContext], StepResult] | None = None
 ) -> int:
@@ -95,7 +107,7 @@ def _run(
     if reason:
         result: StepResult = step.result(outcome=Outcome.SKIPPED, reason=reason)
     else:
-        work.console.heading(step.title)
+        work.console.heading(_title(work, step))
         _begin(work, step, started)
         try:
             result = (call or _function(step))(work)

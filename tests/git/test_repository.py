@@ -71,3 +71,13 @@ def test_a_push_goes_onto_what_is_expected_there_alone(tmp_path: Path, git: GitC
     else:
         assert "stale info" in done.text
         assert git(bare, "for-each-ref") == before
+
+
+def test_a_full_disk_is_said_with_where_it_is_and_what_is_free(tmp_path: Path) -> None:
+    said = "error: unable to write loose object file: No space left on device\nfatal: failed to write object\n"
+    error = Git.failure("add", said, network=False, where=tmp_path)
+    assert "git add failed, since the disk is full" in error.message
+    assert f"are free for {tmp_path}" in error.message
+    assert "Free some space" in error.remedy
+    there = Git.failure("push", "remote: fatal: write error: No space left on device\nerror: failed to push\n")
+    assert "the disk is full" not in there.message

@@ -162,7 +162,7 @@ def test_who_asks_it_to_stop_gets_what_was_finished(laptop: Laptop) -> None:
     agent.call("save", code=130)
     done = now(laptop, one)
     assert done.state is State.CANCELLED
-    assert done.reason == "finished and kept: prepare; none of its processes is left"
+    assert done.reason == "stage 'train' was ended; finished and kept: prepare; none of its processes is left"
     assert b"checkpoint saved" in (shared(laptop).log(kept(laptop, one)) or b"")
     assert not [word for word in laptop.git("ls-remote", "origin").split() if word.startswith("refs/exps")]
     shared(laptop).change(one.id, lambda now: now.with_(state=State.WAITING, cancel=None))
@@ -185,7 +185,7 @@ def test_it_can_be_cancelled_before_it_runs_and_when_its_build_is_aborted(laptop
     late.call("save", "--aborted", code=130)
     states = {one.experiment.name: (one.experiment.state, one.experiment.reason) for one in shared(laptop).all()}
     assert {state for state, _ in states.values()} == {State.CANCELLED}
-    assert states["lr-3"][1] == "the build was aborted"
+    assert states["lr-3"][1] == "the build was aborted: its page says by whom"
 
 
 def test_a_program_that_fails_is_not_tried_again_and_says_why(laptop: Laptop) -> None:

@@ -128,6 +128,11 @@ def test_untracked_files_come_only_when_asked_for(repository: Path) -> None:
         capture.capture(Git(repository), ["other"])
     with pytest.raises(UsageError, match=r"there is no \.\./x"):
         capture.capture(Git(repository), ["../x"])
+    (repository / "empty").mkdir()
+    for path, said in ((".git", "belongs to this clone"), ("sub/../.git/hooks", "belongs to"), ("empty", "no file in")):
+        (repository / "sub").mkdir(exist_ok=True)
+        with pytest.raises(UsageError, match=said):
+            capture.capture(Git(repository), [path])
     with (repository / "weights.bin").open("wb") as file:
         file.truncate(11 << 20)
     with pytest.raises(UsageError, match=r"weights.bin is too large.*up to 10.0 MB") as error:

@@ -35,6 +35,8 @@ def test_an_experiment_is_compared_with_its_baseline_or_another_one_and_gates_ar
     assert values(compared(laptop, "lr-2", "lr-1")) == (0.92, 0.93, "better")
     said = laptop.train("compare", "lr-2", "lr-1")
     assert "lr-2 compared with lr-1" in said
+    assert "== compare: with commit " in said
+    assert "with the target branch" not in said
     assert "accuracy" in said
     assert "lr-3 has no results: it is failed" in laptop.train("compare", "lr-3", code=2)
     board = laptop.train("compare", "lr", "--format", "markdown")

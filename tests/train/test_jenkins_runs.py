@@ -144,7 +144,7 @@ def test_cancelled_in_each_state_it_keeps_what_it_has(plant: Plant) -> None:
     shown = laptop.train("list")
     assert "lr-2  waiting  train.rate=0.7  1 at once" in shown
     done = laptop.train("cancel", "lr-2", "lr-3")
-    assert "lr-2: cancelled: before it began" in done
+    assert "lr-2: cancelled: by somebody; before it began" in done
     assert laptop.runs() == ["0.6"]
     laptop.until(lambda: "stage 1 of 1: train" in laptop.train("list"))
     follow = laptop.begin("attach", "lr-1")

@@ -280,7 +280,7 @@ def test_what_runs_is_asked_to_end_and_what_waits_leaves_the_queue(yard: Yard) -
     said, done = cancelled(yard, one, two)
     assert said == ["a: asked to end within 30 s"]
     assert (done["a"].state, done["a"].reason) == (State.CANCELLED, "asked to, within 30 s")
-    assert (done["b"].state, done["b"].reason) == (State.CANCELLED, "before it began")
+    assert (done["b"].state, done["b"].reason) == (State.CANCELLED, "by somebody; before it began")
     assert yard.farm.items == []
 
 
@@ -304,7 +304,7 @@ def test_cancelled_now_is_ended_by_force_and_said_so(yard: Yard) -> None:
     yard.until(a=State.RUNNING)
     said, done = cancelled(yard, one, now=True)
     assert said == ["a: stop of build 1"]
-    assert done["a"].reason == "its build was ended by force: what it had not saved is lost"
+    assert done["a"].reason == "by somebody; its build was ended by force: what it had not saved is lost"
     assert yard.farm.builds[0].result == "ABORTED"
 
 
@@ -316,7 +316,7 @@ def test_a_lost_experiment_is_cancelled_though_nobody_can_be_asked(yard: Yard) -
     yard.until(a=State.LOST)
     said, done = cancelled(yard, one)
     assert said == []
-    assert (done["a"].state, done["a"].reason) == (State.CANCELLED, "its build has ended")
+    assert (done["a"].state, done["a"].reason) == (State.CANCELLED, "by somebody; its build has ended")
 
 
 def test_a_log_is_followed_from_one_build_into_the_next(yard: Yard) -> None:

@@ -192,6 +192,7 @@ HOSTILE: dict[str, tuple[object, ...]] = {
     "attempt": (-1, None),
     "max_failures": (-1, "2"),
     "time_limit": (float("nan"), float("inf"), "1", True),
+    "cancelled_by": (7, None),
     "cancel": (float("nan"), 10**400), "asked": ("now", float("inf")),
     "submitted": (None, float("inf")),
     "started": ("now",),

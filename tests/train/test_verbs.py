@@ -153,7 +153,7 @@ def test_cancel_ends_what_waits_and_what_runs_and_records_no_half_stage(laptop: 
     assert waiting.returncode == 130
     assert "the experiments go on.\n  `mlbutler train wait long` comes back to them" in said
     done = laptop.train("cancel", "long", "--grace", "300")
-    assert "long-1: cancelled: none of its processes is left" in done
+    assert "long-1: cancelled: stage 'train' was ended; none of its processes is left" in done
     assert "long-2: cancelled: before it began" in done
     assert "checkpoint saved" in laptop.train("logs", "long-1")
     laptop.until(lambda: not laptop.processes())

@@ -55,6 +55,7 @@ def step(
     offline, telling = name in _OFFLINE and (name in _RUN or not has_credentials(environ)), name in TELLING
     with begin(directory, console, against, offline=offline, beside=beside, telling=telling, environ=environ) as work:
         work.discard = discard
+        work.compared_with = against or ""
         if in_run:
             resume(work)
         if targets:

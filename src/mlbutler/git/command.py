@@ -24,6 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from mlbutler.console import human_bytes
 from mlbutler.errors import AccessDenied, GitError, UsageError
 from mlbutler.frozen import frozen
 from mlbutler.git.address import RemoteAccess
@@ -46,6 +47,7 @@ _OPTIONS = (
 )  # fmt: skip
 # A remote that stops answering ends the command instead of the build's patience.
 _PATIENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "120"}
+_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 _DENIED = re.compile(
     r"Authentication failed|could not read (Username|Password)|Permission denied|HTTP (401|403)"
     r"|returned error: 40[13]|Invalid username|not allowed to push|denied to",
@@ -141,7 +143,7 @@ class GitCommand:
                 f"git config --global --add safe.directory {shlex.quote(str(place))}",
             )
         if check and done.code != 0:
-            raise self.failure(args[0], err, network=network)
+            raise self.failure(args[0], err, network=network, where=self.directory)
         return done
 
     def execute(
@@ -200,11 +202,19 @@ class GitCommand:
         return next((path for path in found if is_out_of_reach(Path(path))), found[0] if found else "git")
 
     @staticmethod
-    def failure(verb: str, err: str, *, network: bool = True) -> GitError | AccessDenied:
-        """Return the error for a failed command: `AccessDenied` where a remote refused, else `GitError`."""
+    def failure(verb: str, err: str, *, network: bool = True, where: Path | None = None) -> GitError | AccessDenied:
+        """Return the error for a failed command: `AccessDenied` where a remote refused, else `GitError`.
+
+        Args:
+            where: the directory that git works in.
+        """
         lines = [line for line in err.splitlines() if line.strip() and not line.startswith("hint:")]
         said = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
         message = said[-1].strip() if said else "no message"
+        if any(_FULL.search(line) for line in lines if not line.startswith("remote:")):
+            free = f": {human_bytes(shutil.disk_usage(where).free)} are free for {where}" if where is not None else ""
+            remedy = f"Free some space, and run it again. Git said: {message}"
+            return GitError(f"git {verb} failed, since the disk is full{free}.", remedy)
         if network and _DENIED.search(err):
             return AccessDenied(
                 f"git {verb}: the remote refused the credentials: {message}",

@@ -53,6 +53,7 @@ class RunContext:
         plan_held: the plan in the record was checked and is valid, so that nothing is stale in dvc.lock.
         pipeline: True when the whole `run` is under way, so that a later step may fix what `check` finds.
         discard: replace files of the work tree that no store holds.
+        compared_with: the revision that was named to compare with, '' for the target branch.
         shares: whether results may leave this machine: on a CI server, and elsewhere with --share.
         target_revisions: the target branch's tip and the merge base, resolved before the project's code could move
             refs; None where only the record has them, which that code can write.
@@ -73,6 +74,7 @@ class RunContext:
     shares: bool = True
     plan_held: bool = False
     discard: bool = False
+    compared_with: str = ""
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     agreed_remotes: tuple[Agreement, ...] | None = None
     access: RemoteAccess | None = None

@@ -14,6 +14,7 @@ from mlbutler.train.refs import Kept
 from mlbutler.train.shared import SharedExperiments
 from mlbutler.train.state import ENDED, UNDER_WAY, State
 
+ABORTED = "the build was aborted: its page says by whom"
 _AT_WORK = "another build is at it"
 
 
@@ -128,7 +129,7 @@ class Assigned:
     def aborted(self, now: Experiment) -> Experiment | None:
         """Return an experiment that this build has not run, when the build was aborted; None to leave it."""
         if now.state is State.WAITING or (now.state in UNDER_WAY and self._is_mine(now)):
-            return End(State.CANCELLED, "the build was aborted").on(now)
+            return End(State.CANCELLED, ABORTED).on(now)
         return None
 
 

@@ -85,6 +85,7 @@ class Attempt:
     def __init__(self, experiment: Experiment, place: Workplace) -> None:
         self._experiment, self._place = experiment, place
         self._ended_by_us: End | None = None
+        self._running = ""
         self._began = time.monotonic()
         self._watch = Watch(
             place.stall, place.lease.gpus, lambda: uses(place.environ), place.root, lambda: self._declared().metrics,
@@ -182,6 +183,8 @@ class Attempt:
 
     def _end(self, process: Process, end: End, grace: float) -> None:
         self._ended_by_us = end
+        now = load_progress(self._place.root)
+        self._running = now.running if now is not None else ""
         self._end_stage(process, grace)
 
     def _end_stage(self, process: Process, grace: float) -> None:
@@ -195,7 +198,9 @@ class Attempt:
         left = end_leftovers(self._experiment.id, self._place.folder)
         kept = f"finished and kept: {', '.join(stage.name for stage in done)}" if done else ""
         rest = f"{left} of its processes could not be ended" if left else "none of its processes is left"
-        return dataclasses.replace(end, reason="; ".join(filter(None, (end.reason, kept, rest, *gpus))), stages=done)
+        stage = f"stage '{self._running}' was ended" if self._running else ""
+        reason = "; ".join(filter(None, (end.reason, stage, kept, rest, *gpus)))
+        return dataclasses.replace(end, reason=reason, stages=done)
 
 
 class TimeLeft:

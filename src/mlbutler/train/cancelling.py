@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mlbutler.jenkins import queue
 from mlbutler.jenkins.builds import ENDINGS
+from mlbutler.train.end import End
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.on_jenkins import EXPERIMENT, JenkinsEngine
 from mlbutler.train.state import ENDED, UNDER_WAY, State
@@ -41,8 +42,9 @@ class Cancelling:
         Raises:
             GitError, AccessDenied, OutsideError: remote or controller does not answer; what was asked for stays so.
         """
-        asked = [kept.experiment for one in experiments
-                 if (kept := self._engine.experiments.change(one.id, lambda each: _asked(each, grace)))]  # fmt: skip
+        by, change = self._job.client.user, self._engine.experiments.change
+        found = [change(one.id, lambda each: _asked(each, grace, by)) for one in experiments]
+        asked = [one.experiment for one in found if one is not None]
         self._leave_queue([one for one in asked if one.state is State.CANCELLED])
         running = [one for one in asked if one.state in UNDER_WAY]
         left = running if now else self._softly(running, grace)
@@ -118,14 +120,14 @@ class Cancelling:
         return self._until_ended(experiments, _HARDER)
 
 
-def _asked(now: Experiment, grace: float) -> Experiment | None:
+def _asked(now: Experiment, grace: float, by: str) -> Experiment | None:
     if now.state is State.WAITING:
-        return now.with_(state=State.CANCELLED, ended=time.time(), cancel=grace, reason="before it began")
-    return now.with_(cancel=grace) if now.state in UNDER_WAY else None
+        return End(State.CANCELLED, "before it began").on(now.with_(cancel=grace, cancelled_by=by))
+    return now.with_(cancel=grace, cancelled_by=by) if now.state in UNDER_WAY else None
 
 
 def _ended(now: Experiment, reason: str) -> Experiment | None:
     """Return an experiment whose build has ended without saving its end."""
     if now.state in ENDED:
         return None
-    return now.with_(state=State.CANCELLED, ended=time.time(), reason=reason)
+    return End(State.CANCELLED, reason).on(now)

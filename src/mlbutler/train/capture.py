@@ -24,6 +24,7 @@ from mlbutler.train.refs import AUTHOR
 MESSAGE = "Input of an experiment"
 _LARGEST = 10 * 1024 * 1024
 _SHOWN = 5
+_LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
 
 
 @frozen
@@ -110,11 +111,18 @@ def _untracked_files(git: Git, copied: Sequence[str]) -> Iterator[str]:
         place = git.directory / path
         if not place.resolve().is_relative_to(git.directory.resolve()) or not os.path.lexists(place):
             raise UsageError(f"--copy-paths: there is no {path} in the work tree.", "Name a file or folder in it.")
-        yield from _listed(git, "--", path)
+        if {".git", ".mlbutler"} & {part.lower() for part in Path(os.path.normpath(path)).parts}:
+            raise UsageError(
+                f"--copy-paths: {path} is never sent: it belongs to this clone.", "Name the files that a stage needs."
+            )
+        found = _listed(git, "--", path)
+        if not found and not git.run("ls-files", "-z", "--", path, extra=_LITERAL).out:
+            raise UsageError(f"--copy-paths: there is no file in {path}.", "Name the files that a stage needs.")
+        yield from found
 
 
 def _listed(git: Git, *options: str) -> tuple[str, ...]:
-    out = git.run("ls-files", "--others", "-z", *options, extra={"GIT_LITERAL_PATHSPECS": "1"}).out
+    out = git.run("ls-files", "--others", "-z", *options, extra=_LITERAL).out
     found = (os.fsdecode(item) for item in out.split(b"\0") if item)
     return tuple(path for path in found if ".mlbutler" not in path.split("/"))
 

@@ -33,9 +33,10 @@ class End:
 
     def on(self, experiment: Experiment) -> Experiment:
         """Return the experiment with this end."""
+        by = f"by {experiment.cancelled_by}" if self.state is State.CANCELLED and experiment.cancelled_by else ""
         return experiment.with_(
-            state=self.state, reason=self.reason, remedy=self.remedy, tail=self.tail, stages=self.stages,
-            result=self.result, metrics=self.metrics, ended=time.time(),
+            state=self.state, reason="; ".join(filter(None, (by, self.reason))), remedy=self.remedy, tail=self.tail,
+            stages=self.stages, result=self.result, metrics=self.metrics, ended=time.time(),
         )  # fmt: skip
 
     def hidden(self, redactor: Redactor) -> End:
@@ -65,6 +66,15 @@ def after_loss(experiment: Experiment, why: str, what: str = "was lost") -> Expe
         state=State.NOT_SET_UP, ended=time.time(), reason=f"lost {experiment.attempt} times, at last: {why}",
         remedy="Look after the machine's memory (dmesg shows who was killed), and submit it again.",
     )  # fmt: skip
+
+
+def after_attempt(now: Experiment, end: End) -> Experiment:
+    """Return an experiment with the end of its attempt: a lost one waits again, unless it was to be cancelled."""
+    if end.state is not State.LOST:
+        return end.on(now)
+    if now.cancel is not None:
+        return dataclasses.replace(end, state=State.CANCELLED, reason="").on(now)
+    return after_loss(now, end.reason)
 
 
 def judged(record: Record | None, code: int | None, tail: tuple[str, ...]) -> End:

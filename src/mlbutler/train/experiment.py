@@ -72,6 +72,7 @@ class Experiment:
         attempt: how often it was begun. place: the work tree that it was submitted from, host: on which machine.
         reason: why it is in this state, one sentence. remedy: what to do about it. tail: last lines of a failure's log.
         stages: those that have ended. cancel: seconds of grace for the stage, once somebody asked to cancel.
+        cancelled_by: who that was, '' on this machine.
         resumed: the checkpoint that its last attempt went on from, '' for none.
         result: the commit with the results, metrics: the numbers in them.
         engine: what runs it, `ENGINES`. user: who sent it. label: of the agents that may run it, '' for the job's own.
@@ -106,6 +107,7 @@ class Experiment:
     tail: tuple[str, ...] = ()
     stages: tuple[StageNote, ...] = ()
     cancel: float | None = None
+    cancelled_by: str = ""
     result: str = ""
     metrics: tuple[Measure, ...] = ()
     engine: str = LOCAL
@@ -152,7 +154,7 @@ _CHECKS: dict[str, Check] = {
     "stages": fields.several(_made(StageNote, {
         "name": fields.sentence, "outcome": fields.sentence, "seconds": fields.number,
     })),
-    "cancel": _SECONDS, "result": fields.commit_or_none,
+    "cancel": _SECONDS, "cancelled_by": fields.sentence, "result": fields.commit_or_none,
     "metrics": fields.several(_made(Measure, {
         "file": fields.sentence, "name": fields.sentence, "value": fields.measured,
         "before": fields.optional(fields.measured),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from pathlib import Path
 
-from mlbutler.train.end import after_loss
+from mlbutler.train.end import End, after_loss
 from mlbutler.train.ending import end_leftovers
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.log import kept as kept_log
@@ -54,7 +53,7 @@ class LocalEngine:
                 return None
             if now.cancel is not None:
                 said = "none of its processes is left"
-                return now.with_(state=State.CANCELLED, ended=time.time(), reason=said)
+                return End(State.CANCELLED, said).on(now)
             return after_loss(now, "the process that ran it is gone")
 
         now = self._experiments.change(id, lost, kept_log(self._place.log(id)))

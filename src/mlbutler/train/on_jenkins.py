@@ -18,7 +18,7 @@ from mlbutler.jenkins.console_text import end_of
 from mlbutler.jenkins.queue import Waiting
 from mlbutler.train import signs
 from mlbutler.train.choices import JENKINS
-from mlbutler.train.end import after_loss
+from mlbutler.train.end import End, after_loss
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
 from mlbutler.train.shared import SharedExperiments
@@ -261,7 +261,7 @@ def _again(lost: Experiment) -> Callable[[Experiment], Experiment | None]:
         if now.state not in UNDER_WAY or (now.attempt, now.build) != (lost.attempt, lost.build):
             return None
         if now.cancel is not None:
-            return now.with_(state=State.CANCELLED, ended=time.time(), reason="its build has ended")
+            return End(State.CANCELLED, "its build has ended").on(now)
         return after_loss(now, f"its build ended without saving: {now.build}")
 
     return change

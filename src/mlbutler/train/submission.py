@@ -175,7 +175,7 @@ def again(experiment: Experiment) -> Experiment:
     """Return an experiment that has ended as one that waits for its first attempt."""
     return experiment.with_(
         state=State.WAITING, submitted=time.time(), started=None, ended=None, attempt=0, reason="", remedy="", tail=(),
-        stages=(), cancel=None, result="", metrics=(), build="", agent="", asked=None, resumed="",
+        stages=(), cancel=None, cancelled_by="", result="", metrics=(), build="", agent="", asked=None, resumed="",
     )  # fmt: skip
 
 

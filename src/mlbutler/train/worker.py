@@ -22,7 +22,7 @@ from mlbutler.settings import Settings, load
 from mlbutler.train import keeper
 from mlbutler.train.attempt import Stopped
 from mlbutler.train.delivery import deliver_beside
-from mlbutler.train.end import End, after_loss
+from mlbutler.train.end import End, after_attempt
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.gpu_lease import Lease, leased
 from mlbutler.train.local import LocalEngine
@@ -221,10 +221,8 @@ class Worker:
 
 
 def ended(now: Experiment, end: End) -> Experiment | None:
-    """Return the experiment with the end of its attempt; a lost one waits again, or fails."""
-    if now.state in ENDED:
-        return None
-    return after_loss(now, end.reason) if end.state is State.LOST else end.on(now)
+    """Return the experiment with the end of its attempt; None where it has ended already."""
+    return None if now.state in ENDED else after_attempt(now, end)
 
 
 if __name__ == "__main__":

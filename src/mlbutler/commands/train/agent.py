@@ -6,7 +6,6 @@ Each is a process of its own: `begin` has credentials, and `run`, in which the p
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,7 +78,7 @@ def _unsafe(build: Build) -> End | None:
 
 def _running(now: Experiment) -> Experiment:
     if now.cancel is not None:
-        return now.with_(state=State.CANCELLED, ended=time.time(), reason="before its first stage")
+        return End(State.CANCELLED, "before its first stage").on(now)
     return now.with_(state=State.RUNNING)
 
 

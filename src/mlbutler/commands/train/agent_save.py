@@ -31,8 +31,9 @@ from mlbutler.frozen import frozen
 from mlbutler.record import Outcome
 from mlbutler.settings import Settings, settings_at
 from mlbutler.train import saved_results as results
+from mlbutler.train.assigned import ABORTED
 from mlbutler.train.delivery import deliver
-from mlbutler.train.end import End, after_loss
+from mlbutler.train.end import End, after_attempt
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.handed import Handed
 from mlbutler.train.log import kept as kept_log
@@ -92,7 +93,7 @@ def _save(build: Build, *, aborted: bool) -> int:
     end = _handed_end(handed.end(build.id), aborted=aborted).hidden(build.console.redactor)
     saved = patient(build.console, lambda: _saved_or_refused(build, attempt, end))
     log = kept_log(handed.log)
-    now = patient(build.console, lambda: build.assigned.change(attempt, lambda now: _ended(now, saved.end), log))
+    now = patient(build.console, lambda: build.assigned.change(attempt, lambda now: after_attempt(now, saved.end), log))
     build.console.line(f"{now.name}: {now.state}{': ' if now.reason else ''}{now.reason}")
     if saved.has_tracker:
         _track(build, now)
@@ -144,7 +145,7 @@ def _handed_end(found: Experiment | None, *, aborted: bool) -> End:
     """Return how it ended, as the attempt handed it over; whatever may be in there, it is an end."""
     stages = found.stages if found is not None else ()
     if aborted and (found is None or found.state is not State.DONE):
-        return End(State.CANCELLED, "the build was aborted", stages=stages)
+        return End(State.CANCELLED, ABORTED, stages=stages)
     if found is None or found.state not in (*ENDED, State.LOST):
         return End(State.LOST, "what ran it was killed, or its disk was full", stages=stages)
     return End(found.state, found.reason, found.remedy, found.tail, stages)
@@ -195,14 +196,6 @@ def _saved(build: Build, attempt: int, end: End) -> _Saved:
     found = measures(build.git, now, build.root, stages)
     end = dataclasses.replace(end, reason="; ".join(filter(None, said)), result=commit, metrics=found)
     return _Saved(end, has_tracker)
-
-
-def _ended(now: Experiment, end: End) -> Experiment:
-    if end.state is not State.LOST:
-        return end.on(now)
-    if now.cancel is not None:
-        return dataclasses.replace(end, state=State.CANCELLED).on(now)
-    return after_loss(now, end.reason)
 
 
 def patient(console: Console, call: Callable[[], _T]) -> _T:

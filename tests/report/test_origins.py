@@ -48,5 +48,5 @@ def test_the_build_of_the_results_commit_keeps_what_is_known_of_the_one_that_ran
     text = rendered(record, earlier=build)
     assert "1 ran in 2 min, in the build of 9a8b7c6d" in text
     assert "The results are those of [an earlier build](https://ci.example/7/) of" in text
-    assert "| 3.0 GB |" in text
+    assert "| 3.0&nbsp;GB |" in text
     assert "in the build of 9a8b7c6d" not in rendered(record)

@@ -5,11 +5,11 @@ overridden by environment variables ``MLBUTLER_<SECTION>_<KEY>``. A project with
 """
 
 from mlbutler.settings.comment import CommentSettings
+from mlbutler.settings.gates import Gate
 from mlbutler.settings.reading import FILE_NAME, LoadedSettings, load, parse, settings_at
 from mlbutler.settings.sections import (
     DataSettings,
     ForgeSettings,
-    Gate,
     IsolationSettings,
     Predictions,
     ProjectSettings,

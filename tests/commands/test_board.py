@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -13,8 +14,13 @@ from typing import Any
 import pytest
 
 import mlbutler
+from mlbutler.commands.board.picked import Picked
+from mlbutler.commands.board.rows import rows_of
+from mlbutler.commitback.earlier import BUILD
 from mlbutler.git import Git
+from mlbutler.git.log import Logged
 from mlbutler.project.snapshot import SnapshotReader
+from mlbutler.record import Change
 from mlbutler.train.experiment import Experiment, Measure, identity
 from mlbutler.train.refs import Experiments
 from mlbutler.train.state import State
@@ -224,6 +230,32 @@ def test_a_page_is_written_and_a_clone_without_its_project_is_refused(
     assert cli("-o", str(tmp_path)) == 2
     assert cli("-C", str(tmp_path)) == 2
     assert cli("--csv", "--json") == 2
+
+
+@pytest.mark.parametrize(
+    ("repository", "commit", "pull"),
+    [
+        ("git@github.com:team/p.git", "https://github.com/team/p/commit/{}", "https://github.com/team/p/pull/7"),
+        ("https://gitlab.com/a/b/c.git", "https://gitlab.com/a/b/c/-/commit/{}",
+         "https://gitlab.com/a/b/c/-/merge_requests/7"),
+        ("https://gitea.example:3000/a/b", "https://gitea.example:3000/a/b/commit/{}",
+         "https://gitea.example:3000/a/b/pulls/7"),
+        ("https://bitbucket.org/a/b.git", "https://bitbucket.org/a/b/commits/{}",
+         "https://bitbucket.org/a/b/pull-requests/7"),
+        ("/srv/git/p.git", "", ""),
+    ],
+)  # fmt: skip
+def test_links_to_commit_pull_request_and_build(repository: str, commit: str, pull: str) -> None:
+    oid = "a" * 40
+    change = Change(ci="jenkins", kind="branch", head=oid, checkout=oid, repository=repository,
+                    build_url="https://jenkins.example/job/p/7/")  # fmt: skip
+    logged = Logged(oid, "", (), 0, "Ada", "subject", "", {BUILD: "https://jenkins.example/job/p/6/"})
+    [row] = rows_of(change, [Picked(logged, "try", "7")], {})
+    wanted = {"commit": commit.format(oid), "pull request": pull, "build": "https://jenkins.example/job/p/7/",
+              "report": "https://jenkins.example/job/p/7/mlbutler/"}  # fmt: skip
+    assert row.links == {word: address for word, address in wanted.items() if address}
+    [other] = rows_of(dataclasses.replace(change, checkout="b" * 40), [Picked(logged, "try", "7")], {})
+    assert other.links["build"] == "https://jenkins.example/job/p/6/"
 
 
 def test_in_a_notebook(root: Path) -> None:

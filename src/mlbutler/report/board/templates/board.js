@@ -186,7 +186,9 @@ class Page {
     byId("filter").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(() => this.filter(), 120); });
     for (const id of ["kind", "branch", "unchanged", "starred"]) byId(id).addEventListener("change", () => this.filter());
     byId("group").addEventListener("change", () => this.regroup());
-    byId("unchanged-count").textContent = ` (${this.all.rows.same.filter(Boolean).length})`;
+    const unchanged = this.all.rows.same.filter(Boolean).length;
+    byId("unchanged-count").textContent = ` (${unchanged})`;
+    byId("unchanged").closest("label").hidden = unchanged === 0;
     byId("clear").addEventListener("click", () => { this.selected.clear(); this.pinned = null; this.redraw(); this.selection(); });
     byId("pin").addEventListener("click", () => { this.pinned = this.pinned === null ? [...this.selected][0] : null; this.redraw(); this.selection(); });
     byId("side-by-side").addEventListener("click", () => this.show("compare"));
@@ -246,7 +248,7 @@ class Page {
     const text = (value, className, title = value) => make("span", { className, title, textContent: value });
     const fixed = [
       { field: "pick", width: 74, frozen: true, headerSort: false, resizable: false, titleFormatter: () => make("span", { className: "unseen", textContent: "Select, star" }), formatter: (cell) => this.pick(cell.getData().i) },
-      { field: "name", minWidth: 120, width: innerWidth < 700 ? 132 : 290, frozen: true, titleFormatter: this.head("Experiment"), formatter: (cell) => this.nameCell(cell.getData().i), sorter: "alphanum" },
+      { field: "name", minWidth: 120, width: innerWidth < 700 ? 132 : innerWidth < 1000 ? 200 : 290, frozen: true, titleFormatter: this.head("Experiment"), formatter: (cell) => this.nameCell(cell.getData().i), sorter: "alphanum" },
     ];
     const about = [
       { field: "branch", width: 124, titleFormatter: this.head("Branch"), formatter: (cell) => this.branchCell(cell.getData().i), sorter: "alphanum" },
@@ -440,7 +442,7 @@ class Page {
     rows.forEach((row, at) => {
       const about = this.all.about(row);
       const cell = make("th", { scope: "col" }, make("span", { className: "first", textContent: this.all.called(row) }));
-      cell.append(make("span", { className: "under" }, [about.branch, when(about.when).slice(0, 10), at === 0 && rows.length > 1 ? "the others are set against this one" : ""].filter(Boolean).join(" \u00b7 ")));
+      cell.append(make("span", { className: "under" }, [about.branch, when(about.when).slice(0, 10), at === 0 && rows.length > 1 ? "reference" : ""].filter(Boolean).join(" \u00b7 ")));
       const under = make("span", { className: "under" });
       for (const [word, address] of this.all.links(row)) under.append(link(word, address));
       cell.append(under);

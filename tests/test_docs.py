@@ -49,7 +49,7 @@ def test_every_verb_has_help_with_an_example_and_every_option_is_documented(verb
     for option in command.params:
         if isinstance(option, click.Option):
             assert f"`{option.opts[-1]}`" in section
-            assert f"`MLBUTLER_{verb}_{option.name}`".upper().replace(" ", "_") in section
+            assert f"`MLBUTLER_{verb}_{option.name}`".upper().replace(" ", "_").replace("-", "_") in section
 
 
 def test_no_documented_verb_is_missing() -> None:

@@ -324,6 +324,20 @@ def test_a_merge_of_the_approved_commit_counts_where_git_makes_the_same(origin: 
     assert not found(work, FORK | approved(head)).trusted
 
 
+def test_what_a_comment_on_github_starts_is_what_is_checked_out(origin: Path, git: GitCommand, tmp_path: Path) -> None:
+    work = clone(origin, git, "origin/feature")
+    (tmp_path / "event.json").write_text(json.dumps({"issue": {"number": 7, "pull_request": {}}, "comment": {"id": 1}}))
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "issue_comment", "GITHUB_REPOSITORY": "o/r",
+               "GITHUB_EVENT_PATH": str(tmp_path / "event.json"), "GITHUB_REF_NAME": "main",
+               "GITHUB_SHA": git(work, "rev-parse", "origin/main"), "MLBUTLER_APPROVED": ""}  # fmt: skip
+    change = found(work, environ)
+    assert (change.number, change.fork, change.head_branch) == ("7", False, "feature")
+    git(work, "commit", "-q", "--allow-empty", "-m", "theirs")
+    assert not found(work, environ).trusted
+    change = found(work, environ | approved(git(work, "rev-parse", "HEAD")))
+    assert (change.number, change.fork, change.approved, change.head_branch) == ("7", True, "ada", None)
+
+
 def test_an_approval_makes_nobody_s_own_change_a_fork_s(origin: Path, git: GitCommand) -> None:
     work = clone(origin, git, "origin/feature")
     change = found(work, JENKINS | approved(git(work, "rev-parse", "HEAD")))

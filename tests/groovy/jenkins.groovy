@@ -490,6 +490,8 @@ abstract class PipelineScript extends Script {
     def agent() { 'agent()' }
     def nonresumable() { 'nonresumable()' }
     def properties(List given) { Build.event(step: 'properties', given: given*.toString()) }
+    def pipelineTriggers(List given) { "triggers ${given}".toString() }
+    def GenericTrigger(Map given) { "webhook ${given.genericVariables*.key}".toString() }
     def buildDiscarder(Object given) { 'buildDiscarder' }
     def logRotator(Map given) { given }
     def disableConcurrentBuilds(Map given) { "disableConcurrentBuilds ${given}".toString() }

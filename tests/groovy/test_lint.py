@@ -65,6 +65,10 @@ def _jenkinsfiles(directory: Path) -> Iterator[tuple[str, str]]:
     hostile = render_files(found, ScaffoldOptions(train=True))
     yield "hostile", hostile["Jenkinsfile"]
     yield "hostile-train", hostile["Jenkinsfile.train"]
+    for agent, options in AGENTS.items():
+        files = render_files(dataclasses.replace(found, forge="github"), dataclasses.replace(options, commands=True))
+        yield f"{agent}-commands", files["Jenkinsfile.commands"]
+        yield f"{agent}-commanded", files["Jenkinsfile"]
 
 
 def _with_every_line(texts: Mapping[str, str]) -> dict[str, str]:

@@ -40,8 +40,8 @@ class InitOptions:
     """What the command line asks of `init`.
 
     Attributes:
-        ci, agent, mirror, image, gate_as, requirement, gpu, shm_size, train: see `scaffold.options.ScaffoldOptions`;
-            None: as the last time.
+        ci, agent, mirror, image, gate_as, requirement, gpu, shm_size, train, commands: see
+            `scaffold.options.ScaffoldOptions`; None: as the last time.
         dry_run: write nothing. update: keep edits of what was generated. yes: overwrite without asking.
     """
 
@@ -54,6 +54,7 @@ class InitOptions:
     gpu: bool | None = None
     shm_size: str | None = None
     train: bool | None = None
+    commands: bool | None = None
     dry_run: bool = False
     update: bool = False
     yes: bool = False
@@ -142,6 +143,7 @@ def _options(last: ScaffoldOptions, asked: InitOptions) -> ScaffoldOptions:
         gpu=last.gpu if asked.gpu is None else asked.gpu,
         shm_size=last.shm_size if asked.shm_size is None else asked.shm_size,
         train=last.train if asked.train is None else asked.train,
+        commands=last.commands if asked.commands is None else asked.commands,
     )
     if options.agent == LABEL and (asked.gpu or asked.shm_size):
         raise UsageError(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 
 PREFIX = "/mlbutler"
+USAGE = ("run", "repeat N", "verify", "approve COMMIT", "waive METRIC until YYYY-MM-DD because REASON")
+"""The commands that there are."""
 MOST_REPEATS = 200
 _LONGEST = 1000
 _WHITE = " \t\r\n"

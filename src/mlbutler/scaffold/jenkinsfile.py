@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from mlbutler.errors import UsageError
 from mlbutler.scaffold.carried import FORGE, GIT, GPUS, KEY_ID, SECRET_KEY, SHM_SIZE, Carried, mounted_at
 from mlbutler.scaffold.detected import DetectedProject
 from mlbutler.scaffold.options import DOCKER, KUBERNETES, LABEL, MIRROR, ScaffoldOptions, ignore_file
@@ -35,6 +36,11 @@ _LIMITS = {"test": "time: 2, unit: 'HOURS'", "lint": "time: 1, unit: 'HOURS'", "
 DOCKER_OPTIONS = "--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096"
 _FORGE = "string(credentialsId: {id}, variable: 'MLBUTLER_FORGE_TOKEN')"
 _READ_ONLY = "${env.CHANGE_FORK != null}"
+_WEBHOOKS = {
+    "": ("$.issue.number", "$.comment.id"), "gitlab": ("$.merge_request.iid", "$.object_attributes.id"),
+    "bitbucket": ("$.pullrequest.id", "$.comment.id"),
+}  # fmt: skip
+"""Forge -> where its webhook on comments has the pull request's number and the comment's id."""
 _WITHOUT_TOKEN = ("", "folder")
 """No forge, and the one that is a directory."""
 
@@ -61,6 +67,7 @@ def jenkinsfile_values(found: DetectedProject, options: ScaffoldOptions, dockerf
         "docker_options": _docker_options(options),
         "image_files": [at(path) for path in (dockerfile, ignore_file(dockerfile), *found.image.files)],
         "gate_as": options.gate_as,
+        "commands": options.commands,
         "steps": {name: _stage(name, options.gate_as) for name in ALL},
         "side_by_side": list(SIDE_BY_SIDE),
         "in_order": list(IN_ORDER),
@@ -102,6 +109,25 @@ def train_values(found: DetectedProject, options: ScaffoldOptions, dockerfile: s
         "attempt_file": posixpath.join(found.folder, ".mlbutler/train/attempt"),
         "train_plugins": [name for name in _plugins(options, False, False, ssh) if name != "HTML Publisher"],
     }
+
+
+def commands_values(found: DetectedProject, options: ScaffoldOptions, dockerfile: str) -> Mapping[str, object]:
+    """Return what the template of the Jenkinsfile that reads comments is filled with.
+
+    Raises:
+        UsageError: there is no forge whose comments could be read.
+    """
+    if found.forge in _WITHOUT_TOKEN:
+        raise UsageError("--commands: nothing tells which forge has the comments.", "Set forge.kind and forge.url.")
+    values = train_values(found, options, dockerfile)
+    number, comment = _WEBHOOKS.get(found.forge, _WEBHOOKS[""])
+    keys = ["SSH Credentials"] if found.ssh else []
+    agent = {DOCKER: ["Docker Pipeline"], KUBERNETES: ["Kubernetes"]}.get(options.agent, [])
+    return {
+        **values, "number_path": number, "comment_path": comment,
+        "branch_prefix": "MR" if found.forge == "gitlab" else "PR",
+        "command_plugins": ["Pipeline", "Git", *agent, "Credentials Binding", *keys, "Generic Webhook Trigger"],
+    }  # fmt: skip
 
 
 def _docker_options(options: ScaffoldOptions) -> str:

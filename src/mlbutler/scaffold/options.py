@@ -28,7 +28,8 @@ class ScaffoldOptions:
         requirement: what pip installs in the image; '' for this version of mlbutler, from the package index or as a
             wheel in the build context.
         gpu: give containers the agent's graphics cards. shm_size: of their ``/dev/shm`` in Docker's words, such as
-            ``8g``; '' leaves it at 64 MB. train: a second Jenkinsfile, for experiments.
+            ``8g``; '' leaves it at 64 MB. train: a second Jenkinsfile, for experiments. commands: a file for the job or
+            workflow that does what comments ask for.
     """
 
     agent: str = DOCKER
@@ -40,6 +41,7 @@ class ScaffoldOptions:
     gpu: bool = False
     shm_size: str = ""
     train: bool = False
+    commands: bool = False
     ci: str = JENKINS
 
     def __post_init__(self) -> None:
@@ -77,6 +79,8 @@ class ScaffoldOptions:
             )
         if self.train:
             raise UsageError(f"--train is for Jenkins, not for {self.ci}.", "`mlbutler train` runs experiments here.")
+        if self.commands and self.ci == GITLAB:
+            raise UsageError("--commands: a comment starts no pipeline of GitLab's.", "See `mlbutler help comments`.")
         if self.gpu or self.shm_size:
             raise UsageError(
                 f"--gpu and --shm-size are for Jenkins' containers, not for {self.ci}.",

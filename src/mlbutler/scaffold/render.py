@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlbutler.scaffold.detected import ContainerImage, DetectedProject
 from mlbutler.scaffold.image import IMAGE_LABEL, packages
-from mlbutler.scaffold.jenkinsfile import jenkinsfile_values, train_values
+from mlbutler.scaffold.jenkinsfile import commands_values, jenkinsfile_values, train_values
 from mlbutler.scaffold.options import GITHUB, GITLAB, JENKINS, LABEL, MIRROR, ScaffoldOptions, ignore_file
 from mlbutler.scaffold.quoting import (
     github_value,
@@ -23,7 +23,14 @@ from mlbutler.scaffold.quoting import (
 )
 from mlbutler.scaffold.variables import held_back
 from mlbutler.scaffold.wheel import IN_IMAGE, Wheel
-from mlbutler.scaffold.workflow import forks_path, github_values, gitlab_values, publishes_forks, workflow_path
+from mlbutler.scaffold.workflow import (
+    commands_path,
+    forks_path,
+    github_values,
+    gitlab_values,
+    publishes_forks,
+    workflow_path,
+)
 from mlbutler.version import __version__
 
 if TYPE_CHECKING:
@@ -58,12 +65,16 @@ def render_files(
         files["Jenkinsfile"] = filled("Jenkinsfile", jenkinsfile_values(found, options, dockerfile))
         if options.train:
             files["Jenkinsfile.train"] = filled("Jenkinsfile.train", train_values(found, options, dockerfile))
+        if options.commands:
+            files["Jenkinsfile.commands"] = filled("Jenkinsfile.commands", commands_values(found, options, dockerfile))
     else:
         requirement = options.requirement or _requirement(found, wheel)
         values = (github_values if options.ci == GITHUB else gitlab_values)(found, options, requirement, wheel)
         files[workflow_path(found, options, included=included)] = filled(f"{options.ci}.yml", values)
         if publishes_forks(found, options):
             files[forks_path(found, options)] = filled("github-forks.yml", values)
+        if options.commands:
+            files[commands_path(found, options)] = filled("github-commands.yml", values)
     if has_dockerfile(options):
         image = _docker(found, options, wheel)
         files[dockerfile] = filled("Dockerfile", image)

@@ -24,6 +24,8 @@ INCLUDED = "mlbutler.gitlab-ci.yml"
 _GITHUB_MIRROR = "~/.cache/mlbutler-mirror"
 _GITLAB_MIRROR = in_workspace(".mlbutler-mirror")
 """GitLab's cache takes folders of the clone alone."""
+ASKED = ("commit", "approved", "repeats", "sample")
+"""What `mlbutler on-comment` says of a run that was asked for."""
 _MINUTES = {"test": 120, "lint": 60, "reproduce": 7200}
 _LONGEST = 360
 """GitHub's own machines end a job after so many minutes."""
@@ -75,6 +77,19 @@ def forks_path(found: DetectedProject, options: ScaffoldOptions) -> str:
     return workflow_path(found, options, included=False).replace(".yml", "-forks.yml")
 
 
+def commands_path(found: DetectedProject, options: ScaffoldOptions) -> str:
+    """Return where the workflow that reads comments goes, from the project's root.
+
+    Raises:
+        UsageError: comments on another forge start nothing on GitHub.
+    """
+    if found.forge not in ("", "github"):
+        raise UsageError(
+            f"--commands: comments on {found.forge} start no workflow of GitHub's.", "Leave it out, or use Jenkins."
+        )
+    return workflow_path(found, options, included=False).replace(".yml", "-commands.yml")
+
+
 def _slug(found: DetectedProject) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", found.folder).strip("-")
 
@@ -100,6 +115,9 @@ def github_values(
         "longest": _MINUTES["reproduce"] if own else _LONGEST,
         "secrets": secrets,
         "forks": publishes_forks(found, options),
+        "commands": options.commands,
+        "asked": ASKED,
+        "workflow": workflow_path(found, options, included=False).replace("../", ""),
         "bundle": posixpath.join(found.folder, ".mlbutler", "bundle.zip"),
         "key": next((secret.variable for secret in secrets if secret.file), ""),
     }

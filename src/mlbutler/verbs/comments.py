@@ -28,3 +28,18 @@ def approve(directory: Path, console: Any, number: str | None, commit: str | Non
     if number is None or commit is None:
         raise click.UsageError("Name the pull request's number and the whole commit that you have read.")
     return command.approve(directory, console, number, commit)
+
+
+@verb("on-comment", "mlbutler on-comment --quiet", "mlbutler on-comment --number 17 --comment 4711",
+      short="Do what a comment on a pull request asks for.")  # fmt: skip
+@click.option("--event", type=click.Path(path_type=Path), metavar="FILE", show_envvar=True,
+              help="The event's or webhook's JSON (default: the file that GITHUB_EVENT_PATH names).")  # fmt: skip
+@click.option("--number", metavar="N", default="", show_envvar=True,
+              help="In its place: the pull request's number, and ...")  # fmt: skip
+@click.option("--comment", metavar="ID", default="", show_envvar=True, help="... the comment's.")
+@common
+def on_comment(directory: Path, console: Any, event: Path | None, number: str, comment: str) -> int:
+    """Do what a comment on a pull request asks for, or print what to run, where its author may write."""
+    from mlbutler.commands.on_comment import on_comment as command
+
+    return command(directory, console, event, number, comment)

@@ -33,6 +33,8 @@ from mlbutler.verbs.options import common, verb
               help="Shared memory of containers, such as 8g (default: Docker's 64 MB).")  # fmt: skip
 @click.option("--train/--no-train", default=None, show_envvar=True,
               help="With jenkins: Jenkinsfile.train too, for the job that runs experiments.")  # fmt: skip
+@click.option("--commands/--no-commands", default=None, show_envvar=True,
+              help="What does as comments ask too: Jenkinsfile.commands, or a workflow of GitHub's.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, show_envvar=True, help="Show what would be written, and write nothing.")
 @click.option("--update", is_flag=True, show_envvar=True, help="Keep your edits of what an earlier init wrote.")
 @click.option("--yes", is_flag=True, show_envvar=True, help="Overwrite files that are there without asking.")

@@ -1,0 +1,193 @@
+"""`mlbutler on-comment`: what a comment on a pull request asks for, where its author may write to the repository.
+
+It says what to run, as lines of ``name=value`` of letters that no shell takes for more; the pipeline's script runs it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlbutler.ci.github_actions import without_event
+from mlbutler.commands.start import begin
+from mlbutler.console import Console
+from mlbutler.errors import EXIT_PASSED, AccessDenied, ForgeError, GitError, SettingsError, UsageError
+from mlbutler.forge.approval import Approval, find_approval, name, objection
+from mlbutler.forge.comment_command import USAGE, Approve, Command, Repeat, Run, Verify, Waive, parse
+from mlbutler.forge.comment_event import CommentEvent, is_number, read_event
+from mlbutler.forge.hosted import Hosted
+from mlbutler.forge.interface import Comment
+from mlbutler.record import Change
+from mlbutler.report.escape import markdown
+from mlbutler.steps.context import RunContext
+from mlbutler.steps.pull_request_head import head_of
+from mlbutler.steps.reviewers import discussed
+from mlbutler.steps.waiver_proposal import propose
+
+_EVENT = "GITHUB_EVENT_PATH"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A run that somebody asked for.
+
+    Attributes:
+        number: of the pull request. commit: its head, which is run. approved: the value of `MLBUTLER_APPROVED`, for a
+            fork's. repeats, sample: values of `MLBUTLER_COMPARE_REPEATS` and `MLBUTLER_VERIFY_SAMPLE`.
+    """
+
+    number: str
+    commit: str
+    approved: str = ""
+    repeats: str = ""
+    sample: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said in return, and what is to be run, if anything."""
+
+    text: str
+    wanted: Wanted | None = None
+
+
+def on_comment(directory: Path, console: Console, event: Path | None, number: str, comment: str) -> int:
+    """Do what a new comment asks for, or say what to run; return the exit code.
+
+    Args:
+        event: the event's or webhook's JSON. number, comment: of pull request and comment, in its place.
+
+    Raises:
+        UsageError: nothing names a comment, there is no forge, or this is a fork's build. ForgeError, GitError.
+    """
+    told = _told(event, number, comment)
+    if told is None:
+        console.line("nothing to do: this is no new comment on a pull request")
+        return _said(console, None, "")
+    with begin(directory, console, watching=True, environ=without_event(os.environ)) as work:
+        if not work.trusted or work.record.change.kind == "pull-request":
+            raise UsageError("This is the build of a pull request.", "Run it in a checkout of the default branch.")
+        forge = discussed(work, os.environ)
+        here = work.record.change
+        target = here.head_branch if here.kind == "branch" else here.target_branch
+        change = dataclasses.replace(here, kind="pull-request", number=told.number, target_branch=target)
+        written = next((one for one in forge.comments(change) if one.id == told.comment), None)
+        command = parse(written.body) if written is not None else None
+        if written is None or command is None:
+            console.line("nothing to do: the comment is no command")
+            return _said(console, None, "")
+        if problem := objection(forge, written):
+            console.line(f"nothing is done: {problem}")
+            return _said(console, None, problem)
+        answer = _Asked(work, forge, change, written).answer(command)
+        console.line(answer.text)
+        _reply(console, forge, change, answer.text)
+        return _said(console, answer.wanted, answer.text)
+
+
+def _told(event: Path | None, number: str, comment: str) -> CommentEvent | None:
+    if number or comment:
+        if not is_number(number) or not is_number(comment):
+            raise UsageError("--number and --comment are two numbers.", "Pass what the webhook says.")
+        return CommentEvent(number, comment)
+    path = event or (Path(os.environ[_EVENT]) if os.environ.get(_EVENT) else None)
+    if path is None:
+        raise UsageError(
+            "Nothing says which comment.", f"Pass --event FILE, or --number and --comment; or set {_EVENT}."
+        )
+    return read_event(path)
+
+
+class _Asked:
+    """Answers a command of somebody who may write."""
+
+    def __init__(self, work: RunContext, forge: Hosted, change: Change, comment: Comment) -> None:
+        self._work, self._forge, self._change, self._comment = work, forge, change, comment
+        self._who = name(comment)
+
+    def answer(self, command: Command) -> Answer:
+        """Return what is said and what is to be run."""
+        if isinstance(command, Approve):
+            return self._approved(command.commit)
+        if isinstance(command, Waive):
+            return self._proposed(command)
+        if isinstance(command, Run | Repeat | Verify):
+            return self._run(command)
+        listed = ", ".join(f"`{usage}`" for usage in USAGE)
+        return Answer(f"This is no command. There are {listed}, each alone in its comment.")
+
+    def _head(self, commit: str = "") -> str:
+        return head_of(self._work, self._forge, str(self._change.number), commit)
+
+    def _approved(self, commit: str) -> Answer:
+        head = self._head(commit)
+        if head != commit:
+            return Answer(f"Nothing is approved: {commit[:10]} is not the head of this pull request.")
+        wanted = self._wanted(Approval(commit, self._who))
+        return Answer(f"{self._who} approved {commit}: it is run as one of the repository's own.", wanted)
+
+    def _run(self, command: Run | Repeat | Verify) -> Answer:
+        head = self._head()
+        if not head:
+            return Answer("Nothing is run: which commit this pull request has now is not known.")
+        approval = Approval(head, "")
+        if not self._is_ours(head):
+            found = find_approval(self._forge, dataclasses.replace(self._change, head=head))
+            if found is None:
+                return Answer(
+                    f"Nothing is run: {head} is a fork's, and nobody approved it (`/mlbutler approve COMMIT`)."
+                )
+            approval = found
+        wanted = self._wanted(approval)
+        if isinstance(command, Repeat):
+            wanted = dataclasses.replace(wanted, repeats=str(command.count))
+        elif isinstance(command, Verify):
+            wanted = dataclasses.replace(wanted, sample="100%")
+        return Answer(f"{self._who} asked for a run of {head}: it reports here.", wanted)
+
+    def _wanted(self, approval: Approval) -> Wanted:
+        said = f"{approval.commit} {approval.by}" if approval.by else ""
+        return Wanted(number=str(self._change.number), commit=approval.commit, approved=said)
+
+    def _is_ours(self, head: str) -> bool:
+        """Return whether a branch of the repository has this commit as its tip."""
+        remote = self._change.git_remote
+        return remote is not None and head in self._work.git.remote_refs(remote, "refs/heads/*").values()
+
+    def _proposed(self, command: Waive) -> Answer:
+        try:
+            pull = propose(self._work, self._forge, self._targeted(), command, self._who, self._comment.id)
+        except (SettingsError, GitError, AccessDenied, ForgeError, UsageError) as error:
+            return Answer(f"The waiver could not be proposed: {markdown(error.message)}")
+        return Answer(f"{self._who} asked for a waiver: pull request {pull.number} proposes it. {pull.url}".rstrip())
+
+    def _targeted(self) -> Change:
+        """Return the change with the branch that the pull request goes into, where the forge knows it by its head."""
+        head = self._head()
+        if not head:
+            return self._change
+        pull = self._forge.pull_request(dataclasses.replace(self._change, head=head, head_branch=None, number=None))
+        target = pull.target_branch if pull is not None and pull.number == self._change.number else ""
+        return dataclasses.replace(self._change, target_branch=target or self._change.target_branch)
+
+
+def _reply(console: Console, forge: Hosted, change: Change, text: str) -> None:
+    """Answer with a comment; what was asked for is done all the same where that fails."""
+    try:
+        forge.say(change, text)
+    except ForgeError as error:
+        console.error(f"The comment is not answered: {error.message}")
+
+
+def _said(console: Console, wanted: Wanted | None, text: str) -> int:
+    """Print what is to be run, for the pipeline's script."""
+    values = {key: value for key, value in dataclasses.asdict(wanted).items() if value} if wanted else {}
+    if console.json:
+        print(json.dumps({"said": text, "run": values or None}, indent=2, ensure_ascii=False))
+    else:
+        for key, value in values.items():
+            print(f"{key}={value}")
+    return EXIT_PASSED

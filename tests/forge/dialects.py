@@ -139,17 +139,41 @@ class GitLab(Dialect):
         ("POST", rf"{_at}/merge_requests", "open_pull"),
         ("PUT", rf"{_at}/merge_requests/(\d+)", "close_pull"),
         ("GET", rf"{_at}/members/all/(\d+)", "member"),
+        ("GET", rf"{_at}/merge_requests/(\d+)/pipelines", "pipelines"),
+        ("GET", r"/projects/(\d+)/pipelines/(\d+)/jobs", "jobs"),
+        ("GET", r"/projects/(\d+)/jobs/(\d+)/artifacts/(.+)", "artifact"),
     )
     unlisted_methods = (
         ("POST", r".*/merge_requests"),
         ("PUT", r".*/merge_requests/\d+"),
         ("GET", r".*/members/all/\d+"),
+        ("GET", r".*/(pipelines|jobs)(/.*)?"),
     )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forks: dict[int, dict[str, int]] = {}
+        self.run: dict[int, list[dict[str, object]]] = {}
+        self.private: set[str] = set()
 
     def note(self, note: Note, path: str) -> dict[str, Any]:
         named = {"note": note.body} if len(note.on) == 40 else {"id": note.id, "body": note.body}
         author = {"id": note.author, "username": f"user{note.author}"}
         return {**named, "author": author, "system": False, "created_at": CREATED, "updated_at": note.updated}
+
+    def pipelines(self, seen: Seen, query: dict[str, str], number: str) -> Answer:
+        """Of one merge request: those of the fork's project with its `project` and `sha`, newest first."""
+        return Answer(200, self.run.get(int(number), []))
+
+    def jobs(self, seen: Seen, query: dict[str, str], project: str, pipeline: str) -> Answer:
+        if project in self.private:
+            return Answer(404, {"message": "404 Project Not Found"})
+        return Answer(200, [{"id": 5, "name": "other", "status": "success"},
+                            {"id": 10 + int(pipeline), "name": "mlbutler", "status": "failed"}])  # fmt: skip
+
+    def artifact(self, seen: Seen, query: dict[str, str], project: str, job: str, path: str) -> Answer:
+        content = self.files.get(f"{project}/{job}/{path}")
+        return Answer(404, {"message": "404 Not Found"}) if content is None else Answer(200, content)
 
     def member(self, seen: Seen, query: dict[str, str], person: str) -> Answer:
         level = {"write": 30, "read": 20}.get(str(self.role(person)))
@@ -203,6 +227,9 @@ class GitLab(Dialect):
         return Answer(200, [self._pull(p) for p in self.pulls if sha == p.head or sha in p.commits])
 
     def list_pulls(self, seen: Seen, query: dict[str, str]) -> Answer:
+        if "source_branch" not in query:
+            own = {"source_project_id": 1, "target_project_id": 1}
+            return Answer(200, [self._pull(p) | own | self.forks.get(p.number, {}) for p in self.pulls])
         return Answer(200, [self._pull(p) for p in self.pulls if p.branch == query["source_branch"]])
 
     def close_pull(self, seen: Seen, query: dict[str, str], number: str) -> Answer:

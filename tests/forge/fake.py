@@ -282,7 +282,8 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_one
 
     def _send(self, answer: Answer) -> None:
-        content = b"" if answer.body is None else json.dumps(answer.body).encode()
+        body = answer.body
+        content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         try:
             self.send_response(answer.status)
             headers = {"Content-Type": "application/json", **answer.headers, "Content-Length": str(len(content))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import zipfile
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.forge.dialects import GitLab
+from tests.forge.fake import TOKEN, FakeForge, Pull
 from tests.integration.world import Run, World, make, params
 
 
@@ -126,3 +129,40 @@ def test_it_is_said_as_json(world: World) -> None:
     environ = {"MLBUTLER_PUBLISH_JSON": "true"}
     run = publish(world, bundle, head, **environ)
     assert json.loads(run.out)["number"] == "5", run.err
+
+
+# ----------------------------------------------------------------------------------------- on GitLab
+
+
+def test_what_forks_pipelines_left_on_gitlab_is_published_by_a_schedule(world: World) -> None:
+    server, left = FakeForge(GitLab()), {}
+    gitlab = server.dialect
+    assert isinstance(gitlab, GitLab)
+    gitlab.pulls.clear()
+    for number, branch in ((31, "good"), (32, "tampered"), (33, "hidden"), (34, "moved")):
+        head, bundle = of_a_fork(world, f"gitlab-{branch}", number)
+        world.git(world.bare, "update-ref", f"refs/merge-requests/{number}/head", head)
+        gitlab.pulls.append(Pull(number, head, branch))
+        gitlab.forks[number] = {"source_project_id": 50 + number}
+        gitlab.run[number] = [{"id": number, "sha": head, "project_id": 50 + number}]
+        left[number] = bundle.read_bytes()
+        gitlab.files[f"{50 + number}/{10 + number}/.mlbutler/bundle.zip"] = left[number]
+    gitlab.pulls.append(Pull(35, "c" * 40, "of the project's own"))
+    gitlab.files["82/42/.mlbutler/bundle.zip"] = left[31]  # another change's
+    gitlab.private.add("83")
+    gitlab.pulls[3] = dataclasses.replace(gitlab.pulls[3], head="d" * 40)  # its pipeline was of an earlier head
+    told = {"GITLAB_CI": "true", "CI_COMMIT_BRANCH": "main", "MLBUTLER_GIT_URL": str(world.bare),
+            "CI_COMMIT_SHA": world.git(world.bare, "rev-parse", "main"),
+            "MLBUTLER_FORGE_KIND": "gitlab", "MLBUTLER_FORGE_URL": server.url, "MLBUTLER_FORGE_TOKEN": TOKEN,
+            "MLBUTLER_FORGE_REPOSITORY": gitlab.repository}  # fmt: skip
+    for _ in range(2):
+        run = world.run(world.clone("origin/main"), told, "--forks", "mlbutler", verb="publish")
+        assert (run.code, run.err.count("The bundle is refused")) == (1, 1), run.out + run.err
+        assert [note.on for note in gitlab.notes] == ["31"]
+        assert "and not verified" in gitlab.notes[0].body
+    assert gitlab.statuses == []
+    folder = world.run(world.clone("origin/main"), {"CI": ""}, "--forks", "mlbutler", verb="publish")
+    assert (folder.code, "no forge with comments" in folder.err) == (2, True)
+    server.shutdown()
+    server.server_close()
+    assert server.violations == []

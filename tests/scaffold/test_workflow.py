@@ -91,6 +91,26 @@ def test_what_a_fork_s_build_found_is_published_by_a_workflow_that_runs_none_of_
     assert render_files(seen[kind], ScaffoldOptions(ci=GITHUB, agent="label", label="x")).keys().isdisjoint(paths)
 
 
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_on_gitlab_a_schedule_publishes_it_in_a_job_that_runs_none_of_its_code(
+    seen: dict[str, DetectedProject], kind: str
+) -> None:
+    content = validate(rendered(seen[kind], GITLAB)[1], GITLAB)
+    jobs = [name for name in content if name.startswith("mlbutler-forks")]
+    if seen[kind].forge not in ("", "gitlab"):
+        assert jobs == []
+        return
+    job, own = content[jobs[0]], content[jobs[0].replace("mlbutler-forks", "mlbutler")]
+    assert job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $MLBUTLER_FORKS'}]
+    assert {**job["rules"][0], "when": "never"} in own["rules"][:-1]
+    assert job["script"] == [f"with_forge mlbutler publish --forks {jobs[0].replace('mlbutler-forks', 'mlbutler')}"]
+    assert job["before_script"] == own["before_script"]
+    assert "cache" not in job
+    assert any(path.endswith(".mlbutler/bundle.zip") for path in own["artifacts"]["paths"])
+    shared = validate(rendered(seen[kind], GITLAB, mirror="/srv/mirror")[1], GITLAB)
+    assert jobs[0] not in shared, "no fork's code runs there"
+
+
 @pytest.mark.parametrize(("kind", "ci"), list(itertools.product(KINDS, SCHEMAS)))
 def test_every_file_is_one_that_the_server_takes(seen: dict[str, DetectedProject], kind: str, ci: str) -> None:
     for more in KINDS_OF_RUN.values():

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.ci.github_actions import without_event
@@ -20,6 +19,7 @@ from mlbutler.forge.comment_command import USAGE, Approve, Command, Repeat, Run,
 from mlbutler.forge.comment_event import CommentEvent, is_number, read_event
 from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.interface import Comment
+from mlbutler.frozen import frozen, frozen_by_name
 from mlbutler.record import Change
 from mlbutler.report.escape import markdown
 from mlbutler.steps.context import RunContext
@@ -30,7 +30,7 @@ from mlbutler.steps.waiver_proposal import propose
 _EVENT = "GITHUB_EVENT_PATH"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen_by_name
 class Wanted:
     """A run that somebody asked for.
 
@@ -46,7 +46,7 @@ class Wanted:
     sample: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """What is said in return, and what is to be run, if anything."""
 

@@ -6,24 +6,25 @@ import dataclasses
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlbutler.bundle import BundleRefused, as_claim, read_bundle
+from mlbutler.bundle import NAME, BundleRefused, as_claim, read_bundle
 from mlbutler.change.order import is_older
 from mlbutler.ci.github_actions import without_event
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, MlbutlerError, UsageError
-from mlbutler.forge.interface import Forge
+from mlbutler.forge.interface import BundleAdapter, Forge
 from mlbutler.record import Change, Record
 from mlbutler.record_file import redacted
 from mlbutler.steps.comment_settings import agreed, is_wanted, layout
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.pull_request_head import refs_of
 from mlbutler.steps.report import write_report
-from mlbutler.steps.reviewers import opened
+from mlbutler.steps.reviewers import discussed, opened
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
@@ -61,6 +62,38 @@ def publish_bundle(directory: Path, console: Console, bundle: Path, head: str) -
             print(json.dumps({"head": head, "number": change.number, "comment": where,
                               "files": {kind: str(path) for kind, path in files}}, indent=2))  # fmt: skip
         return EXIT_PASSED
+
+
+def publish_forks(directory: Path, console: Console, job: str) -> int:
+    """Publish what the newest builds of forks left where the forge keeps it, each as `publish_bundle` does.
+
+    A bundle that is refused keeps no other from being published. Return the exit code: 0 if none was refused.
+
+    Args:
+        job: the name of the fork's job that leaves it.
+
+    Raises:
+        UsageError: this forge keeps none; and as `publish_bundle`.
+    """
+    with begin(directory, console, watching=True, environ=without_event(os.environ)) as work:
+        if not work.trusted:
+            raise UsageError("This is itself the build of a fork's change.", "Publish from a job of the target branch.")
+        adapter = discussed(work, os.environ).adapter
+        path = f"{work.prefix}.mlbutler/{NAME}"
+    if not isinstance(adapter, BundleAdapter):
+        raise UsageError(f"{adapter.name} keeps no bundles of forks' builds.", "Pass one: --bundle FILE --head COMMIT.")
+    code = EXIT_PASSED
+    with tempfile.TemporaryDirectory(prefix="mlbutler-forks-") as folder:
+        for left in adapter.fork_bundles(job, path):
+            bundle = Path(folder, NAME)
+            bundle.write_bytes(left.content)
+            console.line(f"merge request {left.number} at {left.head[:10]}:")
+            try:
+                publish_bundle(directory, console, bundle, left.head)
+            except BundleRefused as error:
+                console.error(error.message)
+                code = error.exit_code
+    return code
 
 
 def _claimed(work: RunContext, forge: Forge, record: Record, head: str) -> Change:

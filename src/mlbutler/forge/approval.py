@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mlbutler.forge.comment_command import Approve, parse
 from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.interface import Comment
+from mlbutler.frozen import frozen
 from mlbutler.record import Change
 
 _UNUSUAL = re.compile(r"[^A-Za-z0-9._@-]+")
 _LONGEST_NAME = 100
 
 
-@dataclass(frozen=True)
+@frozen
 class Approval:
     """Somebody with write access approved a commit."""
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
+
+from mlbutler.frozen import frozen
 
 PREFIX = "/mlbutler"
 USAGE = ("run", "repeat N", "verify", "approve COMMIT", "waive METRIC until YYYY-MM-DD because REASON")
@@ -27,31 +28,31 @@ _WAIVE = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Run:
     """Run everything once more at the pull request's head."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Repeat:
     """Run it, and measure the gates' metrics with so many seeds."""
 
     count: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Verify:
     """Run it, and verify every stage that the change brings results of."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Approve:
     """Let the code of a fork's pull request run with the credentials of the repository's own, at this commit."""
 
     commit: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Waive:
     """Propose to let a gate's failure pass until the end of a day."""
 
@@ -60,7 +61,7 @@ class Waive:
     reason: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Malformed:
     """It begins as a command and is none."""
 

@@ -5,12 +5,12 @@ Text, author and pull request are read anew from the forge: a webhook's sender m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlbutler.errors import OutsideError, UsageError
 from mlbutler.forge.answers import find, text
+from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, parse_json
 
 _LARGEST = 16 * 1024 * 1024
@@ -21,7 +21,7 @@ _COMMENTS = ("comment.id", "object_attributes.id")
 _NEW = ("created", "create", "")
 
 
-@dataclass(frozen=True)
+@frozen
 class CommentEvent:
     """A comment of this id was added to the pull request of this number."""
 

@@ -13,8 +13,16 @@ from typing import Any
 from urllib.parse import quote
 
 from mlbutler.forge.answers import find, same_second, text
-from mlbutler.forge.http import Api, RequestRefused
-from mlbutler.forge.interface import Capabilities, Comment, CommitStatus, PictureFile, PullRequest, TokenOwner
+from mlbutler.forge.http import Api, RequestRefused, UnexpectedResponse
+from mlbutler.forge.interface import (
+    Capabilities,
+    Comment,
+    CommitStatus,
+    ForkBundle,
+    PictureFile,
+    PullRequest,
+    TokenOwner,
+)
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.escape import web_address
@@ -25,6 +33,7 @@ _STATES = {
 }  # fmt: skip
 _LONGEST_URL = 255
 _DEVELOPER = 30
+_ENDED = ("success", "failed")
 _ALREADY = "Cannot transition status"
 
 
@@ -124,6 +133,41 @@ class GitLab:
         level = find(member, "access_level")
         active = text(member, "state") == "active" and text(member, "membership_state") in ("active", "")
         return active and text(member, "id") == comment.author and isinstance(level, int) and level >= _DEVELOPER
+
+    def fork_bundles(self, job: str, path: str) -> Iterator[ForkBundle]:
+        """Yield what forks' pipelines left for open merge requests: of each head the newest job that ended.
+
+        Such a pipeline runs in the fork's project, with the fork's configuration: what it left may be anything. Which
+        commit it is of, and that the merge request has that head, is GitLab's word.
+
+        Args:
+            path: of the file among the job's artifacts.
+
+        Raises:
+            ForgeError: the merge requests could not be listed. What a fork shows to nobody is passed over.
+        """
+        for merge_request in self._api.pages(f"{self._at}/merge_requests", state="opened", order_by="updated_at"):
+            source = text(merge_request, "source_project_id")
+            if not source or source == text(merge_request, "target_project_id"):
+                continue
+            number, head = text(merge_request, "iid"), text(merge_request, "sha")
+            try:
+                content = self._left_by(source, number, head, job, path)
+            except (RequestRefused, UnexpectedResponse):
+                continue
+            if content:
+                yield ForkBundle(number, head, content)
+
+    def _left_by(self, source: str, number: str, head: str, job: str, path: str) -> bytes:
+        for pipeline in self._api.pages(f"{self._at}/merge_requests/{quote(number, safe='')}/pipelines"):
+            if (text(pipeline, "sha"), text(pipeline, "project_id")) != (head, source):
+                continue
+            project = f"/projects/{quote(source, safe='')}"
+            for one in self._api.pages(f"{project}/pipelines/{quote(text(pipeline, 'id'), safe='')}/jobs"):
+                if text(one, "name") == job and text(one, "status") in _ENDED:
+                    at = f"{project}/jobs/{quote(text(one, 'id'), safe='')}/artifacts/{quote(path)}"
+                    return self._api.send("GET", at).content
+        return b""
 
     def attach(self, change: Change, comment: Comment, picture: PictureFile) -> str:
         """See `Adapter.attach`. Uploads belong to the project; a second one of the same file harms nothing."""

@@ -124,6 +124,24 @@ class PictureFile:
 
 
 @frozen
+class ForkBundle:
+    """What a fork's build left for the pull request `number` at `head`: a file's content, which may be anything."""
+
+    number: str
+    head: str
+    content: bytes
+
+
+@runtime_checkable
+class BundleAdapter(Protocol):
+    """A `ForgeAdapter` whose forge keeps what the builds of forks left."""
+
+    def fork_bundles(self, job: str, path: str) -> Iterator[ForkBundle]:
+        """Yield the file of this path that the newest build `job` of each open pull request of a fork left."""
+        ...
+
+
+@frozen
 class TokenOwner:
     """The token's account: the forge's `id` of it, '' when the forge does not say.
 

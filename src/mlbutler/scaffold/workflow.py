@@ -139,6 +139,8 @@ def gitlab_values(
         "forge_names": [*_OF_FORGES, *_GIT],
         "kept": list(dict.fromkeys((*data, *_GIT, *_OF_FORGES))),
         "dropped": list(_NOT_NEEDED),
+        "forks": bool(values["cached"]) and found.forge in ("", "gitlab"),
+        "bundle": posixpath.join(found.folder, ".mlbutler", "bundle.zip"),
     }
 
 

@@ -271,15 +271,21 @@ def report(
               help="Publish what the untrusted build of a fork's change left, as not verified.")  # fmt: skip
 @click.option("--head", metavar="COMMIT", default="", show_envvar=True,
               help="With --bundle: the commit that build was of, as the CI server says.")  # fmt: skip
+@click.option("--forks", metavar="JOB", show_envvar=True,
+              help="On GitLab: publish what the jobs JOB of forks' merge requests left, as --bundle does.")  # fmt: skip
 @in_run
 @common
 def publish(
     directory: Path, console: Any, in_run: bool, command: str | None, live: bool, every: float, bundle: Path | None,
-    head: str,
+    head: str, forks: str | None,
 ) -> int:  # fmt: skip
     """Put the report on the pull request and set the commit's status."""
     needs("--every", "--live", given=live)
     needs("--head", "--bundle", given=bundle is not None)
+    if forks:
+        from mlbutler.commands.publish_bundle import publish_forks
+
+        return publish_forks(directory, console, forks)
     if bundle is not None:
         from mlbutler.commands.publish_bundle import publish_bundle
 

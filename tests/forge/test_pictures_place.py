@@ -34,12 +34,17 @@ def server(request: pytest.FixtureRequest) -> Iterator[FakeForge]:
 
 
 def published(
-    clone: Path, git: Git, server: FakeForge, settings: dict[str, str], access: RemoteAccess | None = None
+    clone: Path,
+    git: Git,
+    server: FakeForge,
+    settings: dict[str, str],
+    access: RemoteAccess | None = None,
+    by: str = "MLBUTLER_COMMENT_...",
 ) -> list[str]:
-    """Publish with these settings of the agent's environment; return the pictures' addresses."""
+    """Publish with these settings of the agent's environment, or `by` a file's; return the pictures' addresses."""
     lines = "".join(f'{key} = "{value}"\n' for key, value in settings.items())
     job = at_forge(with_curve(work(clone, git(clone, "rev-parse", "HEAD"))), server, f"[comment]\n{lines}")
-    given = {f"comment.{key}": "MLBUTLER_COMMENT_..." for key in settings}
+    given = {f"comment.{key}": by for key in settings}
     job.loaded = replace(job.loaded, sources={**job.loaded.sources, **given})
     job.access = access
     assert publish.run(job).outcome is Outcome.PASSED
@@ -66,6 +71,14 @@ def test_in_a_folder_they_lie_by_their_content_and_old_ones_go(
     assert time.time() - (folder / name).stat().st_mtime < 3600, "what is shown is young"
 
 
+def test_a_pull_request_cannot_name_the_place(clone: Path, git: Git, server: FakeForge, tmp_path: Path) -> None:
+    own = {"pictures_in": str(tmp_path / "www"), "pictures_at": "https://pictures.example"}
+    (address,) = published(clone, git, server, own, by="mlbutler.toml")
+    assert "pictures.example" not in address
+    assert not (tmp_path / "www").exists()
+
+
+@pytest.mark.parametrize("server", [GitHub], indirect=True)
 def test_in_a_bucket_they_can_be_seen(
     clone: Path, git: Git, server: FakeForge, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
-from mlbutler.errors import AccessDenied, OutsideError
+from mlbutler.errors import AccessDenied, OutsideError, UsageError
 from mlbutler.trackers.mlflow_server import Server, log, logged_on
 from mlbutler.trackers.result import Result, named
 from tests.trackers.mlflow_server import PASSWORD, USER, Tracker
@@ -63,6 +64,13 @@ def test_refused_credentials_are_said_once_and_not_shown(tracker: Tracker) -> No
     assert "wrong-password-123" not in caught.value.message + caught.value.remedy
     assert "DAGSHUB_USER_TOKEN" in caught.value.remedy
     assert len(tracker.seen()) == before + 1
+
+
+def test_an_id_that_is_no_commit_asks_the_server_nothing(tracker: Tracker) -> None:
+    before = len(tracker.seen())
+    with pytest.raises(UsageError, match="names no commit"):
+        log(server(tracker), "one", replace(RESULT, id="x' or attributes.status = 'FINISHED"))
+    assert len(tracker.seen()) == before
 
 
 def test_a_server_that_is_away_is_an_error_with_a_remedy() -> None:

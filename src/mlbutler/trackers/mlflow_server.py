@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
-from mlbutler.errors import AccessDenied, OutsideError, SettingsError
+from mlbutler.errors import AccessDenied, OutsideError, SettingsError, UsageError
 from mlbutler.extras import how_to_get
 from mlbutler.record import TrackedRun
 from mlbutler.remotes.credentials import is_dagshub
@@ -37,6 +37,7 @@ _CLIENT = {
 }
 _TRIES = 4
 _PAUSE = 1.0
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ODD = re.compile(r"[^\w. /-]", re.ASCII)
 _LONGEST_NAME, _LONGEST_VALUE, _LONGEST_TAG = 250, 500, 5000
 _AT_ONCE = 100
@@ -82,7 +83,10 @@ def log(server: Server, experiment: str, result: Result, pause: float = _PAUSE) 
     Raises:
         SettingsError: the extra is not installed. AccessDenied: the credentials are refused.
         OutsideError: the server cannot be reached, or did not take it.
+        UsageError: the result's id is no commit: the record, where it may come from, may be anybody's.
     """
+    if not _COMMIT.fullmatch(result.id):
+        raise UsageError("The record names no commit that holds the results.", "Run `mlbutler commit` first.")
     for number in range(_TRIES - 1):
         try:
             with _client(server) as store:

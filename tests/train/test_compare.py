@@ -5,6 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from mlbutler.commands.train.comment import comment
+from mlbutler.commands.train.leaderboard import leaderboard
+from mlbutler.commands.train.opening import opened
+from mlbutler.console import Console
+from mlbutler.errors import UsageError
+from mlbutler.train.experiment import Experiment
+from tests.forge.dialects import GitHub
+from tests.forge.fake import TOKEN, FakeForge, Pull
 from tests.train.conftest import Laptop, snapshot
 
 
@@ -42,7 +52,7 @@ def test_an_experiment_is_compared_with_its_baseline_or_another_one_and_gates_ar
     board = laptop.train("compare", "lr", "--format", "markdown")
     assert "lr: 2 done, 1 failed; by accuracy (maximize)" in board
     assert "| 1 | lr-2 | 0.03 | 0.93 (+0.02) | better |" in board
-    assert "--format is for the leaderboard" in laptop.train("compare", "lr-1", "lr-2", "--format", "html", code=2)
+    assert "are for the leaderboard" in laptop.train("compare", "lr-1", "lr-2", "--format", "html", code=2)
     run = laptop.world.run(laptop.root, {}, "compare", "lr", "--json", verb="train")
     document = json.loads(run.out)
     assert (run.code, document["metric"]) == (0, "accuracy")
@@ -50,3 +60,31 @@ def test_an_experiment_is_compared_with_its_baseline_or_another_one_and_gates_ar
     assert snapshot(laptop.root) == before
     assert not list(laptop.root.glob(".mlbutler/train/compare-*"))
     assert not (laptop.root / ".mlbutler" / "record.json").exists()
+
+
+def test_a_leaderboard_is_one_comment_on_the_pull_request_with_as_many_rows_as_it_takes(
+    laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeForge(GitHub())
+    server.dialect.pulls = [Pull(17, laptop.git("rev-parse", "HEAD"))]
+    for name, value in laptop.world.run_environ({}).items():
+        monkeypatch.setenv(name, value)
+    for name, value in (("KIND", "github"), ("URL", server.url), ("REPOSITORY", "team/digits"), ("TOKEN", TOKEN)):
+        monkeypatch.setenv(f"MLBUTLER_FORGE_{name}", value)
+    monkeypatch.delenv("CI", raising=False)
+    try:
+        training = opened(laptop.root, Console(quiet=True))
+        one = Experiment(id="", name="lr-1", grid="lr", baseline="", input="", reason="x" * 400)
+        found = [one.with_(name=f"lr-{number}") for number in range(400)]
+        for rows in (2, 400):
+            comment(training, "lr", leaderboard("lr", found[:rows], ()))
+        [note] = server.dialect.notes
+        assert note.body.startswith("lr: 400 waiting")
+        assert "more rows: `mlbutler train compare`" in note.body
+        assert len(note.body) <= 65536
+        server.dialect.pulls.clear()
+        with pytest.raises(UsageError, match="No pull request is open"):
+            comment(training, "lr", leaderboard("lr", found[:2], ()))
+    finally:
+        server.shutdown()
+        server.server_close()

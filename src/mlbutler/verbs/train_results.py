@@ -27,20 +27,24 @@ def train_retry(directory: Path, console: Any, names: tuple[str, ...], failed: b
 
 
 @verb("compare", "mlbutler train compare lr-1", "mlbutler train compare lr-1 lr-2 --json",
-      "mlbutler train compare lr --format markdown", group=train,
+      "mlbutler train compare lr --comment", group=train,
       short="Compare an experiment's results, and judge the gates.")  # fmt: skip
 @click.argument("name")
 @click.argument("other", required=False)
 @click.option("--format", "form", type=click.Choice(("text", "markdown", "html")), show_envvar=True,
               help="A leaderboard of all that are meant, the best first (default: of several, as text).")  # fmt: skip
+@click.option("--comment", is_flag=True, show_envvar=True,
+              help="Put the leaderboard on the pull request of the branch that is checked out.")  # fmt: skip
 @common
-def train_compare(directory: Path, console: Any, name: str, other: str | None, form: str | None) -> int:
+def train_compare(directory: Path, console: Any, name: str, other: str | None, form: str | None, comment: bool) -> int:
     """Compare an experiment's results with its baseline, or with another experiment's, and judge the gates."""
-    if other is not None and form is not None:
-        raise click.UsageError("--format is for the leaderboard of one name, pattern or sweep.")
+    if other is not None and (form is not None or comment):
+        raise click.UsageError("--format and --comment are for the leaderboard of one name, pattern or sweep.")
+    if comment and form is not None:
+        raise click.UsageError("--comment has a format of its own.")
     from mlbutler.commands.train.compare import compare
 
-    return compare(directory, console, name, other, form)
+    return compare(directory, console, name, other, form, comment=comment)
 
 
 @verb("promote", "mlbutler train promote lr-1", "mlbutler train promote lr-1 --branch better-rate", group=train,

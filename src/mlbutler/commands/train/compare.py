@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlbutler.commands.step import step
+from mlbutler.commands.train.comment import comment as write_comment
 from mlbutler.commands.train.finished import finished
 from mlbutler.commands.train.leaderboard import leaderboard, ranked
 from mlbutler.commands.train.opening import Training, as_json, opened, print_json
@@ -24,7 +25,9 @@ from mlbutler.train.refs import AUTHOR
 from mlbutler.train.state import State
 
 
-def compare(directory: Path, console: Console, name: str, other: str | None, form: str | None = None) -> int:
+def compare(
+    directory: Path, console: Console, name: str, other: str | None, form: str | None = None, *, comment: bool = False
+) -> int:
     """Compare an experiment's results with its baseline, or with another experiment's; return the exit code.
 
     Several experiments, such as those of a sweep, become a leaderboard, which judges nothing.
@@ -32,12 +35,16 @@ def compare(directory: Path, console: Console, name: str, other: str | None, for
     Args:
         name: one experiment, or several. other: the experiment to compare with, None for the commit that the first one
             stands on. form: ``text``, ``markdown`` or ``html``: a leaderboard of however many.
+        comment: put the leaderboard on the pull request of the branch that is checked out.
 
     Raises:
         UsageError: one of them has no results.
     """
     training = opened(directory, console)
     found = [kept.experiment for kept in training.named([name])]
+    if comment:
+        write_comment(training, name, leaderboard(name, found, training.settings.gate))
+        return EXIT_PASSED
     if form is not None or (other is None and len(found) > 1):
         return _ranked(training, name, found, form or "text")
     one = finished(training, name)

@@ -208,7 +208,8 @@ def test_its_time_is_over(laptop: Laptop) -> None:
     (one,) = send(laptop, "train.rate=0.6", name="slow", time_limit=0.5)
     agent = Agent(laptop, one)
     agent.begin()
-    agent.call("run")
+    run = agent.call("run", environ={"MLBUTLER_TRAIN_CHECKPOINTS": '["state.bin"]'})
+    assert "No checkpoint of state.bin is kept: train.checkpoint_store names no folder that agents share." in run.out
     agent.call("save", code=1)
     assert now(laptop, one).state is State.TIMED_OUT
 

@@ -13,6 +13,7 @@ from mlbutler.commands.start import find_project
 from mlbutler.commands.train.build import Build, open_build, steps, trust_experiment
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
+from mlbutler.few import few
 from mlbutler.git import Git
 from mlbutler.held_back import values_to_hide
 from mlbutler.record import Outcome
@@ -167,6 +168,8 @@ def _ran(
             own = Checkpoints(train.checkpoint_folder, experiment.id)
             resume(own, root, Symlinks(root, Git(root), every=True), line)
             saver = saving(own, root, train, experiment.attempt, line)
+        elif paths := (*handed.declared().persisted, *train.checkpoints):
+            line(f"No checkpoint of {few(paths, 3)} is kept: train.checkpoint_store names no folder that agents share.")
         place = Workplace(
             folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line,
             say_signs=say_signs, lease=lease,

@@ -31,7 +31,6 @@ from mlbutler.train.log import kept as kept_log
 from mlbutler.train.notices import Notice, at_end, lost
 from mlbutler.train.place import Place
 from mlbutler.train.refs import Experiments, Kept
-from mlbutler.train.search import Growing
 from mlbutler.train.state import ENDED, State
 from mlbutler.train.turn import given_up, searches
 
@@ -116,6 +115,8 @@ class Worker:
 
     def _has_grown(self, grid: str) -> bool:
         """Create the next trials of a search; return whether there are new ones."""
+        from mlbutler.train.search import Growing  # which needs DVC, as no sweep does
+
         growing = Growing(self._git, self._experiments, self._place.has_sent, self._place.claim)
         try:
             return bool(growing.grow(grid))

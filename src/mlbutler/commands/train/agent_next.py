@@ -11,7 +11,6 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.refs import Kept
-from mlbutler.train.search import Growing
 from mlbutler.train.state import State
 from mlbutler.train.turn import asked_for, due, given_up, searches
 
@@ -54,6 +53,8 @@ def name_next(build: Build, there: Sequence[Kept]) -> None:
 
 def _has_grown(build: Build, grid: str) -> bool:
     """Create the next trials of a search; return whether there are new ones."""
+    from mlbutler.train.search import Growing  # which needs DVC, as no sweep does
+
     try:
         return bool(Growing(build.git, build.experiments).grow(grid))
     except UsageError as error:  # what waits is started all the same

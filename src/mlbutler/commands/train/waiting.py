@@ -7,9 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from mlbutler.commands.train.opening import Training, opened, print_experiments, watching
-from mlbutler.commands.train.searching import grow
 from mlbutler.commands.train.telling import show_on_desktop
-from mlbutler.commands.train.ways import start_again
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_INTERRUPTED, EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, OutsideError
 from mlbutler.train.everywhere import Engines
@@ -88,9 +86,15 @@ class _Searched:
         going_on = {grid: found for grid, found in searches(now.values()).items() if grid in self.grids}
         still = {grid for grid, found in going_on.items() if stands_still(found)}
         for grid in still & self._still:  # an experiment that ends creates the next one itself, a moment later
-            start_again(self._training, grow(self._training, going_on[grid][-1]))
+            self._grow(going_on[grid][-1])
         self._still = still - self._still
         return bool(going_on)
+
+    def _grow(self, last: Experiment) -> None:
+        from mlbutler.commands.train.searching import grow  # which needs DVC, as few who wait do
+        from mlbutler.commands.train.ways import start_again
+
+        start_again(self._training, grow(self._training, last))
 
 
 def _until_ended(training: Training, ids: list[str], searched: _Searched) -> list[Experiment]:

@@ -338,6 +338,14 @@ def test_what_a_comment_on_github_starts_is_what_is_checked_out(origin: Path, gi
     assert (change.number, change.fork, change.approved, change.head_branch) == ("7", True, "ada", None)
 
 
+def test_a_job_of_gitlab_s_that_checks_out_another_commit_is_asked_whose_it_is(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/main")
+    environ = {"GITLAB_CI": "true", "CI_COMMIT_BRANCH": "main", "CI_COMMIT_SHA": git(work, "rev-parse", "HEAD")}
+    assert not found(work, environ).fork
+    git(work, "commit", "-q", "--allow-empty", "-m", "theirs, as of refs/merge-requests/7/head")
+    assert found(work, environ).fork
+
+
 def test_an_approval_makes_nobody_s_own_change_a_fork_s(origin: Path, git: GitCommand) -> None:
     work = clone(origin, git, "origin/feature")
     change = found(work, JENKINS | approved(git(work, "rev-parse", "HEAD")))

@@ -32,7 +32,10 @@ def read_facts(environ: Mapping[str, str]) -> Facts | None:
         branch = environ.get("CI_COMMIT_BRANCH")
         named = branch or environ.get("CI_COMMIT_TAG")  # set in no pipeline of a merge request
         fork = False if named and not any(environ.get(name) for name in _OF_MERGES) else None
-        return Facts(ci="gitlab-ci", kind="branch", head_branch=branch or None, fork=fork, build_url=build_url)
+        ours = environ.get("CI_COMMIT_SHA") or None  # of another commit that a job checks out it says nothing
+        return Facts(
+            ci="gitlab-ci", kind="branch", head_branch=branch or None, fork=fork, ours_at=ours, build_url=build_url
+        )
     source, target = environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID"), environ.get("CI_MERGE_REQUEST_PROJECT_ID")
     project = environ.get("CI_MERGE_REQUEST_PROJECT_URL", "")
     return Facts(

@@ -36,6 +36,7 @@ class Assigned:
     def __init__(self, experiments: SharedExperiments, id: str, build: str, agent: str) -> None:
         self._experiments, self._id, self._build, self._agent = experiments, id, build, agent
         self._kept: Kept | None = None
+        self._sent: Experiment | None = None
 
     def take(self) -> Taken:
         """Begin an attempt, unless it has ended or another build is at it.
@@ -83,18 +84,24 @@ class Assigned:
     ) -> Experiment:
         """Change what is kept of an attempt, as long as it is this one.
 
+        What was kept when the call before failed, because the remote's answer was lost, is not changed again.
+
         Raises:
             Interrupted: another attempt has begun, or it was ended from elsewhere: nothing is changed.
         """
 
         def fenced(now: Experiment) -> Experiment | None:
+            if now == self._sent:
+                return None
             self.require(now, attempt)
-            return change(now)
+            self._sent = change(now)
+            return self._sent
 
         self._kept, known = None, self._kept  # unless all goes well, the next change looks
         self._kept = kept = self._experiments.change(self._id, fenced, log, known)
         if kept is None:
             raise Interrupted("The experiment was removed.", "Nothing of this attempt is kept.")
+        self._sent = None
         return kept.experiment
 
     def require(self, now: Experiment, attempt: int) -> None:

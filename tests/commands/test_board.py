@@ -256,6 +256,9 @@ def test_links_to_commit_pull_request_and_build(repository: str, commit: str, pu
     assert row.links == {word: address for word, address in wanted.items() if address}
     [other] = rows_of(dataclasses.replace(change, checkout="b" * 40), [Picked(logged, "try", "7")], {})
     assert other.links["build"] == "https://jenkins.example/job/p/6/"
+    evil = dataclasses.replace(logged, trailers={BUILD: "javascript:alert(1)"})
+    [row] = rows_of(dataclasses.replace(change, build_url=""), [Picked(evil)], {})
+    assert "build" not in row.links
 
 
 def test_in_a_notebook(root: Path) -> None:

@@ -11,6 +11,7 @@ from mlbutler.project.past_numbers import Numbers
 from mlbutler.record import Change
 from mlbutler.report import links
 from mlbutler.report.board.model import Kind, Row
+from mlbutler.report.escape import web_address
 
 
 def rows_of(change: Change, picked: Sequence[Picked], numbers: Mapping[str, Numbers]) -> list[Row]:
@@ -42,7 +43,7 @@ def _links(one: Picked, change: Change, commits: str, pulls: str) -> Iterator[tu
         yield "commit", f"{commits}{one.commit.oid}"
     if pulls and one.pull:
         yield "pull request", f"{pulls}{one.pull}"
-    build = one.commit.trailers.get(BUILD, "").rpartition(",")[2].strip()
+    build = web_address(one.commit.trailers.get(BUILD, "").rpartition(",")[2]) or ""  # anybody can write a trailer
     if change.build_url and one.commit.oid == change.checkout:
         build = change.build_url
         if report := links.report_page(change):

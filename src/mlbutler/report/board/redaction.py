@@ -18,15 +18,24 @@ def redacted(board: Board, hide: Callable[[str], str]) -> Board:
     """
     hidden = cache(hide)  # most texts are there many times
 
+    @cache
+    def key(text: str) -> str:  # part by part: together they could look like a name and its secret
+        return ":".join(map(hidden, text.split(":")))
+
     def values(found: Mapping[str, Scalar]) -> dict[str, Scalar]:
-        return {key: hidden(value) if isinstance(value, str) else value for key, value in found.items()}
+        return {key(name): hidden(value) if isinstance(value, str) else value for name, value in found.items()}
 
     def row(one: Row) -> Row:
         return replace(
-            one, name=hidden(one.name), branch=hidden(one.branch), author=hidden(one.author), state=hidden(one.state),
+            one, name=hidden(one.name), branch=hidden(one.branch), pull=hidden(one.pull),
+            author=hidden(one.author), state=hidden(one.state),
             metrics=values(one.metrics), params=values(one.params),
             links={word: hidden(address) for word, address in one.links.items()},
+            curves={key(name): points for name, points in one.curves.items()},
         )  # fmt: skip
 
-    notes = tuple(map(hidden, board.notes))
-    return replace(board, title=hidden(board.title), rows=tuple(map(row, board.rows)), notes=notes)
+    return replace(
+        board, title=hidden(board.title), target=hidden(board.target), main=key(board.main),
+        notes=tuple(map(hidden, board.notes)), rows=tuple(map(row, board.rows)),
+        columns=tuple(replace(one, key=key(one.key), label=key(one.label)) for one in board.columns),
+    )  # fmt: skip

@@ -32,6 +32,7 @@ def listening() -> Iterator[Elsewhere]:
 
     class Handler(BaseHTTPRequestHandler):
         def _any(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))  # or closing would reset the connection
             found.came.append(f"{self.command} {self.path} {dict(self.headers)}")
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="elsewhere"')

@@ -22,7 +22,7 @@ from tests.forge.fake import HEAD, TOKEN, Dialect, FakeForge, Note
 from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
 
 DIALECTS = (GitHub, GitLab, Gitea, BitbucketCloud, BitbucketServer, DagsHub, Gogs)
-POLICY = ApiRetryPolicy(attempts=3, pause=0.01, longest=5.0, connect=2.0, read=0.4)
+POLICY = ApiRetryPolicy(attempts=3, pause=0.01, longest=5.0, connect=60.0, read=60.0)
 
 
 @dataclasses.dataclass
@@ -49,9 +49,12 @@ class Meeting:
         environ = {FORGE_TOKEN: TOKEN}
         return open_forge(Opening(place=self.place(), environ=environ, root=self.root, policy=policy))
 
-    def post(self, head: str = HEAD, text: str = "text", title: str = "mlbutler", number: str | None = "17") -> str:
+    def post(self, head: str = HEAD, text: str = "text", title: str = "mlbutler", number: str | None = "17",
+             policy: ApiRetryPolicy = POLICY) -> str:  # fmt: skip
         """Publish a comment; returns the newer commit it gave way to."""
-        return self.open().comment(change(head, number), title, body(head, text, title), self.is_older(head)).newer
+        return (
+            self.open(policy).comment(change(head, number), title, body(head, text, title), self.is_older(head)).newer
+        )
 
     def is_older(self, head: str):  # type: ignore[no-untyped-def]
         """By `order`, oldest first."""

@@ -118,7 +118,7 @@ def test_what_was_written_before_the_line_broke_is_not_written_twice(meeting: Me
         "failed": Fault(method, after=Answer(502)),
     }
     meeting.server.faults = [faults[how]]
-    meeting.post(HEAD, "new")
+    meeting.post(HEAD, "new", policy=dataclasses.replace(POLICY, read=0.4) if how == "slow" else POLICY)
     (note,) = meeting.ours()
     assert "new" in note.body
     assert len(meeting.server.sent("POST")) == 1

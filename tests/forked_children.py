@@ -212,6 +212,7 @@ def run_as(request: Request) -> int:
     os.environ.clear()
     os.environ.update(request["environ"])
     time.tzset()
+    _find_git_settings()
     tempfile.tempdir = None
     os.chdir(request["cwd"])
     sys.dont_write_bytecode = bool(os.environ.get(NO_BYTECODE))
@@ -219,6 +220,13 @@ def run_as(request: Request) -> int:
     arguments = _arguments(request["command"])
     stand_by(arguments)
     return _run(arguments)
+
+
+def _find_git_settings() -> None:
+    """Have pygit2, which looks for the user's and the system's settings when it is imported, look again."""
+    if (pygit2 := sys.modules.get("pygit2")) is not None:
+        for level in ("PROGRAMDATA", "SYSTEM", "XDG", "GLOBAL"):
+            pygit2.option(pygit2.enums.Option.SET_SEARCH_PATH, pygit2.enums.ConfigLevel[level], None)
 
 
 def show_as(command: Sequence[str]) -> None:

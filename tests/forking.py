@@ -23,12 +23,16 @@ from tests import forked_children
 
 _PACKAGES = ("mlbutler", "dvc.commands", "dvc.repo", "dvc_data")
 _MODULES = (
-    "configobj", "dvc._debug", "dvc.cachemgr", "dvc.cli.parser", "dvc.daemon", "dvc.data_cloud", "dvc.lock",
-    "dvc.output", "dvc.rwlock", "dvc.scm", "dvc.stage.run", "dvc.utils.strictyaml", "dvc_http", "flatten_dict",
-    "flufl.lock", "fsspec.implementations.memory", "httpx", "jinja2", "networkx", "platformdirs", "psutil", "pycurl",
-    "rich.live", "rich.status", "ruamel.yaml", "scmrepo.git", "tarfile", "zc.lockfile",
+    "configobj", "dulwich.ignore", "dulwich.index", "dulwich.trailers", "dulwich.worktree", "dvc._debug",
+    "dvc.cachemgr", "dvc.cli.parser", "dvc.daemon", "dvc.data_cloud", "dvc.lock", "dvc.output", "dvc.rwlock",
+    "dvc.scm", "dvc.stage.run", "dvc.utils.hydra", "dvc.utils.strictyaml", "dvc_http", "encodings.ascii",
+    "encodings.unicode_escape", "encodings.utf_8_sig", "filelock", "flatten_dict", "flufl.lock",
+    "fsspec.implementations.memory", "httpx", "hydra", "hydra._internal.config_loader_impl", "jinja2", "networkx",
+    "platformdirs", "psutil", "pycurl", "pygit2", "pyparsing", "rich._emoji_codes", "rich.live", "rich.status",
+    "ruamel.yaml", "ruamel.yaml.mergevalue", "scmrepo.fs", "scmrepo.git", "scmrepo.git.backend.pygit2",
+    "tarfile", "zc.lockfile",
 )  # fmt: skip
-"""What DVC and mlbutler import while they work. Not pygit2, which looks for the user's settings when it is imported."""
+"""What DVC and mlbutler import while they work."""
 _NO_MODULES = ("mlbutler.demo.template", "mlbutler.jenkins.server", "mlbutler.scaffold.files")
 _LENGTH = 8
 
@@ -68,6 +72,7 @@ def _import() -> None:
     for name in names:
         with suppress(ImportError):  # of an extra that is not installed, or in another release of DVC
             importlib.import_module(name)
+    os.fsync = lambda fd: None  # that a disk keeps what is written when the power fails is not tested
     from dvc.cli import parser
 
     made = parser.get_main_parser()  # the same for each command line, and hundreds of options

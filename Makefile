@@ -86,6 +86,7 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 bench: $(INSTALLED)
+	$(BIN)/python -m bench.start $(BENCH)
 	$(BIN)/python -m bench.store $(BENCH)
 	$(BIN)/python -m bench.compare $(BENCH)
 	$(BIN)/python -m bench.board $(BENCH)

@@ -1,0 +1,142 @@
+"""Measure, as `python -m bench.start`, what the start of a verb costs, and a plan of many stages.
+
+Seconds of the processor are counted, mlbutler's children included: they say the same on a busy machine. The
+commands take turns, so that the ratios hold where the machine's speed changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.measure import Failed
+from bench.project import environment, git
+
+PYTHON, OURS, DVC = (sys.executable,), (sys.executable, "-m", "mlbutler"), (sys.executable, "-m", "dvc")
+VERBS: Mapping[str, tuple[str, ...]] = {
+    "python -c pass": (*PYTHON, "-c", "pass"),
+    "python -c 'import click'": (*PYTHON, "-c", "import click"),
+    "mlbutler --help": (*OURS, "--help"),
+    "mlbutler check lock, planned before": (*OURS, "check", "lock"),
+    "mlbutler sync, planned before": (*OURS, "sync"),
+    "mlbutler report": (*OURS, "report"),
+    "mlbutler compare": (*OURS, "compare", "--against", "HEAD~1"),
+    "mlbutler run, nothing stale": (*OURS, "run", "--skip", "test,lint", "--no-publish"),
+}
+_STAGES = """\
+stages:
+  s:
+    foreach: {names}
+    do: {{cmd: "make ${{item}}", deps: [code.py], outs: ["out/${{item}}.txt"]}}
+"""
+
+
+def make(root: Path, stages: int) -> tuple[Path, dict[str, str]]:
+    """Create a project of as many stages, of which none is stale, and which differs from its commit before."""
+    environ, project = environment(root), root / "project"
+    (project / "out").mkdir(parents=True)
+    git(project, environ, "init", "-q", "-b", "main")
+    subprocess.run([*DVC, "init", "-q"], cwd=project, env=environ, check=True)
+    (project / "dvc.yaml").write_text(_STAGES.format(names=list(range(stages))))
+    (project / ".dvc" / "config").write_text(f"[core]\n    remote = r\n['remote \"r\"']\n    url = {root / 'remote'}\n")
+    (project / "code.py").write_text("x")
+    git(project, environ, "add", "-A")
+    git(project, environ, "commit", "-qm", "stages")
+    entries = {}
+    for number in range(stages):
+        content = f"{number}\n".encode()
+        (project / "out" / f"{number}.txt").write_bytes(content)
+        for store in (project / ".dvc" / "cache", root / "remote"):
+            stored = store / "files" / "md5" / _md5(content)[:2] / _md5(content)[2:]
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            stored.write_bytes(content)
+        entries[f"s@{number}"] = {
+            "cmd": f"make {number}",
+            "deps": [{"path": "code.py", "hash": "md5", "md5": _md5(b"x"), "size": 1}],
+            "outs": [{"path": f"out/{number}.txt", "hash": "md5", "md5": _md5(content), "size": len(content)}],
+        }
+    (project / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": entries}, indent=1))
+    (project / ".gitignore").write_text("/out\n/.mlbutler\n")
+    git(project, environ, "add", "-A")
+    git(project, environ, "commit", "-qm", "results")
+    return project, environ
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def seconds(command: Sequence[str], project: Path, environ: Mapping[str, str]) -> float:
+    """Return the processor's seconds that a command takes.
+
+    Raises:
+        Failed: it did not do its work.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, cwd=project, env=dict(environ), capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise Failed(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def starts(root: Path, repeats: int) -> dict[str, float]:
+    """Return the median of each verb in a small project."""
+    project, environ = make(root, 3)
+    taken: dict[str, list[float]] = {name: [] for name in VERBS}
+    for turn in range(repeats + 1):
+        for name, command in VERBS.items():
+            if "planned before" in name:
+                seconds((*OURS, "plan"), project, environ)
+            took = seconds(command, project, environ)
+            if turn:  # in the first everything is read from the disk
+                taken[name].append(took)
+    return {name: statistics.median(found) for name, found in taken.items()}
+
+
+def plans(root: Path, stages: Sequence[int], repeats: int) -> dict[int, tuple[float, float]]:
+    """Return the medians of a first plan and of `dvc status` for each number of stages."""
+    found = {}
+    for number in stages:
+        project, environ = make(root / str(number), number)
+        ours, theirs = [], []
+        for _ in range(repeats):
+            (project / ".mlbutler" / "record.json").unlink(missing_ok=True)
+            ours.append(seconds((*OURS, "plan"), project, environ))
+            theirs.append(seconds((*DVC, "status", "-q"), project, environ))
+        found[number] = statistics.median(ours), statistics.median(theirs)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and print two tables; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.start", description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--stages", type=int, nargs="*", default=[500, 2000])
+    parser.add_argument("--smoke", action="store_true", help="each once: does it run at all")
+    options = parser.parse_args(arguments)
+    stages, repeats = ([20], 1) if options.smoke else (options.stages, options.repeats)
+    with tempfile.TemporaryDirectory(prefix="mlbutler-bench-") as root:
+        try:
+            taken, planned = starts(Path(root) / "small", repeats), plans(Path(root), stages, repeats)
+        except Failed as failed:
+            print(failed, file=sys.stderr)
+            return 1
+    least = taken["python -c pass"]
+    for name, took in taken.items():
+        print(f"{name:<38} {took:>7.3f} s {took / least:>6.1f} times python")
+    for number, (ours, theirs) in planned.items():
+        print(f"plan of {number:,} stages: {ours:.2f} s, dvc status {theirs:.2f} s: {theirs / ours:.1f} times faster")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

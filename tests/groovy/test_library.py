@@ -355,9 +355,11 @@ def test_a_process_that_is_gone_a_second_time_fails_the_build(world: World) -> N
     assert world.git(world.bare, "log", "-1", "--format=%an", "gone-twice") != "mlbutler"
 
 
-def test_a_fork_binds_nothing(world: World) -> None:
+def test_a_fork_binds_the_forge_s_token_to_ask_for_an_approval_and_nothing_else(world: World) -> None:
     done = built(world, "fork", "mlbutlerPipeline(remote: 'http')", CHANGE_FORK="theirs/x")
-    assert all(event["bound"] == [] for event in done.events if event["step"] == "sh")
+    (asking,) = [event for event in done.events if event["step"] == "sh" and event["bound"] != []]
+    assert "mlbutler approve --check" in asking["script"]
+    assert asking["bound"] == ["mlbutler-forge"]
 
 
 @pytest.mark.parametrize(("call", "said"), [

@@ -10,6 +10,7 @@ from dvc.config import Config
 
 from mlbutler.errors import ProjectError
 from mlbutler.project.project import Project
+from mlbutler.remotes.held_config import read_texts
 from mlbutler.remotes.trust import from_text
 from tests.store.dvc_world import clone
 
@@ -74,3 +75,12 @@ def test_a_configuration_that_is_no_file_is_an_error(root: Path) -> None:
     (root / ".dvc" / "config").mkdir()
     with pytest.raises(ProjectError, match="cannot be read"):
         _ = opened.repo
+
+
+def test_a_configuration_on_which_dvc_s_parser_works_for_minutes_is_refused_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_bytes(b"[core]\n  x = 1\n" + b"[" * 200_000 + b"x\n")
+    with pytest.raises(ProjectError, match="line 3: the name of a section has more than 500 characters"):
+        read_texts(tmp_path)
+    with pytest.raises(ProjectError):
+        from_text(b"[" * 200_000)

@@ -7,14 +7,18 @@ two, and the credentials would go there.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from mlbutler.errors import ProjectError
+from mlbutler.parsing import Unreadable
 
 CONFIG = ".dvc/config"
+_LONGEST_NAME = 500
+_LONG_SECTION = re.compile(rb"^[ \t]*\[[^\n]{%d}" % _LONGEST_NAME, re.MULTILINE)
 _FILES = {"repo": CONFIG, "local": f"{CONFIG}.local"}
 
 Texts = Mapping[str, bytes | None]
@@ -66,9 +70,23 @@ class _Holding:
         return io.TextIOWrapper(io.BytesIO(self._text), encoding="utf-8")
 
 
+def require_quick(text: bytes, name: str = CONFIG) -> bytes:
+    """Return the text, unless the library that DVC reads it with would need minutes for it.
+
+    Raises:
+        Unreadable: it would: its time grows with the square of a section's name.
+    """
+    if found := _LONG_SECTION.search(text):
+        line = text.count(b"\n", 0, found.start()) + 1
+        raise Unreadable(
+            f"not valid: line {line}: the name of a section has more than {_LONGEST_NAME} characters", name
+        )
+    return text
+
+
 def _content(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return require_quick(path.read_bytes(), str(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -27,7 +27,7 @@ from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.git import verified as git_verified
 from mlbutler.record import Change
-from mlbutler.remotes.held_config import CONFIG, Texts, read_texts
+from mlbutler.remotes.held_config import CONFIG, Texts, read_texts, require_quick
 from mlbutler.secrets import without_userinfo
 from mlbutler.settings import LoadedSettings, Settings, settings_at
 from mlbutler.variables import REMOTE_HOSTS
@@ -281,11 +281,15 @@ def _now(texts: Texts, chosen: str | None) -> tuple[dict[str, dict[str, str]], s
 
 
 def _parsed(text: bytes) -> Config:
-    """Parse the file with the library and the rules of DVC, so that both see the same remotes."""
+    """Parse the file with the library and the rules of DVC, so that both see the same remotes.
+
+    Raises:
+        Unreadable: that library would need minutes.
+    """
     from configobj import ConfigObj, ConfigObjError
 
     try:
-        read = _lower_keys(ConfigObj(StringIO(text.decode("utf-8", "replace"), newline=None)).dict())
+        read = _lower_keys(ConfigObj(StringIO(require_quick(text).decode("utf-8", "replace"), newline=None)).dict())
     except (ConfigObjError, RecursionError):  # DVC reads no such file either
         return {}
     found: dict[str, dict[str, Any]] = {"remote": {}}

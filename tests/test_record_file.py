@@ -200,6 +200,16 @@ def test_whatever_stands_in_a_field_is_a_record_or_a_reason(name: str, value: ob
         record_file.loads(record_file.dumps(record))
 
 
+@pytest.mark.parametrize("odd", ['"\\ud800"', '{"\\ud800": 1}', "1e999", "-1e400", "1" * 400, '["\\udfff"]'])
+@pytest.mark.parametrize("name", ["lock_hash", "durations", "schema", "project"])
+def test_what_no_field_can_hold_is_a_record_or_a_reason(name: str, odd: str) -> None:
+    text = json.dumps(WHOLE | {name: "@"}).replace('"@"', odd)
+    try:
+        record_file.loads(text)
+    except ProjectError as error:
+        assert error.remedy
+
+
 def filled(kind: Any, depth: int = 0) -> Any:
     """Some value of a type, with something in everything that can hold something."""
     arguments = typing.get_args(kind)

@@ -68,6 +68,8 @@ def loads(text: str | bytes) -> Record:
         said, _, where = str(error)[:_LONGEST].partition(" - at `$.")
         where = f"{where.rstrip('`')}: " if where else ""
         raise ProjectError(f"Not a record of mlbutler: {where}{said}.", remedy) from error
+    except Exception as error:  # half a character, a number beyond all bounds: it converts as C does
+        raise ProjectError(f"Not a record of mlbutler: {type(error).__name__}.", remedy) from error
     if record.schema != SCHEMA_VERSION:
         raise ProjectError(
             f"The record has schema version {record.schema}, this mlbutler reads {SCHEMA_VERSION}.", remedy

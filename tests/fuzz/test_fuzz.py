@@ -38,6 +38,19 @@ def test_whatever_it_is_it_is_read_or_refused_with_a_remedy(
             judged(lambda content=content, random=random: target.read(content, folder, random))  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("target", ["answers of forges", "answers of Jenkins"])
+@pytest.mark.parametrize("content", [
+    b"null", b"0.5", b'"x"', b"[" * 100_000, b"<html>", b"\0?", b'{"jobs": 1e400}', b'{"builds": null}',
+    b'{"items": [1]}',
+    b'{"crumbRequestField": "\\u2066x", "crumb": "d"}', b'{"number": 1e999, "building": 1, "timestamp": "x"}',
+    b'{"values": [{"version": "x"}], "next": "\\u0001://x", "isLastPage": false, "nextPageStart": 7}',
+])  # fmt: skip
+def test_what_a_server_once_answered_with_is_a_result_or_an_error(target: str, content: bytes, watch: Watch) -> None:
+    for number in range(6):
+        random = Random(number)
+        judged(lambda random=random: TARGETS[target].read(content, Path(watch.folder), random))  # type: ignore[misc]
+
+
 def test_the_judges_find_what_they_look_for(watch: Watch) -> None:
     for text in ("\x1b[31m", "a\n::set-output name=a::b", "##vso[x]", "\u202e", "a\rb"):
         with pytest.raises(Fault):

@@ -275,7 +275,10 @@ class Api:
         import httpx
         from socksio import ProtocolError
 
-        at = httpx.URL(url)
+        try:
+            at = httpx.URL(url)
+        except httpx.InvalidURL as error:  # a further page's, as the forge names it
+            raise ForgeError(f"{self.name} names an address that is none.", "Check forge.url.") from error
         for _ in range(_MOST_REDIRECTS + 1):
             own = _same_origin(at, self._origin)
             if not own and method != "GET":

@@ -20,7 +20,10 @@ def _main(folder: str, *arguments: str) -> None:
         os.execv(sys.executable, [sys.executable, "-m", *arguments])
     mask = os.umask(0)
     os.umask(mask)
-    request = {"arguments": arguments, "cwd": os.getcwd(), "environ": dict(os.environ), "umask": mask, "orphan": False}  # noqa: PTH109
+    request = {
+        "command": [sys.executable, "-m", *arguments], "cwd": os.getcwd(), "environ": dict(os.environ),  # noqa: PTH109
+        "files": [0, 1, 2], "session": False, "umask": mask, "orphan": False,
+    }  # fmt: skip
     content = json.dumps(request).encode()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(f"{folder}/socket")

@@ -136,6 +136,15 @@ def test_a_pull_request_cannot_send_the_token_elsewhere(key: str) -> None:
         agreed(text, there, "", kind="local", environ={"CI": "true"})
 
 
+def test_a_target_branch_that_is_not_known_agrees_to_nothing_and_the_error_says_so() -> None:
+    settings = parse('[forge]\nkind = "github"\nurl = "https://evil.example.org"\n')
+    loaded = LoadedSettings(settings, {"forge.kind": "mlbutler.toml", "forge.url": "mlbutler.toml"})
+    ours = change("https://github.com/team/x", kind="pull-request")
+    with pytest.raises(SettingsError, match=r"the target branch, .* has no settings or is not known here") as caught:
+        require_agreed(loaded, EVIL, ours, {}, list)
+    assert "MLBUTLER_FORGE_KIND and MLBUTLER_FORGE_URL" in caught.value.remedy
+
+
 def test_a_pull_request_cannot_publish_to_another_repository() -> None:
     with pytest.raises(SettingsError, match=r"forge\.repository"):
         agreed('[forge]\nrepository = "other/y"\n', ForgeLocation("github", OURS.url, "other/y"), "")

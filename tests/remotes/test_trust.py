@@ -226,6 +226,10 @@ def test_every_change_of_a_remote_is_told(tmp_path: Path, config: str, said: lis
     assert "u:p@" not in str(found)
 
 
+def test_nothing_is_called_new_where_the_target_branch_is_not_known(tmp_path: Path) -> None:
+    assert moved(tree(tmp_path, BASE), load(tmp_path, {}), ()) == ()
+
+
 MOVED = "https://evil.example/x"
 TITLES = {
     "without a space": f"['remote\"origin\"']\n    url = {MOVED}\n",

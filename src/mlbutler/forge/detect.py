@@ -156,10 +156,15 @@ def require_agreed(
     elsewhere = at is None or urlsplit(there.url).netloc != urlsplit(at.web).netloc or bool(there.api)
     if not elsewhere and brought == ["kind"]:
         return
-    if not any(all(getattr(old, key) == getattr(now, key) for key in brought) for old in before()):
+    known = before()
+    if not any(all(getattr(old, key) == getattr(now, key) for key in brought) for old in known):
+        keys = " and ".join(f"forge.{key}" for key in brought)
+        why, remedy = f"this change brought {keys}", "Merge that change by itself first"
+        if not known:  # a fork's build can fetch nothing of a private repository
+            why = f"the target branch, which has to have {keys} too, has no settings or is not known here"
+            remedy += ", or have the CI server's checkout bring the target branch"
+        variables = " and ".join(f"MLBUTLER_FORGE_{key.upper()}" for key in brought)
         raise SettingsError(
-            f"The token is not sent to {without_userinfo(there.url)}: this change brought "
-            + " and ".join(f"forge.{key}" for key in brought) + ".",
-            "Merge that change by itself first, or set "
-            + " and ".join(f"MLBUTLER_FORGE_{key.upper()}" for key in brought) + " on the agent.",
-        )  # fmt: skip
+            f"The token is not sent to {without_userinfo(there.url)}: {why}.",
+            f"{remedy}, or set {variables} on the agent.",
+        )

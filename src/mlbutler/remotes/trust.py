@@ -193,11 +193,12 @@ def without_moved_mirror(loaded: LoadedSettings, known: Iterable[Agreement] | No
 
 
 def moved(root: Path, loaded: LoadedSettings, known: Iterable[Agreement] | None) -> tuple[str, ...]:
-    """Return, in sentences, how the change's remotes, directories and mirror differ from the target branch's."""
-    if known is None:
-        return ()
-    agreements = tuple(known)
-    return tuple(_sentences(root, loaded, agreements, agreements[0] if agreements else Agreement({})))
+    """Return, in sentences, how the change's remotes, directories and mirror differ from the target branch's.
+
+    None where the target branch is not known: what is there already would be called new.
+    """
+    agreements = tuple(known or ())
+    return tuple(_sentences(root, loaded, agreements, agreements[0])) if agreements else ()
 
 
 def _sentences(root: Path, loaded: LoadedSettings, agreements: tuple[Agreement, ...], old: Agreement) -> Iterator[str]:

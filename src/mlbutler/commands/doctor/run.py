@@ -80,22 +80,21 @@ def doctor(directory: Path, console: Console, *, settings: bool = False, forge: 
                     found.append(item)
                     progress.advance(1)
         finally:
-            _show(console, found)
+            _show(console, found, whole=forge or console.verbose)
     if console.json:
         document = {"examined": [dataclasses.asdict(item) for item in found]}
         print(json.dumps(document, indent=2, ensure_ascii=False))
     return EXIT_JUDGED if any(item.state == MISSING for item in found) else EXIT_PASSED
 
 
-def _show(console: Console, found: Sequence[Examined]) -> None:
-    """Show what is missing, then what is worth knowing; what is fine is one line, and all of them when verbose."""
-    whole = (MISSING, NOTE, OK) if console.verbose else (MISSING, NOTE)
-    for state in whole:
+def _show(console: Console, found: Sequence[Examined], *, whole: bool) -> None:
+    """Show what is missing, then what is worth knowing; what is fine is one line, unless the `whole` is asked for."""
+    for state in (MISSING, NOTE, OK) if whole else (MISSING, NOTE):
         for item in (item for item in found if item.state == state):
             remedy = f"\n         {item.remedy}" if item.remedy else ""
             console.line(f"{_SIGNS[state]}  {item.subject}: {item.text}{remedy}", _SIGNS[state].strip())
     fine = [item.subject for item in found if item.state == OK]
-    if fine and not console.verbose:
+    if fine and not whole:
         console.line(f"{_SIGNS[OK]}  {', '.join(fine)} (--verbose: what was found)", _SIGNS[OK].strip())
 
 

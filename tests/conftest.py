@@ -26,6 +26,11 @@ _CI = (
 )  # fmt: skip
 
 # Stages and stand-ins say `python`, which Debian does not have, and which pyenv answers with a slow shell script.
+# What a shell starts in the background, or `nohup`, ignores these, as would all that it starts: tests send them.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 # What is a matter of the machine's other work is no property of the code.

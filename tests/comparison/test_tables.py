@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbutler.comparison.snapshot import Stored
-from mlbutler.comparison.tables import LONGEST_LINE, UnreadableTable, count_rows, read_rows
+from mlbutler.comparison.tables import LONGEST_LINE, UnreadableTable, count_rows, read_rows, shape
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=20)
 
@@ -67,6 +67,11 @@ def test_what_cannot_be_read_says_why(name: str, content: bytes, why: str) -> No
         pytest.importorskip("pyarrow")
     with pytest.raises(UnreadableTable, match=why):
         rows(name, content, "id")
+
+
+def test_a_header_that_is_no_csv_says_so_too() -> None:
+    with pytest.raises(UnreadableTable, match="not valid CSV"):
+        shape("x.csv", Stored(content=b"x" * 200_000 + b"\n1\n"), 10**6)
 
 
 def test_halves_of_characters_do_not_get_through() -> None:

@@ -84,3 +84,5 @@ def test_a_configuration_on_which_dvc_s_parser_works_for_minutes_is_refused_with
         read_texts(tmp_path)
     with pytest.raises(ProjectError):
         from_text(b"[" * 200_000)
+    with pytest.raises(ProjectError, match="line 2: it has more than 10000 characters"):
+        from_text(b"[core]\n    dir" + b" " * 200_000)

@@ -101,7 +101,7 @@ def test_on_gitlab_a_schedule_publishes_it_in_a_job_that_runs_none_of_its_code(
         assert jobs == []
         return
     job, own = content[jobs[0]], content[jobs[0].replace("mlbutler-forks", "mlbutler")]
-    assert job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $MLBUTLER_FORKS'}]
+    assert job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $PUBLISH_FORKS'}]
     assert {**job["rules"][0], "when": "never"} in own["rules"][:-1]
     assert job["script"] == [f"with_forge mlbutler publish --forks {jobs[0].replace('mlbutler-forks', 'mlbutler')}"]
     assert job["before_script"] == own["before_script"]

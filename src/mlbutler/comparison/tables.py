@@ -98,7 +98,10 @@ def shape(name: str, stored: Stored, most: int) -> Shape:
 
 def _header(extension: str, line: str) -> list[str]:
     if extension in ("csv", "tsv"):
-        return next(csv.reader([line], delimiter="\t" if extension == "tsv" else ","), [])
+        try:
+            return next(csv.reader([line], delimiter="\t" if extension == "tsv" else ","), [])
+        except csv.Error as error:
+            raise UnreadableTable(f"not valid CSV: {error}") from None
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):

@@ -19,6 +19,8 @@ from mlbutler.parsing import Unreadable
 CONFIG = ".dvc/config"
 _LONGEST_NAME = 500
 _LONG_SECTION = re.compile(rb"^[ \t]*\[[^\n]{%d}" % _LONGEST_NAME, re.MULTILINE)
+_LONGEST_LINE = 10_000
+_LONG_LINE = re.compile(rb"[^\n]{%d}" % _LONGEST_LINE)
 _FILES = {"repo": CONFIG, "local": f"{CONFIG}.local"}
 
 Texts = Mapping[str, bytes | None]
@@ -74,13 +76,14 @@ def require_quick(text: bytes, name: str = CONFIG) -> bytes:
     """Return the text, unless the library that DVC reads it with would need minutes for it.
 
     Raises:
-        Unreadable: it would: its time grows with the square of a section's name.
+        Unreadable: it would: its time grows with the square of a section's name, and of a line.
     """
-    if found := _LONG_SECTION.search(text):
-        line = text.count(b"\n", 0, found.start()) + 1
-        raise Unreadable(
-            f"not valid: line {line}: the name of a section has more than {_LONGEST_NAME} characters", name
-        )
+    for what, longest, pattern in (
+        ("the name of a section", _LONGEST_NAME, _LONG_SECTION), ("it", _LONGEST_LINE, _LONG_LINE),
+    ):  # fmt: skip
+        if found := pattern.search(text):
+            line = text.count(b"\n", 0, found.start()) + 1
+            raise Unreadable(f"not valid: line {line}: {what} has more than {longest} characters", name)
     return text
 
 

@@ -17,11 +17,14 @@ def find(data: Any, path: str) -> Any:
 
 
 def text(data: Any, *paths: str) -> str:
-    """Return the first of `paths` that holds a text or a number, as text; '' when none does."""
+    """Return the first of `paths` that holds a text or a number, as text; '' when none does.
+
+    Halves of characters, which JSON can hold and no request can, become ``?``.
+    """
     for path in paths:
         value = find(data, path)
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
-            return str(value)
+            return str(value).encode("utf-8", "replace").decode("utf-8")
     return ""
 
 

@@ -193,8 +193,9 @@ class GitHub:
     def _check_run(self, change: Change, title: str) -> Any:
         path = f"{self._at}/commits/{change.head}/check-runs"
         runs = self._api.get(path, check_name=title, per_page=100)
-        items = runs.get("check_runs", ()) if isinstance(runs, dict) else ()
-        return next((run for run in items if text(run, "external_id") == title), None)
+        items = find(runs, "check_runs")
+        listed = items if isinstance(items, list) else ()
+        return next((run for run in listed if text(run, "external_id") == title), None)
 
 
 def _remark(remark: Annotation) -> dict[str, Any]:

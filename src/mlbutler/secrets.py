@@ -76,7 +76,7 @@ _LOOKS_SECRET = re.compile(
     r"|e(?<![A-Za-z0-9_-]e)yJ[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]*"
     r"|B(?=earer )(?P<bearer>earer )[A-Za-z0-9._~+/=-]{16,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----"
-    r"(?:[^-]*+(?:-(?!----(?:BEGIN|END) )[^-]*+)*+-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:[^-]*+(?:-(?!----(?:BEGIN|END) )[^-]*+)*-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----"
     r"|(?:\\n[A-Za-z0-9+/=]+|\n[A-Za-z0-9+/=]{40,})*)"
 )
 # What signs an address: the rest of it may stay.

@@ -53,7 +53,7 @@ lock: $(INSTALLED)
 $(GROOVY_LINT): tests/groovy/npm/package.json tests/groovy/npm/package-lock.json | $(INSTALLED)
 	@mkdir -p $(@D) && cp $^ $(@D)
 	@if ! command -v npm >/dev/null; then echo "npm is not installed: no Jenkinsfile is linted with npm-groovy-lint."; \
-	elif cd $(@D) && timeout 120 npm ci --engine-strict --ignore-scripts --no-audit --no-fund --fetch-timeout=30000 --fetch-retries=1; \
+	elif cd $(@D) && timeout 120 npm ci --engine-strict --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-timeout=30000 --fetch-retries=1; \
 	then touch $(@F); else echo "npm could not install npm-groovy-lint: no Jenkinsfile is linted with it." >&2; fi
 
 demo: $(INSTALLED)

@@ -10,15 +10,14 @@ import argparse
 import json
 import math
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.chromium import page_seconds
 from bench.measure import Failed, run
 from bench.project import environment, git
 
@@ -145,29 +144,6 @@ def add(project: Path, environ: dict[str, str], number: int) -> None:
 USABLE = "() => document.documentElement.dataset.ready === 'yes'"
 
 
-def usable_seconds(page: Path) -> float | None:
-    """Return the median of five times until the table can be sorted; None without a browser."""
-    chromium = shutil.which("chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        return None
-    if chromium is None:
-        return None
-    times = []
-    with sync_playwright() as api:
-        browser = api.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for _ in range(5):
-            tab = browser.new_page()
-            start = time.perf_counter()
-            tab.goto(page.as_uri(), wait_until="commit")
-            tab.wait_for_function(USABLE)
-            times.append(time.perf_counter() - start)
-            tab.close()
-        browser.close()
-    return sorted(times)[len(times) // 2]
-
-
 def measure(root: Path, experiments: int, *, rival: bool) -> Line:
     """Measure one size."""
     project, environ = make(root / str(experiments), experiments)
@@ -181,7 +157,7 @@ def measure(root: Path, experiments: int, *, rival: bool) -> Line:
         theirs.append(run(RIVAL, project, environ).seconds)
     page = project / ".mlbutler" / "board" / "index.html"
     rival_cold, rival_warm = theirs if theirs else (None, None)
-    return Line(experiments, rival_cold, rival_warm, cold, warm, page.stat().st_size, usable_seconds(page))
+    return Line(experiments, rival_cold, rival_warm, cold, warm, page.stat().st_size, page_seconds(page, USABLE))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.chromium import page_seconds
 from bench.measure import Failed, run, run_all
 from bench.project import environment, git
 
@@ -89,29 +88,6 @@ def make(root: Path, size: Size) -> tuple[Path, dict[str, str]]:
         git(project, environ, "add", "-A")
         git(project, environ, "commit", "-qm", branch)
     return project, environ
-
-
-def page_seconds(page: Path) -> float | None:
-    """Return the median of five times from asking for the page until it has been drawn; None without a browser."""
-    chromium = shutil.which("chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        return None
-    if chromium is None:
-        return None
-    times = []
-    with sync_playwright() as api:
-        browser = api.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab = browser.new_page()
-        for _ in range(5):
-            tab.goto("about:blank")
-            start = time.perf_counter()
-            tab.goto(page.as_uri(), wait_until="load")
-            tab.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
-            times.append(time.perf_counter() - start)
-        browser.close()
-    return statistics.median(times)
 
 
 def measure(root: Path, size: Size, repeats: int) -> Line:

@@ -13,14 +13,11 @@ from __future__ import annotations
 from dataclasses import field
 
 from mlbutler.frozen import frozen_by_name
-from mlbutler.record_compare import (
+from mlbutler.record_changes import (
     CodeChange,
-    CompareResult,
     DataChange,
     DefinitionChange,
-    Flip,
     FolderChange,
-    GateResult,
     MetricChange,
     MetricHistory,
     Origin,
@@ -28,15 +25,20 @@ from mlbutler.record_compare import (
     PastValue,
     PlotChange,
     PlotKind,
-    PredictionChange,
-    RepeatResult,
     Scalar,
-    ScoreChange,
-    SliceChange,
     StageDefinitionChange,
     TableChange,
     TrackedRun,
     Verdict,
+)
+from mlbutler.record_compare import (
+    CompareResult,
+    Flip,
+    GateResult,
+    PredictionChange,
+    RepeatResult,
+    ScoreChange,
+    SliceChange,
 )
 from mlbutler.record_steps import (
     Cause,

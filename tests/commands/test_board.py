@@ -228,6 +228,7 @@ def test_a_page_is_written_and_a_clone_without_its_project_is_refused(
     assert cli("-o", str(tmp_path / "public" / "page.html"), "--quiet") == 0
     assert (tmp_path / "public" / "page.html").read_text() == page
     assert cli("-o", str(tmp_path)) == 2
+    assert cli("-o", str(tmp_path / "public" / "page.html" / "below.html")) == 3
     assert cli("-C", str(tmp_path)) == 2
     assert cli("--csv", "--json") == 2
 

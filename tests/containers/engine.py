@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 _BUILD = 1800.0
 
 
@@ -42,6 +43,15 @@ class Engine:
         file = ["-f", str(context / dockerfile)]
         self.docker("build", "-t", tag, *given, *file, str(context), timeout=_BUILD)
         return tag
+
+
+def copy_clone(folder: Path) -> None:
+    """Copy the repository's files into a folder, without what a clone does not have."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.split("\0")[:-1]:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
 
 
 @contextmanager

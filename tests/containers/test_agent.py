@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from mlbutler.scaffold.image import PROGRAMS
 from mlbutler.version import __version__
-from tests.containers.engine import Engine
+from tests.containers.engine import ROOT, Engine, copy_clone
 
-ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "docker" / "agent" / "Dockerfile"
 
 
@@ -21,11 +18,7 @@ def test_it_has_mlbutler_dvc_and_what_jenkins_runs(engine: Engine, tmp_path: Pat
     base = re.findall(r"(?m)^ARG BASE=(\S+)", DOCKERFILE.read_text())[0]
     if not engine.has(base):
         pytest.skip(f"the engine has no image {base}, and cannot pull it")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in listed.split("\0")[:-1]:  # what a clone has
-        if (ROOT / name).is_file():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tmp_path / name)
+    copy_clone(tmp_path)
     image = engine.build("mlbutler-test-agent", tmp_path, "docker/agent/Dockerfile")
     script = "mlbutler --version && dvc --version && touch $MLBUTLER_DATA_MIRROR/x && id -un"
     said = engine.docker("run", "--rm", "--entrypoint", "sh", image, "-ec", script).stdout.split()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.containers.engine import Engine
+from tests.containers.engine import ROOT, Engine, copy_clone
 from tests.integration.world import make
 
-ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "docker" / "cli" / "Dockerfile"
 
 
@@ -21,11 +19,7 @@ def test_a_project_is_planned_in_it_by_any_user(engine: Engine, tmp_path: Path) 
     if not engine.has(base):
         pytest.skip(f"the engine has no image {base}, and cannot pull it")
     source = tmp_path / "source"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in listed.split("\0")[:-1]:  # what a clone has
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, source / name)
+    copy_clone(source)
     image = engine.build("mlbutler-test-cli", source, "docker/cli/Dockerfile")
     project = make(tmp_path / "world").project
     subprocess.run(["chown", "-R", "1500:1500", str(tmp_path)], check=True)

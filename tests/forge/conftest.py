@@ -18,7 +18,7 @@ from mlbutler.record import Change
 from mlbutler.report.marker import marked_head, marker
 from mlbutler.variables import FORGE_TOKEN
 from tests.forge.dialects import Gitea, GitHub, GitLab
-from tests.forge.fake import HEAD, TOKEN, Dialect, FakeForge, Note
+from tests.forge.fake import HEAD, TOKEN, Dialect, FakeForge, Note, serving
 from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
 
 DIALECTS = (GitHub, GitLab, Gitea, BitbucketCloud, BitbucketServer, DagsHub, Gogs)
@@ -77,11 +77,8 @@ def body(head: str = HEAD, text: str = "text", title: str = "mlbutler") -> str:
 
 
 def _meet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Meeting]:
-    server = FakeForge(request.param())
-    yield Meeting(server, tmp_path)
-    server.shutdown()
-    server.server_close()
-    assert server.violations == []
+    with serving(request.param()) as server:
+        yield Meeting(server, tmp_path)
 
 
 def _over(*dialects: type[Dialect]) -> Any:

@@ -8,8 +8,8 @@ import socket
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -352,3 +352,15 @@ class FakeForge(ThreadingHTTPServer):
     def sent(self, method: str) -> list[Seen]:
         """Requests of one method."""
         return [seen for seen in self.seen if seen.method == method]
+
+
+@contextmanager
+def serving(dialect: Dialect) -> Iterator[FakeForge]:
+    """Serve a dialect; at the end no request may have been one that the vendor's description forbids."""
+    server = FakeForge(dialect)
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert server.violations == []

@@ -16,7 +16,7 @@ from mlbutler.git.address import RemoteAccess, parse
 from mlbutler.record import Outcome
 from mlbutler.steps import publish
 from tests.forge.dialects import GitHub, GitLab
-from tests.forge.fake import FakeForge
+from tests.forge.fake import FakeForge, serving
 from tests.forge.test_publish import Git, at_forge, clone, pictures_of, with_curve, work
 
 __all__ = ["clone"]
@@ -26,11 +26,8 @@ _OLD = "plot-00000000000000000000.svg"
 @pytest.fixture(params=[GitHub, GitLab], ids=lambda dialect: dialect.__name__)
 def server(request: pytest.FixtureRequest) -> Iterator[FakeForge]:
     """One forge without a place for pictures, one with."""
-    server = FakeForge(request.param())
-    yield server
-    server.shutdown()
-    server.server_close()
-    assert server.violations == []
+    with serving(request.param()) as server:
+        yield server
 
 
 def published(

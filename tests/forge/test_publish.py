@@ -31,7 +31,7 @@ from mlbutler.steps import publish
 from mlbutler.steps.context import RunContext
 from mlbutler.variables import FORGE_TOKEN
 from tests.forge.dialects import GitHub
-from tests.forge.fake import TOKEN, Answer, FakeForge, Fault, Note
+from tests.forge.fake import TOKEN, Answer, FakeForge, Fault, Note, serving
 from tests.forge.more_dialects import BitbucketCloud, BitbucketServer, DagsHub, Gogs
 
 Git = Callable[..., str]
@@ -269,12 +269,9 @@ def test_a_forge_that_cannot_be_written_is_an_error(clone: Path, git: Git) -> No
 @pytest.fixture
 def dagshub() -> Iterator[FakeForge]:
     """A DagsHub that takes no comments."""
-    server = FakeForge(DagsHub())
-    server.faults = [Fault("GET", "/comments", answer=Answer(404), times=99)]
-    yield server
-    server.shutdown()
-    server.server_close()
-    assert server.violations == []
+    with serving(DagsHub()) as server:
+        server.faults = [Fault("GET", "/comments", answer=Answer(404), times=99)]
+        yield server
 
 
 def test_where_no_comment_is_taken_a_branch_shows_the_report(clone: Path, git: Git, dagshub: FakeForge) -> None:
@@ -308,11 +305,8 @@ def test_where_no_comment_is_taken_a_branch_shows_the_report(clone: Path, git: G
 @pytest.fixture
 def gogs() -> Iterator[FakeForge]:
     """A Gogs with an open pull request, 17, and a closed one."""
-    server = FakeForge(Gogs())
-    yield server
-    server.shutdown()
-    server.server_close()
-    assert server.violations == []
+    with serving(Gogs()) as server:
+        yield server
 
 
 def on_gogs(job: RunContext, server: FakeForge) -> RunContext:
@@ -367,11 +361,8 @@ def test_where_nothing_folds_the_comment_is_short_and_a_branch_has_the_rest(
 @pytest.fixture(params=[GitHub, BitbucketCloud, BitbucketServer, DagsHub])
 def unfurnished(request: pytest.FixtureRequest) -> Iterator[FakeForge]:
     """A forge that takes no pictures."""
-    server = FakeForge(request.param())
-    yield server
-    server.shutdown()
-    server.server_close()
-    assert server.violations == []
+    with serving(request.param()) as server:
+        yield server
 
 
 def with_curve(job: RunContext) -> RunContext:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.forge.dialects import GitHub
-from tests.forge.fake import ME, SOMEBODY, TOKEN, WRITER, FakeForge
+from tests.forge.fake import ME, SOMEBODY, TOKEN, WRITER, FakeForge, serving
 from tests.integration.world import Run, World, make, params
 
 NUMBER = 7
@@ -32,11 +32,8 @@ def head(world: World) -> str:
 
 @pytest.fixture
 def forge() -> Iterator[FakeForge]:
-    server = FakeForge(GitHub())
-    yield server
-    server.shutdown()
-    server.server_close()
-    assert server.violations == []
+    with serving(GitHub()) as server:
+        yield server
 
 
 def told(forge: FakeForge) -> dict[str, str]:

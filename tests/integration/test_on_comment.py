@@ -11,7 +11,7 @@ import pytest
 
 from mlbutler.gate.waivers import parse_waivers
 from tests.forge.dialects import Gitea, GitHub, GitLab
-from tests.forge.fake import SOMEBODY, TOKEN, WRITER, Answer, FakeForge, Fault, Pull
+from tests.forge.fake import SOMEBODY, TOKEN, WRITER, Answer, FakeForge, Fault, Pull, serving
 from tests.forge.more_dialects import BitbucketServer
 from tests.integration.world import Run, World, make, params
 
@@ -38,12 +38,9 @@ def heads(world: World) -> dict[int, str]:
 
 @pytest.fixture(params=[GitHub])
 def forge(request: pytest.FixtureRequest, heads: dict[int, str]) -> Iterator[FakeForge]:
-    server = FakeForge(request.param())
-    server.dialect.pulls[:] = [Pull(FORK, heads[FORK], "theirs"), Pull(OURS, heads[OURS], "ours")]
-    yield server
-    server.shutdown()
-    server.server_close()
-    assert server.violations == []
+    with serving(request.param()) as server:
+        server.dialect.pulls[:] = [Pull(FORK, heads[FORK], "theirs"), Pull(OURS, heads[OURS], "ours")]
+        yield server
 
 
 @pytest.fixture(scope="module")

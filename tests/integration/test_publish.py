@@ -8,18 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.forge.dialects import GitHub, GitLab
-from tests.forge.fake import TOKEN, Answer, Dialect, FakeForge, Fault
+from tests.forge.fake import TOKEN, Answer, Dialect, FakeForge, Fault, serving
 from tests.integration.world import Run, World, params
 
 
 @pytest.fixture(params=[GitHub, GitLab], ids=lambda dialect: dialect.__name__)
 def forge(request: pytest.FixtureRequest) -> Iterator[FakeForge]:
     """One forge with the host and the pull request 1 of the world's builds."""
-    server = FakeForge(request.param())
-    yield server
-    server.shutdown()
-    server.server_close()
-    assert server.violations == []
+    with serving(request.param()) as server:
+        yield server
 
 
 def environ(world: World, forge: FakeForge) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.forge.dialects import Gitea, GitHub, GitLab
-from tests.forge.fake import FakeForge
+from tests.forge.fake import FakeForge, serving
 from tests.forge.more_dialects import Gogs
 from tests.integration.test_publish import environ
 from tests.integration.world import World, params
@@ -17,12 +17,9 @@ NAME = "mlbutler/results/better"
 
 @pytest.fixture(params=[GitHub, GitLab, Gitea, Gogs], ids=lambda dialect: dialect.__name__)
 def forge(request: pytest.FixtureRequest) -> Iterator[FakeForge]:
-    server = FakeForge(request.param())
-    server.dialect.pulls.clear()
-    yield server
-    server.shutdown()
-    server.server_close()
-    assert server.violations == []
+    with serving(request.param()) as server:
+        server.dialect.pulls.clear()
+        yield server
 
 
 def test_results_are_proposed_once_and_withdrawn_when_they_are_merged(world: World, forge: FakeForge) -> None:

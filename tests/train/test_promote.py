@@ -11,18 +11,15 @@ from mlbutler.commands.train import promote as module
 from mlbutler.console import Console
 from mlbutler.errors import GitError
 from tests.forge.dialects import GitHub
-from tests.forge.fake import TOKEN, FakeForge
+from tests.forge.fake import TOKEN, FakeForge, serving
 from tests.train.agents import Agent, send
 from tests.train.conftest import Laptop, snapshot
 
 
 @pytest.fixture
 def forge() -> Iterator[FakeForge]:
-    server = FakeForge(GitHub())
-    yield server
-    server.shutdown()
-    server.server_close()
-    assert server.violations == []
+    with serving(GitHub()) as server:
+        yield server
 
 
 def test_an_experiment_becomes_a_branch_with_its_data_and_a_pull_request(laptop: Laptop, forge: FakeForge) -> None:
@@ -69,6 +66,11 @@ def test_a_branch_with_something_else_is_left_alone(laptop: Laptop) -> None:
     assert "There is a branch taken on origin with other commits. Nothing was sent" in said
     assert "main here with other commits" in laptop.train("promote", "better", "--branch", "main", code=2)
     assert "no name for a branch" in laptop.train("promote", "better", "--branch", "a..b", code=2)
+    nowhere = laptop.world.run(
+        laptop.root, {"MLBUTLER_FORGE_KIND": "folder", "MLBUTLER_FORGE_URL": ""}, "promote", "better", verb="train"
+    )
+    assert (nowhere.code, "forge.url is not set" in nowhere.err) == (2, True)
+    assert "better-branch" not in laptop.git("ls-remote", "origin")
     assert sorted(laptop.world.remote.rglob("*")) == objects
     laptop.git("remote", "remove", "origin")
     assert "there is no git remote to push it to" in laptop.train("promote", "better", "--no-pull-request")

@@ -12,7 +12,7 @@ from mlbutler.atomic import write
 from mlbutler.commands.board.gather import gather
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
-from mlbutler.errors import EXIT_PASSED, UsageError
+from mlbutler.errors import EXIT_PASSED, OutsideError, UsageError
 from mlbutler.numbers import count
 from mlbutler.report.board import data
 from mlbutler.report.board.page import render
@@ -43,7 +43,7 @@ def board(directory: Path, console: Console, options: BoardOptions) -> int:
     """Write the page; return the exit code 0.
 
     Raises:
-        UsageError: no project, or the page cannot be written there.
+        UsageError: no project, or a folder is in the page's place. OutsideError: it cannot be written.
     """
     console.json = console.json or options.csv  # what is said goes to standard error
     with begin(directory, console, watching=True) as work:
@@ -55,7 +55,11 @@ def board(directory: Path, console: Console, options: BoardOptions) -> int:
         if options.csv or (console.json and options.output is None and not options.open):
             return EXIT_PASSED
         page = _page(work, options.output)
-        write(page, render(found).encode("utf-8", "replace"), durable=False)
+        try:
+            write(page, render(found).encode("utf-8", "replace"), durable=False)
+        except OSError as error:
+            remedy = "Name another file: -o FILE"
+            raise OutsideError(f"{page} cannot be written: {error.strerror or error}.", remedy) from error
         for note in found.notes:
             console.line(f"Note: {note}")
         console.path(count(len(found.rows), "experiment"), page)

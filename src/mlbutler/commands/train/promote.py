@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.change.detect import detect
@@ -16,7 +17,7 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, GitError, StoreError, UsageError
 from mlbutler.few import few
 from mlbutler.forge.detect import ForgeLocation, locate_forge
-from mlbutler.forge.interface import NotOffered, PullRequest
+from mlbutler.forge.interface import Forge, NotOffered, PullRequest
 from mlbutler.forge.new_pull_request import page
 from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
@@ -49,6 +50,7 @@ def promote(directory: Path, console: Console, name: str, branch: str | None, *,
     change = detect(git, os.environ, training.settings)
     change = dataclasses.replace(change, head=experiment.result, head_branch=branch, number=None)
     here, there = _looked_up(git, change, branch)
+    offer = _offer(training, change) if pull_request and change.git_remote is not None else None
     _send_data(training, experiment)
     git.run("update-ref", f"refs/heads/{branch}", experiment.result, here)
     if change.git_remote is None:
@@ -57,7 +59,7 @@ def promote(directory: Path, console: Console, name: str, branch: str | None, *,
     else:
         _push(git, change.git_remote, experiment.result, branch, there)
         console.line(f"{branch}, with the results of {experiment.name}, is on {change.git_remote}")
-        pull, address = _offered(training, experiment, change, branch) if pull_request else (None, "")
+        pull, address = _offered(training, experiment, change, offer) if offer is not None else (None, "")
     if console.json:
         document = {"name": experiment.name, "branch": branch, "commit": experiment.result, "remote": change.git_remote}
         print_json(document | {"pull_request": pull.url if pull is not None else None, "open_at": address or None})
@@ -113,29 +115,52 @@ def _push(git: Git, remote: str, commit: str, branch: str, expected: str) -> Non
     raise GitError(f"{branch} changed on {remote} meanwhile. Nothing was pushed.", "Look at it, and run this again.")
 
 
-def _offered(training: Training, experiment: Experiment, change: Change, branch: str) -> tuple[PullRequest | None, str]:
-    """Open a pull request; return it, else the page where a person opens it, '' where there is none."""
-    target, say = change.target_branch, training.console.line
+@dataclass(frozen=True)
+class _Offer:
+    """Where a pull request can be opened: `forge` is None, and `problem` says why, where it is for a person to do."""
+
+    place: ForgeLocation | None
+    forge: Forge | None = None
+    problem: str = "No forge is known here: open the pull request there, if there is one."
+
+
+def _offer(training: Training, change: Change) -> _Offer:
+    """Find the forge: wrong settings are known before anything is sent.
+
+    Raises:
+        SettingsError: the settings name none that there is.
+    """
     place = locate_forge(training.settings.forge, os.environ, change)
-    if target is None or place is None:
-        say("No forge is known here: open the pull request there, if there is one.")
-        return None, ""
+    if change.target_branch is None or place is None:
+        return _Offer(None)
+    asked = Opening(place=place, environ=os.environ, root=training.place.root, say=training.console.line)
     try:
-        pull = _opened(training, place, experiment, change)
-    except (NotOffered, NoToken) as error:
-        if not (address := page(place, branch, target)):
-            say(f"No pull request was opened: {error.message}")
-            return None, ""
-        say(f"Open the pull request at {address}")
-        return None, address
-    say(f"pull request {pull.number}: {pull.url}")
-    return pull, ""
+        return _Offer(place, open_forge(asked))
+    except NoToken as error:
+        return _Offer(place, problem=error.message)
 
 
-def _opened(training: Training, place: ForgeLocation, experiment: Experiment, change: Change) -> PullRequest:
-    environ = os.environ
-    forge = open_forge(Opening(place=place, environ=environ, root=training.place.root, say=training.console.line))
-    return forge.open_pull_request(change, *_text(training, experiment))
+def _offered(
+    training: Training, experiment: Experiment, change: Change, offer: _Offer
+) -> tuple[PullRequest | None, str]:
+    """Open a pull request; return it, else the page where a person opens it, '' where there is none."""
+    say, problem = training.console.line, offer.problem
+    if offer.forge is not None:
+        try:
+            pull = offer.forge.open_pull_request(change, *_text(training, experiment))
+        except NotOffered as error:
+            problem = error.message
+        else:
+            say(f"pull request {pull.number}: {pull.url}")
+            return pull, ""
+    if offer.place is None:
+        say(problem)
+        return None, ""
+    if not (address := page(offer.place, change.head_branch or "", change.target_branch or "")):
+        say(f"No pull request was opened: {problem}")
+        return None, ""
+    say(f"Open the pull request at {address}")
+    return None, address
 
 
 def _text(training: Training, experiment: Experiment) -> tuple[str, str]:

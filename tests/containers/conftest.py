@@ -87,6 +87,8 @@ def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     base = re.findall(r"(?m)^FROM (\S+)", dockerfile)[0]
     if not engine.has(base):
         pytest.skip(f"the engine has no image {base}, and cannot pull it")
+    if why := engine.lacks(base):
+        pytest.skip(f"the engine cannot make a container of {base}: {why}")
     clones = {}
     for name, path, text in (
         ("better", "params.yaml", (world.project / "params.yaml").read_text().replace("hidden: 12", "hidden: 16")),

@@ -37,6 +37,16 @@ class Engine:
             self.docker(*words, image, check=False).returncode == 0 for words in (("image", "inspect"), ("pull",))
         )
 
+    def lacks(self, image: str) -> str:
+        """Return why a container of this image cannot be made as Jenkins makes it, or nothing.
+
+        Podman runs `--init` by a program of its own, which its Debian package only recommends.
+        """
+        name = f"mlbutler-test-{os.getpid()}"
+        done = self.docker("create", "--init", "--name", name, image, "true", check=False)
+        self.docker("rm", "--force", name, check=False)
+        return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0]
+
     def build(self, tag: str, context: Path, dockerfile: str = "Dockerfile", **arguments: str) -> str:
         """Build an image and return its tag."""
         given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]

@@ -20,7 +20,7 @@ help:
 	@echo "make fuzz         a million hostile inputs: hours; FUZZ='--inputs 20000 logs' for fewer"
 	@echo "make coverage     the tests, with the lines and branches that they reach"
 	@echo "make test-oldest  the tests that work on DVC, with the oldest DVC that is supported"
-	@echo "make lock         requirements.lock anew, from pyproject.toml"
+	@echo "make lock         requirements.lock and constraints.txt anew, from pyproject.toml"
 	@echo "make libraries    bundles what the page of experiments has of others; needs npm"
 	@echo "make audit        known vulnerabilities of what requirements.lock names, where one can ask"
 	@echo "make site         build/site: the documentation as web pages and manual pages; every link is checked"
@@ -44,10 +44,16 @@ $(INSTALLED): pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Every version and hash that `make install` takes, for every Python and system that is supported.
+# The extras whose versions constraints.txt names, for people who install mlbutler with pip.
+FOR_USERS := s3 ssh parquet keyring search mlflow plots demo
+
+# Every version and hash that `make install` takes, for every Python and system that is supported; and the same versions,
+# without hashes, as constraints for pip, which without them tries many old releases.
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
 		--extra dev --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --no-annotate --no-header --python-version 3.11 --constraint requirements.lock \
+		$(addprefix --extra ,$(FOR_USERS)) --output-file constraints.txt pyproject.toml
 
 # The linter of tests/groovy/test_lint.py, pinned with all that it needs. That test skips where this cannot be had.
 $(GROOVY_LINT): tests/groovy/npm/package.json tests/groovy/npm/package-lock.json | $(INSTALLED)

@@ -20,8 +20,11 @@ from mlbutler.settings import Gate, Predictions
 from mlbutler.settings.reading import variables
 from tests import forked_python
 from tests.integration.world import World, make
+from tests.shown import looks_like
 
 ROOT = Path(__file__).parent.parent
+CONSOLE = re.compile(r"```console\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
+"""Commands, and what the page says right below that they print."""
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 
@@ -103,15 +106,19 @@ def documented_world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_console_command_works(path: Path, documented_world: World) -> None:
+def test_every_console_command_works_and_prints_what_the_page_says(path: Path, documented_world: World) -> None:
     own = {"MLBUTLER_FORGE_URL": documented_world.forge, "MLBUTLER_DATA_MIRROR": documented_world.mirror}
     environ = documented_world.base_environ() | {name: str(value) for name, value in own.items()}
-    for block in re.findall(r"```console\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
-        for line in block.splitlines():
+    for commands, expected in CONSOLE.findall(path.read_text(encoding="utf-8")):
+        shown = ""
+        for line in commands.splitlines():
             words = shlex.split(line.removeprefix("$ "))
             assert words[0] == "mlbutler"
             done = forked_python.run(*words, cwd=documented_world.project, env=environ)
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+            shown += done.stdout
+        lines = [line.rstrip() for line in shown.strip().splitlines()]
+        assert not expected or looks_like(lines, expected.strip().splitlines()), f"{commands} prints\n{shown}"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -35,6 +35,16 @@ def test_every_locked_version_has_a_hash() -> None:
     assert len(LOCKED) > 100
 
 
+def test_the_constraints_for_users_are_the_locked_versions_of_every_extra() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = dict(line.partition(" ;")[0].split("==") for line in lines)
+    assert found.items() <= LOCKED.items()
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *(text for name, extra in extras.items() if name != "dev" for text in extra)]
+    needed = {canonicalize_name(Requirement(text).name) for text in wanted}
+    assert needed <= found.keys()
+
+
 def test_dvc_is_bounded_on_both_sides() -> None:
     [dvc] = [Requirement(text) for text in WANTED if Requirement(text).name == "dvc"]
     assert {one.operator for one in dvc.specifier} == {">=", "<"}

@@ -6,10 +6,11 @@ import os
 import re
 import subprocess
 import sys
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+
+from tests.shown import looks_like
 
 pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
@@ -17,17 +18,6 @@ pytest.importorskip("sklearn")
 PAGE = Path(__file__).parent.parent / "docs" / "tutorial.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 END = "---end-of-block---"
-
-
-def looks_like(output: list[str], expected: list[str]) -> bool:
-    """Whether lines match where ``...`` alone stands for any lines, and within a line for any text."""
-    if not expected:
-        return not output
-    first, *rest = expected
-    if first == "...":
-        return any(looks_like(output[skipped:], rest) for skipped in range(len(output) + 1))
-    pattern = first.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]").replace("...", "*")
-    return bool(output) and fnmatchcase(output[0], pattern) and looks_like(output[1:], rest)
 
 
 def test_every_block_can_be_copied_and_shows_what_the_page_says(tmp_path: Path) -> None:

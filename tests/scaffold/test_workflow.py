@@ -193,6 +193,8 @@ def test_a_forks_code_runs_on_no_machine_whose_folders_are_shared(
     condition = load(rendered(seen["pip"], GITHUB, **more)[1])["jobs"]["mlbutler"].get("if", "")
     same = "github.event.pull_request.head.repo.full_name == github.repository"
     assert condition == (f"github.event_name != 'pull_request' || {same}" if "label" in more else "")
+    # Branch protection takes a skipped job for passed: it must not bear the name of mlbutler's own check.
+    assert load(rendered(seen["pip"], GITHUB, **more)[1])["jobs"]["mlbutler"]["name"] != "mlbutler"
     job = load(rendered(seen["pip"], GITLAB, **more)[1])["mlbutler"]
     first = job["rules"][0]
     assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID != $CI_MERGE_REQUEST_PROJECT_ID" in first["if"]

@@ -258,6 +258,7 @@ def main() -> int:
     """Run the builds and print a table; return 1 where one failed without a fault, or left something."""
     parser = argparse.ArgumentParser(prog="bench.soak", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--builds", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no build after so many")
     parser.add_argument("--json", type=Path, help="write what was measured there")
     asked = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="mlbutler-soak-")).resolve()
@@ -271,14 +272,19 @@ def main() -> int:
                 _FAULTS.pop(13)
                 print("No disk of 32 MB can be mounted here: none gets full.", file=sys.stderr)
             agent = Agent(root, f"http://127.0.0.1:{server.server_address[1]}")
-            with ThreadPoolExecutor(2) as pool:
-                builds = list(pool.map(agent.build, range(asked.builds)))
+            builds = _two_at_a_time(agent, asked.builds, time.monotonic() + 60 * asked.minutes)
     finally:
         server.shutdown()
         shutil.rmtree(root, ignore_errors=True)
     if asked.json:
         asked.json.write_text(json.dumps([asdict(build) for build in builds], indent=1))
     return _print(builds)
+
+
+def _two_at_a_time(agent: Agent, builds: int, until: float) -> list[Build]:
+    with ThreadPoolExecutor(2) as pool:
+        done = pool.map(lambda number: agent.build(number) if time.monotonic() < until else None, range(builds))
+        return [build for build in done if build is not None]
 
 
 def _print(builds: Sequence[Build]) -> int:

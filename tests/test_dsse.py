@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,15 @@ PUBLIC = "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 OTHER = "MCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="
 ENTRY = {
     "cmd": "python train.py",
-    "deps": [{"path": "data.csv", "md5": "a" * 32, "size": 3}, {"path": "raw", "md5": f"{'b' * 32}.dir", "size": 9}],
+    "deps": [
+        {"path": "data.csv", "hash": "md5", "md5": "a" * 32, "size": 3},
+        {"path": "raw", "hash": "md5", "md5": f"{'b' * 32}.dir", "size": 9},
+    ],
     "params": {"params.yaml": {"rate": 0.1}},
-    "outs": [{"path": "model.txt", "md5": "c" * 32}, {"path": "plots", "md5": f"{'d' * 32}.dir"}],
+    "outs": [
+        {"path": "model.txt", "hash": "md5", "md5": "c" * 32},
+        {"path": "plots", "hash": "md5", "md5": f"{'d' * 32}.dir"},
+    ],
 }
 RUN = {
     "builder": "urn:mlbutler:jenkins", "versions": {"mlbutler": "1"}, "isolation": "off", "host": "h", "platform": "p",
@@ -32,10 +39,10 @@ RUN = {
 }  # fmt: skip
 
 
-def made() -> bytes:
+def made(entry: dict[str, Any] = ENTRY, reproduced: str = "") -> bytes:
     return provenance.statement(
-        ENTRY, commit="e" * 40, repository="https://git.example.org/a/b", project="", stage="train",
-        sha256={"model.txt": "f" * 64}, locks={"uv.lock": "0" * 64}, run=RUN,
+        entry, commit="e" * 40, repository="https://git.example.org/a/b", project="", stage="train",
+        sha256={"model.txt": "f" * 64}, locks={"uv.lock": "0" * 64}, run=RUN, reproduced=reproduced,
     )  # fmt: skip
 
 
@@ -86,12 +93,30 @@ def test_a_statement_names_what_went_in_and_what_came_out_by_hash() -> None:
         {"name": "uv.lock", "digest": {"sha256": "0" * 64}},
     ]
     read = provenance.read(made())
-    assert (read.commit, read.stage) == ("e" * 40, "train")
+    assert (read.commit, read.stage, read.reproduced) == ("e" * 40, "train", False)
     assert read.outputs == {"model.txt": "c" * 32, "plots": f"{'d' * 32}.dir"}
 
 
+def test_what_a_build_made_names_the_commit_that_ran_and_the_one_that_holds_it() -> None:
+    found = json.loads(made(reproduced="9" * 40))["predicate"]
+    assert found["buildDefinition"]["resolvedDependencies"][0]["digest"] == {"gitCommit": "9" * 40}
+    assert found["runDetails"]["byproducts"] == [{"name": "results", "digest": {"gitCommit": "e" * 40}}]
+    read = provenance.read(made(reproduced="9" * 40))
+    assert (read.commit, read.reproduced) == ("e" * 40, True)
+
+
+@pytest.mark.parametrize("out", [
+    {"path": "model.txt", "md5": "c" * 32},  # of DVC 2, whose MD5 of a text is not that of its bytes
+    {"path": "model.txt", "hash": "md5", "md5": "../x"},
+    {"path": "model.txt"},
+])  # fmt: skip
+def test_what_has_no_md5_of_its_bytes_is_in_no_statement(out: dict[str, str]) -> None:
+    with pytest.raises(Unreadable, match=r"'model\.txt' has no MD5"):
+        made(ENTRY | {"outs": [out]})
+
+
 def test_whatever_is_in_a_note_is_read_or_refused() -> None:
-    seeds = (made(), dsse.signed(made(), KEY).encode())
+    seeds = (made(), made(reproduced="9" * 40), dsse.signed(made(), KEY).encode())
     for number in range(400):
         content = mutated(Random(number), seeds, "json")
         for read in (provenance.read, dsse.opened):

@@ -63,7 +63,7 @@ class Origin:
     (reproduced by mlbutler in the build of `head`, as the results commit `commit` says; `url` is its page),
     ``dvc.lock`` (its stage did not run here: as the author committed it in `commit`), ``file`` (the same, and no stage
     makes it), ``work tree`` (not committed), ``in no commit`` (of this side), ``not known`` (the clone's history is cut
-    off).
+    off). `signer`: whose signature an attestation of that build has, by the name in ``verify.signers``.
     """
 
     files: tuple[str, ...]
@@ -72,6 +72,7 @@ class Origin:
     commit: str = ""
     head: str = ""
     url: str = ""
+    signer: str = ""
 
 
 @frozen_by_name

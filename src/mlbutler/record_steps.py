@@ -259,7 +259,8 @@ class StageRun:
     """One stage that was looked at: ``ran``, ``restored``, ``unchanged``, ``failed``, ``interrupted``, ``not reached``.
 
     `duration` in seconds, `peak_memory` in bytes (None if not measured), `tail` the log's last lines
-    when it failed, `cause` the sentence of the plan.
+    when it failed, `cause` the sentence of the plan. `entry`: the fingerprint of its entry in dvc.lock, as its run made
+    it.
     """
 
     name: str
@@ -269,6 +270,7 @@ class StageRun:
     exit_code: int | None = None
     cause: str = ""
     tail: tuple[str, ...] = ()
+    entry: str = ""
 
 
 @frozen_by_name
@@ -317,7 +319,7 @@ class CommitResult(StepResult):
     """The results commit: its id, the parent it was put on, the branch, the files. Empty id: none is on the branch.
 
     `proposed`: another branch that has it, for a pull request into `branch`; `pull_request`: that one's page.
-    `tracker_run`: the page of its run on an MLflow server.
+    `tracker_run`: the page of its run on an MLflow server. `attested`: the stages of which a signed statement was kept.
     """
 
     commit: str = ""
@@ -328,6 +330,7 @@ class CommitResult(StepResult):
     proposed: str = ""
     pull_request: str = ""
     tracker_run: str = ""
+    attested: tuple[str, ...] = ()
 
 
 @frozen_by_name

@@ -56,7 +56,7 @@ class StageVerified:
     """One stage that was verified. `reason`: one sentence; `causes`: what usually leads to that, as far as it shows.
 
     `runs`: how many times its command ran. `seconds`: of them all. `tail`: the log's last lines when it failed.
-    `attested`: who attested it before, a sentence each.
+    `attested`: who attested it before, a sentence each. `directory`: where its command runs, from the project's root.
     """
 
     name: str
@@ -68,3 +68,4 @@ class StageVerified:
     seconds: float = 0.0
     tail: tuple[str, ...] = ()
     attested: tuple[str, ...] = ()
+    directory: str = ""

@@ -119,7 +119,7 @@ def _json(random: Random, content: bytes) -> bytes:
         return _lines(random, content)
     holder, key = random.choice(list(_places(root)))
     _change(random, holder, key, root)
-    return _written(root[0] if root else None).encode("utf-8", "surrogatepass")
+    return written(root[0] if root else None).encode("utf-8", "surrogatepass")
 
 
 def _places(root: list[Any]) -> list[tuple[Any, int]]:
@@ -170,18 +170,31 @@ def _odd(random: Random, value: Any, root: list[Any]) -> Any:
     if kind < 0.9:
         holder, index = random.choice(_places(root))  # something from elsewhere
         other = holder[index][1] if isinstance(holder, Pairs) else holder[index]
-        return Raw(_written(other))
+        return Raw(written(other))
     return random.choice((Pairs(), [], [[]], [None], Pairs([("", None)]), [Pairs()], True, 0, -1, 0.5))
 
 
-def _written(value: Any) -> str:
-    if isinstance(value, Raw):
-        return value.text
-    if isinstance(value, Pairs):
-        return "{" + ",".join(f"{json.dumps(key)}:{_written(inner)}" for key, inner in value) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_written, value)) + "]"
-    return json.dumps(value)
+def written(value: Any) -> str:
+    """Return JSON, of whatever depth: what is changed a few times is nested deeper than Python's stack may be."""
+    parts, stack = list[str](), [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, Raw):
+            parts.append(one.text)
+        elif isinstance(one, list):
+            opening, closing = "{}" if isinstance(one, Pairs) else "[]"
+            parts.append(opening)
+            stack.append(Raw(closing))
+            for index in reversed(range(len(one))):
+                comma = "," if index else ""
+                if isinstance(one, Pairs):
+                    key, inner = one[index]
+                    stack += [inner, Raw(f"{comma}{json.dumps(key)}:")]
+                else:
+                    stack += [one[index], Raw(comma)]
+        else:
+            parts.append(json.dumps(one))
+    return "".join(parts)
 
 
 # -------------------------------------------------------------------------------------------------- texts

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tests.fuzz.mutations import CANARY, mutated
+from tests.fuzz.mutations import CANARY, Pairs, mutated, written
 from tests.fuzz.oracles import Fault, Watch, bounded, judged, require_harmless
 from tests.fuzz.targets import TARGETS
 
@@ -49,6 +49,13 @@ def test_what_a_server_once_answered_with_is_a_result_or_an_error(target: str, c
     for number in range(6):
         random = Random(number)
         judged(lambda random=random: TARGETS[target].read(content, Path(watch.folder), random))  # type: ignore[misc]
+
+
+def test_an_input_may_be_nested_deeper_than_python_s_stack() -> None:
+    deep: list[object] = [Pairs([("a", None), ("b", [])]), 1]
+    for _ in range(5000):
+        deep = [Pairs([("a", deep)])]
+    assert written(deep) == '[{"a":' * 5000 + '[{"a":null,"b":[]},1]' + "}]" * 5000
 
 
 def test_the_judges_find_what_they_look_for(watch: Watch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,9 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from mlbutler import dsse, isolation
 from tests.git_server import GitServer
 from tests.integration.world import TRAIN, Run, World, make, params
+from tests.test_dsse import KEY, PUBLIC
 
+SIGNING = {"MLBUTLER_SIGNING_KEY": KEY, "MLBUTLER_ISOLATION_MODE": "auto"}
+SIGNERS = {"MLBUTLER_VERIFY_SIGNERS": json.dumps([f"ci {PUBLIC}"])}
+ATTESTATIONS = "refs/notes/mlbutler-attestations"
 TOKEN = "git-t0ken-f0r-tests"
 FILES = {"dvc.lock", "metrics.json", "curve.csv"}
 
@@ -67,8 +73,8 @@ def test_the_results_stand_on_the_author_s_head(ready: World) -> None:
 def test_the_build_of_the_results_commit_keeps_what_is_known_of_the_one_that_ran(ready: World, tmp_path: Path) -> None:
     """On another agent: nothing but Git and the DVC remote is shared."""
     head = tip(ready)
-    assert commit(ready).code == 0
-    elsewhere = ready.jenkins("better", BUILD_URL="http://jenkins.example/job/x/2/")
+    assert commit(ready, SIGNING).code == 0
+    elsewhere = ready.jenkins("better", BUILD_URL="http://jenkins.example/job/x/2/") | SIGNERS
     elsewhere["MLBUTLER_DATA_MIRROR"] = str(tmp_path / "another-mirror")
     run = ready.run(ready.clone("origin/better"), elsewhere, "--skip", "publish")
     assert run.code == 0, run.err
@@ -80,6 +86,9 @@ def test_the_build_of_the_results_commit_keeps_what_is_known_of_the_one_that_ran
     assert [(o["kind"], o["commit"]) for o in run.record["compare"]["new_origins"]] == [("earlier build", tip(ready))]
     assert [o["kind"] for o in run.record["compare"]["old_origins"]] == ["dvc.lock"]
     text = (run.root / ".mlbutler" / "report" / "report.md").read_text()
+    if not isolation.problem():
+        assert run.record["compare"]["new_origins"][0]["signer"] == "ci"
+        assert ", as <code>ci</code> attests of <code>" in text
     assert "Nothing had to run in this build. The results are those of [an earlier build]" in text
 
 
@@ -186,6 +195,61 @@ def test_a_password_reaches_git_over_http_and_nothing_else(ready: World, server:
     assert TOKEN not in words + run.out + run.err
     for file in ready.directory.rglob("*"):
         assert not (file.is_file() and TOKEN.encode() in file.read_bytes()), file
+
+
+@pytest.mark.skipif(bool(isolation.problem()), reason=isolation.problem())
+def test_what_a_build_made_is_attested_beside_its_results(ready: World, server: GitServer) -> None:
+    head, root = tip(ready), ready.directory / "build-1"
+    run = commit(ready, server.environ(TOKEN) | SIGNING)
+    assert run.code == 0, run.err
+    assert run.record["commit"]["attested"] == ["train"], run.record["commit"]["reason"]
+    assert run.record["commit"]["reason"].endswith("; attested: train")
+    [line] = ready.git(ready.bare, "notes", f"--ref={ATTESTATIONS}", "show", "better").splitlines()
+    assert dsse.opened(line).signer({"ci": PUBLIC}) == "ci"
+    said = json.loads(dsse.opened(line).payload)["predicate"]
+    assert said["buildDefinition"]["buildType"] == "urn:mlbutler:reproduced-stage:v1"
+    assert said["buildDefinition"]["externalParameters"]["command"] == "python src/train.py"
+    assert said["buildDefinition"]["internalParameters"]["isolation"].startswith("bubblewrap")
+    assert {"name": "source", "digest": {"gitCommit": head}}.items() <= (
+        said["buildDefinition"]["resolvedDependencies"][0].items()
+    )
+    assert said["runDetails"]["byproducts"] == [{"name": "results", "digest": {"gitCommit": tip(ready)}}]
+    assert said["runDetails"]["metadata"]["invocationId"] == "http://jenkins.example/job/x/1/"
+    model = next(one for one in json.loads(dsse.opened(line).payload)["subject"] if one["name"] == "model.txt")
+    assert model["digest"]["sha256"] == hashlib.sha256((root / "model.txt").read_bytes()).hexdigest()
+    secret = KEY.splitlines()[1].encode()
+    for file in ready.directory.rglob("*"):
+        content = file.read_bytes() if file.is_file() else b""
+        assert TOKEN.encode() not in content, file
+        assert secret not in content, file
+
+    job = ready.jenkins("better") | server.environ(TOKEN) | SIGNING | SIGNERS
+    again = ready.run(ready.clone("origin/better"), job, "--stage", "train", "--json", verb="verify")
+    assert again.code == 0, again.err
+    [told] = json.loads(again.out)["stages"][0]["attested"]
+    assert told.startswith("reproduced, and attested by ci (urn:mlbutler:jenkins, 20")
+    noted = json.loads(ready.git(ready.bare, "notes", "--ref=mlbutler", "show", "better"))
+    assert noted["verified"] == {"train": "identical"}
+    first, second = ready.git(ready.bare, "notes", f"--ref={ATTESTATIONS}", "show", "better").splitlines()
+    assert first == line
+    assert b'"urn:mlbutler:verified-stage:v1"' in dsse.opened(second).payload
+
+
+@pytest.mark.parametrize(("name", "old", "new", "said"), [
+    ("dvc.lock", "train.rate: 0.05", "train.rate: 0.04", "not attested: train (dvc.lock at "),
+    (".mlbutler/record.json", '"isolation": "', '"isolation": "not ', "not attested: the stages ran in an "),
+])  # fmt: skip
+def test_what_code_of_the_project_could_have_changed_is_not_attested(
+    ready: World, name: str, old: str, new: str, said: str
+) -> None:
+    file = ready.directory / "build-1" / name
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    run = commit(ready, SIGNING)
+    assert run.code == 0, run.err
+    assert said in run.record["commit"]["reason"]
+    assert run.record["commit"]["attested"] == []
+    assert ATTESTATIONS not in ready.git(ready.bare, "for-each-ref")
 
 
 def test_a_wrong_password_is_said_and_nothing_is_lost(ready: World, server: GitServer) -> None:

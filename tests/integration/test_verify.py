@@ -103,10 +103,15 @@ def test_honest_results_are_identical_and_no_cache_is_asked(world: World, tmp_pa
 
 def test_what_is_verified_is_attested_and_read_again_with_who_signed_it(world: World, tmp_path: Path) -> None:
     spying = f"{TRAIN}\nimport os\nprint('key:', os.environ.get('MLBUTLER_SIGNING_KEY'))\n"
-    trained(world, "attested", {"src/train.py": spying})
+    there = "  there:\n    wdir: src\n    cmd: echo x > made.txt\n    outs: [made.txt]\n"
+    trained(world, "attested", {"src/train.py": spying, "dvc.yaml": DVC_YAML + there})
     root, file = world.clone("origin/attested"), tmp_path / "verified.intoto.jsonl"
     signing = {"MLBUTLER_SIGNING_KEY": KEY}
     only = ("--stage", "train", "--json")
+    below = world.run(root, signing, "--stage", "there", "--attestation", str(file), verb="verify")
+    assert below.code == 0, below.out + below.err
+    [line] = file.read_text().splitlines()
+    assert [one["name"] for one in json.loads(dsse.opened(line).payload)["subject"]] == ["src/made.txt"]
     run = world.run(root, signing, *only, "--attestation", str(file), verb="verify")
     assert run.code == 0, run.out + run.err
     assert "key: None" in run.err

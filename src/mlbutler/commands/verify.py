@@ -16,9 +16,9 @@ from mlbutler.project.model import Stages
 from mlbutler.record import Outcome, StepResult, Verification, VerifyResult
 from mlbutler.report.model import Column, Table, Tone, cell
 from mlbutler.report.screen import Screen
-from mlbutler.steps.attesting import attest, signing_key, with_attestations
+from mlbutler.steps.attestations import with_attestations
+from mlbutler.steps.attesting import attest, signing_key
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.isolated import isolated
 from mlbutler.steps.verification_note import keep
 from mlbutler.steps.verified_run import Asked
 from mlbutler.steps.verify import verify
@@ -58,7 +58,7 @@ def verify_commit(directory: Path, console: Console, revision: str | None, optio
         result = with_attestations(work, result)
         keep(work, result)
         if key or options.attestation is not None:
-            attest(work, result, key, options.attestation, _isolation(work))
+            attest(work, result, key, options.attestation)
         _show(console, result)
         if console.json:
             print(json.dumps(_document(work, result), indent=2, ensure_ascii=False))
@@ -81,11 +81,6 @@ def _asked(work: RunContext, revision: str | None, options: VerifyOptions) -> As
     settings = work.settings.verify
     tolerance = settings.tolerance if options.tolerance is None else options.tolerance
     return Asked(commit, choose, options.sample, tolerance, settings.timeout)
-
-
-def _isolation(work: RunContext) -> str:
-    with isolated(work) as here:
-        return here.words
 
 
 def _show(console: Console, result: VerifyResult) -> None:

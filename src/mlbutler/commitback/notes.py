@@ -6,6 +6,7 @@ No index, work tree or branch is touched, and on the remote nothing is replaced 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from mlbutler.commitback.build import Author
 from mlbutler.commitback.push_results import refusal
@@ -21,22 +22,22 @@ _FILE = "100644"
 _MOST_LINES = 50
 
 
-def add_note(git: Git, commit: str, line: str, author: Author, ref: str = NOTES) -> None:
-    """Append a line to the commit's note in this clone, below `ref`.
+def add_note(git: Git, commit: str, lines: Sequence[str], author: Author, ref: str = NOTES) -> None:
+    """Append lines to the commit's note in this clone, below `ref`.
 
     Raises:
         GitError: git could not write it.
     """
     for _ in range(_TRIES):
         tip = git.resolve(ref)
-        made = _with_line(git, tip, commit, line, author)
+        made = _with_lines(git, tip, commit, lines, author)
         if git.run("update-ref", ref, made, tip or "0" * 40, check=False).code == 0:
             return
     raise GitError(f"{ref} could not be written.", "Run again.")
 
 
-def push_note(git: Git, remote: str, commit: str, line: str, author: Author, ref: str = NOTES) -> None:
-    """Append a line to the commit's note on the remote, below `ref`, on top of what is there.
+def push_note(git: Git, remote: str, commit: str, lines: Sequence[str], author: Author, ref: str = NOTES) -> None:
+    """Append lines to the commit's note on the remote, below `ref`, on top of what is there.
 
     Raises:
         AccessDenied: the remote refused the credentials. GitError: it could not be reached, or does not take the ref.
@@ -48,7 +49,7 @@ def push_note(git: Git, remote: str, commit: str, line: str, author: Author, ref
             git.fetch(remote, ref)
             if git.resolve(tip) is None:
                 continue  # it moved between the two questions
-        done = git.push(remote, _with_line(git, tip, commit, line, author), ref, expected=tip or "")
+        done = git.push(remote, _with_lines(git, tip, commit, lines, author), ref, expected=tip or "")
         if done.code == 0:
             return
         if (said := refusal(done)) is not None:
@@ -72,12 +73,12 @@ def _entry(git: Git, tip: str, commit: str) -> TreeEntry | None:
     return next((entry for entry in git.tree(tip) if entry.path.replace("/", "") == commit), None)
 
 
-def _with_line(git: Git, tip: str | None, commit: str, line: str, author: Author) -> str:
-    """Return a commit on `tip` of which the note of `commit` has one line more."""
+def _with_lines(git: Git, tip: str | None, commit: str, lines: Sequence[str], author: Author) -> str:
+    """Return a commit on `tip` of which the note of `commit` has these lines more."""
     there = _entry(git, tip, commit) if tip is not None else None
     before = git.run("cat-file", "blob", there.oid).out.decode("utf-8", "replace") if there is not None else ""
-    lines = [*before.splitlines(), line][-_MOST_LINES:]
-    content = "".join(f"{one}\n" for one in lines).encode()
+    kept = [*before.splitlines(), *lines][-max(_MOST_LINES, len(lines)) :]
+    content = "".join(f"{one}\n" for one in kept).encode()
     oid = git.run("hash-object", "-w", "--stdin", input=content).text.strip()
     path = there.path if there is not None else commit
     with scratch_index(git, tip) as index:

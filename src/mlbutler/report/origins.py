@@ -21,9 +21,9 @@ def paragraphs(compare: CompareResult) -> tuple[Paragraph, ...]:
 
 
 def _line(name: str, origins: Sequence[Origin]) -> Line:
-    groups: dict[tuple[str, str, str], list[Origin]] = {}
+    groups: dict[tuple[str, ...], list[Origin]] = {}
     for origin in origins:
-        groups.setdefault((origin.kind, origin.commit, origin.url), []).append(origin)
+        groups.setdefault((origin.kind, origin.commit, origin.url, origin.signer), []).append(origin)
     line: Line = (plain(f"{name}: "),)
     for index, group in enumerate(list(groups.values())[:_GROUPS]):
         line = (*line, *((plain("; "),) if index else ()), *_describe(group[0]))
@@ -45,7 +45,9 @@ def _describe(origin: Origin) -> Line:
     if origin.kind == "earlier build":
         build = link("an earlier build", origin.url) if origin.url else plain("an earlier build")
         head = code(short(origin.head))
-        says = plain(", as the results commit "), commit, plain(" says")
+        says: Line = (plain(", as the results commit "), commit, plain(" says"))
+        if origin.signer:
+            says = (plain(", as "), code(origin.signer), plain(" attests of "), commit)
         return plain("reproduced in "), build, plain(" of mlbutler's, of "), head, *says
     if origin.kind == "dvc.lock":
         return plain("as dvc.lock says, committed in "), commit, plain("; not run here")

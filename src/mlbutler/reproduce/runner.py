@@ -256,7 +256,7 @@ class Runner:
         return StageRun(
             name=stage.name, outcome=told["outcome"], duration=end["seconds"], peak_memory=told.get("peak"),
             exit_code=code if failed else (0 if told["outcome"] == "ran" else None), cause=cause,
-            tail=self._tail() if failed else (),
+            tail=self._tail() if failed else (), entry=told.get("entry", ""),
         )  # fmt: skip
 
     def _problem(self, name: str, why: str) -> None:

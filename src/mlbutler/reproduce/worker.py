@@ -261,7 +261,8 @@ def _reproduced(name: str, command: dict[str, Any], seen: _Commands) -> dict[str
         if seen.started:
             _keep_run(repo, done[0])
         made = entries.made if entries is not None and seen.started else {}
-        return {"outcome": "ran" if seen.started else "restored", "changed": before != after, "runs": made}
+        return {"outcome": "ran" if seen.started else "restored", "changed": before != after, "runs": made,
+                "entry": _entry(done[0]) if seen.started else ""}  # fmt: skip
 
 
 def _isolate(prefix: list[str]) -> None:
@@ -274,6 +275,16 @@ def _isolate(prefix: list[str]) -> None:
         return [*prefix, *made(executable or "/bin/sh", text)]
 
     module._make_cmd = isolated
+
+
+def _entry(stage: Any) -> str:
+    """Return the fingerprint of what DVC has just written into dvc.lock; a later stage can change that file."""
+    from dvc.stage import PipelineStage
+    from dvc.stage.serialize import to_single_stage_lockfile
+
+    from mlbutler.provenance import fingerprint
+
+    return fingerprint(to_single_stage_lockfile(stage)) if isinstance(stage, PipelineStage) else ""
 
 
 def _keep_run(repo: Any, stage: Any) -> None:

@@ -1,33 +1,43 @@
-"""Attest what was verified, by a signed statement for each stage that made what dvc.lock records; read such statements.
+"""Attest what a build made, or what was verified, by a signed statement for each stage.
 
 It is written after the project's code has ended. What it says of inputs, command and outputs is read from Git's
-objects, held against their ids; that the outputs are so, from what mlbutler hashed.
+objects, held against their ids; that the outputs are so, from what mlbutler hashed, or DVC when the command had ended.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from mlbutler import atomic, dsse, provenance
 from mlbutler.commitback.build import Author
-from mlbutler.commitback.notes import ATTESTATIONS, add_note, push_note, read_note
-from mlbutler.errors import MlbutlerError, OutsideError, UsageError
+from mlbutler.commitback.notes import ATTESTATIONS, add_note, push_note
+from mlbutler.errors import MlbutlerError, OutsideError
 from mlbutler.few import few
-from mlbutler.git import Git, verified
+from mlbutler.frozen import frozen
+from mlbutler.git import verified
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
-from mlbutler.record import StageVerified, Verification, VerifyResult
-from mlbutler.steps.agreed import agreed
+from mlbutler.record import StageRun, StageVerified, Verification, VerifyResult
 from mlbutler.steps.context import RunContext
+from mlbutler.steps.isolated import isolated
 from mlbutler.variables import SIGNING_KEY
 
 _LOCKS = ("requirements.lock", "requirements.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pixi.lock",
           "conda-lock.yml", "environment.yml", "renv.lock", "Manifest.toml")  # fmt: skip
-_LARGEST_NOTE = 4 << 20
+
+
+@frozen
+class _Entry:
+    """A stage's entry in dvc.lock at a commit, its paths written from `folder`, that of dvc.yaml (``sub/`` or '')."""
+
+    content: Mapping[str, Any]
+    folder: str
+    written: str
+    """Its fingerprint, as it stands there."""
 
 
 def signing_key(work: RunContext) -> str:
@@ -42,49 +52,127 @@ def signing_key(work: RunContext) -> str:
     return key
 
 
-def attest(work: RunContext, result: VerifyResult, key: str, file: Path | None, isolation: str) -> None:
+def attest(work: RunContext, result: VerifyResult, key: str, file: Path | None) -> None:
     """Attest the stages that made what is recorded: in a file, and, where there is a key, in the commit's Git note.
 
     Args:
-        key: the private key, '' for none. isolation: how the project's code was kept from the machine, in words.
+        key: the private key, '' for none.
 
     Raises:
-        OutsideError: the file cannot be written. GitError: the clone's objects are not what their ids say.
+        OutsideError: the file cannot be written.
     """
-    made = [_statement(work, result.revision, stage, isolation) for stage in _identical(result)]
-    lines = [dsse.signed(one, key) if key else one.decode() for one in made]
+    isolation = _isolation(work)
+    identical = [stage for stage in result.stages if stage.state is Verification.IDENTICAL]
+    made, problems = _made(identical, lambda stage: _of_verified(work, result.revision, stage, isolation))
+    for problem in problems:
+        work.console.line(f"not attested: {problem}")
+    lines = [dsse.signed(one, key) if key else one.decode() for one in made.values()]
     if file is not None:
         try:
             atomic.write(file, "".join(f"{line}\n" for line in lines).encode())
         except OSError as error:
             raise OutsideError(f"{file} cannot be written: {error.strerror or error}.", "Name another one.") from error
         how = "signed" if key else f"not signed: {SIGNING_KEY} is not set"
-        work.console.line(f"attested in {file}, {how}: {few([stage.name for stage in _identical(result)])}")
-    if key:
-        _keep(work, result.revision, lines)
+        work.console.line(f"attested in {file}, {how}: {few(list(made))}")
+    if key and lines and (why := _keep(work, result.revision, lines)):
+        work.console.line(f"What was attested is not kept as a note: {why}")
 
 
-def _identical(result: VerifyResult) -> list[StageVerified]:
-    return [stage for stage in result.stages if stage.state is Verification.IDENTICAL]
+def attest_reproduced(work: RunContext, commit: str) -> tuple[tuple[str, ...], str]:
+    """Attest, at the commit that holds the results, the stages that ran in this build.
+
+    Return their names, and what to add to the sentence on the commit. That something cannot be attested is said there,
+    and is no reason to fail: the results are on the branch.
+    """
+    reproduce = work.record.reproduce
+    ran = [run for run in reproduce.stages if run.outcome == "ran"] if reproduce is not None else []
+    try:
+        key = signing_key(work)
+        if not key or not ran:
+            return (), ""
+        if why := _doubt(work):
+            return (), f"; not attested: {why}"
+        isolation = reproduce.isolation if reproduce is not None else ""
+        made, problems = _made(ran, lambda run: _of_run(work, commit, run, isolation))
+        lines = [dsse.signed(one, key) for one in made.values()]
+        why = _keep(work, commit, lines) if lines else ""
+    except MlbutlerError as error:
+        return (), f"; not attested: {error.message}"
+    if why:
+        return (), f"; not attested: {why}"
+    said = f"; attested: {few(list(made))}" if made else ""
+    return tuple(made), said + "".join(f"; not attested: {problem}" for problem in problems)
 
 
-def _statement(work: RunContext, commit: str, stage: StageVerified, isolation: str) -> bytes:
-    git = work.git.at(work.git.toplevel())
-    entry, folder = _entry(git, commit, work.prefix, stage.name)
-    recorded = {str(out.get("path")): str(out.get("md5", "")) for out in entry.get("outs") or ()}
-    sha256: dict[str, str] = {}
+def _doubt(work: RunContext) -> str:
+    """Return why this build's word on its stages is not to be signed, '' where it is.
+
+    What an earlier command found is in the record, which code that is not isolated can write.
+    """
+    reproduce = work.record.reproduce
+    if "reproduce" in work.taken:  # by this process, which remembers it
+        return ""
+    with isolated(work) as here:
+        if reproduce is not None and here.prefix and reproduce.isolation == here.words:
+            return ""
+    return "the stages ran in an earlier command and not isolated, so that their code could write what is known of them"
+
+
+def _isolation(work: RunContext) -> str:
+    with isolated(work) as here:
+        return here.words
+
+
+# ------------------------------------------------------------------------------------- statements
+
+
+def _made(stages: Sequence[Any], statement: Callable[[Any], bytes]) -> tuple[dict[str, bytes], list[str]]:
+    """Return stage -> statement, and of the others why there is none."""
+    made, problems = {}, []
+    for stage in stages:
+        try:
+            made[stage.name] = statement(stage)
+        except MlbutlerError as error:
+            problems.append(f"{stage.name} ({error.problem if isinstance(error, Unreadable) else error.message})")
+    return made, problems
+
+
+def _of_verified(work: RunContext, commit: str, stage: StageVerified, isolation: str) -> bytes:
+    entry = _entry(work, commit, stage.name, stage.directory)
+    recorded = _outputs(entry)
     for out in stage.outputs:
-        path = out.path.removeprefix(folder)
-        if recorded.get(path) != out.made:
+        if recorded.get(out.path) != out.made:
             raise Unreadable(f"dvc.lock at {commit[:10]} has another {out.path} than was verified")
-        sha256 |= {path: out.sha256} if out.sha256 else {}
-    change, environment = work.record.change, work.record.environment
+    return _statement(work, commit, stage.name, entry, {out.path: out.sha256 for out in stage.outputs}, isolation)
+
+
+def _of_run(work: RunContext, commit: str, run: StageRun, isolation: str) -> bytes:
+    stage = next((one for one in work.project.stages.pipeline() if one.name == run.name), None)
+    entry = _entry(work, commit, run.name, stage.directory if stage is not None else "")
+    if not run.entry or entry.written != run.entry:
+        raise Unreadable(f"dvc.lock at {commit[:10]} has something else of it than its run made")
+    sha256 = {path: provenance.sha256_of(work.root / path, md5) for path, md5 in _outputs(entry).items()}
+    return _statement(work, commit, run.name, entry, sha256, isolation, work.record.change.checkout)
+
+
+def _statement(
+    work: RunContext,
+    commit: str,
+    stage: str,
+    entry: _Entry,
+    sha256: Mapping[str, str],
+    isolation: str,
+    reproduced: str = "",
+) -> bytes:
+    """Return the statement; `sha256`: path from the project's root -> that of the file, '' where it is not known."""
+    git, change, environment = work.git.at(work.git.toplevel()), work.record.change, work.record.environment
     locks = {name: hashlib.sha256(content).hexdigest() for name in _LOCKS
              if (content := verified.file(git, commit, f"{work.prefix}{name}")) is not None}  # fmt: skip
     versions = {name: getattr(environment, name) for name in ("mlbutler", "dvc", "git", "python")}
     return provenance.statement(
-        entry, commit=commit, repository=change.repository or "", project=f"{work.prefix}{folder}", stage=stage.name,
-        sha256=sha256, locks=locks,
+        entry.content, commit=commit, repository=change.repository or "", project=f"{work.prefix}{entry.folder}",
+        stage=stage, sha256={posixpath.relpath(path, entry.folder or "."): value for path, value in sha256.items()},
+        locks=locks, reproduced=reproduced,
         run={
             "builder": f"urn:mlbutler:{change.ci}", "versions": versions, "isolation": isolation,
             "host": environment.host, "platform": environment.platform, "build": change.build_url or "",
@@ -93,94 +181,52 @@ def _statement(work: RunContext, commit: str, stage: StageVerified, isolation: s
     )  # fmt: skip
 
 
-def _entry(git: Git, commit: str, prefix: str, name: str) -> tuple[Mapping[str, Any], str]:
-    """Return the stage's entry in dvc.lock, from objects that are what their ids say, and its folder in the project."""
+def _entry(work: RunContext, commit: str, name: str, directory: str) -> _Entry:
+    """Return the stage's entry in dvc.lock, from objects that are what their ids say.
+
+    Args:
+        directory: where the command runs, from the project's root; dvc.lock has paths from there.
+    """
     file, _, key = name.rpartition(":")
     lock = f"{(file or 'dvc.yaml').rpartition('.')[0]}.lock"
-    content = verified.file(git, commit, f"{prefix}{lock}")
+    content = verified.file(work.git.at(work.git.toplevel()), commit, f"{work.prefix}{lock}")
     found = parse_yaml(decoded(content, lock), lock) if content is not None else {}
-    entry = found.get("stages", {}).get(key) if isinstance(found, Mapping) else None
+    stages = found.get("stages") if isinstance(found, Mapping) else None
+    entry = stages.get(key) if isinstance(stages, Mapping) else None
     if not isinstance(entry, Mapping):
         raise Unreadable(f"{lock} at {commit[:10]} has no stage '{key}'")
     folder = lock.rpartition("/")[0]
-    return entry, f"{folder}/" if folder else ""
+
+    def placed(item: Any) -> Any:
+        path = item.get("path") if isinstance(item, Mapping) else None
+        if not isinstance(path, str) or "://" in path or path.startswith("/"):
+            return item
+        return {**item, "path": posixpath.relpath(posixpath.join(directory, path), folder or ".")}
+
+    written = provenance.fingerprint(entry)
+    lists = {
+        part: [placed(item) for item in entry[part]] for part in ("deps", "outs") if isinstance(entry.get(part), list)
+    }
+    return _Entry({**entry, **lists}, f"{folder}/" if folder else "", written)
 
 
-def _keep(work: RunContext, commit: str, lines: list[str]) -> None:
-    """Append them to the commit's note; that they cannot be kept is shown, and is no reason to fail."""
+def _outputs(entry: _Entry) -> dict[str, str]:
+    """Map path from the project's root -> hash."""
+    outs = [out for out in entry.content.get("outs") or () if isinstance(out, Mapping)]
+    return {posixpath.normpath(f"{entry.folder}{out.get('path')}"): str(out.get("md5", "")) for out in outs}
+
+
+def _keep(work: RunContext, commit: str, lines: Sequence[str]) -> str:
+    """Append them to the commit's note; return why they could not be kept, '' where they are."""
     git, change = work.git.at(work.git.toplevel()), work.record.change
     try:
         author = Author.parse(work.settings.commit.author)
-        for line in lines:
-            if change.ci == "local":
-                add_note(git, commit, line, author, ATTESTATIONS)
-            elif change.git_remote is not None:
-                push_note(git, change.git_remote, commit, line, author, ATTESTATIONS)
+        if change.ci == "local":
+            add_note(git, commit, lines, author, ATTESTATIONS)
+        elif change.git_remote is not None:
+            push_note(git, change.git_remote, commit, lines, author, ATTESTATIONS)
+        else:
+            return "no Git remote is known"
     except MlbutlerError as error:
-        work.console.line(f"What was attested is not kept as a note: {error.message}")
-
-
-# ------------------------------------------------------------------------------------- reading
-
-
-def with_attestations(work: RunContext, result: VerifyResult) -> VerifyResult:
-    """Return the result with what is attested of each stage at this commit, and by whom.
-
-    Raises:
-        UsageError: a signer's key is none.
-    """
-    signers = _signers(agreed(work, "verify", work.settings.verify).signers)
-    said: dict[str, dict[str, None]] = {}
-    for line in _lines(work, result.revision):
-        try:
-            stage, sentence = _sentence(line, work, result, signers)
-        except Unreadable as error:
-            work.console.line(f"An attestation of {result.revision[:10]} cannot be read: {error.problem}")
-            continue
-        said.setdefault(stage, {})[sentence] = None
-    stages = tuple(replace(one, attested=tuple(said.get(one.name, ()))) for one in result.stages)
-    return replace(result, stages=stages)
-
-
-def _signers(lines: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for line in lines:
-        name, _, key = line.strip().partition(" ")
-        if not key:
-            raise UsageError("verify.signers has a line without a key.", "Write 'NAME KEY', such as 'ci MCowBQ...'.")
-        found[name] = key.strip()
-    return found
-
-
-def _lines(work: RunContext, commit: str) -> Iterator[str]:
-    git, change = work.git.at(work.git.toplevel()), work.record.change
-    if change.ci == "local":
-        tip = git.resolve(ATTESTATIONS)
-    else:
-        tip = git.fetch_one(change.git_remote, ATTESTATIONS) if change.git_remote is not None else None
-    if tip is not None:
-        yield from read_note(git, tip, commit, _LARGEST_NOTE)
-
-
-def _sentence(line: str, work: RunContext, result: VerifyResult, signers: Mapping[str, str]) -> tuple[str, str]:
-    """Return the stage, and what is to be said of it.
-
-    Raises:
-        Unreadable: the line is no attestation of this commit.
-    """
-    envelope = dsse.opened(line)
-    attested = provenance.read(envelope.payload)
-    if attested.commit != result.revision:
-        raise Unreadable(f"of another commit ({attested.commit[:10]})")
-    if not attested.project.startswith(work.prefix):
-        return "", ""
-    signer = envelope.signer(signers)
-    if not signer:
-        ids = ", ".join(id[:12] for id, _ in envelope.signatures) or "none"
-        return attested.stage, f"attested with a key that verify.signers does not name ({ids})"
-    folder = attested.project.removeprefix(work.prefix)
-    said = {f"{folder}{path}": value for path, value in attested.outputs.items()}
-    outputs = next((one.outputs for one in result.stages if one.name == attested.stage), ())
-    if other := [out.path for out in outputs if said.get(out.path) != out.recorded]:
-        return attested.stage, f"{signer} attested something else: {few(other)}"
-    return attested.stage, f"attested by {signer} ({attested.builder}, {attested.when})"
+        return error.message
+    return ""

@@ -23,6 +23,7 @@ from mlbutler.project.leftovers import take_out
 from mlbutler.project.paths import dependency_paths, result_paths
 from mlbutler.record import Change, CommitResult, Outcome, StageRun
 from mlbutler.steps import tracked
+from mlbutler.steps.attesting import attest_reproduced
 from mlbutler.steps.context import RunContext
 
 
@@ -43,8 +44,9 @@ def run(work: RunContext) -> CommitResult:
     except FileRefused as refused:
         return _skipped(f"not committed: {refused.reason}", refused.remedy)
     if not results.changed:
-        reason = f"nothing to commit: the results are those of the commit{_withdrawn(git, work)}"
-        return CommitResult(outcome=Outcome.PASSED, reason=reason)
+        attested, said = _attested(work, work.record.change.head)
+        reason = f"nothing to commit: the results are those of the commit{_withdrawn(git, work)}{said}"
+        return CommitResult(outcome=Outcome.PASSED, reason=reason, attested=attested)
     if work.record.change.kind == "local":
         depended = _from_root(work, dependency_paths(work.project.stages))
         inputs = [path for path in git.dirty(untracked=True) if concerns(path, depended)]
@@ -169,7 +171,7 @@ def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[s
     text = message(settings.message, change, _stages(work), _runs(work))
     build = CommitBuilder(git, files, text, Author.parse(settings.author))
     if settings.way == "pull-request":
-        return _proposed(build, change, remote, branch)
+        return _proposed(work, build, remote, branch)
     placed = push_results(build, remote, branch, change.head, touched)
     if placed.reason:
         return _kept(build, change, remote, branch, placed)
@@ -179,14 +181,22 @@ def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[s
         count = "1 file" if len(files) == 1 else f"{len(files)} files"
         reason = f"{count} on {branch} as {placed.commit[:10]}"
         reason += "" if placed.parent == change.head else ", on top of what was pushed meanwhile"
+    attested, said = _attested(work, placed.commit)
     return CommitResult(
         outcome=Outcome.PASSED,
-        reason=reason,
+        reason=reason + said,
         commit=placed.commit,
         parent=placed.parent,
         branch=branch,
         files=tuple(files),
+        attested=attested,
     )
+
+
+def _attested(work: RunContext, commit: str) -> tuple[tuple[str, ...], str]:
+    if work.record.change.kind == "local":  # what somebody's own code made here; `mlbutler verify` shows what it is
+        return (), ""
+    return attest_reproduced(work, commit)
 
 
 def _stages(work: RunContext) -> list[str]:
@@ -211,21 +221,24 @@ def _kept(build: CommitBuilder, change: Change, remote: str, branch: str, placed
     )
 
 
-def _proposed(build: CommitBuilder, change: Change, remote: str, branch: str) -> CommitResult:
+def _proposed(work: RunContext, build: CommitBuilder, remote: str, branch: str) -> CommitResult:
     """Return what is proposed: the branch has it only when somebody has merged it."""
+    change = work.record.change
     made = propose(build, remote, branch, change.head)
     if not made.commit:
         return _kept(build, change, remote, branch, PushOutcome(reason=made.reason))
+    attested, said = _attested(work, made.commit)
     count = "1 file" if len(build.files) == 1 else f"{len(build.files)} files"
     into = f"{shlex.quote(remote)} {shlex.quote(f'refs/heads/{made.name}')}"
     return CommitResult(
         outcome=Outcome.SKIPPED,
-        reason=f"{count} proposed for {branch} on {made.name} as {made.commit[:10]}",
+        reason=f"{count} proposed for {branch} on {made.name} as {made.commit[:10]}{said}",
         remedy=f"Merge the pull request of {made.name} into {branch}.",
         branch=branch,
         files=tuple(build.files),
         fetch_command=f"git fetch {into} && git merge FETCH_HEAD && dvc pull",
         proposed=made.name,
+        attested=attested,
     )
 
 

@@ -11,6 +11,7 @@ from mlbutler.errors import GitError, ProjectError
 from mlbutler.git import Git
 from mlbutler.project.model import Output, Stage, Stages
 from mlbutler.record import EarlierBuild, Origin
+from mlbutler.steps.attestations import with_signers
 from mlbutler.steps.context import RunContext
 
 _BUILT = {"ran": "this build", "restored": "run cache"}
@@ -26,9 +27,10 @@ def origins(
     Nothing is judged by it, so an error of git leaves it empty and stops nothing.
 
     Raises:
-        ProjectError: the project cannot be read.
+        ProjectError: the project cannot be read. UsageError: a key in ``verify.signers`` is none.
     """
-    old, new = _grouped(_stages_at(work, base), theirs)[:_MOST], _grouped(work.project.stages, ours)[:_MOST]
+    before = _stages_at(work, base)
+    old, new = _grouped(before, theirs)[:_MOST], _grouped(work.project.stages, ours)[:_MOST]
     run = work.record.reproduce
     became = {stage.name: _BUILT.get(stage.outcome, "") for stage in run.stages} if run is not None else {}
     finder = _OriginFinder(work.git, work.prefix)
@@ -38,7 +40,7 @@ def origins(
         there = [origin for stage, paths in old for origin in finder.at(base, stage, paths)] if base else []
     except GitError:
         return (), ()
-    return tuple(there), tuple(here)
+    return with_signers(work, there, before), with_signers(work, here, work.project.stages)
 
 
 def _stages_at(work: RunContext, base: str | None) -> Stages:

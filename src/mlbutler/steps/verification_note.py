@@ -26,10 +26,10 @@ def keep(work: RunContext, result: VerifyResult) -> None:
     try:
         author = Author.parse(work.settings.commit.author)
         if change.ci == "local":
-            add_note(git, result.revision, line, author)
+            add_note(git, result.revision, [line], author)
             work.console.detail(f"noted in {NOTES}: git notes --ref=mlbutler show {result.revision[:10]}")
         elif change.git_remote is not None:
-            push_note(git, change.git_remote, result.revision, line, author)
+            push_note(git, change.git_remote, result.revision, [line], author)
     except MlbutlerError as error:
         work.console.line(f"What was verified is not kept as a note: {error.message}")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from mlbutler.frozen import frozen
 from mlbutler.process import output_redactor
 from mlbutler.project.build_runs import BuildRuns
 from mlbutler.project.model import Output, Stage, Stages
+from mlbutler.provenance import sha256_of
 from mlbutler.record import Cause, OutputVerified, StagePlan, StageRun, StageState
 from mlbutler.remotes.opening import open_mirror
 from mlbutler.reproduce.runner import Runner, Surroundings
@@ -182,7 +181,7 @@ class CleanRun:
         before = self._recorded[output.path].recorded
         old, new = before.value if before is not None else "", made.hashes[output.path]
         if old == new:
-            sha256 = _sha256(self._scratch.root / output.path, old) if self._asked.digests else ""
+            sha256 = sha256_of(self._scratch.root / output.path, old) if self._asked.digests else ""
             return OutputVerified(path=output.path, same=True, recorded=old, made=new, sha256=sha256)
         if old.endswith(".dir") or new.endswith(".dir"):
             difference = self._directory(output)
@@ -275,23 +274,6 @@ class CleanRun:
         new = _read(self._scratch.root / output.path / first.where)
         old = self._object(ObjectId(first.recorded), None, f"{output.path}/{first.where}")
         return None if old is None or new is None else (old, new)
-
-
-def _sha256(path: Path, md5: str) -> str:
-    """Return a file's SHA-256; '' where the path is none, or its content is not that of the MD5."""
-    both = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    try:
-        with open(path, "rb", opener=_no_pipe) as file:  # Path.open has no opener
-            while part := file.read(1 << 20):
-                for one in both:
-                    one.update(part)
-    except OSError:
-        return ""
-    return both[1].hexdigest() if both[0].hexdigest() == md5 else ""
-
-
-def _no_pipe(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _read(path: Path) -> bytes | None:

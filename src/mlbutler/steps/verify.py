@@ -149,8 +149,9 @@ class _Verifying:
         state = Verification.IDENTICAL if exact else Verification.WITHIN_TOLERANCE
         far = "" if exact else f"metrics differ by {made.largest:.2g} of their size at most"
         return StageVerified(
-            name=stage.name, state=state, reason=far, outputs=made.outputs, runs=1, seconds=made.seconds
-        )
+            name=stage.name, state=state, reason=far, outputs=made.outputs, runs=1, seconds=made.seconds,
+            directory=stage.directory,
+        )  # fmt: skip
 
     def _differs(self, stage: Stage, first: Made, again: Made | StageVerified) -> StageVerified:
         repeats = isinstance(again, Made) and first.hashes == again.hashes

@@ -48,7 +48,7 @@ $(INSTALLED): pyproject.toml requirements.lock
 FOR_USERS := s3 ssh parquet keyring search mlflow plots demo
 
 # Every version and hash that `make install` takes, for every Python and system that is supported; and the same versions,
-# without hashes, as constraints for pip, which without them tries many old releases.
+# without hashes, as constraints for people who install with pip.
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
 		--extra dev --output-file requirements.lock pyproject.toml

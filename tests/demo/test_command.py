@@ -79,6 +79,7 @@ def test_the_story_comes_true(tmp_path: Path, isolated_environment: Path, git: G
     document = json.loads(done.stdout)
     assert "8. Ada tries four networks at once" in done.stderr
     assert document["experiments"] == ["size-1", "size-2", "size-3", "size-4"]
+    assert ": lost" not in done.stderr  # what was sent goes on after the command that sent it
 
     world = tmp_path / "the world"
     for name in ("project", "repository", "remote", "mirror", "report", "comment", "record", "board"):

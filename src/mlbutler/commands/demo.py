@@ -36,7 +36,7 @@ def demo(directory: Path, console: Console, *, shown: bool = False) -> int:
         StoryBroken: something did not happen as told.
     """
     if any(find_spec(name) is None for name in ("sklearn", "PIL")):
-        raise UsageError("The demo trains with scikit-learn and Pillow.", how_to_get("demo"))
+        raise UsageError("The demo needs the pictures of scikit-learn, and Pillow.", how_to_get("demo"))
     try:
         directory.mkdir(parents=True, exist_ok=True)
         occupied = any(directory.iterdir())

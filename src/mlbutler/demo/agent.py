@@ -93,14 +93,14 @@ def build(world: World, pull_request: DemoPullRequest, number: int, console: Con
         "MLBUTLER_FORGE_URL": str(world.forge),
     }
     console.line(f"  $ cd {workspace} && mlbutler run")
-    code, seconds = world.call("mlbutler", ["run"], cwd=workspace, environ=environ, console=console)
+    done = world.call("mlbutler", ["run"], cwd=workspace, environ=environ, console=console)
     record = read_record(latest_record(workspace))
     if record is None:
         raise StoryBroken(
-            f"Build {number} of pull request {pull_request.number} (exit code {code}) left no record.",
+            f"Build {number} of pull request {pull_request.number} (exit code {done.exit_code}) left no record.",
             f"Look at its output above and into {workspace}.",
         )
-    return FinishedBuild(workspace, code, seconds, record)
+    return FinishedBuild(workspace, done.exit_code, done.seconds, record)
 
 
 def _check_out(world: World, pull_request: DemoPullRequest, workspace: Path) -> str:

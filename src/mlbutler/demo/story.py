@@ -185,9 +185,8 @@ def _take_the_results(world: World, pull_request: DemoPullRequest, commit: str, 
     git.run("pull", "--quiet", "--rebase", "origin", pull_request.branch)
     _expect(git.head() == commit, "her branch is not at the results commit", world)
     world.dvc("pull", "--quiet", console=console)
-    world.dvc("status", console=console)
-    code, _ = world.call("dvc", ["status", "--quiet"], cwd=world.project, environ=world.environ(), console=console)
-    _expect(code == 0, "DVC does not find the model of CI in place", world)
+    said = world.dvc("status", console=console)
+    _expect("up to date" in " ".join(said), "DVC does not find the model of CI in place", world)
     console.line(f"The model is on her machine, untrained by it: {_metrics(world.project)}")
 
 
@@ -217,7 +216,8 @@ def _sweep(world: World, console: Console) -> tuple[str, ...]:
     before = git.dirty(untracked=True), git.head()
     for arguments in (("train", *_SWEEP), ("train", "wait", "size"), ("train", "compare", "size")):
         console.line(f"  $ mlbutler {' '.join(arguments)}")
-        code, _ = world.call("mlbutler", arguments, cwd=world.project, environ=world.environ(), console=console)
+        run = world.begin if arguments[1:] == _SWEEP else world.mlbutler
+        code = run(*arguments, console=console)
         _expect(code == 0, f"mlbutler {' '.join(arguments[:2])} ended with exit code {code}", world)
     names = tuple(sorted(git.run("for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps").text.split()))
     _expect(names == ("size-1", "size-2", "size-3", "size-4"), f"DVC's experiments are {names}", world)
@@ -230,8 +230,7 @@ def _board(world: World, console: Console) -> Path:
     console.heading("9. everything that was tried, on one page")
     page = world.directory / "board.html"
     console.line(f"  $ mlbutler board -o {page}")
-    arguments = ("board", "-o", str(page))
-    code, _ = world.call("mlbutler", arguments, cwd=world.project, environ=world.environ(), console=console)
+    code = world.mlbutler("board", "-o", str(page), console=console)
     _expect(code == 0 and page.is_file(), f"mlbutler board ended with exit code {code}", world)
     return page
 

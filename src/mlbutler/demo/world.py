@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_JUDGED, MlbutlerError
 from mlbutler.git import Git
+from mlbutler.process import run
 
 _TEMPLATE = Path(__file__).parent / "template"
 _KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "USER", "LOGNAME", "LD_LIBRARY_PATH", "NO_COLOR")
@@ -27,6 +29,15 @@ class StoryBroken(MlbutlerError):
     """Something in the demo did not happen as told."""
 
     exit_code = EXIT_JUDGED
+
+
+@dataclass(frozen=True)
+class Called:
+    """A program that has ended. `seconds`: how long it took; `tail`: the last lines that it printed."""
+
+    exit_code: int
+    seconds: float
+    tail: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -88,31 +99,45 @@ class World:
 
     def call(
         self, module: str, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str], console: Console
-    ) -> tuple[int, float]:
-        """Run a Python module as a program and show its output; return its exit code and the seconds it took.
+    ) -> Called:
+        """Run a Python module as a program and show its output as it comes.
 
         Raises:
             StoryBroken: it took longer than ten minutes. Interrupted: Ctrl-C.
         """
-        from mlbutler.process import run
-
         done = run(
             [sys.executable, "-m", module, *arguments], cwd=cwd, environ=environ, timeout=_TIMEOUT,
             on_line=lambda line: console.line(f"  | {line}".rstrip()),
         )  # fmt: skip
         if done.exit_code is None:
             raise StoryBroken(f"{module} {arguments[0]} did not end within {_TIMEOUT:.0f} s.", "Is the machine busy?")
-        return done.exit_code, done.duration
+        return Called(done.exit_code, done.duration, done.tail)
 
-    def dvc(self, *arguments: str, console: Console) -> None:
-        """Run DVC in the author's clone.
+    def mlbutler(self, *arguments: str, console: Console) -> int:
+        """Run mlbutler in the author's clone; return its exit code."""
+        return self.call("mlbutler", arguments, cwd=self.project, environ=self.environ(), console=console).exit_code
+
+    def begin(self, *arguments: str, console: Console) -> int:
+        """Do the same with a verb that starts processes which work on: `call` ends them with it."""
+        done = subprocess.run(
+            [sys.executable, "-m", "mlbutler", *arguments], cwd=self.project, env=self.environ(), check=False,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        )  # fmt: skip
+        for line in done.stdout.splitlines():
+            console.line(f"  | {line}".rstrip())
+        return done.returncode
+
+    def dvc(self, *arguments: str, console: Console) -> tuple[str, ...]:
+        """Run DVC in the author's clone; return what it said last.
 
         Raises:
             StoryBroken: it failed.
         """
-        code, _ = self.call("dvc", arguments, cwd=self.project, environ=self.environ(), console=console)
-        if code != 0:
-            raise StoryBroken(f"dvc {arguments[0]} failed with exit code {code}.", f"Look into {self.project}.")
+        done = self.call("dvc", arguments, cwd=self.project, environ=self.environ(), console=console)
+        if done.exit_code != 0:
+            said = f"dvc {arguments[0]} failed with exit code {done.exit_code}."
+            raise StoryBroken(said, f"Look into {self.project}.")
+        return done.tail
 
 
 def create(directory: Path) -> World:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from mlbutler import file_modes
 from mlbutler.frozen import frozen
 
 _PROGRAM = "bwrap"
@@ -28,7 +29,7 @@ _OF_THE_KERNEL = ("sys", "sysrq-trigger", "irq", "bus", "fs")
 _TOKENS = ("token", "stored_tokens", "credentials", "credentials.toml", "auth.toml", ".netrc")
 # Root would keep all capabilities, with which it could mount / anew; it needs these to work on files of other users in
 # the workspace.
-_OF_ROOT = ("CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER")
+_OF_ROOT = (file_modes.OVERRIDE, "CAP_CHOWN", "CAP_FOWNER")
 _RESOLVER = Path("/etc/resolv.conf")
 _COVERED = tuple(map(Path, ("/run", "/tmp", "/var/tmp", "/dev", "/proc")))
 
@@ -42,7 +43,7 @@ class Places:
         writable: other files and folders that it may see and write. homes: folders that are users', or hold them, which
         it does not see. home: the user's, in place of which it has one of its own. readable: what it may see of homes.
         hidden: further files, folders and sockets that it may not see, unless they are writable or readable by name.
-        network: whether it has one.
+        network: whether it has one. modes_bind: whether root's code may not write into files whose mode forbids it.
     """
 
     workspace: Path
@@ -53,6 +54,7 @@ class Places:
     readable: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
     network: bool = True
+    modes_bind: bool = False
 
 
 @cache
@@ -109,7 +111,8 @@ def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None
         options.append("--unshare-net")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options += ["--cap-drop", "ALL"]
-        options += [word for name in _OF_ROOT for word in ("--cap-add", name)]
+        options += [word for name in _OF_ROOT if name != file_modes.OVERRIDE or not places.modes_bind
+                    for word in ("--cap-add", name)]  # fmt: skip
     return (program, *options, "--")
 
 

@@ -47,13 +47,25 @@ def test_a_stage_that_writes_into_its_input_damages_nothing_for_others(world: Wo
     assert not any("scribbled" in text for text in texts)
 
 
+APPENDING = f"""
+import pathlib
+for file in pathlib.Path("data/raw").iterdir():
+    with file.open("a") as text:
+        text.write("scribbled")
+{PREPARE}
+"""
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root writes through a link whatever its mode")
-def test_as_root_the_mirror_shares_no_file_with_a_linked_work_tree(world: World) -> None:
+def test_as_root_a_stage_may_not_write_through_a_link(world: World) -> None:
     world.run(world.clone("origin/main"), {}, "--all", verb="sync")
-    root = world.clone("origin/main")
-    assert world.run(root, {"MLBUTLER_DATA_LINK": "hardlink"}, "--all", verb="sync").code == 0
+    root = world.clone(world.branch("appending", {"src/prepare.py": APPENDING}))
+    run = world.run(root, world.jenkins("appending") | {"MLBUTLER_DATA_LINK": "hardlink"}, "--isolate", "off")
+    assert "stage 'prepare' failed" in run.record["reproduce"]["reason"], run.err
+    assert "PermissionError" in run.out + run.err
     mirrored = {path.stat().st_ino for path in world.mirror.rglob("*") if path.is_file()}
-    assert not mirrored & {path.stat().st_ino for path in Path(root, "data", "raw").iterdir()}
+    assert {path.stat().st_ino for path in Path(root, "data", "raw").iterdir()} <= mirrored
+    assert unsound(world.mirror) == []
 
 
 PERSISTENT = """

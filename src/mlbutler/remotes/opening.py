@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from mlbutler import file_modes
 from mlbutler.errors import MlbutlerError, ProjectError, StoreError
 from mlbutler.remotes.trust import require
 from mlbutler.secrets import without_userinfo
@@ -25,6 +26,11 @@ _ACCOUNT = re.compile(r"(?:^|;)AccountName=([^;]*)", re.IGNORECASE)
 
 class Configured(Protocol):
     """Describe what this module needs of a DVC project."""
+
+    @property
+    def root(self) -> Path:
+        """Return the project's root."""
+        ...
 
     @property
     def repo(self) -> Any:
@@ -70,10 +76,14 @@ def may_hardlink(project: Configured, *, trusted: bool, link: str) -> bool:
 
 
 def _linked_into_work_tree(project: Configured, link: str) -> bool:
-    """Return whether a stage could write into a cached object in place: root can, through a link, whatever its mode."""
+    """Return whether a stage could write into a cached object in place, through a link: root could, whatever its mode.
+
+    With `link` ``hardlink`` the project's code is held to modes where that can be; see `steps.isolated`.
+    """
+    if link == "hardlink":
+        return not file_modes.bind(project.root)
     kinds = project.repo.config["cache"].get("type") or []
-    linked = link == "hardlink" or bool({"hardlink", "symlink"} & set(kinds))
-    return linked and hasattr(os, "geteuid") and os.geteuid() == 0
+    return bool({"hardlink", "symlink"} & set(kinds)) and hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def open_remote(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mlbutler import file_modes
 from mlbutler.errors import OutsideError
 from mlbutler.frozen import frozen
 from mlbutler.homes import homes, programs
@@ -29,7 +30,12 @@ _REFUSED = re.compile(r"Read-only file system|Errno 30\b")
 _NOT_SEEN = re.compile(r"No such file or directory[^\n]*['\"/ ](?:tmp|var/tmp|run)/")
 # Text of the change's author, which may be the path of anything.
 _OF_THE_CHANGE = re.compile(r"TITLE|BRANCH|REF|MESSAGE|DESCRIPTION|COMMENT|BODY|TEXT|AUTHOR|TAG|CHANGE", re.IGNORECASE)
+_HELD = re.compile(r"Permission denied|Errno 13\b")
 _NO_NETWORK = re.compile(r"Temporary failure in name resolution|Network is unreachable|Name or service not known")
+_OF_MODES = (
+    "With data.link = 'hardlink' root's code may not write into files whose mode forbids it: they may be those of the "
+    "cache and the mirror. Have it make the file anew, or take data.link = 'copy'."
+)
 
 
 @frozen
@@ -47,9 +53,9 @@ class Isolated:
 
     def hint(self, lines: Iterable[str]) -> str:
         """Return what to do where the last lines of a failed command show that it missed something, else ''."""
-        if not self.prefix:
-            return ""
         text = "\n".join(lines)
+        if self.prefix in ((), file_modes.prefix()):
+            return _OF_MODES if self.prefix and _HELD.search(text) else ""
         if _REFUSED.search(text):
             return "It ran isolated: what it has to write outside the workspace belongs in isolation.writable."
         if _NOT_SEEN.search(text):
@@ -75,11 +81,12 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
     """
     settings = agreed(work, "isolation", work.settings.isolation)
     mode = work.isolate or settings.mode
+    alone = file_modes.prefix() if _modes_bind(work) else ()
     if mode == "off":
-        yield Isolated("off")
+        yield Isolated("off", alone)
         return
     if mode == "auto" and work.record.change.ci == "local":
-        yield Isolated("none: not on a CI server")
+        yield Isolated("none: not on a CI server", alone)
         return
     if why := problem():
         if mode == "require":
@@ -88,7 +95,7 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
                 "Install bubblewrap on the agent (apt-get install bubblewrap) and let its user make namespaces, or "
                 "take --isolate auto.",
             )
-        yield Isolated(f"none: {why}")
+        yield Isolated(f"none: {why}", alone)
         return
     with tempfile.TemporaryDirectory(prefix="mlbutler-isolated-", ignore_cleanup_errors=True) as own:
         places = _places(work, settings)
@@ -124,7 +131,13 @@ def _places(work: RunContext, settings: IsolationSettings) -> Places:
         ),
         hidden=(*_secrets(work, top, given), *(path for path in sockets(work.environ) if not path.is_relative_to(top))),
         network=work.trusted,
+        modes_bind=_modes_bind(work),
     )
+
+
+def _modes_bind(work: RunContext) -> bool:
+    """Tell whether root's code is held to the modes of files: where files of the work tree may be those of stores."""
+    return work.settings.data.link == "hardlink" and file_modes.bind(work.root)
 
 
 def _named(paths: Sequence[str], home: str | None, top: Path) -> Iterator[Path]:

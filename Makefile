@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 GROOVY_LINT := $(VENV)/groovy-lint/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-oldest coverage lint types bench fuzz lock libraries audit site pictures release
+.PHONY: help install demo test test-oldest coverage lint types bench fuzz lock libraries audit reference site pictures release
 
 help:
 	@echo "make demo    the whole story on real data, in a new folder ./mlbutler-demo"
@@ -23,6 +23,7 @@ help:
 	@echo "make lock         requirements.lock and constraints.txt anew, from pyproject.toml"
 	@echo "make libraries    bundles what the page of experiments has of others; needs npm"
 	@echo "make audit        known vulnerabilities of what requirements.lock names, where one can ask"
+	@echo "make reference    verbs, options and settings in docs/, as the program has them"
 	@echo "make site         build/site: the documentation as web pages and manual pages; every link is checked"
 	@echo "make pictures     the README's pictures anew, from the demo"
 	@echo "make release      dist/: wheel and sdist, each checked and tried in a fresh environment"
@@ -108,6 +109,9 @@ libraries:
 
 audit: $(INSTALLED)
 	$(BIN)/python .ci/audit $(BIN)
+
+reference: $(INSTALLED)
+	$(BIN)/python website/reference.py
 
 site: $(INSTALLED)
 	$(BIN)/python website/build.py build/site

@@ -8,8 +8,8 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -32,27 +32,45 @@ def page(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
-def verbs(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Every command with its name; those of a group as two words, such as ``store status``."""
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from verbs(command, f"{prefix}{name} ")
-        if not isinstance(command, click.Group) or command.invoke_without_command:
-            yield f"{prefix}{name}", command
+def generator() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("reference", ROOT / "website" / "reference.py")
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
-VERBS = dict(verbs(cli))
+REFERENCE = generator()
+VERBS: dict[str, click.Command] = dict(REFERENCE.verbs(cli))
 
 
 @pytest.mark.parametrize("verb", list(VERBS))
 def test_every_verb_has_help_with_an_example_and_every_option_is_documented(verb: str) -> None:
     command = VERBS[verb]
     assert f"mlbutler {verb}" in (command.epilog or "")
-    section = page("steps.md").split(f"\n## {verb}\n")[1].split("\n## ")[0]
+    head, section = (
+        page("steps.md").partition("\n## ")[0],
+        page("steps.md").split(f"\n## {verb}\n")[1].split("\n## ")[0],
+    )
     for option in command.params:
         if isinstance(option, click.Option):
-            assert f"`{option.opts[-1]}`" in section
-            assert f"`MLBUTLER_{verb}_{option.name}`".upper().replace(" ", "_").replace("-", "_") in section
+            common = option.name in REFERENCE.COMMON
+            part, named = (head, "run") if common else (section, verb)
+            assert f"`{option.opts[-1]}`" in part
+            assert f"`MLBUTLER_{named}_{option.name}`".upper().replace(" ", "_").replace("-", "_") in part
+
+
+@pytest.mark.parametrize(("name", "made"), [("steps.md", "with_verbs"), ("settings.md", "with_settings")])
+def test_the_reference_says_what_the_program_says(name: str, made: str) -> None:
+    assert getattr(REFERENCE, made)(page(name)) == page(name), "make reference"
+
+
+def test_the_generator_replaces_what_is_outdated_and_keeps_what_is_written_by_hand() -> None:
+    old = "# Verbs\n" + "".join(f"\n## {verb}\n\nOld.\n\nBy hand.\n\n### More\n\nToo.\n" for verb in VERBS)
+    new = REFERENCE.with_verbs(old.replace("## init\n\nOld.", "## init\n\nOld.\n\n```sh\nmlbutler gone\n```"))
+    assert "Old." not in new and "gone" not in new
+    assert new.count("By hand.") == new.count("### More\n\nToo.") == len(VERBS)
+    assert "By hand.\n\n| option |" in new and REFERENCE.with_verbs(new) == new
 
 
 def test_no_documented_verb_is_missing() -> None:

@@ -36,15 +36,15 @@ class CommentSettings(Section, frozen=True):
     when: Annotated[
         Literal["always", "change", "failure"],
         about(
-            "after every run, when something differs from the target, or when the run did not pass; a comment "
-            "that is there is kept up to date in any case"
+            "'always': after every run; 'change': when something differs from the target, or the run did not pass; "
+            "'failure': when the run did not pass; a comment that is there is kept up to date in any case"
         ),
     ] = "always"
     behavior: Annotated[
         Literal["update", "new", "hide-and-new"],
         about(
-            "one comment that is updated in place, a new one for each commit, or that with the earlier ones "
-            "shortened to a line"
+            "'update': one comment that is updated in place; 'new': a new one for each commit; 'hide-and-new': a new "
+            "one, and the earlier ones are shortened to a line"
         ),
     ] = "update"
     title: Annotated[str | None, about("heading in place of 'mlbutler' and the pipeline's name")] = None

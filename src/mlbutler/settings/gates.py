@@ -48,7 +48,7 @@ class Gate(Section, frozen=True):
         Annotated[int, Meta(ge=2, le=200)] | None,
         about("of a metric: judge it by so many runs on both sides, each with its own seed"),
     ] = None
-    level: Annotated[Literal["fail", "warn"], about("what a broken rule does")] = "fail"
+    level: Annotated[Literal["fail", "warn"], about("what a broken rule does: 'fail' the run, or 'warn'")] = "fail"
 
     def __post_init__(self) -> None:
         """Raise ValueError unless it limits exactly one thing, in a way that a number can pass."""
@@ -98,5 +98,8 @@ class WaiverSettings(Section, frozen=True):
 
     trust: Annotated[
         Literal["target", "change"],
-        about("for a pull request: those on its target branch, or (where the target branch says so) its own too"),
+        about(
+            "whose waivers count for a pull request: 'target': those on its target branch; 'change': its own too, "
+            "where the target branch says so"
+        ),
     ] = "target"

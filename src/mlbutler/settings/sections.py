@@ -43,7 +43,8 @@ class DataSettings(Section, frozen=True):
         Annotated[int, Meta(ge=1, le=512)] | None, about("transfers at once; chosen by mlbutler if unset")
     ] = None
     verify: Annotated[
-        Literal["untrusted", "always"], about("whose objects are hashed again on arrival: those of forks, or all")
+        Literal["untrusted", "always"],
+        about("whose objects are hashed again on arrival: 'untrusted': those of forks; 'always': all"),
     ] = "untrusted"
     remember: Annotated[
         Patience, about("how long 'it is on the remote' is believed without asking again, such as '12h'; 0: never")
@@ -51,8 +52,8 @@ class DataSettings(Section, frozen=True):
     link: Annotated[
         Literal["auto", "hardlink", "copy"],
         about(
-            "how objects get from mirror to cache: reflink or hardlink where safe, or a copy; "
-            "'hardlink': read-only links in the work tree too"
+            "how objects get from mirror to cache: 'auto': reflink or hardlink where safe, else a copy; "
+            "'hardlink': read-only links in the work tree too; 'copy': always a copy"
         ),
     ] = "auto"
 
@@ -172,12 +173,13 @@ class CommitSettings(Section, frozen=True, rename={"way": "as"}):
     way: Annotated[
         Literal["commit", "pull-request"],
         about(
-            "onto the branch, or as a pull request into it: for a protected branch, or results that somebody reviews"
+            "'commit': onto the branch; 'pull-request': as a pull request into it, for a protected branch, or results "
+            "that somebody reviews"
         ),
     ] = "commit"
     on_merge: Annotated[
         Literal["refuse", "head"],
-        about("when CI built a merge of head and target: do not commit, or commit onto the head"),
+        about("when CI built a merge of head and target: 'refuse' to commit, or commit onto the 'head'"),
     ] = "refuse"
 
 
@@ -226,14 +228,16 @@ class NotifySettings(Section, frozen=True):
 
     on: Annotated[
         Literal["end", "verdict-change"],
-        about("after every run, or when the verdict differs from that of the run before"),
+        about("'end': after every run; 'verdict-change': when the verdict differs from that of the run before"),
     ] = "end"
-    form: Annotated[Literal["json", "slack"], about("a document, or the message that Slack and others take")] = "json"
+    form: Annotated[Literal["json", "slack"], about("'json': a document; 'slack': a message for Slack and others")] = (
+        "json"
+    )
     experiments: Annotated[
         tuple[Literal["done", "failed", "lost", "time"], ...],
         about(
-            "events of experiments: all that were sent together have ended, the first failed, one is lost, "
-            "its time is nearly over"
+            "events of experiments: 'done': all that were sent together have ended; 'failed': the first failed; "
+            "'lost': one is lost; 'time': its time is nearly over"
         ),
     ] = ("done", "failed", "lost", "time")
     mail_to: Annotated[Strings, about("addresses that an e-mail about experiments goes to")] = ()

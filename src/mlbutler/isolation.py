@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
-from mlbutler import file_modes
+from mlbutler import file_modes, linux
 from mlbutler.frozen import frozen
 
 _PROGRAM = "bwrap"
@@ -67,6 +68,7 @@ def problem() -> str:
         done = subprocess.run(
             [program, "--ro-bind", "/", "/", *_OWN, "--unshare-net", "true"], stdin=subprocess.DEVNULL,
             capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, check=False,
+            preexec_fn=partial(before_start, [program]),
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bubblewrap does not work here: {error}"
@@ -74,10 +76,28 @@ def problem() -> str:
     return f"bubblewrap does not work here: {said}" if done.returncode else ""
 
 
+def before_start(prefix: Sequence[str]) -> None:
+    """Prepare the process that is going to start a command behind `prefix`.
+
+    Where that is bubblewrap's: no namespace of files parts abstract sockets.
+    """
+    if Path(prefix[0]).name == _PROGRAM and _may_be_cut():
+        linux.cut_abstract_sockets()
+
+
+@cache
+def _may_be_cut() -> bool:
+    program = shutil.which(_PROGRAM)
+    # It takes from a set-uid bubblewrap what that needs to work.
+    return program is not None and not Path(program).stat().st_mode & stat.S_ISUID and linux.can_cut_abstract_sockets()
+
+
 def words(places: Places) -> str:
     """Return for the record how code is isolated."""
     said = "bubblewrap: read-only outside the workspace, own home, /tmp and /proc"
-    return said if places.network else f"{said}, no network"
+    if not places.network:
+        return f"{said}, no network"
+    return said if _may_be_cut() else f"{said}; abstract sockets are shared"
 
 
 def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None) -> tuple[str, ...]:
@@ -94,7 +114,8 @@ def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None
                 for word in ("--ro-bind", path, path)]  # fmt: skip
     for card in sorted(path for name in _CARDS for path in Path("/dev").glob(name)):
         options += ["--dev-bind", str(card), str(card)]
-    options += [*_of_services(), *_temporary(own), *_homes(places, own)]
+    cache_home = "/tmp/cache" if places.home is None else f"{places.home}/.cache"
+    options += [*_of_services(), *_temporary(own), "--setenv", "XDG_CACHE_HOME", cache_home, *_homes(places, own)]
     options += _bound("--ro-bind", places.readable)
     options += _bound("--bind", [places.workspace])
     options += _bound("--bind", _above(places.workspace, [*places.read_only, *covered]))
@@ -166,7 +187,7 @@ def _temporary(own: Path) -> Iterator[str]:
         (own / name).mkdir(exist_ok=True)
         (own / name).chmod(0o1777)
         yield from ("--bind", str(own / name), place)
-    yield from ("--setenv", "TMPDIR", "/tmp", "--setenv", "XDG_CACHE_HOME", "/tmp/cache")
+    yield from ("--setenv", "TMPDIR", "/tmp")
 
 
 def _above(workspace: Path, paths: Iterable[Path]) -> set[Path]:

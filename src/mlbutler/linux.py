@@ -14,7 +14,9 @@ from pathlib import Path
 
 from mlbutler.frozen import frozen
 
-_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
+_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 4, 36, 38
+_CREATE_RULESET, _RESTRICT_SELF = 444, 446  # the same number on every architecture
+_VERSION, _WITH_SCOPES, _ABSTRACT_SOCKETS = 1, 6, 1
 
 
 def hide_from_children() -> None:
@@ -46,6 +48,33 @@ def interrupt_with_parent() -> None:
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends, so that none slips out of sight."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+@cache
+def can_cut_abstract_sockets() -> bool:
+    """Return whether `cut_abstract_sockets` works here: landlock(7) does it since Linux 6.12."""
+    return _syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION) >= _WITH_SCOPES
+
+
+def cut_abstract_sockets() -> None:
+    """Let this process and those that it starts reach no abstract socket but their own, for good."""
+    if not can_cut_abstract_sockets():
+        return
+    ruleset = (ctypes.c_uint64 * 3)(0, 0, _ABSTRACT_SOCKETS)  # accesses to files, to the network, scopes
+    descriptor = _syscall(_CREATE_RULESET, ctypes.byref(ruleset), ctypes.c_size_t(ctypes.sizeof(ruleset)), 0)
+    if descriptor >= 0:
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        _syscall(_RESTRICT_SELF, descriptor, 0)
+        os.close(descriptor)
+
+
+def _syscall(number: int, *arguments: object) -> int:
+    if not sys.platform.startswith("linux"):
+        return -1
+    try:
+        return int(ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), *arguments))
+    except (OSError, AttributeError):
+        return -1
 
 
 def children() -> frozenset[int]:

@@ -16,10 +16,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from mlbutler import linux
+from mlbutler import isolation, linux
 from mlbutler.errors import Interrupted, OutsideError, UsageError
 from mlbutler.frozen import frozen
 from mlbutler.held_back import allowed, held_back, in_ci, values_to_hide
@@ -145,7 +146,9 @@ def run(
     arguments = [*prefix, *(["/bin/sh", "-c", command] if isinstance(command, str) else command)]
     started = time.monotonic()
     deadline = None if timeout is None else started + timeout
-    with Process(arguments, cwd=cwd, environ=environ, on_line=on_line, redactor=redactor, grace=grace) as process:
+    with Process(
+        arguments, cwd=cwd, environ=environ, on_line=on_line, redactor=redactor, grace=grace, behind=prefix
+    ) as process:
         ended = process.pump(deadline=deadline)
         if ended is Ended.EXITED and process.told_to_stop(process.exit_code):
             ended = Ended.INTERRUPTED
@@ -176,7 +179,9 @@ class Process:
         redactor: Redactor | None = None,
         grace: Grace | None = None,
         pass_fds: Sequence[int] = (),
+        behind: Sequence[str] = (),
     ) -> None:
+        self._before = partial(isolation.before_start, tuple(behind)) if behind else None
         self._command, self._cwd, self._environ = list(command), cwd, environ
         self._pass_fds, self._grace, self._on_line = tuple(pass_fds), grace or Grace(), on_line
         hidden = LineRedactor(redactor or Redactor(()))
@@ -209,7 +214,7 @@ class Process:
             self._child = subprocess.Popen(
                 self._command, cwd=self._cwd, env=dict(self._environ), stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-                pass_fds=self._pass_fds, bufsize=0,
+                pass_fds=self._pass_fds, bufsize=0, preexec_fn=self._before,
             )  # fmt: skip
         except (OSError, ValueError) as error:
             self._signals.remove()

@@ -235,21 +235,30 @@ def test_what_a_build_made_is_attested_beside_its_results(ready: World, server: 
     assert b'"urn:mlbutler:verified-stage:v1"' in dsse.opened(second).payload
 
 
-@pytest.mark.parametrize(("name", "old", "new", "said"), [
-    ("dvc.lock", "train.rate: 0.05", "train.rate: 0.04", "not attested: train (dvc.lock at "),
-    (".mlbutler/record.json", '"isolation": "', '"isolation": "not ', "not attested: the stages ran in an "),
-])  # fmt: skip
-def test_what_code_of_the_project_could_have_changed_is_not_attested(
-    ready: World, name: str, old: str, new: str, said: str
-) -> None:
-    file = ready.directory / "build-1" / name
-    assert old in file.read_text()
-    file.write_text(file.read_text().replace(old, new))
-    run = commit(ready, SIGNING)
+def not_attested(world: World, more: Mapping[str, str]) -> str:
+    run = commit(world, more)
     assert run.code == 0, run.err
-    assert said in run.record["commit"]["reason"]
     assert run.record["commit"]["attested"] == []
-    assert ATTESTATIONS not in ready.git(ready.bare, "for-each-ref")
+    assert ATTESTATIONS not in world.git(world.bare, "for-each-ref")
+    return str(run.record["commit"]["reason"])
+
+
+@pytest.mark.skipif(bool(isolation.problem()), reason=isolation.problem())
+def test_what_a_later_stage_could_have_changed_is_not_attested(ready: World) -> None:
+    lock = ready.directory / "build-1" / "dvc.lock"
+    assert "train.rate: 0.05" in lock.read_text()
+    lock.write_text(lock.read_text().replace("train.rate: 0.05", "train.rate: 0.04"))
+    assert "; not attested: train (dvc.lock at " in not_attested(ready, SIGNING)
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_what_an_earlier_command_ran_without_isolation_is_not_attested(ready: World, mode: str) -> None:
+    record = ready.directory / "build-1" / ".mlbutler" / "record.json"
+    content = json.loads(record.read_text())
+    content["reproduce"]["isolation"] = "off"
+    record.write_text(json.dumps(content))
+    said = not_attested(ready, {**SIGNING, "MLBUTLER_ISOLATION_MODE": mode})
+    assert "; not attested: the stages ran in an earlier command and not isolated" in said
 
 
 def test_a_wrong_password_is_said_and_nothing_is_lost(ready: World, server: GitServer) -> None:

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mlbutler import linux
+from mlbutler import isolation, linux
 from mlbutler.reproduce import steady, whole_files
 from mlbutler.reproduce.run_entries import RunEntries
 from mlbutler.reproduce.same_run import wait_for_the_same
@@ -269,6 +269,7 @@ def _isolate(prefix: list[str]) -> None:
     """Have DVC start commands behind `prefix`; DVC itself goes on as before: it writes cache and dvc.lock."""
     import dvc.stage.run as module
 
+    isolation.before_start(prefix)  # in the fork that this stage has for itself
     made = module._make_cmd
 
     def isolated(executable: str | None, text: str) -> list[str]:

@@ -113,7 +113,7 @@ def _doubt(work: RunContext) -> str:
     if "reproduce" in work.taken:  # by this process, which remembers it
         return ""
     with isolated(work) as here:
-        if reproduce is not None and here.prefix and reproduce.isolation == here.words:
+        if reproduce is not None and here.isolates and reproduce.isolation == here.words:
             return ""
     return "the stages ran in an earlier command and not isolated, so that their code could write what is known of them"
 

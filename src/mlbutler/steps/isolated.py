@@ -27,7 +27,11 @@ from mlbutler.steps.given_variables import passed
 
 _STATE = ".mlbutler"
 _REFUSED = re.compile(r"Read-only file system|Errno 30\b")
-_NOT_SEEN = re.compile(r"No such file or directory[^\n]*['\"/ ](?:tmp|var/tmp|run)/")
+_MISSING = "o such file"
+_PATH = re.compile(r"(?:^|(?<=[\s'\"=:(`‘]))/[^\s'\":,;)`’]{1,200}")
+_OWN = tuple(map(Path, ("/tmp", "/var/tmp", "/run", "/dev/shm")))
+# What Hugging Face's libraries, NLTK and their like say where a model is not where they keep such.
+_NOT_CACHED = re.compile(r"(disk|local) cache\b|cached (files|snapshot)|outgoing traffic|Searched in:")
 # Text of the change's author, which may be the path of anything.
 _OF_THE_CHANGE = re.compile(r"TITLE|BRANCH|REF|MESSAGE|DESCRIPTION|COMMENT|BODY|TEXT|AUTHOR|TAG|CHANGE", re.IGNORECASE)
 _HELD = re.compile(r"Permission denied|Errno 13\b")
@@ -42,7 +46,8 @@ _OF_MODES = (
 class Isolated:
     """How code runs: `prefix` stands before its command; `words` say it in the record.
 
-    `state`: the folder that it sees as ``.mlbutler``, None where that is the real one.
+    `state`: the folder that it sees as ``.mlbutler``, None where that is the real one. `where`: whose settings count,
+    as the end of a sentence.
     """
 
     words: str
@@ -50,26 +55,45 @@ class Isolated:
     state: Path | None = None
     network: bool = True
     homes: tuple[Path, ...] = ()
+    workspace: Path | None = None
+    where: str = ""
 
     def hint(self, lines: Iterable[str]) -> str:
         """Return what to do where the last lines of a failed command show that it missed something, else ''."""
-        text = "\n".join(lines)
-        if self.prefix in ((), file_modes.prefix()):
-            return _OF_MODES if self.prefix and _HELD.search(text) else ""
-        if _REFUSED.search(text):
-            return "It ran isolated: what it has to write outside the workspace belongs in isolation.writable."
-        if _NOT_SEEN.search(text):
-            return (
-                "It ran isolated, with a /tmp and a /run of its own: what it needs there belongs in isolation.writable."
-            )
-        if any("o such file" in line and f"{home}/" in line for line in text.splitlines() for home in self.homes):
-            return (
-                "It ran isolated, with a home of its own: what it needs of yours belongs in isolation.readable, or in "
-                "isolation.writable."
-            )
-        if not self.network and _NO_NETWORK.search(text):
+        if self.isolates:
+            return next(filter(None, map(self._missed, reversed(list(lines)))), "")
+        return _OF_MODES if self.prefix and _HELD.search("\n".join(lines)) else ""
+
+    @property
+    def isolates(self) -> bool:
+        """Tell whether the code is kept from the rest of the machine, and not only held to the modes of files."""
+        return self.prefix not in ((), file_modes.prefix())
+
+    def _missed(self, line: str) -> str:
+        if _REFUSED.search(line):
+            path = next(iter(self._paths(line)), None)
+            return f"It ran isolated, and what it has to write besides the workspace{self._named(path, 'writable')}"
+        for path in self._paths(line) if _MISSING in line else ():
+            if any(path.is_relative_to(top) for top in _OWN):
+                said = "It ran isolated, with a /tmp and a /run of its own: what it needs there"
+                return f"{said}{self._named(path, 'writable')}"
+            if any(path.is_relative_to(top) for top in self.homes):
+                return f"It ran isolated, with a home of its own: what it needs of yours{self._named(path, 'readable')}"
+        if not self.network and _NO_NETWORK.search(line):
             return "It ran isolated: the code of a fork has no network."
+        if _NOT_CACHED.search(line):
+            said = "It ran isolated, with a home of its own: a cache of yours, such as ~/.cache/huggingface,"
+            return f"{said}{self._named(None, 'readable')}"
         return ""
+
+    def _paths(self, line: str) -> Iterator[Path]:
+        """Yield the paths that a line names, but for files of the workspace."""
+        found = map(Path, _PATH.findall(line))
+        return (path for path in found if self.workspace is None or not path.is_relative_to(self.workspace))
+
+    def _named(self, path: Path | None, setting: str) -> str:
+        shown = f" ({path})" if path is not None else ""
+        return f"{shown} belongs in isolation.{setting}{self.where}."
 
 
 @contextmanager
@@ -104,7 +128,8 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
         for folder in (*covered, *covered.values()):
             folder.mkdir(exist_ok=True)
         made = prefix(places, Path(own), covered)
-        yield Isolated(words(places), made, state, places.network, places.homes)
+        where = " of the target branch's mlbutler.toml" if work.record.change.kind == "pull-request" else ""
+        yield Isolated(words(places), made, state, places.network, places.homes, places.workspace, where)
 
 
 def _places(work: RunContext, settings: IsolationSettings) -> Places:

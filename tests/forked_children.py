@@ -72,6 +72,8 @@ def fork_what_is_started(begin: Begin) -> Callable[[], None]:
 
 def begins(popen: subprocess.Popen[Any], arguments: Sequence[object], begin: Begin) -> bool:
     """Start what `subprocess.Popen._execute_child` is asked for with these arguments, where it is a command of ours."""
+    if not _is_ours(arguments[0]):
+        return False
     given = _START.bind(popen, *arguments).arguments
     if (request := _request(given)) is None:
         return False
@@ -85,11 +87,15 @@ def begins(popen: subprocess.Popen[Any], arguments: Sequence[object], begin: Beg
     return True
 
 
+def _is_ours(command: object) -> bool:
+    return isinstance(command, list | tuple) and bool(command) and os.fspath(command[0]) == sys.executable
+
+
 def _request(given: Mapping[str, Any]) -> Request | None:
     """Return what is asked of `become`, for arguments of `_execute_child`; None where it is no command of ours."""
-    words = [os.fsdecode(word) for word in given["args"]] if isinstance(given["args"], list | tuple) else []
+    words = [os.fsdecode(word) for word in given["args"]]
     unusual = given["preexec_fn"] or given["shell"] or not given["close_fds"] or given["executable"]
-    if unusual or words[:1] != [sys.executable] or next(iter(_arguments(words)), None) not in MODULES:
+    if unusual or next(iter(_arguments(words)), None) not in MODULES:
         return None
     return {
         "command": words, "cwd": str(Path.cwd() if given["cwd"] is None else given["cwd"]),

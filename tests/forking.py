@@ -77,6 +77,54 @@ def _import() -> None:
 
     made = parser.get_main_parser()  # the same for each command line, and hundreds of options
     parser.get_main_parser = lambda: made
+    _prepare()
+
+
+_DVC_YAML = """
+stages:
+  one:
+    cmd: python one.py
+    deps: [one.py]
+    params: [one.rate]
+    outs: [one]
+    metrics: [{metrics.json: {cache: false}}]
+    plots: [{curve.csv: {cache: false, x: step, y: loss}}]
+"""
+_DVC_LOCK = """
+schema: '2.0'
+stages:
+  one:
+    cmd: python one.py
+    deps: [{path: one.py, hash: md5, md5: 0cc175b9c0f1b6a831c399e269772661, size: 1}]
+    params: {params.yaml: {one.rate: 0.1}}
+    outs: [{path: one, hash: md5, md5: 0cc175b9c0f1b6a831c399e269772661.dir, size: 1, nfiles: 1}]
+"""
+
+
+def _prepare() -> None:
+    """Do once what each command would do anew, whatever its project: compile schemas and templates."""
+    import msgspec
+    from diskcache import core
+    from dvc import config, schema
+    from dvc.utils import strictyaml
+
+    from mlbutler import record
+    from mlbutler.report import html
+    from mlbutler.report.board import page
+    from mlbutler.settings import types
+
+    core.DEFAULT_SETTINGS["sqlite_synchronous"] = 0  # as `os.fsync` above
+    for section in ({}, {"core": {"remote": "one"}, "remote": {"one": {"url": "/one"}}, "cache": {"dir": "/two"}}):
+        config.get_compiled_schema()(config.Config._map_dirs(section, str))
+    for kind in ("safe", "rt"):
+        for text, check in (
+            (_DVC_YAML, schema.COMPILED_MULTI_STAGE_SCHEMA), (_DVC_LOCK, schema.COMPILED_LOCKFILE_SCHEMA)
+        ):  # fmt: skip
+            check(strictyaml.parse_yaml(text, "dvc.yaml", typ=kind))
+    for decoded in (record.Record, *types.Section.__subclasses__()):
+        msgspec.json.Decoder(decoded)
+    html.environment().get_template("report.html")
+    page.environment().get_template("board.html")
 
 
 class _Command:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from mlbutler import numbers
 from mlbutler.record import PlotChange, Record
@@ -24,6 +25,9 @@ from mlbutler.report.plots.figure import DATA_URI, Figure
 from mlbutler.report.plots.kinds import KINDS
 from mlbutler.settings import ReportSettings as Settings
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 _TEXT_LIMIT = 2000
 _MOST_ROWS = 5000  # of a table; a browser lays out that many in a second
 _UNFOLDED = ("params", "plots")  # a page has the room that a comment has not
@@ -35,35 +39,47 @@ def render(record: Record, settings: Settings, document: str | None = None) -> s
     Args:
         document: the record as JSON, where the caller has it.
     """
+    from markupsafe import Markup
+
+    report = build(record, settings)
+    plots = [b.plot for section in report.sections for b in section.blocks if isinstance(b, Picture)]
+    charts, library = vega.draw_with_library([p for p in plots if p.specification])
+    scripts = tuple(text for text in (library, _own_script()) if text)
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            drawn=lambda plot: _figure(plot, charts),
+            scripts=tuple(Markup(text) for text in scripts),
+            hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts),
+            record_json=Markup(_script_safe(dumps(record) if document is None else document)),
+            number=numbers.count,
+            most_rows=_MOST_ROWS,
+            unfolded=_UNFOLDED,
+        )
+    )
+
+
+@cache
+def environment() -> Environment:
+    """Return what the report's template is compiled in, once in a process."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("mlbutler.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["shown"] = lambda text: visible(str(text), _TEXT_LIMIT)
-    environment.filters["address"] = web_address
-    environment.filters["kind"] = lambda block: type(block).__name__.lower()
-    report = build(record, settings)
-    plots = [b.plot for section in report.sections for b in section.blocks if isinstance(b, Picture)]
-    charts, library = vega.draw_with_library([p for p in plots if p.specification])
-    environment.filters["figure"] = lambda plot: _figure(plot, charts)
-    environment.filters["sparkline"] = lambda trend: Markup(sparkline.draw(trend))
-    environment.filters["picture"] = lambda source: source if DATA_URI.fullmatch(source) else ""
-    scripts = tuple(text for text in (library, _own_script()) if text)
-    return environment.get_template("report.html").render(
-        report=report,
-        scripts=tuple(Markup(text) for text in scripts),
-        hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts),
-        record_json=Markup(_script_safe(dumps(record) if document is None else document)),
-        number=numbers.count,
-        most_rows=_MOST_ROWS,
-        unfolded=_UNFOLDED,
-    )
+    made.filters["shown"] = lambda text: visible(str(text), _TEXT_LIMIT)
+    made.filters["address"] = web_address
+    made.filters["kind"] = lambda block: type(block).__name__.lower()
+    made.filters["sparkline"] = lambda trend: Markup(sparkline.draw(trend))
+    made.filters["picture"] = lambda source: source if DATA_URI.fullmatch(source) else ""
+    return made
 
 
 @cache

@@ -7,6 +7,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 from mlbutler.scaffold.detected import ContainerImage, DetectedProject
@@ -89,6 +90,7 @@ def has_dockerfile(options: ScaffoldOptions) -> bool:
     return options.agent != LABEL and (options.ci == JENKINS or (options.ci == GITLAB and bool(options.image)))
 
 
+@cache
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

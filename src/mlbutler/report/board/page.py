@@ -43,7 +43,7 @@ def render(board: Board) -> str:
     scripts = (program, _library("table"), _library("charts"))
     rows = [row for row in board.rows if not row.same][:_STATIC_ROWS]
     trend = _trend(board)
-    return _environment().get_template("board.html").render(
+    return environment().get_template("board.html").render(
         board=board, rows=rows, left_out=len(board.rows) - len(rows), columns=_static_columns(board),
         main=next((column.label for column in board.columns if column.key == board.main), ""),
         trend=Markup(sparkline.draw(trend)) if trend is not None else "",
@@ -54,18 +54,20 @@ def render(board: Board) -> str:
     )  # fmt: skip
 
 
-def _environment() -> Environment:
+@cache
+def environment() -> Environment:
+    """Return what the page's template is compiled in, once in a process."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("mlbutler.report.board"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["shown"] = lambda text: visible(str(text), _LONGEST)
-    environment.filters["value"] = lambda value: visible(numbers.value(value), _LONGEST)
-    environment.filters["address"] = lambda text: web_address(text) if isinstance(text, str) else None
-    environment.filters["day"] = lambda seconds: iso(seconds)[:10]
-    return environment
+    made.filters["shown"] = lambda text: visible(str(text), _LONGEST)
+    made.filters["value"] = lambda value: visible(numbers.value(value), _LONGEST)
+    made.filters["address"] = lambda text: web_address(text) if isinstance(text, str) else None
+    made.filters["day"] = lambda seconds: iso(seconds)[:10]
+    return made
 
 
 @cache

@@ -14,7 +14,7 @@ from types import ModuleType
 import click
 import pytest
 
-from mlbutler import pipeline
+from mlbutler import errors, pipeline
 from mlbutler.cli import cli
 from mlbutler.settings import Gate, Predictions
 from mlbutler.settings.reading import variables
@@ -87,6 +87,15 @@ def test_every_setting_is_documented_with_its_variable() -> None:
     assert all(f"`{key}`" in gates for key in Gate.__struct_fields__)
     predictions = text.split("\n## [[predictions]]\n")[1].split("\n## ")[0]
     assert all(f"`{key}`" in predictions for key in Predictions.__struct_fields__)
+
+
+def test_every_exit_code_is_explained() -> None:
+    codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", page("troubleshooting.md"), re.MULTILINE)} == codes
+    for text in (page("steps.md").partition("\n## ")[0], cli.epilog or ""):
+        assert {
+            int(code) for code in re.findall(r"(?:^|[ ;:]|  )(\d+) [a-z]", text.partition("xit codes:")[2])
+        } == codes
 
 
 def test_the_readme_lists_every_step() -> None:

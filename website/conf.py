@@ -9,6 +9,8 @@ html_title = f"mlbutler {__version__}"
 html_theme = "furo"
 html_copy_source = False
 html_show_copyright = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 extensions = ["myst_parser"]
 # GitHub makes such anchors of headings; links within the pages use them.
 myst_heading_anchors = 3

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -18,7 +19,10 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str
 def test_the_pages_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = said(capsys)
     assert code == 0
-    assert "mlbutler help credentials      Credentials\n" in out
+    listed = [re.fullmatch(r"(  mlbutler help [a-z-]+ +)\S.*", line) for line in out.splitlines()[:-2]]
+    assert len({len(line[1]) for line in listed if line}) == 1, "the titles stand in a column"
+    assert all(listed)
+    assert re.search("help credentials +Credentials\n", out)
     assert "architecture" not in out
     assert said(capsys, "credentials")[1].startswith("# Credentials\n")
     assert json.loads(said(capsys, "credentials", "--json")[1])["title"] == "Credentials"

@@ -41,8 +41,9 @@ def _show_topics(console: Console, files: dict[str, Path]) -> None:
     if console.json:
         print(json.dumps({"topics": titles}, indent=2, ensure_ascii=False))
         return
+    width = max(map(len, titles), default=0)
     for name, text in titles.items():
-        print(f"  mlbutler help {name:<16} {text}")
+        print(f"  mlbutler help {name:<{width}}  {text}")
     print("\n`mlbutler VERB --help` shows a verb's options.")
 
 

@@ -51,7 +51,7 @@ def train_compare(directory: Path, console: Any, name: str, other: str | None, f
       short="Push an experiment's results as a branch, with a pull request.")  # fmt: skip
 @click.argument("name")
 @click.option("--branch", metavar="BRANCH", show_envvar=True, help="The branch's name (default: NAME-branch).")
-@click.option("--no-pull-request", is_flag=True, show_envvar=True, help="Push the branch alone.")
+@click.option("--no-pull-request", is_flag=True, show_envvar=True, help="Push only the branch.")
 @common
 def train_promote(directory: Path, console: Any, name: str, branch: str | None, no_pull_request: bool) -> int:
     """Push an experiment's results as a branch, its data before it, and open a pull request."""

@@ -13,12 +13,14 @@ from typing import Any
 
 from mlbutler.errors import MlbutlerError, ProjectError
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
-from mlbutler.project.dvc_yaml import guard
+from mlbutler.project.dvc_yaml import guard, lock_parsed
 from mlbutler.project.model import LEGACY_MD5, MD5, Dependency, Output, ParamsFile, Recorded, Stage, Stages
+from mlbutler.project.plain_paths import plain_paths
 from mlbutler.project.stage_order import ordered
 from mlbutler.secrets import without_userinfo
 from mlbutler.store.missing_plugins import stood_in_for
 
+_PLAIN = re.compile(r"[^./][^/]*(?:/[^./][^/]*)*").fullmatch
 _MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 
 
@@ -34,7 +36,7 @@ def load_stages(repo: Any, *, read_params: bool = True) -> Stages:
     """
     guard()
     try:
-        with stood_in_for():
+        with stood_in_for(), plain_paths():
             found = ordered(repo.index)
         locks = _Locks(repo)
         stages = tuple(_stage(repo, stage, locks, read_params) for stage in found)
@@ -73,9 +75,24 @@ def relative(repo: Any, item: Any) -> tuple[str, bool]:
         return str(item.def_path), True
     if not isinstance(repo.fs, LocalFileSystem):
         return _relative_in_git(repo, item)
+    if (inside := _below(repo.root_dir, item.fs_path)) is not None:
+        return inside, False
     if not repo.fs.isin_or_eq(item.fs_path, repo.root_dir):
         return str(item.fs_path), True
     return repo.fs.relpath(item.fs_path, repo.root_dir).replace("\\", "/"), False
+
+
+def _from_root(repo: Any, path: str) -> str:
+    """Return a path of DVC's from the project's root, with '/'."""
+    inside = _below(repo.root_dir, path)
+    return inside if inside is not None else str(repo.fs.relpath(path, repo.root_dir)).replace("\\", "/")
+
+
+def _below(root: str, path: str) -> str | None:
+    """Return an absolute path from `root`, which it is plainly below, as most are; None for DVC to say where it is."""
+    top = f"{root}{os.sep}"
+    inside = path[len(top) :].replace("\\", "/")
+    return inside if path.startswith(top) and _PLAIN(inside) else None
 
 
 def _relative_in_git(repo: Any, item: Any) -> tuple[str, bool]:
@@ -91,7 +108,7 @@ def _relative_in_git(repo: Any, item: Any) -> tuple[str, bool]:
 
 def address(repo: Any, stage: Any) -> str:
     """Return a stage's name as DVC takes it at the project's root: ``train``, ``sub/dvc.yaml:train``, ``data.dvc``."""
-    file = repo.fs.relpath(stage.path, repo.root_dir).replace("\\", "/")
+    file = _from_root(repo, stage.path)
     name = getattr(stage, "name", None)
     if not name:
         return str(file)
@@ -103,7 +120,7 @@ def _stage(repo: Any, stage: Any, locks: _Locks, read_params: bool) -> Stage:
     from dvc.stage import PipelineStage
 
     pipeline = isinstance(stage, PipelineStage)
-    file = str(repo.fs.relpath(stage.path, repo.root_dir)).replace("\\", "/")
+    file = _from_root(repo, stage.path)
     command = stage.cmd
     text = "\n".join(command) if isinstance(command, list) else (command or "")
     dependencies = tuple(
@@ -144,7 +161,7 @@ def _source(stage: Any) -> str:
 
 
 def _directory(repo: Any, stage: Any) -> str:
-    folder = str(repo.fs.relpath(stage.wdir, repo.root_dir)).replace("\\", "/")
+    folder = _from_root(repo, stage.wdir)
     return "" if folder == "." else folder
 
 
@@ -294,7 +311,8 @@ class _Locks:
     def _load(self, path: str) -> Mapping[str, Any]:
         try:
             with self._repo.fs.open(path, mode="rb") as file:
-                content = parse_yaml(decoded(file.read(), path), path)
+                text = decoded(file.read(), path)
+            content = known if (known := lock_parsed(text)) is not None else parse_yaml(text, path)
         except (FileNotFoundError, IsADirectoryError):
             return {}
         except Unreadable as error:

@@ -19,14 +19,19 @@ def ordered(index: Any) -> list[Any]:
     from dvc.fs import localfs
 
     trie = index.outs_trie  # finds outputs that overlap
-    for stage in index.stages:
-        if out := trie.shortest_prefix(localfs.parts(stage.path)).get():
+    for path, stage in {stage.path: stage for stage in reversed(list(index.stages))}.items():
+        if out := trie.shortest_prefix(localfs.parts(path)).get():
             raise StagePathAsOutputError(stage, str(out))
-    return _after_their_own({stage: list(dict.fromkeys(_before(stage, trie))) for stage in index.stages})
+    makers: dict[tuple[str, str], list[Any]] = {}
+    return _after_their_own({stage: list(dict.fromkeys(_before(stage, trie, makers))) for stage in index.stages})
 
 
-def _before(stage: Any, trie: Any) -> Iterator[Any]:
-    """Yield the stages that make what a stage reads."""
+def _before(stage: Any, trie: Any, makers: dict[tuple[str, str], list[Any]]) -> Iterator[Any]:
+    """Yield the stages that make what a stage reads.
+
+    Args:
+        makers: of paths that were looked up already: many stages read the same.
+    """
     from dvc.dependency import DatasetDependency
 
     if stage.is_repo_import or stage.is_db_import:
@@ -34,10 +39,17 @@ def _before(stage: Any, trie: Any) -> Iterator[Any]:
     for dep in stage.deps:
         if isinstance(dep, DatasetDependency):
             continue
-        key = dep.fs.parts(dep.fs_path)
-        yield from (node.value.stage for node in trie.prefixes(key))
-        if trie.has_subtrie(key):
-            yield from (out.stage for out in trie.values(prefix=key))
+        place = (dep.protocol, dep.fs_path)
+        if place not in makers:
+            makers[place] = list(_makers(dep.fs.parts(dep.fs_path), trie))
+        yield from makers[place]
+
+
+def _makers(key: tuple[str, ...], trie: Any) -> Iterator[Any]:
+    """Yield the stages of outputs at, above and below a path."""
+    yield from (node.value.stage for node in trie.prefixes(key))
+    if trie.has_subtrie(key):
+        yield from (out.stage for out in trie.values(prefix=key))
 
 
 def _after_their_own(before: Mapping[Any, Sequence[Any]]) -> list[Any]:

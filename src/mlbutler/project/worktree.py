@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -85,11 +86,16 @@ class WorkTree:
             item = next((found for (where, _), found in self._items.items() if where == path), None)
         if item is None or item.protocol != "local":
             return None
+        from dvc_data.hashfile.hash import hash_file
+
         refuse_special(self.root, path)
         name, before = item.hash_name, item.hash_info
         try:
             item.hash_name = algorithm
-            meta, info = item._get_hash_meta() if hasattr(item, "_get_hash_meta") else (item.meta, item.get_hash())
+            if _is_plain_file(item.fs_path):
+                meta, info = hash_file(item.fs_path, item.fs, algorithm, self._repo.state)
+            else:
+                meta, info = item._get_hash_meta() if hasattr(item, "_get_hash_meta") else (item.meta, item.get_hash())
         except UnicodeError as error:  # of DVC's memory of hashes
             raise ProjectError(
                 f"{path} is, or holds, a file whose name is no UTF-8: DVC cannot record it.",
@@ -140,6 +146,10 @@ def refuse_special(root: Path, path: str) -> None:
                 f"{shown} is neither a file nor a folder (a pipe, a socket or a device).",
                 f"Remove it, or name it in .dvcignore: rm {shlex.quote(shown)}",
             )
+
+
+def _is_plain_file(path: str) -> bool:
+    return stat.S_ISREG(os.lstat(path).st_mode)
 
 
 def _present(path: Path) -> bool:

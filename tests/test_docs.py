@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
@@ -146,6 +147,34 @@ def test_every_console_command_works_and_prints_what_the_page_says(path: Path, d
             shown += done.stdout
         lines = [line.rstrip() for line in shown.strip().splitlines()]
         assert not expected or looks_like(lines, expected.strip().splitlines()), f"{commands} prints\n{shown}"
+
+
+@pytest.mark.parametrize("name", ["from-github-actions.md", "from-gitlab-ci.md"])
+def test_the_pages_on_moving_show_what_init_prints_and_name_options_that_it_takes(name: str, tmp_path: Path) -> None:
+    files = {
+        ".dvc/config": "[core]\n    remote = storage\n['remote \"storage\"']\n    url = s3://team/dvc\n",
+        ".gitlab-ci.yml": "deploy: {script: [make deploy]}\n", "tests/test_train.py": "def test_train(): pass\n",
+        "dvc.yaml": "stages: {train: {cmd: python train.py, deps: [train.py]}}\n", "train.py": "",
+        "requirements.txt": "pandas\npytest\nruff\n", "pyproject.toml": "[tool.ruff]\n",
+    }  # fmt: skip
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    for words in ("init -q -b main", "add -A", "remote add origin https://github.com/team/flowers.git"):
+        subprocess.run(["git", *words.split()], cwd=tmp_path, check=True)
+
+    def dry_run(command: str) -> list[str]:
+        done = forked_python.run(*command.split(), "--dry-run", cwd=tmp_path, env=dict(os.environ))
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        return [line.rstrip() for line in done.stdout.strip().splitlines()]
+
+    (expected,) = re.findall(r"```text\n(.*?)```", page(name), re.DOTALL)
+    commands = list(dict.fromkeys(re.findall(r"^ *(mlbutler init.*)$", page(name), re.MULTILINE)))
+    assert len(commands) == 3
+    shown = dry_run(commands[0])
+    assert looks_like(shown, expected.splitlines()), "\n".join(shown)
+    for command in commands[1:]:
+        assert dry_run(command)[-1] == "Nothing was written."
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

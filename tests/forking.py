@@ -109,7 +109,6 @@ def _prepare() -> None:
     from dvc.utils import strictyaml
 
     from mlbutler import record
-    from mlbutler.report import html
     from mlbutler.report.board import page
     from mlbutler.settings import types
 
@@ -123,7 +122,6 @@ def _prepare() -> None:
             check(strictyaml.parse_yaml(text, "dvc.yaml", typ=kind))
     for decoded in (record.Record, *types.Section.__subclasses__()):
         msgspec.json.Decoder(decoded)
-    html.environment().get_template("report.html")
     page.environment().get_template("board.html")
 
 

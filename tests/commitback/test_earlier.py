@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlbutler.commitback.build import message
-from mlbutler.commitback.earlier import read_earlier_build, trailers
+from mlbutler.commitback.earlier import earlier_build, trailers
 from mlbutler.git import Git
 from mlbutler.record import Change, EarlierBuild, StageRun
 
@@ -35,7 +35,7 @@ def committed(tmp_path: Path, git: Callable[..., str]) -> Callable[[str], Earlie
         tree = git(tmp_path, "write-tree")
         done = Git(tmp_path).run("-c", "user.name=a", "-c", "user.email=a@b", "commit-tree", tree, "-F", "-",
                                  input=text.encode("utf-8", "surrogatepass"))  # fmt: skip
-        return read_earlier_build(Git(tmp_path), done.text)
+        return earlier_build(done.text, Git(tmp_path).trailers(done.text))
 
     return commit
 

@@ -81,3 +81,35 @@ def test_a_full_disk_is_said_with_where_it_is_and_what_is_free(tmp_path: Path) -
     assert "Free some space" in error.remedy
     there = Git.failure("push", "remote: fatal: write error: No space left on device\nerror: failed to push\n")
     assert "the disk is full" not in there.message
+
+
+@pytest.mark.parametrize(
+    ("what", "holds"),
+    [
+        ("nothing", True), ("ignored", True), ("modified", False), ("staged", False), ("new", False), ("gone", False),
+        ("unlooked at", False), ("skipped", False), ("another commit", False),
+    ],
+)  # fmt: skip
+def test_whether_a_work_tree_is_as_its_commit(tmp_path: Path, git: GitCommand, what: str, holds: bool) -> None:
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("ignored\n")
+    (tmp_path / "file").write_text("1")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "first")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    match what:
+        case "ignored" | "new":
+            (tmp_path / what).touch()
+        case "modified" | "staged":
+            (tmp_path / "file").write_text("2")
+            if what == "staged":
+                git(tmp_path, "add", "file")
+        case "gone":
+            (tmp_path / "file").unlink()
+        case "unlooked at":
+            git(tmp_path, "update-index", "--assume-unchanged", "file")
+        case "skipped":
+            git(tmp_path, "update-index", "--skip-worktree", "file")
+        case "another commit":
+            git(tmp_path, "commit", "-q", "--allow-empty", "-m", "second")
+    assert Git(tmp_path, {"PATH": "/usr/bin:/bin"}).holds_only(commit) is holds

@@ -59,7 +59,7 @@ def a_clone(world: World) -> Path:
 
 def test_the_next_verbs_open_no_project(planned: World) -> None:
     root = a_clone(planned)
-    for words in (["plan"], ["sync"], ["check", "lock"]):
+    for words in (["plan"], ["sync"], ["check", "lock"], ["commit"]):
         imported, document = opened(planned, root, *words)
         assert imported is False, words
         assert document["result"]["outcome"] == "passed"

@@ -115,11 +115,13 @@ def begin(
             linux.hide_from_children()  # git may run a program that .git/config names
             if not watching:
                 linux.interrupt_with_parent()
-        yield RunContext(
+        work = RunContext(
             root=root, loaded=loaded, console=console, record=record, environ=left,
             agreed_remotes=known, access=reached, target_revisions=revisions,
             given_up=None if record.change.trusted else held_back(environ),
         )  # fmt: skip
+        work.git = git.with_environment(left, reached)  # which knows the repository's root and the commits' ids already
+        yield work
 
 
 def _named_by_job(loaded: LoadedSettings, console: Console, *, ci: bool) -> LoadedSettings:

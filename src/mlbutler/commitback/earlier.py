@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mlbutler.git import Git
 from mlbutler.record import EarlierBuild, StageRun
 from mlbutler.secrets import without_userinfo
 
@@ -74,9 +73,8 @@ def _inert(text: str) -> str:
     )
 
 
-def read_earlier_build(git: Git, commit: str) -> EarlierBuild | None:
-    """Return what the commit's message says of the build that made it; None when it is no results commit."""
-    found = git.trailers(commit)
+def earlier_build(commit: str, found: Mapping[str, str]) -> EarlierBuild | None:
+    """Return what a commit's trailers say of the build that made it; None when it is no results commit."""
     head = found.get(REPRODUCED, "")
     if not _COMMIT_ID.fullmatch(head):
         return None

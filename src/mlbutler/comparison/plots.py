@@ -7,12 +7,13 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, assert_never
 
 from mlbutler.comparison.documents import ODD, is_number, rows_of, scalar
 from mlbutler.comparison.images import image_kind, is_whole
 from mlbutler.comparison.snapshot import PlotDefinition, Snapshot, Source
+from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, decoded, parse_json, parse_yaml, reading
 from mlbutler.record import PlotChange, PlotKind, Scalar
 
@@ -83,7 +84,7 @@ def _fitting(changes: list[PlotChange]) -> list[PlotChange]:
     return fitting
 
 
-@dataclass(frozen=True)
+@frozen
 class _Asked:
     """A file to compare: its bytes on both sides, None where there are none; whether they differ, None: not known."""
 

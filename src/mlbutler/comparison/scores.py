@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from mlbutler.comparison.pairing import Pair, as_number, same_text
+from mlbutler.frozen import frozen
 from mlbutler.record import ScoreChange, Verdict
 from mlbutler.settings import Predictions
 from mlbutler.stats.auc import auc_difference
@@ -18,7 +18,7 @@ _LEAST = 10  # examples; an interval of fewer would say nothing
 _NEAR_ZERO = 1e-15  # scikit-learn's and Kaggle's old clip: log loss of a certain mistake is finite
 
 
-@dataclass(frozen=True)
+@frozen
 class _Mean:
     """A number that is a function of a mean over examples."""
 

@@ -9,11 +9,11 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from mlbutler.comparison.snapshot import Stored
 from mlbutler.extras import packages
+from mlbutler.frozen import frozen
 
 LONGEST_LINE = 1024 * 1024
 """Characters of the longest line that is read."""
@@ -64,7 +64,7 @@ def count_rows(name: str, stored: Stored) -> int:
     return sum(1 for _ in read_rows(name, stored, ()))
 
 
-@dataclass(frozen=True)
+@frozen
 class Shape:
     """A table's columns as (name, type; '' where the format has none), and its rows, None when not counted."""
 

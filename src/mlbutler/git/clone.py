@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from mlbutler.errors import UsageError
@@ -82,9 +82,21 @@ class Clone(GitCommand):
 
     def trailers(self, rev: str) -> dict[str, str]:
         """Return the trailers of a commit message, the last one of each name."""
-        text = self.run("show", "-s", "--format=%(trailers:only,unfold)", rev).text
-        pairs = (line.partition(": ") for line in text.splitlines() if ": " in line)
-        return {name: value.strip() for name, _, value in pairs}
+        return _trailers(self.run("show", "-s", "--format=%(trailers:only,unfold)", rev).text)
+
+    def last_commit(self, rev: str, *options: str, paths: Iterable[str]) -> tuple[str, dict[str, str]] | None:
+        """Return the last commit up to `rev` that changed one of `paths`, with its trailers.
+
+        Args:
+            options: of `git log`. paths: from the repository's root.
+
+        Returns:
+            None for none, and where there is no such revision.
+        """
+        args = ("-1", "--format=%H%x00%(trailers:only,unfold)", *options, rev, "--")
+        done = self.run("log", *args, *(f":(top,literal){path}" for path in paths), check=False)
+        commit, _, said = done.text.partition("\0")
+        return (commit, _trailers(said)) if done.code == 0 and commit else None
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Return whether `old` is reachable from `new`."""
@@ -197,6 +209,18 @@ class Clone(GitCommand):
         out = self.run("status", "--porcelain", "-z", "--no-renames", f"--untracked-files={mode}").out
         return tuple(os.fsdecode(item[3:]) for item in out.split(b"\0") if item)
 
+    def holds_only(self, commit: str) -> bool:
+        """Return whether HEAD is `commit`, and index and work tree are as it has them, but for files that Git ignores.
+
+        False where a file is not looked at (`assume-unchanged`, `skip-worktree`). `directory` has to be the
+        repository's root.
+        """
+        options = ("--porcelain=v2", "--branch", "-z", "--no-renames", "--untracked-files=all")
+        items = [item for item in self.run("status", *options).out.split(b"\0") if item]
+        if b"# branch.oid " + commit.encode() not in items or any(not item.startswith(b"# ") for item in items):
+            return False
+        return all(item.startswith(b"H ") for item in self.run("ls-files", "-v", "-z").out.split(b"\0") if item)
+
     def is_branch_name(self, name: str) -> bool:
         """Return whether Git accepts `name` as a branch's: text from a CI server's environment may be anything."""
         if _PLAIN_NAME.fullmatch(name):
@@ -214,3 +238,8 @@ class Clone(GitCommand):
         """Return the commits at which a shallow clone's history is cut off."""
         path = self.path("shallow")
         return frozenset(path.read_text(encoding="ascii").split()) if path.is_file() else frozenset()
+
+
+def _trailers(text: str) -> dict[str, str]:
+    pairs = (line.partition(": ") for line in text.splitlines() if ": " in line)
+    return {name: value.strip() for name, _, value in pairs}

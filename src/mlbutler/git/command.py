@@ -104,6 +104,10 @@ class GitCommand:
         other._toplevel, other._paths, other._commits = self._toplevel, self._paths, self._commits
         return other
 
+    def with_environment(self, environ: Mapping[str, str], access: RemoteAccess | None) -> Self:
+        """Return a copy with another environment, which reaches the remote as `access` says."""
+        return self._alike(type(self)(self.directory, environ, access))
+
     def without_credentials(self) -> Self:
         """Return a copy whose environment holds nothing that a remote would accept as a password."""
         left = without_credentials(self._environ, secret_values(self._environ))

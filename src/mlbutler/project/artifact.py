@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mlbutler.frozen import frozen
 from mlbutler.store.interface import ObjectId
 
+NO_REMOTE = "no DVC remote is configured"
 UNCACHED = "cache: false (kept in Git, or nowhere)"
 """Why an output that DVC does not keep is left out."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Artifact:
     """One recorded output (of a stage, or of a .dvc file).
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from mlbutler.frozen import frozen
 from mlbutler.project.artifact import UNCACHED, Artifact
 from mlbutler.state.hashes import Hash
 from mlbutler.store.interface import ObjectId
@@ -46,7 +47,7 @@ class Recorded:
         return self.value == other.value
 
 
-@dataclass(frozen=True)
+@frozen
 class NotKnown:
     """Why something could not be found out, and what to do about it."""
 
@@ -54,7 +55,7 @@ class NotKnown:
     remedy: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Dependency:
     """A file or directory that a stage reads.
 
@@ -71,7 +72,7 @@ class Dependency:
         return self.external and "://" in self.path
 
 
-@dataclass(frozen=True)
+@frozen
 class ParamsFile:
     """Parameters of one file that a stage reads.
 
@@ -89,7 +90,7 @@ class ParamsFile:
     written: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Output:
     """A file or directory that a stage writes, or that a .dvc file tracks."""
 
@@ -108,7 +109,7 @@ class Output:
         return self.external and "://" in self.path
 
 
-@dataclass(frozen=True)
+@frozen
 class Stage:
     """A stage of dvc.yaml, or a .dvc file (`data_source`; `imported` when DVC can bring it from elsewhere, `source`).
 

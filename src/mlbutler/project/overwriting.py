@@ -23,6 +23,7 @@ from pathlib import Path
 
 from mlbutler.errors import PathRefused, UnsavedWork
 from mlbutler.few import few
+from mlbutler.frozen import frozen
 from mlbutler.project.data import ProjectData
 from mlbutler.project.left_by_stages import LeftByStages
 from mlbutler.project.model import LEGACY_MD5, MD5, Output, Recorded, Stage
@@ -47,7 +48,7 @@ class _File:
     output: Output
 
 
-@dataclass(frozen=True)
+@frozen
 class _Contents:
     """What is at a path.
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from mlbutler.errors import CorruptObject, MlbutlerError
 from mlbutler.frozen import frozen
-from mlbutler.project.artifact import Artifact
+from mlbutler.project.artifact import NO_REMOTE, Artifact
 from mlbutler.record import Finding
 from mlbutler.state.presence import PresenceCache
 from mlbutler.store.interface import Answer, ObjectId, Presence, Store
@@ -26,7 +26,6 @@ from mlbutler.store.send import ask_all
 from mlbutler.store.transfer import ProgressSink
 
 CHECK = "pushed"
-NO_REMOTE = "no DVC remote is configured"
 _EXAMPLES = 3
 
 ReadManifest = Callable[[ObjectId], Manifest | None]

@@ -12,25 +12,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
-from mlbutler import numbers
 from mlbutler.record import PlotChange, Record
 from mlbutler.record_file import dumps
-from mlbutler.report import inline_svg, sparkline, vega
+from mlbutler.report import inline_svg, vega
 from mlbutler.report.build import build
-from mlbutler.report.escape import visible, web_address
+from mlbutler.report.escape import visible
 from mlbutler.report.model import Picture
-from mlbutler.report.plots.figure import DATA_URI, Figure
+from mlbutler.report.page import TEXT_LIMIT, page
+from mlbutler.report.plots.figure import Figure
 from mlbutler.report.plots.kinds import KINDS
 from mlbutler.settings import ReportSettings as Settings
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-_TEXT_LIMIT = 2000
-_MOST_ROWS = 5000  # of a table; a browser lays out that many in a second
-_UNFOLDED = ("params", "plots")  # a page has the room that a comment has not
 
 
 def render(record: Record, settings: Settings, document: str | None = None) -> str:
@@ -39,52 +31,23 @@ def render(record: Record, settings: Settings, document: str | None = None) -> s
     Args:
         document: the record as JSON, where the caller has it.
     """
-    from markupsafe import Markup
-
     report = build(record, settings)
     plots = [b.plot for section in report.sections for b in section.blocks if isinstance(b, Picture)]
     charts, library = vega.draw_with_library([p for p in plots if p.specification])
-    scripts = tuple(text for text in (library, _own_script()) if text)
-    return (
-        environment()
-        .get_template("report.html")
-        .render(
-            report=report,
-            drawn=lambda plot: _figure(plot, charts),
-            scripts=tuple(Markup(text) for text in scripts),
-            hashes=" ".join(f"'sha256-{_digest(text)}'" for text in scripts),
-            record_json=Markup(_script_safe(dumps(record) if document is None else document)),
-            number=numbers.count,
-            most_rows=_MOST_ROWS,
-            unfolded=_UNFOLDED,
-        )
+    scripts = tuple(text for text in (library, _own("report.js")) if text)
+    return page(
+        report,
+        draw=lambda plot: _figure(plot, charts),
+        style=_own("report.css"),
+        scripts=scripts,
+        policy=" ".join(f"'sha256-{_digest(text)}'" for text in scripts),
+        record=_script_safe(dumps(record) if document is None else document),
     )
 
 
 @cache
-def environment() -> Environment:
-    """Return what the report's template is compiled in, once in a process."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    made = Environment(
-        loader=PackageLoader("mlbutler.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["shown"] = lambda text: visible(str(text), _TEXT_LIMIT)
-    made.filters["address"] = web_address
-    made.filters["kind"] = lambda block: type(block).__name__.lower()
-    made.filters["sparkline"] = lambda trend: Markup(sparkline.draw(trend))
-    made.filters["picture"] = lambda source: source if DATA_URI.fullmatch(source) else ""
-    return made
-
-
-@cache
-def _own_script() -> str:
-    return files("mlbutler.report").joinpath("templates/report.js").read_text(encoding="utf-8")
+def _own(name: str) -> str:
+    return files("mlbutler.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _digest(script: str) -> str:
@@ -109,7 +72,7 @@ def _figure(plot: PlotChange, charts: Mapping[str, vega.Drawn]) -> Figure:
         return replace(_figure(replace(plot, specification=""), {}), problem=said)
     if drawn is not None:
         prefix = "chart-" + hashlib.sha256(f"{plot.group}\n{plot.specification}".encode()).hexdigest()[:12]
-        label = f"{visible(title, _TEXT_LIMIT)}: target and this change in one chart"
+        label = f"{visible(title, TEXT_LIMIT)}: target and this change in one chart"
         drawing = Markup(inline_svg.element(drawn.svg, label, prefix))
         picture = "data:image/svg+xml;base64," + base64.b64encode(drawn.svg.encode("utf-8")).decode("ascii")
         chart = "" if plot.own_template else Markup(_script_safe(plot.specification))

@@ -6,14 +6,14 @@ They are hints: what is read may be anybody's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlbutler.frozen import frozen
 from mlbutler.state.segments import Segment
 
 
-@dataclass(frozen=True)
+@frozen
 class Hints:
     """One kind of hints of one project, a mapping from text to JSON.
 

@@ -12,10 +12,10 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mlbutler.frozen import frozen
 from mlbutler.state.seal import UNSEALED, Seal
 from mlbutler.state.segments import Segment, remove_all
 from mlbutler.state.verified import Object, object_named, row_name
@@ -118,7 +118,7 @@ class PresenceCache:
         return Segment(self._place, KIND, address, self._seal)
 
 
-@dataclass(frozen=True)
+@frozen
 class PushCheck:
     """What a check of all artifacts' objects on the remote found.
 

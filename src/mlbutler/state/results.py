@@ -11,9 +11,9 @@ import json
 import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlbutler.frozen import frozen
 from mlbutler.state.fingerprint import Fingerprint, Fingerprints, is_fixed, of_object, size_in
 from mlbutler.state.hashes import HashCache
 from mlbutler.state.read_recorder import OWN, ReadRecorder, digest_of_others, names_in
@@ -66,7 +66,7 @@ class InputFingerprints:
         return digest_of_others(names_in(self.root, path), path, tracked)
 
 
-@dataclass(frozen=True)
+@frozen
 class CachedPlan:
     """A plan without stale stages, and what it depends on.
 
@@ -196,7 +196,7 @@ class PlanCache:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
+@frozen
 class InPlace:
     """What was brought: the artifacts' paths and objects, and how many objects with how many bytes that were in all."""
 

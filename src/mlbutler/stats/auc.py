@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 
+from mlbutler.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class AucDifference:
     """`old` and `new` areas; `error` is the standard error of their difference."""
 

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from mlbutler.console import human_seconds
 from mlbutler.few import few
 from mlbutler.numbers import count
-from mlbutler.project.artifact import UNCACHED
+from mlbutler.project.artifact import NO_REMOTE, UNCACHED
 from mlbutler.project.kept import not_in_git
 from mlbutler.project.lock_check import check_lock, leftovers
 from mlbutler.project.overlooked import tracked_and_ignored, why
-from mlbutler.project.pushed import NO_REMOTE
 from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState, VerifyResult
 from mlbutler.record_pending import pending_words
 from mlbutler.report.findings import grouped
 from mlbutler.steps import plan as plan_step
+from mlbutler.steps.agreed import agreed
 from mlbutler.steps.context import RunContext
 
 if TYPE_CHECKING:
@@ -93,10 +93,15 @@ def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, a
 
 def _verified(work: RunContext, plan: PlanResult) -> VerifyResult | None:
     """Verify the share of what the change brings that the settings ask for."""
+    settings = agreed(work, "verify", work.settings.verify)
+    if settings.sample is None:
+        return None
     from mlbutler.steps.verification_note import keep
     from mlbutler.steps.verify import sampled
 
-    result = sampled(work, [stage.name for stage in plan.stages if stage.state is StageState.UP_TO_DATE])
+    result = sampled(
+        work, settings, settings.sample, [stage.name for stage in plan.stages if stage.state is StageState.UP_TO_DATE]
+    )
     if result is not None:
         keep(work, result)
     return result

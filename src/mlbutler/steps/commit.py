@@ -38,15 +38,15 @@ def run(work: RunContext) -> CommitResult:
     if (skipped := _before_anything(work)) is not None:
         return skipped
     git = work.git.at(work.git.toplevel())
+    if git.holds_only(work.record.change.checkout):  # whatever the project declares
+        return _nothing(git, work)
     declared = _from_root(work, (*result_paths(work.project.stages), *globbed(work.git, work.settings.commit.paths)))
     try:
         results = collect(git, work.record.change.checkout, declared)
     except FileRefused as refused:
         return _skipped(f"not committed: {refused.reason}", refused.remedy)
     if not results.changed:
-        attested, said = _attested(work, work.record.change.head)
-        reason = f"nothing to commit: the results are those of the commit{_withdrawn(git, work)}{said}"
-        return CommitResult(outcome=Outcome.PASSED, reason=reason, attested=attested)
+        return _nothing(git, work)
     if work.record.change.kind == "local":
         depended = _from_root(work, dependency_paths(work.project.stages))
         inputs = [path for path in git.dirty(untracked=True) if concerns(path, depended)]
@@ -240,6 +240,12 @@ def _proposed(work: RunContext, build: CommitBuilder, remote: str, branch: str) 
         proposed=made.name,
         attested=attested,
     )
+
+
+def _nothing(git: Git, work: RunContext) -> CommitResult:
+    attested, said = _attested(work, work.record.change.head)
+    reason = f"nothing to commit: the results are those of the commit{_withdrawn(git, work)}{said}"
+    return CommitResult(outcome=Outcome.PASSED, reason=reason, attested=attested)
 
 
 def _withdrawn(git: Git, work: RunContext) -> str:

@@ -6,12 +6,13 @@ import json
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.errors import MlbutlerError
 from mlbutler.few import few
+from mlbutler.frozen import frozen
 from mlbutler.project.revision_reader import LARGEST, TOO_LARGE
 from mlbutler.record import TrackedRun
 from mlbutler.steps import tracked
@@ -24,7 +25,7 @@ _FILES = {offline.MLFLOW: "mlflow", offline.WANDB: "wandb"}
 """What stands for a metrics file in a metric's key."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LoggedRuns:
     """The runs of this build.
 

@@ -62,8 +62,9 @@ def last_build(work: RunContext) -> EarlierBuild | None:
     if not locks:
         return None
     try:
-        commit = _OriginFinder(work.git, work.prefix).last(work.record.change.checkout, locks)
-        return earlier.read_earlier_build(work.git, commit) if commit else None
+        finder = _OriginFinder(work.git, work.prefix)
+        commit = finder.last(work.record.change.checkout, locks)
+        return finder.build_of(commit) if commit else None
     except GitError:
         return None
 
@@ -91,6 +92,11 @@ class _OriginFinder:
     def __init__(self, git: Git, prefix: str) -> None:
         self._git, self._prefix = git, prefix
         self._cut_off = git.shallow_commits()
+        self._trailers: dict[str, Mapping[str, str]] = {}
+
+    def build_of(self, commit: str) -> EarlierBuild | None:
+        """Return the build that a commit which was found says to be the results of."""
+        return earlier.earlier_build(commit, self._trailers[commit])
 
     def here(
         self,
@@ -119,7 +125,7 @@ class _OriginFinder:
         commit = self._commit(revision, owner, paths)
         if not commit or commit in self._cut_off:
             yield Origin(files=tuple(paths), kind="not known" if commit else "in no commit", stage=stage)
-        elif (build := earlier.read_earlier_build(self._git, commit)) is not None:
+        elif (build := self.build_of(commit)) is not None:
             yield Origin(
                 files=tuple(paths), kind="earlier build", stage=stage, commit=commit, head=build.head, url=build.url
             )
@@ -133,13 +139,15 @@ class _OriginFinder:
         if recorded is None:
             return ""
         where = self._prefix + owner[0].lock_file
-        return self._asked(revision, f"-S{recorded.value}", [where])
+        return self._asked(revision, [where], f"-S{recorded.value}")
 
     def last(self, revision: str, paths: Iterable[str]) -> str:
         """Return the last commit that changed one of these files, '' for none."""
-        return self._asked(revision, "", paths)
+        return self._asked(revision, paths)
 
-    def _asked(self, revision: str, option: str, paths: Iterable[str]) -> str:
-        options = ["log", "-1", "--format=%H", *([option] if option else []), revision, "--"]
-        done = self._git.run(*options, *(f":(top,literal){path}" for path in paths), check=False)
-        return done.text.strip() if done.code == 0 else ""
+    def _asked(self, revision: str, paths: Iterable[str], *options: str) -> str:
+        found = self._git.last_commit(revision, *options, paths=paths)
+        if found is None:
+            return ""
+        self._trailers[found[0]] = found[1]
+        return found[0]

@@ -38,9 +38,10 @@ def run(work: RunContext) -> PushResult:
     """
     if not work.trusted:
         return PushResult(outcome=Outcome.SKIPPED, reason="a fork's change: nothing is written to remote or mirror")
+    nothing = _nothing_to_do(work)
     if not work.shares:
-        return unshared.push(work)
-    if _nothing_to_do(work):
+        return unshared.push(work, all_there=nothing and work.record.plan is not None and work.record.plan.settled())
+    if nothing:
         return PushResult(outcome=Outcome.PASSED, reason="nothing to push: no stage ran and all is on the remote")
     project = work.project
     project.reload()

@@ -99,7 +99,7 @@ def write_report(
     try:
         for _, path, text in files:
             if text:
-                atomic.write(path, text.encode("utf-8"))
+                atomic.write(path, text.encode("utf-8"), durable=False)  # the record makes it anew
             else:
                 path.unlink(missing_ok=True)  # of an earlier run
     except OSError as error:

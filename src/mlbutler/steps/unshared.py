@@ -15,10 +15,14 @@ SHARE = "mlbutler run --share"
 _ASKED = "`--share` does it"
 
 
-def push(work: RunContext) -> PushResult:
-    """Say which objects the remotes are missing, without writing to them or to the mirror."""
+def push(work: RunContext, *, all_there: bool = False) -> PushResult:
+    """Say which objects the remotes are missing, without writing to them or to the mirror.
+
+    Args:
+        all_there: an earlier step of this run found that they are missing none.
+    """
     try:
-        lacking = list(_lacking(work))
+        lacking = [] if all_there else list(_lacking(work))
     except MlbutlerError as error:
         reason = f"not shared, and not known what there is to push: {error.message}"
         return PushResult(outcome=Outcome.SKIPPED, reason=reason, remedy=error.remedy)

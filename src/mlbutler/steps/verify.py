@@ -24,7 +24,7 @@ from mlbutler.project.model import Stage, Stages
 from mlbutler.record import Outcome, StagePlan, StageState, StageVerified, Verification, VerifyResult
 from mlbutler.reproduce.cause import sentence
 from mlbutler.reproduce.scratch import scratch_clone
-from mlbutler.steps.agreed import agreed
+from mlbutler.settings import VerifySettings
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.scratch_work import scratch_work
 from mlbutler.steps.verified_run import Asked, CleanRun, Made, inputs
@@ -70,15 +70,12 @@ def draw(names: Sequence[str], share: float) -> list[str]:
     return [names[index] for index in sorted(picked)]
 
 
-def sampled(work: RunContext, up_to_date: Sequence[str]) -> VerifyResult | None:
-    """Verify a share of what the change itself brings to dvc.lock, as ``verify.sample`` asks; None where it does not.
+def sampled(work: RunContext, settings: VerifySettings, share: float, up_to_date: Sequence[str]) -> VerifyResult:
+    """Verify a share of what the change itself brings to dvc.lock.
 
     Args:
-        up_to_date: stages whose recorded results are this commit's.
+        settings: as agreed with the target branch. up_to_date: stages whose recorded results are this commit's.
     """
-    settings = agreed(work, "verify", work.settings.verify)
-    if settings.sample is None:
-        return None
     base = work.record.change.base
 
     def brought(stages: Stages) -> list[str]:
@@ -93,9 +90,7 @@ def sampled(work: RunContext, up_to_date: Sequence[str]) -> VerifyResult | None:
             )
         return [name for name in names if name in up_to_date]
 
-    asked = Asked(
-        work.record.change.checkout, brought, settings.sample, settings.tolerance, settings.timeout
-    )  # fmt: skip
+    asked = Asked(work.record.change.checkout, brought, share, settings.tolerance, settings.timeout)
     return verify(work, asked)
 
 

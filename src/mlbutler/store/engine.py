@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from mlbutler.errors import AccessDenied, CorruptObject, DiskFull, Interrupted, MlbutlerError, StoreError
+from mlbutler.frozen import frozen
 from mlbutler.record import Moved
 from mlbutler.store.interface import Need, ObjectId, Results, Store
 from mlbutler.store.limits import most_of
@@ -31,7 +32,7 @@ RemoteFor = Callable[[str | None], Store | None]
 """The store for an artifact's own remote (None: the project's), None when there is none."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Missing:
     """An object that no place holds: the path it has in the project (the object's name if it has none)."""
 
@@ -39,7 +40,7 @@ class Missing:
     oid: ObjectId
 
 
-@dataclass(frozen=True)
+@frozen
 class Brought:
     """What `bring` did.
 
@@ -66,7 +67,7 @@ class _Want:
     most: int | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class BringOptions:
     """How objects are brought.
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from threading import Event
 from typing import NamedTuple, Protocol, TypeVar
 
+from mlbutler.frozen import frozen
+
 
 class ObjectId(NamedTuple):
     """An object's name in DVC's format: a tuple, because there are a great many of them.
@@ -74,7 +76,7 @@ class Answer:
     remedy: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Need:
     """One artifact, or a part of a directory, that has to be at hand.
 

@@ -8,9 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlbutler.frozen import frozen
 from mlbutler.store import linker
 from mlbutler.store.interface import ObjectId
 
@@ -21,7 +21,7 @@ MOST = 100_000
 _AT_ONCE = 512 * linker.FIELDS
 
 
-@dataclass(frozen=True)
+@frozen
 class Jobs:
     """What `linker.link` takes."""
 

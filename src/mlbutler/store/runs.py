@@ -10,12 +10,12 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlbutler import atomic
 from mlbutler.errors import StoreError
+from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.shared_folders import make_folder
 from mlbutler.store.files import explained, replace, temporary
@@ -31,7 +31,7 @@ RunStore = LocalStore | OtherStore
 """Stores that can hold a run cache."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Run:
     """One entry: its path in a store (``runs/ab/<key>/<value>``), its outputs as DVC names them with their objects."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 
 from mlbutler.errors import AccessDenied, CorruptObject, DiskFull, Interrupted, MlbutlerError, StoreError
+from mlbutler.frozen import frozen
 from mlbutler.record import Moved
 from mlbutler.store.interface import Answer, ObjectId, Presence, Store
 from mlbutler.store.local import LocalStore
@@ -39,7 +39,7 @@ def ask_all(store: Store, oids: Iterable[ObjectId], progress: ProgressSink | Non
     return answers
 
 
-@dataclass(frozen=True)
+@frozen
 class Sent:
     """What `send` did: objects and bytes put, what could not be, and how many were read back and are whole."""
 

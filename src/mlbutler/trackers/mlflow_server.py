@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from mlbutler.errors import AccessDenied, OutsideError, SettingsError, UsageError
 from mlbutler.extras import how_to_get
+from mlbutler.frozen import frozen
 from mlbutler.record import TrackedRun
 from mlbutler.remotes.credentials import is_dagshub
 from mlbutler.report.escape import markdown, visible, web_address
@@ -53,7 +54,7 @@ class Refused(OutsideError):
     """The server would answer the same again."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Server:
     """An MLflow server, and the credentials for it."""
 

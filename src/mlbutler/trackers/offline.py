@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from mlbutler.comparison.documents import leaves
+from mlbutler.frozen import frozen
 from mlbutler.numbers import as_float
 from mlbutler.parsing import Unreadable, decoded, parse_json, parse_yaml
 from mlbutler.record import TrackedRun
@@ -31,7 +32,7 @@ _OFFLINE = re.compile(r"offline-run-[0-9]{8}_[0-9]{6}-(?P<id>[\w-]{1,128})", re.
 _WANDB_HOST = "https://wandb.ai"
 
 
-@dataclass(frozen=True)
+@frozen
 class Logged:
     """A run with its final numbers. `when`: seconds since 1970, to tell the last one."""
 

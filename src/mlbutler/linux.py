@@ -82,18 +82,28 @@ def children() -> frozenset[int]:
     if not sys.platform.startswith("linux"):
         return frozenset()
     own, found = os.getpid(), set()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
+    for pid in _candidates():
         try:
-            stat = entry.joinpath("stat").read_bytes()
+            stat = Path(f"/proc/{pid}/stat").read_bytes()
         except OSError:  # ended meanwhile
             continue
         # The name in parentheses may itself hold spaces and parentheses: count from its end.
         state, parent = stat[stat.rfind(b")") + 1 :].split()[:2]
         if int(parent) == own and state != b"Z":
-            found.add(int(entry.name))
+            found.add(pid)
     return frozenset(found)
+
+
+def _candidates() -> set[int]:
+    """Return what may be our children: as the kernel lists them, else every process, of which there may be thousands.
+
+    The kernel's list is whole as long as nobody but us takes the children off it, which waiting for them does.
+    """
+    try:
+        lists = [task.joinpath("children").read_bytes() for task in Path("/proc/self/task").iterdir()]
+    except OSError:  # a kernel without such lists, or a thread of ours that has ended
+        return {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    return {int(pid) for listed in lists for pid in listed.split()}
 
 
 @frozen

@@ -26,6 +26,8 @@ def submit(  # noqa: PLR0913 - options of the verb, by keyword
     *,
     name: str | None = None,
     params: Mapping[str, object] | str | Sequence[str] = (),
+    search: str | None = None,
+    trials: int | None = None,
     targets: str | Sequence[str] = (),
     copy_paths: str | Sequence[str] = (),
     jobs: int | None = None,
@@ -40,6 +42,9 @@ def submit(  # noqa: PLR0913 - options of the verb, by keyword
     Args:
         path: a directory of a DVC project. name: of the experiment, or of the sweep.
         params: parameter -> value, or a list of values for a sweep; or texts in the grammar of `dvc exp run -S`.
+        search: the metric to search by, as ``accuracy:max``; a text among the values of `params` is then a range in
+            that grammar, such as ``interval(0, 1)``. The names are those of the first trials. trials: at most; 20 by
+            default.
         targets: stages; all by default. copy_paths: files to send too that Git does not track.
         jobs: experiments at once. max_failures: failed ones after which the rest is cancelled.
         time_limit: seconds for each. on: ``local`` or ``jenkins``. gpus: that each needs. label: of the agents; these
@@ -48,11 +53,16 @@ def submit(  # noqa: PLR0913 - options of the verb, by keyword
     Raises:
         mlbutler.errors.MlbutlerError: as `mlbutler train` says it; nothing was sent.
     """
+    if trials is not None and search is None:
+        raise UsageError("trials is for a search, and none is asked for.", 'Pass search="METRIC:max" too.')
     if isinstance(params, Mapping):
-        params = [f"{key}={_values(key, value)}" for key, value in params.items()]
+        ranges = search is not None
+        params = [f"{key}={value if ranges and isinstance(value, str) else _values(key, value)}"
+                  for key, value in params.items()]  # fmt: skip
     wanted = Wanted(
         name=name, params=tuple(_listed(params)), targets=tuple(_listed(targets)), on=on, label=label, gpus=gpus,
         retries=2, jobs=jobs, max_failures=max_failures, keep_going=False, time_limit=time_limit,
+        search=search, trials=20 if trials is None else trials,
     )  # fmt: skip
     with unchanged_directory():
         sent = send(_training(path), SubmitOptions(wanted, tuple(_listed(copy_paths))))

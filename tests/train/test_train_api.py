@@ -46,12 +46,28 @@ def test_a_sweep_is_sent_waited_for_and_tabled(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_search_is_sent_and_goes_on_alone(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in laptop.world.run_environ({}).items():
+        monkeypatch.setenv(name, value)
+    for name in ("CI", "JENKINS_URL", "GITHUB_ACTIONS", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    ranges = {"train.rate": "interval(0.01, 0.4)"}
+    assert train.submit(laptop.root, name="s", params=ranges, search="accuracy:max", trials=2) == ["s-1"]
+    assert train.wait("s", laptop.root) == {"s-1": "done", "s-2": "done"}
+    rates = {row["train.rate"] for row in train.results("s", laptop.root)}
+    assert len(rates) == 2
+    assert all(0.01 <= rate <= 0.4 for rate in rates)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
         ({"jobs": 0}, "from 1 to 256"), ({"jobs": 1.5}, "from 1 to 256"), ({"max_failures": 0}, "from 1"),
         ({"time_limit": -5}, "seconds above 0"), ({"time_limit": "8h"}, "seconds above 0"), ({"on": "mars"}, "jenkins"),
         ({"gpus": -1}, "from 0 to 256"), ({"label": "a && b"}, "one label"), ({"targets": "absent"}, "dvc stage list"),
+        ({"search": "accuracy:max", "trials": 0}, "from 1 to 1000"), ({"trials": 3}, 'search="METRIC:max"'),
+        ({"search": "nope"}, "nope:max"),
         ({"params": {"train.rate": []}}, "Give it one"), ({"params": "train.nope=1"}, r"-S \+train.nope=1"),
     ],
 )  # fmt: skip

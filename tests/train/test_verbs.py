@@ -112,6 +112,8 @@ def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
     last = laptop.train("logs", "-n", "2", "lr-1")
     assert last.startswith("diverged\nERROR: failed to run"), "what the stage printed last is at the end"
     assert last.count("\n") == 2
+    assert laptop.train("logs", "lr-1", "--since", "1h") == laptop.train("logs", "lr-1")
+    assert laptop.train("logs", "lr-1", "--since", "0.001") == "", "it ended before"
     shown = laptop.train("show", "lr-1")
     assert "| diverged" in shown
     laptop.train("wait", "lr-2", code=130)

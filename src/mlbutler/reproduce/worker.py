@@ -34,15 +34,17 @@ _EXITED_WITH = re.compile(r"exited with (-?\d+)\s*$")
 _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
 _MEMORY_NOISE = 1024 * 1024
 _LARGE = 1 << 20
+_GC_THRESHOLD = 1_500_000
 
 _IMPORTED_ONCE = (
-    "dvc.cachemgr", "dvc.data_cloud", "dvc.dependency", "dvc.dirs", "dvc.dvcfile", "dvc.ignore", "dvc.lock",
-    "dvc.output", "dvc.repo", "dvc.repo.artifacts", "dvc.repo.datasets", "dvc.repo.graph", "dvc.repo.index",
-    "dvc.repo.metrics", "dvc.repo.params", "dvc.repo.plots", "dvc.repo.reproduce", "dvc.repo.stage", "dvc.rwlock",
-    "dvc.scm", "dvc.stage.cache", "dvc.stage.loader", "dvc.stage.run", "dvc.stage.serialize",
-    "dvc.utils.strictyaml", "dvc_data.hashfile.db.local", "dvc_data.hashfile.status", "dvc_render",
-    "dulwich.ignore", "dulwich.index", "flatten_dict", "fsspec.implementations.memory", "platformdirs", "pyparsing",
-    "ruamel.yaml",
+    "configobj", "dvc.cachemgr", "dvc.data_cloud", "dvc.dependency", "dvc.dirs", "dvc.dvcfile", "dvc.ignore",
+    "dvc.lock", "dvc.output", "dvc.repo", "dvc.repo.artifacts", "dvc.repo.datasets", "dvc.repo.graph",
+    "dvc.repo.index", "dvc.repo.metrics", "dvc.repo.params", "dvc.repo.plots", "dvc.repo.reproduce", "dvc.repo.stage",
+    "dvc.repo.trie", "dvc.rwlock", "dvc.scm", "dvc.stage.cache", "dvc.stage.loader", "dvc.stage.run",
+    "dvc.stage.serialize",
+    "dvc.utils.strictyaml", "dvc_data.hashfile._progress", "dvc_data.hashfile.db.local", "dvc_data.hashfile.status",
+    "dvc_render", "dulwich.ignore", "dulwich.index", "dulwich.trailers", "dulwich.worktree", "flatten_dict",
+    "fsspec.implementations.memory", "networkx", "platformdirs", "pyparsing", "ruamel.yaml",
 )  # fmt: skip
 
 Send = Callable[[dict[str, Any]], None]
@@ -99,7 +101,10 @@ def _commands(fd: int) -> Iterator[dict[str, Any]]:
 
 def _import_dvc() -> None:
     """Import what a stage needs; what is missing here, each fork imports anew, which took a third of its time."""
+    import gc
     import importlib
+
+    gc.set_threshold(_GC_THRESHOLD, 50, 100)  # what is imported stays
 
     for name in _IMPORTED_ONCE:
         with contextlib.suppress(ImportError):  # where a release keeps it elsewhere, the fork imports it
@@ -415,4 +420,7 @@ def _message(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))
+    code = main(int(sys.argv[1]), int(sys.argv[2]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # DVC's modules are not taken apart first

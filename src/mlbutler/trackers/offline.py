@@ -1,7 +1,7 @@
-"""Runs that a stage logged into a folder: MLflow's file store, and what Weights & Biases keeps beside its own files.
+"""Runs that a stage logged into a folder: MLflow's file store and data base, and the folders of W&B's client.
 
-The project's code wrote them: they are read as text, in bounded pieces and through no link, and give nothing but names
-and numbers. MLflow's data base (``mlflow.db``) and W&B's binary files are not opened.
+The project's code wrote them: they are read in bounded pieces and through no link, and give nothing but names and
+numbers.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from mlbutler.numbers import as_float
 from mlbutler.parsing import Unreadable, decoded, parse_json, parse_yaml
 from mlbutler.record import TrackedRun
 from mlbutler.symlinks import open_plain
+from mlbutler.trackers import mlflow_db, wandb_file
 
 MLFLOW, WANDB = "MLflow", "Weights & Biases"
 _MOST_FOLDERS, _MOST_RUNS, _MOST_METRICS, _MOST_DEPTH = 10_000, 50, 1000, 5
@@ -51,6 +52,7 @@ def found(root: Path, folders: Iterable[str], since: float, environ: Mapping[str
     runs: list[Logged] = []
     for folder in dict.fromkeys(folders):
         runs += _mlflow(root, _below(folder, "mlruns"), since)
+        runs += _mlflow_db(root, _below(folder, mlflow_db.NAME), since)
         runs += _wandb(root, _below(folder, "wandb"), since, environ)
     return sorted(runs, key=lambda one: one.when)[-_MOST_RUNS:]
 
@@ -77,6 +79,11 @@ def _mlflow(root: Path, place: str, since: float) -> Iterator[Logged]:
             name = str(run.get("run_name") or folder.name)
             at = f"{place}/{experiment.name}/{folder.name}"
             yield Logged(TrackedRun(tracker=MLFLOW, name=name, id=folder.name, place=at), when, metrics)
+
+
+def _mlflow_db(root: Path, place: str, since: float) -> Iterator[Logged]:
+    for row in mlflow_db.rows(root / place, since) if _changed(root / place) >= since else ():
+        yield Logged(TrackedRun(tracker=MLFLOW, name=row.name or row.id, id=row.id, place=place), row.when, row.metrics)
 
 
 def _is_inner(folder: Path) -> bool:
@@ -116,14 +123,21 @@ def _wandb(root: Path, place: str, since: float, environ: Mapping[str, str]) -> 
         online, offline = _ONLINE.fullmatch(folder.name), _OFFLINE.fullmatch(folder.name)
         match, summary = online or offline, folder / "files" / "wandb-summary.json"
         when = _changed(folder / "files")
-        if match is None or max(when, _changed(summary)) < since:
+        if match is None:
             continue
-        known = leaves({k: v for k, v in _document(summary, parse_json).items() if not str(k).startswith("_")}) or {}
-        metrics = {name: number for name, item in islice(known.items(), _MOST_METRICS)
-                   if not isinstance(item, bool | str) and (number := as_float(item)) is not None}  # fmt: skip
+        written = folder / f"run-{match['id']}.wandb"  # all that there is of a run that was not online
+        if max(when, _changed(summary), _changed(written)) < since:
+            continue
+        metrics = _summary(summary) or wandb_file.last_numbers(written)
         url = _page(match["id"], environ) if online else ""
         run = TrackedRun(tracker=WANDB, name=match["id"], id=match["id"], place=f"{place}/{folder.name}", url=url)
         yield Logged(run, when, metrics)
+
+
+def _summary(path: Path) -> dict[str, float]:
+    known = leaves({k: v for k, v in _document(path, parse_json).items() if not str(k).startswith("_")}) or {}
+    return {name: number for name, item in islice(known.items(), _MOST_METRICS)
+            if not isinstance(item, bool | str) and (number := as_float(item)) is not None}  # fmt: skip
 
 
 def _page(id: str, environ: Mapping[str, str]) -> str:

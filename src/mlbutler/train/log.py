@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from mlbutler.live_lines import clean
 from mlbutler.symlinks import open_plain
+from mlbutler.train.log_times import Clock
 
 LARGEST = 20 * 1024 * 1024
 """Bytes of a log that are kept in Git: its end."""
 
 
 class LogFile:
-    """A text file that is written line by line; a disk that fills up ends the log, not the experiment."""
+    """A text file that is written line by line; a disk that fills up ends the log, not the experiment.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Args:
+        timed: takes the lines that say when the next ones were written. again: whether there were earlier attempts.
+        now: the clock.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        timed: Callable[[str], None] = lambda text: None,
+        *,
+        again: bool = False,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
+        self._timed, self._now = timed, now
+        self._clock = Clock(now(), again=again)
         self._whole = True
 
     def __enter__(self) -> LogFile:
@@ -34,10 +50,16 @@ class LogFile:
 
     def line(self, text: str) -> None:
         """Write one line, without what would steer a terminal."""
+        if said := self._clock.line(self._now()):
+            self._timed(said)
+            self._write(said)
+        self._write(clean(text))
+
+    def _write(self, text: str) -> None:
         if not self._whole:
             return
         try:
-            self._file.write(clean(text) + "\n")
+            self._file.write(text + "\n")
             self._file.flush()
         except OSError:
             self._whole = False

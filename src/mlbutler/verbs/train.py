@@ -30,6 +30,23 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"'{value}' is no time: write 90, 30m, 8h or 2d.", param, ctx)
 
 
+class Since(Duration):
+    """A time ago, such as ``10m``, or a moment in ISO format, here where it names no zone."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return how many seconds ago it is."""
+        import time
+        from datetime import datetime
+
+        try:
+            ago = time.time() - datetime.fromisoformat(str(value).strip()).timestamp()
+        except (ValueError, OverflowError):
+            return super().convert(value, param, ctx)
+        if ago < 0:
+            self.fail(f"'{value}' has not come yet.", param, ctx)
+        return ago
+
+
 @cli.group(
     cls=Aliased, aliases={"ls": "list", "ps": "list", "pull": "fetch"},
     invoke_without_command=True, short_help="Send the work tree as experiments, and bring results back.",
@@ -102,8 +119,8 @@ def train(context: click.Context, /, directory: Path, console: Any, **options: A
 @click.option("--running", is_flag=True, show_envvar=True, help="Only those under way.")
 @click.option("--failed", is_flag=True, show_envvar=True,
               help="Only those that failed, timed out or were not set up.")  # fmt: skip
-@click.option("--since", type=Duration(), metavar="TIME", show_envvar=True,
-              help="Only those that were sent in this time, such as 90m, 12h or 2d.")  # fmt: skip
+@click.option("--since", type=Since(), metavar="TIME", show_envvar=True,
+              help="Only those that were sent in this time, such as 90m or 2d, or since 2026-11-27T14:00.")  # fmt: skip
 @click.option("--sort", metavar="KEY", default="", show_envvar=True,
               help="By name, sent, took or a metric, the best first (default: those under way first).")  # fmt: skip
 @click.option("-w", "--watch", is_flag=True, show_envvar=True, help="Go on until all have ended.")
@@ -130,18 +147,24 @@ def train_show(directory: Path, console: Any, name: str) -> int:
     return show(directory, console, name)
 
 
-@verb("logs", "mlbutler train logs lr-1", "mlbutler train logs -f -n 20 lr-1", group=train,
+@verb("logs", "mlbutler train logs lr-1", "mlbutler train logs -f -n 20 lr-1",
+      "mlbutler train logs --since 10m lr-1", group=train,
       short="Print what an experiment printed.")  # fmt: skip
 @click.argument("name")
 @click.option("-f", "--follow", is_flag=True, show_envvar=True, help="Go on until it has ended.")
 @click.option("-n", "--lines", type=click.IntRange(0), metavar="N", show_envvar=True,
               help="Begin with the last N lines (default: all).")  # fmt: skip
+@click.option("--since", type=Since(), metavar="TIME", show_envvar=True,
+              help="Begin with what was printed in this time, such as 10m or 2h, or since 2026-11-27T14:00, to the "
+              "minute.")  # fmt: skip
 @common
-def train_logs(directory: Path, console: Any, name: str, follow: bool, lines: int | None) -> int:
+def train_logs(
+    directory: Path, console: Any, name: str, follow: bool, lines: int | None, since: float | None
+) -> int:  # fmt: skip
     """Print what an experiment printed, and with -f what it goes on to print."""
-    from mlbutler.commands.train.logs import logs
+    from mlbutler.commands.train.logs import Beginning, logs
 
-    return logs(directory, console, name, follow=follow, lines=lines)
+    return logs(directory, console, name, follow=follow, beginning=Beginning(lines, since))
 
 
 @verb("attach", "mlbutler train attach lr-1", group=train, short="Follow an experiment until its end.")

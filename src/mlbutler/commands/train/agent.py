@@ -122,15 +122,15 @@ def run(directory: Path, console: Console) -> int:
         return EXIT_PASSED
     trust_experiment()
     shown = _Shown(console)
-    with LogFile(handed.log) as log:
+    with LogFile(handed.log, shown.line, again=experiment.attempt > 1) as log:
 
         def line(text: str) -> None:
+            log.line(text)  # first, since it says the time before
             shown.line(text)
-            log.line(text)
 
         def say_signs(text: str) -> None:
-            console.raw(f"{text}\n")  # however much was printed before
             log.line(text)
+            console.raw(f"{text}\n")  # however much was printed before
 
         try:
             end = _ran(experiment, root, handed, line, say_signs)

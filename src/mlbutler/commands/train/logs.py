@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,22 +15,50 @@ from mlbutler.commands.train.show import next_steps
 from mlbutler.commands.train.waiting import CODES
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
+from mlbutler.frozen import frozen
 from mlbutler.live_lines import clean
 from mlbutler.train.build_log import BuildLog
 from mlbutler.train.experiment import Experiment
+from mlbutler.train.log_times import since
 from mlbutler.train.refs import Kept
 from mlbutler.train.state import ENDED, State
 
 _POLL = 0.2
-_ATTACHED = 20
-"""Lines that were printed before, for who looks in."""
 
 
-def logs(directory: Path, console: Console, name: str, *, follow: bool, lines: int | None) -> int:
+@frozen
+class Beginning:
+    """Where a log is printed from.
+
+    Attributes:
+        lines: so many of its last ones, None: all. age: those of the last so many seconds, None: of any time.
+    """
+
+    lines: int | None = None
+    age: float | None = None
+
+    def of(self, content: bytes, ended: float | None = None) -> bytes:
+        """Return what of a log is printed.
+
+        Args:
+            ended: when the experiment did.
+        """
+        if self.age is not None:
+            when = time.time() - self.age
+            content = since(content, when) if ended is None or ended >= when else b""
+        lines = self.lines
+        return content if lines is None else b"".join(content.splitlines(keepends=True)[-lines:] if lines else [])
+
+
+_ALL = Beginning()
+_ATTACHED = Beginning(lines=20)
+
+
+def logs(directory: Path, console: Console, name: str, *, follow: bool, beginning: Beginning) -> int:
     """Print an experiment's log; return the exit code.
 
     Args:
-        follow: go on until the experiment ends. lines: begin with so many of the last ones, None: with the first.
+        follow: go on until the experiment ends.
 
     Raises:
         UsageError: there is no such experiment, or no log of it yet.
@@ -39,15 +68,16 @@ def logs(directory: Path, console: Console, name: str, *, follow: bool, lines: i
     experiment = kept.experiment
     if follow and not console.json and experiment.state not in ENDED:
         with watching("logs", "-f", experiment.name):
-            return _unless_closed(lambda: _follow(training, kept, lines))
+            return _unless_closed(lambda: _follow(training, kept, beginning))
     content = _so_far(training, kept)
     if not content:
         raise UsageError(f"{experiment.name} has no log: it is {training.engine.shown(experiment)}.",
                          f"mlbutler train show {experiment.name}")  # fmt: skip
+    shown = beginning.of(content, experiment.ended)
     if console.json:
-        print_json({"name": experiment.name, "lines": _last(content, lines).decode("utf-8", "replace").splitlines()})
+        print_json({"name": experiment.name, "lines": shown.decode("utf-8", "replace").splitlines()})
         return EXIT_PASSED
-    return _unless_closed(lambda: _write(_last(content, lines)))
+    return _unless_closed(lambda: _write(shown))
 
 
 def attach(directory: Path, console: Console, name: str) -> int:
@@ -60,7 +90,7 @@ def attach(directory: Path, console: Console, name: str) -> int:
     kept = training.one(name)
     with watching("attach", kept.experiment.name):
         if kept.experiment.state in ENDED:
-            _unless_closed(lambda: _write(_last(_so_far(training, kept) or b"", _ATTACHED)))
+            _unless_closed(lambda: _write(_ATTACHED.of(_so_far(training, kept) or b"")))
         else:
             states = _States(training)
             _unless_closed(lambda: _follow(training, kept, _ATTACHED, states))
@@ -111,10 +141,6 @@ def _unless_closed(write: Callable[[], int]) -> int:
         return EXIT_PASSED
 
 
-def _last(content: bytes, lines: int | None) -> bytes:
-    return content if lines is None else b"".join(content.splitlines(keepends=True)[-lines:] if lines else [])
-
-
 def _write(content: bytes) -> int:
     """Write past `sys.stdout`, which ignores its reader's leaving: nothing is done here but for a reader."""
     left = memoryview(content)
@@ -123,15 +149,15 @@ def _write(content: bytes) -> int:
     return EXIT_PASSED
 
 
-def _follow(training: Training, kept: Kept, lines: int | None, states: _States | None = None) -> int:
+def _follow(training: Training, kept: Kept, beginning: Beginning, states: _States | None = None) -> int:
     remote = training.engine.of_jenkins(kept.experiment)
     id = kept.experiment.id
     for experiment, content in _written_there(training, id) if remote else _written(training, id):
         if states is not None:
             _write(states.said(experiment))
         if content:
-            _write(_last(content, lines))
-            lines = None
+            _write(beginning.of(content))
+            beginning = _ALL
     now = training.experiments.again(kept)
     if now is None:
         training.console.error("It was removed.")

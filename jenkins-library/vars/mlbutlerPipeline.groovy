@@ -19,6 +19,7 @@ def call(Map given = [:]) {
         labels: [], // of agents that stages of dvc.yaml may name; with any, every stale stage gets an agent of its own
         junit: '', // the project's JUnit files, beside the .mlbutler/junit.xml of a test command from `mlbutler init`
         safeHtml: false, // the controller's markup formatter is "Safe HTML": the build's description has links
+        commands: false, // mlbutlerCommands() starts builds of pull requests, with parameters
         name: '', // which pipeline this is, where several of the project report on one pull request
     ]
     List unknown = []
@@ -29,16 +30,27 @@ def call(Map given = [:]) {
         error("mlbutlerPipeline: unknown settings ${unknown}; there are ${known.keySet()}")
     }
     Map config = known + given
-    properties([
+    List kept = [
         buildDiscarder(logRotator(numToKeepStr: '50', artifactNumToKeepStr: '20')),
         // A push to a pull request aborts its build under way; builds of a branch wait for each other.
         disableConcurrentBuilds(abortPrevious: env.CHANGE_ID != null),
-    ])
+    ]
+    if (config.commands) {
+        kept << parameters([
+            string(name: 'REPEATS', defaultValue: '', description: 'Seeds for the metrics of gates.'),
+            string(name: 'SAMPLE', defaultValue: '', description: 'Share of the stages to verify, such as 100%.'),
+        ])
+    }
+    properties(kept)
     // The stages are the steps of one run: each looks at the results of those before it.
     List variables = ['MLBUTLER_IN_RUN=true']
     if (config.dockerfile) { variables << "MLBUTLER_DATA_MIRROR=${config.mirror}" }
     if (config.folder) { variables << "MLBUTLER_CHDIR=${config.folder}" }
     if (config.name) { variables << "MLBUTLER_REPORT_NAME=${config.name}" }
+    if (config.commands) {
+        variables << "MLBUTLER_COMPARE_REPEATS=${params.REPEATS ?: ''}"
+        variables << "MLBUTLER_VERIFY_SAMPLE=${params.SAMPLE ?: ''}"
+    }
     Map state = [told: false, stashed: false]
     withEnv(variables) {
         // Not of a build that was aborted: that one ends.

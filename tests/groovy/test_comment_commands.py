@@ -13,6 +13,7 @@ from mlbutler.scaffold.detected import DetectedProject, Remote
 from mlbutler.scaffold.options import ScaffoldOptions
 from mlbutler.scaffold.render import render_files
 from tests.groovy.jenkins import Built, build, needs_groovy
+from tests.groovy.stand_in import LIBRARY
 
 pytestmark = needs_groovy
 
@@ -23,11 +24,21 @@ printf '%b' "$SAID"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def commanded(directory: Path, said: str, number: str = "17", comment: str = "4711", agent: str = "label") -> Built:
+def generated(agent: str) -> str:
+    found = DetectedProject("x", remote=Remote("shared", "http"), forge="github")
+    return render_files(found, ScaffoldOptions(agent=agent, label="docker", commands=True))["Jenkinsfile.commands"]
+
+
+FORMS = {
+    "label": generated("label"), "docker": generated("docker"),
+    "library": "mlbutlerCommands(forge: 'gitea', dockerfile: 'Dockerfile')",
+}  # fmt: skip
+
+
+def commanded(directory: Path, said: str, number: str = "17", comment: str = "4711", form: str = "label") -> Built:
     """A build that a webhook started, with a `mlbutler` that says what is given."""
     (directory / "bin").mkdir(parents=True)
-    found = DetectedProject("x", remote=Remote("shared", "http"), forge="github")
-    script = render_files(found, ScaffoldOptions(agent=agent, label="docker", commands=True))["Jenkinsfile.commands"]
+    script = FORMS[form]
     (directory / "Jenkinsfile").write_text(script)
     (directory / "bin" / "mlbutler").write_text(PROGRAM)
     (directory / "bin" / "mlbutler").chmod(0o755)
@@ -35,7 +46,9 @@ def commanded(directory: Path, said: str, number: str = "17", comment: str = "47
     environ = {"PATH": f"{directory}/bin{os.pathsep}{os.environ['PATH']}", "HOME": str(directory), "SAID": said,
                "CALLS": str(directory / "calls"), "JOB_NAME": "team/words-commands", "NUMBER": number,
                "COMMENT": comment, "GIT_URL": "https://git.example.org/project.git"}  # fmt: skip
-    done = build(directory, directory / "Jenkinsfile", "git init -q .", environ, params={"PROJECT": ""})
+    done = build(
+        directory, directory / "Jenkinsfile", "git init -q .", environ, params={"PROJECT": ""}, libraries=[LIBRARY]
+    )
     assert done.result == "SUCCESS" or done.result == "NOT_BUILT", done.log[-3000:]
     return done
 
@@ -44,10 +57,10 @@ def started(done: Built) -> list[Mapping[str, Any]]:
     return [event for event in done.events if event["step"] == "build"]
 
 
-@pytest.mark.parametrize("agent", ["label", "docker"])
-def test_what_was_asked_for_starts_the_pull_request_s_own_job(tmp_path: Path, agent: str) -> None:
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_what_was_asked_for_starts_the_pull_request_s_own_job(tmp_path: Path, form: str) -> None:
     said = f"number=17\\ncommit={COMMIT}\\napproved={COMMIT} ada\\nrepeats=5\\n"
-    [event] = started(commanded(tmp_path / "build", said, agent=agent))
+    [event] = started(commanded(tmp_path / "build", said, form=form))
     assert (event["job"], event["wait"]) == ("/team/words/PR-17", False)
     assert event["parameters"] == {"REPEATS": "5", "SAMPLE": ""}
     assert (tmp_path / "build" / "calls").read_text() == "on-comment --quiet 17 4711 forge-secret-44d0\n"
@@ -58,8 +71,10 @@ def test_without_an_answer_nothing_is_started(tmp_path: Path, said: str) -> None
     assert started(commanded(tmp_path / "build", said)) == []
 
 
-@pytest.mark.parametrize(("number", "comment"), [("", ""), ("17; id", "1"), ("17", "x"), ("17\\n18", "1")])
-def test_another_webhook_asks_nobody(tmp_path: Path, number: str, comment: str) -> None:
-    done = commanded(tmp_path / "build", f"number=17\\ncommit={COMMIT}\\n", number, comment)
+@pytest.mark.parametrize(("number", "comment", "form"), [
+    ("", "", "library"), ("17; id", "1", "label"), ("17", "x", "library"), ("17\\n18", "1", "label"),
+])  # fmt: skip
+def test_another_webhook_asks_nobody(tmp_path: Path, number: str, comment: str, form: str) -> None:
+    done = commanded(tmp_path / "build", f"number=17\\ncommit={COMMIT}\\n", number, comment, form)
     assert done.result == "NOT_BUILT"
     assert (tmp_path / "build" / "calls").read_text() == ""

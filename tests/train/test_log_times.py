@@ -37,6 +37,13 @@ def test_the_time_stands_before_a_line_that_comes_a_minute_later_and_before_each
     assert written([1, 2], again=True) == b"[2026-11-27 14:00:01 UTC]\nline at 1\nline at 2\n"
 
 
+def test_the_time_stands_where_a_log_is_gone_on_with_after_a_kill(tmp_path: Path) -> None:
+    for age in (1.0, 5.0):
+        with LogFile(tmp_path / "log", now=lambda age=age: BEGAN + age) as file:  # type: ignore[misc]
+            file.line(f"line at {age}")
+    assert (tmp_path / "log").read_text() == "line at 1.0\n[2026-11-27 14:00:05 UTC]\nline at 5.0\n"
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 1000), max_size=12).map(sorted), st.integers(0, 1000))
 def test_no_line_since_then_is_missing_and_none_that_is_a_minute_older_is_there(ages: list[int], asked: int) -> None:

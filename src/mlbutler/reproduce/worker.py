@@ -44,7 +44,7 @@ _IMPORTED_ONCE = (
     "dvc.stage.serialize",
     "dvc.utils.strictyaml", "dvc_data.hashfile._progress", "dvc_data.hashfile.db.local", "dvc_data.hashfile.status",
     "dvc_render", "dulwich.ignore", "dulwich.index", "dulwich.trailers", "dulwich.worktree", "flatten_dict",
-    "fsspec.implementations.memory", "networkx", "platformdirs", "pyparsing", "ruamel.yaml",
+    "fsspec.implementations.memory", "mlbutler.provenance", "networkx", "platformdirs", "pyparsing", "ruamel.yaml",
 )  # fmt: skip
 
 Send = Callable[[dict[str, Any]], None]

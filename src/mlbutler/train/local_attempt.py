@@ -58,7 +58,7 @@ class LocalAttempt:
         """
         experiment = kept.experiment
         top = self._place.scratch(experiment.id) / "clone"
-        with LogFile(self._place.log(experiment.id), again=experiment.attempt > 1) as log:
+        with LogFile(self._place.log(experiment.id)) as log:
             try:
                 root = self._prepare(experiment, top)
                 own = Checkpoints(self._place.checkpoints, experiment.id)

@@ -20,7 +20,8 @@ class LogFile:
     """A text file that is written line by line; a disk that fills up ends the log, not the experiment.
 
     Args:
-        timed: takes the lines that say when the next ones were written. again: whether there were earlier attempts.
+        timed: takes the lines that say when the next ones were written. again: whether there were earlier attempts,
+            beside what the file holds.
         now: the clock.
     """
 
@@ -34,7 +35,7 @@ class LogFile:
     ) -> None:
         self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
         self._timed, self._now = timed, now
-        self._clock = Clock(now(), again=again)
+        self._clock = Clock(now(), again=again or self._file.tell() > 0)
         self._whole = True
 
     def __enter__(self) -> LogFile:

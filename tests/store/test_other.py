@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import pytest
 
 from mlbutler.errors import AccessDenied, StoreError
+from mlbutler.store import other
 from mlbutler.store.engine import bring
-from mlbutler.store.interface import Need, ObjectId, Presence
+from mlbutler.store.interface import Answer, Need, ObjectId, Presence
 from mlbutler.store.local import LocalStore
 from mlbutler.store.other import OtherStore
 from mlbutler.store.runs import copy_entry, keys
@@ -41,11 +43,11 @@ def test_s3_there_and_back(s3_server: str, bucket: str, cache: LocalStore, tmp_p
     assert answers[directory].presence is Presence.PRESENT
     assert answers[directory].size == cache.path(directory).stat().st_size
     assert answers[ABSENT].presence is Presence.MISSING
-    other = LocalStore("cache", tmp_path / "other")
-    brought = bring([Need("data", directory), Need("lost", ABSENT)], other, None, remote)
+    elsewhere = LocalStore("cache", tmp_path / "other")
+    brought = bring([Need("data", directory), Need("lost", ABSENT)], elsewhere, None, remote)
     assert brought.incomplete == {"lost"}
-    assert not unsound(other.root)
-    assert len(list(other.root.rglob("*"))) > 6
+    assert not unsound(elsewhere.root)
+    assert len(list(elsewhere.root.rglob("*"))) > 6
 
 
 def test_s3_run_cache_entries(s3_server: str, bucket: str, cache: LocalStore) -> None:
@@ -56,6 +58,55 @@ def test_s3_run_cache_entries(s3_server: str, bucket: str, cache: LocalStore) ->
     (cache.root / key).write_text("cmd: x\n")
     copy_entry(cache, remote, key)
     assert keys(remote) == {key}
+
+
+def test_a_folder_of_which_much_is_wanted_is_listed_and_what_is_not_in_it_is_asked_for(
+    s3_server: str, bucket: str, cache: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = s3(s3_server, f"{bucket}/listed")
+    there = [add_object(cache.root, b"%d" % number) for number in range(40)]
+    send(there, cache, remote)
+    monkeypatch.setattr(other, "_WORTH_LISTING", 2)
+    asked: list[ObjectId] = []
+    one = remote._ask
+
+    def ask(oid: ObjectId) -> Answer:
+        asked.append(oid)
+        return one(oid)
+
+    monkeypatch.setattr(remote, "_ask", ask)
+    folders = Counter(oid.folder for oid in there)
+    known = {folder for folder, number in folders.items() if number > 1}
+    absent = [ObjectId(f"{folder[-2:]}{'0' * 30}") for folder in known]
+    answers = dict(remote.ask_many(iter([*there, *absent]), threading.Event()))
+    assert {oid for oid, answer in answers.items() if answer.presence is Presence.PRESENT} == set(there)
+    assert {oid for oid, answer in answers.items() if answer.presence is Presence.MISSING} == set(absent)
+    assert {oid: answers[oid].size for oid in there} == {oid: len(cache.path(oid).read_bytes()) for oid in there}
+    assert {oid for oid in asked if oid in there} == {oid for oid in there if oid.folder not in known}
+    assert set(absent) <= set(asked)  # a listing alone calls nothing missing
+    late = absent[0]
+    assert remote.ask([late])[late].presence is Presence.MISSING
+    (cache.path(late).parent).mkdir(parents=True, exist_ok=True)
+    cache.path(late).write_bytes(b"late")
+    remote.put(late, cache.path(late), nothing)
+    assert dict(remote.ask_many([late], threading.Event()))[late].presence is Presence.PRESENT
+
+
+def test_a_bucket_that_may_not_be_listed_is_asked_for_each_object(
+    s3_server: str, bucket: str, cache: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = s3(s3_server, f"{bucket}/unlisted")
+    there = [add_object(cache.root, b"%d" % number) for number in range(3)]
+    send(there, cache, remote)
+    monkeypatch.setattr(other, "_WORTH_LISTING", 1)
+
+    def refuse(*_: object) -> Any:
+        raise AccessDenied("Not allowed to list.", "")
+
+    monkeypatch.setattr(remote, "_entries", refuse)
+    answers = dict(remote.ask_many([*there, ABSENT], threading.Event()))
+    assert {oid for oid, answer in answers.items() if answer.presence is Presence.PRESENT} == set(there)
+    assert answers[ABSENT].presence is Presence.MISSING
 
 
 def test_a_bucket_that_does_not_exist_misses_nothing(s3_server: str) -> None:
@@ -120,9 +171,9 @@ def test_ssh_there_and_back(ssh_port: int, cache: LocalStore, tmp_path: Path) ->
     assert [moved.objects for moved in send(everything, cache, remote).moved] == [6]
     assert not unsound(tmp_path / "remote")
     assert remote.ask([ABSENT])[ABSENT].presence is Presence.MISSING
-    other = LocalStore("cache", tmp_path / "other")
-    assert not bring([Need("data", directory)], other, None, remote).incomplete
-    assert not unsound(other.root)
+    elsewhere = LocalStore("cache", tmp_path / "other")
+    assert not bring([Need("data", directory)], elsewhere, None, remote).incomplete
+    assert not unsound(elsewhere.root)
 
 
 def test_ssh_with_a_wrong_password_is_a_refusal(ssh_port: int, tmp_path: Path) -> None:

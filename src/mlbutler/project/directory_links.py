@@ -151,21 +151,20 @@ class EagerLinks:
             clear(begun.scratch)
         self._begun.clear()
 
-    def begin(self, need: Need, files: Mapping[str, str]) -> None:
-        """Begin with a directory that has to be brought, if the mirror holds all of it; `files`: path -> MD5."""
+    def begin(self, need: Need, files: Mapping[str, ObjectId]) -> None:
+        """Begin with a directory that has to be brought, if the mirror holds all of it; `files`: path -> object."""
         mirror = self._mirror
         if mirror is None or len(files) < MANY or need.path not in self._paths or need.oid.legacy or need.inside:
             return
         if len(self._begun) >= _MOST or not mirror.links_at_once or os.path.lexists(self._root / need.path):
             return
-        objects = [(path, ObjectId(md5)) for path, md5 in files.items()]
-        statuses = mirror.verified.fingerprints([oid for _, oid in objects])
+        statuses = mirror.verified.fingerprints(files.values())
         if len(statuses) < len(set(files.values())):
             return
         scratch = new_scratch(self._root)
         try:
             make_folders(scratch, files)
-            self._begun[need.path] = DirectoryLinks(scratch, mirror.root, objects, statuses, here=0.0)
+            self._begun[need.path] = DirectoryLinks(scratch, mirror.root, files.items(), statuses, here=0.0)
         except OSError:  # said when it is tried in its turn
             clear(scratch)
 

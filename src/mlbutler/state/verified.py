@@ -81,7 +81,7 @@ class VerifiedObjects:
 
     def add_all(self, found: Mapping[Object, str]) -> None:
         """Add objects with fingerprints that another memory knew."""
-        new = {row_name(oid): text for oid, text in found.items()}
+        new = {row_name(oid) if oid[1] else oid[0]: text for oid, text in found.items()}
         self._added |= new
         self._unsaved |= new
 

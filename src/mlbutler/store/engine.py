@@ -9,7 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import repeat
 from operator import itemgetter
 
 from mlbutler.errors import AccessDenied, CorruptObject, DiskFull, Interrupted, MlbutlerError, StoreError
@@ -57,14 +59,28 @@ class Brought:
     objects: Collection[ObjectId] = ()
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Want:
-    """One object: its recorded size, the remote that should hold it, one path for messages, and bytes that may come."""
+    """What is wanted of an object, or of all files of a directory: there are a great many of them.
+
+    Attributes:
+        size: as recorded. remote: that should hold it. place: its path, or that of the directory. most: bytes that may
+            come. files: of the directory.
+    """
 
     size: int | None
     remote: str | None
-    path: str
+    place: str
     most: int | None = None
+    files: Mapping[str, ObjectId] | None = None
+
+    def path(self, oid: ObjectId) -> str:
+        """Return one path of the object, for messages."""
+        return self.place if self.files is None else f"{self.place}/{self._paths[oid]}"
+
+    @cached_property
+    def _paths(self) -> Mapping[ObjectId, str]:
+        return {oid: path for path, oid in reversed(list((self.files or {}).items()))}
 
 
 @frozen
@@ -78,7 +94,7 @@ class BringOptions:
         near: a store that is asked before the project's remote. What it sends is hashed too; it is done without when it
             fails. fill: may it be given what the remote sent.
         warn: called when the mirror fails.
-        opened: called with each directory's files, path -> MD5, before they are brought.
+        opened: called with each directory's files, path -> object, before they are brought.
     """
 
     jobs: int | None = None
@@ -88,7 +104,7 @@ class BringOptions:
     fill: bool = False
     progress: ProgressSink | None = None
     warn: Callable[[str], None] = lambda _: None
-    opened: Callable[[Need, Mapping[str, str]], None] = lambda *_: None
+    opened: Callable[[Need, Mapping[str, ObjectId]], None] = lambda *_: None
 
 
 def bring(
@@ -147,27 +163,26 @@ class _Bringing:
         }
         self.fetch(first)
         files: dict[ObjectId, _Want] = {}
-        parts: list[tuple[Need, Mapping[str, str]]] = []
+        parts: list[tuple[Need, Mapping[str, ObjectId]]] = []
         for need in needs:
             if not need.oid.is_directory:
-                known = files.setdefault(need.oid, _Want(need.size, need.remote, need.path))
-                known.size = known.size if known.size is not None else need.size
-                known.most = most_of(need.oid, known.size)
+                known = files.get(need.oid, _Want(None, need.remote, need.path))
+                size = known.size if known.size is not None else need.size
+                files[need.oid] = replace(known, size=size, most=most_of(need.oid, size))
             elif need.oid not in self.absent and need.oid not in self.failed:
-                content = parse_manifest(self._read(need.oid), need.oid)
-                chosen = select(content, need.inside)
+                chosen = self._files(need)
                 parts.append((need, chosen))
                 self._opened(need, chosen)
-                folder = directory_path(need)
-                for path, md5 in chosen.items():
-                    oid = ObjectId(md5, need.oid.legacy)
-                    known = files.setdefault(oid, _Want(None, need.remote, f"{folder}/{path}"))
-                    if known.most is None:  # no file of a directory is larger than all of it
-                        known.most = most_of(oid, need.size)
+                _add_files(files, need, chosen)
         files = _by_name(files)
         self.fetch(files)
         self.fetch(self._torn(parts, files), hashing=True)
         return self._result(needs, parts, {**first, **files})
+
+    def _files(self, need: Need) -> Mapping[str, ObjectId]:
+        """Return the files that are wanted of a directory."""
+        chosen = select(parse_manifest(self._read(need.oid), need.oid), need.inside)
+        return dict(zip(chosen, map(ObjectId, chosen.values(), repeat(need.oid.legacy)), strict=True))
 
     def _read(self, oid: ObjectId) -> bytes:
         try:
@@ -176,15 +191,15 @@ class _Bringing:
             raise StoreError(f"The cache lost {oid.key}: {error.strerror}.", "Run again.") from error
 
     def _torn(
-        self, parts: Iterable[tuple[Need, Mapping[str, str]]], files: Mapping[ObjectId, _Want]
+        self, parts: Iterable[tuple[Need, Mapping[str, ObjectId]]], files: Mapping[ObjectId, _Want]
     ) -> dict[ObjectId, _Want]:
         """Return the files of directories whose sizes do not add up to what is recorded: one of them is damaged."""
         suspects: dict[ObjectId, _Want] = {}
         for need, chosen in parts:
             if need.size is None or need.inside:
                 continue
-            oids = [ObjectId(md5, need.oid.legacy) for md5 in chosen.values()]
-            if any(oid in self.absent or oid in self.failed for oid in oids):
+            oids = chosen.values()
+            if (self.absent or self.failed) and any(oid in self.absent or oid in self.failed for oid in oids):
                 continue
             for oid in oids:
                 if oid not in self.sizes:
@@ -200,10 +215,10 @@ class _Bringing:
         """Bring objects from cache, mirror or remote; note what is nowhere in `absent`, what failed in `failed`."""
         left: dict[ObjectId, _Want] = {}
         here: dict[ObjectId, int] = {}
-        folders = self.cache.folders()
+        folders = {folder[-2:] for folder in self.cache.folders()}
         doubtful: dict[ObjectId, int] = {}
         for oid, want in objects.items():
-            found = self.cache.stat(oid) if oid.folder in folders else None
+            found = self.cache.stat(oid) if oid[0][:2] in folders else None
             # A damaged manifest would make up files, or lose some: there are few, so that each is hashed.
             if found is None:
                 left[oid] = want
@@ -284,14 +299,14 @@ class _Bringing:
             self.failed.update(dict.fromkeys(group, error))
             return
         if store is None:
-            self.absent.update((oid, want.path) for oid, want in group.items())
+            self.absent.update((oid, want.path(oid)) for oid, want in group.items())
             return
         found = self._collect(self.mover.from_remote({oid: want.most for oid, want in group.items()}, store))
         for oid, want in group.items():
             if found.get(oid):
                 self.failed.pop(oid, None)
             elif oid in found:
-                self.absent[oid] = want.path
+                self.absent[oid] = want.path(oid)
             elif oid not in self.failed:  # not tried any more
                 self.failed[oid] = next(iter(self.failed.values()))
 
@@ -354,14 +369,14 @@ class _Bringing:
         return found
 
     def _result(
-        self, needs: Sequence[Need], parts: Iterable[tuple[Need, Mapping[str, str]]], objects: Collection[ObjectId]
+        self, needs: Sequence[Need], parts: Iterable[tuple[Need, Mapping[str, ObjectId]]], objects: Collection[ObjectId]
     ) -> Brought:
         gone = set(self.absent) | set(self.failed)
         incomplete = {need.path for need in needs if need.oid in gone}
         missing = [Missing(path, oid) for oid, path in self.absent.items()]
         if gone:
             for need, chosen in parts:
-                if any(ObjectId(md5, need.oid.legacy) in gone for md5 in chosen.values()):
+                if not gone.isdisjoint(chosen.values()):
                     incomplete.add(need.path)
         return Brought(
             moved=moved(self.tally),
@@ -370,6 +385,19 @@ class _Bringing:
             incomplete=frozenset(incomplete),
             objects=objects,
         )
+
+
+def _add_files(files: dict[ObjectId, _Want], need: Need, chosen: Mapping[str, ObjectId]) -> None:
+    """Add the files of a directory to what is wanted; those that are wanted already stay, and learn how large they are.
+
+    No file of a directory is larger than all of it.
+    """
+    most = None if need.size is None else most_of(need.oid._replace(md5=need.oid.md5.removesuffix(".dir")), need.size)
+    all_of_it = _Want(None, need.remote, directory_path(need), most, chosen)
+    for oid in chosen.values():
+        known = files.setdefault(oid, all_of_it)
+        if known.most is None and most is not None:
+            files[oid] = replace(known, most=most)
 
 
 def _by_name(objects: Mapping[ObjectId, _Want]) -> dict[ObjectId, _Want]:

@@ -6,17 +6,19 @@ Their errors differ; they are sorted here into what matters: not found, refused,
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeVar
 
 from mlbutler.console import human_bytes
 from mlbutler.errors import AccessDenied, DiskFull, MlbutlerError, StoreError
-from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence
+from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
 from mlbutler.store.limits import Incoming
 from mlbutler.store.missing_plugins import how_to_install
-from mlbutler.store.pool import Threaded
+from mlbutler.store.pool import Threaded, imap_unordered
 from mlbutler.store.retry import RetryPolicy, Transient
 
 T = TypeVar("T")
@@ -33,6 +35,10 @@ _FOR_GOOD = (
     "ImportError",
     "ParamValidationError",
 )
+_PAGE = 1000
+"""Objects that one request lists."""
+_WORTH_LISTING = 8
+"""Objects of one folder for which its listing is tried."""
 _ABSENT_CONTAINER = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 
 
@@ -80,6 +86,61 @@ class OtherStore(Threaded):
                 denied = isinstance(error, AccessDenied)
                 answers[oid] = Answer(Presence.UNDETERMINED, reason=error.message, denied=denied, remedy=error.remedy)
         return answers
+
+    def ask_many(self, objects: Iterable[ObjectId], stop: Event) -> Results[Answer]:
+        """Ask as `ask` does; in a bucket, list the folders of which much is wanted, and ask for what is not listed."""
+        folders: dict[str, list[ObjectId]] = {}
+        for oid in objects:
+            folders.setdefault(oid.folder, []).append(oid)
+        most = max(folders, key=lambda folder: len(folders[folder]), default="")
+        listed = self._listed(most) if most and len(folders[most]) >= _WORTH_LISTING else None
+        alone: list[ObjectId] = []
+        if listed is None:
+            alone += itertools.chain(*folders.values())
+        else:
+            # Names are hashes: other folders hold about as many objects as this one.
+            pages = 1 + len(listed) // _PAGE
+            worth = [folder for folder, oids in folders.items() if len(oids) > pages and folder != most]
+            alone += itertools.chain(*(oids for folder, oids in folders.items() if folder not in (*worth, most)))
+            jobs = min(self.jobs, len(worth))
+            with closing(imap_unordered(self._listed, worth, jobs, stop)) as done:
+                for folder, found in itertools.chain([(most, listed)], done):
+                    sizes = found if isinstance(found, Mapping) else {}
+                    for oid in folders[folder]:
+                        if oid.md5 in sizes:
+                            yield oid, Answer(Presence.PRESENT, sizes[oid.md5])
+                        else:
+                            alone.append(oid)
+        yield from super().ask_many(alone, stop)
+
+    def _listed(self, folder: str) -> Mapping[str, int | None] | None:
+        """Return the sizes of a folder's objects by their MD5; None where it cannot be listed, or that costs more."""
+        from dvc_objects.fs.base import ObjectFileSystem
+
+        try:
+            fs, root = self._opened()
+            if not isinstance(fs, ObjectFileSystem):
+                return None
+            entries = self._policy.call(lambda: self._entries(fs, fs.join(root, *folder.split("/")), folder))
+        except StoreError:  # said of each object when it is asked for
+            return None
+        names = ((str(entry.get("name", "")).rpartition("/")[2], entry) for entry in entries)
+        return {
+            f"{folder[-2:]}{name}": size if isinstance(size := entry.get("size"), int) else None
+            for name, entry in names
+            if entry.get("type") != "directory"
+        }
+
+    def _entries(self, fs: Any, path: str, folder: str) -> list[Mapping[str, Any]]:
+        fs.fs.invalidate_cache(path)
+        try:
+            return list(fs.ls(path, detail=True))
+        except FileNotFoundError:
+            return []
+        except Exception as error:
+            raise _translated(error, self.name, f"listing {folder}") from error
+        finally:
+            fs.fs.invalidate_cache(path)  # what is asked afterwards has to be asked of the server
 
     def _ask(self, oid: ObjectId) -> Answer:
         fs, root = self._opened()

@@ -68,7 +68,7 @@ class HttpStore:
         parts = urlsplit(encoded(url))
         self.name = name
         self.url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")).rstrip("/")
-        self._origin = _origin(self.url)
+        self._origin, self._top = _origin(self.url), urlsplit(self.url).path
         self._access = Access(name, url, config, environ or {})
         self._driver = Driver(self._access.configure, self._access.read_timeout)
         self._method = str(config.get("method") or "POST").upper()
@@ -305,6 +305,8 @@ class HttpStore:
         )
 
     def _path(self, url: str) -> str:
+        if url.startswith(f"{self.url}/") and "?" not in url and "#" not in url:
+            return f"{self._top}{url[len(self.url) :]}"
         parts = urlsplit(url)
         return parts.path if _origin(url) == self._origin else f"{parts.hostname}{parts.path}"
 

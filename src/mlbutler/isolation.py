@@ -58,6 +58,35 @@ class Places:
     modes_bind: bool = False
 
 
+@frozen
+class Sight:
+    """What the project's code may see: all but what is `covered`, without what is `kept` of that.
+
+    Of the folders above a path the nearest one counts.
+    """
+
+    covered: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, places: Places) -> Sight:
+        """Return what code sees behind the `prefix` of these places."""
+        kept = (places.workspace, *places.readable, *places.writable)
+        tokens = (path / name for path in (*places.readable, *places.writable) for name in _TOKENS)
+        covered = (*_COVERED, *places.homes, *(p for p in (*places.hidden, *tokens) if p.resolve() not in kept))
+        return cls(
+            tuple({os.fspath(path.resolve()) for path in covered}), tuple({os.fspath(p.resolve()) for p in kept})
+        )
+
+    def sees(self, path: Path) -> bool:
+        """Tell whether code may read a path, which is without links."""
+        return _nearest(path, self.kept) >= _nearest(path, self.covered)
+
+
+def _nearest(path: Path, folders: Iterable[str]) -> int:
+    return max((len(Path(folder).parts) for folder in folders if path.is_relative_to(folder)), default=0)
+
+
 @cache
 def problem() -> str:
     """Return why no code can be isolated on this machine, '' where it can."""

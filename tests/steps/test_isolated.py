@@ -354,6 +354,49 @@ def test_a_folder_above_what_is_covered_cannot_be_replaced(tmp_path: Path) -> No
     assert not (workspace / "team" / "project" / ".mlbutler" / "record.json").exists()
 
 
+# DVC itself is not isolated: what it reads for the code, the code has.
+READERS = """
+  link: {{cmd: ln -s {netrc} stolen.txt, outs: [stolen.txt]}}
+  below: {{cmd: mkdir folder && ln -s {netrc} folder/x, outs: [folder]}}
+  plain: {{cmd: mkdir own && echo 1 > own/a && ln -s a own/b && ln -s /usr/bin/env own/env, outs: [own]}}
+  value: {{cmd: echo 1 > value.txt, params: [{{{values}: [token]}}], outs: [value.txt]}}
+"""
+
+
+@needs_bubblewrap
+def test_dvc_reads_nothing_for_the_code_that_the_code_may_not_read(world: World, home: Path) -> None:
+    values, token = home / "values.yaml", "planted-8b1f"
+    values.write_text(f"token: {token}\n")
+    (home / ".netrc").write_text(f"machine x login y password {token}")
+    world.branch("readers", {"dvc.yaml": DVC_YAML + READERS.format(netrc=home / ".netrc", values=values)})
+    build = {**world.jenkins("readers", 11), "HOME": str(home)}
+    run = world.run(world.clone("origin/readers"), build, "--only", "plan,reproduce,push,compare,report")
+    ended = {stage["name"]: stage["outcome"] for stage in run.record["reproduce"]["stages"]}
+    assert ended | {"link": "failed", "below": "failed", "plain": "ran", "value": "not reached"} == ended, run.err
+    assert "stolen.txt is a link to what the stage's code may not read" in run.record["reproduce"]["reason"]
+    assert "is outside of what the project's code may read" in json.dumps(run.record["plan"])
+    world.branch("filled", {"dvc.yaml": f"vars: [{values}]\nstages: {{s: {{cmd: 'echo ${{token}}', outs: [x]}}}}"})
+    filled = world.run(world.clone("origin/filled"), build, "--only", "plan,report")
+    assert filled.record["plan"]["outcome"] == "error"
+    assert "isolation.readable" in filled.record["plan"]["remedy"]
+    assert token not in run.out + run.err + filled.out + filled.err
+    for place in (run.root, filled.root, world.remote, world.mirror):
+        for file in place.rglob("*"):
+            assert file.is_symlink() or not file.is_file() or token.encode() not in file.read_bytes(), file
+
+
+def test_of_the_folders_above_a_path_the_nearest_says_whether_it_is_seen() -> None:
+    cache = Path("/home/ci/.cache/hf")
+    seen = isolation.Sight.of(Places(Path("/home/ci/ws"), homes=(Path("/home"),), readable=(cache,)))
+    told = {path: seen.sees(Path(path)) for path in (
+        "/home/ci/ws/data", "/home/ci/.netrc", "/home/ci/wsx", "/home/ci/.cache/hf/model", "/home/ci/.cache/hf/token",
+        "/tmp/x", "/proc/1/environ", "/data/x", "/usr/bin/env",
+    )}  # fmt: skip
+    assert [path for path, sees in told.items() if sees] == [
+        "/home/ci/ws/data", "/home/ci/.cache/hf/model", "/data/x", "/usr/bin/env",
+    ]  # fmt: skip
+
+
 @needs_bubblewrap
 def test_a_model_in_a_cache_of_the_user_s_is_found_where_programs_look_for_it(tmp_path: Path) -> None:
     workspace, own, models = tmp_path / "workspace", tmp_path / "own", tmp_path / "home" / ".cache" / "models"

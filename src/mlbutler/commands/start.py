@@ -22,11 +22,13 @@ from mlbutler.extras import installed
 from mlbutler.git import Git
 from mlbutler.held_back import held_back, values_to_hide
 from mlbutler.project.tracked import refuse_tracked
+from mlbutler.project.unseen import in_sight
 from mlbutler.record import Change, Environment, Record
 from mlbutler.record_file import read_record, record_path
 from mlbutler.secrets import Redactor, is_secret_name
 from mlbutler.settings import LoadedSettings, load
 from mlbutler.steps.context import RunContext
+from mlbutler.steps.isolated import sight
 from mlbutler.symlinks import Symlinks
 from mlbutler.user_files import without_user_files
 from mlbutler.version import __version__
@@ -121,6 +123,8 @@ def begin(
             given_up=None if record.change.trusted else held_back(environ),
         )  # fmt: skip
         work.git = git.with_environment(left, reached)  # which knows the repository's root and the commits' ids already
+        if reached is not None:
+            stack.enter_context(in_sight(git.toplevel(), lambda: sight(work)))
         yield work
 
 

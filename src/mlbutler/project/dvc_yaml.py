@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+from mlbutler.project.unseen import guard_values
+
 _LARGEST = 20 << 20
 """DVC needs seconds for each million characters."""
 _MOST_COMBINATIONS = 100_000
@@ -58,6 +60,7 @@ def guard() -> None:
 
     _yaml.parse_yaml = strictyaml.parse_yaml = parse_yaml
     _bound_matrices()
+    guard_values()
 
 
 def _bound_matrices() -> None:

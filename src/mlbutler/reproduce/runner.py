@@ -15,6 +15,7 @@ from mlbutler.console import human_seconds
 from mlbutler.errors import BusyError, OutsideError, ProjectError
 from mlbutler.frozen import frozen_by_name
 from mlbutler.git import Git
+from mlbutler.isolation import Sight
 from mlbutler.process import Ended, Grace, explain_exit
 from mlbutler.record import StagePlan, StageRun, StageState
 from mlbutler.reproduce.backup import OutputBackup
@@ -40,6 +41,7 @@ class Surroundings:
         made: takes what DVC added to it.
         bring: takes paths of recorded artifacts and puts into the work tree those that can be had.
         isolation: what stands before each stage's command (`mlbutler.isolation`).
+        sight: what that lets it see; None: all.
         force: run each command whether anything changed or not, and ask no run cache.
         timeout: seconds for all stages together. lock_patience: seconds to wait for another DVC process.
     """
@@ -59,6 +61,7 @@ class Surroundings:
     made: Callable[[Mapping[str, str]], None] = lambda entries: None
     bring: Callable[[Sequence[str]], None] = lambda paths: None
     isolation: Sequence[str] = ()
+    sight: Sight | None = None
     force: bool = False
     timeout: float | None = None
     lock_patience: float = 30.0
@@ -175,9 +178,11 @@ class Runner:
         cause = sentence(stage.causes)
         # A stage that is stale of itself is; one that only stands on a stale one may turn out not to be.
         strict = needed or any(cause.kind != "upstream" for cause in stage.causes) or not stage.causes
+        sight = self._here.sight
         command = {"do": "stage", "name": stage.name, "strict": strict, "may_lack": may_lack,
                    "force": self._here.force,
-                   "isolation": list(self._here.isolation), "patience": self._here.lock_patience}  # fmt: skip
+                   "isolation": list(self._here.isolation), "patience": self._here.lock_patience,
+                   "sight": None if sight is None else [sight.covered, sight.kept]}  # fmt: skip
         try:
             with self._here.runs() as runs:
                 events = self._ask({**command, "runs": runs})

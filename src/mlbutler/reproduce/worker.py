@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from mlbutler import isolation, linux
+from mlbutler.project import unseen
 from mlbutler.reproduce import steady, whole_files
 from mlbutler.reproduce.run_entries import RunEntries
 from mlbutler.reproduce.same_run import wait_for_the_same
@@ -209,7 +210,7 @@ def _stage(command: dict[str, Any], send: Send) -> None:
     was stale: when that one made the same outputs again, what is missing here need not be made. With `may_lack`,
     missing inputs are reported, and nothing is done. With `runs`, DVC's run cache is what that
     says (`run_entries`) and not the clone's. With `force` the command runs whether anything changed or not, and no run
-    cache is asked. What `isolation` holds stands before the command.
+    cache is asked. What `isolation` holds stands before the command, and `sight` is what that lets it see.
     """
     name, give_up = command["name"], time.monotonic() + command["patience"]
     seen = _Commands(name)
@@ -239,7 +240,10 @@ def _reproduced(name: str, command: dict[str, Any], seen: _Commands) -> dict[str
     runs = command["runs"]
     if command["isolation"]:
         _isolate(command["isolation"])
-    with Repo(str(Path.cwd())) as repo:
+    sight = None if command["sight"] is None else isolation.Sight(*map(tuple, command["sight"]))
+    unseen.guard_values()
+    unseen.guard_outputs()
+    with unseen.in_sight(None, lambda: sight), Repo(str(Path.cwd())) as repo:
         entries = RunEntries(runs) if runs is not None else None
         if entries is not None:
             entries.take_the_place_of(repo.stage_cache)

@@ -14,7 +14,7 @@ from mlbutler import file_modes
 from mlbutler.errors import OutsideError
 from mlbutler.frozen import frozen
 from mlbutler.homes import homes, programs
-from mlbutler.isolation import Places, prefix, problem, words
+from mlbutler.isolation import Places, Sight, prefix, problem, words
 from mlbutler.process import project_environment
 from mlbutler.remotes.trust import configured_directories
 from mlbutler.secret_files import AS_FILE, NAMED
@@ -47,7 +47,7 @@ class Isolated:
     """How code runs: `prefix` stands before its command; `words` say it in the record.
 
     `state`: the folder that it sees as ``.mlbutler``, None where that is the real one. `where`: whose settings count,
-    as the end of a sentence.
+    as the end of a sentence. `sight`: what it sees.
     """
 
     words: str
@@ -57,6 +57,7 @@ class Isolated:
     homes: tuple[Path, ...] = ()
     workspace: Path | None = None
     where: str = ""
+    sight: Sight | None = None
 
     def hint(self, lines: Iterable[str]) -> str:
         """Return what to do where the last lines of a failed command show that it missed something, else ''."""
@@ -129,7 +130,16 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
             folder.mkdir(exist_ok=True)
         made = prefix(places, Path(own), covered)
         where = " of the target branch's mlbutler.toml" if work.record.change.kind == "pull-request" else ""
-        yield Isolated(words(places), made, state, places.network, places.homes, places.workspace, where)
+        sight = Sight.of(places)
+        yield Isolated(words(places), made, state, places.network, places.homes, places.workspace, where, sight)
+
+
+def sight(work: RunContext) -> Sight | None:
+    """Return what the project's code may see on this machine, None where it is not isolated."""
+    settings = agreed(work, "isolation", work.settings.isolation)
+    mode = work.isolate or settings.mode
+    here = mode != "off" and (mode != "auto" or work.record.change.ci != "local") and not problem()
+    return Sight.of(_places(work, settings)) if here else None
 
 
 def _places(work: RunContext, settings: IsolationSettings) -> Places:

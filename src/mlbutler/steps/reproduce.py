@@ -97,6 +97,7 @@ def run(work: RunContext, failed: Collection[str] = ()) -> ReproduceResult:
                 **_run_cache(work.project),
                 bring=lambda paths: sync.supply(work, paths),
                 isolation=here.prefix,
+                sight=here.sight,
                 timeout=work.settings.reproduce.timeout,
             ),
             failed,

@@ -156,6 +156,7 @@ class CleanRun:
                 runs=BuildRuns(None).told,
                 force=True,
                 isolation=here.prefix,
+                sight=here.sight,
                 timeout=scratch.settings.reproduce.timeout,
             )
             done = Runner([plan], surroundings).run()

@@ -1,0 +1,98 @@
+"""Have DVC read nothing for the project's code that this code may not read.
+
+DVC is not isolated: it fills values of files into commands, records parameters, and takes what an output's link leads
+to into the cache, from where the next stage, or who reads the remote, has it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mlbutler.isolation import Sight
+from mlbutler.parsing import Unreadable
+
+Ask = Callable[[], Sight | None]
+_held: tuple[Path | None, Ask] = (None, lambda: None)  # one for each process, as what it guards is
+
+
+@contextmanager
+def in_sight(workspace: Path | None, of_code: Ask) -> Iterator[None]:
+    """Hold DVC, during the block, to what the project's code sees.
+
+    Args:
+        workspace: what it sees in any case. of_code: is asked once, when something else is read; None: it sees all.
+    """
+    global _held
+    before, _held = _held, (workspace.resolve() if workspace is not None else None, cache(of_code))
+    try:
+        yield
+    finally:
+        _held = before
+
+
+@cache
+def guard_values() -> None:
+    """Have DVC, in this process, refuse files of parameters and variables that are not in sight."""
+    from dvc.utils import serialize
+
+    theirs = dict(serialize.LOADERS)
+    usual = serialize.LOADERS.default_factory
+
+    def guarded(load: Any) -> Any:
+        def load_in_sight(path: Any, *args: Any, fs: Any = None, **options: Any) -> Any:
+            if getattr(fs, "protocol", "local") == "local" and not _is_seen(Path(path)):
+                said = "outside of what the project's code may read: not read"
+                remedy = "Put the file into the repository, or name it in isolation.readable on the target branch."
+                raise Unreadable(said, os.fspath(path), remedy)
+            return load(path, *args, fs=fs, **options)
+
+        return load_in_sight
+
+    made = {suffix: guarded(load) for suffix, load in theirs.items()}
+    serialize.LOADERS = defaultdict(lambda: guarded(usual()), made)
+
+
+def guard_outputs() -> None:
+    """Have DVC, in this process, take no output with a link to what is not in sight."""
+    from dvc.exceptions import DvcException
+    from dvc.output import Output
+
+    save = Output.save
+
+    def save_in_sight(out: Any, *args: Any, **options: Any) -> Any:
+        if out.protocol == "local":
+            for link in _links(out.fs_path):
+                if not _is_seen(Path(link)):
+                    raise DvcException(f"{os.path.relpath(link)} is a link to what the stage's code may not read")
+        return save(out, *args, **options)
+
+    Output.save = save_in_sight
+
+
+def _is_seen(path: Path) -> bool:
+    real, (workspace, of_code) = path.resolve(), _held
+    if workspace is not None and real.is_relative_to(workspace):
+        return True
+    sight = of_code()
+    return sight is None or sight.sees(real)
+
+
+def _links(top: str) -> Iterator[str]:
+    """Yield the links on the way to a path of the work tree, itself if it is one, and those below it."""
+    here = Path.cwd()
+    path = Path(top)
+    yield from (os.fspath(one) for one in (path, *path.parents) if one.is_relative_to(here) and one.is_symlink())
+    left = [top] if path.is_dir() else []
+    while left:
+        with os.scandir(left.pop()) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    yield entry.path
+                elif entry.is_dir(follow_symlinks=False):
+                    left.append(entry.path)

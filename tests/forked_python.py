@@ -39,6 +39,7 @@ def run(
     """Return what came of ``python -m ARGUMENTS``, as ``subprocess.run`` does with its output captured as text."""
     environ = dict(os.environ if env is None else env)
     if not _can_be_forked(environ):
+        environ |= {"PYTHONPATH": str(_ROOT)} if arguments[0].startswith("tests.") else {}
         return subprocess.run(
             [sys.executable, "-m", *arguments], cwd=cwd, env=environ, capture_output=True, text=True, errors="replace",
             check=False, timeout=timeout,

@@ -15,6 +15,7 @@ from mlbutler.project.model import MD5
 from mlbutler.project.project import Project
 from mlbutler.state.hashes import HashCache
 from tests import forked_python
+from tests.watched import watched
 
 
 def dvc(root: Path, *words: str) -> str:
@@ -69,13 +70,7 @@ def test_dvc_agrees_with_what_was_laid_out_and_hashes_nothing(root: Path, kind: 
 
 def reads(root: Path, words: list[str]) -> list[str]:
     """Data files that DVC opens."""
-    watch = (
-        "import sys\nfound = []\n"
-        "sys.addaudithook(lambda e, a: found.append(str(a[0])) if e == 'open' and 'file ' in str(a[0]) else None)\n"
-        f"from dvc.cli import main\nmain({words!r})\nprint('\\n'.join(found))"
-    )
-    done = subprocess.run([sys.executable, "-c", watch], cwd=root, capture_output=True, text=True, check=True)
-    return [line for line in done.stdout.splitlines() if "file " in line]
+    return watched(root, "dvc", *words, part="file ").opened
 
 
 def test_what_is_in_place_is_not_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from mlbutler.store.linking import MANY
 from mlbutler.store.local import LocalStore
 from tests.project.test_checkout import dvc
 from tests.store.world import add_directory, md5, second_processes
+from tests.watched import watched
 
 SMALL, LARGE = 800, MANY + 500
 SAME = 150
@@ -112,14 +113,8 @@ def wrong(root: Path, count: int) -> list[str]:
 
 def said_by_dvc(root: Path) -> tuple[object, list[str]]:
     """`dvc status`, and the data files that it opened for that."""
-    watch = (
-        "import sys\nfound = []\n"
-        "sys.addaudithook(lambda e, a: found.append(str(a[0])) if e == 'open' and 'file ' in str(a[0]) else None)\n"
-        "from dvc.cli import main\nmain(['status', '--json'])\nprint('\\n'.join(found))"
-    )
-    done = subprocess.run([sys.executable, "-c", watch], cwd=root, capture_output=True, text=True, check=True)
-    document, *opened = done.stdout.splitlines()
-    return json.loads(document), [line for line in opened if line]
+    done = watched(root, "dvc", "status", "--json", part="file ")
+    return json.loads(done.said), done.opened
 
 
 def half_there(root: Path) -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from mlbutler.store.linking import MANY, LinkWorker
 from mlbutler.store.local import LocalStore
 from tests import forked_python
 from tests.store.world import add_directory, md5, unsound
+from tests.watched import watched
 
 FILES = {f"part {n % 3}/{n:05} é.bin": f"content {n % (MANY + 50)}".encode() for n in range(MANY + 100)}
 SIZE = sum(map(len, FILES.values()))
@@ -27,8 +27,7 @@ NAME = "part 0/00003 é.bin"
 
 
 def run(root: Path, *words: str) -> str:
-    environ = os.environ | {"DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(words, cwd=root, env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -92,14 +91,9 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def reads(root: Path) -> int:
     """How many data files `dvc status` opens; it says that nothing has changed."""
-    watch = (
-        "import sys\nfound = []\n"
-        "sys.addaudithook(lambda e, a: found.append(str(a[0])) if e == 'open' and '.bin' in str(a[0]) else None)\n"
-        "from dvc.cli import main\nassert main(['status', '--json']) == 0\nprint(len(found))"
-    )
-    said = run(root, sys.executable, "-c", watch).split()
-    assert said[0] == "{}"
-    return int(said[-1])
+    done = watched(root, "dvc", "status", "--json", part=".bin")
+    assert done.said.strip() == "{}"
+    return len(done.opened)
 
 
 def test_links_that_were_begun_early_are_mirror_cache_and_work_tree_in_one(world: World) -> None:

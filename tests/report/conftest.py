@@ -19,7 +19,7 @@ HEAD = "4f1c2a9be07d3c5518e6a0b1c2d3e4f5a6b7c8d9"
 BASE = "9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f1a0b"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """A real Chromium; a test that asks for it skips where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

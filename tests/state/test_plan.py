@@ -15,6 +15,7 @@ import pytest
 from mlbutler.state.segments import Segment
 from tests import forked_python
 from tests.integration.world import World
+from tests.watched import watched
 
 Change = Callable[[Path], object]
 
@@ -35,7 +36,13 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def opened(world: World, root: Path, *words: str) -> tuple[bool, dict[str, Any]]:
-    """(did the verb import DVC's project, its document)."""
+    """(did the verb open DVC's project, its document)."""
+    done = watched(root, "mlbutler", *words, "--json", environ=world.base_environ())
+    return done.project, json.loads(done.said)
+
+
+def imported(world: World, root: Path, *words: str) -> tuple[bool, dict[str, Any]]:
+    """(did the verb import what opens DVC's project, its document)."""
     watch = (
         "import sys\nfrom mlbutler.cli import main\n"
         f"try:\n    main({[*words, '--json']!r})\n"
@@ -60,9 +67,10 @@ def a_clone(world: World) -> Path:
 def test_the_next_verbs_open_no_project(planned: World) -> None:
     root = a_clone(planned)
     for words in (["plan"], ["sync"], ["check", "lock"], ["commit"]):
-        imported, document = opened(planned, root, *words)
-        assert imported is False, words
+        there, document = imported(planned, root, *words)
+        assert there is False, words
         assert document["result"]["outcome"] == "passed"
+        assert opened(planned, root, *words)[0] is False, words
     assert opened(planned, root, "plan")[1]["result"]["reason"] == "nothing is stale: 2 of 2 stages up to date"
     assert opened(planned, root, "check", "lock")[1]["result"]["reason"] == "dvc.lock is up to date"
 

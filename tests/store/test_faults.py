@@ -181,7 +181,8 @@ print(json.dumps([here, int(peak[1]) >> 10]))
 
 def test_a_manifest_of_a_million_files_is_read_in_bounded_memory(tmp_path: Path) -> None:
     child = add_object(tmp_path, b"the same everywhere")
-    content = json.dumps([{"md5": child.md5, "relpath": f"d{n % 1000}/number {n}"} for n in range(1_000_000)])
+    entries = (f'{{"md5": "{child.md5}", "relpath": "d{n % 1000}/number {n}"}}' for n in range(1_000_000))
+    content = f"[{', '.join(entries)}]"
     folder = add_object(tmp_path, content.encode(), directory=True)
     done = subprocess.run(
         [sys.executable, "-c", MILLION, str(tmp_path), folder.md5], capture_output=True, text=True, timeout=600

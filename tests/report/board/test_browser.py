@@ -10,11 +10,9 @@ import pytest
 
 from mlbutler.report.board import page as board_page
 from mlbutler.report.board.model import Board
-from tests.report.conftest import browser
 
 from .conftest import poisoned_board
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.debian
 Open = Callable[..., Any]
 NAMES = "rows => rows.map(row => row.querySelector('.first').textContent)"

@@ -225,6 +225,26 @@ def test_outcomes_have_colours_where_they_are_seen(
     assert written.getvalue() == (styled if coloured else plain)
 
 
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_a_step_stands_on_a_terminal_until_it_ends_or_says_something(
+    term: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", term)
+    written = io.StringIO()
+    monkeypatch.setattr(written, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", written)
+    console = Console()
+    console.step("sync: bring data")
+    console.ended("sync: passed: nothing to bring", "passed")
+    console.step("plan: what is stale")
+    console.raw("a stage\n")
+    console.ended("plan: passed", "passed")
+    sync, plan = ("sync: bring data …\r\x1b[K", "plan: what is stale …\r\x1b[K") if term == "xterm" else ("", "")
+    said = "\n== plan: what is stale\na stage\nplan: passed\n"
+    assert written.getvalue() == f"{sync}sync: passed: nothing to bring\n{plan}{said}"
+
+
 def test_colours_of_the_project_s_own_are_dropped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from PIL import Image
@@ -13,14 +15,31 @@ ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "website" / "pictures"
 
 
-def test_the_comment_s_picture_is_of_the_text_that_its_record_gives_today() -> None:
+@pytest.fixture(scope="module")
+def pictures() -> ModuleType:
+    """Draws them, from what is kept beside them."""
     pytest.importorskip("playwright")
     specification = importlib.util.spec_from_file_location("pictures", ROOT / "website" / "pictures.py")
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    kept = (PICTURES / "comment.md").read_text(encoding="utf-8")
-    assert module.comment(PICTURES / "record.json") == kept, "make pictures"
+    return module
+
+
+AGAIN = "python website/pictures.py --kept draws them anew"
+
+
+def test_the_comment_s_text_is_what_its_record_gives_today(pictures: ModuleType) -> None:
+    assert pictures.comment(pictures.RECORD) == (PICTURES / "comment.md").read_text(encoding="utf-8"), AGAIN
+
+
+def test_the_terminal_s_picture_is_of_what_a_run_prints_today(pictures: ModuleType) -> None:
+    assert "next: Improve the result" in pictures.terminal(pictures.WORSE)[-1]
+    assert pictures.drawn_terminal(pictures.WORSE) == (PICTURES / "terminal.svg").read_text(encoding="utf-8"), AGAIN
+
+
+def test_the_browser_s_pictures_are_of_the_pages_that_mlbutler_writes_today(pictures: ModuleType) -> None:
+    assert pictures.digests() == json.loads((PICTURES / "drawn.json").read_text()), AGAIN
 
 
 def test_the_readme_shows_every_picture_and_none_is_heavy() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,14 +98,32 @@ def test_a_failed_test_costs_no_download_but_is_still_reported(work: RunContext,
     assert (work.record.sync.outcome, work.record.sync.reason) == (Outcome.SKIPPED, "not taken: test failed")
 
 
-def test_a_step_that_has_nothing_to_do_says_so_below_its_heading(
+def test_a_step_that_has_nothing_to_do_is_one_line(
     work: RunContext, taken: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     taken({"test": lambda work: Tested(outcome=Outcome.SKIPPED, reason="not configured", remedy="Set it.")})
     assert run_step(work, "test") == 0
-    assert capsys.readouterr().out == "\n== test: the project's tests\ntest: skipped: not configured\n  Set it.\n"
+    assert capsys.readouterr().out == "test: skipped: not configured\n  Set it.\n"
     run_all(work, only=["plan"])
     assert "skipped by --only or --skip" not in capsys.readouterr().out
+
+
+def test_a_step_says_below_its_heading_what_it_does_and_at_last_how_long_it_took(
+    work: RunContext, taken: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+
+    def failed(work: RunContext) -> Tested:
+        work.console.line("> make test")
+        now[0] = 61.0
+        return Tested(outcome=Outcome.FAILED, reason="2 of 9 tests failed.", remedy="Fix them.")
+
+    taken({"test": failed})
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    assert run_step(work, "test") == 1
+    shown = capsys.readouterr()
+    assert shown.out == "\n== test: the project's tests\n> make test\n"
+    assert shown.err == "test: failed: 2 of 9 tests failed (1 min)\n  Fix them.\n"
 
 
 @pytest.mark.parametrize(

@@ -1,35 +1,54 @@
-"""Draw the README's pictures from the folder that `mlbutler demo` made: website/pictures.py DEMO
+"""Draw the README's pictures: website/pictures.py [--kept]
 
-`make pictures` runs the demo and this. The comment is drawn from the record that is kept beside the pictures, so that
-`tests/test_pictures.py` can tell when what mlbutler writes today looks different.
+They are drawn from the records of two builds and the experiments of `mlbutler demo`, which are kept beside them. So
+`tests/test_pictures.py` can tell when what mlbutler writes today looks different. `make pictures` runs the demo first;
+with `--kept` what is there is drawn again.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
+import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
+import msgspec
 from markdown_it import MarkdownIt
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from rich.console import Console
+from rich.console import Console as Screen
 from rich.text import Text
 
+from mlbutler.commands.board.gather import gather
+from mlbutler.commands.run import introduce, summarize
+from mlbutler.commands.start import begin
+from mlbutler.console import Console
+from mlbutler.pipeline import STEPS, show
 from mlbutler.record_file import read_record
-from mlbutler.report import markdown
+from mlbutler.report import html, markdown
+from mlbutler.report.board import page as board
+from mlbutler.report.board.columnar import columnar
+from mlbutler.report.board.model import Board
 from mlbutler.report.build import build
 from mlbutler.report.pictures import data_uri, of_report
 from mlbutler.secrets import Redactor
 from mlbutler.settings import ReportSettings
+from mlbutler.steps.compare_screen import show as show_comparison
+from mlbutler.steps.plan import show as show_plan
 from mlbutler.steps.report import write_report
 
 HERE = Path(__file__).resolve().parent / "pictures"
+RECORD, WORSE = HERE / "record.json", HERE / "worse.json"
 COLOURS = 160
 # What GitHub's style sheet does to a comment.
 STYLE = """
@@ -41,7 +60,8 @@ table { border-collapse: collapse } td, th { border: 1px solid #d0d7de; padding:
 code { background: #eff1f3; border-radius: 6px; padding: 2px 5px; font-size: 12px } img { max-width: 100% }
 details { margin: 6px 0 }
 """
-TERMINAL = ("== plan", "== compare", "== summary")
+SHOWN = ("plan", "compare")
+"""The steps of which the terminal's picture tells."""
 WORDS = {"passed": "green", "failed": "bold red", "stale": "yellow", "skipped": "dim", "▼ worse": "red"}
 
 
@@ -93,46 +113,96 @@ def draw_board(browser: Any, board: Path, path: Path) -> None:
     page.close()
 
 
-def draw_terminal(log: str, path: Path) -> None:
-    """Draw of what the run of the worse model printed the parts that tell its story."""
-    lines = [line.removeprefix("  | ") for line in log.splitlines()]
-    run = lines[next(number for number, line in enumerate(lines) if line.startswith("pull request 2 ")) :]
-    shown, taken = ["$ mlbutler run", run[0], ""], False
-    for line in run[1:]:
-        if line.startswith(("== ", "  pull request", "Stopped")):
-            taken = line.startswith(TERMINAL)
-        if line.startswith("== ") and taken and shown[-1]:
-            shown.append("")
-        if taken and line.strip() != "|":
-            shown.append(line)
-    terminal = Console(record=True, width=110, file=io.StringIO())
-    for line in shown:
+def terminal(record: Path) -> list[str]:
+    """Return the lines that tell the story of what `mlbutler run` prints of a record, without the project's own."""
+    found = read_record(record)
+    assert found is not None, record
+    written = io.StringIO()
+    console = Console()
+    work: Any = SimpleNamespace(
+        console=console, record=found, root=Path(), record_path=Path(".mlbutler", "record.json"), shares=True
+    )
+    width = mock.patch.dict(os.environ, {"COLUMNS": "90"})
+    with width, contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
+        console.line("$ mlbutler run")
+        introduce(work)
+        for step in STEPS:
+            if step.name in SHOWN:
+                console.step(step.title)
+                if step.name == "plan" and found.plan is not None:
+                    show_plan(console, found.plan.stages)
+                if step.name == "compare" and found.compare is not None:
+                    show_comparison(console, found.compare, ReportSettings())
+                show(work, step.name, getattr(found, step.name))
+        summarize(work)
+    return written.getvalue().splitlines()
+
+
+def drawn_terminal(record: Path) -> str:
+    """Return these lines as a picture."""
+    screen = Screen(record=True, width=110, file=io.StringIO(), color_system="truecolor")
+    for line in terminal(record):
         text = Text(line, style="bold" if line.startswith(("== ", "$ ")) else "")
         for word, style in WORDS.items():
             text.highlight_regex(rf"(?<![\w-]){re.escape(word)}(?![\w-])", style)
-        terminal.print(text, no_wrap=True, overflow="ellipsis")
-    terminal.save_svg(str(path), title="mlbutler", unique_id="mlbutler")
+        screen.print(text, no_wrap=True, overflow="ellipsis")
+    return screen.export_svg(title="mlbutler", unique_id="mlbutler")
 
 
-def main(demo: Path, log: str) -> None:
+def digests() -> dict[str, str]:
+    """Return for each picture that Chromium draws a digest of what it is drawn from, as mlbutler writes it today."""
+    record = read_record(RECORD)
+    assert record is not None
+    experiments = board.render(kept_board())
+    texts = {
+        "comment.png": STYLE + comment(RECORD),
+        "report.png": without_data(html.render(record, ReportSettings())),
+        "board.png": without_data(experiments) + json.dumps(columnar(kept_board())),
+    }
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+
+
+def without_data(page: str) -> str:
+    """Return a page without what is compressed or for programs; its own scripts stay."""
+    page = re.sub(r"<meta http-equiv[^>]*>", "", page)
+    return re.sub(r'<script type="(text/plain|application/json)".*?</script>', "", page, flags=re.DOTALL)
+
+
+def kept_board() -> Board:
+    """Return the experiments that are kept."""
+    return msgspec.json.decode((HERE / "board.json").read_bytes(), type=Board)
+
+
+def keep(demo: Path) -> None:
+    """Keep of a demo what the pictures are drawn from."""
+    builds = demo / "agent" / "workspaces"
+    for build_, kept in (("digits_PR-1-1", RECORD), ("digits_PR-2-1", WORSE)):
+        shutil.copy(builds / build_ / ".mlbutler" / "record.json", kept)
+    with begin(demo / "project", Console(quiet=True)) as work:
+        found = gather(work, 1000, merged=False, fetching=False)
+    (HERE / "board.json").write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+
+
+def main() -> None:
     """Draw all of them."""
-    HERE.mkdir(exist_ok=True)
-    shutil.copy(demo / "agent" / "workspaces" / "digits_PR-1-1" / ".mlbutler" / "record.json", HERE)
-    (HERE / "comment.md").write_text(comment(HERE / "record.json"), encoding="utf-8")
-    draw_terminal(log, HERE / "terminal.svg")
-    with sync_playwright() as playwright:
+    (HERE / "comment.md").write_text(comment(RECORD), encoding="utf-8")
+    (HERE / "terminal.svg").write_text(drawn_terminal(WORSE), encoding="utf-8")
+    (HERE / "drawn.json").write_text(json.dumps(digests(), indent=1) + "\n", encoding="utf-8")
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        page = Path(folder, "board.html")
+        page.write_text(board.render(kept_board()), encoding="utf-8")
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        draw_comment(browser, HERE / "record.json", HERE / "comment.png")
-        draw_report(browser, HERE / "record.json", HERE / "report.png")
-        draw_board(browser, demo / "board.html", HERE / "board.png")
+        draw_comment(browser, RECORD, HERE / "comment.png")
+        draw_report(browser, RECORD, HERE / "report.png")
+        draw_board(browser, page, HERE / "board.png")
         browser.close()
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch, "demo")
-        done = subprocess.run(
-            [sys.executable, "-m", "mlbutler", "demo", str(folder)], stdout=subprocess.PIPE, text=True, check=True
-        )
-        main(folder.resolve(), done.stdout)
+    HERE.mkdir(exist_ok=True)
+    if sys.argv[1:] != ["--kept"]:
+        with tempfile.TemporaryDirectory() as scratch:
+            subprocess.run([sys.executable, "-m", "mlbutler", "demo", f"{scratch}/demo"], check=True)
+            keep(Path(scratch, "demo").resolve())
+    main()

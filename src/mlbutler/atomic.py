@@ -9,6 +9,9 @@ from pathlib import Path
 
 from mlbutler.errors import DiskFull
 
+TEMPORARY = ".new-"
+"""What the name of a file begins with until it is whole; one that is killed leaves it."""
+
 
 def write(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Replace `path` by a file that holds `data`; missing parent directories are made.
@@ -30,7 +33,7 @@ def write(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def _replace(path: Path, data: bytes, durable: bool) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -70,16 +70,47 @@ class Console:
         self.quiet, self.verbose, self.json = quiet, verbose, json
         self.redactor = redactor or Redactor(())
         self._written = time.monotonic()
+        self._step = ""
 
     @property
     def stream(self) -> TextIO:
-        """Where messages go."""
+        """Where messages go; the heading of a step that writes there stands above."""
+        self._show_heading()
+        return self._stream
+
+    @property
+    def _stream(self) -> TextIO:
         return sys.stderr if self.json else sys.stdout
 
     def heading(self, text: str) -> None:
-        """Show the start of a step or a stage."""
+        """Show the start of a stage, or of a part."""
         if not self.quiet:
             self._print(f"\n== {text}", self.stream, text, _BOLD)
+
+    def step(self, text: str) -> None:
+        """Begin a step: its heading appears once it writes something, so that one that only ends is a single line.
+
+        On a terminal it stands there meanwhile, and makes room for that line.
+        """
+        if not self.quiet:
+            self._step = text
+            if _is_terminal(self._stream):
+                print(f"{clean(self.redactor.hide(text))} …", end="", file=self._stream, flush=True)
+
+    def ended(self, text: str, outcome: str, *, wrong: bool = False) -> None:
+        """End a step with a line; `outcome` as for a line. What went wrong is shown always, on standard error."""
+        self._take_step()
+        self.error(text, outcome) if wrong else self.line(text, outcome)
+
+    def _show_heading(self) -> None:
+        if text := self._take_step():
+            self.heading(text)
+
+    def _take_step(self) -> str:
+        text, self._step = self._step, ""
+        if text and _is_terminal(self._stream):
+            print("\r\x1b[K", end="", file=self._stream, flush=True)
+        return text
 
     def line(self, text: str = "", outcome: str = "") -> None:
         """Show a normal message; a terminal shows the word `outcome` in it in that outcome's colour."""
@@ -89,6 +120,7 @@ class Console:
     def path(self, what: str, path: Path, name: str = "") -> None:
         """Show where a file is, as `name`; on a terminal that is a link to it (OSC 8)."""
         if not self.quiet:
+            self._show_heading()
             shown = clean(self.redactor.hide(f"{what}: {name or path}"))
             if self.stream.isatty() and _has_colours(self.stream):
                 what, _, name = shown.partition(": ")
@@ -123,6 +155,7 @@ class Console:
         self._print(text, self.stream)
 
     def _print(self, text: str, stream: TextIO, word: str = "", style: str = "") -> None:
+        self._show_heading()
         shown = clean(self.redactor.hide(text))
         if style and _has_colours(stream):
             shown = shown.replace(word, f"\x1b[{style}m{word}\x1b[0m", 1)
@@ -182,6 +215,7 @@ class Console:
     def _bar(self, state: Progress, stop: Any) -> None:
         if stop.wait(0.3):  # what is over at once needs no bar
             return
+        self._show_heading()
         from rich.console import Console as Terminal
         from rich.live import Live
         from rich.text import Text
@@ -191,12 +225,16 @@ class Console:
                 live.update(Text(state.line()))
 
 
+def _is_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def _has_colours(stream: TextIO) -> bool:
     """Return whether styles are written: to a terminal, unless NO_COLOR says otherwise; elsewhere for FORCE_COLOR."""
     environ = os.environ
     if environ.get("NO_COLOR"):  # https://no-color.org
         return False
-    return bool(environ.get("FORCE_COLOR")) or (stream.isatty() and environ.get("TERM") != "dumb")
+    return bool(environ.get("FORCE_COLOR")) or _is_terminal(stream)
 
 
 def human_bytes(count: float) -> str:

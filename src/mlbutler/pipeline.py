@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from mlbutler.console import human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
 from mlbutler.record import TELLING, Outcome, Record, StepResult
 from mlbutler.record_ended import LEAST
@@ -28,7 +29,10 @@ __all__ = ["NAMES", "STEPS", "Step", "blocked", "resume", "run_all", "run_step",
 
 _LAST = "commit"
 """Whatever becomes of it, what `check` left to the run is judged after it."""
-_SKIPPED = "skipped by --only or --skip"
+SKIPPED = "skipped by --only or --skip"
+BAD = (Outcome.FAILED, Outcome.ERROR, Outcome.NOT_KNOWN, Outcome.INTERRUPTED)
+LEAST_SHOWN = 0.05
+"""Seconds that are worth a word."""
 
 
 def run_all(work: RunContext, only: Collection[str] = (), skip: Collection[str] = ()) -> int:
@@ -50,7 +54,7 @@ def run_all(work: RunContext, only: Collection[str] = (), skip: Collection[str] 
     code = EXIT_PASSED
     for step in STEPS:
         if (only and step.name not in only) or step.name in skip:
-            _run(work, step, reason=_SKIPPED)
+            _run(work, step, reason=SKIPPED)
             continue
         code = max(code, _run(work, step, reason=_blocked(work.record, step)), key=_weight)
         if step.name in TELLING and judged_again(work.record) is not None:  # reported as failed: its fix was skipped
@@ -107,7 +111,7 @@ def _run(
     if reason:
         result: StepResult = step.result(outcome=Outcome.SKIPPED, reason=reason)
     else:
-        work.console.heading(_title(work, step))
+        work.console.step(_title(work, step))
         _begin(work, step, started)
         try:
             result = (call or _function(step))(work)
@@ -125,7 +129,7 @@ def _run(
     if step.name != "plan":  # of which the next step has just been told
         work.fingerprints.clear()
     result = _keep(work, step, result, started, clock, began=not reason)
-    if step.name == _LAST and reason != _SKIPPED and _unfixed(work):
+    if step.name == _LAST and reason != SKIPPED and _unfixed(work):
         code = code or EXIT_JUDGED
     if result.outcome is Outcome.FAILED:
         code = EXIT_JUDGED
@@ -199,18 +203,18 @@ def _united(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def show(work: RunContext, name: str, result: StepResult, *, began: bool = True) -> None:
-    """Show one line for a finished step, with the remedy where there is one.
+    """Show one line for a finished step, with how long it took, and the remedy where there is one.
 
     Args:
-        began: its heading is on screen.
+        began: the step was taken.
     """
-    line = f"{name}: {result.outcome}: {result.reason}" + (f"\n  {result.remedy}" if result.remedy else "")
-    if result.outcome in (Outcome.FAILED, Outcome.ERROR, Outcome.NOT_KNOWN, Outcome.INTERRUPTED):
-        work.console.error(line, result.outcome)
-    elif result.outcome is Outcome.SKIPPED and not began:
+    took = f" ({human_seconds(result.duration)})" if result.duration >= LEAST_SHOWN else ""
+    line = f"{name}: {result.outcome}: {result.reason.removesuffix('.') if took else result.reason}{took}"
+    line += f"\n  {result.remedy}" if result.remedy else ""
+    if result.outcome is Outcome.SKIPPED and not began:
         work.console.detail(line)
     else:
-        work.console.line(line, result.outcome)
+        work.console.ended(line, result.outcome, wrong=result.outcome in BAD)
 
 
 def _blocked(record: Record, step: Step) -> str:

@@ -16,7 +16,7 @@ import pytest
 import mlbutler
 from mlbutler.commands.board.picked import Picked
 from mlbutler.commands.board.rows import rows_of
-from mlbutler.commitback.earlier import BUILD
+from mlbutler.commitback.earlier import BUILD, REPRODUCED
 from mlbutler.git import Git
 from mlbutler.git.log import Logged
 from mlbutler.project.snapshot import SnapshotReader
@@ -71,6 +71,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(root, "update-ref", f"refs/exps/{main[:2]}/{main[2:]}/sweep-1", saved)
     git(root, "update-ref", "refs/exps/stash", saved)
     git(root, "checkout", "-q", "main")
+    report = git(root, "-c", "user.name=Ada", "-c", "user.email=a@b.c", "commit-tree", "HEAD^{tree}", "-m", "Report")
+    git(root, "update-ref", "refs/heads/mlbutler/report-7", report)  # which is no experiment
     return root
 
 
@@ -257,6 +259,16 @@ def test_links_to_commit_pull_request_and_build(repository: str, commit: str, pu
     assert row.links == {word: address for word, address in wanted.items() if address}
     [other] = rows_of(dataclasses.replace(change, checkout="b" * 40), [Picked(logged, "try", "7")], {})
     assert other.links["build"] == "https://jenkins.example/job/p/6/"
+    assert other.links["report"] == "https://jenkins.example/job/p/6/mlbutler/"
+    reproduced = dataclasses.replace(logged, oid="c" * 40, trailers={})
+    results = dataclasses.replace(logged, trailers={**logged.trailers, REPRODUCED: reproduced.oid})
+    elsewhere = dataclasses.replace(change, checkout="b" * 40)
+    assert [dict(row.links)["report"] for row in rows_of(elsewhere, [Picked(results), Picked(reproduced)], {})] == [
+        "https://jenkins.example/job/p/6/mlbutler/"
+    ] * 2
+    github = dataclasses.replace(logged, trailers={BUILD: "https://github.com/team/p/actions/runs/6"})
+    [row] = rows_of(elsewhere, [Picked(github)], {})
+    assert ("report" in row.links, row.links["build"]) == (False, "https://github.com/team/p/actions/runs/6")
     evil = dataclasses.replace(logged, trailers={BUILD: "javascript:alert(1)"})
     [row] = rows_of(dataclasses.replace(change, build_url=""), [Picked(evil)], {})
     assert "build" not in row.links

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlbutler import atomic
 from mlbutler.errors import ForgeError, PathRefused, SettingsError
 from mlbutler.forge.detect import ForgeLocation
 from mlbutler.forge.folder import Folder, file_name
@@ -116,6 +117,14 @@ def test_pictures_are_where_the_comment_looks_for_them(tmp_path: Path) -> None:
     placed = forge.attach(change(), "mlbutler", [PictureFile("plot-1.png", "image/png", b"png")], never)
     comment = Path(forge.comment(change(), "mlbutler", body(OLD), never).location)
     assert (comment.parent / placed["plot-1.png"]).read_bytes() == b"png"
+
+
+def test_what_a_killed_build_was_writing_goes_with_the_next_one(tmp_path: Path) -> None:
+    there = tmp_path / "pull-requests" / "17" / "comments"
+    there.mkdir(parents=True)
+    (there / f"{atomic.TEMPORARY}x1").write_text("half of a com")
+    Folder(tmp_path).comment(change(OLD), "mlbutler", body(OLD), never)
+    assert [path.name for path in there.iterdir()] == ["mlbutler.md"]
 
 
 def test_two_projects_of_one_repository_have_a_status_each(tmp_path: Path) -> None:

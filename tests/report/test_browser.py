@@ -176,14 +176,20 @@ def test_every_number_and_chart_is_on_the_screen(record: Record, show: Open, wid
     page = show(charted(record), viewport={"width": width, "height": 844})
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
     places = page.evaluate(
-        """[...document.querySelectorAll('td, th[scope="row"], .chart, .word, pre')].map((part) => {
+        """(chart) => [...document.querySelectorAll(`td, th[scope="row"], ${chart}, .word, pre`)].map((part) => {
             const box = part.getBoundingClientRect();
             return [part.textContent.slice(0, 40), Math.floor(box.left), Math.ceil(box.right), box.height];
-        })"""
+        })""",
+        f".{'narrow' if width == 390 else 'wide'} .chart",
     )
     assert len(places) > 50
     assert [place for place in places if place[1] < 0 or place[2] > width or not place[3]] == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    wide = "figure => { const chart = [...figure.querySelectorAll('.chart')].find(one => one.clientWidth); "
+    wide += "return !chart || chart.clientWidth === figure.clientWidth; }"
+    assert all(figure.evaluate(wide) for figure in page.locator("#plots figure").all())
+    cut = "[...document.querySelectorAll('.scroll')].filter(part => part.scrollWidth > part.clientWidth).length"
+    assert page.evaluate(cut) == 0  # a confusion matrix neither
     if width == 390:
         row = page.get_by_role("table").first.get_by_role("row").nth(1)
         assert row.get_by_role("rowheader").count() == 1  # a table still for who hears it

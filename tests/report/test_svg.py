@@ -29,13 +29,22 @@ def test_any_points_and_names_make_a_valid_drawing_inside_its_frame(old: Points,
         return
     root = ElementTree.fromstring(drawing)
     for circle in root.iter("{http://www.w3.org/2000/svg}circle"):
-        assert 0 <= float(circle.get("cx", "")) <= svg.WIDTH
-        assert 0 <= float(circle.get("cy", "")) <= svg.HEIGHT
+        assert 0 <= float(circle.get("cx", "")) <= svg.COMMENT.width
+        assert 0 <= float(circle.get("cy", "")) <= svg.COMMENT.height
 
 
 def test_ticks_are_round_numbers() -> None:
     assert svg.ticks(0, 30, 6) == [0, 5, 10, 15, 20, 25, 30]
-    assert [round(t, 9) for t in svg.ticks(0.27, 0.93, 5)] == [0.4, 0.6, 0.8]
+    assert [round(t, 9) for t in svg.ticks(0.27, 0.93, 5)] == [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    assert svg.ticks(1, 11.5, 5) == [2, 4, 6, 8, 10]  # and not 5 and 10 alone
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(4, 8))
+@settings(max_examples=50, deadline=None)
+def test_an_axis_has_three_ticks_at_least_and_no_crowd(low: float, span: float, wanted: int) -> None:
+    found = svg.ticks(low, low + span, wanted)
+    assert 3 <= len(found) <= 2 * wanted
+    assert all(low <= number <= low + span for number in found)
 
 
 def test_a_number_that_is_none_interrupts_the_line() -> None:

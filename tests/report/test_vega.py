@@ -124,6 +124,6 @@ def test_without_the_extra_each_series_is_drawn_and_the_rest_says_what_is_missin
         file="i.json", title="Bars", kind=PlotKind.UNSUPPORTED, changed=True, specification=CHART, group="Bars"
     )
     page = html.render(with_plots(record, *GROUP, bars), Settings())
-    assert page.count('class="chart" role="img" aria-label="Both') == 2
+    assert page.count('class="chart" role="img" aria-label="Both') == 4
     assert "pip install &#39;pillow&gt;=10&#39; &#39;vl-convert-python&gt;=1.7&#39;" in page
     assert 'class="drawing"' not in page

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlbutler.commands.train import logs
 from mlbutler.commands.train.spent import spent
 from mlbutler.train import signs
 from mlbutler.train.experiment import Experiment, Search
@@ -30,6 +31,17 @@ def test_what_is_written_is_read_again(stage: str, metrics: dict[str, float]) ->
 def test_whatever_a_program_prints_there_is_no_error(lines: list[str]) -> None:
     signs.read(lines)
     signs.read(f"[mlbutler: {text}]" for text in lines)
+
+
+def test_for_a_person_it_is_in_words() -> None:
+    assert (
+        signs.in_words(signs.line("stage 1 of 2: train", {"m.json:acc": 0.5}))
+        == "== stage 1 of 2: train; m.json:acc 0.5"
+    )
+    assert signs.in_words(signs.line("", {"m.json:acc": 0.5})) == "== m.json:acc 0.5"
+    assert signs.in_words("[mlbutler: not ours") == "[mlbutler: not ours"
+    log = b"one\r\n[mlbutler: stage 1 of 2: train]\n\xff two"
+    assert logs._in_words(log) == b"one\r\n== stage 1 of 2: train\n\xff two"
 
 
 def test_metrics_are_read_in_their_order_and_no_number_is_passed_over() -> None:

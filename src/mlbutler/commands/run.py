@@ -10,14 +10,12 @@ from mlbutler.console import Console, human_bytes, human_seconds
 from mlbutler.errors import Interrupted, UsageError
 from mlbutler.forge.interface import CommitStatus
 from mlbutler.frozen import frozen
-from mlbutler.pipeline import NAMES, run_all
+from mlbutler.pipeline import BAD, LEAST_SHOWN, NAMES, SKIPPED, run_all
 from mlbutler.record import Outcome, Record, StepResult
 from mlbutler.record_file import dumps
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import announce
 from mlbutler.steps.unshared import SHARE
-
-_BAD = (Outcome.FAILED, Outcome.ERROR, Outcome.NOT_KNOWN)
 
 
 @frozen
@@ -57,7 +55,7 @@ def run(
     with begin(directory, console, options.against, anew=True) as work:
         work.discard, work.isolate = options.discard, options.isolate
         work.shares = options.share or work.record.change.ci != "local"
-        _introduce(work)
+        introduce(work)
         left_out = [*options.skip, *([] if options.publish else ["publish"])]
         tells = "publish" not in left_out and (not options.only or "publish" in options.only)
         if tells:
@@ -78,13 +76,14 @@ def run(
         finally:
             if work.live is not None:
                 work.live.end()
-        _summarize(work)
+        summarize(work)
         if console.json:
             print(dumps(work.record, console.redactor))
         return code
 
 
-def _introduce(work: RunContext) -> None:
+def introduce(work: RunContext) -> None:
+    """Show what is worked on."""
     change = work.record.change
     what = f"pull request {change.number}" if change.number else change.head_branch or "detached HEAD"
     against = f" against {change.target_branch}" if change.target_branch else ""
@@ -100,12 +99,14 @@ def _introduce(work: RunContext) -> None:
         work.console.line("The change comes from a fork: no credentials are used and nothing is written.")
 
 
-def _summarize(work: RunContext) -> None:
+def summarize(work: RunContext) -> None:
+    """Show a line for each step, where the results are, and at last what went wrong and what to do."""
     console, record = work.console, work.record
     console.heading("summary")
     for name, result in record.steps():
-        took = f" ({human_seconds(result.duration)})" if result.duration >= 0.05 else ""
-        console.line(f"{name:<10} {result.outcome:<8}{took} {result.reason}", result.outcome)
+        took = f" ({human_seconds(result.duration)})" if result.duration >= LEAST_SHOWN else ""
+        if result.reason != SKIPPED or console.verbose:  # nobody has to be told what he asked for
+            console.line(f"{name:<10} {result.outcome:<8}{took} {result.reason}", result.outcome)
     if record.sync and record.sync.moved:
         moved = ", ".join(f"{human_bytes(m.bytes)} from {m.place}" for m in record.sync.moved if m.objects)
         console.line(f"brought: {moved or 'nothing'}")
@@ -119,7 +120,7 @@ def _summarize(work: RunContext) -> None:
     for line in _results(work):
         console.line(line)
     for name, result in record.steps():  # once more, where a person looks
-        if result.outcome in _BAD:
+        if result.outcome in BAD:
             console.line(f"{result.outcome}: {name}: {result.reason}", result.outcome)
     for line in _next(work):
         console.line(f"next: {line}")
@@ -144,7 +145,7 @@ def _results(work: RunContext) -> Iterator[str]:
 def _next(work: RunContext) -> Iterator[str]:
     """Say what to do next: what went wrong comes before all else."""
     record = work.record
-    bad = next((result for _, result in record.steps() if result.outcome in _BAD and result.remedy), None)
+    bad = next((result for _, result in record.steps() if result.outcome in BAD and result.remedy), None)
     if bad is not None:
         yield bad.remedy
         return

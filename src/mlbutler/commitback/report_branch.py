@@ -17,6 +17,8 @@ from mlbutler.frozen import frozen
 from mlbutler.git import Git, TreeEntry
 from mlbutler.git.repository import RefMove
 
+PREFIX = "mlbutler/report-"
+"""What the names of branches with reports begin with."""
 REPORTED = "Mlbutler-Reported"
 _TRIES = 6
 _PAUSE = 0.2

@@ -91,6 +91,8 @@ def build(world: World, pull_request: DemoPullRequest, number: int, console: Con
         "GIT_URL": str(world.repository),
         "MLBUTLER_DATA_MIRROR": str(world.mirror),
         "MLBUTLER_FORGE_URL": str(world.forge),
+        # A world in /tmp has its programs where isolated code has a folder of its own.
+        "MLBUTLER_ISOLATION_READABLE": json.dumps([str(path) for path in world.programs()]),
     }
     console.line(f"  $ cd {workspace} && mlbutler run")
     done = world.call("mlbutler", ["run"], cwd=workspace, environ=environ, console=console)

@@ -93,6 +93,17 @@ class World:
             "DVC_SITE_CACHE_DIR": str(home / "dvc-site"),
         }
 
+    def programs(self) -> tuple[Path, ...]:
+        """Return the folders of the interpreter that runs the stages, and of what they import."""
+        imported = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        found = [
+            self.directory / "bin",
+            Path(sys.prefix),
+            Path(sys.base_prefix),
+            *(Path(part) for part in imported if part),
+        ]
+        return tuple(dict.fromkeys(path.resolve() for path in found))
+
     def git(self, directory: Path) -> Git:
         """Run git in a folder of the world."""
         return Git(directory, self.environ())

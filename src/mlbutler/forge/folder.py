@@ -114,6 +114,8 @@ class Folder:
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             with FileLock(self._directory / ".lock", timeout=_LOCK_SECONDS):
+                for left in path.parent.glob(f"{atomic.TEMPORARY}*"):  # of one that was killed: the lock is ours
+                    left.unlink(missing_ok=True)
                 yield
         except Timeout as error:
             raise ForgeError(f"{self._directory} is locked by another build.", "Run again.") from error

@@ -242,7 +242,7 @@ def plots(compare: CompareResult, settings: Settings) -> Section | None:
     summary = f"{changed} of {numbers.count(len(chosen), 'plot')} changed"
     summary += f", {unknown} not known" if unknown else ""
     pictures = tuple(Picture(p) for p in vega.to_draw(chosen))
-    return Section("plots", "Plots", (table, *pictures), 40, summary, quiet=not changed and not unknown)
+    return Section("plots", "Plots", (*pictures, table), 40, summary, quiet=not changed and not unknown)
 
 
 def _plot_row(plot: PlotChange, precision: int) -> Row:

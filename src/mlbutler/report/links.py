@@ -44,6 +44,14 @@ def report_page(change: Change) -> str:
     return f"{change.build_url.rstrip('/')}/{_PAGE}" if change.ci == "jenkins" and change.build_url else ""
 
 
+_JENKINS_BUILD = re.compile(r"https?://[^?#]+/job/[^?#]+/\d+/?")
+
+
+def earlier_report_page(build_url: str) -> str:
+    """Return the address of the report of an earlier build, '' where that does not tell it."""
+    return f"{build_url.rstrip('/')}/{_PAGE}" if _JENKINS_BUILD.fullmatch(build_url) else ""
+
+
 # What stands between a repository's page and a commit's id, or a pull request's number, on each forge.
 _BELOW = {
     "gitlab": ("/-/commit/", "/-/merge_requests/"),

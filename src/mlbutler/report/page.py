@@ -188,7 +188,8 @@ def _figure(figure: Figure) -> Markup:
     explore = Markup('<button type="button" class="explore" hidden>Explore</button>\n%s')
     pair = Markup('<div class="pair">%s</div>')
     parts = (
-        figure.chart,
+        figure.chart and Markup('<div class="wide">%s</div>') % figure.chart,
+        figure.narrow and Markup('<div class="narrow" hidden>%s</div>') % figure.narrow,
         figure.drawing and drawn % figure.drawing,
         figure.source and drawn % picture,
         figure.specification and explore % _script(figure.specification, ' type="application/json"'),

@@ -11,12 +11,34 @@ from collections.abc import Callable, Sequence
 from html import escape
 from itertools import pairwise
 
+from mlbutler.frozen import frozen
 from mlbutler.numbers import as_float
 from mlbutler.record import PlotChange, Scalar
 from mlbutler.report.escape import visible
 
-WIDTH, HEIGHT = 640, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 68, 28, 34, 46
+
+@frozen
+class Size:
+    """How large a chart is, what is kept free at its sides for words, and how many ticks each axis has, about."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int = 34
+    bottom: int = 46
+    x_ticks: int = 8
+    y_ticks: int = 5
+
+    @property
+    def floor(self) -> int:
+        """Return where the x axis is."""
+        return self.height - self.bottom
+
+
+COMMENT = Size(640, 300, 68, 28)
+PAGE, PHONE = Size(760, 320, 68, 28), Size(360, 270, 56, 16, x_ticks=4)
+"""A page shows a chart as wide as its card: one that is drawn for a phone has words that can be read there."""
 _INK, _GRID, _OLD, _NEW = "currentColor", "#d8dde3", "#7a8594", "#1f6feb"
 _SIDES = (("old", _OLD, "5 4", "target"), ("new", _NEW, "", "this change"))
 _DARK = "#1f2328"
@@ -28,7 +50,7 @@ Point = tuple[float, float]
 Segments = list[list[Point]]
 
 
-def line_chart(plot: PlotChange) -> str:
+def line_chart(plot: PlotChange, size: Size = COMMENT) -> str:
     """Return an ``<svg>`` element that shows `old` and `new` of a linear plot, '' without a point to draw.
 
     Points that are no finite numbers interrupt the line. An x that is no number is numbered through. Where
@@ -40,19 +62,21 @@ def line_chart(plot: PlotChange) -> str:
     if not everything:
         return ""
     xs, ys = _scale([p[0] for p in everything]), _scale([p[1] for p in everything], margin=0.06)
-    place_x = _placed(xs, _LEFT, WIDTH - _RIGHT)
-    place_y = _placed(ys, HEIGHT - _BOTTOM, _TOP)
-    parts = [*_axes(xs, ys, place_x, place_y, None if positions is None else list(positions)), *_names(plot)]
+    place_x = _placed(xs, size.left, size.width - size.right)
+    place_y = _placed(ys, size.floor, size.top)
+    names = None if positions is None else list(positions)
+    parts = [*_y_axis(size, ys, place_y), *_x_axis(size, xs, place_x, names), *_names(size, plot)]
     same = plot.old == plot.new
     shown = (("new", _NEW, "", "target and this change alike"),) if same else _SIDES
-    at = float(_LEFT)
+    at = float(size.left)
     for side, colour, dash, said in shown:
         said = said if sides[side] else f"{said} (none)"
         parts += [*_legend(at, side, colour, dash, said), *_drawn(sides[side], side, colour, dash, place_x, place_y)]
         at += 130
     label = _text(f"{plot.title or plot.file}: {plot.y or 'value'} by {plot.x or 'step'}")
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size.width} {size.height}" width="{size.width}" '
+        f'height="{size.height}" '
         f'class="chart" role="img" aria-label="{label}" font-family="system-ui, sans-serif" font-size="12">'
         + "".join(parts)
         + "</svg>"
@@ -115,9 +139,17 @@ def ticks(low: float, high: float, wanted: int) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough)) if rough > 0 else 0.0
     if power == 0.0:  # a range too narrow for a float
         return [low, high]
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    return min((_between(low, high, power * factor) for factor in (1, 2, 5, 10)), key=lambda found: _off(found, wanted))
+
+
+def _between(low: float, high: float, step: float) -> list[float]:
     first = math.ceil(low / step)
-    return [(first + i) * step for i in range(wanted * 2 + 2) if (first + i) * step <= high]
+    return [(first + i) * step for i in range(int((high - low) / step) + 2) if (first + i) * step <= high]
+
+
+def _off(found: Sequence[float], wanted: int) -> float:
+    """Return by which factor there are too many, or too few."""
+    return max(len(found) / wanted, wanted / max(len(found), 0.1))
 
 
 def _tick_text(number: float, step: float) -> str:
@@ -127,35 +159,37 @@ def _tick_text(number: float, step: float) -> str:
     return f"{0.0 if abs(number) < step / 1e6 else number:.{min(digits, 8)}f}"
 
 
-def _axes(
-    xs: tuple[float, float],
-    ys: tuple[float, float],
-    place_x: Callable[[float], float],
-    place_y: Callable[[float], float],
-    names: list[Scalar] | None,
+def _y_axis(size: Size, ys: tuple[float, float], place: Callable[[float], float]) -> list[str]:
+    parts = []
+    found = ticks(*ys, size.y_ticks)
+    for number in found:
+        y = place(number)
+        parts.append(_rule(size.left, y, size.width - size.right, y, _GRID, "grid"))
+        parts.append(_label(size.left - 8, y + 4, "end", _tick_text(number, _step(found))))
+    return parts
+
+
+def _x_axis(
+    size: Size, xs: tuple[float, float], place: Callable[[float], float], names: list[Scalar] | None
 ) -> list[str]:
     parts = []
-    floor = HEIGHT - _BOTTOM
-    y_ticks = ticks(*ys, 5)
-    step = y_ticks[1] - y_ticks[0] if len(y_ticks) > 1 else 1.0
-    for number in y_ticks:
-        y = place_y(number)
-        parts.append(_rule(_LEFT, y, WIDTH - _RIGHT, y, _GRID, "grid"))
-        parts.append(_label(_LEFT - 8, y + 4, "end", _tick_text(number, step)))
-    x_ticks = ticks(*xs, 8)
-    step = x_ticks[1] - x_ticks[0] if len(x_ticks) > 1 else 1.0
-    for number in x_ticks:
+    found = ticks(*xs, size.x_ticks)
+    for number in found:
         if names is None:
-            text = _tick_text(number, step)
+            text = _tick_text(number, _step(found))
         elif number == int(number) and 0 <= int(number) < len(names):
             text = _text(str(names[int(number)])[:12])
         else:
             continue
-        x = place_x(number)
-        parts.append(_rule(x, floor, x, floor + 5, _INK, "axis"))
-        parts.append(_label(x, floor + 18, "middle", text))
-    parts.append(_rule(_LEFT, floor, WIDTH - _RIGHT, floor, _INK, "axis"))
+        x = place(number)
+        parts.append(_rule(x, size.floor, x, size.floor + 5, _INK, "axis"))
+        parts.append(_label(x, size.floor + 18, "middle", text))
+    parts.append(_rule(size.left, size.floor, size.width - size.right, size.floor, _INK, "axis"))
     return parts
+
+
+def _step(found: Sequence[float]) -> float:
+    return found[1] - found[0] if len(found) > 1 else 1.0
 
 
 def _rule(x1: float, y1: float, x2: float, y2: float, colour: str, kind: str) -> str:
@@ -169,13 +203,14 @@ def _label(x: float, y: float, anchor: str, text: str) -> str:
     return f'<text class="label" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{_INK}">{text}</text>'
 
 
-def _names(plot: PlotChange) -> list[str]:
-    middle = (_TOP + HEIGHT - _BOTTOM) / 2
+def _names(size: Size, plot: PlotChange) -> list[str]:
+    middle = (size.top + size.floor) / 2
     upright = (
         f'<text class="label" transform="translate(14 {middle:.0f}) rotate(-90)" text-anchor="middle" '
         f'fill="{_INK}">{_text(plot.y or "value")}</text>'
     )
-    return [upright, _label((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 8, "middle", _text(plot.x or "step"))]
+    below = _label((size.left + size.width - size.right) / 2, size.height - 8, "middle", _text(plot.x or "step"))
+    return [upright, below]
 
 
 def _legend(x: float, side: str, colour: str, dash: str, said: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from urllib.parse import quote
 
+from mlbutler.commitback.report_branch import PREFIX
 from mlbutler.errors import AccessDenied, GitError
 from mlbutler.few import few
 from mlbutler.forge.interface import Capabilities
@@ -16,8 +17,6 @@ from mlbutler.record import Change
 from mlbutler.steps.comment_settings import agreed
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.reviewers import redacted
-
-_PREFIX = "mlbutler/report-"
 
 
 @frozen
@@ -50,7 +49,7 @@ def leave(work: RunContext, change: Change, takes: Capabilities, is_older: Calla
     from mlbutler.forge.folder import file_name
     from mlbutler.report import build, markdown, pictures
 
-    name = f"{_PREFIX}{change.number}"
+    name = f"{PREFIX}{change.number}"
     if change.number is None or change.git_remote is None or not work.git.is_branch_name(name):
         return LeftReport()
     report = build.build(redacted(work, change), work.settings.report)
@@ -77,7 +76,7 @@ def _prune(work: RunContext, remote: str, name: str) -> None:
     if not keep:
         return
     try:
-        gone = prune(work.git, remote, _PREFIX, time.time() - keep, name)
+        gone = prune(work.git, remote, PREFIX, time.time() - keep, name)
     except (AccessDenied, GitError) as error:
         work.console.line(f"Old report branches stay: {error.message}")
         return

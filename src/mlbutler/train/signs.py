@@ -12,6 +12,8 @@ from mlbutler.numbers import is_finite
 from mlbutler.reproduce.progress import load_progress
 
 _LINE = re.compile(r"\[mlbutler: (?P<stage>stage \d+ of \d+(?:: [^;]*)?)?(?:; )?(?P<metrics>.*)\]")
+MARK = b"[mlbutler: "
+"""What such a line begins with."""
 TAIL = 64 * 1024
 """Bytes of a log's end that are looked through."""
 _BARS = "▁▂▃▄▅▆▇█"
@@ -42,6 +44,12 @@ def read(lines: Iterable[str]) -> Signs:
             if name and (number := _number(text)) is not None:
                 found.setdefault(name, []).append(number)
     return Signs(stage, {name: tuple(values) for name, values in found.items()})
+
+
+def in_words(line: str) -> str:
+    """Return a line of a log as it is shown to a person: one of these without what marks it for programs."""
+    match = _LINE.fullmatch(line)
+    return f"== {'; '.join(filter(None, (match['stage'], match['metrics'])))}" if match is not None else line
 
 
 def _number(text: str) -> float | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mlbutler.commitback.report_branch import PREFIX as REPORTS
 from mlbutler.errors import AccessDenied, GitError
 from mlbutler.git import Git
 from mlbutler.train.refs import PREFIX
@@ -63,7 +64,8 @@ def _head(ref: str, oid: str, fetched: str, remote: str | None) -> Head | None:
         return Head(ref, oid, name, pull=match[1] or match[2])
     if name == "HEAD" or name.startswith(("pull/", "merge-requests/", "pull-requests/")):  # GitHub's test merges
         return None
-    return Head(ref, oid, name.removeprefix("heads/"))
+    branch = name.removeprefix("heads/")
+    return None if branch.startswith(REPORTS) else Head(ref, oid, branch)
 
 
 def fetch(git: Git, remote: str) -> Iterator[str]:

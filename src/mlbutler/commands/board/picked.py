@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mlbutler.commands.board.heads import Head, branches
-from mlbutler.commitback.earlier import BUILD
+from mlbutler.commitback.earlier import BUILD, REPRODUCED
 from mlbutler.git import Git
 from mlbutler.git.log import Logged, log
 
 _ONE_BY_ONE = "--no-walk=unsorted"
+_READ = (BUILD, REPRODUCED)
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ def pick(git: Git, found: Sequence[Head], wanted: Wanted) -> tuple[tuple[Picked,
     The target branch's own history follows first parents, so that a merged pull request counts once.
     """
     limit = f"--max-count={wanted.most}"
-    target = log(git, [wanted.tip], "--first-parent", limit, trailers=[BUILD])
+    target = log(git, [wanted.tip], "--first-parent", limit, trailers=_READ)
     others = _others(git, branches(found), wanted, limit, {commit.oid for commit in target})
     saved = {head.commit: head for head in found if head.baseline}
-    experiments = log(git, saved, _ONE_BY_ONE, trailers=[BUILD])
+    experiments = log(git, saved, _ONE_BY_ONE, trailers=_READ)
     picked = [Picked(commit, wanted.target, baseline=_parent(commit)) for commit in target]
     picked += others
     picked += [
@@ -58,7 +59,7 @@ def pick(git: Git, found: Sequence[Head], wanted: Wanted) -> tuple[tuple[Picked,
     ]
     shown = {one.commit.oid for one in picked}
     missing = _here(git, {one.baseline for one in picked} - shown - {""})
-    return tuple(picked), log(git, missing, _ONE_BY_ONE, trailers=[BUILD])
+    return tuple(picked), log(git, missing, _ONE_BY_ONE, trailers=_READ)
 
 
 def _others(git: Git, found: Sequence[Head], wanted: Wanted, limit: str, target: set[str]) -> list[Picked]:
@@ -66,7 +67,7 @@ def _others(git: Git, found: Sequence[Head], wanted: Wanted, limit: str, target:
     by_ref = {head.ref: head for head in found}
     names = [*by_ref, "HEAD", *([wanted.tip] if wanted.merged else [])]
     without = () if wanted.merged else (wanted.tip,)
-    commits = [c for c in log(git, names, *options, without=without, trailers=[BUILD]) if c.oid not in target]
+    commits = [c for c in log(git, names, *options, without=without, trailers=_READ) if c.oid not in target]
     pulls = {head.commit: head.pull for head in found if head.pull}
     parents = {commit.oid: _parent(commit) for commit in commits}
     number: dict[str, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mlbutler.commands.board.picked import Picked
-from mlbutler.commitback.earlier import BUILD
+from mlbutler.commitback.earlier import BUILD, REPRODUCED
 from mlbutler.forge.address import kind_of, parse_address
 from mlbutler.project.past_numbers import Numbers
 from mlbutler.record import Change
@@ -21,7 +21,8 @@ def rows_of(change: Change, picked: Sequence[Picked], numbers: Mapping[str, Numb
         change: what this clone works on. numbers: what each commit measured, by its id.
     """
     commits, pulls = _pages(change.repository)
-    return [_row(one, numbers, dict(_links(one, change, commits, pulls))) for one in picked]
+    builds = _builds(picked)
+    return [_row(one, numbers, dict(_links(one, change, commits, pulls, builds))) for one in picked]
 
 
 def _row(one: Picked, numbers: Mapping[str, Numbers], addresses: Mapping[str, str]) -> Row:
@@ -38,16 +39,31 @@ def _row(one: Picked, numbers: Mapping[str, Numbers], addresses: Mapping[str, st
     )  # fmt: skip
 
 
-def _links(one: Picked, change: Change, commits: str, pulls: str) -> Iterator[tuple[str, str]]:
+def _builds(picked: Sequence[Picked]) -> dict[str, str]:
+    """Return for commits the build that results commits tell of: of themselves, and of what it reproduced."""
+    found: dict[str, str] = {}
+    for one in picked:
+        told = one.commit.trailers
+        build = web_address(told.get(BUILD, "").rpartition(",")[2])  # anybody can write a trailer
+        if build:
+            found[one.commit.oid] = build
+            found.setdefault(told.get(REPRODUCED, ""), build)
+    return found
+
+
+def _links(
+    one: Picked, change: Change, commits: str, pulls: str, builds: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
     if commits and not one.experiment:  # a forge shows no page of a commit that no branch has
         yield "commit", f"{commits}{one.commit.oid}"
     if pulls and one.pull:
         yield "pull request", f"{pulls}{one.pull}"
-    build = web_address(one.commit.trailers.get(BUILD, "").rpartition(",")[2]) or ""  # anybody can write a trailer
+    build = builds.get(one.commit.oid, "")
+    report = links.earlier_report_page(build)
     if change.build_url and one.commit.oid == change.checkout:
-        build = change.build_url
-        if report := links.report_page(change):
-            yield "report", report
+        build, report = change.build_url, links.report_page(change)
+    if report:
+        yield "report", report
     if build:
         yield "build", build
 

@@ -17,6 +17,7 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
 from mlbutler.frozen import frozen
 from mlbutler.live_lines import clean
+from mlbutler.train import signs
 from mlbutler.train.build_log import BuildLog
 from mlbutler.train.experiment import Experiment
 from mlbutler.train.log_times import since
@@ -90,7 +91,7 @@ def attach(directory: Path, console: Console, name: str) -> int:
     kept = training.one(name)
     with watching("attach", kept.experiment.name):
         if kept.experiment.state in ENDED:
-            _unless_closed(lambda: _write(_ATTACHED.of(_so_far(training, kept) or b"")))
+            _unless_closed(lambda: _write(_in_words(_ATTACHED.of(_so_far(training, kept) or b""))))
         else:
             states = _States(training)
             _unless_closed(lambda: _follow(training, kept, _ATTACHED, states))
@@ -133,6 +134,14 @@ def _so_far(training: Training, kept: Kept) -> bytes | None:
     return path.read_bytes() if path.exists() else training.experiments.log(kept)
 
 
+def _in_words(content: bytes) -> bytes:
+    """Return what was written with the lines that say how far it is in words; all else stays as it is."""
+    if signs.MARK not in content:
+        return content
+    lines = content.decode("utf-8", "surrogateescape").split("\n")
+    return "\n".join(map(signs.in_words, lines)).encode("utf-8", "surrogateescape")
+
+
 def _unless_closed(write: Callable[[], int]) -> int:
     """Return the exit code of `write`; 0 where the reader has seen enough, as ``head`` has."""
     try:
@@ -156,7 +165,8 @@ def _follow(training: Training, kept: Kept, beginning: Beginning, states: _State
         if states is not None:
             _write(states.said(experiment))
         if content:
-            _write(beginning.of(content))
+            shown = beginning.of(content)
+            _write(shown if states is None else _in_words(shown))
             beginning = _ALL
     now = training.experiments.again(kept)
     if now is None:

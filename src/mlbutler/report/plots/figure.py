@@ -39,6 +39,7 @@ class EmbeddedImage:
 class Figure:
     """A plot as the template shows it.
 
+    `narrow`: `chart` for a phone.
     `drawing`, else `source`: a template's chart as an element or a picture; `specification`: what to make it
     interactive from.
     """
@@ -53,6 +54,7 @@ class Figure:
     drawing: Any = ""
     source: str = ""
     specification: Any = ""
+    narrow: Any = ""
 
 
 @frozen

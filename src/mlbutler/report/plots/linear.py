@@ -18,9 +18,9 @@ def figure(plot: PlotChange) -> Figure:
     """Return the chart, or why there is none."""
     from markupsafe import Markup
 
-    chart = Markup(svg.line_chart(plot))
-    problem = "" if chart else plot.reason or "It has no point that can be drawn."
-    return Figure(plot.title or plot.file, _thinned(plot), plot.changed, chart=chart, problem=problem)
+    wide, narrow = (Markup(svg.line_chart(plot, size)) for size in (svg.PAGE, svg.PHONE))
+    problem = "" if wide else plot.reason or "It has no point that can be drawn."
+    return Figure(plot.title or plot.file, _thinned(plot), plot.changed, chart=wide, narrow=narrow, problem=problem)
 
 
 def pictures(plot: PlotChange) -> tuple[File, ...]:

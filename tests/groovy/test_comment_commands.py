@@ -78,3 +78,18 @@ def test_another_webhook_asks_nobody(tmp_path: Path, number: str, comment: str, 
     done = commanded(tmp_path / "build", f"number=17\\ncommit={COMMIT}\\n", number, comment, form)
     assert done.result == "NOT_BUILT"
     assert (tmp_path / "build" / "calls").read_text() == ""
+
+
+def test_the_library_s_pipeline_takes_what_was_asked_for(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "mlbutler"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$* $MLBUTLER_COMPARE_REPEATS:$MLBUTLER_VERIFY_SAMPLE" >> "$CALLS"\n')
+    program.chmod(0o755)
+    (tmp_path / "Jenkinsfile").write_text("mlbutlerPipeline(commands: true)")
+    environ = {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path), "CHANGE_ID": "7",
+               "CALLS": str(tmp_path / "calls"), "JOB_NAME": "words/PR-7"}  # fmt: skip
+    done = build(tmp_path, tmp_path / "Jenkinsfile", "git init -q .", environ, libraries=[LIBRARY],
+                 params={"REPEATS": "5", "SAMPLE": "100%"})  # fmt: skip
+    given = next(event["given"] for event in done.events if event["step"] == "properties")
+    assert "parameters [REPEATS, SAMPLE]" in given
+    assert "compare 5:100%" in (tmp_path / "calls").read_text().splitlines(), done.log[-2000:]

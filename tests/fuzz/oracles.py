@@ -108,8 +108,12 @@ def bounded(seconds: float = CPU_SECONDS) -> Iterator[None]:
         Fault: it does.
     """
 
+    slow = Fault(f"more than {seconds:g} s of CPU")
+    raised = []
+
     def late(signum: int, frame: object) -> None:
-        raise Fault(f"more than {seconds:g} s of CPU")
+        raised.append(slow)  # what reads may catch whatever it meets
+        raise slow
 
     before = signal.signal(signal.SIGPROF, late)
     signal.setitimer(signal.ITIMER_PROF, seconds)
@@ -119,6 +123,8 @@ def bounded(seconds: float = CPU_SECONDS) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+    if raised:
+        raise slow
     if (more := _peak() - peak) > MEMORY:
         raise Fault(f"{more >> 20} MB of memory")
 

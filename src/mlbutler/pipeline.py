@@ -164,10 +164,10 @@ def _unfixed(work: RunContext) -> bool:
 
 
 def _begin(work: RunContext, step: Step, started: str) -> None:
-    """Mark in the record that the step began: one that is killed leaves no result."""
+    """Mark in the record that the step began: one that is killed leaves no result. After a power cut nobody asks."""
     work.taken.add(step.name)
     if step.name not in TELLING:
-        with _joined(work):
+        with _joined(work, durable=False):
             work.record = dataclasses.replace(work.record, began=work.record.began | {step.name: started})
 
 
@@ -181,7 +181,7 @@ def _function(step: Step) -> Callable[[RunContext], StepResult]:
 
 
 @contextmanager
-def _joined(work: RunContext) -> Iterator[None]:
+def _joined(work: RunContext, *, durable: bool = True) -> Iterator[None]:
     """Lock the record, to change and write it.
 
     What other processes in this clone wrote of their own steps is taken over.
@@ -195,7 +195,7 @@ def _joined(work: RunContext) -> Iterator[None]:
             due = _united(work.record.due, now.due)
             work.record = dataclasses.replace(work.record, began=began, due=due, **others)
         yield
-        write_record(work.record_path, work.record, work.console.redactor)
+        write_record(work.record_path, work.record, work.console.redactor, durable=durable)
 
 
 def _united(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

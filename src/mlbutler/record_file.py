@@ -94,14 +94,17 @@ def _written(path: Path) -> float:
         return 0.0
 
 
-def write_record(path: Path, record: Record, redactor: Redactor) -> None:
+def write_record(path: Path, record: Record, redactor: Redactor, *, durable: bool = True) -> None:
     """Replace the file at `path` atomically.
+
+    Args:
+        durable: see `atomic.write`.
 
     Raises:
         DiskFull: no space is left. OutsideError: the file cannot be written.
     """
     try:
-        atomic.write(path, dumps(record, redactor).encode("utf-8"))
+        atomic.write(path, dumps(record, redactor).encode("utf-8"), durable=durable)
     except OSError as error:
         raise OutsideError(
             f"Cannot write the record {path}: {error.strerror or error}.", f"Make {path.parent} writable."

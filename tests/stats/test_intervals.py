@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -45,13 +46,21 @@ def test_an_interval_is_that_of_resamples_counted_one_by_one(count: int, transfo
     pairs._random.setstate(dealt)
     drawn = []
     used = [group for group, size in enumerate(pairs._counts) if size]
-    for _ in range(40):
-        chosen = pairs._random.choices(used, k=len(used))
+    for chosen in pairs._resamples(used, 40):
         weight = sum(pairs._counts[i] for i in chosen)
         old, new = (sum(values[i] for i in chosen) / weight for values in (pairs._old, pairs._new))
         drawn.append(transform(new) - transform(old))
     drawn.sort()
     assert found == pytest.approx((drawn[1] * 0.05 + drawn[2] * 0.95, drawn[37] * 0.95 + drawn[38] * 0.05))
+
+
+@pytest.mark.parametrize("size", [10, 450, GROUPS])
+def test_each_example_is_as_likely_as_any_other(size: int) -> None:
+    resamples = 300_000 // size
+    times = Counter(place for chosen in PairedMeans(size)._resamples(range(size), resamples) for place in chosen)
+    assert times.total() == resamples * size
+    spread = sum((times[place] - resamples) ** 2 / resamples for place in range(size))  # Pearson's chi squared
+    assert abs(spread - (size - 1)) < 4 * math.sqrt(2 * (size - 1))
 
 
 def test_groups_of_many_examples_give_the_width_of_the_whole() -> None:

@@ -14,8 +14,6 @@ from mlbutler.pipeline import BAD, LEAST_SHOWN, NAMES, SKIPPED, run_all
 from mlbutler.record import Outcome, Record, StepResult
 from mlbutler.record_file import dumps
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.reviewers import announce
-from mlbutler.steps.unshared import SHARE
 
 
 @frozen
@@ -59,7 +57,7 @@ def run(
         left_out = [*options.skip, *([] if options.publish else ["publish"])]
         tells = "publish" not in left_out and (not options.only or "publish" in options.only)
         if tells:
-            announce(work, CommitStatus.PENDING, "Running")
+            _announce(work, CommitStatus.PENDING, "Running")
         if tells and options.live is not None and work.trusted and work.record.change.kind != "local":
             from mlbutler.steps.live import LiveThread
 
@@ -69,9 +67,9 @@ def run(
         except BaseException as stop:  # whatever it is: no status shall say for ever that the run is under way
             if tells:
                 if isinstance(stop, (Interrupted, KeyboardInterrupt)):
-                    announce(work, CommitStatus.CANCELED, "Interrupted: nothing is judged")
+                    _announce(work, CommitStatus.CANCELED, "Interrupted: nothing is judged")
                 else:
-                    announce(work, CommitStatus.ERROR, "The run was stopped")
+                    _announce(work, CommitStatus.ERROR, "The run was stopped")
             raise
         finally:
             if work.live is not None:
@@ -80,6 +78,12 @@ def run(
         if console.json:
             print(dumps(work.record, console.redactor))
         return code
+
+
+def _announce(work: RunContext, state: CommitStatus, sentence: str) -> None:
+    from mlbutler.steps.reviewers import announce  # which opens forges: a run that tells nobody needs none
+
+    announce(work, state, sentence)
 
 
 def introduce(work: RunContext) -> None:
@@ -153,6 +157,8 @@ def _next(work: RunContext) -> Iterator[str]:
         yield record.commit.remedy
     waiting = [] if work.shares else _unshared(record)
     if waiting:
+        from mlbutler.steps.unshared import SHARE
+
         yield f"{' and '.join(step.remedy for step in waiting)} (or {SHARE})"
 
 

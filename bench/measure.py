@@ -1,4 +1,4 @@
-"""Time whole processes: wall seconds with the interpreter's start, and peak resident memory."""
+"""Time whole processes, the interpreter's start included: by clock and processor; and peak resident memory."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ class Took:
 
     Attributes:
         seconds: wall time. peak: highest resident memory of any of them, bytes.
+        processor: seconds of it, those of the processes that they waited for included.
     """
 
     seconds: float
     peak: int
+    processor: float
 
     def __add__(self, other: Took) -> Took:
-        return Took(self.seconds + other.seconds, max(self.peak, other.peak))
+        return Took(
+            self.seconds + other.seconds, max(self.peak, other.peak), self.processor + other.processor
+        )  # fmt: skip
 
 
 class Failed(RuntimeError):
@@ -45,7 +49,7 @@ def run(command: Sequence[str | Path], cwd: Path, environ: Mapping[str, str], *,
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in codes:
         raise Failed(f"{' '.join(words)}: exit code {process.returncode}\n{said.decode(errors='replace')[-3000:]}")
-    return Took(seconds, usage.ru_maxrss * 1024)
+    return Took(seconds, usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime)
 
 
 def run_all(commands: Sequence[Sequence[str | Path]], cwd: Path, environ: Mapping[str, str]) -> Took:
@@ -54,7 +58,7 @@ def run_all(commands: Sequence[Sequence[str | Path]], cwd: Path, environ: Mappin
     Raises:
         Failed: one of them failed.
     """
-    total = Took(0.0, 0)
+    total = Took(0.0, 0, 0.0)
     for command in commands:
         total += run(command, cwd, environ)
     return total

@@ -28,6 +28,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "mlbutler check lock, planned before": (*OURS, "check", "lock"),
     "mlbutler sync, planned before": (*OURS, "sync"),
     "mlbutler report": (*OURS, "report"),
+    "mlbutler commit": (*OURS, "commit"),
     "mlbutler compare": (*OURS, "compare", "--against", "HEAD~1"),
     "mlbutler run, nothing stale": (*OURS, "run", "--skip", "test,lint", "--no-publish"),
 }

@@ -23,7 +23,7 @@ def call(Map given = [:]) {
         error("mlbutlerCommands: unknown settings ${unknown}; there are ${known.keySet()}")
     }
     Map config = known + given
-    List paths = paths(config.forge)
+    List found = places(config.forge)
     properties([
         parameters([
             string(name: 'NUMBER', defaultValue: '', description: 'The pull request; the webhook sets it.'),
@@ -34,8 +34,8 @@ def call(Map given = [:]) {
         pipelineTriggers([
             GenericTrigger(
                 genericVariables: [
-                    [key: 'NUMBER', value: paths[0], regexpFilter: '[^0-9]'],
-                    [key: 'COMMENT', value: paths[1], regexpFilter: '[^0-9]'],
+                    [key: 'NUMBER', value: found[0], regexpFilter: '[^0-9]'],
+                    [key: 'COMMENT', value: found[1], regexpFilter: '[^0-9]'],
                 ],
                 tokenCredentialId: 'mlbutler-comments',
                 causeString: 'a comment',
@@ -62,18 +62,17 @@ def call(Map given = [:]) {
 }
 
 /** Where the webhook of a forge has the pull request's number and the comment's id. */
-List paths(String forge) {
-    switch (forge) {
-        case 'github':
-        case 'gitea':
-        case 'gogs':
-            return ['$.issue.number', '$.comment.id']
-        case 'gitlab':
-            return ['$.merge_request.iid', '$.object_attributes.id']
-        case 'bitbucket':
-            return ['$.pullrequest.id', '$.comment.id']
+List places(String forge) {
+    List issue = ['$.issue.number', '$.comment.id']
+    Map known = [
+        github: issue, gitea: issue, gogs: issue,
+        gitlab: ['$.merge_request.iid', '$.object_attributes.id'],
+        bitbucket: ['$.pullrequest.id', '$.comment.id'],
+    ]
+    if (!known.containsKey(forge)) {
+        error("mlbutlerCommands: there is no forge '${forge}'; there are ${known.keySet()}")
     }
-    error("mlbutlerCommands: there is no forge '${forge}': one of github, gitea, gogs, gitlab, bitbucket")
+    return known[forge]
 }
 
 boolean isNumber(Object text) {

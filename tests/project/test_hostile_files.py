@@ -65,6 +65,13 @@ def test_a_matrix_of_more_stages_than_memory_holds_is_refused_before_they_are_ma
         _ = Project(full, {}).stages
 
 
+def test_a_dvcignore_of_thousands_of_patterns_is_refused_before_dvc_reads_it(full: Path) -> None:
+    (full / ".dvcignore").write_text("*.tmp\n!kept\n" * 3_000)
+    with pytest.raises(ProjectError, match=r"\.dvcignore is too long: 6,\d+ patterns") as error:
+        _ = Project(full).stages
+    assert "folders" in error.value.remedy
+
+
 def test_what_is_recorded_as_an_md5_and_is_a_path_names_no_file(full: Path) -> None:
     full.joinpath("data/raw.dvc").write_text("outs: [{md5: ab/../../../../etc/passwd, path: raw, hash: md5}]\n")
     with pytest.raises(ProjectError, match=r"recorded for 'raw' is no MD5: 'ab/\.\./"):

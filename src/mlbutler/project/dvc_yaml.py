@@ -12,6 +12,8 @@ from mlbutler.project.unseen import guard_values
 
 _LARGEST = 20 << 20
 """DVC needs seconds for each million characters."""
+_MOST_PATTERNS = 5_000
+"""Of ``.dvcignore``: DVC needs a thousandth of a second for each, in every folder that has such a file."""
 _MOST_COMBINATIONS = 100_000
 """A matrix of six lists of thirty is a few lines, and more stages than fit into any memory."""
 _locks: list[tuple[str, Any]] = []
@@ -60,6 +62,7 @@ def guard() -> None:
 
     _yaml.parse_yaml = strictyaml.parse_yaml = parse_yaml
     _bound_matrices()
+    _bound_ignore_files()
     guard_values()
 
 
@@ -80,6 +83,24 @@ def _bound_matrices() -> None:
         return lists
 
     MatrixDefinition._resolve_matrix_data = resolve
+
+
+def _bound_ignore_files() -> None:
+    """Refuse a ``.dvcignore`` of more patterns than anybody writes before DVC makes expressions of them."""
+    from dvc.ignore import DvcIgnorePatterns
+
+    from mlbutler.parsing import Unreadable
+
+    theirs = DvcIgnorePatterns.__init__
+
+    def init(self: Any, pattern_list: Any, dirname: str, sep: str) -> None:
+        patterns = list(pattern_list)
+        if len(patterns) > _MOST_PATTERNS:
+            what = f"too long: {len(patterns):,} patterns"
+            raise Unreadable(what, ".dvcignore", "Name folders instead of their files.")
+        theirs(self, patterns, dirname, sep)
+
+    DvcIgnorePatterns.__init__ = init
 
 
 def _require_bounded(text: str) -> None:

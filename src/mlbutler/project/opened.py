@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlbutler.errors import ProjectError, UsageError
+from mlbutler.errors import MlbutlerError, ProjectError, UsageError
 from mlbutler.git import Git
 from mlbutler.project.artifact import Artifact
+from mlbutler.project.dvc_yaml import guard
 from mlbutler.project.model import Stages
 from mlbutler.symlinks import Symlinks
 
@@ -90,8 +91,11 @@ class OpenedProject:
         from mlbutler.remotes.held_config import open_repo
 
         config = {} if self._anonymous else self._credentials(texts)
+        guard()
         try:
             repo = open_repo(self.root, texts, config)
+        except MlbutlerError:
+            raise
         except NotDvcRepoError as error:
             raise UsageError(f"Not a DVC project: {self.root}", "Run `dvc init` there, or pass -C DIR.") from error
         except Exception as error:  # DVC raises whatever its parsers, Python or the file system do

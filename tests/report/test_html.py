@@ -76,7 +76,7 @@ def check_inert(document: str, record: Record) -> Page:
     return page
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), words=st.booleans())
 def test_text_of_a_pull_request_is_inert_wherever_it_stands(record: Record, data: st.DataObject, words: bool) -> None:
     pool = data.draw(st.lists(hostile_text, min_size=7, max_size=7))

@@ -53,7 +53,7 @@ def check_inert(text: str) -> None:
     assert {str(t.attrs["href"]) for t in inline if t.type == "link_open"} <= OURS
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), words=st.booleans())
 def test_text_of_a_pull_request_is_inert_wherever_it_stands(record: Record, data: st.DataObject, words: bool) -> None:
     pool = data.draw(st.lists(hostile_text, min_size=7, max_size=7))

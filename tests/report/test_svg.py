@@ -21,7 +21,7 @@ def plot(old: Points, new: Points, **names: str) -> PlotChange:
                       x=names.get("x", "step"), y=names.get("y", "loss"))  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(points, points, hostile_text)
 def test_any_points_and_names_make_a_valid_drawing_inside_its_frame(old: Points, new: Points, name: str) -> None:
     drawing = svg.line_chart(plot(old, new, title=name, x=name, y=name))

@@ -1,6 +1,7 @@
 """A program that has a command run by the process of `tests.forking`, as ``python -m MODULE`` would run it.
 
-Its arguments are that process' folder, the module, and the module's own. It imports as little as it can.
+Its arguments are that process' folder, names of variables parted by commas, the module, and the module's own. Those
+variables matter to what the command starts, and not to its own interpreter. It imports as little as it can.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import socket
 import sys
 
 
-def _main(folder: str, *arguments: str) -> None:
+def _main(folder: str, passed: str, *arguments: str) -> None:
     with open(f"{folder}/at-start.json", encoding="utf-8") as file:  # noqa: PTH123
         at_start = json.load(file)
     prefixes = ("PYTHON", "LC_", "LANG", "LD_", "FSSPEC_")
-    if {name: value for name, value in os.environ.items() if name.startswith(prefixes)} != at_start:
+    now = {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
+    free = {"PYTHONDONTWRITEBYTECODE", *passed.split(",")}  # a fork can be given the first
+    if any(now.get(name) != at_start.get(name) for name in (now.keys() | at_start.keys()) - free):
         os.execv(sys.executable, [sys.executable, "-m", *arguments])
     mask = os.umask(0)
     os.umask(mask)

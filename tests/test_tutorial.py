@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked_children, forked_python
 from tests.shown import looks_like
 
 pytest.importorskip("pandas")
@@ -26,9 +27,14 @@ def test_every_block_can_be_copied_and_shows_what_the_page_says(tmp_path: Path) 
     home = tmp_path / "home"
     home.mkdir()
     (tmp_path / "work").mkdir()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("dvc", "mlbutler"):
+        forked_python.write_program(programs / name, name)
+    folders = (str(programs), str(Path(sys.executable).parent), os.environ["PATH"])
     environ = {
-        "HOME": str(home), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "LANG": "C.UTF-8", "TMPDIR": str(tmp_path), "COLUMNS": "120", "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1",
+        **forked_children.read_at_start(os.environ), "HOME": str(home), "PATH": os.pathsep.join(folders),
+        "TMPDIR": str(tmp_path), "COLUMNS": "120", "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     environ |= {f"GIT_{role}_NAME": "Ada" for role in ("AUTHOR", "COMMITTER")}
     environ |= {f"GIT_{role}_EMAIL": "ada@example.org" for role in ("AUTHOR", "COMMITTER")}

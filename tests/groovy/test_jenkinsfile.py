@@ -12,9 +12,8 @@ import pytest
 
 from tests import forked_python
 from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy
-from tests.integration.test_remotes import train_and_push, zoo
-from tests.integration.world import DVC_YAML, TRAIN, World, make, params
-from tests.store.world import PASSWORD, USER, Remote
+from tests.integration.world import DVC_YAML, TRAIN, World, guarded, make, params
+from tests.store.world import PASSWORD, USER
 
 pytestmark = needs_groovy
 
@@ -25,7 +24,7 @@ command = "python -c 'print(40 + 2)'"
 [lint]
 commands = ["python -m compileall -q ."]
 [[gate]]
-metric = "scores.json:accuracy"
+metric = "metrics.json:accuracy"
 max_drop = 0.01
 [forge]
 kind = "folder"
@@ -36,18 +35,8 @@ STEPS = ["plan", "test", "lint", "sync", "check", "reproduce", "push", "compare"
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    directory = tmp_path_factory.mktemp("jenkins")
-    (directory / "store").mkdir()
-    remote = Remote(directory / "store", auth="basic")
-    found = World(directory, environ={"MLBUTLER_REMOTE_USER": USER, "MLBUTLER_REMOTE_PASSWORD": PASSWORD})
-    zoo(found, remote.url)
-    found.dvc("remote", "modify", "shared", "auth", "basic")
-    found.dvc("remote", "add", "--local", "author", str(directory / "store"))
-    (found.author / "mlbutler.toml").write_text(SETTINGS)
-    train_and_push(found, "author")
-    found.environ.clear()
-    yield found
-    remote.close()
+    with guarded(tmp_path_factory.mktemp("jenkins"), {"mlbutler.toml": SETTINGS}) as found:
+        yield found
 
 
 def generated(world: World, *words: str) -> str:
@@ -71,11 +60,7 @@ def built(
     script.write_text(change(generated(world, *words)))
     wrapper = directory / "bin" / "mlbutler"
     wrapper.parent.mkdir()
-    if abort:
-        wrapper.write_text('#!/bin/sh\nexec python -m mlbutler "$@"\n')
-        wrapper.chmod(0o755)
-    else:
-        forked_python.write_program(wrapper, "mlbutler")
+    forked_python.write_program(wrapper, "mlbutler", passed=["PYTHONPATH"], anew=abort)
     environ = world.run_environ(world.jenkins(name, 7, **more))
     environ |= {"PATH": f"{wrapper.parent}:{environ['PATH']}"}
     environ |= {"MLBUTLER_FORGE_URL": str(directory / "forge"), "MLBUTLER_DATA_MIRROR": str(directory / "mirror")}
@@ -184,7 +169,7 @@ def test_credentials_are_bound_where_they_are_needed_and_seen_nowhere(world: Wor
 @pytest.mark.parametrize(("gate_as", "result"), [("fail", "FAILURE"), ("unstable", "UNSTABLE")])
 def test_a_failed_gate_and_the_results_are_committed_all_the_same(world: World, gate_as: str, result: str) -> None:
     name = f"worse-{gate_as}"
-    commit = world.branch(name, {"params.yaml": params(0.45 if gate_as == "fail" else 0.4)})
+    commit = world.branch(name, {"params.yaml": params(-0.45 if gate_as == "fail" else -0.4)})
     done = built(world, name, commit, "--gate-as", gate_as)
     assert done.result == result, done.log[-3000:]
     assert done.event("mlbutler compare")["code"] == 1

@@ -32,13 +32,13 @@ stages:
     deps: [work.py, left.txt, right.txt]
     outs: [join.txt]
     metrics: [{metrics.json: {cache: false}}]
-  tail: {cmd: python work.py tail odd.txt, deps: [work.py, odd.txt], outs: [tail.txt]}
+  tail: {cmd: python work.py tail odd.txt, deps: [work.py, odd.txt], params: [end], outs: [tail.txt]}
   still: {cmd: echo still > still.txt, outs: [still.txt]}
 """
 WORK = """
-import json, os, pathlib, sys, yaml
+import json, os, pathlib, sys
 name, *inputs = sys.argv[1:]
-rate = float(yaml.safe_load(open("params.yaml"))["rate"])
+rate = float(dict(line.split(": ") for line in open("params.yaml"))["rate"])
 with open(os.environ["RAN"], "a") as log:
     log.write(f"{name} {os.getcwd()}\\n")
 if (name, rate) == ("left", 0.13):
@@ -69,7 +69,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world.git(directory, "init", "-q", "--bare", "-b", "main", str(world.bare))
     world.git(directory, "clone", "-q", str(world.bare), str(world.author))
     world.git(world.author, "checkout", "-q", "-B", "main")
-    files = {"dvc.yaml": STAGES, "work.py": WORK, "params.yaml": "rate: 0.5\n", "mlbutler.toml": SETTINGS,
+    files = {"dvc.yaml": STAGES, "work.py": WORK, "params.yaml": params_of(0.5), "mlbutler.toml": SETTINGS,
              "Dockerfile": "FROM scratch\n", ".dockerignore": "# only these\n*\n!work.py\n",
              "Open": "FROM scratch\nCOPY . .\n", "Open.dockerignore": ".git\n"}  # fmt: skip
     for name, text in files.items():
@@ -87,10 +87,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     remote.close()
 
 
-def built(world: World, name: str, call: str, rate: float | str = 0.7, commit: str = "", vanish: str = "",
+def params_of(rate: float | str | None) -> str:
+    """Return parameters with which all stages but `still` are stale, or without a rate `tail` alone."""
+    return "rate: 0.5\nend: 2\n" if rate is None else f"rate: {rate}\nend: 1\n"
+
+
+def built(world: World, name: str, call: str, rate: float | str | None = None, commit: str = "", vanish: str = "",
           times: int = 1, lose: str = "", loses: int = 1, untrusted: Sequence[str] = (), foreign: bool = False,
           unclean: bool = False, **more: str) -> Built:  # fmt: skip
-    commit = commit or world.branch(name, {"params.yaml": f"rate: {rate}\n"})
+    commit = commit or world.branch(name, {"params.yaml": params_of(rate)})
     directory = world.directory / f"jenkins-{name}"
     (directory / "bin").mkdir(parents=True)
     (directory / "Jenkinsfile").write_text(f"{call}\n")
@@ -119,7 +124,7 @@ def ran(world: World, name: str) -> list[str]:
 def test_the_pipeline_on_one_agent(world: World) -> None:
     mirror = world.directory / "mirror-of-one"
     call = f"mlbutlerPipeline(label: 'docker', dockerfile: 'Dockerfile', mirror: '{mirror}', remote: 'http')"
-    done = built(world, "one", call, BRANCH_IS_PRIMARY="true")
+    done = built(world, "one", call, rate=0.7, BRANCH_IS_PRIMARY="true")
     assert done.result == "SUCCESS", done.log[-3000:]
     assert (done.archive / "archive" / ".mlbutler" / "report" / "experiments.html").is_file()
     assert sorted(ran(world, "one")) == ["join", "left", "odd", "right", "tail"]
@@ -138,7 +143,7 @@ def test_the_pipeline_on_one_agent(world: World) -> None:
 
 
 def test_a_graph_over_several_agents(world: World) -> None:
-    done = built(world, "fan", "mlbutlerPipeline(remote: 'http', labels: ['gpu', 'highmem'])")
+    done = built(world, "fan", "mlbutlerPipeline(remote: 'http', labels: ['gpu', 'highmem'])", rate=0.7)
     assert done.result == "SUCCESS", done.log[-3000:]
     assert sorted(ran(world, "fan")) == ["join", "left", "odd", "right", "tail"]  # each once, wherever it ran
     where: dict[str, tuple[str, str]] = {}
@@ -205,7 +210,7 @@ def test_one_stage_that_fails_keeps_only_those_that_need_it_from_running(world: 
 
 def test_the_library_takes_what_the_table_of_the_run_lets_follow(world: World) -> None:
     """A failed test: the steps that need it do nothing, the others are taken, the build is red."""
-    files = {"params.yaml": "rate: 0.72\n", "mlbutler.toml": SETTINGS.replace('"true"', '"false"')}
+    files = {"params.yaml": params_of(0.72), "mlbutler.toml": SETTINGS.replace('"true"', '"false"')}
     done = built(world, "untested", "mlbutlerPipeline(remote: 'http', labels: ['gpu'])",
                  commit=world.branch("untested", files))  # fmt: skip
     assert done.result == "FAILURE"
@@ -220,7 +225,7 @@ LOST = "{cmd: cp nowhere.txt lost.txt, deps: [nowhere.txt], outs: [lost.txt]}"
 
 def test_what_a_plan_says_of_one_stage_keeps_no_other_from_its_agent(world: World) -> None:
     right = STAGES.splitlines()[3]
-    files = {"dvc.yaml": f"stages:\n{right}\n  lost: {LOST}\n", "params.yaml": "rate: 0.74\n"}
+    files = {"dvc.yaml": f"stages:\n{right}\n  lost: {LOST}\n", "params.yaml": params_of(0.74)}
     name = "partly-planned"
     done = built(world, name, "mlbutlerPipeline(remote: 'http', labels: ['highmem'])",
                  commit=world.branch(name, files))  # fmt: skip
@@ -246,7 +251,7 @@ def test_the_library_has_every_step_of_the_table_in_its_order() -> None:
 def test_a_stage_waits_for_those_that_it_needs_and_for_no_other(world: World) -> None:
     """`right` takes until `tail`, two stages behind another one, is done."""
     files = {
-        "params.yaml": "rate: 0.66\n",
+        "params.yaml": params_of(0.66),
         "work.py": WORK.replace("import json, os,", "import json, os, time,").replace(
             "if (name,",
             "while name == 'right' and 'tail' not in open(os.environ['RAN']).read():\n    time.sleep(0.1)\nif (name,",
@@ -307,7 +312,7 @@ def test_a_workspace_that_cannot_be_cleaned_ends_the_build_and_is_no_abort(world
 
 
 def test_a_workspace_that_cannot_be_removed_ends_no_build(world: World) -> None:
-    done = built(world, "foreign", "mlbutlerPipeline(remote: 'http')", rate=0.72, foreign=True)
+    done = built(world, "foreign", "mlbutlerPipeline(remote: 'http')", foreign=True)
     assert done.result == "SUCCESS", done.log[-3000:]
     assert "files of another user" in done.log
 

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.skipif(LIBRARY is None, reason="faketime is not install
 
 def at(days: int) -> dict[str, str]:
     """The environment of a process whose clock is wrong by so many days."""
+    if not days:
+        return {}
     return {"LD_PRELOAD": str(LIBRARY), "FAKETIME": f"{days:+}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked_python
 from tests.integration.world import World
 from tests.store.world import unsound
 
@@ -39,7 +40,7 @@ def many(world: World) -> World:
 def run(world: World, root: Path, words: tuple[str, ...], kill_after: float | None) -> tuple[bool, float]:
     """Start a verb and kill it and its children: was it still under way? And the seconds that it took."""
     begun = time.monotonic()
-    process = subprocess.Popen(
+    process = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", *words, "--quiet"], cwd=root, env=world.run_environ({}),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,8 +86,12 @@ FILES = {
 }  # fmt: skip
 
 
-def zoo(world: World, url: str) -> World:
-    """The project, trained on `main` and pushed by the author's own DVC."""
+@functools.cache
+def _trained() -> World:
+    """The project, trained and pushed into a folder by its author's own DVC, once for each process; to be committed."""
+    directory = Path(_TEMPORARY.name, "zoo")
+    directory.mkdir()
+    world = World(directory)
     world.git(world.directory, "init", "-q", "--bare", "-b", "main", str(world.bare))
     world.git(world.directory, "clone", "-q", str(world.bare), str(world.author))
     world.git(world.author, "checkout", "-q", "-b", "main")
@@ -98,19 +104,37 @@ def zoo(world: World, url: str) -> World:
         (world.author / name).parent.mkdir(exist_ok=True)
         (world.author / name).write_text(content)
     world.dvc("init", "-q")
-    world.dvc("remote", "add", "-q", "-d", "shared", url)
-    return world
-
-
-def train_and_push(world: World, remote: str = "shared") -> World:
+    world.dvc("remote", "add", "-q", "-d", "shared", str(world.remote))
     world.dvc("add", "-q", "data/english", "data/français", "data/日本")
     (world.author / "models").mkdir(exist_ok=True)
     (world.author / "models" / ".gitkeep").touch()
     world.dvc("repro", "-q")
+    world.dvc("push", "-q")
+    return world
+
+
+_TEMPORARY = tempfile.TemporaryDirectory(prefix="mlbutler-zoo-")
+"""Each test works in a copy."""
+
+
+def zoo(world: World, url: str, store: Path | None = None) -> World:
+    """Fill the places of `world`: the trained project on the remote `url`, whose objects go into `store`, a folder."""
+    template = _trained()
+    shutil.copytree(template.bare, world.bare)
+    shutil.copytree(template.author, world.author, symlinks=True)
+    if store is not None:
+        shutil.copytree(template.remote, store, dirs_exist_ok=True)
+    world.git(world.author, "remote", "set-url", "origin", str(world.bare))
+    config = world.author / ".dvc" / "config"
+    config.write_text(config.read_text().replace(str(template.remote), url))
+    return world
+
+
+def commit_first(world: World) -> World:
+    """Put the project on `main`."""
     world.git(world.author, "add", "-A")
     world.git(world.author, "commit", "-qm", "first")
     world.git(world.author, "push", "-q", "origin", "main")
-    world.dvc("push", "-q", "-r", remote)
     return world
 
 
@@ -126,10 +150,10 @@ def http(tmp_path: Path) -> Iterator[Remote]:
 def http_world(tmp_path: Path, http: Remote) -> World:
     """A project on a remote over HTTP whose password CI has; its author sits at the server's own disk."""
     world = World(tmp_path, environ={"MLBUTLER_REMOTE_USER": USER, "MLBUTLER_REMOTE_PASSWORD": PASSWORD})
-    zoo(world, http.url)
+    zoo(world, http.url, tmp_path / "store")
     world.dvc("remote", "modify", "shared", "auth", "basic")
     world.dvc("remote", "add", "--local", "author", str(tmp_path / "store"))
-    return train_and_push(world, "author")
+    return commit_first(world)
 
 
 @pytest.fixture
@@ -144,13 +168,14 @@ def s3_world(tmp_path: Path) -> Iterator[World]:
     environ = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1"}
     world = zoo(World(tmp_path, environ=environ), "s3://bucket/some/prefix")
     world.dvc("remote", "modify", "shared", "endpointurl", f"http://{host}:{port}")
-    yield train_and_push(world)
+    commit_first(world).dvc("push", "-q")
+    yield world
     server.stop()
 
 
 @pytest.fixture
 def local_world(tmp_path: Path) -> World:
-    return train_and_push(zoo(World(tmp_path), str(tmp_path / "dvc-remote")))
+    return commit_first(zoo(World(tmp_path), str(tmp_path / "dvc-remote"), tmp_path / "dvc-remote"))
 
 
 @pytest.mark.parametrize("kind", ["http_world", "s3_world", "local_world"])

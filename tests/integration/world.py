@@ -10,12 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests import forked_python
+from tests.store.world import Remote
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Ada",
@@ -231,6 +233,26 @@ def make(
     world.git(world.author, "commit", "-qam", "first")
     world.git(world.author, "push", "-q", "origin", "main")
     return world
+
+
+@contextmanager
+def guarded(directory: Path, files: Mapping[str, str]) -> Iterator[World]:
+    """A world whose DVC remote, over HTTP, asks for a password; its author sits at the server's disk."""
+    (directory / "store").mkdir()
+    remote = Remote(directory / "store", auth="basic")
+    try:
+        world = make(directory, remote=remote.url)
+        world.dvc("remote", "modify", "origin", "auth", "basic")
+        world.dvc("remote", "add", "-q", "--local", "author", str(directory / "store"))
+        world.dvc("push", "-q", "-r", "author")
+        for name, content in files.items():
+            (world.project / name).write_text(content)
+        world.git(world.author, "add", "-A")
+        world.git(world.author, "commit", "-qm", "a remote that asks for a password")
+        world.git(world.author, "push", "-q", "origin", "main")
+        yield world
+    finally:
+        remote.close()
 
 
 @functools.cache

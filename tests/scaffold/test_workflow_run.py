@@ -14,10 +14,9 @@ from mlbutler.scaffold.detect import detect_project
 from mlbutler.scaffold.options import GITHUB, GITLAB, ScaffoldOptions
 from mlbutler.scaffold.render import render_files
 from tests import forked_python
-from tests.integration.test_remotes import train_and_push, zoo
-from tests.integration.world import World, params
+from tests.integration.world import World, guarded, params
 from tests.scaffold.ci_machines import Job, on_github, on_gitlab
-from tests.store.world import PASSWORD, USER, Remote
+from tests.store.world import PASSWORD, USER
 
 TOKEN = "ghs-planted-token-77f0"
 SECRETS = {"MLBUTLER_REMOTE_USER": USER, "MLBUTLER_REMOTE_PASSWORD": PASSWORD}
@@ -34,19 +33,8 @@ DUMP = "import os, json, sys; json.dump(dict(os.environ), open(f\"{os.environ['T
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    directory = tmp_path_factory.mktemp("ci")
-    (directory / "store").mkdir()
-    remote = Remote(directory / "store", auth="basic")
-    found = World(directory, environ=dict(SECRETS))
-    zoo(found, remote.url)
-    found.dvc("remote", "modify", "shared", "auth", "basic")
-    found.dvc("remote", "add", "--local", "author", str(directory / "store"))
-    (found.author / "mlbutler.toml").write_text(SETTINGS)
-    (found.author / "dump.py").write_text(DUMP)
-    train_and_push(found, "author")
-    found.environ.clear()
-    yield found
-    remote.close()
+    with guarded(tmp_path_factory.mktemp("ci"), {"mlbutler.toml": SETTINGS, "dump.py": DUMP}) as found:
+        yield found
 
 
 def environment(world: World, clone: Path, *more: Mapping[str, str]) -> dict[str, str]:

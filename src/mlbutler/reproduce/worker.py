@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from mlbutler import isolation, linux
-from mlbutler.project import unseen
+from mlbutler.errors import ProjectError
+from mlbutler.project import dvc_yaml, unseen
 from mlbutler.reproduce import steady, whole_files
 from mlbutler.reproduce.run_entries import RunEntries
 from mlbutler.reproduce.same_run import wait_for_the_same
@@ -111,6 +112,7 @@ def _import_dvc() -> None:
         with contextlib.suppress(ImportError):  # where a release keeps it elsewhere, the fork imports it
             importlib.import_module(name)
     whole_files.replace_dvc_files()
+    dvc_yaml.guard()  # DVC reads dvc.lock a dozen times for a stage; its own parser took most of a short stage's time
 
 
 def _forked(job: Callable[[dict[str, Any], Send], None], command: dict[str, Any], commands: int, send: Send) -> None:
@@ -398,7 +400,9 @@ def _kind(error: BaseException) -> str:
 
     if any(isinstance(link, LockError) for link in _chain(error)):
         return "busy"
-    return "project" if isinstance(error, DvcException) else "outside" if isinstance(error, OSError) else "bug"
+    if isinstance(error, DvcException | ProjectError):
+        return "project"
+    return "outside" if isinstance(error, OSError) else "bug"
 
 
 def _message(error: BaseException) -> str:
@@ -409,13 +413,13 @@ def _message(error: BaseException) -> str:
 
     # DVC looks into its run cache before it does anything: that a stage is not there is no reason.
     chain = [link for link in _chain(error) if not isinstance(link, RunCacheNotFoundError)]
-    known = [link for link in chain if isinstance(link, DvcException | OSError) and str(link)]
+    known = [link for link in chain if isinstance(link, DvcException | ProjectError | OSError) and str(link)]
     if (ended := next((link for link in known if _EXITED_WITH.search(str(link))), None)) is not None:
         return str(ended)
     causes = [error]  # those that were named as such: beside them lies whatever was dealt with meanwhile
     while causes[-1].__cause__ is not None:
         causes.append(causes[-1].__cause__)
-    foreign = next((link for link in causes if not isinstance(link, DvcException | OSError)), None)
+    foreign = next((link for link in causes if not isinstance(link, DvcException | ProjectError | OSError)), None)
     if foreign is not None:  # a fault of a library, or of DVC itself, whose text alone seldom says what it is
         said = [str(link) for link in causes[: causes.index(foreign)] if str(link)]
         return ": ".join([*said[-1:], f"{type(foreign).__name__}: {foreign}".removesuffix(": ")])

@@ -8,7 +8,7 @@ def data(Map config, Closure command) {
 
 /** Run `command` with the credentials that the forge and Git need. */
 def forge(Map config, Closure command) {
-    bound([gitAccess(config)] + (config.forge ? [forgeAccess()] : []), command)
+    bound([gitAccess(config)] + (config.forge ? [forgeAccess()] : []) + trackerAccess(config), command)
 }
 
 /** Has somebody with write access approved this very commit of a fork? Asked before any of its code runs here. */
@@ -140,6 +140,16 @@ Object gitAccess(Map config) {
         return sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh', keyFileVariable: 'MLBUTLER_GIT_PRIVATE_KEY_FILE')
     }
     return gitUsernamePassword(credentialsId: 'mlbutler-git', gitToolName: 'Default')
+}
+
+List trackerAccess(Map config) {
+    return config.tracker ? [usernamePassword(credentialsId: 'mlbutler-mlflow',
+        usernameVariable: 'MLFLOW_TRACKING_USERNAME', passwordVariable: 'MLFLOW_TRACKING_PASSWORD')] : []
+}
+
+/** Run `command`, which sends an experiment's results, with what data, Git and the MLflow server need. */
+def results(Map config, Closure command) {
+    bound([gitAccess(config)] + remoteAccess(config) + trackerAccess(config), command)
 }
 
 List remoteAccess(Map config) {

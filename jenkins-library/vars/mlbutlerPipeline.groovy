@@ -15,6 +15,7 @@ def call(Map given = [:]) {
         git: 'https', // or 'ssh'
         remote: '', // kind of the DVC remote that wants credentials: http, s3, ssh, gs, azure
         forge: true, // is there a token for comments and statuses
+        tracker: false, // do runs go to an MLflow server with a user name and a password
         gateAs: 'fail', // or 'unstable'
         labels: [], // of agents that stages of dvc.yaml may name; with any, every stale stage gets an agent of its own
         junit: '', // the project's JUnit files, beside the .mlbutler/junit.xml of a test command from `mlbutler init`

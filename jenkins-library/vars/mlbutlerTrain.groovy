@@ -14,6 +14,7 @@ def call(Map given = [:]) {
         dockerArgs: '',
         git: 'https',
         remote: '',
+        tracker: false,
     ]
     List unknown = []
     for (name in given.keySet()) {
@@ -217,7 +218,7 @@ void saved(Map config, Map state, String command) {
     List lines = []
     stage('save') {
         withEnv(state.number ? ["MLBUTLER_TRAIN_ATTEMPT=${state.number}"] : []) {
-            mlbutlerAccess.data(config) { lines = mlbutlerAccess.output(script).readLines() }
+            mlbutlerAccess.results(config) { lines = mlbutlerAccess.output(script).readLines() }
         }
     }
     int code = lines[0].toInteger()

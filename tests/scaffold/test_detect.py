@@ -66,6 +66,21 @@ def test_the_forge_is_the_one_that_a_run_publishes_to(tmp_path: Path, git: str, 
     assert bound is (forge not in ("", "folder"))
 
 
+@pytest.mark.parametrize(("server", "bound"), [
+    ("https://mlflow.example.org", True), ("http://mlflow.example.org:5000", False),
+    ("https://dagshub.com/a/w.mlflow", False), ("https://git.example.org/a/w.mlflow", False),
+])  # fmt: skip
+def test_a_password_for_mlflow_is_bound_where_results_are_sent(tmp_path: Path, server: str, bound: bool) -> None:
+    files = {**KINDS["pip"].files, "mlbutler.toml": f'[trackers]\nmlflow = "{server}"\n'}
+    project = replace(KINDS["pip"], git="https://git.example.org/a/w.git", files=files)
+    found = detect_project(make(tmp_path, project), {})[1]
+    made = render_files(found, ScaffoldOptions(train=True))
+    assert ["MLFLOW_TRACKING_PASSWORD" in made[name] for name in ("Jenkinsfile", "Jenkinsfile.train")] == [bound] * 2
+    assert (
+        "withForge(Closure body) { unlessFork([gitAccess(), trackerAccess()], body) }" in made["Jenkinsfile"]
+    ) is bound
+
+
 def test_a_forge_that_no_run_could_find_is_named_at_once(tmp_path: Path) -> None:
     files = {**KINDS["pip"].files, "mlbutler.toml": '[forge]\nurl = "https://git.example.org"\n'}
     with pytest.raises(SettingsError, match=r"Nothing tells what forge"):

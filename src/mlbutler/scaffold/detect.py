@@ -11,12 +11,14 @@ from mlbutler.comparison.documents import LARGEST, is_number, read_document
 from mlbutler.comparison.metrics import guess_goal
 from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import UsageError
+from mlbutler.forge.address import parse_address
 from mlbutler.forge.detect import locate_forge
 from mlbutler.git import Git
 from mlbutler.project.model import Stage
 from mlbutler.project.project import Project
 from mlbutler.project.root import find_root
 from mlbutler.record import Change
+from mlbutler.remotes.credentials import is_dagshub
 from mlbutler.scaffold.detected import DetectedProject, Remote
 from mlbutler.scaffold.files import read_toml
 from mlbutler.scaffold.languages import detect_image
@@ -74,6 +76,7 @@ def detect_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, D
         commands=tuple(stage.command for stage in stages if stage.command),
         local_remotes=tuple(_local_remotes(project)),
         python_path=python_path(root, stages),
+        tracker=_has_password(settings.trackers.mlflow, url),
     )
 
 
@@ -130,6 +133,18 @@ def _forge(settings: ForgeSettings, url: str) -> str:
     here = Change(ci="local", kind="local", head="", checkout="", repository=without_userinfo(url))
     there = locate_forge(settings, {}, here)
     return there.kind if there else ""
+
+
+def _has_password(server: str | None, url: str) -> bool:
+    """Return whether an MLflow server is given a user name and a password of its own.
+
+    Nothing asks it: over plain HTTP it has none, and on the repository's host, or DagsHub's, the forge's token serves.
+    """
+    if server is None:
+        return False
+    parts, here = urlsplit(server), parse_address(without_userinfo(url))
+    same = here is not None and here.web.partition("://")[2] == parts.netloc
+    return parts.scheme == "https" and not same and not is_dagshub(server, {})
 
 
 def _is_ssh(url: str) -> bool:

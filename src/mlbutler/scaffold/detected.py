@@ -75,6 +75,7 @@ class DetectedProject:
         configured: are there settings of mlbutler already.
         commands: of the stages. local_remotes: name and folder of DVC remotes on the agent.
         python_path: folders from the project's root, '' for itself, that its programs import from.
+        tracker: do runs go to an MLflow server that wants a user name and a password.
         carried: what its former Jenkinsfile gave builds.
     """
 
@@ -98,4 +99,5 @@ class DetectedProject:
     commands: tuple[str, ...] = ()
     local_remotes: tuple[tuple[str, str], ...] = ()
     python_path: tuple[str, ...] = ()
+    tracker: bool = False
     carried: Carried = field(default_factory=Carried)

@@ -35,6 +35,10 @@ _GIT_SSH = "sshUserPrivateKey(credentialsId: 'mlbutler-git-ssh',\n    keyFileVar
 _LIMITS = {"test": "time: 2, unit: 'HOURS'", "lint": "time: 1, unit: 'HOURS'", "reproduce": "time: 5, unit: 'DAYS'"}
 DOCKER_OPTIONS = "--init --security-opt no-new-privileges --cap-drop ALL --pids-limit 4096"
 _FORGE = "string(credentialsId: {id}, variable: 'MLBUTLER_FORGE_TOKEN')"
+_TRACKER = (
+    "usernamePassword(credentialsId: 'mlbutler-mlflow',\n"
+    "    usernameVariable: 'MLFLOW_TRACKING_USERNAME', passwordVariable: 'MLFLOW_TRACKING_PASSWORD')"
+)
 _READ_ONLY = "${env.CHANGE_FORK != null}"
 _WEBHOOKS = {
     "": ("$.issue.number", "$.comment.id"), "gitlab": ("$.merge_request.iid", "$.object_attributes.id"),
@@ -76,6 +80,7 @@ def jenkinsfile_values(found: DetectedProject, options: ScaffoldOptions, dockerf
         "git": _GIT_SSH if found.ssh else _bound(_GIT, GIT, found.carried),
         "data": _data(kind, found.carried),
         "forge": "" if found.forge in _WITHOUT_TOKEN else _bound(_FORGE, FORGE, found.carried),
+        "tracker": _TRACKER if found.tracker else "",
         "variables": [(name, groovy_value(value)) for name, value in given_variables(found)],
         "docker_given": [
             *(option for option in found.carried.options if option != GPUS and not option.startswith(SHM_SIZE)),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from mlbutler.commands.doctor import clock, gates, machine, mirror, project, remote
+from mlbutler.commands.doctor import clock, gates, machine, mirror, project, remote, trackers
 from mlbutler.commands.doctor.examined import MISSING, NOTE, OK, Examined
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
@@ -38,6 +38,7 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[RunContext], Examined]], ...] = (
     ("waivers", project.waivers),
     ("credentials", project.credentials),
     ("forge", project.forge),
+    ("trackers", trackers.trackers),
 )
 
 

@@ -47,6 +47,7 @@ GIVEN: tuple[JenkinsCredential, ...] = (
     JenkinsCredential("mlbutler-gs", "file", ("GS_SERVICE_ACCOUNT",), "the DVC remote on Google Cloud Storage"),
     JenkinsCredential("mlbutler-azure", "text", ("AZURE_CONNECTION_STRING",), "the DVC remote on Azure"),
     JenkinsCredential("mlbutler-forge", "text", ("FORGE_TOKEN",), "the forge: comments and statuses"),
+    JenkinsCredential("mlbutler-mlflow", "password", ("MLFLOW_USERNAME", "MLFLOW_PASSWORD"), "the MLflow server"),
 )
 
 

@@ -190,6 +190,13 @@ def test_every_number_and_chart_is_on_the_screen(record: Record, show: Open, wid
     assert all(figure.evaluate(wide) for figure in page.locator("#plots figure").all())
     cut = "[...document.querySelectorAll('.scroll')].filter(part => part.scrollWidth > part.clientWidth).length"
     assert page.evaluate(cut) == 0  # a confusion matrix neither
+    if width == 768:
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 718, "height": 1000})  # A4 without its margins
+        beyond = (
+            "[...document.querySelectorAll('td, th, .chart')].filter(one => one.getBoundingClientRect().right > 718)"
+        )
+        assert page.evaluate(f"{beyond}.length") == 0
     if width == 390:
         row = page.get_by_role("table").first.get_by_role("row").nth(1)
         assert row.get_by_role("rowheader").count() == 1  # a table still for who hears it

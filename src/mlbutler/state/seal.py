@@ -41,7 +41,7 @@ class Seal:
         """Return what tells files of one secret from those of others."""
         return self.code(b"name")[:16] if self._secret else ""
 
-    def code(self, *parts: bytes) -> str:
+    def code(self, *parts: bytes | memoryview) -> str:
         """Return the code of a content, hexadecimal."""
         made = hmac.new(self._key, digestmod=hashlib.sha256) if self._secret else hashlib.sha256()
         for part in parts:
@@ -49,7 +49,7 @@ class Seal:
             made.update(part)
         return made.hexdigest()
 
-    def is_code(self, code: bytes, *parts: bytes) -> bool:
+    def is_code(self, code: bytes, *parts: bytes | memoryview) -> bool:
         """Tell whether this content, which carries this code, may be believed."""
         return self.believes and hmac.compare_digest(code, self.code(*parts).encode())
 

@@ -66,8 +66,11 @@ class Segment:
         """Return all rows of lines that are whole."""
         rows: Rows = {}
         for found in self._read():
-            rows |= found
-        return {name: value for name, value in rows.items() if value is not None}
+            if rows:
+                rows |= found
+            else:  # most are in the first line: a million of them are not copied
+                rows = found
+        return {name: value for name, value in rows.items() if value is not None} if None in rows.values() else rows
 
     def append(self, rows: Mapping[str, Any]) -> None:
         """Add a line; after many, the file is written anew."""
@@ -140,18 +143,21 @@ class Segment:
             with self.file.open("rb") as file:
                 if os.fstat(file.fileno()).st_size > _LARGEST:
                     return
-                content = file.read()
+                lines = file.read().split(b"\n")
         except OSError:
             return
-        for line in content.split(b"\n"):
+        lines.reverse()
+        while lines:
+            line = lines.pop()
             if not line:
                 continue
             self._lines += 1
-            code, _, body = line.partition(b" ")
-            if not self._seal.is_code(code, self._purpose, body):
+            end = line.find(b" ")
+            code, body = line[:end], memoryview(line)[end + 1 :]
+            if end < 0 or not self._seal.is_code(code, self._purpose, body):
                 continue
             with suppress(ValueError, RecursionError):  # written by another, with a code of ours that needs no secret
-                rows = json.loads(body)
+                rows = json.loads(str(body, "utf-8"))
                 if isinstance(rows, dict):
                     yield rows
 

@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mlbutler.state.fingerprint import Status, of_object
 from mlbutler.state.segments import Segment
@@ -37,7 +37,7 @@ class VerifiedObjects:
 
     def __init__(self, place: Path) -> None:
         self._segment = Segment(place, KIND, machine_start())
-        self._known: dict[str, str] | None = None
+        self._known: Mapping[str, Any] | None = None
         self._added: dict[str, str] = {}
         self._unsaved: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class VerifiedObjects:
         for oid in objects:
             md5, legacy = oid
             text = None if legacy else added.get(md5) or known.get(md5)
-            if text is not None:
+            if isinstance(text, str) and _TEXT(text):
                 found[oid] = text
             else:
                 missing = True
@@ -94,8 +94,7 @@ class VerifiedObjects:
     def _read(self) -> None:
         with self._lock:
             if self._known is None:
-                rows = self._segment.read().items()
-                self._known = {name: text for name, text in rows if isinstance(text, str) and _TEXT(text)}
+                self._known = self._segment.read()
 
 
 def row_name(oid: tuple[str, bool]) -> str:

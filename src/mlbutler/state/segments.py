@@ -66,9 +66,11 @@ class Segment:
         """Return all rows of lines that are whole."""
         rows: Rows = {}
         for found in self._read():
-            if rows:
+            if len(found) <= len(rows):
                 rows |= found
-            else:  # most are in the first line: a million of them are not copied
+            else:  # most are in one line: a million of them are not copied
+                for name, value in rows.items():
+                    found.setdefault(name, value)
                 rows = found
         return {name: value for name, value in rows.items() if value is not None} if None in rows.values() else rows
 
@@ -148,18 +150,27 @@ class Segment:
             return
         lines.reverse()
         while lines:
-            line = lines.pop()
-            if not line:
+            if not lines[-1]:
+                lines.pop()
                 continue
             self._lines += 1
-            end = line.find(b" ")
-            code, body = line[:end], memoryview(line)[end + 1 :]
-            if end < 0 or not self._seal.is_code(code, self._purpose, body):
-                continue
             with suppress(ValueError, RecursionError):  # written by another, with a code of ours that needs no secret
-                rows = json.loads(str(body, "utf-8"))
+                # Popped here, so that nothing else holds it while it is parsed: it may be 100 MB.
+                rows = json.loads(self._body(lines.pop()))
                 if isinstance(rows, dict):
                     yield rows
+
+    def _body(self, line: bytes) -> str:
+        """Return the JSON of a line.
+
+        Raises:
+            ValueError: the line is not whole, or no line of this file.
+        """
+        end = line.find(b" ")
+        body = memoryview(line)[end + 1 :]
+        if end < 0 or not self._seal.is_code(line[:end], self._purpose, body):
+            raise ValueError
+        return str(body, "utf-8")
 
 
 def remove_all(place: Path, kind: str) -> None:

@@ -166,6 +166,19 @@ def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None
     return (program, *options, "--")
 
 
+def present(prefix: Sequence[str]) -> list[str]:
+    """Return a prefix for now, without what covers a socket or a file that has gone since: bubblewrap fails at it."""
+    words: list[str] = []
+    left = list(prefix)
+    while left:
+        option = left[:3]
+        if option[:2] == ["--ro-bind", os.devnull] and not os.path.lexists(option[2]):
+            del left[:3]
+        else:
+            words.append(left.pop(0))
+    return words
+
+
 def _of_services() -> Iterator[str]:
     """Yield options that cover sockets and files of the machine's services."""
     for place in ("/run", "/var/run"):

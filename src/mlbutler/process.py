@@ -143,7 +143,7 @@ def run(
         Interrupted: SIGINT, SIGTERM or SIGHUP came; everything that the command started has ended.
         OutsideError: it could not be started. UsageError: there is no directory `cwd`.
     """
-    arguments = [*prefix, *(["/bin/sh", "-c", command] if isinstance(command, str) else command)]
+    arguments = [*isolation.present(prefix), *(["/bin/sh", "-c", command] if isinstance(command, str) else command)]
     started = time.monotonic()
     deadline = None if timeout is None else started + timeout
     with Process(

@@ -412,6 +412,24 @@ def test_a_model_in_a_cache_of_the_user_s_is_found_where_programs_look_for_it(tm
 
 
 @needs_bubblewrap
+def test_a_socket_that_has_gone_since_stops_no_command(tmp_path: Path) -> None:
+    there, gone = tmp_path / "there", tmp_path / "gone"
+    there.write_text("seen")
+    options = (
+        "bwrap",
+        "--ro-bind",
+        "/",
+        "/",
+        *(word for path in (gone, there) for word in ("--ro-bind", os.devnull, str(path))),
+    )
+    lines = list[str]()
+    done = run(
+        f"test -s {there} || echo ran", cwd=tmp_path, environ=os.environ, on_line=lines.append, prefix=(*options, "--")
+    )
+    assert (done.exit_code, lines) == (0, ["ran"])
+
+
+@needs_bubblewrap
 def test_files_of_credentials_that_the_environment_names_are_not_seen(world: World, tmp_path: Path) -> None:
     names = ("MLBUTLER_GIT_PRIVATE_KEY_FILE", "MLBUTLER_FORGE_TOKEN_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "OF_OURS")
     files = {name: tmp_path / "keys" / name.lower() for name in names}

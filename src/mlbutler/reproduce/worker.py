@@ -284,7 +284,7 @@ def _isolate(prefix: list[str]) -> None:
     made = module._make_cmd
 
     def isolated(executable: str | None, text: str) -> list[str]:
-        return [*prefix, *made(executable or "/bin/sh", text)]
+        return [*isolation.present(prefix), *made(executable or "/bin/sh", text)]
 
     module._make_cmd = isolated
 

@@ -188,7 +188,8 @@ def everything_goes_to_the_right_place(place: Place, elsewhere: Elsewhere, git: 
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=place.clone, env={"PATH": os.environ["PATH"]},
                             capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
     assert git.remote_refs("origin", "refs/heads/other") == {"refs/heads/other": other}
-    assert git.fetch("origin", "+refs/heads/other:refs/remotes/origin/other").text == other
+    fetched = git.fetch("origin", "+refs/heads/other:refs/remotes/origin/other")
+    assert fetched.text == other, fetched.err
     assert git.resolve("refs/remotes/origin/other") == other
     done = git.push("origin", commit, "refs/heads/results", expected="")
     assert done.code == 0, done.err

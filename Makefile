@@ -6,6 +6,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# One more than there are cores: about a quarter of the time a test waits for what it started.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 GROOVY_LINT := $(VENV)/groovy-lint/.installed
 
 .DEFAULT_GOAL := help
@@ -69,7 +71,7 @@ demo: $(INSTALLED)
 	$(BIN)/mlbutler demo "$$folder"
 
 test: $(INSTALLED) $(GROOVY_LINT)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q
 
 # What a new minor version of DVC would break first.
 ON_DVC := tests/project tests/remotes tests/reproduce tests/steps tests/store
@@ -79,10 +81,10 @@ test-oldest: $(INSTALLED)
 	sed -n 's/.*"dvc>=\([0-9.]*\),.*/dvc==\1/p' pyproject.toml >$(VENV)-oldest/dvc.txt
 	UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/uv pip install --quiet --python $(VENV)-oldest/bin/python \
 		--override $(VENV)-oldest/dvc.txt --editable '.[dev]'
-	$(VENV)-oldest/bin/python -m pytest -n 2 --dist worksteal -q $(ON_DVC)
+	$(VENV)-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal -q $(ON_DVC)
 
 coverage: $(INSTALLED) $(GROOVY_LINT)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q --cov --cov-report term:skip-covered --cov-report html
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report term:skip-covered --cov-report html
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

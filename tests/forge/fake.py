@@ -273,9 +273,10 @@ class Handler(BaseHTTPRequestHandler):
                 answer = server.act(seen)
         if fault is not None and fault.slow and fault.done:
             time.sleep(fault.slow)
-        if fault is not None and fault.cut:
+        if fault is not None and (fault.cut or not (fault.done or fault.after)):
             self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # it may have gone already
+                self.connection.shutdown(socket.SHUT_RDWR)
             return None
         return self._send(fault.after if fault is not None and fault.after else answer)
 

@@ -45,7 +45,7 @@ def test_a_pull_request_is_built_from_its_plan_to_its_comment(engine: Engine, pr
             assert done.exit_code() in (0, 1) if step == "compare" else done.exit_code() == 0, done.log
         assert container.sh("mlbutler report").exit_code() == 0
         assert container.sh("mlbutler publish").exit_code() == 0
-        doctor = container.sh("mlbutler doctor")
+        doctor = container.sh("mlbutler doctor --verbose")
     record = json.loads((container.workspace / ".mlbutler" / "record.json").read_text())
     ran = {stage["name"] for stage in record["reproduce"]["stages"] if stage["outcome"] == "ran"}
     assert ran == {"train", "evaluate"}

@@ -200,6 +200,14 @@ def test_names_of_the_project_s_files_steer_no_terminal(capsys: pytest.CaptureFi
     assert said.count("\tgrüße 🎉\nsecond line\n") == 4
 
 
+def output(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> io.StringIO:
+    """Put this in the place of standard output."""
+    written = io.StringIO()
+    monkeypatch.setattr(written, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stdout", written)
+    return written
+
+
 @pytest.mark.parametrize(
     ("environ", "terminal", "coloured"),
     [({}, True, True), ({}, False, False), ({"NO_COLOR": "1"}, True, False), ({"TERM": "dumb"}, True, False),
@@ -213,9 +221,7 @@ def test_outcomes_have_colours_where_they_are_seen(
     monkeypatch.setenv("TERM", "xterm")
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    written = io.StringIO()
-    monkeypatch.setattr(written, "isatty", lambda: terminal)
-    monkeypatch.setattr(sys, "stdout", written)
+    written = output(monkeypatch, terminal=terminal)
     console = Console()
     console.heading("test")
     console.line("test: failed: 2 failed", "failed")
@@ -231,9 +237,7 @@ def test_a_step_stands_on_a_terminal_until_it_ends_or_says_something(
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", term)
-    written = io.StringIO()
-    monkeypatch.setattr(written, "isatty", lambda: True)
-    monkeypatch.setattr(sys, "stdout", written)
+    written = output(monkeypatch, terminal=True)
     console = Console()
     console.step("sync: bring data")
     console.ended("sync: passed: nothing to bring", "passed")

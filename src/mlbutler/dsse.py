@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TYPE = "application/vnd.in-toto+json"
 _MOST_SIGNATURES = 20
+_GIVEN = f"{SIGNING_KEY} (or the file that {SIGNING_KEY}_FILE names)"
 _MAKE = "Make one with: openssl genpkey -algorithm ed25519"
 
 
@@ -120,9 +121,9 @@ def _private(key: str) -> Ed25519PrivateKey:
     try:
         found = load_pem_private_key(key.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # its words may hold a part of the key
-        raise UsageError(f"{SIGNING_KEY} holds no private key in PEM without a password.", _MAKE) from error
+        raise UsageError(f"{_GIVEN} holds no private key in PEM without a password.", _MAKE) from error
     if not isinstance(found, Ed25519PrivateKey):
-        raise UsageError(f"{SIGNING_KEY} is no Ed25519 key.", _MAKE)
+        raise UsageError(f"{_GIVEN} holds no Ed25519 key.", _MAKE)
     return found
 
 

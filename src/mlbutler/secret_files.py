@@ -37,5 +37,5 @@ def read_secret_files(environ: MutableMapping[str, str]) -> None:
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no text"
             raise UsageError(
-                f"{name}: {path} cannot be read: {why}.", f"Let {name} name a file of the token."
+                f"{name}: {path} cannot be read: {why}.", f"Let {name} name a file that holds it, and nothing else."
             ) from error

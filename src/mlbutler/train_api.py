@@ -53,6 +53,11 @@ def submit(  # noqa: PLR0913 - options of the verb, by keyword
     Raises:
         mlbutler.errors.MlbutlerError: as `mlbutler train` says it; nothing was sent.
     """
+    if not isinstance(search, str | None):
+        raise UsageError(
+            f"search is the metric to search by, not a {type(search).__name__}.",
+            'Pass search="METRIC:max", and what it varies as params={"KEY": "interval(0, 1)"}.',
+        )
     if trials is not None and search is None:
         raise UsageError("trials is for a search, and none is asked for.", 'Pass search="METRIC:max" too.')
     if isinstance(params, Mapping):

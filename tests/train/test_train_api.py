@@ -67,7 +67,7 @@ def test_a_search_is_sent_and_goes_on_alone(laptop: Laptop, monkeypatch: pytest.
         ({"time_limit": -5}, "seconds above 0"), ({"time_limit": "8h"}, "seconds above 0"), ({"on": "mars"}, "jenkins"),
         ({"gpus": -1}, "from 0 to 256"), ({"label": "a && b"}, "one label"), ({"targets": "absent"}, "dvc stage list"),
         ({"search": "accuracy:max", "trials": 0}, "from 1 to 1000"), ({"trials": 3}, 'search="METRIC:max"'),
-        ({"search": "nope"}, "nope:max"),
+        ({"search": "nope"}, "nope:max"), ({"search": {"train.rate": "interval(0, 1)"}}, 'search="METRIC:max"'),
         ({"params": {"train.rate": []}}, "Give it one"), ({"params": "train.nope=1"}, r"-S \+train.nope=1"),
     ],
 )  # fmt: skip

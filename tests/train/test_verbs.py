@@ -114,6 +114,7 @@ def test_a_failure_says_why_and_the_rest_is_cancelled(laptop: Laptop) -> None:
     assert last.count("\n") == 2
     assert laptop.train("logs", "lr-1", "--since", "1h") == laptop.train("logs", "lr-1")
     assert laptop.train("logs", "lr-1", "--since", "0.001") == "", "it ended before"
+    assert "or a moment such as 2026-11-27T14:00." in laptop.train("logs", "lr-1", "--since", "yesterday", code=2)
     shown = laptop.train("show", "lr-1")
     assert "| diverged" in shown
     laptop.train("wait", "lr-2", code=130)
@@ -205,7 +206,8 @@ def test_what_would_be_another_experiment_is_refused_before_anything_is_spent(la
         (("--target", "trian"), "There is no stage 'trian'"),
         (("-S", "train.speed=1"), "params.yaml: 'train.speed=1' cannot be set"),
         (("-S", "absent.yaml:a=1"), "absent.yaml is no file that Git tracks"),
-        (("--time", "soon"), "is no time"),
+        (("--time", "soon"), "is no time: write 90, 30m, 8h or 2d."),
+        (("--search", "train.rate=interval(0,1)", "--trials", "2"), "what is varied is given by -S"),
         (("--on", "jenkins"), "No Jenkins job is configured"),
         (("--label", "gpu"), "this machine has none"),
     ):

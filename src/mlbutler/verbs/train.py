@@ -18,6 +18,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     """A time such as ``90``, ``30m`` or ``8h``."""
 
     name = "time"
+    forms = "90, 30m, 8h or 2d"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return it in seconds."""
@@ -27,11 +28,13 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
         try:
             return float(read(Seconds, value))
         except ValueError:
-            self.fail(f"'{value}' is no time: write 90, 30m, 8h or 2d.", param, ctx)
+            self.fail(f"'{value}' is no time: write {self.forms}.", param, ctx)
 
 
 class Since(Duration):
     """A time ago, such as ``10m``, or a moment in ISO format, here where it names no zone."""
+
+    forms = f"{Duration.forms}, or a moment such as 2026-11-27T14:00"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return how many seconds ago it is."""

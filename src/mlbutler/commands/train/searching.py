@@ -33,7 +33,8 @@ def read_search(text: str, number: int, params: Sequence[str], gates: Sequence[G
     if goal is None:
         raise UsageError(
             f"--search: nothing says which way '{metric}' is better.",
-            f"--search {metric}:max, or --search {metric}:min",
+            f"--search {metric}:max, or --search {metric}:min"
+            + ("; what is varied is given by -S." if "=" in metric else ""),
         )
     return Search(metric=metric, goal=goal, trials=number, params=tuple(params), base="")
 

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,7 +56,7 @@ main(sys.argv[1:])
 _FAULTS = {5: "remote fails", 7: "killed", 11: "object damaged", 13: "disk full"}
 """Each n-th build meets this one."""
 _SHARE_OF_FAILURES, _TOO_LONG = 0.3, 900
-_LEVELS = ("seconds", "files", "memory", "processes", "temporary", "mirror")
+_LEVELS = ("seconds", "processor", "files", "memory", "processes", "temporary", "mirror")
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Build:
     fault: str
     code: int = 0
     seconds: float = 0.0
+    processor: float = 0.0
     files: int = 0
     memory: int = 0
     processes: int = 0
@@ -170,13 +172,12 @@ class Agent:
         mine = self.environ | {"BUILD": str(number), "BUILD_NUMBER": str(number), "BRANCH_NAME": f"soak-{number}"}
         words = [sys.executable, "-c", _SOON, "run", "--only", "plan,sync,reproduce,push", "--quiet"]
         build.began = began = time.monotonic()
-        with self._with(fault):
-            process = psutil.Popen(words, cwd=clone, env=mine, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        with self._with(fault), tempfile.TemporaryFile() as stderr:
+            process = subprocess.Popen(words, cwd=clone, env=mine, stdout=subprocess.DEVNULL, stderr=stderr)
             until = began + (random.Random(number).uniform(1, 6) if fault == "killed" else _TOO_LONG)
-            self._watch(process, build, until)
-            if process.poll() is None:
-                process.kill()
-            _, said = process.communicate()
+            process.returncode = self._watch(process.pid, build, until)
+            stderr.seek(0)
+            said = stderr.read()
         build.code, build.seconds = process.returncode, time.monotonic() - began
         build.ended = time.monotonic()
         time.sleep(2.0)  # what ends with it has ended
@@ -187,8 +188,14 @@ class Agent:
             print(f"build {number} ended with {build.code}: {said.decode(errors='replace')[-600:]}", file=sys.stderr)
         return build
 
-    def _watch(self, process: psutil.Popen, build: Build, until: float) -> None:
-        while process.poll() is None and time.monotonic() < until:
+    def _watch(self, pid: int, build: Build, until: float) -> int:
+        """Measure a process and its children until it ends or is killed, and return its exit code.
+
+        It is waited for here, since only `wait4` says what it and its children took of the processor.
+        """
+        process = psutil.Process(pid)
+        ended, status, used = os.wait4(pid, os.WNOHANG)
+        while not ended and time.monotonic() < until:
             files = memory = 0
             with contextlib.suppress(psutil.Error):
                 for one in (process, *process.children(recursive=True)):
@@ -196,6 +203,12 @@ class Agent:
                         files, memory = files + one.num_fds(), memory + one.memory_info().rss
             build.files, build.memory = max(build.files, files), max(build.memory, memory)
             time.sleep(0.2)
+            ended, status, used = os.wait4(pid, os.WNOHANG)
+        if not ended:
+            os.kill(pid, signal.SIGKILL)
+            _, status, used = os.wait4(pid, 0)
+        build.processor = used.ru_utime + used.ru_stime
+        return os.waitstatus_to_exitcode(status)
 
     def _left(self, number: int) -> Iterator[psutil.Process]:
         for one in psutil.process_iter():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -37,10 +38,18 @@ FRAGMENTS = (
     "\n# heading",
     "\n| a | b |\n",
     "\n---\n",
-    "* ",
+    "* zap",
+    "- zap",
+    "+ zap",
+    "1. zap",
+    "2) zap",
+    "> zap",
+    "# zap",
+    "/zap",
+    "*zap*",
+    "**zap**",
+    "= zap",
     "- ",
-    "1. ",
-    "> ",
     "    ",
     "@admin",
     "#1",
@@ -91,10 +100,13 @@ FRAGMENTS = (
     "a" * 3000,
 )
 
+ACTS = re.compile(r"^(?:[-|] )*\s*(?:[-+*#>]|\d+[.)]) ?zap|^\s*/\w|\*zap", re.MULTILINE)
+"""A list, a heading, a quotation, a command to a bot or emphasis that one of the fragments would be in Markdown."""
+
 hostile_text = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=5), min_size=1, max_size=5).map("".join)
 
 _WORDS = {"kind", "outcome", "level", "goal", "ci"}  # vocabulary: with other words, whole sections would vanish
-_ADDRESSES = {"url", "build_url"}
+_ADDRESSES = {"url", "build_url", "tracker_run"}
 
 
 def poisoned(record: Record, text: Callable[[], str], *, words: bool = False) -> Record:

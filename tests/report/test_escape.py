@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given, settings
+from markdown_it import MarkdownIt
 
-from mlbutler.report.escape import markdown, visible
+from mlbutler.report.escape import markdown, preformatted, visible
+
+from .hostile import hostile_text
 
 
 @pytest.mark.parametrize(
@@ -29,3 +33,31 @@ def test_a_name_between_colons_becomes_no_picture(name: str) -> None:
 def test_a_name_can_be_copied_as_it_is() -> None:
     assert markdown("metrics.json:accuracy: no direction is known").startswith("metrics.json:accuracy")
     assert markdown("metrics.json:accuracy 0.5 -> 0.6") == "metrics.json:accuracy 0.5 -> 0.6"
+
+
+@settings(max_examples=60, deadline=None)
+@given(hostile_text)
+@example("=")
+@example("-")
+@example("1.")
+@example("***")
+@example("_ _ _")
+@example("+\u00a0x")
+@example("/merge")
+def test_any_text_is_one_paragraph_that_says_that_text(text: str) -> None:
+    for before in ("", "- ", "x\n\n"):
+        written = f"{before}{markdown(text)}"
+        assert "\n" not in written.removeprefix(before)
+        parsed = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(written)
+        kinds = [token.type for token in parsed if token.type not in ("paragraph_open", "paragraph_close", "inline")]
+        assert kinds == (["bullet_list_open", "list_item_open", "list_item_close", "bullet_list_close"]
+                         if before == "- " else [])  # fmt: skip
+        shown = [child for token in parsed for child in token.children or ()]
+        assert {child.type for child in shown} <= {"text", "text_special"}
+        said = "".join(child.content for child in shown).removeprefix("x").replace("\u200b", "")
+        assert said == visible(text).replace("\u200b", "").strip()
+    assert not markdown(text).startswith("/")
+
+
+def test_no_line_of_a_log_is_a_command_to_a_bot_that_reads_the_comment() -> None:
+    assert preformatted("/merge\n  /close now\na/b") == "&#47;merge\n  &#47;close now\na/b"

@@ -19,7 +19,7 @@ from mlbutler.report.pictures import of_report
 from mlbutler.settings import ReportSettings as Settings
 
 from .conftest import BASE, HEAD
-from .hostile import hostile_text, poisoned
+from .hostile import ACTS, hostile_text, poisoned
 
 PAGES, BUILD = "https://git.example.org/vision/digits", "https://ci.example.org/job/digits/job/PR-17/4/"
 OURS = {f"{PAGES}/pulls/17", BUILD, f"{BUILD}mlbutler/"} | {f"{PAGES}/commit/{id}" for id in (HEAD, BASE, "b" * 40)}
@@ -38,6 +38,8 @@ def tables(text: str) -> list[list[str]]:
 def check_inert(text: str) -> None:
     """Nothing in it acts, tables are whole, and only our own tags and links are there."""
     outside = re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)
+    assert not ACTS.search(outside)
+    assert not re.search(r"^\s*/", text, re.MULTILINE)  # inside of <pre> too: what reads commands knows no HTML
     assert "<" not in TAGS.sub("", text)
     assert text.count("<details") == text.count("</details>")
     assert text.count("<pre>") == text.count("</pre>")

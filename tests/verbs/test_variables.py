@@ -24,8 +24,10 @@ ROOT = Path(__file__).parents[2]
     ("MLBUTLER_STORE_PRUNE_LIMT", "MLBUTLER_STORE_PRUNE_LIMIT"),
     ("MLBUTLER_CHDIRR", "MLBUTLER_CHDIR"),
     ("MLBUTLER_forge_token", "MLBUTLER_FORGE_TOKEN"),
+    ("MLBUTLER_ATTEST_KEY", ""),
+    ("MLBUTLER_HOUSE", ""),
 ])  # fmt: skip
-def test_a_misspelt_variable_names_the_nearest(given: str, meant: str) -> None:
+def test_a_misspelt_variable_names_the_nearest_if_one_is_near(given: str, meant: str) -> None:
     assert list(unknown({given: "x", "PATH": "/bin"}, cli)) == [(given, meant)]
 
 
@@ -46,6 +48,8 @@ def test_a_verb_warns_and_goes_on(tmp_path: Path) -> None:
         "Warning: mlbutler does not know the variable MLBUTLER_DATA_MIROR. Did you mean MLBUTLER_DATA_MIRROR?\n"
     )
     assert "secret-value" not in done.output
+    done = CliRunner().invoke(cli, words, env={"MLBUTLER_ATTEST_KEY": "secret-value"})
+    assert done.output.startswith("Warning: mlbutler does not know the variable MLBUTLER_ATTEST_KEY.\n")
 
 
 def test_the_version_in_a_variable_does_not_stop_a_verb(tmp_path: Path) -> None:

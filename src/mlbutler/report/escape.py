@@ -29,7 +29,9 @@ _SPECIAL = re.compile(r"[\\`*\[\]{}|~&<\"]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 # What forges turn into links and pictures behind the back of Markdown: @user, #1, !2, $3, %4, ~label, GH-5, www.,
 # https://, :smile:
 _REFERENCE = re.compile(r"@|[#!$%~&](?=[\w\"'])|\bGH(?=-)|\bwww(?=\.)|:(?=//)|:(?:[\w+]+|-1)(?=:)", re.IGNORECASE)
-_LINE_START = re.compile(r"^(?:[-+=](?=[-+=\s]|$)|[#>]|\d+(?=[.)](?:\s|$)))")
+# What begins a list, a heading or a quotation; and `/merge`, which GitLab and bots on other forges obey.
+_LINE_START = re.compile(r"^(?:[-+=](?=[-+=\s]|$)|[#>/]|\d+(?=[.)](?:\s|$)))")
+_COMMAND = re.compile(r"^(\s*)/", re.MULTILINE)
 
 
 def visible(text: str, limit: int | None = None) -> str:
@@ -80,8 +82,11 @@ def _line_start(match: re.Match[str]) -> str:
 
 
 def preformatted(text: str) -> str:
-    """Escape `text` for the inside of a ``<pre>`` element in Markdown: entities only."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Escape `text` for the inside of a ``<pre>`` element in Markdown: entities only.
+
+    A line that begins with a slash is a command to bots that read the comment's text line by line.
+    """
+    return _COMMAND.sub(r"\1&#47;", text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
 
 
 def web_address(text: str) -> str | None:

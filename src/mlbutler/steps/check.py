@@ -72,7 +72,11 @@ def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, a
     if verified is not None:
         findings += _not_reproducible(verified)
         notes.append(f"verified in a clean clone: {verified.reason}")
-    for finding in (*grouped(findings), *grouped(undetermined)):
+    unknown = grouped(undetermined)
+    for finding in (
+        *grouped(findings),
+        *(unknown if findings else unknown[1:]),
+    ):  # else the sentence at the end says it
         work.console.line(f"{finding.check}: {finding.subject}: {finding.problem}\n    {finding.remedy}")
     outcome = Outcome.FAILED if findings else Outcome.NOT_KNOWN if undetermined else Outcome.PASSED
     return CheckResult(
@@ -261,8 +265,7 @@ def _sentence(
     if undetermined:
         first, *others = grouped(undetermined)
         more = f"; and {count(len(others), 'thing')} more" if others else ""
-        also = "not known: " if findings else ""  # else the outcome says so
-        parts.append(f"{also}{first.subject}: {first.problem}{more}")
+        parts.append(f"not known: {first.subject}{more}" if findings else f"{first.subject}: {first.problem}{more}")
     if pending:
         parts.append(pending_words(len(pending)))
     return "; ".join([*parts, *notes]) or "nothing to check"

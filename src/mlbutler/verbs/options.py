@@ -49,7 +49,8 @@ def common(function: F) -> F:
 
         console = Console(quiet=quiet, verbose=verbose, json=json)
         for name, nearest in unknown(os.environ, cli):
-            console.line(f"Warning: mlbutler does not know the variable {name}. Did you mean {nearest}?")
+            hint = f" Did you mean {nearest}?" if nearest else ""
+            console.line(f"Warning: mlbutler does not know the variable {name}.{hint}")
         with console.heartbeat(click.get_current_context().command_path):
             return function(directory=chdir, console=console, **options)
 

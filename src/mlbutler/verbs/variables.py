@@ -13,13 +13,14 @@ from mlbutler.variables import ALL
 _PREFIX = "MLBUTLER_"
 _OF_REMOTES = ("USER", "PASSWORD", "PRIVATE_KEY_FILE", "PASSPHRASE")
 _OF_ONE_REMOTE = (*_OF_REMOTES, "ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+_NEAR = 0.61  # likeness of a mistyped name, as difflib measures it
 _REMOTE = re.compile(rf"MLBUTLER_REMOTE_(({'|'.join(_OF_REMOTES)})|[A-Z0-9_]+_({'|'.join(_OF_ONE_REMOTE)}))")
 # What mlbutler gives to commands that it starts, which may start mlbutler; the last two are the Jenkins library's.
 _GIVEN = re.compile(r"MLBUTLER_(CHANGE_[A-Z_]+|REPORT_TITLE|REPORT_STATE|REPORT_SENTENCE|DVC_STAGE|TRAIN_GRACE)")
 
 
 def unknown(environ: Mapping[str, str], root: click.Group) -> Iterator[tuple[str, str]]:
-    """Return variables that look like mlbutler's and are none, each with the nearest one that is.
+    """Return variables that look like mlbutler's and are none, each with the nearest one that is, '' where none is near.
 
     Args:
         root: the command line, whose options have variables of their own.
@@ -59,5 +60,5 @@ def _nearest(name: str, known: set[str]) -> str:
         candidates |= {f"MLBUTLER_REMOTE_{remote}_{key}" for remote in remotes for key in _OF_ONE_REMOTE}
     # Without what all have in common, so that this does not make them alike.
     shown = {candidate.removeprefix(_PREFIX): candidate for candidate in sorted(candidates)}
-    (near,) = difflib.get_close_matches(name.removeprefix(_PREFIX).upper(), shown, n=1, cutoff=0.0)
-    return shown[near]
+    near = difflib.get_close_matches(name.removeprefix(_PREFIX).upper(), shown, n=1, cutoff=_NEAR)
+    return shown[near[0]] if near else ""

@@ -20,7 +20,7 @@ _GIVEN = re.compile(r"MLBUTLER_(CHANGE_[A-Z_]+|REPORT_TITLE|REPORT_STATE|REPORT_
 
 
 def unknown(environ: Mapping[str, str], root: click.Group) -> Iterator[tuple[str, str]]:
-    """Return variables that look like mlbutler's and are none, each with the nearest one that is, '' where none is near.
+    """Return variables that look like mlbutler's and are none, each with one that is, '' where none is near.
 
     Args:
         root: the command line, whose options have variables of their own.

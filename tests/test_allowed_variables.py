@@ -28,6 +28,7 @@ CREDENTIALS = {
     "MYTHING": "planted-12-kkkk", "TF_VAR_db": "planted-13-llll", "CI_JOB_TOKEN": "planted-14-mmmm",
     "SLACK": "https://hooks.example/planted-15-nnnn", "PIP_EXTRA_INDEX_URL": "https://u:planted-16-oooo@host/",
     "http_proxy": "http://u:planted-17-pppp@proxy", "POETRY_HTTP_BASIC_X_USERNAME": "planted-18-qqqq",
+    "PIP_INDEX_URL": "https://planted-22-uuuu@host/simple",
     "SLURM_JWT": "planted-19-rrrr", "PYTHON_INDEX_TOKEN": "planted-20-ssss", "GITHUB_ENV": "/runner/set_env_1",
     "CI_REPOSITORY_URL": "https://gitlab-ci-token:planted-21-tttt@gl/x.git", "WORKSPACE_TMP": "/ws@tmp",
 }  # fmt: skip

@@ -169,3 +169,24 @@ for place in {[str(place) for place in where]!r}:
     assert run(places, tmp_path / "own", script, home, workspace) == "refused\n" * 3
     for server in servers:
         server.close()
+
+
+@pytest.mark.parametrize(("variable", "job", "covered"), [
+    ("WORKSPACE", "agent/workspace/digits_PR-1", "agent"),
+    ("WORKSPACE", "agent/workspace/team/digits@2", "agent"),
+    ("RUNNER_WORKSPACE", "runner/_work/digits", "runner"),
+    ("RUNNER_WORKSPACE", "elsewhere/_work/digits", "elsewhere/_work"),
+    ("CI_BUILDS_DIR", "builds", "builds"),
+])  # fmt: skip
+def test_the_folder_of_a_ci_server_s_agent_is_covered_as_a_home_is(
+    tmp_path: Path, variable: str, job: str, covered: str
+) -> None:
+    (tmp_path / job).mkdir(parents=True)
+    (tmp_path / "runner").mkdir(exist_ok=True)
+    (tmp_path / "runner" / ".credentials").write_text(SECRET)
+    known = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+    assert set(homes({**known, variable: str(tmp_path / job)})) - set(homes(known)) == {tmp_path / covered}
+
+
+def test_a_workspace_at_the_root_covers_not_the_machine() -> None:
+    assert all(home.parts[1:] for home in homes({"PATH": "/usr/bin", "WORKSPACE": "/workspace/digits"}))

@@ -53,7 +53,7 @@ def values_to_hide(environ: Mapping[str, str]) -> tuple[str, ...]:
     repeats it.
     """
     known = (name for name in environ if is_harmless(name) or is_setting(name))
-    open_ones = [environ[name] for name in known if not is_secret_name(name)]
+    open_ones = [environ[name] for name in known if not (is_secret_name(name) or has_userinfo(environ[name]))]
     held = {environ[name].strip() for name in held_back(environ)}
     kept = {
         value

@@ -1,6 +1,7 @@
 """Find the homes of the machine's users, and what programs need of them: interpreters, environments and libraries.
 
-All else in a home is for its owner: keys, tokens, configuration, other projects.
+All else in a home is for its owner: keys, tokens, configuration, other projects. So is the folder of a CI server's
+agent, which holds its own key, other jobs' workspaces and the files of their credentials.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from pathlib import Path
 
 _OF_USERS = ("/home", "/root")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/dev", "/proc", "/sys", "/tmp")
-_OF_CI = ("JENKINS_HOME",)
-"""The controller's own folder, with its secrets, where builds run on the controller."""
+_OF_CI = ("JENKINS_HOME", "CI_BUILDS_DIR")
+"""The controller's own folder, with its secrets, where builds run on the controller; GitLab's folder of all builds."""
 _NAMES_A_PLACE = re.compile(r"\w*(PATH|ROOT|HOME|PREFIX|DIR|CACHE|EXE|DATA|ENV|DIRECTORY|Location)|(R|PERL5)_?LIBS?\w*")
 # What CI servers say may be text of the change's author: a branch, a title, which are the path of a folder of keys.
 _NOT_FOR_PROGRAMS = re.compile(
@@ -35,10 +36,23 @@ def homes(environ: Mapping[str, str]) -> tuple[Path, ...]:
     A home that is, or holds, a folder of the system's is none.
     """
     named = [environ.get(name, "") for name in ("HOME", *_OF_CI)]
-    found = [Path(path).resolve() for path in (*_OF_USERS, *named, _of_this_user()) if path and Path(path).is_dir()]
+    places = [*_OF_USERS, *named, _of_this_user(), *map(os.fspath, _of_agent(environ))]
+    found = [Path(path).resolve() for path in places if path and Path(path).is_dir()]
     programs = {Path(entry).resolve() for entry in environ.get("PATH", "").split(os.pathsep) if entry}
     kept = {path for path in found if path not in programs and not _holds_the_system(path)}
     return tuple(sorted((p for p in kept if not any(p != q and p.is_relative_to(q) for q in kept)), key=os.fspath))
+
+
+def _of_agent(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the folder of all workspaces of an agent of Jenkins' or GitHub's, and that of the agent itself."""
+    for above in Path(environ.get("WORKSPACE", "")).parents:
+        if above.name == "workspace":
+            yield from (above, above.parent)
+    if runner := environ.get("RUNNER_WORKSPACE", ""):
+        work = Path(runner).parent
+        yield work
+        if (work.parent / ".credentials").exists():  # else the work folder lies elsewhere
+            yield work.parent
 
 
 def _of_this_user() -> str:

@@ -44,6 +44,7 @@ class Places:
         writable: other files and folders that it may see and write. homes: folders that are users', or hold them, which
         it does not see. home: the user's, in place of which it has one of its own. readable: what it may see of homes.
         hidden: further files, folders and sockets that it may not see, unless they are writable or readable by name.
+        redacted: files of the workspace of which it sees a copy without credentials.
         network: whether it has one. modes_bind: whether root's code may not write into files whose mode forbids it.
     """
 
@@ -54,6 +55,7 @@ class Places:
     home: Path | None = None
     readable: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
+    redacted: tuple[Path, ...] = ()
     network: bool = True
     modes_bind: bool = False
 
@@ -73,7 +75,12 @@ class Sight:
         """Return what code sees behind the `prefix` of these places."""
         kept = (places.workspace, *places.readable, *places.writable)
         tokens = (path / name for path in (*places.readable, *places.writable) for name in _TOKENS)
-        covered = (*_COVERED, *places.homes, *(p for p in (*places.hidden, *tokens) if p.resolve() not in kept))
+        covered = (
+            *_COVERED,
+            *places.homes,
+            *places.redacted,
+            *(p for p in (*places.hidden, *tokens) if p.resolve() not in kept),
+        )
         return cls(
             tuple({os.fspath(path.resolve()) for path in covered}), tuple({os.fspath(p.resolve()) for p in kept})
         )
@@ -108,9 +115,12 @@ def problem() -> str:
 def before_start(prefix: Sequence[str]) -> None:
     """Prepare the process that is going to start a command behind `prefix`.
 
-    Where that is bubblewrap's: no namespace of files parts abstract sockets.
+    Where that is bubblewrap's: no namespace of files parts abstract sockets and keyrings.
     """
-    if Path(prefix[0]).name == _PROGRAM and _may_be_cut():
+    if Path(prefix[0]).name != _PROGRAM:
+        return
+    linux.leave_keyring()
+    if _may_be_cut():
         linux.cut_abstract_sockets()
 
 
@@ -133,8 +143,8 @@ def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None
     """Return bubblewrap's program and options: what has to stand before a command.
 
     Args:
-        own: a folder for what the code writes to /tmp and to its home. covered: folders of the workspace, and what the
-            code sees there.
+        own: a folder for what the code writes to /tmp and to its home. covered: folders and files of the workspace, and
+            what the code sees there; it may write into the folders.
     """
     covered = covered or {}
     program = shutil.which(_PROGRAM) or _PROGRAM
@@ -145,13 +155,15 @@ def prefix(places: Places, own: Path, covered: Mapping[Path, Path] | None = None
         options += ["--dev-bind", str(card), str(card)]
     cache_home = "/tmp/cache" if places.home is None else f"{places.home}/.cache"
     options += [*_of_services(), *_temporary(own), "--setenv", "XDG_CACHE_HOME", cache_home, *_homes(places, own)]
+    around = {path for path in places.writable if places.workspace.resolve().is_relative_to(path.resolve())}
     options += _bound("--ro-bind", places.readable)
+    options += _bound("--bind", around)  # below what covers the workspace's own files
     options += _bound("--bind", [places.workspace])
     options += _bound("--bind", _above(places.workspace, [*places.read_only, *covered]))
     options += _bound("--ro-bind", places.read_only)
     for place, seen in covered.items():
-        options += ["--bind", str(seen), str(place.resolve())]
-    options += _bound("--bind", places.writable)
+        options += ["--bind" if seen.is_dir() else "--ro-bind", str(seen), str(place.resolve())]
+    options += _bound("--bind", [path for path in places.writable if path not in around])
     tokens = [path / name for path in (*places.readable, *places.writable) for name in _TOKENS]
     empty = own / "empty"  # a tool that finds an empty one goes on without a token; one that may not read it fails
     empty.touch()

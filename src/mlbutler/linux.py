@@ -17,6 +17,8 @@ from mlbutler.frozen import frozen
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 4, 36, 38
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446  # the same number on every architecture
 _VERSION, _WITH_SCOPES, _ABSTRACT_SOCKETS = 1, 6, 1
+_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}
+_JOIN_SESSION_KEYRING = 1
 
 
 def hide_from_children() -> None:
@@ -66,6 +68,15 @@ def cut_abstract_sockets() -> None:
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         _syscall(_RESTRICT_SELF, descriptor, 0)
         os.close(descriptor)
+
+
+def leave_keyring() -> None:
+    """Give this process and those that it starts a session keyring of their own, for good; see keyrings(7).
+
+    No namespace parts the keys of a session, such as a ticket of Kerberos or the password of a mount.
+    """
+    if (number := _KEYCTL.get(os.uname().machine)) is not None:
+        _syscall(number, _JOIN_SESSION_KEYRING, None)
 
 
 def _syscall(number: int, *arguments: object) -> int:

@@ -113,6 +113,7 @@ _LONG_WORD = 300
 _KEY_LINES = 200
 """Lines of the longest private key."""
 _USERINFO = re.compile(r"(?P<scheme>[a-z0-9+.-]://)[^/\s@:]*:[^/\s@]+@", re.IGNORECASE)
+_HTTP_USER = re.compile(r"(?P<scheme>https?://)[^/\s@\"']+@", re.IGNORECASE)
 
 
 def is_secret_name(name: str) -> bool:
@@ -350,8 +351,13 @@ class LineRedactor:
 
 
 def has_userinfo(text: str) -> bool:
-    """Return whether the text holds a URL with a password."""
-    return _USERINFO.search(text) is not None
+    """Return whether the text holds a URL with a password, or what may be a token in the place of an HTTP user."""
+    return _USERINFO.search(text) is not None or _HTTP_USER.search(text) is not None
+
+
+def without_http_users(text: str) -> str:
+    """Return the text without user, password or token before the hosts of its HTTP addresses."""
+    return _HTTP_USER.sub(r"\g<scheme>", text)
 
 
 def without_userinfo(url: str) -> str:

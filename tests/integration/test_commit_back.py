@@ -18,8 +18,9 @@ from tests.git_server import GitServer
 from tests.integration.world import TRAIN, Run, World, make, params
 from tests.test_dsse import KEY, PUBLIC
 
-SIGNING = {"MLBUTLER_SIGNING_KEY": KEY, "MLBUTLER_ISOLATION_MODE": "auto"}
+SIGNING = {"MLBUTLER_SIGNING_KEY": KEY, "MLBUTLER_ISOLATION_MODE": "require"}
 SIGNERS = {"MLBUTLER_VERIFY_SIGNERS": json.dumps([f"ci {PUBLIC}"])}
+needs_bubblewrap = pytest.mark.skipif(bool(isolation.problem()), reason=isolation.problem())
 ATTESTATIONS = "refs/notes/mlbutler-attestations"
 TOKEN = "git-t0ken-f0r-tests"
 FILES = {"dvc.lock", "metrics.json", "curve.csv"}
@@ -197,7 +198,7 @@ def test_a_password_reaches_git_over_http_and_nothing_else(ready: World, server:
         assert not (file.is_file() and TOKEN.encode() in file.read_bytes()), file
 
 
-@pytest.mark.skipif(bool(isolation.problem()), reason=isolation.problem())
+@needs_bubblewrap
 def test_what_a_build_made_is_attested_beside_its_results(ready: World, server: GitServer) -> None:
     head, root = tip(ready), ready.directory / "build-1"
     run = commit(ready, server.environ(TOKEN) | SIGNING)
@@ -243,7 +244,7 @@ def not_attested(world: World, more: Mapping[str, str]) -> str:
     return str(run.record["commit"]["reason"])
 
 
-@pytest.mark.skipif(bool(isolation.problem()), reason=isolation.problem())
+@needs_bubblewrap
 def test_what_a_later_stage_could_have_changed_is_not_attested(ready: World) -> None:
     lock = ready.directory / "build-1" / "dvc.lock"
     assert "train.rate: 0.05" in lock.read_text()
@@ -251,14 +252,20 @@ def test_what_a_later_stage_could_have_changed_is_not_attested(ready: World) -> 
     assert "; not attested: train (dvc.lock at " in not_attested(ready, SIGNING)
 
 
-@pytest.mark.parametrize("mode", ["auto", "off"])
-def test_what_an_earlier_command_ran_without_isolation_is_not_attested(ready: World, mode: str) -> None:
+@pytest.mark.parametrize(("mode", "recorded", "said"), [
+    pytest.param("require", "off", "the stages ran in an earlier command and not isolated", marks=needs_bubblewrap),
+    ("off", "off", "the stages ran in an earlier command, whose word counts only with isolation.mode = 'require'"),
+    # The code of a `mlbutler reproduce --isolate off` can write that it was isolated.
+    ("auto", "", "the stages ran in an earlier command, whose word counts only with isolation.mode = 'require'"),
+])  # fmt: skip
+def test_what_an_earlier_command_ran_without_isolation_is_not_attested(
+    ready: World, mode: str, recorded: str, said: str
+) -> None:
     record = ready.directory / "build-1" / ".mlbutler" / "record.json"
     content = json.loads(record.read_text())
-    content["reproduce"]["isolation"] = "off"
+    content["reproduce"]["isolation"] = recorded or content["reproduce"]["isolation"]
     record.write_text(json.dumps(content))
-    said = not_attested(ready, {**SIGNING, "MLBUTLER_ISOLATION_MODE": mode})
-    assert "; not attested: the stages ran in an earlier command and not isolated" in said
+    assert f"; not attested: {said}" in not_attested(ready, {**SIGNING, "MLBUTLER_ISOLATION_MODE": mode})
 
 
 def test_a_wrong_password_is_said_and_nothing_is_lost(ready: World, server: GitServer) -> None:

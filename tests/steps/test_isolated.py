@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -171,6 +173,16 @@ def test_a_pull_request_cannot_turn_it_off(world: World) -> None:
     run = world.change("turned-off", {"mlbutler.toml": settings}, "--only", "test,lint", number=5)
     assert run.code == 0, run.out + run.err
     assert run.record["test"]["isolation"].startswith("bubblewrap")
+
+
+def test_where_it_is_required_no_command_of_a_build_can_do_without(world: World) -> None:
+    world.branch("lowered", {"notes.md": "x"})
+    clone, required = world.clone("origin/lowered"), {"MLBUTLER_ISOLATION_MODE": "require"}
+    run = world.run(clone, {**world.jenkins("lowered", 24), **required}, "--isolate", "off", "--only", "test")
+    assert run.code == 2
+    assert "--isolate off: isolation.mode is 'require'" in run.record["test"]["reason"]
+    assert "42" not in run.out.splitlines()
+    assert world.run(clone, required, "--isolate", "off", "--only", "test").code == 0  # on a laptop
 
 
 def test_on_a_laptop_it_is_off_unless_asked_for(world: World) -> None:
@@ -458,15 +470,67 @@ for path in glob.glob({str(tmp_path / "keys" / "*")!r}):
 
 
 @needs_bubblewrap
-def test_the_folder_beside_the_workspace_in_which_jenkins_puts_keys_is_not_seen(world: World) -> None:
-    script = "import glob, os\nprint('keys:', glob.glob(os.getcwd() + '@tmp/**', recursive=True)[1:])\n"
+def test_credentials_that_jobs_leave_in_and_beside_the_workspace_are_not_seen(world: World) -> None:
+    script = """
+import glob, os
+beside = glob.glob(os.path.dirname(os.getcwd()) + "/*@tmp/**", recursive=True)
+print("keys:", [path for path in beside if os.path.isfile(path)])
+for path in (".git/config", ".git/credentials", ".git/modules/data/config", ".dvc/config.local"):
+    print(path, "of", os.path.getsize(path) > 9, open(path).read().count("planted"))
+os.system("git config remote.origin.url")
+"""
     settings = SETTINGS.replace("python -c 'print(40 + 2)'", "python attack.py")
     world.branch("beside", {"attack.py": script, "mlbutler.toml": settings})
     clone = world.clone("origin/beside")
-    key = clone.with_name(f"{clone.name}@tmp") / "secretFiles" / "key"
-    key.parent.mkdir(parents=True)
-    key.write_text("planted-secret")
+    world.git(clone, "config", "remote.origin.url", "https://planted@git.example/x.git")
+    (clone / ".git" / "credentials").write_text("https://user:planted@git.example/\n")
+    (clone / ".git" / "modules" / "data").mkdir(parents=True)
+    shutil.copy(clone / ".git" / "config", clone / ".git" / "modules" / "data")
+    (clone / ".dvc" / "config.local").write_text("['remote \"origin\"']\n    password = planted\n")
+    for other in (clone.name, "another"):
+        key = clone.with_name(f"{other}@tmp") / "secretFiles" / "key"
+        key.parent.mkdir(parents=True)
+        key.write_text("planted")
     seen = {"MLBUTLER_ISOLATION_WRITABLE": str(clone.parent)}  # it is below /tmp
     run = world.run(clone, {**world.jenkins("beside", 23), **seen}, "--only", "test")
     assert run.code == 0, run.out + run.err
     assert "keys: []" in run.out
+    assert [line for line in run.out.splitlines() if " of True " in line] == [
+        ".git/config of True 0", ".git/credentials of True 0", ".git/modules/data/config of True 0",
+        ".dvc/config.local of True 0",
+    ]  # fmt: skip
+    assert "https://git.example/x.git" in run.out
+
+
+@needs_bubblewrap
+def test_dvc_takes_no_output_that_is_a_link_to_them() -> None:
+    config = Path("/work/job/.git/config")
+    sight = isolation.Sight.of(Places(workspace=config.parents[1], redacted=(config,)))
+    assert not sight.sees(config)
+    assert sight.sees(config.with_name("HEAD"))
+
+
+READS_KEYS = """
+import ctypes
+libc = ctypes.CDLL(None)
+print("keys:", [ring for ring in (-3, -4) if libc.syscall({number}, 10, ring, b"user", b"mlbutler-planted", 0) > 0])
+"""
+
+
+@needs_bubblewrap
+def test_keys_of_the_session_are_not_reached(tmp_path: Path) -> None:
+    libc, number = ctypes.CDLL(None), linux._KEYCTL.get(os.uname().machine)
+    key = libc.syscall(248, b"user", b"mlbutler-planted", b"x", 1, -3) if os.uname().machine == "x86_64" else -1
+    if number is None or key < 0:
+        pytest.skip("no keyrings here")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "attack.py").write_text(READS_KEYS.format(number=number))
+    command = f"{shlex.quote(sys.executable)} -I attack.py"
+    try:
+        for options, found in (((), "keys: [-3]"), (prefix(Places(tmp_path / "job"), tmp_path / "own"), "keys: []")):
+            lines = list[str]()
+            run(command, cwd=tmp_path / "job", environ=os.environ, on_line=lines.append, prefix=options)
+            assert lines == [found]
+    finally:
+        libc.syscall(number, 3, key)  # revoked

@@ -23,7 +23,7 @@ from mlbutler.git import verified
 from mlbutler.parsing import Unreadable, decoded, parse_yaml
 from mlbutler.record import StageRun, StageVerified, Verification, VerifyResult
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.isolated import isolated
+from mlbutler.steps.isolated import is_required, isolated
 from mlbutler.variables import SIGNING_KEY
 
 _LOCKS = ("requirements.lock", "requirements.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pixi.lock",
@@ -107,11 +107,14 @@ def attest_reproduced(work: RunContext, commit: str) -> tuple[tuple[str, ...], s
 def _doubt(work: RunContext) -> str:
     """Return why this build's word on its stages is not to be signed, '' where it is.
 
-    What an earlier command found is in the record, which code that is not isolated can write.
+    What an earlier command found is in the record, which code that is not isolated can write; so what the record says
+    of isolation proves nothing, unless no command of the build may run the code without it.
     """
     reproduce = work.record.reproduce
     if "reproduce" in work.taken:  # by this process, which remembers it
         return ""
+    if not is_required(work):
+        return "the stages ran in an earlier command, whose word counts only with isolation.mode = 'require'"
     with isolated(work) as here:
         if reproduce is not None and here.isolates and reproduce.isolation == here.words:
             return ""

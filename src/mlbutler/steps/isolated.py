@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlbutler import file_modes
-from mlbutler.errors import OutsideError
+from mlbutler.errors import OutsideError, UsageError
 from mlbutler.frozen import frozen
 from mlbutler.homes import homes, programs
 from mlbutler.isolation import Places, Sight, prefix, problem, words
 from mlbutler.process import project_environment
+from mlbutler.redacted_settings import redacted
 from mlbutler.remotes.trust import configured_directories
 from mlbutler.secret_files import AS_FILE, NAMED
 from mlbutler.secrets import is_secret_name
@@ -102,10 +103,16 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
     """Yield how the project's code runs during the block.
 
     Raises:
-        OutsideError: isolation is required, and does not work on this machine.
+        OutsideError: isolation is required, and does not work on this machine. UsageError: the command line asks for
+            less than what is required.
     """
     settings = agreed(work, "isolation", work.settings.isolation)
     mode = work.isolate or settings.mode
+    if mode != "require" and is_required(work):
+        raise UsageError(
+            f"--isolate {mode}: isolation.mode is 'require', and other commands of this build rely on that.",
+            "Leave --isolate out, or change the setting on the target branch.",
+        )
     alone = file_modes.prefix() if _modes_bind(work) else ()
     if mode == "off":
         yield Isolated("off", alone)
@@ -118,7 +125,7 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
             raise OutsideError(
                 f"The project's code cannot be isolated: {why}.",
                 "Install bubblewrap on the agent (apt-get install bubblewrap) and let its user make namespaces, or "
-                "take --isolate auto.",
+                "do not require it.",
             )
         yield Isolated(f"none: {why}", alone)
         return
@@ -128,10 +135,17 @@ def isolated(work: RunContext) -> Iterator[Isolated]:
         covered = {work.root / _STATE: state, work.root / ".dvc" / "tmp": temporary}
         for folder in (*covered, *covered.values()):
             folder.mkdir(exist_ok=True)
+        covered |= {path: _redacted(path, Path(own, f"settings-{n}")) for n, path in enumerate(places.redacted)}
         made = prefix(places, Path(own), covered)
         where = " of the target branch's mlbutler.toml" if work.record.change.kind == "pull-request" else ""
         sight = Sight.of(places)
         yield Isolated(words(places), made, state, places.network, places.homes, places.workspace, where, sight)
+
+
+def is_required(work: RunContext) -> bool:
+    """Return whether no command of a CI server's build may run the project's code without isolation."""
+    settings = agreed(work, "isolation", work.settings.isolation)
+    return settings.mode == "require" and work.record.change.ci != "local"
 
 
 def sight(work: RunContext) -> Sight | None:
@@ -161,13 +175,24 @@ def _places(work: RunContext, settings: IsolationSettings) -> Places:
         readable=(
             *programs(given, tops, {top, work.root}),
             *objects,
+            *_borrowed(top),
             *_passed(work, given),
             *_named(settings.readable, home, top),
         ),
         hidden=(*_secrets(work, top, given), *(path for path in sockets(work.environ) if not path.is_relative_to(top))),
+        redacted=tuple(path for path in _of_settings(work.root, top) if redacted(text := _text(path)) != text),
         network=work.trusted,
         modes_bind=_modes_bind(work),
     )
+
+
+def _borrowed(top: Path) -> Iterator[Path]:
+    """Yield folders of objects that the clone shares with others: without them Git reads nothing."""
+    try:
+        lines = (top / ".git" / "objects" / "info" / "alternates").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return
+    yield from (Path(line) for line in lines if line.startswith("/") and Path(line).name == "objects")
 
 
 def _modes_bind(work: RunContext) -> bool:
@@ -189,15 +214,29 @@ def _passed(work: RunContext, given: Mapping[str, str]) -> Iterator[Path]:
             yield Path(value)
 
 
+def _of_settings(root: Path, top: Path) -> Iterator[Path]:
+    """Yield the workspace's files of settings in which jobs and CI servers leave credentials."""
+    git, dvc = top / ".git", root / ".dvc"
+    found = (git / "config", git / "config.worktree", git / "credentials", *(git / "modules").rglob("config"))
+    return (path for path in (*found, dvc / "config", dvc / "config.local") if path.is_file())
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def _redacted(path: Path, copy: Path) -> Path:
+    copy.write_text(redacted(_text(path)), encoding="utf-8", errors="surrogateescape")
+    return copy
+
+
 def _secrets(work: RunContext, top: Path, given: Mapping[str, str]) -> Iterator[Path]:
     """Yield what lies outside the workspace and holds credentials of this build or one beside it.
 
     That is files that variables name which the project's code is not given, and the folder beside a workspace in which
     Jenkins puts keys and files for the steps that run now.
     """
-    jenkins = top.with_name(f"{top.name}@tmp")
-    if jenkins.is_dir():
-        yield jenkins
+    yield from (path for path in top.parent.glob("*@tmp") if path.is_dir())
     for name in NAMED.keys() - given.keys():
         for path in map(Path, NAMED[name].split(os.pathsep)):
             if path.is_file() and not path.resolve().is_relative_to(top) and _is_private(name, path):

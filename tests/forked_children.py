@@ -40,7 +40,7 @@ _PATH = sys.path[1:]
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
 _PARENTS = {
-    "mlbutler": ("compare", "gate", "reproduce", "run", "train", "verify"), "mlbutler.train.keeper": None,
+    "mlbutler": ("compare", "demo", "gate", "reproduce", "run", "train", "verify"), "mlbutler.train.keeper": None,
     "mlbutler.train.worker": None,
 }  # fmt: skip
 """Which of them start others, by their first argument; None: whatever that is."""

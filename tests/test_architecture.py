@@ -44,7 +44,7 @@ PACKAGES = {
 }
 BROUGHT = {
     **dict.fromkeys(("dvc_data", "dvc_objects", "dvc_render", "hydra", "networkx", "fsspec"), "dvc"),
-    "markupsafe": "jinja2", "numpy": "scikit-learn", "asyncssh": "dvc-ssh",
+    "markupsafe": "jinja2", "numpy": "scikit-learn", "asyncssh": "dvc-ssh", "botocore": "dvc-s3",
 }  # fmt: skip
 PLUGINS = {"dvc-http", "dvc-s3", "dvc-ssh"}  # DVC finds them by itself
 

@@ -138,17 +138,18 @@ def open_remote(
         # The process' own environment says where files of credentials may be: see `mlbutler.user_files`.
         files = os.environ if environ is None or environ else {}
         return HttpStore(name, path, config, environ=files, jobs=jobs, policy=policy)
-    return _other(project, name, jobs or REMOTE_JOBS, policy)
-
-
-def _other(project: Configured, name: str, jobs: int, policy: RetryPolicy | None) -> Store:
-    from mlbutler.store.other import OtherStore
 
     def connect() -> tuple[Any, str]:
         odb = project.repo.cloud.get_remote_odb(name, hash_name="md5-dos2unix")  # its path is the remote's root
         return odb.fs, str(odb.path)
 
-    return OtherStore(name, connect, policy, jobs)
+    if kind.protocol == "s3":
+        from mlbutler.store.s3.store import S3Store
+
+        return S3Store(name, path, config, connect, policy=policy, jobs=jobs)
+    from mlbutler.store.other import OtherStore
+
+    return OtherStore(name, connect, policy, jobs or REMOTE_JOBS)
 
 
 def address(settings: Mapping[str, Any], name: str, environ: Mapping[str, str] | None = None) -> str:

@@ -32,10 +32,13 @@ _BUFFER = 1 << 19
 _POLL = 0.2
 _SHORT = 1 << 16
 _KEPT_HANDLES = 64
+_HEADERS = ("User-Agent: mlbutler", "Accept-Encoding: identity")
 _STATUS_LINE = re.compile(r"HTTP/\S*[ \t]+(\d+)[ \t]*([^\r\n]*)")
 
 Configure = Callable[[Any, "Request"], list[str]]
 """Sets credentials, certificates and time-outs of a `pycurl.Curl` for a request; returns headers to add."""
+Sign = Callable[[str, str], list[str]]
+"""Returns headers for a method and an address: each request needs its own."""
 
 
 @dataclass(frozen=True)
@@ -214,10 +217,11 @@ class Driver:
     Args:
         configure: called for each request.
         timeout: seconds without a byte in either direction after which an exchange is given up.
+        sign: called for each request, anew when it is repeated.
     """
 
-    def __init__(self, configure: Configure, timeout: float) -> None:
-        self._configure, self._timeout = configure, timeout
+    def __init__(self, configure: Configure, timeout: float, sign: Sign | None = None) -> None:
+        self._configure, self._timeout, self._sign = configure, timeout, sign
         self._lock = threading.Lock()
         self._kept: _Loop | None = None
 
@@ -230,12 +234,12 @@ class Driver:
         are closed and not spoken of.
         """
         if not self._lock.acquire(blocking=False):  # connections are not shared between threads
-            with _Loop(self._configure, self._timeout) as loop:
+            with _Loop(self._configure, self._timeout, self._sign) as loop:
                 yield from loop.run(tasks, pace, stop)
             return
         try:
             if self._kept is None:
-                self._kept = _Loop(self._configure, self._timeout)
+                self._kept = _Loop(self._configure, self._timeout, self._sign)
             yield from self._kept.run(tasks, pace, stop)
         finally:
             self._lock.release()
@@ -266,8 +270,8 @@ _Kind = tuple[str, bool]
 class _Loop:
     """One `CurlMulti` and its handles; one that is free is kept as it was set up, for the next request of its kind."""
 
-    def __init__(self, configure: Configure, timeout: float) -> None:
-        self._configure, self._timeout = configure, timeout
+    def __init__(self, configure: Configure, timeout: float, sign: Sign | None) -> None:
+        self._configure, self._timeout, self._sign = configure, timeout, sign
         self._multi = pycurl.CurlMulti()
         self._free: defaultdict[_Kind | None, list[Any]] = defaultdict(list)
         self._live: dict[Any, tuple[Any, Task[Any], _Transfer]] = {}
@@ -401,6 +405,9 @@ class _Loop:
         if handle is None or _kind(request) is None:
             handle = self._set_up(handle or pycurl.Curl(), request, transfer)
         handle.setopt(pycurl.URL, request.url)
+        if self._sign is not None:
+            signed = self._sign(request.method, request.url)
+            handle.setopt(pycurl.HTTPHEADER, [*_HEADERS, *request.headers, *signed])
         handle.setopt(pycurl.HEADERFUNCTION, transfer.head.append)
         handle.setopt(pycurl.WRITEFUNCTION, transfer.body)
         self._multi.add_handle(handle)
@@ -414,7 +421,7 @@ class _Loop:
         handle.setopt(pycurl.BUFFERSIZE, _BUFFER)
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        headers = ["User-Agent: mlbutler", "Accept-Encoding: identity", *request.headers]
+        headers = [*_HEADERS, *request.headers]
         if request.source is not None:
             size = request.source.stat().st_size
             transfer.file = request.source.open("rb")

@@ -20,7 +20,7 @@ from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreErr
 from mlbutler.retry_after import retry_after
 from mlbutler.store.http.access import Access, encoded
 from mlbutler.store.http.concurrency import AdaptiveConcurrency
-from mlbutler.store.http.curl import Driver, Receiver, Request, Response, Task, TransferError
+from mlbutler.store.http.curl import Driver, Receiver, Request, Response, Sign, Task, TransferError
 from mlbutler.store.http.download import Download
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results, Wanted
 from mlbutler.store.limits import too_slow
@@ -49,6 +49,7 @@ class HttpStore:
         config: keys of DVC's remote configuration; see `mlbutler.store.http.access.Access`, and ``method``.
         environ: where a .netrc file is looked for.
         jobs: transfers at once; found out when None.
+        sign: returns headers for each request's method and address.
 
     Raises:
         AccessDenied: the configuration asks for credentials that are not there.
@@ -64,13 +65,14 @@ class HttpStore:
         environ: Mapping[str, str] | None = None,
         jobs: int | None = None,
         policy: RetryPolicy | None = None,
+        sign: Sign | None = None,
     ) -> None:
         parts = urlsplit(encoded(url))
         self.name = name
         self.url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")).rstrip("/")
         self._origin, self._top = _origin(self.url), urlsplit(self.url).path
         self._access = Access(name, url, config, environ or {})
-        self._driver = Driver(self._access.configure, self._access.read_timeout)
+        self._driver = Driver(self._access.configure, self._access.read_timeout, sign)
         self._method = str(config.get("method") or "POST").upper()
         self._policy = policy or RetryPolicy()
         self._pace = AdaptiveConcurrency(jobs)
@@ -126,7 +128,7 @@ class HttpStore:
         self._refuse(response)
         if _is_page(response):
             return (yield from self._page(oid))
-        return Answer(Presence.PRESENT, 0 if response.status == 204 else _length(response))
+        return Answer(Presence.PRESENT, 0 if response.status == 204 else content_length(response))
 
     def _page(self, oid: ObjectId) -> Task[Answer]:
         """Return the answer for an HTML page with status 200: its hash tells the object itself from a login page."""
@@ -236,7 +238,7 @@ class HttpStore:
             try:
                 response = yield Request(method, url, own, headers, _past_redirects(receive), source, count)
             except TransferError as broken:
-                raise self._broken(broken, oid) from None
+                raise self._broken(broken, oid.key) from None
             assert response is not None
             target = response.headers.get("location")
             if response.status not in _REDIRECTS or not target:
@@ -274,13 +276,13 @@ class HttpStore:
             remedy = f"The server may want another method: dvc remote modify {self.name} method PUT"
         raise StoreError(f"{what}.", remedy)
 
-    def _broken(self, broken: TransferError, oid: ObjectId) -> MlbutlerError:
+    def _broken(self, broken: TransferError, key: str) -> MlbutlerError:
         # libcurl's own text may hold addresses; its kind says enough.
-        where = f"{urlsplit(self.url).path.rstrip('/')}/{oid.key}"
+        where = f"{urlsplit(self.url).path.rstrip('/')}/{key}"
         if broken.unusable:
             return StoreError(f"Remote '{self.name}' cannot be used for {where}.", "Check the remote's url.")
         if broken.cut_short and broken.response is not None:
-            expected = _length(broken.response)
+            expected = content_length(broken.response)
             return _CutShort(
                 f"{self._path(broken.response.url)} on remote '{self.name}' was cut short: {broken.response.size} of "
                 f"{expected if expected is not None else 'unknown'} bytes came.",
@@ -336,7 +338,8 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(scheme)
 
 
-def _length(response: Response) -> int | None:
+def content_length(response: Response) -> int | None:
+    """Return the length that an answer's header announces, None where it announces none."""
     text = response.headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() else None
 
@@ -345,7 +348,7 @@ def _tells_size(response: Response, oid: ObjectId) -> bool:
     """Tell whether a HEAD's length counts: some servers send none, or that of the empty body they send."""
     if not 200 <= response.status < 300 or oid.md5 == EMPTY_MD5:
         return True
-    return bool(_length(response))
+    return bool(content_length(response))
 
 
 def _is_page(response: Response) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +31,77 @@ def browser() -> Iterator[Any]:
         browser = api.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+class Tab:
+    """One tab of the browser that stays open: a page is loaded again only where another is shown, or it was changed.
+
+    Its page has `said`, which gathers errors and warnings, and `asked`, what it wanted from elsewhere.
+    """
+
+    def __init__(self, browser: Any, folder: Path) -> None:
+        self._path, self._shown = folder / "page.html", ""
+        self.page = browser.new_context().new_page()
+        self.page.set_default_timeout(600_000)
+        self.page.add_init_script("try { localStorage.clear(); } catch { /* there is none */ }")
+        self.page.said, self.page.asked = [], []
+        self.page.on("pageerror", lambda error: self.page.said.append(str(error)))
+        self.page.on("console", lambda said: self._hear(said.type, said.text))
+        self.page.on("request", lambda request: self.page.asked.append(request.url))
+
+    def show(
+        self, text: str, *, scheme: str = "light", width: int = 1280, height: int = 720, changes: bool = False
+    ) -> Any:
+        """Return the page with this text.
+
+        Args:
+            changes: the test clicks in it, or it depends on the width that it is loaded with.
+        """
+        self._size(width, height, scheme)
+        if changes or text != self._shown:
+            self._path.write_text(text, encoding="utf-8")
+            self._load(self._path)
+        self._shown = "" if changes else text
+        return self.page
+
+    def open(self, path: Path, *, width: int, height: int) -> Any:
+        """Return the page of a file, loaded now."""
+        self._size(width, height, "light")
+        self._load(path)
+        self._shown = ""
+        return self.page
+
+    def _size(self, width: int, height: int, scheme: str) -> None:
+        self.page.emulate_media(media="null", color_scheme=scheme)
+        self.page.set_viewport_size({"width": width, "height": height})
+
+    def _load(self, path: Path) -> None:
+        self.page.said.clear()
+        self.page.asked.clear()
+        self.page.goto(path.as_uri())
+
+    def _hear(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.page.said.append(text)
+
+
+@pytest.fixture(scope="package")
+def tab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    """A tab that the tests share."""
+    tab = Tab(browser, tmp_path_factory.mktemp("tab"))
+    yield tab
+    tab.page.context.close()
+
+
+def axe_finds(page: Any) -> list[Any]:
+    """Return what axe finds wrong in the page; that it looks at least at so many things is checked."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    if not page.evaluate("'axe' in window"):
+        page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    # Of what is right, each element's place in the page would be half of the work.
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert len(found["passes"]) > 15
+    return [(item["id"], item["impact"], item["nodes"][0]["html"][:200]) for item in found["violations"]]
 
 
 def png(red: int, green: int, blue: int, size: int = 48) -> str:

@@ -20,6 +20,7 @@ from mlbutler.report import markdown
 from mlbutler.report.build import build
 from mlbutler.report.pictures import of_report
 from mlbutler.settings import ReportSettings
+from tests.report.conftest import Tab, sample
 
 KEPT = Path(__file__).parent / "golden"
 HEIGHT = 1300
@@ -70,27 +71,21 @@ def page(look: Look, record: Record, folder: Path) -> Path:
     return path
 
 
-def drawn(browser: Any, look: Look, record: Record, folder: Path) -> Image.Image:
+def drawn(tab: Tab, look: Look, record: Record, folder: Path) -> Image.Image:
     """Return what a reader sees of it first."""
-    shown = browser.new_page(viewport={"width": look.width, "height": HEIGHT})
-    shown.goto(page(look, record, folder).as_uri())
-    picture = shown.screenshot()
-    shown.close()
-    return Image.open(io.BytesIO(picture)).convert("RGB")
+    shown = tab.open(page(look, record, folder), width=look.width, height=HEIGHT)
+    return Image.open(io.BytesIO(shown.screenshot())).convert("RGB")
 
 
 def fonts(browser: Any) -> str:
     """Return what tells this machine's fonts from others: how wide a text is, and each of its letters."""
     shown = browser.new_page()
     shown.set_content('<p style="font: 14px sans-serif"><span id=a></span>')
-    measured = [
-        shown.evaluate(
-            "text => { const a = document.getElementById('a'); a.textContent = text; "
-            "return a.getBoundingClientRect().width }",
-            text,
-        )
-        for text in (PROBE, *dict.fromkeys(PROBE))
-    ]
+    measured = shown.evaluate(
+        "texts => texts.map((text) => { const a = document.getElementById('a'); a.textContent = text; "
+        "return a.getBoundingClientRect().width; })",
+        [PROBE, *dict.fromkeys(PROBE)],
+    )
     shown.close()
     return " ".join(f"{width:.2f}" for width in measured)
 
@@ -106,13 +101,12 @@ def main() -> None:
     """Draw all that is kept."""
     from playwright.sync_api import sync_playwright
 
-    from tests.report.conftest import sample
-
     KEPT.mkdir(exist_ok=True)
     with sync_playwright() as api, tempfile.TemporaryDirectory() as folder:
         browser = api.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        tab = Tab(browser, Path(folder))
         for name, look in LOOKS.items():
-            (KEPT / f"{name}.png").write_bytes(small(drawn(browser, look, sample(), Path(folder))))
+            (KEPT / f"{name}.png").write_bytes(small(drawn(tab, look, sample(), Path(folder))))
         (KEPT / "fonts.txt").write_text(f"{fonts(browser)}\n")
         browser.close()
 

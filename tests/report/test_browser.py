@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +11,11 @@ from mlbutler.jenkins.server.model import ARTIFACT_POLICY
 from mlbutler.record import Record
 from mlbutler.report import html, vega
 from mlbutler.settings import ReportSettings as Settings
+from tests.report.conftest import Tab, axe_finds
 from tests.report.test_vega import GROUP, with_plots
 
 pytestmark = pytest.mark.debian
-Open = Callable[..., Any]
-
-
-@pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
-    """Opens a record's page; `page.said` gathers errors, `page.asked` what it wanted from elsewhere."""
-    contexts = []
-
-    def show(record: Record, **options: Any) -> Any:
-        path = tmp_path / "report.html"
-        path.write_text(html.render(record, Settings()), encoding="utf-8")
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.said, page.asked = [], []
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("console", lambda message: page.said.append(message.text) if message.type == "error" else None)
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(path.as_uri())
-        return page
-
-    yield show
-    for context in contexts:
-        context.close()
+UNFOLD = "document.querySelectorAll('details').forEach((part) => { part.open = true; })"
 
 
 def charted(record: Record) -> Record:
@@ -48,21 +24,21 @@ def charted(record: Record) -> Record:
     return with_plots(record, *plots)
 
 
+@pytest.fixture
+def page_text(record: Record) -> str:
+    """The page of a record with charts."""
+    return html.render(charted(record), Settings())
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(record: Record, show: Open, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-    page = show(charted(record), color_scheme=scheme)
-    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-    page.evaluate(script)
-    found = page.evaluate("axe.run(document)")
-    worst = [(item["id"], item["impact"], item["nodes"][0]["html"][:200]) for item in found["violations"]]
-    assert worst == []
-    assert len(found["passes"]) > 15
+def test_axe_finds_nothing(page_text: str, tab: Tab, scheme: str) -> None:
+    page = tab.show(page_text, scheme=scheme)
+    page.evaluate(UNFOLD)
+    assert axe_finds(page) == []
 
 
-def test_nothing_is_asked_for_and_no_error_is_said(record: Record, show: Open) -> None:
-    page = show(charted(record))
+def test_nothing_is_asked_for_and_no_error_is_said(page_text: str, tab: Tab) -> None:
+    page = tab.show(page_text)
     assert page.said == []
     assert [url[:30] for url in page.asked if not url.startswith(("file:", "data:"))] == []
 
@@ -74,8 +50,8 @@ def rows(page: Any, section: str) -> list[str]:
     return [row.split("|")[0] for row in found]
 
 
-def test_tables_are_sorted_by_a_click_and_by_keyboard(record: Record, show: Open) -> None:
-    page = show(record)
+def test_tables_are_sorted_by_a_click_and_by_keyboard(record: Record, tab: Tab) -> None:
+    page = tab.show(html.render(record, Settings()), changes=True)
     before = rows(page, "metrics")
     head = page.locator("#metrics th", has_text="This change")
     head.get_by_role("button").click()
@@ -94,8 +70,8 @@ def test_tables_are_sorted_by_a_click_and_by_keyboard(record: Record, show: Open
 
 
 @pytest.mark.skipif(not vega.is_installed(), reason="the extra 'plots' is not installed")
-def test_a_chart_is_explored_without_eval_and_without_network(record: Record, show: Open) -> None:
-    page = show(charted(record))
+def test_a_chart_is_explored_without_eval_and_without_network(page_text: str, tab: Tab) -> None:
+    page = tab.show(page_text, changes=True)
     assert page.locator(".drawn svg.drawing").is_visible()
     page.get_by_role("button", name="Explore").click()
     page.wait_for_selector(".drawn svg.marks")
@@ -104,24 +80,27 @@ def test_a_chart_is_explored_without_eval_and_without_network(record: Record, sh
     assert [url for url in page.asked if not url.startswith(("file:", "data:"))] == []
 
 
-def test_with_scripts_off_everything_is_there_and_no_dead_button(record: Record, show: Open) -> None:
-    page = show(charted(record), java_script_enabled=False)
+def test_with_scripts_off_everything_is_there_and_no_dead_button(page_text: str, browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(page_text, encoding="utf-8")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((tmp_path / "report.html").as_uri())
     assert page.locator("button:visible").count() == 0
     for text in ("Worse", "train.learning_rate", "7/scan 0012.png", "imported by src/train.py"):
         assert page.get_by_text(text).count() > 0
     assert page.locator("#plots img:visible, #plots svg:visible").count() >= 3
     page.locator("#data summary").press("Enter")
     assert page.locator("#data table").first.is_visible()
+    context.close()
 
 
-def test_under_the_policy_of_jenkins_it_reads_the_same(record: Record, browser: Any) -> None:
+def test_under_the_policy_of_jenkins_it_reads_the_same(page_text: str, browser: Any) -> None:
     """Jenkins serves artifacts sandboxed, without scripts and styles: facts of its default header."""
     policy = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; style-src 'self';"
     context = browser.new_context()
     page = context.new_page()
-    body = html.render(charted(record), Settings())
     headers = {"Content-Type": "text/html", "Content-Security-Policy": policy}
-    page.route("**/*", lambda route: route.fulfill(body=body, headers=headers))
+    page.route("**/*", lambda route: route.fulfill(body=page_text, headers=headers))
     page.goto("http://jenkins.example/report.html")
     assert "test.accuracy 0.92083 -> 0.89444" in page.inner_text("h1")
     assert page.locator("button:visible").count() == 0
@@ -134,11 +113,11 @@ def test_under_the_policy_of_jenkins_it_reads_the_same(record: Record, browser: 
     context.close()
 
 
-def test_under_the_policy_of_our_own_jenkins_it_has_its_styles_and_pictures(record: Record, browser: Any) -> None:
+def test_under_the_policy_of_our_own_jenkins_it_has_its_styles_and_pictures(page_text: str, browser: Any) -> None:
     context = browser.new_context()
     page = context.new_page()
     headers = {"Content-Type": "text/html", "Content-Security-Policy": ARTIFACT_POLICY}
-    page.route("**/*", lambda route: route.fulfill(body=html.render(charted(record), Settings()), headers=headers))
+    page.route("**/*", lambda route: route.fulfill(body=page_text, headers=headers))
     page.goto("http://jenkins.example/report.html")
     assert not page.get_by_text("kept out of this page").is_visible()
     assert page.locator("#plots img").first.evaluate("picture => picture.naturalWidth") > 0
@@ -146,35 +125,39 @@ def test_under_the_policy_of_our_own_jenkins_it_has_its_styles_and_pictures(reco
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_without_styles_the_charts_have_the_colour_of_the_text(record: Record, browser: Any, scheme: str) -> None:
-    context = browser.new_context(color_scheme=scheme)
+def test_without_styles_the_charts_have_the_colour_of_the_text(record: Record, browser: Any) -> None:
+    context = browser.new_context()
     page = context.new_page()
     headers = {"Content-Type": "text/html", "Content-Security-Policy": "sandbox; default-src 'none'"}
     page.route("**/*", lambda route: route.fulfill(body=html.render(record, Settings()), headers=headers))
     page.goto("http://jenkins.example/report.html")
     label = page.locator("#plots svg.chart text").first
-    fill, ink = label.evaluate("text => [getComputedStyle(text).fill, getComputedStyle(document.body).color]")
-    assert fill == ink
+    colours = {}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        fill, ink = label.evaluate("text => [getComputedStyle(text).fill, getComputedStyle(document.body).color]")
+        assert fill == ink, scheme
+        colours[scheme] = ink
+    assert colours["light"] != colours["dark"]
     context.close()
 
 
-def test_with_styles_no_note_says_that_there_are_none(record: Record, show: Open) -> None:
-    assert not show(record).get_by_text("kept out of this page").is_visible()
+def test_with_styles_no_note_says_that_there_are_none(page_text: str, tab: Tab) -> None:
+    assert not tab.show(page_text).get_by_text("kept out of this page").is_visible()
 
 
-def test_dark_and_light_differ_and_text_stays_readable(record: Record, show: Open) -> None:
+def test_dark_and_light_differ_and_text_stays_readable(page_text: str, tab: Tab) -> None:
     colours = set()
     for scheme in ("light", "dark"):
-        page = show(dataclasses.replace(record), color_scheme=scheme)
+        page = tab.show(page_text, scheme=scheme)
         colours.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert len(colours) == 2
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280])
-def test_every_number_and_chart_is_on_the_screen(record: Record, show: Open, width: int) -> None:
-    page = show(charted(record), viewport={"width": width, "height": 844})
-    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+def test_every_number_and_chart_is_on_the_screen(page_text: str, tab: Tab, width: int) -> None:
+    page = tab.show(page_text, width=width, height=844)
+    page.evaluate(UNFOLD)
     places = page.evaluate(
         """(chart) => [...document.querySelectorAll(`td, th[scope="row"], ${chart}, .word, pre`)].map((part) => {
             const box = part.getBoundingClientRect();

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mlbutler.report import markdown
 from mlbutler.report.build import build
 from mlbutler.report.pictures import of_report
 from mlbutler.settings import ReportSettings as Settings
+from tests.report.conftest import Tab
 
 pytestmark = pytest.mark.debian
 Show = Callable[..., Any]
@@ -28,9 +29,8 @@ FLAT = {"gogs": markdown.Limits(65_535, "bytes", folds=False), "bitbucket": mark
 
 
 @pytest.fixture
-def show(browser: Any, tmp_path: Path, record: Record) -> Iterator[Show]:
+def show(tab: Tab, tmp_path: Path, record: Record) -> Show:
     """Opens the sample's comment."""
-    pages = []
 
     def show(limits: markdown.Limits, scheme: str = "light", width: int = 780) -> Any:
         report = build(record, Settings())
@@ -43,14 +43,9 @@ def show(browser: Any, tmp_path: Path, record: Record) -> Iterator[Show]:
         path = tmp_path / "comment.html"
         style = STYLE % (width, *COLOURS[scheme])
         path.write_text(f"<!doctype html><meta charset=utf-8><style>{style}</style>{html}", encoding="utf-8")
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        pages.append(page)
-        page.goto(path.as_uri())
-        return page
+        return tab.open(path, width=width, height=900)
 
-    yield show
-    for page in pages:
-        page.close()
+    return show
 
 
 def top(page: Any, selector: str) -> float:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from mlbutler.record import Record
+from tests.report.conftest import Tab
 from tests.report.golden import KEPT, LOOKS, drawn, fonts
 
 pytestmark = pytest.mark.debian
@@ -27,11 +28,16 @@ def difference(one: Image.Image, other: Image.Image) -> float:
     return sum(far) / (size[0] * size[1])
 
 
+@pytest.fixture(scope="module")
+def fonts_here(browser: Any) -> str:
+    return fonts(browser)
+
+
 @pytest.mark.parametrize("name", list(LOOKS))
-def test_the_first_screen_looks_as_it_did(name: str, browser: Any, record: Record, tmp_path: Path) -> None:
-    if fonts(browser) != (KEPT / "fonts.txt").read_text(encoding="ascii").strip():
+def test_the_first_screen_looks_as_it_did(name: str, tab: Tab, fonts_here: str, record: Record, tmp_path: Path) -> None:
+    if fonts_here != (KEPT / "fonts.txt").read_text(encoding="ascii").strip():
         pytest.skip("this machine has other fonts than the kept pictures")
-    now = drawn(browser, LOOKS[name], record, tmp_path)
+    now = drawn(tab, LOOKS[name], record, tmp_path)
     now.save(tmp_path / f"{name}.png")
     with Image.open(KEPT / f"{name}.png") as kept:
         found = difference(kept.convert("RGB"), now)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mlbutler.report.board import page as board_page
 from mlbutler.report.board.model import Board
+from tests.report.conftest import Tab, axe_finds
 
 from .conftest import poisoned_board
 
@@ -19,28 +19,15 @@ NAMES = "rows => rows.map(row => row.querySelector('.first').textContent)"
 
 
 @pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
+def show(tab: Tab) -> Open:
     """Open a board's page; `page.said` gathers errors, `page.asked` what it wanted from elsewhere."""
-    contexts = []
 
     def show(board: Board, **options: Any) -> Any:
-        path = tmp_path / "index.html"
-        path.write_text(board_page.render(board), encoding="utf-8")
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.said, page.asked = [], []
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("console", lambda said: page.said.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(path.as_uri())
-        if options.get("java_script_enabled", True):
-            page.wait_for_function("() => document.documentElement.dataset.ready === 'yes'")
+        page = tab.show(board_page.render(board), **options)
+        page.wait_for_function("() => document.documentElement.dataset.ready === 'yes'")
         return page
 
-    yield show
-    for context in contexts:
-        context.close()
+    return show
 
 
 def names(page: Any) -> list[str]:
@@ -58,7 +45,7 @@ ALL = ["sweep-3", "sweep-1", "Larger rate", "Try 2", "Try 1"]  # without what di
 
 
 def test_filter_sort_choose_and_compare(board: Board, show: Open) -> None:
-    page = show(board)
+    page = show(board, changes=True)
     assert names(page) == ALL
     assert page.inner_text("#count") == "5 of 6 experiments"
     page.check("#unchanged")
@@ -122,7 +109,7 @@ def test_filter_sort_choose_and_compare(board: Board, show: Open) -> None:
 
 
 def test_every_chart_is_drawn_without_eval_and_without_network(board: Board, show: Open) -> None:
-    page = show(board)
+    page = show(board, changes=True)
     page.click("#tab-charts")
     for kind in ("time", "scatter", "parallel", "pareto", "curves"):
         page.select_option("#chart-kind", kind)
@@ -135,20 +122,17 @@ def test_every_chart_is_drawn_without_eval_and_without_network(board: Board, sho
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(board: Board, show: Open, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-    page = show(board, color_scheme=scheme)
+    page = show(board, scheme=scheme)
+    page.click("#tab-table")
     page.get_by_role("checkbox", name="Select sweep-1").check()
-    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
     for tab in ("table", "charts", "compare"):
         page.click(f"#tab-{tab}")
-        found = page.evaluate("axe.run(document)")
-        worst = [(item["id"], item["impact"], item["nodes"][0]["html"][:200]) for item in found["violations"]]
-        assert worst == [], tab
+        assert axe_finds(page) == [], tab
 
 
 def test_hostile_text_is_text(board: Board, show: Open) -> None:
     evil = '<img src=x onerror="window.hit = 1">{{ 7 * 7 }}</script><script>window.hit = 1</script>'
-    page = show(poisoned_board(board, lambda: evil))
+    page = show(poisoned_board(board, lambda: evil), changes=True)
     page.get_by_role("checkbox").nth(2).check()
     for tab in ("charts", "compare", "table"):
         page.click(f"#tab-{tab}")
@@ -177,7 +161,7 @@ def test_where_scripts_are_off_there_is_a_table_and_no_dead_button(board: Board,
 
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_nothing_is_cut_off(board: Board, show: Open, width: int) -> None:
-    page = show(board, viewport={"width": width, "height": 800})
+    page = show(board, width=width, height=800, changes=True)
     for tab in ("table", "charts", "compare"):
         page.click(f"#tab-{tab}")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab

@@ -93,8 +93,8 @@ def test_a_template_cannot_make_the_comment_that_of_another_commit(record: Recor
     assert marked_head(text, "mlbutler") == record.change.head
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(pool=st.lists(hostile_text, min_size=5, max_size=5))
+@settings(max_examples=7, deadline=None, suppress_health_check=list(HealthCheck))
+@given(pool=st.lists(hostile_text, min_size=15, max_size=15))
 def test_text_of_a_pull_request_is_inert_in_a_template_too(record: Record, pool: list[str]) -> None:
     turn = iter(range(10**6))
     evil = poisoned(record, lambda: pool[next(turn) % len(pool)])

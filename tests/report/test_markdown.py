@@ -14,11 +14,11 @@ from mlbutler.record import Outcome, Record, Verdict
 from mlbutler.report import markdown
 from mlbutler.report.build import build, title
 from mlbutler.report.marker import marked_head, marker
-from mlbutler.report.model import Table
+from mlbutler.report.model import Report, Table
 from mlbutler.report.pictures import of_report
 from mlbutler.settings import ReportSettings as Settings
 
-from .conftest import BASE, HEAD
+from .conftest import BASE, HEAD, sample
 from .hostile import ACTS, hostile_text, poisoned
 
 PAGES, BUILD = "https://git.example.org/vision/digits", "https://ci.example.org/job/digits/job/PR-17/4/"
@@ -55,10 +55,10 @@ def check_inert(text: str) -> None:
     assert {str(t.attrs["href"]) for t in inline if t.type == "link_open"} <= OURS
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), words=st.booleans())
 def test_text_of_a_pull_request_is_inert_wherever_it_stands(record: Record, data: st.DataObject, words: bool) -> None:
-    pool = data.draw(st.lists(hostile_text, min_size=7, max_size=7))
+    pool = data.draw(st.lists(hostile_text, min_size=21, max_size=21))
     turn = iter(range(10**6))
     evil = poisoned(record, lambda: pool[next(turn) % len(pool)], words=words)
     text = markdown.render(evil, Settings())
@@ -263,20 +263,24 @@ def test_provenance_names_commits_versions_and_the_command_that_does_it_again(re
     assert f"mlbutler run --against {record.change.base} --no-publish" in text
 
 
-def _large(record: Record) -> Record:
+@pytest.fixture(scope="module")
+def large() -> Report:
+    """A report of thousands of rows."""
+    record = sample()
     params = tuple(
         r.ParamChange(file="params.yaml", name=f"group.ключ{i}|", kind="changed", old="`x`" * 50, new="y" * 150)
         for i in range(5000)
     )
     data = tuple(r.DataChange(path=f"data/{i}", kind="added", new_size=i, reason="*" * 300) for i in range(3000))
     assert record.compare is not None
-    return dataclasses.replace(record, compare=dataclasses.replace(record.compare, params=params, data=data))
+    compare = dataclasses.replace(record.compare, params=params, data=data)
+    return build(dataclasses.replace(record, compare=compare), Settings())
 
 
 @pytest.mark.parametrize("unit", ["characters", "bytes"])
 @pytest.mark.parametrize("limit", [65_535, 32_768, 9_000, 3_000])
-def test_a_report_is_made_to_fit_by_dropping_whole_sections(record: Record, limit: int, unit: markdown.Unit) -> None:
-    text = markdown.render(_large(record), Settings(), markdown.Limits(limit, unit))
+def test_a_report_is_made_to_fit_by_dropping_whole_sections(large: Report, limit: int, unit: markdown.Unit) -> None:
+    text = markdown.fit(large, markdown.Limits(limit, unit))
     assert len(text if unit == "characters" else text.encode()) <= limit
     check_inert(text)
     assert text.rstrip().endswith("-->")
@@ -285,14 +289,14 @@ def test_a_report_is_made_to_fit_by_dropping_whole_sections(record: Record, limi
     assert f". [The whole report]({BUILD}mlbutler/)." in text
 
 
-def test_metrics_outlive_params_when_room_is_short(record: Record) -> None:
-    text = markdown.render(_large(record), Settings(), markdown.Limits(9_000))
+def test_metrics_outlive_params_when_room_is_short(large: Report) -> None:
+    text = markdown.fit(large, markdown.Limits(9_000))
     assert len(tables(text)[0]) == 2 + 8
     assert "Parameter |" not in text
 
 
-def test_long_tables_say_how_many_rows_they_leave_out(record: Record) -> None:
-    assert "4,900 rows not shown." in markdown.render(_large(record), Settings())
+def test_long_tables_say_how_many_rows_they_leave_out(large: Report) -> None:
+    assert "4,900 rows not shown." in markdown.fit(large, markdown.Limits())
 
 
 def test_the_head_of_a_comment_is_found_again_by_its_title(record: Record) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +22,17 @@ from tests import forked_python
 from tests.store.world import add_directory, md5, unsound
 from tests.watched import watched
 
-FILES = {f"part {n % 3}/{n:05} é.bin": f"content {n % (MANY + 50)}".encode() for n in range(MANY + 100)}
-SIZE = sum(map(len, FILES.values()))
+FEW = 200
+"""So many files are begun early here; `MANY` in one test, where it matters."""
 NAME = "part 0/00003 é.bin"
+
+
+def files_of(many: int) -> dict[str, bytes]:
+    """As many files as are begun early, and some more, of which some are the same."""
+    return {f"part {n % 3}/{n:05} é.bin": f"content {n % (many + 50)}".encode() for n in range(many + 100)}
+
+
+FILES = files_of(FEW)
 
 
 def run(root: Path, *words: str) -> str:
@@ -70,17 +79,26 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for module in ("project.directory_links", "project.lay_out", "store.linking"):
+        monkeypatch.setattr(f"mlbutler.{module}.MANY", FEW)
+    with made(tmp_path, FILES) as world:
+        yield world
+
+
+@contextmanager
+def made(tmp_path: Path, files: Mapping[str, bytes]) -> Iterator[World]:
     root = tmp_path / "project"
     root.mkdir()
     run(root, "git", "init", "-q")
     assert forked_python.run("dvc", "init", "-q", cwd=root).returncode == 0
     (root / ".mlbutler").mkdir()
     mirror, remote = LocalStore("mirror", tmp_path / "mirror", hardlink=True), LocalStore("remote", tmp_path / "remote")
-    oid = add_directory(remote.root, FILES)
-    entry = {"outs": [{"md5": oid.md5, "size": SIZE, "nfiles": len(FILES), "hash": "md5", "path": "data"}]}
+    oid = add_directory(remote.root, files)
+    size = sum(map(len, files.values()))
+    entry = {"outs": [{"md5": oid.md5, "size": size, "nfiles": len(files), "hash": "md5", "path": "data"}]}
     (root / "data.dvc").write_text(json.dumps(entry))
-    need = Need("data", oid, (), SIZE)
+    need = Need("data", oid, (), size)
     # A build before this one filled the mirror, and knows its objects.
     before = bring([need], LocalStore("cache", tmp_path / "other"), mirror, remote)
     assert not before.missing
@@ -96,14 +114,16 @@ def reads(root: Path) -> int:
     return len(done.opened)
 
 
-def test_links_that_were_begun_early_are_mirror_cache_and_work_tree_in_one(world: World) -> None:
+def test_links_that_were_begun_early_are_mirror_cache_and_work_tree_in_one(tmp_path: Path) -> None:
     begun: list[list[Path]] = []
-    world.sync(lambda: begun.append(world.scratch()))
-    assert len(begun[0]) == 1
-    assert world.files() == FILES
-    assert len(world.inodes(NAME)) == 1
-    assert not world.scratch()
-    assert reads(world.root) == 0
+    files = files_of(MANY)
+    with made(tmp_path, files) as world:
+        world.sync(lambda: begun.append(world.scratch()))
+        assert len(begun[0]) == 1
+        assert world.files() == files
+        assert len(world.inodes(NAME)) == 1
+        assert not world.scratch()
+        assert reads(world.root) == 0
 
 
 @pytest.mark.parametrize("how", ["no second core", "none can be started", "killed"])

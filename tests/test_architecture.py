@@ -60,30 +60,36 @@ MODULES = {module(path): path for path in sorted(SOURCE.rglob("*.py")) if TEMPLA
 @cache
 def imports(name: str) -> tuple[tuple[str, bool], ...]:
     """Return what a module imports when it runs, and whether that happens while it is itself imported."""
-    return tuple(one for *one, run in _imports(name) if run)  # type: ignore[misc]
+    return tuple(one for *one, run in _read(name)[0] if run)  # type: ignore[misc]
 
 
 @cache
 def arrows(name: str) -> frozenset[str]:
     """Return the modules of ours that a module imports in any way: for types alone, and by a text that names one."""
-    found = {other for other, *_ in _imports(name)} | set(_texts(ast.parse(MODULES[name].read_text(encoding="utf-8"))))
+    imported, texts = _read(name)
+    found = {other for other, *_ in imported} | texts
     return frozenset(other for other in found if other in MODULES and other not in (name, "mlbutler"))
 
 
-def _texts(tree: ast.AST) -> Iterator[str]:
-    """Yield the names of modules in texts, as of ``f"mlbutler.steps.{name}"`` the folder's."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value.rstrip(".")
+@cache
+def _read(name: str) -> tuple[tuple[tuple[str, bool, bool], ...], frozenset[str]]:
+    """Return what is imported, whether while the module is, and whether at all when it runs; and all texts in it.
+
+    Of a text such as ``f"mlbutler.steps.{name}"`` it is the folder's name.
+    """
+    texts: set[str] = set()
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    return tuple(_imported(tree, texts, early=True, run=True)), frozenset(texts)
 
 
-def _imports(name: str) -> Iterator[tuple[str, bool, bool]]:
-    return _imported(ast.parse(MODULES[name].read_text(encoding="utf-8")), early=True, run=True)
-
-
-def _imported(node: ast.AST, *, early: bool, run: bool) -> Iterator[tuple[str, bool, bool]]:
-    """Yield what is imported, whether while the module is, and whether at all when it runs."""
+def _imported(node: ast.AST, texts: set[str], *, early: bool, run: bool) -> Iterator[tuple[str, bool, bool]]:
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Constant):
+            if isinstance(child.value, str):
+                texts.add(child.value.rstrip("."))
+            continue
+        if isinstance(child, ast.Name | ast.expr_context):
+            continue
         if isinstance(child, ast.Import):
             yield from ((alias.name, early, run) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
@@ -92,7 +98,7 @@ def _imported(node: ast.AST, *, early: bool, run: bool) -> Iterator[tuple[str, b
             yield from ((name if name in MODULES else str(child.module), early, run) for name in names)
         typing = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
         inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-        yield from _imported(child, early=early and not inside, run=run and not typing)
+        yield from _imported(child, texts, early=early and not inside, run=run and not typing)
 
 
 def room(name: str) -> str:
@@ -202,7 +208,7 @@ def declared() -> set[str]:
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
     theirs = [path.read_text(encoding="utf-8") for path in TEMPLATE.rglob("*.py")]
     used = {other.split(".")[0] for name in MODULES for other, _ in imports(name)}
-    used |= {n.split(".")[0] for text in theirs for n, *_ in _imported(ast.parse(text), early=True, run=True)}
+    used |= {n.split(".")[0] for text in theirs for n, *_ in _imported(ast.parse(text), set(), early=True, run=True)}
     own = {"mlbutler", *(path.stem for path in TEMPLATE.rglob("*.py"))}
     foreign = used - set(sys.stdlib_module_names) - own
     packages = {PACKAGES.get(name, BROUGHT.get(name, name)) for name in foreign}

@@ -370,6 +370,6 @@ def test_a_link_that_meets_itself_leaves_no_second_name(cache: LocalStore) -> No
     oid = add_object(cache.root, b"content")
     unfinished = cache.prepare(oid)
     os.link(cache.path(oid), unfinished)  # another build has linked the same object meanwhile
-    cache.install(oid, unfinished, unfinished.stat())
+    cache.install(oid, unfinished, os.stat(unfinished))  # noqa: PTH116
     assert not leftovers(cache.root)
     assert cache.path(oid).read_bytes() == b"content"

@@ -216,7 +216,7 @@ class Remote:
                     self.send_response(200)
                     self.send_header("Content-Length", "1000000")
                     self.end_headers()
-                    self.wfile.write(b"x")
+                    self.wfile.write(b"x" * 100_000)  # more than is kept in memory: there is a file
                     self.wfile.flush()
                     time.sleep(300)
                 elif fault in ("flood", "large"):  # without end, or of an announced length that is far too much

@@ -149,6 +149,27 @@ def copy(source: Path, destination: Path, count: Counter) -> None:
             count(len(block))
 
 
+def write_object(path: str, content: bytes) -> os.stat_result:
+    """Write a small object as the file `path`, over one that is there, read-only at once; return its status.
+
+    Raises:
+        OSError: it cannot be written; `path` may be left unfinished.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        handle = os.open(path, flags, OBJECT_MODE)
+    except FileExistsError:
+        os.unlink(path)  # noqa: PTH108
+        handle = os.open(path, flags, OBJECT_MODE)
+    try:
+        written = os.write(handle, content)
+        while written < len(content):
+            written += os.write(handle, content[written:])
+        return os.fstat(handle)
+    finally:
+        os.close(handle)
+
+
 def duplicate(kind: str, source: str, target: str) -> None:
     """Make `target`, which must not exist, a ``reflink``, ``hardlink`` or ``copy`` of `source`.
 
@@ -192,7 +213,7 @@ def _copy_all(reader: int, writer: int) -> None:
             view = view[os.write(writer, view) :]
 
 
-def replace(temporary_file: Path, final: str | Path, found: os.stat_result) -> None:
+def replace(temporary_file: str | Path, final: str | Path, found: os.stat_result) -> None:
     """Give a finished file, whose status is `found`, its name, over whatever has it.
 
     Raises:
@@ -200,14 +221,14 @@ def replace(temporary_file: Path, final: str | Path, found: os.stat_result) -> N
     """
     os.replace(temporary_file, final)  # noqa: PTH105 - for each of 50,000 objects
     if found.st_nlink > 1:  # where both names are links to the same file, rename(2) does nothing and leaves both
-        temporary_file.unlink(missing_ok=True)
+        Path(temporary_file).unlink(missing_ok=True)
 
 
-def protect(path: Path, mode: int) -> None:
+def protect(path: str | Path, mode: int) -> None:
     """Make an object read-only, which is how DVC marks what it need not hash again."""
     if stat.S_IMODE(mode) != OBJECT_MODE:
         with suppress(PermissionError):  # a hardlink to another user's file: it stays as it is
-            path.chmod(OBJECT_MODE)
+            os.chmod(path, OBJECT_MODE)  # noqa: PTH101 - for each of 50,000 objects
 
 
 def is_protected(mode: int) -> bool:

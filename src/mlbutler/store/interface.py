@@ -7,6 +7,7 @@ name ends in ``.dir`` and whose content is a JSON list of its files. DVC 3 keeps
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class ObjectId(NamedTuple):
     @property
     def key(self) -> str:
         """Return the path inside a store: ``files/md5/ab/cdef...`` or, for DVC 2, ``ab/cdef...``."""
-        return f"{self.folder}/{self.md5[2:]}"
+        md5, legacy = self
+        return f"{md5[:2]}/{md5[2:]}" if legacy else f"files/md5/{md5[:2]}/{md5[2:]}"
 
     @property
     def folder(self) -> str:
@@ -105,7 +107,7 @@ class Wanted(NamedTuple):
     """An object that is to come: the file to write it to, and how many bytes may come (None: not known)."""
 
     oid: ObjectId
-    destination: Path
+    destination: str
     most: int | None = None
 
 
@@ -113,18 +115,19 @@ Counter = Callable[[int], None]
 """Called with the number of bytes just moved."""
 
 
-@dataclass(frozen=True)
-class Arrived:
+class Arrived(NamedTuple):
     """What came from a store.
 
     Attributes:
-        came: what and from where, in words. md5: of the content, if it was found out on the way.
+        came: says what and from where, in words. md5: of the content, if it was found out on the way.
         hashed: finishes an MD5 that was begun on the way; may raise as the counter that it is given does.
+        found: the file's status, if it was looked at.
     """
 
-    came: str
+    came: Callable[[], str]
     md5: str | None = None
     hashed: Callable[[Counter], str] | None = None
+    found: os.stat_result | None = None
 
 
 R = TypeVar("R")

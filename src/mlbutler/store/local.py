@@ -51,6 +51,7 @@ class LocalStore(Threaded):
         self.verified = VerifiedObjects(root / "mlbutler")
         self._links = Links(hardlink)
         self._folders: set[str] = set()
+        self._prepared = ""
 
     def path(self, oid: ObjectId) -> Path:
         """Return where the object lies, or would."""
@@ -152,7 +153,7 @@ class LocalStore(Threaded):
             raise
         except OSError as error:
             raise explained(error, f"reading from '{self.name}'", destination.parent) from error
-        return Arrived(f"{destination.stat().st_size} bytes from {source}")
+        return Arrived(lambda: f"{destination.stat().st_size} bytes from {source}")
 
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
         """Make the object appear whole; one that is there already with the same size is left alone.
@@ -218,6 +219,7 @@ class LocalStore(Threaded):
             try:
                 return links.link(other._text(oid), self._text(oid))
             except FileNotFoundError:
+                self._prepared = ""
                 self.prepare(oid)
         return False
 
@@ -232,24 +234,30 @@ class LocalStore(Threaded):
         Raises:
             StoreError, DiskFull: a folder cannot be created.
         """
+        self._prepared = ""
         for first in {oid.md5[:2]: oid for oid in statuses}.values():
             self.prepare(first)
         jobs = ((oid, "", status) for oid, status in statuses.items())
         return Jobs.of(other.root, self.root / "files" / "md5", jobs)
 
-    def prepare(self, oid: ObjectId) -> Path:
+    def prepare(self, oid: ObjectId) -> str:
         """Make the folder of an object that is about to arrive, and return a temporary name in it.
+
+        The folder of the object before is not looked at again: objects come in the order of their names.
 
         Raises:
             StoreError, DiskFull: the folder cannot be created.
         """
-        try:
-            folder = self._make_folder(oid)
-        except OSError as error:
-            raise explained(error, f"writing to '{self.name}'", self.root) from error
-        return Path(f"{folder}/{temporary_name()}")
+        folder = self._text(oid).rpartition("/")[0]
+        if folder != self._prepared:
+            try:
+                self._make_folder(oid)
+            except OSError as error:
+                raise explained(error, f"writing to '{self.name}'", self.root) from error
+            self._prepared = folder
+        return f"{folder}/{temporary_name()}"
 
-    def install(self, oid: ObjectId, arrived: Path, found: os.stat_result) -> None:
+    def install(self, oid: ObjectId, arrived: str, found: os.stat_result) -> None:
         """Give a verified temporary file its final name, read-only, over a damaged one if there is one.
 
         Args:

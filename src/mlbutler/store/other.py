@@ -193,7 +193,7 @@ class OtherStore(Threaded):
             raise
         except Exception as error:
             raise _translated(error, self.name, f"reading {oid.key}") from error
-        return Arrived(f"{human_bytes(destination.stat().st_size)} from {path}")
+        return Arrived(lambda: f"{human_bytes(destination.stat().st_size)} from {path}")
 
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
         """Upload the file; on file systems without atomic uploads under a temporary name first.

@@ -118,7 +118,7 @@ class Threaded(ABC):
         """Get many objects, as `Store.get_many`."""
 
         def get(one: Wanted) -> Arrived:
-            return self.get(one.oid, one.destination, count, one.most)
+            return self.get(one.oid, Path(one.destination), count, one.most)
 
         with closing(imap_unordered(get, wanted, self.jobs, stop)) as done:
             for one, arrived in done:

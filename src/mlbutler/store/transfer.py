@@ -85,7 +85,7 @@ class Mover:
     ) -> None:
         self.cache, self.mirror = cache, mirror
         self._share, self._verify, self.tally, self._warn, self._stop = share, verify, tally, warn, stop
-        self._unfinished: set[Path] = set()
+        self._unfinished: set[str] = set()
         self._damaged: set[ObjectId] = set()  # in the mirror
         self._lock = threading.Lock()
 
@@ -96,7 +96,7 @@ class Mover:
             self.mirror.verified.save()
         with self._lock:
             for path in self._unfinished:
-                path.unlink(missing_ok=True)
+                Path(path).unlink(missing_ok=True)
             self._unfinished.clear()
 
     def _count(self, size: int) -> None:
@@ -219,7 +219,7 @@ class Mover:
         Yields each with True, with False when the remote lacks it, or with why it could not be brought: `AccessDenied`,
         `StoreError`; `CorruptObject` when something else came; `DiskFull` when the cache cannot be written.
         """
-        unfinished: dict[ObjectId, Path] = {}
+        unfinished: dict[ObjectId, str] = {}
 
         def expected() -> Iterator[Wanted]:
             for oid, most in wanted.items():
@@ -246,16 +246,18 @@ class Mover:
                 self._stop.set()
                 raise
 
-    def _finish(self, oid: ObjectId, path: Path, arrived: Arrived, store: Store) -> bool:
+    def _finish(self, oid: ObjectId, path: str, arrived: Arrived, store: Store) -> bool:
         """Verify what came, and give it its name."""
         installed = False
         try:
-            found = os.stat(path)  # noqa: PTH116 - for each of 50,000 objects
+            found = arrived.found or os.stat(path)  # noqa: PTH116
             md5 = arrived.md5 or (arrived.hashed(self._check) if arrived.hashed is not None else None)
             if md5 is None:
-                require_object(path, oid, arrived.came, self._check)
-            elif md5 != oid.md5.removesuffix(".dir"):
-                raise wrong_content(oid, arrived.came)
+                whole = is_object(Path(path), oid, self._check)
+            else:
+                whole = md5 == oid.md5.removesuffix(".dir")
+            if not whole:
+                raise wrong_content(oid, arrived.came())
             self.cache.install(oid, path, found)
             self.cache.verified.add(oid, found)
             installed = True
@@ -267,31 +269,30 @@ class Mover:
         self.share(oid)
         return True
 
-    def _guarded(self, oid: ObjectId, path: Path, arrived: Arrived, store: Store) -> bool | BaseException:
+    def _guarded(self, oid: ObjectId, path: str, arrived: Arrived, store: Store) -> bool | BaseException:
         try:
             return self._finish(oid, path, arrived, store)
         except MlbutlerError as error:
             return error
 
-    def _failed(self, path: Path, error: BaseException) -> bool | BaseException:
+    def _failed(self, path: str, error: BaseException) -> bool | BaseException:
         self._done_with(path)
         if isinstance(error, FileNotFoundError):
-            if path.parent.is_dir():
-                return False
-            return StoreError(f"{path.parent} has vanished.", "Run again.")
+            folder = Path(path).parent
+            return False if folder.is_dir() else StoreError(f"{folder} has vanished.", "Run again.")
         if isinstance(error, OSError):
             return explained(error, "storing an object", self.cache.root)
         return error
 
-    def _expect(self, oid: ObjectId) -> Path:
+    def _expect(self, oid: ObjectId) -> str:
         path = self.cache.prepare(oid)
         with self._lock:
             self._unfinished.add(path)
         return path
 
-    def _done_with(self, path: Path, *, gone: bool = False) -> None:
+    def _done_with(self, path: str, *, gone: bool = False) -> None:
         if not gone:
-            path.unlink(missing_ok=True)
+            Path(path).unlink(missing_ok=True)
         with self._lock:
             self._unfinished.discard(path)
 
@@ -299,10 +300,10 @@ class Mover:
         """Bring it from the mirror; `doubtful` is the status of an object that has to be hashed."""
         path = self._expect(oid)
         try:
-            mirror.get(oid, path, self._count)
-            found = path.stat()
+            mirror.get(oid, Path(path), self._count)
+            found = os.stat(path)  # noqa: PTH116
             if doubtful is not None:
-                if not is_object(path, oid, self._check):
+                if not is_object(Path(path), oid, self._check):
                     with self._lock:
                         self._damaged.add(oid)
                     return False

@@ -54,13 +54,13 @@ def is_content(content: bytes, directory: ObjectId) -> bool:
 
 
 def require_object(path: Path, oid: ObjectId, came: str, count: Counter | None = None) -> None:
-    """Refuse a file that is not `oid`; `came` says in words what the store sent.
+    """Refuse a file that is not `oid`; `came` says in words what it is.
 
     Raises:
         CorruptObject: the hash differs.
     """
     if not is_object(path, oid, count):
-        raise wrong_content(oid, came or f"{path.stat().st_size} bytes")
+        raise wrong_content(oid, came)
 
 
 def wrong_content(oid: ObjectId, came: str) -> CorruptObject:

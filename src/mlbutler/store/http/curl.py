@@ -13,10 +13,10 @@ import re
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar
+from typing import IO, Any, NamedTuple, Protocol, TypeVar
 
 import pycurl
 
@@ -25,14 +25,15 @@ from mlbutler.store import limits
 K = TypeVar("K")
 T = TypeVar("T")
 
-Receiver = Callable[[bytes], None]
-"""Takes one block of a body; may raise to end the transfer."""
+Receiver = Callable[[Sequence[bytes]], None]
+"""Takes the next blocks of a body, which stay as they are; may raise to end the transfer."""
 
 _BUFFER = 1 << 19
 _POLL = 0.2
 _SHORT = 1 << 16
 _KEPT_HANDLES = 64
 _HEADERS = ("User-Agent: mlbutler", "Accept-Encoding: identity")
+_DIGITS = 20
 _STATUS_LINE = re.compile(r"HTTP/\S*[ \t]+(\d+)[ \t]*([^\r\n]*)")
 
 Configure = Callable[[Any, "Request"], list[str]]
@@ -41,19 +42,37 @@ Sign = Callable[[str, str], list[str]]
 """Returns headers for a method and an address: each request needs its own."""
 
 
-@dataclass(frozen=True)
 class Response:
-    """What came: status, reason phrase, headers (names in lower case), address asked, bytes of the body read."""
+    """What came: status, reason phrase, address asked, bytes of the body read; headers are read when somebody asks.
 
-    status: int
-    reason: str
-    headers: Mapping[str, str]
-    url: str
-    size: int = 0
+    Args:
+        head: the status line and the headers.
+    """
+
+    __slots__ = ("_head", "_names", "reason", "size", "status", "url")
+
+    def __init__(self, status: int, reason: str, head: str, url: str, size: int = 0) -> None:
+        self.status, self.reason, self.url, self.size = status, reason, url, size
+        self._head, self._names = head, ""
+
+    def header(self, name: str) -> str:
+        """Return the value of the header `name` (lower case), '' where there is none; of several, the last."""
+        self._names = self._names or self._head.lower()
+        found = self._names.rfind(f"\n{name}:")
+        if found < 0:
+            return ""
+        start = found + len(name) + 2
+        end = self._head.find("\n", start)
+        return self._head[start : end if end >= 0 else None].strip()
+
+    @property
+    def length(self) -> int | None:
+        """Return the bytes that the body is announced to have, None where that is not said."""
+        text = self.header("content-length")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else None
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One exchange, without redirects.
 
     Attributes:
@@ -129,20 +148,23 @@ class Concurrency(Protocol):
         ...
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Transfer:
     """One request under way.
 
     Attributes:
-        head: lines of headers, as they come. They are read when somebody asks: for an object's presence they are most
-            of the work. heard: how many of them `_Loop` has seen. answer: read from the first `known` lines and bytes.
+        head, blocks: lines of headers, and what of the body came and was not taken yet. libcurl calls nothing of ours
+            for them, which would cost more than all else. heard: how many lines `_Loop` has seen.
+        answer: read from the first `known` lines.
     """
 
     request: Request
+    kind: _Kind | None
     head: list[bytes] = field(default_factory=list)
+    blocks: list[bytes] = field(default_factory=list)
     heard: int = 0
     answer: Response | None = None
-    known: tuple[int, int] = (0, 0)
+    known: int = 0
     size: int = 0
     moved: int = 0
     receiver: Receiver | None = None
@@ -154,37 +176,36 @@ class _Transfer:
 
     def response(self) -> Response | None:
         """Return the response as far as it came; of several answers, as 100 and then 200, the last."""
-        if self.answer is None or self.known != (len(self.head), self.size):
-            self.answer, self.known = self._read(), (len(self.head), self.size)
+        if self.known != len(self.head):
+            self.answer, self.known = self._read(), len(self.head)
+        if self.answer is not None:
+            self.answer.size = self.size
         return self.answer
 
     def _read(self) -> Response | None:
         text = b"".join(self.head).decode("latin-1")
-        text = text[text.rfind("\nHTTP/") + 1 :]
-        if (first := _STATUS_LINE.match(text)) is None:
-            return None
-        headers = {}
-        for line in text.split("\n")[1:]:
-            name, _, value = line.partition(":")
-            headers[name.strip().lower()] = value.strip()
-        return Response(int(first[1]), first[2], headers, self.request.url, self.size)
+        start = text.rfind("\nHTTP/") + 1
+        first = _STATUS_LINE.match(text, start)
+        return Response(int(first[1]), first[2], text[start:], self.request.url) if first is not None else None
 
-    def body(self, block: bytes) -> int | None:
-        # An exception must not reach libcurl: it is kept, and -1 ends the transfer.
+    def take(self) -> bool:
+        """Give what came to the receiver; return whether the transfer may go on."""
+        if not self.blocks:
+            return True
+        size = sum(map(len, self.blocks))
         self.quiet = 0.0
-        self.size += len(block)
+        self.size += size
         try:
             self.choose()
             if self.receiver is not None:
-                self.receiver(block)
+                self.receiver(self.blocks)
             elif self.size > _SHORT:
                 self.stopped = True
-                return -1
         except BaseException as error:
             self.error = error
-            return -1
-        self.moved += len(block)
-        return None
+        self.blocks.clear()
+        self.moved += size
+        return self.error is None and not self.stopped
 
     def choose(self) -> None:
         if not self.chosen:
@@ -330,7 +351,7 @@ class _Loop:
         while self._waiting and self._waiting[0][0] <= now:
             _, _, key, task = heapq.heappop(self._waiting)
             self._advance(key, task, None)
-        self._give_up_quiet(now - started)
+        self._look(now - started)
 
     def _collect(self) -> int:
         count = 0
@@ -344,18 +365,22 @@ class _Loop:
             count += len(good) + len(bad)
         return count
 
-    def _give_up_quiet(self, passed: float) -> None:
+    def _look(self, passed: float) -> None:
+        """Let those that are under way take what came, and give up those that were quiet for too long."""
         for handle, (_, _, transfer) in list(self._live.items()):
+            transfer.quiet += passed
             if transfer.heard != len(transfer.head):
                 transfer.heard, transfer.quiet = len(transfer.head), 0.0
-            transfer.quiet += passed
-            if transfer.quiet > self._timeout:
+            if not transfer.take():
+                self._arrived(handle, pycurl.E_WRITE_ERROR, "not wanted")
+            elif transfer.quiet > self._timeout:
                 self._arrived(handle, pycurl.E_OPERATION_TIMEDOUT, "no answer in time")
 
     def _arrived(self, handle: Any, code: int, text: str) -> None:
         key, task, transfer = self._live[handle]
+        transfer.take()
         try:
-            if code == 0:
+            if code == 0 and transfer.error is None:
                 transfer.choose()  # for a response without a body
         except BaseException as error:
             transfer.error = error
@@ -373,12 +398,11 @@ class _Loop:
         self._multi.remove_handle(handle)
         if transfer.file is not None:
             transfer.file.close()
-        kind = _kind(transfer.request)
-        kept = self._free[kind]
+        kept = self._free[transfer.kind]
         if transfer.error is not None or len(kept) >= _KEPT_HANDLES:
             handle.close()
             return
-        if kind is None:
+        if transfer.kind is None:
             handle.reset()
         kept.append(handle)
 
@@ -399,17 +423,17 @@ class _Loop:
             self._ended.append((key, error))
 
     def _start(self, key: Any, task: Task[Any], request: Request) -> None:
-        transfer = _Transfer(request)
-        kept = self._free[_kind(request)]
+        transfer = _Transfer(request, _kind(request))
+        kept = self._free[transfer.kind]
         handle = kept.pop() if kept else None
-        if handle is None or _kind(request) is None:
+        if handle is None or transfer.kind is None:
             handle = self._set_up(handle or pycurl.Curl(), request, transfer)
         handle.setopt(pycurl.URL, request.url)
         if self._sign is not None:
             signed = self._sign(request.method, request.url)
             handle.setopt(pycurl.HTTPHEADER, [*_HEADERS, *request.headers, *signed])
         handle.setopt(pycurl.HEADERFUNCTION, transfer.head.append)
-        handle.setopt(pycurl.WRITEFUNCTION, transfer.body)
+        handle.setopt(pycurl.WRITEFUNCTION, transfer.blocks.append)
         self._multi.add_handle(handle)
         self._live[handle] = key, task, transfer
 

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -128,16 +128,17 @@ class HttpStore:
         self._refuse(response)
         if _is_page(response):
             return (yield from self._page(oid))
-        return Answer(Presence.PRESENT, 0 if response.status == 204 else content_length(response))
+        return Answer(Presence.PRESENT, 0 if response.status == 204 else response.length)
 
     def _page(self, oid: ObjectId) -> Task[Answer]:
         """Return the answer for an HTML page with status 200: its hash tells the object itself from a login page."""
         digest, size = hashlib.md5(usedforsecurity=False), 0
 
-        def hashed(block: bytes) -> None:
+        def hashed(blocks: Sequence[bytes]) -> None:
             nonlocal size
-            digest.update(block)
-            size += len(block)
+            for block in blocks:
+                digest.update(block)
+                size += len(block)
             if size > _PAGE_LIMIT:
                 raise _TooLarge
 
@@ -160,7 +161,7 @@ class HttpStore:
             FileNotFoundError: 404. AccessDenied: 401, 403. CorruptObject: the body was cut short each time, or is
             larger than `most`. StoreError: it could not be read. OSError: `destination` cannot be written.
         """
-        return self._driver.one(self._getting(Wanted(oid, destination, most), count))
+        return self._driver.one(self._getting(Wanted(oid, str(destination), most), count))
 
     def get_many(
         self, wanted: Iterable[Wanted], count: Counter, stop: threading.Event
@@ -189,7 +190,7 @@ class HttpStore:
             download.forget()
             raise Transient(f"Remote '{self.name}' has another {oid.key} than it began to send.", "Run again.")
         self._refuse(response, partial=bool(headers))
-        return download.arrived(self._came(response, download.size))
+        return download.arrived(lambda: self._came(response, download.size))
 
     def put(self, oid: ObjectId, source: Path, count: Counter) -> None:
         """Send the file with the remote's `method`.
@@ -240,7 +241,7 @@ class HttpStore:
             except TransferError as broken:
                 raise self._broken(broken, oid.key) from None
             assert response is not None
-            target = response.headers.get("location")
+            target = response.header("location")
             if response.status not in _REDIRECTS or not target:
                 return response
             if source is not None and response.status not in (307, 308):
@@ -269,7 +270,7 @@ class HttpStore:
             raise Transient(
                 f"{what}.",
                 "The remote has a problem; run again later.",
-                retry_after(response.headers.get("retry-after")),
+                retry_after(response.header("retry-after")),
             )
         remedy = "Check the remote's url."
         if status in (404, 405, 501):
@@ -282,7 +283,7 @@ class HttpStore:
         if broken.unusable:
             return StoreError(f"Remote '{self.name}' cannot be used for {where}.", "Check the remote's url.")
         if broken.cut_short and broken.response is not None:
-            expected = content_length(broken.response)
+            expected = broken.response.length
             return _CutShort(
                 f"{self._path(broken.response.url)} on remote '{self.name}' was cut short: {broken.response.size} of "
                 f"{expected if expected is not None else 'unknown'} bytes came.",
@@ -313,7 +314,7 @@ class HttpStore:
         return parts.path if _origin(url) == self._origin else f"{parts.hostname}{parts.path}"
 
     def _came(self, response: Response, size: int) -> str:
-        kind = response.headers.get("content-type", "no content type")[:80]
+        kind = (response.header("content-type") or "no content type")[:80]
         return f"{self._path(response.url)} answered {response.status} with {kind!r}, {human_bytes(size)}"
 
 
@@ -338,18 +339,12 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(scheme)
 
 
-def content_length(response: Response) -> int | None:
-    """Return the length that an answer's header announces, None where it announces none."""
-    text = response.headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
 def _tells_size(response: Response, oid: ObjectId) -> bool:
     """Tell whether a HEAD's length counts: some servers send none, or that of the empty body they send."""
     if not 200 <= response.status < 300 or oid.md5 == EMPTY_MD5:
         return True
-    return bool(content_length(response))
+    return bool(response.length)
 
 
 def _is_page(response: Response) -> bool:
-    return response.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml"))
+    return response.header("content-type").lower().startswith(("text/html", "application/xhtml"))

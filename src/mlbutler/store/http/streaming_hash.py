@@ -30,8 +30,8 @@ class StreamingHash:
         digest: of what the file holds already, `done` bytes.
     """
 
-    def __init__(self, path: Path, digest: _Hash, done: int) -> None:
-        self._path, self._digest, self._done = path, digest, done
+    def __init__(self, path: str | Path, digest: _Hash, done: int) -> None:
+        self._path, self._digest, self._done = Path(path), digest, done
         self._work: Future[None] | None = None
 
     def advance(self, size: int) -> None:

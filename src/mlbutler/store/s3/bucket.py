@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from mlbutler.errors import StoreError
 from mlbutler.store.http.curl import Receiver, Request, Response, Task, TransferError
 from mlbutler.store.http.download import Download
-from mlbutler.store.http.store import HttpStore, content_length
+from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
 from mlbutler.store.retry import RetryPolicy, Transient
 from mlbutler.store.s3 import listing
@@ -75,7 +75,7 @@ class Bucket(HttpStore):
             yield from self._require_bucket(oid)
             return Answer(Presence.MISSING)
         self._refuse(response)
-        return Answer(Presence.PRESENT, content_length(response))
+        return Answer(Presence.PRESENT, response.length)
 
     def _get(self, oid: ObjectId, download: Download) -> Task[Arrived]:
         try:
@@ -130,7 +130,7 @@ class Bucket(HttpStore):
         self._there = True
 
     def _left(self, response: Response) -> LeftToDvc:
-        region = response.headers.get("x-amz-bucket-region", "")
+        region = response.header("x-amz-bucket-region")
         self.unclear = LeftToDvc(region if region != self._place.region else "")
         return self.unclear
 
@@ -189,8 +189,8 @@ class Bucket(HttpStore):
 def _collecting(body: bytearray, most: int, status: int) -> Callable[[Response], Receiver | None]:
     """Return what takes the body of an answer with that status into `body`, and ends one that is longer than `most`."""
 
-    def add(block: bytes) -> None:
-        body.extend(block)
+    def add(blocks: Sequence[bytes]) -> None:
+        body.extend(b"".join(blocks))
         if len(body) > most:
             raise LeftToDvc
 

@@ -7,13 +7,14 @@ import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlbutler.errors import ProjectError
-from mlbutler.git import Git
+from mlbutler.git import Done, Git
 from mlbutler.live_lines import clean
 from mlbutler.train import fields
 from mlbutler.train.experiment import VERSION, Experiment, Search, StageNote, dumps, identity, loads
@@ -102,6 +103,36 @@ def test_what_is_known_need_not_be_read_and_is_not_believed_when_another_changed
     last = experiments.change(one.id, saving, known=running)
     assert last is not None
     assert last.experiment.state is State.SAVING, "it was left as it was known, which it was not any more"
+
+
+class CountedGit(Git):
+    """Git that notes what it is asked."""
+
+    asked: ClassVar[list[str]] = []
+
+    def run(self, *args: str, **more: Any) -> Done:
+        self.asked.append(args[0])
+        return super().run(*args, **more)
+
+
+def test_who_looks_again_reads_only_what_has_changed(repository: Path) -> None:
+    others, git = Experiments(Git(repository)), CountedGit(repository)
+    mine, wanted = Experiments(git), [an_experiment(repository, name) for name in ("a", "b")]
+    assert [others.create(one) for one in wanted] == [True, True]
+    first = mine.all()
+    git.asked.clear()
+    assert mine.all() == first
+    assert mine.read(first[0].experiment.id) == first[0]
+    assert git.asked == ["for-each-ref", "rev-parse"]
+    others.change(wanted[1].id, lambda now: now.with_(state=State.RUNNING))
+    assert {kept.experiment.name: kept.experiment.state for kept in mine.all()} == {
+        "a": State.WAITING, "b": State.RUNNING
+    }  # fmt: skip
+    read = others.read(wanted[0].id)
+    assert read is not None
+    assert others.remove(read)
+    assert mine.read(wanted[0].id) is None
+    assert [kept.experiment.name for kept in mine.all()] == ["b"]
 
 
 def test_a_log_stays_until_there_is_another(repository: Path) -> None:

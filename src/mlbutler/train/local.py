@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from mlbutler.train.end import End, after_loss
@@ -21,10 +22,14 @@ class LocalEngine:
     def __init__(self, experiments: Experiments, place: Place) -> None:
         self._experiments, self._place = experiments, place
 
-    def mine(self) -> list[Kept]:
-        """Return the experiments that were submitted from this work tree, in their order."""
+    def mine(self, among: Iterable[Kept] | None = None) -> list[Kept]:
+        """Return the experiments that were submitted from this work tree, in their order.
+
+        Args:
+            among: those that were read a moment ago; all are read if None.
+        """
         here = os.fspath(self._place.root)
-        return [one for one in self._experiments.all()
+        return [one for one in (self._experiments.all() if among is None else among)
                 if one.experiment.host == host() and one.experiment.place == here
                 and self._place.has_sent(one.experiment.id)]  # fmt: skip
 
@@ -59,9 +64,9 @@ class LocalEngine:
         now = self._experiments.change(id, lost, kept_log(self._place.log(id)))
         return now.experiment if now is not None and now.experiment.cancel is None else None
 
-    def is_idle(self) -> bool:
-        """Tell whether something here waits, or is lost, and no process works at anything."""
-        due = [one.experiment for one in self.mine() if self.shown(one.experiment) in (State.WAITING, State.LOST)]
+    def is_idle(self, among: Iterable[Kept] | None = None) -> bool:
+        """Tell whether something here waits, or is lost, and no process works at anything; `among` as for `mine`."""
+        due = [one.experiment for one in self.mine(among) if self.shown(one.experiment) in (State.WAITING, State.LOST)]
         most = max((one.jobs for one in due), default=0)
         return bool(due) and not any(self._place.is_held(f"slot-{number}") for number in range(most))
 

@@ -58,6 +58,7 @@ class Experiments:
 
     def __init__(self, git: Git, prefix: str = PREFIX) -> None:
         self._git, self._prefix = git, prefix
+        self._last: dict[str, Kept] = {}  # what a commit holds does not change: who looks again reads what is new
 
     def all(self) -> tuple[Kept, ...]:
         """Return every experiment whose state can be read, in the order of submission."""
@@ -67,11 +68,13 @@ class Experiments:
         """Return every experiment, in the order of submission, and the refs that hold none."""
         lines = self._git.run("for-each-ref", "--format=%(objectname) %(refname)", self._prefix).text.splitlines()
         refs = [(commit, ref.removeprefix(self._prefix)) for commit, _, ref in (line.partition(" ") for line in lines)]
-        contents = self._contents(list(dict.fromkeys(f"{commit}:{_STATE}" for commit, _ in refs)))
+        read = [self._known(id, commit) for commit, id in refs]
+        new = [f"{commit}:{_STATE}" for (commit, _), known in zip(refs, read, strict=True) if known is None]
+        contents = self._contents(list(dict.fromkeys(new)))
         found, damaged = [], []
-        for commit, id in refs:
+        for (commit, id), known in zip(refs, read, strict=True):
             try:
-                found.append(self._kept(id, contents.get(f"{commit}:{_STATE}"), commit))
+                found.append(known or self._kept(id, contents.get(f"{commit}:{_STATE}"), commit))
             except ProjectError as error:
                 damaged.append(Damaged(clean(self._prefix + id), error.message, error.remedy))
         return in_order(found), tuple(damaged)
@@ -91,11 +94,19 @@ class Experiments:
         Raises:
             ProjectError: as `_kept`. GitError: an object is not what its id says.
         """
+        is_open = self._git.access is not None
+        if not is_open and (known := self._known(id, commit)) is not None:
+            return known
         name = f"{commit}:{_STATE}"
         content = self._contents([name]).get(name)
-        if content is not None and self._git.access is not None:
+        if content is not None and is_open:
             content = git_verified.file(self._git, commit, _STATE)
         return self._kept(id, content, commit)
+
+    def _known(self, id: str, commit: str) -> Kept | None:
+        """Return the experiment where its ref pointed at this commit when it was read last."""
+        found = self._last.get(id)
+        return found if found is not None and found.commit == commit else None
 
     def _kept(self, id: str, content: bytes | None, commit: str) -> Kept:
         """Return the state that the ref of this id holds.
@@ -115,7 +126,8 @@ class Experiments:
             raise ProjectError(message, f"{error.remedy} {self._how_to_remove(id)}") from error
         if experiment.id != id:
             raise ProjectError(f"{self._prefix}{id} holds the state of another experiment.", self._how_to_remove(id))
-        return Kept(experiment, commit)
+        kept = self._last[id] = Kept(experiment, commit)
+        return kept
 
     def _how_to_remove(self, id: str) -> str:
         return f"If you do not know it: git update-ref -d {shlex.quote(self._prefix + id)}"

@@ -115,7 +115,7 @@ def _until_ended(training: Training, ids: list[str], searched: _Searched) -> lis
                 ended[id] = one
         left = [id for id in ids if id in now and id not in ended]
         if left:
-            vain = _have_run(training, 0 if before != seen else vain)
+            vain = _have_run(training, found, 0 if before != seen else vain)
             remote = [kept for kept in found if training.engine.of_jenkins(kept.experiment)]
             grids = {now[id].grid for id in left}
             due = _take_up(training.engine, [kept for kept in remote if kept.experiment.grid in grids], due)
@@ -126,16 +126,17 @@ def _until_ended(training: Training, ids: list[str], searched: _Searched) -> lis
     return [ended[id] for id in ids if id in ended]
 
 
-def _have_run(training: Training, vain: int) -> int:
+def _have_run(training: Training, found: Sequence[Kept], vain: int) -> int:
     """Start what is due on this machine and that nobody works at; return how often that was in vain.
 
     Args:
+        found: all experiments, as they were read a moment ago.
         vain: how often it was until now, without a change of any experiment.
 
     Raises:
         OutsideError: it always is.
     """
-    if not training.engine.local.is_idle():
+    if not training.engine.local.is_idle(found):
         return 0
     if vain == _MOST_IN_VAIN:
         log = training.place.worker_log.relative_to(training.place.root)

@@ -87,15 +87,26 @@ def test_it_writes_and_a_second_time_changes_nothing(cli: Cli, root: Path, capsy
     assert content(root) == made
 
 
+_UNDISTURBED = dict[str, str]()
+
+
+@pytest.fixture
+def expected(cli: Cli, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The content of a project where nothing interrupted it, made once."""
+    if not _UNDISTURBED:
+        monkeypatch.chdir(wanted := make(tmp_path / "undisturbed", KINDS["pip"]))
+        assert cli() == 0
+        monkeypatch.chdir(root)
+        _UNDISTURBED.update(content(wanted))
+    return _UNDISTURBED
+
+
 @pytest.mark.parametrize("at", range(1, 13))
 def test_an_interrupt_leaves_whole_files_and_a_second_time_finishes(
-    cli: Cli, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+    cli: Cli, root: Path, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     """Ctrl-C at each write to the disk in turn: each file is synchronised once, and its folder once."""
-    before, wanted = set(content(root)), make(tmp_path / "undisturbed", KINDS["pip"])
-    monkeypatch.chdir(wanted)
-    assert cli() == 0
-    monkeypatch.chdir(root)
+    before = set(content(root))
     synchronise, seen = os.fsync, []
 
     def interrupted(handle: int) -> None:
@@ -107,7 +118,7 @@ def test_an_interrupt_leaves_whole_files_and_a_second_time_finishes(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", interrupted)
         assert cli() == 130
-    expected, left = content(wanted), content(root)
+    left = content(root)
     assert set(left) <= set(expected)  # no file half done, none beside them
     assert all(left[name] == expected[name] for name in set(left) - before)
     assert cli() == 0

@@ -19,13 +19,18 @@ from mlbutler.record import (
     Change,
     CheckResult,
     CommitResult,
+    CompareResult,
     Environment,
     Finding,
+    Origin,
     Outcome,
     Record,
     ReproduceResult,
     StageRun,
+    StageVerified,
     TestResult,
+    Verification,
+    VerifyResult,
 )
 from mlbutler.report.build import title
 from mlbutler.report.headline import headline
@@ -154,8 +159,15 @@ def test_a_claim_has_no_advice_links_or_commands_and_says_what_it_is() -> None:
         RECORD, change=change, report_name="official",
         test=TestResult(outcome=Outcome.PASSED, reason="ok", remedy="run this"),
     )  # fmt: skip
-    claim = as_claim(stranger, CHANGE)
+    seen = StageVerified(name="train", state=Verification.IDENTICAL, attested=("attested by ci",))
+    verified = VerifyResult(outcome=Outcome.PASSED, reason="", revision=CHANGE.head, stages=(seen,))
+    check = CheckResult(outcome=Outcome.PASSED, reason="", verified=verified)
+    origin = Origin(files=("metrics.json",), kind="earlier build", stage="train", commit=CHANGE.head, signer="ci")
+    compare = CompareResult(outcome=Outcome.PASSED, reason="", new_origins=(origin,))
+    claim = as_claim(dataclasses.replace(stranger, check=check, compare=compare), CHANGE)
     said = repr(claim)
+    assert "'ci'" not in said
+    assert "attested by" not in said
     assert "evil" not in said
     assert "run this" not in said
     assert "rm -rf" not in said

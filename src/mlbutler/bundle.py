@@ -33,6 +33,8 @@ _OURS = ("push", "commit", "report", "publish")
 """Steps that a fork's build does not do: whatever it says of them is not shown."""
 _EMPTIED = ("remedy", "fetch_command")
 """Fields whose text a reader would follow."""
+_OF_SIGNERS = ("signer", "attested")
+"""Fields that say whose signature was checked: it was not checked here."""
 
 
 class BundleRefused(MlbutlerError):
@@ -136,7 +138,8 @@ def _refused(why: str) -> BundleRefused:
 def as_claim(record: Record, change: Change) -> Record:
     """Return what a stranger's record says, as their claim on `change`, which is known from elsewhere.
 
-    It loses links, commands and advice, which a reader could follow, and what a fork's build cannot have done.
+    It loses links, commands and advice, which a reader could follow, what a fork's build cannot have done, and whose
+    signatures it says to have seen.
     """
     plain = cast(Record, _plain(record))
     gone: dict[str, Any] = dict.fromkeys(_OURS)
@@ -150,9 +153,10 @@ def _plain(value: Any) -> Any:
         return tuple(_plain(item) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return type(value)(**{name: "" if _is_followed(name, item) else _plain(item) for name, item in fields.items()})
+        return type(value)(**{name: _kept(name, item) for name, item in fields.items()})
     return value
 
 
-def _is_followed(name: str, value: object) -> bool:
-    return isinstance(value, str) and (name in _EMPTIED or name.endswith("url"))
+def _kept(name: str, value: Any) -> Any:
+    is_followed = isinstance(value, str) and (name in _EMPTIED or name.endswith("url"))
+    return type(value)() if is_followed or name in _OF_SIGNERS else _plain(value)

@@ -196,6 +196,20 @@ def test_a_pull_request_cannot_turn_it_off(world: World) -> None:
     assert "not reproducible: train" in run.record["check"]["reason"]
 
 
+@pytest.mark.parametrize(("there", "instead", "why"), [
+    ("  train:\n", "  train:\n    frozen: true\n", "it is frozen"),
+    ("outs: [model.txt]", "outs: [{model.txt: {persist: true}}]", "it goes on from its own earlier output"),
+], ids=["frozen", "persist"])  # fmt: skip
+def test_a_forged_result_that_the_change_keeps_from_being_verified_is_not_known(
+    world: World, there: str, instead: str, why: str
+) -> None:
+    forge(world, "evading", **{"dvc.yaml": DVC_YAML.replace(there, instead)})
+    run = world.run(world.clone("origin/evading"), world.jenkins("evading", 6), "--only", "plan,sync,check")
+    assert (run.code, run.outcome("check")) == (3, "not known"), run.out + run.err
+    assert f"train: its new results in dvc.lock are not verified: {why}" in run.record["check"]["reason"]
+    assert stage(run.record["check"]["verified"], "train")["state"] == "not verified"
+
+
 def test_an_honest_pull_request_is_shown_as_verified(world: World) -> None:
     trained(world, "good", {"params.yaml": params(0.02)})
     run = world.run(world.clone("origin/good"), world.jenkins("good", 3))

@@ -391,8 +391,17 @@ def test_dvc_reads_nothing_for_the_code_that_the_code_may_not_read(world: World,
     filled = world.run(world.clone("origin/filled"), build, "--only", "plan,report")
     assert filled.record["plan"]["outcome"] == "error"
     assert "isolation.readable" in filled.record["plan"]["remedy"]
-    assert token not in run.out + run.err + filled.out + filled.err
-    for place in (run.root, filled.root, world.remote, world.mirror):
+    said, roots = run.out + run.err + filled.out + filled.err, [run.root, filled.root]
+    (home / ".netrc").write_text(f"machine: x: {token}\n")  # no YAML, of which an error shows a line
+    for name in ("dvc.lock", "data/raw.dvc", ".dvc/config"):
+        roots.append(world.clone("origin/readers"))
+        (roots[-1] / name).unlink()
+        (roots[-1] / name).symlink_to(home / ".netrc")
+        linked = world.run(roots[-1], build, "--only", "plan,report")
+        assert "is outside of what the project's code may read" in linked.record["plan"]["reason"], linked.err
+        said += linked.out + linked.err
+    assert token not in said
+    for place in (*roots, world.remote, world.mirror):
         for file in place.rglob("*"):
             assert file.is_symlink() or not file.is_file() or token.encode() not in file.read_bytes(), file
 

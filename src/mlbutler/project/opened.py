@@ -14,6 +14,7 @@ from mlbutler.git import Git
 from mlbutler.project.artifact import Artifact
 from mlbutler.project.dvc_yaml import guard
 from mlbutler.project.model import Stages
+from mlbutler.project.unseen import require_in_sight
 from mlbutler.symlinks import Symlinks
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class OpenedProject:
         from mlbutler.remotes.held_config import read_texts
         from mlbutler.remotes.trust import refused, require_places
 
+        for name in ("config", "config.local"):
+            require_in_sight(self.root / ".dvc" / name)
         # Looked at each time: what runs between two openings can change the files.
         self._config_texts = texts = read_texts(self.root)
         require_places(self.root, self.agreed, texts)

@@ -46,16 +46,32 @@ def guard_values() -> None:
 
     def guarded(load: Any) -> Any:
         def load_in_sight(path: Any, *args: Any, fs: Any = None, **options: Any) -> Any:
-            if getattr(fs, "protocol", "local") == "local" and not _is_seen(Path(path)):
-                said = "outside of what the project's code may read: not read"
-                remedy = "Put the file into the repository, or name it in isolation.readable on the target branch."
-                raise Unreadable(said, os.fspath(path), remedy)
+            if getattr(fs, "protocol", "local") == "local":
+                _require(Path(path))
             return load(path, *args, fs=fs, **options)
 
         return load_in_sight
 
     made = {suffix: guarded(load) for suffix, load in theirs.items()}
     serialize.LOADERS = defaultdict(lambda: guarded(usual()), made)
+
+
+def require_in_sight(path: Path) -> None:
+    """Refuse a file of DVC's own that is a link to what is not in sight: an error would show a line of it.
+
+    Raises:
+        Unreadable: it is one.
+    """
+    absolute, (workspace, _) = path.absolute(), _held
+    if absolute.is_relative_to(Path.cwd()) or (workspace is not None and absolute.is_relative_to(workspace)):
+        _require(path)  # elsewhere it is the path in a commit
+
+
+def _require(path: Path) -> None:
+    if not _is_seen(path):
+        said = "outside of what the project's code may read: not read"
+        remedy = "Put the file into the repository, or name it in isolation.readable on the target branch."
+        raise Unreadable(said, os.fspath(path), remedy)
 
 
 def guard_outputs() -> None:

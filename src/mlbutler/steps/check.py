@@ -19,7 +19,7 @@ from mlbutler.project.artifact import NO_REMOTE, UNCACHED
 from mlbutler.project.kept import not_in_git
 from mlbutler.project.lock_check import check_lock, leftovers
 from mlbutler.project.overlooked import tracked_and_ignored, why
-from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState, VerifyResult
+from mlbutler.record import CheckResult, Finding, Outcome, PlanResult, StageState, Verification, VerifyResult
 from mlbutler.record_pending import pending_words
 from mlbutler.report.findings import grouped
 from mlbutler.steps import plan as plan_step
@@ -71,6 +71,7 @@ def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, a
     verified = _verified(work, plan) if VERIFIED in checks else None
     if verified is not None:
         findings += _not_reproducible(verified)
+        undetermined += _not_verified(verified) if work.record.change.base is not None else ()
         notes.append(f"verified in a clean clone: {verified.reason}")
     unknown = grouped(undetermined)
     for finding in (
@@ -103,9 +104,8 @@ def _verified(work: RunContext, plan: PlanResult) -> VerifyResult | None:
     from mlbutler.steps.verification_note import keep
     from mlbutler.steps.verify import sampled
 
-    result = sampled(
-        work, settings, settings.sample, [stage.name for stage in plan.stages if stage.state is StageState.UP_TO_DATE]
-    )
+    counts = (StageState.UP_TO_DATE, StageState.FROZEN)
+    result = sampled(work, settings, settings.sample, [one.name for one in plan.stages if one.state in counts])
     if result is not None:
         keep(work, result)
     return result
@@ -121,6 +121,20 @@ def _not_reproducible(verified: VerifyResult) -> list[Finding]:
         )
         for stage in verified.stages
         if stage.state.is_wrong
+    ]
+
+
+def _not_verified(verified: VerifyResult) -> list[Finding]:
+    """Return findings for the stages whose results a change brings, and which cannot be run for this."""
+    return [
+        Finding(
+            check=VERIFIED,
+            subject=stage.name,
+            problem=f"its new results in dvc.lock are not verified: {stage.reason}",
+            remedy="Look how they were made: a change can make a stage one that cannot be verified.",
+        )
+        for stage in verified.stages
+        if stage.state is Verification.NOT_VERIFIED
     ]
 
 

@@ -44,7 +44,8 @@ def verify(work: RunContext, asked: Asked) -> VerifyResult:
         stages = scratch.project.stages
         chosen = list(asked.choose(stages))
         plans = {plan.name: plan for plan in scratch.project.planning.judged()} if chosen else {}
-        runnable = [name for name in chosen if not _obstacle(_stage(stages, name), plans[name])]
+        obstacles = {name: why for name in chosen if (why := _obstacle(_stage(stages, name), plans[name]))}
+    runnable = [name for name in chosen if name not in obstacles]
     drawn = draw(runnable, asked.share) if asked.share is not None else chosen
     found: list[StageVerified] = []
     with _clean_place(work.root) as place:
@@ -60,7 +61,11 @@ def verify(work: RunContext, asked: Asked) -> VerifyResult:
             for cause in one.causes:
                 work.console.line(f"    {cause}")
             found.append(one)
-    return _judged(asked, found, len(runnable) if asked.share is not None else 0)
+    if asked.share is None:
+        return _judged(asked, found)
+    chance = f"{len(found)} of {count(len(runnable), 'stage')} drawn"
+    found += [_not_verified(name, why) for name, why in obstacles.items()]  # a forger would like nobody to miss them
+    return _judged(asked, found, len(runnable), chance)
 
 
 def draw(names: Sequence[str], share: float) -> list[str]:
@@ -74,7 +79,8 @@ def sampled(work: RunContext, settings: VerifySettings, share: float, up_to_date
     """Verify a share of what the change itself brings to dvc.lock.
 
     Args:
-        settings: as agreed with the target branch. up_to_date: stages whose recorded results are this commit's.
+        settings: as agreed with the target branch. up_to_date: stages whose recorded results count as this commit's,
+            and which this run does not make anew.
     """
     base = work.record.change.base
 
@@ -107,7 +113,7 @@ class _Verifying:
     def one(self, stage: Stage, plan: StagePlan) -> StageVerified:
         """Verify one stage."""
         if why := _obstacle(stage, plan):
-            return StageVerified(name=stage.name, state=Verification.NOT_VERIFIED, reason=why)
+            return _not_verified(stage.name, why)
         if stale := [cause for cause in plan.causes if cause.kind not in ("upstream", "always")]:
             said = f"dvc.lock was not made with what this commit holds: {sentence(stale)}"
             return StageVerified(name=stage.name, state=Verification.STALE, reason=said)
@@ -166,6 +172,10 @@ class _Verifying:
         )
 
 
+def _not_verified(name: str, why: str) -> StageVerified:
+    return StageVerified(name=name, state=Verification.NOT_VERIFIED, reason=why)
+
+
 def _stage(stages: Stages, name: str) -> Stage:
     return next(stage for stage in stages.pipeline() if stage.name == name)
 
@@ -219,13 +229,13 @@ def _clean_place(root: Path) -> Iterator[Path]:
 # ------------------------------------------------------------------------------------- results
 
 
-def _judged(asked: Asked, found: Sequence[StageVerified], drawn_from: int) -> VerifyResult:
+def _judged(asked: Asked, found: Sequence[StageVerified], drawn_from: int = 0, chance: str = "") -> VerifyResult:
     wrong = [one for one in found if one.state.is_wrong]
     good = [one for one in found if one.state.holds]
     outcome = Outcome.FAILED if wrong else Outcome.PASSED if good else Outcome.SKIPPED
     if not good and not wrong and found:
         outcome = Outcome.NOT_KNOWN
-    result = _result(asked, found, drawn_from, outcome, _sentence(found, drawn_from))
+    result = _result(asked, found, drawn_from, outcome, _sentence(found, chance))
     causes = [cause for one in wrong for cause in one.causes]
     return dataclasses.replace(result, remedy=causes[0] if causes else _remedy(wrong))
 
@@ -239,15 +249,14 @@ def _remedy(wrong: Sequence[StageVerified]) -> str:
     return "Read what the stage printed above, and make it run in a fresh clone." if wrong else ""
 
 
-def _sentence(found: Sequence[StageVerified], drawn_from: int) -> str:
+def _sentence(found: Sequence[StageVerified], chance: str) -> str:
     if not found:
         return "nothing to verify: no stage whose recorded results could be made again"
     parts = []
     for state in Verification:
         if names := [one.name for one in found if one.state is state]:
             parts.append(f"{state}: {few(names)}")
-    chance = f", {len(found)} of {count(drawn_from, 'stage')} drawn" if drawn_from else ""
-    return "; ".join(parts) + chance
+    return "; ".join(parts) + (f", {chance}" if chance else "")
 
 
 def _result(

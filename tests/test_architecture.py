@@ -27,7 +27,7 @@ OUTWARD = (
     "mlbutler.ci",
     "mlbutler.change",
 )
-DVC = {"dvc", "dvc_data", "dvc_objects", "dvc_render"}
+DVC = {"dvc", "dvc_data", "dvc_objects", "dvc_render", "scmrepo"}
 # Circles and arrows upwards that are still there: what goes is struck off here, and nothing is added.
 CIRCLES_OF_MODULES: tuple[tuple[str, ...], ...] = ()
 CIRCLES_OF_ROOMS: tuple[tuple[str, ...], ...] = ()
@@ -43,7 +43,7 @@ PACKAGES = {
     "markdown_it": "markdown-it-py",
 }
 BROUGHT = {
-    **dict.fromkeys(("dvc_data", "dvc_objects", "dvc_render", "hydra", "networkx", "fsspec"), "dvc"),
+    **dict.fromkeys(("dvc_data", "dvc_objects", "dvc_render", "scmrepo", "hydra", "networkx", "fsspec"), "dvc"),
     "markupsafe": "jinja2", "numpy": "scikit-learn", "asyncssh": "dvc-ssh", "botocore": "dvc-s3",
 }  # fmt: skip
 PLUGINS = {"dvc-http", "dvc-s3", "dvc-ssh"}  # DVC finds them by itself

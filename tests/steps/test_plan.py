@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mlbutler.commands.run import RunOptions, run
 from mlbutler.console import Console
+from mlbutler.project.opened import OpenedProject
 from mlbutler.project.times import write_times
-from mlbutler.record import Cost, Outcome, StagePlan, StageState
+from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
+from mlbutler.record_file import read_record, write_record
 from mlbutler.steps import plan, push, sync
 from mlbutler.steps.context import RunContext
 from tests.steps.test_push import new_model, trained
@@ -129,3 +133,47 @@ def test_stages_stand_below_those_that_they_follow(verbose: bool, capsys: pytest
         ]  # fmt: skip
     else:
         assert lines == ["! train: stale", "! └ evaluate: stale", "!   └ report: stale"]
+
+
+def test_a_second_run_on_a_laptop_takes_the_plan_of_the_first_where_that_still_holds(
+    tmp_path: Path, remote: Remote, working_state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = clone(tmp_path / "clone", remote.url)
+    monkeypatch.chdir(root)
+    opened: list[object] = []
+    monkeypatch.setattr(OpenedProject, "_opened", _noting(OpenedProject._opened, opened))
+
+    def again() -> tuple[PlanResult | None, bool]:
+        opened.clear()
+        assert run(root, Console(quiet=True), RunOptions(only=("plan",))) == 0
+        record = read_record(root / ".mlbutler" / "record.json")
+        assert record is not None
+        return record.plan and dataclasses.replace(record.plan, started="", duration=0.0), bool(opened)
+
+    first, _ = again()
+    for _ in range(5):  # what was written a moment before it was looked at is looked at once more
+        found, looked = again()
+        if not looked:
+            break
+    assert (found, looked) == (first, False)
+    record = read_record(root / ".mlbutler" / "record.json")
+    assert record is not None
+    for ci, counts in (("local", True), ("jenkins", False)):  # there, code of the project may have written it
+        work = working_state(root, "", LOGIN)
+        work.record = dataclasses.replace(record, change=dataclasses.replace(record.change, ci=ci))
+        write_record(work.record_path, work.record, work.console.redactor)
+        assert (plan.earlier(work) is not None) == counts
+    (root / "params.yaml").write_text("rate: 2\n")
+    found, looked = again()
+    assert found is not None
+    assert (looked, found.stages[-1].state) == (True, StageState.STALE)
+    (root / ".mlbutler" / "record.json").write_text("{}")
+    assert again()[1]
+
+
+def _noting(call: Callable[..., Any], calls: list[object]) -> Callable[..., Any]:
+    def noting(*words: Any) -> Any:
+        calls.append(call)
+        return call(*words)
+
+    return noting

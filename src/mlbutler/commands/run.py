@@ -13,6 +13,7 @@ from mlbutler.frozen import frozen
 from mlbutler.pipeline import BAD, LEAST_SHOWN, NAMES, SKIPPED, run_all
 from mlbutler.record import Outcome, Record, StepResult
 from mlbutler.record_file import dumps
+from mlbutler.steps import plan
 from mlbutler.steps.context import RunContext
 
 
@@ -53,6 +54,7 @@ def run(
     with begin(directory, console, options.against, anew=True) as work:
         work.discard, work.isolate = options.discard, options.isolate
         work.shares = options.share or work.record.change.ci != "local"
+        work.earlier_plan = plan.earlier(work)
         introduce(work)
         left_out = [*options.skip, *([] if options.publish else ["publish"])]
         tells = "publish" not in left_out and (not options.only or "publish" in options.only)

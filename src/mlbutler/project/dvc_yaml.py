@@ -107,8 +107,6 @@ def _bound_ignore_files() -> None:
 
 def _require_bounded(text: str) -> None:
     """Refuse what `yaml_file.require_bounded` does, also in texts that only DVC's parser takes: ``[./my.yaml:]``."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
     from yaml.parser import ParserError
     from yaml.scanner import ScannerError
 
@@ -119,5 +117,8 @@ def _require_bounded(text: str) -> None:
     except (ScannerError, ParserError) as error:
         if is_too_deep(error):
             raise
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
+
         with suppress(YAMLError):  # no YAML to DVC either, which says so
             require_bounded(text, YAML(typ="safe").parse)

@@ -12,6 +12,7 @@ from typing import Any
 
 from mlbutler.comparison.snapshot import Snapshot, Source
 from mlbutler.errors import ProjectError
+from mlbutler.project.committed import files_at
 from mlbutler.project.data import ProjectData
 from mlbutler.project.load import load_stages, one_line
 from mlbutler.project.model import Stages
@@ -156,7 +157,6 @@ def _repo_of(root: Path, commit: str, prefix: str) -> Any:
     ``.dvc/config.local`` is left out where it does not fit what was configured then.
     """
     from dvc.config import ConfigError
-    from dvc.fs import GitFileSystem
     from dvc.repo import Repo
     from dvc.scm import SCM
 
@@ -164,7 +164,7 @@ def _repo_of(root: Path, commit: str, prefix: str) -> Any:
         local_dvc_dir = None
 
     scm = SCM(str(root))
-    where, files = "/" + prefix.rstrip("/"), GitFileSystem(scm=scm, rev=commit)
+    where, files = "/" + prefix.rstrip("/"), files_at(scm, commit)
     try:
         return Repo(where, fs=files, scm=scm)
     except ConfigError:

@@ -14,7 +14,7 @@ from mlbutler.console import Console
 from mlbutler.errors import OutsideError
 from mlbutler.git import Git
 from mlbutler.git.address import RemoteAccess
-from mlbutler.record import Record
+from mlbutler.record import PlanResult, Record
 from mlbutler.record_file import record_path
 from mlbutler.settings import LoadedSettings, Settings
 from mlbutler.state.fingerprint import Fingerprints
@@ -50,6 +50,7 @@ class RunContext:
         agreed_remotes: DVC's remotes as the target branch configures them (`mlbutler.remotes.trust.agreed`), None when
             the work tree's own configuration is trusted.
         access: how Git's remote is reached on a CI server, None on a laptop.
+        earlier_plan: of a run before in this clone, where it may count if it is still valid.
         plan_held: the plan in the record was checked and is valid, so that nothing is stale in dvc.lock.
         pipeline: True when the whole `run` is under way, so that a later step may fix what `check` finds.
         discard: replace files of the work tree that no store holds.
@@ -72,6 +73,7 @@ class RunContext:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     pipeline: bool = False
     shares: bool = True
+    earlier_plan: PlanResult | None = None
     plan_held: bool = False
     discard: bool = False
     compared_with: str = ""

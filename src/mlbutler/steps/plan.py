@@ -9,11 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mlbutler.console import Console, human_bytes, human_seconds
+from mlbutler.errors import ProjectError
 from mlbutler.numbers import count
 from mlbutler.project.lock_check import leftovers
 from mlbutler.project.paths import read_paths, recorded_hashes
 from mlbutler.project.times import read_times
 from mlbutler.record import Cost, Outcome, PlanResult, StagePlan, StageState
+from mlbutler.record_file import read_record
 from mlbutler.state.read_recorder import ReadRecorder
 from mlbutler.steps.context import RunContext
 
@@ -36,7 +38,7 @@ def run(work: RunContext, lost: Collection[str] = ()) -> PlanResult:
     Args:
         lost: paths of outputs that no store holds.
     """
-    before, targets = work.record.plan, work.settings.reproduce.targets
+    before, targets = work.record.plan or work.earlier_plan, work.settings.reproduce.targets
     if (
         not lost
         and before is not None
@@ -64,6 +66,17 @@ def run(work: RunContext, lost: Collection[str] = ()) -> PlanResult:
     else:
         work.state.plans.invalidate()
     return result
+
+
+def earlier(work: RunContext) -> PlanResult | None:
+    """Return what the last run on the same commit planned; on a CI server the project's code can write its record."""
+    if work.record.change.ci != "local":
+        return None
+    try:
+        before = read_record(work.record_path, strict=True)
+    except ProjectError:
+        return None
+    return before.plan if before is not None and before.change.same_work(work.record.change) else None
 
 
 def _states(stages: Sequence[StagePlan]) -> list[tuple[str, str, str]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -221,6 +220,8 @@ def _pattern(value: str) -> str:
     """Return a pattern for a value as is, and as URLs, JSON (twice, too), HTML and Python's `repr` write it."""
     whole = [quote_plus(value), json.dumps(json.dumps(value))[3:-3]]
     if "\\" in value:  # character by character it is not known whose a backslash is
+        import html
+
         plain = [json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]]
         whole += [*plain, *(form.replace("/", "\\/") for form in plain), html.escape(value), value]
         whole.sort(key=len, reverse=True)  # one may be the beginning of another

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 
@@ -97,6 +96,8 @@ class History:
 
     def no_such(self, branch: str) -> UsageError:
         """Return the error for a named target branch that does not exist."""
+        import difflib
+
         near = difflib.get_close_matches(branch, self._names(), n=3, cutoff=0.3)
         hint = f"Similar names: {', '.join(near)}." if near else "Check project.target and the CI server's target."
         return UsageError(f"The target branch '{branch}' does not exist.", hint)
@@ -121,6 +122,8 @@ class History:
         commit = self.git.resolve(rev) or self.known(rev) or self._fetched_commit(rev)
         if commit is not None:
             return commit
+        import difflib
+
         near = difflib.get_close_matches(rev, self._names(), n=3, cutoff=0.5)
         hint = (
             f"Similar names: {', '.join(near)}."

@@ -39,8 +39,12 @@ settings.load_profile("tests")
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector all that is there for good; statsmodels calls it a hundred times in one test."""
+    """Spare the garbage collector all that is there for good; statsmodels calls it a hundred times in one test.
+
+    Verbs that tests call here have it look seldom where they are a process of their own.
+    """
     gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -47,6 +47,7 @@ def _serve(address: str) -> None:
     _import()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(1_500_000, 50, 100)  # as `mlbutler.__main__` has it; DVC's commands end as soon
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)
     listening.listen(64)

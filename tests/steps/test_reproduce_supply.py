@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,23 +42,35 @@ stages:
 """
 
 
-@pytest.fixture(params=[("parts/north.txt", "parts/north.txt"), ("parts/*", "parts")], ids=["file", "folder"])
-def cloned(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A clone without data in which a comment in `clean.sh` and a line in `join.sh` changed."""
-    reads, deps = request.param
+READS = {"file": ("parts/north.txt", "parts/north.txt"), "folder": ("parts/*", "parts")}
+
+
+@functools.cache
+def template(kind: str) -> tempfile.TemporaryDirectory[str]:
+    """Return the author's repository, and the remote beside it, made once."""
+    folder = tempfile.TemporaryDirectory(prefix="mlbutler-supply-")
+    reads, deps = READS[kind]
     files = {
         "dvc.yaml": DVC_YAML.format(reads=reads, deps=deps),
         "clean.sh": "echo cleaned > clean.txt\n",
         "join.sh": "# one\n",
     }
-    author = make(tmp_path / "author", files)
-    dvc(author, "remote", "add", "-q", "-d", "origin", str(tmp_path / "remote"))
+    author = make(Path(folder.name, "author"), files)
+    dvc(author, "remote", "add", "-q", "-d", "origin", "../remote")
     dvc(author, "repro", "-q")
     dvc(author, "push", "-q")
     (author / "clean.sh").write_text("# says the same\n" + files["clean.sh"])
     (author / "join.sh").write_text("# two\n")
     commit(author, "changed")
-    subprocess.run(["git", "clone", "-q", str(author), str(tmp_path / "clone")], check=True)
+    return folder
+
+
+@pytest.fixture(params=READS)
+def cloned(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A clone without data in which a comment in `clean.sh` and a line in `join.sh` changed."""
+    made = Path(template(request.param).name)
+    shutil.copytree(made / "remote", tmp_path / "remote")
+    subprocess.run(["git", "clone", "-q", str(made / "author"), str(tmp_path / "clone")], check=True)
     return tmp_path / "clone"
 
 
@@ -85,23 +99,17 @@ def test_it_comes_from_the_remote(cloned: Path) -> None:
     dvc(cloned, "status", "-q")
 
 
-def test_it_is_made_after_all_where_no_store_holds_it(cloned: Path, tmp_path: Path) -> None:
+def test_it_is_made_after_all_where_no_store_holds_it_and_who_keeps_it_is_told_of_it_too(
+    cloned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, keep = list[StageRun](), Keeper.__call__
+    monkeypatch.setattr(Keeper, "__call__", lambda self, run: (told.append(run), keep(self, run))[1])
     work = brought(cloned)
     shutil.rmtree(tmp_path / "remote" / "files")
     result = run(work)
     assert result.outcome is Outcome.PASSED, result.reason
     assert outcomes(result)["north"] == outcomes(result)["join"] == "ran"
     assert joined(cloned)[0] == "north-cleaned"
-
-
-def test_who_keeps_what_stages_made_is_told_of_it_too(
-    cloned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[StageRun] = []
-    monkeypatch.setattr(Keeper, "__call__", lambda _, run: told.append(run))
-    work = brought(cloned)
-    shutil.rmtree(tmp_path / "remote" / "files")
-    run(work)
     assert [one.name for one in told if one.outcome == "ran"] == ["clean", "north", "join"]
 
 

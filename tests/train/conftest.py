@@ -124,6 +124,11 @@ class Laptop:
             one.send_signal(signal.SIGKILL)
         psutil.wait_procs(victims, timeout=60)
 
+    def close(self) -> None:
+        """End what still runs."""
+        for process in self.processes():
+            process.kill()
+
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
@@ -139,16 +144,42 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture
 def laptop(tmp_path: Path, trained: World) -> Iterator[Laptop]:
     """A laptop on which `main` is trained at a rate of 0.01."""
-    world = World(tmp_path / "world", environ={"PLACES": str(tmp_path)})
+    with contextlib.closing(laptop_in(tmp_path, trained)) as machine:
+        yield machine
+
+
+def laptop_in(folder: Path, trained: World) -> Laptop:
+    """Return such a laptop in a folder, which stages find as PLACES."""
+    world = World(folder / "world", environ={"PLACES": str(folder)})
     shutil.copytree(trained.directory, world.directory, symlinks=True)
     world.git(world.author, "remote", "set-url", "origin", str(world.bare))
     config = world.project / ".dvc" / "config"
     config.write_text(config.read_text().replace(str(trained.remote), str(world.remote)))
     world.git(world.author, "commit", "-qam", "a training that can be watched")
-    machine = Laptop(world, tmp_path)
-    yield machine
-    for process in machine.processes():
-        process.kill()
+    return Laptop(world, folder)
+
+
+@pytest.fixture(scope="session")
+def better_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `better` is."""
+    return tmp_path_factory.mktemp("better")
+
+
+@pytest.fixture
+def better(trained: World, better_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Laptop]:
+    """A laptop with an experiment `better`, done at a rate of 0.05; it runs for the first test that wants it."""
+    kept, now = better_folder / "kept", better_folder / "now"
+    if not kept.exists():
+        with contextlib.closing(laptop_in(now, trained)) as machine:
+            machine.train("-n", "better", "-S", "train.rate=0.05")
+            machine.train("wait")
+            machine.until(lambda: not machine.processes())
+        now.rename(kept)
+    shutil.copytree(kept, now, symlinks=True)
+    monkeypatch.chdir(better_folder)  # verbs called in this process work in the project, which goes at the end
+    with contextlib.closing(Laptop(World(now / "world", environ={"PLACES": str(now)}), now)) as machine:
+        yield machine
+    shutil.rmtree(now)
 
 
 _OWN = (".dvc/tmp", ".dvc/cache")

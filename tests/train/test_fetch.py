@@ -6,16 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.train.conftest import Laptop, snapshot
-
-
-@pytest.fixture
-def better(laptop: Laptop) -> Laptop:
-    laptop.train("-n", "better", "-S", "train.rate=0.05")
-    laptop.train("wait")
-    return laptop
 
 
 def test_results_come_with_their_data(better: Laptop) -> None:

@@ -57,9 +57,8 @@ def test_an_experiment_becomes_a_branch_with_its_data_and_a_pull_request(laptop:
     assert world.run(build, {"MLBUTLER_DATA_MIRROR": ""}, "pushed", "--anew", verb="check").code == 0
 
 
-def test_a_branch_with_something_else_is_left_alone(laptop: Laptop) -> None:
-    laptop.train("-n", "better", "-S", "train.rate=0.02")
-    laptop.train("wait")
+def test_a_branch_with_something_else_is_left_alone(better: Laptop) -> None:
+    laptop = better
     laptop.git("push", "-q", "origin", "main:refs/heads/taken")
     objects = sorted(laptop.world.remote.rglob("*"))
     said = laptop.train("promote", "better", "--branch", "taken", code=2)
@@ -77,9 +76,8 @@ def test_a_branch_with_something_else_is_left_alone(laptop: Laptop) -> None:
     assert laptop.git("rev-parse", "better-branch") == laptop.listed()["better"]["result"]
 
 
-def test_a_branch_that_somebody_makes_meanwhile_is_left_alone(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
-    laptop.train("-n", "better", "-S", "train.rate=0.02")
-    laptop.train("wait")
+def test_a_branch_that_somebody_makes_meanwhile_is_left_alone(better: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+    laptop = better
     theirs = laptop.git("rev-parse", "main")  # the results stand on it: a push could go forward from there
 
     def sent(*_: object) -> None:

@@ -73,9 +73,8 @@ def test_a_sweep_from_a_dirty_tree_becomes_dvc_experiments(laptop: Laptop) -> No
     assert "lr-2  train.rate=0.03 (again): restored: train" in laptop.train("-S", "train.rate=0.03", "--dry-run")
 
 
-def test_results_are_fetched_and_unsaved_work_is_not_overwritten(laptop: Laptop) -> None:
-    laptop.train("-n", "better", "-S", "train.rate=0.05")
-    laptop.train("wait")
+def test_results_are_fetched_and_unsaved_work_is_not_overwritten(better: Laptop) -> None:
+    laptop = better
     (laptop.root / "metrics.json").write_text("{}")
     before = snapshot(laptop.root)
     assert "Changed here since better was sent: metrics.json. Nothing was written" in laptop.train(

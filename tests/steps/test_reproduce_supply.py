@@ -103,7 +103,12 @@ def test_it_is_made_after_all_where_no_store_holds_it_and_who_keeps_it_is_told_o
     cloned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told, keep = list[StageRun](), Keeper.__call__
-    monkeypatch.setattr(Keeper, "__call__", lambda self, run: (told.append(run), keep(self, run))[1])
+
+    def keeping(self: Keeper, run: StageRun) -> None:
+        told.append(run)
+        keep(self, run)
+
+    monkeypatch.setattr(Keeper, "__call__", keeping)
     work = brought(cloned)
     shutil.rmtree(tmp_path / "remote" / "files")
     result = run(work)

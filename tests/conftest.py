@@ -101,20 +101,21 @@ def elsewhere() -> Iterator[Elsewhere]:
 GitCommand = Callable[..., str]
 
 
+def as_ada(directory: Path, *args: str) -> str:
+    """Run git in a directory as some author: ``as_ada(path, "commit", "-m", "x")`` -> standard output."""
+    done = subprocess.run(
+        ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "init.defaultBranch=main",
+         "-c", "commit.gpgsign=false", "-c", "protocol.file.allow=always", *args],
+        cwd=directory, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"git {' '.join(args)}: {done.stderr}"
+    return done.stdout.strip()
+
+
 @pytest.fixture
 def git() -> GitCommand:
-    """Run git in a directory as some author: ``git(path, "commit", "-m", "x")`` -> standard output."""
-
-    def run(directory: Path, *args: str) -> str:
-        done = subprocess.run(
-            ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "init.defaultBranch=main",
-             "-c", "commit.gpgsign=false", "-c", "protocol.file.allow=always", *args],
-            cwd=directory, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, f"git {' '.join(args)}: {done.stderr}"
-        return done.stdout.strip()
-
-    return run
+    """What `as_ada` does."""
+    return as_ada
 
 
 @pytest.fixture

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests import http_server
 
 
 @dataclass
@@ -32,7 +33,7 @@ def listening() -> Iterator[Elsewhere]:
 
     class Handler(BaseHTTPRequestHandler):
         def _any(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))  # or closing would reset the connection
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
             found.came.append(f"{self.command} {self.path} {dict(self.headers)}")
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="elsewhere"')
@@ -44,8 +45,7 @@ def listening() -> Iterator[Elsewhere]:
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found.port = server.server_port
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        yield found
-        server.shutdown()
+    server = http_server.Server(Handler)
+    found.port = server.server_port
+    yield found
+    server.close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from tests import http_server
 
 
 class GitServer:
@@ -17,30 +18,25 @@ class GitServer:
     def __init__(self, root: Path, user: str, password: str) -> None:
         self.root, self.refused = root, 0
         self._expected = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self._server = http_server.Server(self._handler())
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.url
 
     def environ(self, password: str) -> dict[str, str]:
         """What a CI server says of ``origin.git`` here, and a password for it."""
         return {"GIT_URL": f"{self.url}/origin.git", "MLBUTLER_GIT_USERNAME": "ci-bot", "MLBUTLER_GIT_TOKEN": password}
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     def _handler(server) -> type[BaseHTTPRequestHandler]:
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(http_server.Handler):
             protocol_version = "HTTP/1.0"
 
-            def log_message(self, *args: object) -> None:
-                pass
-
             def _any(self) -> None:
-                body = self._body()  # before any answer: to close with bytes unread resets the connection
+                body = self._body()
                 if self.headers.get("Authorization") != server._expected:
                     server.refused += 1
                     self.send_response(401)

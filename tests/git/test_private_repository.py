@@ -20,7 +20,7 @@ from mlbutler.git import address as git_address
 from mlbutler.git.address import RemoteAccess
 from mlbutler.git.out_of_reach import is_out_of_reach
 from mlbutler.git.private_repository import GitCredential
-from tests.conftest import GitCommand
+from tests.conftest import GitCommand, as_ada
 from tests.elsewhere import Elsewhere
 from tests.git_server import GitServer
 
@@ -68,20 +68,33 @@ class Place:
         return Git(self.clone, environ, RemoteAccess(where, fresh=False))
 
 
+@pytest.fixture(scope="module")
+def master(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a place is made of; somebody else has pushed since it was cloned."""
+    folder = tmp_path_factory.mktemp("place")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GIT_TEMPLATE_DIR", str(folder / "none"))  # sample hooks are many files
+        as_ada(folder, "init", "-q", "--bare", "-b", "main", "origin.git")
+        as_ada(folder / "origin.git", "config", "http.receivepack", "true")
+        for name, branch in (("clone", "main"), ("author", "other")):
+            as_ada(folder, "clone", "-q", "origin.git", name)
+            (folder / name / "file").write_text("one")
+            as_ada(folder / name, "add", "-A")
+            as_ada(folder / name, "commit", "-q", "--allow-empty", "-m", name)
+            as_ada(folder / name, "push", "-q", "origin", f"HEAD:{branch}")
+    as_ada(folder / "clone", "commit", "-q", "--allow-empty", "-m", "two")
+    return folder
+
+
 @pytest.fixture
-def place(tmp_path: Path, git: GitCommand) -> Iterator[Place]:
+def place(master: Path, tmp_path: Path, git: GitCommand) -> Iterator[Place]:
     server = GitServer(tmp_path, "ci-bot", TOKEN)
     place = Place(tmp_path, server, git)
-    git(tmp_path, "init", "-q", "--bare", "-b", "main", str(place.bare))
-    git(place.bare, "config", "http.receivepack", "true")
-    git(tmp_path, "clone", "-q", str(place.bare), str(place.clone))
+    for name in ("origin.git", "clone"):
+        shutil.copytree(master / name, tmp_path / name, symlinks=True)
+    config = place.clone / ".git" / "config"
+    config.write_text(config.read_text().replace(str(master / "origin.git"), f"{server.url}/origin.git"))
     place.home.mkdir()
-    (place.clone / "file").write_text("one")
-    git(place.clone, "add", "-A")
-    git(place.clone, "commit", "-qm", "one")
-    git(place.clone, "push", "-q", "origin", "HEAD:main")
-    git(place.clone, "remote", "set-url", "origin", f"{server.url}/origin.git")
-    git(place.clone, "commit", "-q", "--allow-empty", "-m", "two")
     yield place
     server.close()
 
@@ -180,11 +193,7 @@ def cookies(place: Place) -> str:
 
 def everything_goes_to_the_right_place(place: Place, elsewhere: Elsewhere, git: Git) -> None:
     """Ask, fetch and push, and see who was asked, what ran, and what arrived."""
-    author = place.directory / "author"
-    place.run(place.directory, "clone", "-q", str(place.bare), str(author))
-    place.run(author, "commit", "-q", "--allow-empty", "-m", "meanwhile")
-    place.run(author, "push", "-q", "origin", "HEAD:other")
-    other = place.run(author, "rev-parse", "HEAD")
+    other = place.run(place.bare, "rev-parse", "other")
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=place.clone, env={"PATH": os.environ["PATH"]},
                             capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
     assert git.remote_refs("origin", "refs/heads/other") == {"refs/heads/other": other}

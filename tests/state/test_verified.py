@@ -125,11 +125,15 @@ def test_what_another_memory_knew_is_noted_and_saved(cache: LocalStore, seen: Ob
     assert knows(mirror, oid)
 
 
-@pytest.mark.parametrize("text", [None, 3, "1 2", [1, 2, 3], {}])
+@pytest.mark.parametrize("text", [
+    None, 3, "1 2", [1, 2, 3], {}, "", "1  3", "1 2 ", " 2 3", "1 2 3 4", "1 2 3\n4 5 6", "a b c", "1 2 3\n",
+    "\ud800 1 2",
+])  # fmt: skip
 def test_a_row_that_is_no_fingerprint_is_none(cache: LocalStore, seen: ObjectId, text: object) -> None:
-    memory(cache)._segment.append({seen.md5: text})
+    other = ObjectId("0" * 32)
+    memory(cache)._segment.append({seen.md5: text, other.md5: "1 2 3"})
     assert not knows(cache, seen)
-    assert memory(cache).fingerprints([seen]) == {}
+    assert memory(cache).fingerprints([seen, other]) == {other: "1 2 3"}
 
 
 def test_a_directory_that_cannot_be_written_is_done_without() -> None:

@@ -17,6 +17,7 @@ from operator import itemgetter
 from mlbutler.errors import AccessDenied, CorruptObject, DiskFull, Interrupted, MlbutlerError, StoreError
 from mlbutler.frozen import frozen
 from mlbutler.record import Moved
+from mlbutler.state.fingerprint import size_in
 from mlbutler.store.interface import Need, ObjectId, Results, Store
 from mlbutler.store.limits import most_of
 from mlbutler.store.linking import MOST
@@ -201,6 +202,8 @@ class _Bringing:
             oids = chosen.values()
             if (self.absent or self.failed) and any(oid in self.absent or oid in self.failed for oid in oids):
                 continue
+            came = self.cache.verified.fingerprints([oid for oid in oids if oid not in self.sizes])
+            self.sizes.update((oid, size_in(status)) for oid, status in came.items())
             for oid in oids:
                 if oid not in self.sizes:
                     found = self.cache.stat(oid)

@@ -140,12 +140,10 @@ class Mover:
         mirror = self.mirror
         if mirror is None or self._verify or not mirror.links_at_once:
             return {}
-        known: dict[ObjectId, str] = {}
-        there: dict[ObjectId, int] = {}
-        for oid, status in mirror.verified.fingerprints(sizes).items():
-            size = size_in(status)
-            if is_expected(size, oid, sizes[oid]):
-                known[oid], there[oid] = status, size
+        known = mirror.verified.fingerprints(sizes)
+        there = {oid: size_in(status) for oid, status in known.items()}
+        for oid in [oid for oid, size in there.items() if not is_expected(size, oid, sizes[oid])]:
+            del known[oid], there[oid]
         done = link_all(self.cache.jobs_from(mirror, known), each)
         if not all(done):
             known = {oid: status for (oid, status), one in zip(known.items(), done, strict=True) if one}

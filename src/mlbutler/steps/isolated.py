@@ -175,7 +175,7 @@ def _places(work: RunContext, settings: IsolationSettings) -> Places:
         readable=(
             *programs(given, tops, {top, work.root}),
             *objects,
-            *_borrowed(top),
+            *(_borrowed(top) if work.trusted else ()),  # others may be private
             *_passed(work, given),
             *_named(settings.readable, home, top),
         ),

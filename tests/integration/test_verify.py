@@ -210,6 +210,14 @@ def test_a_forged_result_that_the_change_keeps_from_being_verified_is_not_known(
     assert stage(run.record["check"]["verified"], "train")["state"] == "not verified"
 
 
+def test_numbers_that_a_stage_made_and_none_makes_any_more_are_not_known(world: World) -> None:
+    plain = DVC_YAML.partition("  train:")[0] + "metrics: [metrics.json]\n"
+    forge(world, "by-hand", **{"dvc.yaml": plain})
+    run = world.run(world.clone("origin/by-hand"), world.jenkins("by-hand", 7), "--only", "plan,sync,check")
+    assert (run.code, run.outcome("check")) == (3, "not known"), run.out + run.err
+    assert "metrics.json: its numbers are new, and no stage makes them any more" in run.record["check"]["reason"]
+
+
 def test_an_honest_pull_request_is_shown_as_verified(world: World) -> None:
     trained(world, "good", {"params.yaml": params(0.02)})
     run = world.run(world.clone("origin/good"), world.jenkins("good", 3))

@@ -71,7 +71,7 @@ def run(work: RunContext, checks: Sequence[str] = (LOCK, PUSHED, VERIFIED), *, a
     verified = _verified(work, plan) if VERIFIED in checks else None
     if verified is not None:
         findings += _not_reproducible(verified)
-        undetermined += _not_verified(verified) if work.record.change.base is not None else ()
+        undetermined += _not_verified(work, verified)
         notes.append(f"verified in a clean clone: {verified.reason}")
     unknown = grouped(undetermined)
     for finding in (
@@ -124,18 +124,20 @@ def _not_reproducible(verified: VerifyResult) -> list[Finding]:
     ]
 
 
-def _not_verified(verified: VerifyResult) -> list[Finding]:
-    """Return findings for the stages whose results a change brings, and which cannot be run for this."""
-    return [
-        Finding(
-            check=VERIFIED,
-            subject=stage.name,
-            problem=f"its new results in dvc.lock are not verified: {stage.reason}",
-            remedy="Look how they were made: a change can make a stage one that cannot be verified.",
-        )
+def _not_verified(work: RunContext, verified: VerifyResult) -> list[Finding]:
+    """Return findings for the results that a change brings, and which no run of a stage could confirm."""
+    from mlbutler.steps.verify import no_longer_made
+
+    if work.record.change.base is None:
+        return []
+    found = {
+        stage.name: f"its new results in dvc.lock are not verified: {stage.reason}"
         for stage in verified.stages
         if stage.state is Verification.NOT_VERIFIED
-    ]
+    }
+    found |= dict.fromkeys(no_longer_made(work), "its numbers are new, and no stage makes them any more")
+    remedy = "Look how they were made: a change can make them such that nothing verifies them."
+    return [Finding(check=VERIFIED, subject=name, problem=problem, remedy=remedy) for name, problem in found.items()]
 
 
 def _reproduces(work: RunContext) -> bool:

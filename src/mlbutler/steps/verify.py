@@ -100,6 +100,25 @@ def sampled(work: RunContext, settings: VerifySettings, share: float, up_to_date
     return verify(work, asked)
 
 
+def no_longer_made(work: RunContext) -> tuple[str, ...]:
+    """Return metrics files with new numbers that a stage made before the change, and none makes now.
+
+    Raises:
+        ProjectError: DVC cannot open the project of then.
+    """
+    change, prefix = work.record.change, work.prefix
+    before = work.project.snapshots.at_commit(change.base, prefix) if change.base is not None else None
+    if change.base is None or before is None:
+        return ()
+    found = []
+    for out in (out for stage in before.stages.pipeline() for out in stage.outputs if out.kind == "metric"):
+        now = work.git.show(change.checkout, f"{prefix}{out.path}")
+        is_new = now is not None and now != work.git.show(change.base, f"{prefix}{out.path}")
+        if is_new and work.project.stages.owner(out.path) is None:
+            found.append(out.path)
+    return tuple(found)
+
+
 # ------------------------------------------------------------------------------------- one stage
 
 

@@ -34,19 +34,24 @@ _ROOM = " " * 8000
 
 
 def run(
-    *arguments: str, cwd: Path | str, env: Mapping[str, str] | None = None, timeout: float = 1800
+    *arguments: str, cwd: Path | str, env: Mapping[str, str] | None = None, timeout: float = 1800, mounts: int = 0
 ) -> subprocess.CompletedProcess[str]:
-    """Return what came of ``python -m ARGUMENTS``, as ``subprocess.run`` does with its output captured as text."""
+    """Return what came of ``python -m ARGUMENTS``, as ``subprocess.run`` does with its output captured as text.
+
+    Args:
+        mounts: a process in `cwd` whose mounts it sees, if not this one's.
+    """
     environ = dict(os.environ if env is None else env)
     if not _can_be_forked(environ):
         environ |= {"PYTHONPATH": str(_ROOT)} if arguments[0].startswith("tests.") else {}
+        there = ["nsenter", f"--target={mounts}", "--mount", "--wd"] if mounts else []
         return subprocess.run(
-            [sys.executable, "-m", *arguments], cwd=cwd, env=environ, capture_output=True, text=True, errors="replace",
-            check=False, timeout=timeout,
+            [*there, sys.executable, "-m", *arguments], cwd=cwd, env=environ, capture_output=True, text=True,
+            errors="replace", check=False, timeout=timeout,
         )  # fmt: skip
     request = {
         "command": [sys.executable, "-m", *arguments], "cwd": os.fspath(cwd), "environ": environ, "files": [0, 1, 2],
-        "session": False, "umask": _umask(), "orphan": False,
+        "session": False, "umask": _umask(), "orphan": False, "mounts": mounts,
     }  # fmt: skip
     code, out, err = _server().answer(request, time.monotonic() + timeout)
     return subprocess.CompletedProcess(["python", "-m", *arguments], code, out, err)

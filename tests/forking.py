@@ -7,6 +7,7 @@ the tests' process adopts. It has no thread and reads no project.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import json
@@ -171,6 +172,8 @@ def _start(request: forked_children.Request, files: list[int], connection: socke
         return process
     try:
         os.umask(request["umask"])
+        if request.get("mounts"):
+            _see_mounts_of(request["mounts"])
         if request["orphan"]:
             forked_children.orphan(request, files, connection)
         forked_children.become(request, files)
@@ -178,6 +181,12 @@ def _start(request: forked_children.Request, files: list[int], connection: socke
         traceback.print_exc()
     finally:
         os._exit(1)
+
+
+def _see_mounts_of(process: int) -> None:
+    with open(f"/proc/{process}/ns/mnt", "rb") as namespace:  # noqa: PTH123 - as few modules as possible
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0):
+            raise OSError(ctypes.get_errno(), "its mounts cannot be seen")
 
 
 if __name__ == "__main__":

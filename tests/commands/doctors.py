@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests import forked_python
 from tests.integration.world import World, make
@@ -25,11 +30,13 @@ class Surgery:
     empty: Remote
     environ: dict[str, str] = field(default_factory=dict)
 
-    def examine(self, *args: str, via: Sequence[str] = (), **environ: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    def examine(
+        self, *args: str, via: Sequence[str] = (), mounts: str = "", **environ: str
+    ) -> tuple[int, dict[str, dict[str, Any]]]:
         """(exit code, subject -> what was said), in an environment with the password.
 
         Args:
-            via: a command that runs the doctor's command line.
+            via: a command that runs the doctor's command line. mounts: a shell script that mounts what it shall see.
         """
         words, environment = (
             ("mlbutler", "doctor", "--json", *args),
@@ -41,10 +48,31 @@ class Surgery:
                 timeout=600, check=False,
             )  # fmt: skip
         else:
-            done = forked_python.run(*words, cwd=self.root, env=environment)
+            with mounted(mounts, self.root) if mounts else nullcontext(0) as process:
+                done = forked_python.run(*words, cwd=self.root, env=environment, mounts=process)
         assert done.stdout.startswith("{"), done.stdout + done.stderr
         assert PASSWORD not in done.stdout + done.stderr
         return done.returncode, {row["subject"]: row for row in json.loads(done.stdout)["examined"]}
+
+
+@functools.cache
+def _may_mount() -> bool:
+    command = ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/tmp"]
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def mounted(script: str, cwd: Path) -> Iterator[int]:
+    """Yield the id of a process that has these mounts."""
+    if not _may_mount():
+        pytest.skip("this user may not mount file systems in a namespace of its own")
+    command = ["unshare", "-m", "sh", "-ec", f"{script}\necho mounted\nexec cat"]
+    with subprocess.Popen(command, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "mounted\n"
+        yield process.pid
 
 
 def open_surgery(directory: Path) -> Surgery:

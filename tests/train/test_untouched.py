@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from mlbutler.commands.train.submit import SubmitOptions, Wanted, send
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
+from tests import forked_python
 from tests.train.conftest import snapshot
 from tests.train.test_capture import act, run
 
@@ -46,7 +46,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / name).write_text(text)
     (root / "link").symlink_to("kept.txt")
     run(root, "init", "-q")
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=root, check=True, env=environ(root.parent))
+    assert forked_python.run("dvc", "init", "-q", cwd=root, env=environ(root.parent)).returncode == 0
     module = root / "module"
     module.mkdir()
     (module / "code").write_text("one\n")

@@ -25,7 +25,7 @@ _MOST_STAGES, _LONGEST_NAME, _LONGEST_URL, _LONGEST = 50, 100, 500, 20_000
 _MOST_SECONDS, _MOST_BYTES = 1e8, 2**60
 _AND, _MORE = " and ", " more"
 _INERT = re.compile(r"[A-Za-z0-9_@.:/-]")
-_URL = re.compile(r"https?://[^\s<>\"'\\^`{}|\x00-\x20\x7f-\U0010ffff]+")
+_URL = re.compile(r"https?://[!#-&(-;=?-\[\]_a-z~]+")
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 

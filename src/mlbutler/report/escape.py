@@ -21,7 +21,8 @@ _TERMINAL = re.compile(
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # window titles and hyperlinks
     r"|\x1b[@-Z\\^_]"
 )
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Named as what is not allowed: `re` needs 5 ms for the set of what is."""
 
 _SEPARATOR = "&#8203;"  # zero width: breaks a mention or a link and shows nothing
 _ENTITIES = {c: f"&#{ord(c)};" for c in "\\`*[]{}|~"} | {"&": "&amp;", "<": "&lt;", '"': "&quot;"}

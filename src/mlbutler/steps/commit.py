@@ -19,11 +19,8 @@ from mlbutler.commitback.push_results import (
 )
 from mlbutler.few import few
 from mlbutler.git import Git
-from mlbutler.project.leftovers import take_out
 from mlbutler.project.paths import dependency_paths, result_paths
 from mlbutler.record import Change, CommitResult, Outcome, StageRun
-from mlbutler.steps import tracked
-from mlbutler.steps.attesting import attest_reproduced
 from mlbutler.steps.context import RunContext
 
 
@@ -56,6 +53,8 @@ def run(work: RunContext) -> CommitResult:
     depended = _from_root(work, dependency_paths(work.project.stages))
     if (skipped := _edited(git, work, depended, declared)) is not None:
         return skipped
+    from mlbutler.project.leftovers import take_out
+
     if gone := take_out(work.root, work.project.stages.orphans):
         results = collect(git, work.record.change.checkout, declared)
     done = _committed(git, work, results, (*depended, *declared))
@@ -167,6 +166,8 @@ def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[s
         files = results.for_parent(git, change.head)
     else:
         files = {path: results.files[path] for path in results.changed}
+    from mlbutler.steps import tracked
+
     files |= tracked.files(work, git, change.head, touched)
     text = message(settings.message, change, _stages(work), _runs(work))
     build = CommitBuilder(git, files, text, Author.parse(settings.author))
@@ -196,6 +197,8 @@ def _committed(git: Git, work: RunContext, results: Results, touched: Sequence[s
 def _attested(work: RunContext, commit: str) -> tuple[tuple[str, ...], str]:
     if work.record.change.kind == "local":  # what somebody's own code made here; `mlbutler verify` shows what it is
         return (), ""
+    from mlbutler.steps.attesting import attest_reproduced
+
     return attest_reproduced(work, commit)
 
 

@@ -15,7 +15,6 @@ from mlbutler.few import few
 from mlbutler.frozen import frozen
 from mlbutler.project.revision_reader import LARGEST, TOO_LARGE
 from mlbutler.record import TrackedRun
-from mlbutler.steps import tracked
 from mlbutler.steps.context import RunContext
 from mlbutler.trackers import git_files, offline
 from mlbutler.trackers.offline import Logged
@@ -92,6 +91,8 @@ def _on_server(work: RunContext, since: float) -> list[Logged]:
     Raises:
         MlbutlerError: see `mlbutler.trackers.mlflow_server.logged_on`.
     """
+    from mlbutler.steps import tracked
+
     url = tracked.settings(work).mlflow if work.trusted else None
     if url is None:
         return []

@@ -20,13 +20,15 @@ _TRIES = 6
 _PAUSE = 0.2
 _FILE = "100644"
 _MOST_LINES = 50
+_LARGEST = 4 << 20
+"""Bytes of a note. Who may push could write one that fills the memory."""
 
 
 def add_note(git: Git, commit: str, lines: Sequence[str], author: Author, ref: str = NOTES) -> None:
     """Append lines to the commit's note in this clone, below `ref`.
 
     Raises:
-        GitError: git could not write it.
+        GitError: git could not write it, or the note is too large.
     """
     for _ in range(_TRIES):
         tip = git.resolve(ref)
@@ -57,15 +59,22 @@ def push_note(git: Git, remote: str, commit: str, lines: Sequence[str], author: 
     raise GitError(f"{ref} moved {_TRIES} times in a row.", "Run again.")
 
 
-def read_note(git: Git, tip: str, commit: str, largest: int) -> list[str]:
-    """Return the lines of a commit's note, none where it has none, or one of more bytes than `largest`."""
+def read_note(git: Git, tip: str, commit: str) -> list[str]:
+    """Return the lines of a commit's note, none where it has none.
+
+    Raises:
+        GitError: it is too large.
+    """
     there = _entry(git, tip, commit)
-    if there is None:
-        return []
-    name = f"{tip}:{there.path}"
-    blob = read_blobs(git, [name], largest).get(name)
-    content = blob.content if blob is not None else None
-    return content.decode("utf-8", "replace").splitlines() if content is not None else []
+    return _lines(git, tip, there) if there is not None else []
+
+
+def _lines(git: Git, tip: str, note: TreeEntry) -> list[str]:
+    name = f"{tip}:{note.path}"
+    blob = read_blobs(git, [name], _LARGEST).get(name)
+    if blob is None or blob.content is None:
+        raise GitError(f"The note {name} is no file of at most {_LARGEST >> 20} MB.", "Remove it: git notes remove.")
+    return blob.content.decode("utf-8", "replace").splitlines()
 
 
 def _entry(git: Git, tip: str, commit: str) -> TreeEntry | None:
@@ -76,8 +85,8 @@ def _entry(git: Git, tip: str, commit: str) -> TreeEntry | None:
 def _with_lines(git: Git, tip: str | None, commit: str, lines: Sequence[str], author: Author) -> str:
     """Return a commit on `tip` of which the note of `commit` has these lines more."""
     there = _entry(git, tip, commit) if tip is not None else None
-    before = git.run("cat-file", "blob", there.oid).out.decode("utf-8", "replace") if there is not None else ""
-    kept = [*before.splitlines(), *lines][-max(_MOST_LINES, len(lines)) :]
+    before = _lines(git, tip, there) if tip is not None and there is not None else []
+    kept = [*before, *lines][-max(_MOST_LINES, len(lines)) :]
     content = "".join(f"{one}\n" for one in kept).encode()
     oid = git.run("hash-object", "-w", "--stdin", input=content).text.strip()
     path = there.path if there is not None else commit

@@ -9,7 +9,7 @@ from posixpath import normpath
 
 from mlbutler import dsse, provenance
 from mlbutler.commitback.notes import ATTESTATIONS, read_note
-from mlbutler.errors import UsageError
+from mlbutler.errors import GitError, UsageError
 from mlbutler.few import few
 from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable
@@ -18,8 +18,6 @@ from mlbutler.provenance import Attested
 from mlbutler.record import Origin, VerifyResult
 from mlbutler.steps.agreed import agreed
 from mlbutler.steps.context import RunContext
-
-_LARGEST_NOTE = 4 << 20
 
 
 @frozen
@@ -56,7 +54,12 @@ class Attestations:
         if self._tip is None:
             return
         git = self._work.git.at(self._work.git.toplevel())
-        for line in read_note(git, self._tip, commit, _LARGEST_NOTE):
+        try:
+            lines = read_note(git, self._tip, commit)
+        except GitError as error:
+            self._work.console.line(f"What is attested of {commit[:10]} cannot be read: {error.message}")
+            return
+        for line in lines:
             try:
                 found = self._read(line, commit)
             except Unreadable as error:

@@ -11,6 +11,7 @@ import atexit
 import functools
 import io
 import json
+import marshal
 import os
 import selectors
 import shlex
@@ -125,7 +126,7 @@ class _Server:
         self._temporary = tempfile.TemporaryDirectory(prefix="mlbutler-fork-")
         self.folder = self._temporary.name
         self._address = str(Path(self.folder, "socket"))
-        Path(self.folder, "at-start.json").write_text(json.dumps(forked_children.read_at_start(self.environ)))
+        Path(self.folder, "at-start").write_bytes(marshal.dumps(forked_children.read_at_start(self.environ)))
         self._process = subprocess.Popen(
             [sys.executable, "-m", forking.__name__, self._address, _ROOM], cwd=_ROOT, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

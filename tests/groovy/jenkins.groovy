@@ -59,7 +59,7 @@ class Build {
     static String result = 'SUCCESS'
     static int workspaces = 0
     static List<File> lost = [].asSynchronized()
-    static int vanished = 0
+    static Map<String, Integer> vanished = [:]
     static int silenced = 0
     static boolean aborted = false
     static InheritableThreadLocal<Frame> frames = new InheritableThreadLocal<Frame>()
@@ -124,10 +124,11 @@ class Build {
         (frame().secrets as Set).findAll { it }.inject(text) { String shown, String secret -> shown.replace(secret, '****') }
     }
 
-    /** The agent comes back and the process of this command is gone: as many commands as the plan says. */
+    /** The agent comes back and the process of this command is gone: as many commands of a stage as the plan says. */
     static synchronized boolean vanishes(Frame frame) {
-        if (!plan.vanish || !(plan.vanish in frame.path) || vanished >= plan.times) { return false }
-        vanished++
+        String stage = (plan.vanish as List<String>).find { it in frame.path && vanished.get(it, 0) < plan.times }
+        if (stage == null) { return false }
+        vanished[stage]++
         true
     }
 

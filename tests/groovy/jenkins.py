@@ -6,15 +6,18 @@ import atexit
 import functools
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import forked_python
 
 SECRETS = {
     "mlbutler-git": {"username": "bot", "password": "git-secret-1f7c"},
@@ -45,6 +48,11 @@ def _missing() -> str:
 needs_groovy = pytest.mark.skipif(bool(_missing()), reason=_missing())
 
 
+def groovy_environment() -> dict[str, str]:
+    """Return the environment that Groovy is started in."""
+    return os.environ | {"JAVA_HOME": str(_java()), "LC_ALL": "C.UTF-8", "JAVA_OPTS": JAVA_OPTS}
+
+
 @dataclass(frozen=True)
 class Built:
     """What became of a build: its result, its log, what happened in it, and the folder of what was kept."""
@@ -63,6 +71,23 @@ class Built:
         return [event for event in self.events if event["step"] == "sh" and event["script"] == script][-1]
 
 
+def write_mlbutler(program: Path, verbs: Collection[str] | None = None, **more: Any) -> None:
+    """Write a `mlbutler`, of which these `verbs` alone do anything, where some are given: the others pass at once.
+
+    Args:
+        more: see `tests.forked_python.write_program`.
+    """
+    if verbs is None:
+        forked_python.write_program(program, "mlbutler", **more)
+        return
+    whole = program.with_name("mlbutler-with-all-verbs")
+    forked_python.write_program(whole, "mlbutler", **more)
+    program.write_text(
+        f'#!/bin/sh\ncase " {" ".join(verbs)} " in *" $1 "*) exec {shlex.quote(str(whole))} "$@" ;; esac\n'
+    )
+    program.chmod(0o755)
+
+
 def build(
     directory: Path,
     script: Path,
@@ -73,7 +98,7 @@ def build(
     libraries: Sequence[Path] = (),
     lose: str = "",
     loses: int = 1,
-    vanish: str = "",
+    vanish: Collection[str] = (),
     times: int = 1,
     labels: Sequence[str] = (),
     agents: Mapping[str, Sequence[str]] | None = None,
@@ -93,8 +118,8 @@ def build(
 
     Args:
         directory: an empty one, for workspaces and what is kept. checkout: a shell command that fills a workspace.
-        lose: the stage in which the agent is lost, `loses` times. vanish: the one in which the agent comes back without
-            the process, so many `times`. labels: that there are agents for; any if empty.
+        lose: the stage in which the agent is lost, `loses` times. vanish: those in which the agent comes back without
+            the process, so many `times` each. labels: that there are agents for; any if empty.
         abort: the stage in which the build is aborted once its command has made the file `aborted_by`.
         abort_passes: that command ends with 0 all the same.
         trusted: a clone of the target branch, for `readTrusted`. untrusted: what the change has otherwise there.
@@ -107,7 +132,7 @@ def build(
         "workspaces": str(directory / "workspaces"), "archive": str(directory / "archive"),
         "events": str(directory / "events.json"), "libraries": [str(path) for path in libraries], "lose": lose,
         "loses": loses,
-        "vanish": vanish, "times": times,
+        "vanish": list(vanish), "times": times,
         "labels": list(labels), "agents": agents or {}, "params": params or {}, "pressed": str(pressed or ""),
         "abort": abort, "aborted_by": str(aborted_by or directory),
         "abort_passes": abort_passes,
@@ -130,7 +155,7 @@ class _Builds:
         here = Path(__file__).parent
         self._process = subprocess.Popen(
             ["groovy", "-encoding", "UTF-8", str(here / "builds.groovy"), str(here / "jenkins.groovy")],
-            env=os.environ | {"JAVA_HOME": str(_java()), "LC_ALL": "C.UTF-8", "JAVA_OPTS": JAVA_OPTS},
+            env=groovy_environment(),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         atexit.register(self._stop)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests import forked_python
-from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy
+from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy, write_mlbutler
 from tests.integration.world import DVC_YAML, TRAIN, World, guarded, make, params
 from tests.store.world import PASSWORD, USER
 
@@ -39,9 +38,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield found
 
 
+_GENERATED: dict[tuple[Path, tuple[str, ...]], str] = {}
+
+
 def generated(world: World, *words: str) -> str:
     """The Jenkinsfile of the project, which is not committed: it is the controller's copy here."""
     world.git(world.author, "checkout", "-q", "-f", "main")
+    if (world.directory, words) not in _GENERATED:
+        _GENERATED[world.directory, words] = _generate(world, *words)
+    return _GENERATED[world.directory, words]
+
+
+def _generate(world: World, *words: str) -> str:
     for name in ("Jenkinsfile", ".mlbutler-init.json"):
         (world.project / name).unlink(missing_ok=True)
     world.shell(world.project, "python", "-m", "mlbutler", "init", "--agent", "label:any", "--quiet", *words)
@@ -52,15 +60,17 @@ def generated(world: World, *words: str) -> str:
 
 def built(
     world: World, name: str, commit: str, *words: str, lose: str = "", abort: str = "", aborted_by: Path | None = None,
-    foreign: bool = False, untrusted: Sequence[str] = (), change: Callable[[str], str] = str, **more: str,
+    foreign: bool = False, untrusted: Sequence[str] = (), change: Callable[[str], str] = str,
+    verbs: Sequence[str] | None = None, **more: str,
 ) -> Built:  # fmt: skip
+    """Build a commit; of mlbutler's `verbs` alone do anything, where some are given."""
     directory = world.directory / f"jenkins-{name}"
     directory.mkdir()
     script = directory / "Jenkinsfile"
     script.write_text(change(generated(world, *words)))
     wrapper = directory / "bin" / "mlbutler"
     wrapper.parent.mkdir()
-    forked_python.write_program(wrapper, "mlbutler", passed=["PYTHONPATH"], anew=abort)
+    write_mlbutler(wrapper, verbs, passed=["PYTHONPATH"], anew=abort)
     environ = world.run_environ(world.jenkins(name, 7, **more))
     environ |= {"PATH": f"{wrapper.parent}:{environ['PATH']}"}
     environ |= {"MLBUTLER_FORGE_URL": str(directory / "forge"), "MLBUTLER_DATA_MIRROR": str(directory / "mirror")}
@@ -81,7 +91,16 @@ def described(done: Built) -> list[str]:
 
 
 def test_a_pull_request_from_its_first_stage_to_the_comment(world: World) -> None:
-    commit = world.branch("better", {"params.yaml": params(1.02)})
+    """And credentials are bound where they are needed, and seen nowhere."""
+    dump = world.directory / "dump.json"
+    files = {
+        "params.yaml": params(1.02),
+        "mlbutler.toml": SETTINGS.replace(
+            "command = \"python -c 'print(40 + 2)'\"", f"command = 'DUMP={dump} python dump.py'"
+        ),
+        "dump.py": ENV,
+    }  # fmt: skip
+    commit = world.branch("better", files)
     done = built(world, "better", commit, BRANCH_IS_PRIMARY="true")
     assert done.result == "SUCCESS", done.log[-3000:]
     commands = done.commands()
@@ -104,6 +123,21 @@ def test_a_pull_request_from_its_first_stage_to_the_comment(world: World) -> Non
     comments = list((world.directory / "jenkins-better" / "forge").rglob("*.md"))
     assert any("accuracy" in path.read_text() for path in comments)
     assert not list((world.directory / "jenkins-better" / "workspaces").iterdir())
+    credentials_are_bound_where_they_are_needed_and_seen_nowhere(done, json.loads(dump.read_text()))
+
+
+def credentials_are_bound_where_they_are_needed_and_seen_nowhere(done: Built, seen: Mapping[str, str]) -> None:
+    """`seen`: the environment of the project's own code."""
+    bound = {command: set(done.event(command)["bound"]) for command in done.commands()}
+    both = {"mlbutler-git", "mlbutler-dvc"}
+    assert {command for command, ids in bound.items() if not ids} == {
+        f"mlbutler {step}" for step in ("test", "lint", "reproduce", "report")
+    }
+    telling = ("mlbutler publish", "mlbutler board --fetch -o .mlbutler/report/experiments.html")
+    assert all(ids == both for command, ids in bound.items() if ids and command not in telling)
+    assert not any(secret in value for value in seen.values() for secret in secrets())
+    left = [done.log, *(path.read_text(errors="replace") for path in done.archive.rglob("*") if path.is_file())]
+    assert not any(secret in text for text in left for secret in secrets())
 
 
 def test_the_list_of_builds_has_the_verdict_though_the_reviewers_cannot_be_told(world: World) -> None:
@@ -114,8 +148,11 @@ def test_the_list_of_builds_has_the_verdict_though_the_reviewers_cannot_be_told(
 
 
 def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
+    """Its programs import its own package: ``python src/train.py`` has none where Python looks by itself."""
     folder = "teams/computer vision, é"
     world = make(tmp_path, folder=folder)
+    train = f"from src import words\n{TRAIN}"
+    world.branch("main", {"src/__init__.py": "", "src/words.py": "", "src/train.py": train})
     commit = world.branch("better", {"params.yaml": params(0.05)})
     done = built(world, "better", commit)
     assert done.result == "SUCCESS", done.log[-3000:]
@@ -125,45 +162,11 @@ def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
     assert (done.archive / "archive" / folder / ".mlbutler" / "record.json").is_file()
     [comment] = (world.directory / "jenkins-better" / "forge").rglob("*.md")
     assert "\n**Better or noise**" in comment.read_text()
-
-
-def test_programs_that_import_the_projects_own_package_find_it(tmp_path: Path) -> None:
-    """``python src/train.py`` with ``from src...`` has no such package where Python looks by itself."""
-    world = make(tmp_path, folder="teams/vision é")
-    train = f"from src import words\n{TRAIN}"
-    world.branch("main", {"src/__init__.py": "", "src/words.py": "", "src/train.py": train})
-    commit = world.branch("better", {"params.yaml": params(0.05)})
-    done = built(world, "better", commit)
-    assert done.result == "SUCCESS", done.log[-3000:]
-    assert world.git(world.bare, "rev-parse", "better^") == commit
     commit = world.branch("without", {"params.yaml": params(0.06)})
-    without = built(world, "without", commit, change=lambda text: re.sub("PYTHONPATH = .*", "OTHER = ''", text))
+    without = built(world, "without", commit, change=lambda text: re.sub("PYTHONPATH = .*", "OTHER = ''", text),
+                    verbs=["sync", "reproduce"])  # fmt: skip
     assert "No module named 'src'" in without.log
     assert without.result == "FAILURE"
-
-
-def test_credentials_are_bound_where_they_are_needed_and_seen_nowhere(world: World) -> None:
-    dump = world.directory / "dump.json"
-    files = {
-        "params.yaml": params(1.03),
-        "mlbutler.toml": SETTINGS.replace(
-            "command = \"python -c 'print(40 + 2)'\"", f"command = 'DUMP={dump} python dump.py'"
-        ),
-        "dump.py": ENV,
-    }  # fmt: skip
-    commit = world.branch("nosy", files)
-    done = built(world, "nosy", commit)
-    assert done.result == "SUCCESS", done.log[-3000:]
-    bound = {command: set(done.event(command)["bound"]) for command in done.commands()}
-    both = {"mlbutler-git", "mlbutler-dvc"}
-    assert {command for command, ids in bound.items() if not ids} == {
-        f"mlbutler {step}" for step in ("test", "lint", "reproduce", "report")
-    }
-    assert all(ids == both for command, ids in bound.items() if ids and command != "mlbutler publish")
-    seen = json.loads(dump.read_text())
-    assert not any(secret in value for value in seen.values() for secret in secrets())
-    left = [done.log, *(path.read_text(errors="replace") for path in done.archive.rglob("*") if path.is_file())]
-    assert not any(secret in text for text in left for secret in secrets())
 
 
 @pytest.mark.parametrize(("gate_as", "result"), [("fail", "FAILURE"), ("unstable", "UNSTABLE")])
@@ -263,16 +266,9 @@ def test_a_build_that_is_aborted_between_two_commands_is_too(tmp_path: Path) -> 
     assert "\n**Interrupted**: " in comment.read_text()
 
 
-def test_a_fork_gets_no_credential_and_changes_nothing(world: World) -> None:
-    commit = world.branch("theirs", {"src/more.py": "# theirs\n"})
-    done = built(world, "theirs", commit, CHANGE_FORK="theirs/words")
-    assert all(event["bound"] == [] for event in done.events if event["step"] == "sh")
-    assert world.git(world.bare, "rev-parse", "theirs") == commit
-    assert not (world.directory / "jenkins-theirs" / "mirror" / "files").exists()
-    assert not (world.directory / "jenkins-theirs" / "forge").exists()
-
-
-def test_links_that_a_forks_code_leaves_lead_nobody_to_files_of_the_agent(world: World) -> None:
+def test_a_fork_gets_no_credential_and_changes_nothing_and_links_that_its_code_leaves_lead_nowhere(
+    world: World,
+) -> None:
     host = world.directory / "home-of-the-agent"
     host.mkdir()
     (host / "id_rsa").write_text("a key")
@@ -288,6 +284,10 @@ os.symlink({str(host / "id_rsa")!r}, ".mlbutler/a.log")
     done = built(world, "linked", commit, CHANGE_FORK="theirs/words")
     assert done.result == "FAILURE"
     assert "is a symbolic link" in done.log
+    assert all(event["bound"] == [] for event in done.events if event["step"] == "sh")
+    assert world.git(world.bare, "rev-parse", "linked") == commit
+    assert not (world.directory / "jenkins-linked" / "mirror" / "files").exists()
+    assert not (world.directory / "jenkins-linked" / "forge").exists()
     kept = [path for path in done.archive.rglob("*") if path.is_file()]
     assert [path for path in kept if path.name == "record.json"]
     assert not [path for path in kept if b"a key" in path.read_bytes()]
@@ -325,7 +325,7 @@ def test_a_fork_s_image_is_made_of_what_the_target_branch_has(world: World) -> N
 
 def test_ours_may_change_its_image(world: World) -> None:
     commit = world.branch("own-image", {"params.yaml": params(1.07)})
-    done = built(world, "own-image", commit, *DOCKER, untrusted=["Dockerfile"])
+    done = built(world, "own-image", commit, *DOCKER, untrusted=["Dockerfile"], verbs=())
     assert done.result == "SUCCESS", done.log[-3000:]
     agents = [event["agent"] for event in done.events if event["step"] == "stage"]
     (docker,) = [agent["dockerfile"] for agent in agents if isinstance(agent, dict) and "dockerfile" in agent]
@@ -336,6 +336,6 @@ def test_ours_may_change_its_image(world: World) -> None:
 
 def test_a_workspace_that_cannot_be_removed_ends_no_build(world: World) -> None:
     commit = world.branch("foreign", {"params.yaml": params(1.08)})
-    done = built(world, "foreign", commit, foreign=True)
+    done = built(world, "foreign", commit, foreign=True, verbs=())
     assert done.result == "SUCCESS", done.log[-3000:]
     assert "files of another user" in done.log

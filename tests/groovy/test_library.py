@@ -13,8 +13,7 @@ import pytest
 
 from mlbutler.record import TELLING
 from mlbutler.run_table import NAMES, taken_after
-from tests import forked_python
-from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy
+from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy, write_mlbutler
 from tests.integration.world import World, make, params
 from tests.store.world import PASSWORD, USER, Remote
 
@@ -87,20 +86,25 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     remote.close()
 
 
-def params_of(rate: float | str | None) -> str:
+def params_of(rate: float | None) -> str:
     """Return parameters with which all stages but `still` are stale, or without a rate `tail` alone."""
     return "rate: 0.5\nend: 2\n" if rate is None else f"rate: {rate}\nend: 1\n"
 
 
-def built(world: World, name: str, call: str, rate: float | str | None = None, commit: str = "", vanish: str = "",
+def built(world: World, name: str, call: str, rate: float | None = None, commit: str = "", vanish: Sequence[str] = (),
           times: int = 1, lose: str = "", loses: int = 1, untrusted: Sequence[str] = (), foreign: bool = False,
-          unclean: bool = False, **more: str) -> Built:  # fmt: skip
+          unclean: bool = False, verbs: Sequence[str] | None = None, **more: str) -> Built:  # fmt: skip
+    """Build a branch with this rate, or a commit.
+
+    Args:
+        verbs: of mlbutler that do anything; all if None.
+    """
     commit = commit or world.branch(name, {"params.yaml": params_of(rate)})
     directory = world.directory / f"jenkins-{name}"
     (directory / "bin").mkdir(parents=True)
     (directory / "Jenkinsfile").write_text(f"{call}\n")
     wrapper = directory / "bin" / "mlbutler"
-    forked_python.write_program(wrapper, "mlbutler")
+    write_mlbutler(wrapper, verbs)
     if unclean:
         git = directory / "bin" / "git"
         git.write_text(f'#!/bin/sh\n[ "$1" != clean ] || exit 1\nexec {shutil.which("git")} "$@"\n')
@@ -142,8 +146,17 @@ def test_the_pipeline_on_one_agent(world: World) -> None:
     assert not any(entry["password"] in done.log for entry in CREDENTIALS.values() if "password" in entry)
 
 
-def test_a_graph_over_several_agents(world: World) -> None:
-    done = built(world, "fan", "mlbutlerPipeline(remote: 'http', labels: ['gpu', 'highmem'])", rate=0.7)
+def test_a_graph_over_several_agents_in_which_a_stage_waits_for_those_that_it_needs_alone(world: World) -> None:
+    """`right` takes until `tail`, two stages behind another one, is done."""
+    files = {
+        "params.yaml": params_of(0.7),
+        "work.py": WORK.replace("import json, os,", "import json, os, time,").replace(
+            "if (name,",
+            "while name == 'right' and 'tail' not in open(os.environ['RAN']).read():\n    time.sleep(0.1)\nif (name,",
+        ),
+    }  # fmt: skip
+    call = "mlbutlerPipeline(remote: 'http', labels: ['gpu', 'highmem'])"
+    done = built(world, "fan", call, commit=world.branch("fan", files))
     assert done.result == "SUCCESS", done.log[-3000:]
     assert sorted(ran(world, "fan")) == ["join", "left", "odd", "right", "tail"]  # each once, wherever it ran
     where: dict[str, tuple[str, str]] = {}
@@ -181,17 +194,7 @@ def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
     assert f"### mlbutler/gpu {folder}" in comment.read_text()
 
 
-def test_a_stage_that_fails_on_its_agent_is_told_of(world: World) -> None:
-    done = built(world, "bad", "mlbutlerPipeline(remote: 'http', labels: ['gpu'])", rate="fast")
-    assert done.result == "FAILURE"
-    assert done.commands()[-2:] == ["mlbutler report", "mlbutler publish"]
-    [status] = (world.directory / "jenkins-bad" / "forge" / "statuses").iterdir()
-    found = json.loads(status.read_text())
-    assert (found["state"], found["description"]) == ("failure", found["description"])
-    assert found["description"].startswith("Failed: reproduce: stage 'left' failed on another agent")
-
-
-def test_one_stage_that_fails_keeps_only_those_that_need_it_from_running(world: World) -> None:
+def test_one_stage_that_fails_is_told_of_and_keeps_only_those_that_need_it_from_running(world: World) -> None:
     done = built(world, "partly", "mlbutlerPipeline(remote: 'http', labels: ['gpu'])", rate=0.13)
     assert done.result == "FAILURE"
     assert sorted(ran(world, "partly")) == ["left", "odd", "right", "tail"]  # `left` not a second time
@@ -206,6 +209,10 @@ def test_one_stage_that_fails_keeps_only_those_that_need_it_from_running(world: 
     pushed = [event["path"] for event in done.events if event["step"] == "sh" and event["script"] == "mlbutler push"]
     assert sorted(path.rpartition("/")[2] for path in pushed) == ["odd", "push", "right", "tail"]
     assert done.commands()[-2:] == ["mlbutler report", "mlbutler publish"]
+    [status] = (world.directory / "jenkins-partly" / "forge" / "statuses").iterdir()
+    found = json.loads(status.read_text())
+    assert found["state"] == "failure"
+    assert found["description"].startswith("Failed: reproduce: stage 'left' failed on another agent")
 
 
 def test_the_library_takes_what_the_table_of_the_run_lets_follow(world: World) -> None:
@@ -248,21 +255,6 @@ def test_the_library_has_every_step_of_the_table_in_its_order() -> None:
     assert len(re.findall(r"stage\('\w+'\) \{ failLater \{", text)) == len(stages)
 
 
-def test_a_stage_waits_for_those_that_it_needs_and_for_no_other(world: World) -> None:
-    """`right` takes until `tail`, two stages behind another one, is done."""
-    files = {
-        "params.yaml": params_of(0.66),
-        "work.py": WORK.replace("import json, os,", "import json, os, time,").replace(
-            "if (name,",
-            "while name == 'right' and 'tail' not in open(os.environ['RAN']).read():\n    time.sleep(0.1)\nif (name,",
-        ),
-    }  # fmt: skip
-    commit = world.branch("waits", files)
-    done = built(world, "waits", "mlbutlerPipeline(remote: 'http', labels: ['highmem'])", commit=commit)
-    assert done.result == "SUCCESS", done.log[-3000:]
-    assert sorted(ran(world, "waits")) == ["join", "left", "odd", "right", "tail"]
-
-
 def test_the_stages_alone_for_a_pipeline_of_ones_own(world: World) -> None:
     call = """node('docker') {
     checkout scm
@@ -275,7 +267,7 @@ def test_images_of_two_jobs_have_two_tags_and_a_fork_cannot_write_the_mirror(wor
     call = "mlbutlerPipeline(dockerfile: 'Dockerfile', mirror: '/srv/m', dockerArgs: '--shm-size 8g', remote: 'http')"
     tags: list[str] = []
     for job, fork in (("words/feature%2Fx", "theirs/x"), ("words/feature-x", "")):
-        done = built(world, f"image{len(tags)}", call, JOB_NAME=job, CHANGE_FORK=fork)
+        done = built(world, f"image{len(tags)}", call, verbs=(), JOB_NAME=job, CHANGE_FORK=fork)
         (image,) = [event for event in done.events if event["step"] == "docker inside"]
         assert image["words"].endswith("/srv/m:/srv/m:ro" if fork else "/srv/m:/srv/m")
         tags += [event["tag"] for event in done.events if event["step"] == "docker build"]
@@ -288,15 +280,18 @@ def test_images_of_two_jobs_have_two_tags_and_a_fork_cannot_write_the_mirror(wor
 def test_a_fork_s_image_is_made_of_what_the_target_branch_has(world: World) -> None:
     call = "mlbutlerPipeline(dockerfile: 'Dockerfile', remote: 'http')"
     for name in ("Dockerfile", "work.py"):  # work.py is what its .dockerignore lets in
-        done = built(world, f"their-{name}", call, CHANGE_FORK="theirs/x", untrusted=[name])
+        done = built(world, f"their-{name}", call, verbs=(), CHANGE_FORK="theirs/x", untrusted=[name])
         assert done.result == "FAILURE"
         assert f"‘{name}’ has been modified in an untrusted revision" in done.log
         assert not any(event["step"] == "docker build" for event in done.events)
-    assert not any(e["step"] == "readTrusted" for e in built(world, "our-image", call, untrusted=["Dockerfile"]).events)
+    ours = built(world, "our-image", call, verbs=(), untrusted=["Dockerfile"])
+    assert ours.result == "SUCCESS", ours.log[-3000:]
+    assert not any(event["step"] == "readTrusted" for event in ours.events)
 
 
 def test_a_fork_s_image_is_made_of_single_files_alone(world: World) -> None:
-    done = built(world, "open", "mlbutlerPipeline(dockerfile: 'Open', remote: 'http')", CHANGE_FORK="theirs/x")
+    call = "mlbutlerPipeline(dockerfile: 'Open', remote: 'http')"
+    done = built(world, "open", call, verbs=(), CHANGE_FORK="theirs/x")
     assert done.result == "FAILURE"
     assert "Open.dockerignore lacks a line '*'" in done.log
     assert not any(event["step"] == "docker build" for event in done.events)
@@ -312,7 +307,7 @@ def test_a_workspace_that_cannot_be_cleaned_ends_the_build_and_is_no_abort(world
 
 
 def test_a_workspace_that_cannot_be_removed_ends_no_build(world: World) -> None:
-    done = built(world, "foreign", "mlbutlerPipeline(remote: 'http')", foreign=True)
+    done = built(world, "foreign", "mlbutlerPipeline(remote: 'http')", verbs=(), foreign=True)
     assert done.result == "SUCCESS", done.log[-3000:]
     assert "files of another user" in done.log
 
@@ -323,14 +318,15 @@ def test_a_gate_may_make_it_unstable(world: World) -> None:
     assert world.git(world.bare, "log", "-1", "--format=%an", "worse") == "mlbutler"
 
 
-@pytest.mark.parametrize("stage", ["reproduce", "compare"])
-def test_an_agent_that_comes_back_without_the_process_runs_it_once_more(world: World, stage: str) -> None:
+def test_an_agent_that_comes_back_without_the_process_runs_it_once_more(world: World) -> None:
     call = "mlbutlerPipeline(remote: 'http', gateAs: 'unstable')"
-    done = built(world, f"gone-{stage}", call, vanish=stage)
+    done = built(world, "gone", call, vanish=["reproduce", "compare"])
     assert done.result == "SUCCESS", done.log[-3000:]
-    assert done.commands(f"mlbutler {stage}") == [f"mlbutler {stage}"]  # the other never ended
+    assert done.log.count("the agent is back, and the process is gone") == 2
+    for stage in ("reproduce", "compare"):
+        assert done.commands(f"mlbutler {stage}") == [f"mlbutler {stage}"]  # the other never ended
     assert len({event["workspace"] for event in done.events if event["step"] == "sh"}) == 1  # the same agent
-    assert world.git(world.bare, "log", "-1", "--format=%an", f"gone-{stage}") == "mlbutler"
+    assert world.git(world.bare, "log", "-1", "--format=%an", "gone") == "mlbutler"
 
 
 def test_a_lost_agent_is_replaced_and_marks_nothing_failed(world: World) -> None:
@@ -341,12 +337,16 @@ def test_a_lost_agent_is_replaced_and_marks_nothing_failed(world: World) -> None
     assert world.git(world.bare, "log", "-1", "--format=%an", "lost") == "mlbutler"
 
 
-@pytest.mark.parametrize(("lose", "labels", "said"), [
-    ("reproduce", "[]", "Stopped: plan did not begin"),
-    ("sync", "['gpu']", "Stopped: sync did not begin"),  # the agent that planned handed its record over
+@pytest.mark.parametrize(("lose", "labels", "verbs", "said"), [
+    ("reproduce", "[]", TELLING, "Stopped: plan did not begin"),
+    # The agent that planned handed its record over.
+    ("sync", "['gpu']", ["plan", "test", "lint", *TELLING], "Stopped: sync did not begin"),
 ])  # fmt: skip
-def test_two_lost_agents_are_told_of_from_a_third(world: World, lose: str, labels: str, said: str) -> None:
-    done = built(world, f"twice-{lose}", f"mlbutlerPipeline(remote: 'http', labels: {labels})", lose=lose, loses=2)
+def test_two_lost_agents_are_told_of_from_a_third(
+    world: World, lose: str, labels: str, verbs: Sequence[str], said: str
+) -> None:
+    call = f"mlbutlerPipeline(remote: 'http', labels: {labels})"
+    done = built(world, f"twice-{lose}", call, lose=lose, loses=2, verbs=verbs)
     assert done.result == "FAILURE", done.log[-3000:]
     [status] = (world.directory / f"jenkins-twice-{lose}" / "forge" / "statuses").glob("*.json")
     found = json.loads(status.read_text())
@@ -354,14 +354,14 @@ def test_two_lost_agents_are_told_of_from_a_third(world: World, lose: str, label
 
 
 def test_a_process_that_is_gone_a_second_time_fails_the_build(world: World) -> None:
-    done = built(world, "gone-twice", "mlbutlerPipeline(remote: 'http')", vanish="reproduce", times=2)
+    done = built(world, "gone-twice", "mlbutlerPipeline(remote: 'http')", vanish=["reproduce"], times=2)
     assert done.result == "FAILURE"
     assert done.log.count("the agent is back, and the process is gone") == 2
     assert world.git(world.bare, "log", "-1", "--format=%an", "gone-twice") != "mlbutler"
 
 
 def test_a_fork_binds_the_forge_s_token_to_ask_for_an_approval_and_nothing_else(world: World) -> None:
-    done = built(world, "fork", "mlbutlerPipeline(remote: 'http')", CHANGE_FORK="theirs/x")
+    done = built(world, "fork", "mlbutlerPipeline(remote: 'http')", verbs=(), CHANGE_FORK="theirs/x")
     (asking,) = [event for event in done.events if event["step"] == "sh" and event["bound"] != []]
     assert "mlbutler approve --check" in asking["script"]
     assert asking["bound"] == ["mlbutler-forge"]
@@ -372,6 +372,6 @@ def test_a_fork_binds_the_forge_s_token_to_ask_for_an_approval_and_nothing_else(
     ("mlbutlerPipeline(remote: 'ftp')", "there is no remote 'ftp'"),
 ])  # fmt: skip
 def test_wrong_settings_are_errors(world: World, call: str, said: str) -> None:
-    done = built(world, re.sub(r"\W", "", said), call)
+    done = built(world, re.sub(r"\W", "", said), call, verbs=())
     assert done.result == "FAILURE"
     assert re.search(said, done.log)

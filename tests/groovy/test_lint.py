@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -75,10 +75,48 @@ _PLAIN = re.compile(r"^// \w+: [\w, ]+\.$|'[\w./ -]*'(?:, '[\w./ -]*')*", re.ASC
 """What a rule sees nothing of but its length: a comment of words, texts of such letters as stand in names of files."""
 
 
+_METHOD = re.compile(r"^\w+ \w+\(.*\{")
+
+
+def _parts(text: str) -> list[str]:
+    """Return what stands before a script's methods, and each method with the comment above it."""
+    lines = text.splitlines(keepends=True)
+    starts = [0]
+    for number, line in enumerate(lines):
+        if _METHOD.match(line):
+            start = number
+            while lines[start - 1].startswith(("//", "\n")):
+                start -= 1
+            starts.append(start)
+    return ["".join(lines[start:end]) for start, end in itertools.zip_longest(starts, starts[1:])]
+
+
+_BLOCK = re.compile(r"( +)\w.*\{(?: //.*)?$")
+
+
+def _without_old_blocks(part: str, missing: Collection[str]) -> str:
+    """Leave out the blocks of a pipeline that have none of the missing lines."""
+    lines = part.splitlines(keepends=True)
+    kept: list[str] = []
+    at = lines.index("pipeline {\n") + 1 if "pipeline {\n" in lines else len(lines)
+    kept += lines[:at]
+    while at < len(lines):
+        end = at + 1
+        if block := _BLOCK.match(lines[at]):
+            end = lines.index(f"{block[1]}}}\n", at) + 1
+        new = any(line.rstrip("\n") in missing for line in lines[at:end])
+        if new or end == at + 1:
+            kept.append(lines[at])
+            end = at + 1
+        at = end
+    return "".join(kept)
+
+
 def _with_every_line(texts: Mapping[str, str]) -> dict[str, str]:
     """Return few of the texts, in which each line of all of them stands: the linter takes seconds for each.
 
-    Of lines that differ in plain texts alone one that is the longest counts for all.
+    Of lines that differ in plain texts alone one that is the longest counts for all. Of a text the parts are taken in
+    which there is a line that stands in none before it, and of a pipeline the blocks.
     """
     longest: dict[str, str] = {}
     for line in sorted(line for text in texts.values() for line in text.splitlines()):
@@ -88,7 +126,8 @@ def _with_every_line(texts: Mapping[str, str]) -> dict[str, str]:
     taken: dict[str, str] = {}
     while missing:
         name = max(texts, key=lambda name: len(missing.intersection(texts[name].splitlines())))
-        taken[name] = texts[name]
+        new = [part for part in _parts(texts[name]) if missing.intersection(part.splitlines())]
+        taken[name] = "".join(_without_old_blocks(part, missing) for part in new).lstrip("\n")
         missing.difference_update(texts[name].splitlines())
     return taken
 
@@ -117,7 +156,7 @@ def test_all_groovy_that_a_team_gets_is_clean(tmp_path: Path) -> None:
     broken = found.pop(Path("broken/Jenkinsfile"))
     assert "error" in {error["severity"] for error in broken}  # it does read what it is given
     said = [
-        f"{name}:{error['line']}: {error['rule']}: {error['msg']}"
+        f"{name}:{error['line']}: {error['rule']}: {error['msg']}\n{(linted / name).read_text()}"
         for name, errors in found.items() for error in errors
     ]  # fmt: skip
     assert not said, "\n".join(said)

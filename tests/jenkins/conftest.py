@@ -30,7 +30,7 @@ def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program in the place of Java that answers as a controller and an agent do."""
     path = tmp_path / "bin" / "java"
     path.parent.mkdir()
-    path.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{program.__file__}' \"$@\"\n")
+    path.write_text(f"#!/bin/sh\nexec '{sys.executable}' -I -S '{program.__file__}' \"$@\"\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
     return path

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
-import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -23,6 +21,7 @@ from mlbutler.jenkins.server.model import Repository, Server, job_name
 from mlbutler.jenkins.server.plugins import CONTROLLER, plugins, plugins_txt
 from mlbutler.jenkins.server.source import repository
 from mlbutler.jenkins.server.versions import War
+from tests.groovy.jenkins import groovy_environment, needs_groovy
 
 PASSWORD = "s3cret-of-the-dvc-remote"
 IMAGES = Path(compose.__file__).with_name("images")
@@ -165,34 +164,54 @@ def test_every_plugin_is_pinned(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------------------- job
 
 
-@pytest.mark.parametrize(
-    ("source", "url", "expected"),
-    [
-        ("git", "https://git.example.org/team/digits.git", "jenkins.plugins.git.GitSCMSource"),
-        ("github", "https://github.com/team/digits.git", "GitHubSCMSource"),
-        ("gitlab", "https://gitlab.com/team/sub/digits.git", "team/sub/digits"),
-        ("gitea", "https://git.example.org/gitea/team/digits.git", "https://git.example.org/gitea"),
-        ("bitbucket", "git@bitbucket.org:team/digits.git", "bitbucket.BitbucketSCMSource"),
-        ("dagshub", "https://dagshub.com/team/digits.git", "https://dagshub.com/team/digits.git"),
-    ],
-)
-def test_the_job_is_groovy_that_names_its_source(tmp_path: Path, source: str, url: str, expected: str) -> None:
-    at = "https://git.example.org/gitea" if source == "gitea" else ""
-    script = job_dsl(server(tmp_path, source, url, at), "mlbutler-git")
-    assert f"'{expected}" in script or expected in script
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """Where a repository is, and what the job says of it."""
+
+    url: str
+    expected: str
+    at: str = ""
+
+
+NAMED = {
+    "git": Named("https://git.example.org/team/digits.git", "jenkins.plugins.git.GitSCMSource"),
+    "github": Named("https://github.com/team/digits.git", "GitHubSCMSource"),
+    "gitlab": Named("https://gitlab.com/team/sub/digits.git", "team/sub/digits"),
+    "gitea": Named(
+        "https://git.example.org/gitea/team/digits.git",
+        "https://git.example.org/gitea",
+        "https://git.example.org/gitea",
+    ),
+    "bitbucket": Named("git@bitbucket.org:team/digits.git", "bitbucket.BitbucketSCMSource"),
+    "dagshub": Named("https://dagshub.com/team/digits.git", "https://dagshub.com/team/digits.git"),
+}
+
+
+def job(home: Path, source: str) -> str:
+    return job_dsl(server(home, source, NAMED[source].url, NAMED[source].at), "mlbutler-git")
+
+
+@pytest.mark.parametrize("source", NAMED)
+def test_the_job_names_its_source(tmp_path: Path, source: str) -> None:
+    script = job(tmp_path, source)
+    assert NAMED[source].expected in script
     assert script.count("id('") == 1
-    assert script == job_dsl(server(tmp_path, source, url, at), "mlbutler-git")  # the source keeps its id
+    assert script == job(tmp_path, source)  # the source keeps its id
     if source == "dagshub":
         assert "Fork" not in script
     elif source != "git":
         assert "TrustNobody" in script
-    compiles(tmp_path, script)
+
+
+def of_experiments(home: Path) -> Server:
+    found = server(home, "git", NAMED["git"].url, "")
+    return dataclasses.replace(found, train="sub/Jenkinsfile.train", branch="trunk")
 
 
 def test_the_job_for_experiments_reads_its_text_from_the_default_branch(tmp_path: Path) -> None:
-    found = server(tmp_path, "git", "https://git.example.org/team/digits.git", "")
+    found = server(tmp_path, "git", NAMED["git"].url, "")
     assert "pipelineJob" not in jenkins_yaml(found, [], host_key=None)
-    found = dataclasses.replace(found, train="sub/Jenkinsfile.train", branch="trunk")
+    found = of_experiments(tmp_path)
     text = jenkins_yaml(found, [], host_key=None)
     assert [job["script"].split("(")[0] for job in yaml.safe_load(text)["jobs"]] == [
         "multibranchPipelineJob", "pipelineJob",
@@ -204,22 +223,20 @@ def test_the_job_for_experiments_reads_its_text_from_the_default_branch(tmp_path
     ):  # fmt: skip
         assert line in script
     assert "credentials(" not in train_job_dsl(found, None)
-    compiles(tmp_path, script)
 
 
-def compiles(tmp_path: Path, script: str) -> None:
-    """Compile a script, where Groovy is."""
-    groovy = shutil.which("groovy")
-    if groovy is None:
-        pytest.skip("Groovy is not installed: the script was not compiled")
-    file = tmp_path / "job.groovy"
-    file.write_text(script)
+@needs_groovy
+def test_each_job_is_groovy(tmp_path: Path) -> None:
+    scripts = {source: job(tmp_path, source) for source in NAMED}
+    scripts["experiments"] = train_job_dsl(of_experiments(tmp_path), "mlbutler-git")
+    for name, script in scripts.items():
+        (tmp_path / f"{name}.groovy").write_text(script)
     check = tmp_path / "check.groovy"
-    check.write_text("new GroovyShell().parse(new File(args[0]))\nprintln 'compiled'\n")
-    java = os.environ.get("JAVA_HOME") or str(Path(os.path.realpath(shutil.which("java") or "java")).parent.parent)
-    done = subprocess.run([groovy, str(check), str(file)], capture_output=True, text=True, check=False,
-                          env=os.environ | {"JAVA_HOME": java})  # fmt: skip
-    assert done.stdout.strip() == "compiled", done.stderr
+    check.write_text('args.each { new GroovyShell().parse(new File(it)); println "${it}: compiled" }\n')
+    files = [f"{name}.groovy" for name in scripts]
+    done = subprocess.run(["groovy", "check.groovy", *files], cwd=tmp_path, env=groovy_environment(),
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.stdout.splitlines() == [f"{file}: compiled" for file in files], done.stderr
 
 
 def test_no_text_leaves_its_quotes() -> None:

@@ -33,10 +33,13 @@ MODULES = ("dvc", "mlbutler", "mlbutler.reproduce.worker", "mlbutler.train.keepe
 AT_START = ("PYTHON", "LC_", "LANG", "LD_", "FSSPEC_")
 """Variables that the interpreter, or a module, reads when it starts."""
 NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+COUNTS = "COVERAGE_PROCESS_CONFIG"
+"""Has a new interpreter count which lines it runs (`make coverage`)."""
 STREAMS, MOST_FILES = 3, 1 << 12
 _ASIDE, _MOST_BYTES = 1 << 10, 1 << 20
 _START = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
 _PATH = sys.path[1:]
+_COUNTS = os.environ.get(COUNTS)  # a process that is forked gets another environment
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
 _PARENTS = {
@@ -61,7 +64,7 @@ def fork_what_is_started(begin: Begin) -> Callable[[], None]:
 
     def execute_child(popen: subprocess.Popen[Any], *arguments: object) -> None:
         if not begins(popen, arguments, begin):
-            before(popen, *arguments)
+            before(popen, *_counted(popen, arguments))
 
     def undo() -> None:
         subprocess.Popen._execute_child = before  # type: ignore[attr-defined]
@@ -85,6 +88,15 @@ def begins(popen: subprocess.Popen[Any], arguments: Sequence[object], begin: Beg
     pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
     popen._close_pipe_fds(*(given[name] for name in pipes))  # type: ignore[attr-defined]
     return True
+
+
+def _counted(popen: subprocess.Popen[Any], arguments: Sequence[object]) -> Sequence[object]:
+    """Return the arguments of `_execute_child` with which also an interpreter counts whose environment we choose."""
+    given = _START.bind(popen, *arguments)
+    counts, environ = os.environ.get(COUNTS, _COUNTS), given.arguments["env"]
+    if counts and environ is not None and _is_ours(arguments[0]):
+        given.arguments["env"] = {**environ, COUNTS: counts}
+    return given.args[1:]
 
 
 def _is_ours(command: object) -> bool:

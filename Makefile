@@ -18,7 +18,7 @@ help:
 	@echo "make test    all tests that this machine can run"
 	@echo "make lint    style, complexity, dead code"
 	@echo "make types   mypy"
-	@echo "make bench   speed against DVC, cp and curl; errors of gates: half an hour, some gigabytes; needs nginx, curl"
+	@echo "make bench   speed against DVC, cp and curl; errors of gates: half an hour, some gigabytes; needs nginx, curl, rclone"
 	@echo "make fuzz         a million hostile inputs: hours; FUZZ='--inputs 20000 logs' for fewer"
 	@echo "make coverage     the tests, with the lines and branches that they reach"
 	@echo "make test-oldest  the tests that work on DVC, with the oldest DVC that is supported"
@@ -97,6 +97,7 @@ types: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m bench.start $(BENCH)
 	$(BIN)/python -m bench.store $(BENCH)
+	$(BIN)/python -m bench.s3 $(BENCH)
 	$(BIN)/python -m bench.compare $(BENCH)
 	$(BIN)/python -m bench.board $(BENCH)
 	$(BIN)/python -m bench.train $(BENCH)

@@ -224,7 +224,7 @@ def _link(source: str, target: str) -> None:
     Path(target).hardlink_to(source)
 
 
-def _without_root(root: Path) -> None:
+def without_root(root: Path) -> None:
     """Go on as an ordinary user, as agents should: files of the mirror may then be shared by links.
 
     The user is 'nobody'; where Python itself cannot be read by it, root goes on.
@@ -326,7 +326,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # An ordinary user may not remove it from a folder of root's; the figures are not lost for that.
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         if not chosen.as_root:
-            _without_root(root)
+            without_root(root)
         try:
             for files, size in [*((count, SMALL) for count in counts), *([(large, LARGE)] if large else [])]:
                 print(f"{files:,} files of {size >> 10} KB", file=sys.stderr, flush=True)

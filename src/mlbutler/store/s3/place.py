@@ -147,8 +147,8 @@ def _signer(session: Any, config: Mapping[str, Any], url: str, headers: Mapping[
     if scope is None or keys is None or any(c in "".join(keys()) for c in "\r\n\0"):
         return None
     signer = Signer(scope[1], keys)
-    signed = {name: headers.get(name, "") for name in scope[2].split(";")} | {"host": host_of(urlsplit(url))}
-    same = signer.authorization("GET", urlsplit(url), signed, keys()) == headers["authorization"]
+    signed = {name: headers.get(name, "") for name in scope[2].split(";")} | {"host": host_of(url)}
+    same = signer.authorization("GET", url, signed, keys()) == headers["authorization"]
     return (scope[1], signer.headers) if same else None
 
 

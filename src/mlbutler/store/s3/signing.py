@@ -7,7 +7,6 @@ import hmac
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
 
 _NO_BODY = hashlib.sha256(b"").hexdigest()
 _STANDARD_PORTS = {"http": 80, "https": 443}
@@ -35,29 +34,30 @@ class Signer:
     def headers(self, method: str, url: str) -> list[str]:
         """Return the headers that a request needs; the query's parameters have to be in order."""
         keys = self._keys()
-        parts = urlsplit(url)
         signed = {
-            "host": host_of(parts),
+            "host": host_of(url),
             "x-amz-content-sha256": _NO_BODY,
             "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock())),
         }
         if keys.token:
             signed["x-amz-security-token"] = keys.token
-        authorization = self.authorization(method, parts, signed, keys)
+        authorization = self.authorization(method, url, signed, keys)
         sent = [f"{name}: {value}" for name, value in signed.items() if name != "host"]
         return [*sent, f"Authorization: {authorization}"]
 
-    def authorization(self, method: str, url: SplitResult, signed: Mapping[str, str], keys: Keys) -> str:
+    def authorization(self, method: str, url: str, signed: Mapping[str, str], keys: Keys) -> str:
         """Return the value of the header that carries the signature.
 
         Args:
             signed: headers, names in lower case; of them ``x-amz-date`` and ``x-amz-content-sha256`` have to be there.
         """
+        address, _, query = url.partition("?")
+        path = address.partition("://")[2].partition("/")[2]
         names = sorted(signed)
         listed = ";".join(names)
         lines = [f"{name}:{signed[name]}" for name in names]
         request = "\n".join([
-            method, url.path or "/", url.query, *lines, "", listed, signed["x-amz-content-sha256"],
+            method, f"/{path}", query, *lines, "", listed, signed["x-amz-content-sha256"],
         ])  # fmt: skip
         moment = signed["x-amz-date"]
         scope = f"{moment[:8]}/{self._region}/s3/aws4_request"
@@ -74,6 +74,7 @@ class Signer:
         return self._derived[1]
 
 
-def host_of(url: SplitResult) -> str:
+def host_of(url: str) -> str:
     """Return the header ``Host`` as libcurl sends it."""
-    return url.netloc.removesuffix(f":{_STANDARD_PORTS.get(url.scheme)}")
+    scheme, _, rest = url.partition("://")
+    return rest.partition("/")[0].removesuffix(f":{_STANDARD_PORTS.get(scheme)}")

@@ -17,7 +17,7 @@ from mlbutler.commands.train.submit import SubmitOptions, Wanted, send
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
-from tests import forked_python
+from tests import forked_children, forked_python
 from tests.train.conftest import snapshot
 from tests.train.test_capture import act, run
 
@@ -46,7 +46,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / name).write_text(text)
     (root / "link").symlink_to("kept.txt")
     run(root, "init", "-q")
-    assert forked_python.run("dvc", "init", "-q", cwd=root, env=environ(root.parent)).returncode == 0
+    own = forked_children.read_at_start(os.environ)
+    assert forked_python.run("dvc", "init", "-q", cwd=root, env=environ(root.parent) | own).returncode == 0
     module = root / "module"
     module.mkdir()
     (module / "code").write_text("one\n")

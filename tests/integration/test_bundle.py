@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -20,15 +21,31 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return make(tmp_path_factory.mktemp("world"))
 
 
-def of_a_fork(world: World, branch: str, number: int) -> tuple[str, Path]:
-    """The commit of a fork's pull request, and the bundle of its build: no branch of the repository holds it."""
+def head_of_a_fork(world: World, branch: str, number: int) -> str:
+    """The commit of a fork's pull request: no branch of the repository holds it."""
     head = world.branch(branch, {"params.yaml": params(0.01 + number / 1000)})
-    root = world.clone(f"origin/{branch}")
     world.git(world.bare, "update-ref", f"refs/pull/{number}/head", head)
     world.git(world.bare, "update-ref", "-d", f"refs/heads/{branch}")
+    return head
+
+
+def of_a_fork(world: World, branch: str, number: int) -> tuple[str, Path]:
+    """The commit of a fork's pull request, and the bundle of its build."""
+    head = head_of_a_fork(world, branch, number)
+    root = world.clone("origin/main")
+    world.git(root, "fetch", "-q", "origin", f"refs/pull/{number}/head")
+    world.git(root, "checkout", "-q", "--detach", head)
     run = world.run(root, world.jenkins(branch, number, CHANGE_FORK="mallory"))
     assert run.record["publish"]["outcome"] == "skipped", run.out + run.err
     return head, root / ".mlbutler" / "bundle.zip"
+
+
+@pytest.fixture(scope="module")
+def fork(world: World) -> tuple[str, Path]:
+    """The pull request 1 of a fork."""
+    found = of_a_fork(world, "fork", 1)
+    assert comments(world) == []
+    return found
 
 
 def publish(world: World, bundle: Path, head: str, **more: str) -> Run:
@@ -42,9 +59,9 @@ def comments(world: World) -> list[str]:
     return [path.read_text() for path in sorted(world.forge.rglob("*.md"))]
 
 
-def test_the_result_of_a_fork_is_published_as_not_verified(world: World) -> None:
-    head, bundle = of_a_fork(world, "fork", 1)
-    assert comments(world) == []
+def test_the_result_of_a_fork_is_published_as_not_verified(world: World, fork: tuple[str, Path]) -> None:
+    head, bundle = fork
+    shutil.rmtree(world.forge, ignore_errors=True)
     run = publish(world, bundle, head)
     assert run.code == 0, run.out + run.err
     (comment,) = comments(world)
@@ -59,9 +76,10 @@ def test_the_result_of_a_fork_is_published_as_not_verified(world: World) -> None
     assert not [path for path in world.forge.rglob("*") if path.is_file() and "status" in path.name]
 
 
-def test_github_runs_it_after_the_fork_s_run(world: World, tmp_path: Path) -> None:
-    head, bundle = of_a_fork(world, "github", 6)
-    run = {"event": "pull_request", "head_sha": head, "head_branch": "github",
+def test_github_runs_it_after_the_fork_s_run(world: World, fork: tuple[str, Path], tmp_path: Path) -> None:
+    head, bundle = fork
+    shutil.rmtree(world.forge, ignore_errors=True)
+    run = {"event": "pull_request", "head_sha": head, "head_branch": "fork",
            "head_repository": {"full_name": "mallory/r"}, "repository": {"full_name": "o/r"}}  # fmt: skip
     (tmp_path / "event.json").write_text(json.dumps({"workflow_run": run}))
     root = world.clone("origin/main")
@@ -74,14 +92,14 @@ def test_github_runs_it_after_the_fork_s_run(world: World, tmp_path: Path) -> No
     done = world.run(root, environ, "--bundle", str(bundle), verb="publish")
     assert done.code == 0, done.out + done.err
     assert any(f"head={head}" in comment for comment in comments(world))
-    world.git(root, "fetch", "-q", "origin", "refs/pull/6/head")
+    world.git(root, "fetch", "-q", "origin", "refs/pull/1/head")
     world.git(root, "checkout", "-q", "FETCH_HEAD")
     wrong = world.run(root, environ, "--bundle", str(bundle), verb="publish")
     assert (wrong.code, "build of a fork's change" in wrong.err) == (2, True), wrong.out + wrong.err
 
 
-def test_numbers_that_no_run_can_have_are_refused(world: World, tmp_path: Path) -> None:
-    head, bundle = of_a_fork(world, "numbers", 8)
+def test_numbers_that_no_run_can_have_are_refused(world: World, fork: tuple[str, Path], tmp_path: Path) -> None:
+    head, bundle = fork
     before = comments(world)
     with zipfile.ZipFile(bundle) as archive:
         record = json.loads(archive.read("record.json"))
@@ -97,16 +115,16 @@ def test_numbers_that_no_run_can_have_are_refused(world: World, tmp_path: Path) 
     assert comments(world) == before
 
 
-def test_a_bundle_that_claims_another_change_is_refused(world: World) -> None:
-    head, bundle = of_a_fork(world, "claims", 2)
+def test_a_bundle_that_claims_another_change_is_refused(world: World, fork: tuple[str, Path]) -> None:
+    head, bundle = fork
     other, of_other = of_a_fork(world, "other", 3)
     before = comments(world)
     run = publish(world, of_other, head)
     assert (run.code, "and the build was of" in run.err) == (1, True), run.err
-    world.git(world.bare, "update-ref", "refs/pull/2/head", other)  # it moved on
+    world.git(world.bare, "update-ref", "refs/pull/1/head", other)  # it moved on
     run = publish(world, bundle, head)
-    assert (run.code, "is not the head of pull request 2" in run.err) == (1, True), run.err
-    world.git(world.bare, "update-ref", "refs/pull/2/head", head)
+    assert (run.code, "is not the head of pull request 1" in run.err) == (1, True), run.err
+    world.git(world.bare, "update-ref", "refs/pull/1/head", head)
     world.git(world.bare, "update-ref", "refs/heads/ours", head)
     run = publish(world, bundle, head)
     assert (run.code, "whose own build reports it" in run.err) == (1, True), run.err
@@ -124,11 +142,11 @@ def test_the_record_of_a_change_of_ours_becomes_no_bundle(world: World) -> None:
     assert not (run.root / ".mlbutler" / "bundle.zip").exists()
 
 
-def test_it_is_said_as_json(world: World) -> None:
-    head, bundle = of_a_fork(world, "json", 5)
+def test_it_is_said_as_json(world: World, fork: tuple[str, Path]) -> None:
+    head, bundle = fork
     environ = {"MLBUTLER_PUBLISH_JSON": "true"}
     run = publish(world, bundle, head, **environ)
-    assert json.loads(run.out)["number"] == "5", run.err
+    assert json.loads(run.out)["number"] == "1", run.err
 
 
 # ----------------------------------------------------------------------------------------- on GitLab
@@ -140,12 +158,15 @@ def test_what_forks_pipelines_left_on_gitlab_is_published_by_a_schedule(world: W
     assert isinstance(gitlab, GitLab)
     gitlab.pulls.clear()
     for number, branch in ((31, "good"), (32, "tampered"), (33, "hidden"), (34, "moved")):
-        head, bundle = of_a_fork(world, f"gitlab-{branch}", number)
+        if branch in ("good", "moved"):
+            head, bundle = of_a_fork(world, f"gitlab-{branch}", number)
+            left[number] = bundle.read_bytes()
+        else:  # whose bundles are never its own, or never seen
+            head, left[number] = head_of_a_fork(world, f"gitlab-{branch}", number), left[31]
         world.git(world.bare, "update-ref", f"refs/merge-requests/{number}/head", head)
         gitlab.pulls.append(Pull(number, head, branch))
         gitlab.forks[number] = {"source_project_id": 50 + number}
         gitlab.run[number] = [{"id": number, "sha": head, "project_id": 50 + number}]
-        left[number] = bundle.read_bytes()
         gitlab.files[f"{50 + number}/{10 + number}/.mlbutler/bundle.zip"] = left[number]
     gitlab.pulls.append(Pull(35, "c" * 40, "of the project's own"))
     gitlab.files["82/42/.mlbutler/bundle.zip"] = left[31]  # another change's

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked_python
 from tests.forge.fake import TOKEN, Pull
 from tests.integration.world import SETTINGS, World, params
 from tests.trackers.mlflow_server import Tracker
@@ -20,6 +21,7 @@ PAGE = (Path(__file__).parent.parent.parent / "docs" / "dagshub.md").read_text(e
 @pytest.fixture
 def dagshub(world: World, tracker: Tracker) -> Iterator[PlayedDagsHub]:
     world.git(world.bare, "config", "http.receivepack", "true")
+    forked_python.preload("mlflow.store.tracking.rest_store")
     with played(world.directory, world.remote, tracker) as server:
         yield server
 

@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.elsewhere import Elsewhere
-from tests.integration.world import SETTINGS, TRAIN, World, make, params
+from tests.integration.world import SETTINGS, TESTED, TRAIN, World, make, params
 
 SECRET = "planted-t0ken-0123456789"
-ASKING = SETTINGS.replace("python -c 'print(40 + 2)'", "python forge.py") + (
-    '[reproduce]\npass_environment = ["PLANTED_TOKEN"]\n'
-)
+ASKING = SETTINGS.replace(TESTED, "python forge.py") + ('[reproduce]\npass_environment = ["PLANTED_TOKEN"]\n')
 TELLING = f"{TRAIN}\nimport os\nopen('seen.txt', 'w').write(os.environ.get('PLANTED_TOKEN', 'nothing'))\n"
 
 OBJECTS = '''

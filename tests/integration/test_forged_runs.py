@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.world import PREPARE, SETTINGS, Run, World, make, params
+from tests.integration.world import PREPARE, SETTINGS, TESTED, Run, World, make, params
 
 # A test of the pull request's own, which claims that each run so far made what it says: the model of another.
 FORGE = """
@@ -38,7 +38,7 @@ def entries(place: Path) -> set[str]:
 
 
 def test_what_a_test_puts_into_the_run_cache_reaches_neither_mirror_nor_remote(world: World) -> None:
-    settings = SETTINGS.replace("python -c 'print(40 + 2)'", "python forge.py")
+    settings = SETTINGS.replace(TESTED, "python forge.py")
     done = world.change("forged", {"params.yaml": params(0.03), "mlbutler.toml": settings, "forge.py": FORGE})
     assert done.code == 0, done.err
     assert done.record["reproduce"]["outcome"] == "passed"
@@ -108,7 +108,7 @@ def what_train_gave(run: Run) -> tuple[str, float]:
 def test_what_a_test_puts_into_the_run_cache_restores_nothing(world: World, tmp_path: Path) -> None:
     files = {
         "params.yaml": params(0.04), "planted.json": as_json(forged(world, tmp_path, 0.04)), "plant.py": PLANT,
-        "mlbutler.toml": SETTINGS.replace("python -c 'print(40 + 2)'", "python plant.py"),
+        "mlbutler.toml": SETTINGS.replace(TESTED, "python plant.py"),
     }  # fmt: skip
     assert what_train_gave(world.change("by-a-test", files)) == ("ran", 0.94)
 
@@ -170,7 +170,7 @@ def test_an_entry_that_swaps_the_outputs_of_a_true_run_is_not_handed_on(world: W
     one["md5"], other["md5"] = other["md5"], one["md5"]
     swap = {
         "params.yaml": params(0.02), "planted.json": as_json({path: yaml.safe_dump(content).encode()}),
-        "plant.py": PLANT, "mlbutler.toml": SETTINGS.replace("python -c 'print(40 + 2)'", "python plant.py"),
+        "plant.py": PLANT, "mlbutler.toml": SETTINGS.replace(TESTED, "python plant.py"),
     }  # fmt: skip
     done = world.change("swapped", swap)
     assert what_train_gave(done) == ("ran", 0.92)

@@ -23,7 +23,7 @@ def on_main(world: World, **files: str) -> None:
         (world.project / path.replace("__", "-").replace("_toml", ".toml")).write_text(content)
     world.git(world.author, "add", "-A")
     world.git(world.author, "commit", "-qm", "settings")
-    world.git(world.author, "push", "-q", "origin", "main")
+    world.push("main")
 
 
 def test_a_pull_request_that_loses_data_is_stopped(world: World) -> None:
@@ -43,10 +43,10 @@ max = "1 KB"
     world.git(world.author, "checkout", "-q", "-B", "less", "main")
     (world.project / "data/raw/text 4 é.txt").unlink()
     world.dvc("add", "-q", "data/raw")
-    world.dvc("push", "-q")
+    world.share()
     world.git(world.author, "add", "-A")
     world.git(world.author, "commit", "-qm", "less data")
-    world.git(world.author, "push", "-q", "origin", "less")
+    world.push("less")
     run = world.run(world.clone("origin/less"), world.jenkins("less"))
     assert run.code == 1, run.out + run.err
     found = {gate["metric"]: (gate["outcome"], gate["sentence"]) for gate in run.record["compare"]["gates"]}
@@ -63,7 +63,7 @@ def test_rows_are_counted_in_a_directory_and_not_at_all_when_it_is_the_same(worl
         (world.project / f"data/raw/{number}.csv").write_text("a\n" + "1\n" * 100)
     world.dvc("add", "-q", "data/raw")
     world.dvc("repro", "-q")
-    world.dvc("push", "-q")
+    world.share()
     on_main(world, mlbutler_toml=SETTINGS + gate + "\n")
     same = world.change("words", {"README": "words"})
     assert same.code == 0, same.out + same.err
@@ -72,9 +72,9 @@ def test_rows_are_counted_in_a_directory_and_not_at_all_when_it_is_the_same(worl
     world.git(world.author, "checkout", "-q", "-B", "less", "main")
     (world.project / "data/raw/1.csv").write_text("a\n" + "1\n" * 85)
     world.dvc("add", "-q", "data/raw")
-    world.dvc("push", "-q")
+    world.share()
     world.git(world.author, "commit", "-qam", "less")
-    world.git(world.author, "push", "-q", "origin", "less")
+    world.push("less")
     less = world.run(world.clone("origin/less"), world.jenkins("less", 2))
     assert less.code == 1, less.out + less.err
     assert less.record["compare"]["gates"][1]["sentence"] == ("data/raw:rows 200 → 185 (−15, limit 5 % of 200)")

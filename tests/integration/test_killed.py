@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests import forked_python
-from tests.integration.world import World, began, params
+from tests.integration.world import TESTED, World, began, params
 
 IN_RUN = {"MLBUTLER_IN_RUN": "true"}
 
@@ -167,7 +167,7 @@ def test_a_run_whose_steps_stopped_between_two_commands(world: World) -> None:
 
 
 def test_a_failed_test_is_to_blame_for_what_comes_after_it(world: World) -> None:
-    settings = (world.project / "mlbutler.toml").read_text().replace("print(40 + 2)", "raise SystemExit(1)")
+    settings = (world.project / "mlbutler.toml").read_text().replace(TESTED, "exit 1")
     world.branch("broken", {"mlbutler.toml": settings, "params.yaml": params(0.02)})
     root, environ = world.clone("origin/broken"), world.jenkins("broken") | IN_RUN
     codes = [world.run(root, environ, verb=verb).code for verb in ("plan", "test", "lint")]

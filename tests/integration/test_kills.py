@@ -30,10 +30,10 @@ def many(world: World) -> World:
     for number in range(FILES):
         (folder / f"{number:04}.txt").write_bytes(f"{number}\n".encode() * (1 + number % 300))
     world.dvc("add", "-q", "data/many")
-    world.dvc("push", "-q")
+    world.share()
     world.git(world.author, "add", "-A")
     world.git(world.author, "commit", "-qm", "many files")
-    world.git(world.author, "push", "-q", "origin", "main")
+    world.push("main")
     return world
 
 

@@ -6,6 +6,7 @@ from tests.integration.world import DVC_YAML, TRAIN, World, params
 
 # As MLflow's file store lies on the disk; tests/trackers/test_offline.py has the real one.
 LOGS = """
+import pathlib
 folder = pathlib.Path("mlruns/0/0123abcd")
 (folder / "metrics").mkdir(parents=True)
 (folder / "meta.yaml").write_text("run_name: bold-<fish>\\nlifecycle_stage: active\\n")

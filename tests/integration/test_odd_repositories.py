@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.world import DVC_YAML, TRAIN, Run, World, make, params
+from tests.integration.world import DVC_YAML, SETTINGS, TRAIN, Run, World, make, params
 
 ODD = (
     "a 'quoted' \"name\".txt", "two\nlines.txt", "ünï ☃.txt", "-rf.txt", "$(touch pwned).txt", "tab\there.txt",
@@ -35,7 +35,7 @@ def nested(tmp_path_factory: pytest.TempPathFactory) -> World:
     (world.author / "other" / "code.py").write_text("print(1)\n")
     world.git(world.author, "add", "-A")
     world.git(world.author, "commit", "-qm", "beside it")
-    world.git(world.author, "push", "-q", "origin", "main")
+    world.push("main")
     return world
 
 
@@ -61,7 +61,7 @@ def test_a_change_beside_the_project_makes_nothing_stale(nested: World) -> None:
     nested.git(nested.author, "checkout", "-q", "-B", "beside", "main")
     (nested.author / "other" / "code.py").write_text("print(2)\n")
     nested.git(nested.author, "commit", "-qam", "other code")
-    nested.git(nested.author, "push", "-q", "origin", "beside")
+    nested.push("beside")
     run = nested.run(nested.clone("origin/beside"), nested.jenkins("beside", 3))
     assert run.code == 0
     assert run.record["plan"]["reason"] == "nothing is stale: 2 of 2 stages up to date"
@@ -81,7 +81,7 @@ def test_two_projects_in_one_repository_do_not_touch_each_other(nested: World) -
     nested.git(nested.author, "commit", "-qm", "a second project")
     (second / "make.py").write_text("open('made.txt', 'w').write('made anew')\n")
     nested.git(nested.author, "commit", "-qam", "only the second one changes")
-    nested.git(nested.author, "push", "-q", "-f", "origin", "two")
+    nested.push("two")
     clone = nested.clone("origin/two")
     top = Path(nested.git(clone, "rev-parse", "--show-toplevel"))
     first = nested.run(clone, nested.jenkins("two", 4), "--only", "plan")
@@ -102,7 +102,7 @@ def test_a_submodule_stays_as_it_is(world: World) -> None:
     world.git(library, "commit", "-qm", "a library")
     world.git(world.author, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library), "library")
     world.git(world.author, "commit", "-qm", "a submodule")
-    world.git(world.author, "push", "-q", "origin", "main")
+    world.push("main")
     before = world.git(world.author, "rev-parse", "HEAD:library")
     world.branch("better", {"params.yaml": params(0.02)})
     run = world.run(world.clone("origin/better"), world.jenkins("better"))  # the submodule is not checked out
@@ -120,10 +120,10 @@ def test_names_that_shells_and_parsers_stumble_over(world: World) -> None:
     (world.author / "dvc.yaml").write_text(stages)
     (world.author / "src" / "train.py").write_text(TRAIN.replace('"model.txt"', '"mo del\'s é.txt"'))
     world.dvc("add", "-q", "data/raw")
-    world.dvc("push", "-q")
+    world.share()
     world.git(world.author, "add", "-A")
     world.git(world.author, "commit", "-qm", "odd names")
-    world.git(world.author, "push", "-q", "origin", "odd")
+    world.push("odd")
     run = world.run(world.clone("origin/odd"), world.jenkins("odd"))
     assert run.code == 0, run.err
     assert {path.name for path in (run.root / "prepared").iterdir()} >= set(ODD)
@@ -236,26 +236,37 @@ def markdown(run: Run) -> Path:
     return next((run.root / ".mlbutler").rglob("*.md"))
 
 
-METRICS: list[tuple[str, str, str]] = [
-    ("NaN", 'float("nan")', "which is no number"),
-    ("infinite", 'float("inf")', "which is no number"),
-    ("text", '"very good"', "which is no number"),
-    ("list", "[1, 2]", ""),
-    ("deep", '{"a": {"b": {"c": [{"d": 1}]}}}', ""),
-]
+METRICS = {
+    "nan": ("NaN", "which is no number"), "infinite": ("Infinity", "which is no number"),
+    "text": ('"very good"', "which is no number"), "list": ("[1, 2]", ""),
+    "deep": ('{"a": {"b": {"c": [{"d": 1}]}}}', ""),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "value", "said"), METRICS, ids=[name for name, _, _ in METRICS])
-def test_odd_metrics_are_said_and_a_gate_on_them_is_no_pass(world: World, name: str, value: str, said: str) -> None:
-    train = TRAIN.replace('{"accuracy": round(0.9 + rate, 4), "words": words}', f'{{"accuracy": {value}, "words": 1}}')
-    run = world.change("odd", {"src/train.py": train})
-    assert run.code == 1, run.err  # the gate on accuracy could not be judged
+def measuring(values: dict[str, str]) -> str:
+    """Return a program like TRAIN that writes these metrics."""
+    text = ", ".join(f'"{name}": {value}' for name, value in values.items())
+    return f"{TRAIN}\nopen('metrics.json', 'w').write({'{' + text + '}'!r})\n"
+
+
+@pytest.fixture(scope="module")
+def odd_metrics(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A pull request that makes something odd of metrics that were numbers, each of which has a gate."""
+    gates = "".join(f'[[gate]]\nmetric = "metrics.json:{name}"\nmax_drop = 0.01\n' for name in METRICS)
+    files = {"src/train.py": measuring(dict.fromkeys(METRICS, "0.9")), "mlbutler.toml": SETTINGS + gates}
+    world = make(tmp_path_factory.mktemp("odd") / "world", files=tuple(files.items()))
+    return world.change("odd", {"src/train.py": measuring({name: value for name, (value, _) in METRICS.items()})})
+
+
+@pytest.mark.parametrize(("name", "said"), [(name, said) for name, (_, said) in METRICS.items()])
+def test_odd_metrics_are_said_and_a_gate_on_them_is_no_pass(odd_metrics: Run, name: str, said: str) -> None:
+    run = odd_metrics
+    assert run.code == 1, run.err  # the gates could not be judged
     assert "Traceback" not in run.err
-    gate = run.record["compare"]["gates"][0]
-    assert gate["outcome"] == "failed" or gate["outcome"] == "not judged"
-    text = markdown(run).read_text()
-    assert "accuracy" in text
-    assert said in json.dumps(run.record["compare"]) + text
+    (gate,) = [gate for gate in run.record["compare"]["gates"] if gate["metric"] == f"metrics.json:{name}"]
+    assert gate["outcome"] in ("failed", "not judged")
+    assert said in gate["sentence"]
+    assert name in markdown(run).read_text()
 
 
 def test_a_metric_file_that_is_not_written_any_more(world: World) -> None:
@@ -266,14 +277,14 @@ def test_a_metric_file_that_is_not_written_any_more(world: World) -> None:
     (world.author / "dvc.yaml").write_text(stages)
     (world.author / "src" / "train.py").write_text(TRAIN.replace('open("metrics.json", "w")', 'open("/dev/null", "w")'))
     world.git(world.author, "commit", "-qam", "no metrics any more")
-    world.git(world.author, "push", "-q", "origin", "gone")
+    world.push("gone")
     run = world.run(world.clone("origin/gone"), world.jenkins("gone"))
     assert run.code == 1, run.err
     assert {metric["verdict"] for metric in run.record["compare"]["metrics"]} == {"gone"}
 
 
-def test_a_metric_file_of_100_megabytes(world: World) -> None:
-    train = TRAIN + 'open("metrics.json", "a").write(" " * (100 << 20))\n'
+def test_a_metric_file_above_the_limit(world: World) -> None:
+    train = TRAIN + 'open("metrics.json", "a").write(" " * (21 << 20))\n'
     run = world.change("huge", {"src/train.py": train})
     assert "Traceback" not in run.err
     assert run.code in (0, 1)
@@ -335,7 +346,7 @@ def test_a_project_from_the_days_of_dvc_2(world: World) -> None:
     (world.remote / "files" / "md5").rmdir()
     (world.remote / "files").rmdir()
     world.git(world.author, "commit", "-qam", "as DVC 2 wrote it")
-    world.git(world.author, "push", "-q", "origin", "main")
+    world.push("main")
     same = world.change("same", {"README.md": "words"})
     assert same.code == 0, same.err
     assert same.record["plan"]["reason"] == "nothing is stale: 2 of 2 stages up to date"

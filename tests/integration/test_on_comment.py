@@ -238,9 +238,9 @@ def test_waivers_that_cannot_be_read_are_not_written_over(
     (world.author / "mlbutler-waivers.toml").write_text("[[waiver]]\ngate = 7\n")
     world.git(world.author, "add", "-A")
     world.git(world.author, "commit", "-qm", "broken waivers")
-    world.git(world.author, "push", "-q", "origin", "main")
+    world.push("main")
     _, answers = said(world, forge, root, "/mlbutler waive accuracy until 2099-12-31 because x", on=OURS)
     assert "could not be proposed" in answers[0]
     assert len(forge.dialect.pulls) == 2
     world.git(world.author, "reset", "-q", "--hard", main)
-    world.git(world.author, "push", "-q", "-f", "origin", "main")
+    world.push("main")

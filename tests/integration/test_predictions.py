@@ -44,10 +44,10 @@ def test_a_slice_that_the_mean_hides_is_found(world: World, cached: bool) -> Non
         (world.project / path).write_text(content)
     (world.project / "dot.png").write_bytes(_DOT)
     world.dvc("repro", "-q")
-    world.dvc("push", "-q")
+    world.share()
     world.git(world.author, "add", "-A")
     world.git(world.author, "commit", "-qm", "predictions")
-    world.git(world.author, "push", "-q", "origin", "main")
+    world.push("main")
 
     run = world.change("hidden", {"src/train.py": TRAIN + _PREDICT.replace("WRONG", "20 <= n < 50")})
     assert run.code == 0, run.out + run.err
@@ -73,11 +73,11 @@ def test_a_change_that_leaves_the_predictions_alone_brings_nothing(world: World)
     world.git(world.author, "checkout", "-q", "main")
     (world.project / "predictions.csv").write_text("label,prediction\na,a\n")
     world.dvc("add", "-q", "predictions.csv")
-    world.dvc("push", "-q")
+    world.share()
     (world.project / "mlbutler.toml").write_text(SETTINGS + '[[predictions]]\nfile = "predictions.csv"\n')
     world.git(world.author, "add", "-A")
     world.git(world.author, "commit", "-qm", "predictions")
-    world.git(world.author, "push", "-q", "origin", "main")
+    world.push("main")
     run = world.change("words", {"README": "words"})
     assert run.code == 0, run.out + run.err
     (found,) = run.record["compare"]["predictions"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import shutil
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.world import World
+from tests import forked_python
+from tests.integration.world import SETTINGS, World, begin, copied, make, params
 from tests.store.world import PASSWORD, USER, Remote
 
 KEY, SECRET = "AKIAPLANTED000000000", "planted/secret/access/key/0123456789"
@@ -49,27 +51,28 @@ plots:
   - curve.csv: {x: step, y: loss, title: Loss}
 """
 CLEAN = """
-import pathlib, sys
-source, target = pathlib.Path("data") / sys.argv[1], pathlib.Path(sys.argv[2])
-target.mkdir(parents=True, exist_ok=True)
-for file in sorted(source.iterdir()):
-    (target / file.name).write_text(file.read_text().strip().upper())
+import os, sys
+source, target = f"data/{sys.argv[1]}", sys.argv[2]
+os.makedirs(target, exist_ok=True)
+for name in sorted(os.listdir(source)):
+    with open(f"{source}/{name}") as read, open(f"{target}/{name}", "w") as written:
+        written.write(read.read().strip().upper())
 """
 TRAIN = """
-import pathlib, sys, yaml
-rate = yaml.safe_load(open("params.yaml"))["train"]["rate"]
-words = "".join(file.read_text() for file in sorted(pathlib.Path("cleaned").rglob("*")) if file.is_file())
+import os, sys
+rate = eval(open("params.yaml").read().partition("rate:")[2].strip(" }\\n"))
+words = "".join(open(f"{folder}/{name}").read() for folder, _, names in os.walk("cleaned") for name in names)
 print(len(words) * int(sys.argv[1]) * rate, sys.argv[2])
 """
 EVALUATE = """
-import json, pathlib, sys
-models = {file.stem: float(file.read_text().split()[0]) for file in sorted(pathlib.Path("models").glob("*.txt"))}
-folder = pathlib.Path(sys.argv[1])
-folder.mkdir(parents=True, exist_ok=True)
+import os, sys
+names = [name.removesuffix(".txt") for name in sorted(os.listdir("models")) if name.endswith(".txt")]
+models = {name: float(open(f"models/{name}.txt").read().split()[0]) for name in names}
+os.makedirs(sys.argv[1], exist_ok=True)
 for name, value in models.items():
-    (folder / f"{name} é.txt").write_text(str(value))
+    open(f"{sys.argv[1]}/{name} é.txt", "w").write(str(value))
 best = max(models.values())
-json.dump({"accuracy": best / 1000, "by": models}, open("scores.json", "w"))
+open("scores.json", "w").write(str({"accuracy": best / 1000, "by": models}).replace("'", '"'))
 open("scores.yaml", "w").write(f"test:\\n  loss: {1 / best}\\n  per_class: [{best}, {best / 2}]\\n")
 open("scores.toml", "w").write(f"[validation]\\nf1 = {best / 2000}\\n")
 open("curve.csv", "w").write("step,loss\\n" + "".join(f"{n},{1 / (n + best)}\\n" for n in range(5)))
@@ -92,9 +95,7 @@ def _trained() -> World:
     directory = Path(_TEMPORARY.name, "zoo")
     directory.mkdir()
     world = World(directory)
-    world.git(world.directory, "init", "-q", "--bare", "-b", "main", str(world.bare))
-    world.git(world.directory, "clone", "-q", str(world.bare), str(world.author))
-    world.git(world.author, "checkout", "-q", "-b", "main")
+    begin(world)
     for language in ("english", "français", "日本"):
         for number in range(4):
             path = world.author / "data" / language / f"text '{number}'.txt"
@@ -119,14 +120,9 @@ _TEMPORARY = tempfile.TemporaryDirectory(prefix="mlbutler-zoo-")
 
 def zoo(world: World, url: str, store: Path | None = None) -> World:
     """Fill the places of `world`: the trained project on the remote `url`, whose objects go into `store`, a folder."""
-    template = _trained()
-    shutil.copytree(template.bare, world.bare)
-    shutil.copytree(template.author, world.author, symlinks=True)
+    copied(_trained(), world.directory, url)
     if store is not None:
-        shutil.copytree(template.remote, store, dirs_exist_ok=True)
-    world.git(world.author, "remote", "set-url", "origin", str(world.bare))
-    config = world.author / ".dvc" / "config"
-    config.write_text(config.read_text().replace(str(template.remote), url))
+        shutil.copytree(_trained().remote, store, dirs_exist_ok=True)
     return world
 
 
@@ -134,7 +130,7 @@ def commit_first(world: World) -> World:
     """Put the project on `main`."""
     world.git(world.author, "add", "-A")
     world.git(world.author, "commit", "-qm", "first")
-    world.git(world.author, "push", "-q", "origin", "main")
+    world.push("main")
     return world
 
 
@@ -151,13 +147,15 @@ def http_world(tmp_path: Path, http: Remote) -> World:
     """A project on a remote over HTTP whose password CI has; its author sits at the server's own disk."""
     world = World(tmp_path, environ={"MLBUTLER_REMOTE_USER": USER, "MLBUTLER_REMOTE_PASSWORD": PASSWORD})
     zoo(world, http.url, tmp_path / "store")
-    world.dvc("remote", "modify", "shared", "auth", "basic")
-    world.dvc("remote", "add", "--local", "author", str(tmp_path / "store"))
+    folder = world.author / ".dvc"
+    with (folder / "config").open("a") as config:  # the remote is what it ends with
+        config.write("    auth = basic\n")
+    (folder / "config.local").write_text(f"['remote \"author\"']\n    url = {tmp_path}/store\n")
     return commit_first(world)
 
 
-@pytest.fixture
-def s3_world(tmp_path: Path) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def s3_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     import httpx
     from moto.server import ThreadedMotoServer
 
@@ -165,8 +163,9 @@ def s3_world(tmp_path: Path) -> Iterator[World]:
     server.start()
     host, port = server.get_host_and_port()
     httpx.put(f"http://{host}:{port}/bucket", timeout=600)
+    forked_python.preload("s3fs", "aiobotocore.session")
     environ = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1"}
-    world = zoo(World(tmp_path, environ=environ), "s3://bucket/some/prefix")
+    world = zoo(World(tmp_path_factory.mktemp("s3"), environ=environ), "s3://bucket/some/prefix")
     world.dvc("remote", "modify", "shared", "endpointurl", f"http://{host}:{port}")
     commit_first(world).dvc("push", "-q")
     yield world
@@ -222,11 +221,11 @@ def test_a_pull_request_on_each_kind_of_remote(kind: str, request: pytest.Fixtur
 def test_credentials_come_in_files_as_well(
     kind: str, files: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    world: World = request.getfixturevalue(kind)
+    world: World = dataclasses.replace(request.getfixturevalue(kind), environ={}, clones=100)
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
     (tmp_path / "aws").write_text(f"[default]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n")
     world.branch("small", {"README": "words"})
-    world.environ.clear()
+    shutil.rmtree(world.mirror, ignore_errors=True)
     root, build = world.clone("origin/small"), world.jenkins("small")
     without = world.run(root, build, "--all", verb="sync")
     assert without.code == 3, without.out + without.err
@@ -275,6 +274,12 @@ def test_a_wrong_password_is_said_with_the_variables_to_set(http_world: World) -
     assert "wr0ng-passw0rd" not in run.out + run.err + json.dumps(run.record)
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A project of two stages; each test has a branch of its own."""
+    return make(tmp_path_factory.mktemp("small"))
+
+
 @pytest.mark.parametrize(
     ("when", "environ", "runs"),
     [
@@ -287,11 +292,14 @@ def test_a_wrong_password_is_said_with_the_variables_to_set(http_world: World) -
         ("pull-request", {"message": "Only words [skip experiment]"}, False),
     ],
 )
-def test_when_to_run(local_world: World, when: str, environ: dict[str, str], runs: bool) -> None:
-    settings = FILES["mlbutler.toml"] + f'[reproduce]\nwhen = "{when}"\n'
-    files = {"mlbutler.toml": settings, "params.yaml": "train: {rate: 0.75}\n"}
-    local_world.branch("b", files, environ.get("message", "A change"))
-    run = local_world.run(local_world.clone("origin/b"), local_world.jenkins("b"))
+def test_when_to_run(small: World, when: str, environ: dict[str, str], runs: bool) -> None:
+    branch = f"{when}-{len(environ)}-{runs}"
+    files = {
+        "mlbutler.toml": f'{SETTINGS}[reproduce]\nwhen = "{when}"\n',
+        "params.yaml": params(0.02 + small.clones / 100),
+    }
+    small.branch(branch, files, environ.get("message", "A change"))
+    run = small.run(small.clone(f"origin/{branch}"), small.jenkins(branch))
     assert run.outcome("reproduce") == ("passed" if runs else "skipped"), run.out
     assert run.record["reproduce"]["reason"]
 

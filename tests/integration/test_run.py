@@ -14,15 +14,35 @@ from pathlib import Path
 import pytest
 
 from tests import forked_python
-from tests.integration.world import DVC_YAML, PREPARE, SETTINGS, World, began, params, waits
+from tests.integration.world import (
+    DVC_YAML,
+    LINTED,
+    PREPARE,
+    SETTINGS,
+    TESTED,
+    TRAIN,
+    Run,
+    World,
+    began,
+    make,
+    params,
+    waits,
+)
 
 
 def tip(world: World, branch: str) -> str:
     return world.git(world.bare, "rev-parse", f"refs/heads/{branch}")
 
 
-def test_a_better_pull_request_is_reproduced_pushed_committed_and_told(world: World) -> None:
-    run = world.change("better", {"params.yaml": params(0.05)})
+@pytest.fixture(scope="module")
+def better(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Run]:
+    """A pull request whose model is better, and what came of its run."""
+    world = make(tmp_path_factory.mktemp("better") / "world")
+    return world, world.change("better", {"params.yaml": params(0.05)}, "--json")
+
+
+def test_a_better_pull_request_is_reproduced_pushed_committed_and_told(better: tuple[World, Run]) -> None:
+    world, run = better
     assert run.code == 0, run.out + run.err
     record = run.record
     assert [stage["name"] for stage in record["reproduce"]["stages"] if stage["outcome"] == "ran"] == ["train"]
@@ -46,8 +66,8 @@ def test_a_better_pull_request_is_reproduced_pushed_committed_and_told(world: Wo
     assert (clone / "model.txt").read_text().endswith("at 0.05")
 
 
-def test_the_bot_s_own_commit_builds_again_and_finds_nothing_to_do(world: World) -> None:
-    world.change("better", {"params.yaml": params(0.05)})
+def test_the_bot_s_own_commit_builds_again_and_finds_nothing_to_do(better: tuple[World, Run]) -> None:
+    world, _ = better
     before = tip(world, "better")
     again = world.run(world.clone("origin/better"), world.jenkins("better"))
     assert again.code == 0, again.out + again.err
@@ -67,7 +87,9 @@ def test_a_worse_model_is_stopped_by_a_gate_and_still_reported(world: World) -> 
 
 
 def test_a_failing_test_or_linter_costs_no_download_and_no_training(world: World) -> None:
-    run = world.change("broken", {"params.yaml": params(0.05), "src/train.py": "def (:\n"})
+    settings = SETTINGS.replace(LINTED, "python -m compileall -q src")
+    broken = {"params.yaml": params(0.05), "src/train.py": "def (:\n", "mlbutler.toml": settings}
+    run = world.change("broken", broken)
     assert run.code == 1
     assert run.outcome("lint") == "failed"
     assert run.outcome("sync") == "skipped"
@@ -78,7 +100,7 @@ def test_a_failing_test_or_linter_costs_no_download_and_no_training(world: World
 
 def test_a_failed_stage_keeps_the_finished_ones_and_puts_the_metrics_back(world: World) -> None:
     head = world.branch(
-        "fails", {"src/prepare.py": "# new\n" + _prepare(), "src/train.py": "raise SystemExit('no luck today')\n"}
+        "fails", {"src/prepare.py": "# new\n" + PREPARE, "src/train.py": "raise SystemExit('no luck today')\n"}
     )
     root = world.clone(head)
     run = world.run(root, world.jenkins("fails"))
@@ -95,26 +117,14 @@ def test_a_failed_stage_keeps_the_finished_ones_and_puts_the_metrics_back(world:
     assert tip(world, "fails") == head
 
 
-def _prepare() -> str:
-    from tests.integration.world import PREPARE
-
-    return PREPARE
-
-
 def test_an_author_s_push_meanwhile_is_never_lost(world: World) -> None:
     command = ["git", "-C", str(world.author), "push", "-q", "origin", "words:moving"]
-    head = world.branch("moving", {"src/train.py": f"import subprocess\nsubprocess.run({command!r})\n{_train()}"})
+    head = world.branch("moving", {"src/train.py": f"import subprocess\nsubprocess.run({command!r})\n{TRAIN}"})
     pushed = world.branch("words", {"README": "words alone"}, start="moving")
     run = world.run(world.clone(head), world.jenkins("moving"))
     assert run.code == 0, run.out + run.err
     assert tip(world, "moving") == run.record["commit"]["commit"]
     assert world.git(world.bare, "rev-parse", "moving^") == pushed
-
-
-def _train() -> str:
-    from tests.integration.world import TRAIN
-
-    return TRAIN
 
 
 def test_data_that_was_never_pushed_is_named_with_its_remedy(world: World) -> None:
@@ -168,7 +178,7 @@ def test_data_that_no_stage_makes_cannot_be_made_again(world: World) -> None:
 
 def test_what_finished_is_in_the_mirror_when_the_agent_is_lost_in_a_later_stage(world: World) -> None:
     slow = f"import time; time.sleep(11)\n{PREPARE}"
-    endless = f"import time; time.sleep(120)\n{_train()}"
+    endless = f"import time; time.sleep(120)\n{TRAIN}"
     head = world.branch("lost", {"src/prepare.py": slow + "print('b')\n", "src/train.py": endless})
     root = world.clone(head)
     process = forked_python.Popen(
@@ -182,7 +192,7 @@ def test_what_finished_is_in_the_mirror_when_the_agent_is_lost_in_a_later_stage(
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     shutil.rmtree(root)
-    world.branch("lost", {"src/train.py": _train() + "\n"}, start="lost")
+    world.branch("lost", {"src/train.py": TRAIN + "\n"}, start="lost")
     run = world.run(world.clone("origin/lost"), world.jenkins("lost"))
     assert run.code == 0, run.out + run.err
     stages = {stage["name"]: stage["outcome"] for stage in run.record["reproduce"]["stages"]}
@@ -218,12 +228,12 @@ def test_planted_credentials_are_nowhere(world: World) -> None:
     planted = {name: f"pl4nted-{at:02}-s3cret-value" for at, name in enumerate(PLANTED)}
     in_pieces = "print('-'.join(['pl4nted', '00', 's3cret', 'value']))\n"
     loud = "import os, sys\nsys.path.insert(0, '.')\nfrom leaks import told\nopen('seen.txt', 'w').write(told())\n"
-    settings = SETTINGS.replace("python -c 'print(40 + 2)'", "python -c 'import leaks; leaks.told()'")
-    settings = settings.replace("python -m compileall -q src", "python -c 'import leaks; leaks.told()'")
+    settings = SETTINGS.replace(TESTED, "python -c 'import leaks; leaks.told()'")
+    settings = settings.replace(LINTED, "python -c 'import leaks; leaks.told()'")
     definition = DVC_YAML.replace("outs: [model.txt]", "outs: [model.txt, seen.txt]")
     head = world.branch("leaky", {
         "leaks.py": LEAKS, "mlbutler.toml": settings, "dvc.yaml": definition,
-        "src/train.py": loud + in_pieces + _train(),
+        "src/train.py": loud + in_pieces + TRAIN,
     })  # fmt: skip
     root = world.clone(head)
     run = world.run(root, world.jenkins("leaky") | planted, "--verbose")
@@ -244,8 +254,8 @@ def test_planted_credentials_are_nowhere(world: World) -> None:
 
 @pytest.mark.parametrize("delay", [0.6, 1.5, 2.5, 3.5, 5.0])
 def test_a_killed_run_started_again_ends_as_if_nothing_had_happened(world: World, delay: float) -> None:
-    slow = f"import time; time.sleep(1)\n{_train()}"
-    head = world.branch("killed", {"src/train.py": slow, "src/prepare.py": "# x\n" + _prepare()})
+    slow = f"import time; time.sleep(1)\n{TRAIN}"
+    head = world.branch("killed", {"src/train.py": slow, "src/prepare.py": "# x\n" + PREPARE})
     root = world.clone(head)
     process = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=world.run_environ(world.jenkins("killed")),
@@ -263,7 +273,7 @@ def test_a_killed_run_started_again_ends_as_if_nothing_had_happened(world: World
 
 
 def test_two_runs_at_once_in_one_clone(world: World, tmp_path: Path) -> None:
-    root = world.clone(world.branch("twice", {"src/train.py": waits(tmp_path) + _train()}))
+    root = world.clone(world.branch("twice", {"src/train.py": waits(tmp_path) + TRAIN}))
     environ = world.run_environ(world.jenkins("twice"))
     first = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=environ, stdout=subprocess.DEVNULL
@@ -278,8 +288,8 @@ def test_two_runs_at_once_in_one_clone(world: World, tmp_path: Path) -> None:
     assert first.wait() == 0
 
 
-def test_json_is_one_document_and_nothing_else(world: World) -> None:
-    run = world.change("json", {"params.yaml": params(0.02)}, "--json")
+def test_json_is_one_document_and_nothing_else(better: tuple[World, Run]) -> None:
+    _, run = better
     assert run.code == 0, run.err
     assert json.loads(run.out)["change"]["number"] == "1"
 

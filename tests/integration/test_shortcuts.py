@@ -24,7 +24,7 @@ from mlbutler.state.results import PLAN
 from mlbutler.state.segments import FOLDER, Segment, remove_all
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.linking import MANY, Jobs, link_all
-from tests.integration.world import Run, World
+from tests.integration.world import Run, World, make, trained
 from tests.store.world import add_object, unsound
 
 Serve = Callable[[Path], str]
@@ -57,12 +57,11 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
-def served(world: World, serve: Serve) -> World:
+def served(tmp_path: Path, serve: Serve) -> World:
     """The world's remote is an HTTP server, whose answers are remembered."""
-    world.dvc("remote", "modify", "-q", "origin", "url", serve(world.remote))
-    world.git(world.author, "commit", "-qam", "over HTTP")
-    world.git(world.author, "push", "-q", "origin", "main")
-    return world
+    places = World(tmp_path / "world")
+    shutil.copytree(trained("", ()).remote, places.remote)
+    return make(places.directory, remote=serve(places.remote))
 
 
 def reason(run: Run, step: str) -> str:

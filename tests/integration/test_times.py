@@ -31,7 +31,7 @@ def test_a_later_build_in_another_clone_knows_and_a_gate_judges_by_it(world: Wor
     world.git(world.author, "checkout", "-q", "main")
     (world.project / "mlbutler.toml").write_text(settings)
     world.git(world.author, "commit", "-qam", "a gate on time")
-    world.git(world.author, "push", "-q", "origin", "main")
+    world.push("main")
     first = world.change("one", {"params.yaml": params(0.02)})
     assert first.code == 0, first.out + first.err
     assert stage(first, "train")["last_duration"] is None

@@ -18,7 +18,7 @@ def forced(world: World, name: str, *paths: str) -> Path:
     """A clone of a branch that holds files which Git ignores."""
     world.git(world.author, "add", "-f", *paths)
     world.git(world.author, "commit", "-qm", "more than it should")
-    world.git(world.author, "push", "-q", "-f", "origin", name)
+    world.push(name)
     return world.clone(f"origin/{name}")
 
 

@@ -53,7 +53,7 @@ def forge(world: World, branch: str, **more: str) -> None:
     for path, text in more.items():
         (world.project / path.replace("_toml", ".toml")).write_text(text)
     world.git(world.author, "commit", "-qam", "a much better model")
-    world.git(world.author, "push", "-q", "-f", "origin", branch)
+    world.push(branch)
 
 
 def trained(world: World, branch: str, files: dict[str, str], *, push: bool = True) -> None:
@@ -63,10 +63,10 @@ def trained(world: World, branch: str, files: dict[str, str], *, push: bool = Tr
         (world.project / path).write_text(text)
     world.dvc("repro", "-q")
     if push:
-        world.dvc("push", "-q")
+        world.share()
     world.git(world.author, "add", "-A")
     world.git(world.author, "commit", "-qm", "trained")
-    world.git(world.author, "push", "-q", "-f", "origin", branch)
+    world.push(branch)
 
 
 def verify(world: World, branch: str, *args: str) -> tuple[Run, dict[str, Any]]:
@@ -242,7 +242,7 @@ def test_a_fork_is_verified_without_a_note(world: World) -> None:
 
 
 def test_a_stage_that_repeats_nothing_names_what_draws_random_numbers(world: World) -> None:
-    random = TRAIN.replace("import json", "import random, json").replace("0.9 + rate", "random.random()")
+    random = TRAIN.replace("import os", "import random, os").replace("0.9 + rate", "random.random()")
     trained(world, "random", {"src/train.py": random})
     run, found = verify(world, "random", "--stage", "train")
     assert run.code == 1
@@ -269,7 +269,7 @@ def test_code_that_is_used_without_being_declared_is_named(world: World) -> None
     trained(world, "undeclared", {"src/helper.py": "BONUS = 0.01\n", "src/train.py": helped})
     (world.project / "src" / "helper.py").write_text("BONUS = 0.025\n")
     world.git(world.author, "commit", "-qam", "more")
-    world.git(world.author, "push", "-q", "-f", "origin", "undeclared")
+    world.push("undeclared")
     run, found = verify(world, "undeclared", "--stage", "train")
     assert run.code == 1
     (said, *_) = stage(found, "train")["causes"]
@@ -324,7 +324,7 @@ def test_a_lock_of_other_parameters_is_stale(world: World) -> None:
 
 
 def test_the_first_file_of_a_directory_that_differs_is_named(world: World) -> None:
-    text = PREPARE.replace("upper())", "upper() + (str(__import__('os').getpid()) if '3' in file.name else ''))")
+    text = PREPARE.replace("upper())", "upper() + (str(os.getpid()) if '3' in name else ''))")
     trained(world, "folder", {"src/prepare.py": text})
     run, found = verify(world, "folder", "--stage", "prepare")
     assert run.code == 1

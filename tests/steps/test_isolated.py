@@ -20,7 +20,7 @@ from mlbutler.isolation import Places, prefix
 from mlbutler.process import run
 from mlbutler.steps.isolated import Isolated
 from tests import forked_python
-from tests.integration.world import DVC_YAML, SETTINGS, TRAIN, Run, World, began, make, params
+from tests.integration.world import DVC_YAML, SETTINGS, TESTED, TRAIN, Run, World, began, make, params
 
 needs_bubblewrap = pytest.mark.skipif(bool(isolation.problem()), reason=isolation.problem())
 
@@ -80,7 +80,7 @@ def attacked(world: World, branch: str, number: int, home: Path, **more: str) ->
     attack = f"import os\n{told}{ATTACK}"
     files = {
         "params.yaml": params(0.02 + number / 1000), "attack.py": attack, "src/train.py": attack + TRAIN,
-        "mlbutler.toml": SETTINGS.replace("python -c 'print(40 + 2)'", "python attack.py"),
+        "mlbutler.toml": SETTINGS.replace(TESTED, "python attack.py"),
     }  # fmt: skip
     world.branch(branch, files)
     world.mirror.mkdir(exist_ok=True)
@@ -137,7 +137,7 @@ def test_the_code_of_a_fork_has_no_network(world: World, home: Path) -> None:
 
 def test_without_it_the_record_says_so_and_the_code_runs(world: World, home: Path) -> None:
     command = f"echo x > {home / 'planted'}"
-    settings = SETTINGS.replace("python -c 'print(40 + 2)'", command)
+    settings = SETTINGS.replace(TESTED, command)
     environ = {"MLBUTLER_RUN_ISOLATE": "off", "MLBUTLER_RUN_ONLY": "test"}
     world.branch("without", {"mlbutler.toml": settings})
     run = world.run(world.clone("origin/without"), world.jenkins("without", 3) | environ)
@@ -195,7 +195,7 @@ def test_on_a_laptop_it_is_off_unless_asked_for(world: World) -> None:
 def test_junit_files_of_isolated_tests_are_counted(world: World) -> None:
     suite = '<testsuite name="s"><testcase name="a"/></testsuite>'
     write = f"open('.mlbutler/junit.xml', 'w').write('{suite}')"
-    settings = SETTINGS.replace("\"python -c 'print(40 + 2)'\"", '"python write.py"\njunit = ".mlbutler/junit.xml"')
+    settings = SETTINGS.replace(f'"{TESTED}"', '"python write.py"\njunit = ".mlbutler/junit.xml"')
     run = world.change("junit", {"mlbutler.toml": settings, "write.py": write}, "--only", "test", number=6)
     assert run.code == 0, run.out + run.err
     assert run.record["test"]["tests"] == 1
@@ -291,7 +291,7 @@ def test_root_may_work_on_files_of_other_users_in_the_workspace(tmp_path: Path) 
 
 def run_of(world: World, branch: str, number: int, script: str, **more: str) -> Run:
     """The run of a pull request whose tests are this script of Python."""
-    settings = SETTINGS.replace("python -c 'print(40 + 2)'", "python attack.py")
+    settings = SETTINGS.replace(TESTED, "python attack.py")
     world.branch(branch, {"attack.py": script, "mlbutler.toml": settings})
     clone = world.clone(f"origin/{branch}")
     return world.run(clone, {**world.jenkins(branch, number), **more}, "--only", "test")
@@ -488,7 +488,7 @@ for path in (".git/config", ".git/credentials", ".git/modules/data/config", ".dv
     print(path, "of", os.path.getsize(path) > 9, open(path).read().count("planted"))
 os.system("git config remote.origin.url")
 """
-    settings = SETTINGS.replace("python -c 'print(40 + 2)'", "python attack.py")
+    settings = SETTINGS.replace(TESTED, "python attack.py")
     world.branch("beside", {"attack.py": script, "mlbutler.toml": settings})
     clone = world.clone("origin/beside")
     world.git(clone, "config", "remote.origin.url", "https://planted@git.example/x.git")

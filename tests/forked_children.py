@@ -44,7 +44,7 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
 _PARENTS = {
     "mlbutler": ("compare", "demo", "gate", "reproduce", "run", "train", "verify"), "mlbutler.train.keeper": None,
-    "mlbutler.train.worker": None,
+    "mlbutler.train.worker": None, "tests.notebook": None,
 }  # fmt: skip
 """Which of them start others, by their first argument; None: whatever that is."""
 

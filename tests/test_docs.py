@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -178,14 +177,15 @@ def test_the_pages_on_moving_show_what_init_prints_and_name_options_that_it_take
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_line_of_python_works(path: Path, documented_world: World) -> None:
+def test_every_line_of_python_works(path: Path, documented_world: World, tmp_path: Path) -> None:
     """One page is one notebook: a block goes on where the one before it ended."""
     blocks = re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
     if not importlib.util.find_spec("pandas"):
         blocks = [block for block in blocks if "import pandas" not in block]
     if blocks:
-        done = subprocess.run(
-            [sys.executable, "-c", "\n".join(blocks)], cwd=documented_world.project, capture_output=True, text=True,
-            env=documented_world.base_environ(), check=False,
-        )  # fmt: skip
+        notebook = tmp_path / "notebook.py"
+        notebook.write_text("\n".join(blocks), encoding="utf-8")
+        done = forked_python.run(
+            "tests.notebook", str(notebook), cwd=documented_world.project, env=documented_world.base_environ()
+        )
         assert done.returncode == 0, done.stderr

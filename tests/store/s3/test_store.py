@@ -16,6 +16,7 @@ from mlbutler.store.engine import bring
 from mlbutler.store.interface import Answer, Need, ObjectId, Presence
 from mlbutler.store.local import LocalStore
 from mlbutler.store.s3 import listing
+from mlbutler.store.s3.signing import Signer
 from mlbutler.store.s3.store import S3Store
 from mlbutler.store.send import send
 from tests.store.buckets import bucket
@@ -164,6 +165,22 @@ def test_credentials_that_expire_midway_are_left_to_dvcs_client(
     assert len(gate.requests) > quick > 3
     assert ask(store, [directory])[directory].presence is Presence.PRESENT
     assert len(gate.quick()) == quick  # not tried again
+
+
+def test_credentials_that_cannot_be_renewed_midway_are_left_to_dvcs_client(
+    gate: Gate, directory: ObjectId, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    so_far = iter(range(1000))
+    plain = Signer.headers
+
+    def headers(signer: Signer, method: str, url: str) -> list[str]:
+        if next(so_far) >= 3:
+            raise RuntimeError("The refreshed credentials are still expired.")
+        return plain(signer, method, url)
+
+    monkeypatch.setattr(Signer, "headers", headers)
+    bring_it(bucket(gate.url, f"{gate.bucket}/p", dvc=True), directory, tmp_path / "other")
+    assert len(gate.requests) > len(gate.quick()) == 3
 
 
 @pytest.mark.parametrize(("status", "code"), [(301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed")])

@@ -49,7 +49,7 @@ class Bucket(HttpStore):
     """
 
     def __init__(self, name: str, place: Place, *, jobs: int | None = None, policy: RetryPolicy | None = None) -> None:
-        super().__init__(name, place.url, place.access, jobs=jobs, policy=policy, sign=place.sign)
+        super().__init__(name, place.url, place.access, jobs=jobs, policy=policy, sign=self._sign)
         self.unclear: LeftToDvc | None = None
         self._place = place
         self._there = False
@@ -66,6 +66,13 @@ class Bucket(HttpStore):
             if isinstance(answer, BaseException) and not isinstance(answer, LeftToDvc):
                 raise answer
             yield oid, answer
+
+    def _sign(self, method: str, url: str) -> list[str]:
+        try:
+            return self._place.sign(method, url)
+        except Exception:  # credentials that cannot be renewed: DVC's client meets the same, and its error is said
+            self.unclear = LeftToDvc()
+            raise self.unclear from None
 
     # ---------------------------------------------------------------------------------- one object
 

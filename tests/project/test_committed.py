@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from dvc.fs import GitFileSystem
 from dvc.scm import SCM
+from scmrepo.exceptions import SCMError
 
 from mlbutler.project.committed import files_at
 
@@ -65,6 +66,15 @@ def test_a_commit_that_is_not_there_is_an_error_of_dvcs(repository: Path) -> Non
 
     with pytest.raises((DvcException, RevError)):
         _ = files_at(SCM(str(repository)), "0" * 40).fs
+
+
+def test_a_file_whose_object_is_missing_is_an_error_and_no_missing_file(repository: Path) -> None:
+    commit = _commit(repository)
+    oid = _git(repository, "rev-parse", f"{commit}:later")
+    (repository / ".git" / "objects" / oid[:2] / oid[2:]).unlink()
+    files = _files(repository, commit)
+    with pytest.raises(SCMError, match=f"object {oid} is not in this clone"):
+        files.open("/later", "rb")
 
 
 def _files(repository: Path, commit: str) -> Any:

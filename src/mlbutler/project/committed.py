@@ -23,6 +23,7 @@ def files_at(scm: Any, commit: str) -> Any:
 
 def _trie(scm: Any, commit: str) -> Any:
     """Return the commit's files, read by the library that DVC has opened; None where DVC has to read them itself."""
+    from scmrepo.exceptions import SCMError
     from scmrepo.git.backend.dulwich import DulwichObject
     from scmrepo.git.objects import S_ISGITLINK, GitTrie
 
@@ -32,6 +33,8 @@ def _trie(scm: Any, commit: str) -> Any:
         def open(self, *args: Any, **options: Any) -> Any:
             try:
                 return super().open(*args, **{**options, "raw": True})
+            except KeyError as error:  # taken for a file that there was not
+                raise SCMError(f"Git's object {self.sha} is not in this clone") from error
             finally:
                 self.repo.object_store.close()
 

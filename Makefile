@@ -9,8 +9,8 @@ INSTALLED := $(VENV)/.installed
 # One more than there are cores: about a quarter of the time a test waits for what it started.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 GROOVY_LINT := $(VENV)/groovy-lint/.installed
-# Where it is set, each of the tests' thousands of processes would compile all that it imports.
-unexport PYTHONDONTWRITEBYTECODE
+# Where these are set, each of the tests' thousands of processes compiles all that it imports, and the demo's are not forked.
+unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-oldest coverage lint types bench fuzz lock libraries audit reference site pictures release

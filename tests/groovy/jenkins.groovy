@@ -14,6 +14,7 @@ import java.util.concurrent.Callable
 import java.util.concurrent.Executors
 import java.util.concurrent.locks.ReentrantLock
 import org.codehaus.groovy.control.CompilerConfiguration
+import org.codehaus.groovy.runtime.InvokerHelper
 
 class CurrentBuild {
     String getResult() { Build.result }
@@ -55,16 +56,33 @@ class Frame {
 
 class Build {
     static Map plan
-    static List events = [].asSynchronized()
-    static String result = 'SUCCESS'
-    static int workspaces = 0
-    static List<File> lost = [].asSynchronized()
-    static Map<String, Integer> vanished = [:]
-    static int silenced = 0
-    static boolean aborted = false
-    static InheritableThreadLocal<Frame> frames = new InheritableThreadLocal<Frame>()
+    static List events
+    static String result
+    static int workspaces
+    static List<File> lost
+    static Map<String, Integer> vanished
+    static int silenced
+    static boolean aborted
+    static InheritableThreadLocal<Frame> frames
     /** Jenkins runs the Groovy of one branch at a time, and goes to another where a step waits. */
-    static final ReentrantLock turn = new ReentrantLock(true)
+    static ReentrantLock turn
+
+    /** Know nothing of a build before. */
+    static void begin(Map given) {
+        plan = given
+        events = [].asSynchronized()
+        result = 'SUCCESS'
+        workspaces = 0
+        lost = [].asSynchronized()
+        vanished = [:]
+        silenced = 0
+        aborted = false
+        frames = new InheritableThreadLocal<Frame>()
+        frames.set(new Frame())
+        turn = new ReentrantLock(true)
+        turn.lock()
+        Main.variables.clear()
+    }
 
     static waiting(Closure body) {
         turn.unlock()
@@ -602,7 +620,9 @@ abstract class PipelineScript extends Script {
 }
 
 class Main {
-    private static final Map<String, Script> variables = [:]
+    static final Map<String, Script> variables = [:]
+    /** Name and text of a script -> its class: the same text is compiled once, whatever the number of builds. */
+    static final Map<List<String>, Class> classes = [:]
     /** A global variable of the shared libraries, one for the whole build; null when there is none of that name. */
     static synchronized Script variable(String name) {
         if (!(name in variables.keySet())) {
@@ -612,14 +632,16 @@ class Main {
         variables[name]
     }
     static Script load(File source, Binding binding) {
-        CompilerConfiguration configuration = new CompilerConfiguration(scriptBaseClass: 'PipelineScript')
-        new GroovyShell(Main.classLoader, binding, configuration).parse(source)
+        List<String> key = [source.name, source.getText('UTF-8')]
+        if (!classes.containsKey(key)) {
+            CompilerConfiguration configuration = new CompilerConfiguration(scriptBaseClass: 'PipelineScript')
+            classes[key] = new GroovyClassLoader(Main.classLoader, configuration).parseClass(key[1], key[0])
+        }
+        InvokerHelper.createScript(classes[key], binding)
     }
 }
 
-Build.plan = new JsonSlurper().parse(new File(args[0])) as Map
-Build.frames.set(new Frame())
-Build.turn.lock()
+Build.begin(new JsonSlurper().parse(new File(args[0])) as Map)
 try { Main.load(new File(Build.plan.script as String), new Binding()).run() }
 catch (Abort error) {
     Build.worsen(error instanceof Interruption ? 'ABORTED' : 'FAILURE')

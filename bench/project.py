@@ -42,14 +42,15 @@ class Project:
     environ: Mapping[str, str]
     files: int
 
-    def clone(self, name: str, url: str) -> Path:
+    def clone(self, name: str, url: str, certificate: Path | None = None) -> Path:
         """Make a fresh clone whose remotes are the HTTP server at `url` and, for DVC, the mirror."""
         target = self.root / name
         shutil.rmtree(target, ignore_errors=True)
         git(self.root, self.environ, "clone", "-q", str(self.repository), str(target))
+        verified = f"    ssl_verify = {certificate}\n" if certificate else ""
         (target / ".dvc" / "config.local").write_text(
             f"['remote \"origin\"']\n    url = {url}\n    auth = basic\n    user = {USER}\n    password = {PASSWORD}\n"
-            f"    method = PUT\n['remote \"jenkins_local\"']\n    url = {self.mirror}\n"
+            f"    method = PUT\n{verified}['remote \"jenkins_local\"']\n    url = {self.mirror}\n"
         )
         return target
 

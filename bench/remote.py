@@ -24,7 +24,7 @@ http {{
   fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
   keepalive_requests 1000000; sendfile on; tcp_nopush on; tcp_nodelay on;
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port}{secure};
     auth_basic "store"; auth_basic_user_file {root}/users;
     location / {{ root {data}; dav_methods PUT; create_full_put_path on; }}
   }}
@@ -36,12 +36,21 @@ class NoServer(RuntimeError):
     """nginx is not installed."""
 
 
+_CERTIFICATE = (
+    "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
+    "-keyout", "key.pem", "-out", "certificate.pem", "-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1",
+)  # fmt: skip
+
+
 @contextmanager
-def http_remote(root: Path, data: Path) -> Iterator[str]:
+def http_remote(root: Path, data: Path, *, tls: bool = False) -> Iterator[str]:
     """Serve `data`; yield the address.
 
+    Args:
+        tls: over HTTPS, with HTTP/2 offered; the certificate is ``certificate.pem`` below `root`.
+
     Raises:
-        NoServer: there is no nginx.
+        NoServer: there is no nginx, or no openssl for a certificate.
     """
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
     if program is None:
@@ -53,7 +62,14 @@ def http_remote(root: Path, data: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     user = "user root;" if os.geteuid() == 0 else ""
-    (root / "nginx.conf").write_text(_CONFIGURATION.format(root=root, data=data, port=port, user=user))
+    secure = ""
+    if tls:
+        if shutil.which("openssl") is None:
+            raise NoServer("openssl is not installed: apt-get install openssl")
+        subprocess.run(_CERTIFICATE, cwd=root, check=True, capture_output=True)
+        secure = f" ssl http2; ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem"
+    filled = _CONFIGURATION.format(root=root, data=data, port=port, user=user, secure=secure)
+    (root / "nginx.conf").write_text(filled)
     server = subprocess.Popen([program, "-p", str(root), "-c", str(root / "nginx.conf")], stderr=subprocess.DEVNULL)
     try:
         for _ in range(200):
@@ -61,7 +77,7 @@ def http_remote(root: Path, data: Path) -> Iterator[str]:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.02)
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait()

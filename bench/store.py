@@ -26,6 +26,7 @@ import mlbutler
 from bench.measure import Failed, Took, run, run_all
 from bench.project import Project, make
 from bench.remote import PASSWORD, USER, NoServer, http_remote
+from mlbutler.state.verified import VerifiedObjects
 
 Command = Sequence[str | Path]
 
@@ -47,6 +48,7 @@ def ours(*words: str) -> Command:
 
 SMALL, LARGE = 4 << 10, 64 << 20
 _SETTLING = 6.0
+_MANY = 1_000_000
 _MOST_MEMORY, _MOST_FILES = 300 << 20, 50_000
 """Memory that is aimed at, bytes, up to so many files."""
 
@@ -97,8 +99,10 @@ class Bench:
         """Measure all cases of many small files."""
         self.nothing_stale()
         self.warm_mirror()
-        self.cold("cold, HTTP", target=2.0)
+        self.cold("cold, HTTP", target=4.0, curl_target=0.7)
         self.pushed()
+        self.pushed_over_https()
+        self.many_remembered()
 
     def large(self) -> None:
         """Measure the case of few large files."""
@@ -128,7 +132,7 @@ class Bench:
         copied = self._run("cp -al", [("cp", "-al", self.project.mirror, links)], self.project.root)
         shutil.rmtree(links)
         self._line("fresh clone, warm mirror: sync --all + check", "the six commands", rival, mine, 20.0)
-        self._line("fresh clone, warm mirror: sync --all + check", "cp -al", copied, mine, 0.2)
+        self._line("fresh clone, warm mirror: sync --all + check", "cp -al", copied, mine, 0.33)
         rival = self._run("the six commands", SEED, theirs)
         mine = self._run("mlbutler", commands, clone)
         self._line("everything in place: sync --all + check", "the six commands", rival, mine, 20.0)
@@ -178,12 +182,37 @@ class Bench:
         rival = self._run("dvc status -c", [(*DVC, "status", "-c", "-r", "origin")], clone)
         first = self._run("mlbutler", [ours("check", "pushed")], clone, mirror=mirror)
         again = self._run("mlbutler, again", [ours("check", "pushed")], clone, mirror=mirror)
-        self._line("check pushed, HTTP, first time", "dvc status -c", rival, first, 1.0)
+        self._line("check pushed, HTTP, first time", "dvc status -c", rival, first, 3.0)
         self._line("check pushed, HTTP, again", "dvc status -c", rival, again, 10.0)
         shutil.rmtree(mirror)
 
-    def _clone(self, name: str) -> Path:
-        clone = self.project.clone(name, self.url)
+    def pushed_over_https(self) -> None:
+        """Measure the same over HTTPS, where the server offers HTTP/2."""
+        root = self.project.root / "nginx-tls"
+        with http_remote(root, self.project.remote, tls=True) as url:
+            clone = self._clone("ours", url, root / "certificate.pem")
+            self._run("dvc fetch", [(*DVC, "fetch", "-q", "-r", "jenkins_local")], clone)
+            rival = self._run("dvc status -c, HTTPS", [(*DVC, "status", "-c", "-r", "origin")], clone)
+            mine = self._run("mlbutler, HTTPS", [ours("check", "pushed")], clone, mirror=None)
+        self._line("check pushed, HTTPS, first time", "dvc status -c", rival, mine, 3.0)
+
+    def many_remembered(self) -> None:
+        """Measure a warm mirror that remembers many objects besides those that are wanted: up to a million."""
+        many = min(200 * self.project.files, _MANY)
+        mirror = self.project.root / "full-mirror"
+        shutil.copytree(self.project.mirror, mirror, copy_function=_link, ignore=shutil.ignore_patterns("mlbutler"))
+        sync = [ours("sync", "--all")]
+        self._run("mlbutler, the build before", sync, self._clone("ours"), mirror=mirror)
+        few = self._run("mlbutler", sync, self._clone("ours"), mirror=mirror)
+        memory = VerifiedObjects(mirror / "mlbutler")
+        memory.add_all({(f"{n:032x}", False): f"{n} {SMALL} {n + (1 << 60)}" for n in range(many)})
+        memory.save()
+        mine = self._run(f"mlbutler, {many:,} others remembered", sync, self._clone("ours"), mirror=mirror)
+        self._line("sync --all, up to a million other objects remembered", "without them", few, mine, 0.9)
+        shutil.rmtree(mirror)
+
+    def _clone(self, name: str, url: str = "", certificate: Path | None = None) -> Path:
+        clone = self.project.clone(name, url or self.url, certificate)
         # Each clone is a new one to DVC too: it remembers hashes by path.
         shutil.rmtree(self.project.root / "site", ignore_errors=True)
         self._settle()

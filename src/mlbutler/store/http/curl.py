@@ -29,6 +29,8 @@ Receiver = Callable[[Sequence[bytes]], None]
 """Takes the next blocks of a body, which stay as they are; may raise to end the transfer."""
 
 _BUFFER = 1 << 19
+_BLOCKS = 16
+"""Blocks of a body that are taken at once: of 16 KB each, they are still in the processor's cache."""
 _POLL = 0.2
 _SHORT = 1 << 16
 _KEPT_HANDLES = 64
@@ -154,8 +156,8 @@ class _Transfer:
     """One request under way.
 
     Attributes:
-        head, blocks: lines of headers, and what of the body came and was not taken yet. libcurl calls nothing of ours
-            for them, which would cost more than all else. heard: how many lines `_Loop` has seen.
+        head, blocks: lines of headers, and what of the body came and was not taken yet. Doing more for each of them
+            would cost more than all else. heard: how many lines `_Loop` has seen.
         answer: read from the first `known` lines.
     """
 
@@ -188,6 +190,11 @@ class _Transfer:
         start = text.rfind("\nHTTP/") + 1
         first = _STATUS_LINE.match(text, start)
         return Response(int(first[1]), first[2], text[start:], self.request.url) if first is not None else None
+
+    def add(self, block: bytes) -> int | None:
+        """Keep a block until there are some; -1 ends the transfer, since no exception may reach libcurl."""
+        self.blocks.append(block)
+        return None if len(self.blocks) < _BLOCKS or self.take() else -1
 
     def take(self) -> bool:
         """Give what came to the receiver; return whether the transfer may go on."""
@@ -434,7 +441,7 @@ class _Loop:
             signed = self._sign(request.method, request.url)
             handle.setopt(pycurl.HTTPHEADER, [*_HEADERS, *request.headers, *signed])
         handle.setopt(pycurl.HEADERFUNCTION, transfer.head.append)
-        handle.setopt(pycurl.WRITEFUNCTION, transfer.blocks.append)
+        handle.setopt(pycurl.WRITEFUNCTION, transfer.add)
         self._multi.add_handle(handle)
         self._live[handle] = key, task, transfer
 

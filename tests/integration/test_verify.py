@@ -242,7 +242,7 @@ def test_a_fork_is_verified_without_a_note(world: World) -> None:
 
 
 def test_a_stage_that_repeats_nothing_names_what_draws_random_numbers(world: World) -> None:
-    random = TRAIN.replace("import os", "import random, os").replace("0.9 + rate", "random.random()")
+    random = TRAIN.replace("import os", "import os, random").replace("0.9 + rate", "random.random()")
     trained(world, "random", {"src/train.py": random})
     run, found = verify(world, "random", "--stage", "train")
     assert run.code == 1

@@ -22,7 +22,8 @@ _MISSING_FILE = re.compile(r"(?:No such file or directory|FileNotFoundError|cann
 _MISSING_MODULE = re.compile(r"No module named ['\"]?([\w.]+)")
 _NETWORK = re.compile(r"Temporary failure in name resolution|Network is unreachable|Name or service not known")
 _RANDOM = re.compile(
-    r"\b(?:import random|from random|np\.random|numpy\.random|torch|tensorflow|keras|sklearn|xgboost|lightgbm)\b"
+    r"\b(?:import\b[^#\n]{0,200}\brandom|from random|np\.random|numpy\.random"
+    r"|torch|tensorflow|keras|sklearn|xgboost|lightgbm)\b"
 )
 _SEEDED = re.compile(r"seed|random_state|default_rng\(\s*\w")
 _CLOCK = re.compile(r"\btime\.time\(|\bdatetime\.(?:now|utcnow|today)\(|\bdate\.today\(|\buuid[14]\(|\bos\.getpid\(")

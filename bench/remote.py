@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,13 +33,44 @@ http {{
 
 
 class NoServer(RuntimeError):
-    """nginx is not installed."""
+    """The server is not installed, or does not start."""
 
 
 _CERTIFICATE = (
     "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
     "-keyout", "key.pem", "-out", "certificate.pem", "-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1",
 )  # fmt: skip
+
+
+def free_port() -> int:
+    """Return a port of loopback that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def listening(command: Sequence[str], port: int, environ: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Run a server during the block, which begins when it listens on the port of loopback.
+
+    Raises:
+        NoServer: it ended, or did not listen within ten seconds.
+    """
+    server = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(500):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            if server.poll() is not None:
+                raise NoServer(f"{command[0]} ended with {server.returncode}")
+            time.sleep(0.02)
+        else:
+            raise NoServer(f"{command[0]} does not listen")
+        yield
+    finally:
+        server.terminate()
+        server.wait()
 
 
 @contextmanager
@@ -50,7 +81,7 @@ def http_remote(root: Path, data: Path, *, tls: bool = False) -> Iterator[str]:
         tls: over HTTPS, with HTTP/2 offered; the certificate is ``certificate.pem`` below `root`.
 
     Raises:
-        NoServer: there is no nginx, or no openssl for a certificate.
+        NoServer: there is no nginx, or no openssl for a certificate, or nginx does not start.
     """
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
     if program is None:
@@ -58,9 +89,7 @@ def http_remote(root: Path, data: Path, *, tls: bool = False) -> Iterator[str]:
     root.mkdir(parents=True, exist_ok=True)
     digest = base64.b64encode(hashlib.sha1(PASSWORD.encode(), usedforsecurity=False).digest()).decode()
     (root / "users").write_text(f"{USER}:{{SHA}}{digest}\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     user = "user root;" if os.geteuid() == 0 else ""
     secure = ""
     if tls:
@@ -70,14 +99,5 @@ def http_remote(root: Path, data: Path, *, tls: bool = False) -> Iterator[str]:
         secure = f" ssl http2; ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem"
     filled = _CONFIGURATION.format(root=root, data=data, port=port, user=user, secure=secure)
     (root / "nginx.conf").write_text(filled)
-    server = subprocess.Popen([program, "-p", str(root), "-c", str(root / "nginx.conf")], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
+    with listening([program, "-p", str(root), "-c", str(root / "nginx.conf")], port):
         yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()

@@ -9,12 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from pathlib import Path
 
 from bench.measure import Failed, Took, run
 from bench.project import Project, make
-from bench.remote import NoServer
+from bench.remote import NoServer, free_port, listening
 from bench.store import DVC, LARGE, SMALL, ours, without_root
 
 _KEY, _SECRET = "bench", "only-on-loopback"
@@ -53,22 +51,10 @@ def bucket(program: str, root: Path, data: Path) -> Iterator[str]:
     """Serve the folder `data` as a bucket, by rclone; yield the server's address."""
     root.mkdir()
     (root / "bucket").symlink_to(data)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = ["serve", "s3", "--config", "", "--copy-links", "--addr", f"127.0.0.1:{port}", str(root)]
-    environ = {**os.environ, "RCLONE_AUTH_KEY": f'"{_KEY},{_SECRET}"'}
-    server = subprocess.Popen([program, *words], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(500):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
+    with listening([program, *words], port, {**os.environ, "RCLONE_AUTH_KEY": f'"{_KEY},{_SECRET}"'}):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 import pycurl
 
 from mlbutler.errors import AccessDenied, SettingsError
-from mlbutler.store.http.curl import Request
+from mlbutler.store.http.exchange import Request
 
 DEFAULT_TIMEOUT = 60.0
 _NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mlbutler.store.files import write_object
-from mlbutler.store.http.curl import Receiver, Response
+from mlbutler.store.http.exchange import Receiver, Response
 from mlbutler.store.http.streaming_hash import StreamingHash
 from mlbutler.store.interface import Arrived, Counter, ObjectId
 from mlbutler.store.limits import too_much

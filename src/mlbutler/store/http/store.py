@@ -20,8 +20,9 @@ from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreErr
 from mlbutler.retry_after import retry_after
 from mlbutler.store.http.access import Access, encoded
 from mlbutler.store.http.concurrency import AdaptiveConcurrency
-from mlbutler.store.http.curl import Driver, Receiver, Request, Response, Sign, Task, TransferError
+from mlbutler.store.http.curl import Driver, TransferError
 from mlbutler.store.http.download import Download
+from mlbutler.store.http.exchange import Receiver, Request, Response, Sign, Task
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results, Wanted
 from mlbutler.store.limits import too_slow
 from mlbutler.store.retry import RetryPolicy, Transient
@@ -236,11 +237,8 @@ class HttpStore:
         """Send one request and follow its redirects; credentials go to the remote's own host alone."""
         url, own = f"{self.url}/{oid.key}", True
         for _ in range(_MOST_REDIRECTS + 1):
-            try:
-                response = yield Request(method, url, own, headers, _past_redirects(receive), source, count)
-            except TransferError as broken:
-                raise self._broken(broken, oid.key) from None
-            assert response is not None
+            request = Request(method, url, own, headers, _past_redirects(receive), source, count)
+            response = yield from self._send(request, oid.key)
             target = response.header("location")
             if response.status not in _REDIRECTS or not target:
                 return response
@@ -257,6 +255,14 @@ class HttpStore:
                     f"Remote '{self.name}' redirects {oid.key} to an address that is none.", "Check the remote's url."
                 ) from None
         raise StoreError(f"Remote '{self.name}' redirects {oid.key} without end.", "Check the remote's url.")
+
+    def _send(self, request: Request, what: str) -> Generator[Request | float, Response | None, Response]:
+        try:
+            response = yield request
+        except TransferError as broken:
+            raise self._broken(broken, what) from None
+        assert response is not None
+        return response
 
     def _refuse(self, response: Response, *, partial: bool = False) -> None:
         status = response.status

@@ -13,8 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 from mlbutler.errors import StoreError
-from mlbutler.store.http.curl import Receiver, Request, Response, Task, TransferError
 from mlbutler.store.http.download import Download
+from mlbutler.store.http.exchange import Receiver, Request, Response, Task
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.interface import Answer, Arrived, Counter, ObjectId, Presence, Results
 from mlbutler.store.retry import RetryPolicy, Transient
@@ -116,14 +116,6 @@ class Bucket(HttpStore):
         if self.unclear is not None:
             raise LeftToDvc(self.unclear.region)
         return (yield from self._send(Request(method, f"{self.url}/{oid.key}", True, headers, receive), oid.key))
-
-    def _send(self, request: Request, what: str) -> Generator[Request | float, Response | None, Response]:
-        try:
-            response = yield request
-        except TransferError as broken:
-            raise self._broken(broken, what) from None
-        assert response is not None
-        return response
 
     def _refuse(self, response: Response, *, partial: bool = False) -> None:
         try:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from mlbutler.store.http.curl import Sign
+from mlbutler.store.http.exchange import Sign
 from mlbutler.store.s3.signing import Keys, Signer, host_of
 
 _READ_HERE = (

@@ -118,7 +118,9 @@ class OpenedProject:
         try:
             remotes = open_config(self.root, texts)["remote"]
         except Exception as error:  # as above
-            raise ProjectError(f".dvc/config cannot be read: {one_line(error)}", "Fix .dvc/config.") from error
+            with_local = Path(self.root, ".dvc", "config.local").is_file()  # DVC checks what both say together
+            named = ".dvc/config with .dvc/config.local" if with_local else ".dvc/config"
+            raise ProjectError(f"{named} cannot be read: {one_line(error)}", f"Fix {named}.") from error
         found = {
             name: dict(credentials(name, str(conf.get("url", "")), self.environ, conf))
             for name, conf in remotes.items()

@@ -44,6 +44,7 @@ def test_a_name_can_be_copied_as_it_is() -> None:
 @example("_ _ _")
 @example("+\u00a0x")
 @example("/merge")
+@example("x")
 def test_any_text_is_one_paragraph_that_says_that_text(text: str) -> None:
     for before in ("", "- ", "x\n\n"):
         written = f"{before}{markdown(text)}"
@@ -54,7 +55,7 @@ def test_any_text_is_one_paragraph_that_says_that_text(text: str) -> None:
                          if before == "- " else [])  # fmt: skip
         shown = [child for token in parsed for child in token.children or ()]
         assert {child.type for child in shown} <= {"text", "text_special"}
-        said = "".join(child.content for child in shown).removeprefix("x").replace("\u200b", "")
+        said = "".join(child.content for child in shown).removeprefix(before.strip(" -\n")).replace("\u200b", "")
         assert said == visible(text).replace("\u200b", "").strip()
     assert not markdown(text).startswith("/")
 

@@ -10,6 +10,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -62,7 +63,8 @@ def killed(laptop: Laptop, process: subprocess.Popen[str]) -> None:
     """Kill a command and all that it started, as an agent that dies does."""
     everything = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
     for one in everything:
-        one.send_signal(signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):  # it has ended at this moment
+            one.send_signal(signal.SIGKILL)
     process.communicate()
 
 

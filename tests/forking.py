@@ -36,6 +36,8 @@ _MODULES = (
 """What DVC and mlbutler import while they work."""
 _NO_MODULES = ("mlbutler.demo.template", "mlbutler.jenkins.server", "mlbutler.scaffold.files")
 _LENGTH = 8
+_HUGE, _COLLAPSE = 1 << 21, 25
+"""A huge page's bytes, and `MADV_COLLAPSE` of the kernel's mman.h."""
 
 
 def header(content: bytes) -> bytes:
@@ -46,8 +48,7 @@ def header(content: bytes) -> bytes:
 def _serve(address: str) -> None:
     os.chdir("/")
     _import()
-    gc.collect()
-    gc.freeze()
+    _keep()
     gc.set_threshold(1_500_000, 50, 100)  # as `mlbutler.__main__` has it; DVC's commands end as soon
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)
@@ -64,6 +65,29 @@ def _serve(address: str) -> None:
                     _Command(listening.accept()[0], waiting)
                 else:
                     key.data()
+
+
+def _keep() -> None:
+    """Make it cheap to fork this process, with all that it has now."""
+    gc.collect()
+    gc.freeze()
+    _use_huge_pages()
+
+
+def _use_huge_pages() -> None:
+    """Have the kernel keep this process' memory in pages of 2 MB, where it can (Linux 6.1, `madvise`(2)).
+
+    Of what a fork costs, 11 ms with small pages and 7 with these, most is the copy of the table of pages.
+    """
+    madvise = ctypes.CDLL(None).madvise
+    with open("/proc/self/maps") as maps:  # noqa: PTH123 - as few modules as possible
+        areas = [line.split() for line in maps]
+    for place, rights, _, _, _, *name in areas:
+        if rights == "rw-p" and name in ([], ["[heap]"]):
+            start, end = (int(address, 16) for address in place.split("-"))
+            start, end = -(-start // _HUGE) * _HUGE, end // _HUGE * _HUGE
+            if start < end:
+                madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _COLLAPSE)
 
 
 def _import() -> None:
@@ -136,8 +160,7 @@ class _Command:
         if "import" in request:
             for name in request["import"]:
                 importlib.import_module(name)
-            gc.collect()
-            gc.freeze()
+            _keep()
             connection.sendall(b"0\n")
             connection.close()
             return

@@ -91,7 +91,10 @@ def program() -> NoReturn:
     """
     gc.set_threshold(_GC_THRESHOLD, 50, 100)
     _outlast_readers()
+    from mlbutler import lazy_imports
     from mlbutler.cli import main
+
+    lazy_imports.install()
 
     code = 0
     try:

@@ -25,16 +25,27 @@ def how_to_get(extra: str) -> str:
 def installed(package: str) -> str:
     """Return the version of a package that is installed.
 
-    Its folder of metadata has it in its name; `importlib.metadata` reads what is in there, with the library for e-mail.
+    Where its folder does not say, `importlib.metadata` reads what is in there, with the library for e-mail.
     """
-    spec = find_spec(package)
-    beside = Path(spec.origin).parent.parent if spec is not None and spec.origin else Path()
-    found = [place.name for place in beside.glob(f"{package}-[0-9]*.dist-info")]
-    if len(found) != 1:
+    found = version_by_name(package)
+    if found is None:
         from importlib.metadata import version
 
         return version(package)
-    return found[0].removeprefix(f"{package}-").removesuffix(".dist-info")
+    return found
+
+
+def version_by_name(package: str) -> str | None:
+    """Return the version of an installed package as its folder of metadata is named; None where that does not say."""
+    name = package.replace("-", "_")
+    spec = find_spec(name)
+    if spec is None or not spec.origin:
+        return None
+    start, end = f"{name}-", ".dist-info"
+    beside = (place.name for place in Path(spec.origin).parent.parent.iterdir())
+    found = [n.removeprefix(start).removesuffix(end) for n in beside if n.startswith(start) and n.endswith(end)]
+    versions = [version for version in found if version[:1].isdigit()]
+    return versions[0] if len(versions) == 1 else None
 
 
 def packages(extra: str) -> str:

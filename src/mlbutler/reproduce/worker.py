@@ -106,6 +106,9 @@ def _import_dvc() -> None:
     import gc
     import importlib
 
+    from mlbutler import lazy_imports
+
+    lazy_imports.install()
     gc.set_threshold(_GC_THRESHOLD, 50, 100)  # what is imported stays
 
     for name in _IMPORTED_ONCE:

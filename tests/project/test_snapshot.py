@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlbutler.comparison.data import compare_data
 from mlbutler.comparison.params import compare_params
+from mlbutler.git.command import GitCommand
 from mlbutler.project.project import Project
 from tests.project.conftest import commit, dvc
 
@@ -75,6 +77,29 @@ def test_both_forms_of_plots_are_understood(full: Path) -> None:
     assert by_id["c.csv"].y == {"c.csv": ("b",)}
     assert by_id["Curves"].y == {"c.csv": ("b", "c")}
     assert new.plot_data["c.csv"].content == b"a,b,c\n1,2,3\n"
+
+
+def test_what_git_keeps_of_a_commit_is_read_by_two_processes(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = "metrics: [top.json]\nparams: [more.yaml]\nplots:\n  - c.csv\n  - Curves: {x: step, y: {d.csv: [b, c]}}\n"
+    (full / "dvc.yaml").write_text((full / "dvc.yaml").read_text() + more)
+    for name, text in (("top.json", "{}"), ("more.yaml", "a: 1"), ("c.csv", "a\n1\n"), ("d.csv", "step,b,c\n1,2,3\n")):
+        (full / name).write_text(text)
+    base = commit(full, "more")
+    asked: list[str] = []
+    run = GitCommand.run
+
+    def counting(git: GitCommand, *args: str, **options: Any) -> Any:
+        asked.append(args[0])
+        return run(git, *args, **options)
+
+    monkeypatch.setattr(GitCommand, "run", counting)
+    old, _ = Project(full, {}).snapshots.read(base, "")
+    assert {*old.metrics} >= {"m1.json", "m2.json", "top.json"}
+    assert {*old.params} >= {"params.yaml", "more.yaml"}
+    assert {*old.plot_data} >= {"c.csv", "d.csv"}
+    read = [*old.metrics.values(), *old.params.values(), *old.plot_data.values()]
+    assert all(source.content is not None for source in read)
+    assert asked.count("cat-file") == 2
 
 
 def curves(folder: Path, *names: str, text: str = "step,acc\n0,0.5\n") -> None:

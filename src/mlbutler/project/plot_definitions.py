@@ -60,6 +60,13 @@ def _top_level(
             yield _definition(file, props, lambda path: path)
 
 
+def plot_paths(plots: Any) -> Iterator[str]:
+    """Return the files and folders that an entry ``plots:`` of dvc.yaml names, as it writes them."""
+    for name, props in _named(plots):
+        yield from ([name] if not _by_id(props) else ())
+        yield from (str(file) for axis in ("x", "y") if isinstance(props.get(axis), Mapping) for file in props[axis])
+
+
 def _by_id(props: Mapping[str, Any]) -> bool:
     """Tell whether its name is an id, and no path."""
     return isinstance(props.get("y"), Mapping) or isinstance(props.get("x"), Mapping)

@@ -23,7 +23,7 @@ from mlbutler.comparison.tables import is_table
 from mlbutler.project.data import ProjectData
 from mlbutler.project.model import Output, Stage, Stages
 from mlbutler.project.overlooked import overlooked, why
-from mlbutler.project.plot_definitions import definitions
+from mlbutler.project.plot_definitions import definitions, plot_paths
 from mlbutler.project.worktree import partial_directories
 from mlbutler.store.interface import ObjectId
 
@@ -96,6 +96,7 @@ class RevisionReader:
 
     def read(self, same: frozenset[str], tables: Sequence[str] = ()) -> Snapshot:
         """Everything that is compared; plots in `same` are left out."""
+        self._tracked.ahead(path for path in self._named() if not self.is_object(path))
         metrics = dict.fromkeys(self.metric_paths())
         self._same = same
         plots = [d for d in self.plots() if not all(self._is_same(file, same) for file in d.files)]
@@ -277,6 +278,16 @@ class RevisionReader:
         )
 
     # ---------------------------------------------------------------------------------- what counts
+
+    def _named(self) -> Iterator[str]:
+        """Return what dvc.yaml names, files and folders: nearly all that is read, so that it is read at once."""
+        index = self._repo.index
+        yield from (out.path for stage in self.stages.pipeline() for out in stage.outputs if out.kind != "data")
+        for declared in (index._metrics, index._params):
+            yield from (self._below(file, str(path)) for file, paths in declared.items() for path in paths)
+        yield from (self._below(file, path) for file, plots in index._plots.items() for path in plot_paths(plots))
+        yield from (path for stage in self.stages.pipeline() for path in _read_by(stage))
+        yield _DEFAULT_PARAMS
 
     def metric_paths(self) -> Iterator[str]:
         """Return every metrics file, some perhaps twice."""

@@ -82,7 +82,7 @@ class Clone(GitCommand):
 
     def trailers(self, rev: str) -> dict[str, str]:
         """Return the trailers of a commit message, the last one of each name."""
-        return _trailers(self.run("show", "-s", "--format=%(trailers:only,unfold)", rev).text)
+        return trailers_in(self.run("show", "-s", "--format=%(trailers:only,unfold)", rev).text)
 
     def last_commit(self, rev: str, *options: str, paths: Iterable[str]) -> tuple[str, dict[str, str]] | None:
         """Return the last commit up to `rev` that changed one of `paths`, with its trailers.
@@ -96,7 +96,7 @@ class Clone(GitCommand):
         args = ("-1", "--format=%H%x00%(trailers:only,unfold)", *options, rev, "--")
         done = self.run("log", *args, *(f":(top,literal){path}" for path in paths), check=False)
         commit, _, said = done.text.partition("\0")
-        return (commit, _trailers(said)) if done.code == 0 and commit else None
+        return (commit, trailers_in(said)) if done.code == 0 and commit else None
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Return whether `old` is reachable from `new`."""
@@ -240,6 +240,7 @@ class Clone(GitCommand):
         return frozenset(path.read_text(encoding="ascii").split()) if path.is_file() else frozenset()
 
 
-def _trailers(text: str) -> dict[str, str]:
+def trailers_in(text: str) -> dict[str, str]:
+    """Return the trailers that git writes as lines, the last one of each name."""
     pairs = (line.partition(": ") for line in text.splitlines() if ": " in line)
     return {name: value.strip() for name, _, value in pairs}

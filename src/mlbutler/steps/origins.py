@@ -9,6 +9,7 @@ from itertools import groupby
 from mlbutler.commitback import earlier
 from mlbutler.errors import GitError, ProjectError
 from mlbutler.git import Git
+from mlbutler.git.recent import Recent, recent_changes
 from mlbutler.project.model import Output, Stage, Stages
 from mlbutler.record import EarlierBuild, Origin
 from mlbutler.steps.attestations import with_signers
@@ -16,7 +17,7 @@ from mlbutler.steps.context import RunContext
 
 _BUILT = {"ran": "this build", "restored": "run cache"}
 _MOST = 30
-"""Groups of files whose history is asked for; each takes a process of git."""
+"""Groups of files whose history is asked for; each may take a process of git."""
 
 
 def origins(
@@ -36,6 +37,8 @@ def origins(
     finder = _OriginFinder(work.git, work.prefix)
     try:
         edited = frozenset(work.git.dirty(untracked=True))
+        finder.look_ahead("HEAD", new)
+        finder.look_ahead(base or "", old)
         here = [origin for stage, paths in new for origin in finder.here(stage, paths, became, edited)]
         there = [origin for stage, paths in old for origin in finder.at(base, stage, paths)] if base else []
     except GitError:
@@ -93,6 +96,14 @@ class _OriginFinder:
         self._git, self._prefix = git, prefix
         self._cut_off = git.shallow_commits()
         self._trailers: dict[str, Mapping[str, str]] = {}
+        self._recent: dict[str, tuple[Recent, ...]] = {}
+
+    def look_ahead(self, revision: str, groups: Sequence[_Group]) -> None:
+        """Ask for what Git keeps of several groups at once: a process for each would cost more than its answer."""
+        kept = [paths for owner, paths in groups if owner is None or not owner[1].cached]
+        if revision and len(kept) > 1:
+            files = [self._prefix + path for paths in kept for path in paths]
+            self._recent[revision] = recent_changes(self._git, revision, files)
 
     def build_of(self, commit: str) -> EarlierBuild | None:
         """Return the build that a commit which was found says to be the results of."""
@@ -143,7 +154,12 @@ class _OriginFinder:
 
     def last(self, revision: str, paths: Iterable[str]) -> str:
         """Return the last commit that changed one of these files, '' for none."""
-        return self._asked(revision, paths)
+        wanted = frozenset(paths)
+        for commit in self._recent.get(revision, ()):
+            if commit.changed & wanted:
+                self._trailers[commit.oid] = commit.trailers
+                return commit.oid
+        return self._asked(revision, wanted)
 
     def _asked(self, revision: str, paths: Iterable[str], *options: str) -> str:
         found = self._git.last_commit(revision, *options, paths=paths)

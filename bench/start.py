@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -38,21 +39,32 @@ stages:
     foreach: {names}
     do: {{cmd: "make ${{item}}", deps: [code.py], outs: ["out/${{item}}.txt"]}}
 """
+_READER = """\
+  reader{number}: {{cmd: "read {number}", deps: [data]}}
+"""
+READERS = 20
+"""Stages that read the directory, where there is one."""
 
 
-def make(root: Path, stages: int) -> tuple[Path, dict[str, str]]:
-    """Create a project of as many stages, of which none is stale, and which differs from its commit before."""
+def make(root: Path, stages: int, files: int = 0) -> tuple[Path, dict[str, str]]:
+    """Create a project of as many stages, of which none is stale, and which differs from its commit before.
+
+    Args:
+        files: in a directory that some of the stages read, and that DVC's state database knows.
+    """
     environ, project = environment(root), root / "project"
     (project / "out").mkdir(parents=True)
     git(project, environ, "init", "-q", "-b", "main")
     subprocess.run([*DVC, "init", "-q"], cwd=project, env=environ, check=True)
-    (project / "dvc.yaml").write_text(_STAGES.format(names=list(range(stages))))
+    readers = range(READERS if files else 0)
+    text = _STAGES.format(names=list(range(stages - len(readers))))
+    (project / "dvc.yaml").write_text(text + "".join(_READER.format(number=number) for number in readers))
     (project / ".dvc" / "config").write_text(f"[core]\n    remote = r\n['remote \"r\"']\n    url = {root / 'remote'}\n")
     (project / "code.py").write_text("x")
     git(project, environ, "add", "-A")
     git(project, environ, "commit", "-qm", "stages")
-    entries = {}
-    for number in range(stages):
+    entries: dict[str, dict[str, object]] = {}
+    for number in range(stages - len(readers)):
         content = f"{number}\n".encode()
         (project / "out" / f"{number}.txt").write_bytes(content)
         for store in (project / ".dvc" / "cache", root / "remote"):
@@ -64,11 +76,30 @@ def make(root: Path, stages: int) -> tuple[Path, dict[str, str]]:
             "deps": [{"path": "code.py", "hash": "md5", "md5": _md5(b"x"), "size": 1}],
             "outs": [{"path": f"out/{number}.txt", "hash": "md5", "md5": _md5(content), "size": len(content)}],
         }
+    for number in readers:
+        if not number:
+            data = _directory(project / "data", files)
+        entries[f"reader{number}"] = {"cmd": f"read {number}", "deps": [{"path": "data", **data}]}
     (project / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": entries}, indent=1))
-    (project / ".gitignore").write_text("/out\n/.mlbutler\n")
+    (project / ".gitignore").write_text("/out\n/data\n/.mlbutler\n")
+    if files:
+        subprocess.run([*DVC, "status", "-q"], cwd=project, env=environ, check=False)
     git(project, environ, "add", "-A")
     git(project, environ, "commit", "-qm", "results")
     return project, environ
+
+
+def _directory(folder: Path, files: int) -> dict[str, object]:
+    """Create a directory of as many files in a hundred folders; return its entry of dvc.lock."""
+    manifest, size = [], 0
+    for number in range(files):
+        name, content = f"{number % 100:02}/{number:06}.txt", f"{number}\n".encode()
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+        manifest.append({"md5": _md5(content), "relpath": name})
+        size += len(content)
+    text = json.dumps(sorted(manifest, key=lambda entry: entry["relpath"]))
+    return {"hash": "md5", "md5": f"{_md5(text.encode())}.dir", "size": size, "nfiles": files}
 
 
 def _md5(content: bytes) -> str:
@@ -103,14 +134,14 @@ def starts(root: Path, repeats: int) -> dict[str, float]:
     return {name: statistics.median(found) for name, found in taken.items()}
 
 
-def plans(root: Path, stages: Sequence[int], repeats: int) -> dict[int, tuple[float, float]]:
+def plans(root: Path, stages: Sequence[int], repeats: int, files: int = 0) -> dict[int, tuple[float, float]]:
     """Return the medians of a first plan and of `dvc status` for each number of stages."""
     found = {}
     for number in stages:
-        project, environ = make(root / str(number), number)
+        project, environ = make(root / str(number), number, files)
         ours, theirs = [], []
         for _ in range(repeats):
-            (project / ".mlbutler" / "record.json").unlink(missing_ok=True)
+            shutil.rmtree(project / ".mlbutler", ignore_errors=True)
             ours.append(seconds((*OURS, "plan"), project, environ))
             theirs.append(seconds((*DVC, "status", "-q"), project, environ))
         found[number] = statistics.median(ours), statistics.median(theirs)
@@ -122,20 +153,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.start", description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--stages", type=int, nargs="*", default=[500, 2000])
+    parser.add_argument("--files", type=int, default=100_000, help="in a directory that 20 of the most stages read")
     parser.add_argument("--smoke", action="store_true", help="each once: does it run at all")
     options = parser.parse_args(arguments)
-    stages, repeats = ([20], 1) if options.smoke else (options.stages, options.repeats)
+    stages, repeats, files = options.stages, options.repeats, options.files
+    if options.smoke:
+        stages, repeats, files = [30], 1, 300
     with tempfile.TemporaryDirectory(prefix="mlbutler-bench-") as root:
         try:
             taken, planned = starts(Path(root) / "small", repeats), plans(Path(root), stages, repeats)
+            reading = plans(Path(root) / "reading", [max(stages)], repeats, files)
         except Failed as failed:
             print(failed, file=sys.stderr)
             return 1
     least = taken["python -c pass"]
     for name, took in taken.items():
         print(f"{name:<38} {took:>7.3f} s {took / least:>6.1f} times python")
-    for number, (ours, theirs) in planned.items():
-        print(f"plan of {number:,} stages: {ours:.2f} s, dvc status {theirs:.2f} s: {theirs / ours:.1f} times faster")
+    for read, table in (("", planned), (f", {READERS} of them reading {files:,} files", reading)):
+        for number, (ours, theirs) in table.items():
+            times = f"{ours:.2f} s, dvc status {theirs:.2f} s: {theirs / ours:.1f} times faster"
+            print(f"plan of {number:,} stages{read}: {times}")
     return 0
 
 

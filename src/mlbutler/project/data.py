@@ -36,7 +36,7 @@ class ProjectData(OpenedProject):
     @cached_property
     def tree(self) -> WorkTree:
         """Return the work tree."""
-        return WorkTree(self.root, self.repo, self.stages, self.objects.manifest, self.hashes)
+        return WorkTree(self.root, self.repo, self.stages, self.objects.manifest, self.hashes, self.fingerprints)
 
     @cached_property
     def objects(self) -> Objects:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mlbutler.errors import ProjectError
+from mlbutler.project.directory_hash import hash_directory
 from mlbutler.project.load import relative
 from mlbutler.project.model import LEGACY_MD5, MD5, Recorded, Stages
-from mlbutler.state.fingerprint import statuses
+from mlbutler.state.fingerprint import Fingerprints, TreeFingerprint, statuses
 from mlbutler.state.hashes import HashCache
 from mlbutler.state.segments import Segment
 from mlbutler.store.interface import ObjectId
@@ -44,10 +45,14 @@ class WorkTree:
     Args:
         root: the project's root. repo: the opened `dvc.repo.Repo`. stages: its stages as data.
         manifest: reads a directory manifest from wherever it can be had. hashes: of what need not be hashed again.
+        fingerprints: shared with all that look at the same files.
     """
 
-    def __init__(self, root: Path, repo: Any, stages: Stages, manifest: ReadManifest, hashes: HashCache) -> None:
-        self._known = hashes
+    def __init__(
+        self, root: Path, repo: Any, stages: Stages, manifest: ReadManifest, hashes: HashCache,
+        fingerprints: Fingerprints,
+    ) -> None:  # fmt: skip
+        self._known, self._fingerprints = hashes, fingerprints
         self.root, self._repo, self._stages, self._manifest = root, repo, stages, manifest
         self._items: dict[tuple[str, str], Any] = {}
         for stage in repo.index.stages:
@@ -86,21 +91,35 @@ class WorkTree:
             item = next((found for (where, _), found in self._items.items() if where == path), None)
         if item is None or item.protocol != "local":
             return None
+        try:
+            is_directory = algorithm == MD5 and _is_plain(item.fs_path, stat.S_ISDIR)
+            return (self._in_bulk(path, item) if is_directory else None) or self._by_dvc(path, item, algorithm)
+        except UnicodeError as error:  # of DVC's memory of hashes
+            raise ProjectError(
+                f"{path} is, or holds, a file whose name is no UTF-8: DVC cannot record it.",
+                "Rename it: LC_ALL=C ls -R --escape shows its name.",
+            ) from error
+
+    def _in_bulk(self, path: str, item: Any) -> Recorded | None:
+        if item.fs_path != str(self.root / path):
+            return None
+        fingerprint = TreeFingerprint(self.root, path)
+        found = hash_directory(self._repo, item, fingerprint)
+        if found is not None and (taken := fingerprint.taken()) is not None:
+            self._fingerprints.put(self.root, {path: taken})
+        return found
+
+    def _by_dvc(self, path: str, item: Any, algorithm: str) -> Recorded:
         from dvc_data.hashfile.hash import hash_file
 
         refuse_special(self.root, path)
         name, before = item.hash_name, item.hash_info
         try:
             item.hash_name = algorithm
-            if _is_plain_file(item.fs_path):
+            if _is_plain(item.fs_path, stat.S_ISREG):
                 meta, info = hash_file(item.fs_path, item.fs, algorithm, self._repo.state)
             else:
                 meta, info = item._get_hash_meta() if hasattr(item, "_get_hash_meta") else (item.meta, item.get_hash())
-        except UnicodeError as error:  # of DVC's memory of hashes
-            raise ProjectError(
-                f"{path} is, or holds, a file whose name is no UTF-8: DVC cannot record it.",
-                "Rename it: LC_ALL=C ls -R --escape shows its name.",
-            ) from error
         finally:
             item.hash_name, item.hash_info = name, before
         return Recorded(info.name, info.value, getattr(meta, "size", None), getattr(meta, "nfiles", None))
@@ -148,8 +167,8 @@ def refuse_special(root: Path, path: str) -> None:
             )
 
 
-def _is_plain_file(path: str) -> bool:
-    return stat.S_ISREG(os.lstat(path).st_mode)
+def _is_plain(path: str, kind: Callable[[int], bool]) -> bool:
+    return kind(os.lstat(path).st_mode)
 
 
 def _present(path: Path) -> bool:

@@ -102,34 +102,62 @@ def _text(found: Status) -> str:
     return f"{of_object(found)} {found.st_ctime_ns if found.st_nlink == 1 else 0}"
 
 
-def tree_fingerprint(root: Path, path: str, statuses: Iterable[tuple[str, Status]]) -> Fingerprint | None:
-    """Return the fingerprint from the names (absolute) and statuses of all files of `path`, None where one is unusual.
+class TreeFingerprint:
+    """Takes the fingerprint of a path while its files are looked at.
 
     What DVC ignores is not counted by it: the ``.dvcignore`` files above, in the project, are part of the fingerprint.
 
     Raises:
         OSError: a ``.dvcignore`` cannot be read.
     """
-    digest = hashlib.sha256()
-    newest = 0
-    for above in (root / path).relative_to(root).parents if (root / path).is_relative_to(root) else ():
-        ignore = root / above / ".dvcignore"
-        digest.update(ignore.read_bytes() if ignore.is_file() else b"")
-        digest.update(b"\0")
-    lines: list[str] = []
-    for name, status in statuses:
-        if status.st_mode & _KIND != _FILE:
+
+    def __init__(self, root: Path, path: str) -> None:
+        self._digest = hashlib.sha256()
+        above = "" if Path(path).is_absolute() else path
+        while above:
+            above = above.rpartition("/")[0]
+            ignore = f"{root}/{above}/.dvcignore"
+            if os.path.isfile(ignore):  # noqa: PTH113 - above each of thousands of files
+                self._digest.update(Path(ignore).read_bytes())
+            self._digest.update(b"\0")
+        self._lines: list[str] = []
+        self._newest = 0
+        self._unusual = False
+
+    def add(self, statuses: Iterable[tuple[str, Status]]) -> None:
+        """Add the names (absolute) and statuses of files."""
+        newest, append = self._newest, self._lines.append
+        for name, status in statuses:
+            if status.st_mode & _KIND != _FILE:
+                self._unusual = True
+                return
+            written, altered = status.st_mtime_ns, status.st_ctime_ns
+            if written > newest:
+                newest = written
+            if altered > newest:
+                newest = altered
+            append(f"{name}\0{_text(status)}\0")
+        self._newest = newest
+
+    def taken(self) -> Fingerprint | None:
+        """Return the fingerprint of all that was added, None where one was no file."""
+        if self._unusual:
             return None
-        written, altered = status.st_mtime_ns, status.st_ctime_ns
-        if written > newest:
-            newest = written
-        if altered > newest:
-            newest = altered
-        lines.append(f"{name}\0{_text(status)}\0")
-    lines.sort()
-    for start in range(0, len(lines), _LINES):
-        digest.update(os.fsencode("".join(lines[start : start + _LINES])))
-    return Fingerprint(digest.hexdigest(), newest / 1e9)
+        self._lines.sort()
+        for start in range(0, len(self._lines), _LINES):
+            self._digest.update(os.fsencode("".join(self._lines[start : start + _LINES])))
+        return Fingerprint(self._digest.hexdigest(), self._newest / 1e9)
+
+
+def tree_fingerprint(root: Path, path: str, statuses: Iterable[tuple[str, Status]]) -> Fingerprint | None:
+    """Return the fingerprint from the names (absolute) and statuses of all files of `path`, None where one is unusual.
+
+    Raises:
+        OSError: a ``.dvcignore`` cannot be read.
+    """
+    found = TreeFingerprint(root, path)
+    found.add(statuses)
+    return found.taken()
 
 
 def fingerprint(root: Path, path: str) -> Fingerprint | None:

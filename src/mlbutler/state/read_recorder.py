@@ -62,6 +62,16 @@ class ReadRecorder:
             self.folders[inside] = names_in(self._root, inside)
 
 
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Take no note of what this thread reads meanwhile: files below a path whose fingerprint is taken."""
+    before, _here.busy = getattr(_here, "busy", False), True
+    try:
+        yield
+    finally:
+        _here.busy = before
+
+
 def _hook(event: str, args: tuple[object, ...]) -> None:
     if not _recorders or event not in ("open", "os.scandir", "os.listdir") or getattr(_here, "busy", False):
         return

@@ -360,3 +360,25 @@ def test_a_value_that_is_no_approval_is_an_error(origin: Path, git: GitCommand, 
     work = clone(origin, git, "origin/feature")
     with pytest.raises(UsageError, match="MLBUTLER_APPROVED"):
         found(work, JENKINS | {"MLBUTLER_APPROVED": value})
+
+
+def test_a_branch_that_shares_its_name_with_a_tag_is_known_by_it(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/main")
+    git(work, "checkout", "-q", "main")
+    git(work, "tag", "main")
+    change = found(work, {})
+    assert (change.head_branch, change.on_target) == ("main", True)
+
+
+def test_a_laptops_clone_tells_its_target_and_what_is_pushed(origin: Path, git: GitCommand) -> None:
+    work = clone(origin, git, "origin/main")
+    git(work, "checkout", "-q", "feature")
+    assert (found(work, {}).target_branch, found(work, {}).pushed) == ("main", True)
+    git(work, "remote", "set-head", "origin", "feature")
+    assert (found(work, {}).target_branch, found(work, {}).on_target) == ("feature", True)
+    git(work, "checkout", "-q", "--detach", "feature~1")
+    assert found(work, {}).pushed  # contained, and no branch's tip
+    git(work, "commit", "-q", "--allow-empty", "-m", "mine")
+    assert not found(work, {}).pushed
+    git(work, "remote", "set-head", "origin", "--delete")
+    assert found(work, {}).target_branch == "main"  # the remote is asked

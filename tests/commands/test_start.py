@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -30,3 +31,13 @@ def test_git_works_at_the_project_s_root(root: Path) -> None:
         assert work.git.toplevel() == root.resolve()
         assert work.record.change.author == "Ada"
         assert work.record.change.message == "first"
+
+
+def test_git_is_asked_nothing_twice(root: Path, tmp_path: Path) -> None:
+    told = tmp_path / "trace.json"
+    with begin(Path(), QUIET, environ=os.environ | {"GIT_TRACE2_EVENT": str(told)}) as work:
+        assert work.record.change.pushed
+    events = [json.loads(line) for line in told.read_text().splitlines()]
+    commands = [" ".join(event["argv"]) for event in events if event["event"] == "start"]
+    assert commands and sorted(set(commands)) == sorted(commands)
+    assert len([command for command in commands if " HEAD" in command]) == 2  # before and after the clone was locked

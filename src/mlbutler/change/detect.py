@@ -11,6 +11,7 @@ from mlbutler.ci import facts
 from mlbutler.ci.interface import Facts, Target
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
+from mlbutler.git.tree import WorkTree
 from mlbutler.record import Change
 from mlbutler.secrets import without_userinfo
 from mlbutler.settings import ProjectSettings, Settings
@@ -31,17 +32,27 @@ def detect(git: Git, environ: Mapping[str, str], settings: Settings, against: st
     Raises:
         UsageError: `against`, or a target branch that was named, does not exist. GitError: git failed.
     """
+    return detect_with_tip(git, environ, settings, against)[0]
+
+
+def detect_with_tip(
+    git: Git, environ: Mapping[str, str], settings: Settings, against: str | None = None
+) -> tuple[Change, str | None]:
+    """Return the change, as `detect` does, and the tip of the remote's branch that it names as its target."""
     return _complete(git, facts(environ), settings.project, against)
 
 
-def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | None) -> Change:
-    checkout = git.head()
-    remote = remote_of(git, settings.git_remote)
+def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | None) -> tuple[Change, str | None]:
+    checkout = git.read_head()
+    remote, url = _remote(git, settings.git_remote)
     if facts.fork and not facts.approved:
         git = git.without_credentials()
     history = History(git, remote, fresh=facts.kind != "local")
-    branch = facts.head_branch or _local_name(git, facts, remote)
+    files = git.work_tree() if facts.kind == "local" else None
+    branch = facts.head_branch or _local_name(facts, remote, files)
     named = facts.target_branch or settings.target
+    if files is not None:
+        history.look(branch, named)
     if facts.kind != "local" and facts.fork is None:  # then the branch is asked for too, to find out whose it is
         history.fetch_together(named, branch)
     # With `against` the target branch only helps to distinguish a merge from a head: it need not exist.
@@ -49,12 +60,12 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
     head, merge = find_head(history, facts, checkout, branch, target.commit)
     fork, branch = find_fork(history, facts, checkout, head, branch, target)
     approved = facts.approved_by if fork and is_approved(history, facts, checkout, head, target) else ""
-    edited = _uncommitted(git) if facts.kind == "local" else ()
+    edited = _uncommitted(files) if files is not None else ()
     on_target = not against and _is_target_itself(facts, branch, head, target)
     if against:
         base = history.merge_base(head, history.named(against))
     elif on_target:
-        base = _before(history, facts, head)
+        base = head if files is not None and files.changed else next(iter(history.parents(head)), None)
     else:
         base = history.merge_base(head, target.commit) if target.commit else None
         if base is None and target.commit and facts.kind == "pull-request" and not git.is_shallow():
@@ -63,7 +74,7 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
                 f"Rebase it onto {target.branch}, or name a commit to compare with: --against REV.",
             )
     author, message = git.described(head)
-    return Change(
+    change = Change(
         ci=facts.ci,
         kind=facts.kind,
         head=head,
@@ -80,27 +91,30 @@ def _complete(git: Git, facts: Facts, settings: ProjectSettings, against: str | 
         url=facts.url,
         build_url=facts.build_url,
         git_remote=remote,
-        repository=git.address.url if git.address else without_userinfo(git.remote_url(remote)) if remote else "",
+        repository=url,
         message=message,
         note="" if approved else facts.note or (_UNPROVEN if fork and not facts.fork else ""),
         on_target=on_target,
         uncommitted=edited[:_MOST_NAMED],
         uncommitted_count=len(edited),
-        pushed=facts.kind != "local" or _is_pushed(git, head),
+        pushed=facts.kind != "local" or _is_pushed(history, head),
     )
+    return change, history.tip(change.target_branch) if change.target_branch else None
 
 
 _MOST_NAMED = 20
 
 
-def _uncommitted(git: Git) -> tuple[str, ...]:
+def _uncommitted(files: WorkTree) -> tuple[str, ...]:
     """Return files that differ from HEAD and new ones that Git does not ignore, without those of ``.mlbutler``."""
-    return tuple(path for path in git.dirty(untracked=True) if ".mlbutler" not in path.split("/"))
+    return tuple(path for path in (*files.changed, *files.untracked) if ".mlbutler" not in path.split("/"))
 
 
-def _is_pushed(git: Git, head: str) -> bool:
+def _is_pushed(history: History, head: str) -> bool:
     """Return whether a remote-tracking branch of this clone contains the commit."""
-    return bool(git.run("for-each-ref", "--count=1", f"--contains={head}", "refs/remotes").text)
+    if history.is_tip(head):
+        return True
+    return bool(history.git.run("for-each-ref", "--count=1", f"--contains={head}", "refs/remotes").text)
 
 
 def remote_of(git: Git, named: str | None) -> str | None:
@@ -109,24 +123,26 @@ def remote_of(git: Git, named: str | None) -> str | None:
     Raises:
         UsageError: there is no remote of that name.
     """
+    return _remote(git, named)[0]
+
+
+def _remote(git: Git, named: str | None) -> tuple[str | None, str]:
+    """Return the remote's name, and its address without user name and password."""
     if git.address is not None:  # then a remote's name is only that of its branches in the clone
-        return named or ORIGIN
+        return named or ORIGIN, git.address.url
     remotes = git.remotes()
-    if named is not None:
-        if named not in remotes:
-            known = ", ".join(remotes) or "none"
-            raise UsageError(f"There is no git remote '{named}' (configured: {known}).", "Set project.git_remote.")
-        return named
-    if ORIGIN in remotes:
-        return ORIGIN
-    return remotes[0] if len(remotes) == 1 else None
+    if named is not None and named not in remotes:
+        known = ", ".join(remotes) or "none"
+        raise UsageError(f"There is no git remote '{named}' (configured: {known}).", "Set project.git_remote.")
+    name = named or (ORIGIN if ORIGIN in remotes else next(iter(remotes)) if len(remotes) == 1 else None)
+    return name, without_userinfo(remotes[name]) if name else ""
 
 
-def _local_name(git: Git, facts: Facts, remote: str | None) -> str | None:
+def _local_name(facts: Facts, remote: str | None, files: WorkTree | None) -> str | None:
     """Return the head branch's name where the server gives none."""
     if facts.tracking_branch is not None:
         return facts.tracking_branch.removeprefix(f"{remote}/")
-    return git.branch() if facts.kind == "local" else None
+    return files.branch if files is not None else None
 
 
 # ------------------------------------------------------------------------------------------- target
@@ -148,7 +164,7 @@ def _target(history: History, facts: Facts, named: str | None, *, needed: bool) 
 def _tip(history: History, facts: Facts, branch: str, *, needed: bool) -> str | None:
     git = history.git
     if facts.kind == "local":
-        commit = history.known(branch) or history.fetch(branch).commit or git.resolve(f"refs/heads/{branch}")
+        commit = history.known(branch) or history.fetch(branch).commit or history.here(branch)
         if commit is None and needed:
             raise history.no_such(branch)
         return commit
@@ -178,10 +194,3 @@ def _is_target_itself(facts: Facts, branch: str | None, head: str, target: Targe
     if target.commit is None:  # a laptop with no remote and another name for its only branch
         return facts.kind == "local"
     return branch == target.branch if branch is not None else head == target.commit
-
-
-def _before(history: History, facts: Facts, head: str) -> str | None:
-    """Return what a build of the target branch is compared with: its parent, or HEAD for uncommitted work."""
-    if facts.kind == "local" and history.git.dirty():
-        return head
-    return next(iter(history.parents(head)), None)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from mlbutler.errors import GitError, UsageError
 from mlbutler.frozen import frozen
-from mlbutler.git import Git
+from mlbutler.git import Done, Git
 
 _FIRST_DEPTH = 50
 _FURTHER = (50, 500)
@@ -33,12 +33,52 @@ class History:
     def __init__(self, git: Git, remote: str | None, *, fresh: bool) -> None:
         self.git, self.remote, self._fresh = git, remote, fresh
         self._fetched: dict[str, Fetched] = {}
+        self._refs: dict[str, str | None] = {}
+        self._default: str | None = None
 
     # ------------------------------------------------------------------------------------ branches
 
     def known(self, branch: str) -> str | None:
         """Return the tip of the remote's branch as the clone last saw it."""
-        return self.git.resolve(f"refs/remotes/{self.remote}/{branch}") if self.remote else None
+        return self._commit(f"refs/remotes/{self.remote}/{branch}") if self.remote else None
+
+    def here(self, branch: str) -> str | None:
+        """Return the tip of the clone's own branch."""
+        return self._commit(f"refs/heads/{branch}")
+
+    def look(self, *branches: str | None) -> None:
+        """Ask for these of the remote's branches as the clone last saw them, and for its default, by one process."""
+        if self.remote is None:
+            return
+        prefix, self._default = f"refs/remotes/{self.remote}/", ""
+        asked = [f"{prefix}{branch}" for branch in ("HEAD", *branches) if branch and self.git.is_branch_name(branch)]
+        fields = "%(refname)%00%(symref)%00%(objecttype)%00%(objectname)"
+        lines = self.git.run("for-each-ref", f"--format={fields}", *asked, check=False).text.splitlines()
+        for name, leads_to, kind, oid in (line.split("\0") for line in lines):
+            if kind == "commit":
+                self._refs |= {name: oid, leads_to or name: oid}
+                if name == f"{prefix}HEAD" and leads_to.startswith(prefix):
+                    self._default = leads_to.removeprefix(prefix)
+
+    def tip(self, branch: str) -> str | None:
+        """Return the tip of the remote's branch as it was fetched, else as the clone last saw it."""
+        fetched = self._fetched.get(branch, Fetched())
+        return fetched.commit or self.known(branch)
+
+    def is_tip(self, commit: str) -> bool:
+        """Return whether `commit` is known to be the tip of one of the remote's branches."""
+        return any(tip == commit and name.startswith("refs/remotes/") for name, tip in self._refs.items())
+
+    def _commit(self, ref: str) -> str | None:
+        if ref not in self._refs:
+            self._refs[ref] = self.git.resolve(ref)
+        return self._refs[ref]
+
+    def _bring(self, *refs: str, depth: int | None = None, deepen: int | None = None, unshallow: bool = False) -> Done:
+        """Fetch, which may move any of the refs."""
+        assert self.remote is not None
+        self._refs.clear()
+        return self.git.fetch(self.remote, *refs, depth=depth, deepen=deepen, unshallow=unshallow)
 
     def fetch(self, branch: str) -> Fetched:
         """Fetch the remote's branch as it is now, once."""
@@ -54,7 +94,7 @@ class History:
         if self.git.is_shallow() and not all(map(self.known, names)):
             return
         tracking = {name: f"refs/remotes/{self.remote}/{name}" for name in names}
-        done = self.git.fetch(self.remote, *(f"+refs/heads/{name}:{ref}" for name, ref in tracking.items()))
+        done = self._bring(*(f"+refs/heads/{name}:{ref}" for name, ref in tracking.items()))
         if done.code == 0:  # else each alone says what is wrong with it
             commits: Sequence[str | None] = done.text.splitlines()
             commits = commits or [self.git.resolve(ref) for ref in tracking.values()]
@@ -66,7 +106,7 @@ class History:
         # Without a limit, a branch that shares no commit with a shallow clone would bring its whole history.
         depth = _FIRST_DEPTH if self.git.is_shallow() and self.known(branch) is None else None
         tracking = f"refs/remotes/{self.remote}/{branch}"
-        done = self.git.fetch(self.remote, f"+refs/heads/{branch}:{tracking}", depth=depth)
+        done = self._bring(f"+refs/heads/{branch}:{tracking}", depth=depth)
         if done.code == 0:
             return Fetched(done.text or self.git.resolve(tracking))
         if "couldn't find remote ref" in done.err:
@@ -76,13 +116,11 @@ class History:
     def default_branches(self) -> Iterator[str]:
         """Yield likely names of the target branch when none is set, best first; git is asked lazily."""
         if self.remote is not None:
-            done = self.git.run("symbolic-ref", "--quiet", f"refs/remotes/{self.remote}/HEAD", check=False)
-            if done.code == 0 and self.git.resolve(done.text):
-                yield done.text.removeprefix(f"refs/remotes/{self.remote}/")
-            else:
-                yield from self._remote_default()
+            if self._default is None:
+                self.look()
+            yield from [self._default] if self._default else self._remote_default()
         for branch in ("main", "master"):
-            if self.known(branch) or self.git.resolve(f"refs/heads/{branch}"):
+            if self.known(branch) or self.here(branch):
                 yield branch
 
     def _remote_default(self) -> list[str]:
@@ -136,7 +174,7 @@ class History:
         if self.remote is None:
             return None
         if _COMMIT_ID.fullmatch(rev):
-            self.git.fetch(self.remote, rev)  # refused by some servers
+            self._bring(rev)  # refused by some servers
         elif (commit := self.fetch(rev.removeprefix(f"{self.remote}/")).commit) is not None:
             return commit
         elif self.git.is_branch_name(rev) and (tagged := self.git.fetch_one(self.remote, f"refs/tags/{rev}")):
@@ -182,5 +220,5 @@ class History:
             return False
         if further is None:
             # The cut-off commits themselves tell the server what is wanted: any one ref will do.
-            return self.git.fetch(self.remote, "HEAD", unshallow=True).code == 0
-        return self.git.fetch(self.remote, *commits, deepen=further).code == 0
+            return self._bring("HEAD", unshallow=True).code == 0
+        return self._bring(*commits, deepen=further).code == 0

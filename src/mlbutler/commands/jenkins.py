@@ -202,10 +202,9 @@ def _remote_url(directory: Path) -> str:
     git = Git(directory)
     git.toplevel()
     remotes = git.remotes()
-    name = "origin" if "origin" in remotes else remotes[0] if remotes else ""
-    if not name:
+    if not remotes:
         raise UsageError("The repository has no remote that Jenkins could read.", "Name its address: --url URL")
-    return git.remote_url(name)
+    return remotes.get("origin", next(iter(remotes.values())))
 
 
 # ------------------------------------------------------------------------------------------ waiting

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlbutler import linux
 from mlbutler.anonymous import anonymous
 from mlbutler.commands.clone_lock import FOLDER, lock_after_others, lock_clone, lock_step, lock_to_begin
 from mlbutler.console import Console
@@ -22,18 +21,16 @@ from mlbutler.extras import installed
 from mlbutler.git import Git
 from mlbutler.held_back import held_back, values_to_hide
 from mlbutler.project.tracked import refuse_tracked
-from mlbutler.project.unseen import in_sight
 from mlbutler.record import Change, Environment, Record
 from mlbutler.record_file import read_record, record_path
 from mlbutler.secrets import Redactor, is_secret_name
 from mlbutler.settings import LoadedSettings, load
 from mlbutler.steps.context import RunContext
-from mlbutler.steps.isolated import sight
 from mlbutler.symlinks import Symlinks
-from mlbutler.user_files import without_user_files
 from mlbutler.version import __version__
 
 if TYPE_CHECKING:
+    from mlbutler.isolation import Sight
     from mlbutler.remotes.trust import Agreement
 
 # How names of credentials for DVC's remotes begin.
@@ -113,6 +110,11 @@ def begin(
             reached = dataclasses.replace(reached, fresh=False)
             reached = reached if record.change.trusted else reached.without_password()
             left, loaded = dict(left), _with_mirror(loaded, root)
+            # A laptop's verbs need none of these.
+            from mlbutler import linux
+            from mlbutler.project.unseen import in_sight
+            from mlbutler.user_files import without_user_files
+
             stack.enter_context(without_user_files(git.toplevel()))
             linux.hide_from_children()  # git may run a program that .git/config names
             if not watching:
@@ -124,8 +126,14 @@ def begin(
         )  # fmt: skip
         work.git = git.with_environment(left, reached)  # which knows the repository's root and the commits' ids already
         if reached is not None:
-            stack.enter_context(in_sight(git.toplevel(), lambda: sight(work)))
+            stack.enter_context(in_sight(git.toplevel(), lambda: _sight(work)))
         yield work
+
+
+def _sight(work: RunContext) -> Sight | None:
+    from mlbutler.steps.isolated import sight  # asked for when DVC reads something outside of the clone
+
+    return sight(work)
 
 
 def _named_by_job(loaded: LoadedSettings, console: Console, *, ci: bool) -> LoadedSettings:
@@ -172,7 +180,6 @@ def _record(
 
     The last two are None where the record alone names them. The commits are those that the change cannot alter.
     """
-    from mlbutler.change.detect import detect
     from mlbutler.remotes.trust import agreed, moved, target_revisions
     from mlbutler.reproduce.rwlock import repair_rwlock
 
@@ -180,20 +187,18 @@ def _record(
         repair_rwlock(root)
     name = loaded.settings.report.name
     before = None if anew else read_record(record_path(root, name))
-    change = None
-    if before is not None and offline and not against and _holds(before, git, environ):
-        change = _asked(git, environ, loaded) or before.change
-    told = change is not None and before is not None and change is before.change
-    change = change or detect(git, environ, loaded.settings, against)
-    # What the record says of the change decides nothing about credentials: the project's code can write it.
-    revisions = None if told else tuple(target_revisions(git, change))
+    change, revisions = _change(git, environ, loaded, against, before if offline and not against else None)
     if git.address is not None:  # what an earlier record says is no address to send a token to
         change = dataclasses.replace(change, repository=git.address.url)
     if telling:
         _refuse_another_run(before, change, name)
     folder = root.relative_to(git.toplevel().resolve()).as_posix()
     folder = "" if folder == "." else folder
-    known = () if told and _opens_remotes(environ) else agreed(git, change, f"{folder}/" if folder else "")
+    prefix, told = f"{folder}/" if folder else "", revisions is None
+    if told and _opens_remotes(environ):
+        known: tuple[Agreement, ...] | None = ()
+    else:
+        known = agreed(git, change, prefix, target_revisions(git, change) if revisions is None else revisions)
     record = Record(
         change=change, environment=_environment(git), lock_hash=_lock_hash(root), project=folder,
         report_name=name or "", moved_remotes=moved(root, loaded, known),
@@ -218,20 +223,28 @@ def _compared_as_before(change: Change, before: Change) -> Change:
     return dataclasses.replace(change, base=before.base, target_branch=before.target_branch, on_target=before.on_target)
 
 
-def _asked(git: Git, environ: Mapping[str, str], loaded: LoadedSettings) -> Change | None:
-    """Return the change as Git's remote describes it, where that decides which credentials the code is given.
+def _change(
+    git: Git, environ: Mapping[str, str], loaded: LoadedSettings, against: str | None, before: Record | None
+) -> tuple[Change, tuple[str, ...] | None]:
+    """Return the change, and the commits that it cannot alter.
 
-    None where it decides nothing, or the remote is not to be asked.
+    The record `before` says what the change is where it is of this build and nothing decides which credentials the
+    code is given; the commits are None then. What it says decides nothing about credentials: that code can write it.
     """
-    from mlbutler.change.detect import detect
+    from mlbutler.change.detect import detect_with_tip
     from mlbutler.errors import AccessDenied, GitError
+    from mlbutler.remotes.trust import revisions_with
 
-    if not loaded.settings.reproduce.pass_environment and not _opens_remotes(environ):
-        return None
-    try:
-        return detect(git, environ, loaded.settings)
-    except (AccessDenied, GitError):
-        return None
+    if before is None or not _holds(before, git, environ):
+        change, tip = detect_with_tip(git, environ, loaded.settings, against)
+    elif not loaded.settings.reproduce.pass_environment and not _opens_remotes(environ):
+        return before.change, None
+    else:
+        try:
+            change, tip = detect_with_tip(git, environ, loaded.settings)
+        except (AccessDenied, GitError):  # Git's remote is not to be asked
+            return before.change, None
+    return change, tuple(revisions_with(git, change, tip))
 
 
 def _opens_remotes(environ: Mapping[str, str]) -> bool:
@@ -295,7 +308,7 @@ def find_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, Git
         raise UsageError(f"No such directory: {directory}", "Check -C, or MLBUTLER_CHDIR.")
     git = Git(directory, environ)
     top = git.toplevel()
-    git.head()
+    git.heads()
     root = find_root(directory)
     if not root.is_relative_to(top.resolve()):
         raise UsageError(

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from mlbutler.errors import UsageError
 from mlbutler.git import verified
+from mlbutler.git.batch import read_named
 from mlbutler.git.command import GitCommand
-from mlbutler.git.tree import TreeEntry
+from mlbutler.git.tree import TreeEntry, WorkTree
 
 _LINK = "120000"
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 """Names of branches that Git always accepts."""
 _LONG = 64
+_BRANCHES = "refs/heads/"
+_DETACHED = "(detached)"
+_FIELDS = {"1": 7, "u": 9}
+"""What stands before the path of a changed and of a conflicting file in `git status --porcelain=v2`."""
 _AT_ONCE = 500
 """Paths for one command line."""
+_PATHS = ("shallow", "objects")
+"""In the ``.git`` directory, asked for by most verbs."""
+_FETCHED_FROM = re.compile(r"(?P<name>[^\t]+)\t(?P<url>.*) \(fetch\)(?: \[[^\]]*\])?")
+"""A line of ``git remote -v``; of a partial clone its filter stands last."""
 
 
 class Clone(GitCommand):
@@ -31,13 +40,25 @@ class Clone(GitCommand):
             UsageError: not inside a work tree.
         """
         if self._toplevel is None:
-            done = self.run("rev-parse", "--show-toplevel", check=False)
-            if done.code != 0:
-                raise UsageError(
-                    f"Not a git repository: {self.directory.resolve()}", "Run inside a clone, or pass -C DIR."
-                )
-            self._toplevel = Path(os.fsdecode(done.out).rstrip("\n"))
+            self._toplevel = self._located()
         return self._toplevel
+
+    def _located(self) -> Path:
+        """Find the work tree's root; HEAD and the paths that are asked for next come from the same process."""
+        paths = [word for name in _PATHS for word in ("--git-path", name)]
+        head = ("--verify", "--quiet", "--end-of-options", "HEAD^{commit}")
+        done = self.run("rev-parse", "--show-toplevel", *paths, *head, check=False)
+        lines = done.out.split(b"\n")[:-1]
+        if not lines:
+            raise UsageError(f"Not a git repository: {self.directory.resolve()}", "Run inside a clone, or pass -C DIR.")
+        found = [os.fsdecode(line) for line in lines]
+        commit = found.pop() if done.code == 0 else ""
+        if len(found) != 1 + len(_PATHS):  # a path with a newline
+            return Path(os.fsdecode(self.run("rev-parse", "--show-toplevel").out).removesuffix("\n"))
+        self._paths |= {name: (self.directory / path).absolute() for name, path in zip(_PATHS, found[1:], strict=True)}
+        if commit:
+            self._see_head(commit)
+        return Path(found[0])
 
     def resolve(self, rev: str) -> str | None:
         """Return the commit id of `rev`, None when there is no such commit here."""
@@ -61,7 +82,39 @@ class Clone(GitCommand):
         head = self.resolve("HEAD")
         if head is None:
             raise UsageError("The repository has no commits yet.", "Commit something first.")
+        self._see_head(head)
         return head
+
+    def _see_head(self, commit: str) -> None:
+        self._commits[commit] = commit
+        self._heads[commit] = None
+
+    def read_head(self) -> str:
+        """Return the commit id of HEAD; what `described` and `parents` say of it comes from the same process.
+
+        Raises:
+            UsageError: the repository has no commit yet.
+        """
+        options = ("--no-show-signature", "--format=%H%x00%P%x00%an%x00%B")
+        fields = self.run("show", "-s", *options, "HEAD", "--", check=False).text.split("\0", 3)
+        if len(fields) != 4:
+            return self.head()
+        commit, parents, author, message = fields
+        self._see_head(commit)
+        self._described[commit] = author.strip(), message.strip()
+        if parents:  # those of a commit at which the history is cut off may come later
+            self._parents[commit] = tuple(parents.split())
+        return commit
+
+    def heads(self) -> tuple[str, ...]:
+        """Return the commits that HEAD was seen at, which are here with their history.
+
+        Raises:
+            UsageError: the repository has no commit yet.
+        """
+        if not self._heads:
+            self.head()
+        return tuple(self._heads)
 
     def has_long_ids(self) -> bool:
         """Return whether this is a repository of SHA-256.
@@ -73,10 +126,14 @@ class Clone(GitCommand):
 
     def parents(self, rev: str) -> tuple[str, ...]:
         """Return the commit ids of the parents of `rev` (none where a shallow clone's history is cut off)."""
+        if rev in self._parents and rev not in self.shallow_commits():
+            return self._parents[rev]
         return tuple(self.run("rev-list", "--parents", "-n", "1", rev).text.split()[1:])
 
     def described(self, rev: str) -> tuple[str, str]:
         """Return the author's name and the full commit message."""
+        if rev in self._described:
+            return self._described[rev]
         author, _, message = self.run("show", "-s", "--format=%an%x00%B", rev).text.partition("\0")
         return author.strip(), message.strip()
 
@@ -124,16 +181,14 @@ class Clone(GitCommand):
 
     def branch(self) -> str | None:
         """Return the branch that is checked out, None when HEAD is detached."""
-        done = self.run("symbolic-ref", "--quiet", "--short", "HEAD", check=False)
-        return done.text if done.code == 0 else None
+        done = self.run("symbolic-ref", "--quiet", "HEAD", check=False)
+        return done.text.removeprefix(_BRANCHES) if done.code == 0 else None
 
-    def remotes(self) -> tuple[str, ...]:
-        """Return the names of the configured remotes."""
-        return tuple(self.run("remote").text.splitlines())
-
-    def remote_url(self, name: str) -> str:
-        """Return the fetch URL of a remote, '' when it has none."""
-        return self.run("remote", "get-url", name, check=False).text
+    def remotes(self) -> dict[str, str]:
+        """Return name -> fetch URL of the configured remotes, '' for one that has none."""
+        lines = self.run("remote", "-v").text.split("\n")
+        urls = {match["name"]: match["url"] for match in map(_FETCHED_FROM.fullmatch, lines) if match}
+        return {name: urls.get(name, "") for name in (line.partition("\t")[0] for line in lines) if name}
 
     def show(self, rev: str, path: str) -> bytes | None:
         """Return a file's content at a commit (path from the repository's root), None when it is not there.
@@ -141,11 +196,31 @@ class Clone(GitCommand):
         Raises:
             GitError: an object's content does not match its id; checked on a CI server, once project code may have run.
         """
-        if self.access is not None and not self.access.fresh:
-            commit = self.resolve(rev)
-            return verified.file(self, commit, path) if commit is not None else None
-        done = self.run("cat-file", "blob", f"{rev}:{path}", check=False)
-        return done.out if done.code == 0 else None
+        return self.show_all(rev, [path])[path]
+
+    def show_all(self, rev: str, paths: Sequence[str]) -> dict[str, bytes | None]:
+        """Return path -> what `show` returns, from one process; what a commit's id names is read once.
+
+        Raises:
+            GitError: as `show`.
+        """
+        checked = self.access is not None and not self.access.fresh
+        commit = rev if _ID.fullmatch(rev) else self.resolve(rev) if checked else None
+        known = self._contents.setdefault((checked, commit), {}) if commit is not None else {}
+        if left := [path for path in paths if path not in known]:
+            if checked:
+                known |= verified.files(self, commit, left) if commit is not None else dict.fromkeys(left)
+            else:
+                known |= self._read(rev, left)
+        return {path: known[path] for path in paths}
+
+    def _read(self, rev: str, paths: Sequence[str]) -> dict[str, bytes | None]:
+        named = {f"{rev}:{path}": path for path in paths}
+        if any("\n" in name for name in named):  # which ends a name for cat-file
+            done = [self.run("cat-file", "blob", name, check=False) for name in named]
+            return {path: one.out if one.code == 0 else None for path, one in zip(paths, done, strict=True)}
+        found = {named[name]: out for name, _, kind, out in read_named(self, list(named)) if kind == b"blob"}
+        return {path: found.get(path) for path in paths}
 
     def tree(self, rev: str, path: str = "") -> tuple[TreeEntry, ...]:
         """Return all files of a commit below `path`; paths are from the repository's root."""
@@ -208,6 +283,20 @@ class Clone(GitCommand):
         mode = "all" if untracked else "no"
         out = self.run("status", "--porcelain", "-z", "--no-renames", f"--untracked-files={mode}").out
         return tuple(os.fsdecode(item[3:]) for item in out.split(b"\0") if item)
+
+    def work_tree(self) -> WorkTree:
+        """Return which branch is checked out and which files differ from HEAD; paths are from the repository's root."""
+        options = ("--branch", "--no-ahead-behind", "-z", "--no-renames", "--untracked-files=all")
+        branch, changed, untracked = None, [], []
+        for item in filter(None, self.run("status", "--porcelain=v2", *options).out.split(b"\0")):
+            kind, _, rest = os.fsdecode(item).partition(" ")
+            if kind == "#" and rest.startswith("branch.head "):
+                branch = rest.removeprefix("branch.head ").removeprefix(_BRANCHES)
+            elif kind in _FIELDS:
+                changed.append(rest.split(" ", _FIELDS[kind])[-1])
+            elif kind == "?":
+                untracked.append(rest)
+        return WorkTree(branch if branch != _DETACHED else None, tuple(sorted(changed)), tuple(untracked))
 
     def holds_only(self, commit: str) -> bool:
         """Return whether HEAD is `commit`, and index and work tree are as it has them, but for files that Git ignores.

@@ -91,6 +91,10 @@ class GitCommand:
         self._toplevel: Path | None = None
         self._paths: dict[str, Path] = {}
         self._commits: dict[str, str] = {}
+        self._heads: dict[str, None] = {}
+        self._parents: dict[str, tuple[str, ...]] = {}
+        self._described: dict[str, tuple[str, str]] = {}
+        self._contents: dict[tuple[bool, str], dict[str, bytes | None]] = {}
 
     def at(self, directory: Path) -> Self:
         """Return a copy that runs in another directory of the same work tree."""
@@ -102,6 +106,8 @@ class GitCommand:
 
     def _alike(self, other: Self) -> Self:
         other._toplevel, other._paths, other._commits = self._toplevel, self._paths, self._commits
+        other._parents, other._described, other._contents = self._parents, self._described, self._contents
+        other._heads = self._heads
         return other
 
     def with_environment(self, environ: Mapping[str, str], access: RemoteAccess | None) -> Self:

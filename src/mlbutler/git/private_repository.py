@@ -131,7 +131,8 @@ class PrivateRepository:
             workspace.update_shallow()
         found = dict(line.split(" ") for line in listed)
         oids = [found.get(f"{_FETCHED}{number}", "") for number in range(len(pairs))]
-        moved = [(target, oid) for (_, _, target), oid in zip(pairs, oids, strict=True) if target and oid]
+        targets = [(target, oid) for (_, _, target), oid in zip(pairs, oids, strict=True) if target and oid]
+        moved = [(target, oid) for target, oid in targets if workspace.known.get(target) != oid]
         if moved:
             lines = "".join(f"option no-deref\nupdate {target} {oid}\n" for target, oid in moved)
             self._clone.run("update-ref", "--stdin", input=lines.encode())
@@ -156,7 +157,11 @@ class PrivateRepository:
 
 
 class _Workspace:
-    """Hold the temporary folder of one command: bare repository, home without settings, askpass program."""
+    """Hold the temporary folder of one command: bare repository, home without settings, askpass program.
+
+    Attributes:
+        known: the clone's refs that tell the remote what is here already.
+    """
 
     def __init__(self, folder: Path, clone: Clone, address: Address, environ: Mapping[str, str]) -> None:
         self._folder, self._clone, self._address, self._environ = folder, clone, address, environ
@@ -164,6 +169,7 @@ class _Workspace:
         self._credential = GitCredential.of(environ, address)
         self._objects = clone.path("objects")
         self._shallow = clone.path("shallow")
+        self.known: dict[str, str] = {}
 
     def prepare(self, *, known: bool) -> None:
         """Write what git needs to accept the folder as a repository.
@@ -200,9 +206,10 @@ class _Workspace:
         return "".join(f"{line}\n" for line in lines)
 
     def _know_refs(self) -> None:
-        options = (f"--count={_MOST_KNOWN}", "--sort=-committerdate", "--format=%(objectname)")
-        listed = self._clone.run("for-each-ref", *options, "refs/heads", "refs/remotes", check=False).text.split()
-        oids = list(dict.fromkeys([self._clone.head(), *listed]))
+        options = (f"--count={_MOST_KNOWN}", "--sort=-committerdate", "--format=%(refname) %(objectname)")
+        listed = self._clone.run("for-each-ref", *options, "refs/heads", "refs/remotes", check=False).text.splitlines()
+        self.known = dict(line.split(" ") for line in listed)
+        oids = list(dict.fromkeys([*self._clone.heads(), *self.known.values()]))
         lines = [f"{oid} {_KNOWN}{number}\n" for number, oid in enumerate(oids)]
         (self._repository / "packed-refs").write_text("".join(sorted(lines, key=lambda line: line.split()[1])), "ascii")
 

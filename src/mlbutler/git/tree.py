@@ -1,14 +1,21 @@
-"""A file of a commit."""
+"""A file of a commit, and how a work tree differs from one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)  # of which there is one for each file: see `frozen`
-class TreeEntry:
+class TreeEntry(NamedTuple):
     """Hold one file of a commit: its mode (``100644``, ``160000`` for a submodule), object id and path."""
 
     mode: str
     oid: str
     path: str
+
+
+class WorkTree(NamedTuple):
+    """Hold the branch that is checked out, None where HEAD is detached, and the files that differ from HEAD."""
+
+    branch: str | None
+    changed: tuple[str, ...]
+    untracked: tuple[str, ...]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from mlbutler.errors import GitError
 from mlbutler.git.batch import read_named
@@ -47,21 +47,35 @@ def file(git: GitCommand, commit: str, path: str) -> bytes | None:
     Raises:
         GitError: as `read`.
     """
-    parts = path.split("/")
+    return files(git, commit, [path])[path]
+
+
+def files(git: GitCommand, commit: str, paths: Sequence[str]) -> dict[str, bytes | None]:
+    """Return path -> the file's content at a commit, None when it is not there.
+
+    Raises:
+        GitError: as `read`.
+    """
     # All at once; which object is which is then said by the contents, and not by how git finds them.
-    names = [commit, *(f"{commit}:{'/'.join(parts[:length])}" for length in range(len(parts) + 1))]
+    split = {path: path.split("/") for path in paths}
+    below = ("/".join(parts[:length]) for parts in split.values() for length in range(len(parts) + 1))
+    names = [commit, *(f"{commit}:{path}" for path in dict.fromkeys(below))]
     found = _checked(read_named(git, [name for name in names if "\n" not in name]))
 
     def content(oid: str) -> bytes | None:
         return found[oid] if oid in found else read(git, [oid]).get(oid)
 
-    oid = _tree_of(content(commit) or b"")
-    for name in parts:
-        entries = {entry: (mode, below) for mode, entry, below in _entries(content(oid) or b"", len(oid))}
-        if name not in entries:
-            return None
-        mode, oid = entries[name]
-    return None if mode == _TREE else content(oid)
+    def at(parts: Sequence[str]) -> bytes | None:
+        mode, oid = _TREE, _tree_of(content(commit) or b"")
+        for name in parts:
+            entries = _entries(content(oid) or b"", len(oid)) if mode == _TREE else ()
+            there = {entry: (mode, below) for mode, entry, below in entries}
+            if name not in there:
+                return None
+            mode, oid = there[name]
+        return None if mode == _TREE else content(oid)
+
+    return {path: at(parts) for path, parts in split.items()}
 
 
 def tree(git: GitCommand, commit: str) -> dict[str, TreeEntry]:

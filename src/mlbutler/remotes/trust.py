@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from io import StringIO
 from pathlib import Path
@@ -29,7 +29,7 @@ from mlbutler.git import verified as git_verified
 from mlbutler.record import Change
 from mlbutler.remotes.held_config import CONFIG, Texts, read_texts, require_quick
 from mlbutler.secrets import without_userinfo
-from mlbutler.settings import LoadedSettings, Settings, settings_at
+from mlbutler.settings import SETTINGS_FILES, LoadedSettings, Settings, settings_at
 from mlbutler.variables import REMOTE_HOSTS
 
 _NAMED = re.compile(r"""^\s*(remote|machine|db)\s*"(.*)"\s*$""")
@@ -66,24 +66,25 @@ class Agreement:
     file: Callable[[str], bytes | None] = field(default=lambda path: None, compare=False)
 
 
-def agreed(git: Git, change: Change, prefix: str) -> tuple[Agreement, ...] | None:
+def agreed(git: Git, change: Change, prefix: str, revisions: Sequence[str]) -> tuple[Agreement, ...] | None:
     """Return what target branch and merge base configure; None where the work tree's configuration is trusted.
 
     Args:
         prefix: the project's path from the repository's root, '' or ``sub/folder/``.
+        revisions: these two, from `target_revisions`.
     """
     if change.kind == "local":
         return None
-    revisions = target_revisions(git, change)
     if not revisions:  # the only branch there is
         revisions = [change.checkout] if change.kind == "branch" else []
     return tuple(_agreement(git, rev, prefix) for rev in revisions)
 
 
 def _agreement(git: Git, revision: str, prefix: str) -> Agreement:
-    settings = settings_at(lambda name: git.show(revision, f"{prefix}{name}"))
+    contents = git.show_all(revision, [f"{prefix}{name}" for name in (*SETTINGS_FILES, CONFIG)])
+    settings = settings_at(lambda name: contents[f"{prefix}{name}"])
     own = settings.data.remote if settings is not None else None
-    found = from_text(git.show(revision, f"{prefix}{CONFIG}") or b"", own, _mirrors(settings))
+    found = from_text(contents[f"{prefix}{CONFIG}"] or b"", own, _mirrors(settings))
     # Asked for later, when the project's code may have written into Git's objects.
     return dataclasses.replace(found, file=lambda path: git_verified.file(git, revision, f"{prefix}{path}"))
 
@@ -97,7 +98,13 @@ def from_text(text: bytes, chosen: str | None = None, mirrors: Mapping[str, str]
 
 def target_revisions(git: Git, change: Change) -> list[str]:
     """Return the target branch's tip and the merge base, as far as known; a change cannot alter these commits."""
-    tip = git.resolve(f"refs/remotes/{change.git_remote}/{change.target_branch}") if change.target_branch else None
+    known = change.git_remote and change.target_branch
+    tip = git.resolve(f"refs/remotes/{change.git_remote}/{change.target_branch}") if known else None
+    return revisions_with(git, change, tip)
+
+
+def revisions_with(git: Git, change: Change, tip: str | None) -> list[str]:
+    """Return as `target_revisions` where the branch's tip is known."""
     base, believed = change.base, git.access is None or git.access.fresh
     if not believed and base and tip and not git_verified.is_ancestor(git, base, tip):
         base = None

@@ -48,7 +48,7 @@ def detect_project(directory: Path, environ: Mapping[str, str]) -> tuple[Path, D
         raise UsageError(f"{directory} is not part of the DVC project {root}.", "Run at the DVC project's own root.")
     git = Git(root, environ)
     folder = root.relative_to(top).as_posix()
-    url = git.remote_url("origin") if "origin" in git.remotes() else ""
+    url = git.remotes().get("origin", "")
     project = Project(root, {})
     settings = load(root, {}).settings
     project.choose_remotes(settings.data.remote)

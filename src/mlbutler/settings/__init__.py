@@ -6,7 +6,7 @@ overridden by environment variables ``MLBUTLER_<SECTION>_<KEY>``. A project with
 
 from mlbutler.settings.comment import CommentSettings
 from mlbutler.settings.gates import Gate
-from mlbutler.settings.reading import FILE_NAME, LoadedSettings, load, parse, settings_at
+from mlbutler.settings.reading import FILE_NAME, SETTINGS_FILES, LoadedSettings, load, parse, settings_at
 from mlbutler.settings.sections import (
     DataSettings,
     ForgeSettings,
@@ -22,6 +22,7 @@ from mlbutler.settings.trackers import TrackersSettings
 
 __all__ = [
     "FILE_NAME",
+    "SETTINGS_FILES",
     "CommentSettings",
     "DataSettings",
     "ForgeSettings",

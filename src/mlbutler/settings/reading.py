@@ -18,7 +18,7 @@ from mlbutler.settings.sections import Settings
 from mlbutler.settings.types import Section
 from mlbutler.settings.values import read
 
-FILE_NAME, SHARED = "mlbutler.toml", "pyproject.toml"
+FILE_NAME, SHARED = SETTINGS_FILES = "mlbutler.toml", "pyproject.toml"
 
 
 @frozen
@@ -75,7 +75,7 @@ def settings_at(content: Callable[[str], bytes | None]) -> Settings | None:
     Args:
         content: of a file beside dvc.yaml at that revision, None where it does not exist.
     """
-    for name in (FILE_NAME, SHARED):
+    for name in SETTINGS_FILES:
         found = content(name)
         if found is None:
             continue

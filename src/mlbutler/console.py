@@ -28,7 +28,7 @@ _OUTCOMES = {
 """How a word that says what became of something is set: the parameters of ECMA-48's SGR."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Progress:
     """The state of one long operation: the worker advances it, the display reads it."""
 

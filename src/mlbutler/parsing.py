@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -76,6 +75,8 @@ def parse_toml(text: str | bytes, name: str = "") -> dict[str, Any]:
     Raises:
         Unreadable: it is none, or nested too deeply.
     """
+    import tomllib  # 2 ms, which a project without settings need not wait for
+
     text = decoded(text, name) if isinstance(text, bytes) else text.removeprefix("\ufeff")
     with reading("TOML", name):
         if deep := _DOTTED.search(text):

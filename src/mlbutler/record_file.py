@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import math
 from enum import Enum
 from pathlib import Path
@@ -16,7 +15,6 @@ from mlbutler.parsing import Unreadable, parse_json
 from mlbutler.record import SCHEMA_VERSION, Record
 from mlbutler.secrets import Redactor
 
-_log = logging.getLogger(__name__)
 _NO_SECRETS = Redactor(())
 _LONGEST = 200
 
@@ -133,7 +131,9 @@ def read_record(path: Path, *, strict: bool = False) -> Record | None:
         problem = ProjectError(f"{path}: {error.message}", error.remedy)
     if strict:
         raise problem
-    _log.warning("%s It is ignored.", problem.message)
+    import logging
+
+    logging.getLogger(__name__).warning("%s It is ignored.", problem.message)
     return None
 
 

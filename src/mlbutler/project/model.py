@@ -6,10 +6,10 @@ Paths are relative to the project's root, with '/', whatever directory a stage w
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlbutler.frozen import frozen
 from mlbutler.project.artifact import UNCACHED, Artifact
@@ -19,8 +19,7 @@ from mlbutler.store.interface import ObjectId
 MD5, LEGACY_MD5 = "md5", "md5-dos2unix"
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(NamedTuple):
     """A hash as dvc.lock or a .dvc file records it.
 
     `algorithm` is DVC's name (``md5``, ``md5-dos2unix``, ``etag``...), `value` ends in ``.dir`` for a directory.
@@ -169,23 +168,25 @@ class Stage:
         return self.file if self.data_source else self.file.rpartition(".")[0] + ".lock"
 
 
-@dataclass(frozen=True)
+@frozen
 class Stages:
     """All stages in an order in which they can run, and who makes what."""
 
     ordered: tuple[Stage, ...]
     orphans: tuple[tuple[str, str], ...] = ()
-    owners: Mapping[str, tuple[Stage, Output]] = field(init=False, compare=False)
-    _children: Mapping[str, tuple[str, ...]] = field(init=False, compare=False)
 
-    def __post_init__(self) -> None:
-        owners = {output.path: (stage, output) for stage in self.ordered for output in stage.outputs}
+    @cached_property
+    def owners(self) -> Mapping[str, tuple[Stage, Output]]:
+        """Map each output's path to the stage that makes it, and the output."""
+        return {output.path: (stage, output) for stage in self.ordered for output in stage.outputs}
+
+    @cached_property
+    def _children(self) -> Mapping[str, Sequence[str]]:
         children: dict[str, list[str]] = {}
-        for path in owners:
+        for path in self.owners:
             for parent in _parents(path):
                 children.setdefault(parent, []).append(path)
-        object.__setattr__(self, "owners", owners)
-        object.__setattr__(self, "_children", {parent: tuple(found) for parent, found in children.items()})
+        return children
 
     def pipeline(self) -> tuple[Stage, ...]:
         """Return the stages that have a command."""

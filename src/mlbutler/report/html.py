@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from mlbutler.record import PlotChange, Record
 from mlbutler.record_file import dumps
@@ -23,6 +23,8 @@ from mlbutler.report.page import TEXT_LIMIT, page
 from mlbutler.report.plots.figure import Figure
 from mlbutler.report.plots.kinds import KINDS
 from mlbutler.settings import ReportSettings as Settings
+
+_TEMPLATES = Path(__file__).with_name("templates")
 
 
 def render(record: Record, settings: Settings, document: str | None = None) -> str:
@@ -47,7 +49,7 @@ def render(record: Record, settings: Settings, document: str | None = None) -> s
 
 @cache
 def _own(name: str) -> str:
-    return files("mlbutler.report").joinpath("templates", name).read_text(encoding="utf-8")
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _digest(script: str) -> str:

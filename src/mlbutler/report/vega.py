@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -87,6 +86,8 @@ def draw_with_library(plots: Sequence[PlotChange]) -> tuple[dict[str, Drawn], st
     """
     if not plots or not is_installed():
         return {}, ""
+    from concurrent.futures import ThreadPoolExecutor  # 5 ms, with the logging that it imports
+
     with ThreadPoolExecutor(1) as beside:  # either takes a second, in a process of its own
         library = beside.submit(_library) if not all(plot.own_template for plot in plots) else None
         charts = draw(plot.specification for plot in plots)

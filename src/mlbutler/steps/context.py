@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mlbutler.console import Console
 from mlbutler.errors import OutsideError
+from mlbutler.file_lock import lock_file
 from mlbutler.git import Git
 from mlbutler.git.address import RemoteAccess
 from mlbutler.record import PlanResult, Record
@@ -40,7 +41,7 @@ class LiveComment(Protocol):
         ...
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RunContext:
     """Hold one run's working state.
 
@@ -93,9 +94,7 @@ class RunContext:
 
     def record_lock(self) -> AbstractContextManager[object]:
         """Return a lock to hold while the record is read, changed and written back."""
-        from filelock import FileLock
-
-        return FileLock(self.root / ".mlbutler" / "record.lock")
+        return lock_file(self.root / ".mlbutler" / "record.lock")
 
     @property
     def settings(self) -> Settings:
@@ -222,7 +221,7 @@ class RunContext:
 
         return agreed(self.loaded, self.record.change, target)
 
-    @property
+    @cached_property
     def agreed_at(self) -> tuple[str, ...]:
         """Return the target branch's tip and the merge base, as this command found them, else from the record."""
         from mlbutler.remotes.trust import target_revisions

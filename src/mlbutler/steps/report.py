@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlbutler import atomic, record_file
-from mlbutler.bundle import NAME, bundled
 from mlbutler.errors import OutsideError, SettingsError
 from mlbutler.record import Outcome, Record, ReportResult
 from mlbutler.record_ended import ended, interrupted
@@ -52,6 +51,8 @@ def _write_bundle(work: RunContext) -> None:
     Raises:
         OutsideError: the file cannot be written.
     """
+    from mlbutler.bundle import NAME, bundled  # which forks' reports alone need
+
     path = work.root / ".mlbutler" / NAME
     try:
         atomic.write(path, bundled(ended(work.record), work.console.redactor))

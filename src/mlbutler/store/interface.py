@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from threading import Event
@@ -64,8 +63,7 @@ class Presence(StrEnum):
     UNDETERMINED = "undetermined"
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """Presence of one object; `size` in bytes when the store said so; `reason` and `remedy` when undetermined.
 
     `denied` tells a refusal (401, 403, no permission) from other failures.

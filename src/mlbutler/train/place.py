@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from mlbutler.file_lock import LockHeld, lock_file
 from mlbutler.symlinks import refusal
 
 FOLDER = ".mlbutler/train"
@@ -86,7 +87,7 @@ class Place:
         The machine lets go of the lock when the process that holds it ends, however it ends.
 
         Args:
-            patience: seconds to wait for it; negative: for ever.
+            patience: seconds to wait for it.
         """
         self.prepare()
         with self._locked(name, patience) as ours:
@@ -94,18 +95,14 @@ class Place:
 
     @contextmanager
     def _locked(self, name: str, patience: float) -> Iterator[bool]:
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.folder / f"{name}.lock", timeout=patience)
-        try:
-            lock.acquire()
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(lock_file(self.folder / f"{name}.lock", patience))
+            except LockHeld:
+                ours = False
+            else:
+                ours = True
+            yield ours
 
     def is_held(self, name: str) -> bool:
         """Tell whether some process holds this lock now."""

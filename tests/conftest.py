@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import importlib.util
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -38,13 +40,27 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")
 
 
-def pytest_collection_finish() -> None:
-    """Spare the garbage collector all that is there for good; statsmodels calls it a hundred times in one test.
+# What is collected is no garbage. Verbs that tests call here have it look seldom where they are a process of their own.
+gc.set_threshold(100_000, 50, 100)
 
-    Verbs that tests call here have it look seldom where they are a process of their own.
-    """
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Have each of several workers import a share of the modules first, so that they do not all compile all of them."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers == 1:
+        return
+    own = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+    modules = sorted(path for argument in session.config.args for path in Path(argument).rglob("test_*.py"))
+    for number, path in enumerate(modules):
+        if number * workers // len(modules) == own:
+            with suppress(Exception, pytest.skip.Exception):  # said when it is collected
+                name = path.resolve().relative_to(session.config.rootpath).with_suffix("")
+                importlib.import_module(".".join(name.parts))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector all that is there for good; statsmodels calls it a hundred times in one test."""
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture(scope="session", autouse=True)

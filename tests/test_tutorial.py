@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -13,8 +14,9 @@ import pytest
 from tests import forked_children, forked_python
 from tests.shown import looks_like
 
-pytest.importorskip("pandas")
-pytest.importorskip("sklearn")
+pytestmark = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("pandas", "sklearn"))), reason="needs pandas and scikit-learn"
+)
 
 PAGE = Path(__file__).parent.parent / "docs" / "tutorial.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)

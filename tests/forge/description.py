@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
-from openapi_schema_validator import OAS30Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
@@ -130,6 +129,8 @@ class Description:
         return found
 
     def _errors(self, schema: dict[str, Any], value: Any) -> Any:
+        from openapi_schema_validator import OAS30Validator  # here, as its import takes longer than most tests
+
         # references inside are meant from the document's root, so the schema is looked at as a part of it
         wrapped = {"$id": _ROOT, **schema} if "$ref" not in schema else schema
         return OAS30Validator(wrapped, registry=self._registry, _resolver=self._registry.resolver(_ROOT)).iter_errors(

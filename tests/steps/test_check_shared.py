@@ -21,12 +21,15 @@ from mlbutler.state.segments import FOLDER, Segment
 from mlbutler.steps import check, sync
 from mlbutler.steps.context import RunContext
 from mlbutler.store.interface import ObjectId
-from tests.store.dvc_world import clone, copy_remote, template
+from tests.store.dvc_world import clone, copy_remote, template, trained_model
 from tests.store.world import PASSWORD, USER, Remote, md5
 
 OBJECTS = 6
 SHARED = Path("mlbutler") / FOLDER / CHECK
-MODEL = ObjectId(md5((template().repo / "model.txt").read_bytes()))
+
+
+def model() -> ObjectId:
+    return ObjectId(md5(trained_model()))
 
 
 @pytest.fixture
@@ -113,12 +116,12 @@ def test_a_clone_with_anything_else_asks_for_itself(
 ) -> None:
     second = clone(tmp_path / "second", remote.url + "/x" if other == "address" else remote.url)
     lock = (second / "dvc.lock").read_text()
-    size = (template().repo / "model.txt").stat().st_size
+    size = len(trained_model())
     if other == "size":
         assert f"size: {size}" in lock
         (second / "dvc.lock").write_text(lock.replace(f"size: {size}", f"size: {size + 1}"))
     elif other == "hash":
-        (second / "dvc.lock").write_text(lock.replace(MODEL.md5, "a" * 32))
+        (second / "dvc.lock").write_text(lock.replace(model().md5, "a" * 32))
     elif other == "an artifact more":
         shutil.copy(second / "data.dvc", second / "more.dvc")
         (second / "more.dvc").write_text((second / "data.dvc").read_text().replace("path: data", "path: more"))
@@ -178,7 +181,7 @@ def test_any_build_that_misses_something_makes_all_ask_again(
     first: Path, remote: Remote, agent: Path, who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = build(tmp_path / "second", remote.url)
-    (remote.root / MODEL.key).unlink()
+    (remote.root / model().key).unlink()
     if who == "check anew":
         assert pushed(first, anew=True)[0]["outcome"] == "failed"
     elif who == "check":  # of a clone with one more artifact, so that it asks; it was told of the others before
@@ -202,7 +205,7 @@ def test_what_a_directory_holds_is_looked_at_every_time(agent: Path, tmp_path: P
     for name in ("one", "two"):
         assert pushed(build(tmp_path / name, str(storage)))[1] is True
     assert not (agent / SHARED).exists()
-    (storage / MODEL.key).unlink()
+    (storage / model().key).unlink()
     assert pushed(tmp_path / "two")[0]["outcome"] == "failed"
 
 

@@ -20,13 +20,12 @@ from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from mlbutler.store.upkeep import uses
 from tests import forked_python
-from tests.store.dvc_world import FILES, clone, copy_remote, dvc, template
+from tests.store.dvc_world import FILES, clone, copy_remote, dvc, trained_model
 from tests.store.world import md5, unsound
 
 OBJECTS = 6
 """Four files, the one manifest of the two directories that hold them, the model: see `dvc_world`."""
 IN_PLACE = f"nothing to bring: {OBJECTS} objects here already"
-MODEL = template().repo / "model.txt"
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +80,7 @@ def whole(root: Path) -> bool:
     """Is each artifact what was committed, and each object of cache and mirror what its name says?"""
     texts = {path.relative_to(root / "data").as_posix(): path.read_text() for path in (root / "data").rglob("*.txt")}
     files = {path for path in (root / "prepared").rglob("*") if path.is_file()}
-    model = (root / "model.txt").read_bytes() == MODEL.read_bytes()
+    model = (root / "model.txt").read_bytes() == trained_model()
     return texts == FILES and len(files) == len(FILES) and model and not unsound(root / ".dvc" / "cache")
 
 
@@ -200,7 +199,7 @@ def test_the_second_sync_opens_no_project_and_says_what_the_long_way_says(
     used = uses.read(place / "mirror").last
     artifacts = {ObjectId(line.split()[-1]) for line in (root / "dvc.lock").read_text().splitlines() if "md5: " in line}
     assert {oid for oid, when in used.items() if when >= begun} == {
-        oid for oid in artifacts if oid.is_directory or oid == ObjectId(md5(MODEL.read_bytes()))
+        oid for oid in artifacts if oid.is_directory or oid == ObjectId(md5(trained_model()))
     }
     assert whole(root)
 

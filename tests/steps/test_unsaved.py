@@ -15,9 +15,7 @@ import pytest
 from mlbutler.commands.step import step
 from mlbutler.console import Console
 from mlbutler.steps import sync
-from tests.store.dvc_world import FILES, clone, commit, copy_remote, dvc, template
-
-ORIGINAL = (template().repo / "model.txt").read_text()
+from tests.store.dvc_world import FILES, clone, commit, copy_remote, dvc, trained_model
 
 
 @pytest.fixture
@@ -81,7 +79,7 @@ def test_sync_stops_before_it_replaces_or_removes_what_no_store_holds(root: Path
     assert bring(root, discard=True)[0] == 0
     assert (root / "data" / "a b.txt").read_text() == FILES["a b.txt"]
     assert not (root / "data" / "new.txt").exists()
-    assert (root / "model.txt").read_text() == ORIGINAL
+    assert (root / "model.txt").read_bytes() == trained_model()
 
 
 def test_it_stops_in_ci_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +145,7 @@ def test_what_git_holds_unchanged_is_replaced_and_an_edit_of_it_is_not(root: Pat
     assert bring(root)[0] == 1
     subprocess.run(["git", "add", "-f", "model.txt"], cwd=root, check=True)
     assert bring(root)[0] == 0
-    assert (root / "model.txt").read_text() == ORIGINAL
+    assert (root / "model.txt").read_bytes() == trained_model()
 
 
 def test_a_file_that_git_was_told_to_believe_unchanged_is_not_held_by_it(root: Path) -> None:

@@ -89,6 +89,11 @@ def template() -> Template:
     return Template(repo, remote)
 
 
+def trained_model() -> bytes:
+    """What training made of the template's data."""
+    return (template().repo / "model.txt").read_bytes()
+
+
 _TEMPORARY = tempfile.TemporaryDirectory(prefix="mlbutler-tests-")
 
 

@@ -3,73 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from tests import forked_python
 from tests.integration.world import World, make, params
 from tests.store.world import unsound
 
 IN_RUN = {"MLBUTLER_IN_RUN": "true"}
 RATE = {"params.yaml": params(0.05)}
 
-KILLS = """
-import os, signal, sys
-ARMED, WORD, AFTER, STARTER = {armed!r}, {word!r}, {after!r}, {starter}
-struck = striking = False
-
-def strike():  # mlbutler first, so that it sees nothing of its children's end
-    global striking
-    if striking:  # what follows are events too
-        return
-    striking = True
-    try:
-        os.unlink(ARMED)
-    except FileNotFoundError:
-        return
-    chain = [os.getpid()]
-    while True:
-        with open(f"/proc/{{chain[-1]}}/stat") as file:
-            parent = int(file.read().rpartition(")")[2].split()[1])
-        if parent in (STARTER, 1, 0):
-            break
-        chain.append(parent)
-    for pid in reversed(chain):
-        os.kill(pid, signal.SIGKILL)
-
-def hook(event, words):
-    global struck
-    if struck and os.path.exists(ARMED):
-        strike()
-    if event in ("os.rename", "os.link") and WORD in os.fsdecode(words[1]) and os.path.exists(ARMED):
-        struck = True
-        if not AFTER:
-            strike()
-
-sys.addaudithook(hook)
-"""
-
 
 def killed(world: World, root: Path, environ: Mapping[str, str], verb: str, word: str, after: bool) -> None:
     """Run the verb, and kill it and what it started when a file whose path has `word` gets its name, or just after."""
-    armed, folder = world.directory / "armed", world.directory / "kills"
+    armed = world.directory / "armed"
     armed.touch()
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(
-        KILLS.format(armed=str(armed), word=word, after=after, starter=os.getpid())
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "mlbutler", verb], cwd=root, check=False, capture_output=True,
-        env=world.run_environ(environ) | {"PYTHONPATH": str(folder)},
-    )  # fmt: skip
-    assert (done.returncode, armed.exists()) == (-signal.SIGKILL, False), done.stderr.decode()
-    shutil.rmtree(folder)
+    words = (str(armed), word, "after" if after else "before", verb)
+    done = forked_python.run("tests.integration.killed_verb", *words, cwd=root, env=world.run_environ(environ))
+    assert (done.returncode, armed.exists()) == (-signal.SIGKILL, False), done.stdout + done.stderr
 
 
 def steps(world: World, root: Path, environ: Mapping[str, str], *verbs: str) -> None:

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
-from types import MappingProxyType, ModuleType
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any
 
 
 class _NoEntryPoints(tuple[()]):
@@ -36,7 +36,7 @@ def _unknown(*arguments: object) -> None:
     """Know no answer."""
 
 
-class _Asked(NamedTuple):
+class _Asked:
     """A module that is asked for while a package is imported.
 
     Attributes:
@@ -44,9 +44,13 @@ class _Asked(NamedTuple):
             true one has to). given: what else is known.
     """
 
-    name: str
-    functions: Mapping[str, Callable[..., Any]] = MappingProxyType({})
-    given: Mapping[str, Any] = MappingProxyType({})
+    def __init__(
+        self,
+        name: str,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name, self.functions, self.given = name, functions or {}, given or {}
 
 
 _PROBLEM = {"PackageNotFoundError": ModuleNotFoundError}  # the base of the true one

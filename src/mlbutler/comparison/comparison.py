@@ -11,7 +11,6 @@ from mlbutler.comparison.documents import is_number
 from mlbutler.comparison.metrics import NOT_MEASURED, compare_metrics
 from mlbutler.comparison.params import compare_params
 from mlbutler.comparison.plots import compare_plots
-from mlbutler.comparison.predictions import compare_predictions, unpaired
 from mlbutler.comparison.snapshot import ArtifactState, Snapshot, Stored
 from mlbutler.comparison.stages import compare_stages
 from mlbutler.frozen import frozen
@@ -64,11 +63,7 @@ def compare(
     params, param_problems = compare_params(old.params, new.params, new.stage_params)
     plots = charts(compare_plots(old, new))
     data = compare_data(*_artifacts(old, new), old.at_hand, new.at_hand)
-    nothing = Stored(problem="the file is missing")
-    predictions = tuple(
-        compare_predictions(spec, old.tables.get(spec.file, nothing), new.tables.get(spec.file, nothing), picture)
-        for spec in declared
-    )
+    predictions, unpaired = _predictions(old, new, declared, picture) if declared else ((), ())
     sides = (("the target", old), ("this change", new))
     not_judged = [(name, f"{side.problem}; only what Git keeps is compared") for name, side in sides if side.problem]
     stages = _stages(old, new)
@@ -78,8 +73,22 @@ def compare(
     not_judged += [(metric.key, metric.reason) for metric in unjudged]
     not_judged += [(plot.title, plot.reason) for plot in plots if plot.reason]
     not_judged += [(change.path, change.reason) for change in data if change.reason]
-    not_judged += unpaired(predictions)
+    not_judged += unpaired
     return Comparison(metrics, params, plots, data, predictions, tuple(dict.fromkeys(not_judged)), stages)
+
+
+def _predictions(
+    old: Snapshot, new: Snapshot, declared: Sequence[Predictions], picture: Callable[[str], str]
+) -> tuple[tuple[PredictionChange, ...], Sequence[tuple[str, str]]]:
+    """Return the predictions files compared, and what of them could not be; few projects declare any."""
+    from mlbutler.comparison.predictions import compare_predictions, unpaired
+
+    nothing = Stored(problem="the file is missing")
+    found = tuple(
+        compare_predictions(spec, old.tables.get(spec.file, nothing), new.tables.get(spec.file, nothing), picture)
+        for spec in declared
+    )
+    return found, tuple(unpaired(found))
 
 
 def _stages(old: Snapshot, new: Snapshot) -> tuple[StageDefinitionChange, ...]:

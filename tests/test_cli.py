@@ -14,6 +14,8 @@ from typing import NoReturn
 import pytest
 
 from mlbutler.cli import main
+from tests import forked_python
+from tests.conftest import GitCommand
 
 
 @pytest.mark.parametrize(("words", "said"), [
@@ -155,13 +157,18 @@ def test_no_module_of_the_project_is_imported(tmp_path: Path) -> None:
     ["-C", "{}", "train", "list"], ["train", "-C", "{}", "list"], ["train", "list", "-C", "{}"],
 ])  # fmt: skip
 def test_the_directory_stands_before_the_verb_or_after_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    git: GitCommand,
+    words: list[str],
 ) -> None:
     there = tmp_path / "project"
     there.mkdir()
     (there / "mlbutler.toml").write_text("[dtaa]\n")
-    for command in ("git init -q .", "dvc init -q", "git -c user.name=a -c user.email=a@b commit -qm x"):
-        subprocess.run(command.split(), cwd=there, check=True)
+    git(there, "init", "-q")
+    assert forked_python.run("dvc", "init", "-q", cwd=there).returncode == 0
+    git(there, "commit", "-qm", "x")
     monkeypatch.setenv("MLBUTLER_CHDIR", "/nowhere")
     monkeypatch.setenv("MLBUTLER_CHECK_JSON", "1")
     monkeypatch.setenv("MLBUTLER_TRAIN_LIST_JSON", "1")

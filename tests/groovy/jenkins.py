@@ -28,6 +28,9 @@ SECRETS = {
 JAVA_OPTS = "-Dfile.encoding=UTF-8 -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """To compile well what runs once takes longer than to run it."""
 
+RESULTS = ("plan", "sync", "check", "reproduce", "push", "commit")
+"""The verbs of mlbutler that a results commit needs."""
+
 
 def _java() -> str | None:
     java = shutil.which("java")

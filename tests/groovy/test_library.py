@@ -13,7 +13,7 @@ import pytest
 
 from mlbutler.record import TELLING
 from mlbutler.run_table import NAMES, taken_after
-from tests.groovy.jenkins import SECRETS, Built, build, needs_groovy, write_mlbutler
+from tests.groovy.jenkins import RESULTS, SECRETS, Built, build, needs_groovy, write_mlbutler
 from tests.integration.world import World, make, params
 from tests.store.world import PASSWORD, USER, Remote
 
@@ -156,7 +156,7 @@ def test_a_graph_over_several_agents_in_which_a_stage_waits_for_those_that_it_ne
         ),
     }  # fmt: skip
     call = "mlbutlerPipeline(remote: 'http', labels: ['gpu', 'highmem'])"
-    done = built(world, "fan", call, commit=world.branch("fan", files))
+    done = built(world, "fan", call, commit=world.branch("fan", files), verbs=[*RESULTS, "test"])
     assert done.result == "SUCCESS", done.log[-3000:]
     assert sorted(ran(world, "fan")) == ["join", "left", "odd", "right", "tail"]  # each once, wherever it ran
     where: dict[str, tuple[str, str]] = {}
@@ -195,7 +195,8 @@ def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
 
 
 def test_one_stage_that_fails_is_told_of_and_keeps_only_those_that_need_it_from_running(world: World) -> None:
-    done = built(world, "partly", "mlbutlerPipeline(remote: 'http', labels: ['gpu'])", rate=0.13)
+    done = built(world, "partly", "mlbutlerPipeline(remote: 'http', labels: ['gpu'])", rate=0.13,
+                 verbs=[*RESULTS, "compare", *TELLING])  # fmt: skip
     assert done.result == "FAILURE"
     assert sorted(ran(world, "partly")) == ["left", "odd", "right", "tail"]  # `left` not a second time
     record = json.loads((done.archive / "archive" / ".mlbutler" / "record.json").read_text())
@@ -235,7 +236,7 @@ def test_what_a_plan_says_of_one_stage_keeps_no_other_from_its_agent(world: Worl
     files = {"dvc.yaml": f"stages:\n{right}\n  lost: {LOST}\n", "params.yaml": params_of(0.74)}
     name = "partly-planned"
     done = built(world, name, "mlbutlerPipeline(remote: 'http', labels: ['highmem'])",
-                 commit=world.branch(name, files))  # fmt: skip
+                 commit=world.branch(name, files), verbs=RESULTS)  # fmt: skip
     assert done.result == "FAILURE"
     assert done.event("mlbutler plan")["code"] == 1
     on = [event["label"] for event in done.events if event["step"] == "sh" and event["path"] == "right"]
@@ -313,14 +314,16 @@ def test_a_workspace_that_cannot_be_removed_ends_no_build(world: World) -> None:
 
 
 def test_a_gate_may_make_it_unstable(world: World) -> None:
-    done = built(world, "worse", "mlbutlerPipeline(remote: 'http', gateAs: 'unstable')", rate=0.2)
+    done = built(
+        world, "worse", "mlbutlerPipeline(remote: 'http', gateAs: 'unstable')", rate=0.2, verbs=[*RESULTS, "compare"]
+    )
     assert done.result == "UNSTABLE", done.log[-3000:]
     assert world.git(world.bare, "log", "-1", "--format=%an", "worse") == "mlbutler"
 
 
 def test_an_agent_that_comes_back_without_the_process_runs_it_once_more(world: World) -> None:
     call = "mlbutlerPipeline(remote: 'http', gateAs: 'unstable')"
-    done = built(world, "gone", call, vanish=["reproduce", "compare"])
+    done = built(world, "gone", call, vanish=["reproduce", "compare"], verbs=RESULTS)
     assert done.result == "SUCCESS", done.log[-3000:]
     assert done.log.count("the agent is back, and the process is gone") == 2
     for stage in ("reproduce", "compare"):
@@ -330,7 +333,7 @@ def test_an_agent_that_comes_back_without_the_process_runs_it_once_more(world: W
 
 
 def test_a_lost_agent_is_replaced_and_marks_nothing_failed(world: World) -> None:
-    done = built(world, "lost", "mlbutlerPipeline(remote: 'http')", lose="reproduce")
+    done = built(world, "lost", "mlbutlerPipeline(remote: 'http')", lose="reproduce", verbs=RESULTS)
     assert done.result == "SUCCESS", done.log[-3000:]
     ran_on = {event["script"]: event["workspace"] for event in done.events if event["step"] == "sh"}
     assert ran_on["mlbutler report"] == ran_on["mlbutler reproduce"] == "workspace-2"
@@ -354,7 +357,8 @@ def test_two_lost_agents_are_told_of_from_a_third(
 
 
 def test_a_process_that_is_gone_a_second_time_fails_the_build(world: World) -> None:
-    done = built(world, "gone-twice", "mlbutlerPipeline(remote: 'http')", vanish=["reproduce"], times=2)
+    call = "mlbutlerPipeline(remote: 'http')"
+    done = built(world, "gone-twice", call, vanish=["reproduce"], times=2, verbs=RESULTS)
     assert done.result == "FAILURE"
     assert done.log.count("the agent is back, and the process is gone") == 2
     assert world.git(world.bare, "log", "-1", "--format=%an", "gone-twice") != "mlbutler"

@@ -55,7 +55,7 @@ def mlbutler(clone: Path, *args: str, **environ: str) -> subprocess.CompletedPro
 )
 def test_a_server_without_docker_from_up_to_down(clone: Path, port: int, jenkins: str, remoting: str) -> None:
     archives.war(clone.parent / "jenkins.war", jenkins, remoting)
-    up = ("up", "--war", "../jenkins.war", "--plugins", "../plugins", "--port", str(port), "--timeout", "30")
+    up = ("up", "--war", "../jenkins.war", "--plugins", "../plugins", "--port", str(port), "--timeout", "600")
     try:
         first = mlbutler(clone, *up)
         assert first.returncode == 0, first.stdout + first.stderr

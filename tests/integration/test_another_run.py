@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from mlbutler.commands import clone_lock
 from mlbutler.errors import BusyError
-from mlbutler.file_lock import lock_file
 from mlbutler.record_file import latest_record
 from tests.integration.world import World, params
 
@@ -75,8 +75,8 @@ def test_after_an_abort_it_waits_for_the_verb_that_still_ends_and_says_which(
     )
     assert count == 1
     record.write_text(text)
-    held = lock_file(root / ".mlbutler" / lock)
-    held.__enter__()
+    held = FileLock(root / ".mlbutler" / lock)
+    held.acquire()
     command = [sys.executable, "-m", "mlbutler", verb]
     with subprocess.Popen(
         command, cwd=root, env=world.run_environ(environ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -84,7 +84,7 @@ def test_after_an_abort_it_waits_for_the_verb_that_still_ends_and_says_which(
         assert process.stdout is not None
         said = next(line for line in process.stdout if line.startswith("Waiting"))
         assert process.poll() is None
-        held.__exit__(None, None, None)
+        held.release()
         rest = process.stdout.read()
     assert f"for {named}, still at work" in said
     assert process.returncode == 0, rest
@@ -94,7 +94,7 @@ def test_it_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(clone_lock, "_TO_END", 0.1)
     (tmp_path / ".mlbutler").mkdir()
     said: list[str] = []
-    with lock_file(tmp_path / ".mlbutler" / "lock"), pytest.raises(BusyError), \
+    with FileLock(tmp_path / ".mlbutler" / "lock"), pytest.raises(BusyError), \
             clone_lock.lock_after_others(tmp_path, said.append):  # fmt: skip
         pass
     assert [line.split(",")[0] for line in said] == ["Waiting up to 0 minutes for another mlbutler"]

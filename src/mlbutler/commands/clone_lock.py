@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from mlbutler.errors import BusyError, DiskFull, UsageError
-from mlbutler.file_lock import LockHeld, lock_file
 from mlbutler.record_file import latest_record, read_record
 
 FOLDER = ".mlbutler"
@@ -84,19 +83,24 @@ def make_own_folder(root: Path) -> None:
 @contextmanager
 def _lock(root: Path, name: str, patience: float = 0, wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Lock by the file `name`; `wait` is called where that takes patience."""
+    from filelock import FileLock, Timeout
+
     folder = root / FOLDER
     try:
         make_own_folder(root)
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(lock_file(folder / name, 0))
-            except LockHeld:
-                if not patience:
-                    raise
-                wait()
-                stack.enter_context(lock_file(folder / name, patience))
+        lock = FileLock(folder / name, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            if not patience:
+                raise
+            wait()
+            lock.acquire(timeout=patience)
+        try:
             yield
-    except LockHeld as error:
+        finally:
+            lock.release()
+    except Timeout as error:
         raise BusyError(
             f"Another mlbutler works in {root}.", "Wait for it to end, or run in a clone of its own."
         ) from error

@@ -17,7 +17,6 @@ from urllib.parse import quote, unquote, urlsplit
 
 from mlbutler import atomic
 from mlbutler.errors import ForgeError, SettingsError
-from mlbutler.file_lock import LockHeld, lock_file
 from mlbutler.forge.interface import Capabilities, CommitStatus, NotOffered, PictureFile, Posted, PullRequest
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
@@ -107,16 +106,18 @@ class Folder:
     @contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
         """Hold the lock of this folder: reading the old comment and replacing it is one act."""
+        from filelock import FileLock, Timeout
+
         if self._check is not None:
             self._check(self._directory / ".lock")
             self._check(path)
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            with lock_file(self._directory / ".lock", _LOCK_SECONDS):
+            with FileLock(self._directory / ".lock", timeout=_LOCK_SECONDS):
                 for left in path.parent.glob(f"{atomic.TEMPORARY}*"):  # of one that was killed: the lock is ours
                     left.unlink(missing_ok=True)
                 yield
-        except LockHeld as error:
+        except Timeout as error:
             raise ForgeError(f"{self._directory} is locked by another build.", "Run again.") from error
         except OSError as error:
             raise ForgeError(

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlbutler import atomic
-from mlbutler.file_lock import LockHeld, lock_file
 from mlbutler.frozen import frozen
 from mlbutler.record import StageRun
 from mlbutler.secrets import Redactor
@@ -63,9 +62,11 @@ class Writer:
 @contextmanager
 def writing(root: Path, head: str, stages: int, redactor: Redactor) -> Iterator[Writer]:
     """Open a writer whose file says what runs while it is open, and is gone afterwards."""
+    from filelock import FileLock
+
     folder = root / ".mlbutler"
     folder.mkdir(exist_ok=True)
-    with lock_file(folder / _LOCK):
+    with FileLock(folder / _LOCK):
         try:
             yield Writer(root, head, stages, redactor)
         finally:
@@ -74,11 +75,13 @@ def writing(root: Path, head: str, stages: int, redactor: Redactor) -> Iterator[
 
 def load_progress(root: Path) -> StageProgress | None:
     """Return what runs now, None when nothing does: a file that a killed run left behind does not count."""
+    from filelock import FileLock, Timeout
+
     try:
         content = (root / ".mlbutler" / _FILE).read_bytes()
-        with lock_file(root / ".mlbutler" / _LOCK, 0):
+        with FileLock(root / ".mlbutler" / _LOCK, timeout=0):
             return None
-    except LockHeld:
+    except Timeout:
         return _parsed(content)
     except OSError:
         return None

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from mlbutler.console import Console
 from mlbutler.errors import OutsideError
-from mlbutler.file_lock import lock_file
 from mlbutler.git import Git
 from mlbutler.git.address import RemoteAccess
 from mlbutler.record import PlanResult, Record
@@ -94,7 +93,9 @@ class RunContext:
 
     def record_lock(self) -> AbstractContextManager[object]:
         """Return a lock to hold while the record is read, changed and written back."""
-        return lock_file(self.root / ".mlbutler" / "record.lock")
+        from filelock import FileLock
+
+        return FileLock(self.root / ".mlbutler" / "record.lock")
 
     @property
     def settings(self) -> Settings:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from mlbutler.file_lock import LockHeld, lock_file
 from mlbutler.symlinks import refusal
 
 FOLDER = ".mlbutler/train"
@@ -87,7 +86,7 @@ class Place:
         The machine lets go of the lock when the process that holds it ends, however it ends.
 
         Args:
-            patience: seconds to wait for it.
+            patience: seconds to wait for it; negative: for ever.
         """
         self.prepare()
         with self._locked(name, patience) as ours:
@@ -95,14 +94,18 @@ class Place:
 
     @contextmanager
     def _locked(self, name: str, patience: float) -> Iterator[bool]:
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(lock_file(self.folder / f"{name}.lock", patience))
-            except LockHeld:
-                ours = False
-            else:
-                ours = True
-            yield ours
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.folder / f"{name}.lock", timeout=patience)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     def is_held(self, name: str) -> bool:
         """Tell whether some process holds this lock now."""

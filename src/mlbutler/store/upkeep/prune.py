@@ -15,7 +15,6 @@ from pathlib import Path
 
 from mlbutler.atomic import write
 from mlbutler.errors import BusyError, DiskFull, MlbutlerError, StoreError
-from mlbutler.file_lock import LockHeld, lock_file
 from mlbutler.shared_folders import make_folder, share
 from mlbutler.store.files import explained
 from mlbutler.store.holdings import files_of
@@ -226,10 +225,12 @@ def _alone(mirror: Path, dry: bool) -> Iterator[None]:
     if dry:
         yield
         return
+    from filelock import FileLock, Timeout
+
     make_folder(mirror / _OURS)
     os.close(_open_shared(mirror / _LOCK, os.O_RDWR))
     try:
-        with lock_file(mirror / _LOCK, 0):
+        with FileLock(mirror / _LOCK, timeout=0):
             yield
-    except LockHeld as error:
+    except Timeout as error:
         raise BusyError(f"Another process prunes {mirror}.", "Wait for it to end.") from error

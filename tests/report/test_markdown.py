@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from itertools import takewhile
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from mlbutler import record as r
 from mlbutler.record import Outcome, Record, Verdict
-from mlbutler.report import markdown
+from mlbutler.report import markdown, markdown_writer
 from mlbutler.report.build import build, title
 from mlbutler.report.marker import marked_head, marker
 from mlbutler.report.model import Report, Table
@@ -338,6 +339,17 @@ def test_no_two_pipelines_and_folders_share_a_comment(record: Record, found: lis
     assert heads["", ""] == f"<!-- mlbutler:report:mlbutler head={'f' * 40} -->"
     assert heads["", "gpu"] == f"<!-- mlbutler:report:mlbutler gpu head={'f' * 40} -->"
     assert heads["gpu", ""] == f"<!-- mlbutler:report:mlbutler/gpu head={'f' * 40} -->"
+
+
+def test_nothing_is_drawn_where_no_place_shows_pictures(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(plot: r.PlotChange) -> NoReturn:
+        raise AssertionError(f"{plot.file} is drawn")
+
+    before = markdown.render(record, Settings())
+    monkeypatch.setattr(markdown_writer, "of_plot", never)
+    assert markdown.render(record, Settings()) == before
+    with pytest.raises(AssertionError, match="is drawn"):
+        markdown.render(record, Settings(), pictures={"plot-0.svg": "https://forge.example/p.svg"})
 
 
 def test_pictures_are_shown_by_their_address_or_missed_aloud(record: Record) -> None:

@@ -122,6 +122,8 @@ class MarkdownWriter:
 
     def first_picture(self, sections: Sequence[Section]) -> Part | None:
         """Return the first plot that can be shown, to stand before what is folded; None where none can."""
+        if not self._pictures:  # drawing the plots to find none of them is a tenth of a large report
+            return None
         blocks = (block for section in sections for block in section.blocks if isinstance(block, Picture))
         for block in blocks:
             if any(self._pictures.get(file.name) for file in of_plot(block.plot)):

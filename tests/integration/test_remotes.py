@@ -299,7 +299,8 @@ def test_when_to_run(small: World, when: str, environ: dict[str, str], runs: boo
         "params.yaml": params(0.02 + small.clones / 100),
     }
     small.branch(branch, files, environ.get("message", "A change"))
-    run = small.run(small.clone(f"origin/{branch}"), small.jenkins(branch))
+    steps = ("--only", "plan,sync,reproduce", "--no-publish")
+    run = small.run(small.clone(f"origin/{branch}"), small.jenkins(branch), *steps)
     assert run.outcome("reproduce") == ("passed" if runs else "skipped"), run.out
     assert run.record["reproduce"]["reason"]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import cache
 from statistics import NormalDist
 
 from mlbutler.frozen import frozen
@@ -73,15 +75,19 @@ def pairs_needed(margin: float, deviation: float, confidence: float) -> int | No
     if margin == 0:
         return None
     extra = NormalDist().inv_cdf(_POWER)
-    for count in _counts():
-        if (t_quantile((1 + confidence) / 2, count - 1) + extra) * deviation / math.sqrt(count) <= abs(margin):
-            return count
-    return None
+
+    def decides(count: int) -> bool:
+        half = t_quantile((1 + confidence) / 2, count - 1)
+        return (half + extra) * deviation / math.sqrt(count) <= abs(margin)
+
+    at = bisect_left(counts := _counts(), True, key=decides)
+    return counts[at] if at < len(counts) else None
 
 
-def _counts() -> Iterator[int]:
-    """Yield each count up to 100, then in steps of about 2 %: more is not known anyway."""
-    count = 2
-    while count <= MOST_MORE:
-        yield count
-        count += max(1, count // 50)
+@cache
+def _counts() -> tuple[int, ...]:
+    """Return each count up to 100, then in steps of about 2 %: more is not known anyway."""
+    counts = [2]
+    while (after := counts[-1] + max(1, counts[-1] // 50)) <= MOST_MORE:
+        counts.append(after)
+    return tuple(counts)

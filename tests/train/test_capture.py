@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
 from mlbutler.train import capture
+from mlbutler.train.points import input_commit
 from tests.train.conftest import snapshot
 
 _NAMES = ("plain.txt", "data/deep/binary", "a b é.txt", "link", "run.sh")
@@ -92,9 +93,9 @@ def test_all_changes_are_in_it_and_nothing_is_touched(
     git = Git(root)
     before = snapshot(root)
     captured = capture.capture(git)
-    commit = capture.commit(git, captured, {})
+    commit = input_commit(git, captured, "", {})
     assert snapshot(root) == before
-    assert capture.commit(git, capture.capture(git), {}) == commit, "the same work tree is the same commit"
+    assert input_commit(git, capture.capture(git), "", {}) == commit, "the same work tree is the same commit"
     clean = run(root, "rev-parse", "HEAD^{tree}").strip() == captured.tree
     assert (commit == git.head()) is clean
     assert expected(root) == captured.tree

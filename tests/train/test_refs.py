@@ -135,6 +135,26 @@ def test_who_looks_again_reads_only_what_has_changed(repository: Path) -> None:
     assert [kept.experiment.name for kept in mine.all()] == ["b"]
 
 
+def test_who_keeps_a_state_knows_it_without_reading_it_again(repository: Path) -> None:
+    others, git = Experiments(Git(repository)), CountedGit(repository)
+    mine, one = Experiments(git), an_experiment(repository)
+    git.asked.clear()
+    assert mine.create(one)
+    assert mine.change(one.id, lambda now: now.with_(state=State.RUNNING, reason="a\x1b[2Jb")) is not None
+    assert git.asked == ["unpack-objects", "update-ref"] * 2
+    read = mine.read(one.id)
+    assert read is not None
+    assert git.asked[4:] == ["rev-parse"]
+    assert read == others.read(one.id), "without what would steer a terminal"
+    unchanged = mine.change(one.id, lambda now: None)
+    assert unchanged == read
+    others.change(one.id, lambda now: now.with_(state=State.DONE), b"its log\n")
+    done = mine.change(one.id, lambda now: now.with_(attempt=7))
+    assert done is not None
+    assert (done.experiment.state, done.experiment.attempt) == (State.DONE, 7)
+    assert mine.log(done) == b"its log\n"
+
+
 def test_a_log_stays_until_there_is_another(repository: Path) -> None:
     experiments = Experiments(Git(repository))
     one = an_experiment(repository)

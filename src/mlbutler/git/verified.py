@@ -68,8 +68,8 @@ def files(git: GitCommand, commit: str, paths: Sequence[str]) -> dict[str, bytes
     def at(parts: Sequence[str]) -> bytes | None:
         mode, oid = _TREE, _tree_of(content(commit) or b"")
         for name in parts:
-            entries = _entries(content(oid) or b"", len(oid)) if mode == _TREE else ()
-            there = {entry: (mode, below) for mode, entry, below in entries}
+            inside = entries(content(oid) or b"", len(oid)) if mode == _TREE else ()
+            there = {entry: (mode, below) for mode, entry, below in inside}
             if name not in there:
                 return None
             mode, oid = there[name]
@@ -89,7 +89,7 @@ def tree(git: GitCommand, commit: str) -> dict[str, TreeEntry]:
     while folders:
         contents, deeper = read(git, [oid for _, oid in folders]), []
         for prefix, oid in folders:
-            for mode, name, below in _entries(contents.get(oid, b""), len(oid)):
+            for mode, name, below in entries(contents.get(oid, b""), len(oid)):
                 path = f"{prefix}{name}"
                 if mode == _TREE:
                     deeper.append((f"{path}/", below))
@@ -131,7 +131,7 @@ def _tree_of(commit: bytes) -> str:
     return first.removeprefix(b"tree ").decode("ascii", "replace") if first.startswith(b"tree ") else ""
 
 
-def _entries(content: bytes, length: int) -> Iterator[tuple[str, str, str]]:
+def entries(content: bytes, length: int) -> Iterator[tuple[str, str, str]]:
     """Yield mode, name and id of each entry of a tree."""
     at, size = 0, length // 2
     while at < len(content):

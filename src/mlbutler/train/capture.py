@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlbutler.commitback.scratch import scratch_index
 from mlbutler.console import human_bytes
 from mlbutler.errors import UsageError
 from mlbutler.few import few
 from mlbutler.frozen import frozen
-from mlbutler.git import Git, TreeEntry
+from mlbutler.git import Git
+from mlbutler.git.written import NewObjects
 from mlbutler.train.refs import AUTHOR
 
 MESSAGE = "Input of an experiment"
@@ -58,27 +58,26 @@ def capture(git: Git, copied: Sequence[str] = ()) -> Captured:
     return Captured(baseline, tree, tuple(path for path in _listed(git, "--exclude-standard") if path not in files))
 
 
-def commit(git: Git, captured: Captured, changed: Mapping[str, bytes]) -> str:
-    """Return the commit to run: the captured tree with some files' content changed; the baseline where nothing differs.
+@frozen
+class Baseline:
+    """The commit that a work tree stands on. `date`: seconds since 1970."""
 
-    Args:
-        changed: path from the repository's root -> content.
-    """
-    tree = _with_contents(git, captured.tree, changed) if changed else captured.tree
-    if tree == git.run("rev-parse", "--verify", f"{captured.baseline}^{{tree}}").text:
-        return captured.baseline
-    date = git.run("show", "-s", "--format=%ct +0000", captured.baseline).text
-    fixed = {f"GIT_{role}_DATE": date for role in ("AUTHOR", "COMMITTER")}
-    return git.run("commit-tree", tree, "-p", captured.baseline, "-m", MESSAGE, extra=AUTHOR | fixed).text
+    commit: str
+    tree: str
+    date: str
 
 
-def _with_contents(git: Git, tree: str, changed: Mapping[str, bytes]) -> str:
-    entries = {entry.path: entry for path in changed for entry in git.tree(tree, path) if entry.path == path}
-    with scratch_index(git, tree) as index:
-        for path, content in changed.items():
-            oid = git.run("hash-object", "-w", "--stdin", input=content).text
-            index.put({path: TreeEntry(entries[path].mode, oid, path)})
-        return index.tree()
+def baseline(git: Git, captured: Captured) -> Baseline:
+    """Return what is to be known of the commit that the work tree stands on."""
+    tree, date = git.run("show", "-s", "--format=%T %ct", captured.baseline).text.split()
+    return Baseline(captured.baseline, tree, date)
+
+
+def add_commit(new: NewObjects, baseline: Baseline, tree: str) -> str:
+    """Add the commit to run, with this tree; return its id: the baseline's where nothing differs."""
+    if tree == baseline.tree:
+        return baseline.commit
+    return new.commit(tree, [baseline.commit], MESSAGE, AUTHOR, f"{baseline.date} +0000")
 
 
 @contextmanager

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import secrets
 import shlex
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from mlbutler.errors import GitError, ProjectError
 from mlbutler.frozen import frozen
-from mlbutler.git import Git
+from mlbutler.git import Git, TreeEntry
 from mlbutler.git import verified as git_verified
 from mlbutler.git.objects import read_blobs
 from mlbutler.git.repository import RefMove
+from mlbutler.git.written import NewObjects
 from mlbutler.live_lines import clean
 from mlbutler.train.experiment import Experiment, dumps, loads
 from mlbutler.train.log import LARGEST
@@ -58,7 +61,9 @@ class Experiments:
 
     def __init__(self, git: Git, prefix: str = PREFIX) -> None:
         self._git, self._prefix = git, prefix
-        self._last: dict[str, Kept] = {}  # what a commit holds does not change: who looks again reads what is new
+        # What a commit holds does not change: who looks again reads what is new.
+        self._last: dict[str, Kept] = {}
+        self._logs: dict[str, str] = {}
 
     def all(self) -> tuple[Kept, ...]:
         """Return every experiment whose state can be read, in the order of submission."""
@@ -141,7 +146,7 @@ class Experiments:
 
     def create(self, experiment: Experiment) -> bool:
         """Keep a new experiment; return False where the same point is there already."""
-        return self._moved([RefMove(experiment.id, self._commit(experiment, None), "")])[0]
+        return self.keep_all([(experiment, None)])[0]
 
     def keep_all(self, wanted: Sequence[tuple[Experiment, Kept | None]]) -> list[bool]:
         """Keep experiments that are to be run, each in place of what was read, None for nothing; its log goes.
@@ -149,9 +154,9 @@ class Experiments:
         Returns:
             For each False where somebody else has changed it since it was read.
         """
-        return self._moved([
-            RefMove(new.id, self._commit(new, None), kept.commit if kept is not None else "") for new, kept in wanted
-        ])  # fmt: skip
+        return [bool(commit) for commit in self._written([
+            (new, kept.commit if kept is not None else "", None) for new, kept in wanted
+        ])]  # fmt: skip
 
     def replace(self, kept: Kept, experiment: Experiment, log: bytes | None = None) -> Kept | None:
         """Keep its new state; return None where somebody else has changed it since it was read.
@@ -159,9 +164,9 @@ class Experiments:
         Args:
             log: kept with it; without one the log that it has stays.
         """
-        blob = self._blob(log) if log is not None else self._kept_log(kept)
-        commit = self._commit(experiment, blob)
-        return Kept(experiment, commit) if self._moved([RefMove(experiment.id, commit, kept.commit)])[0] else None
+        content = log if log is not None else self._kept_log(kept)
+        commit = self._written([(experiment, kept.commit, content)])[0]
+        return Kept(experiment, commit) if commit else None
 
     def change(
         self,
@@ -174,23 +179,28 @@ class Experiments:
 
         Args:
             change: returns the new state for the present one, None to leave it.
-            known: what was kept a moment ago; where it still is, it is not read first.
+            known: what was kept a moment ago; where it still is, it is not read first. See `_guess` if None.
 
         Returns:
             What is kept now; None where the experiment was removed.
         """
+        known = known or self._guess(id)
         for tries in range(_TRIES):
             kept = known if known is not None and tries == 0 else self.read(id)
             if kept is None:
                 return None
             wanted = change(kept.experiment)
-            if wanted is None and kept is known:
+            if wanted is None and known is not None and tries == 0:
                 continue
             if wanted is None:
                 return kept
             if (done := self.replace(kept, wanted, log)) is not None:
                 return done
         raise GitError(f"{self._prefix}{id} cannot be changed: others change it all the time.", "Run it again.")
+
+    def _guess(self, id: str) -> Kept | None:
+        """Return the experiment as it was read or kept last, None where it is better read: asking Git costs more."""
+        return self._last.get(id)
 
     def remove(self, kept: Kept) -> bool:
         """Remove it; return False where somebody has changed it since it was read."""
@@ -201,22 +211,45 @@ class Experiments:
         return {name: blob.content for name, blob in found.items() if blob.content is not None}
 
     def _kept_log(self, kept: Kept) -> str | None:
-        return self._git.run("rev-parse", "--verify", "--quiet", f"{kept.commit}:{_LOG}", check=False).text or None
+        """Return the id of the log that was kept with it."""
+        if (log := self._logs.get(kept.commit)) is None:
+            log = self._git.run("rev-parse", "--verify", "--quiet", f"{kept.commit}:{_LOG}", check=False).text
+        return log or None
 
-    def _blob(self, content: bytes) -> str:
-        return self._git.run("hash-object", "-w", "--stdin", input=content).text
+    def _written(self, wanted: Sequence[tuple[Experiment, str, bytes | str | None]]) -> list[str]:
+        """Keep experiments, each in place of a commit, with a log: its content, or its id.
 
-    def _commit(self, experiment: Experiment, log: str | None) -> str:
-        entries = [f"100644 blob {self._blob(dumps(experiment))}\t{_STATE}"]
-        entries += [f"100644 blob {log}\t{_LOG}"] if log else []
-        tree = self._git.run("mktree", input="".join(f"{entry}\n" for entry in entries).encode()).text
+        Returns:
+            For each the commit that its ref points at now, '' where somebody else has changed it since it was read.
+        """
+        if not wanted:
+            return []
+        new = NewObjects(wanted[0][0].input)
+        made = [self._commit(new, experiment, log) for experiment, _, log in wanted]
+        new.write(self._git)
+        done = self._moved(
+            [RefMove(one.id, commit, old) for (one, old, _), (commit, *_) in zip(wanted, made, strict=True)]
+        )
+        for (one, _, _), (commit, content, log), is_kept in zip(wanted, made, done, strict=True):
+            if is_kept:
+                self._logs[commit] = log
+                with suppress(ProjectError):  # as others read it, to whom it is damaged
+                    self._last[one.id] = Kept(loads(content), commit)
+        return [commit if is_kept else "" for (commit, *_), is_kept in zip(made, done, strict=True)]
+
+    def _commit(self, new: NewObjects, experiment: Experiment, log: bytes | str | None) -> tuple[str, bytes, str]:
+        """Add the commit of a state; return its id, the state's content, and the id of its log, '' for none."""
+        content = dumps(experiment)
+        log = new.blob(log) if isinstance(log, bytes) else log or ""
+        entries = [TreeEntry("100644", new.blob(content), _STATE)]
+        entries += [TreeEntry("100644", log, _LOG)] if log else []
         # Of two that write the same at one moment each has to see whether its own was kept.
         message = f"{experiment.name}: {experiment.state}\n\n{secrets.token_hex(8)}"
         parents = [experiment.input]
         if experiment.search is not None and experiment.search.base != experiment.input:
             parents.append(experiment.search.base)  # from which the next trials are made, wherever that is
-        words = [word for parent in parents for word in ("-p", parent)]
-        return self._git.run("commit-tree", tree, *words, "-m", message, extra=AUTHOR).text
+        date = f"{int(time.time())} {time.strftime('%z')}"
+        return new.commit(new.tree(entries), parents, message, AUTHOR, date), content, log
 
     def _moved(self, moves: Sequence[RefMove]) -> list[bool]:
         """Change experiments, which `RefMove.ref` names by their ids; return for each whether it was as was read."""

@@ -81,6 +81,9 @@ class SharedExperiments(Experiments):
                 break
         raise Git.failure("fetch", done.err)
 
+    def _guess(self, id: str) -> Kept | None:
+        """Return None: others change it more often, and a push that is refused costs more than a look."""
+
     def remove_result(self, experiment: Experiment) -> None:
         """Remove an experiment's results from the remote, where they are its own.
 

@@ -18,7 +18,7 @@ from mlbutler.train.experiment import Experiment, Search, identity
 from mlbutler.train.fields import LONGEST_NAME, is_name
 from mlbutler.train.local import host
 from mlbutler.train.place import Place
-from mlbutler.train.points import input_commit, written
+from mlbutler.train.points import Inputs, written
 from mlbutler.train.refs import Experiments, Kept
 from mlbutler.train.state import AGAIN, State
 
@@ -113,8 +113,9 @@ def resolve(git: Git, known: Known, place: Place, captured: Captured, prefix: st
         names.check(wish.name, f"-{len(points)}" if sweep else "")
     grid = wish.name or names.random()
     like, found = template(captured, prefix, place, wish, grid), dict[str, Submitted]()
+    inputs = Inputs(git, captured, prefix)
     for number, point in enumerate(points, 1):
-        commit = input_commit(git, captured, prefix, point)
+        commit = inputs.commit(point)
         id = identity(commit, prefix, wish.targets)
         if id in found:  # two points of a sweep that set the same
             continue

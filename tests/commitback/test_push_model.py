@@ -92,6 +92,7 @@ class CommitBack(RuleBasedStateMachine):
         self.adopted, self.checked = list[str](), 0
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {
             "NOTES": str(self.notes), "PUSHER": "author", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_TEMPLATE_DIR": str(self.place / "none"),  # sample hooks are many files
             "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@b",
         }  # fmt: skip
         shutil.copytree(self.template(), self.place, dirs_exist_ok=True)
@@ -109,6 +110,7 @@ class CommitBack(RuleBasedStateMachine):
             self.run(self.place, "init", "-q", "-b", BRANCH, str(self.author))
             self.run(self.author, "remote", "add", "origin", "../bare.git")
             self.run(bare, "config", "receive.autogc", "false")
+            (bare / "hooks").mkdir()
             for name, text in (("update", REFUSED), ("post-receive", NOTED)):
                 (bare / "hooks" / name).write_text(text)
                 (bare / "hooks" / name).chmod(0o755)
@@ -137,7 +139,8 @@ class CommitBack(RuleBasedStateMachine):
         self.run(self.author, "commit", "-q", "-m", path, *(["--amend"] if amend else []))
 
     def tip(self, ref: str = REF) -> str:
-        return self.run(self.bare, "rev-parse", "--verify", "-q", ref, check=False)
+        file = self.bare / ref  # nothing packs refs here
+        return file.read_text().strip() if file.is_file() else ""
 
     def act(self, action: str) -> None:
         """One thing that somebody else does; what is not possible now is left."""

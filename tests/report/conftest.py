@@ -106,14 +106,18 @@ def axe_finds(page: Any) -> list[Any]:
 
 def png(red: int, green: int, blue: int, size: int = 48) -> str:
     """A one-coloured PNG as a data URI."""
+    rows = b"".join(b"\0" + bytes((red, green, blue)) * size for _ in range(size))
+    return "data:image/png;base64," + base64.b64encode(png_of(size, rows, depth=8, colour=2)).decode()
+
+
+def png_of(size: int, rows: bytes, *, depth: int, colour: int) -> bytes:
+    """A square PNG of these rows, each with its filter's byte before it."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = b"".join(b"\0" + bytes((red, green, blue)) * size for _ in range(size))
-    header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
-    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return "data:image/png;base64," + base64.b64encode(data).decode()
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", size, size, depth, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows, level=1)) + chunk(b"IEND", b"")
 
 
 def _curve(rate: float, floor: float) -> tuple[tuple[r.Scalar, ...], ...]:

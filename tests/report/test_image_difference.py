@@ -12,6 +12,7 @@ from mlbutler.record import Record
 from mlbutler.report import html
 from mlbutler.report.image_difference import difference
 from mlbutler.settings import ReportSettings as Settings
+from tests.report.conftest import png_of
 
 image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
@@ -54,12 +55,26 @@ def test_what_cannot_be_compared_is_said(old: bytes, new: bytes, said: str) -> N
     assert (found.problem, found.source) == (said, "")
 
 
-def test_a_bomb_is_not_unpacked() -> None:
-    into = io.BytesIO()
-    image.new("1", (30_000, 30_000)).save(into, "PNG")
-    found = difference(into.getvalue(), into.getvalue())
+def black(size: int) -> bytes:
+    """Return a black PNG that was never a picture in memory."""
+    return png_of(size, bytes((1 + (size + 7) // 8) * size), depth=1, colour=0)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [(2_001, "more than 4,000,000 pixels: not compared"), (30_000, "they cannot be compared")],
+    ids=["ours", "Pillow's"],
+)
+def test_a_bomb_is_not_unpacked(size: int, said: str) -> None:
+    found = difference(black(size), black(size))
     assert found is not None
-    assert found.problem
+    assert (found.problem, found.source) == (said, "")
+
+
+def test_a_picture_of_just_so_many_pixels_is_compared() -> None:
+    found = difference(black(2_000), black(2_000))
+    assert found is not None
+    assert (found.problem, found.share) == ("", 0)
 
 
 def test_the_page_shows_it_beside_both(record: Record) -> None:

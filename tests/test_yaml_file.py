@@ -67,7 +67,7 @@ PIECES = (
     "a", "b:", "- ", "\n", "\n  ", "[", "]", "{", "}", ",", ",", ": ", "./x.yaml:", "'q'", '"r"', "1", "1.5", "~",
     "&k ",
     "*k", "# c", "|\n   t\n", "? ", " ", "yes", "%", "0o7", "1e3", "2001-01-01", "x:y", "---\n", "<<: ", "\t",
-    ">-\n  u\n", "é", "=", "@", "!!str ", "!!float ", "1_0", ":", "%YAML 1.1\n---\n",
+    ">-\n  u\n", "é", "=", " && ", "x&&y", "@", "!!str ", "!!float ", "1_0", ":", "%YAML 1.1\n---\n",
 )  # fmt: skip
 
 
@@ -101,6 +101,12 @@ def test_what_is_read_in_place_of_dvc_is_what_dvc_reads(text: str) -> None:
         return  # DVC reads it itself
     assert readable
     assert repr(found or {}) == repr(content)
+
+
+def test_commands_that_follow_one_another_are_read_in_place_of_dvc() -> None:
+    commands = ">-\n      a\n      && b", "'c &&'", "d\n      && e", "mkdir -p b && cp c b&&ls"
+    text = "stages:\n  a:\n    cmd:\n" + "".join(f"    - {command}\n" for command in commands)
+    assert parse_in_c(text) == parse_yaml(text, "dvc.yaml")
 
 
 @pytest.mark.parametrize("text", ["a: 1\na: 2", "{a: 1, b: {c: 1, c: 1}}", "- {1: a, true: b}", "[{a: , a: }]"])

@@ -20,8 +20,11 @@ _FLOAT = re.compile(
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
 _DIRECTIVE = re.compile(r"^%YAML\b", re.MULTILINE)
-_UNSURE = re.compile(r"[!&?\t\x85\u2028\u2029\ufeff]|<<|[>|]#|^%|^---|\._|\d:\d\d:\d", re.MULTILINE)
-"""Tags, anchors, merged mappings, directives, times of day, odd white space: here parsers differ."""
+_UNSURE = re.compile(r"(?<!&)&(?!&)|[!?\t\x85\u2028\u2029\ufeff]|<<|[>|]#|^%|^---|\._|\d:\d\d:\d", re.MULTILINE)
+"""Tags, anchors, merged mappings, directives, times of day, odd white space: here parsers differ.
+
+The ``&&`` of a command is none: as an anchor PyYAML refuses it.
+"""
 _CHANGED = {"bool": (_BOOLEAN, "tTfF"), "float": (_FLOAT, "-+0123456789."), "int": (_WHOLE, "-+0123456789")}
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
 _TAG = "tag:yaml.org,2002:"

@@ -50,25 +50,27 @@ def kept(laptop: Laptop, experiment: Experiment) -> Kept:
 
 @dataclass
 class Agent:
-    """One agent in one build, with an empty workspace."""
+    """One agent in one build, with an empty workspace, or (if it is not new) with the one that it had."""
 
     laptop: Laptop
     experiment: Experiment
     build: int = 1
     name: str = "one"
     attempt: str = ""
+    is_new: bool = True
 
     def __post_init__(self) -> None:
         """Check the experiment out as the pipeline does."""
         self.root = self.laptop.world.directory / f"agent-{self.build}-{self.name}"
+        if not self.is_new:
+            return
         self.root.mkdir(exist_ok=True)  # a disk of its own may be mounted there
         git = self.laptop.world.git
         ref = f"refs/mlbutler/train/{self.experiment.id}"
         git(self.root, "init", "-q")
         git(self.root, "remote", "add", "origin", str(self.laptop.world.bare))
         git(self.root, "fetch", "-q", "origin", f"+{ref}:refs/remotes/origin/mlbutler/train")
-        git(self.root, "checkout", "-q", "--detach", "refs/remotes/origin/mlbutler/train")
-        git(self.root, "checkout", "-q", "--detach", "HEAD^")
+        git(self.root, "checkout", "-q", "--detach", "refs/remotes/origin/mlbutler/train^")
 
     @property
     def environ(self) -> dict[str, str]:

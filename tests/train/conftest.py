@@ -168,15 +168,26 @@ def better_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def better(trained: World, better_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Laptop]:
     """A laptop with an experiment `better`, done at a rate of 0.05; it runs for the first test that wants it."""
-    kept, now = better_folder / "kept", better_folder / "now"
+
+    def run(machine: Laptop) -> None:
+        machine.train("-n", "better", "-S", "train.rate=0.05")
+        machine.train("wait")
+        machine.until(lambda: not machine.processes())
+
+    monkeypatch.chdir(better_folder)  # verbs called in this process work in the project, which goes at the end
+    with prepared(better_folder, trained, run) as machine:
+        yield machine
+
+
+@contextlib.contextmanager
+def prepared(folder: Path, trained: World, prepare: Callable[[Laptop], None]) -> Iterator[Laptop]:
+    """Lend a laptop on which something was done, for the first test that wants it; each has its own copy there."""
+    kept, now = folder / "kept", folder / "now"
     if not kept.exists():
         with contextlib.closing(laptop_in(now, trained)) as machine:
-            machine.train("-n", "better", "-S", "train.rate=0.05")
-            machine.train("wait")
-            machine.until(lambda: not machine.processes())
+            prepare(machine)
         now.rename(kept)
     shutil.copytree(kept, now, symlinks=True)
-    monkeypatch.chdir(better_folder)  # verbs called in this process work in the project, which goes at the end
     with contextlib.closing(Laptop(World(now / "world", environ={"PLACES": str(now)}), now)) as machine:
         yield machine
     shutil.rmtree(now)

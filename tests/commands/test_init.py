@@ -14,6 +14,7 @@ from tests.commands.conftest import Cli
 from tests.scaffold.projects import KINDS, make
 
 VERB = "init"
+pytestmark = pytest.mark.usefixtures("packed_once")
 
 
 @pytest.fixture(autouse=True)

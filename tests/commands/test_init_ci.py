@@ -15,6 +15,7 @@ from tests.scaffold.ci_machines import on_github
 from tests.scaffold.projects import KINDS, make
 
 VERB = "init"
+pytestmark = pytest.mark.usefixtures("packed_once")
 GITHUB = ".github/workflows/mlbutler.yml"
 
 

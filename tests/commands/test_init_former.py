@@ -16,6 +16,7 @@ from tests.scaffold.formers import SCRIPTED, WRITE_UP
 from tests.scaffold.projects import KINDS, make
 
 VERB = "init"
+pytestmark = pytest.mark.usefixtures("packed_once")
 DOCKERFILE = "FROM python:3.8 AS base\nRUN pip install wheel\nFROM base\nCOPY requirements.txt ./\n"
 STAGES = "stages:\n  train:\n    cmd: python src/train.py\n    deps: [src/train.py]\n    outs: [model]\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,27 +16,39 @@ from mlbutler.git import Done, Git
 from mlbutler.git.address import RemoteAccess, parse
 from mlbutler.record import Change
 from mlbutler.settings import ProjectSettings, Settings
-from tests.conftest import GitCommand
+from tests.conftest import GitCommand, as_ada
 
 JENKINS = {"JENKINS_URL": "http://j/", "BUILD_URL": "http://j/1/", "CHANGE_ID": "7", "CHANGE_TARGET": "main",
            "CHANGE_BRANCH": "feature", "BRANCH_NAME": "PR-7"}  # fmt: skip
 
 
-@pytest.fixture
-def origin(tmp_path: Path, git: GitCommand) -> Path:
-    """main: one, two; feature: from one, its own commit."""
-    bare, author = tmp_path / "origin.git", tmp_path / "author"
-    git(tmp_path, "init", "-q", "--bare", str(bare))
-    git(tmp_path, "clone", "-q", str(bare), str(author))
-    git(author, "checkout", "-q", "-b", "main")
+@pytest.fixture(scope="module")
+def master(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what `origin` gives each test."""
+    folder = tmp_path_factory.mktemp("master")
+    author = folder / "author"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GIT_TEMPLATE_DIR", str(folder / "none"))  # sample hooks are many files
+        as_ada(folder, "init", "-q", "--bare", "origin.git")
+        as_ada(folder, "clone", "-q", "origin.git", "author")
+    as_ada(author, "remote", "set-url", "origin", "../origin.git")
+    as_ada(author, "checkout", "-q", "-b", "main")
     for name, branch in (("one", "main"), ("work", "feature"), ("two", "main")):
-        exists = branch in git(author, "branch", "--format=%(refname:short)").split()
-        git(author, "checkout", "-q", *([] if exists else ["-B"] if name == "one" else ["-b"]), branch)
+        if name != "one":
+            as_ada(author, "checkout", "-q", *(["-b"] if name == "work" else []), branch)
         (author / name).write_text(name)
-        git(author, "add", "-A")
-        git(author, "commit", "-qm", name)
-    git(author, "push", "-q", "origin", "main", "feature")
-    return bare
+        as_ada(author, "add", "-A")
+        as_ada(author, "commit", "-qm", name)
+    as_ada(author, "push", "-q", "origin", "main", "feature")
+    return folder
+
+
+@pytest.fixture
+def origin(master: Path, tmp_path: Path) -> Path:
+    """main: one, two; feature: from one, its own commit."""
+    for name in ("origin.git", "author"):
+        shutil.copytree(master / name, tmp_path / name, symlinks=True)
+    return tmp_path / "origin.git"
 
 
 def clone(origin: Path, git: GitCommand, rev: str, *args: str) -> Path:

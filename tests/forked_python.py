@@ -185,7 +185,11 @@ class _Server:
     def _stop(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait()
+        try:
+            self._process.wait(60)
+        except subprocess.TimeoutExpired:  # something that the tests left behind holds its standard input
+            self._process.kill()
+            self._process.wait()
         self._temporary.cleanup()
 
 

@@ -6,8 +6,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# One more than there are cores: about a quarter of the time a test waits for what it started.
-WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# Twice as many as there are cores: about a third of the time a test waits for what it started.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 GROOVY_LINT := $(VENV)/groovy-lint/.installed
 # Where these are set, each of the tests' thousands of processes compiles all that it imports, and the demo's are not forked.
 unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED

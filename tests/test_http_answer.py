@@ -22,6 +22,7 @@ from mlbutler.jenkins.client import JenkinsClient
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         kind = self.path.removeprefix("/computer").removeprefix("/").partition("/")[0].partition("?")[0]

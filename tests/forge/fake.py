@@ -251,6 +251,7 @@ class Handler(BaseHTTPRequestHandler):
 
     server: FakeForge
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or the client waits 40 ms for the body behind the headers
 
     def handle_one(self) -> None:
         """Judge it, do it, and answer or fail as asked."""

@@ -32,6 +32,7 @@ class Quiet(WSGIRequestHandler):
     """Keeps connections, and logs nothing."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log(self, *_: Any) -> None:
         pass

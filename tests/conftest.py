@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from mlbutler.ci.servers import SERVERS
 from tests import forked_python
 from tests.elsewhere import Elsewhere, listening
+from tests.soon import retry_soon
 from tests.trackers.mlflow_server import Tracker, served
 
 _CI = (
@@ -38,6 +39,8 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 # What is a matter of the machine's other work is no property of the code.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+retry_soon()
 
 
 # What is collected is no garbage. Verbs that tests call here have it look seldom where they are a process of their own.

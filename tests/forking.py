@@ -137,7 +137,9 @@ def _prepare() -> None:
     from mlbutler import record
     from mlbutler.report.board import page
     from mlbutler.settings import types
+    from tests.soon import retry_soon
 
+    retry_soon()
     core.DEFAULT_SETTINGS["sqlite_synchronous"] = 0  # as `os.fsync` above
     for section in ({}, {"core": {"remote": "one"}, "remote": {"one": {"url": "/one"}}, "cache": {"dir": "/two"}}):
         config.get_compiled_schema()(config.Config._map_dirs(section, str))

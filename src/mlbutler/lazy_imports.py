@@ -100,11 +100,10 @@ class _StandIn(ModuleType):
         """Return the module that this stands in for."""
         known = sys.modules.get(self.__name__)
         if known is None or isinstance(known, _StandIn):
-            top = self.__name__.partition(".")[0]
-            for module in list(sys.modules.values()):
-                if (
-                    isinstance(module, _StandIn) and module.__name__.partition(".")[0] == top
-                ):  # the true ones import one another
+            package = _package(self.__name__)
+            stand_ins = [module for module in list(sys.modules.values()) if isinstance(module, _StandIn)]
+            for module in stand_ins:
+                if _package(module.__name__) == package:  # the true ones import one another
                     module.stand_back()
             known = importlib.import_module(self.__name__)
         return known
@@ -113,6 +112,10 @@ class _StandIn(ModuleType):
         """Have those who import the module from now on get the true one."""
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 class _Finder:

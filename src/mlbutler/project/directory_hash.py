@@ -21,7 +21,6 @@ from mlbutler.state.read_recorder import unrecorded
 
 _IGNORE_FILE = f"{os.sep}.dvcignore"
 _LARGE = 1 << 20  # bytes from which DVC hashes files beside one another
-_KIND, _FILE = stat.S_IFMT(0o177777), stat.S_IFREG
 
 _File = tuple[str, os.stat_result]
 
@@ -162,7 +161,7 @@ def _files(ignores: Any, top: str, fingerprint: TreeFingerprint) -> Iterator[tup
 
 def _followed(path: str, status: os.stat_result) -> os.stat_result | None:
     """Return the status of a file, None for a link to a folder: DVC passes over it."""
-    if status.st_mode & _KIND != _FILE:
+    if not stat.S_ISREG(status.st_mode):
         if stat.S_ISLNK(status.st_mode):
             status = os.stat(path)  # noqa: PTH116
             if stat.S_ISDIR(status.st_mode):

@@ -39,9 +39,9 @@ class Tab:
     Its page has `said`, which gathers errors and warnings, and `asked`, what it wanted from elsewhere.
     """
 
-    def __init__(self, browser: Any, folder: Path) -> None:
+    def __init__(self, browser: Any, folder: Path, *, scripts: bool = True) -> None:
         self._path, self._shown = folder / "page.html", ""
-        self.page = browser.new_context().new_page()
+        self.page = browser.new_context(java_script_enabled=scripts).new_page()
         self.page.set_default_timeout(600_000)
         self.page.add_init_script("try { localStorage.clear(); } catch { /* there is none */ }")
         self.page.said, self.page.asked = [], []
@@ -62,6 +62,16 @@ class Tab:
             self._path.write_text(text, encoding="utf-8")
             self._load(self._path)
         self._shown = "" if changes else text
+        return self.page
+
+    def serve(self, text: str, policy: str = "") -> Any:
+        """Return the page with this text as a server sends it, with this policy about its content."""
+        headers = {"Content-Type": "text/html", **({"Content-Security-Policy": policy} if policy else {})}
+        self._size(1280, 720, "light")
+        self.page.route("**/*", lambda route: route.fulfill(body=text, headers=headers))
+        self.page.goto("http://jenkins.example/report.html")
+        self.page.unroute_all(behavior="wait")
+        self._shown = ""
         return self.page
 
     def open(self, path: Path, *, width: int, height: int) -> Any:
@@ -89,6 +99,14 @@ class Tab:
 def tab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     """A tab that the tests share."""
     tab = Tab(browser, tmp_path_factory.mktemp("tab"))
+    yield tab
+    tab.page.context.close()
+
+
+@pytest.fixture(scope="package")
+def still_tab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    """A tab in which no scripts run."""
+    tab = Tab(browser, tmp_path_factory.mktemp("tab"), scripts=False)
     yield tab
     tab.page.context.close()
 

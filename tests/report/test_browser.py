@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,28 +79,20 @@ def test_a_chart_is_explored_without_eval_and_without_network(page_text: str, ta
     assert [url for url in page.asked if not url.startswith(("file:", "data:"))] == []
 
 
-def test_with_scripts_off_everything_is_there_and_no_dead_button(page_text: str, browser: Any, tmp_path: Path) -> None:
-    (tmp_path / "report.html").write_text(page_text, encoding="utf-8")
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto((tmp_path / "report.html").as_uri())
+def test_with_scripts_off_everything_is_there_and_no_dead_button(page_text: str, still_tab: Tab) -> None:
+    page = still_tab.show(page_text, changes=True)
     assert page.locator("button:visible").count() == 0
     for text in ("Worse", "train.learning_rate", "7/scan 0012.png", "imported by src/train.py"):
         assert page.get_by_text(text).count() > 0
     assert page.locator("#plots img:visible, #plots svg:visible").count() >= 3
     page.locator("#data summary").press("Enter")
     assert page.locator("#data table").first.is_visible()
-    context.close()
 
 
-def test_under_the_policy_of_jenkins_it_reads_the_same(page_text: str, browser: Any) -> None:
+def test_under_the_policy_of_jenkins_it_reads_the_same(page_text: str, tab: Tab) -> None:
     """Jenkins serves artifacts sandboxed, without scripts and styles: facts of its default header."""
     policy = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; style-src 'self';"
-    context = browser.new_context()
-    page = context.new_page()
-    headers = {"Content-Type": "text/html", "Content-Security-Policy": policy}
-    page.route("**/*", lambda route: route.fulfill(body=page_text, headers=headers))
-    page.goto("http://jenkins.example/report.html")
+    page = tab.serve(page_text, policy)
     assert "test.accuracy 0.92083 -> 0.89444" in page.inner_text("h1")
     assert page.locator("button:visible").count() == 0
     assert page.locator("#plots svg.chart").first.is_visible()
@@ -110,27 +101,17 @@ def test_under_the_policy_of_jenkins_it_reads_the_same(page_text: str, browser: 
     number = page.locator("#metrics tbody td").first
     assert number.evaluate("cell => getComputedStyle(cell).textAlign").endswith("right")
     assert page.get_by_text("kept out of this page").is_visible()
-    context.close()
 
 
-def test_under_the_policy_of_our_own_jenkins_it_has_its_styles_and_pictures(page_text: str, browser: Any) -> None:
-    context = browser.new_context()
-    page = context.new_page()
-    headers = {"Content-Type": "text/html", "Content-Security-Policy": ARTIFACT_POLICY}
-    page.route("**/*", lambda route: route.fulfill(body=page_text, headers=headers))
-    page.goto("http://jenkins.example/report.html")
+def test_under_the_policy_of_our_own_jenkins_it_has_its_styles_and_pictures(page_text: str, tab: Tab) -> None:
+    page = tab.serve(page_text, ARTIFACT_POLICY)
     assert not page.get_by_text("kept out of this page").is_visible()
     assert page.locator("#plots img").first.evaluate("picture => picture.naturalWidth") > 0
     assert page.locator("button:visible").count() == 0
-    context.close()
 
 
-def test_without_styles_the_charts_have_the_colour_of_the_text(record: Record, browser: Any) -> None:
-    context = browser.new_context()
-    page = context.new_page()
-    headers = {"Content-Type": "text/html", "Content-Security-Policy": "sandbox; default-src 'none'"}
-    page.route("**/*", lambda route: route.fulfill(body=html.render(record, Settings()), headers=headers))
-    page.goto("http://jenkins.example/report.html")
+def test_without_styles_the_charts_have_the_colour_of_the_text(record: Record, tab: Tab) -> None:
+    page = tab.serve(html.render(record, Settings()), "sandbox; default-src 'none'")
     label = page.locator("#plots svg.chart text").first
     colours = {}
     for scheme in ("light", "dark"):
@@ -139,7 +120,6 @@ def test_without_styles_the_charts_have_the_colour_of_the_text(record: Record, b
         assert fill == ink, scheme
         colours[scheme] = ink
     assert colours["light"] != colours["dark"]
-    context.close()
 
 
 def test_with_styles_no_note_says_that_there_are_none(page_text: str, tab: Tab) -> None:

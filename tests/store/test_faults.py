@@ -164,7 +164,7 @@ def test_a_full_remote_is_an_error(small_disk: Path, cache: LocalStore) -> None:
     assert not leftovers(small_disk)
 
 
-MILLION = """
+MANY = """
 import json, re, sys
 from pathlib import Path
 from mlbutler.store.engine import BringOptions, bring
@@ -179,15 +179,15 @@ print(json.dumps([here, int(peak[1]) >> 10]))
 """
 
 
-def test_a_manifest_of_a_million_files_is_read_in_bounded_memory(tmp_path: Path) -> None:
+def test_a_manifest_of_many_files_is_read_in_bounded_memory(tmp_path: Path) -> None:
     child = add_object(tmp_path, b"the same everywhere")
-    entries = (f'{{"md5": "{child.md5}", "relpath": "d{n % 1000}/number {n}"}}' for n in range(1_000_000))
+    entries = (f'{{"md5": "{child.md5}", "relpath": "d{n % 1000}/number {n}"}}' for n in range(250_000))
     content = f"[{', '.join(entries)}]"
     folder = add_object(tmp_path, content.encode(), directory=True)
     done = subprocess.run(
-        [sys.executable, "-c", MILLION, str(tmp_path), folder.md5], capture_output=True, text=True, timeout=600
+        [sys.executable, "-c", MANY, str(tmp_path), folder.md5], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     here, megabytes = json.loads(done.stdout)
     assert here == {"cache": 2}
-    assert megabytes < 700
+    assert megabytes < 190  # what is more than Python's own grows with the files: 700 for a million of them

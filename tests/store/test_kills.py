@@ -12,7 +12,7 @@ from mlbutler.store.interface import ObjectId
 from mlbutler.store.local import LocalStore
 from tests.store.world import Remote, add_directory, unsound
 
-FILES = {f"{number:03}.bin": bytes([number % 256]) * (2000 + 97 * number) for number in range(60)}
+FILES = {f"{number:03}.bin": bytes([number]) * (2000 + 291 * number) for number in range(20)}
 TIMES = 100
 ROOT = Path(__file__).parents[2]
 

@@ -43,7 +43,9 @@ PACKAGES = {
     "markdown_it": "markdown-it-py",
 }
 BROUGHT = {
-    **dict.fromkeys(("dvc_data", "dvc_objects", "dvc_render", "scmrepo", "hydra", "networkx", "fsspec"), "dvc"),
+    **dict.fromkeys(
+        ("dvc_data", "dvc_objects", "dvc_render", "scmrepo", "hydra", "networkx", "fsspec", "voluptuous"), "dvc"
+    ),
     "markupsafe": "jinja2", "numpy": "scikit-learn", "asyncssh": "dvc-ssh", "botocore": "dvc-s3",
 }  # fmt: skip
 PLUGINS = {"dvc-http", "dvc-s3", "dvc-ssh"}  # DVC finds them by itself

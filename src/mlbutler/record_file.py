@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +19,8 @@ from mlbutler.secrets import Redactor
 
 _NO_SECRETS = Redactor(())
 _LONGEST = 200
+# Without indent= the encoder is the one in C: a record can hold a hundred thousand points of curves.
+_compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def redacted(record: Record, redactor: Redactor) -> Record:
@@ -38,11 +42,6 @@ def dumps(record: Record, redactor: Redactor = _NO_SECRETS) -> str:
         else:
             lines.append(f" {_compact(name)}: {_compact(value)}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _compact(value: Any) -> str:
-    # Without indent= the encoder is the one in C: a record can hold a hundred thousand points of curves.
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def loads(text: str | bytes) -> Record:
@@ -152,7 +151,14 @@ def _plain(value: Any, redactor: Redactor) -> Any:
         return [_plain(item, redactor) for item in value]
     if isinstance(value, dict):
         return {_text(str(key), redactor): _plain(item, redactor) for key, item in value.items()}
-    return {field.name: _plain(getattr(value, field.name), redactor) for field in dataclasses.fields(value)}
+    return {name: _plain(getattr(value, name), redactor) for name in _fields(kind)}
+
+
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+_fields: Callable[[Any], tuple[str, ...]] = functools.cache(_names)
 
 
 def _text(text: str, redactor: Redactor) -> str:

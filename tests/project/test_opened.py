@@ -1,4 +1,4 @@
-"""A project whose configuration DVC refuses."""
+"""A project that is opened again, and one whose configuration DVC refuses."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import ProjectError
+from mlbutler.project.project import Project
 from tests.project.conftest import Plan
 
 
@@ -21,3 +22,22 @@ def test_the_error_names_the_files_that_the_fault_may_be_in(full: Path, plan: Pl
         plan(full)
     assert str(caught.value).startswith(f"{named} cannot be read:")
     assert caught.value.remedy == f"Fix {named}."
+
+
+def test_what_changed_meanwhile_is_read(full: Path) -> None:
+    project = Project(full, {})
+    before = project.tree.hash("data/raw", "md5")
+    names = {stage.name for stage in project.stages.pipeline()}
+    (full / "data" / "raw" / "left.out").write_text("more")
+    (full / ".dvcignore").write_text("*.out\n")
+    with (full / "dvc.yaml").open("a") as file:
+        file.write("  more:\n    cmd: echo more\n")
+    project.reload()
+    assert {stage.name for stage in project.stages.pipeline()} == names | {"more"}
+    assert project.tree.hash("data/raw", "md5") == before
+    (full / ".dvcignore").unlink()
+    project.reload()
+    assert project.tree.hash("data/raw", "md5") != before
+    (full / ".dvc" / "config").write_text("[core]\n    remote = new\n['remote \"new\"']\n    url = /new\n")
+    project.reload()
+    assert project.default_remote() == "new"

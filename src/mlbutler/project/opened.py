@@ -61,6 +61,7 @@ class OpenedProject:
         self.git = Git(root)
         self.symlinks = Symlinks(root, self.git, every=False)
         self._anonymous, self._chosen = anonymous, chosen
+        self._last: tuple[Texts, Any] | None = None  # the configuration that was opened last, and what DVC made of it
 
     @cached_property
     def repo(self) -> Any:
@@ -71,12 +72,17 @@ class OpenedProject:
         for name in ("config", "config.local"):
             require_in_sight(self.root / ".dvc" / name)
         # Looked at each time: what runs between two openings can change the files.
-        self._config_texts = texts = read_texts(self.root)
+        texts = read_texts(self.root)
         require_places(self.root, self.agreed, texts)
-        self.refused = refused(
-            self.root, self.agreed, self.environ, anonymous=self._anonymous, chosen=self._chosen, texts=texts
-        )
-        repo = self._opened(texts)
+        last = self._last
+        if last is not None and last[0] == texts:
+            repo = _as_new(last[1])
+        else:
+            self.refused = refused(
+                self.root, self.agreed, self.environ, anonymous=self._anonymous, chosen=self._chosen, texts=texts
+            )
+            repo = self._opened(texts)
+            self._last = texts, repo
         # ``cache.dir`` may have come with the change.
         self.symlinks.check_inside(Path(str(repo.cache.legacy.path)), untracked=False)
         return repo
@@ -84,19 +90,20 @@ class OpenedProject:
     def opened_again(self) -> Any:
         """Return another `dvc.repo.Repo` of the same project, for a caller that changes how it reads."""
         _ = self.repo  # judges the configuration
-        return self._opened(self._config_texts)
+        assert self._last is not None
+        return self._opened(self._last[0])
 
     def _opened(self, texts: Texts) -> Any:
         os.environ.setdefault("DVC_NO_ANALYTICS", "1")
         from dvc.exceptions import NotDvcRepoError
 
         from mlbutler.project.load import one_line
-        from mlbutler.remotes.held_config import open_repo
+        from mlbutler.remotes.held_config import open_config, open_repo
 
-        config = {} if self._anonymous else self._credentials(texts)
         guard()
         try:
-            repo = open_repo(self.root, texts, config)
+            config = open_config(self.root, texts) if self._anonymous else self._with_credentials(texts)
+            repo = open_repo(self.root, config)
         except MlbutlerError:
             raise
         except NotDvcRepoError as error:
@@ -109,18 +116,19 @@ class OpenedProject:
                     conf.pop(key, None)
         return repo
 
-    def _credentials(self, texts: Texts) -> dict[str, Any]:
+    def _with_credentials(self, texts: Texts) -> Any:
         from mlbutler.project.load import one_line
         from mlbutler.remotes.credentials import credentials
         from mlbutler.remotes.held_config import open_config
         from mlbutler.user_files import ssh_key
 
         try:
-            remotes = open_config(self.root, texts)["remote"]
+            config = open_config(self.root, texts)
         except Exception as error:  # as above
             with_local = Path(self.root, ".dvc", "config.local").is_file()  # DVC checks what both say together
             named = ".dvc/config with .dvc/config.local" if with_local else ".dvc/config"
             raise ProjectError(f"{named} cannot be read: {one_line(error)}", f"Fix {named}.") from error
+        remotes = config["remote"]
         found = {
             name: dict(credentials(name, str(conf.get("url", "")), self.environ, conf))
             for name, conf in remotes.items()
@@ -133,7 +141,7 @@ class OpenedProject:
                     key = "" if conf.get("password") else ssh_key(self.environ, str(conf.get("keyfile") or ""))
                     found[name] = {**own, **({"keyfile": key} if key else {})}
         found = {name: conf for name, conf in found.items() if conf}
-        return {"remote": found} if found else {}
+        return open_config(self.root, texts, {"remote": found}) if found else config
 
     @cached_property
     def stages(self) -> Stages:
@@ -229,3 +237,10 @@ class OpenedProject:
         """Return the remote in use: set from the settings, else DVC's default, else the only one there is."""
         names = self.remote_names()
         return self.default_remote() or (names[0] if len(names) == 1 else None)
+
+
+def _as_new(repo: Any) -> Any:
+    """Return a `dvc.repo.Repo` that has read nothing of its project yet but the configuration."""
+    repo._reset()  # what DVC does itself when it takes its lock
+    repo.state.ignore = repo.dvcignore
+    return repo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +48,14 @@ class Planning:
             UsageError: a target names no stage. ProjectError: the project cannot be read.
         """
         from mlbutler.project.plan import Hint, Planner
-        from mlbutler.project.run_cache import find_run
+        from mlbutler.project.run_cache import dvc_stages, find_run
 
         self._check_targets(targets)
+        repo = self._project.repo
+        by_name = functools.cache(lambda: dvc_stages(repo))
 
         def find(stage: Stage, hashes: Mapping[str, Recorded]) -> Mapping[str, Recorded] | None:
-            found = find_run(self._project.repo, stage, hashes, self._recorded_run)
+            found = find_run(repo, by_name()[stage.name], stage, hashes, self._recorded_run)
             objects = [out.oid for out in found.values()] if found else []
             return (
                 found
@@ -142,12 +145,14 @@ class Planning:
 
     def runs_of(self, names: Collection[str]) -> dict[str, frozenset[tuple[str, ObjectId | None]]]:
         """Return key in DVC's run cache -> named outputs, of the runs of these stages that dvc.lock records now."""
-        from mlbutler.project.run_cache import recorded_run
+        from mlbutler.project.run_cache import dvc_stages, recorded_run
 
+        repo = self._project.repo
+        by_name = dvc_stages(repo)
         return dict(
             found
             for stage in self._project.stages.pipeline()
-            if stage.name in names and (found := recorded_run(self._project.repo, stage)) is not None
+            if stage.name in names and (found := recorded_run(repo, by_name[stage.name], stage)) is not None
         )
 
     def _check_targets(self, targets: Sequence[str]) -> None:

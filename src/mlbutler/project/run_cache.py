@@ -18,8 +18,14 @@ from mlbutler.store.interface import ObjectId
 from mlbutler.store.runs import newest_in
 
 
+def dvc_stages(repo: Any) -> dict[str, Any]:
+    """Return DVC's own stages by the names of ours."""
+    return {address(repo, stage): stage for stage in repo.index.stages}
+
+
 def find_run(
     repo: Any,
+    dvc_stage: Any,
     stage: Stage,
     hashes: Mapping[str, Recorded],
     look_up: Callable[[str], Mapping[str, Any] | None],
@@ -27,10 +33,10 @@ def find_run(
     """Return the outputs (project path -> hash) of a recorded run with these inputs, None when there is none.
 
     Args:
-        hashes: content of every dependency, by project path. look_up: finds the newest entry for a key.
+        dvc_stage: the same of DVC (`dvc_stages`). hashes: content of every dependency, by project path. look_up: finds
+            the newest entry for a key.
     """
-    dvc_stage = next((found for found in repo.index.stages if address(repo, found) == stage.name), None)
-    if dvc_stage is None or not hashes or not stage.outputs or any(o.persist or o.external for o in stage.outputs):
+    if not hashes or not stage.outputs or any(o.persist or o.external for o in stage.outputs):
         return None
     try:
         key = _key(repo, dvc_stage, stage, hashes)
@@ -40,15 +46,12 @@ def find_run(
     return _outputs(repo, dvc_stage, entry) if entry is not None else None
 
 
-def recorded_run(repo: Any, stage: Stage) -> tuple[str, frozenset[tuple[str, ObjectId | None]]] | None:
+def recorded_run(repo: Any, dvc_stage: Any, stage: Stage) -> tuple[str, frozenset[tuple[str, ObjectId | None]]] | None:
     """Return the key of the run that dvc.lock records of a stage, and its outputs as DVC's run cache names them.
 
     None where it records none that DVC keeps.
     """
     hashes = {dependency.path: dependency.recorded for dependency in stage.dependencies if dependency.recorded}
-    dvc_stage = next((found for found in repo.index.stages if address(repo, found) == stage.name), None)
-    if dvc_stage is None:
-        return None
     recorded = {out.path: out.recorded.oid if out.recorded else None for out in stage.outputs}
     try:
         outputs = frozenset((str(out.def_path), recorded[relative(repo, out)[0]]) for out in dvc_stage.outs)

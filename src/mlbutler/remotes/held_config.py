@@ -50,14 +50,12 @@ def open_config(root: Path, texts: Texts, more: Mapping[str, Any] | None = None)
     return HeldConfig(str(root / ".dvc"), config=dict(more) if more else None)
 
 
-def open_repo(root: Path, texts: Texts, more: Mapping[str, Any] | None = None) -> Any:
-    """Return the `dvc.repo.Repo` at `root` with that configuration, which it never reads again."""
+def open_repo(root: Path, configuration: Any) -> Any:
+    """Return the `dvc.repo.Repo` at `root` with this configuration, which it never reads again."""
     from dvc.repo import Repo
 
-    held = open_config(root, texts, more)
-
     class HeldRepo(Repo):  # type: ignore[misc]
-        config = property(lambda self: held)
+        config = property(lambda self: configuration)
 
     return HeldRepo(str(root))
 

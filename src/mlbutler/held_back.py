@@ -18,6 +18,7 @@ def in_ci(environ: Mapping[str, str]) -> bool:
     """Return whether this is the environment of a CI server's build."""
     from mlbutler.ci import ADAPTERS
 
+    environ = dict(environ)  # of `os.environ`, each look would decode
     return any(name != "local" and adapter.read_facts(environ) is not None for name, adapter in ADAPTERS.items())
 
 

@@ -14,7 +14,7 @@ from dvc.schema import (
     either_or,
 )
 
-from mlbutler.project import run_cache
+from mlbutler.project import load, run_cache
 from mlbutler.project.dvc_yaml import guard
 from mlbutler.record import StageState
 from tests.project.conftest import Plan
@@ -46,14 +46,16 @@ def test_a_stage_is_judged_as_dvc_judges_it(stage: Any) -> None:
 def test_what_a_stage_may_hold_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     guard()
     compiled = []
-    theirs = voluptuous.Schema._compile_dict
+    theirs: Any = voluptuous.Schema._compile_dict
 
     def compile_dict(self: Any, schema: Any) -> Any:
         compiled.append(schema)
         return theirs(self, schema)
 
     monkeypatch.setattr(voluptuous.Schema, "_compile_dict", compile_dict)
-    COMPILED_MULTI_STAGE_SCHEMA({"stages": {f"s{i}": {"cmd": "x", "deps": ["a"]} for i in range(20)}})
+    for number in (1, 20):
+        compiled.clear()
+        COMPILED_MULTI_STAGE_SCHEMA({"stages": {f"s{i}": {"cmd": "x", "deps": ["a"]} for i in range(number)}})
     assert compiled == []
 
 
@@ -61,7 +63,7 @@ def test_a_stage_is_looked_up_by_its_name(bare: Any, plan: Plan, monkeypatch: py
     stages = "".join(f"  s{i}: {{cmd: echo {i} > o{i}, deps: [params.yaml], outs: [o{i}]}}\n" for i in range(30))
     (bare / "dvc.yaml").write_text(f"stages:\n{stages}")
     looked_at = []
-    theirs = run_cache.address
+    theirs = load.address
 
     def address(repo: Any, stage: Any) -> str:
         looked_at.append(stage)

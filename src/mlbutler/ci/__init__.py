@@ -30,6 +30,7 @@ def facts(environ: Mapping[str, str]) -> Facts:
     Raises:
         UsageError: `TRUST` or `APPROVED` has a value that it does not know.
     """
+    environ = dict(environ)  # of `os.environ`, each look would decode
     found = next(found for adapter in ADAPTERS.values() if (found := adapter.read_facts(environ)) is not None)
     return _with_approval(_with_trust(found, environ), environ)
 

@@ -187,7 +187,8 @@ class GitCommand:
             raise GitError("git is not installed.", "Install git 2.30 or newer.") from error
         except subprocess.TimeoutExpired as error:
             raise GitError(f"git {verb} took longer than {timeout:.0f} s.", "Check the network.") from error
-        return Done(done.returncode, done.stdout, self._redactor.hide(done.stderr.decode("utf-8", "replace").strip()))
+        said = done.stderr.decode("utf-8", "replace").strip()
+        return Done(done.returncode, done.stdout, self._redactor.hide(said) if said else "")
 
     @cached_property
     def _redactor(self) -> Redactor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -76,12 +76,19 @@ def _compile_stage_schemas() -> None:
     `dvc.schema.either_or`, whose schemas are dictionaries, and a compiled one in the place of each says the same.
     """
     from dvc.schema import SINGLE_PIPELINE_STAGE_SCHEMA
-    from voluptuous import Schema
 
     for validate in SINGLE_PIPELINE_STAGE_SCHEMA.values():
         for cell in getattr(validate, "__closure__", None) or ():
             if isinstance(cell.cell_contents, dict):
-                cell.cell_contents = Schema(cell.cell_contents)
+                cell.cell_contents = _compiled_once(cell.cell_contents)
+
+
+def _compiled_once(schema: dict[Any, Any]) -> Callable[[Any], Any]:
+    """Return what validates as the schema does; it is compiled when it is first needed."""
+    from voluptuous import Schema
+
+    compiled: Callable[[], Any] = cache(lambda: Schema(schema))
+    return lambda data: compiled()(data)
 
 
 def _bound_matrices() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler import dsse, isolation
+from tests import forked_python
 from tests.git_server import GitServer
 from tests.integration.world import TRAIN, Run, World, make, params
 from tests.test_dsse import KEY, PUBLIC
@@ -308,7 +309,10 @@ def taken_by_hand(world: World, command: str) -> float:
     clone = world.clone("origin/main")
     world.git(clone, "checkout", "-q", "-b", "mine", json.loads(
         (world.directory / "build-1" / ".mlbutler" / "record.json").read_text())["change"]["head"])  # fmt: skip
-    world.shell(clone, "sh", "-c", command)
+    programs = world.directory / "programs"
+    programs.mkdir()
+    forked_python.write_program(programs / "dvc", "dvc")
+    world.shell(clone, "env", f"PATH={programs}{os.pathsep}{world.base_environ()['PATH']}", "sh", "-c", command)
     assert world.shell(clone, "python", "-m", "dvc", "status", "--json") == "{}"
     return float(json.loads((clone / "metrics.json").read_text())["accuracy"])
 

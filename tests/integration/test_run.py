@@ -176,21 +176,15 @@ def test_data_that_no_stage_makes_cannot_be_made_again(world: World) -> None:
     assert run.outcome("reproduce") == "skipped"
 
 
-def test_what_finished_is_in_the_mirror_when_the_agent_is_lost_in_a_later_stage(world: World) -> None:
-    slow = f"import time; time.sleep(11)\n{PREPARE}"
-    endless = f"import time; time.sleep(120)\n{TRAIN}"
-    head = world.branch("lost", {"src/prepare.py": slow + "print('b')\n", "src/train.py": endless})
+def test_what_finished_is_in_the_mirror_when_the_agent_is_lost_in_a_later_stage(world: World, tmp_path: Path) -> None:
+    slow = f"import time; time.sleep(0.2)\n{PREPARE}"
+    head = world.branch("lost", {"src/prepare.py": slow + "print('b')\n", "src/train.py": waits(tmp_path) + TRAIN})
     root = world.clone(head)
-    process = forked_python.Popen(
-        [sys.executable, "-m", "mlbutler", "run"], cwd=root, env=world.run_environ(world.jenkins("lost")),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "stage train (2 of 2)" in line:
-            break
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    losing = ("tests.integration.lost_agent", str(tmp_path / "begun"), "run")
+    lost = forked_python.run(*losing, cwd=root, env=world.run_environ(world.jenkins("lost")))
+    assert lost.returncode == -signal.SIGKILL, lost.stdout + lost.stderr
+    assert "stage train (2 of 2)" in lost.stdout + lost.stderr
+    (tmp_path / "go").touch()  # what the stage left behind ends
     shutil.rmtree(root)
     world.branch("lost", {"src/train.py": TRAIN + "\n"}, start="lost")
     run = world.run(world.clone("origin/lost"), world.jenkins("lost"))
@@ -252,9 +246,9 @@ def test_planted_credentials_are_nowhere(world: World) -> None:
     assert not [(name, place) for place, text in texts.items() for name, value in values.items() if value in text]
 
 
-@pytest.mark.parametrize("delay", [0.6, 1.5, 2.5, 3.5, 5.0])
+@pytest.mark.parametrize("delay", [0.2, 0.4, 0.7, 1.1, 1.8])
 def test_a_killed_run_started_again_ends_as_if_nothing_had_happened(world: World, delay: float) -> None:
-    slow = f"import time; time.sleep(1)\n{TRAIN}"
+    slow = f"import time; time.sleep(0.3)\n{TRAIN}"
     head = world.branch("killed", {"src/train.py": slow, "src/prepare.py": "# x\n" + PREPARE})
     root = world.clone(head)
     process = forked_python.Popen(

@@ -338,12 +338,14 @@ def copied(template: World, directory: Path, remote: str | None) -> World:
 def trained(folder: str, files: tuple[tuple[str, str], ...]) -> World:
     """What `make` copies and commits, once for each process; removed with its temporary files."""
     directory = Path(tempfile.mkdtemp(dir=_TEMPORARY.name))
+    if folder:
+        return _moved(copied(trained("", files), directory, None), folder)
     if files:
-        world = copied(trained(folder, ()), directory, None)
+        world = copied(trained("", ()), directory, None)
         for path, content in files:
             (world.project / path).write_text(content)
         return _run_and_push(world)
-    world = World(directory, folder=folder)
+    world = World(directory)
     begin(world)
     root = world.project
     (root / "data" / "raw").mkdir(parents=True)
@@ -354,10 +356,21 @@ def trained(folder: str, files: tuple[tuple[str, str], ...]) -> World:
              "params.yaml": params(0.01)}  # fmt: skip
     for path, content in usual.items():
         (root / path).write_text(content)
-    world.dvc("init", "-q", *(["--subdir"] if folder else []))
+    world.dvc("init", "-q")
     world.dvc("remote", "add", "-q", "-d", "origin", str(world.remote))
     world.dvc("add", "-q", "data/raw")
     return _run_and_push(world)
+
+
+def _moved(world: World, folder: str) -> World:
+    """Move the project into a folder of the repository, where ``dvc init --subdir`` would have made the same."""
+    project = [path for path in world.author.iterdir() if path.name != ".git"]
+    moved = World(world.directory, folder=folder)
+    moved.project.mkdir(parents=True)
+    for path in project:
+        path.rename(moved.project / path.name)
+    moved.git(moved.author, "add", "-A")
+    return moved
 
 
 def _run_and_push(world: World) -> World:

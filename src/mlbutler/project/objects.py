@@ -33,6 +33,7 @@ class Objects:
         self._on_remote: dict[ObjectId, bool] = {}
         self._asked_of_source: set[ObjectId] = set()
         self._failed: dict[ObjectId, MlbutlerError] = {}
+        self._opened: dict[str | None, Store] = {}
         self.problem: MlbutlerError | None = None
         self._near_answers = True
 
@@ -179,7 +180,10 @@ class Objects:
         from mlbutler.remotes.opening import open_remote
         from mlbutler.store.retry import RetryPolicy
 
-        return open_remote(self._project, name, self._project.environ, policy=RetryPolicy(attempts=2, pause=0.2))
+        if name not in self._opened:  # once: a bucket's place costs a tenth of a second of botocore's each time
+            policy = RetryPolicy(attempts=2, pause=0.2)
+            self._opened[name] = open_remote(self._project, name, self._project.environ, policy=policy)
+        return self._opened[name]
 
     def is_local(self, output: Output) -> bool:
         """Tell whether cache or mirror holds the output's object."""

@@ -133,7 +133,7 @@ def _verification(name: str, value: Any) -> tuple[bool, str]:
     if value is None or isinstance(value, bool):
         return value is not False, _known_authorities()
     try:
-        ssl.create_default_context().load_verify_locations(str(value))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(str(value))  # and not the system's as well
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(
             f"Remote '{name}': ssl_verify names a file that is no certificate authority: {value}",

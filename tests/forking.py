@@ -24,14 +24,17 @@ from tests import forked_children
 
 _PACKAGES = ("mlbutler", "dvc.commands", "dvc.repo", "dvc_data")
 _MODULES = (
-    "configobj", "dulwich.ignore", "dulwich.index", "dulwich.trailers", "dulwich.worktree", "dvc._debug",
-    "dvc.cachemgr", "dvc.cli.parser", "dvc.daemon", "dvc.data_cloud", "dvc.lock", "dvc.output", "dvc.rwlock",
-    "dvc.scm", "dvc.stage.run", "dvc.utils.hydra", "dvc.utils.strictyaml", "dvc_http", "encodings.ascii",
-    "encodings.unicode_escape", "encodings.utf_8_sig", "filelock", "flatten_dict", "flufl.lock",
-    "fsspec.implementations.memory", "httpx", "hydra", "hydra._internal.config_loader_impl", "jinja2", "networkx",
-    "platformdirs", "psutil", "pycurl", "pygit2", "pyparsing", "rich._emoji_codes", "rich.live", "rich.status",
-    "ruamel.yaml", "ruamel.yaml.mergevalue", "scmrepo.fs", "scmrepo.git", "scmrepo.git.backend.pygit2",
-    "tarfile", "zc.lockfile",
+    "antlr4.LL1Analyzer", "configobj", "cryptography.hazmat.primitives.serialization.ssh", "dulwich.ignore",
+    "dulwich.index", "dulwich.line_ending", "dulwich.patch", "dulwich.porcelain", "dulwich.trailers",
+    "dulwich.worktree", "dvc._debug", "dvc.cachemgr", "dvc.cli.parser", "dvc.daemon", "dvc.data_cloud", "dvc.dirs",
+    "dvc.lock", "dvc.output", "dvc.rwlock", "dvc.scm", "dvc.stage.run", "dvc.utils.hydra", "dvc.utils.strictyaml",
+    "dvc_http", "encodings.ascii", "encodings.cp437", "encodings.unicode_escape", "encodings.utf_16_be",
+    "encodings.utf_8_sig", "filelock", "flatten_dict", "flufl.lock", "fsspec.implementations.memory", "httpcore",
+    "httpx", "hydra", "hydra._internal.config_loader_impl", "hydra._internal.core_plugins.basic_sweeper", "jinja2",
+    "kombu.transport.filesystem", "networkx", "platformdirs", "psutil", "pycurl", "pygit2", "pyparsing",
+    "rich._emoji_codes", "rich.json", "rich.live", "rich.status", "ruamel.yaml", "ruamel.yaml.mergevalue",
+    "scmrepo.fs", "scmrepo.git", "scmrepo.git.backend.pygit2", "scmrepo.git.backend.pygit2.filter", "tarfile",
+    "tomllib", "zc.lockfile",
 )  # fmt: skip
 """What DVC and mlbutler import while they work."""
 _NO_MODULES = ("mlbutler.demo.template", "mlbutler.jenkins.server", "mlbutler.scaffold.files")
@@ -137,9 +140,10 @@ def _prepare() -> None:
     from mlbutler import record
     from mlbutler.report.board import page
     from mlbutler.settings import types
-    from tests.soon import retry_soon
+    from tests.soon import retry_soon, save_soon
 
     retry_soon()
+    save_soon()
     core.DEFAULT_SETTINGS["sqlite_synchronous"] = 0  # as `os.fsync` above
     for section in ({}, {"core": {"remote": "one"}, "remote": {"one": {"url": "/one"}}, "cache": {"dir": "/two"}}):
         config.get_compiled_schema()(config.Config._map_dirs(section, str))

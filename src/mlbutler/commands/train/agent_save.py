@@ -43,7 +43,7 @@ from mlbutler.train.state import ENDED, State
 from mlbutler.variables import TRAIN_ATTEMPT
 
 _T = TypeVar("_T")
-_WAITS = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 600.0)
+_WAITS: Sequence[float] = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 600.0)
 """Seconds between tries to save: what took hours to make is not given up since a server is away for a while."""
 _CODES = {State.DONE: EXIT_PASSED, State.CANCELLED: EXIT_INTERRUPTED, State.WAITING: EXIT_OUTSIDE}
 

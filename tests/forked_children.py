@@ -47,6 +47,9 @@ _PARENTS = {
     "mlbutler.train.worker": None, "tests.notebook": None,
 }  # fmt: skip
 """Which of them start others, by their first argument; None: whatever that is."""
+_FINDS_OUT_NOTHING = "mlbutler.train.keeper"
+_ALONE = ("agent begin", "agent next", "agent save", "cancel", "fetch", "list", "logs", "rm", "show")
+"""What `mlbutler train` does without starting others."""
 
 Request = dict[str, Any]
 Begin = Callable[[Request, list[int]], int | None]
@@ -130,7 +133,13 @@ def is_safe(command: Sequence[str]) -> bool:
 def stand_by(arguments: Sequence[str]) -> None:
     """Prepare this process to start others, if that is what the command with these arguments does."""
     module, first, *_ = [*arguments, ""]
-    if module in _PARENTS and first in (_PARENTS[module] or [first]):
+    if module not in _PARENTS or first not in (_PARENTS[module] or [first]):
+        return
+    if first == "train" and ("--dry-run" in arguments or " ".join(arguments[2:4]).startswith(_ALONE)):
+        return
+    if module == _FINDS_OUT_NOTHING:
+        _fork_itself()
+    else:
         fork_what_is_started(_Template().begin)
 
 
@@ -157,6 +166,21 @@ class _Template:
                 return int(self._near.recv(64))
             finally:
                 _adopt(adopts)
+
+
+def _fork_itself() -> None:
+    """Have this process fork itself for what it starts: one that finds out nothing needs no template."""
+    at_start = read_at_start(os.environ)
+
+    def begin(request: Request, files: list[int]) -> int | None:
+        if read_at_start(request["environ"]) != at_start:
+            return None
+        if process := os.fork():
+            return process
+        undo()
+        become(request, files)
+
+    undo = fork_what_is_started(begin)
 
 
 def _serve(far: socket.socket) -> NoReturn:

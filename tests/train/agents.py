@@ -23,7 +23,7 @@ from tests.train.conftest import Laptop
 
 def send(laptop: Laptop, *params: str, name: str, **fields: object) -> list[Experiment]:
     """Send the work tree as `mlbutler train --on jenkins` does, and start no build."""
-    laptop.git("push", "-q", "origin", "HEAD:main")
+    laptop.world.push("main")
     git = Git(laptop.root)
     wish = Wish(name=name, params=params)
     submitted = resolve(git, known(git, ()), Place(laptop.root), capture(git, []), "", wish)

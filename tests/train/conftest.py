@@ -138,6 +138,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = make(folder / "world", environ={"PLACES": str(folder)})
     (world.project / "src" / "train.py").write_text(TRAIN)
     world.dvc("repro", "-q")
+    for repository in (world.author, world.bare):
+        world.git(repository, "repack", "-adnq")  # a file for each object, in a folder of its own, takes long to copy
     return world
 
 

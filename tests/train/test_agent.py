@@ -61,6 +61,25 @@ def test_what_was_sent_is_run_and_its_results_are_a_dvc_experiment_on_any_clone(
 
 
 @pytest.fixture(scope="session")
+def sent_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `sent` is."""
+    return tmp_path_factory.mktemp("sent")
+
+
+@pytest.fixture
+def sent(trained: World, sent_folder: Path) -> Iterator[Agent]:
+    """An agent that is to run an experiment at a rate of 0.02."""
+
+    def send_one(laptop: Laptop) -> None:
+        (one,) = send(laptop, "train.rate=0.02", name="lr")
+        Agent(laptop, one)
+
+    with prepared(sent_folder, trained, send_one) as laptop:
+        (found,) = shared(laptop).all()
+        yield Agent(laptop, found.experiment, is_new=False)
+
+
+@pytest.fixture(scope="session")
 def ran_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where `ran` is."""
     return tmp_path_factory.mktemp("ran")
@@ -131,10 +150,9 @@ def test_what_is_killed_is_tried_again_until_there_were_enough_attempts(laptop: 
     assert "is not set up already" in second.begin(code=1).out
 
 
-def test_an_agent_that_dies_before_it_runs_leaves_one_result(laptop: Laptop) -> None:
-    (one,) = send(laptop, "train.rate=0.02", name="lr")
-    Agent(laptop, one).begin()
-    replaced(laptop, one, State.PREPARING)
+def test_an_agent_that_dies_before_it_runs_leaves_one_result(sent: Agent) -> None:
+    sent.begin()
+    replaced(sent.laptop, sent.experiment, State.PREPARING)
 
 
 def test_an_agent_that_dies_after_its_results_were_sent_leaves_one_result(ran: Agent) -> None:
@@ -242,9 +260,8 @@ def test_its_time_is_over(laptop: Laptop) -> None:
     assert now(laptop, one).state is State.TIMED_OUT
 
 
-def test_a_state_that_the_project_s_code_put_in_the_place_of_another_is_refused(laptop: Laptop) -> None:
-    (one,) = send(laptop, "train.rate=0.02", name="lr")
-    agent = Agent(laptop, one)
+def test_a_state_that_the_project_s_code_put_in_the_place_of_another_is_refused(sent: Agent) -> None:
+    agent, laptop, one = sent, sent.laptop, sent.experiment
     name = laptop.world.git(agent.root, "rev-parse", f"{kept(laptop, one).commit}:state.json")
     content = dumps(one.with_(name="another"))
     loose = agent.root / ".git" / "objects" / name[:2] / name[2:]
@@ -283,7 +300,7 @@ def test_a_link_that_was_sent_leads_nothing_elsewhere(laptop: Laptop, tmp_path: 
         ["git", "hash-object", "-w", "--stdin"], cwd=laptop.root, input=str(elsewhere), capture_output=True, text=True,
         check=True,
     ).stdout.strip()  # fmt: skip
-    git("push", "-q", "origin", "HEAD:main")
+    laptop.world.push("main")
     git("update-index", "--add", "--cacheinfo", f"120000,{blob},{link}")
     head, tree = git("rev-parse", "HEAD").strip(), git("write-tree").strip()
     commit = git("commit-tree", tree, "-p", head, "-m", "x").strip()
@@ -322,11 +339,10 @@ def test_programs_that_the_project_s_code_gave_git_get_no_credential(ran: Agent)
     ("MLBUTLER_TRAIN_EXPERIMENT", "f" * 40, "There is no experiment"),
     ("BUILD_URL", "", "The build has no address"),
 ])  # fmt: skip
-def test_what_is_no_experiment_s_build_is_refused(laptop: Laptop, name: str, value: str, said: str) -> None:
-    (one,) = send(laptop, "train.rate=0.02", name="lr")
-    assert said in Agent(laptop, one).call("begin", code=2, environ={name: value}).err
-    assert now(laptop, one).state is State.WAITING
-    assert "for the builds of a CI server" in laptop.train("agent", "begin", code=2)
+def test_what_is_no_experiment_s_build_is_refused(sent: Agent, name: str, value: str, said: str) -> None:
+    assert said in sent.call("begin", code=2, environ={name: value}).err
+    assert now(sent.laptop, sent.experiment).state is State.WAITING
+    assert "for the builds of a CI server" in sent.laptop.train("agent", "begin", code=2)
 
 
 def test_the_rest_of_a_sweep_is_begun_by_those_that_end(laptop: Laptop) -> None:
@@ -354,13 +370,12 @@ def test_what_runs_the_stages_of_each_experiment_starts_without_dvc() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
-def test_another_build_does_not_take_what_one_is_at(laptop: Laptop) -> None:
-    (one,) = send(laptop, "train.rate=0.02", name="lr")
-    Agent(laptop, one).begin()
-    other = Agent(laptop, one, build=2)
+def test_another_build_does_not_take_what_one_is_at(sent: Agent) -> None:
+    sent.begin()
+    other = Agent(sent.laptop, sent.experiment, build=2)
     assert "another build is at it: http://jenkins.example/job/train/1/" in other.begin().out
     assert other.attempt == ""
-    assert now(laptop, one).attempt == 1
+    assert now(sent.laptop, sent.experiment).attempt == 1
 
 
 def test_data_that_cannot_be_brought_is_another_agent_s_try_and_then_the_end(laptop: Laptop) -> None:

@@ -31,7 +31,7 @@ class Plant:
             "MLBUTLER_TRAIN_URL": self.controller.url, "MLBUTLER_TRAIN_JOB": "team/train",
             "MLBUTLER_TRAIN_LABEL": "gpu", "MLBUTLER_JENKINS_USER": "somebody", "MLBUTLER_JENKINS_TOKEN": "t0ken",
         }  # fmt: skip
-        world.git(world.author, "push", "-q", "origin", "HEAD:main")
+        world.push("main")
 
     def close(self) -> None:
         (self.laptop.places / "go").touch()

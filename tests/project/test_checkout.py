@@ -25,9 +25,9 @@ def dvc(root: Path, *words: str) -> str:
     return done.stdout
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "project"
+@pytest.fixture(scope="module")
+def master(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("checkout") / "project"
     root.mkdir()
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
     dvc(root, "init", "-q")
@@ -40,6 +40,17 @@ def root(tmp_path: Path) -> Path:
     (root / "tool.sh").chmod(0o755)
     (root / ".mlbutler").mkdir()
     dvc(root, "add", "-q", "data", "tool.sh")
+    return root
+
+
+@pytest.fixture
+def root(master: Path, tmp_path: Path) -> Path:
+    """A copy of the test's own; its data are the master's, which nobody changes, until they are laid out anew."""
+    root = tmp_path / "project"
+    root.mkdir()
+    subprocess.run(["cp", "-al", master / "data", master / "tool.sh", root], check=True)
+    others = [path for path in master.iterdir() if path.name not in ("data", "tool.sh")]
+    subprocess.run(["cp", "-a", *others, root], check=True)
     return root
 
 

@@ -238,7 +238,7 @@ def test_a_long_line_that_never_becomes_a_secret_takes_no_time(piece: str, end: 
         LineRedactor(Redactor(['s3cret-value&\\\\\\\\"x', "\\" * 30 + "secret", "ssssss"])).hide(line)
         return time.process_time() - began
 
-    # Where the square of the length counted, it would be minutes; a machine that is slow takes long for a short one too.
+    # Not the square of the length counts; on a slow machine a short line takes long too.
     assert (taken := seconds(64_000)) < 0.2 or taken < 40 * seconds(4_000)
 
 

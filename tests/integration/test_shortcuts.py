@@ -24,6 +24,7 @@ from mlbutler.state.results import PLAN
 from mlbutler.state.segments import FOLDER, Segment, remove_all
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.linking import Jobs, link_all
+from tests import forked_python
 from tests.integration.world import Run, World, make, trained
 from tests.store.world import add_object, unsound
 
@@ -278,29 +279,11 @@ def test_the_endpoint_may_come_from_the_environment() -> None:
 # ------------------------------------------------------------------------------------------------ plan
 
 
-EDITED_MEANWHILE = """
-import pathlib, sys, time
-from mlbutler.steps import plan
-planned = plan._planned
-
-def slow(*args):
-    result = planned(*args)
-    pathlib.Path("src/train.py").open("a").write("# edited while the plan was made")
-    time.sleep(0.2)
-    return result
-
-plan._planned = slow
-from mlbutler.cli import main
-main(["plan"])
-"""
-
-
 def test_what_is_edited_while_a_plan_is_made_is_seen_by_the_next(world: World) -> None:
     root = world.clone("origin/main")
     time.sleep(0.1)
-    subprocess.run(
-        [sys.executable, "-c", EDITED_MEANWHILE], cwd=root, env=world.run_environ({}), check=True, timeout=1800
-    )
+    editing = ("tests.integration.edited_meanwhile", "src/train.py")
+    forked_python.run(*editing, cwd=root, env=world.run_environ({})).check_returncode()
     run = world.run(root, {}, "lock", verb="check")
     assert run.code == 1
     assert reason(run, "check") == "stale in dvc.lock: train"

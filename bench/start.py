@@ -39,11 +39,27 @@ stages:
     foreach: {names}
     do: {{cmd: "make ${{item}}", deps: [code.py], outs: ["out/${{item}}.txt"]}}
 """
+_WRITTEN = """\
+  s{number}: {{cmd: "make {number}", deps: [code.py], outs: ["out/{number}.txt"]}}
+"""
 _READER = """\
   reader{number}: {{cmd: "read {number}", deps: [data]}}
 """
 READERS = 20
 """Stages that read the directory, where there is one."""
+
+
+def make_new(root: Path, stages: int) -> tuple[Path, dict[str, str]]:
+    """Create a project of as many stages, each written out in dvc.yaml, of which none has run."""
+    environ, project = environment(root), root / "project"
+    project.mkdir(parents=True)
+    git(project, environ, "init", "-q", "-b", "main")
+    subprocess.run([*DVC, "init", "-q"], cwd=project, env=environ, check=True)
+    (project / "dvc.yaml").write_text("stages:\n" + "".join(_WRITTEN.format(number=n) for n in range(stages)))
+    (project / "code.py").write_text("x")
+    git(project, environ, "add", "-A")
+    git(project, environ, "commit", "-qm", "stages")
+    return project, environ
 
 
 def make(root: Path, stages: int, files: int = 0) -> tuple[Path, dict[str, str]]:
@@ -134,16 +150,18 @@ def starts(root: Path, repeats: int) -> dict[str, float]:
     return {name: statistics.median(found) for name, found in taken.items()}
 
 
-def plans(root: Path, stages: Sequence[int], repeats: int, files: int = 0) -> dict[int, tuple[float, float]]:
+def plans(
+    root: Path, stages: Sequence[int], repeats: int, files: int = 0, *, new: bool = False
+) -> dict[int, tuple[float, float]]:
     """Return the medians of a first plan and of `dvc status` for each number of stages."""
     found = {}
     for number in stages:
-        project, environ = make(root / str(number), number, files)
+        project, environ = make_new(root / str(number), number) if new else make(root / str(number), number, files)
         ours, theirs = [], []
         for _ in range(repeats):
             shutil.rmtree(project / ".mlbutler", ignore_errors=True)
             ours.append(seconds((*OURS, "plan"), project, environ))
-            theirs.append(seconds((*DVC, "status", "-q"), project, environ))
+            theirs.append(seconds((*DVC, "status"), project, environ))
         found[number] = statistics.median(ours), statistics.median(theirs)
     return found
 
@@ -162,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="mlbutler-bench-") as root:
         try:
             taken, planned = starts(Path(root) / "small", repeats), plans(Path(root), stages, repeats)
+            new = plans(Path(root) / "new", stages, repeats, new=True)
             reading = plans(Path(root) / "reading", [max(stages)], repeats, files)
         except Failed as failed:
             print(failed, file=sys.stderr)
@@ -169,7 +188,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     least = taken["python -c pass"]
     for name, took in taken.items():
         print(f"{name:<38} {took:>7.3f} s {took / least:>6.1f} times python")
-    for read, table in (("", planned), (f", {READERS} of them reading {files:,} files", reading)):
+    for read, table in (
+        ("", planned),
+        (", none of which has run", new),
+        (f", {READERS} of them reading {files:,} files", reading),
+    ):
         for number, (ours, theirs) in table.items():
             times = f"{ours:.2f} s, dvc status {theirs:.2f} s: {theirs / ours:.1f} times faster"
             print(f"plan of {number:,} stages{read}: {times}")

@@ -17,7 +17,8 @@ echo "begin $words" >> "$CALLS"
 case "  $FAILING  " in *"  $words  "*) code=1 ;; *) code=0 ;; esac
 [ "$words" != "plan --json" ] || echo "$PLAN"
 [ "$words" != "approve --check" ] || [ -z "${APPROVAL-}" ] || echo "$APPROVAL"
-mkdir -p .mlbutler && echo '{}' > .mlbutler/record.json
+[ -d .mlbutler ] || mkdir -p .mlbutler
+echo '{}' > .mlbutler/record.json
 echo "end $words" >> "$CALLS"
 exit "$code"
 """
@@ -57,5 +58,6 @@ def stand_in(directory: Path, script: str, failing: Collection[str] = (), plan: 
         "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(directory), "CHANGE_ID": "7",
         "CALLS": str(calls), "FAILING": "  ".join(failing), "PLAN": plan, **more.pop("environ", {}),
     }  # fmt: skip
-    done = build(directory, directory / "Jenkinsfile", "git init -q .", environ, libraries=[LIBRARY], **more)
+    checkout = "git init -q --template= ."
+    done = build(directory, directory / "Jenkinsfile", checkout, environ, libraries=[LIBRARY], **more)
     return Done(done, calls.read_text().splitlines())

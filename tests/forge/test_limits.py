@@ -11,8 +11,8 @@ from tests.forge.conftest import Meeting, change
 ENVIRONMENT = r.Environment(mlbutler="1", dvc="3", git="2", python="3.11", platform="x", host="h", cpus=2, memory=4)
 
 
-def large() -> r.Record:
-    """More than 70,000 characters, and many more bytes."""
+def large(rows: int = 100) -> r.Record:
+    """More than 700 characters a row, and many more bytes."""
     params = tuple(
         r.ParamChange(
             file="p" * 150,
@@ -22,10 +22,10 @@ def large() -> r.Record:
             old="ä" * 150,
             new=f"<b>{i}</b>" + "é" * 140,
         )
-        for i in range(100)
+        for i in range(rows)
     )
     data = tuple(
-        r.DataChange(path=f"data/Ω {i}" + "w" * 80, kind="added", new_size=i, reason="漢" * 150) for i in range(100)
+        r.DataChange(path=f"data/Ω {i}" + "w" * 80, kind="added", new_size=i, reason="漢" * 150) for i in range(rows)
     )
     metric = r.MetricChange(
         file="metrics.json", name="accuracy", old=0.9, new=0.8, difference=-0.1, relative=-0.11,

@@ -142,8 +142,10 @@ def credentials_are_bound_where_they_are_needed_and_seen_nowhere(done: Built, se
 
 def test_the_list_of_builds_has_the_verdict_though_the_reviewers_cannot_be_told(world: World) -> None:
     commit = world.branch("untold", {"params.yaml": params(1.04)})
-    done = built(world, "untold", commit, MLBUTLER_FORGE_KIND="github")  # and no token
+    verbs = ["plan", "sync", "reproduce", "compare", "report", "publish"]
+    done = built(world, "untold", commit, verbs=verbs, MLBUTLER_FORGE_KIND="github")  # and no token
     assert done.result == "FAILURE"
+    assert {command for command in done.commands() if done.event(command)["code"]} == {"mlbutler publish"}
     assert described(done)[0].startswith("Better or noise: ")
 
 

@@ -50,8 +50,10 @@ def header(content: bytes) -> bytes:
 
 def _serve(address: str) -> None:
     os.chdir("/")
+    gc.disable()  # what is imported is no garbage
     _import()
     _keep()
+    gc.enable()
     gc.set_threshold(1_500_000, 50, 100)  # as `mlbutler.__main__` has it; DVC's commands end as soon
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)
@@ -138,6 +140,7 @@ def _prepare() -> None:
     from dvc.utils import strictyaml
 
     from mlbutler import record
+    from mlbutler.forge import http
     from mlbutler.report.board import page
     from mlbutler.settings import types
     from tests.soon import retry_soon, save_soon
@@ -155,6 +158,7 @@ def _prepare() -> None:
     for decoded in (record.Record, *types.Section.__subclasses__()):
         msgspec.json.Decoder(decoded)
     page.environment().get_template("board.html")
+    http._context(None, None, None)  # the certificates of all authorities
 
 
 class _Command:

@@ -6,11 +6,11 @@ import _thread
 import threading
 from pathlib import Path
 
-import httpx
 import pytest
 
 from mlbutler.console import Console
 from mlbutler.demo.pages import serve
+from tests.http_client import plain
 
 
 def test_the_folder_is_served_until_ctrl_c(
@@ -21,7 +21,7 @@ def test_the_folder_is_served_until_ctrl_c(
 
     def look(address: str) -> bool:
         def fetch() -> None:
-            seen.append(httpx.get(address, trust_env=False).text)
+            seen.append(plain().get(address).text)
             _thread.interrupt_main()
 
         threading.Thread(target=fetch, daemon=True).start()

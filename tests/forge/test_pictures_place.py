@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 
 from mlbutler.console import Console
@@ -18,6 +17,7 @@ from mlbutler.steps import publish
 from tests.forge.dialects import GitHub, GitLab
 from tests.forge.fake import FakeForge, serving
 from tests.forge.test_publish import Git, at_forge, clone, pictures_of, with_curve, work
+from tests.http_client import plain
 
 __all__ = ["clone"]
 _OLD = "plot-00000000000000000000.svg"
@@ -92,12 +92,12 @@ def test_in_a_bucket_they_can_be_seen(
         monkeypatch.setenv(name, value)
     everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::pictures/*"}
     policy = {"Version": "2012-10-17", "Statement": [everybody]}
-    httpx.put(f"http://{host}:{port}/pictures", timeout=600)
-    assert httpx.put(f"http://{host}:{port}/pictures?policy", json=policy, timeout=600).is_success
+    plain().put(f"http://{host}:{port}/pictures")
+    assert plain().put(f"http://{host}:{port}/pictures?policy", json=policy).is_success
     asked = {"pictures_in": "s3://pictures/digits", "pictures_at": at}
     try:
         (address,) = published(clone, git, server, asked)
-        seen = httpx.get(address)
+        seen = plain().get(address)
         assert (seen.status_code, seen.headers["content-type"]) == (200, "image/svg+xml")
         assert "<svg" in seen.text
         assert published(clone, git, server, asked | {"keep": "1d"}) == [address]

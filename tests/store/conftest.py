@@ -10,6 +10,7 @@ import pytest
 from mlbutler.store.http.store import HttpStore
 from mlbutler.store.local import LocalStore
 from mlbutler.store.retry import RetryPolicy
+from tests.http_client import plain
 from tests.store.world import Remote
 
 _NUMBERS = itertools.count()
@@ -59,10 +60,8 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(s3_server: str) -> str:
-    import httpx
-
     name = f"bucket-{next(_NUMBERS)}"
-    assert httpx.put(f"{s3_server}/{name}", timeout=600).status_code == 200
+    assert plain().put(f"{s3_server}/{name}").status_code == 200
     return name
 
 

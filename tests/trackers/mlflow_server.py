@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from tests.http_client import plain
 from tests.trackers import mlflow_program
 
 USER, PASSWORD = "bot", "Geheim-4711-token"
@@ -29,7 +28,7 @@ class Tracker:
         return self.url.removesuffix(mlflow_program.BELOW)
 
     def ask(self, path: str, **sent: Any) -> dict[str, Any]:
-        answer = httpx.post(f"{self.url}/api/2.0/mlflow/{path}", json=sent, auth=(USER, PASSWORD))
+        answer = plain().post(f"{self.url}/api/2.0/mlflow/{path}", json=sent, auth=(USER, PASSWORD))
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
@@ -47,10 +46,10 @@ class Tracker:
 
     def fail_after(self, path: str) -> None:
         """Have the next request of this path be done and not answered."""
-        httpx.post(f"{self.root}/fault?{path}")
+        plain().post(f"{self.root}/fault?{path}")
 
     def seen(self) -> list[str]:
-        return list(json.loads(httpx.get(f"{self.root}/seen").content))
+        return list(json.loads(plain().get(f"{self.root}/seen").content))
 
 
 @contextmanager

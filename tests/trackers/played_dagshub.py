@@ -18,12 +18,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from tests.forge.fake import TOKEN, Answer, FakeForge, Fault
 from tests.forge.more_dialects import DagsHub
 from tests.git_server import GitServer
+from tests.http_client import plain
 from tests.trackers.mlflow_server import PASSWORD, USER, Tracker
 
 GIT_USER = "ci-bot"
@@ -95,9 +95,7 @@ class PlayedDagsHub:
             def _relay(self, url: str, body: bytes, further: dict[str, str] | None = None) -> None:
                 kept = {name.lower(): value for name, value in self.headers.items() if name.lower() not in _HOP[:3]}
                 kept.pop("host", None)
-                answer = httpx.request(
-                    self.command, url, headers=kept | (further or {}), content=body, timeout=600, trust_env=False
-                )
+                answer = plain().request(self.command, url, headers=kept | (further or {}), content=body)
                 fields = {name: value for name, value in answer.headers.items() if name not in _HOP}
                 self._send(answer.status_code, answer.content, fields)
 

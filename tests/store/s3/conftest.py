@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.http_client import plain
 from tests.store.s3.gate import Gate, Quiet
 
 _NUMBERS = itertools.count()
@@ -30,14 +31,12 @@ def _gate() -> Iterator[Gate]:
 @pytest.fixture
 def gate(_gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gate:
     """S3 in front of which faults are made, with a bucket of its own, and no settings of the user's."""
-    import httpx
-
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     _gate.reset(f"gated-{next(_NUMBERS)}")
-    httpx.put(f"{_gate.url}/{_gate.bucket}", timeout=600).raise_for_status()
+    plain().put(f"{_gate.url}/{_gate.bucket}").raise_for_status()
     _gate.requests.clear()
     return _gate

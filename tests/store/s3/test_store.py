@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 from mlbutler.errors import AccessDenied
@@ -19,6 +18,7 @@ from mlbutler.store.s3 import listing
 from mlbutler.store.s3.signing import Signer
 from mlbutler.store.s3.store import S3Store
 from mlbutler.store.send import send
+from tests.http_client import plain
 from tests.store.buckets import bucket
 from tests.store.s3.gate import Gate, Seen, error
 from tests.store.world import add_directory, add_object, md5, unsound
@@ -30,9 +30,9 @@ ODD = "pré fix+%20(1)~/x"
 
 def fill(gate: Gate, prefix: str, objects: Iterable[ObjectId], cache: LocalStore) -> None:
     """Put objects into the bucket without any client of ours or DVC's."""
-    with httpx.Client(base_url=f"{gate.url}/{gate.bucket}{quote(prefix)}", timeout=600) as client:
-        for oid in objects:
-            client.put(oid.key, content=cache.path(oid).read_bytes()).raise_for_status()
+    for oid in objects:
+        url = f"{gate.url}/{gate.bucket}{quote(prefix)}/{oid.key}"
+        plain().put(url, content=cache.path(oid).read_bytes()).raise_for_status()
     gate.requests.clear()
 
 

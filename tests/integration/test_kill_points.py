@@ -35,11 +35,12 @@ def steps(world: World, root: Path, environ: Mapping[str, str], *verbs: str) -> 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A pull request's build in `build-1`, up to `reproduce`; `kept` beside it is the same."""
+    """A pull request's build in `build-1`, up to `reproduce`, and one in `build-2`, up to `sync`; `kept` is as it."""
     world = make(tmp_path_factory.mktemp("made") / "world")
     world.branch("better", RATE)
     root = world.clone("origin/better")
     steps(world, root, world.jenkins("better") | IN_RUN, "plan", "test", "lint", "sync", "check", "reproduce")
+    steps(world, world.clone("origin/better"), world.jenkins("better") | IN_RUN, "plan", "sync")
     shutil.copytree(world.directory, world.directory.with_name("kept"), symlinks=True)
     return world
 
@@ -81,8 +82,7 @@ def test_push(begun: World, word: str, after: bool) -> None:
 def test_reproduce(begun: World, word: str, after: bool) -> None:
     """The next build in the same workspace, which Jenkins cleans as the generated Jenkinsfile has it."""
     world = begun
-    root, environ = world.clone("origin/better"), world.jenkins("better")
-    steps(world, root, environ | IN_RUN, "plan", "sync")
+    root, environ = world.directory / "build-2", world.jenkins("better")
     killed(world, root, environ | IN_RUN, "reproduce", word, after)
     assert unsound(root / ".dvc" / "cache") == []
     head = world.git(world.bare, "rev-parse", "better")
@@ -97,8 +97,7 @@ def test_reproduce(begun: World, word: str, after: bool) -> None:
 
 def test_reproduce_in_a_work_tree_that_nobody_cleans(begun: World) -> None:
     world = begun
-    root, environ = world.clone("origin/better"), world.jenkins("better") | IN_RUN
-    steps(world, root, environ, "plan", "sync")
+    root, environ = world.directory / "build-2", world.jenkins("better") | IN_RUN
     killed(world, root, environ, "reproduce", "dvc.lock", after=False)
     steps(world, root, environ, "reproduce")
     planned = world.run(root, environ, verb="plan")

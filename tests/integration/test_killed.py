@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import psutil
 import pytest
 
 from tests import forked_python
-from tests.integration.world import TESTED, World, began, params
+from tests.integration.world import TESTED, World, began, make, params
 
 IN_RUN = {"MLBUTLER_IN_RUN": "true"}
 
@@ -33,13 +34,13 @@ def comment(world: World) -> str:
     return path.read_text()
 
 
-def killed(world: World, root: Path, environ: Mapping[str, str], verb: str, begun: Path) -> None:
-    """Run the verb and kill it, as the kernel does when memory is short, once `begun` is there."""
+def killed(world: World, root: Path, environ: Mapping[str, str], verb: str) -> None:
+    """Run the verb and kill it, as the kernel does when memory is short, once its stage has begun."""
     process = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", verb], cwd=root, env=world.run_environ(environ),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    assert began(begun.parent, process)
+    assert began(world.directory, process)
     process.kill()
     process.wait()
 
@@ -50,20 +51,34 @@ def told(world: World, root: Path, environ: Mapping[str, str]) -> None:
     assert world.run(root, environ, verb="publish").code == 0
 
 
-@pytest.fixture
-def slow(world: World, tmp_path: Path) -> World:
-    """A pull request whose stage `train` says that it has begun, and goes on for a minute."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A pull request whose stage `train` says that it has begun, and goes on for a minute.
+
+    `build-1` is its build up to `check`; `kept` beside it is the same.
+    """
+    world = make(tmp_path_factory.mktemp("made") / "world")
     text = (world.project / "src" / "train.py").read_text()
-    wait = f"import pathlib, time; pathlib.Path({str(tmp_path / 'begun')!r}).touch(); time.sleep(60)\n"
+    wait = f"import pathlib, time; pathlib.Path({str(world.directory / 'begun')!r}).touch(); time.sleep(60)\n"
     world.branch("slow", {"src/train.py": wait + text, "params.yaml": params(0.02)})
+    root = world.clone("origin/slow")
+    for verb in ("plan", "test", "lint", "sync", "check"):
+        assert world.run(root, world.jenkins("slow") | IN_RUN, verb=verb).code == 0
+    shutil.copytree(world.directory, world.directory.with_name("kept"), symlinks=True)
     return world
 
 
-def test_a_reproduction_that_was_killed_between_commands(slow: World, tmp_path: Path) -> None:
-    root, environ = slow.clone("origin/slow"), slow.jenkins("slow") | IN_RUN
-    for verb in ("plan", "test", "lint", "sync", "check"):
-        assert slow.run(root, environ, verb=verb).code == 0
-    killed(slow, root, environ, "reproduce", tmp_path / "begun")
+@pytest.fixture
+def slow(made: World, tmp_path: Path) -> World:
+    """`made` as it was, in the same place: what is on disk names its paths."""
+    made.directory.rename(tmp_path / "used")  # what was killed may still be ending there
+    shutil.copytree(made.directory.with_name("kept"), made.directory, symlinks=True)
+    return World(made.directory, clones=made.clones)
+
+
+def test_a_reproduction_that_was_killed_between_commands(slow: World) -> None:
+    root, environ = slow.directory / "build-1", slow.jenkins("slow") | IN_RUN
+    killed(slow, root, environ, "reproduce")
     after = slow.run(root, environ, verb="compare")
     assert "not taken: reproduce did not end" in after.out
     told(slow, root, environ)
@@ -75,13 +90,13 @@ def test_a_reproduction_that_was_killed_between_commands(slow: World, tmp_path: 
     assert 'name="reproduce"' in (root / ".mlbutler/report/report.xml").read_text()
 
 
-def aborted(world: World, root: Path, environ: Mapping[str, str], verb: str, begun: Path) -> int:
-    """Run the verb and end it as Jenkins does once `begun` is there: every process of the build, children first."""
+def aborted(world: World, root: Path, environ: Mapping[str, str], verb: str) -> int:
+    """Run the verb and end it as Jenkins does once its stage has begun: every process of the build, children first."""
     process = forked_python.Popen(
         [sys.executable, "-m", "mlbutler", verb], cwd=root, env=world.run_environ(environ),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    assert began(begun.parent, process)
+    assert began(world.directory, process)
     own = psutil.Process(process.pid)
     for child in reversed(own.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
@@ -91,11 +106,9 @@ def aborted(world: World, root: Path, environ: Mapping[str, str], verb: str, beg
     return process.wait()
 
 
-def test_a_build_that_was_aborted_has_no_verdict(slow: World, tmp_path: Path) -> None:
-    root, environ = slow.clone("origin/slow"), slow.jenkins("slow") | IN_RUN
-    for verb in ("plan", "sync"):
-        assert slow.run(root, environ, verb=verb).code == 0
-    assert aborted(slow, root, environ, "reproduce", tmp_path / "begun") == 130
+def test_a_build_that_was_aborted_has_no_verdict(slow: World) -> None:
+    root, environ = slow.directory / "build-1", slow.jenkins("slow") | IN_RUN
+    assert aborted(slow, root, environ, "reproduce") == 130
     for verb in ("push", "compare", "commit"):
         after = slow.run(root, environ, verb=verb)
         assert (after.code, "not taken: reproduce was interrupted" in after.out) == (0, True)
@@ -107,16 +120,14 @@ def test_a_build_that_was_aborted_has_no_verdict(slow: World, tmp_path: Path) ->
     assert stages == {"prepare": "unchanged", "train": "interrupted"}
 
 
-def test_an_abort_that_does_not_find_mlbutler_itself_ends_it_all_the_same(slow: World, tmp_path: Path) -> None:
+def test_an_abort_that_does_not_find_mlbutler_itself_ends_it_all_the_same(slow: World) -> None:
     """Of an ordinary user Jenkins sees the shell and the stage: our own environment is closed to it."""
-    root, environ = slow.clone("origin/slow"), slow.jenkins("slow") | IN_RUN
-    for verb in ("plan", "sync"):
-        assert slow.run(root, environ, verb=verb).code == 0
+    root, environ = slow.directory / "build-1", slow.jenkins("slow") | IN_RUN
     shell = subprocess.Popen(
         ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "mlbutler", "reproduce"], cwd=root,
         env=slow.run_environ(environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    assert began(tmp_path, shell)
+    assert began(slow.directory, shell)
     [ours] = psutil.Process(shell.pid).children()
     stage = ours.children(recursive=True)[-1]
     shell.terminate()
@@ -128,20 +139,20 @@ def test_an_abort_that_does_not_find_mlbutler_itself_ends_it_all_the_same(slow: 
     assert (status(slow)["state"], status(slow)["description"][:29]) == ("canceled", "Interrupted: during reproduce")
 
 
-def test_a_whole_run_that_was_killed(slow: World, tmp_path: Path) -> None:
+def test_a_whole_run_that_was_killed(slow: World) -> None:
     root, environ = slow.clone("origin/slow"), slow.jenkins("slow")
-    killed(slow, root, environ, "run", tmp_path / "begun")
+    killed(slow, root, environ, "run")
     assert status(slow)["state"] == "pending"
     told(slow, root, environ)
     assert status(slow)["state"] == "error"
     assert "\n**Stopped**: reproduce did not end" in comment(slow)
 
 
-def test_a_step_that_was_killed_is_taken_again_and_all_is_well(slow: World, tmp_path: Path) -> None:
+def test_a_step_that_was_killed_is_taken_again_and_all_is_well(slow: World) -> None:
     root, environ = slow.clone("origin/slow"), slow.jenkins("slow") | IN_RUN
     for verb in ("plan", "sync"):
         assert slow.run(root, environ, verb=verb).code == 0
-    killed(slow, root, environ, "reproduce", tmp_path / "begun")
+    killed(slow, root, environ, "reproduce")
     (root / "src/train.py").write_text((root / "src/train.py").read_text().replace("sleep(60)", "sleep(0)"))
     for verb in ("reproduce", "compare"):
         again = slow.run(root, environ, verb=verb)

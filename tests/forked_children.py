@@ -48,7 +48,10 @@ _PARENTS = {
 }  # fmt: skip
 """Which of them start others, by their first argument; None: whatever that is."""
 _FINDS_OUT_NOTHING = "mlbutler.train.keeper"
-_ALONE = ("agent begin", "agent next", "agent save", "cancel", "fetch", "list", "logs", "rm", "show")
+_ALONE = (
+    "agent begin", "agent next", "agent save", "attach", "cancel", "compare", "fetch", "list", "logs", "pull", "rm",
+    "show",
+)  # fmt: skip
 """What `mlbutler train` does without starting others."""
 
 Request = dict[str, Any]

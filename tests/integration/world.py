@@ -389,6 +389,7 @@ def _moved(world: World, folder: str) -> World:
 def _run_and_push(world: World) -> World:
     world.dvc("repro", "-q")
     world.git(world.author, "add", "-A")
+    world.git(world.author, "repack", "-adnq")  # a file for each object, in a folder of its own, takes long to copy
     world.dvc("push", "-q")
     return world
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,18 +59,35 @@ def forget(folder: Path, moments: random.Random, share: float) -> None:
             path.unlink()
 
 
+def kill_often(
+    world: World, root: Path, words: tuple[str, ...], moments: random.Random, begin: Callable[[], None], *stores: Path
+) -> None:
+    """Kill a verb, at moments of the time that it takes, until half of `TIMES` were still under way.
+
+    Args:
+        begin: makes work for it. stores: hold nothing that is broken, whenever it was killed.
+    """
+    killed, longest = 0, 0.0  # the last that was left to end tells how long one takes on this machine now
+    for _ in range(20 * TIMES):
+        begin()
+        moment = moments.uniform(min(0.1, longest / 2), longest) if longest else None
+        died, seconds = run(world, root, words, moment)
+        killed, longest = killed + died, longest if died else seconds
+        assert [unsound(store) for store in stores] == [[] for _ in stores]
+        if killed == TIMES // 2:
+            return
+    raise AssertionError(f"killed {killed} times")
+
+
 def test_sync(many: World) -> None:
     root, moments = many.clone("origin/main"), random.Random(1)
-    killed, longest = 0, 0.0  # the last that was left to end tells how long one takes on this machine now
-    for _ in range(TIMES + 1):
+
+    def begin() -> None:
         forget(many.mirror / "files", moments, 0.5)
         forget(root / ".dvc" / "cache" / "files", moments, 0.7)
         shutil.rmtree(root / "data" / "many", ignore_errors=True)
-        died, seconds = run(many, root, ("sync", "--all"), moments.uniform(0.1, longest) if longest else None)
-        killed, longest = killed + died, longest if died else seconds
-        assert unsound(root / ".dvc" / "cache") == []
-        assert unsound(many.mirror) == []
-    assert killed >= TIMES // 4
+
+    kill_often(many, root, ("sync", "--all"), moments, begin, root / ".dvc" / "cache", many.mirror)
     done = many.run(root, {}, "--all", verb="sync")
     assert done.code == 0, done.out + done.err
     names = {path.name: path.read_bytes() for path in (root / "data" / "many").iterdir()}
@@ -81,13 +99,7 @@ def test_sync(many: World) -> None:
 def test_push(many: World) -> None:
     moments = random.Random(2)
     root, remote = many.project, many.remote
-    killed, longest = 0, 0.0  # the last that was left to end tells how long one takes on this machine now
-    for _ in range(TIMES + 1):
-        forget(remote / "files", moments, 0.6)
-        died, seconds = run(many, root, ("push",), moments.uniform(0.1, longest) if longest else None)
-        killed, longest = killed + died, longest if died else seconds
-        assert unsound(remote) == []
-    assert killed >= TIMES // 4
+    kill_often(many, root, ("push",), moments, lambda: forget(remote / "files", moments, 0.6), remote)
     done = many.run(root, {}, verb="push")
     assert done.code == 0, done.out + done.err
     assert many.run(root, {}, "pushed", verb="check").code == 0

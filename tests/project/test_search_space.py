@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlbutler.errors import UsageError
@@ -53,6 +53,8 @@ _ENDS = st.tuples(*[st.floats(-1e6, 1e6, allow_subnormal=False)] * 2).map(sorted
 
 @settings(max_examples=25)
 @given(_ENDS, st.floats(0, 1))
+@example(ends=[-1.0, -1.0624054674837116e-256], part=1.0)
+@example(ends=[0.1234567, 1.0], part=0.0)
 def test_a_number_of_an_interval_stays_in_it_and_comes_back(ends: list[float], part: float) -> None:
     (one,) = read_space([f"a=interval({ends[0]!r},{ends[1]!r})"]).dimensions
     text = one.text(ends[0] + part * (ends[1] - ends[0]))

@@ -69,11 +69,16 @@ class Interval:
         return int(self.high) - int(self.low) + 1 if self.whole else None
 
     def text(self, value: Value) -> str:
-        """Return a value as a command line has it: six digits are enough."""
+        """Return a value as a command line has it: six digits are enough, and an end is as it was given."""
         number = float(value)
         if self.whole:
             return str(round(number))
-        return repr(min(max(float(f"{number:.{_DIGITS}g}"), self.low), self.high))
+        inside = self._nearest(number)
+        is_end = inside in (self.low, self.high)
+        return repr(inside if is_end else self._nearest(float(f"{inside:.{_DIGITS}g}")))
+
+    def _nearest(self, number: float) -> float:
+        return float(min(max(number, self.low), self.high))
 
     def value(self, text: str) -> Value | None:
         """Return what `text` made a text of; None for another text."""

@@ -6,7 +6,7 @@ import io
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlbutler.console import Console
@@ -44,6 +44,7 @@ def _tables(draw: st.DrawFn) -> Table:
 
 
 @given(_tables(), st.sampled_from(["", "20", "40", "200"]))
+@example(Table("", (Column("Metric", numeric=True),), ((cell("0 "),),)), "")
 @settings(max_examples=100, deadline=None)
 def test_a_log_gets_what_rich_would_write(table: Table, columns: str) -> None:
     def said(log: bool) -> str:

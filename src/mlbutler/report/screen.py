@@ -80,7 +80,7 @@ class Screen:
 
         def row(texts: Iterable[str], edge: str) -> str:
             put = zip(texts, widths, table.columns, strict=True)
-            cells = (text.rjust(width) if column.numeric else text.ljust(width) for text, width, column in put)
+            cells = (text.rstrip().rjust(width) if column.numeric else text.ljust(width) for text, width, column in put)
             return f"{edge} {f' {edge} '.join(cells)} {edge}"
 
         def rule(left: str, line: str, cross: str, right: str) -> str:

@@ -51,11 +51,17 @@ READERS = 20
 
 def make_new(root: Path, stages: int) -> tuple[Path, dict[str, str]]:
     """Create a project of as many stages, each written out in dvc.yaml, of which none has run."""
+    return _begin(root, "stages:\n" + "".join(_WRITTEN.format(number=number) for number in range(stages)))
+
+
+def _begin(root: Path, text: str, config: str = "") -> tuple[Path, dict[str, str]]:
+    """Create a project with this dvc.yaml, and this configuration of DVC."""
     environ, project = environment(root), root / "project"
     project.mkdir(parents=True)
     git(project, environ, "init", "-q", "-b", "main")
     subprocess.run([*DVC, "init", "-q"], cwd=project, env=environ, check=True)
-    (project / "dvc.yaml").write_text("stages:\n" + "".join(_WRITTEN.format(number=n) for n in range(stages)))
+    (project / "dvc.yaml").write_text(text)
+    (project / ".dvc" / "config").write_text(config)
     (project / "code.py").write_text("x")
     git(project, environ, "add", "-A")
     git(project, environ, "commit", "-qm", "stages")
@@ -68,17 +74,12 @@ def make(root: Path, stages: int, files: int = 0) -> tuple[Path, dict[str, str]]
     Args:
         files: in a directory that some of the stages read, and that DVC's state database knows.
     """
-    environ, project = environment(root), root / "project"
-    (project / "out").mkdir(parents=True)
-    git(project, environ, "init", "-q", "-b", "main")
-    subprocess.run([*DVC, "init", "-q"], cwd=project, env=environ, check=True)
     readers = range(READERS if files else 0)
     text = _STAGES.format(names=list(range(stages - len(readers))))
-    (project / "dvc.yaml").write_text(text + "".join(_READER.format(number=number) for number in readers))
-    (project / ".dvc" / "config").write_text(f"[core]\n    remote = r\n['remote \"r\"']\n    url = {root / 'remote'}\n")
-    (project / "code.py").write_text("x")
-    git(project, environ, "add", "-A")
-    git(project, environ, "commit", "-qm", "stages")
+    text += "".join(_READER.format(number=number) for number in readers)
+    config = f"[core]\n    remote = r\n['remote \"r\"']\n    url = {root / 'remote'}\n"
+    project, environ = _begin(root, text, config)
+    (project / "out").mkdir()
     entries: dict[str, dict[str, object]] = {}
     for number in range(stages - len(readers)):
         content = f"{number}\n".encode()
@@ -157,11 +158,12 @@ def plans(
     found = {}
     for number in stages:
         project, environ = make_new(root / str(number), number) if new else make(root / str(number), number, files)
+        quiet = () if new else ("-q",)  # with which it fails where a stage is stale
         ours, theirs = [], []
         for _ in range(repeats):
             shutil.rmtree(project / ".mlbutler", ignore_errors=True)
             ours.append(seconds((*OURS, "plan"), project, environ))
-            theirs.append(seconds((*DVC, "status"), project, environ))
+            theirs.append(seconds((*DVC, "status", *quiet), project, environ))
         found[number] = statistics.median(ours), statistics.median(theirs)
     return found
 

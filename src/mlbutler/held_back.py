@@ -16,10 +16,9 @@ _OUR_NAME = "mlbutler"
 
 def in_ci(environ: Mapping[str, str]) -> bool:
     """Return whether this is the environment of a CI server's build."""
-    from mlbutler.ci import ADAPTERS
+    from mlbutler.ci import read_server
 
-    environ = dict(environ)  # of `os.environ`, each look would decode
-    return any(name != "local" and adapter.read_facts(environ) is not None for name, adapter in ADAPTERS.items())
+    return read_server(environ).ci != "local"
 
 
 def allowed(environ: Mapping[str, str], keep: Iterable[str] = ()) -> dict[str, str]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
-from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast
@@ -151,14 +149,7 @@ def _plain(value: Any, redactor: Redactor) -> Any:
         return [_plain(item, redactor) for item in value]
     if isinstance(value, dict):
         return {_text(str(key), redactor): _plain(item, redactor) for key, item in value.items()}
-    return {name: _plain(getattr(value, name), redactor) for name in _fields(kind)}
-
-
-def _names(kind: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(kind))
-
-
-_fields: Callable[[Any], tuple[str, ...]] = functools.cache(_names)
+    return {field.name: _plain(getattr(value, field.name), redactor) for field in dataclasses.fields(value)}
 
 
 def _text(text: str, redactor: Redactor) -> str:

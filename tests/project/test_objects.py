@@ -16,7 +16,6 @@ from mlbutler.store.retry import RetryPolicy
 
 def test_the_remote_is_opened_once_for_all_lists_of_files(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a bucket is takes botocore a tenth of a second each time."""
-    shutil.rmtree(full / ".dvc" / "cache")
     opened: list[str | None] = []
     usual = opening.open_remote
 
@@ -26,9 +25,20 @@ def test_the_remote_is_opened_once_for_all_lists_of_files(full: Path, monkeypatc
 
     monkeypatch.setattr(opening, "open_remote", open_remote)
     project = Project(full, {})
-    for path in ("data/raw", "model1", "model2"):
+
+    def read(path: str) -> None:
         _, output = project.stages.owners[path]
         assert output.recorded is not None
         assert output.recorded.oid is not None
-        assert project.objects.manifest(output.recorded.oid)
+        shutil.rmtree(full / ".dvc" / "cache")
+        assert project.objects.object_file(output.recorded.oid)
+
+    read("data/raw")
+    project.reload()  # reads the same configuration
+    read("model1")
     assert opened == ["origin"]
+    with (full / ".dvc" / "config").open("a") as file:
+        file.write("['remote \"another\"']\n    url = /another\n")
+    project.reload()
+    read("model2")
+    assert opened == ["origin", "origin"]

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -61,43 +61,41 @@ def test_what_was_sent_is_run_and_its_results_are_a_dvc_experiment_on_any_clone(
 
 
 @pytest.fixture(scope="session")
-def sent_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `sent` is."""
-    return tmp_path_factory.mktemp("sent")
+def agents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where what is done on agents is kept."""
+    return tmp_path_factory.mktemp("agents")
 
 
-@pytest.fixture
-def sent(trained: World, sent_folder: Path) -> Iterator[Agent]:
-    """An agent that is to run an experiment at a rate of 0.02."""
+@contextmanager
+def prepared_agent(folder: Path, trained: World, do: Callable[[Agent], object], attempt: str = "") -> Iterator[Agent]:
+    """Lend an agent for an experiment at a rate of 0.02 on which something was done, as `prepared` does a laptop."""
 
-    def send_one(laptop: Laptop) -> None:
+    def begin(laptop: Laptop) -> None:
         (one,) = send(laptop, "train.rate=0.02", name="lr")
-        Agent(laptop, one)
+        do(Agent(laptop, one))
 
-    with prepared(sent_folder, trained, send_one) as laptop:
+    with prepared(folder, trained, begin) as laptop:
         (found,) = shared(laptop).all()
-        yield Agent(laptop, found.experiment, is_new=False)
-
-
-@pytest.fixture(scope="session")
-def ran_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `ran` is."""
-    return tmp_path_factory.mktemp("ran")
+        yield Agent(laptop, found.experiment, attempt=attempt, is_new=False)
 
 
 @pytest.fixture
-def ran(trained: World, ran_folder: Path) -> Iterator[Agent]:
-    """An agent that has run an experiment at a rate of 0.02, and is to save its results."""
+def sent(trained: World, agents: Path) -> Iterator[Agent]:
+    """An agent that is to run its experiment."""
+    with prepared_agent(agents / "sent", trained, lambda agent: None) as agent:
+        yield agent
 
-    def run(laptop: Laptop) -> None:
-        (one,) = send(laptop, "train.rate=0.02", name="lr")
-        agent = Agent(laptop, one)
+
+@pytest.fixture
+def ran(trained: World, agents: Path) -> Iterator[Agent]:
+    """An agent that has run its experiment, and is to save the results."""
+
+    def run(agent: Agent) -> None:
         agent.begin()
         agent.call("run")
 
-    with prepared(ran_folder, trained, run) as laptop:
-        (found,) = shared(laptop).all()
-        yield Agent(laptop, found.experiment, attempt="1", is_new=False)
+    with prepared_agent(agents / "ran", trained, run, attempt="1") as agent:
+        yield agent
 
 
 def killed(laptop: Laptop, process: subprocess.Popen[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlbutler.errors import AccessDenied, CorruptObject, MlbutlerError, StoreError
 from mlbutler.project.model import NotKnown, Output, ParamsFile
@@ -33,7 +33,7 @@ class Objects:
         self._on_remote: dict[ObjectId, bool] = {}
         self._asked_of_source: set[ObjectId] = set()
         self._failed: dict[ObjectId, MlbutlerError] = {}
-        self._opened: dict[str | None, Store] = {}
+        self._opened: dict[tuple[Any, str | None], Store] = {}
         self.problem: MlbutlerError | None = None
         self._near_answers = True
 
@@ -180,10 +180,11 @@ class Objects:
         from mlbutler.remotes.opening import open_remote
         from mlbutler.store.retry import RetryPolicy
 
-        if name not in self._opened:  # once: a bucket's place costs a tenth of a second of botocore's each time
+        key = self._project.repo, name  # another `Repo` has another configuration
+        if key not in self._opened:  # once: a bucket's place costs a tenth of a second of botocore's each time
             policy = RetryPolicy(attempts=2, pause=0.2)
-            self._opened[name] = open_remote(self._project, name, self._project.environ, policy=policy)
-        return self._opened[name]
+            self._opened[key] = open_remote(self._project, name, self._project.environ, policy=policy)
+        return self._opened[key]
 
     def is_local(self, output: Output) -> bool:
         """Tell whether cache or mirror holds the output's object."""

@@ -76,7 +76,8 @@ class OpenedProject:
         require_places(self.root, self.agreed, texts)
         last = self._last
         if last is not None and last[0] == texts:
-            repo = _as_new(last[1])
+            repo = last[1]
+            repo._reset()  # as DVC does when it takes its lock: of the project it has read the configuration alone
         else:
             self.refused = refused(
                 self.root, self.agreed, self.environ, anonymous=self._anonymous, chosen=self._chosen, texts=texts
@@ -237,10 +238,3 @@ class OpenedProject:
         """Return the remote in use: set from the settings, else DVC's default, else the only one there is."""
         names = self.remote_names()
         return self.default_remote() or (names[0] if len(names) == 1 else None)
-
-
-def _as_new(repo: Any) -> Any:
-    """Return a `dvc.repo.Repo` that has read nothing of its project yet but the configuration."""
-    repo._reset()  # what DVC does itself when it takes its lock
-    repo.state.ignore = repo.dvcignore
-    return repo

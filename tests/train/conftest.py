@@ -6,11 +6,10 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,13 +119,18 @@ class Laptop:
         """Kill the processes with `word` in their command, as the machine does without memory."""
         victims = self.running(word)
         assert victims, [one.cmdline() for one in self.processes()]
-        for one in victims:
-            one.send_signal(signal.SIGKILL)
+        kill(victims)
         psutil.wait_procs(victims, timeout=60)
 
     def close(self) -> None:
         """End what still runs."""
-        for process in self.processes():
+        kill(self.processes())
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """Kill processes, each of which may have ended at this moment."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
 
 

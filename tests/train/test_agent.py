@@ -10,7 +10,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -28,7 +28,7 @@ from mlbutler.train.state import State
 from tests.integration.world import World
 from tests.trackers.mlflow_server import PASSWORD, USER, Tracker
 from tests.train.agents import Agent, kept, now, send, shared
-from tests.train.conftest import Laptop, prepared
+from tests.train.conftest import Laptop, kill, prepared
 
 
 def test_what_was_sent_is_run_and_its_results_are_a_dvc_experiment_on_any_clone(laptop: Laptop) -> None:
@@ -100,10 +100,7 @@ def ran(trained: World, agents: Path) -> Iterator[Agent]:
 
 def killed(laptop: Laptop, process: subprocess.Popen[str]) -> None:
     """Kill a command and all that it started, as an agent that dies does."""
-    everything = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-    for one in everything:
-        with suppress(psutil.NoSuchProcess):  # it has ended at this moment
-            one.send_signal(signal.SIGKILL)
+    kill([*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)])
     process.communicate()
 
 

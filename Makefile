@@ -13,7 +13,7 @@ GROOVY_LINT := $(VENV)/groovy-lint/.installed
 unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-oldest coverage lint types bench fuzz lock libraries audit reference site pictures release
+.PHONY: help install demo test test-oldest coverage lint types bench fuzz properties lock libraries audit reference site pictures release
 
 help:
 	@echo "make demo    the whole story on real data, in a new folder ./mlbutler-demo"
@@ -22,6 +22,7 @@ help:
 	@echo "make types   mypy"
 	@echo "make bench   speed against DVC, cp and curl; errors of gates: half an hour, some gigabytes; needs nginx, curl, rclone"
 	@echo "make fuzz         a million hostile inputs: hours; FUZZ='--inputs 20000 logs' for fewer"
+	@echo "make properties   the tests of properties with other examples, ten times; ROUNDS=100 for more"
 	@echo "make coverage     the tests, with the lines and branches that they reach"
 	@echo "make test-oldest  the tests that work on DVC, with the oldest DVC that is supported"
 	@echo "make lock         requirements.lock and constraints.txt anew, from pyproject.toml"
@@ -107,6 +108,13 @@ bench: $(INSTALLED)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m bench.fuzz $(FUZZ)
+
+# `make test` tries the same examples each time.
+ROUNDS := 10
+
+properties: $(INSTALLED)
+	for round in $$(seq $(ROUNDS)); do \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -m hypothesis --hypothesis-profile random || exit 1; done
 
 # What the page of experiments has in it of others, in the versions of libraries/package-lock.json.
 libraries:

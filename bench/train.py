@@ -21,18 +21,18 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from tests.experiments.pipeline import Pipeline, agent_environ
 from tests.jenkins.controller import Controller
 from tests.jenkins.farm import Build, Farm
-from tests.train.pipeline import Pipeline, agent_environ
 
 from bench.measure import run
 from bench.project import environment
+from mlbutler.experiments.choices import JENKINS
+from mlbutler.experiments.experiment import Experiment, Measure, dumps, identity
+from mlbutler.experiments.state import State
 from mlbutler.jenkins.builds import Job
 from mlbutler.jenkins.client import JenkinsClient
 from mlbutler.jenkins.console_text import ConsoleText
-from mlbutler.train.choices import JENKINS
-from mlbutler.train.experiment import Experiment, Measure, dumps, identity
-from mlbutler.train.state import State
 
 MLBUTLER, DVC = (sys.executable, "-m", "mlbutler"), (sys.executable, "-m", "dvc")
 CASES = ("one", "grid", "log", "list", "send")

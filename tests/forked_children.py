@@ -28,7 +28,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-MODULES = ("dvc", "mlbutler", "mlbutler.reproduce.worker", "mlbutler.train.keeper", "mlbutler.train.worker")
+MODULES = ("dvc", "mlbutler", "mlbutler.reproduce.worker", "mlbutler.experiments.keeper", "mlbutler.experiments.worker")
 """What is started as ``python -m MODULE``."""
 AT_START = ("PYTHON", "LC_", "LANG", "LD_", "FSSPEC_")
 """Variables that the interpreter, or a module, reads when it starts."""
@@ -43,11 +43,11 @@ _COUNTS = os.environ.get(COUNTS)  # a process that is forked gets another enviro
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
 _PARENTS = {
-    "mlbutler": ("compare", "demo", "gate", "reproduce", "run", "train", "verify"), "mlbutler.train.keeper": None,
-    "mlbutler.train.worker": None, "tests.notebook": None,
+    "mlbutler": ("compare", "demo", "gate", "reproduce", "run", "train", "verify"), "mlbutler.experiments.keeper": None,
+    "mlbutler.experiments.worker": None, "tests.notebook": None,
 }  # fmt: skip
 """Which of them start others, by their first argument; None: whatever that is."""
-_FINDS_OUT_NOTHING = "mlbutler.train.keeper"
+_FINDS_OUT_NOTHING = "mlbutler.experiments.keeper"
 _ALONE = (
     "agent begin", "agent next", "agent save", "attach", "cancel", "compare", "fetch", "list", "logs", "pull", "rm",
     "show",

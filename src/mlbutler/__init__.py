@@ -27,10 +27,3 @@ def __getattr__(name: str) -> Any:
     from mlbutler import api
 
     return getattr(api, name)
-
-
-def of_experiments(name: str) -> Any:
-    """Return a public function for experiments: `mlbutler.train` offers it, and stands below what it needs."""
-    from mlbutler import train_api
-
-    return getattr(train_api, name)

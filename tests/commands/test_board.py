@@ -17,13 +17,13 @@ import mlbutler
 from mlbutler.commands.board.picked import Picked
 from mlbutler.commands.board.rows import rows_of
 from mlbutler.commitback.earlier import BUILD, REPRODUCED
+from mlbutler.experiments.experiment import Experiment, Measure, identity
+from mlbutler.experiments.refs import Experiments
+from mlbutler.experiments.state import State
 from mlbutler.git import Git
 from mlbutler.git.log import Logged
 from mlbutler.project.snapshot import SnapshotReader
 from mlbutler.record import Change
-from mlbutler.train.experiment import Experiment, Measure, identity
-from mlbutler.train.refs import Experiments
-from mlbutler.train.state import State
 from tests.commands.conftest import Cli
 from tests.project.conftest import commit, dvc
 

@@ -18,22 +18,23 @@ from mlbutler.comparison.comparison import Comparison, compare
 from mlbutler.comparison.images import image_kind, is_whole
 from mlbutler.comparison.snapshot import PlotDefinition, Snapshot, Source, StageParams, Stored
 from mlbutler.comparison.tables import UnreadableTable, read_rows, shape
+from mlbutler.experiments import plain_pickle
+from mlbutler.experiments.experiment import Experiment, dumps, identity, loads
+from mlbutler.experiments.state import State
 from mlbutler.gate.waivers import parse_waivers
 from mlbutler.junit_file import count
 from mlbutler.live_lines import LiveLines, clean
 from mlbutler.parsing import parse_json, parse_toml, parse_yaml
 from mlbutler.record import CompareResult, Outcome, PlotKind, Record
 from mlbutler.remotes.trust import from_text
-from mlbutler.report import image_difference, inline_svg
+from mlbutler.report import inline_svg
+from mlbutler.report.plots import image_difference
 from mlbutler.report.renderings import FILES, render
 from mlbutler.secrets import Redactor
 from mlbutler.settings import ReportSettings
 from mlbutler.settings import parse as settings_of
 from mlbutler.store.interface import ObjectId
 from mlbutler.store.manifest import parse_manifest
-from mlbutler.train import plain_pickle
-from mlbutler.train.experiment import Experiment, dumps, identity, loads
-from mlbutler.train.state import State
 from tests.fuzz import answers, projects
 from tests.fuzz.oracles import Fault, require_harmless
 from tests.report.conftest import png, sample

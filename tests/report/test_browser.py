@@ -8,10 +8,11 @@ import pytest
 
 from mlbutler.jenkins.server.model import ARTIFACT_POLICY
 from mlbutler.record import Record
-from mlbutler.report import html, vega
+from mlbutler.report import html
+from mlbutler.report.plots import vega
 from mlbutler.settings import ReportSettings as Settings
 from tests.report.conftest import Tab, axe_finds
-from tests.report.test_vega import GROUP, with_plots
+from tests.report.plots.test_vega import GROUP, with_plots
 
 pytestmark = pytest.mark.debian
 UNFOLD = "document.querySelectorAll('details').forEach((part) => { part.open = true; })"

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from mlbutler import record as r
 from mlbutler import record_file
 from mlbutler.record import Record
-from mlbutler.report import differences, html, vega
+from mlbutler.report import differences, html
 from mlbutler.report.model import Table
+from mlbutler.report.plots import vega
 from mlbutler.settings import ReportSettings as Settings
 
 from .conftest import Tab

@@ -14,6 +14,7 @@ from mlbutler.ci.github_actions import without_event
 from mlbutler.commands.start import begin
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, AccessDenied, ForgeError, GitError, SettingsError, UsageError
+from mlbutler.escape import markdown
 from mlbutler.forge.approval import Approval, find_approval, name, objection
 from mlbutler.forge.comment_command import USAGE, Approve, Command, Repeat, Run, Verify, Waive, parse
 from mlbutler.forge.comment_event import CommentEvent, is_number, read_event
@@ -21,7 +22,6 @@ from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.interface import Comment
 from mlbutler.frozen import frozen, frozen_by_name
 from mlbutler.record import Change
-from mlbutler.report.escape import markdown
 from mlbutler.steps.context import RunContext
 from mlbutler.steps.pull_request_head import head_of
 from mlbutler.steps.reviewers import discussed

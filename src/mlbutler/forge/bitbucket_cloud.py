@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from mlbutler.escape import web_address
 from mlbutler.forge import insights
 from mlbutler.forge.answers import find, same_second, text
 from mlbutler.forge.http import MOST_PAGES, Api, RequestRefused
@@ -23,7 +24,6 @@ from mlbutler.forge.interface import (
     TokenOwner,
 )
 from mlbutler.record import Change
-from mlbutler.report.escape import web_address
 
 # Nothing was judged where a run was stopped or something outside failed: neither is a failure.
 _STATES = {

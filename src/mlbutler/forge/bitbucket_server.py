@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
+from mlbutler.escape import web_address
 from mlbutler.forge import insights
 from mlbutler.forge.answers import find, same_second, text, whole
 from mlbutler.forge.bitbucket_cloud import key
@@ -26,7 +27,6 @@ from mlbutler.forge.interface import (
     TokenOwner,
 )
 from mlbutler.record import Change
-from mlbutler.report.escape import web_address
 
 _STATES = {
     CommitStatus.PENDING: "INPROGRESS", CommitStatus.SUCCESS: "SUCCESSFUL",

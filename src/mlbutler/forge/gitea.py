@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from mlbutler.escape import web_address
 from mlbutler.forge import gogs
 from mlbutler.forge.answers import same_second, text
 from mlbutler.forge.http import Api, OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import Capabilities, Comment, CommitStatus, PictureFile, PullRequest, TokenOwner
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
-from mlbutler.report.escape import web_address
 
 _UPLOADS = 3
 _PAGE = 50  # what a server gives at most unless its owner chose otherwise

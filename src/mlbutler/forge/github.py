@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from mlbutler.escape import markdown, web_address
 from mlbutler.forge.answers import find, same_second, text
 from mlbutler.forge.http import Api, OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import (
@@ -26,7 +27,6 @@ from mlbutler.forge.interface import (
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
 from mlbutler.report.annotations import Annotation
-from mlbutler.report.escape import markdown, web_address
 
 _PERSONAL = ("ghp_", "github_pat_", "gho_")
 _CONCLUSIONS = {CommitStatus.SUCCESS: "success", CommitStatus.FAILURE: "failure", CommitStatus.ERROR: "cancelled",

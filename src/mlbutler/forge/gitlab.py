@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from mlbutler.escape import web_address
 from mlbutler.forge.answers import find, same_second, text
 from mlbutler.forge.http import Api, RequestRefused, UnexpectedResponse
 from mlbutler.forge.interface import (
@@ -25,7 +26,6 @@ from mlbutler.forge.interface import (
 )
 from mlbutler.forge.opening import Opening
 from mlbutler.record import Change
-from mlbutler.report.escape import web_address
 
 _STATES = {
     CommitStatus.PENDING: "running", CommitStatus.SUCCESS: "success",

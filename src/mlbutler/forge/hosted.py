@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from time import sleep
 
 from mlbutler.errors import ForgeError, UsageError
+from mlbutler.escape import web_address
 from mlbutler.few import few
 from mlbutler.forge.http import OutcomeUnknown, RequestRefused
 from mlbutler.forge.interface import (
@@ -22,7 +23,6 @@ from mlbutler.forge.interface import (
     TokenOwner,
 )
 from mlbutler.record import Change
-from mlbutler.report.escape import web_address
 from mlbutler.report.marker import marked_head
 
 _ROUNDS = 8

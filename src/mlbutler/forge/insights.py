@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from mlbutler.escape import web_address
 from mlbutler.forge.interface import CommitStatus, StatusDetails
 from mlbutler.report.annotation_files import fingerprint
 from mlbutler.report.annotations import Annotation
-from mlbutler.report.escape import web_address
 
 _MOST_FIELDS = 6
 _TEXT_LIMIT = 450

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from urllib.parse import urlsplit
 
 from mlbutler.errors import ForgeError, SettingsError
-from mlbutler.report.escape import visible
+from mlbutler.escape import visible
 from mlbutler.variables import SMTP_PASSWORD, SMTP_URL, SMTP_USER
 
 _PORTS = {"smtp": 587, "smtps": 465}

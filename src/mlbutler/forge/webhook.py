@@ -10,11 +10,11 @@ from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from mlbutler.errors import SettingsError
+from mlbutler.escape import visible, web_address
 from mlbutler.forge.http import Api, ApiOptions, ApiRetryPolicy
 from mlbutler.forge.interface import CommitStatus
 from mlbutler.frozen import frozen_by_name
 from mlbutler.record import Change
-from mlbutler.report.escape import visible, web_address
 from mlbutler.variables import WEBHOOK
 
 _TEXT_LIMIT = 600

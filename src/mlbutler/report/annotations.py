@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
+from mlbutler.escape import log_line, visible
 from mlbutler.frozen import frozen
 from mlbutler.record import Record
-from mlbutler.report.escape import log_line, visible
 from mlbutler.report.findings import grouped
 
 MOST = 500

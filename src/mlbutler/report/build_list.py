@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from html import escape
 
+from mlbutler.escape import visible, web_address, xml
 from mlbutler.record import Change, Record
 from mlbutler.report.build import title
-from mlbutler.report.escape import visible, web_address, xml
 from mlbutler.report.headline import headline
 from mlbutler.report.links import report_page
 from mlbutler.report.model import Tone

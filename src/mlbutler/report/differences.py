@@ -18,7 +18,6 @@ from mlbutler.record import (
     TableChange,
     Verdict,
 )
-from mlbutler.report import vega
 from mlbutler.report.model import (
     Column,
     Items,
@@ -34,6 +33,7 @@ from mlbutler.report.model import (
     plain,
     strong,
 )
+from mlbutler.report.plots import vega
 from mlbutler.report.plots.kinds import KINDS
 from mlbutler.settings import ReportSettings as Settings
 

@@ -13,13 +13,14 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from mlbutler.escape import visible
 from mlbutler.record import PlotChange, Record
 from mlbutler.record_file import dumps
-from mlbutler.report import inline_svg, vega
+from mlbutler.report import inline_svg
 from mlbutler.report.build import build
-from mlbutler.report.escape import visible
 from mlbutler.report.model import Picture
 from mlbutler.report.page import TEXT_LIMIT, page
+from mlbutler.report.plots import vega
 from mlbutler.report.plots.figure import Figure
 from mlbutler.report.plots.kinds import KINDS
 from mlbutler.settings import ReportSettings as Settings

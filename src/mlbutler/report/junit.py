@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from xml.etree import ElementTree
 
+from mlbutler.escape import xml
 from mlbutler.frozen import frozen
 from mlbutler.record import Outcome, Record
 from mlbutler.report.build import title
-from mlbutler.report.escape import xml
 from mlbutler.report.headline import judged, outcome
 
 _TEXT_LIMIT = 20_000

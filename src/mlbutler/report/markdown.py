@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from mlbutler import numbers
+from mlbutler.escape import markdown
 from mlbutler.frozen import frozen
 from mlbutler.record import Record
 from mlbutler.report.build import build
-from mlbutler.report.escape import markdown
 from mlbutler.report.layout import Layout, Piece, TemplateProblem, filled
 from mlbutler.report.markdown_writer import CAPTION_LIMIT, MarkdownWriter, Part
 from mlbutler.report.marker import marker, without_markers

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from mlbutler import numbers
+from mlbutler.escape import markdown, preformatted, visible, web_address
 from mlbutler.frozen import frozen
-from mlbutler.report.escape import markdown, preformatted, visible, web_address
 from mlbutler.report.model import (
     Block,
     CodeBlock,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mlbutler.report.escape import hidden_comment
+from mlbutler.escape import hidden_comment
 
 _HEAD = re.compile(r"(?:<!-- |\[//\]: # \()mlbutler:report:(?P<title>[^<>()]*) head=(?P<head>[^\s<>()]*)(?: -->|\))")
 

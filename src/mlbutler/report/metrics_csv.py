@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
+from mlbutler.escape import visible
 from mlbutler.numbers import as_float
 from mlbutler.record import CompareResult, MetricChange, Outcome, Record, Verdict
-from mlbutler.report.escape import visible
 from mlbutler.report.headline import outcome
 
 

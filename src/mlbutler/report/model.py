@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from mlbutler.escape import visible
 from mlbutler.frozen import frozen
 from mlbutler.record import PlotChange
-from mlbutler.report.escape import visible
 
 
 class Tone(StrEnum):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mlbutler.escape import visible
 from mlbutler.record import Record
-from mlbutler.report.escape import visible
 from mlbutler.report.metrics_csv import measured_numbers
 
 

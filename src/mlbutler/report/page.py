@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup
 
+from mlbutler.escape import visible, web_address
 from mlbutler.numbers import count
 from mlbutler.record import PlotChange
 from mlbutler.report import sparkline
-from mlbutler.report.escape import visible, web_address
 from mlbutler.report.model import (
     Block,
     Cell,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 
 from mlbutler.record import PlotChange
-from mlbutler.report import vega
 from mlbutler.report.model import Picture, Report
+from mlbutler.report.plots import vega
 from mlbutler.report.plots.figure import File, picture_file
 from mlbutler.report.plots.kinds import KINDS
 

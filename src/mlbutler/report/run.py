@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 
 from mlbutler import numbers
+from mlbutler.escape import log_line
 from mlbutler.record import CommandRun, Finding, Outcome, Record
-from mlbutler.report.escape import log_line
 from mlbutler.report.findings import grouped
 from mlbutler.report.headline import OUTCOME_TONES, judged
 from mlbutler.report.links import short

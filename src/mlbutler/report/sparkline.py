@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from mlbutler.report.escape import visible
+from mlbutler.escape import visible
 from mlbutler.report.model import Trend
 
 _BLOCKS = "▁▂▃▄▅▆▇█"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mlbutler import numbers
+from mlbutler.escape import log_line
 from mlbutler.record import Record, StageVerified
-from mlbutler.report.escape import log_line
 from mlbutler.report.model import Block, CodeBlock, Column, Paragraph, Section, Style, Table, Tone, cell, plain
 
 _LOG_LINES = 30

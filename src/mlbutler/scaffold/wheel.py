@@ -12,7 +12,6 @@ from functools import cached_property
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
-import mlbutler
 from mlbutler import pages
 from mlbutler.errors import UsageError
 from mlbutler.scaffold.changes import Action, FileChange
@@ -105,7 +104,7 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def _code() -> Iterator[tuple[str, bytes]]:
-    package = Path(mlbutler.__file__).parent
+    package = Path(pages.__file__).parent
     for path in sorted(package.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
             yield f"mlbutler/{path.relative_to(package).as_posix()}", path.read_bytes()

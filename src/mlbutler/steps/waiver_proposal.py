@@ -7,6 +7,7 @@ import json
 
 from mlbutler.commitback.build import Author, CommitBuilder
 from mlbutler.errors import GitError, SettingsError, UsageError
+from mlbutler.escape import markdown
 from mlbutler.forge.comment_command import Waive
 from mlbutler.forge.hosted import Hosted
 from mlbutler.forge.interface import PullRequest
@@ -14,7 +15,6 @@ from mlbutler.gate.waivers import FILE_NAME, parse_waivers
 from mlbutler.git import TreeEntry
 from mlbutler.git.repository import RefMove
 from mlbutler.record import Change
-from mlbutler.report.escape import markdown
 from mlbutler.steps.context import RunContext
 
 PREFIX = "mlbutler/waivers/"

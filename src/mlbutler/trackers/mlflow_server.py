@@ -18,11 +18,11 @@ from typing import Any
 from urllib.parse import quote
 
 from mlbutler.errors import AccessDenied, OutsideError, SettingsError, UsageError
+from mlbutler.escape import markdown, visible, web_address
 from mlbutler.extras import how_to_get
 from mlbutler.frozen import frozen
 from mlbutler.record import TrackedRun
 from mlbutler.remotes.credentials import is_dagshub
-from mlbutler.report.escape import markdown, visible, web_address
 from mlbutler.trackers.offline import MLFLOW, Logged
 from mlbutler.trackers.result import Result
 

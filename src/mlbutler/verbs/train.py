@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from mlbutler.train.choices import ENGINES, MOST_GPUS, MOST_JOBS, MOST_RETRIES, MOST_TRIALS
-from mlbutler.train.state import State
+from mlbutler.experiments.choices import ENGINES, MOST_GPUS, MOST_JOBS, MOST_RETRIES, MOST_TRIALS
+from mlbutler.experiments.state import State
 from mlbutler.verbs.options import Aliased, cli, common, examples, needs, verb
 
 _STATES = tuple(state.value for state in State)
@@ -132,7 +132,7 @@ def train_list(directory: Path, console: Any, names: tuple[str, ...], watch: boo
     """Show the experiments and what has become of them, those under way first."""
     from mlbutler.commands.train.chosen import RUNNING, Wanted
     from mlbutler.commands.train.listing import list_all
-    from mlbutler.train.state import FAILED
+    from mlbutler.experiments.state import FAILED
 
     states = (*options["state"], *(RUNNING if options["running"] else ()), *(FAILED if options["failed"] else ()))
     return list_all(

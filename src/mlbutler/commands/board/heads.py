@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from mlbutler.commitback.report_branch import PREFIX as REPORTS
 from mlbutler.errors import AccessDenied, GitError
+from mlbutler.experiments.refs import PREFIX
+from mlbutler.experiments.shared import SharedExperiments
 from mlbutler.git import Git
-from mlbutler.train.refs import PREFIX
-from mlbutler.train.shared import SharedExperiments
 
 FETCHED = "refs/mlbutler/board/"
 """Where `fetch` puts the remote's refs: none of the user's own moves, and DVC sees no experiment of others."""

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mlbutler.commands.board.picked import Picked
 from mlbutler.commitback.earlier import BUILD, REPRODUCED
+from mlbutler.escape import web_address
 from mlbutler.forge.address import kind_of, parse_address
 from mlbutler.project.past_numbers import Numbers
 from mlbutler.record import Change
 from mlbutler.report import links
 from mlbutler.report.board.model import Kind, Row
-from mlbutler.report.escape import web_address
 
 
 def rows_of(change: Change, picked: Sequence[Picked], numbers: Mapping[str, Numbers]) -> list[Row]:

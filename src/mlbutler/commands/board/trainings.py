@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mlbutler.experiments.everywhere import latest
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.refs import Experiments
+from mlbutler.experiments.shared import SharedExperiments
+from mlbutler.experiments.state import State
 from mlbutler.git import Git
 from mlbutler.parsing import Unreadable, parse_yaml
 from mlbutler.record import Scalar
 from mlbutler.report.board.model import Kind, Row
-from mlbutler.train.everywhere import latest
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.refs import Experiments
-from mlbutler.train.shared import SharedExperiments
-from mlbutler.train.state import State
 
 _DEFAULT_PARAMS = "params.yaml"
 

@@ -13,6 +13,16 @@ from mlbutler.commands.start import find_project
 from mlbutler.commands.train.build import Build, open_build, steps, trust_experiment
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
+from mlbutler.experiments.attempt import Attempt, Stopped, Workplace, run_environment
+from mlbutler.experiments.checkpoints import Checkpoints, drop_old
+from mlbutler.experiments.declared import Declared, declared_by
+from mlbutler.experiments.end import CANCELLED, End
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.gpu_lease import leased
+from mlbutler.experiments.handed import Handed
+from mlbutler.experiments.log import LogFile
+from mlbutler.experiments.saver import resume, saving
+from mlbutler.experiments.state import State
 from mlbutler.few import few
 from mlbutler.git import Git
 from mlbutler.held_back import values_to_hide
@@ -20,16 +30,6 @@ from mlbutler.record import Outcome
 from mlbutler.secrets import Redactor
 from mlbutler.settings import load
 from mlbutler.symlinks import Symlinks
-from mlbutler.train.attempt import Attempt, Stopped, Workplace, run_environment
-from mlbutler.train.checkpoints import Checkpoints, drop_old
-from mlbutler.train.declared import Declared, declared_by
-from mlbutler.train.end import CANCELLED, End
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.gpu_lease import leased
-from mlbutler.train.handed import Handed
-from mlbutler.train.log import LogFile
-from mlbutler.train.saver import resume, saving
-from mlbutler.train.state import State
 
 _KEPT = 30 * 86_400.0
 """Seconds for which the checkpoints of an experiment are kept on agents."""

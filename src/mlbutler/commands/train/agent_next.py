@@ -9,10 +9,10 @@ from pathlib import Path
 from mlbutler.commands.train.build import Build, open_build
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.refs import Kept
-from mlbutler.train.state import State
-from mlbutler.train.turn import asked_for, due, given_up, searches
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.state import State
+from mlbutler.experiments.turn import asked_for, due, given_up, searches
 
 
 def next_ones(directory: Path, console: Console) -> int:
@@ -53,7 +53,7 @@ def name_next(build: Build, there: Sequence[Kept]) -> None:
 
 def _has_grown(build: Build, grid: str) -> bool:
     """Create the next trials of a search; return whether there are new ones."""
-    from mlbutler.train.search import Growing  # which needs DVC, as no sweep does
+    from mlbutler.experiments.search import Growing  # which needs DVC, as no sweep does
 
     try:
         return bool(Growing(build.git, build.experiments).grow(grid))

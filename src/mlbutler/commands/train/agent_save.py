@@ -27,19 +27,19 @@ from mlbutler.errors import (
     OutsideError,
     UsageError,
 )
+from mlbutler.experiments import saved_results as results
+from mlbutler.experiments.assigned import ABORTED
+from mlbutler.experiments.delivery import deliver
+from mlbutler.experiments.end import End, after_attempt
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.handed import Handed
+from mlbutler.experiments.log import kept as kept_log
+from mlbutler.experiments.measures import measures
+from mlbutler.experiments.notices import Notice, at_end, lost
+from mlbutler.experiments.state import ENDED, State
 from mlbutler.frozen import frozen
 from mlbutler.record import Outcome
 from mlbutler.settings import Settings, settings_at
-from mlbutler.train import saved_results as results
-from mlbutler.train.assigned import ABORTED
-from mlbutler.train.delivery import deliver
-from mlbutler.train.end import End, after_attempt
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.handed import Handed
-from mlbutler.train.log import kept as kept_log
-from mlbutler.train.measures import measures
-from mlbutler.train.notices import Notice, at_end, lost
-from mlbutler.train.state import ENDED, State
 from mlbutler.variables import TRAIN_ATTEMPT
 
 _T = TypeVar("_T")

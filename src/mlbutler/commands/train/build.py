@@ -14,6 +14,10 @@ from mlbutler.ci import facts
 from mlbutler.commands.start import begin, find_project
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
+from mlbutler.experiments.assigned import Assigned
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.fields import is_id
+from mlbutler.experiments.shared import SharedExperiments
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.held_back import values_to_hide
@@ -22,10 +26,6 @@ from mlbutler.record import Outcome, StepResult
 from mlbutler.secrets import Redactor
 from mlbutler.settings import load
 from mlbutler.steps.context import RunContext
-from mlbutler.train.assigned import Assigned
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.fields import is_id
-from mlbutler.train.shared import SharedExperiments
 from mlbutler.variables import TRAIN_EXPERIMENT, TRUST
 
 # What the CI server says of a branch: it is that of the pipeline's own text, not of the experiment.

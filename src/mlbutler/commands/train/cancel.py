@@ -9,11 +9,11 @@ from pathlib import Path
 from mlbutler.commands.train.opening import Training, opened, print_experiments
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
-from mlbutler.train.cancelling import Cancelling
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.refs import Kept
-from mlbutler.train.state import ENDED, UNDER_WAY, State
-from mlbutler.train.turn import no_more, searches
+from mlbutler.experiments.cancelling import Cancelling
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.state import ENDED, UNDER_WAY, State
+from mlbutler.experiments.turn import no_more, searches
 
 _POLL = 0.1
 _TRIES = 10

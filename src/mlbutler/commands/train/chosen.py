@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mlbutler.errors import UsageError
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.ranking import best_first, metric_of
+from mlbutler.experiments.state import ENDED, State
 from mlbutler.frozen import frozen
 from mlbutler.settings import Gate
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.ranking import best_first, metric_of
-from mlbutler.train.state import ENDED, State
 
 Shown = tuple[State, Experiment]
 """An experiment, and its state as it is shown."""

@@ -16,13 +16,13 @@ from mlbutler.commands.train.leaderboard import leaderboard, ranked
 from mlbutler.commands.train.opening import Training, as_json, opened, print_json
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.notices import judged
+from mlbutler.experiments.refs import AUTHOR
+from mlbutler.experiments.state import State
 from mlbutler.git import Git
 from mlbutler.process import project_environment
 from mlbutler.reproduce.scratch import configure, make_clone
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.notices import judged
-from mlbutler.train.refs import AUTHOR
-from mlbutler.train.state import State
 
 
 def compare(

@@ -13,15 +13,15 @@ from mlbutler.commands.train.finished import finished
 from mlbutler.commands.train.opening import Training, as_json, dumps, opened, print_json
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
+from mlbutler.experiments.applying import Applied, apply, is_at
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.state import ENDED, State
 from mlbutler.few import few
 from mlbutler.pipeline import run_step
 from mlbutler.record import SyncResult
 from mlbutler.steps import sync
 from mlbutler.steps.context import RunContext
-from mlbutler.train.applying import Applied, apply, is_at
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.refs import Kept
-from mlbutler.train.state import ENDED, State
 
 LEFT = ".mlbutler/fetched"
 """What experiments without results left: a folder for each, of its name."""

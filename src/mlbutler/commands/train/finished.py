@@ -5,9 +5,9 @@ from __future__ import annotations
 from mlbutler.change.detect import remote_of
 from mlbutler.commands.train.opening import Training
 from mlbutler.errors import UsageError
-from mlbutler.train import saved_results as results
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.state import State
+from mlbutler.experiments import saved_results as results
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.state import State
 
 
 def finished(training: Training, name: str) -> Experiment:

@@ -6,14 +6,14 @@ import html
 from collections.abc import Sequence
 
 from mlbutler.console import human_seconds
+from mlbutler.escape import markdown, visible
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.notices import judged
+from mlbutler.experiments.ranking import best_first, goal_of, main_metric
+from mlbutler.experiments.state import State
 from mlbutler.frozen import frozen
 from mlbutler.numbers import difference, value
-from mlbutler.report.escape import markdown, visible
 from mlbutler.settings import Gate
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.notices import judged
-from mlbutler.train.ranking import best_first, goal_of, main_metric
-from mlbutler.train.state import State
 
 _DIGITS = 4
 _MOST_METRICS = 6

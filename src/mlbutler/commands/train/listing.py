@@ -14,17 +14,17 @@ from mlbutler.commands.train.opening import Training, opened, print_experiments,
 from mlbutler.commands.train.spent import spent
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
+from mlbutler.experiments import signs
+from mlbutler.experiments.choices import JENKINS, LOCAL
+from mlbutler.experiments.experiment import Experiment, Measure
+from mlbutler.experiments.measures import at_baseline
+from mlbutler.experiments.ranking import best_first, main_metric, metric_of
+from mlbutler.experiments.state import ENDED, UNDER_WAY, State
+from mlbutler.experiments.turn import searches, stands_still, trials
 from mlbutler.few import few
 from mlbutler.live_lines import clean
 from mlbutler.numbers import as_float, count, difference, value
 from mlbutler.settings import Gate
-from mlbutler.train import signs
-from mlbutler.train.choices import JENKINS, LOCAL
-from mlbutler.train.experiment import Experiment, Measure
-from mlbutler.train.measures import at_baseline
-from mlbutler.train.ranking import best_first, main_metric, metric_of
-from mlbutler.train.state import ENDED, UNDER_WAY, State
-from mlbutler.train.turn import searches, stands_still, trials
 
 _METRICS, _DIGITS = 3, 4
 _EVERY, _EVERY_REMOTE = 1.0, 2.0

@@ -15,14 +15,14 @@ from mlbutler.commands.train.show import next_steps
 from mlbutler.commands.train.waiting import CODES
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
+from mlbutler.experiments import signs
+from mlbutler.experiments.build_log import BuildLog
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.log_times import since
+from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.state import ENDED, State
 from mlbutler.frozen import frozen
 from mlbutler.live_lines import clean
-from mlbutler.train import signs
-from mlbutler.train.build_log import BuildLog
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.log_times import since
-from mlbutler.train.refs import Kept
-from mlbutler.train.state import ENDED, State
 
 _POLL = 0.2
 

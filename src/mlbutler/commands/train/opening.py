@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any
 from mlbutler.commands.start import find_project
 from mlbutler.console import Console
 from mlbutler.errors import Interrupted, UsageError
+from mlbutler.experiments.everywhere import Engines, Everywhere
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.local import LocalEngine, host
+from mlbutler.experiments.place import Place
+from mlbutler.experiments.refs import Experiments, Kept
+from mlbutler.experiments.shared import SharedExperiments, shared_on
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.held_back import in_ci, values_to_hide
 from mlbutler.secrets import Redactor
 from mlbutler.settings import LoadedSettings, Settings, load
-from mlbutler.train.everywhere import Engines, Everywhere
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.local import LocalEngine, host
-from mlbutler.train.place import Place
-from mlbutler.train.refs import Experiments, Kept
-from mlbutler.train.shared import SharedExperiments, shared_on
 
 if TYPE_CHECKING:
+    from mlbutler.experiments.on_jenkins import JenkinsEngine
     from mlbutler.project.project import Project
-    from mlbutler.train.on_jenkins import JenkinsEngine
 
 
 @frozen
@@ -156,7 +156,7 @@ def opened(directory: Path, console: Console) -> Training:
 def _connect(
     git: Git, prefix: str, loaded: LoadedSettings, shared: SharedExperiments, console: Console
 ) -> JenkinsEngine:
-    from mlbutler.train.connecting import connect
+    from mlbutler.experiments.connecting import connect
 
     return connect(git, prefix, loaded, shared, console, os.environ)
 

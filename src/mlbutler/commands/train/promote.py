@@ -15,6 +15,9 @@ from mlbutler.commands.train.opening import Training, opened, print_json
 from mlbutler.commitback.push_results import refusal
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, GitError, StoreError, UsageError
+from mlbutler.escape import markdown
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.sending_data import DataToSend
 from mlbutler.few import few
 from mlbutler.forge.detect import ForgeLocation, locate_forge
 from mlbutler.forge.interface import Forge, NotOffered, PullRequest
@@ -23,9 +26,6 @@ from mlbutler.forge.opening import NoToken, Opening
 from mlbutler.forge.registry import open_forge
 from mlbutler.git import Git
 from mlbutler.record import Change
-from mlbutler.report.escape import markdown
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.sending_data import DataToSend
 
 _TITLE = 200
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from mlbutler.commands.train.opening import opened, print_json
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
+from mlbutler.experiments import saved_results as results
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.state import ENDED
 from mlbutler.few import few
-from mlbutler.train import saved_results as results
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.state import ENDED
 
 
 def remove(

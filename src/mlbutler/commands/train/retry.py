@@ -9,11 +9,11 @@ from mlbutler.commands.train.opening import Training, opened, print_experiments
 from mlbutler.commands.train.ways import start_again
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.state import FAILED, State
+from mlbutler.experiments.submission import again, is_to_run
 from mlbutler.numbers import count
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.refs import Kept
-from mlbutler.train.state import FAILED, State
-from mlbutler.train.submission import again, is_to_run
 
 
 def retry(directory: Path, console: Console, names: Sequence[str], *, failed: bool) -> int:

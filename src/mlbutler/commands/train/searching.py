@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from mlbutler.commands.train.opening import Training
 from mlbutler.errors import UsageError
+from mlbutler.experiments.experiment import Experiment, Search
+from mlbutler.experiments.measures import measures
+from mlbutler.experiments.ranking import goal_of
+from mlbutler.experiments.search import Growing
 from mlbutler.project.project import Project
 from mlbutler.project.search_space import read_space
 from mlbutler.settings import Gate
-from mlbutler.train.experiment import Experiment, Search
-from mlbutler.train.measures import measures
-from mlbutler.train.ranking import goal_of
-from mlbutler.train.search import Growing
 
 _ENDS = {"max": "maximize", "min": "minimize"}
 

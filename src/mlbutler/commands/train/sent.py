@@ -7,12 +7,12 @@ from typing import Any
 
 from mlbutler.commands.train.opening import Training, as_json
 from mlbutler.console import human_bytes
+from mlbutler.experiments.planned import Planned
+from mlbutler.experiments.submission import Fate, Submitted
 from mlbutler.few import few
 from mlbutler.frozen import frozen
 from mlbutler.numbers import count
 from mlbutler.record import StageState
-from mlbutler.train.planned import Planned
-from mlbutler.train.submission import Fate, Submitted
 
 
 @frozen

@@ -9,8 +9,8 @@ from mlbutler.commands.train.listing import measured, said
 from mlbutler.commands.train.opening import Training, as_json, opened, print_json
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.state import State
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.state import State
 
 
 def show(directory: Path, console: Console, name: str) -> int:

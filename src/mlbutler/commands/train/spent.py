@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mlbutler.console import human_seconds
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.state import UNDER_WAY, State
-from mlbutler.train.turn import goes_on, trials
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.state import UNDER_WAY, State
+from mlbutler.experiments.turn import goes_on, trials
 
 _HOUR = 3600.0
 

@@ -12,20 +12,20 @@ from mlbutler.commands.train.sent import Sent, document, parts, tell, title
 from mlbutler.commands.train.ways import ToJenkins, ToThisMachine
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, BusyError, UsageError
+from mlbutler.experiments.capture import Captured, capture
+from mlbutler.experiments.checks import refuse_changed_data, refuse_credentials, refuse_left_out
+from mlbutler.experiments.choices import JENKINS, LOCAL
+from mlbutler.experiments.dvc_queue import Queued, queued, remove, resolve_queued
+from mlbutler.experiments.experiment import WISHES
+from mlbutler.experiments.planned import Planned, plan
+from mlbutler.experiments.search_submission import resolve_search
+from mlbutler.experiments.submission import Fate, Submitted, Wish, resolve
 from mlbutler.few import few
 from mlbutler.frozen import frozen
 from mlbutler.process import project_environment
 from mlbutler.project.project import Project
 from mlbutler.record import StageState
 from mlbutler.settings import Settings
-from mlbutler.train.capture import Captured, capture
-from mlbutler.train.checks import refuse_changed_data, refuse_credentials, refuse_left_out
-from mlbutler.train.choices import JENKINS, LOCAL
-from mlbutler.train.dvc_queue import Queued, queued, remove, resolve_queued
-from mlbutler.train.experiment import WISHES
-from mlbutler.train.planned import Planned, plan
-from mlbutler.train.search_submission import resolve_search
-from mlbutler.train.submission import Fate, Submitted, Wish, resolve
 
 _PATIENCE = 60.0
 _SHOWN = 20

@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 
 from mlbutler.commands.train.opening import Training
-from mlbutler.train import desktop
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.notices import all_ended, at_end
+from mlbutler.experiments import desktop
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.notices import all_ended, at_end
 
 
 def show_on_desktop(training: Training, ended: Sequence[Experiment]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from mlbutler.experiments.experiment import Experiment
 from mlbutler.steps import tracked
 from mlbutler.steps.context import RunContext
 from mlbutler.trackers.result import Result, named
-from mlbutler.train.experiment import Experiment
 
 
 def is_wanted(work: RunContext) -> bool:

@@ -10,12 +10,12 @@ from mlbutler.commands.train.opening import Training, opened, print_experiments,
 from mlbutler.commands.train.telling import show_on_desktop
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_INTERRUPTED, EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, OutsideError
-from mlbutler.train.everywhere import Engines
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.refs import Kept
-from mlbutler.train.starting import start
-from mlbutler.train.state import ENDED, State
-from mlbutler.train.turn import searches, stands_still
+from mlbutler.experiments.everywhere import Engines
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.starting import start
+from mlbutler.experiments.state import ENDED, State
+from mlbutler.experiments.turn import searches, stands_still
 
 _POLL, _POLL_REMOTE = 0.3, 2.0
 _MOST_IN_VAIN = 10

@@ -13,17 +13,17 @@ import click
 from mlbutler.commands.train.opening import Training
 from mlbutler.console import human_bytes
 from mlbutler.errors import MlbutlerError, UsageError
+from mlbutler.experiments.choices import JENKINS
+from mlbutler.experiments.everywhere import latest
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.gpu_lease import require
+from mlbutler.experiments.sending_data import DataToSend
+from mlbutler.experiments.starting import start
+from mlbutler.experiments.state import AGAIN, State
+from mlbutler.experiments.submission import Fate, Known, Submitted, Wish, keep, known
+from mlbutler.experiments.turn import due
 from mlbutler.few import few
 from mlbutler.project.project import Project
-from mlbutler.train.choices import JENKINS
-from mlbutler.train.everywhere import latest
-from mlbutler.train.experiment import Experiment
-from mlbutler.train.gpu_lease import require
-from mlbutler.train.sending_data import DataToSend
-from mlbutler.train.starting import start
-from mlbutler.train.state import AGAIN, State
-from mlbutler.train.submission import Fate, Known, Submitted, Wish, keep, known
-from mlbutler.train.turn import due
 
 
 class ToThisMachine:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from mlbutler.escape import visible, web_address
 from mlbutler.record import Scalar
 from mlbutler.report.board.model import Board, Column, Kind, Points, Row
-from mlbutler.report.escape import visible, web_address
 
 _LONGEST = 200
 _DIGITS = 6

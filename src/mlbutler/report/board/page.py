@@ -15,13 +15,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from mlbutler import numbers
+from mlbutler.escape import visible, web_address
 from mlbutler.numbers import as_float
 from mlbutler.record import Scalar
 from mlbutler.report import sparkline
 from mlbutler.report.board.columnar import columnar
 from mlbutler.report.board.data import iso
 from mlbutler.report.board.model import Board, Column, Row
-from mlbutler.report.escape import visible, web_address
 from mlbutler.report.model import Trend
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from mlbutler import numbers
 from mlbutler.record import PlotChange, Scalar
-from mlbutler.report.image_difference import difference
 from mlbutler.report.plots.figure import DATA_URI, EmbeddedImage, Figure, File, picture_file
+from mlbutler.report.plots.image_difference import difference
 
 
 def summary(plot: PlotChange, precision: int) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlbutler import numbers
 from mlbutler.record import PlotChange, Scalar
-from mlbutler.report import svg
+from mlbutler.report.plots import svg
 from mlbutler.report.plots.figure import Figure, File, picture_file
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlbutler import numbers
 from mlbutler.record import PlotChange
-from mlbutler.report import vega
+from mlbutler.report.plots import vega
 from mlbutler.report.plots.figure import Figure
 
 

@@ -1,0 +1,1 @@
+"""Send the experiment that is in the work tree now to where it can run, and bring its results back."""

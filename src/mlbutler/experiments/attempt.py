@@ -1,0 +1,240 @@
+"""The middle of an attempt, where the project's code runs: its stages, watched until they end or are to end.
+
+It needs no credential. What comes before (a work tree with the data) and after (keeping the results) differs from one
+engine to the other, and is theirs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from mlbutler.console import human_seconds
+from mlbutler.experiments import signs
+from mlbutler.experiments.declared import Declared
+from mlbutler.experiments.end import CANCELLED, End, judged, stage_notes
+from mlbutler.experiments.ending import end_leftovers, end_stage
+from mlbutler.experiments.experiment import Experiment, StageNote
+from mlbutler.experiments.gpu_lease import NO_GPUS, Lease
+from mlbutler.experiments.gpus import Use, holders, memory_left, uses
+from mlbutler.experiments.saver import Saver
+from mlbutler.experiments.state import State
+from mlbutler.experiments.watch import Watch
+from mlbutler.frozen import frozen
+from mlbutler.process import Ended, Grace, Process, output_redactor
+from mlbutler.record_file import latest_record, read_record
+from mlbutler.reproduce.progress import load_progress
+from mlbutler.variables import CHDIR, EXPERIMENT, IN_RUN
+
+GRACE = 30.0
+"""Seconds that a stage has to end when its time is over."""
+_POLL = 0.5
+_SIGNS_FIRST, _SIGNS = 2.0, 5.0
+"""Seconds until a line says how far it is, and between two of them."""
+_SETTLED = 3.0
+"""Seconds until what the stages declare is looked up."""
+_LAST_PART = 0.1
+
+
+class Stopped(Exception):
+    """This process was asked to stop: the experiment is to be taken up again."""
+
+
+@frozen
+class Workplace:
+    """Where the stages of one experiment run.
+
+    Attributes:
+        folder: below which nothing but this experiment runs. root: the project's root in there.
+        words: of the mlbutler command that runs the stages. environ: of that command.
+        stop: returns the seconds that the stage has to end, once the experiment is to be cancelled; None before.
+        line: takes each line that the command prints, credentials hidden.
+        declared: returns what the stages declare.
+        lease: the GPUs that the experiment was given.
+        stall: seconds without a sign of life after which it is stalled, None for never.
+        stalled: takes for how long nothing has happened when it stalls, and None when it goes on.
+        say_signs: takes a line of its log that says how far it is, when that has changed; None for `line`.
+        saver: returns what keeps its checkpoints, given the paths that DVC leaves in place; None for none.
+        nearly_over: is called once, with the seconds that are left, when a tenth of the time that it may take is left.
+    """
+
+    folder: Path
+    root: Path
+    words: Sequence[str]
+    environ: Mapping[str, str]
+    stop: Callable[[], float | None]
+    line: Callable[[str], None]
+    declared: Callable[[], Declared]
+    lease: Lease = NO_GPUS
+    stall: float | None = None
+    stalled: Callable[[float | None], None] = lambda seconds: None
+    say_signs: Callable[[str], None] | None = None
+    saver: Callable[[Callable[[], Sequence[str]]], Saver] | None = None
+    nearly_over: Callable[[float], None] = lambda left: None
+
+
+class Attempt:
+    """Run the stages of one experiment."""
+
+    def __init__(self, experiment: Experiment, place: Workplace) -> None:
+        self._experiment, self._place = experiment, place
+        self._ended_by_us: End | None = None
+        self._running = ""
+        self._began = time.monotonic()
+        self._watch = Watch(
+            place.stall, place.lease.gpus, lambda: uses(place.environ), place.root, lambda: self._declared().metrics,
+            place.line,
+        )  # fmt: skip
+        self._saver = place.saver(lambda: self._declared().persisted) if place.saver is not None else None
+        self._found: Declared | None = None
+        self._silent: float | None = None
+        self._signs, self._signs_due = "", time.monotonic() + _SIGNS_FIRST
+
+    def _declared(self) -> Declared:
+        """Return what the stages declare; short runs are not kept waiting for that."""
+        if self._found is None and time.monotonic() > self._began + _SETTLED:
+            self._found = self._place.declared()
+        return self._found or Declared()
+
+    def _line(self, text: str) -> None:
+        self._watch.heard()
+        self._place.line(text)
+
+    def _look(self, pid: int) -> None:
+        """Look after an experiment that runs: has it stalled, what are its metrics, is a checkpoint due."""
+        silent = self._watch.look()
+        if (silent is None) != (self._silent is None):
+            said = "It goes on." if silent is None else f"Nothing has happened for {human_seconds(silent)}: stalled."
+            self._place.line(said)
+            self._place.stalled(silent)
+        self._silent = silent
+        if time.monotonic() > self._signs_due:
+            self._signs_due = time.monotonic() + _SIGNS
+            self._say_signs()
+        if self._saver is not None:
+            self._saver.look(pid)
+
+    def _say_signs(self) -> None:
+        """Say in the log how far it is, where that has changed."""
+        text = signs.line(signs.stage_now(self._place.root), self._watch.metrics)
+        if text not in ("", self._signs):
+            self._signs = text
+            (self._place.say_signs or self._place.line)(text)
+
+    def run(self) -> End:
+        """Run them to their end, and return what became of them.
+
+        Raises:
+            Stopped: this process was asked to stop; nothing of the experiment runs any more.
+        """
+        place = self._place
+        command = [sys.executable, "-P", "-m", "mlbutler", *place.words, "-C", os.fspath(place.root)]
+        before = uses(place.environ) if place.lease.gpus else {}
+        with Process(
+            command, cwd=place.root, environ={**place.environ, **place.lease.environment()}, on_line=self._line,
+            redactor=output_redactor(place.environ), grace=Grace(interrupt=GRACE), pass_fds=place.lease.fds,
+        ) as process:  # fmt: skip
+            self._follow(process)
+        if self._saver is not None:
+            self._saver.close()
+        record = read_record(latest_record(place.root))
+        if self._ended_by_us is not None:
+            return self._said(self._ended_by_us, stage_notes(record, place.root), self._gpus_left(before))
+        end = judged(record, process.exit_code, process.tail)
+        for text in (*end.last_lines(), *self._gpus_left(before)):
+            place.line(text)
+        return end
+
+    def _gpus_left(self, before: Mapping[str, Use]) -> tuple[str, ...]:
+        """End what still holds memory of its GPUs, and say whether it was given back."""
+        place, gpus = self._place, self._place.lease.gpus
+        if not gpus:
+            return ()
+        if holders(place.environ, gpus):
+            end_leftovers(self._experiment.id, place.folder)
+        return memory_left(place.environ, gpus, before) or ("no process of it holds GPU memory",)
+
+    def _follow(self, process: Process) -> None:
+        """Pass its output on until it ends, or is to be ended."""
+        limit = self._experiment.time_limit
+        time_left, warned = TimeLeft(limit, self._place.root), False
+        while (ended := process.pump(deadline=time.monotonic() + _POLL)) is Ended.TIMED_OUT:
+            self._look(process.pid)
+            if (grace := self._place.stop()) is not None:
+                self._end(process, CANCELLED, grace)
+                return
+            left = time_left()
+            if limit is not None and not warned and left <= limit * _LAST_PART:
+                warned = True
+                self._place.nearly_over(max(left, 0.0))
+            if limit is not None and left <= 0:
+                self._end(process, End(State.TIMED_OUT, f"its time of {human_seconds(limit)} was over",
+                                       "Give it more: submit it again with a longer --time."), GRACE)  # fmt: skip
+                return
+        if ended is Ended.INTERRUPTED:
+            self._end_stage(process, GRACE)
+            raise Stopped
+
+    def _end(self, process: Process, end: End, grace: float) -> None:
+        self._ended_by_us = end
+        now = load_progress(self._place.root)
+        self._running = now.running if now is not None else ""
+        self._end_stage(process, grace)
+
+    def _end_stage(self, process: Process, grace: float) -> None:
+        asked = time.time()
+        by_itself = end_stage(process.pid, grace, lambda seconds: _pass_on(process, seconds))
+        if self._saver is not None:
+            self._saver.at_end(asked, by_itself=by_itself)
+
+    def _said(self, end: End, done: tuple[StageNote, ...], gpus: tuple[str, ...]) -> End:
+        """Return the end with the stages that had been finished, and whether something still runs."""
+        left = end_leftovers(self._experiment.id, self._place.folder)
+        kept = f"finished and kept: {', '.join(stage.name for stage in done)}" if done else ""
+        rest = f"{left} of its processes could not be ended" if left else "none of its processes is left"
+        stage = f"stage '{self._running}' was ended" if self._running else ""
+        reason = "; ".join(filter(None, (end.reason, stage, kept, rest, *gpus)))
+        return dataclasses.replace(end, reason=reason, stages=done)
+
+
+class TimeLeft:
+    """The time that the stages may still take: what comes before the first one does not count.
+
+    Args:
+        limit: seconds, None for no limit. root: the project's root in the clone.
+    """
+
+    def __init__(self, limit: float | None, root: Path) -> None:
+        self._limit, self._root, self._until = limit, root, math.inf
+
+    def __call__(self) -> float:
+        """Return how many seconds are left, infinity before the first stage."""
+        if self._limit is not None and self._until == math.inf and self._has_begun():
+            self._until = time.monotonic() + self._limit
+        return self._until - time.monotonic()
+
+    def _has_begun(self) -> bool:
+        now = load_progress(self._root)
+        return now is not None and bool(now.running or now.done)
+
+
+def run_environment(experiment: Experiment, environ: Mapping[str, str], mirror: Path | None) -> dict[str, str]:
+    """Return the environment of the command that runs the stages: ours, without what is meant for other verbs."""
+    kept = {name: value for name, value in environ.items()
+            if not name.startswith(("MLBUTLER_RUN_", "MLBUTLER_TRAIN_")) and name not in (CHDIR, IN_RUN)}  # fmt: skip
+    own = {EXPERIMENT: experiment.id}
+    if experiment.targets:
+        own["MLBUTLER_REPRODUCE_TARGETS"] = json.dumps(list(experiment.targets))
+    if mirror is not None:
+        own["MLBUTLER_DATA_MIRROR"] = os.fspath(mirror)
+    return kept | own
+
+
+def _pass_on(process: Process, seconds: float) -> None:
+    process.pump(deadline=time.monotonic() + seconds)

@@ -1,0 +1,102 @@
+"""What the commands of one attempt on a CI server hand to one another: files in the work tree.
+
+The project's code can write them, so that those who read them afterwards believe nothing: each is a plain file of a
+bounded size, and what it holds is checked.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlbutler import atomic
+from mlbutler.errors import ProjectError, UsageError
+from mlbutler.experiments import declared
+from mlbutler.experiments.declared import Declared
+from mlbutler.experiments.experiment import Experiment, dumps, loads
+from mlbutler.experiments.place import Place
+from mlbutler.symlinks import open_plain
+
+_LARGEST = 1 << 20
+GRACE = 30.0
+"""Seconds that a stage has to end where nobody says how many."""
+
+
+class Handed:
+    """The files of one attempt.
+
+    Args:
+        root: the project's root.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._place = Place(root)
+        self._folder = self._place.folder
+        self._experiment, self._end = self._folder / "experiment.json", self._folder / "end.json"
+        self._attempt, self._stop = self._folder / "attempt", self._folder / "stop"
+        self._declared = self._folder / "declared.json"
+        self.log = self._folder / "log.txt"
+
+    def clear(self) -> None:
+        """Remove what another attempt left here.
+
+        Raises:
+            PathRefused: a link leads elsewhere.
+        """
+        self._place.prepare()
+        for path in (self._experiment, self._end, self._attempt, self._stop, self._declared, self.log):
+            path.unlink(missing_ok=True)
+
+    def begun(self, experiment: Experiment, found: Declared) -> None:
+        """Hand over an experiment that is ready to be run; the pipeline reads the attempt's number.
+
+        Args:
+            found: what its stages declare.
+        """
+        atomic.write(self._declared, declared.dumps(found))
+        atomic.write(self._experiment, dumps(experiment))
+        atomic.write(self._attempt, f"{experiment.attempt}\n".encode())
+
+    def experiment(self) -> Experiment:
+        """Return the experiment that is to be run.
+
+        Raises:
+            UsageError: none was begun here.
+        """
+        content = _read(self._experiment, _LARGEST)
+        if content is None:
+            raise UsageError("No experiment was begun here.", "`mlbutler train agent begin` comes first.")
+        return loads(content)
+
+    def declared(self) -> Declared:
+        """Return what the stages declare."""
+        return declared.loads(_read(self._declared, _LARGEST) or b"")
+
+    def ended(self, experiment: Experiment) -> None:
+        """Hand over how it ended."""
+        atomic.write(self._end, dumps(experiment))
+
+    def end(self, id: str) -> Experiment | None:
+        """Return how it ended, None where nothing can be read: what ran it was killed."""
+        content = _read(self._end, _LARGEST)
+        try:
+            found = loads(content) if content is not None else None
+        except ProjectError:
+            return None
+        return found if found is not None and found.id == id else None
+
+    def grace(self) -> float | None:
+        """Return the seconds that the stage has to end, once it was asked for; None before."""
+        content = _read(self._stop, 100)
+        if content is None:
+            return None
+        text = content.decode("ascii", "replace").strip()
+        return float(text) if text.isascii() and text.isdigit() and len(text) <= 5 else GRACE
+
+
+def _read(path: Path, most: int) -> bytes | None:
+    """Return at most so many bytes of a file's beginning; None where it is no plain file."""
+    try:
+        with open_plain(path) as file:
+            return file.read(most)
+    except OSError:
+        return None

@@ -1,0 +1,85 @@
+"""Experiments on this machine: who works at them, and what is lost when a process of theirs is killed."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+from mlbutler.experiments.end import End, after_loss
+from mlbutler.experiments.ending import end_leftovers
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.log import kept as kept_log
+from mlbutler.experiments.place import Place
+from mlbutler.experiments.refs import Experiments, Kept
+from mlbutler.experiments.state import UNDER_WAY, State
+
+
+class LocalEngine:
+    """Run experiments of one work tree on this machine."""
+
+    def __init__(self, experiments: Experiments, place: Place) -> None:
+        self._experiments, self._place = experiments, place
+
+    def mine(self, among: Iterable[Kept] | None = None) -> list[Kept]:
+        """Return the experiments that were submitted from this work tree, in their order.
+
+        Args:
+            among: those that were read a moment ago; all are read if None.
+        """
+        here = os.fspath(self._place.root)
+        return [one for one in (self._experiments.all() if among is None else among)
+                if one.experiment.host == host() and one.experiment.place == here
+                and self._place.has_sent(one.experiment.id)]  # fmt: skip
+
+    def recover(self) -> list[Experiment]:
+        """Have experiments that are lost wait again; what is left of them is ended before.
+
+        Returns:
+            Those that were lost, as they are now.
+        """
+        found = []
+        for kept in self.mine():
+            experiment = kept.experiment
+            if experiment.state in UNDER_WAY:
+                with self._place.holding(experiment.id) as ours:
+                    now = self._recover(experiment.id) if ours else None
+                found += [now] if now is not None else []
+        return found
+
+    def _recover(self, id: str) -> Experiment | None:
+        left = end_leftovers(id, self._place.scratch(id))
+        if left:  # it would work on beside its replacement
+            return None
+
+        def lost(now: Experiment) -> Experiment | None:
+            if now.state not in UNDER_WAY:
+                return None
+            if now.cancel is not None:
+                said = "none of its processes is left"
+                return End(State.CANCELLED, said).on(now)
+            return after_loss(now, "the process that ran it is gone")
+
+        now = self._experiments.change(id, lost, kept_log(self._place.log(id)))
+        return now.experiment if now is not None and now.experiment.cancel is None else None
+
+    def is_idle(self, among: Iterable[Kept] | None = None) -> bool:
+        """Tell whether something here waits, or is lost, and no process works at anything; `among` as for `mine`."""
+        due = [one.experiment for one in self.mine(among) if self.shown(one.experiment) in (State.WAITING, State.LOST)]
+        most = max((one.jobs for one in due), default=0)
+        return bool(due) and not any(self._place.is_held(f"slot-{number}") for number in range(most))
+
+    def shown(self, experiment: Experiment) -> State:
+        """Return the state to show: an experiment whose process is gone is lost."""
+        return State.LOST if experiment.state in UNDER_WAY and not _is_alive(experiment) else experiment.state
+
+
+def _is_alive(experiment: Experiment) -> bool:
+    """Tell whether a process works at it; on another machine that is not known, and believed."""
+    return experiment.host != host() or Place(Path(experiment.place)).is_held(experiment.id)
+
+
+def host() -> str:
+    """Return this machine's name."""
+    return socket.gethostname()

@@ -1,0 +1,31 @@
+"""Start the processes that run experiments on this machine."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+from mlbutler.experiments import keeper
+from mlbutler.experiments.local import LocalEngine
+from mlbutler.experiments.place import Place
+from mlbutler.experiments.state import State
+
+_PATIENCE = 60.0
+"""Seconds that workers have to begin; nothing depends on it but what is shown meanwhile."""
+
+
+def start(engine: LocalEngine, place: Place) -> None:
+    """Start as many workers as have something to do, and wait until they are at work; who finds nothing ends."""
+    due = [one.experiment for one in engine.mine() if engine.shown(one.experiment) in (State.WAITING, State.LOST)]
+    place.prepare()
+    read, write = os.pipe()
+    try:
+        for _ in range(min(len(due), max((one.jobs for one in due), default=0))):
+            command = [sys.executable, "-P", "-m", "mlbutler.experiments.worker", os.fspath(place.root)]
+            keeper.start(command, os.fspath(place.root), os.fspath(place.worker_log), write)
+    finally:
+        os.close(write)
+        # It is at its end once all have closed it: each does so when it holds its slot, and at its own end.
+        select.select([read], [], [], _PATIENCE)
+        os.close(read)

@@ -1,0 +1,83 @@
+"""Whose turn it is: which experiments of a grid may be started now, when the rest is given up, what a search has."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Sequence
+
+from mlbutler.experiments.end import End
+from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.state import UNDER_WAY, State
+
+_LOST_AFTER = 1800.0
+"""Seconds after which a build that was asked for, and has not begun, is asked for again by those that end."""
+_FAILED = (State.FAILED, State.NOT_SET_UP, State.TIMED_OUT)
+
+
+def due(grid: Iterable[Experiment], started: Collection[str] = ()) -> list[Experiment]:
+    """Return the experiments of one grid that are to be started, in their order: as many as `jobs` leaves room for.
+
+    Args:
+        started: ids of those that wait and were started already, in a build that has not begun with them.
+    """
+    ordered = sorted(grid, key=lambda one: (one.submitted, one.number))
+    waiting = [one for one in ordered if one.state is State.WAITING and one.id not in started]
+    busy = [one for one in ordered if one.state in UNDER_WAY or (one.state is State.WAITING and one.id in started)]
+    most = max((one.jobs for one in (*waiting, *busy)), default=0)
+    return waiting[: max(most - len(busy), 0)]
+
+
+def asked_for(grid: Iterable[Experiment], now: float) -> set[str]:
+    """Return the ids of those that wait and for which a build was asked, not so long ago that it must have got lost."""
+    waiting = [one for one in grid if one.state is State.WAITING and one.asked is not None]
+    return {one.id for one in waiting if one.asked is not None and now - one.asked < _LOST_AFTER}
+
+
+def given_up(experiment: Experiment, others: Sequence[Experiment]) -> End | None:
+    """Return the end of an experiment that waits, where too many of its sweep have failed since it was sent.
+
+    What failed before somebody had it run again is known to them.
+
+    Args:
+        others: experiments, those of its sweep among them.
+    """
+    most, grid = experiment.max_failures, experiment.grid
+    if most is None or experiment.state is not State.WAITING:
+        return None
+    since = [one for one in others if one.grid == grid and (one.ended or 0) >= experiment.submitted]
+    failed = [one.name for one in since if one.state in _FAILED]
+    if len(failed) < most:
+        return None
+    return End(State.CANCELLED, f"{len(failed)} of {grid} failed: {', '.join(failed[:3])}")
+
+
+def trials(found: Iterable[Experiment], grid: str) -> list[Experiment]:
+    """Return the trials of a search, in their order."""
+    mine = [one for one in found if one.grid == grid and one.search is not None]
+    return sorted(mine, key=lambda one: one.number)
+
+
+def goes_on(found: Sequence[Experiment]) -> bool:
+    """Return whether further trials are to come after these, which are all of one search, in their order."""
+    if not found or found[-1].search is None or found[-1].number >= found[-1].search.trials:
+        return False
+    return given_up(found[-1].with_(state=State.WAITING), found) is None
+
+
+def searches(found: Iterable[Experiment]) -> dict[str, list[Experiment]]:
+    """Return the trials of each search that goes on, by its name."""
+    there = list(found)
+    each = {one.grid: trials(there, one.grid) for one in there if one.search is not None}
+    return {grid: members for grid, members in each.items() if goes_on(members)}
+
+
+def stands_still(found: Sequence[Experiment]) -> bool:
+    """Return whether nothing of a search is under way or waits."""
+    return not any(one.state is State.WAITING or one.state in UNDER_WAY for one in found)
+
+
+def no_more(now: Experiment) -> Experiment | None:
+    """Return the last trial of a search that is to have no further ones."""
+    if now.search is None or now.search.trials <= now.number:
+        return None
+    return now.with_(search=dataclasses.replace(now.search, trials=now.number), proposed=())

@@ -16,7 +16,22 @@ import click
 
 from mlbutler.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OUTSIDE, EXIT_PASSED, EXIT_USAGE, MlbutlerError
 from mlbutler.secret_files import read_secret_files
-from mlbutler.verbs import board, comments, gates, init, jenkins, pages, steps, store, train, train_agent, train_results
+from mlbutler.verbs import (
+    board,
+    comments,
+    demo,
+    doctor,
+    gates,
+    history,
+    init,
+    jenkins,
+    pages,
+    steps,
+    store,
+    train,
+    train_agent,
+    train_results,
+)
 from mlbutler.verbs.options import cli
 from mlbutler.version import __version__
 
@@ -35,7 +50,10 @@ __all__ = [
     "board",
     "cli",
     "comments",
+    "demo",
+    "doctor",
     "gates",
+    "history",
     "init",
     "jenkins",
     "main",

@@ -16,18 +16,6 @@ _FORMATS = (
 _STEPS = "test, lint, plan, sync, check, reproduce, push, compare, commit, report, publish"
 
 
-@verb("demo", "mlbutler demo", "mlbutler demo --serve", "mlbutler demo /tmp/world --json")
-@click.argument("target", type=click.Path(path_type=Path), default=Path("mlbutler-demo"), metavar="[DIR]")
-@click.option("--serve", is_flag=True, show_envvar=True,
-              help="Open the comments and reports in a browser afterwards, until Ctrl-C.")  # fmt: skip
-@common
-def demo(directory: Path, console: Any, target: Path, serve: bool) -> int:
-    """Show the whole story on real data in the new folder DIR."""
-    from mlbutler.commands.demo import demo as command
-
-    return int(command(directory / target, console, shown=serve))
-
-
 @verb(
     "run", "mlbutler run", "mlbutler run --against main --no-publish", "mlbutler run --only plan,sync,check",
     "mlbutler run --live",
@@ -188,20 +176,6 @@ def compare(directory: Path, console: Any, in_run: bool, against: str | None, re
     return step("compare", directory, console, in_run=in_run, against=against, call=call)
 
 
-@verb("history", "mlbutler history", "mlbutler history accuracy", "mlbutler history 'metrics.json:*' --branch v1.0",
-      short="Show the metrics over the target branch's commits.")  # fmt: skip
-@click.argument("metric", required=False)
-@click.option("--branch", metavar="REV", show_envvar=True, help="A branch, tag or commit (default: the target branch).")
-@click.option("--commits", type=click.IntRange(1, 100_000), default=200, metavar="N", show_default=True,
-              show_envvar=True, help="How many commits to look at.")  # fmt: skip
-@common
-def history(directory: Path, console: Any, metric: str | None, branch: str | None, commits: int) -> int:
-    """Show the metrics over the target branch's commits, or one METRIC commit by commit."""
-    from mlbutler.commands.history import history as command
-
-    return command(directory, console, metric, branch=branch, commits=commits)
-
-
 @verb("commit", "mlbutler commit")
 @in_run
 @common
@@ -301,14 +275,3 @@ def publish(
         return step(work, command)
 
     return step("publish", directory, console, in_run=in_run, call=call)
-
-
-@verb("doctor", "mlbutler doctor", "mlbutler doctor --settings", "mlbutler doctor --forge")
-@click.option("--settings", "settings", is_flag=True, show_envvar=True, help="Show each setting and its source.")
-@click.option("--forge", "forge", is_flag=True, show_envvar=True, help="Try the forge and the token, by writing too.")
-@common
-def doctor(directory: Path, console: Any, settings: bool, forge: bool) -> int:
-    """Say what is missing here, each with its remedy."""
-    from mlbutler.commands.doctor.run import doctor as command
-
-    return command(directory, console, settings=settings, forge=forge)

@@ -48,7 +48,7 @@ def test_a_sweep_from_a_dirty_tree_becomes_dvc_experiments(laptop: Laptop) -> No
     assert laptop.git("show", f"{one['result']}:src/train.py").endswith("# edited")
     assert laptop.git("rev-parse", f"{one['input']}^") == laptop.git("rev-parse", "HEAD")
     assert "training at 0.02" in laptop.train("logs", "lr-1")
-    assert not laptop.processes()
+    laptop.until(lambda: not laptop.processes())
 
     again = laptop.train("-S", "train.rate=0.03,0.02")
     assert "lr-2  train.rate=0.03: reused: it is done already" in again
@@ -289,13 +289,19 @@ def waiting(laptop: Laptop) -> list[str]:
     return [named[id] for id, text in logs.items() if "Stage 'prepare' runs with the same inputs elsewhere" in text]
 
 
+def prepared(laptop: Laptop) -> str:
+    """Return a line for each time that the stage has begun."""
+    log = laptop.places / "prepared.log"
+    return log.read_text() if log.exists() else ""
+
+
 def test_the_same_first_stage_runs_once(laptop: Laptop) -> None:
     (laptop.root / "src" / "prepare.py").write_text(PREPARE)
     laptop.train("-n", "lr", "-S", "train.rate=0.02,0.03", "-j", "2")
     laptop.until(lambda: bool(waiting(laptop)))
     (laptop.places / "prepare").touch()
     laptop.train("wait")
-    assert (laptop.places / "prepared.log").read_text() == "prepared\n"
+    assert prepared(laptop) == "prepared\n"
     assert sorted(laptop.runs()) == ["0.02", "0.03"]
     found = laptop.listed()
     stages = sorted(stage["outcome"] for one in found.values() for stage in one["stages"] if stage["name"] == "prepare")
@@ -310,9 +316,10 @@ def test_who_waits_for_the_same_stage_runs_it_when_the_first_is_ended(laptop: La
     (laptop.root / "src" / "prepare.py").write_text(PREPARE)
     laptop.train("-n", "lr", "-S", "train.rate=0.02,0.03", "-j", "2")
     laptop.until(lambda: bool(waiting(laptop)))
+    laptop.until(lambda: prepared(laptop) == "prepared\n")
     (first,) = {"lr-1", "lr-2"} - {*waiting(laptop)}
     laptop.train("cancel", first, "--grace", "0")
-    laptop.until(lambda: (laptop.places / "prepared.log").read_text() == "prepared\n" * 2)
+    laptop.until(lambda: prepared(laptop) == "prepared\n" * 2)
     (laptop.places / "prepare").touch()
     laptop.train("wait", "lr", code=130)
     assert sorted(one["state"] for one in laptop.listed().values()) == ["cancelled", "done"]

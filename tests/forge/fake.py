@@ -322,7 +322,7 @@ class FakeForge(ThreadingHTTPServer):
         together = self.together
         if together is not None:
             with suppress(threading.BrokenBarrierError):
-                together.wait(2)
+                together.wait(600)  # against a hang
             self.together = None
 
     def fault(self, seen: Seen) -> Fault | None:

@@ -114,20 +114,27 @@ def test_what_a_test_puts_into_the_run_cache_restores_nothing(world: World, tmp_
 
 
 def test_what_an_earlier_stage_puts_into_the_run_cache_restores_nothing(world: World, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     everywhere = """
 import glob
-for folder in glob.glob("/tmp/mlbutler-runs-*/tmp*"):
+for folder in glob.glob(os.environ["TMPDIR"] + "/mlbutler-runs-*/tmp*"):
     for path, text in json.load(open("planted.json")).items():
         if "/runs/" in path:
             target = pathlib.Path(folder, path.split("/runs/")[1])
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(bytes.fromhex(text))
+            print("planted")
 """
     files = {
         "params.yaml": params(0.05), "planted.json": as_json(forged(world, tmp_path, 0.05)),
         "src/prepare.py": PREPARE + PLANT + everywhere,
     }  # fmt: skip
-    assert what_train_gave(world.change("by-a-stage", files)) == ("ran", 0.95)
+    world.branch("by-a-stage", files)
+    environ = {**world.jenkins("by-a-stage"), "TMPDIR": str(temporary)}
+    done = world.run(world.clone("origin/by-a-stage"), environ)
+    assert "planted" in done.out
+    assert what_train_gave(done) == ("ran", 0.95)
 
 
 @pytest.mark.parametrize("verbs", ["run", "separate"])

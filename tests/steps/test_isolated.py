@@ -11,6 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -213,13 +215,25 @@ def test_a_stage_that_writes_elsewhere_is_told_what_to_set(world: World, tmp_pat
     assert world.run(world.clone("origin/elsewhere"), environ).code == 0
 
 
+def processes_with(word: str) -> list[Path]:
+    """Return the command lines of the machine that name a word."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile, or is another user's
+            found += [path] if word.encode() in path.read_bytes() else []
+    return found
+
+
 @needs_bubblewrap
 def test_what_a_stage_leaves_running_ends_with_it(world: World, tmp_path: Path) -> None:
-    leaving = f"import subprocess\nsubprocess.Popen(['sleep', '98765'], start_new_session=True)\n{TRAIN}"
+    duration = f"98765.{os.getpid():07}"  # no other run of the tests has it
+    leaving = f"import subprocess\nsubprocess.Popen(['sleep', '{duration}'], start_new_session=True)\n{TRAIN}"
     run = world.change("leaving", {"src/train.py": leaving, "params.yaml": params(0.07)}, number=8)
     assert run.code == 0, run.out + run.err
-    lines = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK))
-    assert not any(b"98765" in line for line in lines)
+    until = time.monotonic() + 300  # the machine may end later what was killed
+    while (left := processes_with(duration)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not left
 
 
 @needs_bubblewrap
@@ -522,19 +536,20 @@ def test_dvc_takes_no_output_that_is_a_link_to_them() -> None:
 READS_KEYS = """
 import ctypes
 libc = ctypes.CDLL(None)
-print("keys:", [ring for ring in (-3, -4) if libc.syscall({number}, 10, ring, b"user", b"mlbutler-planted", 0) > 0])
+print("keys:", [ring for ring in (-3, -4) if libc.syscall({number}, 10, ring, b"user", {name}, 0) > 0])
 """
 
 
 @needs_bubblewrap
 def test_keys_of_the_session_are_not_reached(tmp_path: Path) -> None:
     libc, number = ctypes.CDLL(None), linux._KEYCTL.get(os.uname().machine)
-    key = libc.syscall(248, b"user", b"mlbutler-planted", b"x", 1, -3) if os.uname().machine == "x86_64" else -1
+    name = f"mlbutler-planted-{os.getpid()}".encode()  # other runs of the tests have the same keyring
+    key = libc.syscall(248, b"user", name, b"x", 1, -3) if os.uname().machine == "x86_64" else -1
     if number is None or key < 0:
         pytest.skip("no keyrings here")
     (tmp_path / "own").mkdir()
     (tmp_path / "job").mkdir()
-    (tmp_path / "job" / "attack.py").write_text(READS_KEYS.format(number=number))
+    (tmp_path / "job" / "attack.py").write_text(READS_KEYS.format(number=number, name=name))
     command = f"{shlex.quote(sys.executable)} -I attack.py"
     try:
         for options, found in (((), "keys: [-3]"), (prefix(Places(tmp_path / "job"), tmp_path / "own"), "keys: []")):

@@ -159,13 +159,13 @@ def ssh_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         loop.run_forever()
 
     threading.Thread(target=serve, daemon=True).start()
-    assert event.wait(10)
+    assert event.wait(600)
     yield ready[0].get_port()
     loop.call_soon_threadsafe(loop.stop)
 
 
 def ssh(port: int, root: Path, password: str) -> OtherStore:
-    config = {"host": "127.0.0.1", "port": port, "user": "ada", "password": password, "timeout": 5}
+    config = {"host": "127.0.0.1", "port": port, "user": "ada", "password": password, "timeout": 600}
     return store("ssh", config, str(root))
 
 
@@ -191,7 +191,7 @@ def test_ssh_with_a_wrong_password_is_a_refusal(ssh_port: int, tmp_path: Path) -
 
 
 def test_a_missing_key_file_is_no_missing_object(ssh_port: int, tmp_path: Path) -> None:
-    config = {"host": "127.0.0.1", "port": ssh_port, "user": "ada", "keyfile": str(tmp_path / "no-key"), "timeout": 5}
+    config = {"host": "127.0.0.1", "port": ssh_port, "user": "ada", "keyfile": str(tmp_path / "no-key"), "timeout": 600}
     remote = store("ssh", config, "/")
     oid = add_object(tmp_path, b"content")
     assert remote.ask([oid])[oid].presence is Presence.UNDETERMINED

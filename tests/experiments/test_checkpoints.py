@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 
 from mlbutler.experiments import checkpoints
 from mlbutler.experiments.checkpoints import Checkpoint, Checkpoints, Unsettled
+from mlbutler.state import fingerprint
 
 ONE, OTHER = "1" * 40, "2" * 40
 
@@ -220,6 +223,7 @@ def test_those_of_experiments_that_were_given_up_go_after_a_time(work: Path, tmp
 
 SAVER = """
 import sys
+import time
 from pathlib import Path
 from mlbutler.experiments.checkpoints import Checkpoints, Unsettled
 work, own = Path(sys.argv[1]), Checkpoints(Path(sys.argv[2]), sys.argv[3])
@@ -254,3 +258,48 @@ def test_a_kill_at_any_moment_leaves_a_whole_one(work: Path, tmp_path: Path, pau
     fill(work, 7)
     own.save(work, ["ckpt"], 2)
     assert not list((store / ONE).glob(".new-*")), "what a kill left is gone"
+
+
+def test_a_file_that_is_written_anew_within_one_step_of_the_clock_is_kept(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the clock of file times moves in steps, both states of the file have the same times."""
+    now, own, file = time.time_ns(), Checkpoints(tmp_path / "store", ONE), work / "ckpt" / "model.pt"
+    lstat = Path.lstat
+
+    def in_one_step(path: Path) -> object:
+        found = lstat(path)
+        same = {"st_mode": found.st_mode, "st_ino": found.st_ino, "st_size": found.st_size, "st_nlink": found.st_nlink}
+        return SimpleNamespace(**same, st_mtime_ns=now, st_ctime_ns=now)
+
+    monkeypatch.setattr(Path, "lstat", in_one_step)
+    monkeypatch.setattr(fingerprint, "time", SimpleNamespace(time=lambda: now / 1e9, sleep=lambda seconds: None))
+    own.save(work, ["ckpt"], 1)
+    file.write_text("2" * 1000)
+    assert own.save(work, ["ckpt"], 1) is not None
+    restored(tmp_path / "store", ONE, tmp_path / "new")
+    assert content(tmp_path / "new") == content(work)
+
+
+def test_a_file_that_got_its_times_back_is_kept_anew(work: Path, tmp_path: Path) -> None:
+    own, file = Checkpoints(tmp_path / "store", ONE), work / "ckpt" / "model.pt"
+    own.save(work, ["ckpt"], 1)
+    before = file.stat()
+    file.write_text("2" * 1000)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert own.save(work, ["ckpt"], 1) is not None
+    restored(tmp_path / "store", ONE, tmp_path / "new")
+    assert content(tmp_path / "new") == content(work)
+
+
+def test_files_whose_times_lie_ahead_are_kept_and_copied_each_time(work: Path, tmp_path: Path) -> None:
+    own, file = Checkpoints(tmp_path / "store", ONE), work / "ckpt" / "model.pt"
+    ahead = (time.time() + 3600,) * 2
+    os.utime(file, ahead)
+    assert own.save(work, ["ckpt"], 1) is not None
+    assert own.save(work, ["ckpt"], 1) is not None, "whether it changed cannot be told"
+    first, second = snapshots(tmp_path / "store")
+    assert not (first / "files/ckpt/model.pt").samefile(second / "files/ckpt/model.pt")
+    assert (first / "files/ckpt/deep/optimizer.pt").samefile(second / "files/ckpt/deep/optimizer.pt")
+    restored(tmp_path / "store", ONE, tmp_path / "new")
+    assert content(tmp_path / "new") == content(work)

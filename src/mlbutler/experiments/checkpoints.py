@@ -27,9 +27,9 @@ from typing import Any
 from mlbutler import atomic
 from mlbutler.errors import MlbutlerError
 from mlbutler.experiments.fields import is_id
-from mlbutler.experiments.file_stamp import FileStamp
 from mlbutler.frozen import frozen
 from mlbutler.parsing import Unreadable, parse_json
+from mlbutler.state.fingerprint import Fingerprint, wait_while_racy
 
 _KEPT = 2
 _MANIFEST, _FILES, _NEW = "manifest.json", "files", ".new-"
@@ -78,23 +78,28 @@ class Checkpoints:
         Raises:
             Unsettled: they changed meanwhile, or there is no room for them.
         """
-        before = dict(stamps(root, paths))
+        before = _fingerprints(root, paths)
+        if any(one.is_racy() for one in before.values()):
+            wait_while_racy(before.values())
+            before = _fingerprints(root, paths)
+        sure = {path: one.text for path, one in before.items() if not one.is_racy()}
         if not before:
             return None
         last = next(self._whole(), None)
-        if last is not None and _signature(before) == last[1].get("signature"):
+        signature = _signature(sure) if len(sure) == len(before) else ""
+        if last is not None and signature and signature == last[1].get("signature"):
             return None
         name = f"{self._turn}-{max([time.time_ns(), *(_order(one)[1] + 1 for one in self._numbered())])}"
         new = self._folder / f"{_NEW}{name}"
         try:
             new.mkdir(parents=True)
-            _refuse_full(new, before)
+            _refuse_full(new, sum(found.st_size for _, found in files_at(root, paths)))
             known = last if last is not None else (None, {})
-            files = {path: _copied(root, new, path, now, known, stop) for path, now in before.items()}
-            if dict(stamps(root, paths)) != before:
+            files = {path: _copied(root, new, path, sure.get(path, ""), known, stop) for path in before}
+            if _fingerprints(root, paths) != before:
                 raise Unsettled("they change all the time")
             saved = time.time()
-            manifest = {"attempt": attempt, "saved": saved, "signature": _signature(before), "files": files}
+            manifest = {"attempt": attempt, "saved": saved, "signature": signature, "files": files}
             atomic.write(new / _MANIFEST, json.dumps(manifest).encode())
             new.rename(self._folder / name)
         except (OSError, MlbutlerError, Unsettled) as error:
@@ -163,26 +168,26 @@ def drop_old(store: Path, age: float) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def stamps(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, FileStamp]]:
-    """Yield each file and link at or below these paths, with its stamp."""
+def files_at(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield each file and link at or below these paths, with its status."""
     for path in sorted(set(paths)):
         top = root / path
         if not top.is_dir() or top.is_symlink():
-            yield from _stamp(root, path)
+            yield from _file(root, path)
             continue
         for folder, folders, names in os.walk(top):
             here = os.path.relpath(folder, root)
             folders.sort()
             links = [name for name in folders if Path(folder, name).is_symlink()]
             for name in sorted((*names, *links)):
-                yield from _stamp(root, f"{here}/{name}")
+                yield from _file(root, f"{here}/{name}")
 
 
-def _stamp(root: Path, path: str) -> Iterator[tuple[str, FileStamp]]:
+def _file(root: Path, path: str) -> Iterator[tuple[str, os.stat_result]]:
     with contextlib.suppress(OSError):
         found = (root / path).lstat()
         if stat.S_ISREG(found.st_mode) or (stat.S_ISLNK(found.st_mode) and _leads_down(str((root / path).readlink()))):
-            yield path, FileStamp.of(found)
+            yield path, found
 
 
 def _leads_down(link: str) -> bool:
@@ -194,22 +199,29 @@ def _size(files: Mapping[str, Any]) -> int:
     return sum(entry.get("size", 0) for entry in files.values())
 
 
-def _signature(found: Mapping[str, FileStamp]) -> str:
+def _fingerprints(root: Path, paths: Sequence[str]) -> dict[str, Fingerprint]:
+    return {path: Fingerprint.of(found) for path, found in files_at(root, paths)}
+
+
+def _signature(found: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest()
 
 
-def _refuse_full(place: Path, files: Mapping[str, FileStamp]) -> None:
+def _refuse_full(place: Path, size: int) -> None:
     """Refuse what would leave the program little room for its next checkpoint."""
-    size = sum(stamp.size for stamp in files.values())
     if size * 2 > shutil.disk_usage(place).free:
         raise Unsettled(f"there is no room for them below {place.parent.parent}")
 
 
 def _copied(
-    root: Path, new: Path, path: str, now: FileStamp, known: tuple[Path | None, Mapping[str, Any]],
+    root: Path, new: Path, path: str, now: str, known: tuple[Path | None, Mapping[str, Any]],
     stop: Callable[[], bool],
 ) -> dict[str, Any]:  # fmt: skip
-    """Copy one file and return its entry; what the snapshot before has is linked."""
+    """Copy one file and return its entry; what the snapshot before has is linked.
+
+    Args:
+        now: its fingerprint, '' where a change of it might not show.
+    """
     source, target = root / path, new / _FILES / path
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_symlink():
@@ -217,13 +229,13 @@ def _copied(
         return {"link": os.fspath(target.readlink())}
     folder, manifest = known
     before = manifest.get("files", {}).get(path)
-    if folder is not None and before is not None and before.get("stamp") == list(now):
+    if folder is not None and before is not None and now and before.get("fingerprint") == now:
         with contextlib.suppress(OSError):
             os.link(folder / _FILES / path, target)
             return dict(before)
     size, digest = _streamed(source, target, stop)
     shutil.copymode(source, target)
-    return {"size": size, "digest": digest, "stamp": list(now)}
+    return {"size": size, "digest": digest, "fingerprint": now}
 
 
 def _streamed(source: Path, target: Path, stop: Callable[[], bool] = lambda: False) -> tuple[int, str]:

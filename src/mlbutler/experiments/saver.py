@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlbutler.console import human_bytes
-from mlbutler.experiments.checkpoints import Checkpoints, Unsettled, stamps
+from mlbutler.experiments.checkpoints import Checkpoints, Unsettled, files_at
 from mlbutler.settings.train import TrainSettings
 from mlbutler.symlinks import Symlinks
 
@@ -77,7 +77,7 @@ class Saver:
 
     def _times(self) -> list[float]:
         """Return when each of its files changed last, seconds since the epoch."""
-        return [stamp.mtime_ns / 1e9 for _, stamp in stamps(self._root, self._paths())]
+        return [found.st_mtime for _, found in files_at(self._root, self._paths())]
 
     def _save(self) -> None:
         try:

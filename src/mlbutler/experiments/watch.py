@@ -13,9 +13,9 @@ from pathlib import Path
 from mlbutler.comparison.documents import LARGEST, read_document
 from mlbutler.comparison.snapshot import Source
 from mlbutler.console import human_seconds
-from mlbutler.experiments.file_stamp import FileStamp
 from mlbutler.experiments.gpus import Gpu, Use
 from mlbutler.numbers import as_float
+from mlbutler.state.fingerprint import Fingerprint
 
 IDLE = 900.0
 """Seconds after which a GPU that nothing uses is said to be idle."""
@@ -50,7 +50,7 @@ class Watch:
         self._busy = {gpu.uuid: now for gpu in gpus}
         self._idle: set[str] = set()
         self._began = time.time()
-        self._read: dict[str, FileStamp] = {}
+        self._read: dict[str, tuple[str, bool]] = {}
         self.metrics: dict[str, float] = {}
 
     def heard(self) -> None:
@@ -71,18 +71,25 @@ class Watch:
         return silent if self._stall is not None and silent >= self._stall else None
 
     def _look_at(self, name: str) -> None:
-        found = _stamp(self._root / name)
+        try:
+            status = (self._root / name).stat()
+        except OSError:
+            return
+        found = Fingerprint.of(status)
+        now, before = (found.text, found.is_racy()), self._read.get(name)
         # What was checked out with the code is no news.
-        if found is None or found == self._read.get(name) or found.mtime_ns < self._began * 1e9:
+        if (before is not None and before == (found.text, False)) or status.st_mtime < self._began:
             return
         values = _numbers(self._root / name)
         if values is None:  # torn: it is written at this moment
             return
-        self._read[name] = found
-        self._active = self._clock()
+        self._read[name] = now
         kept = {key: value for key, value in self.metrics.items() if not key.startswith(f"{name}:")}
         merged = kept | {f"{name}:{key}": value for key, value in values.items()}
-        self.metrics = dict(list(merged.items())[:_MOST])
+        merged = dict(list(merged.items())[:_MOST])
+        if before is None or before[0] != found.text or merged != self.metrics:
+            self._active = self._clock()
+        self.metrics = merged
 
     def _ask_driver(self, now: float) -> None:
         uses = self._uses()
@@ -98,13 +105,6 @@ class Watch:
             elif gpu.uuid not in self._idle:
                 self._idle.add(gpu.uuid)
                 self._say(f"GPU {gpu.index} ({gpu.name}) has done nothing for {human_seconds(silent)}.")
-
-
-def _stamp(path: Path) -> FileStamp | None:
-    try:
-        return FileStamp.of(path.stat())
-    except OSError:
-        return None
 
 
 def _numbers(path: Path) -> dict[str, float] | None:

@@ -82,6 +82,13 @@ class Fingerprint(NamedTuple):
         return self.newest + MTIME_GRANULARITY > min(time.time(), since)
 
 
+def wait_while_racy(found: Iterable[Fingerprint]) -> None:
+    """Wait until a change that follows shows in them; what is still racy then has times that lie ahead."""
+    left = max((one.newest for one in found), default=0.0) + MTIME_GRANULARITY - time.time()
+    if left > 0:
+        time.sleep(min(left, MTIME_GRANULARITY))
+
+
 def of_object(found: Status) -> str:
     """Return the text of the fingerprint of an object in a store: other builds link it, which changes its status."""
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"

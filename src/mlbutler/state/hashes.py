@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from mlbutler.state.fingerprint import MTIME_GRANULARITY, Fingerprint, Fingerprints
+from mlbutler.state.fingerprint import Fingerprint, Fingerprints, wait_while_racy
 from mlbutler.state.segments import Segment
 
 KIND = "hashes"
@@ -64,9 +63,7 @@ class HashCache:
         """
         self._look.clear()
         found = {path: (known, written.get(path) or self._look(self._root, path)) for path, known in hashes.items()}
-        newest = max((now.newest for _, now in found.values() if now), default=0.0)
-        if (left := newest + MTIME_GRANULARITY - time.time()) > 0:
-            time.sleep(min(left, MTIME_GRANULARITY))
+        wait_while_racy(now for _, now in found.values() if now)
         rows: dict[str, object] = {}
         for path, (known, now) in found.items():
             self._known.pop(path, None)

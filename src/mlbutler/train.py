@@ -13,7 +13,7 @@ from typing import Any
 
 from mlbutler.api import unchanged_directory
 from mlbutler.commands.train.opening import Training, opened
-from mlbutler.commands.train.submit import SubmitOptions, Wanted, send
+from mlbutler.commands.train.submit import RequestedOptions, SubmitOptions, send
 from mlbutler.commands.train.waiting import until_ended
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
@@ -66,7 +66,7 @@ def submit(  # noqa: PLR0913 - options of the verb, by keyword
         ranges = search is not None
         params = [f"{key}={value if ranges and isinstance(value, str) else _values(key, value)}"
                   for key, value in params.items()]  # fmt: skip
-    wanted = Wanted(
+    wanted = RequestedOptions(
         name=name, params=tuple(_listed(params)), targets=tuple(_listed(targets)), on=on, label=label, gpus=gpus,
         retries=2, jobs=jobs, max_failures=max_failures, keep_going=False, time_limit=time_limit,
         search=search, trials=20 if trials is None else trials,

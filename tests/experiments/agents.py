@@ -11,10 +11,10 @@ from pathlib import Path
 from mlbutler.experiments.capture import capture
 from mlbutler.experiments.choices import JENKINS
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.place import Place
-from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.refs import StoredExperiment
 from mlbutler.experiments.shared import SharedExperiments
-from mlbutler.experiments.submission import Wish, known, resolve
+from mlbutler.experiments.submission import ExperimentOptions, known, resolve
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
 from tests import forked_python
 from tests.experiments.conftest import Laptop
@@ -25,8 +25,8 @@ def send(laptop: Laptop, *params: str, name: str, **fields: object) -> list[Expe
     """Send the work tree as `mlbutler train --on jenkins` does, and start no build."""
     laptop.world.push("main")
     git = Git(laptop.root)
-    wish = Wish(name=name, params=params)
-    submitted = resolve(git, known(git, ()), Place(laptop.root), capture(git, []), "", wish)
+    options = ExperimentOptions(name=name, params=params)
+    submitted = resolve(git, known(git, ()), TrainFolder(laptop.root), capture(git, []), "", options)
     wanted = [one.experiment.with_(engine=JENKINS, **fields) for one in submitted]
     assert all(shared(laptop).keep_all([(one, None) for one in wanted]))
     return wanted
@@ -42,7 +42,7 @@ def now(laptop: Laptop, experiment: Experiment) -> Experiment:
     return kept(laptop, experiment).experiment
 
 
-def kept(laptop: Laptop, experiment: Experiment) -> Kept:
+def kept(laptop: Laptop, experiment: Experiment) -> StoredExperiment:
     found = shared(laptop).read(experiment.id)
     assert found is not None
     return found

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import OutsideError
-from mlbutler.experiments.gpu_lease import Lease, Wish
-from mlbutler.experiments.gpus import Use, holders, parsed, uses, visible, within
+from mlbutler.experiments.gpu_lease import GpuLease, GpuRequest
+from mlbutler.experiments.gpus import GpuUtilization, holders, parsed, uses, visible, within
 from tests.experiments.played_gpus import PlayedGpus, uuid
 
 MIG = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
@@ -29,11 +29,11 @@ def machine(tmp_path: Path) -> PlayedGpus:
     return PlayedGpus(tmp_path / "machine", 3)
 
 
-def wish(machine: PlayedGpus, count: int, **environ: str) -> Wish:
-    return Wish(count, machine.environ(**environ), machine.locks)
+def wish(machine: PlayedGpus, count: int, **environ: str) -> GpuRequest:
+    return GpuRequest(count, machine.environ(**environ), machine.locks)
 
 
-def take(machine: PlayedGpus, count: int, **environ: str) -> Lease | None:
+def take(machine: PlayedGpus, count: int, **environ: str) -> GpuLease | None:
     asked = wish(machine, count, **environ)
     try:
         return asked.poll()
@@ -41,7 +41,7 @@ def take(machine: PlayedGpus, count: int, **environ: str) -> Lease | None:
         asked.close()
 
 
-def names(lease: Lease | None) -> list[str] | None:
+def names(lease: GpuLease | None) -> list[str] | None:
     return None if lease is None else [gpu.uuid for gpu in lease.gpus]
 
 
@@ -84,7 +84,7 @@ def test_what_it_gets_is_said_to_cuda_and_to_containers(machine: PlayedGpus) -> 
     assert lease is not None
     named = f"{uuid(2)},{uuid(1)}"
     assert lease.environment() == {"CUDA_VISIBLE_DEVICES": named, "NVIDIA_VISIBLE_DEVICES": named}
-    assert Lease((), ()).environment() == {}
+    assert GpuLease((), ()).environment() == {}
 
 
 def test_one_that_others_use_without_a_lease_is_given_out_last(machine: PlayedGpus) -> None:
@@ -117,7 +117,7 @@ def test_more_than_there_are_is_an_error_at_once(
     machine: PlayedGpus, environ: dict[str, str], said: str, remedy: str
 ) -> None:
     with pytest.raises(OutsideError, match=f"--gpus 4: {said}") as error:
-        Wish(4, machine.environ() | environ, machine.locks).poll()
+        GpuRequest(4, machine.environ() | environ, machine.locks).poll()
     assert remedy in error.value.remedy
 
 
@@ -137,8 +137,8 @@ def test_no_devices_is_none(machine: PlayedGpus) -> None:
 HOLDER = """
 import subprocess, sys, os
 from pathlib import Path
-from mlbutler.experiments.gpu_lease import Wish
-lease = Wish(1, os.environ, Path(sys.argv[1])).poll()
+from mlbutler.experiments.gpu_lease import GpuRequest
+lease = GpuRequest(1, os.environ, Path(sys.argv[1])).poll()
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], pass_fds=lease.fds) \
     if sys.argv[2] == "child" else None
 print(child.pid if child else 0, flush=True)
@@ -205,12 +205,12 @@ def test_the_files_are_for_every_user_and_no_link_is_followed(machine: PlayedGpu
 
 def test_a_folder_that_is_missing_is_an_error(machine: PlayedGpus) -> None:
     with pytest.raises(OutsideError, match="cannot be given out"):
-        Wish(1, machine.environ(), machine.locks / "missing").poll()
+        GpuRequest(1, machine.environ(), machine.locks / "missing").poll()
 
 
 def test_how_busy_each_is_and_whose_memory_is_on_them(machine: PlayedGpus) -> None:
     machine.uses(f"{uuid(0)}, 45, 1000\n{uuid(1)}, [N/A], [N/A]\n")
     machine.apps(f"{uuid(0)}, 4711\n{uuid(1)}, 4712\nnonsense\n")
-    assert uses(machine.environ()) == {uuid(0): Use(45.0, 1000 << 20), uuid(1): Use(None, None)}
+    assert uses(machine.environ()) == {uuid(0): GpuUtilization(45.0, 1000 << 20), uuid(1): GpuUtilization(None, None)}
     there = visible(machine.environ())
     assert holders(machine.environ(), there[:1]) == {4711}

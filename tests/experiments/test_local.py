@@ -8,9 +8,9 @@ import pytest
 
 from mlbutler.experiments.experiment import Experiment, identity
 from mlbutler.experiments.local import LocalEngine, host
-from mlbutler.experiments.place import Place
 from mlbutler.experiments.refs import Experiments
 from mlbutler.experiments.state import ENDED, UNDER_WAY, State
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
 from tests.conftest import GitCommand
 
@@ -19,7 +19,7 @@ class Bench:
     """An engine over an empty repository, and experiments as a kill left them."""
 
     def __init__(self, root: Path) -> None:
-        self.place, self.experiments = Place(root), Experiments(Git(root))
+        self.place, self.experiments = TrainFolder(root), Experiments(Git(root))
         self.place.prepare()
         self.engine = LocalEngine(self.experiments, self.place)
         self._head = Git(root).head()

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import UsageError
+from mlbutler.experiments.all_experiments import AllExperiments, Engines
 from mlbutler.experiments.build_log import BuildLog
 from mlbutler.experiments.cancelling import Cancelling
 from mlbutler.experiments.choices import JENKINS
-from mlbutler.experiments.everywhere import Engines, Everywhere
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.local import LocalEngine
 from mlbutler.experiments.on_jenkins import JenkinsEngine
-from mlbutler.experiments.place import Place
-from mlbutler.experiments.refs import Experiments, Kept
+from mlbutler.experiments.refs import Experiments, StoredExperiment
 from mlbutler.experiments.shared import SharedExperiments
 from mlbutler.experiments.state import State
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
 from mlbutler.jenkins.builds import Job
 from mlbutler.jenkins.client import JenkinsClient
@@ -100,7 +100,7 @@ class Yard:
         return {one.name: (self.engine.shown(one), self.engine.why(one) if one.state is State.WAITING else "")
                 for one in (kept.experiment for kept in found)}  # fmt: skip
 
-    def looked(self) -> tuple[Kept, ...]:
+    def looked(self) -> tuple[StoredExperiment, ...]:
         found = self.laptop.all()
         self.engine.look([kept.experiment for kept in found])
         return found
@@ -230,10 +230,12 @@ def test_a_controller_that_is_killed_in_mid_sweep_loses_and_doubles_nothing(yard
     assert [found[one.id].attempt for one in sent] == [2, 2, 1, 1]
 
 
-def both(yard: Yard, root: Path) -> tuple[Engines, Everywhere]:
+def both(yard: Yard, root: Path) -> tuple[Engines, AllExperiments]:
     """Return a laptop's engines, and its experiments here and on the remote."""
     here = Experiments(Git(root))
-    return Engines(LocalEngine(here, Place(root)), lambda: yard.engine), Everywhere(here, yard.laptop, pytest.fail)
+    return Engines(LocalEngine(here, TrainFolder(root)), lambda: yard.engine), AllExperiments(
+        here, yard.laptop, pytest.fail
+    )
 
 
 def test_a_build_that_saves_its_end_while_one_looks_is_not_lost(yard: Yard, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import PathRefused
-from mlbutler.experiments.place import Place
+from mlbutler.experiments.train_folder import TrainFolder
 from tests.experiments.conftest import Laptop, snapshot
 from tests.integration.world import make
 
@@ -31,7 +31,7 @@ def test_a_link_in_the_place_of_the_folder_is_not_followed(tmp_path: Path, link:
     place.parent.mkdir(parents=True)
     place.symlink_to(elsewhere)
     with pytest.raises(PathRefused, match=link):
-        Place(tmp_path / "project").prepare()
+        TrainFolder(tmp_path / "project").prepare()
     assert list(elsewhere.iterdir()) == []
 
 

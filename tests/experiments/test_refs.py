@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mlbutler.errors import ProjectError
 from mlbutler.experiments import fields
 from mlbutler.experiments.experiment import VERSION, Experiment, Search, StageNote, dumps, identity, loads
-from mlbutler.experiments.refs import PREFIX, Experiments, Kept
+from mlbutler.experiments.refs import PREFIX, Experiments, StoredExperiment
 from mlbutler.experiments.state import State
 from mlbutler.git import Done, Git
 from mlbutler.live_lines import clean
@@ -345,7 +345,7 @@ def test_a_state_that_would_fill_the_memory_is_not_read(repository: Path, git: G
         ).stdout.strip()  # fmt: skip
         commit = git(repository, "commit-tree", tree, "-p", one.input, "-m", "x").strip()
         git(repository, "update-ref", f"{PREFIX}{one.id}", commit)
-        assert experiments.log(Kept(one, commit)) is None
+        assert experiments.log(StoredExperiment(one, commit)) is None
         with pytest.raises(ProjectError, match="holds no state"):
             experiments.read(one.id)
     assert [damaged.ref for damaged in experiments.survey()[1]] == [f"{PREFIX}{one.id}"]

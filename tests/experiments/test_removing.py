@@ -12,7 +12,7 @@ from mlbutler.commands.train.remove import remove
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
 from mlbutler.experiments.experiment import Experiment, dumps, identity
-from mlbutler.experiments.refs import AUTHOR, PREFIX, Experiments, Kept
+from mlbutler.experiments.refs import AUTHOR, PREFIX, Experiments, StoredExperiment
 from mlbutler.experiments.state import State
 from mlbutler.git import Git
 from tests.conftest import GitCommand
@@ -62,7 +62,7 @@ def test_what_was_changed_meanwhile_is_not_removed(
     (place / f"{one.id}.log").touch()
     removing = Experiments.remove
 
-    def late(self: Experiments, kept: Kept) -> bool:
+    def late(self: Experiments, kept: StoredExperiment) -> bool:
         self.change(kept.experiment.id, lambda now: now.with_(state=State.WAITING))
         return removing(self, kept)
 

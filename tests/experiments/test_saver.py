@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlbutler.experiments.checkpoints import Checkpoints
-from mlbutler.experiments.saver import Saver
+from mlbutler.experiments.saver import CheckpointSaver
 
 ID = "1" * 40
 
@@ -21,7 +21,9 @@ class Bench:
         self.root, self.store, self.said = folder / "work", folder / "store", list[str]()
         (self.root / "state").mkdir(parents=True)
         self.file = self.root / "state" / "step"
-        self.saver = Saver(Checkpoints(self.store, ID), self.root, lambda: ["state"], 1, 0.01, self.said.append)
+        self.saver = CheckpointSaver(
+            Checkpoints(self.store, ID), self.root, lambda: ["state"], 1, 0.01, self.said.append
+        )
 
     def write(self, when: float) -> None:
         self.file.write_text("1")
@@ -82,7 +84,9 @@ def test_what_is_open_for_writing_is_waited_for(bench: Bench) -> None:
         process.stdin.write("\n")
         process.stdin.flush()
         assert process.stdout.readline() == "closed\n"
-        bench.saver = Saver(Checkpoints(bench.store, ID), bench.root, lambda: ["state"], 1, 0.01, bench.said.append)
+        bench.saver = CheckpointSaver(
+            Checkpoints(bench.store, ID), bench.root, lambda: ["state"], 1, 0.01, bench.said.append
+        )
         time.sleep(0.05)
         bench.saver.look(process.pid)
         end = time.monotonic() + 300
@@ -106,7 +110,9 @@ def test_one_file_is_kept_however_often_it_is_replaced_and_of_several_the_log_sa
     tmp_path: Path, files: int
 ) -> None:
     bench = Bench(tmp_path)
-    bench.saver = Saver(Checkpoints(bench.store, ID), bench.root, lambda: ["state"], 1, 0.01, bench.said.append)
+    bench.saver = CheckpointSaver(
+        Checkpoints(bench.store, ID), bench.root, lambda: ["state"], 1, 0.01, bench.said.append
+    )
     bench.saver._quiet = 1e9  # as files that change all the time
     for number in range(files):
         (bench.root / "state" / f"{number}").write_text("1")

@@ -18,15 +18,15 @@ from mlbutler.experiments.capture import capture
 from mlbutler.experiments.choices import JENKINS
 from mlbutler.experiments.experiment import Experiment, Measure, Search
 from mlbutler.experiments.notices import at_end
-from mlbutler.experiments.place import Place
 from mlbutler.experiments.ranking import best_first
 from mlbutler.experiments.refs import Experiments
-from mlbutler.experiments.search import Growing
+from mlbutler.experiments.scheduling import goes_on, no_more, trials
+from mlbutler.experiments.search import TrialCreator
 from mlbutler.experiments.search_submission import resolve_search
 from mlbutler.experiments.state import State
 from mlbutler.experiments.study import Study
-from mlbutler.experiments.submission import Fate, Wish, known
-from mlbutler.experiments.turn import goes_on, no_more, trials
+from mlbutler.experiments.submission import ExperimentOptions, Fate, known
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
 from mlbutler.project.search_space import read_space
 from mlbutler.settings import Gate
@@ -53,18 +53,18 @@ class Desk:
 
     def send(self, *params: str, name: str = "s", number: int = 20, jobs: int = 1, **fields: object) -> Experiment:
         """Ask for a search as the verb does, and keep its first trial; return what it gave."""
-        wish = Wish(
+        options = ExperimentOptions(
             name=name, params=params or RANGES, jobs=jobs,
             search=Search(metric="loss", goal="minimize", trials=number, params=params or RANGES, base=""),
         )  # fmt: skip
         found = known(self.git, self.experiments.all())
-        (one,) = resolve_search(self.git, found, Place(self.root), capture(self.git, []), "", wish)
+        (one,) = resolve_search(self.git, found, TrainFolder(self.root), capture(self.git, []), "", options)
         if one.fate is Fate.NEW:
             assert self.experiments.create(one.experiment.with_(**fields))
         return one.experiment
 
     def grow(self, name: str = "s", wanted: tuple[Search, int] | None = None) -> list[Experiment]:
-        return Growing(self.git, self.experiments).grow(name, wanted)
+        return TrialCreator(self.git, self.experiments).grow(name, wanted)
 
     def trials(self, name: str = "s") -> list[Experiment]:
         return trials((kept.experiment for kept in self.experiments.all()), name)
@@ -315,14 +315,14 @@ def test_what_cannot_be_searched_is_refused_with_a_way_out(laptop: Laptop, words
 
 
 def test_each_build_that_ends_names_the_next_trial(laptop: Laptop, tmp_path: Path) -> None:
-    wish = Search(
+    search = Search(
         metric="accuracy",
         goal="maximize",
         trials=3,
         params=("train.rate=0.02,0.03,0.04",),
         base=laptop.git("rev-parse", "HEAD"),
     )
-    (first,) = send(laptop, "train.rate=0.02", name="s-1", grid="s", number=1, search=wish)
+    (first,) = send(laptop, "train.rate=0.02", name="s-1", grid="s", number=1, search=search)
     agent = Agent(laptop, first)
     assert agent.call("next").out.split() == [first.id]
     done = Measure(file="metrics.json", name="accuracy", value=0.9)

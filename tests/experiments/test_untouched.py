@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlbutler.commands.train import ways
+from mlbutler.commands.train import submitters
 from mlbutler.commands.train.opening import opened
-from mlbutler.commands.train.submit import SubmitOptions, Wanted, send
+from mlbutler.commands.train.submit import RequestedOptions, SubmitOptions, send
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
 from mlbutler.git import Git
@@ -113,9 +113,9 @@ def test_what_is_sent_or_refused_leaves_everything_as_it_was(
     for change in changes:
         changed(root, *change)
     before = snapshot(root)
-    wanted = Wanted("lr", ("rate=0.2,0.3",), (), None, None, None, 2, None, None, False, None)
+    wanted = RequestedOptions("lr", ("rate=0.2,0.3",), (), None, None, None, 2, None, None, False, None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ways, "start", lambda *_: None)  # nothing is run
+        patch.setattr(submitters, "start", lambda *_: None)  # nothing is run
         patch.setattr(os, "environ", environ(folder))
         patch.chdir(root)
         try:

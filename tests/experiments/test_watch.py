@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from mlbutler.experiments.gpus import Gpu, Use
+from mlbutler.experiments.gpus import GpuDevice, GpuUtilization
 from mlbutler.experiments.watch import IDLE, Watch
 
-GPU = Gpu("GPU-0", "A100", 0, "GPU-0")
-PART = Gpu("MIG-0", "A100 MIG 1g.5gb", 1, "GPU-1")
+GPU = GpuDevice("GPU-0", "A100", 0, "GPU-0")
+PART = GpuDevice("MIG-0", "A100 MIG 1g.5gb", 1, "GPU-1")
 
 
 class Bench:
     """A watch with a clock, files and a driver that the test moves."""
 
     def __init__(self, root: Path, stall: float | None = 60.0) -> None:
-        self.root, self.now, self.uses, self.said = root, 0.0, dict[str, Use](), list[str]()
+        self.root, self.now, self.uses, self.said = root, 0.0, dict[str, GpuUtilization](), list[str]()
         self.watch = Watch(
             stall, (GPU, PART), lambda: self.uses, root, lambda: ["metrics.json"], self.said.append, lambda: self.now
         )
@@ -78,13 +78,13 @@ def test_a_torn_metric_file_leaves_what_was_known(bench: Bench) -> None:
 
 
 def test_a_busy_gpu_is_one_and_an_idle_one_is_said_once(bench: Bench) -> None:
-    bench.uses = {"GPU-0": Use(90.0, 1), "GPU-1": Use(None, None)}
+    bench.uses = {"GPU-0": GpuUtilization(90.0, 1), "GPU-1": GpuUtilization(None, None)}
     for _ in range(4):
         assert bench.later(50) is None
-    bench.uses["GPU-0"] = Use(0.0, 1)
+    bench.uses["GPU-0"] = GpuUtilization(0.0, 1)
     assert bench.later(60) is not None
     for _ in range(4):
         bench.later(IDLE / 3)
     assert bench.said == ["GPU 0 (A100) has done nothing for 16 min."]
-    bench.uses["GPU-0"] = Use(50.0, 1)
+    bench.uses["GPU-0"] = GpuUtilization(50.0, 1)
     assert bench.later(40) is None

@@ -21,7 +21,7 @@ _Content = tuple[str, str]
 
 
 @frozen
-class Applied:
+class AppliedChanges:
     """Paths, from the repository's root, that were written and removed."""
 
     written: tuple[str, ...]
@@ -30,7 +30,7 @@ class Applied:
 
 def apply(
     git: Git, experiment: Experiment, saved: Collection[str] = (), only: Collection[str] | None = None
-) -> Applied:
+) -> AppliedChanges:
     """Write the files that an experiment changed since its baseline into the work tree; the index stays as it is.
 
     Args:
@@ -66,7 +66,7 @@ def apply(
         git.run("restore", f"--source={experiment.result}", *options, input=names, extra=literal)
     for path in removed:
         (git.directory / path).unlink(missing_ok=True)
-    return Applied(tuple(written), tuple(removed))
+    return AppliedChanges(tuple(written), tuple(removed))
 
 
 def is_at(path: str, places: Collection[str]) -> bool:

@@ -16,14 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mlbutler.console import human_seconds
-from mlbutler.experiments import signs
-from mlbutler.experiments.declared import Declared
-from mlbutler.experiments.end import CANCELLED, End, judged, stage_notes
-from mlbutler.experiments.ending import end_leftovers, end_stage
+from mlbutler.experiments import log_progress
+from mlbutler.experiments.attempt_end import CANCELLED, AttemptEnd, judged, stage_notes
+from mlbutler.experiments.declared import DeclaredPaths
 from mlbutler.experiments.experiment import Experiment, StageNote
-from mlbutler.experiments.gpu_lease import NO_GPUS, Lease
-from mlbutler.experiments.gpus import Use, holders, memory_left, uses
-from mlbutler.experiments.saver import Saver
+from mlbutler.experiments.gpu_lease import NO_GPUS, GpuLease
+from mlbutler.experiments.gpus import GpuUtilization, holders, memory_left, uses
+from mlbutler.experiments.saver import CheckpointSaver
+from mlbutler.experiments.shutdown import end_leftovers, end_stage
 from mlbutler.experiments.state import State
 from mlbutler.experiments.watch import Watch
 from mlbutler.frozen import frozen
@@ -47,7 +47,7 @@ class Stopped(Exception):
 
 
 @frozen
-class Workplace:
+class AttemptContext:
     """Where the stages of one experiment run.
 
     Attributes:
@@ -70,21 +70,21 @@ class Workplace:
     environ: Mapping[str, str]
     stop: Callable[[], float | None]
     line: Callable[[str], None]
-    declared: Callable[[], Declared]
-    lease: Lease = NO_GPUS
+    declared: Callable[[], DeclaredPaths]
+    lease: GpuLease = NO_GPUS
     stall: float | None = None
     stalled: Callable[[float | None], None] = lambda seconds: None
     say_signs: Callable[[str], None] | None = None
-    saver: Callable[[Callable[[], Sequence[str]]], Saver] | None = None
+    saver: Callable[[Callable[[], Sequence[str]]], CheckpointSaver] | None = None
     nearly_over: Callable[[float], None] = lambda left: None
 
 
 class Attempt:
     """Run the stages of one experiment."""
 
-    def __init__(self, experiment: Experiment, place: Workplace) -> None:
+    def __init__(self, experiment: Experiment, place: AttemptContext) -> None:
         self._experiment, self._place = experiment, place
-        self._ended_by_us: End | None = None
+        self._ended_by_us: AttemptEnd | None = None
         self._running = ""
         self._began = time.monotonic()
         self._watch = Watch(
@@ -92,15 +92,15 @@ class Attempt:
             place.line,
         )  # fmt: skip
         self._saver = place.saver(lambda: self._declared().persisted) if place.saver is not None else None
-        self._found: Declared | None = None
+        self._found: DeclaredPaths | None = None
         self._silent: float | None = None
         self._signs, self._signs_due = "", time.monotonic() + _SIGNS_FIRST
 
-    def _declared(self) -> Declared:
+    def _declared(self) -> DeclaredPaths:
         """Return what the stages declare; short runs are not kept waiting for that."""
         if self._found is None and time.monotonic() > self._began + _SETTLED:
             self._found = self._place.declared()
-        return self._found or Declared()
+        return self._found or DeclaredPaths()
 
     def _line(self, text: str) -> None:
         self._watch.heard()
@@ -122,12 +122,12 @@ class Attempt:
 
     def _say_signs(self) -> None:
         """Say in the log how far it is, where that has changed."""
-        text = signs.line(signs.stage_now(self._place.root), self._watch.metrics)
+        text = log_progress.line(log_progress.stage_now(self._place.root), self._watch.metrics)
         if text not in ("", self._signs):
             self._signs = text
             (self._place.say_signs or self._place.line)(text)
 
-    def run(self) -> End:
+    def run(self) -> AttemptEnd:
         """Run them to their end, and return what became of them.
 
         Raises:
@@ -151,7 +151,7 @@ class Attempt:
             place.line(text)
         return end
 
-    def _gpus_left(self, before: Mapping[str, Use]) -> tuple[str, ...]:
+    def _gpus_left(self, before: Mapping[str, GpuUtilization]) -> tuple[str, ...]:
         """End what still holds memory of its GPUs, and say whether it was given back."""
         place, gpus = self._place, self._place.lease.gpus
         if not gpus:
@@ -174,14 +174,14 @@ class Attempt:
                 warned = True
                 self._place.nearly_over(max(left, 0.0))
             if limit is not None and left <= 0:
-                self._end(process, End(State.TIMED_OUT, f"its time of {human_seconds(limit)} was over",
+                self._end(process, AttemptEnd(State.TIMED_OUT, f"its time of {human_seconds(limit)} was over",
                                        "Give it more: submit it again with a longer --time."), GRACE)  # fmt: skip
                 return
         if ended is Ended.INTERRUPTED:
             self._end_stage(process, GRACE)
             raise Stopped
 
-    def _end(self, process: Process, end: End, grace: float) -> None:
+    def _end(self, process: Process, end: AttemptEnd, grace: float) -> None:
         self._ended_by_us = end
         now = load_progress(self._place.root)
         self._running = now.running if now is not None else ""
@@ -193,7 +193,7 @@ class Attempt:
         if self._saver is not None:
             self._saver.at_end(asked, by_itself=by_itself)
 
-    def _said(self, end: End, done: tuple[StageNote, ...], gpus: tuple[str, ...]) -> End:
+    def _said(self, end: AttemptEnd, done: tuple[StageNote, ...], gpus: tuple[str, ...]) -> AttemptEnd:
         """Return the end with the stages that had been finished, and whether something still runs."""
         left = end_leftovers(self._experiment.id, self._place.folder)
         kept = f"finished and kept: {', '.join(stage.name for stage in done)}" if done else ""

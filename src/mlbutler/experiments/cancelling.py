@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from mlbutler.experiments.end import End
+from mlbutler.experiments.attempt_end import AttemptEnd
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.on_jenkins import EXPERIMENT, JenkinsEngine
 from mlbutler.experiments.state import ENDED, UNDER_WAY, State
@@ -122,7 +122,7 @@ class Cancelling:
 
 def _asked(now: Experiment, grace: float, by: str) -> Experiment | None:
     if now.state is State.WAITING:
-        return End(State.CANCELLED, "before it began").on(now.with_(cancel=grace, cancelled_by=by))
+        return AttemptEnd(State.CANCELLED, "before it began").on(now.with_(cancel=grace, cancelled_by=by))
     return now.with_(cancel=grace, cancelled_by=by) if now.state in UNDER_WAY else None
 
 
@@ -130,4 +130,4 @@ def _ended(now: Experiment, reason: str) -> Experiment | None:
     """Return an experiment whose build has ended without saving its end."""
     if now.state in ENDED:
         return None
-    return End(State.CANCELLED, reason).on(now)
+    return AttemptEnd(State.CANCELLED, reason).on(now)

@@ -18,39 +18,39 @@ DVCLIVE = "dvclive/metrics.json"
 
 
 @frozen
-class Declared:
+class DeclaredPaths:
     """Paths from the project's root. `persisted`: outputs that DVC leaves in place when their stage runs again."""
 
     metrics: tuple[str, ...] = (DVCLIVE,)
     persisted: tuple[str, ...] = ()
 
 
-def declared_by(stages: Stages) -> Declared:
+def declared_by(stages: Stages) -> DeclaredPaths:
     """Return what these stages declare."""
     outputs = [out for stage in stages.pipeline() for out in stage.outputs if not out.external]
     metrics = dict.fromkeys([out.path for out in outputs if out.kind == "metric"] + [DVCLIVE])
-    return Declared(tuple(metrics), tuple(out.path for out in outputs if out.persist))
+    return DeclaredPaths(tuple(metrics), tuple(out.path for out in outputs if out.persist))
 
 
-def declared(root: Path) -> Declared:
+def declared(root: Path) -> DeclaredPaths:
     """Return what the stages of a project declare; what DVCLive writes by default where they cannot be read."""
     from mlbutler.project.project import Project
 
     try:
         return declared_by(Project(root, {}).stages)
     except MlbutlerError:
-        return Declared()
+        return DeclaredPaths()
 
 
-def dumps(found: Declared) -> bytes:
+def dumps(found: DeclaredPaths) -> bytes:
     """Return it as JSON."""
     return json.dumps(dataclasses.asdict(found)).encode()
 
 
-def loads(content: bytes) -> Declared:
+def loads(content: bytes) -> DeclaredPaths:
     """Return what `dumps` wrote; what DVCLive writes by default where it cannot be read."""
     try:
         found = parse_json(content)
-        return Declared(*(tuple(str(path) for path in found[name]) for name in ("metrics", "persisted")))
+        return DeclaredPaths(*(tuple(str(path) for path in found[name]) for name in ("metrics", "persisted")))
     except (ProjectError, KeyError, TypeError):
-        return Declared()
+        return DeclaredPaths()

@@ -20,9 +20,9 @@ from mlbutler.comparison.snapshot import Source
 from mlbutler.errors import UsageError
 from mlbutler.experiments.capture import Captured
 from mlbutler.experiments.fields import is_name
-from mlbutler.experiments.place import Place
 from mlbutler.experiments.plain_pickle import NotPlain, read
-from mlbutler.experiments.submission import Fate, Known, Submitted, Wish, resolve
+from mlbutler.experiments.submission import ExistingExperiments, ExperimentOptions, Fate, SubmittedExperiment, resolve
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.project import overrides
@@ -35,7 +35,7 @@ _REFUSED = ("single_item", "downstream", "force", "force_downstream", "recursive
 
 
 @frozen
-class Queued:
+class QueueEntry:
     """One entry: its work tree, and the stages that it was queued for, all if empty. `entry`: its commit."""
 
     name: str
@@ -44,7 +44,7 @@ class Queued:
     targets: tuple[str, ...] = ()
 
 
-def queued(git: Git, prefix: str) -> tuple[Queued, ...]:
+def queued(git: Git, prefix: str) -> tuple[QueueEntry, ...]:
     """Return the entries of one project, in the order in which they were queued.
 
     Args:
@@ -56,7 +56,7 @@ def queued(git: Git, prefix: str) -> tuple[Queued, ...]:
     return tuple(_queued(git, prefix))
 
 
-def _queued(git: Git, prefix: str) -> Iterator[Queued]:
+def _queued(git: Git, prefix: str) -> Iterator[QueueEntry]:
     done = git.run("log", "--walk-reflogs", "--format=%H %gs", _REF, "--", check=False)
     lines = done.text.splitlines() if done.code == 0 else []
     for line in reversed(lines):
@@ -71,25 +71,30 @@ def _queued(git: Git, prefix: str) -> Iterator[Queued]:
                 f"dvc queue remove {commit[:7]}",
             )
         targets = _targets(name, options)
-        yield Queued(name, commit, Captured(match["baseline"], _tree(git, commit, prefix), ()), targets)
+        yield QueueEntry(name, commit, Captured(match["baseline"], _tree(git, commit, prefix), ()), targets)
 
 
 def resolve_queued(
-    git: Git, known: Callable[[str], Known], place: Place, entries: Sequence[Queued], prefix: str, wish: Wish,
+    git: Git,
+    known: Callable[[str], ExistingExperiments],
+    place: TrainFolder,
+    entries: Sequence[QueueEntry],
+    prefix: str,
+    options: ExperimentOptions,
     params: Collection[str],
-) -> tuple[Submitted, ...]:  # fmt: skip
+) -> tuple[SubmittedExperiment, ...]:
     """Return the experiments that entries of the queue are, as one grid; see `submission.resolve`.
 
     Args:
-        known: returns for a baseline what there is already. wish: what the command line asks for besides; its name is
-            the grid's. params: the project's parameter files.
+        known: returns for a baseline what there is already. options: what the command line asks for besides; its name
+            is the grid's. params: the project's parameter files.
 
     Raises:
         UsageError: a name is refused.
     """
-    grid, found = wish.name or _grid(entries), list[Submitted]()
+    grid, found = options.name or _grid(entries), list[SubmittedExperiment]()
     for number, entry in enumerate(entries, 1):
-        asked = replace(wish, name=entry.name, params=(), targets=entry.targets or wish.targets)
+        asked = replace(options, name=entry.name, params=(), targets=entry.targets or options.targets)
         args = (known(entry.captured.baseline), place, entry.captured, prefix, asked)
         for one in resolve(git, *args):
             given = _overrides(git, entry.captured, prefix, params)
@@ -98,12 +103,12 @@ def resolve_queued(
     names = [one.experiment.name for one in found if one.fate is not Fate.REUSED]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(
-            f"Several of the queue are called {twice[0]}.", f"dvc queue remove {twice[0]}, and queue them anew."
+            f"Several of the queue are called {twice[0]}.", f"dvc queue remove {twice[0]}, and queue them again."
         )
     return tuple({one.experiment.id: one for one in found}.values())
 
 
-def _grid(entries: Sequence[Queued]) -> str:
+def _grid(entries: Sequence[QueueEntry]) -> str:
     """Return what the experiments are called together: the name that a sweep was queued with, else a new one."""
     stems = {entry.name.rpartition("-")[0] for entry in entries if entry.name.rpartition("-")[2].isdigit()}
     if len(entries) == 1:
@@ -123,7 +128,7 @@ def _overrides(git: Git, captured: Captured, prefix: str, files: Collection[str]
     return tuple(found)
 
 
-def remove(root: Path, entries: Iterable[Queued], environ: Mapping[str, str]) -> str:
+def remove(root: Path, entries: Iterable[QueueEntry], environ: Mapping[str, str]) -> str:
     """Have DVC take entries out of its queue; return what it says where it could not, else ''.
 
     Args:

@@ -170,7 +170,7 @@ _CHECKS: dict[str, Check] = {
     "version": fields.integer(VERSION, VERSION),
 }  # fmt: skip
 """What each field may be: some become paths, refs and arguments, and all are shown."""
-WISHES: Mapping[str, tuple[Check, str]] = {
+OPTION_CHECKS: Mapping[str, tuple[Check, str]] = {
     "jobs": (fields.integer(1, MOST_JOBS), f"a whole number from 1 to {MOST_JOBS}"),
     "gpus": (fields.integer(0, MOST_GPUS), f"a whole number from 0 to {MOST_GPUS}"),
     "retries": (fields.integer(0, MOST_RETRIES), f"a whole number from 0 to {MOST_RETRIES}"),

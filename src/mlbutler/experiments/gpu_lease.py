@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mlbutler.errors import OutsideError
-from mlbutler.experiments.gpus import Gpu, uses, visible
+from mlbutler.experiments.gpus import GpuDevice, uses, visible
 from mlbutler.few import few
 from mlbutler.frozen import frozen
 
@@ -32,13 +32,13 @@ _SHOWN = 4
 
 
 @frozen
-class Lease:
+class GpuLease:
     """GPUs that nobody else is given until it is closed. `fds`: to be inherited by what works with them."""
 
-    gpus: tuple[Gpu, ...]
+    gpus: tuple[GpuDevice, ...]
     fds: tuple[int, ...]
 
-    def __enter__(self) -> Lease:
+    def __enter__(self) -> GpuLease:
         return self
 
     def __exit__(
@@ -56,13 +56,13 @@ class Lease:
         return few([f"GPU {gpu.index} ({gpu.name}, {gpu.uuid})" for gpu in self.gpus], _SHOWN)
 
 
-NO_GPUS = Lease((), ())
+NO_GPUS = GpuLease((), ())
 
 
 @contextlib.contextmanager
 def leased(
     count: int, environ: Mapping[str, str], folder: Path | None, go_on: Callable[[str], bool]
-) -> Iterator[Lease | None]:
+) -> Iterator[GpuLease | None]:
     """Hold a lease of so many GPUs while the context is open; yields None where it was given up.
 
     Args:
@@ -75,12 +75,12 @@ def leased(
     if not count:
         yield NO_GPUS
         return
-    wish = Wish(count, environ, folder)
+    request = GpuRequest(count, environ, folder)
     try:
-        while (lease := wish.poll()) is None and go_on(wish.waits_for()):
+        while (lease := request.poll()) is None and go_on(request.waits_for()):
             time.sleep(_POLL)
     finally:
-        wish.close()
+        request.close()
     if lease is None:
         yield None
         return
@@ -88,7 +88,7 @@ def leased(
         yield lease
 
 
-class Wish:
+class GpuRequest:
     """A number of GPUs that somebody waits for; ask with `poll` until they are there. Close it by `close`.
 
     One at a time has the turn, and keeps what it gets until it has all: who needs many is not passed by those who need
@@ -101,11 +101,11 @@ class Wish:
     def __init__(self, count: int, environ: Mapping[str, str], folder: Path | None = None) -> None:
         self._count, self._environ, self._folder = count, environ, folder or _shared_folder()
         self._turn: int | None = None
-        self._there: tuple[Gpu, ...] = ()
+        self._there: tuple[GpuDevice, ...] = ()
         self._seen = 0.0
-        self._held: dict[Gpu, int] = {}
+        self._held: dict[GpuDevice, int] = {}
 
-    def poll(self) -> Lease | None:
+    def poll(self) -> GpuLease | None:
         """Return the lease once there is one; None while too many are leased by others.
 
         Raises:
@@ -122,7 +122,7 @@ class Wish:
         if len(self._held) < self._count:
             return None
         chosen = sorted(_freest_first(tuple(self._held), self._environ)[: self._count], key=there.index)
-        lease = Lease(tuple(chosen), tuple(self._held.pop(gpu) for gpu in chosen))
+        lease = GpuLease(tuple(chosen), tuple(self._held.pop(gpu) for gpu in chosen))
         self.close()
         return lease
 
@@ -131,7 +131,7 @@ class Wish:
         many = "a GPU" if self._count == 1 else f"{self._count} GPUs"
         return f"for {many}: of {len(self._there)} too few are free"
 
-    def _visible(self) -> tuple[Gpu, ...]:
+    def _visible(self) -> tuple[GpuDevice, ...]:
         now = time.monotonic()
         if not self._there or now > self._seen + _LOOK_AGAIN:
             self._there, self._seen = require(self._count, self._environ), now
@@ -144,7 +144,7 @@ class Wish:
         self._turn, self._held = None, {}
 
 
-def require(count: int, environ: Mapping[str, str]) -> tuple[Gpu, ...]:
+def require(count: int, environ: Mapping[str, str]) -> tuple[GpuDevice, ...]:
     """Return the GPUs that may be given out, of which there are at least so many.
 
     Raises:
@@ -164,7 +164,7 @@ def require(count: int, environ: Mapping[str, str]) -> tuple[Gpu, ...]:
     raise OutsideError(f"--gpus {count}: {found} can be seen on this machine.", remedy)
 
 
-def _freest_first(gpus: Sequence[Gpu], environ: Mapping[str, str]) -> list[Gpu]:
+def _freest_first(gpus: Sequence[GpuDevice], environ: Mapping[str, str]) -> list[GpuDevice]:
     """Return the GPUs with those first of which people who lease none use the least memory."""
     used = uses(environ) if len(gpus) > 1 else {}
     return sorted(gpus, key=lambda gpu: use.memory or 0 if (use := used.get(gpu.whole)) is not None else 0)

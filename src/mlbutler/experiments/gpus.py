@@ -26,7 +26,7 @@ _NONE = ("", "-1", "NoDevFiles")
 
 
 @frozen
-class Gpu:
+class GpuDevice:
     """A GPU, or a part of one. `index`: of the GPU, as nvidia-smi counts. `whole`: the GPU's own UUID."""
 
     uuid: str
@@ -36,14 +36,14 @@ class Gpu:
 
 
 @frozen
-class Use:
+class GpuUtilization:
     """How busy a GPU is: percent of the time, None where that is not told (MIG), and bytes of its memory."""
 
     percent: float | None
     memory: int | None
 
 
-def visible(environ: Mapping[str, str]) -> tuple[Gpu, ...]:
+def visible(environ: Mapping[str, str]) -> tuple[GpuDevice, ...]:
     """Return the GPUs of this machine that CUDA_VISIBLE_DEVICES leaves, none without a driver.
 
     Raises:
@@ -54,26 +54,26 @@ def visible(environ: Mapping[str, str]) -> tuple[Gpu, ...]:
     return found if bound is None else within(found, bound)
 
 
-def parsed(listing: str) -> tuple[Gpu, ...]:
+def parsed(listing: str) -> tuple[GpuDevice, ...]:
     """Return the GPUs of a ``nvidia-smi -L``."""
-    found: list[Gpu] = []
+    found: list[GpuDevice] = []
     divided: set[str] = set()
     for line in listing.splitlines():
         if (match := _GPU.match(line)) is not None:
-            found.append(Gpu(match["uuid"], clean(match["name"]), int(match["index"]), match["uuid"]))
+            found.append(GpuDevice(match["uuid"], clean(match["name"]), int(match["index"]), match["uuid"]))
         elif (match := _PART.match(line)) is not None and found:
             whole = next(gpu for gpu in reversed(found) if gpu.uuid == gpu.whole)
             divided.add(whole.uuid)
-            found.append(Gpu(match["uuid"], f"{whole.name} MIG {match['name']}", whole.index, whole.uuid))
+            found.append(GpuDevice(match["uuid"], f"{whole.name} MIG {match['name']}", whole.index, whole.uuid))
     return tuple(gpu for gpu in found if gpu.uuid != gpu.whole or gpu.uuid not in divided)
 
 
-def within(gpus: Sequence[Gpu], bound: str) -> tuple[Gpu, ...]:
+def within(gpus: Sequence[GpuDevice], bound: str) -> tuple[GpuDevice, ...]:
     """Return the GPUs that a CUDA_VISIBLE_DEVICES leaves, in its order; as for CUDA, it ends at what names none.
 
     An index counts as nvidia-smi does; of a divided GPU it means all parts.
     """
-    found: dict[str, Gpu] = {}
+    found: dict[str, GpuDevice] = {}
     for word in (word.strip() for word in bound.split(",")):
         meant = [] if word in _NONE else [gpu for gpu in gpus if _is_meant(gpu, word)]
         if not meant:
@@ -82,26 +82,28 @@ def within(gpus: Sequence[Gpu], bound: str) -> tuple[Gpu, ...]:
     return tuple(found.values())
 
 
-def _is_meant(gpu: Gpu, word: str) -> bool:
+def _is_meant(gpu: GpuDevice, word: str) -> bool:
     if word.isdecimal():
         return gpu.index == int(word)
     return word.startswith(("GPU-", "MIG-")) and (gpu.uuid.startswith(word) or gpu.whole.startswith(word))
 
 
-def uses(environ: Mapping[str, str]) -> dict[str, Use]:
+def uses(environ: Mapping[str, str]) -> dict[str, GpuUtilization]:
     """Return how busy each GPU is: UUID of the whole GPU -> use; nothing where the driver does not answer."""
     fields = "--query-gpu=uuid,utilization.gpu,memory.used"
-    return {row[0]: Use(_number(row[1]), _bytes(row[2])) for row in _rows(environ, fields, 3)}
+    return {row[0]: GpuUtilization(_number(row[1]), _bytes(row[2])) for row in _rows(environ, fields, 3)}
 
 
-def holders(environ: Mapping[str, str], gpus: Collection[Gpu]) -> frozenset[int]:
+def holders(environ: Mapping[str, str], gpus: Collection[GpuDevice]) -> frozenset[int]:
     """Return the processes that hold memory of these GPUs, as far as they can be seen from here."""
     wanted = {uuid for gpu in gpus for uuid in (gpu.uuid, gpu.whole)}
     rows = _rows(environ, "--query-compute-apps=gpu_uuid,pid", 2)
     return frozenset(int(pid) for uuid, pid in rows if uuid in wanted and pid.isdecimal())
 
 
-def memory_left(environ: Mapping[str, str], gpus: Sequence[Gpu], before: Mapping[str, Use]) -> tuple[str, ...]:
+def memory_left(
+    environ: Mapping[str, str], gpus: Sequence[GpuDevice], before: Mapping[str, GpuUtilization]
+) -> tuple[str, ...]:
     """Return, of each GPU of a run that has ended, what says that it did not give its memory back; none where it did.
 
     The driver takes a moment to free it.
@@ -122,7 +124,7 @@ def memory_left(environ: Mapping[str, str], gpus: Sequence[Gpu], before: Mapping
         time.sleep(_PAUSE)
 
 
-def _memory(use: Use) -> int:
+def _memory(use: GpuUtilization) -> int:
     return use.memory or 0
 
 

@@ -7,22 +7,22 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from mlbutler.experiments.end import End, after_loss
-from mlbutler.experiments.ending import end_leftovers
+from mlbutler.experiments.attempt_end import AttemptEnd, after_loss
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.log import kept as kept_log
-from mlbutler.experiments.place import Place
-from mlbutler.experiments.refs import Experiments, Kept
+from mlbutler.experiments.refs import Experiments, StoredExperiment
+from mlbutler.experiments.shutdown import end_leftovers
 from mlbutler.experiments.state import UNDER_WAY, State
+from mlbutler.experiments.train_folder import TrainFolder
 
 
 class LocalEngine:
     """Run experiments of one work tree on this machine."""
 
-    def __init__(self, experiments: Experiments, place: Place) -> None:
+    def __init__(self, experiments: Experiments, place: TrainFolder) -> None:
         self._experiments, self._place = experiments, place
 
-    def mine(self, among: Iterable[Kept] | None = None) -> list[Kept]:
+    def mine(self, among: Iterable[StoredExperiment] | None = None) -> list[StoredExperiment]:
         """Return the experiments that were submitted from this work tree, in their order.
 
         Args:
@@ -58,13 +58,13 @@ class LocalEngine:
                 return None
             if now.cancel is not None:
                 said = "none of its processes is left"
-                return End(State.CANCELLED, said).on(now)
+                return AttemptEnd(State.CANCELLED, said).on(now)
             return after_loss(now, "the process that ran it is gone")
 
         now = self._experiments.change(id, lost, kept_log(self._place.log(id)))
         return now.experiment if now is not None and now.experiment.cancel is None else None
 
-    def is_idle(self, among: Iterable[Kept] | None = None) -> bool:
+    def is_idle(self, among: Iterable[StoredExperiment] | None = None) -> bool:
         """Tell whether something here waits, or is lost, and no process works at anything; `among` as for `mine`."""
         due = [one.experiment for one in self.mine(among) if self.shown(one.experiment) in (State.WAITING, State.LOST)]
         most = max((one.jobs for one in due), default=0)
@@ -77,7 +77,7 @@ class LocalEngine:
 
 def _is_alive(experiment: Experiment) -> bool:
     """Tell whether a process works at it; on another machine that is not known, and believed."""
-    return experiment.host != host() or Place(Path(experiment.place)).is_held(experiment.id)
+    return experiment.host != host() or TrainFolder(Path(experiment.place)).is_held(experiment.id)
 
 
 def host() -> str:

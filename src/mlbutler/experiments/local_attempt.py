@@ -8,20 +8,20 @@ from pathlib import Path
 
 from mlbutler.console import human_seconds
 from mlbutler.errors import MlbutlerError
-from mlbutler.experiments.attempt import Attempt, Workplace, run_environment
+from mlbutler.experiments.attempt import Attempt, AttemptContext, run_environment
+from mlbutler.experiments.attempt_end import CANCELLED, AttemptEnd
 from mlbutler.experiments.checkpoints import Checkpoints
 from mlbutler.experiments.declared import declared
 from mlbutler.experiments.delivery import deliver_beside
-from mlbutler.experiments.end import CANCELLED, End
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.gpu_lease import NO_GPUS, Lease
+from mlbutler.experiments.gpu_lease import NO_GPUS, GpuLease
 from mlbutler.experiments.log import LogFile
 from mlbutler.experiments.notices import Notice, nearly_over
-from mlbutler.experiments.place import Place
-from mlbutler.experiments.refs import Experiments, Kept
+from mlbutler.experiments.refs import Experiments, StoredExperiment
 from mlbutler.experiments.saved_results import with_metrics, with_results
 from mlbutler.experiments.saver import resume, saving
 from mlbutler.experiments.state import UNDER_WAY, State
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
 from mlbutler.process import project_environment
 from mlbutler.project.project import Project
@@ -42,12 +42,12 @@ class LocalAttempt:
     """
 
     def __init__(
-        self, git: Git, experiments: Experiments, place: Place, settings: Settings, environ: Mapping[str, str]
+        self, git: Git, experiments: Experiments, place: TrainFolder, settings: Settings, environ: Mapping[str, str]
     ) -> None:
         self._git, self._experiments, self._place = git, experiments, place
         self._settings, self._environ = settings, environ
 
-    def run(self, kept: Kept, lease: Lease = NO_GPUS) -> End:
+    def run(self, kept: StoredExperiment, lease: GpuLease = NO_GPUS) -> AttemptEnd:
         """Bring an experiment from preparing to its end; the lock of its name is held meanwhile.
 
         Args:
@@ -75,7 +75,7 @@ class LocalAttempt:
                 return end
             except MlbutlerError as error:
                 log.line(f"error: {error.message}")
-                return End(State.NOT_SET_UP, error.message, error.remedy)
+                return AttemptEnd(State.NOT_SET_UP, error.message, error.remedy)
 
     def _prepare(self, experiment: Experiment, top: Path) -> Path:
         main = Project(self._place.root, self._environ)
@@ -94,12 +94,14 @@ class LocalAttempt:
             self._experiments.change(experiment.id, lambda now: now.with_(resumed=said))
         return experiment.with_(resumed=said)
 
-    def _workplace(self, experiment: Experiment, root: Path, log: LogFile, lease: Lease, own: Checkpoints) -> Workplace:
+    def _workplace(
+        self, experiment: Experiment, root: Path, log: LogFile, lease: GpuLease, own: Checkpoints
+    ) -> AttemptContext:
         train = self._settings.train
         if lease.gpus:
             log.line(f"It has {lease}.")
         mirror = self._settings.data.mirror_path(self._place.root)
-        return Workplace(
+        return AttemptContext(
             folder=self._place.scratch(experiment.id), root=root, words=_RUN,
             environ=run_environment(experiment, self._environ, mirror), stop=lambda: self._grace(experiment),
             line=log.line, declared=lambda: declared(root), lease=lease, stall=train.stall or None,
@@ -111,7 +113,7 @@ class LocalAttempt:
     def _tell(self, notice: Notice, log: LogFile) -> None:
         deliver_beside(notice, self._settings, self._environ, log.line)
 
-    def _saved(self, experiment: Experiment, top: Path, root: Path, end: End) -> End:
+    def _saved(self, experiment: Experiment, top: Path, root: Path, end: AttemptEnd) -> AttemptEnd:
         if self._grace(experiment) is not None:
             return CANCELLED
         self._keep(experiment, State.SAVING)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from mlbutler.experiments.log_times import Clock
+from mlbutler.experiments.log_times import LogClock
 from mlbutler.live_lines import clean
 from mlbutler.symlinks import open_plain
 
@@ -35,7 +35,7 @@ class LogFile:
     ) -> None:
         self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
         self._timed, self._now = timed, now
-        self._clock = Clock(now(), again=again or self._file.tell() > 0)
+        self._clock = LogClock(now(), again=again or self._file.tell() > 0)
         self._whole = True
 
     def __enter__(self) -> LogFile:

@@ -14,7 +14,7 @@ _FORM = "[%Y-%m-%d %H:%M:%S UTC]"
 _LINE = re.compile(rb"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\]$", re.MULTILINE)
 
 
-class Clock:
+class LogClock:
     """Say the time before a line that comes a minute or more after it was said last.
 
     Args:

@@ -14,8 +14,8 @@ from mlbutler.comparison.snapshot import Source
 from mlbutler.console import human_seconds
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.ranking import best_first, main_metric
+from mlbutler.experiments.scheduling import searches
 from mlbutler.experiments.state import ENDED, FAILED, State
-from mlbutler.experiments.turn import searches
 from mlbutler.forge.webhook import for_slack
 from mlbutler.frozen import frozen
 from mlbutler.numbers import count

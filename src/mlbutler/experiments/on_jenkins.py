@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from mlbutler.errors import MlbutlerError, UsageError
-from mlbutler.experiments import signs
+from mlbutler.experiments import log_progress
+from mlbutler.experiments.attempt_end import AttemptEnd, after_loss
 from mlbutler.experiments.choices import JENKINS
-from mlbutler.experiments.end import End, after_loss
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.log_progress import LogProgress
+from mlbutler.experiments.refs import StoredExperiment
+from mlbutler.experiments.scheduling import asked_for, due
 from mlbutler.experiments.shared import SharedExperiments
-from mlbutler.experiments.signs import Signs
 from mlbutler.experiments.state import UNDER_WAY, State
-from mlbutler.experiments.turn import asked_for, due
 from mlbutler.frozen import frozen
 from mlbutler.jenkins import queue
 from mlbutler.jenkins.builds import Build, Job
@@ -31,11 +31,11 @@ EXPERIMENT, LABEL = "EXPERIMENT", "LABEL"
 _BUILDS = 200
 _SIGNS, _MOST_SIGNS = 10.0, 30
 """Seconds between two looks at the end of a build's log, and the builds at whose logs one command looks."""
-_NO_SIGNS = Signs("", {})
+_NO_SIGNS = LogProgress("", {})
 
 
 @frozen
-class Sight:
+class ControllerSnapshot:
     """What the controller had at one moment: all that waits in its queue, and the job's latest builds."""
 
     waiting: tuple[Waiting, ...]
@@ -71,10 +71,10 @@ class JenkinsEngine:
 
     def __init__(self, experiments: SharedExperiments, job: Job, most_queued: int) -> None:
         self.experiments, self.job, self._most_queued = experiments, job, most_queued
-        self._sight: Sight | None = None
+        self._sight: ControllerSnapshot | None = None
         self._asked: dict[int, Build | None] = {}
         self._others: Sequence[Experiment] = ()
-        self._signs: dict[str, tuple[float, Signs]] = {}
+        self._signs: dict[str, tuple[float, LogProgress]] = {}
         self.silent: MlbutlerError | None = None
 
     def look(self, experiments: Sequence[Experiment]) -> None:
@@ -90,10 +90,10 @@ class JenkinsEngine:
         except MlbutlerError as error:
             self._sight, self.silent = None, error
 
-    def _seen(self) -> Sight:
+    def _seen(self) -> ControllerSnapshot:
         # The queue first: what leaves it between the two is among the builds then.
         waiting = queue.waiting(self.job.client)
-        return Sight(waiting, self.job.builds(_BUILDS))
+        return ControllerSnapshot(waiting, self.job.builds(_BUILDS))
 
     def check(self, experiments: Iterable[Experiment]) -> None:
         """Refuse a job that would drop its parameters without a word.
@@ -157,7 +157,7 @@ class JenkinsEngine:
             return f"build {build.number} has begun"
         return f"{step.why}{_and_before(self._sight.before(step))}"
 
-    def signs(self, experiment: Experiment) -> Signs:
+    def signs(self, experiment: Experiment) -> LogProgress:
         """Return what the end of its build's log says of how far it is; of very many builds only some are asked."""
         asked, found = self._signs.get(experiment.id, (float("-inf"), _NO_SIGNS))
         too_many = experiment.id not in self._signs and len(self._signs) >= _MOST_SIGNS
@@ -165,7 +165,7 @@ class JenkinsEngine:
             return found
         number = self.job.number(experiment.build)
         with contextlib.suppress(MlbutlerError):
-            found = signs.read(end_of(self.job, number, signs.TAIL)) if number is not None else found
+            found = log_progress.read(end_of(self.job, number, log_progress.TAIL)) if number is not None else found
         self._signs[experiment.id] = time.monotonic(), found
         return found
 
@@ -177,7 +177,7 @@ class JenkinsEngine:
         return found | {one.parameters[EXPERIMENT] for one in self._sight.builds
                         if one.building and EXPERIMENT in one.parameters}  # fmt: skip
 
-    def due(self, kept: Iterable[Kept]) -> list[Experiment]:
+    def due(self, kept: Iterable[StoredExperiment]) -> list[Experiment]:
         """Return the experiments whose turn it is and that no build waits or runs for, as far as was seen.
 
         Args:
@@ -199,7 +199,7 @@ class JenkinsEngine:
                 chosen.append(one)
         return chosen
 
-    def start(self, kept: Iterable[Kept], begun: Callable[[Experiment], None] = lambda _: None) -> None:
+    def start(self, kept: Iterable[StoredExperiment], begun: Callable[[Experiment], None] = lambda _: None) -> None:
         """Start builds of experiments whose turn it is and that have none.
 
         Called again it starts none twice: what waits in the queue or runs is found by its parameter. Two that start the
@@ -245,7 +245,7 @@ class JenkinsEngine:
         lost = self.shown(experiment) is State.LOST
         return experiment.with_(state=State.LOST) if lost else experiment
 
-    def recover(self, kept: Iterable[Kept]) -> None:
+    def recover(self, kept: Iterable[StoredExperiment]) -> None:
         """Have experiments wait again whose build has ended without saving an end."""
         for one in kept:
             if one.experiment.engine == JENKINS and self.shown(one.experiment) is State.LOST:
@@ -261,7 +261,7 @@ def _again(lost: Experiment) -> Callable[[Experiment], Experiment | None]:
         if now.state not in UNDER_WAY or (now.attempt, now.build) != (lost.attempt, lost.build):
             return None
         if now.cancel is not None:
-            return End(State.CANCELLED, "its build has ended").on(now)
+            return AttemptEnd(State.CANCELLED, "its build has ended").on(now)
         return after_loss(now, f"its build ended without saving: {now.build}")
 
     return change

@@ -17,7 +17,7 @@ from mlbutler.project import overrides
 _FILES = ("100644", "100755")
 
 
-class Inputs:
+class InputCommits:
     """The commits that are run for points of one work tree; what they have in common is read once.
 
     Args:
@@ -89,8 +89,8 @@ class Inputs:
 
 
 def input_commit(git: Git, captured: Captured, prefix: str, point: overrides.Point) -> str:
-    """Return the commit that is run for one point, as `Inputs` does."""
-    return Inputs(git, captured, prefix).commit(point)
+    """Return the commit that is run for one point, as `InputCommits` does."""
+    return InputCommits(git, captured, prefix).commit(point)
 
 
 def written(point: overrides.Point) -> tuple[str, ...]:

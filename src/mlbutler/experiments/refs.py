@@ -36,7 +36,7 @@ AUTHOR = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
 
 
 @frozen
-class Kept:
+class StoredExperiment:
     """An experiment as it was read. `commit`: what its ref pointed at."""
 
     experiment: Experiment
@@ -44,7 +44,7 @@ class Kept:
 
 
 @frozen
-class Damaged:
+class DamagedRef:
     """A ref whose state cannot be read: what is wrong, and what to do about it."""
 
     ref: str
@@ -62,14 +62,14 @@ class Experiments:
     def __init__(self, git: Git, prefix: str = PREFIX) -> None:
         self._git, self._prefix = git, prefix
         # What a commit holds does not change: who looks again reads what is new.
-        self._last: dict[str, Kept] = {}
+        self._last: dict[str, StoredExperiment] = {}
         self._logs: dict[str, str] = {}
 
-    def all(self) -> tuple[Kept, ...]:
+    def all(self) -> tuple[StoredExperiment, ...]:
         """Return every experiment whose state can be read, in the order of submission."""
         return self.survey()[0]
 
-    def survey(self) -> tuple[tuple[Kept, ...], tuple[Damaged, ...]]:
+    def survey(self) -> tuple[tuple[StoredExperiment, ...], tuple[DamagedRef, ...]]:
         """Return every experiment, in the order of submission, and the refs that hold none."""
         lines = self._git.run("for-each-ref", "--format=%(objectname) %(refname)", self._prefix).text.splitlines()
         refs = [(commit, ref.removeprefix(self._prefix)) for commit, _, ref in (line.partition(" ") for line in lines)]
@@ -81,10 +81,10 @@ class Experiments:
             try:
                 found.append(known or self._kept(id, contents.get(f"{commit}:{_STATE}"), commit))
             except ProjectError as error:
-                damaged.append(Damaged(clean(self._prefix + id), error.message, error.remedy))
+                damaged.append(DamagedRef(clean(self._prefix + id), error.message, error.remedy))
         return in_order(found), tuple(damaged)
 
-    def read(self, id: str) -> Kept | None:
+    def read(self, id: str) -> StoredExperiment | None:
         """Return one experiment, None where there is no such one.
 
         Raises:
@@ -93,7 +93,7 @@ class Experiments:
         commit = self._git.run("rev-parse", "--verify", "--quiet", self._prefix + id, check=False).text
         return self._at(id, commit) if commit else None
 
-    def _at(self, id: str, commit: str) -> Kept:
+    def _at(self, id: str, commit: str) -> StoredExperiment:
         """Return the state at a commit; on a CI server the clone's objects are open to the project's code.
 
         Raises:
@@ -108,12 +108,12 @@ class Experiments:
             content = git_verified.file(self._git, commit, _STATE)
         return self._kept(id, content, commit)
 
-    def _known(self, id: str, commit: str) -> Kept | None:
+    def _known(self, id: str, commit: str) -> StoredExperiment | None:
         """Return the experiment where its ref pointed at this commit when it was read last."""
         found = self._last.get(id)
         return found if found is not None and found.commit == commit else None
 
-    def _kept(self, id: str, content: bytes | None, commit: str) -> Kept:
+    def _kept(self, id: str, content: bytes | None, commit: str) -> StoredExperiment:
         """Return the state that the ref of this id holds.
 
         Args:
@@ -131,13 +131,13 @@ class Experiments:
             raise ProjectError(message, f"{error.remedy} {self._how_to_remove(id)}") from error
         if experiment.id != id:
             raise ProjectError(f"{self._prefix}{id} holds the state of another experiment.", self._how_to_remove(id))
-        kept = self._last[id] = Kept(experiment, commit)
+        kept = self._last[id] = StoredExperiment(experiment, commit)
         return kept
 
     def _how_to_remove(self, id: str) -> str:
         return f"If you do not know it: git update-ref -d {shlex.quote(self._prefix + id)}"
 
-    def log(self, kept: Kept) -> bytes | None:
+    def log(self, kept: StoredExperiment) -> bytes | None:
         """Return the log that was kept with it, without what would steer a terminal; None while there is none."""
         name = f"{kept.commit}:{_LOG}"
         blob = read_blobs(self._git, [name], _LARGEST_LOG).get(name)
@@ -148,7 +148,7 @@ class Experiments:
         """Keep a new experiment; return False where the same point is there already."""
         return self.keep_all([(experiment, None)])[0]
 
-    def keep_all(self, wanted: Sequence[tuple[Experiment, Kept | None]]) -> list[bool]:
+    def keep_all(self, wanted: Sequence[tuple[Experiment, StoredExperiment | None]]) -> list[bool]:
         """Keep experiments that are to be run, each in place of what was read, None for nothing; its log goes.
 
         Returns:
@@ -158,7 +158,9 @@ class Experiments:
             (new, kept.commit if kept is not None else "", None) for new, kept in wanted
         ])]  # fmt: skip
 
-    def replace(self, kept: Kept, experiment: Experiment, log: bytes | None = None) -> Kept | None:
+    def replace(
+        self, kept: StoredExperiment, experiment: Experiment, log: bytes | None = None
+    ) -> StoredExperiment | None:
         """Keep its new state; return None where somebody else has changed it since it was read.
 
         Args:
@@ -166,15 +168,15 @@ class Experiments:
         """
         content = log if log is not None else self._kept_log(kept)
         commit = self._written([(experiment, kept.commit, content)])[0]
-        return Kept(experiment, commit) if commit else None
+        return StoredExperiment(experiment, commit) if commit else None
 
     def change(
         self,
         id: str,
         change: Callable[[Experiment], Experiment | None],
         log: bytes | None = None,
-        known: Kept | None = None,
-    ) -> Kept | None:
+        known: StoredExperiment | None = None,
+    ) -> StoredExperiment | None:
         """Change an experiment, reading it again for as long as others change it at the same time.
 
         Args:
@@ -198,11 +200,11 @@ class Experiments:
                 return done
         raise GitError(f"{self._prefix}{id} cannot be changed: others change it all the time.", "Run it again.")
 
-    def _guess(self, id: str) -> Kept | None:
+    def _guess(self, id: str) -> StoredExperiment | None:
         """Return the experiment as it was read or kept last, None where it is better read: asking Git costs more."""
         return self._last.get(id)
 
-    def remove(self, kept: Kept) -> bool:
+    def remove(self, kept: StoredExperiment) -> bool:
         """Remove it; return False where somebody has changed it since it was read."""
         return self._moved([RefMove(kept.experiment.id, "", kept.commit)])[0]
 
@@ -210,7 +212,7 @@ class Experiments:
         found = read_blobs(self._git, names, _LARGEST)
         return {name: blob.content for name, blob in found.items() if blob.content is not None}
 
-    def _kept_log(self, kept: Kept) -> str | None:
+    def _kept_log(self, kept: StoredExperiment) -> str | None:
         """Return the id of the log that was kept with it."""
         if (log := self._logs.get(kept.commit)) is None:
             log = self._git.run("rev-parse", "--verify", "--quiet", f"{kept.commit}:{_LOG}", check=False).text
@@ -234,7 +236,7 @@ class Experiments:
             if is_kept:
                 self._logs[commit] = log
                 with suppress(ProjectError):  # as others read it, to whom it is damaged
-                    self._last[one.id] = Kept(loads(content), commit)
+                    self._last[one.id] = StoredExperiment(loads(content), commit)
         return [commit if is_kept else "" for (commit, *_), is_kept in zip(made, done, strict=True)]
 
     def _commit(self, new: NewObjects, experiment: Experiment, log: bytes | str | None) -> tuple[str, bytes, str]:
@@ -273,6 +275,6 @@ def is_race(said: str) -> bool:
     return any(text in said for text in ("lock", "is at", "stale info", "incorrect old value"))
 
 
-def in_order(found: Iterable[Kept]) -> tuple[Kept, ...]:
+def in_order(found: Iterable[StoredExperiment]) -> tuple[StoredExperiment, ...]:
     """Return experiments in the order of submission."""
     return tuple(sorted(found, key=lambda kept: (kept.experiment.submitted, kept.experiment.number)))

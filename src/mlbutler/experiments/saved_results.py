@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlbutler.errors import GitError, MlbutlerError
-from mlbutler.experiments.end import End
+from mlbutler.experiments.attempt_end import AttemptEnd
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.measures import measures
 from mlbutler.experiments.refs import AUTHOR
@@ -22,7 +22,7 @@ TRAILER, RESUMED = "Mlbutler-Train", "Mlbutler-Resumed"
 _WROTE = ("ran", "restored")
 
 
-def with_results(end: End, git: Git, experiment: Experiment, top: Path, root: Path) -> End:
+def with_results(end: AttemptEnd, git: Git, experiment: Experiment, top: Path, root: Path) -> AttemptEnd:
     """Save what an attempt made, and return its end with that and its metrics.
 
     Args:
@@ -36,7 +36,7 @@ def with_results(end: End, git: Git, experiment: Experiment, top: Path, root: Pa
     return dataclasses.replace(end, result=commit, metrics=measures(git, experiment, root, stages))
 
 
-def with_metrics(end: End, git: Git, experiment: Experiment, root: Path) -> End:
+def with_metrics(end: AttemptEnd, git: Git, experiment: Experiment, root: Path) -> AttemptEnd:
     """Return the end of an attempt without results, with the metrics that its stages wrote until then.
 
     Args:

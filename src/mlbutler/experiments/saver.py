@@ -18,7 +18,7 @@ _QUIET = 5.0
 _REACTION = 0.05
 
 
-class Saver:
+class CheckpointSaver:
     """The snapshots of one attempt.
 
     Args:
@@ -117,9 +117,9 @@ def resume(own: Checkpoints, root: Path, links: Symlinks, say: Callable[[str], N
 
 def saving(
     own: Checkpoints, root: Path, train: TrainSettings, attempt: int, say: Callable[[str], None]
-) -> Callable[[Callable[[], Sequence[str]]], Saver]:
+) -> Callable[[Callable[[], Sequence[str]]], CheckpointSaver]:
     """Return what makes a saver, given the paths of outputs that DVC leaves in place."""
-    return lambda persisted: Saver(
+    return lambda persisted: CheckpointSaver(
         own, root, lambda: (*persisted(), *train.checkpoints), attempt, train.checkpoint_every, say
     )
 

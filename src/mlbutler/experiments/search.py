@@ -13,11 +13,11 @@ from mlbutler.errors import GitError
 from mlbutler.experiments.capture import Captured
 from mlbutler.experiments.experiment import Experiment, Search, identity
 from mlbutler.experiments.points import input_commit, written
-from mlbutler.experiments.refs import Experiments, Kept
+from mlbutler.experiments.refs import Experiments, StoredExperiment
+from mlbutler.experiments.scheduling import goes_on, no_more, trials
 from mlbutler.experiments.state import UNDER_WAY, State
 from mlbutler.experiments.study import Study
 from mlbutler.experiments.submission import again
-from mlbutler.experiments.turn import goes_on, no_more, trials
 from mlbutler.git import Git
 from mlbutler.project import overrides
 from mlbutler.project.search_space import read_space
@@ -25,7 +25,7 @@ from mlbutler.project.search_space import read_space
 _TRIES = 200
 
 
-class Growing:
+class TrialCreator:
     """Add the next trials to a search.
 
     Args:
@@ -50,7 +50,7 @@ class Growing:
         """
         made: list[Experiment] = []
         new: Experiment | None
-        noted: Kept | None
+        noted: StoredExperiment | None
         for _ in range(_TRIES):
             known = {kept.experiment.id: kept for kept in self._experiments.all()}
             found = trials((kept.experiment for id, kept in known.items() if self._is_ours(id)), grid)
@@ -71,8 +71,8 @@ class Growing:
         raise GitError(f"The search {grid} cannot be gone on with: others change it all the time.", "Run it again.")
 
     def _noted(
-        self, latest: Kept, found: Sequence[Experiment], known: Mapping[str, Kept]
-    ) -> tuple[Experiment | None, Kept | None]:
+        self, latest: StoredExperiment, found: Sequence[Experiment], known: Mapping[str, StoredExperiment]
+    ) -> tuple[Experiment | None, StoredExperiment | None]:
         """Note the next trial's point in the last one; return both, None where that was changed meanwhile."""
         last = latest.experiment
         assert last.search is not None

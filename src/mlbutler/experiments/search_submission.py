@@ -9,37 +9,49 @@ from mlbutler.errors import UsageError
 from mlbutler.experiments.capture import Captured
 from mlbutler.experiments.choices import LOCAL
 from mlbutler.experiments.experiment import Experiment, Search
-from mlbutler.experiments.place import Place
 from mlbutler.experiments.points import input_commit
+from mlbutler.experiments.scheduling import trials
 from mlbutler.experiments.search import next_trial
-from mlbutler.experiments.submission import Fate, Known, Names, Submitted, Wish, template
-from mlbutler.experiments.turn import trials
+from mlbutler.experiments.submission import (
+    ExistingExperiments,
+    ExperimentNames,
+    ExperimentOptions,
+    Fate,
+    SubmittedExperiment,
+    template,
+)
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
 from mlbutler.project.search_space import read_space
 
 
 def resolve_search(
-    git: Git, known: Known, place: Place, captured: Captured, prefix: str, wish: Wish
-) -> tuple[Submitted, ...]:
+    git: Git,
+    known: ExistingExperiments,
+    place: TrainFolder,
+    captured: Captured,
+    prefix: str,
+    options: ExperimentOptions,
+) -> tuple[SubmittedExperiment, ...]:
     """Return the first trial of a search, or the last one of a search that is gone on with; nothing is kept yet.
 
     What it returns has the search as it is asked for, with no more trials than there are points.
 
     Args:
-        git: at the repository's root. prefix: the project's path from there. wish: with a search.
+        git: at the repository's root. prefix: the project's path from there. options: with a search.
 
     Raises:
         UsageError: the space or a name is refused, Optuna is not installed, or there is another search of this name.
     """
-    assert wish.search is not None
-    space = read_space(wish.params)
-    most = min(wish.search.trials, space.size or wish.search.trials)
-    names = Names(git, captured.baseline, known.names)
-    if wish.name is not None:
-        names.check(wish.name, f"-{most}")
-    grid = wish.name or names.random()
-    search = dataclasses.replace(wish.search, trials=most, base=input_commit(git, captured, prefix, {}))
-    like = template(captured, prefix, place, wish, grid).with_(search=search)
+    assert options.search is not None
+    space = read_space(options.params)
+    most = min(options.search.trials, space.size or options.search.trials)
+    names = ExperimentNames(git, captured.baseline, known.names)
+    if options.name is not None:
+        names.check(options.name, f"-{most}")
+    grid = options.name or names.random()
+    search = dataclasses.replace(options.search, trials=most, base=input_commit(git, captured, prefix, {}))
+    like = template(captured, prefix, place, options, grid).with_(search=search)
     everything = {id: kept.experiment for id, kept in known.kept.items() if kept.experiment.project == prefix}
     if found := trials(everything.values(), grid):
         return (_gone_on_with(found[-1], like, known),)
@@ -49,10 +61,10 @@ def resolve_search(
     first = next_trial(git, like, (), everything)
     if first is None:
         raise UsageError("Every point of this space was run already.", "`mlbutler train list` shows them.")
-    return (Submitted(first, Fate.NEW, known.kept.get(first.id)),)
+    return (SubmittedExperiment(first, Fate.NEW, known.kept.get(first.id)),)
 
 
-def _gone_on_with(last: Experiment, like: Experiment, known: Known) -> Submitted:
+def _gone_on_with(last: Experiment, like: Experiment, known: ExistingExperiments) -> SubmittedExperiment:
     """Return the last trial of a search that is asked for again.
 
     Raises:
@@ -69,7 +81,7 @@ def _gone_on_with(last: Experiment, like: Experiment, known: Known) -> Submitted
             f"The search '{like.grid}' runs {f'in {last.place} on {last.host}' if here[0] else 'on Jenkins'}.",
             f"Send it again {'from there' if here[0] else 'with --on jenkins'}, or choose another name with -n.",
         )
-    return Submitted(last.with_(search=like.search, jobs=like.jobs), Fate.REUSED, known.kept[last.id])
+    return SubmittedExperiment(last.with_(search=like.search, jobs=like.jobs), Fate.REUSED, known.kept[last.id])
 
 
 def _what(one: Experiment) -> tuple[object, ...]:

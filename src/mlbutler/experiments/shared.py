@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from mlbutler.errors import AccessDenied, GitError, UsageError
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.refs import PREFIX, Damaged, Experiments, Kept, is_race
+from mlbutler.experiments.refs import PREFIX, DamagedRef, Experiments, StoredExperiment, is_race
 from mlbutler.git import Git
 from mlbutler.git.repository import RefMove
 
@@ -49,7 +49,7 @@ class SharedExperiments(Experiments):
         super().__init__(git, f"{FETCHED}{remote}/")
         self.remote = remote
 
-    def survey(self) -> tuple[tuple[Kept, ...], tuple[Damaged, ...]]:
+    def survey(self) -> tuple[tuple[StoredExperiment, ...], tuple[DamagedRef, ...]]:
         """Return every experiment that the remote has now, in the order of submission, and the refs that hold none.
 
         Raises:
@@ -60,11 +60,11 @@ class SharedExperiments(Experiments):
             raise Git.failure("fetch", done.err)
         return self.fetched()
 
-    def fetched(self) -> tuple[tuple[Kept, ...], tuple[Damaged, ...]]:
+    def fetched(self) -> tuple[tuple[StoredExperiment, ...], tuple[DamagedRef, ...]]:
         """Return what the remote had when it was asked last."""
         return super().survey()
 
-    def read(self, id: str) -> Kept | None:
+    def read(self, id: str) -> StoredExperiment | None:
         """Return one experiment as the remote has it now, None where it has none.
 
         Raises:
@@ -81,7 +81,7 @@ class SharedExperiments(Experiments):
                 break
         raise Git.failure("fetch", done.err)
 
-    def _guess(self, id: str) -> Kept | None:
+    def _guess(self, id: str) -> StoredExperiment | None:
         """Return None: others change it more often, and a push that is refused costs more than a look."""
 
     def remove_result(self, experiment: Experiment) -> None:

@@ -14,10 +14,10 @@ from mlbutler.experiments.choices import LOCAL
 from mlbutler.experiments.experiment import Experiment, Search, identity
 from mlbutler.experiments.fields import LONGEST_NAME, is_name
 from mlbutler.experiments.local import host
-from mlbutler.experiments.place import Place
-from mlbutler.experiments.points import Inputs, written
-from mlbutler.experiments.refs import Experiments, Kept
+from mlbutler.experiments.points import InputCommits, written
+from mlbutler.experiments.refs import Experiments, StoredExperiment
 from mlbutler.experiments.state import AGAIN, State
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.project import overrides
@@ -39,7 +39,7 @@ class Fate(StrEnum):
 
 
 @frozen
-class Wish:
+class ExperimentOptions:
     """What the command line asks for.
 
     Attributes:
@@ -64,7 +64,7 @@ class Wish:
 
 
 @frozen
-class Known:
+class ExistingExperiments:
     """What there is already.
 
     Attributes:
@@ -72,21 +72,21 @@ class Known:
         is_to_run: tells whether one that was sent before is run when it is sent again.
     """
 
-    kept: Mapping[str, Kept]
+    kept: Mapping[str, StoredExperiment]
     names: frozenset[str]
     is_to_run: Callable[[Experiment], bool]
 
 
 @frozen
-class Submitted:
+class SubmittedExperiment:
     """One point: what becomes of it. `kept`: what was there before, None for a new one."""
 
     experiment: Experiment
     fate: Fate
-    kept: Kept | None = None
+    kept: StoredExperiment | None = None
 
 
-def known(git: Git, found: Iterable[Kept], more: Iterable[str] = ()) -> Known:
+def known(git: Git, found: Iterable[StoredExperiment], more: Iterable[str] = ()) -> ExistingExperiments:
     """Return what there is, results that this repository holds as theirs.
 
     Args:
@@ -95,10 +95,17 @@ def known(git: Git, found: Iterable[Kept], more: Iterable[str] = ()) -> Known:
     kept = {one.experiment.id: one for one in found}
     refs = git.run("for-each-ref", "--format=%(refname)", "refs/exps").text.splitlines()
     names = {ref.rpartition("/")[2] for ref in refs} | {one.experiment.name for one in kept.values()}
-    return Known(kept, frozenset((*names, *more)), lambda experiment: is_to_run(git, experiment))
+    return ExistingExperiments(kept, frozenset((*names, *more)), lambda experiment: is_to_run(git, experiment))
 
 
-def resolve(git: Git, known: Known, place: Place, captured: Captured, prefix: str, wish: Wish) -> tuple[Submitted, ...]:
+def resolve(
+    git: Git,
+    known: ExistingExperiments,
+    place: TrainFolder,
+    captured: Captured,
+    prefix: str,
+    options: ExperimentOptions,
+) -> tuple[SubmittedExperiment, ...]:
     """Return the experiments that are asked for; nothing is kept yet but their inputs, as Git objects.
 
     Args:
@@ -107,41 +114,43 @@ def resolve(git: Git, known: Known, place: Place, captured: Captured, prefix: st
     Raises:
         UsageError: an override or a name is refused.
     """
-    points, sweep = overrides.points(wish.params)
-    names = Names(git, captured.baseline, known.names)
-    if wish.name is not None:
-        names.check(wish.name, f"-{len(points)}" if sweep else "")
-    grid = wish.name or names.random()
-    like, found = template(captured, prefix, place, wish, grid), dict[str, Submitted]()
-    inputs = Inputs(git, captured, prefix)
+    points, sweep = overrides.points(options.params)
+    names = ExperimentNames(git, captured.baseline, known.names)
+    if options.name is not None:
+        names.check(options.name, f"-{len(points)}" if sweep else "")
+    grid = options.name or names.random()
+    like, found = template(captured, prefix, place, options, grid), dict[str, SubmittedExperiment]()
+    inputs = InputCommits(git, captured, prefix)
     for number, point in enumerate(points, 1):
         commit = inputs.commit(point)
-        id = identity(commit, prefix, wish.targets)
+        id = identity(commit, prefix, options.targets)
         if id in found:  # two points of a sweep that set the same
             continue
         kept = known.kept.get(id)
         fate = Fate.NEW if kept is None else Fate.AGAIN if known.is_to_run(kept.experiment) else Fate.REUSED
         name = f"{grid}-{number}" if sweep else grid
-        if kept is not None and (fate is Fate.REUSED or wish.name is None):
+        if kept is not None and (fate is Fate.REUSED or options.name is None):
             name = kept.experiment.name
         elif kept is None or kept.experiment.name != name:
             names.refuse_taken(name)
         experiment = like.with_(id=id, name=name, input=commit, overrides=written(point), number=number)
-        found[id] = Submitted(kept.experiment if kept is not None and fate is Fate.REUSED else experiment, fate, kept)
+        found[id] = SubmittedExperiment(
+            kept.experiment if kept is not None and fate is Fate.REUSED else experiment, fate, kept
+        )
     return tuple(found.values())
 
 
-def template(captured: Captured, prefix: str, place: Place, wish: Wish, grid: str) -> Experiment:
+def template(captured: Captured, prefix: str, place: TrainFolder, options: ExperimentOptions, grid: str) -> Experiment:
     """Return what is the same for all experiments that are sent together, as one that is none of them."""
     return Experiment(
         id="", name=grid, grid=grid, baseline=captured.baseline, input=captured.baseline, project=prefix,
-        targets=wish.targets, jobs=wish.jobs, max_failures=wish.max_failures, time_limit=wish.time_limit, host=host(),
-        place=os.fspath(place.root), submitted=time.time(), engine=wish.engine, user=wish.user, label=wish.label,
-        gpus=wish.gpus, retries=wish.retries,
+        targets=options.targets, jobs=options.jobs, max_failures=options.max_failures, time_limit=options.time_limit,
+        host=host(), place=os.fspath(place.root), submitted=time.time(), engine=options.engine, user=options.user,
+        label=options.label, gpus=options.gpus, retries=options.retries,
     )  # fmt: skip
 
 
-def keep(experiments: Experiments, submitted: Sequence[Submitted]) -> tuple[Submitted, ...]:
+def keep(experiments: Experiments, submitted: Sequence[SubmittedExperiment]) -> tuple[SubmittedExperiment, ...]:
     """Keep the experiments that are to be run, and return what became of each.
 
     One that somebody else submitted in this moment is reused.
@@ -152,14 +161,14 @@ def keep(experiments: Experiments, submitted: Sequence[Submitted]) -> tuple[Subm
     return tuple(one if done.get(one.experiment.id, True) else _other(experiments, one) for one in submitted)
 
 
-def _of_same_engine(one: Submitted) -> Kept | None:
+def _of_same_engine(one: SubmittedExperiment) -> StoredExperiment | None:
     """Return what the new state takes the place of: what ran elsewhere stays where it is."""
     return one.kept if one.kept is not None and one.kept.experiment.engine == one.experiment.engine else None
 
 
-def _other(experiments: Experiments, one: Submitted) -> Submitted:
+def _other(experiments: Experiments, one: SubmittedExperiment) -> SubmittedExperiment:
     other = experiments.read(one.experiment.id)
-    return Submitted(other.experiment if other is not None else one.experiment, Fate.REUSED, other)
+    return SubmittedExperiment(other.experiment if other is not None else one.experiment, Fate.REUSED, other)
 
 
 def is_to_run(git: Git, experiment: Experiment) -> bool:
@@ -180,7 +189,7 @@ def again(experiment: Experiment) -> Experiment:
     )  # fmt: skip
 
 
-class Names:
+class ExperimentNames:
     """Names of experiments: which may be used, and which are."""
 
     def __init__(self, git: Git, baseline: str, taken: Collection[str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlbutler.comparison.documents import LARGEST, read_document
 from mlbutler.comparison.snapshot import Source
 from mlbutler.console import human_seconds
-from mlbutler.experiments.gpus import Gpu, Use
+from mlbutler.experiments.gpus import GpuDevice, GpuUtilization
 from mlbutler.numbers import as_float
 from mlbutler.state.fingerprint import Fingerprint
 
@@ -39,7 +39,7 @@ class Watch:
     """
 
     def __init__(
-        self, stall: float | None, gpus: Sequence[Gpu], uses: Callable[[], Mapping[str, Use]],
+        self, stall: float | None, gpus: Sequence[GpuDevice], uses: Callable[[], Mapping[str, GpuUtilization]],
         root: Path, files: Callable[[], Sequence[str]], say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip

@@ -18,18 +18,18 @@ from pathlib import Path
 from mlbutler.errors import MlbutlerError, OutsideError
 from mlbutler.experiments import keeper
 from mlbutler.experiments.attempt import Stopped
+from mlbutler.experiments.attempt_end import AttemptEnd, after_attempt
 from mlbutler.experiments.delivery import deliver_beside
-from mlbutler.experiments.end import End, after_attempt
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.gpu_lease import Lease, leased
+from mlbutler.experiments.gpu_lease import GpuLease, leased
 from mlbutler.experiments.local import LocalEngine
 from mlbutler.experiments.local_attempt import LocalAttempt
 from mlbutler.experiments.log import kept as kept_log
 from mlbutler.experiments.notices import Notice, at_end, lost
-from mlbutler.experiments.place import Place
-from mlbutler.experiments.refs import Experiments, Kept
+from mlbutler.experiments.refs import Experiments, StoredExperiment
+from mlbutler.experiments.scheduling import given_up, searches
 from mlbutler.experiments.state import ENDED, State
-from mlbutler.experiments.turn import given_up, searches
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
 from mlbutler.process import output_redactor
 from mlbutler.settings import Settings, load
@@ -46,7 +46,7 @@ def main(root: Path, environ: Mapping[str, str], ready: Callable[[], None]) -> i
     """
     os.chdir(root)
     top = Git(root, environ).toplevel()
-    place = Place(root)
+    place = TrainFolder(root)
     worker = Worker(Git(top, environ), place, environ, ready)
     while worker.work():  # submitted since it looked, by somebody who saw that its slot was held
         if not worker.is_kept():
@@ -63,7 +63,7 @@ class Worker:
         git: at the repository's root. environ: with the credentials of remotes. ready: as `main` takes it.
     """
 
-    def __init__(self, git: Git, place: Place, environ: Mapping[str, str], ready: Callable[[], None]) -> None:
+    def __init__(self, git: Git, place: TrainFolder, environ: Mapping[str, str], ready: Callable[[], None]) -> None:
         self._git, self._place, self._environ, self._ready = git, place, environ, ready
         self._experiments = Experiments(git)
         self._engine = LocalEngine(self._experiments, place)
@@ -102,7 +102,7 @@ class Worker:
                     return
             yield None
 
-    def _waiting(self) -> list[Kept]:
+    def _waiting(self) -> list[StoredExperiment]:
         mine = self._engine.mine()
         new = [self._has_grown(grid) for grid in searches(one.experiment for one in mine)]
         if any(new):
@@ -110,21 +110,21 @@ class Worker:
         found = [one for one in mine if one.experiment.state is State.WAITING]
         return [one for one in found if not self._given_up(one, mine)]
 
-    def _next(self, slot: int) -> Kept | None:
+    def _next(self, slot: int) -> StoredExperiment | None:
         return next((one for one in self._waiting() if one.experiment.jobs > slot), None)
 
     def _has_grown(self, grid: str) -> bool:
         """Create the next trials of a search; return whether there are new ones."""
-        from mlbutler.experiments.search import Growing  # which needs DVC, as no sweep does
+        from mlbutler.experiments.search import TrialCreator  # which needs DVC, as no sweep does
 
-        growing = Growing(self._git, self._experiments, self._place.has_sent, self._place.claim)
+        growing = TrialCreator(self._git, self._experiments, self._place.has_sent, self._place.claim)
         try:
             return bool(growing.grow(grid))
         except MlbutlerError as error:
             self._say(f"The search {grid} stands still: {error.message} {error.remedy}")
             return False
 
-    def _given_up(self, kept: Kept, mine: Sequence[Kept]) -> bool:
+    def _given_up(self, kept: StoredExperiment, mine: Sequence[StoredExperiment]) -> bool:
         """Cancel an experiment of a grid of which too many have failed."""
         end = given_up(kept.experiment, [one.experiment for one in mine])
         if end is None:
@@ -132,7 +132,7 @@ class Worker:
         self._end(kept.experiment.id, lambda now: end.on(now) if now.state is State.WAITING else None)
         return True
 
-    def _take(self, kept: Kept) -> None:
+    def _take(self, kept: StoredExperiment) -> None:
         id = kept.experiment.id
         with self._place.holding(id, _PATIENCE) as ours:
             now = self._waiting_still(id) if ours else None
@@ -142,14 +142,14 @@ class Worker:
                 with self._leased(now.experiment) as lease:
                     self._begin(id, lease)
             except OutsideError as error:
-                end = End(State.NOT_SET_UP, error.message, error.remedy)
+                end = AttemptEnd(State.NOT_SET_UP, error.message, error.remedy)
                 self._end(id, lambda now: end.on(now) if now.state is State.WAITING else None)
 
-    def _waiting_still(self, id: str) -> Kept | None:
+    def _waiting_still(self, id: str) -> StoredExperiment | None:
         now = self._experiments.read(id)
         return now if now is not None and now.experiment.state is State.WAITING else None
 
-    def _leased(self, experiment: Experiment) -> AbstractContextManager[Lease | None]:
+    def _leased(self, experiment: Experiment) -> AbstractContextManager[GpuLease | None]:
         """Wait for the experiment's GPUs, for as long as it is to be run at all."""
 
         def go_on(waits: str) -> bool:
@@ -160,7 +160,7 @@ class Worker:
 
         return leased(experiment.gpus, self._environ, self._settings().train.gpu_folder, go_on)
 
-    def _begin(self, id: str, lease: Lease | None) -> None:
+    def _begin(self, id: str, lease: GpuLease | None) -> None:
         now = self._waiting_still(id)
         if now is not None and lease is not None:
             started = now.experiment.with_(
@@ -169,7 +169,7 @@ class Worker:
             if (taken := self._experiments.replace(now, started)) is not None:
                 self._run(taken, lease)
 
-    def _run(self, taken: Kept, lease: Lease) -> None:
+    def _run(self, taken: StoredExperiment, lease: GpuLease) -> None:
         id = taken.experiment.id
         self._place.clear(id)
         end = self._attempted(taken, lease)
@@ -206,22 +206,22 @@ class Worker:
     def _say(self, text: str) -> None:
         print(self._redactor.hide(text), file=sys.stderr, flush=True)
 
-    def _attempted(self, taken: Kept, lease: Lease) -> End:
+    def _attempted(self, taken: StoredExperiment, lease: GpuLease) -> AttemptEnd:
         try:
             settings = load(self._place.root, self._environ).settings
             return LocalAttempt(self._git, self._experiments, self._place, settings, self._environ).run(taken, lease)
         except Stopped:
             self._stopped = True
-            return End(State.LOST, "the process that ran it was asked to stop")
+            return AttemptEnd(State.LOST, "the process that ran it was asked to stop")
         except MlbutlerError as error:
-            return End(State.NOT_SET_UP, error.message, error.remedy)
+            return AttemptEnd(State.NOT_SET_UP, error.message, error.remedy)
         except Exception as error:  # the next experiment shall run all the same
             self._say(traceback.format_exc())
             where = f"Please report it with {self._place.worker_log}."
-            return End(State.NOT_SET_UP, f"a bug of mlbutler: {type(error).__name__}: {error}", where)
+            return AttemptEnd(State.NOT_SET_UP, f"a bug of mlbutler: {type(error).__name__}: {error}", where)
 
 
-def ended(now: Experiment, end: End) -> Experiment | None:
+def ended(now: Experiment, end: AttemptEnd) -> Experiment | None:
     """Return the experiment with the end of its attempt; None where it has ended already."""
     return None if now.state in ENDED else after_attempt(now, end)
 

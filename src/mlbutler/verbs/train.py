@@ -95,9 +95,9 @@ def train(context: click.Context, /, directory: Path, console: Any, **options: A
     """Send the work tree as it is, as one experiment or a sweep, and let it run without this terminal."""
     if context.invoked_subcommand is not None:
         return 0
-    from mlbutler.commands.train.submit import SubmitOptions, Wanted, submit
+    from mlbutler.commands.train.submit import RequestedOptions, SubmitOptions, submit
 
-    wanted = Wanted(
+    wanted = RequestedOptions(
         name=options["name"], params=options["set_param"], targets=options["target"], on=options["on"],
         label=options["label"], gpus=options["gpus"], retries=options["retries"], jobs=options["jobs"],
         max_failures=options["max_failures"], keep_going=options["keep_going"], time_limit=options["time"],
@@ -130,13 +130,13 @@ def train(context: click.Context, /, directory: Path, console: Any, **options: A
 @common
 def train_list(directory: Path, console: Any, names: tuple[str, ...], watch: bool, **options: Any) -> int:
     """Show the experiments and what has become of them, those under way first."""
-    from mlbutler.commands.train.chosen import RUNNING, Wanted
+    from mlbutler.commands.train.list_options import RUNNING, ListOptions
     from mlbutler.commands.train.listing import list_all
     from mlbutler.experiments.state import FAILED
 
     states = (*options["state"], *(RUNNING if options["running"] else ()), *(FAILED if options["failed"] else ()))
     return list_all(
-        directory, console, Wanted(names, states, options["since"], options["sort"], options["mine"]), watch=watch
+        directory, console, ListOptions(names, states, options["since"], options["sort"], options["mine"]), watch=watch
     )
 
 
@@ -165,9 +165,9 @@ def train_logs(
     directory: Path, console: Any, name: str, follow: bool, lines: int | None, since: float | None
 ) -> int:  # fmt: skip
     """Print what an experiment printed, and with -f what it goes on to print."""
-    from mlbutler.commands.train.logs import Beginning, logs
+    from mlbutler.commands.train.logs import LogStart, logs
 
-    return logs(directory, console, name, follow=follow, beginning=Beginning(lines, since))
+    return logs(directory, console, name, follow=follow, beginning=LogStart(lines, since))
 
 
 @verb("attach", "mlbutler train attach lr-1", group=train, short="Follow an experiment until its end.")

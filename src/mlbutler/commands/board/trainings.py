@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mlbutler.experiments.everywhere import latest
+from mlbutler.experiments.all_experiments import latest
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.refs import Experiments
 from mlbutler.experiments.shared import SharedExperiments

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlbutler.commands.start import find_project
-from mlbutler.commands.train.build import Build, open_build, steps, trust_experiment
+from mlbutler.commands.train.experiment_build import ExperimentBuild, open_build, steps, trust_experiment
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, Interrupted, MlbutlerError
-from mlbutler.experiments.attempt import Attempt, Stopped, Workplace, run_environment
+from mlbutler.experiments.attempt import Attempt, AttemptContext, Stopped, run_environment
+from mlbutler.experiments.attempt_end import CANCELLED, AttemptEnd
+from mlbutler.experiments.attempt_files import AttemptFiles
 from mlbutler.experiments.checkpoints import Checkpoints, drop_old
-from mlbutler.experiments.declared import Declared, declared_by
-from mlbutler.experiments.end import CANCELLED, End
+from mlbutler.experiments.declared import DeclaredPaths, declared_by
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.gpu_lease import leased
-from mlbutler.experiments.handed import Handed
 from mlbutler.experiments.log import LogFile
 from mlbutler.experiments.saver import resume, saving
 from mlbutler.experiments.state import State
@@ -49,7 +49,7 @@ def begin(directory: Path, console: Console) -> int:
     build = open_build(directory, console, fresh=True)
     unsafe = _unsafe(build)
     if unsafe is None:
-        Handed(build.root).clear()
+        AttemptFiles(build.root).clear()
     taken = build.assigned.take()
     experiment = taken.kept.experiment
     if taken.reason:
@@ -57,43 +57,43 @@ def begin(directory: Path, console: Console) -> int:
         return EXIT_JUDGED if unsafe is not None or experiment.state is State.NOT_SET_UP else EXIT_PASSED
     console.line(f"{experiment.name}: attempt {experiment.attempt}")
     found = unsafe or _prepared(build, experiment)
-    if isinstance(found, End):
+    if isinstance(found, AttemptEnd):
         now = build.assigned.not_prepared(experiment.attempt, found.hidden(console.redactor))
         console.error(f"{now.name}: {now.state}: {now.reason}")
         return EXIT_OUTSIDE if now.state is State.WAITING else EXIT_JUDGED
     now = build.assigned.change(experiment.attempt, _running)
     if now.state is State.RUNNING:
-        Handed(build.root).begun(now, found)
+        AttemptFiles(build.root).begun(now, found)
     console.line(f"{now.name}: {now.state}")
     return EXIT_PASSED
 
 
-def _unsafe(build: Build) -> End | None:
+def _unsafe(build: ExperimentBuild) -> AttemptEnd | None:
     """Return the end where links that were sent would lead what is written here elsewhere."""
     try:
         Symlinks(build.root, build.git.at(build.root), every=True).check_folders()
     except MlbutlerError as error:
-        return End(State.NOT_SET_UP, error.message, error.remedy)
+        return AttemptEnd(State.NOT_SET_UP, error.message, error.remedy)
     return None
 
 
 def _running(now: Experiment) -> Experiment:
     if now.cancel is not None:
-        return End(State.CANCELLED, "before its first stage").on(now)
+        return AttemptEnd(State.CANCELLED, "before its first stage").on(now)
     return now.with_(state=State.RUNNING)
 
 
-def _prepared(build: Build, experiment: Experiment) -> Declared | End:
+def _prepared(build: ExperimentBuild, experiment: Experiment) -> DeclaredPaths | AttemptEnd:
     """Bring the data that stages need; return what the stages declare.
 
     Or how the attempt ended: `LOST` where another agent may help.
     """
     if build.git.head() != experiment.input:
         here, wanted = build.git.head()[:10], experiment.input[:10]
-        return End(State.NOT_SET_UP, f"the work tree is at {here}, and the experiment is {wanted}",
+        return AttemptEnd(State.NOT_SET_UP, f"the work tree is at {here}, and the experiment is {wanted}",
                    "Check out the first parent of the experiment's ref in the job.")  # fmt: skip
     if changed := build.git.dirty():
-        return End(State.NOT_SET_UP, f"the work tree differs from the experiment's commit: {changed[0]}",
+        return AttemptEnd(State.NOT_SET_UP, f"the work tree differs from the experiment's commit: {changed[0]}",
                    "Check it out into an empty workspace, without filters.")  # fmt: skip
     try:
         with build.work(experiment) as work:
@@ -103,8 +103,10 @@ def _prepared(build: Build, experiment: Experiment) -> Declared | End:
     except Interrupted:
         raise
     except MlbutlerError as error:
-        return End(State.LOST if error.exit_code == EXIT_OUTSIDE else State.NOT_SET_UP, error.message, error.remedy)
-    return End(State.LOST if code == EXIT_OUTSIDE else State.NOT_SET_UP, last.reason, last.remedy)
+        return AttemptEnd(
+            State.LOST if error.exit_code == EXIT_OUTSIDE else State.NOT_SET_UP, error.message, error.remedy
+        )
+    return AttemptEnd(State.LOST if code == EXIT_OUTSIDE else State.NOT_SET_UP, last.reason, last.remedy)
 
 
 def run(directory: Path, console: Console) -> int:
@@ -115,7 +117,7 @@ def run(directory: Path, console: Console) -> int:
     """
     console.redactor = Redactor(values_to_hide(os.environ))
     root, _ = find_project(directory, os.environ)
-    handed = Handed(root)
+    handed = AttemptFiles(root)
     experiment = handed.experiment()
     if (ended := handed.end(experiment.id)) is not None:  # and the build was not told, or did not hear it
         console.line(f"{experiment.name}: {ended.state} already")
@@ -137,15 +139,19 @@ def run(directory: Path, console: Console) -> int:
         except Stopped:
             raise Interrupted("The experiment was interrupted.", "What it finished is saved.") from None
         except MlbutlerError as error:
-            end = End(State.NOT_SET_UP, error.message, error.remedy)
+            end = AttemptEnd(State.NOT_SET_UP, error.message, error.remedy)
     handed.ended(end.hidden(console.redactor).on(experiment))
     console.line(f"{experiment.name}: {end.state}{': ' if end.reason else ''}{end.reason}")
     return EXIT_PASSED
 
 
 def _ran(
-    experiment: Experiment, root: Path, handed: Handed, line: Callable[[str], None], say_signs: Callable[[str], None]
-) -> End:
+    experiment: Experiment,
+    root: Path,
+    handed: AttemptFiles,
+    line: Callable[[str], None],
+    say_signs: Callable[[str], None],
+) -> AttemptEnd:
     """Run the stages once the experiment has the GPUs that it needs; return how it ended.
 
     Raises:
@@ -170,7 +176,7 @@ def _ran(
             saver = saving(own, root, train, experiment.attempt, line)
         elif paths := (*handed.declared().persisted, *train.checkpoints):
             line(f"No checkpoint of {few(paths, 3)} is kept: train.checkpoint_store names no folder that agents share.")
-        place = Workplace(
+        place = AttemptContext(
             folder=root, root=root, words=("reproduce", "--discard"), stop=handed.grace, line=line,
             say_signs=say_signs, lease=lease,
             declared=handed.declared, stall=train.stall or None, saver=saver,

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlbutler.commands.train.build import Build, open_build
+from mlbutler.commands.train.experiment_build import ExperimentBuild, open_build
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.refs import StoredExperiment
+from mlbutler.experiments.scheduling import asked_for, due, given_up, searches
 from mlbutler.experiments.state import State
-from mlbutler.experiments.turn import asked_for, due, given_up, searches
 
 
 def next_ones(directory: Path, console: Console) -> int:
@@ -26,7 +26,7 @@ def next_ones(directory: Path, console: Console) -> int:
     return EXIT_PASSED
 
 
-def name_next(build: Build, there: Sequence[Kept]) -> None:
+def name_next(build: ExperimentBuild, there: Sequence[StoredExperiment]) -> None:
     """Print what may begin now of the sweep that the build's experiment is of: a line each, id and label.
 
     Of two builds that end at once one alone names an experiment. One that has waited for its build for long is named
@@ -51,19 +51,19 @@ def name_next(build: Build, there: Sequence[Kept]) -> None:
             print(f"{one.id} {one.label}".rstrip(), flush=True)
 
 
-def _has_grown(build: Build, grid: str) -> bool:
+def _has_grown(build: ExperimentBuild, grid: str) -> bool:
     """Create the next trials of a search; return whether there are new ones."""
-    from mlbutler.experiments.search import Growing  # which needs DVC, as no sweep does
+    from mlbutler.experiments.search import TrialCreator  # which needs DVC, as no sweep does
 
     try:
-        return bool(Growing(build.git, build.experiments).grow(grid))
+        return bool(TrialCreator(build.git, build.experiments).grow(grid))
     except UsageError as error:  # what waits is started all the same
         build.console.error(f"The search {grid} stands still. {error.message} {error.remedy}")
         build.console.error(f"`mlbutler train wait {grid}` goes on with it from where Optuna is.")
         return False
 
 
-def _unless_given_up(build: Build, kept: Kept, grid: Sequence[Experiment]) -> Kept:
+def _unless_given_up(build: ExperimentBuild, kept: StoredExperiment, grid: Sequence[Experiment]) -> StoredExperiment:
     """Return the experiment, cancelled where too many of its sweep have failed."""
     end = given_up(kept.experiment, grid)
     if end is None:

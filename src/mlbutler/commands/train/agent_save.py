@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlbutler.commands.start import begin
-from mlbutler.commands.train import tracked
+from mlbutler.commands.train import mlflow_run
 from mlbutler.commands.train.agent_next import name_next
-from mlbutler.commands.train.build import Build, open_build, steps
+from mlbutler.commands.train.experiment_build import ExperimentBuild, open_build, steps
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import (
     EXIT_INTERRUPTED,
@@ -28,11 +28,11 @@ from mlbutler.errors import (
     UsageError,
 )
 from mlbutler.experiments import saved_results as results
-from mlbutler.experiments.assigned import ABORTED
+from mlbutler.experiments.assigned_experiment import ABORTED
+from mlbutler.experiments.attempt_end import AttemptEnd, after_attempt
+from mlbutler.experiments.attempt_files import AttemptFiles
 from mlbutler.experiments.delivery import deliver
-from mlbutler.experiments.end import End, after_attempt
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.handed import Handed
 from mlbutler.experiments.log import kept as kept_log
 from mlbutler.experiments.measures import measures
 from mlbutler.experiments.notices import Notice, at_end, lost
@@ -70,7 +70,7 @@ def save(directory: Path, console: Console, *, aborted: bool) -> int:
         raise
 
 
-def _follow_up(build: Build, ended: Experiment | None) -> None:
+def _follow_up(build: ExperimentBuild, ended: Experiment | None) -> None:
     """Notify people of the end of an attempt, and name what may begin now; that this fails ends no experiment."""
     try:
         everything = build.experiments.all()
@@ -81,7 +81,7 @@ def _follow_up(build: Build, ended: Experiment | None) -> None:
         build.console.error(f"Nobody was notified, and nothing is begun next: {error.message} {error.remedy}")
 
 
-def _save(build: Build, *, aborted: bool) -> int:
+def _save(build: ExperimentBuild, *, aborted: bool) -> int:
     attempt = _attempt()
     if attempt is None and aborted:
         code = _aborted_before(build)
@@ -89,7 +89,7 @@ def _save(build: Build, *, aborted: bool) -> int:
         return code
     if attempt is None:
         raise UsageError(f"{TRAIN_ATTEMPT} holds no number of an attempt.", "The pipeline sets it: mlbutlerTrain().")
-    handed = Handed(build.root)
+    handed = AttemptFiles(build.root)
     end = _handed_end(handed.end(build.id), aborted=aborted).hidden(build.console.redactor)
     saved = patient(build.console, lambda: _saved_or_refused(build, attempt, end))
     log = kept_log(handed.log)
@@ -104,19 +104,19 @@ def _save(build: Build, *, aborted: bool) -> int:
     return _CODES.get(now.state, EXIT_JUDGED)
 
 
-def _track(build: Build, experiment: Experiment) -> None:
+def _track(build: ExperimentBuild, experiment: Experiment) -> None:
     """Have a run on the MLflow server for what an experiment made; that there is none ends no experiment."""
     if experiment.state is not State.DONE or not experiment.result:
         return
     try:
         with begin(build.root, build.console) as work:
-            if page := tracked.of_experiment(work, experiment):
+            if page := mlflow_run.of_experiment(work, experiment):
                 build.console.line(f"{experiment.name} on the MLflow server: {page}")
     except MlbutlerError as error:
         build.console.line(f"{experiment.name} is not on the MLflow server: {error.message} {error.remedy}")
 
 
-def _notify(build: Build, experiment: Experiment, everything: Sequence[Experiment]) -> None:
+def _notify(build: ExperimentBuild, experiment: Experiment, everything: Sequence[Experiment]) -> None:
     """Notify people of what the end of an attempt means, as the settings of what was sent say.
 
     What lies in the work tree now may have been written by the project's code.
@@ -135,31 +135,31 @@ def _attempt() -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def _aborted_before(build: Build) -> int:
+def _aborted_before(build: ExperimentBuild) -> int:
     """Cancel an experiment whose build was aborted before it was ready to be run."""
     kept = build.experiments.change(build.id, build.assigned.aborted)
     return EXIT_INTERRUPTED if kept is not None and kept.experiment.state in ENDED else EXIT_PASSED
 
 
-def _handed_end(found: Experiment | None, *, aborted: bool) -> End:
+def _handed_end(found: Experiment | None, *, aborted: bool) -> AttemptEnd:
     """Return how it ended, as the attempt handed it over; whatever may be in there, it is an end."""
     stages = found.stages if found is not None else ()
     if aborted and (found is None or found.state is not State.DONE):
-        return End(State.CANCELLED, ABORTED, stages=stages)
+        return AttemptEnd(State.CANCELLED, ABORTED, stages=stages)
     if found is None or found.state not in (*ENDED, State.LOST):
-        return End(State.LOST, "what ran it was killed, or its disk was full", stages=stages)
-    return End(found.state, found.reason, found.remedy, found.tail, stages)
+        return AttemptEnd(State.LOST, "what ran it was killed, or its disk was full", stages=stages)
+    return AttemptEnd(found.state, found.reason, found.remedy, found.tail, stages)
 
 
 @frozen
 class _Saved:
     """How it ended, with its results. `has_tracker`: a server that lists results is set."""
 
-    end: End
+    end: AttemptEnd
     has_tracker: bool = False
 
 
-def _saved_or_refused(build: Build, attempt: int, end: End) -> _Saved:
+def _saved_or_refused(build: ExperimentBuild, attempt: int, end: AttemptEnd) -> _Saved:
     """Send data and results; return the end with them, or why they cannot be saved on any agent.
 
     Raises:
@@ -175,14 +175,14 @@ def _saved_or_refused(build: Build, attempt: int, end: End) -> _Saved:
         return _Saved(dataclasses.replace(end, state=State.NOT_SET_UP, reason=error.message, remedy=error.remedy))
 
 
-def _saved(build: Build, attempt: int, end: End) -> _Saved:
+def _saved(build: ExperimentBuild, attempt: int, end: AttemptEnd) -> _Saved:
     now = build.assigned.change(attempt, lambda now: now.with_(state=State.SAVING))
     with build.work(now) as work:
         code, pushed = steps(work, "push")
         if code == EXIT_OUTSIDE:
             raise OutsideError(pushed.reason, pushed.remedy)
         stages = None if code or end.state is not State.DONE else work.project.stages
-        has_tracker = tracked.is_wanted(work)
+        has_tracker = mlflow_run.is_wanted(work)
     if end.state is not State.DONE:
         return _Saved(results.with_metrics(end, build.git, now, build.root))
     if stages is None:

@@ -11,9 +11,9 @@ from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
 from mlbutler.experiments.cancelling import Cancelling
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.refs import StoredExperiment
+from mlbutler.experiments.scheduling import no_more, searches
 from mlbutler.experiments.state import ENDED, UNDER_WAY, State
-from mlbutler.experiments.turn import no_more, searches
 
 _POLL = 0.1
 _TRIES = 10
@@ -53,7 +53,7 @@ def cancel(directory: Path, console: Console, names: Sequence[str], grace: float
     return EXIT_OUTSIDE if late else EXIT_PASSED
 
 
-def _with_new_trials(training: Training, chosen: Sequence[Kept]) -> list[Kept]:
+def _with_new_trials(training: Training, chosen: Sequence[StoredExperiment]) -> list[StoredExperiment]:
     """End the searches of which all that is under way is to be cancelled; return the experiments with its new trials.
 
     A build that ends at this moment may have created one since.
@@ -78,7 +78,7 @@ def _is_all_of(members: Sequence[Experiment], chosen: Collection[str]) -> bool:
     return all(id in chosen for id in under_way or [one.id for one in members])
 
 
-def _mine(training: Training) -> list[Kept]:
+def _mine(training: Training) -> list[StoredExperiment]:
     names, found = training.users(), training.all()
     mine = [kept for kept in found if kept.experiment.state not in ENDED and training.is_of(kept.experiment, names)]
     if not mine:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from mlbutler.commands.step import step
 from mlbutler.commands.train.comment import comment as write_comment
-from mlbutler.commands.train.finished import finished
 from mlbutler.commands.train.leaderboard import leaderboard, ranked
 from mlbutler.commands.train.opening import Training, as_json, opened, print_json
+from mlbutler.commands.train.results import finished
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED
 from mlbutler.experiments.experiment import Experiment

@@ -9,13 +9,13 @@ from typing import Any
 
 from mlbutler import atomic
 from mlbutler.commands.start import begin
-from mlbutler.commands.train.finished import finished
 from mlbutler.commands.train.opening import Training, as_json, dumps, opened, print_json
+from mlbutler.commands.train.results import finished
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, UsageError
-from mlbutler.experiments.applying import Applied, apply, is_at
+from mlbutler.experiments.applying import AppliedChanges, apply, is_at
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.refs import StoredExperiment
 from mlbutler.experiments.state import ENDED, State
 from mlbutler.few import few
 from mlbutler.pipeline import run_step
@@ -61,7 +61,7 @@ def fetch(directory: Path, console: Console, name: str, *, data: bool, only: Seq
     return code
 
 
-def _apply(training: Training, experiment: Experiment, only: Sequence[str] | None) -> Applied:
+def _apply(training: Training, experiment: Experiment, only: Sequence[str] | None) -> AppliedChanges:
     results = [kept.experiment.result for kept in training.all() if kept.experiment.result]
     others = [commit for commit in results if training.git.resolve(commit)]
     places = None if only is None else [f"{training.prefix}{path}" for path in only]
@@ -104,7 +104,7 @@ def _bring(training: Training, paths: Sequence[str]) -> tuple[int, SyncResult | 
         return run_step(work, "sync", call), work.record.sync
 
 
-def _without_results(training: Training, kept: Kept) -> int:
+def _without_results(training: Training, kept: StoredExperiment) -> int:
     """Write log and metrics of an experiment that ended without results."""
     experiment, root = kept.experiment, training.place.root
     training.place.prepare()

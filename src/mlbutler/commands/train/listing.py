@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlbutler.commands.train.chosen import ORDER, Shown, Wanted, choose
+from mlbutler.commands.train.cost import spent
+from mlbutler.commands.train.list_options import ORDER, ListedExperiment, ListOptions, choose
 from mlbutler.commands.train.opening import Training, opened, print_experiments, watching
-from mlbutler.commands.train.spent import spent
 from mlbutler.console import Console, human_seconds
 from mlbutler.errors import EXIT_PASSED
-from mlbutler.experiments import signs
+from mlbutler.experiments import log_progress
 from mlbutler.experiments.choices import JENKINS, LOCAL
 from mlbutler.experiments.experiment import Experiment, Measure
 from mlbutler.experiments.measures import at_baseline
 from mlbutler.experiments.ranking import best_first, main_metric, metric_of
+from mlbutler.experiments.scheduling import searches, stands_still, trials
 from mlbutler.experiments.state import ENDED, UNDER_WAY, State
-from mlbutler.experiments.turn import searches, stands_still, trials
 from mlbutler.few import few
 from mlbutler.live_lines import clean
 from mlbutler.numbers import as_float, count, difference, value
@@ -30,7 +30,7 @@ _METRICS, _DIGITS = 3, 4
 _EVERY, _EVERY_REMOTE = 1.0, 2.0
 
 
-def list_all(directory: Path, console: Console, wanted: Wanted, *, watch: bool = False) -> int:
+def list_all(directory: Path, console: Console, wanted: ListOptions, *, watch: bool = False) -> int:
     """Show the experiments, those under way first; return the exit code.
 
     Args:
@@ -52,7 +52,7 @@ def list_all(directory: Path, console: Console, wanted: Wanted, *, watch: bool =
     return EXIT_PASSED
 
 
-def _found(training: Training, wanted: Wanted) -> list[Shown]:
+def _found(training: Training, wanted: ListOptions) -> list[ListedExperiment]:
     found = training.named(wanted.names) if wanted.names else training.all()
     if wanted.mine:
         names = training.users()
@@ -61,7 +61,7 @@ def _found(training: Training, wanted: Wanted) -> list[Shown]:
     return choose(wanted, shown, training.settings.gate)
 
 
-def _lines(training: Training, shown: Sequence[Shown]) -> Iterator[str]:
+def _lines(training: Training, shown: Sequence[ListedExperiment]) -> Iterator[str]:
     if not shown:
         yield "There are no such experiments."
         return
@@ -104,14 +104,14 @@ def _best(done: Sequence[Experiment], gates: Sequence[Gate]) -> str:
     return f"best: {ranked[0].name}, {measured(next(named))}"
 
 
-def _watch(training: Training, wanted: Wanted) -> None:
+def _watch(training: Training, wanted: ListOptions) -> None:
     """Show the list again and again on a terminal, and elsewhere a line for each change, until all have ended."""
     with _screen(training.console) as put:
         while True:
             shown = _found(training, wanted)
             put(list(_lines(training, shown)), [_change(training, one, state) for state, one in shown])
             if all(state in (*ENDED, State.LOST) for state, _ in shown) and not searches(one for _, one in shown):
-                from mlbutler.commands.train.telling import show_on_desktop
+                from mlbutler.commands.train.desktop_notice import show_on_desktop
 
                 show_on_desktop(training, [one for _, one in shown])
                 return
@@ -173,15 +173,15 @@ def _now(training: Training, experiment: Experiment) -> Iterator[str]:
     if training.engine.of_jenkins(experiment):
         found, stage = training.engine.jenkins.signs(experiment), ""
     else:
-        found = signs.read(signs.end_of(training.place.log(experiment.id)))
-        stage = signs.stage_now(training.place.scratch(experiment.id) / "clone" / experiment.project)
+        found = log_progress.read(log_progress.end_of(training.place.log(experiment.id)))
+        stage = log_progress.stage_now(training.place.scratch(experiment.id) / "clone" / experiment.project)
     if stage or found.stage:
         yield clean(stage or found.stage)
     for path, values in list(found.metrics.items())[:_METRICS]:
         file, _, name = path.rpartition(":")
         before = at_baseline(training.git, experiment, file).get(name)
         shown = measured(Measure(file=file, name=name, value=values[-1], before=as_float(before)))
-        yield clean(" ".join(filter(None, (shown, signs.sparkline(values)))))
+        yield clean(" ".join(filter(None, (shown, log_progress.sparkline(values)))))
 
 
 def measured(metric: Measure) -> str:
@@ -192,7 +192,7 @@ def measured(metric: Measure) -> str:
     return f"{shown} ({difference(metric.value - metric.before, _DIGITS)})"
 
 
-def stuck(training: Training, shown: Sequence[Shown]) -> Iterator[str]:
+def stuck(training: Training, shown: Sequence[ListedExperiment]) -> Iterator[str]:
     """Say which experiments nobody works at."""
     again = "`mlbutler train wait` takes it up again."
     for engine, what in ((LOCAL, "process that ran"), (JENKINS, "build of")):

@@ -15,11 +15,11 @@ from mlbutler.commands.train.show import next_steps
 from mlbutler.commands.train.waiting import CODES
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED, UsageError
-from mlbutler.experiments import signs
+from mlbutler.experiments import log_progress
 from mlbutler.experiments.build_log import BuildLog
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.log_times import since
-from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.refs import StoredExperiment
 from mlbutler.experiments.state import ENDED, State
 from mlbutler.frozen import frozen
 from mlbutler.live_lines import clean
@@ -28,7 +28,7 @@ _POLL = 0.2
 
 
 @frozen
-class Beginning:
+class LogStart:
     """Where a log is printed from.
 
     Attributes:
@@ -51,11 +51,11 @@ class Beginning:
         return content if lines is None else b"".join(content.splitlines(keepends=True)[-lines:] if lines else [])
 
 
-_ALL = Beginning()
-_ATTACHED = Beginning(lines=20)
+_ALL = LogStart()
+_ATTACHED = LogStart(lines=20)
 
 
-def logs(directory: Path, console: Console, name: str, *, follow: bool, beginning: Beginning) -> int:
+def logs(directory: Path, console: Console, name: str, *, follow: bool, beginning: LogStart) -> int:
     """Print an experiment's log; return the exit code.
 
     Args:
@@ -123,7 +123,7 @@ class _States:
         return b"" if said == text or state in (*ENDED, State.LOST) else text.encode()  # an end is said at the end
 
 
-def _so_far(training: Training, kept: Kept) -> bytes | None:
+def _so_far(training: Training, kept: StoredExperiment) -> bytes | None:
     """Return what there is of an experiment's log now."""
     experiment = kept.experiment
     if training.engine.of_jenkins(experiment):
@@ -136,10 +136,10 @@ def _so_far(training: Training, kept: Kept) -> bytes | None:
 
 def _in_words(content: bytes) -> bytes:
     """Return what was written with the lines that say how far it is in words; all else stays as it is."""
-    if signs.MARK not in content:
+    if log_progress.MARK not in content:
         return content
     lines = content.decode("utf-8", "surrogateescape").split("\n")
-    return "\n".join(map(signs.in_words, lines)).encode("utf-8", "surrogateescape")
+    return "\n".join(map(log_progress.in_words, lines)).encode("utf-8", "surrogateescape")
 
 
 def _unless_closed(write: Callable[[], int]) -> int:
@@ -158,7 +158,7 @@ def _write(content: bytes) -> int:
     return EXIT_PASSED
 
 
-def _follow(training: Training, kept: Kept, beginning: Beginning, states: _States | None = None) -> int:
+def _follow(training: Training, kept: StoredExperiment, beginning: LogStart, states: _States | None = None) -> int:
     remote = training.engine.of_jenkins(kept.experiment)
     id = kept.experiment.id
     for experiment, content in _written_there(training, id) if remote else _written(training, id):
@@ -239,6 +239,6 @@ def _is_over(training: Training, experiment: Experiment) -> bool:
     return training.engine.shown(experiment) in (*ENDED, State.LOST)
 
 
-def _unseen(training: Training, kept: Kept, seen: int) -> bytes:
+def _unseen(training: Training, kept: StoredExperiment, seen: int) -> bytes:
     """Return the log that is kept, for an experiment that began and ended between two looks."""
     return (training.experiments.log(kept) or b"")[seen:]

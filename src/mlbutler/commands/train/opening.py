@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from mlbutler.commands.start import find_project
 from mlbutler.console import Console
 from mlbutler.errors import Interrupted, UsageError
-from mlbutler.experiments.everywhere import Engines, Everywhere
+from mlbutler.experiments.all_experiments import AllExperiments, Engines
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.local import LocalEngine, host
-from mlbutler.experiments.place import Place
-from mlbutler.experiments.refs import Experiments, Kept
+from mlbutler.experiments.refs import Experiments, StoredExperiment
 from mlbutler.experiments.shared import SharedExperiments, shared_on
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.held_back import in_ci, values_to_hide
@@ -44,8 +44,8 @@ class Training:
     git: Git
     prefix: str
     settings: Settings
-    experiments: Everywhere
-    place: Place
+    experiments: AllExperiments
+    place: TrainFolder
     engine: Engines
     console: Console
 
@@ -59,7 +59,7 @@ class Training:
         project.choose_remotes(data.remote, data.mirror_remote)
         return project
 
-    def all(self) -> list[Kept]:
+    def all(self) -> list[StoredExperiment]:
         """Return the experiments of this project as they are now, in the order of submission."""
         mine = tuple(kept for kept in self.experiments.all() if kept.experiment.project == self.prefix)
         found = list(self.engine.look(self.experiments, mine))
@@ -81,14 +81,14 @@ class Training:
         """Return whether one of these users has sent it; of those that run on this machine nobody is noted."""
         return experiment.user in users if experiment.user else experiment.host == host()
 
-    def named(self, names: Sequence[str]) -> list[Kept]:
+    def named(self, names: Sequence[str]) -> list[StoredExperiment]:
         """Return the experiments that are named: by name, pattern, grid, or the beginning of an id.
 
         Raises:
             UsageError: a name is none's.
         """
         there = self.all()
-        found: dict[str, Kept] = {}
+        found: dict[str, StoredExperiment] = {}
         for name in names:
             matching = [kept for kept in there if _is_meant(kept.experiment, name)]
             if not matching:
@@ -106,7 +106,7 @@ class Training:
             )
         return UsageError(f"There is no experiment '{name}'.", "`mlbutler train list` shows them all.")
 
-    def one(self, name: str) -> Kept:
+    def one(self, name: str) -> StoredExperiment:
         """Return the one experiment of this name.
 
         Raises:
@@ -142,13 +142,13 @@ def opened(directory: Path, console: Console) -> Training:
     top = git.toplevel()
     relative = root.relative_to(top.resolve()).as_posix()
     prefix = "" if relative == "." else f"{relative}/"
-    at_top, loaded, place = git.at(top), load(root, environ), Place(root)
+    at_top, loaded, place = git.at(top), load(root, environ), TrainFolder(root)
     here, shared, open_jenkins = Experiments(at_top), None, None
     if loaded.settings.train.on_jenkins:
         shared = SharedExperiments(at_top, shared_on(at_top, loaded.settings.project.git_remote))
         open_jenkins = partial(_connect, at_top, prefix, loaded, shared, console)
     return Training(
-        at_top, prefix, loaded.settings, Everywhere(here, shared, console.error), place,
+        at_top, prefix, loaded.settings, AllExperiments(here, shared, console.error), place,
         Engines(LocalEngine(here, place), open_jenkins), console,
     )  # fmt: skip
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlbutler.change.detect import detect
-from mlbutler.commands.train.finished import finished
 from mlbutler.commands.train.leaderboard import leaderboard
 from mlbutler.commands.train.listing import measured
 from mlbutler.commands.train.opening import Training, opened, print_json
+from mlbutler.commands.train.results import finished
 from mlbutler.commitback.push_results import refusal
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, GitError, StoreError, UsageError

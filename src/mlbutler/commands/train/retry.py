@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from mlbutler.commands.train.opening import Training, opened, print_experiments
-from mlbutler.commands.train.ways import start_again
+from mlbutler.commands.train.submitters import start_again
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_OUTSIDE, EXIT_PASSED
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.refs import StoredExperiment
 from mlbutler.experiments.state import FAILED, State
 from mlbutler.experiments.submission import again, is_to_run
 from mlbutler.numbers import count
@@ -52,7 +52,7 @@ def retry(directory: Path, console: Console, names: Sequence[str], *, failed: bo
     return EXIT_OUTSIDE if lost else EXIT_PASSED
 
 
-def _why_not(training: Training, kept: Kept, mine: Collection[str], *, failed: bool) -> str:
+def _why_not(training: Training, kept: StoredExperiment, mine: Collection[str], *, failed: bool) -> str:
     """Return why an experiment is not run again, as the rest of a sentence; '' where it is."""
     experiment = kept.experiment
     state = training.engine.shown(experiment)

@@ -9,7 +9,7 @@ from mlbutler.errors import UsageError
 from mlbutler.experiments.experiment import Experiment, Search
 from mlbutler.experiments.measures import measures
 from mlbutler.experiments.ranking import goal_of
-from mlbutler.experiments.search import Growing
+from mlbutler.experiments.search import TrialCreator
 from mlbutler.project.project import Project
 from mlbutler.project.search_space import read_space
 from mlbutler.settings import Gate
@@ -77,7 +77,7 @@ def grow(training: Training, last: Experiment, search: Search | None = None) -> 
     """
     shared, place = training.experiments.shared, training.place
     if training.engine.of_jenkins(last) and shared is not None:
-        growing = Growing(training.git, shared)
+        growing = TrialCreator(training.git, shared)
     else:
-        growing = Growing(training.git, training.experiments.here, place.has_sent, place.claim)
+        growing = TrialCreator(training.git, training.experiments.here, place.has_sent, place.claim)
     return growing.grow(last.grid, (search, last.jobs) if search is not None else None)

@@ -8,18 +8,18 @@ from pathlib import Path
 
 from mlbutler.commands.train.opening import Training, opened, print_json
 from mlbutler.commands.train.searching import check_metric, describe, grow, read_search
-from mlbutler.commands.train.sent import Sent, document, parts, tell, title
-from mlbutler.commands.train.ways import ToJenkins, ToThisMachine
+from mlbutler.commands.train.submission_report import Submission, document, parts, tell, title
+from mlbutler.commands.train.submitters import JenkinsSubmitter, LocalSubmitter
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_PASSED, BusyError, UsageError
 from mlbutler.experiments.capture import Captured, capture
 from mlbutler.experiments.checks import refuse_changed_data, refuse_credentials, refuse_left_out
 from mlbutler.experiments.choices import JENKINS, LOCAL
-from mlbutler.experiments.dvc_queue import Queued, queued, remove, resolve_queued
-from mlbutler.experiments.experiment import WISHES
-from mlbutler.experiments.planned import Planned, plan
+from mlbutler.experiments.dvc_queue import QueueEntry, queued, remove, resolve_queued
+from mlbutler.experiments.experiment import OPTION_CHECKS
+from mlbutler.experiments.plans import ExperimentPlan, plan
 from mlbutler.experiments.search_submission import resolve_search
-from mlbutler.experiments.submission import Fate, Submitted, Wish, resolve
+from mlbutler.experiments.submission import ExperimentOptions, Fate, SubmittedExperiment, resolve
 from mlbutler.few import few
 from mlbutler.frozen import frozen
 from mlbutler.process import project_environment
@@ -32,8 +32,8 @@ _SHOWN = 20
 
 
 @frozen
-class Wanted:
-    """The experiments that the command line asks for; see `Wish`. What is None is as the settings say.
+class RequestedOptions:
+    """The experiments that the command line asks for; see `ExperimentOptions`. What is None is as the settings say.
 
     Attributes:
         keep_going: run them all, whatever the settings say of failures.
@@ -54,14 +54,14 @@ class Wanted:
     search: str | None = None
     trials: int = 20
 
-    def wish(self, settings: Settings) -> Wish:
+    def with_defaults(self, settings: Settings) -> ExperimentOptions:
         """Return what is asked for, completed by the settings.
 
         Raises:
             UsageError: a value is none that can be asked for.
         """
         train = settings.train
-        for name, (check, allowed) in WISHES.items():
+        for name, (check, allowed) in OPTION_CHECKS.items():
             value = getattr(self, name)
             try:
                 check(value) if value is not None else None
@@ -71,7 +71,7 @@ class Wanted:
         if self.label is not None and engine == LOCAL:
             raise UsageError("A label is one of Jenkins' agents: this machine has none.", "Leave it out.")
         failures = self.max_failures if self.max_failures is not None else train.max_failures
-        return Wish(
+        return ExperimentOptions(
             name=self.name, params=self.params, targets=self.targets or tuple(settings.reproduce.targets),
             jobs=self.jobs or train.jobs, max_failures=None if self.keep_going else failures,
             time_limit=self.time_limit, engine=engine,
@@ -90,7 +90,7 @@ class SubmitOptions:
         yes: send data however large.
     """
 
-    wanted: Wanted
+    requested: RequestedOptions
     copied: tuple[str, ...] = ()
     dry_run: bool = False
     yes: bool = False
@@ -111,7 +111,7 @@ def submit(directory: Path, console: Console, options: SubmitOptions) -> int:
     return EXIT_PASSED
 
 
-def send(training: Training, options: SubmitOptions) -> Sent:
+def send(training: Training, options: SubmitOptions) -> Submission:
     """Send experiments and have them run.
 
     Raises:
@@ -123,47 +123,53 @@ def send(training: Training, options: SubmitOptions) -> Sent:
         if not ours:
             raise BusyError("Another `mlbutler train` is sending experiments.", "Wait for it to end.")
         main = training.project()
-        wish = options.wanted.wish(training.settings)
-        way = ToJenkins(training, main, yes=options.yes) if wish.engine == JENKINS else ToThisMachine(training)
+        wanted = options.requested.with_defaults(training.settings)
+        way = (
+            JenkinsSubmitter(training, main, yes=options.yes) if wanted.engine == JENKINS else LocalSubmitter(training)
+        )
         entries = queued(training.git, training.prefix) if options.queue else ()
         left: tuple[str, ...] = ()
         if options.queue:
-            submitted = _from_queue(training, main, way, entries, wish)
+            submitted = _from_queue(training, main, way, entries, wanted)
         else:
-            submitted, left = _from_work_tree(training, main, way, options.copied, wish)
+            submitted, left = _from_work_tree(training, main, way, options.copied, wanted)
         plans = _shown_plans(training, main, submitted)
         if not options.dry_run:
             _refuse_hopeless(plans.values())
             submitted = way.send(submitted)
-            if wish.search is not None:
+            if wanted.search is not None:
                 submitted += _further(training, submitted)
     if not options.dry_run:
         way.start(submitted)
         _take_out(training, entries)
-    return Sent(submitted, plans, left)
+    return Submission(submitted, plans, left)
 
 
-def _further(training: Training, submitted: Sequence[Submitted]) -> tuple[Submitted, ...]:
+def _further(training: Training, submitted: Sequence[SubmittedExperiment]) -> tuple[SubmittedExperiment, ...]:
     """Create the trials of a search that begin beside the one that was sent; return them."""
     found = []
     for one in submitted:
         if one.experiment.search is not None:
             made = grow(training, one.experiment, one.experiment.search)
-            found += [Submitted(trial, Fate.NEW) for trial in made]
+            found += [SubmittedExperiment(trial, Fate.NEW) for trial in made]
     for one in found:
         training.console.line(title(one))
     return tuple(found)
 
 
 def _from_work_tree(
-    training: Training, main: Project, way: ToJenkins | ToThisMachine, copied: Sequence[str], wish: Wish
-) -> tuple[tuple[Submitted, ...], tuple[str, ...]]:
+    training: Training,
+    main: Project,
+    way: JenkinsSubmitter | LocalSubmitter,
+    copied: Sequence[str],
+    options: ExperimentOptions,
+) -> tuple[tuple[SubmittedExperiment, ...], tuple[str, ...]]:
     captured = capture(training.git, [f"{training.prefix}{path}" for path in copied])
-    _check(training, main, captured, wish)
+    _check(training, main, captured, options)
     if captured.untracked:
         training.console.line(f"not sent (untracked): {few(captured.untracked, 5)}")
-    args = (way.known(captured.baseline), training.place, captured, training.prefix, way.completed(wish))
-    if wish.search is None:
+    args = (way.known(captured.baseline), training.place, captured, training.prefix, way.completed(options))
+    if options.search is None:
         return resolve(training.git, *args), captured.untracked
     submitted = resolve_search(training.git, *args)
     for one in submitted:
@@ -175,8 +181,12 @@ def _from_work_tree(
 
 
 def _from_queue(
-    training: Training, main: Project, way: ToJenkins | ToThisMachine, entries: Sequence[Queued], wish: Wish
-) -> tuple[Submitted, ...]:
+    training: Training,
+    main: Project,
+    way: JenkinsSubmitter | LocalSubmitter,
+    entries: Sequence[QueueEntry],
+    options: ExperimentOptions,
+) -> tuple[SubmittedExperiment, ...]:
     if not entries:
         training.console.line("There is nothing in DVC's queue: `dvc exp run --queue` puts something there.")
         return ()
@@ -184,35 +194,37 @@ def _from_queue(
     for entry in entries:
         refuse_credentials(training.git, entry.captured, redactor)
     params = list(dict.fromkeys(["params.yaml", *(one.path for s in main.stages.ordered for one in s.params)]))
-    args = (way.known, training.place, entries, training.prefix, way.completed(wish), params)
+    args = (way.known, training.place, entries, training.prefix, way.completed(options), params)
     return resolve_queued(training.git, *args)
 
 
-def _take_out(training: Training, entries: Sequence[Queued]) -> None:
+def _take_out(training: Training, entries: Sequence[QueueEntry]) -> None:
     """Have DVC forget what was sent; where it cannot, the same command sends nothing twice."""
     if entries and (said := remove(training.place.root, entries, project_environment(os.environ))):
         names = " ".join(entry.name for entry in entries)
         training.console.error(f"DVC has not taken them out of its queue ({said}): dvc queue remove {names}")
 
 
-def _check(training: Training, main: Project, captured: Captured, wish: Wish) -> None:
-    if wish.params and main.repo.config.get("hydra", {}).get("enabled"):
+def _check(training: Training, main: Project, captured: Captured, options: ExperimentOptions) -> None:
+    if options.params and main.repo.config.get("hydra", {}).get("enabled"):
         raise UsageError(
             "DVC composes this project's parameters with Hydra (hydra.enabled), which -S would have to do too.",
             "Set them in the file, or use dvc exp run.",
         )
     redactor = training.console.redactor.adding(main.secrets())
-    if any(map(redactor.finds, wish.params)):
+    if any(map(redactor.finds, options.params)):
         raise UsageError(
             "-S holds what looks like a credential: it would be kept in Git.",
             "Let the program read it from its environment.",
         )
-    refuse_left_out(training.git, main, training.prefix, captured, wish.targets)
-    refuse_changed_data(main, wish.targets)
+    refuse_left_out(training.git, main, training.prefix, captured, options.targets)
+    refuse_changed_data(main, options.targets)
     refuse_credentials(training.git, captured, redactor)
 
 
-def _shown_plans(training: Training, main: Project, submitted: Sequence[Submitted]) -> dict[str, Planned]:
+def _shown_plans(
+    training: Training, main: Project, submitted: Sequence[SubmittedExperiment]
+) -> dict[str, ExperimentPlan]:
     """Plan what is to be run, and show each as soon as its plan is known."""
     console = training.console
     due = [one for one in submitted if one.fate is not Fate.REUSED]
@@ -228,7 +240,7 @@ def _shown_plans(training: Training, main: Project, submitted: Sequence[Submitte
     return found
 
 
-def _refuse_hopeless(plans: Iterable[Planned]) -> None:
+def _refuse_hopeless(plans: Iterable[ExperimentPlan]) -> None:
     """Refuse experiments with nothing to run, or with a stage of which it is known that it cannot.
 
     Raises:

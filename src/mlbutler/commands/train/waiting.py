@@ -6,16 +6,16 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from mlbutler.commands.train.desktop_notice import show_on_desktop
 from mlbutler.commands.train.opening import Training, opened, print_experiments, watching
-from mlbutler.commands.train.telling import show_on_desktop
 from mlbutler.console import Console
 from mlbutler.errors import EXIT_INTERRUPTED, EXIT_JUDGED, EXIT_OUTSIDE, EXIT_PASSED, OutsideError
-from mlbutler.experiments.everywhere import Engines
+from mlbutler.experiments.all_experiments import Engines
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.refs import StoredExperiment
+from mlbutler.experiments.scheduling import searches, stands_still
 from mlbutler.experiments.starting import start
 from mlbutler.experiments.state import ENDED, State
-from mlbutler.experiments.turn import searches, stands_still
 
 _POLL, _POLL_REMOTE = 0.3, 2.0
 _MOST_IN_VAIN = 10
@@ -92,7 +92,7 @@ class _Searched:
 
     def _grow(self, last: Experiment) -> None:
         from mlbutler.commands.train.searching import grow  # which needs DVC, as few who wait do
-        from mlbutler.commands.train.ways import start_again
+        from mlbutler.commands.train.submitters import start_again
 
         start_again(self._training, grow(self._training, last))
 
@@ -126,7 +126,7 @@ def _until_ended(training: Training, ids: list[str], searched: _Searched) -> lis
     return [ended[id] for id in ids if id in ended]
 
 
-def _have_run(training: Training, found: Sequence[Kept], vain: int) -> int:
+def _have_run(training: Training, found: Sequence[StoredExperiment], vain: int) -> int:
     """Start what is due on this machine and that nobody works at; return how often that was in vain.
 
     Args:
@@ -148,7 +148,7 @@ def _have_run(training: Training, found: Sequence[Kept], vain: int) -> int:
     return vain + 1
 
 
-def _take_up(engine: Engines, remote: Sequence[Kept], before: frozenset[str]) -> frozenset[str]:
+def _take_up(engine: Engines, remote: Sequence[StoredExperiment], before: frozenset[str]) -> frozenset[str]:
     """Have a controller's agents run what is lost and what nobody has started.
 
     Args:

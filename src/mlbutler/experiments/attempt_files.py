@@ -11,9 +11,9 @@ from pathlib import Path
 from mlbutler import atomic
 from mlbutler.errors import ProjectError, UsageError
 from mlbutler.experiments import declared
-from mlbutler.experiments.declared import Declared
+from mlbutler.experiments.declared import DeclaredPaths
 from mlbutler.experiments.experiment import Experiment, dumps, loads
-from mlbutler.experiments.place import Place
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.symlinks import open_plain
 
 _LARGEST = 1 << 20
@@ -21,7 +21,7 @@ GRACE = 30.0
 """Seconds that a stage has to end where nobody says how many."""
 
 
-class Handed:
+class AttemptFiles:
     """The files of one attempt.
 
     Args:
@@ -29,7 +29,7 @@ class Handed:
     """
 
     def __init__(self, root: Path) -> None:
-        self._place = Place(root)
+        self._place = TrainFolder(root)
         self._folder = self._place.folder
         self._experiment, self._end = self._folder / "experiment.json", self._folder / "end.json"
         self._attempt, self._stop = self._folder / "attempt", self._folder / "stop"
@@ -46,7 +46,7 @@ class Handed:
         for path in (self._experiment, self._end, self._attempt, self._stop, self._declared, self.log):
             path.unlink(missing_ok=True)
 
-    def begun(self, experiment: Experiment, found: Declared) -> None:
+    def begun(self, experiment: Experiment, found: DeclaredPaths) -> None:
         """Hand over an experiment that is ready to be run; the pipeline reads the attempt's number.
 
         Args:
@@ -67,7 +67,7 @@ class Handed:
             raise UsageError("No experiment was begun here.", "`mlbutler train agent begin` comes first.")
         return loads(content)
 
-    def declared(self) -> Declared:
+    def declared(self) -> DeclaredPaths:
         """Return what the stages declare."""
         return declared.loads(_read(self._declared, _LARGEST) or b"")
 

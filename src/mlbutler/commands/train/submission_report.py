@@ -7,8 +7,8 @@ from typing import Any
 
 from mlbutler.commands.train.opening import Training, as_json
 from mlbutler.console import human_bytes
-from mlbutler.experiments.planned import Planned
-from mlbutler.experiments.submission import Fate, Submitted
+from mlbutler.experiments.plans import ExperimentPlan
+from mlbutler.experiments.submission import Fate, SubmittedExperiment
 from mlbutler.few import few
 from mlbutler.frozen import frozen
 from mlbutler.numbers import count
@@ -16,21 +16,21 @@ from mlbutler.record import StageState
 
 
 @frozen
-class Sent:
+class Submission:
     """What was sent: the experiments, the plans of those that run, and the untracked files that were not."""
 
-    submitted: tuple[Submitted, ...]
-    plans: dict[str, Planned]
+    submitted: tuple[SubmittedExperiment, ...]
+    plans: dict[str, ExperimentPlan]
     left: tuple[str, ...] = ()
 
 
-def title(one: Submitted) -> str:
+def title(one: SubmittedExperiment) -> str:
     """Return an experiment's name, and what was set for it."""
     given = " ".join(one.experiment.overrides)
     return f"{one.experiment.name}  {given}" if given else one.experiment.name
 
 
-def parts(planned: Planned) -> Iterator[str]:
+def parts(planned: ExperimentPlan) -> Iterator[str]:
     """Yield what a plan says in a few words."""
     for words, state in (
         ("runs", StageState.STALE), ("restored", StageState.RESTORABLE), ("cannot run", StageState.CANNOT_RUN),
@@ -48,7 +48,7 @@ def parts(planned: Planned) -> Iterator[str]:
         yield "no stages"
 
 
-def tell(training: Training, submitted: Sequence[Submitted], *, dry_run: bool) -> None:
+def tell(training: Training, submitted: Sequence[SubmittedExperiment], *, dry_run: bool) -> None:
     """Say what was sent, and what to do next."""
     console = training.console
     new = [one for one in submitted if one.fate is not Fate.REUSED]
@@ -66,11 +66,11 @@ def tell(training: Training, submitted: Sequence[Submitted], *, dry_run: bool) -
     console.line(f"  mlbutler train list; mlbutler train logs -f {new[0].experiment.name}; mlbutler train wait {grid}")
 
 
-def _is_search(submitted: Sequence[Submitted]) -> bool:
+def _is_search(submitted: Sequence[SubmittedExperiment]) -> bool:
     return any(one.experiment.search is not None for one in submitted)
 
 
-def document(training: Training, sent: Sent, *, dry_run: bool) -> dict[str, Any]:
+def document(training: Training, sent: Submission, *, dry_run: bool) -> dict[str, Any]:
     """Return what was sent as a JSON document."""
     return {
         "dry_run": dry_run,
@@ -83,7 +83,7 @@ def document(training: Training, sent: Sent, *, dry_run: bool) -> dict[str, Any]
     }
 
 
-def _plan_document(planned: Planned | None) -> dict[str, Any] | None:
+def _plan_document(planned: ExperimentPlan | None) -> dict[str, Any] | None:
     if planned is None:
         return None
     stages = [{"name": stage.name, "state": str(stage.state)} for stage in planned.stages]

@@ -13,7 +13,7 @@ from mlbutler.symlinks import refusal
 FOLDER = ".mlbutler/train"
 
 
-class Place:
+class TrainFolder:
     """The folder of one project's experiments.
 
     Args:

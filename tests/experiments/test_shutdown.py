@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from mlbutler.experiments.attempt import TimeLeft
-from mlbutler.experiments.ending import end_leftovers, end_stage
+from mlbutler.experiments.shutdown import end_leftovers, end_stage
 from mlbutler.reproduce.progress import writing
 from mlbutler.secrets import Redactor
 from mlbutler.variables import EXPERIMENT

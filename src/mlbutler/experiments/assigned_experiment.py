@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 from mlbutler.errors import Interrupted, UsageError
-from mlbutler.experiments.end import CANCELLED, End, after_loss
+from mlbutler.experiments.attempt_end import CANCELLED, AttemptEnd, after_loss
 from mlbutler.experiments.experiment import Experiment
-from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.refs import StoredExperiment
 from mlbutler.experiments.shared import SharedExperiments
 from mlbutler.experiments.state import ENDED, UNDER_WAY, State
 from mlbutler.frozen import frozen
@@ -19,14 +19,14 @@ _AT_WORK = "another build is at it"
 
 
 @frozen
-class Taken:
+class Claim:
     """What came of asking for it: the experiment, and why there is no attempt, '' where one has begun."""
 
-    kept: Kept
+    kept: StoredExperiment
     reason: str
 
 
-class Assigned:
+class AssignedExperiment:
     """One experiment, as the attempts of one build see it.
 
     Args:
@@ -35,10 +35,10 @@ class Assigned:
 
     def __init__(self, experiments: SharedExperiments, id: str, build: str, agent: str) -> None:
         self._experiments, self._id, self._build, self._agent = experiments, id, build, agent
-        self._kept: Kept | None = None
+        self._kept: StoredExperiment | None = None
         self._sent: Experiment | None = None
 
-    def take(self) -> Taken:
+    def take(self) -> Claim:
         """Begin an attempt, unless it has ended or another build is at it.
 
         An attempt of this very build is over: its agent was lost, or the build would not ask.
@@ -56,7 +56,7 @@ class Assigned:
         self._kept = kept = self._experiments.change(self._id, taken)
         if kept is None:
             raise UsageError(f"There is no experiment {self._id}.", "`mlbutler train list` shows them.")
-        return Taken(kept, reason)
+        return Claim(kept, reason)
 
     def _taken(self, now: Experiment) -> tuple[Experiment | None, str]:
         """Return the experiment as this attempt begins it (None: as it is), and why it does not."""
@@ -118,7 +118,7 @@ class Assigned:
         if now.state not in UNDER_WAY:
             raise Interrupted(f"{now.name} is {now.state} already.", "Nothing more of this attempt is kept.")
 
-    def not_prepared(self, attempt: int, end: End) -> Experiment:
+    def not_prepared(self, attempt: int, end: AttemptEnd) -> Experiment:
         """Keep that an attempt came to nothing before the project's code ran; return the experiment.
 
         Args:
@@ -136,7 +136,7 @@ class Assigned:
     def aborted(self, now: Experiment) -> Experiment | None:
         """Return an experiment that this build has not run, when the build was aborted; None to leave it."""
         if now.state is State.WAITING or (now.state in UNDER_WAY and self._is_mine(now)):
-            return End(State.CANCELLED, ABORTED).on(now)
+            return AttemptEnd(State.CANCELLED, ABORTED).on(now)
         return None
 
 

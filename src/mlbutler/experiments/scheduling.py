@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Sequence
 
-from mlbutler.experiments.end import End
+from mlbutler.experiments.attempt_end import AttemptEnd
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.state import UNDER_WAY, State
 
@@ -33,7 +33,7 @@ def asked_for(grid: Iterable[Experiment], now: float) -> set[str]:
     return {one.id for one in waiting if one.asked is not None and now - one.asked < _LOST_AFTER}
 
 
-def given_up(experiment: Experiment, others: Sequence[Experiment]) -> End | None:
+def given_up(experiment: Experiment, others: Sequence[Experiment]) -> AttemptEnd | None:
     """Return the end of an experiment that waits, where too many of its sweep have failed since it was sent.
 
     What failed before somebody had it run again is known to them.
@@ -48,7 +48,7 @@ def given_up(experiment: Experiment, others: Sequence[Experiment]) -> End | None
     failed = [one.name for one in since if one.state in _FAILED]
     if len(failed) < most:
         return None
-    return End(State.CANCELLED, f"{len(failed)} of {grid} failed: {', '.join(failed[:3])}")
+    return AttemptEnd(State.CANCELLED, f"{len(failed)} of {grid} failed: {', '.join(failed[:3])}")
 
 
 def trials(found: Iterable[Experiment], grid: str) -> list[Experiment]:

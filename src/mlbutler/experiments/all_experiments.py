@@ -9,7 +9,7 @@ from mlbutler.errors import AccessDenied, GitError, MlbutlerError
 from mlbutler.experiments.choices import JENKINS
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.local import LocalEngine
-from mlbutler.experiments.refs import Damaged, Experiments, Kept, in_order
+from mlbutler.experiments.refs import DamagedRef, Experiments, StoredExperiment, in_order
 from mlbutler.experiments.shared import SharedExperiments
 from mlbutler.experiments.state import ENDED, State
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlbutler.experiments.on_jenkins import JenkinsEngine
 
 
-class Everywhere:
+class AllExperiments:
     """Read and change experiments, each where it is kept.
 
     Args:
@@ -31,9 +31,9 @@ class Everywhere:
     def __init__(self, here: Experiments, shared: SharedExperiments | None, warn: Callable[[str], None]) -> None:
         self.here, self.shared, self._warn = here, shared, warn
         self._warned = ""
-        self.damaged: tuple[Damaged, ...] = ()
+        self.damaged: tuple[DamagedRef, ...] = ()
 
-    def all(self) -> tuple[Kept, ...]:
+    def all(self) -> tuple[StoredExperiment, ...]:
         """Return every experiment in the order of submission; of two with the same id the one that was sent last."""
         here, self.damaged = self.here.survey()
         if self.shared is None:
@@ -48,13 +48,13 @@ class Everywhere:
         self.damaged += damaged
         return latest((*here, *there))
 
-    def read(self, id: str) -> Kept | None:
+    def read(self, id: str) -> StoredExperiment | None:
         """Return one experiment as it is now, None where there is no such one."""
         here = self.here.read(id)
         there = self.shared.read(id) if self.shared is not None and here is None else None
         return here or there
 
-    def again(self, kept: Kept) -> Kept | None:
+    def again(self, kept: StoredExperiment) -> StoredExperiment | None:
         """Return an experiment as it is now, from where it was read."""
         return self.of(kept.experiment).read(kept.experiment.id)
 
@@ -62,12 +62,12 @@ class Everywhere:
         """Return where this experiment is kept."""
         return self.shared if self.shared is not None and experiment.engine == JENKINS else self.here
 
-    def log(self, kept: Kept) -> bytes | None:
+    def log(self, kept: StoredExperiment) -> bytes | None:
         """Return the log that was kept with it; None while there is none."""
         return self.of(kept.experiment).log(kept)
 
 
-def latest(found: Iterable[Kept]) -> tuple[Kept, ...]:
+def latest(found: Iterable[StoredExperiment]) -> tuple[StoredExperiment, ...]:
     """Return experiments in the order of submission, of two with the same id the one that was sent last."""
     return in_order({kept.experiment.id: kept for kept in in_order(found)}.values())
 
@@ -118,7 +118,7 @@ class Engines:
             return self._jenkins.shown(experiment) if self._jenkins is not None else experiment.state
         return self.local.shown(experiment)
 
-    def look(self, experiments: Everywhere, found: tuple[Kept, ...]) -> tuple[Kept, ...]:
+    def look(self, experiments: AllExperiments, found: tuple[StoredExperiment, ...]) -> tuple[StoredExperiment, ...]:
         """Ask the controller about those that have not ended; return them all as they are then.
 
         One whose build has ended since its state was read has not been lost by that: its state is read again.

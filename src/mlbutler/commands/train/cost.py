@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from mlbutler.console import human_seconds
 from mlbutler.experiments.experiment import Experiment
+from mlbutler.experiments.scheduling import goes_on, trials
 from mlbutler.experiments.state import UNDER_WAY, State
-from mlbutler.experiments.turn import goes_on, trials
 
 _HOUR = 3600.0
 

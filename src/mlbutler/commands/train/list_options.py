@@ -14,7 +14,7 @@ from mlbutler.experiments.state import ENDED, State
 from mlbutler.frozen import frozen
 from mlbutler.settings import Gate
 
-Shown = tuple[State, Experiment]
+ListedExperiment = tuple[State, Experiment]
 """An experiment, and its state as it is shown."""
 
 RUNNING = tuple(state for state in State if state not in (*ENDED, State.WAITING))
@@ -23,7 +23,7 @@ ORDER = (State.RUNNING, State.STALLED, State.SAVING, State.PREPARING, State.LOST
 
 
 @frozen
-class Wanted:
+class ListOptions:
     """Which experiments to list.
 
     Attributes:
@@ -40,8 +40,11 @@ class Wanted:
 
 
 def choose(
-    wanted: Wanted, found: Sequence[Shown], gates: Sequence[Gate] = (), now: Callable[[], float] = time.time
-) -> list[Shown]:
+    wanted: ListOptions,
+    found: Sequence[ListedExperiment],
+    gates: Sequence[Gate] = (),
+    now: Callable[[], float] = time.time,
+) -> list[ListedExperiment]:
     """Return those of `found` that are wanted, in the order that is wanted.
 
     Args:
@@ -69,7 +72,7 @@ _KEYS: Mapping[str, Callable[[Experiment], Any]] = {
 """Orders that are no metric's."""
 
 
-def _by_metric(name: str, chosen: Sequence[Shown], gates: Sequence[Gate]) -> list[Shown]:
+def _by_metric(name: str, chosen: Sequence[ListedExperiment], gates: Sequence[Gate]) -> list[ListedExperiment]:
     """Return the experiments with the best value of a metric first, and those without one last.
 
     Raises:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from mlbutler.errors import ProjectError
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.part_clone import PartClone
-from mlbutler.experiments.place import Place
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.frozen import frozen
 from mlbutler.git import Git
 from mlbutler.process import project_environment
@@ -21,7 +21,7 @@ from mlbutler.reproduce.scratch import configure
 
 
 @frozen
-class Planned:
+class ExperimentPlan:
     """The plan of one experiment. `download`: bytes that its stages need and no store here holds; None: not known."""
 
     stages: tuple[StagePlan, ...]
@@ -33,8 +33,8 @@ class Planned:
 
 
 def plan(
-    git: Git, place: Place, main: Project, experiments: Iterable[Experiment], environ: Mapping[str, str]
-) -> Iterator[Planned]:
+    git: Git, place: TrainFolder, main: Project, experiments: Iterable[Experiment], environ: Mapping[str, str]
+) -> Iterator[ExperimentPlan]:
     """Yield the plan of each experiment.
 
     Args:
@@ -56,7 +56,7 @@ def plan(
             with contextlib.chdir(clone.root):  # DVC names stages relative to the current directory
                 project = _opened(clone, main, environ)
                 stages = project.planning.plan(experiment.targets)
-                yield Planned(stages, project.planning.missing_bytes(stages))
+                yield ExperimentPlan(stages, project.planning.missing_bytes(stages))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

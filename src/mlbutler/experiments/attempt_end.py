@@ -20,7 +20,7 @@ _WELL = (Outcome.PASSED, Outcome.SKIPPED)
 
 
 @frozen
-class End:
+class AttemptEnd:
     """How an attempt ended, as fields of the experiment."""
 
     state: State
@@ -39,7 +39,7 @@ class End:
             stages=self.stages, result=self.result, metrics=self.metrics, ended=time.time(),
         )  # fmt: skip
 
-    def hidden(self, redactor: Redactor) -> End:
+    def hidden(self, redactor: Redactor) -> AttemptEnd:
         """Return the same end without credentials: it is kept."""
         hide = redactor.hide
         tail = tuple(map(hide, self.tail))
@@ -51,7 +51,7 @@ class End:
         return (f"\n== the last lines of stage {failed}", *self.tail) if failed is not None and self.tail else ()
 
 
-CANCELLED = End(State.CANCELLED, "")
+CANCELLED = AttemptEnd(State.CANCELLED, "")
 
 
 def after_loss(experiment: Experiment, why: str, what: str = "was lost") -> Experiment:
@@ -68,7 +68,7 @@ def after_loss(experiment: Experiment, why: str, what: str = "was lost") -> Expe
     )  # fmt: skip
 
 
-def after_attempt(now: Experiment, end: End) -> Experiment:
+def after_attempt(now: Experiment, end: AttemptEnd) -> Experiment:
     """Return an experiment with the end of its attempt: a lost one waits again, unless it was to be cancelled."""
     if end.state is not State.LOST:
         return end.on(now)
@@ -77,7 +77,7 @@ def after_attempt(now: Experiment, end: End) -> Experiment:
     return after_loss(now, end.reason)
 
 
-def judged(record: Record | None, code: int | None, tail: tuple[str, ...]) -> End:
+def judged(record: Record | None, code: int | None, tail: tuple[str, ...]) -> AttemptEnd:
     """Return what the run's record says became of it.
 
     Args:
@@ -87,17 +87,17 @@ def judged(record: Record | None, code: int | None, tail: tuple[str, ...]) -> En
     results = [getattr(record, name) for name in _STEPS] if record is not None else []
     bad = next((one for one in results if one is not None and one.outcome not in _WELL), None)
     if code is None or code < 0 or (bad is not None and bad.outcome is Outcome.INTERRUPTED):
-        return End(State.LOST, f"mlbutler was stopped from outside ({explain_exit(code)})", stages=stages)
+        return AttemptEnd(State.LOST, f"mlbutler was stopped from outside ({explain_exit(code)})", stages=stages)
     done = record.reproduce if record is not None else None
     if isinstance(bad, ReproduceResult) and bad.outcome is Outcome.FAILED:
         last = next((run.tail for run in bad.stages if run.outcome == "failed"), ())
-        return End(State.FAILED, bad.reason, tail=tuple(last[-_TAIL:]), stages=stages)
+        return AttemptEnd(State.FAILED, bad.reason, tail=tuple(last[-_TAIL:]), stages=stages)
     if bad is not None:
-        return End(State.NOT_SET_UP, bad.reason, bad.remedy, tail, stages)
+        return AttemptEnd(State.NOT_SET_UP, bad.reason, bad.remedy, tail, stages)
     if done is not None and code == EXIT_PASSED:
-        return End(State.DONE, done.reason, stages=stages)
+        return AttemptEnd(State.DONE, done.reason, stages=stages)
     said = tail[-1] if tail else "it said nothing"
-    return End(State.NOT_SET_UP, f"mlbutler ended with exit code {code}: {said}", tail=tail)
+    return AttemptEnd(State.NOT_SET_UP, f"mlbutler ended with exit code {code}: {said}", tail=tail)
 
 
 def stage_notes(record: Record | None, root: Path | None = None) -> tuple[StageNote, ...]:

@@ -14,7 +14,7 @@ from mlbutler.ci import facts
 from mlbutler.commands.start import begin, find_project
 from mlbutler.console import Console
 from mlbutler.errors import UsageError
-from mlbutler.experiments.assigned import Assigned
+from mlbutler.experiments.assigned_experiment import AssignedExperiment
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.fields import is_id
 from mlbutler.experiments.shared import SharedExperiments
@@ -33,7 +33,7 @@ _OF_THE_BRANCH = ("BRANCH_NAME", "GIT_BRANCH", "GIT_LOCAL_BRANCH", "GIT_COMMIT",
 
 
 @frozen
-class Build:
+class ExperimentBuild:
     """A build's work tree, and the experiment that the build was given. `git`: at the repository's root."""
 
     root: Path
@@ -41,7 +41,7 @@ class Build:
     remote: str
     experiments: SharedExperiments
     id: str
-    assigned: Assigned
+    assigned: AssignedExperiment
     console: Console
 
     @contextmanager
@@ -66,7 +66,7 @@ def steps(work: RunContext, *names: str) -> tuple[int, StepResult]:
     return code, result
 
 
-def open_build(directory: Path, console: Console, *, fresh: bool = False) -> Build:
+def open_build(directory: Path, console: Console, *, fresh: bool = False) -> ExperimentBuild:
     """Open the build's work tree.
 
     Args:
@@ -96,8 +96,8 @@ def open_build(directory: Path, console: Console, *, fresh: bool = False) -> Bui
         git = git.reaching(dataclasses.replace(reached, fresh=fresh))
     remote = loaded.settings.project.git_remote or "origin"
     experiments = SharedExperiments(git, remote)
-    assigned = Assigned(experiments, id, found.build_url, environ.get("NODE_NAME", ""))
-    return Build(root, git, remote, experiments, id, assigned, console)
+    assigned = AssignedExperiment(experiments, id, found.build_url, environ.get("NODE_NAME", ""))
+    return ExperimentBuild(root, git, remote, experiments, id, assigned, console)
 
 
 def trust_experiment() -> None:

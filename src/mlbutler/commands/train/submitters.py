@@ -13,51 +13,58 @@ import click
 from mlbutler.commands.train.opening import Training
 from mlbutler.console import human_bytes
 from mlbutler.errors import MlbutlerError, UsageError
+from mlbutler.experiments.all_experiments import latest
 from mlbutler.experiments.choices import JENKINS
-from mlbutler.experiments.everywhere import latest
 from mlbutler.experiments.experiment import Experiment
 from mlbutler.experiments.gpu_lease import require
+from mlbutler.experiments.scheduling import due
 from mlbutler.experiments.sending_data import DataToSend
 from mlbutler.experiments.starting import start
 from mlbutler.experiments.state import AGAIN, State
-from mlbutler.experiments.submission import Fate, Known, Submitted, Wish, keep, known
-from mlbutler.experiments.turn import due
+from mlbutler.experiments.submission import (
+    ExistingExperiments,
+    ExperimentOptions,
+    Fate,
+    SubmittedExperiment,
+    keep,
+    known,
+)
 from mlbutler.few import few
 from mlbutler.project.project import Project
 
 
-class ToThisMachine:
+class LocalSubmitter:
     """Have workers on this machine run them."""
 
     def __init__(self, training: Training) -> None:
         self._training = training
 
-    def completed(self, wish: Wish) -> Wish:
+    def completed(self, options: ExperimentOptions) -> ExperimentOptions:
         """Return what is asked for.
 
         Raises:
             OutsideError: this machine has not so many GPUs.
         """
-        if wish.gpus:
-            require(wish.gpus, os.environ)
-        return wish
+        if options.gpus:
+            require(options.gpus, os.environ)
+        return options
 
-    def known(self, baseline: str) -> Known:
+    def known(self, baseline: str) -> ExistingExperiments:
         """Return what there is already."""
         return known(self._training.git, self._training.experiments.all())
 
-    def send(self, submitted: Sequence[Submitted]) -> tuple[Submitted, ...]:
+    def send(self, submitted: Sequence[SubmittedExperiment]) -> tuple[SubmittedExperiment, ...]:
         """Keep those that are to be run; return what became of each."""
         for one in submitted:
             self._training.place.claim(one.experiment.id)
         return keep(self._training.experiments.here, submitted)
 
-    def start(self, submitted: Sequence[Submitted]) -> None:
+    def start(self, submitted: Sequence[SubmittedExperiment]) -> None:
         """Have them run."""
         start(self._training.engine.local, self._training.place)
 
 
-class ToJenkins:
+class JenkinsSubmitter:
     """Have builds on a controller's agents run them; data, code and states go there through the remotes.
 
     Each step can be repeated: what a former one has done is found, and not done again.
@@ -80,13 +87,13 @@ class ToJenkins:
         self._shared = shared
         self._refs: dict[str, str] = {}
 
-    def completed(self, wish: Wish) -> Wish:
+    def completed(self, options: ExperimentOptions) -> ExperimentOptions:
         """Return what is asked for, with what only a controller's agents need to be told."""
-        user = wish.user or self._training.engine.jenkins.job.client.user
+        user = options.user or self._training.engine.jenkins.job.client.user
         name = user or self._training.git.run("config", "user.name", check=False).text
-        return dataclasses.replace(wish, user=name or os.environ.get("USER", ""))
+        return dataclasses.replace(options, user=name or os.environ.get("USER", ""))
 
-    def known(self, baseline: str) -> Known:
+    def known(self, baseline: str) -> ExistingExperiments:
         """Return what there is already, on the remote and here.
 
         Raises:
@@ -107,7 +114,7 @@ class ToJenkins:
             gone = gone and self._training.git.resolve(experiment.ref) is None
         return experiment.state in AGAIN or gone
 
-    def send(self, submitted: Sequence[Submitted]) -> tuple[Submitted, ...]:
+    def send(self, submitted: Sequence[SubmittedExperiment]) -> tuple[SubmittedExperiment, ...]:
         """Send data, then code and states; return what became of each experiment.
 
         Raises:
@@ -118,7 +125,7 @@ class ToJenkins:
         self._send_data()
         return keep(self._shared, self._asked_for(submitted))
 
-    def _asked_for(self, submitted: Sequence[Submitted]) -> list[Submitted]:
+    def _asked_for(self, submitted: Sequence[SubmittedExperiment]) -> list[SubmittedExperiment]:
         """Note of those that begin at once that a build is asked for: what ends meanwhile need not ask too."""
         new = [one.experiment for one in submitted if one.fate is not Fate.REUSED]
         grids = {one.grid for one in new}
@@ -154,7 +161,7 @@ class ToJenkins:
                 "Agree with -y, or raise train.ask_above.",
             )
 
-    def start(self, submitted: Sequence[Submitted]) -> None:
+    def start(self, submitted: Sequence[SubmittedExperiment]) -> None:
         """Start the builds of those whose turn it is, unless they wait or run already."""
         start_builds(self._training, [one.experiment for one in submitted])
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from mlbutler.commands.train.chosen import RUNNING, Wanted, choose
+from mlbutler.commands.train.list_options import RUNNING, ListOptions, choose
 from mlbutler.errors import UsageError
 from mlbutler.experiments.experiment import Experiment, Measure
 from mlbutler.experiments.state import FAILED, State
@@ -34,32 +34,32 @@ THERE = (
 )
 
 
-def names(wanted: Wanted, *gates: Gate) -> str:
+def names(wanted: ListOptions, *gates: Gate) -> str:
     shown = choose(wanted, [(one.state, one) for one in THERE], gates, now=lambda: NOW)
     return "".join(one.name for _, one in shown)
 
 
 def test_states_and_age_choose() -> None:
-    assert names(Wanted(states=RUNNING)) == "d"
-    assert names(Wanted(states=FAILED)) == "b"
-    assert names(Wanted(states=(*RUNNING, *FAILED))) == "db"
-    assert names(Wanted(since=300)) == "decf"
-    assert names(Wanted(since=300, states=(State.DONE,))) == "cf"
+    assert names(ListOptions(states=RUNNING)) == "d"
+    assert names(ListOptions(states=FAILED)) == "b"
+    assert names(ListOptions(states=(*RUNNING, *FAILED))) == "db"
+    assert names(ListOptions(since=300)) == "decf"
+    assert names(ListOptions(since=300, states=(State.DONE,))) == "cf"
 
 
 def test_the_order_is_what_was_asked_for() -> None:
-    assert names(Wanted()) == "deabcf"
-    assert names(Wanted(sort="name")) == "abcdef"
-    assert names(Wanted(sort="sent")) == "fedcba"
-    assert names(Wanted(sort="took"))[:4] == "bcfa"
+    assert names(ListOptions()) == "deabcf"
+    assert names(ListOptions(sort="name")) == "abcdef"
+    assert names(ListOptions(sort="sent")) == "fedcba"
+    assert names(ListOptions(sort="took"))[:4] == "bcfa"
 
 
 def test_the_best_value_of_a_metric_is_first_and_none_is_last() -> None:
-    assert names(Wanted(sort="accuracy")) == "cabdef"
-    assert names(Wanted(sort="m.json:accuracy")) == "cabdef"
-    assert names(Wanted(sort="loss"))[:3] == "fac"
-    assert names(Wanted(sort="odd"))[:2] == "ac"
-    assert names(Wanted(sort="odd"), Gate(metric="odd", goal="maximize", min=0))[:2] == "ca"
+    assert names(ListOptions(sort="accuracy")) == "cabdef"
+    assert names(ListOptions(sort="m.json:accuracy")) == "cabdef"
+    assert names(ListOptions(sort="loss"))[:3] == "fac"
+    assert names(ListOptions(sort="odd"))[:2] == "ac"
+    assert names(ListOptions(sort="odd"), Gate(metric="odd", goal="maximize", min=0))[:2] == "ca"
     with pytest.raises(UsageError, match="no experiment has a metric 'acc'") as error:
-        names(Wanted(sort="acc"))
+        names(ListOptions(sort="acc"))
     assert "name, sent, took, accuracy, loss, odd" in error.value.remedy

@@ -21,7 +21,7 @@ _WIDTH = 10
 
 
 @frozen
-class Signs:
+class LogProgress:
     """What was written until now. `metrics`: the values of each, by ``file:name``, the oldest first."""
 
     stage: str
@@ -34,7 +34,7 @@ def line(stage: str, metrics: Mapping[str, float]) -> str:
     return f"[mlbutler: {'; '.join(filter(None, (stage, values)))}]" if stage or values else ""
 
 
-def read(lines: Iterable[str]) -> Signs:
+def read(lines: Iterable[str]) -> LogProgress:
     """Return what the lines of a log say; the program's own among them are passed over."""
     stage, found = "", dict[str, list[float]]()
     for match in filter(None, map(_LINE.fullmatch, lines)):
@@ -43,7 +43,7 @@ def read(lines: Iterable[str]) -> Signs:
             name, _, text = pair.rpartition(" ")
             if name and (number := _number(text)) is not None:
                 found.setdefault(name, []).append(number)
-    return Signs(stage, {name: tuple(values) for name, values in found.items()})
+    return LogProgress(stage, {name: tuple(values) for name, values in found.items()})
 
 
 def in_words(line: str) -> str:

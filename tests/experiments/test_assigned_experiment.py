@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mlbutler.errors import GitError, Interrupted
-from mlbutler.experiments.assigned import Assigned
+from mlbutler.experiments.assigned_experiment import AssignedExperiment
 from mlbutler.experiments.choices import JENKINS
-from mlbutler.experiments.refs import Kept
+from mlbutler.experiments.refs import StoredExperiment
 from mlbutler.experiments.state import State
 from tests.conftest import GitCommand
 from tests.experiments.test_shared import Remote
@@ -22,11 +22,11 @@ def test_an_end_whose_answer_was_lost_is_no_other_attempt_s(
     one = remote.experiment("lr", engine=JENKINS)
     remote.laptop("laptop").keep_all([(one, None)])
     experiments = remote.agent("agent")
-    assigned = Assigned(experiments, one.id, "http://jenkins.example/job/train/1/", "one")
+    assigned = AssignedExperiment(experiments, one.id, "http://jenkins.example/job/train/1/", "one")
     assert assigned.take().reason == ""
     replace = experiments.replace
 
-    def cut(*given: object) -> Kept | None:
+    def cut(*given: object) -> StoredExperiment | None:
         replace(*given)  # type: ignore[arg-type]
         raise GitError("The connection broke.", "Try again.")
 

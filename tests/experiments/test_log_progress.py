@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlbutler.commands.train import logs
-from mlbutler.commands.train.spent import spent
-from mlbutler.experiments import signs
+from mlbutler.commands.train.cost import spent
+from mlbutler.experiments import log_progress
 from mlbutler.experiments.experiment import Experiment, Search
 from mlbutler.experiments.state import State
 
@@ -21,7 +21,7 @@ METRICS = st.dictionaries(NAMES, st.floats(-1e6, 1e6), max_size=4)
 @settings(max_examples=40)
 @given(st.sampled_from(["", "stage 1 of 3", "stage 2 of 3: train"]), METRICS)
 def test_what_is_written_is_read_again(stage: str, metrics: dict[str, float]) -> None:
-    found = signs.read([signs.line(stage, metrics), "[mlbutler: not ours", "accuracy 0.1"])
+    found = log_progress.read([log_progress.line(stage, metrics), "[mlbutler: not ours", "accuracy 0.1"])
     assert found.stage == stage
     assert found.metrics == {name: (float(f"{number:.6g}"),) for name, number in metrics.items()}
 
@@ -29,26 +29,26 @@ def test_what_is_written_is_read_again(stage: str, metrics: dict[str, float]) ->
 @settings(max_examples=40)
 @given(st.lists(st.text("[]mlbutler: ;,.0123456789e+-naifstgo", max_size=40) | st.text(max_size=9)))
 def test_whatever_a_program_prints_there_is_no_error(lines: list[str]) -> None:
-    signs.read(lines)
-    signs.read(f"[mlbutler: {text}]" for text in lines)
+    log_progress.read(lines)
+    log_progress.read(f"[mlbutler: {text}]" for text in lines)
 
 
 def test_for_a_person_it_is_in_words() -> None:
     assert (
-        signs.in_words(signs.line("stage 1 of 2: train", {"m.json:acc": 0.5}))
+        log_progress.in_words(log_progress.line("stage 1 of 2: train", {"m.json:acc": 0.5}))
         == "== stage 1 of 2: train; m.json:acc 0.5"
     )
-    assert signs.in_words(signs.line("", {"m.json:acc": 0.5})) == "== m.json:acc 0.5"
-    assert signs.in_words("[mlbutler: not ours") == "[mlbutler: not ours"
+    assert log_progress.in_words(log_progress.line("", {"m.json:acc": 0.5})) == "== m.json:acc 0.5"
+    assert log_progress.in_words("[mlbutler: not ours") == "[mlbutler: not ours"
     log = b"one\r\n[mlbutler: stage 1 of 2: train]\n\xff two"
     assert logs._in_words(log) == b"one\r\n== stage 1 of 2: train\n\xff two"
 
 
 def test_metrics_are_read_in_their_order_and_no_number_is_passed_over() -> None:
-    lines = [signs.line("stage 1 of 1: train", {"m.json:a b": number}) for number in (1.0, 3.0, 2.0)]
-    found = signs.read([*lines, "[mlbutler: m.json:a b nan]", "[mlbutler: m.json:a b x]"])
+    lines = [log_progress.line("stage 1 of 1: train", {"m.json:a b": number}) for number in (1.0, 3.0, 2.0)]
+    found = log_progress.read([*lines, "[mlbutler: m.json:a b nan]", "[mlbutler: m.json:a b x]"])
     assert found.metrics == {"m.json:a b": (1.0, 3.0, 2.0)}
-    assert signs.sparkline(found.metrics["m.json:a b"]) == "▁█▅"
+    assert log_progress.sparkline(found.metrics["m.json:a b"]) == "▁█▅"
 
 
 @pytest.mark.parametrize(
@@ -56,16 +56,16 @@ def test_metrics_are_read_in_their_order_and_no_number_is_passed_over() -> None:
     [([], ""), ([1, 2], ""), ([2, 2, 2], "▅▅▅"), (range(20), "▁▂▃▃▄▅▆▆▇█"), ([-1.7e308, 0, 1.7e308], "▁▅█")],
 )
 def test_a_number_is_drawn_with_a_character_for_each_of_its_last_values(values: list[float], shown: str) -> None:
-    assert signs.sparkline(values) == shown
+    assert log_progress.sparkline(values) == shown
 
 
 def test_of_a_long_log_the_end_is_read(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    assert signs.end_of(log) == []
-    log.write_text("first\n" + "x" * signs.TAIL + "\nlast\n")
-    assert signs.end_of(log) == ["last"]
+    assert log_progress.end_of(log) == []
+    log.write_text("first\n" + "x" * log_progress.TAIL + "\nlast\n")
+    assert log_progress.end_of(log) == ["last"]
     log.write_text("first\nlast\n")
-    assert signs.end_of(log) == ["first", "last"]
+    assert log_progress.end_of(log) == ["first", "last"]
 
 
 def test_what_was_spent_and_what_is_left() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from mlbutler.experiments import part_clone
 from mlbutler.experiments.experiment import Experiment, identity
-from mlbutler.experiments.place import Place
-from mlbutler.experiments.planned import Planned, plan
+from mlbutler.experiments.plans import ExperimentPlan, plan
+from mlbutler.experiments.train_folder import TrainFolder
 from mlbutler.git import Git
 from mlbutler.project.project import Project
 from tests.conftest import GitCommand
@@ -39,14 +39,14 @@ def root(tmp_path: Path, git: GitCommand) -> Path:
     return tmp_path
 
 
-def planned(root: Path, *commits: str) -> list[Planned]:
+def planned(root: Path, *commits: str) -> list[ExperimentPlan]:
     found = [
         Experiment(id=identity(one, "", ()), name="n", grid="n", baseline=one, input=one, project="") for one in commits
     ]
-    return list(plan(Git(root), Place(root), Project(root, os.environ), found, os.environ))
+    return list(plan(Git(root), TrainFolder(root), Project(root, os.environ), found, os.environ))
 
 
-def states(one: Planned) -> dict[str, tuple[str, ...]]:
+def states(one: ExperimentPlan) -> dict[str, tuple[str, ...]]:
     return {stage.name: tuple(f"{cause.kind} {cause.subject}" for cause in stage.causes) for stage in one.stages}
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from defusedxml import ElementTree
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlbutler.record import PlotChange, PlotKind, Scalar
@@ -39,6 +39,7 @@ def test_ticks_are_round_numbers() -> None:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(4, 8))
+@example(5e-324, 6.0, 4)
 @settings(max_examples=50, deadline=None)
 def test_an_axis_has_three_ticks_at_least_and_no_crowd(low: float, span: float, wanted: int) -> None:
     found = svg.ticks(low, low + span, wanted)

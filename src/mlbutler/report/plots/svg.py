@@ -143,8 +143,8 @@ def ticks(low: float, high: float, wanted: int) -> list[float]:
 
 
 def _between(low: float, high: float, step: float) -> list[float]:
-    first = math.ceil(low / step)
-    return [(first + i) * step for i in range(int((high - low) / step) + 2) if (first + i) * step <= high]
+    first = math.ceil(low / step)  # 0 where the quotient is too small for a float
+    return [(first + i) * step for i in range(int((high - low) / step) + 3) if low <= (first + i) * step <= high]
 
 
 def _off(found: Sequence[float], wanted: int) -> float:

@@ -25,12 +25,12 @@ help:
 	@echo "make properties   the tests of properties with other examples, ten times; ROUNDS=100 for more"
 	@echo "make coverage     the tests, with the lines and branches that they reach"
 	@echo "make test-oldest  the tests that work on DVC, with the oldest DVC that is supported"
-	@echo "make lock         requirements.lock and constraints.txt anew, from pyproject.toml"
+	@echo "make lock         resolve requirements.lock and constraints.txt again, from pyproject.toml"
 	@echo "make libraries    bundles what the page of experiments has of others; needs npm"
 	@echo "make audit        known vulnerabilities of what requirements.lock names, where one can ask"
 	@echo "make reference    verbs, options and settings in docs/, as the program has them"
 	@echo "make site         build/site: the documentation as web pages and manual pages; every link is checked"
-	@echo "make pictures     the README's pictures anew, from the demo"
+	@echo "make pictures     draw the README's pictures again, from the demo"
 	@echo "make release      dist/: wheel and sdist, each checked and tried in a fresh environment"
 
 install: $(INSTALLED)

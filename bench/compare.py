@@ -56,7 +56,7 @@ class Line:
 
     @property
     def ratio(self) -> float:
-        """How many times faster than the three diffs together."""
+        """Return how many times faster it is than the three diffs together."""
         return self.dvc / self.ours
 
 

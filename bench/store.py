@@ -84,7 +84,7 @@ class Line:
 
     @property
     def ratio(self) -> float:
-        """How many times faster than the rival."""
+        """Return how many times faster it is than the rival."""
         return self.rival_seconds / self.seconds
 
 
@@ -260,7 +260,7 @@ def without_root(root: Path) -> None:
     """
     if os.geteuid() != 0:
         return
-    # As pip leaves them: this user could not keep what Python compiles, and each process would compile it anew.
+    # As pip leaves them: this user could not keep what Python compiles, and each process would compile it again.
     packages = [sysconfig.get_path("purelib"), Path(mlbutler.__file__).parent]
     subprocess.run([sys.executable, "-m", "compileall", "-q", "-j", "0", *packages], check=False, capture_output=True)
     probe = [sys.executable, "-c", "import dvc, mlbutler"]

@@ -77,7 +77,7 @@ def interruptible() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def forked_workers() -> Iterator[None]:
-    """Workers that run stages import nothing anew."""
+    """Workers that run stages import nothing again."""
     with forked_python.forked_workers():
         yield
 

@@ -92,18 +92,18 @@ def _child(request: forked_children.Request, files: list[int]) -> int | None:
     return _server().child({**request, "umask": _umask(), "orphan": True}, files)
 
 
-def write_program(path: Path, module: str, *, passed: Collection[str] = (), anew: str = "") -> None:
+def write_program(path: Path, module: str, *, passed: Collection[str] = (), first: str = "") -> None:
     """Write a program that does what ``python -m MODULE`` does, for scripts to call.
 
     Signals to it do not reach the command, which is killed when it ends.
 
     Args:
-        passed: variables that matter to what the command starts alone, such as PYTHONPATH. anew: the first argument
+        passed: variables that matter to what the command starts alone, such as PYTHONPATH. first: the first argument
             of a command that is a new interpreter, which signals reach.
     """
     program = Path(__file__).with_name("forked_program.py")
     words = (sys.executable, "-I", "-S", str(program), _server().folder, ",".join(passed), module)
-    usual = f'[ "$1" != {anew} ] || exec python -m {module} "$@"\n' if anew else ""
+    usual = f'[ "$1" != {first} ] || exec python -m {module} "$@"\n' if first else ""
     path.write_text(f'#!/bin/sh\n{usual}exec {shlex.join(words)} "$@"\n')
     path.chmod(0o755)
 

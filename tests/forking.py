@@ -133,7 +133,7 @@ stages:
 
 
 def _prepare() -> None:
-    """Do once what each command would do anew, whatever its project: compile schemas and templates."""
+    """Do once what each command would repeat, whatever its project: compile schemas and templates."""
     import msgspec
     from diskcache import core
     from dvc import config, schema

@@ -8,7 +8,7 @@ from mlbutler.store.retry import RetryPolicy
 
 
 def retry_soon() -> None:
-    """Have `RetryPolicy` pause for a twentieth of what it does unless it is told."""
+    """Have `RetryPolicy` pause for a twentieth of what it does by default, unless a pause is given."""
     names = [*inspect.signature(RetryPolicy.__init__).parameters][1:]
     defaults = dict(zip(names, RetryPolicy.__init__.__defaults__ or (), strict=True))
     defaults["pause"] = 0.025

@@ -1,4 +1,4 @@
-"""The one error boundary: what a user, and a program that reads JSON, is told."""
+"""The one error boundary: what a user, and a program that reads JSON, gets."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def pictures() -> ModuleType:
     return module
 
 
-AGAIN = "python website/pictures.py --kept draws them anew"
+AGAIN = "python website/pictures.py --kept draws them again"
 
 
 def test_the_comment_s_text_is_what_its_record_gives_today(pictures: ModuleType) -> None:

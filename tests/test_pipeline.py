@@ -132,7 +132,7 @@ def test_a_step_says_below_its_heading_what_it_does_and_at_last_how_long_it_took
         ({"lint": ends(Outcome.FAILED, "lint")}, 1),
         ({"sync": raises(StoreError("the remote is down", "try again"))}, 3),
         ({"lint": ends(Outcome.FAILED, "lint"), "publish": raises(StoreError("down", "try again"))}, 3),
-        ({"plan": raises(SettingsError("wrong", "mend it")), "check": raises(StoreError("down", ""))}, 2),
+        ({"plan": raises(SettingsError("wrong", "fix it")), "check": raises(StoreError("down", ""))}, 2),
         ({"test": ends(Outcome.SKIPPED, "test")}, 0),
         ({"publish": ends(Outcome.ERROR, "publish")}, 3),
     ],
@@ -323,7 +323,7 @@ def test_the_verb_commit_ends_red_where_the_branch_stays_stale(work: RunContext,
     assert run_step(work, "check") == 0
     assert run_step(work, "reproduce") == 1
     assert pipeline.skip_step(work, "commit", pipeline.blocked(work.record, "commit")) == 1
-    assert run_step(work, "report") == 0  # what comes after it must still be told
+    assert run_step(work, "report") == 0  # what comes after it must still be reported
     check = kept(work).check
     assert check is not None
     assert check.reason == "still stale in dvc.lock: train (commit: not taken: reproduce failed)"

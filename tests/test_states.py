@@ -178,7 +178,7 @@ def test_an_output_that_is_meant_to_be_kept_nowhere_is_left_out_and_named(root: 
 
 
 def test_a_remembered_plan_does_not_hold_when_a_file_outside_changed(root: Path) -> None:
-    time.sleep(0.1)  # so that what was just copied can be told from what changes later
+    time.sleep(0.1)  # so that later changes differ from what was just copied
     verb(root, "plan")
     assert list((root / ".mlbutler" / "state" / "plan").iterdir())
     (root.parent / "beside.txt").write_text("changed\n")

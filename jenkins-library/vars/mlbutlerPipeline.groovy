@@ -173,7 +173,7 @@ boolean failLater(Closure command) {
 /** What `mlbutler plan` found, as plain maps: what the parser makes does not survive a restart of the controller. */
 List planned(Map config) {
     String text = ''
-    // What its exit code says has been told; a plan with 1 (some stages cannot run) or 3 (not known) has others.
+    // Its exit code has been reported; a plan with 1 (some stages cannot run) or 3 (not known) has others.
     String script = 'mlbutler plan --json || case "$?" in 1|3) ;; *) exit 1 ;; esac'
     mlbutlerAccess.data(config) { text = mlbutlerAccess.output(script) }
     List stages = []

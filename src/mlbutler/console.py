@@ -74,7 +74,7 @@ class Console:
 
     @property
     def stream(self) -> TextIO:
-        """Where messages go; the heading of a step that writes there stands above."""
+        """Return where messages go, below the heading of the current step."""
         self._show_heading()
         return self._stream
 

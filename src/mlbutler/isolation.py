@@ -28,7 +28,7 @@ _CARDS = ("nvidia*", "dri", "kfd", "dxg", "accel", "infiniband")
 _OF_THE_KERNEL = ("sys", "sysrq-trigger", "irq", "bus", "fs")
 # Of what is shown by name these are covered: tools keep tokens among their caches.
 _TOKENS = ("token", "stored_tokens", "credentials", "credentials.toml", "auth.toml", ".netrc")
-# Root would keep all capabilities, with which it could mount / anew; it needs these to work on files of other users in
+# Root would keep all capabilities, with which it could mount / again; it needs these to work on files of other users in
 # the workspace.
 _OF_ROOT = (file_modes.OVERRIDE, "CAP_CHOWN", "CAP_FOWNER")
 _RESOLVER = Path("/etc/resolv.conf")

@@ -49,7 +49,7 @@ class Counts:
 
     @property
     def bad(self) -> int:
-        """Cases that did not pass and were not skipped."""
+        """Return how many cases did not pass and were not skipped."""
         return self.failures + self.errors
 
 
@@ -125,7 +125,7 @@ def _read(path: Path, counts: Counts) -> str:
         return "declares XML entities and was not read"
     except ParseError as error:
         return f"is not valid XML ({error})"
-    except (OSError, ValueError, LookupError) as error:  # LookupError: an encoding nobody knows
+    except (OSError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         return f"could not be read ({type(error).__name__})"
     return "" if rooted else "is empty"
 

@@ -33,7 +33,7 @@ def _version(package: str) -> str | None:
 
 
 def _unknown(*arguments: object) -> None:
-    """Know no answer."""
+    """Return None, whatever is asked."""
 
 
 class _Asked:

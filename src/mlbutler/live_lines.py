@@ -37,7 +37,7 @@ def clean(text: str) -> str:
 class LiveLines:
     """Splits a stream into lines.
 
-    A carriage return starts the line anew, as a terminal shows it, so a progress bar becomes one line; what
+    A carriage return starts the line again, as on a terminal, so a progress bar becomes one line; what
     stands on an unfinished line is shown every `pending_after` seconds. What is not UTF-8 becomes U+FFFD.
 
     Args:

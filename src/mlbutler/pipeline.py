@@ -126,7 +126,7 @@ def _run(
             result = error.partial or step.result(outcome=outcome, reason=error.message)
             result = dataclasses.replace(result, remedy=error.remedy)
             code = error.exit_code
-    if step.name != "plan":  # of which the next step has just been told
+    if step.name != "plan":  # the next step uses what a plan has just looked at
         work.fingerprints.clear()
     result = _keep(work, step, result, started, clock, began=not reason)
     if step.name == _LAST and reason != SKIPPED and _unfixed(work):

@@ -46,7 +46,7 @@ class MetricChange:
 
     @property
     def key(self) -> str:
-        """The name used in gates and settings: ``metrics.json:accuracy``."""
+        """Return the name used in gates and settings: ``metrics.json:accuracy``."""
         return f"{self.file}:{self.name}" if self.name else self.file
 
     @property
@@ -101,7 +101,7 @@ class PastValue:
 
 @frozen_by_name
 class MetricHistory:
-    """A metric at the commits of the target branch that measured it anew, oldest first."""
+    """A metric at the commits of the target branch that measured it again, oldest first."""
 
     file: str
     name: str
@@ -110,7 +110,7 @@ class MetricHistory:
 
     @property
     def key(self) -> str:
-        """The name used in gates and settings: ``metrics.json:accuracy``."""
+        """Return the name used in gates and settings: ``metrics.json:accuracy``."""
         return f"{self.file}:{self.name}"
 
 
@@ -199,7 +199,7 @@ class PlotChange:
     For ``linear``, `old` and `new` are points (x, y), at most a few hundred; for ``confusion`` they are
     (row label, column label, count); for ``image`` they hold one item, (data URI,).
     `old_total` and `new_total` count the points before thinning. Empty means absent on that side, or not known:
-    `reason` says so. `changed` is None where that cannot be told, since one side could not be read.
+    `reason` says so. `changed` is None where one side could not be read.
 
     `group` is the definition in dvc.yaml that it belongs to. Where that has a template of DVC's or of its own, the
     first plot of the group holds the `specification` of the whole as Vega-Lite JSON; `own_template`: it is the

@@ -110,7 +110,7 @@ def read_record(path: Path, *, strict: bool = False) -> Record | None:
     """Return the record at `path`, None when there is none.
 
     A file that cannot be used (broken, of another schema version) is None as well and the reason is
-    logged, because a run can always start anew; with `strict` it is an error.
+    logged, because a run can always start from the beginning; with `strict` it is an error.
 
     Raises:
         ProjectError: (with `strict`) the file cannot be used.

@@ -21,7 +21,7 @@ class Step:
 
     @property
     def result(self) -> type[StepResult]:
-        """What it finds."""
+        """Return the type of its result in the record."""
         return RESULTS[self.name]
 
 

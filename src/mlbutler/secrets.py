@@ -181,7 +181,7 @@ class Redactor:
         self._coded = re.compile("|".join(map(re.escape, coded))) if coded else None
 
     def adding(self, values: Iterable[str]) -> Redactor:
-        """Return one that hides `values` too; those too short to be told from ordinary text are skipped."""
+        """Return one that hides `values` too; those too short to differ from ordinary text are skipped."""
         further = (value for value in values if len(value) >= _SHORTEST and value.lower() not in _NOT_VALUES)
         return Redactor((*self._values, *further))
 

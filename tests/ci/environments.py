@@ -223,7 +223,7 @@ BUILDS: tuple[Build, ...] = (
     # Jenkins, multibranch
     Build("jenkins pull request", _MULTIBRANCH, OURS, pull("jenkins", "12"), False),
     Build("jenkins fork", _MULTIBRANCH | {"CHANGE_FORK": "mallory"}, FORK, pull("jenkins", "12"), True),
-    Build("jenkins fork that is not told", _MULTIBRANCH, FORK, pull("jenkins", "12"), True),
+    Build("jenkins fork that is not reported", _MULTIBRANCH, FORK, pull("jenkins", "12"), True),
     Build("jenkins merge", _MULTIBRANCH, "merge", pull("jenkins", "12"), False),
     Build(
         "dagshub fork",
@@ -461,7 +461,7 @@ BUILDS: tuple[Build, ...] = (
         pull("circleci", "12", None),
         True,
     ),
-    Build("circleci fork that is not told", _CIRCLE, FORK, branch("circleci"), True),
+    Build("circleci fork that is not reported", _CIRCLE, FORK, branch("circleci"), True),
     Build("drone", _DRONE, OURS, pull("drone", "12"), False),
     Build("drone fork", _DRONE, FORK, pull("drone", "12"), True),
     Build(

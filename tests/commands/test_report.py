@@ -1,4 +1,4 @@
-"""`mlbutler report --record`: a record is rendered anywhere, and a program is told where."""
+"""`mlbutler report --record`: a record is rendered anywhere, and a program learns where."""
 
 from __future__ import annotations
 

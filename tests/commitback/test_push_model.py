@@ -298,7 +298,7 @@ class CommitBack(RuleBasedStateMachine):
                 assert old not in self.adopted, "nothing of others is replaced"
                 continue
             assert ref == REF
-            assert old != NOTHING, "no branch is made anew"
+            assert old != NOTHING, "no branch is created again"
             assert parents == [old], "it stands on what was there"
             assert self.run(self.bare, "diff", "--name-only", old, new).splitlines() in (["metrics.json"], [])
             (head,) = [b.head for b in self.builds if f"{REPRODUCED}: {b.head}" in self.body(new)][:1]

@@ -1,4 +1,4 @@
-"""Pictures that are plotted: a broken one is told of, and never shown."""
+"""Pictures that are plotted: a broken one is reported, and never shown."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class PlayedGpus:
         (self.folder / "uses").write_text(text)
 
     def apps(self, text: str) -> None:
-        """Say UUID and process of whoever has memory on one."""
+        """Say UUID and process of each that has memory on one."""
         (self.folder / "apps").write_text(text)
 
     def broken(self, text: str) -> None:

@@ -297,7 +297,7 @@ def test_files_whose_times_lie_ahead_are_kept_and_copied_each_time(work: Path, t
     ahead = (time.time() + 3600,) * 2
     os.utime(file, ahead)
     assert own.save(work, ["ckpt"], 1) is not None
-    assert own.save(work, ["ckpt"], 1) is not None, "whether it changed cannot be told"
+    assert own.save(work, ["ckpt"], 1) is not None, "whether it changed is not known"
     first, second = snapshots(tmp_path / "store")
     assert not (first / "files/ckpt/model.pt").samefile(second / "files/ckpt/model.pt")
     assert (first / "files/ckpt/deep/optimizer.pt").samefile(second / "files/ckpt/deep/optimizer.pt")

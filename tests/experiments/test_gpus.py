@@ -1,4 +1,4 @@
-"""GPUs are given out: each to one experiment at a time, and let go of when whoever has it is killed."""
+"""GPUs are given out: each to one experiment at a time, and released when the process that has it is killed."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ def test_a_controller_that_is_killed_in_mid_sweep_loses_and_doubles_nothing(yard
         time.sleep(0.02)
     assert {name: state for name, (state, _) in yard.seen().items()} == {
         "a": State.RUNNING, "b": State.RUNNING, "c": State.WAITING, "d": State.WAITING,
-    }, "nobody knows better"  # fmt: skip
+    }, "no one reports another state"  # fmt: skip
     yard.controller.failed = False
     yard.until(a=State.LOST, b=State.LOST)
     engines = (yard.engine, yard.engine_of(yard.remote.laptop("another")))

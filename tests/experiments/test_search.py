@@ -110,7 +110,7 @@ def test_what_is_proposed_comes_near_the_least_point_and_is_the_same_wherever_it
     def found() -> list[Experiment]:
         there: list[Experiment] = []
         for number in range(30):
-            study = Study(read_space(RANGES), search, f"s {number}")  # anew each time: nothing is kept of it
+            study = Study(read_space(RANGES), search, f"s {number}")  # asked again each time: nothing is kept of it
             for one in there:
                 study.remember(one)
             one = blank.with_(overrides=next(study.points()))

@@ -1,4 +1,4 @@
-"""Experiments on a Git remote: one truth for all laptops and agents, whoever is first and whatever breaks."""
+"""Experiments on a Git remote: one truth for all laptops and agents, in any order, and whatever breaks."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ class Dialect(ABC):
         return str(sent["body"])
 
     def updated(self, seen: Seen, query: dict[str, str], id: str) -> Answer:
-        """A comment's text is replaced, by whoever wrote it."""
+        """A comment's text is replaced, by the user who wrote it."""
         note = self.find(id)
         if note is None:
             return self.missing()

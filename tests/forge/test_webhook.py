@@ -1,4 +1,4 @@
-"""What a webhook is told, and when."""
+"""What a webhook is sent, and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's working state for tests of what is told."""
+"""A run's working state for tests of what is reported."""
 
 from __future__ import annotations
 

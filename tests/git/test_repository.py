@@ -1,4 +1,4 @@
-"""Running git: what a clone says, and what a remote that does not answer is told as."""
+"""Running git: what a clone says, and how a remote that does not answer is reported."""
 
 from __future__ import annotations
 

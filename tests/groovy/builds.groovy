@@ -1,5 +1,5 @@
 /**
- * Runs builds, one after the other; what a build knows, jenkins.groovy makes anew, and the classes stay.
+ * Runs builds, one after the other; what a build knows, jenkins.groovy makes for each, and the classes stay.
  * Its argument is that file. It reads lines of a plan's path, a tab and the log's path, and writes a line after each.
  */
 import org.codehaus.groovy.runtime.InvokerHelper

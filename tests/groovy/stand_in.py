@@ -1,4 +1,4 @@
-"""A build with a `mlbutler` that does nothing: it notes what it is asked for, and fails where it is told to."""
+"""A build with a `mlbutler` that does nothing: it notes what it is asked for, and fails where a test asks for it."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def built(
     script.write_text(change(generated(world, *words)))
     wrapper = directory / "bin" / "mlbutler"
     wrapper.parent.mkdir()
-    write_mlbutler(wrapper, verbs, passed=["PYTHONPATH"], anew=abort)
+    write_mlbutler(wrapper, verbs, passed=["PYTHONPATH"], first=abort)
     environ = world.run_environ(world.jenkins(name, 7, **more))
     environ |= {"PATH": f"{wrapper.parent}:{environ['PATH']}"}
     environ |= {"MLBUTLER_FORGE_URL": str(directory / "forge"), "MLBUTLER_DATA_MIRROR": str(directory / "mirror")}

@@ -1,4 +1,4 @@
-"""What reviewers are told of a run that was killed: never that it passed."""
+"""What reviewers learn of a run that was killed: never that it passed."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def aborted(world: World, root: Path, environ: Mapping[str, str], verb: str) -> 
     for child in reversed(own.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
             child.terminate()
-    time.sleep(0.3)  # the stage is dead before its parents are told
+    time.sleep(0.3)  # the stage is dead before its parents learn of it
     process.terminate()
     return process.wait()
 

@@ -79,7 +79,7 @@ def test_two_projects_in_one_repository_do_not_touch_each_other(nested: World) -
         nested.shell(second, "python", "-m", "dvc", *words)
     nested.git(nested.author, "add", "-A")
     nested.git(nested.author, "commit", "-qm", "a second project")
-    (second / "make.py").write_text("open('made.txt', 'w').write('made anew')\n")
+    (second / "make.py").write_text("open('made.txt', 'w').write('made again')\n")
     nested.git(nested.author, "commit", "-qam", "only the second one changes")
     nested.push("two")
     clone = nested.clone("origin/two")
@@ -298,8 +298,8 @@ def test_a_pull_request_mends_what_is_broken_on_the_target_branch(world: World) 
     stages = (world.author / "dvc.yaml").read_text()
     world.branch("broken", {"dvc.yaml": "stages: ["})
     world.git(world.author, "push", "-q", "-f", "origin", "broken:main")
-    world.branch("mended", {"dvc.yaml": stages, "params.yaml": params(0.02)}, start="broken")
-    run = world.run(world.clone("origin/mended"), world.jenkins("mended"))
+    world.branch("fixed", {"dvc.yaml": stages, "params.yaml": params(0.02)}, start="broken")
+    run = world.run(world.clone("origin/fixed"), world.jenkins("fixed"))
     assert run.code == 0, run.err
     assert run.outcome("reproduce") == run.outcome("commit") == "passed"
     subject, reason = run.record["compare"]["not_judged"][0]

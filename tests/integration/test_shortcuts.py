@@ -191,13 +191,13 @@ def test_the_configuration_of_another_home_is_another(
     assert codes == [0, 0, 1, 0]
 
 
-@pytest.mark.parametrize("found_out", ["by asking anew", "by bringing"])
+@pytest.mark.parametrize("found_out", ["by asking again", "by bringing"])
 def test_once_the_remote_lacks_something_nobody_is_told_that_all_is_there(served: World, found_out: str) -> None:
     finder, other = served.clone("origin/main"), served.clone("origin/main")
     for root in (finder, other, finder, other):
         assert served.run(root, {}, "pushed", verb="check").code == 0
     shutil.rmtree(served.remote / "files")
-    if found_out == "by asking anew":
+    if found_out == "by asking again":
         assert served.run(finder, {}, "pushed", "--anew", verb="check").code == 1
     else:
         assert served.run(finder, {}, "--all", verb="sync").code == 1
@@ -208,7 +208,7 @@ def test_once_the_remote_lacks_something_nobody_is_told_that_all_is_there(served
 
 
 def test_where_the_mirror_cannot_be_written_this_clone_doubts_what_it_says(served: World, tmp_path: Path) -> None:
-    """The mirror goes on saying that all is there: it is handed out anew each time, as a read-only mount would."""
+    """The mirror goes on saying that all is there: it is mounted again each time, as a read-only mount would."""
     root = served.clone("origin/main")
     assert served.run(root, {}, "pushed", verb="check").code == 0
     shutil.copytree(served.mirror, tmp_path / "kept")

@@ -184,7 +184,7 @@ def _ended(process: BackgroundProcess) -> None:
 
 
 def _reaped(pid: int) -> int:
-    """Collect the child: whoever started it would, had it not been this process."""
+    """Collect the child: its parent would, had it not been this process."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)
     return pid

@@ -45,7 +45,7 @@ def master(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def root(master: Path, tmp_path: Path) -> Path:
-    """A copy of the test's own; its data are the master's, which nobody changes, until they are laid out anew."""
+    """A copy of the test's own; its data are the master's, which nobody changes, until they are laid out again."""
     root = tmp_path / "project"
     root.mkdir()
     subprocess.run(["cp", "-al", master / "data", master / "tool.sh", root], check=True)

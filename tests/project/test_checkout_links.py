@@ -122,7 +122,7 @@ def half_there(root: Path) -> list[Path]:
 
 
 class Counting:
-    """Whoever shows how many files are there."""
+    """Stand in for the display of how many files are there."""
 
     def __init__(self) -> None:
         self.files = 0
@@ -160,7 +160,7 @@ def test_a_cached_object_that_was_replaced_since_it_was_looked_at(root: Path, co
     assert wrong(root, count) == []
     status, read = said_by_dvc(root)
     assert status == {}
-    assert {Path(name).read_text() for name in read} <= set(replaced)  # DVC was told of the files that they were
+    assert {Path(name).read_text() for name in read} <= set(replaced)  # DVC's state has the files that they were
 
 
 @pytest.mark.parametrize("kind", ["killed", "cannot be started"])
@@ -184,7 +184,7 @@ def test_the_second_process_is_a_help_and_no_more(
         project.checkout.lay_out(["data"], None, whole)
     assert [process.returncode for process in started] == ([-signal.SIGKILL] if kind == "killed" else [])
     assert wrong(root, count) == []
-    if kind == "killed":  # whoever told DVC of all of them has to tell it again of those that it made itself
+    if kind == "killed":  # all were written into DVC's state; those that were made here have to be written again
         assert said_by_dvc(root) == ({}, [])
 
 

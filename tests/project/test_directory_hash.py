@@ -63,7 +63,7 @@ class World:
         (self.item,) = (dep for stage in self.repo.index.stages for dep in stage.deps)
 
     def lay_out(self, files: Mapping[str, str], rules: Mapping[str, list[str]]) -> None:
-        """Make the directory anew; what cannot be beside one another is passed over."""
+        """Make the directory again; what cannot be beside one another is passed over."""
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir()
         for name, content in files.items():

@@ -1,4 +1,4 @@
-"""What DVC's state database is told of files, and what DVC makes of it."""
+"""What is written into DVC's state database, and what DVC makes of it."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_changed_code_makes_its_stage_and_those_after_it_stale(
     assert causes(stages["final"]) == {("upstream", "train@1"), ("upstream", "train@2")}
     assert stages["pick"].state is UP
     assert stages["prepare"].needs == ("data/raw",)
-    assert stages["train@1"].needs == ()  # what it reads is made anew
+    assert stages["train@1"].needs == ()  # what it reads is made again
 
 
 def test_a_changed_param_names_old_and_new_value(with_manifests: Path, plan: Plan) -> None:

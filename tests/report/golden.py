@@ -1,6 +1,6 @@
 """The comment as each forge shows it, drawn by Chromium: to be looked at, and kept.
 
-``python -m tests.report.golden`` draws the kept pictures anew; look at them before they are committed.
+``python -m tests.report.golden`` draws the kept pictures again; look at them before they are committed.
 """
 
 from __future__ import annotations

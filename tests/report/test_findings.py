@@ -1,4 +1,4 @@
-"""A cause behind many findings is told once."""
+"""A cause behind many findings is reported once."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlbutler.git import Git
 
-# In one process, where what is new after the first import is what each fork would import anew.
+# In one process, where what is new after the first import is what each fork would import again.
 PROGRAM = """
 import json, sys
 from mlbutler.reproduce import worker

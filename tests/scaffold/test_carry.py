@@ -220,7 +220,7 @@ def bound(binding: str, command: str = "true") -> str:
     (bound("file(credentialsId: 'a', variable: 'GOOGLE_APPLICATION_CREDENTIALS')"), ("gs",), (("gs", "a"),)),
     (bound("string(credentialsId: 'a', variable: 'AZURE_STORAGE_CONNECTION_STRING')"), ("azure",), (("azure", "a"),)),
     (bound("gitUsernamePassword(credentialsId: 'a', gitToolName: 'git')"), ("git",), (("git", "a"),)),
-    # what is of no use: for another kind of remote, of another kind, for what nobody knows, of no plain id
+    # what is of no use: for another kind of remote, of another kind, for an unknown purpose, of no plain id
     (bound("string(credentialsId: 'a', variable: 'GITHUB_TOKEN')"), ("git",), ()),
     (bound("string(credentialsId: 'a', variable: 'GIT')", "git push https://$GIT@x"), ("git",), ()),
     (bound("string(credentialsId: 'a', variable: 'WANDB_API_KEY')"), ("git",), ()),

@@ -73,7 +73,7 @@ def seconds(least: int, most: int) -> st.SearchStrategy[int]:
 def test_an_answer_is_valid_while_it_is_young_and_nothing_was_lacking_since(
     tmp_path_factory: pytest.TempPathFactory, asked: int, invalidated: int | None, lifetime: int
 ) -> None:
-    """Times are told from now on, in seconds."""
+    """Times are in seconds from now on."""
     place, now = tmp_path_factory.mktemp("mirror"), time.time()
     if invalidated is not None:
         objects(place).invalidate(now + invalidated)
@@ -138,7 +138,7 @@ def test_when_something_is_missing_nobody_believes_what_was_said_before(
 
 
 def test_a_mirror_that_goes_on_saying_so_is_not_believed_by_who_knows_better(clone: Path, mirror: Path) -> None:
-    """As a mount that cannot be written, or one that is handed out anew."""
+    """As a mount that cannot be written, or one that is mounted again."""
     checks(clone, mirror).put("a1", ANSWER)
     kept = {path: path.read_bytes() for path in mirror.rglob("*") if path.is_file()}
     checks(clone, mirror).invalidate()

@@ -136,7 +136,7 @@ def test_what_makes_no_sense_is_passed_over(tmp_path: Path, content: bytes) -> N
 
 @pytest.mark.parametrize("value", [[], 3, None, "x"])
 def test_a_line_of_another_shape_is_none(tmp_path: Path, value: object) -> None:
-    """Whoever knows the format can make a code that needs no secret."""
+    """Anybody who knows the format can make a code that needs no secret."""
     written = segment(tmp_path)
     written.append({"a": 1})
     written.file.write_bytes(written._line(value))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What one build on an agent was told of the remote, a fresh clone of the same commit believes, and no other."""
+"""What the remote answered one build on an agent, a fresh clone of the same commit believes, and no other."""
 
 from __future__ import annotations
 
@@ -172,19 +172,23 @@ def test_what_is_too_old_is_asked_again(first: Path, remote: Remote, agent: Path
     artifacts = Segment(second / ".mlbutler", PLAN).read()["artifacts"]
     for asked in (time.time() - 10 * 86400, time.time() + 7200):
         Segment(agent / "mlbutler", CHECK, artifacts).append({"asked": asked})
-        shutil.rmtree(second / ".mlbutler" / FOLDER / CHECK, ignore_errors=True)  # what this clone was told itself
+        shutil.rmtree(
+            second / ".mlbutler" / FOLDER / CHECK, ignore_errors=True
+        )  # what the remote answered this clone itself
         assert pushed(second)[1] is True
 
 
-@pytest.mark.parametrize("who", ["check", "check anew", "sync"])
+@pytest.mark.parametrize("who", ["check", "check again", "sync"])
 def test_any_build_that_misses_something_makes_all_ask_again(
     first: Path, remote: Remote, agent: Path, who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = build(tmp_path / "second", remote.url)
     (remote.root / model().key).unlink()
-    if who == "check anew":
+    if who == "check again":
         assert pushed(first, anew=True)[0]["outcome"] == "failed"
-    elif who == "check":  # of a clone with one more artifact, so that it asks; it was told of the others before
+    elif (
+        who == "check"
+    ):  # of a clone with one more artifact, so that it asks; the remote answered for the others before
         third = clone(tmp_path / "third", remote.url)
         (third / "more.dvc").write_text(f"outs:\n- md5: {'a' * 32}\n  size: 3\n  hash: md5\n  path: more\n")
         time.sleep(0.06)

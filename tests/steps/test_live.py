@@ -52,7 +52,7 @@ class Clock:
 
 @pytest.fixture
 def posts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Which stage each comment that was written told of."""
+    """Which stage each comment that was written named."""
     found: list[str] = []
 
     def post(self: Live, run: RunSnapshot) -> None:

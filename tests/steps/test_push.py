@@ -57,7 +57,7 @@ def test_new_outputs_go_to_the_remote_and_the_mirror(
     result = push.run(working_state(reproduced, f"data.mirror = '{mirror}'", LOGIN))
     assert result.outcome is Outcome.PASSED
     assert result.run_cache == "mirror"  # an HTTP remote can hold none
-    assert places(result)["origin"] == 2  # the model, and the metrics for whoever gets the run cache
+    assert places(result)["origin"] == 2  # the model, and the metrics for those who get the run cache
     assert (remote.root / new_model(reproduced).key).read_bytes() == (reproduced / "model.txt").read_bytes()
     assert (remote.root / METRIC.key).is_file()
     for needed in (new_model(reproduced), METRIC):
@@ -201,7 +201,7 @@ def test_only_what_is_at_hand_is_sent(reproduced: Path, remote: Remote, working_
     assert result.outcome is Outcome.FAILED
     assert result.reason.startswith("neither here nor on the remote: data, prepared (")
     state = working_state(reproduced, "", LOGIN)
-    state.pipeline = True  # in a run the step `check` has told of it
+    state.pipeline = True  # in a run the step `check` has reported it
     assert push.run(state).outcome is Outcome.PASSED
 
 

@@ -77,7 +77,7 @@ def make(root: Path, files: Mapping[str, str]) -> Path:
 def planned(
     root: Path, *, pipeline: bool = True, environ: Mapping[str, str] | None = None, base: str = "", **change: object
 ) -> RunContext:
-    """A run at this root that has been through the plan step; `base` is the merge base, which Git's remote told of."""
+    """A run at this root that has been through the plan step; `base` is the merge base, which Git's remote named."""
     given = {**os.environ, **(environ or {})}
     about = Change(ci="jenkins", kind="pull-request", head="0" * 40, checkout="0" * 40)
     record = Record(

@@ -178,7 +178,7 @@ def test_a_damaged_manifest_is_not_believed_and_healed(
 
 
 @pytest.mark.parametrize("place", ["cache", "mirror"])
-@pytest.mark.parametrize("written", ["in place", "anew"])
+@pytest.mark.parametrize("written", ["in place", "as a new file"])
 @pytest.mark.parametrize("inside", [True, False])
 def test_what_changed_since_it_was_seen_whole_is_not_handed_out(
     remote: Remote, connect: Connect, cache: LocalStore, mirror: LocalStore, tmp_path: Path,
@@ -191,7 +191,7 @@ def test_what_changed_since_it_was_seen_whole_is_not_handed_out(
     taker = cache if place == "cache" else LocalStore("cache", tmp_path / "taker")
     path = (cache if place == "cache" else mirror).path(bad)
     wrong = bytes(len(FILES["f 7.txt"]))
-    if written == "anew":
+    if written == "as a new file":
         path.unlink()
     else:
         path.chmod(0o644)

@@ -1,4 +1,4 @@
-"""What an earlier build was told of a remote spares questions, and is not believed where the remote lacks something."""
+"""What a remote answered an earlier build spares questions, and is not believed where the remote lacks something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A misspelt environment variable is told, and no variable that works is."""
+"""A misspelt environment variable is reported, and no variable that works is."""
 
 from __future__ import annotations
 

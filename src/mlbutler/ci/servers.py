@@ -87,7 +87,7 @@ class ServerVariables:
         )
 
     def _hints(self, environ: Mapping[str, str]) -> bool:
-        """Is anything set that only pull requests have, as where a container was given half of the variables?"""
+        """Return whether a variable is set that only pull requests have: a container may be given some of them only."""
         both = {*self.branch, *self.tag, *self.repository, *self.author, *self.build}
         names = (*self.head_branch, *self.target, *self.head, *self.source, *self.title, *self.url)
         return bool(first_set(environ, tuple(name for name in names if name not in both)))

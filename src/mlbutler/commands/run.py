@@ -111,7 +111,7 @@ def summarize(work: RunContext) -> None:
     console.heading("summary")
     for name, result in record.steps():
         took = f" ({human_seconds(result.duration)})" if result.duration >= LEAST_SHOWN else ""
-        if result.reason != SKIPPED or console.verbose:  # nobody has to be told what he asked for
+        if result.reason != SKIPPED or console.verbose:  # the user asked for that
             console.line(f"{name:<10} {result.outcome:<8}{took} {result.reason}", result.outcome)
     if record.sync and record.sync.moved:
         moved = ", ".join(f"{human_bytes(m.bytes)} from {m.place}" for m in record.sync.moved if m.objects)

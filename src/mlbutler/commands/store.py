@@ -66,7 +66,7 @@ def status(directory: Path, console: Console, mirror: Path | None) -> int:
 
 
 def verify(directory: Path, console: Console, mirror: Path | None, jobs: int) -> int:
-    """Hash every object of the mirror and remove damaged ones, which then come anew.
+    """Hash every object of the mirror and remove damaged ones, which are then fetched again.
 
     The exit code is 1 when there were any.
     """

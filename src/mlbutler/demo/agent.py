@@ -38,13 +38,13 @@ class FinishedBuild:
 
     @property
     def downloaded(self) -> int:
-        """Bytes that came from the mirror or a remote."""
+        """Return the bytes that came from the mirror or a remote."""
         moved = self.record.sync.moved if self.record.sync else ()
         return sum(item.bytes for item in moved if item.place != "cache")
 
     @property
     def uploaded(self) -> int:
-        """Bytes that went to the shared remote."""
+        """Return the bytes that went to the shared remote."""
         moved = self.record.push.moved if self.record.push else ()
         return sum(item.bytes for item in moved if item.place not in ("cache", "mirror"))
 

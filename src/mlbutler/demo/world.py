@@ -48,32 +48,32 @@ class World:
 
     @property
     def forge(self) -> Path:
-        """The folder forge: pull requests, comments and statuses as files."""
+        """Return the folder forge: pull requests, comments and statuses as files."""
         return self.directory / "forge"
 
     @property
     def repository(self) -> Path:
-        """The bare repository on the forge."""
+        """Return the bare repository on the forge."""
         return self.forge / "repository.git"
 
     @property
     def project(self) -> Path:
-        """The author's clone."""
+        """Return the author's clone."""
         return self.directory / "project"
 
     @property
     def remote(self) -> Path:
-        """The shared DVC remote."""
+        """Return the shared DVC remote."""
         return self.directory / "remote"
 
     @property
     def mirror(self) -> Path:
-        """The agent's mirror."""
+        """Return the agent's mirror."""
         return self.directory / "agent" / "mirror"
 
     @property
     def workspaces(self) -> Path:
-        """Where the agent clones to."""
+        """Return the folder that the agent clones into."""
         return self.directory / "agent" / "workspaces"
 
     def environ(self) -> dict[str, str]:

@@ -207,7 +207,7 @@ def _locked(folder: Path, name: str) -> int | None:
 
 
 def _lock(fd: int, path: Path) -> bool:
-    """Lock an open file; return whether it still lies at its path: it may have been removed, and made anew by another.
+    """Lock an open file; return whether it still lies at its path: another process may have removed or replaced it.
 
     Raises:
         BlockingIOError: another has the lock. OutsideError: it is no file.

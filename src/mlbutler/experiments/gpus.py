@@ -37,7 +37,7 @@ class GpuDevice:
 
 @frozen
 class GpuUtilization:
-    """How busy a GPU is: percent of the time, None where that is not told (MIG), and bytes of its memory."""
+    """How busy a GPU is: percent of the time, None where the driver does not say (MIG), and bytes of its memory."""
 
     percent: float | None
     memory: int | None

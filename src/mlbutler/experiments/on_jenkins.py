@@ -78,7 +78,7 @@ class JenkinsEngine:
         self.silent: MlbutlerError | None = None
 
     def look(self, experiments: Sequence[Experiment]) -> None:
-        """Ask the controller anew; where it does not answer, `silent` says why.
+        """Ask the controller again; where it does not answer, `silent` says why.
 
         Args:
             experiments: all there are.

@@ -98,10 +98,10 @@ class SharedExperiments(Experiments):
                 raise Git.failure("push", done.err)
 
     def _how_to_remove(self, id: str) -> str:
-        return f"If nobody knows it: git push {shlex.quote(self.remote)} :{shlex.quote(PREFIX + id)}"
+        return f"If no one knows what it is: git push {shlex.quote(self.remote)} :{shlex.quote(PREFIX + id)}"
 
     def _moved(self, moves: Sequence[RefMove]) -> list[bool]:
-        """As in `Experiments`.
+        """Move refs on the remote, as `Experiments` does here.
 
         Raises:
             GitError, AccessDenied: the remote does not answer, or refuses such refs; a part may have been changed.

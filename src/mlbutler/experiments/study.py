@@ -1,6 +1,6 @@
 """What a search proposes next: Optuna's default sampler, asked with what earlier trials found.
 
-Nothing is kept of a study: it is made anew from the experiments, wherever somebody needs the next point.
+Nothing is kept of a study: it is made again from the experiments, wherever somebody needs the next point.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class Watch:
         uses = self._uses()
         for gpu in self._gpus:
             use = uses.get(gpu.whole) if gpu.uuid == gpu.whole else None
-            if use is None or use.percent is None:  # of a part of a GPU it is not told
+            if use is None or use.percent is None:  # the driver does not say it of a part of a GPU
                 self._busy[gpu.uuid] = now
             elif use.percent > 0:
                 self._busy[gpu.uuid] = self._active = now

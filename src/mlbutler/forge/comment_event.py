@@ -1,6 +1,6 @@
 """Which comment on which pull request an event or webhook is about: two numbers, and nothing else of it is believed.
 
-Text, author and pull request are read anew from the forge: a webhook's sender may be anybody.
+Text, author and pull request are read from the forge itself: a webhook's sender may be anybody.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class RequestRefused(ForgeError):
 
     @property
     def too_long(self) -> bool:
-        """Whether what was sent is longer than the forge, or a proxy before it, takes."""
+        """Return whether the request was longer than the forge, or a proxy before it, takes."""
         return self.status == 413 or (self.status in (400, 422) and bool(_LONG.search(self.said)))
 
 

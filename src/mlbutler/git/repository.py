@@ -158,7 +158,7 @@ class Git(Clone):
 
         Args:
             expected: what the ref has to be on the remote, '' for nothing; `commit` stands on it. Else a branch
-                that was deleted since would be made anew, and one that its author took back would go forward again.
+                that was deleted since would be created again, and one that its author took back would go forward again.
         """
         options = ["--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"]
         options += [f"--force-with-lease={ref}:{expected}"]

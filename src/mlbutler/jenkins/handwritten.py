@@ -99,7 +99,7 @@ def _statement(statement: Statement) -> Iterator[Fact]:
 
 
 def _aside(statement: Statement) -> Iterator[Fact]:
-    """Sections of which nothing is carried over; those that only say when are part of their stage."""
+    """Yield a remark for each entry of a section that is not carried over; conditions count with their stage."""
     for inner in statement.body or ():
         if inner.name not in _REPLACED and inner.name not in ("timeout", "retry", "changeRequest"):
             yield Fact(About.OTHER, inner.line, f"{statement.name} {called(inner.tokens)}")

@@ -4,7 +4,7 @@ Bytes that are in no store (cache, mirror, remote, Git) are somebody's unsaved w
 removed. What may go, although no store holds it:
 
 - what a stage of mlbutler's left there (`mlbutler.project.left_by_stages`), such as the half of a killed one's outputs;
-- a ``cache: false`` output that is exactly what dvc.lock records: its stage made it, and is about to make it anew;
+- a ``cache: false`` output that is exactly what dvc.lock records: its stage made it, and is about to make it again;
 - a ``persist: true`` output: its stage goes on from what is there;
 - everything, with ``--discard``.
 

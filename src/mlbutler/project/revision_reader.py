@@ -95,7 +95,7 @@ class RevisionReader:
         self._same: frozenset[str] = frozenset()
 
     def read(self, same: frozenset[str], tables: Sequence[str] = ()) -> Snapshot:
-        """Everything that is compared; plots in `same` are left out."""
+        """Return everything that is compared, without plots whose files are all in `same`."""
         self._tracked.ahead(path for path in self._named() if not self.is_object(path))
         metrics = dict.fromkeys(self.metric_paths())
         self._same = same

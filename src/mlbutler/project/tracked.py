@@ -57,7 +57,7 @@ def _shown(path: str) -> str:
 
 
 def _stores(root: Path, mirror: Path | None) -> Iterator[str]:
-    """Folders of the work tree that are DVC's cache, a remote or the mirror by configuration."""
+    """Yield the folders of the work tree that are configured as DVC's cache, a remote or the mirror."""
     from mlbutler.remotes.trust import configured_directories
 
     for place in [*configured_directories(root), *([mirror] if mirror is not None else [])]:

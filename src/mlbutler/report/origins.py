@@ -60,6 +60,6 @@ _WORDS = {
     "this build": "reproduced in this build",
     "run cache": "restored in this build from an earlier run of the same stage",
     "work tree": "from the work tree, not committed",
-    "in no commit": "in no commit: nobody knows from which run",
-    "not known": "nobody knows from which run: the clone's history does not reach that far",
+    "in no commit": "in no commit: from an unknown run",
+    "not known": "from an unknown run: the clone's history does not reach that far",
 }

@@ -33,9 +33,9 @@ class Surroundings:
         environ: their whole environment: no credentials.
         heading: takes the title of each stage before it starts. on_line: takes each line they print.
         refused: says why a stage must not run, '' when it may.
-        started, ended: told of each stage by name before it starts, and of what became of it.
-        stopped: told of a stage of whose end nothing can be said.
-        finished: told of each stage that has made its outputs.
+        started, ended: called before each stage with its name, and afterwards with what became of it.
+        stopped: called with a stage whose end is not known.
+        finished: called with each stage that has made its outputs.
         runs: what the worker knows of DVC's run cache while one stage runs (`BuildRuns.told`); None: the clone's own
             counts.
         made: takes what DVC added to it.
@@ -212,7 +212,7 @@ class Runner:
         return self._judge(stage, cause, events, missing_before)
 
     def _supply(self, name: str, lacking: Mapping[str, str]) -> None:
-        """Bring what turned out not to have changed instead of making it anew, or else make it after all.
+        """Fetch an input that turned out not to have changed instead of making it again; make it where that fails.
 
         Args:
             name: the stage that needs it. lacking: path -> name of the stage that makes it.

@@ -102,7 +102,7 @@ def _commands(fd: int) -> Iterator[dict[str, Any]]:
 
 
 def _import_dvc() -> None:
-    """Import what a stage needs; what is missing here, each fork imports anew, which took a third of its time."""
+    """Import what a stage needs, so that no fork has to: that took a third of a fork's time."""
     import gc
     import importlib
 

@@ -1,4 +1,4 @@
-"""Keep in the repository what `mlbutler init` wrote the last time, so that edits can be told from generated text."""
+"""Keep in the repository what `mlbutler init` wrote the last time, so that edits can be found."""
 
 from __future__ import annotations
 

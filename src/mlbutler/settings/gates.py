@@ -70,17 +70,17 @@ class Gate(Section, frozen=True):
 
     @property
     def kind(self) -> str:
-        """``metric``, ``data``, ``stage`` or ``predictions``."""
+        """Return ``metric``, ``data``, ``stage`` or ``predictions``."""
         return next(name for name in _SUBJECTS if getattr(self, name) is not None)
 
     @property
     def of(self) -> str:
-        """What is measured: ``bytes``, ``seconds``...; '' for a metric."""
+        """Return what is measured: ``bytes``, ``seconds``...; '' for a metric."""
         return self.measure or next(iter(_MEASURES[self.kind]), "")
 
     @property
     def subject(self) -> str:
-        """What reports and waivers call it: the metric as written, or ``data/raw:rows``, ``train:seconds``."""
+        """Return its name in reports and waivers: the metric as written, or ``data/raw:rows``, ``train:seconds``."""
         named = str(getattr(self, self.kind))
         return f"{named}:{self.of}" if self.of else named
 

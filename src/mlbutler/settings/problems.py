@@ -50,7 +50,7 @@ class Problem:
 
     @property
     def sentence(self) -> str:
-        """What it has to be, and what it is."""
+        """Return what the value has to be, and what it is."""
         return self.text if self.given is _NOTHING else f"{self.text}, not {_format_toml(self.given)}"
 
 

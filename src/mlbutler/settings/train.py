@@ -72,12 +72,12 @@ class TrainSettings(Section, frozen=True):
 
     @property
     def checkpoint_folder(self) -> Path | None:
-        """Where checkpoints are kept on agents, None for nowhere."""
+        """Return the folder of checkpoints on agents, None where none are kept."""
         return Path(self.checkpoint_store).expanduser() if self.checkpoint_store else None
 
     @property
     def gpu_folder(self) -> Path | None:
-        """Where the locks of GPUs lie, None for the machine's own place."""
+        """Return the folder of the GPUs' locks, None for the machine's usual one."""
         return Path(self.gpu_locks).expanduser() if self.gpu_locks else None
 
     @property

@@ -56,7 +56,7 @@ class HashCache:
         )
 
     def put(self, hashes: Mapping[str, Hash], written: Mapping[str, Fingerprint | None]) -> None:
-        """Keep hashes of paths that were just written; wait until a change that follows can be told from that.
+        """Keep hashes of paths that were just written; wait until a later change would show in their fingerprints.
 
         Args:
             written: fingerprints that were taken while these paths were written.

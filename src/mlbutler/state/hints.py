@@ -37,7 +37,7 @@ class Hints:
     def write(self, values: Mapping[str, Any]) -> None:
         """Add `values` to what is known."""
         for segment in self._segments():
-            segment.read()  # so that it is written anew after many
+            segment.read()  # so that it is rewritten after many lines
             segment.append(values)
 
     def _segments(self) -> list[Segment]:

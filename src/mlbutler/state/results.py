@@ -162,7 +162,7 @@ class PlanCache:
         })  # fmt: skip
 
     def invalidate(self) -> None:
-        """Plan anew the next time."""
+        """Forget the plan, so that the next run plans again."""
         self._segment.remove()
 
     @property

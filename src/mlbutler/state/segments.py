@@ -27,7 +27,7 @@ from mlbutler.state.seal import UNSEALED, Seal
 FOLDER = "state"
 _VERSION = "mlbutler state 1"
 _MANY = 20
-"""Lines that a file may have before it is written anew."""
+"""Lines that a file may have before it is rewritten."""
 _LARGEST = 512 << 20
 _FORGOTTEN_AFTER = 30 * 86400.0
 """Seconds after which a file that nobody wrote to is removed."""
@@ -75,7 +75,7 @@ class Segment:
         return {name: value for name, value in rows.items() if value is not None} if None in rows.values() else rows
 
     def append(self, rows: Mapping[str, Any]) -> None:
-        """Add a line; after many, the file is written anew."""
+        """Add a line; after many, rewrite the file."""
         if not self._seal.believes or not rows:
             return
         if self._lines >= _MANY:
@@ -93,7 +93,7 @@ class Segment:
             self._lines += 1
 
     def replace(self, rows: Mapping[str, Any], *, durable: bool = False) -> bool:
-        """Write the file anew, with these rows alone; return whether that could be done.
+        """Rewrite the file with these rows alone; return whether that succeeded.
 
         Args:
             durable: survive a power cut.

@@ -163,9 +163,9 @@ def _ended(
 
 
 _REMEDIES = {
-    "the target": "Fix that file on the target branch (`dvc repro` or `dvc commit` writes dvc.lock anew), or name "
+    "the target": "Fix that file on the target branch (`dvc repro` or `dvc commit` writes dvc.lock again), or name "
     "another commit with --against.",
-    "this change": "Fix that file; `dvc repro` or `dvc commit` writes dvc.lock anew.",
+    "this change": "Fix that file; `dvc repro` or `dvc commit` writes dvc.lock again.",
 }
 
 
@@ -190,7 +190,7 @@ def _unread(side: Snapshot, stale: Mapping[str, str]) -> dict[str, str]:
 _UNREAD_REMEDIES = {
     "the target": "Fix that file on the target branch (`dvc push` where it was made, if no store has it), or name "
     "another commit with --against.",
-    "this change": "Fix that file; `dvc repro` makes it anew.",
+    "this change": "Fix that file; `dvc repro` makes it again.",
 }
 
 

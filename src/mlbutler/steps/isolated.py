@@ -39,7 +39,7 @@ _HELD = re.compile(r"Permission denied|Errno 13\b")
 _NO_NETWORK = re.compile(r"Temporary failure in name resolution|Network is unreachable|Name or service not known")
 _OF_MODES = (
     "With data.link = 'hardlink' root's code may not write into files whose mode forbids it: they may be those of the "
-    "cache and the mirror. Have it make the file anew, or take data.link = 'copy'."
+    "cache and the mirror. Have it replace the file, or set data.link = 'copy'."
 )
 
 

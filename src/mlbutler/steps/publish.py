@@ -38,8 +38,8 @@ def run(work: RunContext, command: str | None = None) -> PublishResult:
         command: hand the report to this shell command instead of a forge.
 
     Raises:
-        ForgeError, OutsideError: forge, MLflow server or webhook could not be reached or written; none of them keeps
-            the others from being told.
+        ForgeError, OutsideError: forge, MLflow server or webhook could not be reached or written; a failure of one does
+            not keep the report from the others.
         SettingsError: a setting is missing. UsageError: several pull requests hold the commit.
     """
     if not work.shares:

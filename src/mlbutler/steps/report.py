@@ -63,7 +63,7 @@ def _write_bundle(work: RunContext) -> None:
 def _summarise(work: RunContext, report: Path) -> None:
     """Add the report to the summary of the job's page, where the CI server has one: GitHub and Gitea Actions.
 
-    Without it the report is among the artifacts, so that a file which cannot be written is only told of.
+    Without it the report is among the artifacts, so that a file which cannot be written is only reported.
     """
     name = work.environ.get(_SUMMARY, "")
     if not name or work.environ.get("GITHUB_ACTIONS") != "true":
@@ -100,7 +100,7 @@ def write_report(
     try:
         for _, path, text in files:
             if text:
-                atomic.write(path, text.encode("utf-8"), durable=False)  # the record makes it anew
+                atomic.write(path, text.encode("utf-8"), durable=False)  # it can be made again from the record
             else:
                 path.unlink(missing_ok=True)  # of an earlier run
     except OSError as error:

@@ -80,7 +80,7 @@ def sampled(work: RunContext, settings: VerifySettings, share: float, up_to_date
 
     Args:
         settings: as agreed with the target branch. up_to_date: stages whose recorded results count as this commit's,
-            and which this run does not make anew.
+            and which this run does not make again.
     """
     base = work.record.change.base
 

@@ -104,7 +104,7 @@ Exit codes:
 @click.option("-C", "chdir", type=click.Path(path_type=Path), metavar="DIR", allow_from_autoenv=False,
               help="Work in this directory; every verb takes it too.")  # fmt: skip
 def cli(chdir: Path | None) -> None:
-    """Continuous machine learning for DVC projects: reproduce, compare, judge and report every pull request."""
+    """Reproduce, compare, judge and report every pull request: continuous machine learning for DVC projects."""
 
 
 def verb(name: str, *lines: str, group: click.Group = cli, short: str | None = None) -> Callable[[F], click.Command]:

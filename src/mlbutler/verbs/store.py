@@ -38,7 +38,7 @@ def store_status(directory: Path, console: Any, mirror: Path | None) -> int:
               help="Files hashed at once.")  # fmt: skip
 @common
 def store_verify(directory: Path, console: Any, mirror: Path | None, jobs: int) -> int:
-    """Hash every object of the mirror and remove damaged ones, which then come anew."""
+    """Hash every object of the mirror and remove damaged ones, which are then fetched again."""
     from mlbutler.commands.store import verify
 
     return verify(directory, console, mirror, jobs)

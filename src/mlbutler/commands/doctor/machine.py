@@ -141,7 +141,7 @@ def gpu(work: RunContext) -> Examined:
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         said = f"does not start: {error.strerror}" if isinstance(error, OSError) else "does not answer"
-        return Examined("gpu", MISSING, f"{program} {said}", "Restart the machine, or install NVIDIA's driver anew.")
+        return Examined("gpu", MISSING, f"{program} {said}", "Restart the machine, or reinstall NVIDIA's driver.")
     cards = parse_gpus(done.stdout) if done.returncode == 0 else []
     if not cards:
         # What is wrong comes on standard output.

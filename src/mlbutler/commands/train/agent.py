@@ -119,7 +119,7 @@ def run(directory: Path, console: Console) -> int:
     root, _ = find_project(directory, os.environ)
     handed = AttemptFiles(root)
     experiment = handed.experiment()
-    if (ended := handed.end(experiment.id)) is not None:  # and the build was not told, or did not hear it
+    if (ended := handed.end(experiment.id)) is not None:  # the build did not get the request, or missed it
         console.line(f"{experiment.name}: {ended.state} already")
         return EXIT_PASSED
     trust_experiment()

@@ -1,4 +1,4 @@
-"""Put a leaderboard on the pull request of the branch that is checked out: one comment, which is written anew."""
+"""Put a leaderboard on the pull request of the branch that is checked out: one comment, updated in place."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class JenkinsSubmitter:
         self._refs: dict[str, str] = {}
 
     def completed(self, options: ExperimentOptions) -> ExperimentOptions:
-        """Return what is asked for, with what only a controller's agents need to be told."""
+        """Return what is asked for, with what only a controller's agents need to know."""
         user = options.user or self._training.engine.jenkins.job.client.user
         name = user or self._training.git.run("config", "user.name", check=False).text
         return dataclasses.replace(options, user=name or os.environ.get("USER", ""))

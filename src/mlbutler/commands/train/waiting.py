@@ -31,7 +31,7 @@ _WEIGHTIEST_FIRST = (EXIT_OUTSIDE, EXIT_JUDGED, EXIT_INTERRUPTED)
 def wait(directory: Path, console: Console, names: Sequence[str]) -> int:
     """Wait until the named experiments have ended, or all that have not; return the exit code.
 
-    What nobody works at, because the processes were killed or the machine was started anew, is taken up.
+    What nobody works at, because the processes were killed or the machine was restarted, is taken up.
     """
     training = opened(directory, console)
     ended = until_ended(training, names)

@@ -189,7 +189,7 @@ class Driver:
     Args:
         configure: called for each request.
         timeout: seconds without a byte in either direction after which an exchange is given up.
-        sign: called for each request, anew when it is repeated.
+        sign: called for each request, and again for each repetition.
     """
 
     def __init__(self, configure: Configure, timeout: float, sign: Sign | None = None) -> None:

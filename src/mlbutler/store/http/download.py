@@ -40,7 +40,7 @@ class Download:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Start over."""
         self.size = 0
         self._version = ""
         self._held: list[bytes] = []

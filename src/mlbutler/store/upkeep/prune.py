@@ -208,7 +208,7 @@ def _settle(mirror: Path, size: int, objects: int, gone: set[ObjectId]) -> None:
 
 
 def _estimate(mirror: Path) -> int | None:
-    """Return the bytes when it was last surveyed, and what came since; None when nobody knows."""
+    """Return the bytes when it was last surveyed, and what came since; None when not known."""
     try:
         size = int(json.loads((mirror / _SIZE).read_bytes())["bytes"])
     except (OSError, ValueError, KeyError, TypeError):

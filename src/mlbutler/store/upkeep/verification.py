@@ -33,8 +33,8 @@ def verify(store: LocalStore, *, jobs: int = 2, remove: bool = False,
     """Hash every object.
 
     Args:
-        remove: damaged objects of a mirror, which then come anew from the remote. Else they are made writable, which
-            tells DVC and mlbutler to hash them before they are used.
+        remove: damaged objects of a mirror, which are then fetched again from the remote. Else they are made writable,
+            so that DVC and mlbutler hash them before they use them.
         progress: called with finished objects and hashed bytes.
 
     Raises:
